@@ -1,0 +1,5 @@
+"""`python -m maecli` is `mae`."""
+
+from maecli.cli import main
+
+main()

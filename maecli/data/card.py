@@ -1,0 +1,44 @@
+"""What a data set says of itself, before a single sample is read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SplitName = Literal["train", "val", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
+
+
+class DataCard(BaseModel):
+    """The facts about a data set that models, loaders and reports rely on.
+
+    `channels`, `size` and `value_range` describe the samples' `image` field as the data set gives it, before
+    any resizing or normalising. `mean` and `std` are per channel, of the train split, in units of `[0, 1]`
+    (that is, after `value_range` was mapped to `[0, 1]`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str = Field(description="one line for people")
+    fields: tuple[str, ...] = Field(description="what a sample can carry: image, label, mask, …")
+    channels: int = Field(ge=1)
+    size: tuple[int, ...] | None = Field(
+        description="spatial size of every sample, (H, W) for images; None when samples differ in size"
+    )
+    dtype: str = Field(default="uint8", description="dtype of `image`, as numpy spells it")
+    value_range: tuple[float, float] = (0.0, 255.0)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = Field(default=(), description="labelled samples of each class in the train split")
+    split_sizes: dict[str, int]
+    split_origin: str = Field(description="where the splits come from, in words")
+    source: str = ""
+    licence: str = ""
+    notes: tuple[str, ...] = Field(default=(), description="conversions done, peculiarities to know")
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)

@@ -1,0 +1,120 @@
+"""The interface of a data set: a card, and splits that are sequences of samples.
+
+A sample is a dict of named arrays: `image` (C, H, W), `label` () int64, later `mask`, …
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from maecli import options
+from maecli.data.card import DataCard, SplitName
+
+Sample = dict[str, np.ndarray]
+
+
+def default_data_dir() -> Path:
+    """Return the folder that data sets are looked for in: `MAE_DATA`, else `./data`."""
+    return Path(os.environ.get("MAE_DATA") or "data").expanduser()
+
+
+class DatasetOptions(options.Options):
+    """Options that every data set has."""
+
+    root: Path | None = Field(default=None, description="folder that holds the data; default: MAE_DATA, else ./data")
+
+
+class Split(ABC):
+    """A part of a data set: samples by position, each with a stable key."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> Sequence[str]:
+        """One stable, unique name per sample: a relative path, or a running number."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Sample:
+        """Return one sample, at its own size.
+
+        Raises `BrokenSample` when the file behind it cannot be read.
+        """
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class TensorSplit(Split):
+    """A split that fits in memory: one tensor per field, first axis the sample."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], keys: Sequence[str] | None = None) -> None:
+        lengths = {name: len(tensor) for name, tensor in tensors.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"fields of one split differ in length: {lengths}")
+        self.tensors = dict(tensors)
+        self._keys = keys if keys is not None else [str(i) for i in range(next(iter(lengths.values())))]
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def __getitem__(self, index: int) -> Sample:
+        return {name: tensor[index].numpy() for name, tensor in self.tensors.items()}
+
+
+class BrokenSample(Exception):
+    """One sample cannot be read; `reason` is a short sentence such as 'truncated file'."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+        self.key = key
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[BrokenSample], tuple[str, str]]:
+        return BrokenSample, (self.key, self.reason)  # it crosses from loader workers
+
+
+class Dataset(ABC):
+    """Base of a data-set plugin. The subclass's docstring is its data card in words.
+
+    `split` is called with the fields that the task needs, so that a data set can leave out samples which lack
+    one of them (an unlabelled picture when `label` is asked for) or follow another official list.
+    """
+
+    name: ClassVar[str]
+    recipe: ClassVar[str | None] = None
+    """Name of the recipe that holds this data set's defaults, if it has one."""
+
+    Options: ClassVar[type[DatasetOptions]] = DatasetOptions
+
+    def __init__(self, options: DatasetOptions) -> None:
+        self.options = options
+        self.root = (options.root or default_data_dir()).expanduser()
+
+    @abstractmethod
+    def card(self) -> DataCard:
+        """Describe the data. Raises `DataError` when they are missing, naming the folder and two ways out."""
+
+    @abstractmethod
+    def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
+        """Return one split, holding those samples that have all of `fields`. May be empty."""
+
+    def broken(self) -> Mapping[str, str]:
+        """Return the files found unreadable so far, path → reason."""
+        return {}
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Return a tensor for an array of any dtype that torch has a counterpart of (uint16 becomes int32)."""
+    if array.dtype == np.uint16:
+        array = array.astype(np.int32)
+    array = np.ascontiguousarray(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

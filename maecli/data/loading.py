@@ -1,0 +1,246 @@
+"""How samples reach the device: resident in its memory, or streamed by worker processes.
+
+Both give the same batches: which samples, in which order and with which random changes, is a function of (seed,
+epoch, sample) alone. So stopping, restarting, and the number of workers change nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from maecli.data.augment import augment, random_boxes
+from maecli.data.batch import Batch
+from maecli.data.dataset import BrokenSample, Split, TensorSplit
+from maecli.data.preprocess import Preprocess, crop_and_resize
+from maecli.data.randomness import Draws, derive_seed
+from maecli.errors import DataError
+from maecli.specs import AugmentSpec, DataSpec
+
+FIXED = -1
+"""The epoch of draws that never change: evaluation, test masks."""
+
+
+def epoch_order(seed: int, epoch: int, num_samples: int) -> np.ndarray:
+    """Return the order (num_samples,) int64 in which an epoch visits the samples."""
+    return np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(num_samples)
+
+
+def train_schedule(
+    seed: int, num_samples: int, batch_size: int, start_step: int, total_steps: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (epoch, ids (batch_size,)) for each step; what an epoch has left over is dropped."""
+    steps_per_epoch = num_samples // batch_size
+    epoch, order = -1, np.empty(0, np.int64)
+    for step in range(start_step, total_steps):
+        if step // steps_per_epoch != epoch:
+            epoch = step // steps_per_epoch
+            order = epoch_order(seed, epoch, num_samples)
+        first = (step % steps_per_epoch) * batch_size
+        yield epoch, order[first : first + batch_size]
+
+
+class Loader(ABC):
+    """Batches of one split on one device."""
+
+    def __init__(
+        self,
+        split: Split,
+        preprocess: Preprocess,
+        device: torch.device,
+        seed: int,
+        on_broken: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.split, self.preprocess, self.device, self.seed = split, preprocess, device, seed
+        self.on_broken = on_broken or _refuse
+
+    def train_batches(self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int) -> Iterator[Batch]:
+        """Yield augmented batches from `start_step` to `total_steps`."""
+        plan = train_schedule(self.seed, len(self.split), batch_size, start_step, total_steps)
+        for batch in self._fetch(plan, spec):
+            yield self._finish(batch, spec)
+
+    def eval_batches(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+        """Yield every sample once, in order and unchanged; `limit` takes evenly spaced samples."""
+        num = len(self.split)
+        ids = np.arange(num) if limit is None or limit >= num else np.arange(limit) * num // limit
+        plan = ((FIXED, ids[i : i + batch_size]) for i in range(0, len(ids), batch_size))
+        for batch in self._fetch(plan, None):
+            if len(batch):
+                yield self._finish(batch, None)
+
+    @abstractmethod
+    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+        """Yield the planned batches on the device, images in their own dtype and range."""
+
+    def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
+        for key, reason in batch.broken:
+            self.on_broken(key, reason)
+        pixels = self.preprocess.pixels(batch.tensors["image"])
+        if spec is not None and pixels.ndim == 4:
+            crop = isinstance(self, ResidentLoader)
+            size = (self.preprocess.img_size[0], self.preprocess.img_size[1])
+            pixels = augment(pixels, batch.draws, spec, size, crop=crop)
+        batch.tensors["image"] = self.preprocess.normalize(self.preprocess.resize(pixels))
+        return batch
+
+
+def _refuse(key: str, reason: str) -> None:
+    raise DataError(f"{key}: {reason}")
+
+
+class ResidentLoader(Loader):
+    """Small sets live on the device as one tensor per field; a batch is an index into them."""
+
+    def __init__(
+        self,
+        split: Split,
+        preprocess: Preprocess,
+        device: torch.device,
+        seed: int,
+        on_broken: Callable[[str, str], None] | None = None,
+    ) -> None:
+        super().__init__(split, preprocess, device, seed, on_broken)
+        tensors = split.tensors if isinstance(split, TensorSplit) else self._decode_all(split)
+        self.tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+
+    def _decode_all(self, split: Split) -> dict[str, Tensor]:
+        samples = []
+        readable = []
+        for index in range(len(split)):
+            try:
+                samples.append(_read(split, index, self.preprocess.img_size, None))
+                readable.append(split.keys[index])
+            except BrokenSample as error:
+                self.on_broken(error.key, error.reason)
+        if not samples:
+            return {"image": torch.zeros(0, self.preprocess.in_chans, *self.preprocess.img_size)}
+        tensors = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        self.split = TensorSplit(tensors, readable)
+        return tensors
+
+    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+        keys = self.split.keys
+        for epoch, ids in plan:
+            where = torch.from_numpy(ids).to(self.device)
+            tensors = {name: tensor[where] for name, tensor in self.tensors.items()}
+            yield Batch(tensors, Draws(self.seed, epoch, where), [keys[i] for i in ids] if spec is None else ())
+
+
+class StreamedLoader(Loader):
+    """Files are decoded, cropped and resized by worker processes; the rest happens on the device."""
+
+    def __init__(
+        self,
+        split: Split,
+        preprocess: Preprocess,
+        device: torch.device,
+        seed: int,
+        on_broken: Callable[[str, str], None] | None = None,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(split, preprocess, device, seed, on_broken)
+        self.workers = default_workers() if workers is None else workers
+
+    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+        reader = _Reader(self.split, self.preprocess.img_size, self.seed, spec)
+        loader = DataLoader(
+            reader,
+            batch_sampler=_Plan(plan),
+            num_workers=self.workers,
+            collate_fn=_collate,
+            pin_memory=self.device.type == "cuda",
+            prefetch_factor=4 if self.workers else None,
+            generator=torch.Generator().manual_seed(0),  # or it would draw from the global one
+        )
+        for tensors, epoch, ids, broken in loader:
+            keys = [self.split.keys[i] for i in ids.tolist()] if spec is None else ()
+            yield Batch(tensors, Draws(self.seed, epoch, ids), keys, broken).to(self.device)
+
+
+def default_workers() -> int:
+    """Return how many reading processes to start: the cores of this process, less one, 1 to 8."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, cores - 1))
+
+
+class _Plan:
+    """A batch sampler over a plan of (epoch, ids)."""
+
+    def __init__(self, plan: Iterator[tuple[int, np.ndarray]]) -> None:
+        self.plan = plan
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for epoch, ids in self.plan:
+            yield [(epoch, int(i)) for i in ids]
+
+
+class _Reader(TorchDataset[tuple[dict[str, Tensor], int, int, list[tuple[str, str]]]]):
+    """Reads one sample in a worker. In training an unreadable one is replaced by the next readable one."""
+
+    def __init__(self, split: Split, size: tuple[int, ...], seed: int, spec: AugmentSpec | None) -> None:
+        self.split, self.size, self.seed, self.spec = split, size, seed, spec
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[dict[str, Tensor], int, int, list[tuple[str, str]]]:
+        epoch, index = item
+        broken: list[tuple[str, str]] = []
+        attempts = len(self.split) if self.spec is not None else 1
+        for offset in range(attempts):
+            number = (index + offset) % len(self.split)
+            try:
+                return _read(self.split, number, self.size, self._box(epoch, number)), epoch, number, broken
+            except BrokenSample as error:
+                broken.append((error.key, error.reason))
+        return {}, epoch, index, broken
+
+    def _box(self, epoch: int, index: int) -> Callable[[int, int], Tensor] | None:
+        spec = self.spec
+        if spec is None or spec.crop != "random-resized":
+            return None
+        draws = Draws(self.seed, epoch, torch.tensor([index]))
+        return lambda height, width: random_boxes(draws, (height, width), spec)[0]
+
+
+def _read(split: Split, index: int, size: Sequence[int], box: Callable[[int, int], Tensor] | None) -> dict[str, Tensor]:
+    sample = split[index]
+    tensors = {}
+    for name, array in sample.items():
+        if name == "image" and array.ndim == 3:
+            cut = tuple(box(*array.shape[1:]).tolist()) if box is not None else None
+            tensors[name] = crop_and_resize(array, size, cut)  # type: ignore[arg-type]
+        else:
+            tensors[name] = torch.as_tensor(array)
+    return tensors
+
+
+def _collate(
+    samples: list[tuple[dict[str, Tensor], int, int, list[tuple[str, str]]]],
+) -> tuple[dict[str, Tensor], int, Tensor, list[tuple[str, str]]]:
+    read = [(tensors, number) for tensors, _, number, _ in samples if tensors]
+    broken = [entry for *_, entries in samples for entry in entries]
+    tensors = {name: torch.stack([fields[name] for fields, _ in read]) for name in (read[0][0] if read else ())}
+    return tensors, samples[0][1], torch.tensor([number for _, number in read], dtype=torch.int64), broken
+
+
+def make_loader(
+    split: Split,
+    preprocess: Preprocess,
+    device: torch.device,
+    seed: int,
+    spec: DataSpec,
+    on_broken: Callable[[str, str], None] | None = None,
+) -> Loader:
+    """Return the loader that suits the split, or the one that `spec.loading` asks for."""
+    resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"
+    if spec.strict:
+        on_broken = None
+    if resident:
+        return ResidentLoader(split, preprocess, device, seed, on_broken)
+    return StreamedLoader(split, preprocess, device, seed, on_broken, spec.workers)

@@ -1,0 +1,113 @@
+"""From samples as a data set gives them to the numbers that a model sees, and back to pixels.
+
+Shapes: B batch, C channels, S spatial axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maecli.data.card import DataCard
+from maecli.data.dataset import as_tensor
+from maecli.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How pictures become model input: size, channels, range, mean and standard deviation."""
+
+    img_size: tuple[int, ...]
+    in_chans: int
+    value_range: tuple[float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        card: DataCard,
+        img_size: Sequence[int],
+        channels: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> Self:
+        """Take what is not given from the card. One grey channel can be copied to any number.
+
+        Raises SpecError when `channels` cannot be had from the data, or mean and std do not fit it.
+        """
+        in_chans = channels or card.channels
+        if in_chans != card.channels and card.channels != 1:
+            raise SpecError(
+                f"data.channels ({in_chans}) differs from the {card.channels} channels of {card.name}; only "
+                "single-channel data can be copied to more channels"
+            )
+        values = {"mean": mean or card.mean, "std": std or card.std}
+        for name, value in values.items():
+            if len(value) == 1:
+                values[name] = tuple(value) * in_chans
+            elif len(value) != in_chans:
+                raise SpecError(f"data.{name} has {len(value)} values for {in_chans} channels")
+        if min(values["std"]) <= 0:
+            raise SpecError(f"data.std {tuple(values['std'])} must be above 0")
+        return cls(tuple(img_size), in_chans, card.value_range, tuple(values["mean"]), tuple(values["std"]))
+
+    def _per_channel(self, values: Sequence[float], like: Tensor) -> Tensor:
+        return torch.tensor(values, device=like.device).reshape(1, -1, *[1] * (like.ndim - 2))
+
+    def pixels(self, raw: Tensor) -> Tensor:
+        """Return float32 in [0, 1] (B, C, *S) of samples in the data's own dtype and range."""
+        low, high = self.value_range
+        x = raw.to(torch.float32)
+        return x * (1.0 / (high - low)) if low == 0 else (x - low) * (1.0 / (high - low))
+
+    def resize(self, pixels: Tensor) -> Tensor:
+        """Return pixels (B, C, *img_size), antialiased, with the model's channel count."""
+        if tuple(pixels.shape[2:]) != self.img_size:
+            if pixels.ndim == 4:
+                pixels = F.interpolate(pixels, self.img_size, mode="bilinear", antialias=True)
+            else:
+                mode = {3: "linear", 5: "trilinear"}[pixels.ndim]
+                pixels = F.interpolate(pixels, self.img_size, mode=mode)
+        return pixels
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Return (pixels - mean) / std (B, in_chans, *S); a single channel is copied first if asked for."""
+        if pixels.shape[1] != self.in_chans:
+            pixels = pixels.expand(-1, self.in_chans, *[-1] * (pixels.ndim - 2))
+        return (pixels - self._per_channel(self.mean, pixels)) / self._per_channel(self.std, pixels)
+
+    def to_pixels(self, x: Tensor) -> Tensor:
+        """Return pixels in [0, 1] units of normalised x (B, in_chans, *S): the inverse of `normalize`."""
+        return x * self._per_channel(self.std, x) + self._per_channel(self.mean, x)
+
+
+def crop_and_resize(
+    image: np.ndarray, size: Sequence[int], box: tuple[float, float, float, float] | None = None
+) -> Tensor:
+    """Return one picture (C, H, W), cut to a box and resized to `size` (h, w), in its own dtype.
+
+    `box` is (top, left, height, width) in shares; without one, the largest centred part of the target's aspect
+    ratio is taken. Cutting before resizing keeps the cost bounded for any shape of picture.
+    """
+    C, H, W = image.shape
+    h, w = size
+    if box is None:
+        height, width = (H, max(1, round(H * w / h))) if H * w <= W * h else (max(1, round(W * h / w)), W)
+        top, left = (H - height) // 2, (W - width) // 2
+    else:
+        height, width = max(1, round(box[2] * H)), max(1, round(box[3] * W))
+        top, left = min(int(box[0] * H), H - height), min(int(box[1] * W), W - width)
+    cut = as_tensor(image[:, top : top + height, left : left + width])
+    if (height, width) == (h, w):
+        return cut.contiguous()
+    resized = F.interpolate(cut.unsqueeze(0).to(torch.float32), (h, w), mode="bilinear", antialias=True).squeeze(0)
+    if cut.dtype.is_floating_point:
+        return resized.to(cut.dtype)
+    return resized.round_().clamp_(torch.iinfo(cut.dtype).min, torch.iinfo(cut.dtype).max).to(cut.dtype)

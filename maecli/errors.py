@@ -1,0 +1,52 @@
+"""What can go wrong, as a tree: each class is one exit code of the command line.
+
+A `MaeError` is a user's mistake or a fact about their machine: the command line prints its message and no
+traceback. Everything else is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MaeError(Exception):
+    """A run could not be done; the message says why and how to go on. Exit code 1."""
+
+    exit_code = 1
+
+
+class SpecError(MaeError):
+    """A flag, key or value of the run's spec is wrong. Exit code 2."""
+
+    exit_code = 2
+
+
+class DataError(MaeError):
+    """Data are missing, broken or contradict each other. Exit code 3."""
+
+    exit_code = 3
+
+
+class PluginError(MaeError):
+    """A plugin cannot be found, imported or used. Exit code 4."""
+
+    exit_code = 4
+
+
+class NotFiniteError(MaeError):
+    """The loss became NaN or infinite. Exit code 5."""
+
+    exit_code = 5
+
+
+class Interrupted(MaeError):
+    """The run was stopped by a signal, after its state was saved. Exit code 130."""
+
+    exit_code = 130
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the known name closest to `name`, or nothing if none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,43 @@
+"""Measures that several tasks share."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def ssim_map(x: Tensor, y: Tensor, sigma: float = 1.5) -> Tensor:
+    """Return the structural similarity (B, C, H, W) of pictures x and y in [0, 1], at every pixel.
+
+    Gaussian windows of 11 pixels at sigma 1.5, reflected at the border; K1 = 0.01, K2 = 0.03.
+    Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity", equation 13.
+    Raises ValueError for pictures narrower than 6 pixels, which the window does not fit.
+    """
+    radius = int(3.5 * sigma + 0.5)
+    if min(x.shape[-2:]) <= radius:
+        raise ValueError(f"SSIM needs pictures of more than {radius} pixels a side, not {tuple(x.shape[-2:])}")
+    offsets = torch.arange(-radius, radius + 1, device=x.device, dtype=torch.float32)
+    window = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    window = window / window.sum()
+
+    def blur(picture: Tensor) -> Tensor:
+        flat = picture.reshape(-1, 1, *picture.shape[-2:])
+        flat = F.pad(flat, [radius] * 4, mode="reflect")
+        flat = F.conv2d(F.conv2d(flat, window.reshape(1, 1, 1, -1)), window.reshape(1, 1, -1, 1))
+        return flat.reshape(picture.shape)
+
+    x, y = x.float(), y.float()
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    covariance = blur(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+
+
+def wilson_interval(hits: int, num: int) -> tuple[float, float]:
+    """Return the 95% interval of a share, hits / num, by Wilson's score."""
+    from scipy.stats import binomtest  # slow to import, and only needed here
+
+    interval = binomtest(hits, num).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)

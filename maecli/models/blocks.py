@@ -1,0 +1,91 @@
+"""The transformer block and its optional parts.
+
+Shapes: B batch, N tokens, D embed_dim.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from maecli.models.attention import Attention
+
+
+class DropPath(nn.Module):
+    """Leave out a residual branch for a random part of the samples, in training.
+
+    Source: stochastic depth, arXiv:1603.09382, section 3; kept branches are scaled by 1 / (1 - drop_prob).
+    """
+
+    def __init__(self, drop_prob: float) -> None:
+        super().__init__()
+        self.drop_prob = drop_prob
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.drop_prob == 0.0:
+            return x
+        keep = 1.0 - self.drop_prob
+        kept = torch.rand(x.shape[0], device=x.device) < keep
+        return x * (kept.to(x.dtype) / keep).reshape(-1, *[1] * (x.ndim - 1))
+
+
+class LayerScale(nn.Module):
+    """Scale each channel of a residual branch by a learned factor. Source: arXiv:2103.17239, section 2.2."""
+
+    def __init__(self, embed_dim: int, init: float) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((embed_dim,), init))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class Mlp(nn.Module):
+    def __init__(self, embed_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(embed_dim, hidden_dim)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden_dim, embed_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)).
+
+    Source: ViT, arXiv:2010.11929, equations 2 and 3.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        layer_scale: float | None = None,
+        norm_eps: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.attn = Attention(embed_dim, num_heads)
+        self.norm2 = nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.mlp = Mlp(embed_dim, int(embed_dim * mlp_ratio))
+        self.ls1 = LayerScale(embed_dim, layer_scale) if layer_scale else nn.Identity()
+        self.ls2 = LayerScale(embed_dim, layer_scale) if layer_scale else nn.Identity()
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.ls1(self.attn(self.norm1(x))))
+        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+
+
+def init_weights(module: nn.Module) -> None:
+    """Initialise as the official MAE does: linear layers Xavier-uniform with zero bias.
+
+    Layer norms keep torch's ones and zeros. Use with `module.apply(init_weights)`.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,47 @@
+"""Heads from tokens to classes.
+
+Shapes: B batch, T prefix tokens, N patches, D embed_dim, Q classes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from maecli.models.blocks import init_weights
+from maecli.models.encoder import Encoder
+
+Pool = Literal["mean", "cls"]
+
+
+def pool_tokens(tokens: Tensor, num_prefix_tokens: int, pool: Pool) -> Tensor:
+    """Return one vector (B, D) per sample: the mean of the patch tokens, or the class token."""
+    return tokens[:, 0] if pool == "cls" else tokens[:, num_prefix_tokens:].mean(dim=1)
+
+
+class ClassifierHead(nn.Sequential):
+    """Linear layer, or a perceptron of one hidden layer as wide as the encoder."""
+
+    def __init__(self, embed_dim: int, num_classes: int, kind: Literal["linear", "mlp"] = "linear") -> None:
+        last = nn.Linear(embed_dim, num_classes)
+        hidden = [nn.Linear(embed_dim, embed_dim), nn.GELU()] if kind == "mlp" else []
+        super().__init__(*hidden, last)
+        self.apply(init_weights)
+        nn.init.trunc_normal_(last.weight, std=2e-5)  # the official fine-tuning start: all classes alike
+
+
+class Classifier(nn.Module):
+    """An encoder with a head on its pooled tokens."""
+
+    def __init__(self, encoder: Encoder, head: ClassifierHead, pool: Pool = "mean") -> None:
+        super().__init__()
+        if pool == "cls" and encoder.num_prefix_tokens == 0:
+            raise ValueError("pool 'cls' needs an encoder with a class token; use 'mean'")
+        self.encoder, self.head, self.pool = encoder, head, pool
+
+    def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
+        """Return logits (B, Q) float32, from all patches or from those in `ids_keep` (B, K)."""
+        tokens = self.encoder(x, ids_keep)
+        return self.head(pool_tokens(tokens, self.encoder.num_prefix_tokens, self.pool)).to(torch.float32)

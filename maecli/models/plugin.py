@@ -1,0 +1,36 @@
+"""The interface of a model plugin: options, and a way to build an encoder from them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from maecli import options
+from maecli.models.encoder import Encoder
+
+
+class ModelOptions(options.Options):
+    """Options that every model has."""
+
+    img_size: int | tuple[int, ...] | None = Field(
+        default=None, description="pixels along each axis, or one number for all; default: the data's own size"
+    )
+
+
+class Model(ABC):
+    """Base of a model plugin: a named way to build an encoder."""
+
+    name: ClassVar[str]
+    default_img_size: ClassVar[int] = 224
+    """Used when neither the options nor the data give a size."""
+
+    Options: ClassVar[type[ModelOptions]] = ModelOptions
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
+    def build(self, in_chans: int, img_size: tuple[int, ...]) -> Encoder:
+        """Return a freshly initialised encoder. Raises ValueError for options that contradict each other."""

@@ -1,0 +1,97 @@
+"""The vision transformer, over a grid of any number of axes, that can see a part of the patches only.
+
+Shapes: B batch, C channels, S spatial axes, N patches, K kept, D embed_dim.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from maecli.models.blocks import Block, init_weights
+from maecli.models.encoder import Encoder
+from maecli.models.masking import take
+from maecli.models.patches import grid_of, patchify
+from maecli.models.positions import interpolate_pos_embed, sincos_pos_embed
+
+
+class VisionTransformer(Encoder):
+    """ViT encoder with a class token and fixed sine-cosine or learned positions.
+
+    Patches are taken before they are embedded, so hidden ones cost nothing.
+    Source: ViT, arXiv:2010.11929, section 3.1; MAE, arXiv:2111.06377, section 3, "MAE encoder".
+    """
+
+    num_prefix_tokens = 1
+
+    def __init__(
+        self,
+        img_size: Sequence[int],
+        patch_size: Sequence[int],
+        in_chans: int = 3,
+        embed_dim: int = 768,
+        depth: int = 12,
+        num_heads: int = 12,
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.0,
+        layer_scale: float | None = None,
+        learned_pos_embed: bool = False,
+        norm_eps: float = 1e-6,
+        decoder: tuple[int, int, int] = (512, 8, 16),
+    ) -> None:
+        super().__init__()
+        grid = grid_of(img_size, patch_size)
+        self.img_size, self.patch_size = tuple(img_size), tuple(patch_size)
+        self.in_chans, self.embed_dim, self.depth = in_chans, embed_dim, depth
+        self._decoder = decoder
+
+        self.patch_embed = nn.Linear(math.prod(patch_size) * in_chans, embed_dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
+        self.pos_embed = nn.Parameter(sincos_pos_embed(grid, embed_dim).unsqueeze(0), requires_grad=learned_pos_embed)
+        rates = torch.linspace(0, drop_path, depth).tolist()  # deeper blocks are dropped more often
+        self.blocks = nn.ModuleList(
+            Block(embed_dim, num_heads, mlp_ratio, rate, layer_scale, norm_eps) for rate in rates
+        )
+        self.norm = nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.apply(init_weights)
+        nn.init.normal_(self.cls_token, std=0.02)
+
+    def embed(self, x: Tensor, ids_keep: Tensor | None) -> Tensor:
+        """Return class token and embedded patches with their positions, (B, 1 + N or K, D)."""
+        patches = patchify(x, self.patch_size)
+        pos_embed = interpolate_pos_embed(self.pos_embed, self.grid, grid_of(x.shape[2:], self.patch_size))
+        if ids_keep is not None:
+            patches, pos_embed = take(patches, ids_keep), take(pos_embed, ids_keep)
+        tokens = self.patch_embed(patches) + pos_embed
+        cls_token = self.cls_token.expand(len(x), -1, -1).to(tokens.dtype)
+        return torch.cat([cls_token, tokens], dim=1)
+
+    def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
+        tokens = self.embed(x, ids_keep)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+    def features(self, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
+        grid = grid_of(x.shape[2:], self.patch_size)
+        tokens = self.embed(x, None)
+        maps = {}
+        for number, block in enumerate(self.blocks, start=1):
+            tokens = block(tokens)
+            if number in depths:
+                out = self.norm(tokens) if number == self.depth else tokens
+                maps[number] = out[:, 1:].transpose(1, 2).reshape(len(x), self.embed_dim, *grid)
+        return [maps[number] for number in depths]
+
+    def layer_of(self, name: str) -> int:
+        if match := re.match(r"blocks\.(\d+)\.", name):
+            return int(match[1]) + 1
+        return self.depth + 1 if name.startswith("norm.") else 0
+
+    @property
+    def decoder_defaults(self) -> tuple[int, int, int]:
+        return self._decoder

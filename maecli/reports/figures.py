@@ -1,0 +1,430 @@
+"""Figures as PNG bytes: grids of pictures, contact sheets, curves and confusion matrices.
+
+All are drawn for a page column of 520 CSS pixels at two PNG pixels each, with type that is still legible when
+a phone shrinks them to 360. They use matplotlib's objects on an Agg canvas and no pyplot, so that nothing is
+global and any thread may draw.
+
+Pictures are arrays of shape (H, W), (C, H, W) or (H, W, 3), uint8 or float in [0, 1], of any size. Three axes
+are read as channels first, unless the last is 3 and the first is neither 1 nor 3. One channel is shown as grey,
+two as red and green without blue, three as RGB, and of more the first three as RGB.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maecli.reports.numbers import format_value
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Pixels = NDArray[np.uint8]
+
+SHEET_SIZE = 36
+"""Pictures on one contact sheet."""
+
+_DPI = 192  # two PNG pixels per CSS pixel
+_WIDTH = 1040  # PNG pixels, as all lengths below
+_MARGIN = 12
+_GAP = 16
+_BOX = 320
+_TINY = 64
+_TEXT = 28
+_SMALL = 24
+_COUNTED_CLASSES = 20
+_MAX_CELLS = 200
+
+_INK = "#1f2328"
+_QUIET = "#59636e"
+_RULE = "#d5d9de"
+_WRONG = "#b3261e"
+_SERIES = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+)  # Okabe and Ito, safe for colour-blind eyes
+_DASHES = ((6.0, 3.0), (2.0, 2.0), (8.0, 2.0, 2.0, 2.0))
+
+
+def picture_grid(
+    rows: Sequence[Sequence[NDArray[Any]]],
+    column_titles: Sequence[str],
+    row_titles: Sequence[str] | None = None,
+    max_px: int = _WIDTH,
+) -> bytes:
+    """Return a PNG of rows of pictures under their column titles, at most `max_px` wide.
+
+    Small pictures are enlarged by whole factors, each pixel a crisp square; large ones are reduced. A row's
+    title stands above it.
+    """
+    if not rows or not column_titles:
+        raise ValueError("a picture grid needs at least one row and one column")
+    box = min(_BOX, _box(max_px, len(column_titles)))
+    if box < 1:
+        raise ValueError(f"{len(column_titles)} columns do not fit into max_px ({max_px})")
+    cells = [[_Cell(_fit(_as_rgb(picture), box)) for picture in row] for row in rows]
+    if any(len(row) != len(column_titles) for row in cells):
+        raise ValueError(f"each row needs {len(column_titles)} pictures, one per column title")
+    return _mosaic(cells, box, column_titles, row_titles or [""] * len(rows))
+
+
+def contact_sheet(
+    pictures: Sequence[NDArray[Any]], captions: Sequence[str], wrong: Sequence[bool | None] | None = None
+) -> bytes:
+    """Return a PNG of the first 36 pictures, each over its caption, such as class and probability.
+
+    `wrong` is True where the prediction is known to be wrong (a red frame and the word), None where the truth
+    is unknown.
+    """
+    if not len(pictures):
+        raise ValueError("a contact sheet needs at least one picture")
+    marks = [None] * len(pictures) if wrong is None else wrong
+    first = list(zip(pictures, captions, marks, strict=True))[:SHEET_SIZE]
+    images = [_as_rgb(picture) for picture, _, _ in first]
+    columns = 6 if all(max(image.shape) <= _TINY for image in images) else 4
+    box = _box(_WIDTH, columns)
+    cells = [
+        _Cell(_fit(image, box), caption, wrong=mark is True)
+        for image, (_, caption, mark) in zip(images, first, strict=True)
+    ]
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
+    return _mosaic(rows, box, [""] * len(rows[0]), [""] * len(rows))
+
+
+def curves(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    x_label: str,
+    y_label: str,
+    *,
+    log_y: bool = False,
+    twins: Mapping[str, float] | None = None,
+    unit: str = "",
+) -> bytes:
+    """Return a PNG of one line per series of (x, y) points, and a dashed line per trivial twin.
+
+    Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis. With unit "share" the y axis
+    is in percent.
+    """
+    figure = _figure(_WIDTH, 640, layout="constrained")
+    axes = figure.add_subplot()
+    points = {name: _drawable(values, log_y) for name, values in series.items()}
+    for index, (name, values) in enumerate(points.items()):
+        marker = "o" if np.isfinite(values[:, 1]).sum() <= 12 else ""
+        color = _SERIES[index % len(_SERIES)]
+        style = ("-", "--", ":")[index // len(_SERIES) % 3]
+        axes.plot(values[:, 0], values[:, 1], style, color=color, lw=1.6, marker=marker, ms=3.5, label=_plain(name))
+    lines = {name: value for name, value in (twins or {}).items() if np.isfinite(value) and not (log_y and value <= 0)}
+    for index, (name, value) in enumerate(lines.items()):
+        label = f"{_plain(name.replace('_', ' '))} {format_value(value, unit)}"
+        axes.axhline(value, color=_QUIET, lw=1.2, dashes=_DASHES[index % len(_DASHES)], label=label)
+
+    _scale(axes, [*points.values()], [*lines.values()], log_y, unit)
+    axes.set_xlabel(_plain(x_label), size=_pt(_TEXT), color=_INK, parse_math=False)
+    axes.set_ylabel(_plain(y_label), size=_pt(_TEXT), color=_INK, parse_math=False)
+    axes.tick_params(labelsize=_pt(_SMALL), labelcolor=_QUIET, color=_RULE, length=3)
+    axes.grid(axis="y", color=_RULE, lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_QUIET)
+    if series or lines:
+        legend = figure.legend(
+            loc="outside upper left",
+            ncols=2,
+            frameon=False,
+            fontsize=_pt(_SMALL),
+            labelcolor=_INK,
+            handlelength=1.8,
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return _png(figure, palette=True)
+
+
+def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -> bytes:
+    """Return a PNG of a confusion matrix of counts, shape (true classes, predicted classes).
+
+    Colour is the share of each true class (row). Up to 20 classes have their counts in the cells; more have
+    fewer class names on the axes, and a colour scale that brings out small shares. Above 200 classes, each cell
+    is the largest share in a block, so that no error and no hit falls between two pixels.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+    from matplotlib.ticker import PercentFormatter
+
+    n = len(classes)
+    if n == 0 or matrix.shape != (n, n):
+        raise ValueError(f"a confusion matrix of {n} classes must have shape ({n}, {n}), not {matrix.shape}")
+    counted = n <= _COUNTED_CLASSES
+    side = _WIDTH if n <= 12 or not counted else 1440
+    figure = _figure(side, side + (0 if counted else 60), layout="constrained")
+    axes = figure.add_subplot()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    colours = LinearSegmentedColormap.from_list("paper to blue", ["#ffffff", "#9cc3e0", "#0b4f86"])
+    block = -(-n // _MAX_CELLS)
+    image = axes.imshow(
+        _pooled(shares, block),
+        extent=(-0.5, n - 0.5, n - 0.5, -0.5),
+        cmap=colours,
+        norm=PowerNorm(1.0 if counted else 0.5, vmin=0, vmax=1),
+    )
+
+    ticks = range(0, n, _tick_step(n))
+    names = [_shortened(classes[i]) for i in ticks]
+    size = _TEXT if n <= 12 else _SMALL
+    too_wide = max(map(len, names)) * 0.6 * size > 0.75 * side / len(ticks)
+    axes.set_xticks(ticks, names, rotation=90 if too_wide else 0, size=_pt(size), parse_math=False)
+    axes.set_yticks(ticks, names, size=_pt(size), parse_math=False)
+    axes.tick_params(length=0 if counted else 3, color=_QUIET, labelcolor=_INK)
+    axes.set_xlabel("predicted", size=_pt(_TEXT), color=_QUIET)
+    axes.set_ylabel("true", size=_pt(_TEXT), color=_QUIET)
+    axes.spines[:].set_color(_RULE)
+    if counted:
+        for row, column in np.ndindex(n, n):
+            count = int(matrix[row, column])
+            dark = shares[row, column] > 0.5
+            colour = "white" if dark else (_INK if count else "#8b949e")
+            axes.text(column, row, _compact(count), size=_pt(size), color=colour, ha="center", va="center_baseline")
+    else:
+        bar = figure.colorbar(
+            image,
+            ax=axes,
+            orientation="horizontal",
+            ticks=[0, 0.01, 0.1, 0.25, 0.5, 1],
+            fraction=0.03,
+            pad=0.02,
+            aspect=40,
+        )
+        bar.ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        bar.ax.tick_params(labelsize=_pt(_SMALL), labelcolor=_QUIET, color=_QUIET, length=3)
+        tiles = f", largest of {block} × {block} cells" if block > 1 else ""
+        bar.set_label(f"share of the true class{tiles}", size=_pt(_SMALL), color=_QUIET)
+        bar.outline.set_visible(False)
+    return _png(figure, palette=True)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One picture of a mosaic, already at its final size, with what stands under it."""
+
+    pixels: Pixels
+    caption: str = ""
+    wrong: bool = False
+
+
+def _mosaic(
+    rows: Sequence[Sequence[_Cell]], box: int, column_titles: Sequence[str], row_titles: Sequence[str]
+) -> bytes:
+    """Return a PNG of cells, each text wrapped to its column; captioned pictures stand on one base line."""
+    columns = range(max(len(row) for row in rows))
+    captioned = any(cell.caption for row in rows for cell in row)
+    widths = [
+        max(box if captioned else 0, *(row[i].pixels.shape[1] for row in rows if i < len(row)), min(box, 160))
+        for i in columns
+    ]
+    lefts = [_MARGIN + sum(widths[:i]) + _GAP * i for i in columns]
+    width = lefts[-1] + widths[-1] + _MARGIN
+
+    texts: list[tuple[float, float, str, dict[str, Any]]] = []
+    images: list[tuple[int, int, _Cell]] = []
+    titles = [_wrapped(title, widths[i], _TEXT, lines=4) for i, title in enumerate(column_titles)]
+    y = _MARGIN
+    if deepest := max(map(len, titles)):
+        for i, lines in enumerate(titles):
+            # the last lines of all titles stand on one base line
+            texts += [
+                (lefts[i], y + (deepest - len(lines) + k) * _line(_TEXT), line, {"size": _pt(_TEXT)})
+                for k, line in enumerate(lines)
+            ]
+        y += deepest * _line(_TEXT) + _GAP // 2
+    for row, title in zip(rows, row_titles, strict=True):
+        for line in _wrapped(title, width - 2 * _MARGIN, _SMALL, lines=2):
+            texts.append((_MARGIN, y, line, {"size": _pt(_SMALL), "color": _QUIET}))
+            y += _line(_SMALL)
+        tallest = max(cell.pixels.shape[0] for cell in row)
+        deepest = 0
+        for i, cell in enumerate(row):
+            images.append((lefts[i], y + (tallest - cell.pixels.shape[0] if captioned else 0), cell))
+            lines = _wrapped(cell.caption, widths[i], _SMALL, lines=3)
+            styles: list[dict[str, Any]] = [{"size": _pt(_SMALL)}] * len(lines)
+            if cell.wrong:
+                lines.append("wrong")
+                styles.append({"size": _pt(_SMALL), "color": _WRONG, "weight": "bold"})
+            top = y + tallest + _GAP // 2
+            texts += [
+                (lefts[i], top + k * _line(_SMALL), line, style)
+                for k, (line, style) in enumerate(zip(lines, styles, strict=True))
+            ]
+            deepest = max(deepest, len(lines))
+        y += tallest + (deepest * _line(_SMALL) + _GAP // 2 if deepest else 0) + _GAP
+    height = y - _GAP + _MARGIN
+
+    figure = _figure(width, height)
+    for x, top, text, style in texts:
+        figure.text(x / width, 1 - top / height, text, va="top", parse_math=False, **{"color": _INK, **style})
+    for x, top, cell in images:
+        figure.figimage(_framed(cell), xo=x, yo=height - top - cell.pixels.shape[0], origin="upper")
+    return _png(figure)
+
+
+def _box(width: int, columns: int) -> int:
+    """Return the side of the square that each of `columns` pictures has."""
+    return (width - 2 * _MARGIN + _GAP) // columns - _GAP
+
+
+def _framed(cell: _Cell) -> Pixels:
+    if not cell.wrong:
+        return cell.pixels
+    thickness = 8
+    framed = np.empty_like(cell.pixels)
+    framed[:] = [int(_WRONG[i : i + 2], 16) for i in (1, 3, 5)]
+    inner = (slice(thickness, -thickness), slice(thickness, -thickness))
+    framed[inner] = cell.pixels[inner]
+    return framed
+
+
+def _as_rgb(picture: NDArray[Any]) -> Pixels:
+    """Return a picture as uint8 of shape (H, W, 3); missing values (NaN) become middle grey."""
+    if picture.dtype == np.bool_ or np.issubdtype(picture.dtype, np.floating):
+        levels = np.nan_to_num(picture.astype(np.float32), nan=0.5, posinf=1.0, neginf=0.0)
+        picture = (np.clip(levels, 0, 1) * 255).round().astype(np.uint8)
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or 0 in picture.shape:
+        raise ValueError(
+            f"a picture must be uint8 or float in [0, 1] of shape (H, W), (C, H, W) or (H, W, 3), "
+            f"not {picture.dtype} of shape {picture.shape}"
+        )
+    if picture.ndim == 2:
+        picture = picture[None]
+    elif picture.shape[2] == 3 and picture.shape[0] not in (1, 3):
+        picture = picture.transpose(2, 0, 1)
+    if len(picture) == 1:
+        picture = picture.repeat(3, axis=0)
+    elif len(picture) == 2:
+        picture = np.concatenate([picture, np.zeros_like(picture[:1])])
+    return np.ascontiguousarray(picture[:3].transpose(1, 2, 0))
+
+
+def _fit(pixels: Pixels, box: int) -> Pixels:
+    """Enlarge by the largest whole factor, or reduce, so that the longer side fits `box`."""
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    if longer <= box:
+        factor = box // longer
+        return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    size = max(1, round(width * box / longer)), max(1, round(height * box / longer))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+def _scale(axes: Axes, points: Sequence[NDArray[np.float64]], lines: Sequence[float], log_y: bool, unit: str) -> None:
+    """Choose the ticks of both axes for the points (each (N, 2)) and the heights of the lines."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    every = np.concatenate([*points, _drawable([(np.nan, value) for value in lines], log_y)])
+    drawn = every[np.isfinite(every[:, 1]), 1]
+    if log_y and drawn.size:
+        axes.set_yscale("log")
+        decades = np.log10(drawn.max() / drawn.min())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+    whole = bool(np.all(np.mod(every[np.isfinite(every[:, 0]), 0], 1) == 0))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, min_n_ticks=1))
+    if not any(np.isfinite(values[:, 1]).any() for values in points):
+        axes.text(0.5, 0.5, "no points to draw", transform=axes.transAxes, ha="center", color=_QUIET, size=_pt(_TEXT))
+        axes.xaxis.set_major_locator(NullLocator())
+        if not lines:
+            axes.yaxis.set_major_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.6g}%" if unit == "share" else f"{y:.6g}"))
+
+
+def _drawable(points: Sequence[tuple[float, float]], log_y: bool) -> NDArray[np.float64]:
+    values = np.array(points, dtype=np.float64).reshape(-1, 2)
+    y = values[:, 1]
+    y[~np.isfinite(y) | (log_y & (y <= 0))] = np.nan
+    return values
+
+
+def _tick_step(n: int) -> int:
+    """Return the smallest step of 1, 2, 5, 10, 20, 50 … that leaves at most 20 ticks."""
+    steps: Iterator[int] = (digit * 10**power for power in range(9) for digit in (1, 2, 5))
+    return next(step for step in steps if n <= step * _COUNTED_CLASSES)
+
+
+def _pooled(shares: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+    """Return the largest share of each (block, block) tile; the last row and column of tiles may be smaller."""
+    starts = np.arange(0, len(shares), block)
+    pooled = np.maximum.reduceat(np.maximum.reduceat(shares, starts, axis=0), starts, axis=1)
+    return np.asarray(pooled, dtype=np.float64)
+
+
+def _compact(count: int) -> str:
+    """Return a count in at most four characters where possible: 999, 1.2k, 57k, 3.4M."""
+    for size, suffix in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{suffix}" if count < 9.95 * size else f"{count / size:.0f}{suffix}"
+    return str(count)
+
+
+def _shortened(name: str, length: int = 14) -> str:
+    name = _plain(name)
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def _wrapped(text: str, width: int, size: int, lines: int) -> list[str]:
+    """Break a text into at most `lines` lines that fit `width`, for type of `size` pixels."""
+    letters = max(1, int(width / (0.58 * size)))  # DejaVu Sans is 0.58 em wide on average
+    return textwrap.wrap(_plain(text), max(letters, 2), max_lines=lines, placeholder="…")
+
+
+def _plain(text: str) -> str:
+    """Return the text on one line, with a box for each letter that matplotlib's own font cannot draw."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont("DejaVu Sans"))
+    return "".join(c if font.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
+
+
+def _line(size: int) -> int:
+    return round(1.25 * size)
+
+
+def _pt(pixels: int) -> float:
+    return pixels * 72 / _DPI
+
+
+def _figure(width: int, height: int, layout: Any = None) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white", layout=layout)
+
+
+def _png(figure: Figure, palette: bool = False) -> bytes:
+    """Draw the figure; grey pictures are stored as grey, charts with a palette of 256 colours."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    if (pixels == pixels[..., :1]).all():
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
+    else:
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        if palette:
+            image = image.quantize(256, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True, dpi=(_DPI, _DPI))
+    return buffer.getvalue()

@@ -1,0 +1,185 @@
+"""One self-contained HTML page of a run: figures beside their twins, pictures, tables, spec, environment.
+
+The page loads nothing: pictures are data URIs, style is inline, there is no script, and its content security
+policy forbids the rest. All text is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from maecli.reports import numbers
+from maecli.results import Evaluation, Figure, Picture, Table
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_CONTENTS_FROM = 4
+_LONG_TABLE = 25
+_NUMBER = re.compile(r"([-+−]?\d[\d.,]*(\s?±\s?\d[\d.,]*)?(\s?(%|dB|k|M|MB|GB|s))?|n/a)?")
+
+
+class Command(NamedTuple):
+    """A command to copy, and what it does."""
+
+    command: str
+    does: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the page; its content is shown in the given order and may hold further sections.
+
+    A string is text, its paragraphs separated by empty lines. Figures in succession share one table, commands
+    in succession one list.
+    """
+
+    title: str
+    content: Sequence[str | Evaluation | Figure | Picture | Table | Command | Section] = ()
+
+
+def render_report(
+    title: str,
+    summary: str,
+    sections: Sequence[Section] = (),
+    *,
+    spec_yaml: str = "",
+    environment: Mapping[str, Any] | None = None,
+    left_out: Sequence[tuple[str, str]] = (),
+    next_commands: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Return the page as HTML.
+
+    `left_out` names files that were skipped and why; `next_commands` are commands to try and what each does.
+    What is empty does not appear. From four sections on, the page starts with a table of contents.
+    """
+    parts = [_part(section, f"section-{number}") for number, section in enumerate(sections, 1)]
+    contents = [(part["id"], part["title"]) for part in parts]
+    if left_out:
+        contents.append(("left-out", "Files left out"))
+    if next_commands:
+        contents.append(("next", "What to try next"))
+    return _template().render(
+        title=title,
+        summary=summary,
+        contents=contents if len(contents) >= _CONTENTS_FROM else [],
+        parts=parts,
+        left_out=left_out,
+        next_commands=[Command(*command) for command in next_commands],
+        spec_yaml=spec_yaml.strip(),
+        environment=list(_flat(environment or {})),
+    )
+
+
+@functools.cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("maecli.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
+
+
+def _part(section: Section, anchor: str, level: int = 2) -> dict[str, Any]:
+    """Return what the template needs of a section; `level` is its heading's, at most 6 in HTML."""
+    blocks: list[dict[str, Any]] = []
+    for kind, group in groupby(section.content, type):
+        blocks += _blocks(kind, list(group), anchor, level)
+    return {"kind": "section", "id": anchor, "level": min(level, 6), "title": section.title, "blocks": blocks}
+
+
+def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[str, Any]]:
+    if issubclass(kind, str):
+        return [{"kind": "text", "paragraphs": re.split(r"\n\s*\n", text.strip())} for text in items]
+    if issubclass(kind, Section):
+        return [_part(item, f"{anchor}-{number}", level + 1) for number, item in enumerate(items, 1)]
+    if issubclass(kind, Evaluation):
+        return [block for evaluation in items for block in _evaluation(evaluation)]
+    if issubclass(kind, Figure):
+        return [_figures(items, "Figures")]
+    if issubclass(kind, Picture):
+        return [_picture(picture) for picture in items]
+    if issubclass(kind, Table):
+        return [_table(table) for table in items]
+    if issubclass(kind, Command):
+        return [{"kind": "commands", "commands": items}]
+    raise TypeError(f"a section cannot show a {kind.__name__}")
+
+
+def _evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    samples = "sample" if evaluation.num_samples == 1 else "samples"
+    caption = f"{evaluation.split} split, {evaluation.num_samples:,} {samples}"
+    yield _figures(evaluation.figures, caption)
+    if evaluation.notes:
+        yield {"kind": "notes", "notes": evaluation.notes}
+    yield from map(_picture, evaluation.pictures)
+    yield from map(_table, evaluation.tables)
+
+
+def _figures(figures: Sequence[Figure], caption: str) -> dict[str, Any]:
+    rows = [
+        {
+            "label": figure.label,
+            "value": numbers.format_value(figure.value, figure.unit),
+            "interval": numbers.format_interval(figure.interval, figure.unit) if figure.interval else "",
+            "twins": numbers.format_twins(figure),
+            "verdict": numbers.verdict(figure),
+            "caution": numbers.caution(figure),
+            "note": figure.note,
+            "direction": "" if figure.better == "higher" else "lower is better",
+        }
+        for figure in figures
+    ]
+    return {"kind": "figures", "caption": caption, "rows": rows}
+
+
+def _picture(picture: Picture) -> dict[str, Any]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(picture.png)) as image:
+        dpi = image.info.get("dpi", (96, 96))[0] or 96
+        width, height = (round(side * 96 / dpi) for side in image.size)  # CSS pixels are 1/96 inch
+    return {
+        "kind": "picture",
+        "source": f"data:image/png;base64,{base64.b64encode(picture.png).decode('ascii')}",
+        "width": width,
+        "height": height,
+        "alt": picture.name.replace("_", " ").replace("-", " "),
+        "caption": picture.caption,
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    rows = [[cell if isinstance(cell, str) else numbers.format_value(cell) for cell in row] for row in table.rows]
+    numeric = [all(_NUMBER.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return {
+        "kind": "table",
+        "title": table.title,
+        "columns": list(zip(table.columns, numeric or [False] * len(table.columns), strict=True)),
+        "rows": [list(zip(row, numeric, strict=True)) for row in rows],
+        "long": len(rows) > _LONG_TABLE,
+    }
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield ("plugins.voc", "0.1.0") for {"plugins": {"voc": "0.1.0"}}; what is not text is written as JSON."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            yield f"{prefix}{key}", ", ".join(value)
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, default=str)

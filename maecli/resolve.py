@@ -1,0 +1,254 @@
+"""From flags, files and recipes to one spec: defaults < data set's recipe < `--init` < recipe or file < `--set` < flags.
+
+A plugin's options belong to the plugin that is named beside them: a layer that names another plugin drops what the
+layers below said about the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from maecli.errors import SpecError, nearest
+from maecli.registry import Registry
+from maecli.specs import SPECS, PluginSection, RunSpec
+
+Tree = dict[str, Any]
+PLUGIN_SECTIONS = ("dataset", "task", "model")
+DEFAULTS = "defaults"
+"""The recipe that every run starts from."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one source, nested as in a spec file."""
+
+    source: str
+    settings: Tree
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A complete spec, and for each dotted key the source of its value (unset ones are the plugin's default)."""
+
+    spec: RunSpec
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) of a nested dict; lists are values."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def nest(settings: Mapping[str, Any]) -> Tree:
+    """Return the nested dict of dotted keys: the inverse of `flatten`."""
+    tree: Tree = {}
+    for dotted, value in settings.items():
+        *path, last = dotted.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {})
+            if not isinstance(branch, dict):
+                raise SpecError(f"{dotted}: {part} is a value, not a section")
+        branch[last] = value
+    return tree
+
+
+def parse_sets(assignments: Sequence[str]) -> Tree:
+    """Return the nested settings of `--set a.b=c` arguments; values are read as YAML."""
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise SpecError(f"--set {assignment!r} is not of the form a.b=c")
+        settings[key.strip()] = _yaml(text, f"--set {key}")
+    return nest(settings)
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+    if isinstance(value, str):  # YAML 1.1 takes 1e-3 for text, because it lacks a dot
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _numbers(tree: Any) -> Any:
+    """Return a parsed document with numbers such as 1e-3 as numbers."""
+    if isinstance(tree, dict):
+        return {key: _numbers(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_numbers(value) for value in tree]
+    if isinstance(tree, str) and tree[:1] in "+-.0123456789":
+        return _yaml(tree, "value") if "e" in tree.lower() else tree
+    return tree
+
+
+def read_document(text: str, verb: str, where: str, required: bool = True) -> Tree:
+    """Return the settings for `verb` in a YAML document.
+
+    A document is one spec, or a recipe with a section per verb. Raises SpecError when it is for other verbs only,
+    unless it is not `required` to have anything for this one.
+    """
+    tree = _numbers(_yaml(text, where))
+    if not isinstance(tree, dict):
+        raise SpecError(f"{where} must be a YAML mapping")
+    verbs = [name for name in tree if name in SPECS]
+    if verbs:
+        unknown = set(tree) - set(SPECS) - {"about"}
+        if unknown:
+            raise SpecError(f"{where}: a recipe has sections per verb, not {', '.join(sorted(unknown))}")
+        if verb not in verbs:
+            if not required:
+                return {}
+            raise SpecError(f"{where} has no section for {verb}, only for {', '.join(verbs)}")
+        return tree[verb] or {}
+    if tree.get("verb", verb) != verb:
+        raise SpecError(f"{where} is a spec of mae {tree['verb']}, not of mae {verb}")
+    return tree
+
+
+def read_config(path: Path, verb: str) -> Tree:
+    """Return the settings for `verb` in a spec or recipe file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"--config {path} cannot be read: {error}") from error
+    return read_document(text, verb, str(path))
+
+
+def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
+    """Lay the layers over each other, later ones on top; return the settings and each key's source."""
+    flat: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for layer in layers:
+        for section in PLUGIN_SECTIONS:
+            chosen = layer.settings.get(section)
+            if isinstance(chosen, str):
+                raise SpecError(f"{layer.source}: {section} is a section; write {section}.name: {chosen}")
+            name = (chosen or {}).get("name")
+            if name is not None and name != flat.get(f"{section}.name", name):
+                for key in [key for key in flat if key.startswith(f"{section}.")]:
+                    del flat[key], sources[key]
+        for key, value in flatten(layer.settings):
+            flat[key] = value
+            sources[key] = layer.source
+    return nest(flat), sources
+
+
+def _explain(error: ValidationError, model: type[BaseModel], section: str = "") -> SpecError:
+    """Return one sentence for the first thing that pydantic found wrong."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    key = ".".join(part for part in (section, where) if part)
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, first["loc"][:-1])
+        return SpecError(f"unknown key {key!r}{nearest(str(first['loc'][-1]), known)}; known: {', '.join(known)}")
+    if first["type"] == "missing":
+        return SpecError(f"{key} is not set: give --{key.split('.')[0]}, a --recipe or a --config file")
+    if first["type"] == "value_error":
+        return SpecError(str(first["ctx"]["error"]))
+    text = first["msg"][0].lower() + first["msg"][1:]
+    return SpecError(f"{key} is {first['input']!r}: {text}")
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    for part in path:
+        info = model.model_fields.get(str(part))
+        if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+            break
+        model = info.annotation
+    return sorted(model.model_fields)
+
+
+def validate_options(section: str, name: str, options: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:
+    """Return a plugin's options, checked by its own model. Raises SpecError naming the key."""
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        explained = _explain(error, model, section)
+        raise SpecError(f"{explained} (options of {name})") from error
+
+
+def validate(tree: Tree, verb: str, registry: Registry) -> RunSpec:
+    """Return the spec of a nested dict with every option of its plugins filled in."""
+    try:
+        spec = SPECS[verb].model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error, SPECS[verb]) from error
+    complete = {}
+    for section in PLUGIN_SECTIONS:
+        chosen: PluginSection = getattr(spec, section)
+        plugin = getattr(registry, section)(chosen.name)
+        options = validate_options(section, chosen.name, chosen.options, plugin.Options)
+        complete[section] = PluginSection(name=chosen.name, **options.model_dump(mode="json"))
+    for tracker in spec.trackers:
+        registry.listing("tracker", tracker)
+    return spec.model_copy(update=complete)
+
+
+def resolve(
+    verb: str,
+    registry: Registry,
+    *,
+    recipe: str | None = None,
+    config: Path | None = None,
+    sets: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    init_spec: Mapping[str, Any] | None = None,
+    base: Layer | None = None,
+) -> Resolved:
+    """Return the spec that the given sources amount to.
+
+    `flags` are dotted keys, None where a flag was not given. `init_spec` is the spec of the run that `--init`
+    names: it offers its data set and its model.
+    `base` is a complete spec that stands in for all defaults.
+    """
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    layers = [base or Layer(f"recipe {DEFAULTS}", _recipe(DEFAULTS, verb, registry))]
+    top = []
+    if init_spec is not None:
+        offered = {name: init_spec[name] for name in ("dataset", "model", "data")}
+        top.append(Layer("--init", offered))
+    if recipe is not None:
+        top.append(Layer(f"recipe {recipe}", _recipe(recipe, verb, registry)))
+    if config is not None:
+        top.append(Layer(str(config), read_config(config, verb)))
+    top += [Layer("--set", parse_sets(sets)), Layer("flag", nest(given))]
+
+    settings, _ = merge(layers + top)
+    name = (settings.get("dataset") or {}).get("name")
+    if name is not None and base is None:
+        own = registry.dataset(str(name)).recipe
+        if own is not None and own != recipe:
+            layers.append(Layer(f"recipe {own}", _recipe(own, verb, registry, required=False)))
+    settings, sources = merge(layers + top)
+    return Resolved(validate(settings, verb, registry), sources)
+
+
+def _recipe(name: str, verb: str, registry: Registry, required: bool = True) -> Tree:
+    return read_document(registry.recipe(name), verb, f"recipe {name}", required)
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any], ignore: frozenset[str]) -> list[str]:
+    """Return a line `key: old -> new` for each key that differs between two specs."""
+    left, right = dict(flatten(old)), dict(flatten(new))
+    return [
+        f"{key}: {left.get(key)} -> {right.get(key)}"
+        for key in sorted(left.keys() | right.keys())
+        if key not in ignore and left.get(key) != right.get(key)
+    ]

@@ -1,0 +1,171 @@
+"""From a spec, or a checkpoint, to the objects that a run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maecli.data.card import DataCard
+from maecli.data.dataset import Dataset
+from maecli.data.preprocess import Preprocess
+from maecli.data.randomness import derive_seed
+from maecli.errors import MaeError, SpecError
+from maecli.models.encoder import Encoder
+from maecli.models.plugin import Model
+from maecli.models.positions import interpolate_pos_embed
+from maecli.registry import Registry
+from maecli.resolve import validate, validate_options
+from maecli.specs import PluginSection, RunSpec
+from maecli.training.checkpoint import Checkpoint
+from maecli.training.task import Task
+
+
+@dataclass
+class Assembly:
+    """A task, the module it trains, and what both know of the data."""
+
+    card: DataCard
+    preprocess: Preprocess
+    task: Task[Any]
+    module: nn.Module
+
+    def metadata(self, spec: RunSpec) -> dict[str, Any]:
+        """Return what a checkpoint records, enough to rebuild the module without the data."""
+        return {
+            "verb": spec.model_dump()["verb"],
+            "task": self.task.name,
+            "spec": spec.model_dump(mode="json"),
+            "card": self.card.model_dump(mode="json"),
+            "preprocess": asdict(self.preprocess),
+        }
+
+
+def make_dataset(section: PluginSection, registry: Registry) -> Dataset:
+    plugin = registry.dataset(section.name)
+    return plugin(validate_options("dataset", section.name, section.options, plugin.Options))  # type: ignore[arg-type]
+
+
+def make_model(section: PluginSection, registry: Registry) -> Model:
+    plugin = registry.model(section.name)
+    return plugin(validate_options("model", section.name, section.options, plugin.Options))
+
+
+def image_size(model: Model, card: DataCard) -> tuple[int, ...]:
+    """Return the size that the model works at: its option, else the data's own, else the model's default."""
+    axes = len(card.size) if card.size is not None else 2
+    wanted = model.options.img_size
+    if wanted is None:
+        return card.size if card.size is not None else (model.default_img_size,) * axes
+    size = (wanted,) * axes if isinstance(wanted, int) else tuple(wanted)
+    if len(size) != axes or min(size) < 1:
+        raise SpecError(f"model.img_size {list(size)} must be {axes} positive numbers for {card.name}")
+    return size
+
+
+def build_encoder(model: Model, preprocess: Preprocess) -> Encoder:
+    """Return a new encoder. Raises SpecError where options do not fit each other."""
+    try:
+        return model.build(preprocess.in_chans, preprocess.img_size)
+    except ValueError as error:
+        raise SpecError(f"model {model.name}: {error}") from error
+
+
+def assemble(spec: RunSpec, card: DataCard, registry: Registry) -> Assembly:
+    """Return new objects for a run, its weights initialised from the seed."""
+    model = make_model(spec.model, registry)
+    size = image_size(model, card)
+    preprocess = Preprocess.of(card, size, spec.data.channels, spec.data.mean, spec.data.std)
+    return _assemble(spec, card, preprocess, model, registry)
+
+
+def _assemble(spec: RunSpec, card: DataCard, preprocess: Preprocess, model: Model, registry: Registry) -> Assembly:
+    plugin = registry.task(spec.task.name)
+    options = validate_options("task", spec.task.name, spec.task.options, plugin.Options)
+    task = plugin(options, card, preprocess)
+    torch.manual_seed(derive_seed(spec.seed, "weights"))
+    try:
+        module = task.build(build_encoder(model, preprocess))
+    except ValueError as error:
+        raise SpecError(f"task {task.name}: {error}") from error
+    return Assembly(card, preprocess, task, module)
+
+
+def load_assembly(checkpoint: Checkpoint, registry: Registry) -> tuple[RunSpec, Assembly]:
+    """Return the spec of a checkpoint and its objects with its weights; the data need not be there.
+
+    Raises MaeError when tensors are missing or left over.
+    """
+    metadata = checkpoint.metadata()
+    spec = validate(metadata["spec"], metadata["verb"], registry)
+    card = DataCard.model_validate(metadata["card"])
+    stored = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in metadata["preprocess"].items()
+    }
+    assembly = _assemble(spec, card, Preprocess(**stored), make_model(spec.model, registry), registry)
+    load_exactly(assembly.module, checkpoint.tensors(), str(checkpoint.path))
+    return spec, assembly
+
+
+def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Give a module its weights. Raises MaeError naming what is missing, left over or of another shape."""
+    own = module.state_dict()
+    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    other = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
+    for what, names in (
+        ("lacks", missing),
+        ("has no place for", extra),
+        ("has another shape for", sorted(other)),
+    ):
+        if names:
+            parts = sorted({name.split(".")[0] for name in names})
+            raise MaeError(
+                f"{source} {what} {len(names)} of {len(own)} tensors (of {', '.join(parts)}; first {names[0]}), so it "
+                "is not a checkpoint of this task and model"
+            )
+    module.load_state_dict(dict(tensors))
+
+
+def load_encoder_weights(encoder: Encoder, checkpoint: Checkpoint) -> str:
+    """Start an encoder from a checkpoint's; return a sentence saying how many tensors matched.
+
+    Positions of another grid are interpolated. Raises SpecError when anything else differs.
+    """
+    tensors = checkpoint.tensors()
+    given = {name.removeprefix("encoder."): value for name, value in tensors.items() if name.startswith("encoder.")}
+    own = encoder.state_dict()
+    adapted = []
+    if "pos_embed" in given and "pos_embed" in own and given["pos_embed"].shape != own["pos_embed"].shape:
+        stored = checkpoint.metadata()
+        patch, size = stored["spec"]["model"].get("patch_size"), stored["preprocess"]["img_size"]
+        patches = [patch] * len(size) if isinstance(patch, int) else patch
+        grid = [length // cells for length, cells in zip(size, patches or size, strict=True)]
+        if len(grid) == len(encoder.grid) and given["pos_embed"].shape[-1] == encoder.embed_dim:
+            given["pos_embed"] = interpolate_pos_embed(given["pos_embed"], grid, encoder.grid)
+            adapted.append(f"pos_embed {_by(grid)} to {_by(encoder.grid)}")
+    wrong = [
+        f"{name} {_by(given[name].shape) if name in given else 'missing'} instead of {_by(value.shape)}"
+        for name, value in own.items()
+        if name not in given or given[name].shape != value.shape
+    ]
+    if wrong or given.keys() - own.keys():
+        left_over = sorted(given.keys() - own.keys())
+        detail = wrong[0] if wrong else f"{left_over[0]} left over"
+        raise SpecError(
+            f"--init {checkpoint.path}: {len(own) - len(wrong)} of {len(own)} encoder tensors match, {len(wrong)} do "
+            f"not, {len(left_over)} are left over (first: {detail}); use the model and channels of that run"
+        )
+    encoder.load_state_dict(given)
+    unused = len(tensors) - len(given)
+    return (
+        f"encoder from {checkpoint.path}: {len(given) - len(adapted)} tensors matched, "
+        + (f"{len(adapted)} adapted ({', '.join(adapted)}), " if adapted else "0 adapted, ")
+        + f"{unused} of its other tensors (decoder or head) left out"
+    )
+
+
+def _by(sizes: Any) -> str:
+    return "×".join(str(size) for size in sizes) or "scalar"

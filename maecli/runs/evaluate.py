@@ -1,0 +1,83 @@
+"""`mae eval`: how good is a run, and against what?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from maecli.data.card import SPLIT_NAMES, SplitName
+from maecli.data.loading import make_loader
+from maecli.errors import DataError, MaeError
+from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
+from maecli.progress import TrainProgress
+from maecli.registry import Registry
+from maecli.resolve import validate
+from maecli.results import Evaluation
+from maecli.runs.assemble import load_assembly, make_dataset
+from maecli.runs.directory import RunDirectory, find_checkpoint
+from maecli.runs.report import write_run_report
+from maecli.runs.training import Skipped
+from maecli.training.evaluation import evaluate as measure_split
+from maecli.training.evaluation import fit_twins
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """One evaluation, kept in the run directory."""
+
+    run: RunDirectory
+    checkpoint: Path
+    evaluation: Evaluation
+    skipped: dict[str, str]
+
+
+def evaluate(
+    path: Path,
+    registry: Registry,
+    progress: TrainProgress,
+    *,
+    split: SplitName = "test",
+    which: str = "last",
+    device_name: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    root: Path | None = None,
+) -> EvalResult:
+    """Measure a run on one split of its data set and add the result to its report.
+
+    `which` is last or best; `root` overrides where the data lie. Raises DataError for an empty split.
+    """
+    if split not in SPLIT_NAMES:
+        raise MaeError(f"split {split!r} is none of {', '.join(SPLIT_NAMES)}")
+    keep_freed_memory()
+    run = RunDirectory(path)
+    checkpoint = find_checkpoint(path, which)
+    if not run.is_run:
+        raise MaeError(f"{path} is a checkpoint without its run directory; give the run directory to mae eval")
+    device = choose_device(device_name)
+    dtype = choose_dtype(precision, device)
+    spec, assembly = load_assembly(checkpoint, registry)
+    if root is not None:
+        tree = spec.model_dump(mode="json")
+        tree["dataset"]["root"] = str(root)
+        spec = validate(tree, tree["verb"], registry)
+    assembly.module.to(device)
+    task = assembly.task
+    dataset = make_dataset(spec.dataset, registry)
+    skipped = Skipped(progress, strict=False)
+    for file, reason in dataset.broken().items():
+        skipped.add(file, reason)
+
+    samples = dataset.split(split, task.fields)
+    if len(samples) == 0:
+        sizes = dataset.card().split_sizes
+        raise DataError(f"{spec.dataset.name} has no {split} samples with {', '.join(task.fields)}; it has {sizes}")
+    size = batch_size or spec.train.batch_size
+    if task.twin_samples:
+        train = dataset.split("train", task.fields)
+        fit_twins(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, skipped.add), size)
+    loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, skipped.add)
+    evaluation = measure_split(task, assembly.module, loader, split, size, dtype)
+    run.write_evaluation(evaluation)
+    write_run_report(run, registry)
+    return EvalResult(run, checkpoint.path, evaluation, skipped.files)

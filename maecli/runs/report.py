@@ -1,0 +1,111 @@
+"""The page of a run: what it learnt, how good it is, and how to repeat it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+
+import yaml
+
+from maecli.errors import MaeError
+from maecli.files import write_text
+from maecli.progress import duration
+from maecli.registry import Registry
+from maecli.reports import figures, numbers
+from maecli.reports.page import Section, render_report
+from maecli.results import Picture
+from maecli.runs.directory import RunDirectory
+
+VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
+TITLES = {"val": "Validation", "test": "Test", "train": "Training data"}
+
+
+def history(run: RunDirectory, registry: Registry) -> dict[str, list[tuple[int, float]]]:
+    """Return the run's metrics as far as its trackers can read them back, metric → (step, value)."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for name in run.read_spec().get("trackers", ()):
+        found = registry.tracker(name).history(run.path) | found
+    return found
+
+
+def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Picture]:
+    """Return the drawn curves of a run: losses together, every other validation figure by itself."""
+    losses = {"training": metrics.get("train/loss", [])}
+    pictures = []
+    if losses["training"]:
+        png = figures.curves(losses, "step", "training loss", log_y=min(y for _, y in losses["training"]) > 0)
+        caption = "Mean training loss since the last logged step."
+        pictures.append(Picture(name="training loss", caption=caption, png=png))
+    first = next((name for name in metrics if name.startswith("val/")), None)
+    if first is not None and len(metrics[first]) > 1:
+        label = first.removeprefix("val/")
+        png = figures.curves({label: metrics[first]}, "step", f"validation {label}")
+        pictures.append(Picture(name=f"validation {label}", caption=f"Validation {label} as it was trained.", png=png))
+    return pictures
+
+
+def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
+    """Return what there is to show of a run: evaluations, test first, then curves."""
+    order = ("test", "val", "train")
+    evaluations = sorted(run.evaluations(), key=lambda each: order.index(each.split))
+    sections = [Section(f"{TITLES[each.split]} ({each.num_samples:,} samples)", [each]) for each in evaluations]
+    curves = curve_pictures(history(run, registry))
+    if curves:
+        sections.append(Section("Training", curves))
+    return sections
+
+
+def describe_run(run: RunDirectory) -> str:
+    """Return one sentence about a finished run."""
+    summary = run.read_json("summary.json")
+    if summary is None:
+        return "This run is not finished."
+    headline = ""
+    for each in sorted(run.evaluations(), key=lambda evaluation: evaluation.split != "test")[:1]:
+        figure = each.figures[0]
+        headline = f" {TITLES[each.split]} {figure.label}: {numbers.format_figure(figure)}."
+    return (
+        f"{VERBS[summary['verb']]} on {summary['dataset']} ({summary['task']}), {summary['steps']:,} steps in "
+        f"{duration(summary['seconds'])} on {summary['device']}, {summary['init']}.{headline}"
+    )
+
+
+def next_commands(run: RunDirectory) -> Sequence[tuple[str, str]]:
+    """Return the commands that usually follow a run."""
+    spec = run.read_spec()
+    if spec["verb"] == "pretrain":
+        return [
+            (f"mae eval {run}", "measure the reconstructions on the test split"),
+            (f"mae finetune --task classify --init {run}", "learn labels, starting from this encoder"),
+            (f"mae infer FOLDER --run {run} --out DIR", "see how your own pictures are reconstructed"),
+        ]
+    return [
+        (f"mae eval {run}", "measure it on the test split"),
+        (f"mae infer FOLDER --run {run} --out DIR", "run it on your own pictures"),
+    ]
+
+
+def write_run_report(run: RunDirectory, registry: Registry) -> None:
+    """Write `report.html` from what the run directory holds."""
+    page = render_report(
+        run.path.resolve().name,
+        describe_run(run),
+        run_sections(run, registry),
+        spec_yaml=yaml.safe_dump(run.read_spec(), sort_keys=False, allow_unicode=True),
+        environment=run.read_json("environment.json"),
+        left_out=left_out(run),
+        next_commands=next_commands(run),
+    )
+    write_text(run.path / "report.html", page)
+
+
+def left_out(run: RunDirectory) -> list[tuple[str, str]]:
+    """Return the files that the run could not read, with reasons."""
+    path = run.path / "skipped.csv"
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [(row["path"], row["reason"]) for row in csv.DictReader(file)]
+    except (OSError, KeyError) as error:
+        raise MaeError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,52 @@
+"""From what a person asked for to the spec of the run: where `--init` and `--resume` come in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from maecli.errors import SpecError
+from maecli.registry import Registry
+from maecli.resolve import Layer, Resolved, resolve
+from maecli.runs.directory import RunDirectory, find_checkpoint
+from maecli.runs.training import default_out
+
+
+def request(
+    verb: str,
+    registry: Registry,
+    *,
+    recipe: str | None = None,
+    config: Path | None = None,
+    sets: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> Resolved:
+    """Return the resolved spec of a run.
+
+    To resume, what is given is laid over the spec of the run that is there, so that nothing has to be repeated; a
+    difference shows when the run starts.
+    """
+    flags = dict(flags or {})
+    init = flags.get("init")
+    offered = find_checkpoint(Path(init)).metadata()["spec"] if init else None
+    given: dict[str, Any] = {
+        "recipe": recipe,
+        "config": config,
+        "sets": sets,
+        "flags": flags,
+        "init_spec": offered,
+    }
+    if not resume:
+        return resolve(verb, registry, **given)
+    run = RunDirectory(Path(flags["out"]) if flags.get("out") else default_out(resolve(verb, registry, **given).spec))
+    if not run.is_run:
+        return resolve(verb, registry, **given)
+    stored = run.read_spec()
+    if stored.get("verb") != verb:
+        raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {verb}")
+    flags["out"] = str(run)
+    return resolve(
+        verb, registry, **(given | {"flags": flags, "init_spec": None}), base=Layer(f"spec of {run}", stored)
+    )

@@ -1,0 +1,291 @@
+"""What pretraining and fine-tuning share: from a spec to a finished run directory."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maecli.data.dataset import Dataset
+from maecli.data.loading import Loader, make_loader
+from maecli.errors import DataError, SpecError
+from maecli.files import write_json, write_text
+from maecli.hardware import (
+    choose_device,
+    choose_dtype,
+    describe_device,
+    keep_freed_memory,
+    memory_used,
+)
+from maecli.progress import TrainProgress, duration
+from maecli.registry import Registry
+from maecli.resolve import difference
+from maecli.results import Evaluation
+from maecli.runs.assemble import Assembly, assemble, load_encoder_weights, make_dataset
+from maecli.runs.directory import RunDirectory, find_checkpoint, runs_dir
+from maecli.runs.environment import describe_environment
+from maecli.runs.report import write_run_report
+from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
+from maecli.training.evaluation import evaluate, fit_twins
+from maecli.training.optim import peak_rate
+from maecli.training.tracker import Tracker
+from maecli.training.trainer import Trainer
+
+SKIPPED = "skipped.csv"
+DRY_STEPS = 5
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished run."""
+
+    run: RunDirectory
+    evaluation: Evaluation | None
+    seconds: float
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would be."""
+
+    facts: dict[str, Any]
+
+
+class Skipped:
+    """Collects files that cannot be read; each is named once."""
+
+    def __init__(self, progress: TrainProgress, strict: bool) -> None:
+        self.progress, self.strict = progress, strict
+        self.files: dict[str, str] = {}
+
+    def add(self, key: str, reason: str) -> None:
+        if self.strict:
+            raise DataError(f"{key}: {reason} (strict: nothing is left out)")
+        if key not in self.files:
+            self.files[key] = reason
+            self.progress.say(f"left out: {key}: {reason}")
+
+    def write(self, path: Path) -> None:
+        """Write the list, if there is anything on it."""
+        if self.files:
+            write_text(path, skipped_csv(self.files))
+
+
+def skipped_csv(files: dict[str, str]) -> str:
+    """Return the CSV text of unreadable files, path → reason."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "reason"])
+    writer.writerows(sorted(files.items()))
+    return text.getvalue()
+
+
+@dataclass
+class Prepared:
+    """Everything that a run works with, built and ready."""
+
+    spec: RunSpec
+    dataset: Dataset
+    assembly: Assembly
+    train: Loader
+    val: Loader
+    device: torch.device
+    dtype: torch.dtype
+    skipped: Skipped
+    init: str
+
+
+def default_out(spec: RunSpec) -> Path:
+    """Return where a run goes unless told otherwise: runs/pretrain-DATASET, runs/finetune-DATASET-TASK."""
+    verb = spec.model_dump()["verb"]
+    task = "" if verb == "pretrain" else f"-{spec.task.name}"
+    return runs_dir() / f"{verb}-{spec.dataset.name}{task}"
+
+
+def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress) -> Prepared:
+    """Build data, task and model of a spec; start the encoder from `spec.init`."""
+    keep_freed_memory()
+    device = choose_device(spec.device)
+    dtype = choose_dtype(spec.precision, device)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    check_task(spec, registry)
+    dataset = make_dataset(spec.dataset, registry)
+    card = dataset.card()
+    skipped = Skipped(progress, spec.data.strict)
+    for path, reason in dataset.broken().items():
+        skipped.add(path, reason)
+    assembly = assemble(spec, card, registry)
+    init = "from scratch"
+    if spec.init is not None:
+        init = load_encoder_weights(assembly.module.get_submodule("encoder"), find_checkpoint(spec.init))  # type: ignore[arg-type]
+    assembly.module.to(device)
+    fields = assembly.task.fields
+    loaders = [
+        make_loader(dataset.split(name, fields), assembly.preprocess, device, spec.seed, spec.data, skipped.add)
+        for name in ("train", "val")
+    ]
+    return Prepared(spec, dataset, assembly, loaders[0], loaders[1], device, dtype, skipped, init)
+
+
+def check_task(spec: RunSpec, registry: Registry) -> None:
+    """Raise SpecError when the task belongs to the other verb."""
+    verb, task = spec.model_dump()["verb"], registry.task(spec.task.name)
+    if task.verb != verb:
+        raise SpecError(f"task {spec.task.name} is for mae {task.verb}, not for mae {verb}")
+
+
+def train(
+    spec: RunSpec,
+    registry: Registry,
+    progress: TrainProgress,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> TrainResult:
+    """Run a spec to its end and return what came out.
+
+    Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
+    """
+    begin = time.monotonic()
+    run = RunDirectory(spec.out or default_out(spec))
+    stored = spec.model_dump(mode="json")
+    if resume and run.is_run:
+        changed = difference(run.read_spec(), stored, CHANGEABLE_ON_RESUME)
+        if changed:
+            raise SpecError(f"{run} cannot be resumed with another spec: " + "; ".join(changed))
+    prepared = prepare(spec, registry, progress)
+    trainer = make_trainer(prepared, run, progress)
+    last = run.checkpoints.pointed("last") if resume and run.is_run else None
+    if last is not None:
+        trainer.load(last)
+        progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
+    elif not (resume and run.is_run):
+        run.start(overwrite)
+    run.write_spec(stored)
+    environment = describe_environment(spec, registry, prepared.device, prepared.dtype)
+    write_json(run.path / "environment.json", environment)
+    progress.say(introduce(prepared, trainer))
+
+    with open_trackers(spec, registry, run, trainer.step) as trainer.trackers:
+        trainer.fit()
+    prepared.skipped.write(run.path / SKIPPED)
+    evaluation = None
+    if len(prepared.val.split):
+        fit_twins(prepared.assembly.task, prepared.train, spec.train.batch_size)
+        evaluation = evaluate(
+            prepared.assembly.task,
+            trainer.final_module,
+            prepared.val,
+            "val",
+            spec.train.batch_size,
+            prepared.dtype,
+        )
+        run.write_evaluation(evaluation)
+    seconds = time.monotonic() - begin
+    run.write_summary(
+        {
+            "verb": stored["verb"],
+            "task": spec.task.name,
+            "dataset": spec.dataset.name,
+            "steps": trainer.total_steps,
+            "seconds": round(seconds, 1),
+            "device": environment["device"],
+            "precision": environment["precision"],
+            "init": prepared.init,
+            "finished_at": time.time(),
+        }
+    )
+    write_run_report(run, registry)
+    return TrainResult(run, evaluation, seconds, prepared.skipped.files)
+
+
+def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainProgress) -> Trainer:
+    spec = prepared.spec
+    return Trainer(
+        prepared.assembly.task,
+        prepared.assembly.module,
+        spec,
+        prepared.train,
+        prepared.val,
+        prepared.dtype,
+        run.checkpoints if run else None,
+        prepared.assembly.metadata(spec),
+        (),
+        progress,
+    )
+
+
+@contextlib.contextmanager
+def open_trackers(spec: RunSpec, registry: Registry, run: RunDirectory, start_step: int) -> Iterator[Sequence[Tracker]]:
+    """Give the run's trackers; they are closed whatever happens."""
+    with contextlib.ExitStack() as stack:
+        trackers = []
+        for name in spec.trackers:
+            tracker = registry.tracker(name)(run.path, spec.model_dump(mode="json"), start_step)
+            stack.callback(tracker.close)
+            trackers.append(tracker)
+        yield trackers
+
+
+def introduce(prepared: Prepared, trainer: Trainer) -> str:
+    """Return the facts of a run before it starts, one per line."""
+    spec, assembly = prepared.spec, prepared.assembly
+    parameters = sum(p.numel() for p in assembly.module.parameters())
+    size = "×".join(str(length) for length in assembly.preprocess.img_size)
+    return "\n".join(
+        [
+            f"data    {assembly.card.title}: {len(prepared.train.split):,} train, {len(prepared.val.split):,} val",
+            f"model   {spec.model.name}, {parameters:,} parameters, {size} × {assembly.preprocess.in_chans} channels, "
+            f"{prepared.init}",
+            f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate "
+            f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)",
+            f"device  {describe_device(prepared.device)}, {str(prepared.dtype).removeprefix('torch.')}",
+        ]
+    )
+
+
+def dry_run(spec: RunSpec, registry: Registry, progress: TrainProgress) -> DryRun:
+    """Build everything, time a few steps, write nothing."""
+    prepared = prepare(spec, registry, progress)
+    trainer = make_trainer(prepared, None, progress)
+    trainer.module.train()
+    steps = min(DRY_STEPS, trainer.total_steps)
+    times = []
+    begin = time.monotonic()
+    for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, 0, steps):
+        trainer.train_step(batch)
+        trainer.check_finite()  # waits for the device
+        trainer.step += 1
+        times.append(time.monotonic() - begin)
+        begin = time.monotonic()
+    step_s = sorted(times)[len(times) // 2]
+    module = prepared.assembly.module
+    return DryRun(
+        {
+            "out": str(spec.out or default_out(spec)),
+            "parameters": sum(p.numel() for p in module.parameters()),
+            "encoder_parameters": sum(p.numel() for p in module.get_submodule("encoder").parameters()),
+            "train_samples": len(prepared.train.split),
+            "val_samples": len(prepared.val.split),
+            "steps_per_epoch": trainer.steps_per_epoch,
+            "total_steps": trainer.total_steps,
+            "learning_rate": peak_rate(spec.train),
+            "device": describe_device(prepared.device),
+            "precision": str(prepared.dtype).removeprefix("torch."),
+            "init": prepared.init,
+            "memory_bytes": memory_used(prepared.device),
+            "seconds_per_step": round(step_s, 4),
+            "samples_per_s": round(spec.train.batch_size / step_s, 1),
+            "estimated_seconds": round(step_s * trainer.total_steps),
+            "estimated_time": duration(step_s * trainer.total_steps),
+        }
+    )

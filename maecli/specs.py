@@ -1,0 +1,196 @@
+"""What a run is: one pydantic object per verb, written to the run directory and into every checkpoint.
+
+A plugin's section holds its name and its options; the options are checked by the plugin's own model after look-up
+(`maecli.resolve`), so that this module, and `mae --help`, load no plugin and no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FORMAT_VERSION = 1
+"""Of spec files and checkpoints; raised when an older reader could misread them."""
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PluginSection(BaseModel):
+    """A plugin by name, and its options beside the name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class DataSpec(Section):
+    """How samples are brought to the model."""
+
+    loading: Literal["auto", "resident", "streamed"] = Field(
+        default="auto",
+        description="resident: all in device memory; streamed: read by workers; auto: as the data set suggests",
+    )
+    workers: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="worker processes of streamed loading; default: by the number of cores"
+    )
+    channels: Positive | None = Field(default=None, description="copy one grey channel to this many")
+    mean: tuple[float, ...] | None = Field(
+        default=None, description="per channel, in [0, 1] units; default: the data card's"
+    )
+    std: tuple[float, ...] | None = Field(
+        default=None, description="per channel, in [0, 1] units; default: the data card's"
+    )
+    strict: bool = Field(default=False, description="stop at the first unreadable file instead of leaving it out")
+
+
+class AugmentSpec(Section):
+    """Random changes to training pictures; evaluation and inference never use them."""
+
+    crop: Literal["none", "pad", "random-resized"] = Field(
+        default="none",
+        description="pad: shift by up to crop_padding pixels; random-resized: a random part, resized",
+    )
+    crop_padding: Annotated[int, Field(ge=0)] = Field(default=4, description="pixels, for crop = pad")
+    crop_scale: tuple[float, float] = Field(
+        default=(0.2, 1.0), description="share of the area, for crop = random-resized"
+    )
+    crop_ratio: tuple[float, float] = Field(
+        default=(0.75, 4 / 3), description="width / height, for crop = random-resized"
+    )
+    flip: bool = Field(default=False, description="mirror left to right for half of the samples")
+    rotate: Annotated[float, Field(ge=0, le=180)] = Field(
+        default=0.0, description="largest angle in degrees, either way"
+    )
+    translate: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="largest shift in pixels, either way on each axis"
+    )
+    zoom: tuple[float, float] = Field(default=(1.0, 1.0), description="range of magnification")
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> AugmentSpec:
+        for name in ("crop_scale", "crop_ratio", "zoom"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"augment.{name} ({low}, {high}) must be two rising numbers above 0")
+        return self
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether anything but a random-resized crop changes the geometry."""
+        return self.crop == "pad" or self.flip or self.rotate > 0 or self.translate > 0 or self.zoom != (1.0, 1.0)
+
+
+class TrainSpec(Section):
+    """Optimizer (AdamW) and schedule (cosine decay after linear warm-up)."""
+
+    epochs: Positive = Field(default=100, description="passes over the training split")
+    batch_size: Positive = Field(default=256, description="samples per optimizer step, over all processes")
+    micro_batch_size: Positive | None = Field(
+        default=None, description="samples per forward pass; gradients are summed over them"
+    )
+    base_lr: Annotated[float, Field(gt=0)] = Field(
+        default=1.5e-4, description="learning rate per 256 samples: lr = base_lr * batch_size / 256"
+    )
+    min_lr: Annotated[float, Field(ge=0)] = Field(default=0.0, description="learning rate at the end")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(default=0.0, description="linear rise from 0")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        default=0.05, description="not applied to biases, norms and tokens"
+    )
+    beta1: Share = 0.9
+    beta2: Share = 0.95
+    clip_grad: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="largest norm of all gradients together"
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="factor on the learning rate per layer below the head"
+    )
+    ema_decay: Share | None = Field(
+        default=None, description="keep an exponential moving average of the weights, and use it"
+    )
+
+
+class CheckpointSpec(Section):
+    """When the run saves itself."""
+
+    every_epochs: Annotated[float, Field(gt=0)] = Field(default=1.0, description="and at the end")
+    every_minutes: Annotated[float, Field(gt=0)] = Field(default=10.0, description="within a long epoch")
+
+
+class RunSpec(Section):
+    """What `mae pretrain` and `mae finetune` have in common."""
+
+    version: Literal[1] = FORMAT_VERSION
+    dataset: PluginSection
+    task: PluginSection
+    model: PluginSection
+    data: DataSpec = DataSpec()
+    augment: AugmentSpec = AugmentSpec()
+    train: TrainSpec = TrainSpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    trackers: tuple[str, ...] = ()
+    eval_every_epochs: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="how often the validation split is measured"
+    )
+    log_every_steps: Positive = 20
+    init: Path | None = Field(
+        default=None, description="start from these weights: a run directory or a checkpoint folder"
+    )
+    seed: Annotated[int, Field(ge=0)] = 0
+    device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto", description="auto: bf16 where the hardware multiplies it natively"
+    )
+    compile: bool = Field(default=False, description="use torch.compile")
+    out: Path | None = Field(default=None, description="run directory; default: runs/VERB-DATASET[-TASK]")
+
+    @model_validator(mode="after")
+    def _micro_batch_fits(self) -> RunSpec:
+        micro = self.train.micro_batch_size
+        if micro is not None and micro > self.train.batch_size:
+            raise ValueError(
+                f"train.micro_batch_size ({micro}) must not be above train.batch_size ({self.train.batch_size})"
+            )
+        return self
+
+
+class PretrainSpec(RunSpec):
+    """One pretraining run."""
+
+    verb: Literal["pretrain"] = "pretrain"
+
+
+class FinetuneSpec(RunSpec):
+    """One fine-tuning run."""
+
+    verb: Literal["finetune"] = "finetune"
+
+
+SPECS: dict[str, type[RunSpec]] = {"pretrain": PretrainSpec, "finetune": FinetuneSpec}
+
+CHANGEABLE_ON_RESUME = frozenset(
+    {
+        "out",
+        "device",
+        "compile",
+        "trackers",
+        "log_every_steps",
+        "train.micro_batch_size",
+        "data.workers",
+        "data.loading",
+        "data.strict",
+        "dataset.root",
+        "init",
+    }
+)
+"""Keys, flattened with dots, that `--resume` may change: they say where and how, not what is computed."""

@@ -1,0 +1,105 @@
+"""The interface of a task: all that the trainer, evaluation and inference know of what is learnt.
+
+Pretraining is a task too. A task builds a module around an encoder, gives a loss, measures, predicts and draws; it
+holds no parameters itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from torch import Tensor, nn
+
+from maecli import options
+from maecli.data.batch import Batch
+from maecli.data.card import DataCard
+from maecli.data.preprocess import Preprocess
+from maecli.models.encoder import Encoder
+from maecli.results import Figure, Picture, Table
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What inference writes for one sample: a row of plain values, and files by suffix (such as `.png`)."""
+
+    row: dict[str, str | int | float]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Evaluator(ABC, Generic[M]):
+    """Measures a module batch by batch. Batches arrive in order, unchanged by augmentation."""
+
+    @abstractmethod
+    def update(self, module: M, batch: Batch) -> None:
+        """Add one batch. Called without gradients, module in eval mode, autocast on where it pays."""
+
+    @abstractmethod
+    def figures(self) -> Sequence[Figure]:
+        """Return the figures of all batches so far, the headline first, each with its trivial twins."""
+
+    def tables(self) -> Sequence[Table]:
+        """Return what is worth a table, such as recall per class."""
+        return ()
+
+    def pictures(self) -> Sequence[Picture]:
+        """Return drawings of the figures, such as a confusion matrix."""
+        return ()
+
+
+class Task(ABC, Generic[M]):
+    """Base of a task plugin; M is the class of the module that it builds."""
+
+    name: ClassVar[str]
+    verb: ClassVar[Literal["pretrain", "finetune"]] = "finetune"
+    fields: ClassVar[tuple[str, ...]] = ("image",)
+    """What a sample must carry."""
+    monitor: ClassVar[str]
+    """Name of the figure on validation data that decides which checkpoint is `best`."""
+    twin_samples: ClassVar[int] = 0
+    """How many training samples `fit_twins` wants to see."""
+
+    Options: ClassVar[type[options.Options]] = options.Options
+
+    def __init__(self, options: Any, card: DataCard, preprocess: Preprocess) -> None:
+        """Keep what is needed. Raise SpecError or DataError when the data do not suit the task."""
+        self.options, self.card, self.preprocess = options, card, preprocess
+
+    @abstractmethod
+    def build(self, encoder: Encoder) -> M:
+        """Return the module to train: it holds the encoder as its attribute `encoder`.
+
+        Raises SpecError for options that do not fit the encoder.
+        """
+
+    @abstractmethod
+    def loss(self, module: M, batch: Batch) -> Tensor:
+        """Return the training loss () of one micro-batch.
+
+        Per-sample randomness comes from `batch.draws`; torch's own generator is seeded for every step.
+        """
+
+    @abstractmethod
+    def evaluator(self) -> Evaluator[M]:
+        """Return a fresh evaluator."""
+
+    def fit_twins(self, batches: Iterable[Batch]) -> None:
+        """Learn from training samples what the trivial predictors need; called once, before `evaluator`."""
+        for _ in batches:
+            return
+
+    @abstractmethod
+    def predict(self, module: M, batch: Batch) -> list[Prediction]:
+        """Return one prediction per sample of the batch, for inference."""
+
+    def draw(self, module: M, batch: Batch) -> list[Picture]:
+        """Return pictures of what the module does with a few samples."""
+        return []
+
+    def describe(self) -> Sequence[str]:
+        """Return sentences about how the figures were taken, for the report."""
+        return ()

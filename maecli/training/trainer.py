@@ -1,0 +1,320 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maecli.data.batch import Batch
+from maecli.data.loading import Loader
+from maecli.data.randomness import derive_seed
+from maecli.errors import Interrupted, MaeError, NotFiniteError
+from maecli.hardware import autocast
+from maecli.progress import Silent, TrainProgress, TrainState
+from maecli.specs import RunSpec
+from maecli.training.checkpoint import STATE, Checkpoint, CheckpointFolder
+from maecli.training.evaluation import measure
+from maecli.training.optim import (
+    WeightAverage,
+    load_optimizer_tensors,
+    make_optimizer,
+    optimizer_tensors,
+    rate_at,
+    set_rate,
+)
+from maecli.training.task import Task
+from maecli.training.tracker import Tracker
+
+RAW = "raw."
+"""Prefix of the weights under training in the state, where the model file holds their average."""
+
+
+class Trainer:
+    """Runs optimizer steps for a task's module and keeps everything that a restart needs.
+
+    What step n does is a function of the spec, the weights and n: samples and their augmentation follow from (seed,
+    epoch, sample), torch's own generator is seeded for every step. So no generator state has to be saved.
+    """
+
+    def __init__(
+        self,
+        task: Task[Any],
+        module: nn.Module,
+        spec: RunSpec,
+        train: Loader,
+        val: Loader | None,
+        dtype: torch.dtype,
+        checkpoints: CheckpointFolder | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        trackers: Sequence[Tracker] = (),
+        progress: TrainProgress | None = None,
+    ) -> None:
+        self.task, self.module, self.spec = task, module, spec
+        self.train_loader, self.val_loader = train, val
+        self.device, self.dtype = train.device, dtype
+        self.checkpoints, self.metadata = checkpoints, dict(metadata or {})
+        self.trackers, self.progress = trackers, progress or Silent()
+        self.running = torch.compile(module) if spec.compile else module
+
+        batch_size, num_samples = spec.train.batch_size, len(train.split)
+        self.steps_per_epoch = num_samples // batch_size
+        if self.steps_per_epoch == 0:
+            raise MaeError(f"train.batch_size ({batch_size}) is larger than the {num_samples} training samples")
+        self.total_steps = spec.train.epochs * self.steps_per_epoch
+        self.optimizer = make_optimizer(module, spec.train)
+        self.average = WeightAverage(module, spec.train.ema_decay) if spec.train.ema_decay else None
+
+        self.step = 0
+        self.best: float | None = None
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.loss_steps = 0
+        self.bad_step = torch.full((), -1, dtype=torch.int64, device=self.device)
+        self.stop_signal: int | None = None
+        self._clock = Clock()
+
+    @property
+    def final_module(self) -> nn.Module:
+        """The weights to use: the average if there is one."""
+        return self.average.module if self.average else self.module
+
+    def fit(self) -> None:
+        """Run optimizer steps from `self.step` to `self.total_steps`.
+
+        Raises NotFiniteError when the loss is no number, and Interrupted after saving when a signal asks to stop.
+        """
+        spec = self.spec
+        batches = self.train_loader.train_batches(spec.augment, spec.train.batch_size, self.step, self.total_steps)
+        self.module.train()
+        self._clock.start()
+        with self._listen(), self.progress:
+            while self.step < self.total_steps:
+                with self._clock.waiting():
+                    batch = next(batches)
+                self.train_step(batch)
+                self.step += 1
+                self._clock.add(len(batch))
+                if self.is_due(spec.log_every_steps):
+                    self.log()
+                improved = self.is_due(self._steps(spec.eval_every_epochs)) and self.validate()
+                if improved or self.is_due(self._steps(spec.checkpoint.every_epochs)) or self._must_save():
+                    self.save(improved)
+                if self.stop_signal is not None and self.step < self.total_steps:
+                    name = signal.Signals(self.stop_signal).name
+                    raise Interrupted(f"stopped by {name} at step {self.step}; --resume continues from there")
+
+    def train_step(self, batch: Batch) -> None:
+        """Do one optimizer step; gradients are summed over micro-batches."""
+        spec = self.spec.train
+        torch.manual_seed(derive_seed(self.spec.seed, "step", self.step))
+        batch.progress = self.step / self.total_steps
+        set_rate(self.optimizer, rate_at(self.step, self.total_steps, self.steps_per_epoch, spec))
+        loss = torch.zeros((), device=self.device)
+        for micro in batch.micro_batches(spec.micro_batch_size or len(batch)):
+            with autocast(self.device, self.dtype):
+                part = self.task.loss(self.running, micro) * (len(micro) / len(batch))
+            part.backward()
+            loss += part.detach()
+        if spec.clip_grad is not None:
+            nn.utils.clip_grad_norm_(self.module.parameters(), spec.clip_grad)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.module, self.step + 1)
+        self.loss_sum += loss
+        self.loss_steps += 1
+        # Noted on the device and read when something is logged or saved: reading every step would stall a GPU.
+        first_bad = ~torch.isfinite(loss) & (self.bad_step < 0)
+        self.bad_step.masked_fill_(first_bad, self.step + 1)
+
+    def is_due(self, every: int) -> bool:
+        """Return whether something that happens every so many steps, and at the end, happens now."""
+        return self.step % every == 0 or self.step == self.total_steps
+
+    def _steps(self, epochs: float) -> int:
+        return max(1, round(epochs * self.steps_per_epoch))
+
+    def _must_save(self) -> bool:
+        return self.stop_signal is not None or self._clock.since_save() > 60 * self.spec.checkpoint.every_minutes
+
+    def check_finite(self) -> None:
+        """Raise NotFiniteError if any loss so far was NaN or infinite. Reading it syncs the device."""
+        bad = int(self.bad_step)
+        if bad < 0:
+            return
+        rate = rate_at(bad - 1, self.total_steps, self.steps_per_epoch, self.spec.train)
+        last = self.checkpoints.pointed("last") if self.checkpoints else None
+        kept = f"the last good checkpoint is {last.path}" if last else "nothing was saved yet"
+        raise NotFiniteError(
+            f"the loss was not finite at step {bad} (learning rate {rate:.3g}); {kept}. Likely causes: a learning "
+            "rate that is too high (lower --base-lr or raise train.warmup_epochs), no gradient clipping (set "
+            "train.clip_grad to 1), values in the data that are no numbers, or bf16 (try --precision float32)"
+        )
+
+    def log(self) -> None:
+        """Report the mean loss since the last report to trackers and progress."""
+        self.check_finite()
+        loss = float(self.loss_sum) / self.loss_steps
+        self.loss_sum.zero_()
+        self.loss_steps = 0
+        samples_per_s, wait_share = self._clock.lap()
+        rate = rate_at(self.step - 1, self.total_steps, self.steps_per_epoch, self.spec.train)
+        self._track(
+            {
+                "train/loss": loss,
+                "train/lr": rate,
+                "train/epoch": self.step / self.steps_per_epoch,
+                "train/samples_per_s": samples_per_s,
+                "train/data_wait": wait_share,
+            }
+        )
+        remaining = (self.total_steps - self.step) * self.spec.train.batch_size / max(samples_per_s, 1e-9)
+        self.progress.update(
+            TrainState(
+                self.step,
+                self.total_steps,
+                self.step / self.steps_per_epoch,
+                loss,
+                samples_per_s,
+                wait_share,
+                remaining,
+            )
+        )
+
+    def _track(self, metrics: Mapping[str, float]) -> None:
+        for tracker in self.trackers:
+            tracker.log(self.step, metrics)
+
+    def validate(self) -> bool:
+        """Measure the validation split; return whether the monitored figure is the best so far."""
+        if self.val_loader is None or len(self.val_loader.split) == 0:
+            return False
+        with self._clock.paused():
+            evaluator, _ = measure(
+                self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype
+            )
+            figures = {figure.name: figure for figure in evaluator.figures()}
+        self._track({f"val/{name}": figure.value for name, figure in figures.items()})
+        monitored = figures[self.task.monitor]
+        self.progress.say(
+            f"epoch {self.step / self.steps_per_epoch:g}: validation "
+            + ", ".join(f"{figure.label} {figure.value:.4f}" for figure in list(figures.values())[:2])
+        )
+        higher = monitored.better == "higher"
+        if self.best is None or ((monitored.value > self.best) == higher and monitored.value != self.best):
+            self.best = monitored.value
+            return True
+        return False
+
+    def save(self, best: bool = False) -> None:
+        """Write a checkpoint of this step. Raises NotFiniteError instead of saving weights that are no numbers."""
+        if self.checkpoints is None:
+            return
+        self.check_finite()
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.module.parameters()):
+            self.bad_step.fill_(self.step)
+            self.check_finite()
+        with self._clock.paused():
+            state = {f"optim.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
+            if self.average is not None:
+                state |= {RAW + name: value for name, value in self.module.state_dict().items()}
+            state["loss_sum"] = self.loss_sum
+            counters = {
+                "step": self.step,
+                "loss_steps": self.loss_steps,
+                "best": self.best,
+                "seed": self.spec.seed,
+            }
+            metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
+            self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best)
+        self._clock.saved()
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint of this very run."""
+        model, state = checkpoint.tensors(), checkpoint.tensors(STATE)
+        counters = checkpoint.metadata(STATE)
+        try:
+            if self.average is not None:
+                self.average.module.load_state_dict(model)
+                model = {name.removeprefix(RAW): state[name] for name in state if name.startswith(RAW)}
+            self.module.load_state_dict(model)
+            moments = {name.removeprefix("optim."): state[name] for name in state if name.startswith("optim.")}
+            load_optimizer_tensors(self.optimizer, moments)
+        except (RuntimeError, KeyError) as error:
+            raise MaeError(f"{checkpoint.path} does not fit this run: {error}") from error
+        self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
+        self.loss_sum = state["loss_sum"].to(self.device)
+
+    @contextlib.contextmanager
+    def _listen(self) -> Iterator[None]:
+        """Finish the step and save on the first SIGINT or SIGTERM; the second acts as it always does."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self.stop_signal = number
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Clock:
+    """Tells training time from time spent waiting for data, measuring and saving."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        self._lap = self._saved = time.monotonic()
+        self._waited = self._paused = 0.0
+        self._samples = 0
+
+    def add(self, samples: int) -> None:
+        self._samples += samples
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        begin = time.monotonic()
+        yield
+        self._waited += time.monotonic() - begin
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        begin = time.monotonic()
+        yield
+        self._paused += time.monotonic() - begin
+
+    def lap(self) -> tuple[float, float]:
+        """Return samples per second of training and the share of it spent waiting, since the last call."""
+        now = time.monotonic()
+        spent = max(now - self._lap - self._paused, 1e-9)
+        result = self._samples / spent, self._waited / spent
+        self._lap, self._waited, self._paused, self._samples = now, 0.0, 0.0, 0
+        return result
+
+    def saved(self) -> None:
+        self._saved = time.monotonic()
+
+    def since_save(self) -> float:
+        return time.monotonic() - self._saved
+
+
+def total(parameters: Iterator[Tensor]) -> int:
+    """Return the number of values in parameters."""
+    return sum(parameter.numel() for parameter in parameters)

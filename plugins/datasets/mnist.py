@@ -1,0 +1,181 @@
+"""MNIST from its published IDX files."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import socket
+import sys
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torchvision import datasets  # type: ignore[import-untyped]
+
+from maecli import api
+
+VAL_SHARE = 1 / 12
+FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+DOWNLOAD_TIMEOUT_SECONDS = 30.0
+
+
+class MNIST(api.Dataset):
+    """MNIST handwritten digits, 28x28 pixels.
+
+    Source: LeCun, Cortes and Burges, "The MNIST database of handwritten digits"; LeCun et al., "Gradient-based
+        learning applied to document recognition", 1998. Downloaded by torchvision if it is not there.
+    Format: four IDX files, extracted or `.gz`, read where they lie: in the root, in its `raw/` or `MNIST/raw/`.
+        60,000 + 10,000 grey pictures, uint8, (1, 28, 28).
+    Classes: the digits 0 to 9.
+    Splits: test is the official test set. Val is cut from the official train set with the fixed seed 0,
+        stratified by class: one in twelve, which makes 55,000 train and 5,000 val.
+    Licence: copyright Yann LeCun and Corinna Cortes; usually given as CC BY-SA 3.0.
+    MD5: f68b3c2dcbeaaa9fbdd348bbdeb94873  train-images-idx3-ubyte.gz
+         d53e105ee54ea40749a09fcbcd1e9432  train-labels-idx1-ubyte.gz
+         9fb629c4189551a2d022fa330f9573f3  t10k-images-idx3-ubyte.gz
+         ec29112dd5afa0611ce80d1b7f02629c  t10k-labels-idx1-ubyte.gz
+    """
+
+    name = "mnist"
+    recipe = "mnist"
+
+    class Options(api.DatasetOptions):
+        download: bool = Field(
+            default=True, description="download the files into <root>/MNIST/raw if they are not there"
+        )
+
+    options: Options
+
+    def card(self) -> api.DataCard:
+        train = self._splits["train"].tensors
+        mean, std = api.channel_stats((part.numpy() for part in torch.split(train["image"], 4096)), (0.0, 255.0))
+        return api.DataCard(
+            name=self.name,
+            title="MNIST handwritten digits, 28x28",
+            fields=("image", "label"),
+            channels=1,
+            size=(28, 28),
+            mean=mean,
+            std=std,
+            classes=tuple(str(digit) for digit in range(10)),
+            class_counts=tuple(torch.bincount(train["label"], minlength=10).tolist()),
+            split_sizes={name: len(split) for name, split in self._splits.items()},
+            split_origin=(
+                "test: official; val: one in twelve of the official train set, "
+                f"fixed seed {api.SPLIT_SEED}, stratified by class"
+            ),
+            source="http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes, Burges)",
+            licence="copyright Yann LeCun and Corinna Cortes; usually given as CC BY-SA 3.0",
+        )
+
+    def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
+        _ = fields  # every sample has both
+        return self._splits[name]
+
+    @cached_property
+    def _splits(self) -> dict[api.SplitName, api.TensorSplit]:
+        folder = self._find() or self._download()
+        images, labels = _read_pair(folder, *FILES["train"])
+        keys = [f"train-{i}" for i in range(len(labels))]
+        parts = api.cut(keys, val_share=VAL_SHARE, labels=labels.tolist())
+        test_images, test_labels = _read_pair(folder, *FILES["test"])
+        test_keys = [f"test-{i}" for i in range(len(test_labels))]
+        return {
+            "train": _part(images, labels, keys, parts["train"]),
+            "val": _part(images, labels, keys, parts["val"]),
+            "test": _part(test_images, test_labels, test_keys, list(range(len(test_labels)))),
+        }
+
+    def _find(self) -> Path | None:
+        """Return the folder that holds all four files."""
+        names = [name for pair in FILES.values() for name in pair]
+        for folder in (self.root, self.root / "raw", self.root / "MNIST" / "raw"):
+            if all(_locate(folder, name) for name in names):
+                return folder
+        return None
+
+    def _download(self) -> Path:
+        if not self.options.download:
+            raise api.DataError(self._missing("download is off"))
+        timeout = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)  # urllib would wait for ever behind a firewall
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                datasets.MNIST(self.root, download=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise api.DataError(self._missing(f"the download failed: {reason}")) from error
+        finally:
+            socket.setdefaulttimeout(timeout)
+        return self.root / "MNIST" / "raw"
+
+    def _missing(self, why: str) -> str:
+        names = ", ".join(name for pair in FILES.values() for name in pair)
+        return (
+            f"MNIST was not found in {self.root} and {why}; put the files {names} (or the same with .gz) "
+            f"into {self.root / 'MNIST' / 'raw'}, or point --root or MAE_DATA at the folder that holds them"
+        )
+
+
+@api.hookimpl
+def mae_datasets() -> list[type[api.Dataset]]:
+    return [MNIST]
+
+
+def _part(images: np.ndarray, labels: np.ndarray, keys: Sequence[str], ids: list[int]) -> api.TensorSplit:
+    tensors = {"image": torch.from_numpy(images[ids]), "label": torch.from_numpy(labels[ids])}
+    return api.TensorSplit(tensors, [keys[i] for i in ids])
+
+
+def _locate(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def _read_pair(folder: Path, images_name: str, labels_name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (N, 1, 28, 28) uint8 and labels (N,) int64."""
+    images_path, labels_path = _locate(folder, images_name), _locate(folder, labels_name)
+    assert images_path is not None
+    assert labels_path is not None
+    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    if images.shape[1:] != (28, 28):
+        raise api.DataError(f"{images_path}: pictures are {images.shape[1]}x{images.shape[2]}, not 28x28")
+    if len(images) != len(labels):
+        raise api.DataError(
+            f"{images_path} has {len(images)} pictures, but {labels_path} has {len(labels)} labels; "
+            "they do not belong together"
+        )
+    if len(labels) == 0 or labels.max() > 9:
+        raise api.DataError(f"{labels_path}: labels must be 0 to 9, and there must be some")
+    return images[:, None], labels.astype(np.int64)
+
+
+def read_idx(path: Path, num_axes: int) -> np.ndarray:
+    """Return the uint8 array of an IDX file, `.gz` or not.
+
+    The format: two zero bytes, 8 for unsigned bytes, the number of axes, each axis as a big-endian uint32, and
+    then exactly as many bytes as these call for. Raises `DataError` naming the file and the rule it breaks.
+    """
+    way_out = "delete it to download it again, or fetch another copy"
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            magic, header = file.read(4), file.read(4 * num_axes)
+            if magic != bytes([0, 0, 8, num_axes]):
+                expected = f"0000080{num_axes}"
+                raise api.DataError(f"{path}: begins with {magic.hex() or 'nothing'}, not with {expected}; {way_out}")
+            shape = np.frombuffer(header.ljust(4 * num_axes, b"\0"), dtype=">u4").astype(np.int64)
+            size = int(np.prod(shape, dtype=object))
+            data = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise api.DataError(f"{path}: cannot be read ({error}); {way_out}") from error
+    if len(header) < 4 * num_axes or len(data) < size:
+        raise api.DataError(f"{path}: truncated, {len(data)} of {size} bytes of data; {way_out}")
+    if len(data) > size:
+        raise api.DataError(f"{path}: {len(data)} bytes of data where its header says {size}; {way_out}")
+    return np.frombuffer(bytearray(data), dtype=np.uint8).reshape(shape)

@@ -1,0 +1,111 @@
+"""Vision transformers from two-core size to ViT-H."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from maecli import api
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class ViT(api.Model):
+    """A plain vision transformer; every size can be changed."""
+
+    name = "vit"
+
+    class Options(api.ModelOptions):
+        patch_size: Positive | tuple[Positive, ...] = Field(
+            default=16, description="pixels along each axis, or one number for all"
+        )
+        embed_dim: Positive = Field(default=768, description="width of the tokens")
+        depth: Positive = Field(default=12, description="number of blocks")
+        num_heads: Positive = Field(default=12, description="attention heads")
+        mlp_ratio: float = Field(default=4.0, gt=0, description="width of the MLP, in embed_dims")
+        drop_path: float = Field(
+            default=0.0, ge=0, lt=1, description="stochastic depth of the last block, rising from 0"
+        )
+        layer_scale: float | None = Field(default=None, gt=0, description="initial LayerScale; none without")
+        learned_pos_embed: bool = Field(default=False, description="train the positions, starting from sine and cosine")
+
+    decoder: tuple[int, int, int] = (512, 8, 16)
+    """The decoder that suits this size in pretraining: embed_dim, depth, num_heads."""
+
+    def build(self, in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
+        settings: dict[str, Any] = self.options.model_dump(exclude={"img_size", "patch_size"})
+        patch = self.options.patch_size
+        patch_size = (patch,) * len(img_size) if isinstance(patch, int) else tuple(patch)
+        return api.VisionTransformer(img_size, patch_size, in_chans, decoder=self.decoder, **settings)
+
+
+class ViTLite(ViT):
+    """128 × 6: minutes on two CPU cores, for pictures of about 28 to 32 pixels."""
+
+    name = "vit-lite"
+    default_img_size = 32
+    decoder = (64, 2, 4)
+
+    class Options(ViT.Options):
+        patch_size: Positive | tuple[Positive, ...] = 4
+        embed_dim: Positive = 128
+        depth: Positive = 6
+        num_heads: Positive = 4
+        mlp_ratio: float = 2.0
+
+
+class ViTTiny(ViT):
+    """192 × 12 (DeiT-Ti), 5.7M parameters at 224: arXiv:2012.12877, table 1."""
+
+    name = "vit-tiny"
+    decoder = (128, 4, 4)
+
+    class Options(ViT.Options):
+        embed_dim: Positive = 192
+        num_heads: Positive = 3
+
+
+class ViTSmall(ViT):
+    """384 × 12 (DeiT-S), 22M parameters: arXiv:2012.12877, table 1."""
+
+    name = "vit-small"
+    decoder = (256, 4, 8)
+
+    class Options(ViT.Options):
+        embed_dim: Positive = 384
+        num_heads: Positive = 6
+
+
+class ViTBase(ViT):
+    """768 × 12, 86M parameters, as in MAE: arXiv:2111.06377, section 4; ViT, arXiv:2010.11929, table 1."""
+
+    name = "vit-base"
+
+
+class ViTLarge(ViT):
+    """1024 × 24, 304M parameters, as in MAE: arXiv:2111.06377, section 4."""
+
+    name = "vit-large"
+
+    class Options(ViT.Options):
+        embed_dim: Positive = 1024
+        depth: Positive = 24
+        num_heads: Positive = 16
+
+
+class ViTHuge(ViT):
+    """1280 × 32 with patches of 14, 632M parameters, as in MAE: arXiv:2111.06377, section 4."""
+
+    name = "vit-huge"
+
+    class Options(ViT.Options):
+        patch_size: Positive | tuple[Positive, ...] = 14
+        embed_dim: Positive = 1280
+        depth: Positive = 32
+        num_heads: Positive = 16
+
+
+@api.hookimpl
+def mae_models() -> list[type[api.Model]]:
+    return [ViT, ViTLite, ViTTiny, ViTSmall, ViTBase, ViTLarge, ViTHuge]

@@ -1,0 +1,227 @@
+"""Masked autoencoding: predict the hidden patches from the visible ones.
+
+Shapes: B batch, C channels, S spatial axes, N patches, M hidden, P values per patch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from maecli import api
+
+Positive = Annotated[int, Field(ge=1)]
+NUM_PICTURES = 8
+
+
+class Reconstruct(api.Task[api.MaskedAutoencoder]):
+    """Mean squared error on hidden patches. Source: MAE, arXiv:2111.06377."""
+
+    name = "reconstruct"
+    verb = "pretrain"
+    monitor = "mse"
+    twin_samples = 4096
+
+    class Options(api.Options):
+        mask_ratio: float = Field(default=0.75, gt=0, lt=1, description="share of the patches that is hidden")
+        norm_pix_loss: bool = Field(
+            default=False, description="predict each patch normalised by its own mean and variance"
+        )
+        decoder_embed_dim: Positive | None = Field(default=None, description="default: what suits the model")
+        decoder_depth: Positive | None = Field(default=None, description="default: what suits the model")
+        decoder_num_heads: Positive | None = Field(default=None, description="default: what suits the model")
+        decoder_mlp_ratio: float = Field(default=4.0, gt=0, description="width of the MLP, in decoder_embed_dims")
+
+    def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
+        super().__init__(options, card, preprocess)
+        self.mean_picture: Tensor | None = None  # (C, *S) in [0, 1]
+        self.patch_size: tuple[int, ...] = ()
+
+    def build(self, encoder: api.Encoder) -> api.MaskedAutoencoder:
+        self.patch_size = encoder.patch_size
+        num_patches = math.prod(encoder.grid)
+        kept = api.num_kept(num_patches, self.options.mask_ratio)
+        if not 0 < kept < num_patches:
+            what = "every patch" if kept == 0 else "no patch"
+            raise api.SpecError(
+                f"task.mask_ratio {self.options.mask_ratio} hides {what} of {num_patches}; it must hide at least "
+                "one and leave at least one, or use smaller patches"
+            )
+        width, depth, heads = encoder.decoder_defaults
+        decoder = api.Decoder(
+            encoder,
+            self.options.decoder_embed_dim or width,
+            self.options.decoder_depth or depth,
+            self.options.decoder_num_heads or heads,
+            self.options.decoder_mlp_ratio,
+        )
+        return api.MaskedAutoencoder(encoder, decoder, self.options.norm_pix_loss)
+
+    def masking(self, batch: api.Batch) -> api.Masking:
+        """Draw which patches of each sample are hidden."""
+        num_patches = math.prod(self._grid(batch))
+        return api.random_masking(batch.draws.uniform("mask", num_patches), self.options.mask_ratio)
+
+    def _grid(self, batch: api.Batch) -> list[int]:
+        return [size // patch for size, patch in zip(batch["image"].shape[2:], self.patch_size, strict=True)]
+
+    def loss(self, module: api.MaskedAutoencoder, batch: api.Batch) -> Tensor:
+        loss: Tensor = module(batch["image"], self.masking(batch))
+        return loss
+
+    def fit_twins(self, batches: Iterable[api.Batch]) -> None:
+        """Average the training pictures, in pixel units."""
+        total, num = None, 0
+        for batch in batches:
+            pixels = self.preprocess.to_pixels(batch["image"]).double().sum(0)
+            total = pixels if total is None else total + pixels
+            num += len(batch)
+        self.mean_picture = None if total is None else (total / num).float()
+
+    def evaluator(self) -> MaskedErrors:
+        return MaskedErrors(self)
+
+    def reconstruct(self, module: api.MaskedAutoencoder, batch: api.Batch) -> tuple[api.Masking, Tensor, Tensor]:
+        """Return the masking, true patches and predicted patches (B, N, P), both in pixel units."""
+        masking = self.masking(batch)
+        x = batch["image"]
+        pred = module.reconstruct(x, masking.ids_keep).float()
+        patch_size = self.patch_size
+        if self.options.norm_pix_loss:
+            pred = api.denormalize_patches(pred, api.patchify(x, patch_size))
+        grid = self._grid(batch)
+        pixels = self.preprocess.to_pixels(api.unpatchify(pred, grid, patch_size))
+        truth = self.preprocess.to_pixels(x)
+        return masking, api.patchify(truth, patch_size), api.patchify(pixels, patch_size)
+
+    def predict(self, module: api.MaskedAutoencoder, batch: api.Batch) -> list[api.Prediction]:
+        masking, truth, pred = self.reconstruct(module, batch)
+        hidden = masking.mask.unsqueeze(-1)
+        errors = ((pred - truth).square() * hidden).sum((1, 2)) / (hidden.sum((1, 2)) * truth.shape[-1])
+        rows = self._quadruplets(module, batch, len(batch))
+        return [
+            api.Prediction({"masked_mse": error}, {".png": api.picture_grid([row], self._titles(), max_px=900)})
+            for error, row in zip(errors.tolist(), rows, strict=True)
+        ]
+
+    def draw(self, module: api.MaskedAutoencoder, batch: api.Batch) -> list[api.Picture]:
+        rows = self._quadruplets(module, batch, NUM_PICTURES)
+        if not rows:
+            return []
+        how = (
+            "Trained with norm_pix_loss: predictions are brought back to pixels by each patch's true mean and variance."
+            if self.options.norm_pix_loss
+            else "Predictions are pixels."
+        )
+        caption = f"Reconstructions with {self.options.mask_ratio:.0%} of the patches hidden. {how}"
+        png = api.picture_grid(rows, self._titles())
+        return [api.Picture(name="reconstructions", caption=caption, png=png)]
+
+    @staticmethod
+    def _titles() -> list[str]:
+        return ["original", "masked", "reconstruction", "with visible patches"]
+
+    def _quadruplets(self, module: api.MaskedAutoencoder, batch: api.Batch, num: int) -> list[list[Any]]:
+        if batch["image"].ndim != 4:
+            return []
+        batch = next(batch.micro_batches(num))
+        masking, truth, pred = self.reconstruct(module, batch)
+        hidden = masking.mask.unsqueeze(-1)
+        grey = torch.full_like(truth, 0.5)
+        patch_size = self.patch_size
+        grid = self._grid(batch)
+        columns = [
+            truth,
+            torch.where(hidden > 0, grey, truth),
+            pred,
+            torch.where(hidden > 0, pred, truth),
+        ]
+        pictures = [api.unpatchify(patches, grid, patch_size).clamp(0, 1).cpu().numpy() for patches in columns]
+        return [list(row) for row in zip(*pictures, strict=True)]
+
+    def describe(self) -> Sequence[str]:
+        notes = [
+            f"Errors are in pixel units of [0, 1], on hidden patches only ({self.options.mask_ratio:.0%}, the same "
+            "masks in every evaluation)."
+        ]
+        if self.options.norm_pix_loss:
+            notes.append(
+                "Oracle: the model predicts normalised patches, which are un-normalised with each hidden patch's true "
+                "mean and variance; its trivial twin knows each hidden patch's mean."
+            )
+        return notes
+
+
+class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
+    """Error sums over hidden pixels, of the model and of its trivial twins."""
+
+    def __init__(self, task: Reconstruct) -> None:
+        self.task = task
+        self.sums: dict[str, dict[str, float]] = {}
+        self.pixels = 0.0
+
+    def _twins(self, truth: Tensor, patch_size: Sequence[int]) -> dict[str, Tensor]:
+        if self.task.options.norm_pix_loss:
+            return {"own mean of each patch": truth.mean(-1, keepdim=True).expand_as(truth)}
+        if self.task.mean_picture is None:
+            return {}
+        patches = api.patchify(self.task.mean_picture.to(truth.device).unsqueeze(0), patch_size)
+        return {
+            "mean patch": patches.mean(1, keepdim=True).expand_as(truth),
+            "mean picture": patches.expand_as(truth),
+        }
+
+    def update(self, module: api.MaskedAutoencoder, batch: api.Batch) -> None:
+        masking, truth, pred = self.task.reconstruct(module, batch)
+        patch_size = self.patch_size
+        hidden = masking.mask.unsqueeze(-1).expand_as(truth)
+        self.pixels += float(hidden.sum())
+        shape = batch["image"].shape[2:]
+        for name, guess in {"": pred, **self._twins(truth, patch_size)}.items():
+            error = (guess - truth).float()
+            sums = {
+                "mse": float((error.square() * hidden).sum(dtype=torch.float64)),
+                "atol": float(((error.abs() <= 0.1) * hidden).sum()),
+            }
+            if len(shape) == 2 and min(shape) > 5:
+                sums["ssim"] = self._ssim(truth, torch.where(hidden > 0, guess, truth), hidden, patch_size, shape)
+            total = self.sums.setdefault(name, {})
+            for key, value in sums.items():
+                total[key] = total.get(key, 0.0) + value
+
+    @staticmethod
+    def _ssim(truth: Tensor, pasted: Tensor, hidden: Tensor, patch_size: Sequence[int], shape: Sequence[int]) -> float:
+        grid = [size // patch for size, patch in zip(shape, patch_size, strict=True)]
+        x, y, mask = (api.unpatchify(patches, grid, patch_size) for patches in (truth, pasted, hidden))
+        return float((api.ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64))
+
+    def figures(self) -> Sequence[api.Figure]:
+        def shares(key: str) -> dict[str, float]:
+            return {name: sums[key] / max(self.pixels, 1.0) for name, sums in self.sums.items()}
+
+        note = "oracle" if self.task.options.norm_pix_loss else ""
+        mse = shares("mse")
+        decibels = {name: -10 * math.log10(max(value, 1e-12)) for name, value in mse.items()}
+        figures = [
+            _figure("mse", "masked MSE", mse, note, unit="squared", better="lower"),
+            _figure("psnr", "masked PSNR", decibels, note, unit="dB"),
+        ]
+        if "ssim" in self.sums[""]:
+            figures.append(_figure("ssim", "masked SSIM", shares("ssim"), note, unit="index"))
+        figures.append(_figure("atol", "masked pixels within 0.1", shares("atol"), note, unit="share"))
+        return figures
+
+
+def _figure(name: str, label: str, values: dict[str, float], note: str, **kind: Any) -> api.Figure:
+    twins = {twin: value for twin, value in values.items() if twin}
+    return api.Figure(name=name, label=label, value=values[""], twins=twins, note=note, **kind)
+
+
+@api.hookimpl
+def mae_tasks() -> list[type[api.Task[Any]]]:
+    return [Reconstruct]

@@ -1,0 +1,34 @@
+"""Metrics as TensorBoard events in the run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from maecli import api
+
+
+class TensorBoard(api.Tracker):
+    """Scalars for `tensorboard --logdir runs`, in the run's folder `tensorboard/`."""
+
+    name = "tensorboard"
+
+    def __init__(self, run_dir: Path, spec: Mapping[str, Any], start_step: int) -> None:
+        super().__init__(run_dir, spec, start_step)
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        # purge_step hides what an attempt that was cut off wrote after the step that it continues from.
+        self._writer = SummaryWriter(str(run_dir / "tensorboard"), purge_step=start_step + 1)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@api.hookimpl
+def mae_trackers() -> list[type[api.Tracker]]:
+    return [TensorBoard]

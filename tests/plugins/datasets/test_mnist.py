@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from maecli_plugins.datasets.mnist import MNIST, read_idx
+from torchvision import datasets
+from twins import noise, write_idx, write_mnist
+
+from maecli import api
+
+NAMES = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+]
+
+
+def mnist(root: Path, download: bool = False) -> MNIST:
+    return MNIST(MNIST.Options(root=root, download=download))
+
+
+@pytest.mark.parametrize("folder", [".", "raw", "MNIST/raw"])
+@pytest.mark.parametrize("suffix", [".gz", ""])
+def test_files_are_read_in_place(tmp_path, folder, suffix):
+    write_mnist(tmp_path / folder, suffix=suffix)
+    files = sorted(tmp_path.rglob("*"))
+    card = mnist(tmp_path).card()
+    assert card.split_sizes == {"train": 110, "val": 10, "test": 20}
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_samples_are_those_of_the_files(tmp_path):
+    write_mnist(tmp_path)
+    images = read_idx(tmp_path / f"{NAMES[0]}.gz", 3)
+    labels = read_idx(tmp_path / f"{NAMES[1]}.gz", 1)
+    data = mnist(tmp_path)
+    found = []
+    for name in ("train", "val"):
+        split = data.split(name, ("image", "label"))
+        for position, key in enumerate(split.keys):
+            original = int(key.removeprefix("train-"))
+            found.append(original)
+            np.testing.assert_array_equal(split[position]["image"], images[original][None])
+            assert split[position]["label"] == labels[original]
+    assert sorted(found) == list(range(120))
+    assert data.split("test").keys[3] == "test-3"
+    assert split[0]["label"].dtype == np.int64
+
+
+def test_val_holds_one_in_twelve_of_each_digit(tmp_path):
+    write_mnist(tmp_path)
+    labels = mnist(tmp_path).split("val", ("label",)).tensors["label"]
+    assert torch.bincount(labels).tolist() == [1] * 10
+
+
+def test_the_card_describes_the_train_split(tmp_path):
+    write_mnist(tmp_path)
+    data = mnist(tmp_path)
+    images = data.split("train").tensors["image"].double() / 255
+    card = data.card()
+    assert card.mean == pytest.approx([images.mean().item()])
+    assert card.std == pytest.approx([images.std(correction=0).item()])
+    assert (card.channels, card.size, card.dtype) == (1, (28, 28), "uint8")
+    assert card.class_counts == (11,) * 10
+    assert MNIST.recipe == "mnist"
+
+
+def broken_idx(path: Path, kind: str) -> str:
+    """Write a broken IDX file of 3 axes, and return what the error must say."""
+    write_idx(path, noise(0, 4, 28, 28))
+    data = path.read_bytes()
+    changed, words = {
+        "magic": (b"\0\0\x0d\x03" + data[4:], "begins with 00000d03, not with 00000803"),
+        "header": (data[:10], "truncated"),
+        "short": (data[:-1], "truncated, 3135 of 3136 bytes of data"),
+        "long": (data + b"\0", "3137 bytes of data where its header says 3136"),
+        "empty": (b"", "begins with nothing, not with 00000803"),
+    }[kind]
+    path.write_bytes(changed)
+    return words
+
+
+@pytest.mark.parametrize("kind", ["magic", "header", "short", "long", "empty"])
+def test_broken_idx_files_are_refused_by_name(tmp_path, kind):
+    path = tmp_path / NAMES[0]
+    words = broken_idx(path, kind)
+    with pytest.raises(api.DataError) as caught:
+        read_idx(path, 3)
+    assert str(path) in str(caught.value)
+    assert words in str(caught.value)
+    assert "delete it to download it again" in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["cut", "not gzip", "flipped"])
+def test_broken_gzip_files_are_refused_by_name(tmp_path, damage):
+    path = tmp_path / f"{NAMES[0]}.gz"
+    write_idx(path, noise(0, 4, 28, 28))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[:500], "not gzip": b"<html>", "flipped": bytes(data)}[damage])
+    with pytest.raises(api.DataError, match=r"train-images-idx3-ubyte\.gz: cannot be read \("):
+        read_idx(path, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        (NAMES[0], noise(0, 120, 27, 28), "pictures are 27x28, not 28x28"),
+        (NAMES[1], noise(0, 119) % 10, "has 120 pictures, but"),
+        (NAMES[1], np.full(120, 10, np.uint8), "labels must be 0 to 9"),
+    ],
+)
+def test_files_that_contradict_mnist_are_refused(tmp_path, name, array, words):
+    write_mnist(tmp_path, suffix="")
+    write_idx(tmp_path / name, array)
+    with pytest.raises(api.DataError, match=words):
+        mnist(tmp_path).card()
+
+
+def test_missing_files_are_named_with_the_folder_and_the_ways_out(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / f"{NAMES[3]}.gz").unlink()
+    with pytest.raises(api.DataError) as caught:
+        mnist(tmp_path).card()
+    message = str(caught.value)
+    assert f"MNIST was not found in {tmp_path} and download is off" in message
+    assert all(word in message for word in [*NAMES, str(tmp_path / "MNIST/raw"), "--root", "MAE_DATA"])
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """Serve a twin on loopback in the place of torchvision's mirrors, which are checked by MD5."""
+    served = tmp_path / "served"
+    write_mnist(served)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    handler = functools.partial(Handler, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        sums = {name: hashlib.md5((served / f"{name}.gz").read_bytes()).hexdigest() for name in NAMES}
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        monkeypatch.setattr(datasets.MNIST, "resources", [(f"{name}.gz", md5) for name, md5 in sums.items()])
+        yield served
+        server.shutdown()
+        thread.join()
+
+
+def test_missing_files_are_downloaded_once_with_progress_on_stderr(tmp_path, mirror, capsys):
+    root = tmp_path / "data"
+    assert mnist(root, download=True).card().split_sizes == {"train": 110, "val": 10, "test": 20}
+    assert (root / "MNIST/raw" / NAMES[0]).is_file()
+    printed = capsys.readouterr()
+    assert "100%" in printed.err
+    assert printed.out == ""
+    for file in mirror.iterdir():
+        file.unlink()
+    assert mnist(root, download=True).card().split_sizes["test"] == 20
+
+
+def test_a_download_with_another_checksum_is_refused(tmp_path, mirror):
+    (mirror / f"{NAMES[0]}.gz").write_bytes(b"not the file")
+    with pytest.raises(api.DataError, match=r"the download failed: .*File not found or corrupted"):
+        mnist(tmp_path / "data", download=True).card()
+
+
+def test_offline_the_error_names_files_folder_and_ways_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])  # nothing listens there
+    with pytest.raises(api.DataError) as caught:
+        mnist(tmp_path, download=True).card()
+    message = str(caught.value)
+    assert f"MNIST was not found in {tmp_path} and the download failed:" in message
+    assert "Connection refused" in message
+    assert all(word in message for word in [*NAMES, str(tmp_path / "MNIST/raw"), "--root", "MAE_DATA"])
+    assert "\n" not in message
+
+
+def test_the_default_root_is_mae_data(tmp_path, monkeypatch):
+    write_mnist(tmp_path)
+    monkeypatch.setenv("MAE_DATA", str(tmp_path))
+    assert MNIST(MNIST.Options()).card().split_sizes["test"] == 20

@@ -1,0 +1,299 @@
+"""The page holds everything in itself, escapes what it is given, and says what a figure is worth."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maecli.reports import figures
+from maecli.reports.page import Command, Section, render_report
+from maecli.results import Evaluation, Figure, Picture, Table
+
+HOSTILE = "<script>alert('x')</script>\"' onerror=alert(1) & co"
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, and the text of the whole."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(source)
+        assert self.open == [], "every element is closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes the innermost element"
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def figure(value: float = 0.9722, **changes: object) -> Figure:
+    fields = {
+        "name": "top1",
+        "label": "top-1 accuracy",
+        "value": value,
+        "unit": "share",
+        "interval": (0.9688, 0.9753),
+    }
+    return Figure.model_validate({**fields, "twins": {"majority": 0.1135, "chance": 0.1}, **changes})
+
+
+def picture(caption: str = "Loss by step.", name: str = "loss_curve") -> Picture:
+    return Picture(name=name, caption=caption, png=figures.picture_grid([[np.eye(8)]], ["x"]))
+
+
+def evaluation(**changes: Any) -> Evaluation:
+    fields = {"split": "test", "num_samples": 10000, "figures": (figure(),)}
+    return Evaluation.model_validate({**fields, **changes})
+
+
+def report(*sections: Section, **options: Any) -> str:
+    return render_report("Digits", "Reads 97.22% of unseen digits.", sections, **options)
+
+
+def everything(text: str = "plain") -> str:
+    """Return a page that has each kind of content, all of it saying `text`."""
+    table = Table(
+        title=text,
+        columns=tuple(f"{text} {i}" for i in range(14)),
+        rows=tuple((text, *range(13)) for _ in range(40)),
+    )
+    shown = evaluation(
+        split=text,
+        figures=(figure(label=text, note=text, twins={text: 0.99}), figure(label=f"{text} 2", better="lower")),
+        tables=(table,),
+        pictures=(picture(text, text),),
+        notes=(text,),
+    )
+    sections = [
+        Section(
+            text,
+            [
+                text,
+                Command(text, text),
+                shown,
+                Section(text, [figure(), picture(text), Section(text, [table])]),
+            ],
+        )
+    ] * 4
+    return render_report(
+        text,
+        text,
+        sections,
+        spec_yaml=f"name: {text}",
+        environment={text: {text: text}},
+        left_out=[(text, text)],
+        next_commands=[(text, text)],
+    )
+
+
+def test_hostile_text_stays_text_wherever_it_stands() -> None:
+    page = Page(everything(HOSTILE))
+
+    assert page.all("script") == []
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    assert page.text.count("<script>alert('x')</script>") > 50
+
+
+def test_the_page_loads_nothing() -> None:
+    page = Page(everything("https://example.org/a.png"))
+
+    sources = [
+        value
+        for _, attributes in page.elements
+        for name, value in attributes.items()
+        if name in {"src", "href", "srcset", "data", "action", "poster"}
+    ]
+    assert sources
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
+    assert page.all("link") == []
+    style = files("maecli.reports").joinpath("templates", "style.html").read_text("utf-8")
+    assert "url(" not in style
+    assert "@import" not in style
+    assert not re.search("https?:", everything())
+    assert "default-src 'none'" in everything()
+
+
+def test_every_picture_has_a_text_its_pixels_and_its_size() -> None:
+    shown = picture()
+    images = Page(report(Section("Curves", [shown]))).all("img")
+
+    (image,) = images
+    assert image["alt"] == "loss curve"
+    assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == shown.png
+    assert (image["width"], image["height"]) == (
+        "172",
+        "194",
+    )  # half of 344 by 388 pixels, which are drawn at 192 dpi
+    assert all(image["alt"] for image in Page(everything()).all("img"))
+
+
+def test_a_figure_stands_beside_its_interval_and_its_twins() -> None:
+    text = " ".join(Page(report(Section("Test", [evaluation()]))).text.split())
+
+    assert "test split, 10,000 samples" in text
+    assert "top-1 accuracy 97.22% 95% interval: 96.88% to 97.53% trivial twins: majority 11.35%, chance 10.00%" in text
+
+
+@pytest.mark.parametrize(
+    ("shown", "sentences"),
+    [
+        (figure(), 0),
+        (figure(twins={}), 0),
+        (figure(0.11, interval=None), 1),
+        (figure(0.11, better="lower"), 1),
+        (figure(0.05, better="lower", interval=None), 0),
+    ],
+)
+def test_the_verdict_appears_exactly_when_a_figure_does_not_beat_its_twins(shown: Figure, sentences: int) -> None:
+    assert report(Section("Test", [evaluation(figures=(shown,))])).count("Does not beat") == sentences
+    assert report(Section("Test", [shown])).count("Does not beat") == sentences
+
+
+def test_content_keeps_its_order_and_headings_their_level() -> None:
+    source = report(
+        Section("Outer", ["before", Section("Inner", ["inside"]), "after\n\nnext paragraph", picture("the picture")])
+    )
+
+    order = [
+        "<p>before</p>",
+        "Inner</h3>",
+        "<p>inside</p>",
+        "<p>after</p>",
+        "<p>next paragraph</p>",
+        "the picture",
+    ]
+    assert [source.index(part) for part in order] == sorted(source.index(part) for part in order)
+    assert [tag for tag, _ in Page(source).elements if re.fullmatch(r"h\d", tag)] == ["h1", "h2", "h3"]
+
+
+def test_every_anchor_is_unique_and_every_link_leads_to_one() -> None:
+    page = Page(everything())
+
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    references = [link["href"].removeprefix("#") for link in page.all("a")]
+    labels = [attributes["aria-labelledby"] for attributes in page.all("section")]
+    assert set(references + labels) <= set(ids)
+
+
+def test_a_long_page_has_a_table_of_contents() -> None:
+    assert Page(report(*[Section("x")] * 3)).all("nav") == []
+    assert len(Page(report(*[Section("x")] * 4)).all("nav")) == 1
+
+
+def test_numbers_are_aligned_right_and_words_left() -> None:
+    table = Table(
+        title="Recall per class",
+        columns=("class", "samples", "recall", "share"),
+        rows=(("cat", 1200, 0.97, "97.2%"), ("dog", 3, 0.5, "97.20 ± 0.11%")),
+    )
+    source = report(Section("Test", [table]))
+
+    assert "<td>cat</td>" in source
+    assert '<td class="number">1,200</td>' in source
+    assert '<td class="number">0.9700</td>' in source
+    assert '<td class="number">97.2%</td>' in source
+    assert '<td class="number">97.20 ± 0.11%</td>' in source
+    assert '<th scope="col" class="number">recall</th>' in source
+
+
+def test_a_table_scrolls_in_its_own_box_that_the_keyboard_reaches() -> None:
+    boxes = [box for box in Page(report(Section("x", [Table(title="T", columns=("a",), rows=())]))).all("div")]
+
+    assert boxes == [{"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "T"}]
+
+
+def test_what_is_empty_does_not_appear() -> None:
+    page = Page(report())
+
+    assert "left out" not in page.text
+    assert "try next" not in page.text
+    assert page.all("details") == []
+
+
+def test_the_end_of_the_page_tells_spec_environment_leftovers_and_next_steps() -> None:
+    source = report(
+        spec_yaml="optim:\n  base_lr: 0.001\n",
+        environment={"device": "cpu", "git": {"clean": True}, "plugins": ["voc 1.0", "mnist 0.1.0"]},
+        left_out=[("a.png", "the file ends after 12 bytes"), ("b.png", "not a picture")],
+        next_commands=[("mae eval runs/a  --split test", "reads the test split")],
+    )
+    page = Page(source)
+
+    assert "optim:\n  base_lr: 0.001" in page.text
+    assert "git.clean</dt><dd>true" in source
+    assert "plugins</dt><dd>voc 1.0, mnist 0.1.0" in source
+    assert "2 files were left out" in page.text
+    assert "the file ends after 12 bytes" in page.text
+    assert "mae eval runs/a  --split test" in page.text
+    assert len(page.all("details")) == 3
+
+
+def test_content_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="a section cannot show a bytes"):
+        report(Section("x", [b"PNG"]))  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("text", ["ink", "quiet", "accent"])
+@pytest.mark.parametrize("ground", ["paper", "tint"])
+def test_text_has_the_contrast_of_wcag_aa(theme: int, text: str, ground: str) -> None:
+    style = files("maecli.reports").joinpath("templates", "style.html").read_text("utf-8")
+
+    def luminance(name: str) -> float:
+        colour = re.findall(rf"--{name}: #([0-9a-f]{{6}});", style)[theme]
+        levels = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    darker, lighter = sorted([luminance(text), luminance(ground)])
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_the_page_fits_a_screen_and_a_phone(tmp_path: Path) -> None:
+    page = everything("a_name_without_any_space_" * 8).replace("<details>", "<details open>")
+    frames = "".join(f'<iframe width="{width}" srcdoc="{html.escape(page)}"></iframe>' for width in (1280, 390))
+    measure = (
+        "onload = () => { document.title = [...document.querySelectorAll('iframe')].map(frame => "
+        "frame.contentWindow.innerWidth + ':' + frame.contentDocument.documentElement.scrollWidth).join(' ') }"
+    )
+    outer = tmp_path / "outer.html"
+    outer.write_text(f"<!doctype html><title>not measured</title>{frames}<script>{measure}</script>", "utf-8")
+
+    chromium = [
+        *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", outer.as_uri()),
+    ]
+    dumped = subprocess.run(chromium, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    title = re.search("<title>(.*?)</title>", dumped)
+    assert title is not None
+    widths = [[int(side) for side in frame.split(":")] for frame in title[1].split()]
+    assert [inner for inner, _ in widths] == [1280, 390]
+    assert all(scroll <= inner for inner, scroll in widths), title[1]

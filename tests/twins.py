@@ -1,0 +1,155 @@
+"""Tiny data in the layouts of real data sets, written by the tests that need them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+
+def noise(seed: int, *shape: int) -> np.ndarray:
+    """Return uint8 noise, which no format compresses to nothing."""
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write uint8 in MNIST's format; gzipped if the name says so."""
+    data = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def write_mnist(folder: Path, num_train: int = 120, num_test: int = 20, suffix: str = ".gz") -> None:
+    """Write MNIST's four files: picture i of a file shows the digit i % 10 as a bright row in noise."""
+    for seed, (prefix, num) in enumerate((("train", num_train), ("t10k", num_test))):
+        labels = (np.arange(num) % 10).astype(np.uint8)
+        images = noise(seed, num, 28, 28) // 4
+        images[np.arange(num), 4 + 2 * labels] = 255
+        write_idx(folder / f"{prefix}-images-idx3-ubyte{suffix}", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte{suffix}", labels)
+
+
+def write_picture(path: Path, pixels: np.ndarray, **options: object) -> None:
+    """Write (H, W) or (H, W, 3) as the format that the suffix names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+
+
+def write_pictures(folder: Path, num: int, size: tuple[int, int] = (8, 8), suffix: str = ".png") -> list[str]:
+    """Write colour noise as 000.png, 001.png, …, and return these names."""
+    names = [f"{i:03d}{suffix}" for i in range(num)]
+    for i, name in enumerate(names):
+        write_picture(folder / name, noise(i, *size, 3))
+    return names
+
+
+def write_class_folders(root: Path, classes: Sequence[str] = ("cat", "dog"), num: int = 20) -> None:
+    """Write `num` pictures into a folder per class; each class has a brightness of its own."""
+    for position, name in enumerate(classes):
+        base = 255 * position // len(classes)
+        for i in range(num):
+            write_picture(root / name / f"{i:03d}.png", noise(i, 8, 8, 3) // 8 + np.uint8(base // 2))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a 1-bit grey PNG that claims a size and holds hardly any pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def rotated_jpeg(orientation: int) -> bytes:
+    """Return a JPEG stored as (16, 32), left half red and right half blue, with an EXIF orientation."""
+    pixels = np.zeros((16, 32, 3), np.uint8)
+    pixels[:, :16, 0] = pixels[:, 16:, 2] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(Image.fromarray(pixels), "JPEG", exif=exif, quality=95, subsampling=0)
+
+
+@dataclass
+class Mixed:
+    """What `write_mixed_folder` wrote, by relative path."""
+
+    readable: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """(C, H, W) of what reads as a picture of 1 or 3 channels."""
+    arrays: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """(C, H, W) of what is readable, but does not go with colour pictures."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """A word of the reason, of what the header or the lack of one tells."""
+    truncated: dict[str, str] = field(default_factory=dict)
+    """A word of the reason, of what shows only when it is decoded."""
+
+    def __len__(self) -> int:
+        return len(self.readable) + len(self.arrays) + len(self.broken) + len(self.truncated)
+
+
+def write_mixed_folder(root: Path, num: int = 200) -> Mixed:
+    """Write `num` files that are named as pictures: of all kinds, nested, and partly broken."""
+    mixed = Mixed()
+    colour, grey = Image.fromarray(noise(1, 12, 10, 3)), Image.fromarray(noise(2, 12, 10))
+    clear = Image.fromarray(noise(3, 12, 10, 4))
+    deep = Image.fromarray(noise(4, 12, 10).astype(np.uint16) * 257)
+    large = Image.fromarray(noise(5, 64, 64, 3))
+    pictures: dict[str, tuple[bytes, tuple[int, int, int]]] = {
+        "kinds/one-pixel.png": (encoded(Image.new("RGB", (1, 1)), "PNG"), (3, 1, 1)),
+        "kinds/wide.png": (encoded(Image.new("L", (20_000, 10)), "PNG"), (1, 10, 20_000)),
+        "kinds/cmyk.jpg": (encoded(Image.new("CMYK", (10, 12), (0, 255, 255, 0)), "JPEG"), (3, 12, 10)),
+        "kinds/rotated.jpg": (rotated_jpeg(6), (3, 32, 16)),
+        "kinds/deep.png": (encoded(deep, "PNG"), (1, 12, 10)),
+        "kinds/grey.JPG": (encoded(grey, "JPEG"), (1, 12, 10)),
+        "kinds/palette.png": (encoded(colour.quantize(16), "PNG"), (3, 12, 10)),
+        "kinds/bits.png": (encoded(grey.convert("1"), "PNG"), (1, 12, 10)),
+        "kinds/rgba.png": (encoded(clear, "PNG"), (3, 12, 10)),
+        "kinds/la.png": (encoded(clear.convert("LA"), "PNG"), (1, 12, 10)),
+        "kinds/colour.webp": (encoded(colour, "WEBP", lossless=True), (3, 12, 10)),
+        "kinds/colour.bmp": (encoded(colour, "BMP"), (3, 12, 10)),
+        "kinds/colour.tif": (encoded(colour, "TIFF"), (3, 12, 10)),
+        "kinds/a png in truth.jpeg": (encoded(colour, "PNG"), (3, 12, 10)),
+    }
+    broken = {
+        "broken/empty.jpg": (b"", "empty"),
+        "broken/renamed.png": (b"this is a text\n" * 20, "not a JPEG"),
+        "broken/bomb.png": (png_header(30_000, 30_000), "max_pixels"),
+        "broken/no header.png": (encoded(large, "PNG")[:12], "damaged"),
+    }
+    truncated = {
+        "broken/half.jpg": (encoded(large, "JPEG"), "truncated"),
+        "broken/half.png": (encoded(large, "PNG"), "truncated"),
+    }
+    for folder in ("kinds", "broken", "a", "b/deeper/still"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for key, (data, shape) in pictures.items():
+        (root / key).write_bytes(data)
+        mixed.readable[key] = shape
+    for key, (data, word) in broken.items():
+        (root / key).write_bytes(data)
+        mixed.broken[key] = word
+    for key, (data, word) in truncated.items():
+        (root / key).write_bytes(data[: len(data) // 2])
+        mixed.truncated[key] = word
+    tifffile.imwrite(root / "kinds/five.tiff", noise(6, 5, 12, 10), photometric="minisblack")
+    np.save(root / "kinds/five.npy", noise(7, 12, 10, 5))
+    mixed.arrays |= {"kinds/five.tiff": (5, 12, 10), "kinds/five.npy": (5, 12, 10)}
+    for i in range(num - len(mixed)):
+        key = f"a/{i}.jpg" if i % 2 else f"b/deeper/still/{i}.png"
+        write_picture(root / key, noise(i, 8, 8, 3))
+        mixed.readable[key] = (3, 8, 8)
+    return mixed
