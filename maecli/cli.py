@@ -38,7 +38,7 @@ def _option(*names: str, help: str, panel: str, **settings: Any) -> Any:
 
 DatasetOption = Annotated[str | None, _option("--dataset", help="Data set plugin, see mae plugins.", panel=DATA)]
 RootOption = Annotated[Path | None, _option("--root", help="Folder that holds the data (dataset.root).", panel=DATA)]
-WorkersOption = Annotated[int | None, _option("--workers", help="Processes that read files.", panel=DATA)]
+WorkersOption = Annotated[int | None, _option("--workers", min=0, help="Processes that read files.", panel=DATA)]
 StrictOption = Annotated[
     bool | None, _option("--strict/--no-strict", help="Stop at the first unreadable file.", panel=DATA)
 ]
@@ -124,14 +124,12 @@ def user_errors(as_json: bool = False) -> Iterator[None]:
     """Print a user's error as one message, without a traceback, and exit with its code."""
     try:
         yield
-    except MaeError as error:
+    except (MaeError, KeyboardInterrupt) as error:
+        message, code = (str(error), error.exit_code) if isinstance(error, MaeError) else ("interrupted", 130)
         if as_json:
-            print(json.dumps({"error": str(error), "exit_code": error.exit_code}))
-        print(f"mae: {error}", file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("mae: interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
+            print(json.dumps({"error": message, "exit_code": code}))
+        print(f"mae: {message}", file=sys.stderr)
+        raise typer.Exit(code) from None
 
 
 def _train(verb: str, flags: dict[str, Any], **how: Any) -> None:
@@ -299,7 +297,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     checkpoint: Annotated[str, typer.Option(help="last or best (by validation).")] = "last",
     root: RootOption = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples per forward pass.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per forward pass.")] = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
@@ -329,6 +327,7 @@ def evaluate(
                         "run": str(result.run),
                         "checkpoint": str(result.checkpoint),
                         **result.evaluation.as_json(),
+                        "skipped": result.skipped,
                     }
                 )
             )
@@ -345,7 +344,7 @@ def infer(
     checkpoint: Annotated[str, typer.Option(help="last or best (by validation).")] = "last",
     out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/infer-RUN.")] = None,
     overwrite: OverwriteOption = False,
-    batch_size: Annotated[int, typer.Option(help="Pictures per forward pass.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per forward pass.")] = 64,
     workers: WorkersOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -426,7 +425,7 @@ def plugins(as_json: JsonOption = False) -> None:
 
     listings = registry().listings
     if as_json:
-        print(json.dumps([vars(each) for each in listings]))
+        print(json.dumps({"plugins": [vars(each) for each in listings]}))
         return
     table = RichTable(box=None, header_style="bold")
     for column in ("kind", "name", "package", "version", "problem"):

@@ -40,9 +40,14 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def temporary_name(path: Path) -> Path:
+    """Return the name beside `path` under which it is written; being killed may leave it behind."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace a file at one stroke: temporary name in the same folder, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_name(path)
     with disk_errors(path):
         try:
             with temporary.open("wb") as file:
@@ -55,8 +60,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file at one stroke, in UTF-8."""
-    write_bytes(path, text.encode("utf-8"))
+    """Replace a text file at one stroke, in UTF-8; what UTF-8 cannot hold of a file's name is written as an escape."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -67,7 +72,7 @@ def write_json(path: Path, value: Any) -> None:
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder to fill; it takes the name `path` when the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary_name(path)
     with disk_errors(path):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -75,6 +80,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield temporary
             for file in temporary.iterdir():
                 sync(file)
+            sync(temporary)
             if path.exists():
                 shutil.rmtree(path)
             temporary.rename(path)

@@ -37,7 +37,7 @@ def ssim_map(x: Tensor, y: Tensor, sigma: float = 1.5) -> Tensor:
 
 def wilson_interval(hits: int, num: int) -> tuple[float, float]:
     """Return the 95% interval of a share, hits / num, by Wilson's score."""
-    from scipy.stats import binomtest  # slow to import, and only needed here
+    from scipy.stats import binomtest  # type: ignore[import-untyped]  # slow to import, and only needed here
 
     interval = binomtest(hits, num).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)

@@ -10,7 +10,6 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.resources
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -135,7 +134,13 @@ class Registry:
         mine = self._manager.subset_hook_caller(
             hook.name, [plugin for plugin in self._manager.get_plugins() if plugin is not module]
         )
-        offered = {thing.name: thing for things in mine() for thing in things}
+        try:
+            offered = {thing.name: thing for things in mine() for thing in things}
+        except Exception as error:  # whatever a stranger's hook does is theirs, not ours
+            raise PluginError(
+                f"{kind} {name!r} of {listing.package} {listing.version}: its hook {hook.name} fails: "
+                f"{type(error).__name__}: {error}"
+            ) from error
         if name not in offered:
             raise PluginError(
                 f"{listing.package} {listing.version} announces {kind} {name!r}, but {listing.module} offers "
@@ -161,8 +166,3 @@ class Registry:
 def registry() -> Registry:
     """Return the registry of this process."""
     return Registry()
-
-
-def plugin_versions(listings: Iterable[Listing]) -> dict[str, str]:
-    """Return package → version of the given listings, and Python's own version."""
-    return {"python": sys.version.split()[0]} | {entry.package: entry.version for entry in listings}

@@ -1,4 +1,6 @@
-"""From flags, files and recipes to one spec: defaults < data set's recipe < `--init` < recipe or file < `--set` < flags.
+"""From flags, files and recipes to one spec.
+
+Each lies over the one before: defaults, the data set's recipe, `--init`, recipe, file, `--set`, flags.
 
 A plugin's options belong to the plugin that is named beside them: a layer that names another plugin drops what the
 layers below said about the first.
@@ -6,6 +8,7 @@ layers below said about the first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +23,7 @@ from maecli.specs import SPECS, PluginSection, RunSpec
 
 Tree = dict[str, Any]
 PLUGIN_SECTIONS = ("dataset", "task", "model")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 DEFAULTS = "defaults"
 """The recipe that every run starts from."""
 
@@ -79,22 +83,17 @@ def _yaml(text: str, where: str) -> Any:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
-    if isinstance(value, str):  # YAML 1.1 takes 1e-3 for text, because it lacks a dot
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    return _numbers(value)
 
 
 def _numbers(tree: Any) -> Any:
-    """Return a parsed document with numbers such as 1e-3 as numbers."""
+    """Return a parsed document with numbers such as 1e-3, which YAML 1.1 takes for text, as numbers."""
     if isinstance(tree, dict):
         return {key: _numbers(value) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_numbers(value) for value in tree]
-    if isinstance(tree, str) and tree[:1] in "+-.0123456789":
-        return _yaml(tree, "value") if "e" in tree.lower() else tree
+    if isinstance(tree, str) and _NUMBER.fullmatch(tree):
+        return float(tree)
     return tree
 
 
@@ -104,7 +103,7 @@ def read_document(text: str, verb: str, where: str, required: bool = True) -> Tr
     A document is one spec, or a recipe with a section per verb. Raises SpecError when it is for other verbs only,
     unless it is not `required` to have anything for this one.
     """
-    tree = _numbers(_yaml(text, where))
+    tree = _yaml(text, where)
     if not isinstance(tree, dict):
         raise SpecError(f"{where} must be a YAML mapping")
     verbs = [name for name in tree if name in SPECS]
@@ -116,7 +115,10 @@ def read_document(text: str, verb: str, where: str, required: bool = True) -> Tr
             if not required:
                 return {}
             raise SpecError(f"{where} has no section for {verb}, only for {', '.join(verbs)}")
-        return tree[verb] or {}
+        section = tree[verb] or {}
+        if not isinstance(section, dict):
+            raise SpecError(f"{where}: {verb} must be a YAML mapping")
+        return section
     if tree.get("verb", verb) != verb:
         raise SpecError(f"{where} is a spec of mae {tree['verb']}, not of mae {verb}")
     return tree
@@ -137,10 +139,10 @@ def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
     sources: dict[str, str] = {}
     for layer in layers:
         for section in PLUGIN_SECTIONS:
-            chosen = layer.settings.get(section)
-            if isinstance(chosen, str):
+            chosen = layer.settings.get(section) or {}
+            if not isinstance(chosen, Mapping):
                 raise SpecError(f"{layer.source}: {section} is a section; write {section}.name: {chosen}")
-            name = (chosen or {}).get("name")
+            name = chosen.get("name")
             if name is not None and name != flat.get(f"{section}.name", name):
                 for key in [key for key in flat if key.startswith(f"{section}.")]:
                     del flat[key], sources[key]
@@ -153,26 +155,36 @@ def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
 def _explain(error: ValidationError, model: type[BaseModel], section: str = "") -> SpecError:
     """Return one sentence for the first thing that pydantic found wrong."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    key = ".".join(part for part in (section, where) if part)
+    path, known = _fields_along(model, first["loc"])
     if first["type"] == "extra_forbidden":
-        known = _fields_at(model, first["loc"][:-1])
-        return SpecError(f"unknown key {key!r}{nearest(str(first['loc'][-1]), known)}; known: {', '.join(known)}")
-    if first["type"] == "missing":
-        return SpecError(f"{key} is not set: give --{key.split('.')[0]}, a --recipe or a --config file")
+        unknown = str(first["loc"][-1])
+        key = ".".join([*([section] if section else []), *path, unknown])
+        return SpecError(f"unknown key {key!r}{nearest(unknown, known)}; known: {', '.join(known)}")
+    key = ".".join([*([section] if section else []), *path])
+    if first["type"] == "missing" and len(path) == len(first["loc"]):
+        way = f"--set {key}=…" if section else f"--{path[0]}"
+        return SpecError(f"{key} is not set: give {way}, a --recipe or a --config file")
     if first["type"] == "value_error":
         return SpecError(str(first["ctx"]["error"]))
     text = first["msg"][0].lower() + first["msg"][1:]
     return SpecError(f"{key} is {first['input']!r}: {text}")
 
 
-def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    for part in path:
-        info = model.model_fields.get(str(part))
-        if info is None or not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)):
+def _fields_along(model: type[BaseModel], location: Sequence[str | int]) -> tuple[list[str], list[str]]:
+    """Return the part of pydantic's location that names fields, and the fields known where it ends.
+
+    What follows it names the types of a union, or a position in a list.
+    """
+    path: list[str] = []
+    for part in map(str, location):
+        if part not in model.model_fields:
             break
-        model = info.annotation
-    return sorted(model.model_fields)
+        path.append(part)
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    return path, sorted(model.model_fields)
 
 
 def validate_options(section: str, name: str, options: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:
@@ -222,13 +234,12 @@ def resolve(
     layers = [base or Layer(f"recipe {DEFAULTS}", _recipe(DEFAULTS, verb, registry))]
     top = []
     if init_spec is not None:
-        offered = {name: init_spec[name] for name in ("dataset", "model", "data")}
-        top.append(Layer("--init", offered))
+        top.append(Layer("--init", _offered(init_spec, registry)))
     if recipe is not None:
         top.append(Layer(f"recipe {recipe}", _recipe(recipe, verb, registry)))
     if config is not None:
         top.append(Layer(str(config), read_config(config, verb)))
-    top += [Layer("--set", parse_sets(sets)), Layer("flag", nest(given))]
+    top += _command_line(parse_sets(sets), nest(given))
 
     settings, _ = merge(layers + top)
     name = (settings.get("dataset") or {}).get("name")
@@ -238,6 +249,22 @@ def resolve(
             layers.append(Layer(f"recipe {own}", _recipe(own, verb, registry, required=False)))
     settings, sources = merge(layers + top)
     return Resolved(validate(settings, verb, registry), sources)
+
+
+def _offered(spec: Mapping[str, Any], registry: Registry) -> Tree:
+    """Return what the spec of a run says of its data and its model, less what only concerned that run's training."""
+    training_only = registry.model(spec["model"]["name"]).training_only
+    model = {key: value for key, value in spec["model"].items() if key not in training_only}
+    return {"dataset": spec["dataset"], "data": spec["data"], "model": model}
+
+
+def _command_line(sets: Tree, flags: Tree) -> list[Layer]:
+    """Return the layers of `--set` and of flags; what `--set` says of a section is meant for the plugin of its flag."""
+    for section in PLUGIN_SECTIONS:
+        options, name = sets.get(section), flags.get(section, {}).get("name")
+        if isinstance(options, dict) and name is not None:
+            options.setdefault("name", name)
+    return [Layer("--set", sets), Layer("flag", flags)]
 
 
 def _recipe(name: str, verb: str, registry: Registry, required: bool = True) -> Tree:

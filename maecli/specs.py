@@ -130,7 +130,7 @@ class CheckpointSpec(Section):
 class RunSpec(Section):
     """What `mae pretrain` and `mae finetune` have in common."""
 
-    version: Literal[1] = FORMAT_VERSION
+    version: Literal[1] = 1
     dataset: PluginSection
     task: PluginSection
     model: PluginSection

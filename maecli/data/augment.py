@@ -48,7 +48,7 @@ def _box_maps(boxes: Tensor, draws: Draws) -> Tensor:
 
 
 def _affine_maps(draws: Draws, size: tuple[int, int], spec: AugmentSpec) -> Tensor:
-    """Return (B, 3, 3) maps in [-1, 1] coordinates (x, y) for shift, flip, rotation and zoom."""
+    """Return (B, 3, 3) maps in [-1, 1] coordinates (x, y) for shift, flip, rotation and zoom of a picture (H, W)."""
     H, W = size
     maps = _matrices(draws)
     if spec.rotate or spec.translate or spec.zoom != (1.0, 1.0):
@@ -81,7 +81,7 @@ def augment(pixels: Tensor, draws: Draws, spec: AugmentSpec, out_size: tuple[int
     crop = crop and spec.crop == "random-resized"
     if not (crop or spec.moves_pixels):
         return pixels
-    maps = _affine_maps(draws, (H, W), spec)
+    maps = _affine_maps(draws, out_size, spec)
     if crop:
         maps = _box_maps(random_boxes(draws, (H, W), spec), draws) @ maps
     grid = F.affine_grid(maps[:, :2], [len(pixels), pixels.shape[1], *out_size], align_corners=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
@@ -38,6 +38,12 @@ class DataCard(BaseModel):
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = Field(default=(), description="conversions done, peculiarities to know")
+
+    @model_validator(mode="after")
+    def _counts_fit_classes(self) -> DataCard:
+        if self.class_counts and len(self.class_counts) != len(self.classes):
+            raise ValueError(f"{self.name}: {len(self.class_counts)} class_counts for {len(self.classes)} classes")
+        return self
 
     @property
     def num_classes(self) -> int:

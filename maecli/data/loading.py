@@ -7,6 +7,7 @@ epoch, sample) alone. So stopping, restarting, and the number of workers change 
 from __future__ import annotations
 
 import os
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
@@ -65,6 +66,9 @@ class Loader(ABC):
         """Yield augmented batches from `start_step` to `total_steps`."""
         plan = train_schedule(self.seed, len(self.split), batch_size, start_step, total_steps)
         for batch in self._fetch(plan, spec):
+            if not len(batch):
+                self._report(batch)
+                raise DataError(f"none of the {len(self.split)} training samples can be read")
             yield self._finish(batch, spec)
 
     def eval_batches(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
@@ -75,20 +79,28 @@ class Loader(ABC):
         for batch in self._fetch(plan, None):
             if len(batch):
                 yield self._finish(batch, None)
+            else:
+                self._report(batch)
 
     @abstractmethod
     def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
         """Yield the planned batches on the device, images in their own dtype and range."""
 
-    def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
+    def _report(self, batch: Batch) -> None:
         for key, reason in batch.broken:
             self.on_broken(key, reason)
+
+    def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
+        self._report(batch)
         pixels = self.preprocess.pixels(batch.tensors["image"])
-        if spec is not None and pixels.ndim == 4:
-            crop = isinstance(self, ResidentLoader)
+        picture = pixels.ndim == 4
+        crop = picture and isinstance(self, ResidentLoader) and spec is not None and spec.crop == "random-resized"
+        if not crop:
+            pixels = self.preprocess.resize(pixels)
+        if picture and spec is not None:
             size = (self.preprocess.img_size[0], self.preprocess.img_size[1])
             pixels = augment(pixels, batch.draws, spec, size, crop=crop)
-        batch.tensors["image"] = self.preprocess.normalize(self.preprocess.resize(pixels))
+        batch.tensors["image"] = self.preprocess.normalize(pixels)
         return batch
 
 
@@ -120,9 +132,10 @@ class ResidentLoader(Loader):
                 readable.append(split.keys[index])
             except BrokenSample as error:
                 self.on_broken(error.key, error.reason)
-        if not samples:
-            return {"image": torch.zeros(0, self.preprocess.in_chans, *self.preprocess.img_size)}
-        tensors = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        if samples:
+            tensors = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        else:
+            tensors = {"image": torch.zeros(0, self.preprocess.in_chans, *self.preprocess.img_size)}
         self.split = TensorSplit(tensors, readable)
         return tensors
 
@@ -158,11 +171,21 @@ class StreamedLoader(Loader):
             collate_fn=_collate,
             pin_memory=self.device.type == "cuda",
             prefetch_factor=4 if self.workers else None,
+            worker_init_fn=_ignore_signals if self.workers else None,
             generator=torch.Generator().manual_seed(0),  # or it would draw from the global one
         )
         for tensors, epoch, ids, broken in loader:
             keys = [self.split.keys[i] for i in ids.tolist()] if spec is None else ()
             yield Batch(tensors, Draws(self.seed, epoch, ids), keys, broken).to(self.device)
+
+
+def _ignore_signals(_worker: int) -> None:
+    """Leave the SIGINT or SIGTERM that a terminal or scheduler sends to every process to the main one: it saves.
+
+    A second SIGTERM ends the worker, so that one which hangs can be ended.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL) and None)
 
 
 def default_workers() -> int:
@@ -214,9 +237,9 @@ def _read(split: Split, index: int, size: Sequence[int], box: Callable[[int, int
     for name, array in sample.items():
         if name == "image" and array.ndim == 3:
             cut = tuple(box(*array.shape[1:]).tolist()) if box is not None else None
-            tensors[name] = crop_and_resize(array, size, cut)  # type: ignore[arg-type]
+            tensors[name] = crop_and_resize(array, size, cut)
         else:
-            tensors[name] = torch.as_tensor(array)
+            tensors[name] = torch.from_numpy(np.array(array))  # a copy: it may be read-only
     return tensors
 
 
@@ -239,8 +262,6 @@ def make_loader(
 ) -> Loader:
     """Return the loader that suits the split, or the one that `spec.loading` asks for."""
     resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"
-    if spec.strict:
-        on_broken = None
     if resident:
         return ResidentLoader(split, preprocess, device, seed, on_broken)
     return StreamedLoader(split, preprocess, device, seed, on_broken, spec.workers)

@@ -68,9 +68,11 @@ class Preprocess:
         return x * (1.0 / (high - low)) if low == 0 else (x - low) * (1.0 / (high - low))
 
     def resize(self, pixels: Tensor) -> Tensor:
-        """Return pixels (B, C, *img_size), antialiased, with the model's channel count."""
+        """Return pixels (B, C, *img_size), antialiased; of pictures, the centred part of that aspect ratio."""
         if tuple(pixels.shape[2:]) != self.img_size:
             if pixels.ndim == 4:
+                top, left, height, width = centred_box(pixels.shape[2:], self.img_size)
+                pixels = pixels[:, :, top : top + height, left : left + width]
                 pixels = F.interpolate(pixels, self.img_size, mode="bilinear", antialias=True)
             else:
                 mode = {3: "linear", 5: "trilinear"}[pixels.ndim]
@@ -88,6 +90,14 @@ class Preprocess:
         return x * self._per_channel(self.std, x) + self._per_channel(self.mean, x)
 
 
+def centred_box(size: Sequence[int], target: Sequence[int]) -> tuple[int, int, int, int]:
+    """Return the largest centred box (top, left, height, width) in `size` (H, W) of `target`'s aspect ratio."""
+    H, W = size
+    h, w = target
+    height, width = (H, max(1, round(H * w / h))) if H * w <= W * h else (max(1, round(W * h / w)), W)
+    return (H - height) // 2, (W - width) // 2, height, width
+
+
 def crop_and_resize(
     image: np.ndarray, size: Sequence[int], box: tuple[float, float, float, float] | None = None
 ) -> Tensor:
@@ -96,11 +106,10 @@ def crop_and_resize(
     `box` is (top, left, height, width) in shares; without one, the largest centred part of the target's aspect
     ratio is taken. Cutting before resizing keeps the cost bounded for any shape of picture.
     """
-    C, H, W = image.shape
+    _, H, W = image.shape
     h, w = size
     if box is None:
-        height, width = (H, max(1, round(H * w / h))) if H * w <= W * h else (max(1, round(W * h / w)), W)
-        top, left = (H - height) // 2, (W - width) // 2
+        top, left, height, width = centred_box((H, W), size)
     else:
         height, width = max(1, round(box[2] * H)), max(1, round(box[3] * W))
         top, left = min(int(box[0] * H), H - height), min(int(box[1] * W), W - width)

@@ -26,6 +26,9 @@ class Model(ABC):
     default_img_size: ClassVar[int] = 224
     """Used when neither the options nor the data give a size."""
 
+    training_only: ClassVar[frozenset[str]] = frozenset()
+    """Options that change how the encoder is trained but not what its weights mean; `--init` does not hand them on."""
+
     Options: ClassVar[type[ModelOptions]] = ModelOptions
 
     def __init__(self, options: Any) -> None:

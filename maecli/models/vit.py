@@ -52,7 +52,7 @@ class VisionTransformer(Encoder):
         self.patch_embed = nn.Linear(math.prod(patch_size) * in_chans, embed_dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(sincos_pos_embed(grid, embed_dim).unsqueeze(0), requires_grad=learned_pos_embed)
-        rates = torch.linspace(0, drop_path, depth).tolist()  # deeper blocks are dropped more often
+        rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()  # deeper blocks are dropped more often
         self.blocks = nn.ModuleList(
             Block(embed_dim, num_heads, mlp_ratio, rate, layer_scale, norm_eps) for rate in rates
         )

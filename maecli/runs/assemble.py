@@ -102,7 +102,7 @@ def load_assembly(checkpoint: Checkpoint, registry: Registry) -> tuple[RunSpec, 
     metadata = checkpoint.metadata()
     spec = validate(metadata["spec"], metadata["verb"], registry)
     card = DataCard.model_validate(metadata["card"])
-    stored = {
+    stored: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in metadata["preprocess"].items()
     }
     assembly = _assemble(spec, card, Preprocess(**stored), make_model(spec.model, registry), registry)

@@ -14,12 +14,14 @@ from typing import Any
 
 import yaml
 
-from maecli.errors import MaeError, SpecError
-from maecli.files import disk_errors, write_bytes, write_json, write_text
+from maecli.errors import MaeError, SpecError, nearest
+from maecli.files import disk_errors, temporary_name, write_bytes, write_json, write_text
 from maecli.results import Evaluation, Picture
+from maecli.specs import SPECS
 from maecli.training.checkpoint import MODEL, Checkpoint, CheckpointFolder
 
 SPEC, SUMMARY = "spec.yaml", "summary.json"
+POINTERS = ("last", "best")
 
 
 def runs_dir() -> Path:
@@ -39,28 +41,46 @@ class RunDirectory:
 
     @property
     def is_run(self) -> bool:
-        return (self.path / SPEC).is_file()
+        """Whether a run was started here: there is a spec, and it is one of ours."""
+        try:
+            spec = yaml.safe_load((self.path / SPEC).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            return False
+        return isinstance(spec, dict) and spec.get("verb") in SPECS
 
-    def start(self, overwrite: bool) -> None:
-        """Make the directory for a new run.
+    def check_free(self, overwrite: bool) -> None:
+        """Raise SpecError when no new run may start here: the directory is not empty.
 
-        Raises SpecError when it is not empty, unless `overwrite` says to replace the run in it; a folder that holds
-        no run is never emptied.
+        With `overwrite` the run in it may be replaced; a folder that holds no run is never emptied.
         """
         if self.path.exists() and not self.path.is_dir():
             raise SpecError(f"{self.path} is a file; choose another --out")
-        if self.path.is_dir() and any(self.path.iterdir()):
-            if not overwrite:
-                raise SpecError(
-                    f"run directory {self.path} is not empty; use --resume to go on, --overwrite to replace it, or "
-                    "another --out"
-                )
-            if not self.is_run:
-                raise SpecError(f"{self.path} holds no run of mae, so --overwrite does not touch it")
-            with disk_errors(self.path):
-                shutil.rmtree(self.path)
+        leftover = temporary_name(self.path / SPEC)
+        if not self.path.is_dir() or all(entry == leftover for entry in self.path.iterdir()):
+            return
+        if not self.is_run:
+            raise SpecError(f"{self.path} is not empty and holds no run of mae, so it stays; use another --out")
+        if not overwrite:
+            raise SpecError(
+                f"run directory {self.path} is not empty; use --resume to go on, --overwrite to replace it, or "
+                "another --out"
+            )
+
+    def start(self, spec: Mapping[str, Any], overwrite: bool) -> None:
+        """Make the directory for a new run and write its spec; what `overwrite` replaces goes first.
+
+        From the first moment on it is a run that can be resumed or overwritten, whenever the process is killed.
+        Raises like `check_free`.
+        """
+        self.check_free(overwrite)
         with disk_errors(self.path):
-            self.checkpoints.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            for entry in self.path.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry.name != SPEC:
+                    entry.unlink()
+        self.write_spec(spec)
 
     def write_spec(self, spec: Mapping[str, Any]) -> None:
         write_text(self.path / SPEC, yaml.safe_dump(dict(spec), sort_keys=False, allow_unicode=True))
@@ -114,17 +134,19 @@ class RunDirectory:
 def find_checkpoint(path: Path, which: str = "last") -> Checkpoint:
     """Return the checkpoint that a path means: a run directory, a checkpoint folder, or its model file.
 
-    Raises MaeError saying what is missing.
+    Raises SpecError when the path is none of these, MaeError when the run has no such checkpoint yet.
     """
+    if which not in POINTERS:
+        raise SpecError(f"checkpoint {which!r} is none of {', '.join(POINTERS)}{nearest(which, POINTERS)}")
     path = path.expanduser()
     if path.name == MODEL:
         path = path.parent
     if (path / MODEL).is_file():
         return Checkpoint(path)
     if not path.exists():
-        raise MaeError(f"{path} does not exist; give a run directory or a checkpoint folder")
+        raise SpecError(f"{path} does not exist; give a run directory or a checkpoint folder")
     if not (path / SPEC).is_file():
-        raise MaeError(f"{path} is neither a run directory nor a checkpoint: it has no {SPEC} and no {MODEL}")
+        raise SpecError(f"{path} is neither a run directory nor a checkpoint: it has no {SPEC} and no {MODEL}")
     checkpoint = CheckpointFolder(path / "checkpoints").pointed(which)
     if checkpoint is None:
         raise MaeError(f"{path} has no {which} checkpoint yet")

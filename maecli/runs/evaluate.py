@@ -7,7 +7,7 @@ from pathlib import Path
 
 from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.data.loading import make_loader
-from maecli.errors import DataError, MaeError
+from maecli.errors import DataError, SpecError, nearest
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
@@ -48,12 +48,12 @@ def evaluate(
     `which` is last or best; `root` overrides where the data lie. Raises DataError for an empty split.
     """
     if split not in SPLIT_NAMES:
-        raise MaeError(f"split {split!r} is none of {', '.join(SPLIT_NAMES)}")
+        raise SpecError(f"split {split!r} is none of {', '.join(SPLIT_NAMES)}{nearest(split, SPLIT_NAMES)}")
     keep_freed_memory()
     run = RunDirectory(path)
     checkpoint = find_checkpoint(path, which)
     if not run.is_run:
-        raise MaeError(f"{path} is a checkpoint without its run directory; give the run directory to mae eval")
+        raise SpecError(f"{path} is a checkpoint without its run directory; give the run directory to mae eval")
     device = choose_device(device_name)
     dtype = choose_dtype(precision, device)
     spec, assembly = load_assembly(checkpoint, registry)
@@ -64,7 +64,7 @@ def evaluate(
     assembly.module.to(device)
     task = assembly.task
     dataset = make_dataset(spec.dataset, registry)
-    skipped = Skipped(progress, strict=False)
+    skipped = Skipped(progress, spec.data.strict)
     for file, reason in dataset.broken().items():
         skipped.add(file, reason)
 

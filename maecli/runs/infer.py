@@ -16,7 +16,7 @@ import torch
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Sample, Split
-from maecli.data.loading import StreamedLoader
+from maecli.data.loading import StreamedLoader, default_workers
 from maecli.data.pictures import find_pictures, read_picture
 from maecli.data.preprocess import Preprocess
 from maecli.errors import DataError, SpecError
@@ -105,15 +105,15 @@ def infer(
     _claim(out, overwrite)
 
     card = assembly.card
+    skipped: dict[str, str] = {}
     loader = StreamedLoader(
         PictureFiles(root, keys, card),
         file_range(assembly.preprocess, card),
         device,
         spec.seed,
-        lambda key, reason: skipped.setdefault(key, reason),
-        min(len(keys) // batch_size, 8) if workers is None else workers,
+        skipped.__setitem__,
+        min(len(keys) // batch_size, default_workers()) if workers is None else workers,
     )
-    skipped: dict[str, str] = {}
     module = assembly.module.to(device).eval()
     rows: list[dict[str, str | int | float]] = []
     with torch.no_grad(), autocast(device, dtype):

@@ -40,7 +40,11 @@ def request(
     }
     if not resume:
         return resolve(verb, registry, **given)
-    run = RunDirectory(Path(flags["out"]) if flags.get("out") else default_out(resolve(verb, registry, **given).spec))
+    if flags.get("out"):
+        run = RunDirectory(Path(flags["out"]))
+    else:
+        fresh = resolve(verb, registry, **given).spec
+        run = RunDirectory(fresh.out or default_out(fresh))
     if not run.is_run:
         return resolve(verb, registry, **given)
     stored = run.read_spec()

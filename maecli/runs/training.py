@@ -16,7 +16,7 @@ import torch
 from maecli.data.dataset import Dataset
 from maecli.data.loading import Loader, make_loader
 from maecli.errors import DataError, SpecError
-from maecli.files import write_json, write_text
+from maecli.files import disk_errors, write_json, write_text
 from maecli.hardware import (
     choose_device,
     choose_dtype,
@@ -68,7 +68,7 @@ class Skipped:
 
     def add(self, key: str, reason: str) -> None:
         if self.strict:
-            raise DataError(f"{key}: {reason} (strict: nothing is left out)")
+            raise DataError(f"{key}: {reason}; mend or remove it, or go without --strict to leave it out")
         if key not in self.files:
             self.files[key] = reason
             self.progress.say(f"left out: {key}: {reason}")
@@ -110,8 +110,8 @@ def default_out(spec: RunSpec) -> Path:
     return runs_dir() / f"{verb}-{spec.dataset.name}{task}"
 
 
-def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress) -> Prepared:
-    """Build data, task and model of a spec; start the encoder from `spec.init`."""
+def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming: bool = False) -> Prepared:
+    """Build data, task and model of a spec; start the encoder from `spec.init`, which need not be there to resume."""
     keep_freed_memory()
     device = choose_device(spec.device)
     dtype = choose_dtype(spec.precision, device)
@@ -125,7 +125,9 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress) -> Prepa
         skipped.add(path, reason)
     assembly = assemble(spec, card, registry)
     init = "from scratch"
-    if spec.init is not None:
+    if spec.init is not None and resuming:
+        init = f"encoder from {spec.init}"
+    elif spec.init is not None:
         init = load_encoder_weights(assembly.module.get_submodule("encoder"), find_checkpoint(spec.init))  # type: ignore[arg-type]
     assembly.module.to(device)
     fields = assembly.task.fields
@@ -158,19 +160,25 @@ def train(
     begin = time.monotonic()
     run = RunDirectory(spec.out or default_out(spec))
     stored = spec.model_dump(mode="json")
-    if resume and run.is_run:
+    if resume and overwrite:
+        raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
+    going_on = resume and run.is_run
+    if going_on:
         changed = difference(run.read_spec(), stored, CHANGEABLE_ON_RESUME)
         if changed:
             raise SpecError(f"{run} cannot be resumed with another spec: " + "; ".join(changed))
-    prepared = prepare(spec, registry, progress)
+    else:
+        run.check_free(overwrite)
+    last = run.checkpoints.pointed("last") if going_on else None
+    prepared = prepare(spec, registry, progress, resuming=last is not None)
     trainer = make_trainer(prepared, run, progress)
-    last = run.checkpoints.pointed("last") if resume and run.is_run else None
     if last is not None:
         trainer.load(last)
         progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
-    elif not (resume and run.is_run):
-        run.start(overwrite)
-    run.write_spec(stored)
+    if going_on:
+        run.write_spec(stored)
+    else:
+        run.start(stored, overwrite)
     environment = describe_environment(spec, registry, prepared.device, prepared.dtype)
     write_json(run.path / "environment.json", environment)
     progress.say(introduce(prepared, trainer))
@@ -190,7 +198,7 @@ def train(
             prepared.dtype,
         )
         run.write_evaluation(evaluation)
-    seconds = time.monotonic() - begin
+    seconds = time.monotonic() - begin + trainer.seconds_before
     run.write_summary(
         {
             "verb": stored["verb"],
@@ -227,11 +235,18 @@ def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainPr
 @contextlib.contextmanager
 def open_trackers(spec: RunSpec, registry: Registry, run: RunDirectory, start_step: int) -> Iterator[Sequence[Tracker]]:
     """Give the run's trackers; they are closed whatever happens."""
+
+    def close(tracker: Tracker) -> None:
+        with disk_errors(run.path):
+            tracker.close()
+
     with contextlib.ExitStack() as stack:
         trackers = []
         for name in spec.trackers:
-            tracker = registry.tracker(name)(run.path, spec.model_dump(mode="json"), start_step)
-            stack.callback(tracker.close)
+            plugin = registry.tracker(name)
+            with disk_errors(run.path):
+                tracker = plugin(run.path, spec.model_dump(mode="json"), start_step)
+            stack.callback(close, tracker)
             trackers.append(tracker)
         yield trackers
 
@@ -241,14 +256,16 @@ def introduce(prepared: Prepared, trainer: Trainer) -> str:
     spec, assembly = prepared.spec, prepared.assembly
     parameters = sum(p.numel() for p in assembly.module.parameters())
     size = "×".join(str(length) for length in assembly.preprocess.img_size)
+    data = f"{assembly.card.title}: {len(prepared.train.split):,} train, {len(prepared.val.split):,} val"
+    model = f"{spec.model.name}, {parameters:,} parameters, {size} × {assembly.preprocess.in_chans} channels"
+    rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"
+    device = f"{describe_device(prepared.device)}, {str(prepared.dtype).removeprefix('torch.')}"
     return "\n".join(
         [
-            f"data    {assembly.card.title}: {len(prepared.train.split):,} train, {len(prepared.val.split):,} val",
-            f"model   {spec.model.name}, {parameters:,} parameters, {size} × {assembly.preprocess.in_chans} channels, "
-            f"{prepared.init}",
-            f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate "
-            f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)",
-            f"device  {describe_device(prepared.device)}, {str(prepared.dtype).removeprefix('torch.')}",
+            f"data    {data}",
+            f"model   {model}, {prepared.init}",
+            f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate {rate}",
+            f"device  {device}",
         ]
     )
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from maecli.errors import MaeError
-from maecli.files import new_folder, write_text
+from maecli.files import new_folder, sync, write_text
 from maecli.specs import FORMAT_VERSION
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
@@ -96,11 +96,16 @@ class CheckpointFolder:
         with new_folder(target) as folder:
             _write(folder / MODEL, model, metadata)
             _write(folder / STATE, state, counters)
-        write_text(self.path / "last", target.name + "\n")
+        self.point("last", target.name)
         if best:
-            write_text(self.path / "best", target.name + "\n")
+            self.point("best", target.name)
         self._remove_unused()
         return Checkpoint(target)
+
+    def point(self, pointer: str, name: str) -> None:
+        """Let `last` or `best` name a checkpoint that is there."""
+        write_text(self.path / pointer, name + "\n")
+        sync(self.path)  # before what it named until now is removed
 
     def _remove_unused(self) -> None:
         kept = {pointed.path for name in ("last", "best") if (pointed := self.pointed(name))}
@@ -116,6 +121,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any
     packed = {"mae": json.dumps({"format_version": FORMAT_VERSION, **metadata})}
     try:
         save_file(whole, path, packed)
+        path.chmod(path.parent.stat().st_mode & 0o666)  # it writes files that nobody else may read
     except SafetensorError as error:  # it wraps what the system said
         full = "No space left" in str(error)
         raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error

@@ -84,6 +84,8 @@ def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[st
     """Give the optimizer the state that `optimizer_tensors` returned. Raises KeyError if one is missing."""
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"], strict=True):
+            if f"step.{name}" not in tensors:
+                continue  # it never had a gradient
             moments = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
             step = tensors[f"step.{name}"].to(parameter.device if group["fused"] else "cpu")
             optimizer.state[parameter] = {"step": step, **moments}

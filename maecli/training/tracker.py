@@ -21,7 +21,7 @@ class Tracker(ABC):
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Record metrics, named such as `train/loss` and `val/top1`, after optimizer step `step`."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - there may be nothing to do
         """Write out what is buffered. Called once, also when the run fails."""
 
     @classmethod

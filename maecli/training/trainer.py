@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -11,12 +12,13 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from maecli.data.batch import Batch
 from maecli.data.loading import Loader
 from maecli.data.randomness import derive_seed
-from maecli.errors import Interrupted, MaeError, NotFiniteError
+from maecli.errors import Interrupted, MaeError, NotFiniteError, SpecError
+from maecli.files import disk_errors
 from maecli.hardware import autocast
 from maecli.progress import Silent, TrainProgress, TrainState
 from maecli.specs import RunSpec
@@ -67,7 +69,9 @@ class Trainer:
         batch_size, num_samples = spec.train.batch_size, len(train.split)
         self.steps_per_epoch = num_samples // batch_size
         if self.steps_per_epoch == 0:
-            raise MaeError(f"train.batch_size ({batch_size}) is larger than the {num_samples} training samples")
+            raise SpecError(
+                f"train.batch_size ({batch_size}) is larger than the {num_samples} training samples; lower --batch-size"
+            )
         self.total_steps = spec.train.epochs * self.steps_per_epoch
         self.optimizer = make_optimizer(module, spec.train)
         self.average = WeightAverage(module, spec.train.ema_decay) if spec.train.ema_decay else None
@@ -78,6 +82,9 @@ class Trainer:
         self.loss_steps = 0
         self.bad_step = torch.full((), -1, dtype=torch.int64, device=self.device)
         self.stop_signal: int | None = None
+        self.seconds_before = 0.0
+        """What earlier attempts at this run took, up to the checkpoint that it continues from."""
+        self._began = time.monotonic()
         self._clock = Clock()
 
     @property
@@ -120,7 +127,7 @@ class Trainer:
         for micro in batch.micro_batches(spec.micro_batch_size or len(batch)):
             with autocast(self.device, self.dtype):
                 part = self.task.loss(self.running, micro) * (len(micro) / len(batch))
-            part.backward()
+            part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
         if spec.clip_grad is not None:
             nn.utils.clip_grad_norm_(self.module.parameters(), spec.clip_grad)
@@ -190,12 +197,14 @@ class Trainer:
 
     def _track(self, metrics: Mapping[str, float]) -> None:
         for tracker in self.trackers:
-            tracker.log(self.step, metrics)
+            with disk_errors(tracker.run_dir):
+                tracker.log(self.step, metrics)
 
     def validate(self) -> bool:
         """Measure the validation split; return whether the monitored figure is the best so far."""
         if self.val_loader is None or len(self.val_loader.split) == 0:
             return False
+        self.check_finite()
         with self._clock.paused():
             evaluator, _ = measure(
                 self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype
@@ -207,11 +216,11 @@ class Trainer:
             f"epoch {self.step / self.steps_per_epoch:g}: validation "
             + ", ".join(f"{figure.label} {figure.value:.4f}" for figure in list(figures.values())[:2])
         )
-        higher = monitored.better == "higher"
-        if self.best is None or ((monitored.value > self.best) == higher and monitored.value != self.best):
-            self.best = monitored.value
-            return True
-        return False
+        sign = 1.0 if monitored.better == "higher" else -1.0
+        if math.isnan(monitored.value) or (self.best is not None and sign * monitored.value <= sign * self.best):
+            return False
+        self.best = monitored.value
+        return True
 
     def save(self, best: bool = False) -> None:
         """Write a checkpoint of this step. Raises NotFiniteError instead of saving weights that are no numbers."""
@@ -230,7 +239,9 @@ class Trainer:
                 "step": self.step,
                 "loss_steps": self.loss_steps,
                 "best": self.best,
+                "is_best": best,
                 "seed": self.spec.seed,
+                "seconds": self.seconds_before + time.monotonic() - self._began,
             }
             metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
             self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best)
@@ -248,9 +259,12 @@ class Trainer:
             moments = {name.removeprefix("optim."): state[name] for name in state if name.startswith("optim.")}
             load_optimizer_tensors(self.optimizer, moments)
         except (RuntimeError, KeyError) as error:
-            raise MaeError(f"{checkpoint.path} does not fit this run: {error}") from error
+            raise MaeError(f"{checkpoint.path} does not fit this run: {' '.join(str(error).split())}") from error
         self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
+        self.seconds_before = counters["seconds"]
         self.loss_sum = state["loss_sum"].to(self.device)
+        if counters["is_best"] and self.checkpoints is not None:
+            self.checkpoints.point("best", checkpoint.path.name)  # the run may have been killed before this was done
 
     @contextlib.contextmanager
     def _listen(self) -> Iterator[None]:
@@ -313,8 +327,3 @@ class Clock:
 
     def since_save(self) -> float:
         return time.monotonic() - self._saved
-
-
-def total(parameters: Iterator[Tensor]) -> int:
-    """Return the number of values in parameters."""
-    return sum(parameter.numel() for parameter in parameters)

@@ -50,12 +50,13 @@ class Folder(api.Dataset):
         CMYK become RGB, alpha is laid on white. 16-bit and float sets keep their dtype; where 8 and 16 bits are
         mixed, 16 bits are scaled to 8 by the full range. Pictures that cannot be brought to the set's channels
         or dtype count as broken.
-    Broken files: left out and listed with a reason, or refused with `strict`. Only headers are read at first,
-        so a damaged body shows when the picture is decoded.
+    Broken files: left out and listed with a reason. Only headers are read at first, so a damaged body shows when
+        the picture is decoded.
     Licence: yours to know.
     """
 
     name = "folder"
+    recipe = "folder"
 
     class Options(api.DatasetOptions):
         channels: int | None = Field(
@@ -75,7 +76,6 @@ class Folder(api.Dataset):
             lt=1,
             description="share of the samples taken as test if no split is given as such",
         )
-        strict: bool = Field(default=False, description="stop at a broken file instead of leaving it out")
         max_pixels: int = Field(
             default=api.MAX_PIXELS, ge=1, description="larger pictures count as broken: decompression bombs"
         )
@@ -179,21 +179,16 @@ class Folder(api.Dataset):
         try:
             return api.probe_picture(self.root / key, max_pixels=limit, npy_layout=layout)
         except api.BrokenSample as broken:
-            self._leave_out(key, broken.reason)
+            self._broken[key] = broken.reason
             return None
 
     def _fits(self, key: str, info: api.PictureInfo, channels: int, dtype: str) -> bool:
         try:
             api.check_convertible(self.root / key, info, channels, dtype)
         except api.BrokenSample as broken:
-            self._leave_out(key, broken.reason)
+            self._broken[key] = broken.reason
             return False
         return True
-
-    def _leave_out(self, key: str, reason: str) -> None:
-        if self.options.strict:
-            raise _refusal(self.root / key, reason)
-        self._broken[key] = reason
 
     @cached_property
     def _parts(self) -> dict[api.SplitName, list[str]]:
@@ -239,7 +234,7 @@ class Folder(api.Dataset):
     @property
     def _reading(self) -> Reading:
         index, options = self._index, self.options
-        return Reading(index.channels, index.dtype, options.max_pixels, options.npy_layout, options.strict)
+        return Reading(index.channels, index.dtype, options.max_pixels, options.npy_layout)
 
     @cached_property
     def _measured(self) -> Measured:
@@ -344,7 +339,6 @@ class Reading:
     dtype: str
     max_pixels: int
     npy_layout: api.NpyLayout
-    strict: bool
     at_least: int | None = None
 
 
@@ -378,8 +372,6 @@ class FolderSplit(api.Split):
                 at_least=reading.at_least,
             )
         except api.BrokenSample as broken:
-            if reading.strict:
-                raise _refusal(self._root / key, broken.reason) from broken
             self._broken[key] = broken.reason
             raise api.BrokenSample(key, broken.reason) from broken
         if self._labels is None:
@@ -519,7 +511,3 @@ def _reach(images: Iterable[np.ndarray]) -> tuple[float, float]:
     if least >= 0.0 and most <= 1.0:
         return 0.0, 1.0
     return least, most if most > least else least + 1.0
-
-
-def _refusal(path: Path, reason: str) -> api.DataError:
-    return api.DataError(f"{path}: {reason}; mend or remove it, or turn dataset.strict off to leave it out")

@@ -15,6 +15,7 @@ class ViT(api.Model):
     """A plain vision transformer; every size can be changed."""
 
     name = "vit"
+    training_only = frozenset({"drop_path"})
 
     class Options(api.ModelOptions):
         patch_size: Positive | tuple[Positive, ...] = Field(

@@ -145,9 +145,10 @@ class Accuracy(api.Evaluator[api.Classifier]):
 
     def figures(self) -> Sequence[api.Figure]:
         num, hits = int(self.matrix.sum()), int(self.matrix.trace())
-        counts = torch.tensor(self.card.class_counts)
-        majority = int(counts.argmax())
         truth = self.matrix.sum(1)  # (Q,)
+        # A data set that does not count its classes is measured against the most frequent class of the split.
+        counts = torch.tensor(self.card.class_counts) if self.card.class_counts else truth
+        majority = int(counts.argmax())
         twins = {
             f"majority ({self.card.classes[majority]})": int(truth[majority]) / max(num, 1),
             "chance": 1 / self.card.num_classes,
@@ -206,7 +207,7 @@ class Accuracy(api.Evaluator[api.Classifier]):
 def _f1(matrix: Tensor) -> Tensor:
     """Return the F1 score (Q,) of each class; 0 for one that neither occurs nor is predicted."""
     both = (matrix.sum(0) + matrix.sum(1)).clamp(min=1)
-    return 2.0 * matrix.diagonal() / both
+    return 2.0 * matrix.diagonal().double() / both  # double: float32 could beat an equal twin by rounding
 
 
 def _majority_f1(truth: Tensor, majority: int) -> float:

@@ -145,10 +145,11 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         return [list(row) for row in zip(*pictures, strict=True)]
 
     def describe(self) -> Sequence[str]:
-        notes = [
+        how = (
             f"Errors are in pixel units of [0, 1], on hidden patches only ({self.options.mask_ratio:.0%}, the same "
             "masks in every evaluation)."
-        ]
+        )
+        notes = [how]
         if self.options.norm_pix_loss:
             notes.append(
                 "Oracle: the model predicts normalised patches, which are un-normalised with each hidden patch's true "
@@ -178,7 +179,7 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
 
     def update(self, module: api.MaskedAutoencoder, batch: api.Batch) -> None:
         masking, truth, pred = self.task.reconstruct(module, batch)
-        patch_size = self.patch_size
+        patch_size = self.task.patch_size
         hidden = masking.mask.unsqueeze(-1).expand_as(truth)
         self.pixels += float(hidden.sum())
         shape = batch["image"].shape[2:]

@@ -250,23 +250,6 @@ def test_a_mixed_folder_keeps_what_is_readable_and_lists_the_rest(tmp_path):
     assert any("transparent, laid on white" in note for note in card.notes)
 
 
-def test_a_strict_set_stops_at_the_first_broken_file(tmp_path):
-    write_pictures(tmp_path, 5)
-    (tmp_path / "bad.png").write_bytes(b"")
-    message = error_of(folder(tmp_path, strict=True))
-    assert message == (
-        f"{tmp_path / 'bad.png'}: empty file; mend or remove it, or turn dataset.strict off to leave it out"
-    )
-
-
-def test_a_strict_set_stops_at_a_truncated_file_when_it_is_read(tmp_path):
-    write_pictures(tmp_path, 1, size=(64, 64))
-    path = tmp_path / "000.png"
-    path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(api.DataError, match=r"000\.png: truncated file; mend or remove it"):
-        folder(tmp_path, strict=True, val_share=0).split("train")[0]
-
-
 def test_a_lower_pixel_limit_leaves_large_pictures_out(tmp_path):
     write_pictures(tmp_path, 3)
     write_picture(tmp_path / "large.png", noise(0, 9, 8, 3))

@@ -1,0 +1,126 @@
+"""What many tests share: one thread, no network, runs and data under `tmp_path`, and toy runs of the command line."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from twins import write_class_folders
+from typer.testing import CliRunner
+
+from maecli.cli import app
+
+torch.set_num_threads(1)
+
+TOY_MODEL = (
+    *("--model", "vit", "--img-size", "16", "--patch-size", "4"),
+    *(
+        "--set",
+        "model.embed_dim=16",
+        "--set",
+        "model.depth=2",
+        "--set",
+        "model.num_heads=2",
+        "--set",
+        "model.mlp_ratio=2",
+    ),
+)
+TOY_RUN = (
+    *("--device", "cpu", "--precision", "float32", "--workers", "0", "--epochs", "2", "--batch-size", "8"),
+    *("--set", "trackers=[jsonl]", "--set", "train.warmup_epochs=0", "--set", "augment.crop=none"),
+    *("--base-lr", "1e-3", "--set", "train.ema_decay=null", "--set", "log_every_steps=1"),
+    *("--set", "checkpoint.every_epochs=1", "--set", "eval_every_epochs=1"),
+)
+TOY_DECODER = (
+    *("--set", "task.decoder_embed_dim=16", "--set", "task.decoder_depth=1", "--set", "task.decoder_num_heads=2"),
+    *("--set", "task.norm_pix_loss=false"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep runs and data in `tmp_path`, and refuse connections to other machines."""
+    monkeypatch.setenv("MAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("MAE_DATA", str(tmp_path / "data"))
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            raise OSError(f"tests have no network: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+
+
+class Outcome:
+    """What a call of `mae` did."""
+
+    def __init__(self, args: tuple[str, ...]) -> None:
+        result = CliRunner().invoke(app, list(args))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        self.exit_code, self.stdout, self.stderr = result.exit_code, result.stdout, result.stderr
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        value: dict[str, Any] = json.loads(self.stdout)
+        assert isinstance(value, dict)
+        assert self.stdout.count("\n") == 1
+        return value
+
+
+def call(*args: object) -> Outcome:
+    return Outcome(tuple(map(str, args)))
+
+
+@pytest.fixture
+def mae() -> Callable[..., Outcome]:
+    """Return a function that calls `mae` in this process."""
+    return call
+
+
+@pytest.fixture
+def toy_pretrain() -> tuple[str, ...]:
+    """Return the arguments of a pretraining run of a second; the data set is the caller's."""
+    return ("pretrain", *TOY_MODEL, *TOY_DECODER, *TOY_RUN)
+
+
+@pytest.fixture
+def toy_finetune() -> tuple[str, ...]:
+    """Return the arguments of a fine-tuning run of a second; the data set is the caller's."""
+    return ("finetune", "--task", "classify", *TOY_MODEL, *TOY_RUN)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 20 cats and 20 dogs, 8 x 8 pixels. Not to be changed."""
+    root = tmp_path_factory.mktemp("pictures")
+    write_class_folders(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """Return a finished pretraining run on `pictures`. Not to be changed."""
+    out = tmp_path_factory.mktemp("runs") / "pretrained"
+    outcome = call(
+        *("pretrain", *TOY_MODEL, *TOY_DECODER, *TOY_RUN, "--dataset", "folder", "--root", pictures, "--out", out)
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def finetuned(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """Return a finished classifier of `pictures`. Not to be changed."""
+    out = tmp_path_factory.mktemp("runs") / "finetuned"
+    dataset = ("--dataset", "folder", "--root", pictures, "--out", out)
+    outcome = call("finetune", "--task", "classify", *TOY_MODEL, *TOY_RUN, *dataset)
+    assert outcome.exit_code == 0, outcome.stderr
+    return out

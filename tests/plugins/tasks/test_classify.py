@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from maecli_plugins.tasks.classify import Classify, random_boxes
+from torch import nn
+
+from maecli import api
+
+SIZE = (8, 8)
+CLASSES = ("cat", "dog", "emu")
+
+
+def card(classes=CLASSES, class_counts=(10, 30, 60)):
+    return api.DataCard(
+        name="tiny",
+        title="a tiny set",
+        fields=("image", "label"),
+        channels=1,
+        size=SIZE,
+        mean=(0.5,),
+        std=(0.5,),
+        classes=classes,
+        class_counts=class_counts,
+        split_sizes={"train": 100},
+        split_origin="made up",
+    )
+
+
+def task(**options):
+    return Classify(Classify.Options(**options), card(), api.Preprocess.of(card(), SIZE))
+
+
+def encoder():
+    torch.manual_seed(0)
+    return api.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
+
+
+def batch(labels, image=None, progress=0.0):
+    ids = torch.arange(len(labels))
+    image = torch.zeros(len(labels), 1, *SIZE) if image is None else image
+    tensors = {"image": image, "label": torch.tensor(labels)}
+    return api.Batch(tensors, api.Draws(0, 0, ids), [str(i) for i in ids.tolist()], progress=progress)
+
+
+class Says(nn.Module):
+    """Answers with given logits, and remembers what it was asked."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits, self.encoder, self.asked = torch.as_tensor(logits, dtype=torch.float32), encoder(), []
+
+    def forward(self, x, ids_keep=None):
+        self.asked.append((x, ids_keep))
+        return self.logits[: len(x)]
+
+
+def confident(guesses):
+    """Return logits (B, 3) with 2 at each guess: probability e² / (e² + 2)."""
+    return 2.0 * nn.functional.one_hot(torch.tensor(guesses), 3)
+
+
+TRUTH = [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
+GUESS = [0, 0, 0, 1, 1, 1, 2, 2, 0, 0]
+# truth \ guess  cat dog emu
+#           cat    3   1   0
+#           dog    0   2   1
+#           emu    2   0   1
+
+
+def measured(*parts):
+    evaluator = task().evaluator()
+    for truth, guess in parts or [(TRUTH, GUESS)]:
+        evaluator.update(Says(confident(guess)), batch(truth))
+    return evaluator
+
+
+def figures(evaluator):
+    return {figure.name: figure for figure in evaluator.figures()}
+
+
+def test_accuracy_is_the_share_of_hits_beside_majority_and_chance():
+    top1 = figures(measured())["top1"]
+    assert top1.value == pytest.approx(0.6)
+    assert top1.twins == {"majority (emu)": pytest.approx(0.3), "chance": pytest.approx(1 / 3)}
+    assert top1.interval == pytest.approx(api.wilson_interval(6, 10))
+    assert top1.beats_twins
+
+
+def test_macro_f1_averages_the_classes_beside_that_of_the_majority():
+    f1 = figures(measured())["macro_f1"]
+    by_class = [2 * 3 / (4 + 5), 2 * 2 / (3 + 3), 2 * 1 / (3 + 2)]
+    assert f1.value == pytest.approx(sum(by_class) / 3)
+    assert f1.twins == {"majority": pytest.approx(2 * 3 / (10 + 3) / 3)}
+
+
+def test_cross_entropy_stands_beside_chance_and_the_training_frequencies():
+    entropy = figures(measured())["cross_entropy"]
+    hit, miss = math.log(math.exp(2) + 2) - 2, math.log(math.exp(2) + 2)
+    assert entropy.value == pytest.approx((6 * hit + 4 * miss) / 10, rel=1e-5)
+    frequencies = -(4 * math.log(0.1) + 3 * math.log(0.3) + 3 * math.log(0.6)) / 10
+    assert entropy.twins == {
+        "chance": pytest.approx(math.log(3)),
+        "training frequencies": pytest.approx(frequencies, rel=1e-6),
+    }
+    assert entropy.better == "lower"
+
+
+def test_the_table_tells_recall_and_precision_of_each_class():
+    (table,) = measured().tables()
+    assert table.columns == ("class", "samples", "recall", "precision", "F1")
+    assert [row[:2] for row in table.rows] == [("cat", 4), ("dog", 3), ("emu", 3)]
+    assert [row[2] for row in table.rows] == pytest.approx([3 / 4, 2 / 3, 1 / 3])
+    assert [row[3] for row in table.rows] == pytest.approx([3 / 5, 2 / 3, 1 / 2])
+
+
+def test_batches_add_up():
+    whole, parts = measured(), measured((TRUTH[:7], GUESS[:7]), (TRUTH[7:], GUESS[7:]))
+    assert whole.matrix.tolist() == parts.matrix.tolist() == [[3, 1, 0], [0, 2, 1], [2, 0, 1]]
+    for name, figure in figures(whole).items():
+        assert figures(parts)[name].value == pytest.approx(figure.value)
+
+
+def test_a_model_that_always_says_the_majority_has_exactly_its_twins_figures():
+    found = figures(measured((TRUTH, [2] * 10)))
+    for name, twin in [("top1", "majority (emu)"), ("macro_f1", "majority")]:
+        assert found[name].value == pytest.approx(found[name].twins[twin])
+        assert not found[name].beats_twins
+
+
+def test_a_class_that_neither_occurs_nor_is_guessed_counts_as_zero():
+    evaluator = measured(([0, 0, 1], [0, 0, 1]))
+    assert figures(evaluator)["macro_f1"].value == pytest.approx(2 / 3)
+    assert evaluator.tables()[0].rows[2] == ("emu", 0, 0.0, 0.0, 0.0)
+
+
+def test_an_empty_split_gives_figures_of_zero_without_an_interval():
+    found = figures(task().evaluator())
+    assert found["top1"].value == 0
+    assert found["top1"].interval is None
+    assert all(math.isfinite(value) for figure in found.values() for value in (figure.value, *figure.twins.values()))
+
+
+def test_the_confusion_matrix_is_drawn():
+    (picture,) = measured().pictures()
+    assert picture.png.startswith(b"\x89PNG")
+    assert picture.caption == "Rows: truth. Columns: prediction."
+
+
+def numbered(num):
+    """Return pictures whose every pixel is the sample's number."""
+    return torch.arange(float(num)).reshape(-1, 1, 1, 1).expand(-1, 1, 16, 16).clone()
+
+
+def test_mixup_blends_each_sample_with_its_neighbour_as_it_blends_their_targets():
+    torch.manual_seed(0)
+    image, target = task(mixup=0.8)._mix(numbered(50), torch.eye(50))
+    assert torch.allclose(target.sum(1), torch.ones(50))
+    assert target.count_nonzero(1).max() == 2
+    own = target.diagonal()
+    assert own.min() < 0.2
+    assert own.max() > 0.8
+    expected = target @ torch.arange(50.0)  # what the targets' shares make of two flat pictures
+    assert torch.allclose(image, expected.reshape(-1, 1, 1, 1).expand_as(image), atol=1e-4)
+
+
+def test_cutmix_pastes_a_box_whose_area_is_its_share_of_the_label():
+    torch.manual_seed(0)
+    image, target = task(cutmix=1.0)._mix(numbered(50), torch.eye(50))
+    assert torch.allclose(target.sum(1), torch.ones(50))
+    for number in range(50):
+        own = image[number] == number
+        pasted = image[number] == (number - 1) % 50
+        assert (own ^ pasted).all()
+        assert float(target[number, number]) == pytest.approx(float(own.float().mean()), abs=1e-6)
+        rows, columns = pasted[0].any(1).sum(), pasted[0].any(0).sum()
+        assert pasted.sum() == rows * columns  # a box
+    assert 0.2 < float(target.diagonal().mean()) < 0.9
+
+
+def test_mixing_uses_both_kinds_when_both_are_asked_for():
+    torch.manual_seed(0)
+    job, kinds = task(mixup=1.0, cutmix=1.0), set()
+    for _ in range(20):
+        image, _ = job._mix(numbered(8), torch.eye(8))
+        kinds.add("cutmix" if image.eq(image.round()).all() else "mixup")
+    assert kinds == {"mixup", "cutmix"}
+
+
+def test_a_single_sample_or_no_alpha_leaves_the_batch_as_it_was():
+    for job, num in [(task(mixup=1.0, cutmix=1.0), 1), (task(), 4)]:
+        image, target = numbered(num), torch.eye(num)
+        mixed, blended = job._mix(image, target)
+        assert mixed is image
+        assert blended is target
+
+
+@pytest.mark.parametrize("size", [(32,), (32, 48), (16, 16, 16)])
+def test_boxes_cover_their_area_or_less_where_the_border_cuts_them(size):
+    torch.manual_seed(0)
+    covered = random_boxes(torch.full((300,), 0.25), size).flatten(1).float().mean(1)
+    side = 0.25 ** (1 / len(size))
+    largest = math.prod((side * length + 1) / length for length in size)
+    assert covered.max() <= largest
+    assert covered.min() >= math.prod((side * length / 2 - 1) / length for length in size)
+    assert random_boxes(torch.zeros(3), size).sum() == 0
+
+
+def test_samples_are_mixed_for_a_share_of_the_run():
+    job, images = task(mixup=1.0, mix_until=0.6), torch.randn(4, 1, *SIZE)
+    module = Says(confident([0, 1, 2, 0]))
+    for progress, mixed in [(0.0, True), (0.59, True), (0.6, False), (0.9, False)]:
+        job.loss(module, batch([0, 1, 2, 0], images, progress))
+        assert (not module.asked[-1][0].equal(images)) == mixed
+
+
+def test_the_loss_is_cross_entropy_with_smoothed_labels():
+    hit, miss = math.log(math.exp(2) + 2) - 2, math.log(math.exp(2) + 2)
+    module = Says(confident([0, 1]))
+    assert float(task().loss(module, batch([0, 2]))) == pytest.approx((hit + miss) / 2, rel=1e-5)
+    smooth = 0.3  # a tenth for each of three classes, and 0.7 more for the true one
+    expected = (0.8 * hit + 0.2 * miss + 0.9 * miss + 0.1 * hit) / 2
+    loss = task(label_smoothing=smooth).loss(module, batch([0, 2]))
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_patches_are_dropped_for_a_share_of_the_run_and_never_in_evaluation():
+    job, module = task(patch_drop=0.25, patch_drop_until=0.8), Says(confident([0, 1]))
+    for progress, kept in [(0.0, 12), (0.79, 12), (0.8, None), (0.99, None)]:
+        job.loss(module, batch([0, 2], progress=progress))
+        ids = module.asked[-1][1]
+        assert (ids is None) if kept is None else ids.shape == (2, kept)
+    job.loss(module, batch([0, 2]))
+    ids = module.asked[-1][1]
+    assert all(len(set(row)) == 12 and set(row) <= set(range(16)) for row in ids.tolist())
+    assert not ids[0].equal(ids[1])
+    job.evaluator().update(module, batch([0, 2]))
+    assert module.asked[-1][1] is None
+
+
+def test_dropping_too_few_patches_to_count_drops_none():
+    module = Says(confident([0, 1]))
+    task(patch_drop=0.02).loss(module, batch([0, 2]))
+    assert module.asked[-1][1] is None
+
+
+def test_dropping_every_patch_is_refused():
+    with pytest.raises(api.SpecError, match=r"task\.patch_drop 0\.98 leaves no patch"):
+        task(patch_drop=0.98).build(encoder())
+
+
+@pytest.mark.parametrize(("classes", "count"), [((), 0), (("cat",), 1)])
+def test_fewer_than_two_classes_are_refused(classes, count):
+    data = card(classes, (5,) * count)
+    text = f"tiny has {count} labelled classes; classify needs at least 2: sort the pictures into one folder per class"
+    with pytest.raises(api.DataError, match=text):
+        Classify(Classify.Options(), data, api.Preprocess.of(data, SIZE))
+
+
+@torch.no_grad()
+def test_the_built_classifier_has_the_asked_pool_and_head():
+    module = task(pool="cls", head="mlp").build(encoder()).eval()
+    assert module.pool == "cls"
+    assert len(module.head) == 3
+    assert module(torch.zeros(2, 1, *SIZE)).shape == (2, 3)
+
+
+def test_predictions_name_the_class_and_every_probability():
+    (cat, emu) = task().predict(Says(confident([0, 2])), batch([0, 0]))
+    high = math.exp(2) / (math.exp(2) + 2)
+    assert (cat.row["class"], emu.row["class"]) == ("cat", "emu")
+    assert list(cat.row) == ["class", "p_cat", "p_dog", "p_emu"]
+    assert cat.row["p_cat"] == pytest.approx(high, abs=1e-6)
+    assert sum(cat.row[f"p_{name}"] for name in CLASSES) == pytest.approx(1, abs=2e-6)
+
+
+def test_drawings_show_pictures_and_nothing_for_other_data():
+    (picture,) = task().draw(Says(confident([0, 2])), batch([0, 0]))
+    assert picture.png.startswith(b"\x89PNG")
+    assert task().draw(Says(confident([0, 2])), batch([0, 0], torch.zeros(2, 1, 8))) == []

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from maecli_plugins.tasks.reconstruct import Reconstruct
+from torch import nn
+
+from maecli import api
+
+SIZE, PATCH = (8, 8), (2, 2)
+NUM_PATCHES = 16
+MEAN, STD = (0.3, 0.6), (0.2, 0.5)
+
+
+def card(size=SIZE):
+    return api.DataCard(
+        name="tiny",
+        title="a tiny set",
+        fields=("image",),
+        channels=2,
+        size=size,
+        mean=MEAN,
+        std=STD,
+        split_sizes={"train": 8},
+        split_origin="made up",
+    )
+
+
+def encoder(size=SIZE, patch_size=PATCH):
+    torch.manual_seed(0)
+    return api.VisionTransformer(size, patch_size, 2, 12, 1, 2, decoder=(8, 1, 2))
+
+
+def task(size=SIZE, patch_size=PATCH, **options):
+    made = Reconstruct(Reconstruct.Options(**options), card(size), api.Preprocess.of(card(size), size))
+    made.build(encoder(size, patch_size))
+    return made
+
+
+def pictures(num, size=SIZE, seed=0):
+    """Return pixels in [0, 1]."""
+    return torch.rand(num, 2, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def batch(job, pixels, first=0, epoch=-1):
+    ids = torch.arange(first, first + len(pixels))
+    keys = [f"{i}.png" for i in ids.tolist()]
+    return api.Batch({"image": job.preprocess.normalize(pixels)}, api.Draws(0, epoch, ids), keys)
+
+
+class Oracle(nn.Module):
+    """Predicts what a function makes of the true pictures, in the units that the task wants of a module."""
+
+    def __init__(self, predict, patch_size=PATCH):
+        super().__init__()
+        self.predict, self.patch_size = predict, patch_size
+
+    def reconstruct(self, x, ids_keep, ids_pred=None):
+        return self.predict(api.patchify(x, self.patch_size))
+
+
+def pixels_oracle(job, predict, patch_size=PATCH):
+    """Predict in pixel units: `predict` takes and returns pictures in [0, 1]."""
+
+    def patches(true_patches):
+        grid = [size // patch for size, patch in zip(job.preprocess.img_size, patch_size, strict=True)]
+        pixels = job.preprocess.to_pixels(api.unpatchify(true_patches, grid, patch_size))
+        return api.patchify(job.preprocess.normalize(predict(pixels)), patch_size)
+
+    return Oracle(patches, patch_size)
+
+
+def figures(job, module, *batches):
+    evaluator = job.evaluator()
+    for each in batches:
+        evaluator.update(module, each)
+    return {figure.name: figure for figure in evaluator.figures()}
+
+
+def test_a_perfect_prediction_has_no_error():
+    job = task()
+    found = figures(job, pixels_oracle(job, lambda pixels: pixels), batch(job, pictures(3)))
+    assert list(found) == ["mse", "psnr", "ssim", "atol"]  # the headline first
+    assert found["mse"].value == pytest.approx(0, abs=1e-12)
+    assert found["ssim"].value == pytest.approx(1, abs=1e-6)
+    assert found["psnr"].value == pytest.approx(120)  # cut off there
+    assert found["atol"].value == 1
+
+
+def test_errors_are_in_pixel_units_and_on_hidden_patches_alone():
+    job, pixels = task(mask_ratio=0.5), pictures(3)
+    mask = api.unpatchify(job.masking(batch(job, pixels)).mask.unsqueeze(-1).expand(-1, -1, 4), (4, 4), PATCH)
+
+    def guess(pixels):
+        return pixels + torch.where(mask > 0, 0.2, 50.0)
+
+    found = figures(job, pixels_oracle(job, guess), batch(job, pixels))
+    assert found["mse"].value == pytest.approx(0.04, rel=1e-4)
+    assert found["psnr"].value == pytest.approx(-10 * math.log10(0.04), rel=1e-4)
+    assert found["atol"].value == 0
+
+
+def test_pixels_within_a_tenth_are_counted():
+    job = task()
+    columns = torch.tensor([0.05, 0.5] * 4)  # of every two columns one is near
+    found = figures(job, pixels_oracle(job, lambda pixels: pixels + columns), batch(job, pictures(2)))
+    assert found["atol"].value == pytest.approx(0.5)
+    assert found["mse"].value == pytest.approx((0.05**2 + 0.5**2) / 2, rel=1e-4)
+
+
+def test_batches_add_up():
+    job, pixels = task(), pictures(5)
+    module = pixels_oracle(job, lambda pixels: pixels * 0.5)
+    whole = figures(job, module, batch(job, pixels))
+    parts = figures(job, module, batch(job, pixels[:3]), batch(job, pixels[3:], first=3))
+    for name, figure in whole.items():
+        assert figure.value == pytest.approx(parts[name].value, rel=1e-5)
+
+
+def test_the_trivial_twins_are_the_mean_picture_and_the_mean_patch_of_the_training_pictures():
+    job, training, pixels = task(), pictures(7, seed=1), pictures(3)
+    job.fit_twins(iter([batch(job, training[:5]), batch(job, training[5:], first=5)]))
+    mean = training.mean(0, keepdim=True)
+    assert torch.allclose(job.mean_picture, mean[0], atol=1e-6)
+    patch = api.patchify(mean, PATCH).mean(1, keepdim=True).expand(-1, NUM_PATCHES, -1)
+    for name, guess in {"mean picture": mean, "mean patch": api.unpatchify(patch, (4, 4), PATCH)}.items():
+        module = pixels_oracle(job, lambda pixels, guess=guess: guess.expand_as(pixels))
+        for figure in figures(job, module, batch(job, pixels)).values():
+            assert figure.value == pytest.approx(figure.twins[name], rel=1e-4), figure.name
+
+
+def test_a_model_that_sees_nothing_does_not_beat_its_twins():
+    job = task()
+    job.fit_twins([batch(job, pictures(8, seed=1))])
+    mean = job.mean_picture
+    twin = figures(job, pixels_oracle(job, lambda pixels: mean.expand_as(pixels)), batch(job, pictures(3)))
+    better = figures(job, pixels_oracle(job, lambda pixels: (pixels + mean) / 2), batch(job, pictures(3)))
+    assert not twin["mse"].beats_twins
+    assert all(figure.beats_twins for figure in better.values())
+
+
+def test_without_training_pictures_there_are_no_twins():
+    job = task()
+    job.fit_twins(())
+    found = figures(job, pixels_oracle(job, lambda pixels: pixels), batch(job, pictures(2)))
+    assert all(figure.twins == {} for figure in found.values())
+
+
+def test_normalised_predictions_are_brought_back_to_pixels_by_each_patchs_own_mean_and_deviation():
+    job, pixels = task(norm_pix_loss=True), pictures(2)
+    x = job.preprocess.normalize(pixels)
+    mean = api.patchify(x, PATCH).mean(-1, keepdim=True)
+    deviation = api.patchify(x, PATCH).std(-1, keepdim=True)  # unbiased
+    _, truth, pred = job.reconstruct(Oracle(torch.ones_like), batch(job, pixels))
+    assert torch.allclose(truth, api.patchify(pixels, PATCH), atol=1e-6)
+    expected = (mean + deviation).expand(-1, -1, 8) * torch.tensor(STD).repeat(4) + torch.tensor(MEAN).repeat(4)
+    assert torch.allclose(pred, expected, atol=1e-5)
+
+
+def test_perfect_normalised_predictions_have_no_error():
+    job = task(norm_pix_loss=True)
+    found = figures(job, Oracle(api.normalize_patches), batch(job, pictures(3)))
+    assert found["mse"].value == pytest.approx(0, abs=1e-10)
+    assert found["ssim"].value == pytest.approx(1, abs=1e-4)
+    assert {figure.note for figure in found.values()} == {"oracle"}
+
+
+def test_the_twin_of_normalised_predictions_knows_each_hidden_patchs_mean():
+    """With one mean and deviation for both channels, predicting zero is predicting the patch's own mean."""
+    one = card().model_copy(update={"mean": (0.5, 0.5), "std": (0.25, 0.25)})
+    job = Reconstruct(Reconstruct.Options(norm_pix_loss=True), one, api.Preprocess.of(one, SIZE))
+    job.build(encoder())
+    found = figures(job, Oracle(torch.zeros_like), batch(job, pictures(3)))
+    for figure in found.values():
+        assert list(figure.twins) == ["own mean of each patch"]
+        assert figure.value == pytest.approx(figure.twins["own mean of each patch"], rel=1e-4)
+
+
+def test_every_evaluation_hides_the_same_patches_however_samples_are_batched():
+    job, pixels = task(), pictures(4)
+    whole = job.masking(batch(job, pixels)).mask
+    assert whole.equal(job.masking(batch(job, pixels)).mask)
+    assert whole[2:].equal(job.masking(batch(job, pixels[2:], first=2)).mask)
+    assert whole.sum(1).tolist() == [12] * 4
+    assert len(whole.unique(dim=0)) == 4
+
+
+def test_every_epoch_of_training_hides_others():
+    job, pixels = task(), pictures(4)
+    masks = [job.masking(batch(job, pixels, epoch=epoch)).mask for epoch in (-1, 0, 1)]
+    assert not masks[0].equal(masks[1])
+    assert not masks[1].equal(masks[2])
+
+
+@pytest.mark.parametrize(("mask_ratio", "what"), [(0.03, "no patch"), (0.97, "every patch")])
+def test_a_mask_ratio_that_hides_none_or_all_is_refused(mask_ratio, what):
+    text = rf"task\.mask_ratio {mask_ratio} hides {what} of 16; it must hide at least one and leave at least one"
+    with pytest.raises(api.SpecError, match=text):
+        task(mask_ratio=mask_ratio)
+
+
+def test_a_mask_ratio_that_rounding_saves_is_taken():
+    assert task(mask_ratio=0.04).masking(batch(task(), pictures(1))).mask.sum() == 1
+
+
+@torch.no_grad()
+def test_the_loss_is_the_modules_on_the_drawn_masks():
+    job, x = task(norm_pix_loss=True), pictures(3)
+    module = job.build(encoder()).eval()
+    assert module.norm_pix_loss
+    each = batch(job, x, epoch=2)
+    assert float(job.loss(module, each)) == float(module(each["image"], job.masking(each)))
+
+
+def test_the_decoder_is_what_suits_the_model_unless_it_is_given():
+    decoder = Reconstruct(Reconstruct.Options(), card(), api.Preprocess.of(card(), SIZE)).build(encoder()).decoder
+    assert (decoder.embed.out_features, len(decoder.blocks), decoder.blocks[0].attn.num_heads) == (8, 1, 2)
+    options = Reconstruct.Options(decoder_embed_dim=16, decoder_depth=3, decoder_num_heads=4, decoder_mlp_ratio=2.0)
+    decoder = Reconstruct(options, card(), api.Preprocess.of(card(), SIZE)).build(encoder()).decoder
+    assert (decoder.embed.out_features, len(decoder.blocks), decoder.blocks[0].attn.num_heads) == (16, 3, 4)
+    assert decoder.blocks[0].mlp.fc1.out_features == 32
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("size", "patch_size"), [((12,), (3,)), ((8, 12), (4, 2)), ((4, 6, 4), (2, 3, 2))])
+def test_series_pictures_and_volumes_are_measured(size, patch_size):
+    job = task(size, patch_size, mask_ratio=0.5)
+    job.fit_twins([batch(job, pictures(4, size, seed=1))])
+    module = job.build(encoder(size, patch_size)).eval()
+    found = figures(job, module, batch(job, pictures(3, size)))
+    assert ("ssim" in found) == (len(size) == 2)
+    assert all(math.isfinite(figure.value) and len(figure.twins) == 2 for figure in found.values())
+    assert float(job.loss(module, batch(job, pictures(3, size)))) > 0
+    assert len(job.draw(module, batch(job, pictures(3, size)))) == (1 if len(size) == 2 else 0)
+
+
+def test_predictions_tell_each_samples_error_and_draw_it():
+    job, pixels = task(), pictures(2)
+    offsets = torch.tensor([0.1, 0.3]).reshape(2, 1, 1, 1)
+
+    def guess(true_pixels):
+        return true_pixels + offsets[: len(true_pixels)]
+
+    predictions = job.predict(pixels_oracle(job, guess), batch(job, pixels))
+    assert [each.row["masked_mse"] for each in predictions] == pytest.approx([0.01, 0.09], rel=1e-3)
+    assert all(each.files[".png"].startswith(b"\x89PNG") for each in predictions)
+
+
+@torch.no_grad()
+def test_drawings_say_how_much_was_hidden_and_what_the_prediction_is():
+    for norm_pix_loss, words in [(False, "Predictions are pixels."), (True, "by each patch's true mean and variance.")]:
+        job = task(mask_ratio=0.75, norm_pix_loss=norm_pix_loss)
+        (picture,) = job.draw(job.build(encoder()).eval(), batch(job, pictures(3)))
+        assert picture.caption.startswith("Reconstructions with 75% of the patches hidden.")
+        assert picture.caption.endswith(words)
+
+
+def test_notes_say_what_the_errors_are_and_own_up_to_the_oracle():
+    (note,) = task(mask_ratio=0.6).describe()
+    assert "pixel units of [0, 1], on hidden patches only (60%" in note
+    assert task(norm_pix_loss=True).describe()[1].startswith("Oracle: ")

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from maecli_plugins.trackers.tensorboard import TensorBoard
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+
+def record(folder: Path, start_step: int, **values: float) -> None:
+    tracker = TensorBoard(folder, {}, start_step)
+    for step, value in values.items():
+        tracker.log(int(step[1:]), {"train/loss": value})
+    tracker.close()
+
+
+def shown(folder: Path) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars("train/loss")]
+
+
+def test_scalars_are_what_tensorboard_shows(tmp_path):
+    record(tmp_path, 0, s1=0.5, s2=0.25)
+    assert shown(tmp_path) == [(1, 0.5), (2, 0.25)]
+
+
+def test_what_a_cut_off_attempt_wrote_after_its_checkpoint_is_hidden(tmp_path):
+    record(tmp_path, 0, s1=0.5, s2=0.25, s3=8.0, s4=16.0)
+    record(tmp_path, 2, s3=0.125)
+    assert shown(tmp_path) == [(1, 0.5), (2, 0.25), (3, 0.125)]

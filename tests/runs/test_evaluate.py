@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def run(finetuned, tmp_path):
+    return shutil.copytree(finetuned, tmp_path / "run")
+
+
+def test_figures_are_printed_beside_their_twins(run, mae):
+    outcome = mae("eval", run, "--device", "cpu")
+    assert outcome.exit_code == 0
+    words = " ".join(outcome.stdout.split())
+    for word in ("test, 4 samples", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%", "macro F1"):
+        assert word in words
+    assert f"report: {run / 'report.html'}" in outcome.stdout
+    assert "Test" in (run / "report.html").read_text()
+
+
+def test_json_is_one_object_with_figures_and_twins(run, mae):
+    outcome = mae("eval", run, "--json", "--device", "cpu")
+    found = outcome.json
+    assert (found["run"], found["split"], found["num_samples"]) == (str(run), "test", 4)
+    assert found["checkpoint"] == str(run / "checkpoints/step-000008")
+    assert found["skipped"] == {}
+    figures = {figure["name"]: figure for figure in found["figures"]}
+    assert figures["top1"]["twins"] == {"majority (cat)": 0.5, "chance": 0.5}
+    assert json.loads((run / "evaluation/test.json").read_text())["figures"] == found["figures"]
+
+
+def test_the_validation_split_gets_what_training_measured(run, mae):
+    before = json.loads((run / "evaluation/val.json").read_text())
+    outcome = mae("eval", run, "--split", "val", "--json", "--device", "cpu", "--precision", "float32")
+    assert outcome.json["figures"] == before["figures"]
+
+
+def test_the_data_may_have_moved(run, pictures, tmp_path, mae):
+    copy = shutil.copytree(pictures, tmp_path / "elsewhere")
+    (copy / "cat/000.png").write_bytes(b"")
+    outcome = mae("eval", run, "--root", copy, "--json", "--device", "cpu")
+    assert outcome.exit_code == 0
+    assert outcome.json["skipped"] == {"cat/000.png": "empty file"}
+
+
+def test_data_that_are_gone_are_told(run, tmp_path, mae):
+    outcome = mae("eval", run, "--root", tmp_path / "none")
+    assert outcome.exit_code == 3
+    assert f"{tmp_path / 'none'} is not a folder" in outcome.stderr
+
+
+def test_a_strict_run_is_measured_strictly(pictures, tmp_path, mae, toy_finetune):
+    copy, run = shutil.copytree(pictures, tmp_path / "copy"), tmp_path / "run"
+    arguments = ("--dataset", "folder", "--root", copy, "--out", run, "--strict", "--epochs", 1)
+    assert mae(*toy_finetune, *arguments).exit_code == 0
+    (copy / "cat/000.png").write_bytes(b"")
+    outcome = mae("eval", run)
+    assert outcome.exit_code == 3
+    assert "cat/000.png: empty file; mend or remove it, or go without --strict" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--split", "tset"), "split 'tset' is none of train, val, test; did you mean 'test'?"),
+        (("--checkpoint", "first"), "checkpoint 'first' is none of last, best"),
+    ],
+)
+def test_unknown_splits_and_checkpoints_are_refused(run, mae, arguments, words):
+    outcome = mae("eval", run, *arguments)
+    assert outcome.exit_code == 2
+    assert words in outcome.stderr
+
+
+def test_what_is_no_run_is_refused(tmp_path, mae):
+    outcome = mae("eval", tmp_path)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(
+        f"mae: {tmp_path} is neither a run directory nor a checkpoint: it has no spec.yaml"
+    )
+    outcome = mae("eval", tmp_path / "none", "--json")
+    assert outcome.exit_code == 2
+    assert outcome.json == {
+        "error": f"{tmp_path / 'none'} does not exist; give a run directory or a checkpoint folder",
+        "exit_code": 2,
+    }
+
+
+def test_a_checkpoint_alone_is_refused(run, mae):
+    outcome = mae("eval", run / "checkpoints/step-000008")
+    assert outcome.exit_code == 2
+    assert "is a checkpoint without its run directory; give the run directory to mae eval" in outcome.stderr
+
+
+def test_a_split_without_samples_is_refused(run, tmp_path, mae):
+    for name in ("cat", "dog"):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        shutil.copy(run / "pictures/val-predictions.png", tmp_path / "few" / name / "1.png")
+    outcome = mae("eval", run, "--root", tmp_path / "few")
+    assert outcome.exit_code == 3
+    assert "folder has no test samples with image, label; it has {'train': 2, 'val': 0, 'test': 0}" in outcome.stderr

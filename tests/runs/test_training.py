@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from maecli_plugins.tasks.classify import Classify
+from safetensors.torch import load_file
+from twins import write_class_folders, write_mixed_folder, write_pictures
+
+
+def tensors(run: Path, file: str = "model.safetensors") -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / (run / "checkpoints/last").read_text().strip() / file)
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_directory_holds_everything_that_came_out(pretrained):
+    names = {entry.name for entry in pretrained.iterdir()}
+    assert names == {
+        *("spec.yaml", "environment.json", "summary.json", "metrics.jsonl", "report.html"),
+        *("checkpoints", "evaluation", "pictures"),
+    }
+    assert {entry.name for entry in (pretrained / "checkpoints").iterdir()} == {"last", "best", "step-000008"}
+    assert {entry.name for entry in (pretrained / "checkpoints/step-000008").iterdir()} == {
+        *("model.safetensors", "state.safetensors"),
+    }
+    summary = json.loads((pretrained / "summary.json").read_text())
+    assert (summary["verb"], summary["task"], summary["dataset"]) == ("pretrain", "reconstruct", "folder")
+    assert (summary["steps"], summary["init"]) == (8, "from scratch")
+    environment = json.loads((pretrained / "environment.json").read_text())
+    assert torch.__version__.startswith(environment["libraries"]["torch"])
+    assert {"kind": "dataset", "name": "folder", "package": "maecli", "version": environment["mae"]} in environment[
+        "plugins"
+    ]
+
+
+def test_metrics_are_one_line_per_record(pretrained):
+    records = [json.loads(line) for line in (pretrained / "metrics.jsonl").read_text().splitlines()]
+    losses = [record["step"] for record in records if "train/loss" in record]
+    measured = [record["step"] for record in records if "val/mse" in record]
+    assert (losses, measured) == ([1, 2, 3, 4, 5, 6, 7, 8], [4, 8])
+
+
+def test_a_spec_repeats_its_run_bit_for_bit(pretrained, tmp_path, mae):
+    outcome = mae("pretrain", "--config", pretrained / "spec.yaml", "--out", tmp_path / "other")
+    assert outcome.exit_code == 0
+    assert same(tensors(pretrained), tensors(tmp_path / "other"))
+    assert same(tensors(pretrained, "state.safetensors"), tensors(tmp_path / "other", "state.safetensors"))
+
+
+def test_another_seed_is_another_run(pretrained, tmp_path, mae):
+    outcome = mae("pretrain", "--config", pretrained / "spec.yaml", "--out", tmp_path / "other", "--seed", 1)
+    assert outcome.exit_code == 0
+    assert not same(tensors(pretrained), tensors(tmp_path / "other"))
+
+
+def test_a_finished_run_is_not_replaced(pretrained, mae):
+    before = (pretrained / "summary.json").read_bytes()
+    outcome = mae("pretrain", "--config", pretrained / "spec.yaml", "--out", pretrained)
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"mae: run directory {pretrained} is not empty; use --resume to go on, --overwrite to replace it, or "
+        "another --out\n"
+    )
+    assert (pretrained / "summary.json").read_bytes() == before
+
+
+def test_resuming_a_finished_run_changes_no_weights(pretrained, tmp_path, mae):
+    run = shutil.copytree(pretrained, tmp_path / "run")
+    outcome = mae("pretrain", "--resume", "--out", run)
+    assert outcome.exit_code == 0
+    assert f"resuming {run} at step 8 of 8" in outcome.stderr
+    assert same(tensors(run), tensors(pretrained))
+    assert (run / "metrics.jsonl").read_bytes() == (pretrained / "metrics.jsonl").read_bytes()
+
+
+def test_resuming_with_another_spec_shows_the_difference(pretrained, mae):
+    outcome = mae("pretrain", "--resume", "--out", pretrained, "--epochs", 3, "--base-lr", 0.5)
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"mae: {pretrained} cannot be resumed with another spec: train.base_lr: 0.001 -> 0.5; train.epochs: 2 -> 3\n"
+    )
+
+
+def test_resuming_by_the_other_verb_is_refused(pretrained, mae):
+    outcome = mae("finetune", "--resume", "--out", pretrained)
+    assert outcome.exit_code == 2
+    assert f"{pretrained} is a run of mae pretrain, not of mae finetune" in outcome.stderr
+
+
+def test_resuming_does_not_need_the_weights_that_it_started_from(pictures, pretrained, toy_finetune, tmp_path, mae):
+    start = shutil.copytree(pretrained, tmp_path / "start")
+    run = tmp_path / "run"
+    begun = mae(*toy_finetune, "--init", start, "--out", run)
+    assert begun.exit_code == 0, begun.stderr
+    before = tensors(run)
+    shutil.rmtree(start)
+    assert mae("finetune", "--resume", "--out", run).exit_code == 0
+    assert same(before, tensors(run))
+
+
+def test_resume_and_overwrite_exclude_each_other(pretrained, mae):
+    outcome = mae("pretrain", "--resume", "--overwrite", "--out", pretrained)
+    assert outcome.exit_code == 2
+    assert "--resume keeps the run that is there and --overwrite replaces it; give one of them" in outcome.stderr
+
+
+def test_overwriting_replaces_a_run(pretrained, pictures, tmp_path, mae, toy_pretrain):
+    run = shutil.copytree(pretrained, tmp_path / "run")
+    (run / "evaluation/test.json").write_text("{}")
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--out", run, "--overwrite", "--epochs", 1)
+    assert outcome.exit_code == 0
+    assert json.loads((run / "summary.json").read_text())["steps"] == 4
+    assert not (run / "evaluation/test.json").exists()
+
+
+def test_overwriting_keeps_the_old_run_when_the_new_one_cannot_start(pretrained, tmp_path, mae, toy_pretrain):
+    run = shutil.copytree(pretrained, tmp_path / "run")
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", tmp_path / "none", "--out", run, "--overwrite")
+    assert outcome.exit_code == 3
+    assert same(tensors(run), tensors(pretrained))
+
+
+def test_an_encoder_is_taken_over_with_its_data_and_model(pretrained, tmp_path, mae):
+    out = tmp_path / "run"
+    settings = ("--epochs", 1, "--batch-size", 8, "--base-lr", 1e-9, "--set", "train.ema_decay=null", "--workers", 0)
+    outcome = mae(
+        *("finetune", "--task", "classify", "--init", pretrained, "--out", out, *settings),
+        *("--set", "train.min_lr=0", "--set", "train.weight_decay=0", "--set", "trackers=[jsonl]"),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    assert f"encoder from {pretrained}" in outcome.stderr
+    assert "tensors matched, 0 adapted, " in outcome.stderr
+    spec = yaml.safe_load((out / "spec.yaml").read_text())
+    assert (spec["dataset"]["name"], spec["model"]["embed_dim"], spec["model"]["img_size"]) == ("folder", 16, 16)
+    before, after = tensors(pretrained), tensors(out)
+    for name in before:
+        if name.startswith("encoder."):
+            torch.testing.assert_close(before[name], after[name], atol=1e-6, rtol=0)
+
+
+def test_another_image_size_interpolates_positions_and_says_so(pretrained, tmp_path, mae):
+    outcome = mae(
+        *("finetune", "--task", "classify", "--init", pretrained, "--out", tmp_path / "run", "--dry-run"),
+        *("--img-size", 24, "--batch-size", 8, "--workers", 0),
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "1 adapted (pos_embed 4×4 to 6×6)" in " ".join(outcome.stdout.split())
+
+
+def test_weights_of_another_model_are_refused_with_counts(pretrained, tmp_path, mae):
+    outcome = mae(
+        *("finetune", "--task", "classify", "--init", pretrained, "--out", tmp_path / "run"),
+        *("--set", "model.depth=3", "--batch-size", 8, "--workers", 0),
+    )
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"mae: --init {pretrained}/checkpoints/step-000008: 30 of 42 encoder tensors match, 12 do not, 0 are left over "
+        "(first: blocks.2.norm1.weight missing instead of 16); use the model and channels of that run\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_mixed_folder_is_pretrained_without_its_broken_files(tmp_path, mae, toy_pretrain):
+    mixed = write_mixed_folder(tmp_path / "mixed", 60)
+    run = tmp_path / "run"
+    data = ("--dataset", "folder", "--root", tmp_path / "mixed", "--out", run, "--epochs", 1)
+    outcome = mae(*toy_pretrain, *data, "--json", "--set", "dataset.test_share=0")
+    assert outcome.exit_code == 0
+    skipped = outcome.json["skipped"]
+    known = mixed.broken | mixed.arrays
+    assert set(known) <= set(skipped) <= set(known) | set(mixed.truncated)
+    for key, reason in skipped.items():
+        assert f"left out: {key}: {reason}\n" in outcome.stderr
+        assert key in (run / "skipped.csv").read_text()
+    assert "broken/empty.jpg" in (run / "report.html").read_text()
+
+
+def test_strict_refuses_a_folder_with_a_broken_header(tmp_path, mae, toy_pretrain):
+    write_pictures(tmp_path / "in", 20)
+    (tmp_path / "in/bad.png").touch()
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", tmp_path / "in", "--strict")
+    assert outcome.exit_code == 3
+    assert outcome.stderr == "mae: bad.png: empty file; mend or remove it, or go without --strict to leave it out\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_strict_refuses_a_broken_body(tmp_path, mae, toy_pretrain):
+    names = write_pictures(tmp_path / "in", 20, size=(64, 64))
+    for name in names:
+        (tmp_path / "in" / name).rename(tmp_path / "in" / f"deep-{name}")
+    half = tmp_path / "in/deep-007.png"
+    half.write_bytes(half.read_bytes()[:5000])
+    data = ("--dataset", "folder", "--root", tmp_path / "in", "--epochs", 1, "--set", "dataset.val_share=0")
+    outcome = mae(*toy_pretrain, *data, "--strict", "--set", "dataset.test_share=0")
+    assert outcome.exit_code == 3
+    assert "deep-007.png: truncated file; mend or remove it, or go without --strict" in outcome.stderr
+
+
+def test_a_dry_run_writes_nothing(pictures, tmp_path, mae, toy_pretrain):
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--dry-run", "--json")
+    assert outcome.exit_code == 0
+    facts = outcome.json
+    assert (facts["train_samples"], facts["val_samples"]) == (32, 4)
+    assert (facts["steps_per_epoch"], facts["total_steps"]) == (4, 8)
+    assert facts["learning_rate"] == pytest.approx(1e-3 * 8 / 256)
+    assert facts["out"] == str(tmp_path / "runs/pretrain-folder")
+    assert facts["memory_bytes"] > 1e6
+    assert facts["parameters"] > facts["encoder_parameters"] > 0
+    assert facts["seconds_per_step"] > 0
+    assert facts["estimated_time"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_is_a_table_for_people(pictures, mae, toy_pretrain):
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--dry-run")
+    assert outcome.exit_code == 0
+    for word in ("parameters", "total steps", "memory bytes", "estimated time"):
+        assert word in outcome.stdout
+
+
+def test_a_loss_that_is_no_number_stops_the_run(pictures, tmp_path, mae, toy_finetune):
+    run = tmp_path / "run"
+    data = ("--dataset", "folder", "--root", pictures, "--out", run)
+    outcome = mae(*toy_finetune, *data, "--base-lr", "1e38")
+    assert outcome.exit_code == 5
+    assert "the loss was not finite at step " in outcome.stderr
+    assert "(learning rate " in outcome.stderr
+    assert "Likely causes: a learning rate that is too high (lower --base-lr" in outcome.stderr
+    assert not (run / "checkpoints/last").exists()
+    assert not (run / "summary.json").exists()
+
+
+def test_a_good_checkpoint_outlives_a_loss_that_is_no_number(pictures, tmp_path, mae, toy_finetune, monkeypatch):
+    run = tmp_path / "run"
+    loss = Classify.loss
+
+    def spoiled(self, module, batch):
+        value = loss(self, module, batch)
+        return value * float("nan") if batch.progress >= 5 / 8 else value  # from step 6 on
+
+    monkeypatch.setattr(Classify, "loss", spoiled)
+    log = ("--set", "log_every_steps=100")
+    outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--out", run, *log)
+    assert outcome.exit_code == 5
+    last = run / "checkpoints/step-000004"
+    assert f"the loss was not finite at step 6 (learning rate 9.65e-06); the last good checkpoint is {last}" in (
+        outcome.stderr
+    )
+    assert (run / "checkpoints/last").read_text() == "step-000004\n"
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors(run).values())
+
+
+def test_a_batch_larger_than_the_set_is_refused(pictures, mae, toy_pretrain):
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--batch-size", 64)
+    assert outcome.exit_code == 2
+    assert outcome.stderr == "mae: train.batch_size (64) is larger than the 32 training samples; lower --batch-size\n"
+
+
+def test_a_task_of_the_other_verb_is_refused(pictures, mae, toy_finetune):
+    outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--task", "reconstruct")
+    assert outcome.exit_code == 2
+    assert "task reconstruct is for mae pretrain, not for mae finetune" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--patch-size", "5"), "model vit: "),
+        (("--mask-ratio", "0"), "task.mask_ratio is 0.0: input should be greater than 0 (options of reconstruct)"),
+        (("--mask-ratio", "1"), "task.mask_ratio is 1.0: input should be less than 1 (options of reconstruct)"),
+        (("--mask-ratio", "0.99"), "task.mask_ratio 0.99 hides every patch of 16; it must hide at least one"),
+        (("--mask-ratio", "0.01"), "task.mask_ratio 0.01 hides no patch of 16; it must hide at least one"),
+        (("--img-size", "12x12x12"), "model.img_size [12, 12, 12] must be 2 positive numbers"),
+        (("--device", "cuda:99"), "device 'cuda:99' is not on this machine; --device auto takes what is"),
+        (("--device", "gpu"), "device 'gpu' is none of auto, cpu, mps, cuda, cuda:N"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_one_sentence(pictures, tmp_path, mae, toy_pretrain, arguments, words):
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, *arguments)
+    assert outcome.exit_code == 2
+    assert words in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_patch_size_that_does_not_divide_names_both_numbers(pictures, mae, toy_pretrain):
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--patch-size", 5)
+    assert "16" in outcome.stderr
+    assert "5" in outcome.stderr
+
+
+def test_a_run_directory_under_a_file_is_refused(pictures, tmp_path, mae, toy_pretrain):
+    (tmp_path / "file").touch()
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--out", tmp_path / "file/run")
+    assert outcome.exit_code == 1
+    assert "a part of the path is a file; what was saved before is untouched" in outcome.stderr
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--out", tmp_path / "file")
+    assert outcome.exit_code == 2
+    assert f"{tmp_path / 'file'} is a file; choose another --out" in outcome.stderr
+
+
+def test_a_spec_file_may_name_the_run_to_resume(pretrained, tmp_path, mae):
+    run = shutil.copytree(pretrained, tmp_path / "run")
+    spec = yaml.safe_load((run / "spec.yaml").read_text()) | {"out": str(run)}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
+    outcome = mae("pretrain", "--config", tmp_path / "spec.yaml", "--resume")
+    assert outcome.exit_code == 0
+    assert f"resuming {run} at step 8 of 8" in outcome.stderr
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(pictures, tmp_path, mae, toy_pretrain):
+    run = tmp_path / "run"
+    arguments = (*toy_pretrain, "--dataset", "folder", "--root", pictures, "--out", run, "--epochs", 1)
+    assert mae(*arguments).exit_code == 0
+    before = tensors(run)
+    shutil.rmtree(run / "checkpoints")
+    assert mae(*arguments, "--resume").exit_code == 0
+    assert same(before, tensors(run))
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 4]
+
+
+def test_labels_are_needed_to_classify(tmp_path, mae, toy_finetune):
+    write_pictures(tmp_path / "flat", 20)
+    outcome = mae(*toy_finetune, "--dataset", "folder", "--root", tmp_path / "flat")
+    assert outcome.exit_code == 3
+    assert "classify needs at least 2: sort the pictures into one folder per class" in outcome.stderr
+
+
+def test_a_set_without_validation_samples_is_trained_all_the_same(tmp_path, mae, toy_finetune):
+    write_class_folders(tmp_path / "in", num=8)
+    data = ("--dataset", "folder", "--root", tmp_path / "in", "--set", "dataset.val_share=0", "--epochs", 1)
+    outcome = mae(*toy_finetune, *data, "--out", tmp_path / "run", "--json")
+    assert outcome.exit_code == 0
+    assert outcome.json["evaluation"] is None
+    assert (tmp_path / "run/report.html").exists()

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from maecli import files
+from maecli.errors import MaeError
+
+
+def test_a_file_is_replaced_at_one_stroke(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "one")
+    files.write_text(path, "zwei ß")
+    assert path.read_bytes() == "zwei ß".encode()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_is_written_for_people(tmp_path):
+    files.write_json(tmp_path / "a.json", {"größe": 1})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "größe": 1\n}\n'
+
+
+def test_a_file_name_that_is_no_utf8_survives_json(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    files.write_text(tmp_path / "a.jsonl", json.dumps({"path": name}, ensure_ascii=False))
+    assert json.loads((tmp_path / "a.jsonl").read_text(encoding="utf-8"))["path"] == name
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk quota is used up"),
+        (errno.EACCES, "no permission"),
+        (errno.EPERM, "no permission"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.ENOTDIR, "a part of the path is a file"),
+        (errno.EIO, os.strerror(errno.EIO)),
+    ],
+)
+def test_what_the_disk_refuses_is_one_sentence(code, words):
+    with pytest.raises(MaeError) as caught, files.disk_errors(Path("x")):
+        raise OSError(code, os.strerror(code))
+    assert str(caught.value) == f"cannot write x: {words}; what was saved before is untouched"
+    assert caught.value.exit_code == 1
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(MaeError, match=r"a\.txt: the disk is full"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_real_device_that_is_full_is_told_so(tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    files.temporary_name(tmp_path / "a.txt").symlink_to("/dev/full")
+    with pytest.raises(MaeError, match=r"a\.txt: the disk is full"):
+        files.write_text(tmp_path / "a.txt", "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    with files.new_folder(tmp_path / "new") as folder:
+        (folder / "a").write_text("a")
+        assert not (tmp_path / "new").exists()
+    assert (tmp_path / "new/a").read_text() == "a"
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
+def test_a_folder_that_fails_leaves_the_one_before(tmp_path):
+    with files.new_folder(tmp_path / "new") as folder:
+        (folder / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), files.new_folder(tmp_path / "new") as folder:
+        (folder / "a").write_text(f"half {1 / 0}")
+    assert (tmp_path / "new/a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
+def test_what_a_kill_left_behind_is_cleared_away(tmp_path):
+    left = files.temporary_name(tmp_path / "new")
+    left.mkdir()
+    (left / "half").touch()
+    with files.new_folder(tmp_path / "new") as folder:
+        (folder / "a").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
+def test_a_folder_under_a_file_is_told_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(MaeError, match="a part of the path is a file"), files.new_folder(tmp_path / "file/new"):
+        pass

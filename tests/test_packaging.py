@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import ast
+import fnmatch
+import importlib.metadata
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import maecli
+from maecli import api
+from maecli.registry import registry
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TREES = {"maecli": ROOT / "maecli", "maecli_plugins": ROOT / "plugins"}
+SOURCES = sorted(TREES["maecli"].rglob("*.py"))
+ORDINARY_WORDS = {"folder"}
+PLUGINS = sorted(TREES["maecli_plugins"].rglob("*.py"))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def packages() -> dict[str, Path]:
+    """Return every package on the disk by its installed name."""
+    found = {}
+    for name, tree in TREES.items():
+        for init in tree.rglob("__init__.py"):
+            found[".".join([name, *init.parent.relative_to(tree).parts])] = init.parent
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full name of everything that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def test_no_package_is_left_out_of_the_wheel():
+    settings = PYPROJECT["tool"]["setuptools"]
+    assert settings["package-dir"] == {name: tree.name for name, tree in TREES.items()}
+    assert sorted(settings["packages"]) == sorted(packages())
+
+
+def test_every_folder_with_code_is_a_package():
+    folders = {path.parent for path in (*SOURCES, *PLUGINS)}
+    assert folders == set(packages().values())
+
+
+def test_no_data_file_is_left_out_of_the_wheel():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]
+    folders = packages()
+    carried = {file for name, globs in patterns.items() for pattern in globs for file in folders[name].glob(pattern)}
+    others = {
+        file
+        for tree in TREES.values()
+        for file in tree.rglob("*")
+        if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts
+    }
+    assert sorted(map(relative, carried)) == sorted(map(relative, others))
+    assert all(
+        any(fnmatch.fnmatch(file.name, Path(glob).name) for file in carried) for g in patterns.values() for glob in g
+    )
+
+
+def test_one_version_everywhere():
+    version = PYPROJECT["project"]["version"]
+    assert maecli.__version__ == version
+    assert importlib.metadata.version("maecli") == version
+
+
+def test_the_changelogs_newest_version_is_this_one():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+[^\]]*)\] - \d{4}-\d{2}-\d{2}$", text, re.MULTILINE)
+    assert versions, "no line such as: ## [0.1.0] - 2026-01-31"
+    assert versions[0] == PYPROJECT["project"]["version"]
+
+
+def test_the_command_is_installed():
+    [script] = importlib.metadata.entry_points(group="console_scripts", name="mae")
+    assert script.value == "maecli.cli:main"
+
+
+def test_entry_points_are_those_of_the_project_file():
+    declared = PYPROJECT["project"]["entry-points"]["mae"]
+    assert {f"{each.kind}.{each.name}": each.module for each in registry().listings} == declared
+    assert list(declared) == sorted(declared)
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=relative)
+def test_plugins_know_nothing_of_us_but_the_api(path):
+    own = [name for name in imports(path) if name.split(".")[0] in ("maecli", "maecli_plugins", "")]
+    assert set(own) <= {"maecli.api"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_we_know_nothing_of_the_built_in_plugins(path):
+    assert not [name for name in imports(path) if name.startswith("maecli_plugins")]
+    names = {each.name for each in registry().listings if each.kind != "recipe"} - ORDINARY_WORDS
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert texts.isdisjoint(names), "name a plugin in a recipe, or in the plugin itself"
+
+
+def test_the_api_offers_what_it_says():
+    assert [name for name in api.__all__ if not hasattr(api, name)] == []
+    assert api.__all__ == sorted(api.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    public = {name for name, value in vars(api).items() if not name.startswith("_")}
+    assert public - set(api.__all__) == set()
+
+
+def test_nothing_is_unpickled():
+    for path in (*SOURCES, *PLUGINS):
+        names = set(imports(path))
+        assert not {"pickle", "dill", "joblib", "shelve", "marshal"} & {name.split(".")[0] for name in names}, path
+        text = path.read_text(encoding="utf-8")
+        assert "torch.load(" not in text or "weights_only=True" in text, path
+        assert "allow_pickle=True" not in text, path

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from maecli.errors import MaeError
+from maecli.registry import registry
+from maecli.runs.assemble import load_assembly, load_exactly
+from maecli.runs.directory import find_checkpoint
+from maecli.training import checkpoint as module
+from maecli.training.checkpoint import Checkpoint, CheckpointFolder
+
+
+@pytest.fixture
+def folder(tmp_path) -> CheckpointFolder:
+    (tmp_path / "checkpoints").mkdir()
+    return CheckpointFolder(tmp_path / "checkpoints")
+
+
+def save(folder: CheckpointFolder, step: int, best: bool = False, value: float = 0.0) -> Checkpoint:
+    model = {"weight": torch.full((2, 2), value + step)}
+    return folder.save(step, model, {"moment": torch.ones(3)}, {"spec": {"seed": 1}}, {"step": step}, best)
+
+
+def names(folder: CheckpointFolder) -> set[str]:
+    return {entry.name for entry in folder.path.iterdir()}
+
+
+def test_what_was_saved_is_read_back(folder):
+    saved = save(folder, 7, best=True)
+    assert saved.step == 7
+    assert folder.pointed("last") == folder.pointed("best") == saved
+    assert saved.metadata() == {"format_version": 1, "spec": {"seed": 1}}
+    assert saved.metadata("state.safetensors")["step"] == 7
+    assert torch.equal(saved.tensors()["weight"], torch.full((2, 2), 7.0))
+    assert torch.equal(saved.tensors("state.safetensors")["moment"], torch.ones(3))
+
+
+def test_a_slice_of_a_larger_tensor_is_saved_as_itself(folder):
+    whole = torch.arange(12.0).reshape(3, 4)
+    folder.save(1, {"a": whole[:, ::2], "b": whole.T}, {}, {}, {}, False)
+    tensors = Checkpoint(folder.path / "step-000001").tensors()
+    assert torch.equal(tensors["a"], whole[:, ::2])
+    assert torch.equal(tensors["b"], whole.T)
+
+
+def test_only_the_last_and_the_best_are_kept(folder):
+    for step in range(1, 5):
+        save(folder, step, best=step == 2)
+    assert names(folder) == {"last", "best", "step-000002", "step-000004"}
+
+
+def test_other_people_may_read_a_checkpoint(folder):
+    saved = save(folder, 1)
+    plain = folder.path / "plain"
+    plain.touch()
+    for file in saved.path.iterdir():
+        assert file.stat().st_mode == plain.stat().st_mode
+
+
+def test_before_the_first_save_there_is_none(folder):
+    assert folder.pointed("last") is None
+
+
+def test_a_pointer_to_nothing_is_told(folder):
+    (folder.path / "last").write_text("step-000009\n")
+    with pytest.raises(MaeError, match=r"checkpoints/last names step-000009, which is not there"):
+        folder.pointed("last")
+
+
+def test_a_kill_before_the_pointer_is_replaced_loses_nothing(folder, monkeypatch):
+    save(folder, 1, best=True)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CheckpointFolder, "point", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save(folder, 2)
+    assert folder.pointed("last") == Checkpoint(folder.path / "step-000001")
+    save(folder, 2, value=10.0)
+    last = folder.pointed("last")
+    assert last is not None
+    assert torch.equal(last.tensors()["weight"], torch.full((2, 2), 12.0))
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Error while serializing: I/O error: No space left on device (os error 28)", "the disk is full"),
+        ("Error while serializing: I/O error: Input/output error (os error 5)", "Input/output error"),
+    ],
+)
+def test_a_disk_that_refuses_keeps_the_checkpoint_before(folder, monkeypatch, reason, words):
+    save(folder, 1, best=True)
+
+    def refuses(*_: object) -> None:
+        raise SafetensorError(reason)
+
+    monkeypatch.setattr(module, "save_file", refuses)
+    with pytest.raises(MaeError) as caught:
+        save(folder, 2, best=True)
+    assert str(caught.value).startswith(f"cannot write {folder.path / 'step-000002'}: ")
+    assert words in str(caught.value)
+    assert names(folder) == {"last", "best", "step-000001"}
+
+
+@pytest.mark.parametrize("size", [0, 5, 100])
+def test_a_file_cut_short_is_told(folder, size):
+    file = save(folder, 1).path / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:size])
+    for read in (Checkpoint(file.parent).metadata, Checkpoint(file.parent).tensors):
+        with pytest.raises(MaeError, match=r"model\.safetensors cannot be read as a checkpoint: "):
+            read()
+
+
+def test_a_file_of_another_program_is_told(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(MaeError, match="was not written by mae: it carries no spec"):
+        Checkpoint(tmp_path).metadata()
+
+
+def test_a_newer_format_asks_for_an_update(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors", {"mae": json.dumps({"format_version": 99})})
+    with pytest.raises(MaeError, match="has format 99, this mae reads up to 1; update it"):
+        Checkpoint(tmp_path).metadata()
+
+
+def test_a_checkpoint_of_another_task_is_refused_by_what_it_lacks(pretrained, finetuned):
+    _, autoencoder = load_assembly(find_checkpoint(pretrained), registry())
+    with pytest.raises(MaeError) as caught:
+        load_exactly(autoencoder.module, find_checkpoint(finetuned).tensors(), "x")
+    assert str(caught.value) == (
+        "x lacks 20 of 50 tensors (of decoder; first decoder.blocks.0.attn.proj.bias), so it is not a checkpoint of "
+        "this task and model"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        ({}, "x lacks 2 of 2 tensors (of bias, weight; first bias)"),
+        (
+            {"weight": 1, "bias": 1, "head.a": 1, "head.b": 1},
+            "x has no place for 2 of 2 tensors (of head; first head.a)",
+        ),
+        ({"weight": (3, 2), "bias": 1}, "x has another shape for 1 of 2 tensors (of weight; first weight)"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(tensors, words):
+    own = {"weight": (2, 2), "bias": (2,)}
+    given = {name: torch.zeros(own.get(name, (1,)) if shape == 1 else shape) for name, shape in tensors.items()}
+    with pytest.raises(MaeError) as caught:
+        load_exactly(torch.nn.Linear(2, 2), given, "x")
+    assert words in str(caught.value)

@@ -1,0 +1,240 @@
+"""Real processes, stopped for real: by SIGKILL, SIGTERM and SIGINT, at random instants and in the middle of a save.
+
+Starting Python with torch takes seconds, so one process imports everything and then forks a child per attempt, before
+any tensor is computed. Children share nothing but the imports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from twins import noise, write_picture
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
+
+SERVER = """
+import json, os, signal, sys
+import torch, torch._dynamo
+torch.set_num_threads(1)
+import maecli.runs.demo
+import matplotlib.pyplot
+from maecli.registry import registry
+from maecli.training import checkpoint
+registry().dataset("folder"), registry().task("classify"), registry().model("vit"), registry().tracker("jsonl")
+
+def die_while_writing(file_name, count):
+    save, seen = checkpoint.save_file, [0]
+    def half(tensors, path, packed):
+        save(tensors, path, packed)
+        seen[0] += path.name == file_name
+        if seen[0] == count:
+            os.truncate(path, os.path.getsize(path) // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+    checkpoint.save_file = half
+
+def die_before_pointing(pointer, count):
+    point, seen = checkpoint.CheckpointFolder.point, [0]
+    def never(self, name, target):
+        seen[0] += name == pointer
+        if seen[0] == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        point(self, name, target)
+    checkpoint.CheckpointFolder.point = never
+
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1), os.dup2(log, 2)
+        if order["trap"]:
+            globals()[order["trap"][0]](*order["trap"][1:])
+        from maecli.cli import app
+        sys.argv = ["mae", *order["args"]]
+        app()
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+STEPS_PER_EPOCH, EPOCHS = 5, 8
+TOTAL = STEPS_PER_EPOCH * EPOCHS
+
+
+class Attempt:
+    """One process that runs `mae`."""
+
+    def __init__(
+        self, server: subprocess.Popen[str], log: Path, args: list[str], trap: list[Any] | None = None
+    ) -> None:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        self.log, self._server = log, server
+        server.stdin.write(json.dumps({"args": args, "log": str(log), "trap": trap}) + "\n")
+        server.stdin.flush()
+        self.pid = int(server.stdout.readline())
+
+    def wait(self) -> int:
+        """Return the exit code, or minus the signal that ended the process."""
+        assert self._server.stdout is not None
+        code = int(self._server.stdout.readline())
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # its data workers notice only after a while that it is gone
+        return code
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[subprocess.Popen[str]]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A run with DropPath, mixup, a weight average, accumulated gradients and two workers, saved every few steps."""
+    root = tmp_path_factory.mktemp("pictures")
+    for i in range(48):
+        write_picture(root / f"train/{'cat' if i % 2 else 'dog'}/{i:02d}.png", noise(i, 20, 18, 3))
+    for i in range(8):
+        write_picture(root / f"val/{'cat' if i % 2 else 'dog'}/{i:02d}.png", noise(100 + i, 18, 20, 3))
+    settings = [
+        *("dataset.test_share=0", "model.embed_dim=16", "model.depth=2", "model.num_heads=2", "model.drop_path=0.2"),
+        *("task.mixup=0.8", "task.cutmix=1.0", "task.patch_drop=0.25", "train.ema_decay=0.9", "train.clip_grad=1.0"),
+        *("train.warmup_epochs=1", "augment.flip=true", "augment.crop=random-resized", "data.loading=streamed"),
+        *("checkpoint.every_epochs=0.8", "eval_every_epochs=2", "log_every_steps=1", "trackers=[jsonl]"),
+    ]
+    return [
+        *("finetune", "--task", "classify", "--dataset", "folder", "--root", str(root), "--workers", "2"),
+        *("--model", "vit", "--img-size", "16", "--patch-size", "4", "--device", "cpu", "--precision", "float32"),
+        *("--epochs", str(EPOCHS), "--batch-size", "9", "--micro-batch-size", "4", "--base-lr", "0.02"),
+        *(part for setting in settings for part in ("--set", setting)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(server: subprocess.Popen[str], arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that never stopped."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    attempt = Attempt(server, out.with_name("log"), [*arguments, "--out", str(out)])
+    assert attempt.wait() == 0, attempt.said()
+    return out
+
+
+def steps_logged(run: Path) -> int:
+    try:
+        return (run / "metrics.jsonl").read_bytes().count(b"train/loss")
+    except FileNotFoundError:
+        return 0
+
+
+def wait_for(run: Path, steps: int, attempt: Attempt) -> None:
+    """Return when this attempt is under way and the run has logged so many steps."""
+    deadline = time.monotonic() + 60
+    while "device  " not in attempt.said() or steps_logged(run) < steps:
+        assert time.monotonic() < deadline, attempt.said()
+        time.sleep(0.002)
+
+
+def records(run: Path) -> list[dict[str, float]]:
+    timing = ("train/samples_per_s", "train/data_wait")
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key not in timing} for line in lines]
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    for pointer in ("last", "best"):
+        assert (run / "checkpoints" / pointer).read_text() == (whole / "checkpoints" / pointer).read_text()
+        step = (run / "checkpoints" / pointer).read_text().strip()
+        for file in ("model.safetensors", "state.safetensors"):
+            mine, theirs = (load_file(each / "checkpoints" / step / file) for each in (run, whole))
+            assert mine.keys() == theirs.keys()
+            different = [name for name in mine if not torch.equal(mine[name], theirs[name])]
+            assert different == [], f"{pointer}: {file}"
+    assert records(run) == records(whole)
+    mine, theirs = (json.loads((each / "evaluation/val.json").read_text()) for each in (run, whole))
+    assert mine == theirs
+
+
+def test_the_run_that_never_stops_uses_what_could_make_a_difference(whole):
+    losses = [record["step"] for record in records(whole) if "train/loss" in record]
+    assert losses == list(range(1, TOTAL + 1))
+    spec = (whole / "spec.yaml").read_text()
+    for setting in ("drop_path: 0.2", "mixup: 0.8", "ema_decay: 0.9", "micro_batch_size: 4", "workers: 2"):
+        assert setting in spec
+    state = load_file(whole / "checkpoints" / f"step-{TOTAL:06d}" / "state.safetensors")
+    assert any(name.startswith("raw.") for name in state)
+
+
+def test_killed_at_random_instants_and_resumed_equals_never_stopped(server, arguments, whole, tmp_path):
+    run, rng = tmp_path / "run", random.Random(7)
+    told = [*arguments, "--out", str(run)]
+    for number in range(3):
+        attempt = Attempt(server, tmp_path / f"log{number}", told)
+        wait_for(run, 10 * number + rng.randint(1, 9), attempt)
+        time.sleep(rng.random() / 20)
+        os.kill(attempt.pid, signal.SIGKILL)
+        assert attempt.wait() == -signal.SIGKILL
+        told = ["finetune", "--resume", "--out", str(run)]
+    attempt = Attempt(server, tmp_path / "log", told)
+    assert attempt.wait() == 0, attempt.said()
+    assert_same(run, whole)
+
+
+def test_killed_in_the_middle_of_a_save_and_resumed_equals_never_stopped(server, arguments, whole, tmp_path):
+    run = tmp_path / "run"
+    told = [*arguments, "--out", str(run)]
+    traps = [
+        ["die_while_writing", "model.safetensors", 1],
+        ["die_while_writing", "state.safetensors", 2],
+        ["die_before_pointing", "last", 2],
+        ["die_before_pointing", "best", 1],
+    ]
+    for trap in traps:
+        attempt = Attempt(server, tmp_path / "log", told, trap)
+        assert attempt.wait() == -signal.SIGKILL, attempt.said()
+        told = ["finetune", "--resume", "--out", str(run)]
+    attempt = Attempt(server, tmp_path / "log", told)
+    assert attempt.wait() == 0, attempt.said()
+    assert_same(run, whole)
+    assert not list((run / "checkpoints").glob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_stopped_by_a_signal_to_every_process_it_saves_and_exits_with_130(server, arguments, whole, tmp_path, number):
+    run = tmp_path / "run"
+    settings = ["--out", str(run), "--set", "checkpoint.every_epochs=100", "--set", "eval_every_epochs=100"]
+    attempt = Attempt(server, tmp_path / "log", [*arguments, *settings])
+    wait_for(run, 7, attempt)
+    os.killpg(attempt.pid, number)  # as a terminal or a scheduler does: the workers get it too
+    assert attempt.wait() == 130, attempt.said()
+    step = int((run / "checkpoints/last").read_text().strip().removeprefix("step-"))
+    assert 7 <= step < TOTAL
+    assert f"mae: stopped by {number.name} at step {step}; --resume continues from there\n" in attempt.said()
+    attempt = Attempt(server, tmp_path / "log", ["finetune", "--resume", "--out", str(run)])
+    assert attempt.wait() == 0, attempt.said()
+    assert f"resuming {run} at step {step} of {TOTAL}" in attempt.said()
+    for file in ("model.safetensors", "state.safetensors"):
+        mine, theirs = (load_file(each / f"checkpoints/step-{TOTAL:06d}" / file) for each in (run, whole))
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)

@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from maecli.data.batch import Batch
+from maecli.data.dataset import TensorSplit
+from maecli.data.loading import ResidentLoader
+from maecli.data.preprocess import Preprocess
+from maecli.errors import Interrupted, MaeError, NotFiniteError, SpecError
+from maecli.results import Figure
+from maecli.specs import PluginSection, PretrainSpec
+from maecli.training.checkpoint import CheckpointFolder
+from maecli.training.task import Evaluator, Prediction, Task
+from maecli.training.tracker import Tracker
+from maecli.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+NUM_TRAIN = 12
+
+
+class Brightness(Task[nn.Linear]):
+    """Predict a picture's mean from its four pixels, with noise from torch's generator on the way."""
+
+    name = "brightness"
+    verb = "pretrain"
+    monitor = "error"
+
+    def __init__(self, noise: float = 0.0) -> None:
+        self.noise = noise
+        self.measured: list[float] = []
+
+    def build(self, encoder: Any) -> nn.Linear:
+        raise NotImplementedError
+
+    def loss(self, module: nn.Linear, batch: Batch) -> Tensor:
+        x = batch["image"].flatten(1)  # (B, 4)
+        return (module(x + self.noise * torch.randn_like(x)).squeeze(1) - x.mean(1)).square().mean()
+
+    def evaluator(self) -> Evaluator[nn.Linear]:
+        return Error(self)
+
+    def predict(self, module: nn.Linear, batch: Batch) -> list[Prediction]:
+        raise NotImplementedError
+
+
+class Error(Evaluator[nn.Linear]):
+    def __init__(self, task: Brightness) -> None:
+        self.task, self.value = task, 0.0
+
+    def update(self, module: nn.Linear, batch: Batch) -> None:
+        assert not module.training
+        self.value += float(self.task.loss(module, batch))
+
+    def figures(self) -> Sequence[Figure]:
+        value = self.task.measured.pop(0) if self.task.measured else self.value
+        return [Figure(name="error", label="error", value=value, better="lower")]
+
+
+class Notes(Tracker):
+    name = "notes"
+
+    def __init__(self, run_dir: Path, spec: Mapping[str, Any], start_step: int) -> None:
+        super().__init__(run_dir, spec, start_step)
+        self.records: list[tuple[int, dict[str, float]]] = []
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        self.records.append((step, dict(metrics)))
+
+
+def loader(num: int) -> ResidentLoader:
+    images = torch.randint(0, 256, (num, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(num))
+    preprocess = Preprocess((2, 2), 1, (0.0, 255.0), (0.5,), (0.25,))
+    return ResidentLoader(TensorSplit({"image": images}), preprocess, CPU, 0)
+
+
+def spec(**settings: Any) -> PretrainSpec:
+    train = {"epochs": 3, "batch_size": 4, "base_lr": 1.0, "ema_decay": 0.9} | settings.pop("train", {})
+    plugin = PluginSection(name="toy")
+    checkpoint = {"every_epochs": settings.pop("save_epochs", 1.0)}
+    return PretrainSpec.model_validate(
+        {"dataset": plugin, "task": plugin, "model": plugin, "log_every_steps": 1}
+        | {"train": train, "checkpoint": checkpoint}
+        | settings
+    )
+
+
+def make(
+    folder: Path | None = None, task: Brightness | None = None, num_val: int = 5, num: int = NUM_TRAIN, **settings: Any
+) -> Trainer:
+    torch.manual_seed(0)
+    checkpoints = None
+    if folder is not None:
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        checkpoints = CheckpointFolder(folder / "checkpoints")
+    trackers = (Notes(folder or Path(), {}, 0),)
+    module = nn.Linear(4, 1)
+    return Trainer(
+        *(task or Brightness(), module, spec(**settings), loader(num), loader(num_val), torch.float32),
+        checkpoints=checkpoints,
+        trackers=trackers,
+    )
+
+
+def records(trainer: Trainer, name: str) -> list[tuple[int, float]]:
+    notes = trainer.trackers[0]
+    assert isinstance(notes, Notes)
+    return [(step, metrics[name]) for step, metrics in notes.records if name in metrics]
+
+
+def weights(trainer: Trainer) -> list[Tensor]:
+    assert trainer.average is not None
+    return [*trainer.module.state_dict().values(), *trainer.average.module.state_dict().values()]
+
+
+def test_a_run_has_the_steps_of_its_epochs():
+    trainer = make(num=14)
+    assert (trainer.steps_per_epoch, trainer.total_steps) == (3, 9)
+    trainer.fit()
+    assert [step for step, _ in records(trainer, "train/loss")] == list(range(1, 10))
+    assert [step for step, _ in records(trainer, "val/error")] == [3, 6, 9]
+    assert records(trainer, "train/epoch")[-1] == (9, 3.0)
+
+
+def test_the_loss_falls():
+    trainer = make(train={"epochs": 20})
+    trainer.fit()
+    losses = [loss for _, loss in records(trainer, "train/loss")]
+    assert losses[-1] < losses[0] / 4
+
+
+def test_micro_batches_give_the_gradient_of_the_whole_batch():
+    whole, parts = (make(train={"micro_batch_size": size}) for size in (None, 3))
+    for trainer in (whole, parts):
+        trainer.fit()
+    for first, second in zip(weights(whole), weights(parts), strict=True):
+        torch.testing.assert_close(first, second)
+    for (_, first), (_, second) in zip(records(whole, "train/loss"), records(parts, "train/loss"), strict=True):
+        assert first == pytest.approx(second)
+
+
+def test_gradients_are_clipped_to_the_largest_norm():
+    trainer = make(train={"clip_grad": 1e-3})
+    norms = []
+    step = trainer.optimizer.step
+
+    def spy() -> None:
+        norms.append(float(torch.stack([p.grad.norm() for p in trainer.module.parameters()]).norm()))
+        step()
+
+    trainer.optimizer.step = spy  # type: ignore[method-assign]
+    trainer.fit()
+    assert norms == pytest.approx([1e-3] * 9, rel=1e-3)
+
+
+def test_logged_losses_are_means_since_the_last_report():
+    each, rare = make(), make(log_every_steps=4)
+    each.fit()
+    rare.fit()
+    losses = [loss for _, loss in records(each, "train/loss")]
+    means = [(4, sum(losses[:4]) / 4), (8, sum(losses[4:8]) / 4), (9, losses[8])]
+    assert records(rare, "train/loss") == [(step, pytest.approx(mean)) for step, mean in means]
+
+
+@pytest.mark.parametrize("stop", range(1, 9))
+def test_stopping_at_any_step_and_resuming_equals_never_stopping(tmp_path, stop):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    settings: dict[str, Any] = {"log_every_steps": 2, "train": {"micro_batch_size": 3}}
+    whole = make(tmp_path / "whole", Brightness(noise=0.1), **settings)
+    whole.fit()
+
+    first = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100, **settings)
+    step = first.train_step
+
+    def stopping(batch: Batch) -> None:
+        step(batch)
+        if first.step + 1 == stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    first.train_step = stopping  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match=rf"stopped by SIGTERM at step {stop}; --resume continues from there"):
+        first.fit()
+    second = make(tmp_path / "parts", Brightness(noise=0.1), **settings)
+    last = CheckpointFolder(tmp_path / "parts/checkpoints").pointed("last")
+    assert last is not None
+    second.load(last)
+    assert second.step == stop
+    second.fit()
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
+    for name in ("train/loss", "train/lr", "val/error"):
+        assert records(first, name) + records(second, name) == records(whole, name)
+    assert second.best == whole.best
+    assert second.seconds_before > 0
+
+
+def test_the_first_signal_saves_and_the_second_acts_as_always(tmp_path):
+    trainer = make(tmp_path, save_epochs=100)
+    step = trainer.train_step
+
+    def interrupted(batch: Batch) -> None:
+        step(batch)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    trainer.train_step = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+
+
+def test_signals_are_left_as_they_were_found():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    make().fit()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_during_the_last_step_finishes_the_run(tmp_path):
+    trainer = make(tmp_path)
+    step = trainer.train_step
+
+    def last(batch: Batch) -> None:
+        step(batch)
+        if trainer.step + 1 == trainer.total_steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.train_step = last  # type: ignore[method-assign]
+    trainer.fit()
+    assert trainer.checkpoints is not None
+    last_saved = trainer.checkpoints.pointed("last")
+    assert last_saved is not None
+    assert last_saved.step == 9
+
+
+def test_a_trainer_runs_in_a_thread_without_signals():
+    trainer = make()
+    thread = threading.Thread(target=trainer.fit)
+    thread.start()
+    thread.join()
+    assert trainer.step == 9
+
+
+@pytest.mark.parametrize(("measured", "best"), [([3.0, 2.0, 4.0], 6), ([3.0, float("nan"), 3.0], 3)])
+def test_the_best_checkpoint_is_that_of_the_best_validation(tmp_path, measured, best):
+    task = Brightness()
+    task.measured = list(measured)
+    trainer = make(tmp_path, task)
+    trainer.fit()
+    assert trainer.checkpoints is not None
+    pointed = trainer.checkpoints.pointed("best")
+    assert pointed is not None
+    assert pointed.step == best
+    assert trainer.best == min(value for value in measured if value == value)
+
+
+def test_a_kill_between_the_two_pointers_is_mended_when_resuming(tmp_path, monkeypatch):
+    trainer = make(tmp_path)
+    point = CheckpointFolder.point
+
+    def killed(self: CheckpointFolder, pointer: str, name: str) -> None:
+        if pointer == "best":
+            raise KeyboardInterrupt
+        point(self, pointer, name)
+
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(CheckpointFolder, "point", killed)
+        trainer.fit()
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    last = folder.pointed("last")
+    assert last is not None
+    assert folder.pointed("best") is None
+    make(tmp_path).load(last)
+    assert folder.pointed("best") == last
+
+
+def test_a_loss_that_is_no_number_names_its_first_step_and_saves_nothing(tmp_path):
+    trainer = make(tmp_path, log_every_steps=100, eval_every_epochs=100)
+    loss = trainer.task.loss
+
+    def spoiled(module: nn.Module, batch: Batch) -> Tensor:
+        return loss(module, batch) * (float("inf") if trainer.step == 4 else 1.0)
+
+    trainer.task.loss = spoiled  # type: ignore[method-assign]
+    with pytest.raises(NotFiniteError) as caught:
+        trainer.fit()
+    kept = tmp_path / "checkpoints/step-000003"
+    rate = 1.0 * 4 / 256 * 0.5869  # half a cosine at 4 of 9 steps
+    assert str(caught.value) == (
+        f"the loss was not finite at step 5 (learning rate {rate:.3g}); the last good checkpoint is {kept}. Likely "
+        "causes: a learning rate that is too high (lower --base-lr or raise train.warmup_epochs), no gradient clipping "
+        "(set train.clip_grad to 1), values in the data that are no numbers, or bf16 (try --precision float32)"
+    )
+    assert caught.value.exit_code == 5
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["last", "step-000003"]
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
+    trainer = make(tmp_path)
+    trainer.fit()
+    with torch.no_grad():
+        next(trainer.module.parameters()).fill_(float("nan"))
+    before = sorted((tmp_path / "checkpoints").iterdir())
+    with pytest.raises(NotFiniteError, match="the loss was not finite at step 9"):
+        trainer.save(best=True)
+    assert sorted((tmp_path / "checkpoints").iterdir()) == before
+
+
+def test_a_batch_larger_than_the_set_is_a_mistake_in_the_spec():
+    with pytest.raises(SpecError) as caught:
+        make(num=3)
+    assert str(caught.value) == "train.batch_size (4) is larger than the 3 training samples; lower --batch-size"
+
+
+def test_a_full_disk_under_a_tracker_is_one_sentence(tmp_path):
+    trainer = make(tmp_path)
+
+    def full(step: int, metrics: Mapping[str, float]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    trainer.trackers[0].log = full  # type: ignore[method-assign]
+    with pytest.raises(MaeError, match="the disk is full; what was saved before is untouched"):
+        trainer.fit()
+
+
+def test_a_checkpoint_of_another_module_does_not_fit(tmp_path):
+    make(tmp_path).fit()
+    other = make(tmp_path, train={"ema_decay": None})
+    other.module.add_module("more", nn.Linear(1, 1))
+    last = CheckpointFolder(tmp_path / "checkpoints").pointed("last")
+    assert last is not None
+    with pytest.raises(MaeError, match=r"step-000009 does not fit this run: .*more\.weight"):
+        other.load(last)
+
+
+def test_without_validation_samples_nothing_is_measured():
+    trainer = make(num_val=0)
+    trainer.fit()
+    assert records(trainer, "val/error") == []
+
+
+def test_a_long_epoch_is_saved_within(tmp_path):
+    trainer = make(tmp_path, checkpoint={"every_epochs": 100, "every_minutes": 1e-9})
+    saved = []
+    trainer.checkpoints.save = lambda step, *_: saved.append(step)  # type: ignore[union-attr, method-assign]
+    trainer.fit()
+    assert saved == list(range(1, 10))
