@@ -6,7 +6,8 @@
 
 Each side lives in a process of its own, as its users get it: ours with its trainer's step (and its allocator setting),
 theirs with autocast and the fused AdamW that its Trainer takes. Both start from the same weights, and have to give the
-same loss for the same pictures and mask; then they take turns, step by step, and the median of each is compared.
+same loss for the same pictures and mask; then they take turns, and the median of each is compared. A turn is one step
+that is not timed, to wake up from waiting, and one that is.
 """
 
 from __future__ import annotations
@@ -238,6 +239,8 @@ def serve(side: str, size: Size, compiled: bool, weights: Path, batch_size: int)
                     worker.step()
                 answer = {"operations": counter.get_total_flops()}
             case "step":
+                worker.step()  # untimed: waiting for its turn put the threads to sleep and cooled the caches
+                finish(worker.device)
                 begin = time.perf_counter()
                 worker.step()
                 finish(worker.device)

@@ -95,6 +95,9 @@ class TrainSpec(Section):
     """Optimizer (AdamW) and schedule (cosine decay after linear warm-up)."""
 
     epochs: Positive = Field(default=100, description="passes over the training split")
+    max_steps: Positive | None = Field(
+        default=None, description="end after this many optimizer steps, the schedule fitted to them"
+    )
     batch_size: Positive = Field(default=256, description="samples per optimizer step, over all processes")
     micro_batch_size: Positive | None = Field(
         default=None, description="samples per forward pass; gradients are summed over them"

@@ -83,7 +83,7 @@ def test_each_kind_of_error_has_its_exit_code(mae, monkeypatch, error, code):
             raise error("it failed")
 
     monkeypatch.setattr("maecli.runs.training.train", fail)
-    monkeypatch.setattr(cli, "_show_training", lambda *_: None)
+    monkeypatch.setattr(cli, "show_training", lambda *_: None)
     outcome = mae("pretrain", "--dataset", "digits", "--quiet")
     assert outcome.exit_code == code
     assert outcome.stderr == ("mae: it failed\n" if error else "")
@@ -168,7 +168,7 @@ def handed(monkeypatch):
         found.append((spec, how))
 
     monkeypatch.setattr("maecli.runs.training.train", keep)
-    monkeypatch.setattr(cli, "_show_training", lambda *_: None)
+    monkeypatch.setattr(cli, "show_training", lambda *_: None)
     return found
 
 

@@ -173,6 +173,14 @@ def test_a_file_lies_over_what_init_offers(tmp_path):
     assert (value(found, "model.depth"), value(found, "model.embed_dim")) == (3, 64)
 
 
+def test_init_does_not_hand_on_what_only_concerned_its_training():
+    model = {"name": "vit-lite", "depth": 2, "drop_path": 0.3}
+    offered = {"dataset": {"name": "digits"}, "model": model, "data": {}}
+    found = resolved("finetune", init_spec=offered)
+    own = yaml.safe_load(registry().recipe("digits"))["finetune"]["model"]["drop_path"]
+    assert (value(found, "model.depth"), value(found, "model.drop_path")) == (2, own)
+
+
 def test_a_flag_that_is_not_given_says_nothing():
     found = resolved(flags={"dataset.name": "digits", "train.epochs": None})
     assert found.sources["train.epochs"] == "recipe digits"

@@ -10,6 +10,8 @@ import os
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -48,19 +50,23 @@ def train_schedule(
         yield epoch, order[first : first + batch_size]
 
 
-class Loader(ABC):
-    """Batches of one split on one device."""
+def refuse(key: str, reason: str) -> None:
+    """Raise DataError for a sample that cannot be read: what a loader does unless told otherwise."""
+    raise DataError(f"{key}: {reason}")
 
-    def __init__(
-        self,
-        split: Split,
-        preprocess: Preprocess,
-        device: torch.device,
-        seed: int,
-        on_broken: Callable[[str, str], None] | None = None,
-    ) -> None:
-        self.split, self.preprocess, self.device, self.seed = split, preprocess, device, seed
-        self.on_broken = on_broken or _refuse
+
+@dataclass
+class Loader(ABC):
+    """Batches of one split on one device. `on_broken` is told of each sample that cannot be read."""
+
+    crops_on_device: ClassVar[bool]
+    """Whether random-resized crops are left to the device; else samples arrive cropped."""
+
+    split: Split
+    preprocess: Preprocess
+    device: torch.device
+    seed: int
+    on_broken: Callable[[str, str], None] = refuse
 
     def train_batches(self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int) -> Iterator[Batch]:
         """Yield augmented batches from `start_step` to `total_steps`."""
@@ -86,6 +92,10 @@ class Loader(ABC):
     def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
         """Yield the planned batches on the device, images in their own dtype and range."""
 
+    def _draws(self, epoch: int, ids: Tensor) -> Draws:
+        """Return the draws of samples; those of evaluation are the same for every seed."""
+        return Draws(0 if epoch == FIXED else self.seed, epoch, ids)
+
     def _report(self, batch: Batch) -> None:
         for key, reason in batch.broken:
             self.on_broken(key, reason)
@@ -94,7 +104,7 @@ class Loader(ABC):
         self._report(batch)
         pixels = self.preprocess.pixels(batch.tensors["image"])
         picture = pixels.ndim == 4
-        crop = picture and isinstance(self, ResidentLoader) and spec is not None and spec.crop == "random-resized"
+        crop = picture and spec is not None and self.crops_on_device and spec.crop == "random-resized"
         if not crop:
             pixels = self.preprocess.resize(pixels)
         if picture and spec is not None:
@@ -104,24 +114,17 @@ class Loader(ABC):
         return batch
 
 
-def _refuse(key: str, reason: str) -> None:
-    raise DataError(f"{key}: {reason}")
-
-
+@dataclass
 class ResidentLoader(Loader):
     """Small sets live on the device as one tensor per field; a batch is an index into them."""
 
-    def __init__(
-        self,
-        split: Split,
-        preprocess: Preprocess,
-        device: torch.device,
-        seed: int,
-        on_broken: Callable[[str, str], None] | None = None,
-    ) -> None:
-        super().__init__(split, preprocess, device, seed, on_broken)
+    crops_on_device = True
+    tensors: dict[str, Tensor] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        split = self.split
         tensors = split.tensors if isinstance(split, TensorSplit) else self._decode_all(split)
-        self.tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+        self.tensors = {name: tensor.to(self.device) for name, tensor in tensors.items()}
 
     def _decode_all(self, split: Split) -> dict[str, Tensor]:
         samples = []
@@ -144,30 +147,26 @@ class ResidentLoader(Loader):
         for epoch, ids in plan:
             where = torch.from_numpy(ids).to(self.device)
             tensors = {name: tensor[where] for name, tensor in self.tensors.items()}
-            yield Batch(tensors, Draws(self.seed, epoch, where), [keys[i] for i in ids] if spec is None else ())
+            yield Batch(tensors, self._draws(epoch, where), [keys[i] for i in ids] if spec is None else ())
 
 
+@dataclass
 class StreamedLoader(Loader):
     """Files are decoded, cropped and resized by worker processes; the rest happens on the device."""
 
-    def __init__(
-        self,
-        split: Split,
-        preprocess: Preprocess,
-        device: torch.device,
-        seed: int,
-        on_broken: Callable[[str, str], None] | None = None,
-        workers: int | None = None,
-    ) -> None:
-        super().__init__(split, preprocess, device, seed, on_broken)
-        self.workers = default_workers() if workers is None else workers
+    crops_on_device = False
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is None:
+            self.workers = default_workers()
 
     def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
         reader = _Reader(self.split, self.preprocess.img_size, self.seed, spec)
         loader = DataLoader(
             reader,
             batch_sampler=_Plan(plan),
-            num_workers=self.workers,
+            num_workers=self.workers or 0,
             collate_fn=_collate,
             pin_memory=self.device.type == "cuda",
             prefetch_factor=4 if self.workers else None,
@@ -176,7 +175,7 @@ class StreamedLoader(Loader):
         )
         for tensors, epoch, ids, broken in loader:
             keys = [self.split.keys[i] for i in ids.tolist()] if spec is None else ()
-            yield Batch(tensors, Draws(self.seed, epoch, ids), keys, broken).to(self.device)
+            yield Batch(tensors, self._draws(epoch, ids), keys, broken).to(self.device)
 
 
 def _ignore_signals(_worker: int) -> None:
@@ -205,23 +204,35 @@ class _Plan:
             yield [(epoch, int(i)) for i in ids]
 
 
-class _Reader(TorchDataset[tuple[dict[str, Tensor], int, int, list[tuple[str, str]]]]):
+class _Read(NamedTuple):
+    """What a worker made of one item of the plan."""
+
+    tensors: dict[str, Tensor]
+    """Empty when nothing could be read."""
+    epoch: int
+    number: int
+    """Position of the sample that was read, which may stand in for the planned one."""
+    broken: list[tuple[str, str]]
+
+
+class _Reader(TorchDataset[_Read]):
     """Reads one sample in a worker. In training an unreadable one is replaced by the next readable one."""
 
     def __init__(self, split: Split, size: tuple[int, ...], seed: int, spec: AugmentSpec | None) -> None:
         self.split, self.size, self.seed, self.spec = split, size, seed, spec
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[dict[str, Tensor], int, int, list[tuple[str, str]]]:
+    def __getitem__(self, item: tuple[int, int]) -> _Read:
         epoch, index = item
         broken: list[tuple[str, str]] = []
         attempts = len(self.split) if self.spec is not None else 1
         for offset in range(attempts):
             number = (index + offset) % len(self.split)
             try:
-                return _read(self.split, number, self.size, self._box(epoch, number)), epoch, number, broken
+                tensors = _read(self.split, number, self.size, self._box(epoch, number))
+                return _Read(tensors, epoch, number, broken)
             except BrokenSample as error:
                 broken.append((error.key, error.reason))
-        return {}, epoch, index, broken
+        return _Read({}, epoch, index, broken)
 
     def _box(self, epoch: int, index: int) -> Callable[[int, int], Tensor] | None:
         spec = self.spec
@@ -243,13 +254,13 @@ def _read(split: Split, index: int, size: Sequence[int], box: Callable[[int, int
     return tensors
 
 
-def _collate(
-    samples: list[tuple[dict[str, Tensor], int, int, list[tuple[str, str]]]],
-) -> tuple[dict[str, Tensor], int, Tensor, list[tuple[str, str]]]:
-    read = [(tensors, number) for tensors, _, number, _ in samples if tensors]
-    broken = [entry for *_, entries in samples for entry in entries]
-    tensors = {name: torch.stack([fields[name] for fields, _ in read]) for name in (read[0][0] if read else ())}
-    return tensors, samples[0][1], torch.tensor([number for _, number in read], dtype=torch.int64), broken
+def _collate(items: list[_Read]) -> tuple[dict[str, Tensor], int, Tensor, list[tuple[str, str]]]:
+    """Return stacked fields, the epoch, the samples' positions (B,), and what could not be read."""
+    read = [item for item in items if item.tensors]
+    names = read[0].tensors.keys() if read else ()
+    tensors = {name: torch.stack([item.tensors[name] for item in read]) for name in names}
+    numbers = torch.tensor([item.number for item in read], dtype=torch.int64)
+    return tensors, items[0].epoch, numbers, [entry for item in items for entry in item.broken]
 
 
 def make_loader(
@@ -258,7 +269,7 @@ def make_loader(
     device: torch.device,
     seed: int,
     spec: DataSpec,
-    on_broken: Callable[[str, str], None] | None = None,
+    on_broken: Callable[[str, str], None] = refuse,
 ) -> Loader:
     """Return the loader that suits the split, or the one that `spec.loading` asks for."""
     resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from maecli.runs.assemble import load_assembly
 from maecli.runs.directory import find_checkpoint, newest_finished_run, runs_dir
 from maecli.runs.training import skipped_csv
 
+SAY_EVERY_S = 5.0
 OUTPUTS = ("predictions.csv", "predictions.jsonl", "skipped.csv", "files")
 
 
@@ -116,6 +118,7 @@ def infer(
     )
     module = assembly.module.to(device).eval()
     rows: list[dict[str, str | int | float]] = []
+    said = time.monotonic()
     with torch.no_grad(), autocast(device, dtype):
         for batch in loader.eval_batches(batch_size):
             for key, prediction in zip(batch.keys, assembly.task.predict(module, batch), strict=True):
@@ -125,7 +128,9 @@ def infer(
                     with disk_errors(file):
                         file.parent.mkdir(parents=True, exist_ok=True)
                     write_bytes(file, data)
-            progress.say(f"{len(rows) + len(skipped):,} of {len(keys):,} files")
+            if time.monotonic() - said > SAY_EVERY_S or len(rows) + len(skipped) == len(keys):
+                said = time.monotonic()
+                progress.say(f"{len(rows) + len(skipped):,} of {len(keys):,} files")
     write_text(out / "predictions.csv", _csv(rows))
     write_text(out / "predictions.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     write_text(out / "skipped.csv", skipped_csv(skipped))

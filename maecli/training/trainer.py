@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +73,7 @@ class Trainer:
             raise SpecError(
                 f"train.batch_size ({batch_size}) is larger than the {num_samples} training samples; lower --batch-size"
             )
-        self.total_steps = spec.train.epochs * self.steps_per_epoch
+        self.total_steps = min(spec.train.epochs * self.steps_per_epoch, spec.train.max_steps or sys.maxsize)
         self.optimizer = make_optimizer(module, spec.train)
         self.average = WeightAverage(module, spec.train.ema_decay) if spec.train.ema_decay else None
 

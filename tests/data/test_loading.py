@@ -14,6 +14,7 @@ from maecli.data.loading import (
     default_workers,
     epoch_order,
     make_loader,
+    refuse,
     train_schedule,
 )
 from maecli.data.preprocess import Preprocess
@@ -53,11 +54,11 @@ def preprocess(size=(8, 8)):
     return Preprocess(size, 1, (0.0, 255.0), (0.5,), (0.25,))
 
 
-def streamed(split=None, workers=0, on_broken=None, size=(8, 8)):
+def streamed(split=None, workers=0, on_broken=refuse, size=(8, 8)):
     return StreamedLoader(split or Files(), preprocess(size), CPU, 0, on_broken, workers)
 
 
-def resident(split=None, on_broken=None, size=(8, 8)):
+def resident(split=None, on_broken=refuse, size=(8, 8)):
     return ResidentLoader(split or in_memory(), preprocess(size), CPU, 0, on_broken)
 
 
@@ -88,6 +89,14 @@ def test_a_schedule_goes_on_from_any_step_as_if_it_had_never_stopped(start):
     whole = list(train_schedule(3, 11, 4, 0, 6))
     rest = list(train_schedule(3, 11, 4, start, 6))
     assert [(epoch, ids.tolist()) for epoch, ids in rest] == [(epoch, ids.tolist()) for epoch, ids in whole[start:]]
+
+
+def test_evaluation_draws_the_same_for_every_seed():
+    draws = [
+        next(ResidentLoader(in_memory(), preprocess(), CPU, seed).eval_batches(4)).draws.uniform("mask", 5)
+        for seed in (0, 1)
+    ]
+    assert draws[0].equal(draws[1])
 
 
 def test_epochs_and_seeds_have_their_own_orders():

@@ -44,7 +44,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         draw(self, renderer)
 
     monkeypatch.setattr(Text, "draw", recording)
-    yield texts
+    return texts
 
 
 def test_a_tiny_picture_is_enlarged_to_crisp_squares() -> None:

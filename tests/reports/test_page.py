@@ -222,7 +222,7 @@ def test_numbers_are_aligned_right_and_words_left() -> None:
 
 
 def test_a_table_scrolls_in_its_own_box_that_the_keyboard_reaches() -> None:
-    boxes = [box for box in Page(report(Section("x", [Table(title="T", columns=("a",), rows=())]))).all("div")]
+    boxes = list(Page(report(Section("x", [Table(title="T", columns=("a",), rows=())]))).all("div"))
 
     assert boxes == [{"class": "scroll", "tabindex": "0", "role": "region", "aria-label": "T"}]
 

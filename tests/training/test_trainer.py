@@ -132,6 +132,13 @@ def test_a_run_has_the_steps_of_its_epochs():
     assert records(trainer, "train/epoch")[-1] == (9, 3.0)
 
 
+def test_a_run_can_end_after_a_number_of_steps():
+    trainer = make(num=14, train={"max_steps": 4})
+    trainer.fit()
+    assert (trainer.step, trainer.total_steps) == (4, 4)
+    assert records(trainer, "train/lr")[-1][1] < records(trainer, "train/lr")[0][1]  # the schedule is fitted to it
+
+
 def test_the_loss_falls():
     trainer = make(train={"epochs": 20})
     trainer.fit()

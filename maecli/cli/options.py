@@ -1,0 +1,160 @@
+"""The options of the verbs, each declared once, with the key of the spec that it sets."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maecli.errors import SpecError
+
+DATA, MODEL, TRAINING, RUN, OUTPUT = "Data", "Model", "Training", "Run", "Output"
+
+
+def _option(*names: str, help: str, panel: str, **settings: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **settings)
+
+
+RootOption = Annotated[Path | None, _option("--root", help="Folder that holds the data (dataset.root).", panel=DATA)]
+WorkersOption = Annotated[int | None, _option("--workers", min=0, help="Processes that read files.", panel=DATA)]
+TaskOption = Annotated[str | None, _option("--task", help="Task plugin, such as classify.", panel=MODEL)]
+OverwriteOption = Annotated[bool, _option("--overwrite", help="Replace what is there.", panel=RUN)]
+DeviceOption = Annotated[str | None, _option("--device", help="auto, cpu, mps, cuda or cuda:N.", panel=RUN)]
+PrecisionOption = Annotated[str | None, _option("--precision", help="auto, float32 or bf16.", panel=RUN)]
+CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="last or best (by validation).")]
+JsonOption = Annotated[bool, _option("--json", help="One JSON object on stdout.", panel=OUTPUT)]
+QuietOption = Annotated[bool, _option("--quiet", "-q", help="Errors only.", panel=OUTPUT)]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag that sets one key of the spec; not given, the key keeps what the layers below say."""
+
+    key: str
+    annotation: Any
+
+
+SPEC_FLAGS = {
+    "dataset": Flag(
+        "dataset.name",
+        Annotated[str | None, _option("--dataset", help="Data set plugin, see mae plugins.", panel=DATA)],
+    ),
+    "root": Flag("dataset.root", RootOption),
+    "workers": Flag("data.workers", WorkersOption),
+    "strict": Flag(
+        "data.strict",
+        Annotated[bool | None, _option("--strict/--no-strict", help="Stop at the first unreadable file.", panel=DATA)],
+    ),
+    "task": Flag("task.name", TaskOption),
+    "model": Flag(
+        "model.name", Annotated[str | None, _option("--model", help="Model plugin, such as vit-small.", panel=MODEL)]
+    ),
+    "patch_size": Flag(
+        "model.patch_size",
+        Annotated[str | None, _option("--patch-size", help="Pixels: 16, or 16x8 (height x width).", panel=MODEL)],
+    ),
+    "img_size": Flag(
+        "model.img_size",
+        Annotated[str | None, _option("--img-size", help="Pixels: 224, or 64x84 (height x width).", panel=MODEL)],
+    ),
+    "mask_ratio": Flag(
+        "task.mask_ratio",
+        Annotated[float | None, _option("--mask-ratio", help="Share of the patches that is hidden.", panel=MODEL)],
+    ),
+    "init": Flag(
+        "init",
+        Annotated[Path | None, _option("--init", help="Start from this run's or checkpoint's encoder.", panel=MODEL)],
+    ),
+    "epochs": Flag(
+        "train.epochs",
+        Annotated[int | None, _option("--epochs", help="Passes over the training data.", panel=TRAINING)],
+    ),
+    "batch_size": Flag(
+        "train.batch_size",
+        Annotated[int | None, _option("--batch-size", help="Samples per optimizer step.", panel=TRAINING)],
+    ),
+    "micro_batch_size": Flag(
+        "train.micro_batch_size",
+        Annotated[int | None, _option("--micro-batch-size", help="Samples per forward pass.", panel=TRAINING)],
+    ),
+    "base_lr": Flag(
+        "train.base_lr",
+        Annotated[float | None, _option("--base-lr", help="Learning rate per 256 samples of a batch.", panel=TRAINING)],
+    ),
+    "seed": Flag("seed", Annotated[int | None, _option("--seed", help="Seed of all randomness.", panel=TRAINING)]),
+    "device": Flag("device", DeviceOption),
+    "precision": Flag("precision", PrecisionOption),
+    "out": Flag(
+        "out",
+        Annotated[Path | None, _option("--out", help="Run directory; default: runs/VERB-DATASET[-TASK].", panel=RUN)],
+    ),
+}
+
+RUN_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "recipe": (Annotated[str | None, _option("--recipe", help="Start from a shipped recipe.", panel=RUN)], None),
+    "config": (
+        Annotated[
+            Path | None, _option("--config", help="Spec or recipe file (YAML), such as a run's spec.yaml.", panel=RUN)
+        ],
+        None,
+    ),
+    "sets": (
+        Annotated[
+            list[str] | None,
+            _option("--set", help="Set any key: --set train.ema_decay=0.999.", panel=RUN, metavar="A.B=C"),
+        ],
+        None,
+    ),
+    "resume": (Annotated[bool, _option("--resume", help="Continue the run that is there.", panel=RUN)], False),
+    "overwrite": (OverwriteOption, False),
+    "dry_run": (
+        Annotated[bool, _option("--dry-run", help="Resolve, build, time a few steps, write nothing.", panel=RUN)],
+        False,
+    ),
+    "as_json": (JsonOption, False),
+    "quiet": (QuietOption, False),
+    "verbose": (
+        Annotated[bool, _option("--verbose", "-v", help="Also say where each setting came from.", panel=OUTPUT)],
+        False,
+    ),
+}
+"""Options that say how to run, as (annotation, default)."""
+
+
+def run_options(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb that takes `**given` every flag of the spec, except those named, and every option of a run."""
+
+    def declare(verb: Callable[..., None]) -> Callable[..., None]:
+        declared = {name: (flag.annotation, None) for name, flag in SPEC_FLAGS.items() if name not in without}
+        verb.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+                for name, (annotation, default) in (declared | RUN_OPTIONS).items()
+            ]
+        )
+        return verb
+
+    return declare
+
+
+def spec_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the dotted keys of the spec that the given flags set, None where a flag was not given."""
+    settings = {flag.key: given[name] for name, flag in SPEC_FLAGS.items() if name in given}
+    for name in ("patch_size", "img_size"):
+        settings[f"model.{name}"] = _size(given[name], name.replace("_", "-"))
+    return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+
+
+def _size(text: str | None, name: str) -> int | list[int] | None:
+    """Return pixels from `224` or `64x84`."""
+    if text is None:
+        return None
+    try:
+        sizes = [int(part) for part in text.lower().split("x")]
+    except ValueError as error:
+        raise SpecError(f"--{name} {text!r} is no size; write 224, or 64x84 for height x width") from error
+    return sizes[0] if len(sizes) == 1 else sizes

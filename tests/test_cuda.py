@@ -1,0 +1,65 @@
+"""What only a CUDA device can show; skipped, with this reason, on a machine without one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from maecli.data.randomness import Draws
+from maecli.hardware import choose_device, choose_dtype, describe_device
+from maecli.models.attention import attend
+from maecli.models.mae import Decoder, MaskedAutoencoder
+from maecli.models.masking import random_masking
+from maecli.models.vit import VisionTransformer
+from maecli.progress import Silent
+from maecli.registry import registry
+from maecli.runs.directory import find_checkpoint
+from maecli.runs.request import request
+from maecli.runs.training import train
+from maecli.training.checkpoint import MODEL
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+
+TOY = ("model.embed_dim=32", "model.depth=2", "model.num_heads=4", "train.epochs=2", "train.batch_size=64")
+
+
+def test_cuda_is_chosen_and_multiplies_bf16():
+    device = choose_device("auto")
+    assert device.type == "cuda"
+    assert choose_dtype("auto", device) == torch.bfloat16
+    assert describe_device(device) == torch.cuda.get_device_name(device)
+
+
+def test_draws_are_those_of_the_cpu():
+    ids = torch.arange(7) * 1000
+    there = Draws(3, 1, ids.cuda()).uniform("mask", 50)
+    assert torch.equal(there.cpu(), Draws(3, 1, ids).uniform("mask", 50))
+
+
+def test_attention_is_that_of_the_cpu():
+    q, k, v = torch.randn(3, 2, 4, 17, 16).unbind(0)
+    torch.testing.assert_close(attend(q.cuda(), k.cuda(), v.cuda()).cpu(), attend(q, k, v), atol=1e-4, rtol=1e-4)
+
+
+def test_the_loss_of_a_masked_autoencoder_is_that_of_the_cpu():
+    encoder = VisionTransformer((16, 16), (4, 4), 3, 32, 2, 4)
+    module = MaskedAutoencoder(encoder, Decoder(encoder, 16, 1, 2))
+    x, noise = torch.randn(4, 3, 16, 16), torch.rand(4, 16)
+    here = module(x, random_masking(noise, 0.75))
+    there = module.cuda()(x.cuda(), random_masking(noise.cuda(), 0.75))
+    torch.testing.assert_close(there.cpu(), here, atol=1e-4, rtol=1e-4)
+
+
+def test_a_run_on_cuda_finishes_and_can_be_repeated_on_the_cpu(tmp_path):
+    flags = {"dataset.name": "digits", "out": str(tmp_path / "run"), "device": "cuda"}
+    spec = request("pretrain", registry(), flags=flags, sets=TOY).spec
+    result = train(spec, registry(), Silent())
+    assert result.evaluation is not None
+    weights = load_file(find_checkpoint(result.run.path).path / MODEL)
+    assert all(torch.isfinite(value).all() for value in weights.values())
+    again = request(
+        "finetune", registry(), flags={"init": str(result.run), "device": "cpu", "out": str(tmp_path / "f")}
+    )
+    short = again.spec.model_copy(update={"train": again.spec.train.model_copy(update={"max_steps": 2})})
+    assert train(short, registry(), Silent()).evaluation is not None
