@@ -124,7 +124,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
 
     @staticmethod
     def _titles() -> list[str]:
-        return ["original", "masked", "reconstruction", "with visible patches"]
+        return ["original", "masked", "prediction", "with visible patches"]
 
     def _quadruplets(self, module: api.MaskedAutoencoder, batch: api.Batch, num: int) -> list[list[Any]]:
         if batch["image"].ndim != 4:
