@@ -27,10 +27,12 @@ def ssim_map(x: Tensor, y: Tensor, sigma: float = 1.5) -> Tensor:
         flat = F.conv2d(F.conv2d(flat, window.reshape(1, 1, 1, -1)), window.reshape(1, 1, -1, 1))
         return flat.reshape(picture.shape)
 
-    x, y = x.float(), y.float()
-    mean_x, mean_y = blur(x), blur(y)
-    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-    covariance = blur(x * y) - mean_x * mean_y
+    # Variances are small differences of large numbers: bfloat16, which autocast would take, leaves nothing of them.
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = x.float(), y.float()
+        mean_x, mean_y = blur(x), blur(y)
+        var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+        covariance = blur(x * y) - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
 

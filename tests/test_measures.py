@@ -66,3 +66,11 @@ def test_the_interval_of_a_share_is_wilsons(hits, num):
     middle = (p + z**2 / (2 * num)) / (1 + z**2 / num)
     half = z / (1 + z**2 / num) * math.sqrt(p * (1 - p) / num + z**2 / (4 * num**2))
     assert wilson_interval(hits, num) == pytest.approx((max(0, middle - half), min(1, middle + half)), abs=1e-9)
+
+
+def test_ssim_is_the_same_under_autocast():
+    x = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.01 + 0.9
+    y = x.mean((2, 3), keepdim=True).expand_as(x).contiguous()
+    plain = ssim_map(x, y)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ssim_map(x, y), plain)
