@@ -50,7 +50,7 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     connect = socket.socket.connect
 
     def connect_here(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
             raise OSError(f"tests have no network: {address}")
         connect(self, address)
 
