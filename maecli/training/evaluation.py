@@ -18,12 +18,12 @@ NUM_DRAWN = 36
 
 @torch.no_grad()
 def measure(
-    task: Task[Any], module: nn.Module, loader: Loader, batch_size: int, dtype: torch.dtype
+    task: Task[Any], module: nn.Module, loader: Loader, batch_size: int, dtype: torch.dtype, thorough: bool = True
 ) -> tuple[Evaluator[Any], int]:
     """Return an evaluator that has seen the whole split, and the number of samples."""
     was_training = module.training
     module.eval()
-    evaluator, seen = task.evaluator(), 0
+    evaluator, seen = task.evaluator(thorough), 0
     with autocast(loader.device, dtype):
         for batch in loader.eval_batches(batch_size):
             evaluator.update(module, batch)

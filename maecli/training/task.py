@@ -84,8 +84,12 @@ class Task(ABC, Generic[M]):
         """
 
     @abstractmethod
-    def evaluator(self) -> Evaluator[M]:
-        """Return a fresh evaluator."""
+    def evaluator(self, thorough: bool = True) -> Evaluator[M]:
+        """Return a fresh evaluator.
+
+        Validation between epochs is not `thorough`: figures that cost much and are not the monitored one may be left
+        out there.
+        """
 
     def fit_twins(self, batches: Iterable[Batch]) -> None:
         """Learn from training samples what the trivial predictors need; called once, before `evaluator`."""

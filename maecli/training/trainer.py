@@ -208,7 +208,7 @@ class Trainer:
         self.check_finite()
         with self._clock.paused():
             evaluator, _ = measure(
-                self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype
+                self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype, thorough=False
             )
             figures = {figure.name: figure for figure in evaluator.figures()}
         self._track({f"val/{name}": figure.value for name, figure in figures.items()})

@@ -86,7 +86,7 @@ class Classify(api.Task[api.Classifier]):
             share = 1 - inside.flatten(1).float().mean(1)  # boxes are cut off at the border
         return image, torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))
 
-    def evaluator(self) -> Accuracy:
+    def evaluator(self, thorough: bool = True) -> Accuracy:
         return Accuracy(self.card)
 
     def predict(self, module: api.Classifier, batch: api.Batch) -> list[api.Prediction]:

@@ -83,8 +83,8 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
             num += len(batch)
         self.mean_picture = None if total is None else (total / num).float()
 
-    def evaluator(self) -> MaskedErrors:
-        return MaskedErrors(self)
+    def evaluator(self, thorough: bool = True) -> MaskedErrors:
+        return MaskedErrors(self, with_ssim=thorough)
 
     def reconstruct(self, module: api.MaskedAutoencoder, batch: api.Batch) -> tuple[api.Masking, Tensor, Tensor]:
         """Return the masking, true patches and predicted patches (B, N, P), both in pixel units."""
@@ -161,8 +161,8 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
 class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
     """Error sums over hidden pixels, of the model and of its trivial twins."""
 
-    def __init__(self, task: Reconstruct) -> None:
-        self.task = task
+    def __init__(self, task: Reconstruct, with_ssim: bool = True) -> None:
+        self.task, self.with_ssim = task, with_ssim
         self.sums: dict[str, dict[str, float]] = {}
         self.pixels = 0.0
 
@@ -189,7 +189,7 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
                 "mse": float((error.square() * hidden).sum(dtype=torch.float64)),
                 "atol": float(((error.abs() <= 0.1) * hidden).sum()),
             }
-            if len(shape) == 2 and min(shape) > 5:
+            if self.with_ssim and len(shape) == 2 and min(shape) > 5:
                 sums["ssim"] = self._ssim(truth, torch.where(hidden > 0, guess, truth), hidden, patch_size, shape)
             total = self.sums.setdefault(name, {})
             for key, value in sums.items():

@@ -47,7 +47,7 @@ class Brightness(Task[nn.Linear]):
         x = batch["image"].flatten(1)  # (B, 4)
         return (module(x + self.noise * torch.randn_like(x)).squeeze(1) - x.mean(1)).square().mean()
 
-    def evaluator(self) -> Evaluator[nn.Linear]:
+    def evaluator(self, thorough: bool = True) -> Evaluator[nn.Linear]:
         return Error(self)
 
     def predict(self, module: nn.Linear, batch: Batch) -> list[Prediction]:

@@ -261,3 +261,15 @@ def test_notes_say_what_the_errors_are_and_own_up_to_the_oracle():
     (note,) = task(mask_ratio=0.6).describe()
     assert "pixel units of [0, 1], on hidden patches only (60%" in note
     assert task(norm_pix_loss=True).describe()[1].startswith("Oracle: ")
+
+
+def test_validation_between_epochs_leaves_out_what_costs_much():
+    job = task()
+    module = pixels_oracle(job, lambda pixels: pixels)
+    measured = {}
+    for thorough in (True, False):
+        evaluator = job.evaluator(thorough)
+        evaluator.update(module, batch(job, pictures(2)))
+        measured[thorough] = [figure.name for figure in evaluator.figures()]
+    assert measured == {True: ["mse", "psnr", "ssim", "atol"], False: ["mse", "psnr", "atol"]}
+    assert job.monitor in measured[False]
