@@ -222,7 +222,7 @@ def demo(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Pretrain, fine-tune, evaluate and infer on handwritten digits, in about a minute."""
+    """Pretrain, fine-tune, evaluate and infer on data that need no download, in about a minute."""
     with user_errors(as_json):
         from maecli.progress import train_progress
         from maecli.registry import registry
