@@ -175,7 +175,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield ("plugins.whatever", "0.1.0") for {"plugins": {"whatever": "0.1.0"}}; what is not text is written as JSON."""
+    """Yield ("plugins.x", "0.1.0") for {"plugins": {"x": "0.1.0"}}; what is not text is written as JSON."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
