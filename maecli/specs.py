@@ -57,9 +57,12 @@ class DataSpec(Section):
 class AugmentSpec(Section):
     """Random changes to training pictures; evaluation and inference never use them."""
 
-    crop: Literal["none", "pad", "random-resized"] = Field(
+    crop: Literal["none", "pad", "random-resized", "scale-jitter"] = Field(
         default="none",
-        description="pad: shift by up to crop_padding pixels; random-resized: a random part, resized",
+        description=(
+            "pad: shift by up to crop_padding pixels; random-resized: a random part, resized; scale-jitter: the whole "
+            "picture times jitter_scale, then a random part of the model's size, padded where it is smaller"
+        ),
     )
     crop_padding: Annotated[int, Field(ge=0)] = Field(default=4, description="pixels, for crop = pad")
     crop_scale: tuple[float, float] = Field(
@@ -67,6 +70,9 @@ class AugmentSpec(Section):
     )
     crop_ratio: tuple[float, float] = Field(
         default=(0.75, 4 / 3), description="width / height, for crop = random-resized"
+    )
+    jitter_scale: tuple[float, float] = Field(
+        default=(0.5, 2.0), description="for crop = scale-jitter; 1 just covers the model's size"
     )
     flip: bool = Field(default=False, description="mirror left to right for half of the samples")
     rotate: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -76,19 +82,27 @@ class AugmentSpec(Section):
         default=0.0, description="largest shift in pixels, either way on each axis"
     )
     zoom: tuple[float, float] = Field(default=(1.0, 1.0), description="range of magnification")
+    color: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="brightness, contrast and saturation times 1 - color to 1 + color"
+    )
 
     @model_validator(mode="after")
     def _ranges_are_ordered(self) -> AugmentSpec:
-        for name in ("crop_scale", "crop_ratio", "zoom"):
+        for name in ("crop_scale", "crop_ratio", "jitter_scale", "zoom"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(f"augment.{name} ({low}, {high}) must be two rising numbers above 0")
         return self
 
     @property
+    def cuts(self) -> bool:
+        """Whether a random part of each picture is cut out and resized."""
+        return self.crop in ("random-resized", "scale-jitter")
+
+    @property
     def moves_pixels(self) -> bool:
-        """Whether anything but a random-resized crop changes the geometry."""
-        return self.crop == "pad" or self.flip or self.rotate > 0 or self.translate > 0 or self.zoom != (1.0, 1.0)
+        """Whether pictures are shifted, turned or zoomed."""
+        return self.crop == "pad" or self.rotate > 0 or self.translate > 0 or self.zoom != (1.0, 1.0)
 
 
 class TrainSpec(Section):

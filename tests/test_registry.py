@@ -54,7 +54,7 @@ from maecli import api
 
 class {name}(api.Dataset):
     name = "{key}"
-    def card(self): raise NotImplementedError
+    def card(self, fields=("image",)): raise NotImplementedError
     def split(self, name, fields=()): raise NotImplementedError
 
 @api.hookimpl

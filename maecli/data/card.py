@@ -14,7 +14,8 @@ class DataCard(BaseModel):
     """The facts about a data set that models, loaders and reports rely on.
 
     `channels`, `size` and `value_range` describe the samples' `image` field as the data set gives it, before
-    any resizing or normalising. `mean` and `std` are per channel, of the train split, in units of `[0, 1]`
+    any resizing or normalising. A `mask` is (H, W) uint8 of class numbers, 255 where nothing is
+    judged. `mean` and `std` are per channel, of the train split, in units of `[0, 1]`
     (that is, after `value_range` was mapped to `[0, 1]`).
     """
 
@@ -33,6 +34,14 @@ class DataCard(BaseModel):
     std: tuple[float, ...]
     classes: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = Field(default=(), description="labelled samples of each class in the train split")
+    multi_label: bool = Field(
+        default=False, description="whether `label` is (Q,) int8 per sample: 1 present, 0 absent, -1 not to be judged"
+    )
+    mask_classes: tuple[str, ...] = Field(default=(), description="what the numbers in `mask` mean")
+    mask_palette: tuple[tuple[int, int, int], ...] = Field(default=(), description="RGB colour of each mask class")
+    background: int | None = Field(
+        default=None, description="the mask class that is no object; None if every class is something"
+    )
     split_sizes: dict[str, int]
     split_origin: str = Field(description="where the splits come from, in words")
     source: str = ""
@@ -43,6 +52,8 @@ class DataCard(BaseModel):
     def _counts_fit_classes(self) -> DataCard:
         if self.class_counts and len(self.class_counts) != len(self.classes):
             raise ValueError(f"{self.name}: {len(self.class_counts)} class_counts for {len(self.classes)} classes")
+        if len(self.mask_palette) != len(self.mask_classes):
+            raise ValueError(f"{self.name}: {len(self.mask_palette)} colours for {len(self.mask_classes)} mask classes")
         return self
 
     @property

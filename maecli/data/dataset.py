@@ -1,13 +1,14 @@
 """The interface of a data set: a card, and splits that are sequences of samples.
 
-A sample is a dict of named arrays: `image` (C, H, W), `label` () int64, later `mask`, …
+A sample is a dict of named arrays: `image` (C, H, W); `label` () int64, or (Q,) int8 where samples have several
+labels; `mask` (H, W) uint8; `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -51,6 +52,20 @@ class Split(ABC):
     def __len__(self) -> int:
         return len(self.keys)
 
+    def size(self, index: int) -> tuple[int, ...]:
+        """Return the spatial size of a sample's image. Override it where that needs no decoding.
+
+        Raises `BrokenSample`.
+        """
+        return tuple(self[index]["image"].shape[1:])
+
+    def small(self, index: int, at_least: int) -> np.ndarray:
+        """Return the image (C, H, W), perhaps reduced, no side below `at_least` unless it was. For statistics.
+
+        Override it where a small picture is cheaper to decode. Raises `BrokenSample`.
+        """
+        return self[index]["image"]
+
 
 class TensorSplit(Split):
     """A split that fits in memory: one tensor per field, first axis the sample."""
@@ -85,8 +100,9 @@ class BrokenSample(Exception):
 class Dataset(ABC):
     """Base of a data-set plugin. The subclass's docstring is its data card in words.
 
-    `split` is called with the fields that the task needs, so that a data set can leave out samples which lack
-    one of them (an unlabelled picture when `label` is asked for) or follow another official list.
+    `card` and `split` are called with the fields that the task needs, so that a data set can leave out samples which
+    lack one of them (an unlabelled picture when `label` is asked for), follow another official list, or read no more
+    than is asked for (`boxes` need no picture).
     """
 
     name: ClassVar[str]
@@ -100,8 +116,11 @@ class Dataset(ABC):
         self.root = (options.root or default_data_dir()).expanduser()
 
     @abstractmethod
-    def card(self) -> DataCard:
-        """Describe the data. Raises `DataError` when they are missing, naming the folder and two ways out."""
+    def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
+        """Describe the samples that have all of `fields`.
+
+        Raises `DataError` when the data are missing, naming the folder and two ways out.
+        """
 
     @abstractmethod
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
@@ -110,6 +129,13 @@ class Dataset(ABC):
     def broken(self) -> Mapping[str, str]:
         """Return the files found unreadable so far, path → reason."""
         return {}
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield every file that breaks a rule, as (path, rule): what only reading everything shows, for `mae eda`.
+
+        Samples that cannot be decoded need not be named here: they are found when they are read.
+        """
+        yield from self.broken().items()
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

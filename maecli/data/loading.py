@@ -11,7 +11,7 @@ import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +19,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from maecli.data.augment import augment, random_boxes
+from maecli.data.augment import augment
 from maecli.data.batch import Batch
-from maecli.data.dataset import BrokenSample, Split, TensorSplit
-from maecli.data.preprocess import Preprocess, crop_and_resize
+from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
+from maecli.data.preprocess import Preprocess, crop_and_resize, crop_and_resize_mask
 from maecli.data.randomness import Draws, derive_seed
 from maecli.errors import DataError
 from maecli.specs import AugmentSpec, DataSpec
+
+if TYPE_CHECKING:
+    from maecli.data.transforms import TrainTransform
 
 FIXED = -1
 """The epoch of draws that never change: evaluation, test masks."""
@@ -59,14 +62,16 @@ def refuse(key: str, reason: str) -> None:
 class Loader(ABC):
     """Batches of one split on one device. `on_broken` is told of each sample that cannot be read."""
 
-    crops_on_device: ClassVar[bool]
-    """Whether random-resized crops are left to the device; else samples arrive cropped."""
+    cuts_on_device: ClassVar[bool]
+    """Whether cutting, mirroring and colour are left to the device; else samples arrive with it done."""
 
     split: Split
     preprocess: Preprocess
     device: torch.device
     seed: int
     on_broken: Callable[[str, str], None] = refuse
+    own_size: bool = False
+    """Whether evaluation leaves each picture at its own size; batches then hold pictures of one size."""
 
     def train_batches(self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int) -> Iterator[Batch]:
         """Yield augmented batches from `start_step` to `total_steps`."""
@@ -81,12 +86,17 @@ class Loader(ABC):
         """Yield every sample once, in order and unchanged; `limit` takes evenly spaced samples."""
         num = len(self.split)
         ids = np.arange(num) if limit is None or limit >= num else np.arange(limit) * num // limit
-        plan = ((FIXED, ids[i : i + batch_size]) for i in range(0, len(ids), batch_size))
+        step = batch_size if self._alike() else 1
+        plan = ((FIXED, ids[i : i + step]) for i in range(0, len(ids), step))
         for batch in self._fetch(plan, None):
             if len(batch):
                 yield self._finish(batch, None)
             else:
                 self._report(batch)
+
+    def _alike(self) -> bool:
+        """Return whether all pictures of an evaluation have one size."""
+        return not self.own_size or isinstance(self.split, TensorSplit)
 
     @abstractmethod
     def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
@@ -102,15 +112,18 @@ class Loader(ABC):
 
     def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
         self._report(batch)
-        pixels = self.preprocess.pixels(batch.tensors["image"])
-        picture = pixels.ndim == 4
-        crop = picture and spec is not None and self.crops_on_device and spec.crop == "random-resized"
-        if not crop:
-            pixels = self.preprocess.resize(pixels)
+        tensors = {**batch.tensors, "image": self.preprocess.pixels(batch["image"])}
+        picture = tensors["image"].ndim == 4
+        cuts = picture and spec is not None and self.cuts_on_device and spec.cuts
+        if not cuts and not (self.own_size and spec is None):
+            tensors["image"] = self.preprocess.resize(tensors["image"])
+            if "mask" in tensors:
+                tensors["mask"] = self.preprocess.resize_mask(tensors["mask"])
         if picture and spec is not None:
             size = (self.preprocess.img_size[0], self.preprocess.img_size[1])
-            pixels = augment(pixels, batch.draws, spec, size, crop=crop)
-        batch.tensors["image"] = self.preprocess.normalize(pixels)
+            tensors = augment(tensors, batch.draws, spec, size, self.cuts_on_device)
+        tensors["image"] = self.preprocess.normalize(tensors["image"])
+        batch.tensors = tensors
         return batch
 
 
@@ -118,7 +131,7 @@ class Loader(ABC):
 class ResidentLoader(Loader):
     """Small sets live on the device as one tensor per field; a batch is an index into them."""
 
-    crops_on_device = True
+    cuts_on_device = True
     tensors: dict[str, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -131,7 +144,7 @@ class ResidentLoader(Loader):
         readable = []
         for index in range(len(split)):
             try:
-                samples.append(_read(split, index, self.preprocess.img_size, None))
+                samples.append(_read(split[index], self.preprocess.img_size))
                 readable.append(split.keys[index])
             except BrokenSample as error:
                 self.on_broken(error.key, error.reason)
@@ -152,9 +165,9 @@ class ResidentLoader(Loader):
 
 @dataclass
 class StreamedLoader(Loader):
-    """Files are decoded, cropped and resized by worker processes; the rest happens on the device."""
+    """Files are decoded by worker processes, and cut, resized, mirrored and recoloured there; see `transforms`."""
 
-    crops_on_device = False
+    cuts_on_device = False
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -162,7 +175,8 @@ class StreamedLoader(Loader):
             self.workers = default_workers()
 
     def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
-        reader = _Reader(self.split, self.preprocess.img_size, self.seed, spec)
+        size = None if self.own_size and spec is None else self.preprocess.img_size
+        reader = _Reader(self.split, size, self.seed, spec)
         loader = DataLoader(
             reader,
             batch_sampler=_Plan(plan),
@@ -218,37 +232,41 @@ class _Read(NamedTuple):
 class _Reader(TorchDataset[_Read]):
     """Reads one sample in a worker. In training an unreadable one is replaced by the next readable one."""
 
-    def __init__(self, split: Split, size: tuple[int, ...], seed: int, spec: AugmentSpec | None) -> None:
-        self.split, self.size, self.seed, self.spec = split, size, seed, spec
+    def __init__(self, split: Split, size: tuple[int, ...] | None, seed: int, spec: AugmentSpec | None) -> None:
+        self.split, self.size, self.training = split, size, spec is not None
+        self.transform: TrainTransform | None = None
+        if spec is not None and size is not None and len(size) == 2:
+            from maecli.data.transforms import TrainTransform  # heavy; only training from files needs it
+
+            self.transform = TrainTransform(spec, (size[0], size[1]), seed)
 
     def __getitem__(self, item: tuple[int, int]) -> _Read:
         epoch, index = item
         broken: list[tuple[str, str]] = []
-        attempts = len(self.split) if self.spec is not None else 1
+        attempts = len(self.split) if self.training else 1
         for offset in range(attempts):
             number = (index + offset) % len(self.split)
             try:
-                tensors = _read(self.split, number, self.size, self._box(epoch, number))
-                return _Read(tensors, epoch, number, broken)
+                return _Read(self._sample(epoch, number), epoch, number, broken)
             except BrokenSample as error:
                 broken.append((error.key, error.reason))
         return _Read({}, epoch, index, broken)
 
-    def _box(self, epoch: int, index: int) -> Callable[[int, int], Tensor] | None:
-        spec = self.spec
-        if spec is None or spec.crop != "random-resized":
-            return None
-        draws = Draws(self.seed, epoch, torch.tensor([index]))
-        return lambda height, width: random_boxes(draws, (height, width), spec)[0]
+    def _sample(self, epoch: int, index: int) -> dict[str, Tensor]:
+        sample = self.split[index]
+        if self.transform is not None and sample["image"].ndim == 3:
+            return self.transform(sample, epoch, index)
+        return _read(sample, self.size)
 
 
-def _read(split: Split, index: int, size: Sequence[int], box: Callable[[int, int], Tensor] | None) -> dict[str, Tensor]:
-    sample = split[index]
+def _read(sample: Sample, size: Sequence[int] | None) -> dict[str, Tensor]:
+    """Return a sample's tensors, pictures and masks brought to a size (h, w) unless that is None."""
     tensors = {}
     for name, array in sample.items():
-        if name == "image" and array.ndim == 3:
-            cut = tuple(box(*array.shape[1:]).tolist()) if box is not None else None
-            tensors[name] = crop_and_resize(array, size, cut)
+        if size is not None and name == "image" and array.ndim == 3:
+            tensors[name] = crop_and_resize(array, size)
+        elif size is not None and name == "mask":
+            tensors[name] = crop_and_resize_mask(array, size)
         else:
             tensors[name] = torch.from_numpy(np.array(array))  # a copy: it may be read-only
     return tensors
@@ -270,9 +288,13 @@ def make_loader(
     seed: int,
     spec: DataSpec,
     on_broken: Callable[[str, str], None] = refuse,
+    own_size: bool = False,
 ) -> Loader:
-    """Return the loader that suits the split, or the one that `spec.loading` asks for."""
+    """Return the loader that suits the split, or the one that `spec.loading` asks for.
+
+    With `own_size` (see `Loader`), pictures that differ in size are streamed in any case.
+    """
     resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"
-    if resident:
-        return ResidentLoader(split, preprocess, device, seed, on_broken)
-    return StreamedLoader(split, preprocess, device, seed, on_broken, spec.workers)
+    if resident and (isinstance(split, TensorSplit) or not own_size):
+        return ResidentLoader(split, preprocess, device, seed, on_broken, own_size)
+    return StreamedLoader(split, preprocess, device, seed, on_broken, own_size, spec.workers)

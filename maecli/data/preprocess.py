@@ -79,6 +79,14 @@ class Preprocess:
                 pixels = F.interpolate(pixels, self.img_size, mode=mode)
         return pixels
 
+    def resize_mask(self, mask: Tensor) -> Tensor:
+        """Return a mask (B, *img_size) of (B, H, W): the same part as `resize` takes, nearest pixels."""
+        if tuple(mask.shape[1:]) == self.img_size:
+            return mask
+        top, left, height, width = centred_box(mask.shape[1:], self.img_size)
+        part = mask[:, None, top : top + height, left : left + width]
+        return F.interpolate(part, self.img_size, mode="nearest-exact").squeeze(1)
+
     def normalize(self, pixels: Tensor) -> Tensor:
         """Return (pixels - mean) / std (B, in_chans, *S); a single channel is copied first if asked for."""
         if pixels.shape[1] != self.in_chans:
@@ -98,21 +106,15 @@ def centred_box(size: Sequence[int], target: Sequence[int]) -> tuple[int, int, i
     return (H - height) // 2, (W - width) // 2, height, width
 
 
-def crop_and_resize(
-    image: np.ndarray, size: Sequence[int], box: tuple[float, float, float, float] | None = None
-) -> Tensor:
-    """Return one picture (C, H, W), cut to a box and resized to `size` (h, w), in its own dtype.
+def crop_and_resize(image: np.ndarray, size: Sequence[int]) -> Tensor:
+    """Return the largest centred part of a picture (C, H, W) in the proportions of `size` (h, w), resized to it.
 
-    `box` is (top, left, height, width) in shares; without one, the largest centred part of the target's aspect
-    ratio is taken. Cutting before resizing keeps the cost bounded for any shape of picture.
+    Keeps the dtype. Antialiased, as evaluation and inference want it; training has `transforms`.
+
+    Cutting before resizing keeps the cost bounded for any shape of picture.
     """
-    _, H, W = image.shape
     h, w = size
-    if box is None:
-        top, left, height, width = centred_box((H, W), size)
-    else:
-        height, width = max(1, round(box[2] * H)), max(1, round(box[3] * W))
-        top, left = min(int(box[0] * H), H - height), min(int(box[1] * W), W - width)
+    top, left, height, width = centred_box(image.shape[1:], size)
     cut = as_tensor(image[:, top : top + height, left : left + width])
     if (height, width) == (h, w):
         return cut.contiguous()
@@ -120,3 +122,10 @@ def crop_and_resize(
     if cut.dtype.is_floating_point:
         return resized.to(cut.dtype)
     return resized.round_().clamp_(torch.iinfo(cut.dtype).min, torch.iinfo(cut.dtype).max).to(cut.dtype)
+
+
+def crop_and_resize_mask(mask: np.ndarray, size: Sequence[int]) -> Tensor:
+    """Return the part of a mask (H, W) that `crop_and_resize` takes of its picture, nearest pixels, (h, w) uint8."""
+    top, left, height, width = centred_box(mask.shape, size)
+    part = as_tensor(mask[top : top + height, left : left + width])
+    return F.interpolate(part[None, None], (size[0], size[1]), mode="nearest-exact")[0, 0]

@@ -70,13 +70,13 @@ def evaluate(
 
     samples = dataset.split(split, task.fields)
     if len(samples) == 0:
-        sizes = dataset.card().split_sizes
+        sizes = dataset.card(task.fields).split_sizes
         raise DataError(f"{spec.dataset.name} has no {split} samples with {', '.join(task.fields)}; it has {sizes}")
     size = batch_size or spec.train.batch_size
     if task.twin_samples:
         train = dataset.split("train", task.fields)
         fit_twins(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, skipped.add), size)
-    loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, skipped.add)
+    loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, skipped.add, task.own_size)
     evaluation = measure_split(task, assembly.module, loader, split, size, dtype)
     run.write_evaluation(evaluation)
     write_run_report(run, registry)

@@ -114,7 +114,8 @@ def infer(
         device,
         spec.seed,
         skipped.__setitem__,
-        min(len(keys) // batch_size, default_workers()) if workers is None else workers,
+        own_size=assembly.task.own_size,
+        workers=min(len(keys) // batch_size, default_workers()) if workers is None else workers,
     )
     module = assembly.module.to(device).eval()
     rows: list[dict[str, str | int | float]] = []

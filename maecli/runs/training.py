@@ -119,7 +119,7 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
         torch.set_float32_matmul_precision("high")
     check_task(spec, registry)
     dataset = make_dataset(spec.dataset, registry)
-    card = dataset.card()
+    card = dataset.card(registry.task(spec.task.name).fields)
     skipped = Skipped(progress, spec.data.strict)
     for path, reason in dataset.broken().items():
         skipped.add(path, reason)
@@ -131,8 +131,9 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
         init = load_encoder_weights(assembly.module.get_submodule("encoder"), find_checkpoint(spec.init))  # type: ignore[arg-type]
     assembly.module.to(device)
     fields = assembly.task.fields
+    own = assembly.task.own_size
     loaders = [
-        make_loader(dataset.split(name, fields), assembly.preprocess, device, spec.seed, spec.data, skipped.add)
+        make_loader(dataset.split(name, fields), assembly.preprocess, device, spec.seed, spec.data, skipped.add, own)
         for name in ("train", "val")
     ]
     return Prepared(spec, dataset, assembly, loaders[0], loaders[1], device, dtype, skipped, init)

@@ -60,6 +60,11 @@ class Task(ABC, Generic[M]):
     """What a sample must carry."""
     monitor: ClassVar[str]
     """Name of the figure on validation data that decides which checkpoint is `best`."""
+    own_size: ClassVar[bool] = False
+    """Whether evaluation and inference get each picture (and mask) at its own size, instead of the model's.
+
+    Batches then hold pictures of one size: single ones, unless all of a set are alike.
+    """
     twin_samples: ClassVar[int] = 0
     """How many training samples `fit_twins` wants to see."""
 

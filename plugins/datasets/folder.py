@@ -97,7 +97,8 @@ class Folder(api.Dataset):
         super().__init__(options)
         self._broken: dict[str, str] = {}
 
-    def card(self) -> api.DataCard:
+    def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
+        _ = fields
         index, measured = self._index, self._measured
         sizes = {info.size for info in index.infos.values()}
         in_train = Counter(index.labels.get(key) for key in self._parts["train"])

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from maecli.data.augment import _affine_maps, augment, random_boxes
+from maecli.data.augment import _affine_maps, jitter_boxes, random_boxes
+from maecli.data.augment import augment as augment_batch
 from maecli.data.randomness import Draws
 from maecli.specs import AugmentSpec
 
@@ -26,6 +27,15 @@ def picture(height, width, batch=1, channels=2):
     return torch.rand(batch, channels, height, width, generator=generator)
 
 
+def augment(pixels, draws, spec, size, cut=True):
+    return augment_batch({"image": pixels}, draws, spec, size, cut)["image"]
+
+
+def augment_mask(mask, draws, spec, size):
+    tensors = {"image": torch.rand(len(mask), 1, *mask.shape[1:]), "mask": mask}
+    return augment_batch(tensors, draws, spec, size)["mask"]
+
+
 def same(a, b, tolerance=1e-4):
     return a.shape == b.shape and bool((a - b).abs().max() < tolerance)
 
@@ -33,7 +43,7 @@ def same(a, b, tolerance=1e-4):
 def test_without_a_change_the_input_is_returned_untouched():
     pixels = picture(6, 9)
     assert augment(pixels, Pinned(), AugmentSpec(), (6, 9)) is pixels
-    assert augment(pixels, Pinned(), AugmentSpec(crop="random-resized"), (6, 9), crop=False) is pixels
+    assert augment(pixels, Pinned(), AugmentSpec(crop="random-resized"), (6, 9), cut=False) is pixels
 
 
 def test_flipping_mirrors_left_to_right_exactly_for_about_half_of_the_samples():
@@ -179,3 +189,80 @@ def test_angles_and_zooms_stay_in_their_ranges():
     assert -math.radians(30) - 1e-5 <= float(angle.min()) < -math.radians(29)
     assert 0.8 - 1e-5 <= float(zoom.min()) < 0.82
     assert 1.23 < float(zoom.max()) <= 1.25 + 1e-5
+
+
+def numbers(height, width):
+    return torch.arange(height * width, dtype=torch.uint8).reshape(1, height, width)
+
+
+def test_a_mask_is_mirrored_and_cut_as_its_picture_is():
+    pixels = torch.stack([numbers(8, 8), numbers(8, 8)], 1).float() / 255
+    spec = AugmentSpec(crop="random-resized", crop_scale=(0.25, 0.25), crop_ratio=(1.0, 1.0), flip=True)
+    for flip in (0.0, 0.9):
+        draws = Pinned(crop=[0.5, 0.5, 0.5, 0.25], flip=[flip])
+        out = augment_batch({"image": pixels, "mask": numbers(8, 8)}, draws, spec, (4, 4))
+        assert same(out["image"][:, 0] * 255, out["mask"].float(), 1e-2)
+
+
+def test_a_turned_mask_takes_whole_numbers_and_is_void_outside():
+    mask = torch.full((1, 9, 9), 7, dtype=torch.uint8)
+    out = augment_mask(mask, Pinned(affine=[0.625, 0.5, 0.5, 0.5]), AugmentSpec(rotate=180), (9, 9))  # by 45 degrees
+    assert out.unique().tolist() == [7, 255]
+    assert out[0, 4, 4] == 7
+    assert out[0, 0, 0] == 255
+
+
+def test_void_and_class_0_stay_what_they_are_when_a_mask_is_moved():
+    mask = torch.zeros(1, 4, 6, dtype=torch.uint8)
+    mask[..., 3:] = 255
+    out = augment_mask(mask, Pinned(affine=[0.5, 0.5, 1.0, 0.5]), AugmentSpec(translate=1), (4, 6))
+    assert out[0, 0].tolist() == [0, 0, 255, 255, 255, 255]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_jittered_boxes_have_the_models_size_at_the_drawn_scale_and_show_as_much_as_they_can(size):
+    spec = AugmentSpec(crop="scale-jitter", jitter_scale=(0.5, 2.0))
+    H, W = size
+    top, left, height, width = jitter_boxes(Draws(0, 0, torch.arange(2000)), size, (16, 16), spec).unbind(1)
+    assert torch.allclose(height * H, width * W, rtol=1e-4)  # square pixels
+    scale = min(H, W) / (height * H)
+    assert 0.5 - 1e-3 <= float(scale.min()) < 0.52
+    assert 1.95 < float(scale.max()) <= 2.0 + 1e-3
+    for start, length in ((top, height), (left, width)):
+        inside, over = length <= 1, length > 1
+        assert float(start[inside].min()) >= -1e-6
+        assert float((start + length)[inside].max()) <= 1 + 1e-6
+        if over.any():  # the whole picture is in the box
+            assert float(start[over].max()) <= 1e-6
+            assert float((start + length)[over].min()) >= 1 - 1e-6
+
+
+def test_a_picture_made_smaller_is_surrounded_by_black_and_its_mask_by_void():
+    spec = AugmentSpec(crop="scale-jitter", jitter_scale=(0.5, 0.5))
+    out = augment_batch(
+        {"image": torch.ones(1, 1, 8, 8), "mask": torch.full((1, 8, 8), 3, dtype=torch.uint8)},
+        Pinned(crop=[0.5, 0.5, 0.5]),
+        spec,
+        (8, 8),
+    )
+    assert int((out["mask"] == 3).sum()) == 16
+    assert int((out["mask"] == 255).sum()) == 48
+    assert float(out["image"].sum()) == pytest.approx(16, abs=1e-3)
+
+
+def test_colours_change_by_the_drawn_factors():
+    pixels = torch.full((1, 3, 2, 2), 0.4)
+    brighter = augment(pixels, Pinned(color=[1.0, 0.5, 0.5]), AugmentSpec(color=0.5), (2, 2))
+    assert same(brighter, pixels * 1.5)
+    halves = torch.tensor([0.2, 0.6]).reshape(1, 1, 1, 2)
+    flatter = augment(halves, Pinned(color=[0.5, 0.0, 0.5]), AugmentSpec(color=0.5), (1, 2))
+    assert same(flatter, torch.tensor([0.3, 0.5]).reshape(1, 1, 1, 2))
+    red = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1, 1)
+    paler = augment(red, Pinned(color=[0.5, 0.5, 0.0]), AugmentSpec(color=0.5), (1, 1))
+    assert same(paler.flatten(), 0.299 + (red.flatten() - 0.299) * 0.5)
+
+
+def test_changed_colours_stay_within_range():
+    out = augment(picture(6, 6, 50, 3), Draws(0, 0, torch.arange(50)), AugmentSpec(color=0.9), (6, 6))
+    assert float(out.min()) >= 0
+    assert float(out.max()) <= 1

@@ -30,6 +30,16 @@ def images(num=NUM, size=(8, 8), channels=1):
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (num, channels, *size), dtype=np.uint8))
 
 
+class Masked(Split):
+    """Pictures of several sizes, whose masks hold their upper bits."""
+
+    keys = tuple("abcdef")
+
+    def __getitem__(self, index):
+        image = np.random.default_rng(index).integers(0, 256, (3, 8 + index, 9), dtype=np.uint8)
+        return {"image": image, "mask": image[0] >> 6}
+
+
 class Files(Split):
     """Samples that are read one by one; some cannot be."""
 
@@ -55,7 +65,7 @@ def preprocess(size=(8, 8)):
 
 
 def streamed(split=None, workers=0, on_broken=refuse, size=(8, 8)):
-    return StreamedLoader(split or Files(), preprocess(size), CPU, 0, on_broken, workers)
+    return StreamedLoader(split or Files(), preprocess(size), CPU, 0, on_broken, workers=workers)
 
 
 def resident(split=None, on_broken=refuse, size=(8, 8)):
@@ -121,12 +131,8 @@ def test_resident_and_streamed_samples_make_the_same_training_batches(workers):
 
 
 @pytest.mark.parametrize("size", [(4, 4), (12, 12)])
-def test_pictures_of_another_size_are_resized_before_they_are_changed_in_both(size):
-    pairs = zip(
-        resident(size=size).train_batches(CHANGES, 4, 0, 2),
-        streamed(size=size).train_batches(CHANGES, 4, 0, 2),
-        strict=True,
-    )
+def test_for_evaluation_pictures_of_another_size_are_resized_alike_in_both(size):
+    pairs = zip(resident(size=size).eval_batches(4), streamed(size=size).eval_batches(4), strict=True)
     for one, other in pairs:
         rounding = 0.5 / 255 / 0.25  # streamed pictures arrive as integers
         assert (one["image"] - other["image"]).abs().max() <= rounding + 1e-5
@@ -274,3 +280,38 @@ def test_the_number_of_workers_leaves_a_core_free(monkeypatch):
     for cores, workers in [(1, 1), (2, 1), (4, 3), (64, 8)]:
         monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: set(range(cores)), raising=False)
         assert default_workers() == workers
+
+
+def masked(**more):
+    wide = Preprocess((8, 8), 3, (0.0, 255.0), (0.0,) * 3, (1.0,) * 3)
+    return StreamedLoader(Masked(), wide, CPU, 0, workers=0, **more)
+
+
+@pytest.mark.parametrize("crop", ["none", "pad", "random-resized", "scale-jitter"])
+def test_masks_are_trained_on_at_the_models_size_with_nothing_but_their_numbers_and_void(crop):
+    spec = AugmentSpec(crop=crop, flip=True, rotate=20, color=0.2)
+    for batch in masked().train_batches(spec, 3, 0, 4):
+        assert batch["image"].shape == (3, 3, 8, 8)
+        assert batch["mask"].shape == (3, 8, 8)
+        assert set(batch["mask"].unique().tolist()) <= {0, 1, 2, 3, 255}
+
+
+def test_at_their_own_size_pictures_come_one_by_one_and_unchanged():
+    batches = list(masked(own_size=True).eval_batches(4))
+    assert [tuple(batch["mask"].shape) for batch in batches] == [(1, 8 + i, 9) for i in range(6)]
+    for index, batch in enumerate(batches):
+        assert torch.allclose(batch["image"][0], torch.from_numpy(Masked()[index]["image"]) / 255)
+        assert batch["mask"][0].equal(torch.from_numpy(Masked()[index]["mask"]))
+
+
+def test_at_their_own_size_pictures_that_differ_are_streamed_and_those_in_memory_stay_together():
+    spec = DataSpec(loading="resident", workers=0)
+    assert type(make_loader(Files(), preprocess(), CPU, 0, spec, own_size=True)) is StreamedLoader
+    loader = make_loader(in_memory(), preprocess((4, 4)), CPU, 0, spec, own_size=True)
+    assert [tuple(batch["image"].shape) for batch in loader.eval_batches(6)] == [(6, 1, 8, 8), (5, 1, 8, 8)]
+
+
+def test_otherwise_masks_are_evaluated_in_the_part_of_the_picture_that_the_model_sees():
+    (batch,) = masked().eval_batches(6)
+    assert batch["mask"].shape == (6, 8, 8)
+    assert set(batch["mask"].unique().tolist()) <= {0, 1, 2, 3}

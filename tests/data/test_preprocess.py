@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess, crop_and_resize
+from maecli.data.preprocess import Preprocess, crop_and_resize, crop_and_resize_mask
 from maecli.errors import SpecError
 
 
@@ -124,18 +124,6 @@ def test_a_part_of_the_targets_size_is_cut_out_exactly():
     assert crop_and_resize(image, (4, 4)).tolist() == image[:, :, 2:6].tolist()
 
 
-def test_a_box_is_in_shares_of_height_and_width():
-    image = np.arange(8 * 16, dtype=np.uint8).reshape(1, 8, 16)
-    cut = crop_and_resize(image, (4, 4), (0.25, 0.5, 0.5, 0.25))
-    assert cut.tolist() == image[:, 2:6, 8:12].tolist()
-
-
-@pytest.mark.parametrize("box", [(0.999, 0.999, 0.001, 0.001), (0.9, 0.9, 0.1, 0.1), (0.0, 0.0, 1.0, 1.0)])
-def test_a_box_at_the_border_stays_in_the_picture(box):
-    image = np.full((3, 7, 5), 9, np.uint8)
-    assert crop_and_resize(image, (4, 4), box).eq(9).all()
-
-
 @pytest.mark.parametrize(
     ("dtype", "expected"),
     [(np.uint8, torch.uint8), (np.int16, torch.int16), (np.uint16, torch.int32), (np.float32, torch.float32)],
@@ -157,3 +145,13 @@ def test_a_very_wide_picture_is_cut_before_it_is_resized():
     image = np.zeros((1, 10, 20_000), np.uint8)
     image[:, :, 9_995:10_005] = 50
     assert crop_and_resize(image, (8, 8)).eq(50).all()
+
+
+def test_a_mask_keeps_to_its_picture_and_to_its_numbers():
+    mask = np.zeros((4, 8), np.uint8)
+    mask[:, 2:4], mask[:, 4:6] = 3, 255
+    assert crop_and_resize_mask(mask, (4, 4)).tolist() == mask[:, 2:6].tolist()
+    enlarged = crop_and_resize_mask(mask, (8, 8))
+    assert enlarged.tolist() == np.kron(mask[:, 2:6], np.ones((2, 2), np.uint8)).tolist()
+    batch = Preprocess((8, 8), 1, (0.0, 255.0), (0.0,), (1.0,)).resize_mask(torch.from_numpy(mask)[None])
+    assert batch[0].equal(enlarged)

@@ -1,0 +1,102 @@
+"""Masks: one class number per pixel, in files and as colours.
+
+Shapes: H, W height and width, Q classes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from maecli.data.dataset import BrokenSample
+from maecli.data.pictures import MAX_PIXELS
+
+VOID = 255
+"""The number of pixels that are not judged: borders in VOC, padding."""
+
+Palette = Sequence[tuple[int, int, int]]
+
+
+def class_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """Return VOC's colours (RGB) of the classes 0 to `num_classes` - 1, distinct for up to 256.
+
+    Bit b of each triple of the number's bits becomes bit 7 - b of red, green and blue: the VOC devkit's colour map.
+    """
+    numbers = np.arange(num_classes)
+    colours = np.zeros((num_classes, 3), np.int64)
+    for bit in range(8):
+        for channel in range(3):
+            colours[:, channel] |= ((numbers >> (3 * bit + channel)) & 1) << (7 - bit)
+    return tuple((int(r), int(g), int(b)) for r, g, b in colours)
+
+
+VOID_COLOUR = class_palette(256)[VOID]
+"""(224, 224, 192), as VOC draws its borders."""
+
+
+def read_mask(path: Path, num_classes: int, palette: Palette, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Return a mask (H, W) uint8 of class numbers, 255 = void.
+
+    Takes PNGs whose pixels are the numbers (palette or 8-bit grey; the palette's colours do not matter), and RGB
+    ones whose colours are those of `palette`, or VOC's for void. Raises `BrokenSample` with the rule that is broken:
+    a damaged file, too many pixels, a number without a class, a colour without a class.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > max_pixels:
+                raise BrokenSample(str(path), f"mask of {image.width}×{image.height} is over {max_pixels:,} pixels")
+            mode, pixels = image.mode, np.asarray(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        empty = path.exists() and path.stat().st_size == 0
+        reason = "empty file" if empty else "no such mask" if not path.exists() else "mask is not a sound PNG"
+        raise BrokenSample(str(path), reason) from error
+    if mode in ("P", "L"):
+        return _checked(path, pixels, num_classes)
+    if mode == "1":
+        return _checked(path, pixels.astype(np.uint8), num_classes)
+    if mode in ("RGB", "RGBA"):
+        return _from_colours(path, pixels[..., :3], palette)
+    raise BrokenSample(str(path), f"mask has mode {mode}; use a palette, 8-bit grey or RGB PNG")
+
+
+def _checked(path: Path, numbers: np.ndarray, num_classes: int) -> np.ndarray:
+    unknown = np.setdiff1d(np.unique(numbers), [*range(num_classes), VOID])
+    if len(unknown):
+        raise BrokenSample(
+            str(path), f"mask has the number {unknown[0]}; classes are 0 to {num_classes - 1}, and {VOID} is void"
+        )
+    return np.array(numbers, np.uint8)
+
+
+def _from_colours(path: Path, pixels: np.ndarray, palette: Palette) -> np.ndarray:
+    weights = np.array([1 << 16, 1 << 8, 1])
+    codes = pixels.astype(np.int64) @ weights  # (H, W)
+    numbers = np.array([*range(len(palette)), VOID], np.uint8)
+    known = np.array([*palette, VOID_COLOUR], np.int64) @ weights
+    order = np.argsort(known)
+    where = np.minimum(np.searchsorted(known[order], codes), len(known) - 1)
+    wrong = known[order][where] != codes
+    if wrong.any():
+        red, green, blue = pixels[wrong][0].tolist()
+        raise BrokenSample(str(path), f"mask has the colour ({red}, {green}, {blue}), which no class has")
+    return numbers[order][where]
+
+
+def mask_png(mask: np.ndarray, palette: Palette) -> bytes:
+    """Return a palette PNG of a mask (H, W) uint8 whose pixels are the class numbers."""
+    height, width = mask.shape
+    image = Image.frombytes("P", (width, height), np.ascontiguousarray(mask, np.uint8).tobytes())
+    colours = [*palette, *[(0, 0, 0)] * (VOID - len(palette)), VOID_COLOUR]
+    image.putpalette([value for colour in colours for value in colour])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def one_hot(mask: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return (Q, H, W) bool of a mask (H, W): true where a pixel is of the class; void is of none."""
+    return np.arange(num_classes)[:, None, None] == mask[None]
