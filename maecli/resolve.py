@@ -97,40 +97,41 @@ def _numbers(tree: Any) -> Any:
     return tree
 
 
-def read_document(text: str, verb: str, where: str, required: bool = True) -> Tree:
+def read_document(text: str, verb: str, where: str, required: bool = True, task: str | None = None) -> Tree:
     """Return the settings for `verb` in a YAML document.
 
-    A document is one spec, or a recipe with a section per verb. Raises SpecError when it is for other verbs only,
-    unless it is not `required` to have anything for this one.
+    A document is one spec, or a recipe with a section per verb; a section VERB-TASK serves that task instead. Raises
+    SpecError when it is for other verbs only, unless it is not `required` to have anything for this one.
     """
     tree = _yaml(text, where)
     if not isinstance(tree, dict):
         raise SpecError(f"{where} must be a YAML mapping")
-    verbs = [name for name in tree if name in SPECS]
-    if verbs:
-        unknown = set(tree) - set(SPECS) - {"about"}
+    sections = [name for name in tree if str(name).split("-")[0] in SPECS]
+    if sections:
+        unknown = set(tree) - set(sections) - {"about"}
         if unknown:
             raise SpecError(f"{where}: a recipe has sections per verb, not {', '.join(sorted(unknown))}")
-        if verb not in verbs:
+        name = f"{verb}-{task}" if f"{verb}-{task}" in sections else verb
+        if name not in sections:
             if not required:
                 return {}
-            raise SpecError(f"{where} has no section for {verb}, only for {', '.join(verbs)}")
-        section = tree[verb] or {}
+            raise SpecError(f"{where} has no section for {verb}, only for {', '.join(sections)}")
+        section = tree[name] or {}
         if not isinstance(section, dict):
-            raise SpecError(f"{where}: {verb} must be a YAML mapping")
+            raise SpecError(f"{where}: {name} must be a YAML mapping")
         return section
     if tree.get("verb", verb) != verb:
         raise SpecError(f"{where} is a spec of mae {tree['verb']}, not of mae {verb}")
     return tree
 
 
-def read_config(path: Path, verb: str) -> Tree:
+def read_config(path: Path, verb: str, task: str | None = None) -> Tree:
     """Return the settings for `verb` in a spec or recipe file."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"--config {path} cannot be read: {error}") from error
-    return read_document(text, verb, str(path))
+    return read_document(text, verb, str(path), task=task)
 
 
 def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
@@ -232,23 +233,31 @@ def resolve(
     """
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers = [base or Layer(f"recipe {DEFAULTS}", _recipe(DEFAULTS, verb, registry))]
+    command_line = _command_line(parse_sets(sets), nest(given))
+    task = _named("task", command_line)
     top = []
     if init_spec is not None:
         top.append(Layer("--init", _offered(init_spec, registry)))
     if recipe is not None:
-        top.append(Layer(f"recipe {recipe}", _recipe(recipe, verb, registry)))
+        top.append(Layer(f"recipe {recipe}", _recipe(recipe, verb, registry, task=task)))
     if config is not None:
-        top.append(Layer(str(config), read_config(config, verb)))
-    top += _command_line(parse_sets(sets), nest(given))
+        top.append(Layer(str(config), read_config(config, verb, task)))
+    top += command_line
 
-    settings, _ = merge(layers + top)
-    name = (settings.get("dataset") or {}).get("name")
+    name = _named("dataset", layers + top)
     if name is not None and base is None:
-        own = registry.dataset(str(name)).recipe
+        own = registry.dataset(name).recipe
         if own is not None and own != recipe:
-            layers.append(Layer(f"recipe {own}", _recipe(own, verb, registry, required=False)))
+            task = _named("task", layers + top)
+            layers.append(Layer(f"recipe {own}", _recipe(own, verb, registry, required=False, task=task)))
     settings, sources = merge(layers + top)
     return Resolved(validate(settings, verb, registry), sources)
+
+
+def _named(section: str, layers: Sequence[Layer]) -> str | None:
+    """Return the name of the plugin that the layers together choose, if they do."""
+    name = (merge(layers)[0].get(section) or {}).get("name")
+    return None if name is None else str(name)
 
 
 def _offered(spec: Mapping[str, Any], registry: Registry) -> Tree:
@@ -267,8 +276,8 @@ def _command_line(sets: Tree, flags: Tree) -> list[Layer]:
     return [Layer("--set", sets), Layer("flag", flags)]
 
 
-def _recipe(name: str, verb: str, registry: Registry, required: bool = True) -> Tree:
-    return read_document(registry.recipe(name), verb, f"recipe {name}", required)
+def _recipe(name: str, verb: str, registry: Registry, required: bool = True, task: str | None = None) -> Tree:
+    return read_document(registry.recipe(name), verb, f"recipe {name}", required, task)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], ignore: frozenset[str]) -> list[str]:

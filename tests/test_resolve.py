@@ -291,3 +291,22 @@ def test_the_difference_of_two_specs_names_keys_and_values():
     old = {"train": {"epochs": 2, "beta1": 0.9}, "out": "a", "init": None}
     new = {"train": {"epochs": 3, "beta1": 0.9}, "out": "b", "seed": 1}
     assert difference(old, new, frozenset({"out"})) == ["seed: None -> 1", "train.epochs: 2 -> 3"]
+
+
+def test_a_section_for_the_task_is_taken_instead_of_the_verbs_own():
+    text = "finetune: {seed: 1}\nfinetune-segment: {seed: 2}"
+    assert read_document(text, "finetune", "x", task="segment") == {"seed": 2}
+    assert read_document(text, "finetune", "x", task="classify") == {"seed": 1}
+    assert read_document(text, "finetune", "x") == {"seed": 1}
+    assert read_document("finetune-segment: {seed: 2}", "finetune", "x", required=False, task="classify") == {}
+    with pytest.raises(SpecError, match=r"^x has no section for finetune, only for finetune-segment$"):
+        read_document("finetune-segment: {seed: 2}", "finetune", "x", task="classify")
+
+
+def test_a_recipes_section_follows_the_task_that_a_flag_or_a_set_names(tmp_path):
+    file = tmp_path / "recipe.yaml"
+    dataset = "dataset: {name: digits}"
+    file.write_text(f"finetune: {{seed: 1, {dataset}}}\nfinetune-classify: {{seed: 2, {dataset}}}")
+    by_flag = resolve("finetune", registry(), config=file, flags={"task.name": "classify"})
+    by_set = resolve("finetune", registry(), config=file, sets=["task.name=classify"])
+    assert by_flag.spec.seed == by_set.spec.seed == 2
