@@ -1,0 +1,123 @@
+"""Heads from an encoder's maps to a class per pixel.
+
+Shapes: B batch, D embed_dim, H, W height and width, h, w of the token grid, P, p patch height and width, Q classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maecli.models.encoder import Encoder
+from maecli.models.upernet import FeaturePyramid, UPerNet
+
+SegmentationKind = Literal["conv", "shuffle", "upernet"]
+
+
+class SegmentationHead(nn.Module, ABC):
+    """From maps of the token grid to logits, at a resolution of its own; `Segmenter` brings them to the picture's."""
+
+    depths: tuple[int, ...]
+    """After how many blocks the maps are taken; set in `__init__`."""
+
+    @abstractmethod
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return logits (B, Q, …) of the maps (B, D, h, w), one for each of `depths`."""
+
+
+class ConvHead(SegmentationHead):
+    """A 1×1 convolution on the token grid: the linear probe of dense prediction."""
+
+    def __init__(self, encoder: Encoder, num_classes: int, drop: float = 0.0) -> None:
+        super().__init__()
+        self.depths = (encoder.depth,)
+        self.drop = nn.Dropout2d(drop)
+        self.classify = _last(nn.Conv2d(encoder.embed_dim, num_classes, 1))
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        return self.classify(self.drop(maps[0]))
+
+
+class ShuffleHead(SegmentationHead):
+    """Each token becomes its patch's pixels, `channels` values each, and a 3×3 convolution joins the patches.
+
+    The rearrangement is the sub-pixel convolution of arXiv:1609.05158, section 3, for patches that need not be square.
+    """
+
+    def __init__(self, encoder: Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
+        super().__init__()
+        self.depths = (encoder.depth,)
+        self.patch_size = (encoder.patch_size[0], encoder.patch_size[1])
+        P, p = self.patch_size
+        self.expand = nn.Conv2d(encoder.embed_dim, channels * P * p, 1)
+        self.drop = nn.Dropout2d(drop)
+        self.classify = _last(nn.Conv2d(channels, num_classes, 3, padding=1))
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        x = self.expand(maps[0])
+        B, _, h, w = x.shape
+        P, p = self.patch_size
+        x = x.reshape(B, -1, P, p, h, w).permute(0, 1, 4, 2, 5, 3)  # (B, channels, h, P, w, p)
+        return self.classify(self.drop(F.gelu(x.reshape(B, -1, h * P, w * p))))
+
+
+class UPerHead(SegmentationHead):
+    """UPerNet on a simple feature pyramid; its logits are four times as fine as the token grid.
+
+    Maps are taken after a quarter, half, three quarters and all of the blocks, where MAE's ViT-B, following BEiT's
+    code, takes them after 4, 6, 8 and 12 of 12: arXiv:2111.06377, section A.4.
+    """
+
+    def __init__(self, encoder: Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
+        super().__init__()
+        self.depths = tuple(-(-encoder.depth * quarter // 4) for quarter in (1, 2, 3, 4))
+        self.pyramid = FeaturePyramid(encoder.embed_dim)
+        self.decode = UPerNet(encoder.embed_dim, channels)
+        self.drop = nn.Dropout2d(drop)
+        self.classify = _last(nn.Conv2d(channels, num_classes, 1))
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        return self.classify(self.drop(self.decode(self.pyramid(maps))))
+
+
+class Segmenter(nn.Module):
+    """An encoder with a head on its maps."""
+
+    def __init__(self, encoder: Encoder, head: SegmentationHead) -> None:
+        super().__init__()
+        if len(encoder.patch_size) != 2:
+            raise ValueError(f"segmentation needs an encoder of pictures, not one of {len(encoder.patch_size)} axes")
+        self.encoder, self.head = encoder, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), whose sides the patch divides."""
+        logits = self.head(self.encoder.features(x, self.head.depths)).float()
+        if logits.shape[2:] != x.shape[2:]:
+            logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
+        return logits
+
+
+def segmentation_head(
+    kind: SegmentationKind, encoder: Encoder, num_classes: int, channels: int | None = None, drop: float = 0.0
+) -> SegmentationHead:
+    """Return a new head. `channels` is the width before the last layer: by default as many as classes, UPerNet 256.
+
+    `drop` is the share of those channels that is left out in training.
+    """
+    if kind == "conv":
+        return ConvHead(encoder, num_classes, drop)
+    if kind == "shuffle":
+        return ShuffleHead(encoder, num_classes, channels or num_classes, drop)
+    return UPerHead(encoder, num_classes, channels or 256, drop)
+
+
+def _last(layer: nn.Conv2d) -> nn.Conv2d:
+    """Start with all classes nearly alike."""
+    nn.init.normal_(layer.weight, std=0.01)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,91 @@
+"""How well predicted masks overlap true ones: from counts per class to shares, and their intervals.
+
+Counts are int64 (…, 3, Q): for each class the pixels that were hit, those that are truly of it, and those that were
+predicted as it. All scores follow from them, so that they add up over pictures.
+
+Shapes: H, W height and width, Q classes, K pictures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RESAMPLES = 1000
+PIXELS_AT_ONCE = 1 << 22
+
+
+def confusion(truth: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
+    """Return the counts (Q, Q) int64, rows true and columns predicted, of two masks of one shape, uint8.
+
+    Pixels whose true class is not one of the `num_classes` (void) are left out.
+    """
+    matrix = torch.zeros(num_classes**2, dtype=torch.int64, device=truth.device)
+    parts = (torch.split(mask.flatten(), PIXELS_AT_ONCE) for mask in (truth, predicted))
+    for true, guess in zip(*parts, strict=True):
+        judged = true < num_classes
+        cells = true[judged].int() * num_classes + guess[judged].int()
+        matrix += torch.bincount(cells, minlength=num_classes**2)
+    return matrix.reshape(num_classes, num_classes)
+
+
+def overlap_counts(matrix: np.ndarray) -> np.ndarray:
+    """Return the counts (3, Q) of a confusion matrix (Q, Q)."""
+    return np.stack([matrix.diagonal(), matrix.sum(1), matrix.sum(0)])
+
+
+def constant_counts(counts: np.ndarray, always: int) -> np.ndarray:
+    """Return the counts (3, Q) that a predictor of one class everywhere has on the same pictures."""
+    truth = counts[1]
+    only = np.arange(len(truth)) == always
+    return np.stack([truth * only, truth, truth.sum() * only])
+
+
+def iou(counts: np.ndarray) -> np.ndarray:
+    """Return the intersection over union (…, Q) of each class; 0 for one that neither occurs nor is predicted."""
+    hits, truth, predicted = np.moveaxis(counts, -2, 0)
+    return np.asarray(hits / np.maximum(truth + predicted - hits, 1))
+
+
+def recall(counts: np.ndarray) -> np.ndarray:
+    """Return the share (…, Q) of each class's pixels that were hit; 0 for a class that does not occur."""
+    hits, truth, _ = np.moveaxis(counts, -2, 0)
+    return np.asarray(hits / np.maximum(truth, 1))
+
+
+def overlap_scores(counts: np.ndarray, background: int | None) -> dict[str, np.ndarray]:
+    """Return the scores (…) of counts (…, 3, Q): means are over the classes that truly occur.
+
+    `miou`, `pixel_accuracy`, `mean_class_accuracy`, and with a background class `foreground_iou`: that of all other
+    classes taken as one. Source: FCN, arXiv:1411.4038, section 5, "Metrics".
+    """
+    hits, truth, predicted = np.moveaxis(counts, -2, 0)
+    occurs = truth > 0
+    num = np.maximum(occurs.sum(-1), 1)
+    total = truth.sum(-1)
+    scores = {"miou": (iou(counts) * occurs).sum(-1) / num}
+    if background is not None:
+        union = total - hits[..., background]
+        both = total - truth[..., background] - predicted[..., background] + hits[..., background]
+        scores["foreground_iou"] = both / np.maximum(union, 1)
+    scores["pixel_accuracy"] = hits.sum(-1) / np.maximum(total, 1)
+    scores["mean_class_accuracy"] = (recall(counts) * occurs).sum(-1) / num
+    return scores
+
+
+def overlap_intervals(pictures: np.ndarray, background: int | None) -> dict[str, tuple[float, float]]:
+    """Return the 95% interval of each score by resampling whole pictures, whose counts are (K, 3, Q); seed 0.
+
+    A resample's means are over the classes that occur in it. Empty for fewer than two pictures.
+    Source: Efron 1979, "Bootstrap methods: another look at the jackknife"; percentiles 2.5 and 97.5.
+    """
+    K = len(pictures)
+    if K < 2:
+        return {}
+    generator = np.random.default_rng(0)
+    flat = pictures.reshape(K, -1).astype(np.float64)  # sums of pixels stay exact below 2**53
+    drawn = [generator.multinomial(K, np.full(K, 1 / K)) @ flat for _ in range(RESAMPLES)]
+    scores = overlap_scores(np.stack(drawn).reshape(RESAMPLES, *pictures.shape[1:]), background)
+    ends = {name: np.percentile(values, [2.5, 97.5]) for name, values in scores.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in ends.items()}

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from maecli.models import tiling
+from maecli.models.tiling import predict_classes, working_size
+
+
+class Brightness(nn.Module):
+    """Class 1 where the picture is above 0, class 0 below; remembers what it was shown."""
+
+    def __init__(self, patch_size=(4, 4)):
+        super().__init__()
+        self.encoder, self.shown = type("Encoder", (), {"patch_size": patch_size}), []
+
+    def forward(self, x):
+        self.shown.append(x)
+        return torch.cat([-x, x], dim=1) * 10
+
+
+class Leftmost(Brightness):
+    """Class 1 in the left half of whatever it is shown."""
+
+    def forward(self, x):
+        super().forward(x)
+        logits = torch.zeros(len(x), 2, *x.shape[2:])
+        logits[:, 1, :, : x.shape[3] // 2] = 1
+        logits[:, 0, :, x.shape[3] // 2 :] = 2
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((8, 8), (8, 8)),
+        ((16, 24), (8, 12)),
+        ((4, 3), (11, 8)),
+        ((1, 1), (8, 8)),
+        ((64, 8), (64, 8)),
+        ((20_000, 10), (64, 1)),
+        ((10, 20_000), (1, 64)),
+    ],
+)
+def test_pictures_cover_the_models_size_unless_they_are_very_long(size, expected):
+    assert working_size(size, (8, 8)) == expected
+
+
+def test_a_model_that_is_not_square_is_covered_too():
+    assert working_size((64, 84), (64, 84)) == (64, 84)
+    assert working_size((100, 100), (64, 84)) == (84, 84)
+
+
+@pytest.mark.parametrize("inference", ["whole", "slide"])
+def test_pictures_of_the_models_size_go_through_untouched_as_one_batch(inference):
+    module, x = Brightness(), torch.randn(3, 1, 8, 8)
+    assert torch.equal(predict_classes(module, x, (8, 8), inference), (x[:, 0] > 0).to(torch.uint8))
+    assert len(module.shown) == 1
+    assert torch.equal(module.shown[0], x)
+
+
+@pytest.mark.parametrize("inference", ["whole", "slide"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (31, 17), (9, 100), (400, 3)])
+def test_classes_have_the_pictures_own_size_and_the_patch_divides_what_the_model_sees(inference, size):
+    module = Brightness()
+    classes = predict_classes(module, torch.ones(1, 1, *size), (8, 8), inference)
+    assert classes.shape == (1, *size)
+    assert classes.dtype == torch.uint8
+    assert classes.all()
+    for shown in module.shown:
+        assert shown.shape[2] % 4 == shown.shape[3] % 4 == 0
+        assert shown.shape[2] * shown.shape[3] <= tiling.MAX_WHOLE * 8 * 8
+
+
+def test_the_whole_picture_is_shown_at_once_and_padded_with_zeros():
+    module = Brightness()
+    predict_classes(module, torch.ones(1, 1, 16, 22), (8, 8))
+    (shown,) = module.shown
+    assert shown.shape == (1, 1, 8, 12)
+    assert torch.allclose(shown[..., :11], torch.ones(()))
+    assert shown[..., 11:].abs().max() == 0
+
+
+def test_a_very_long_picture_is_read_in_windows():
+    module = Brightness()
+    predict_classes(module, torch.ones(1, 1, 8, 48), (8, 8))
+    assert {tuple(shown.shape[2:]) for shown in module.shown} == {(8, 8)}
+
+
+def test_windows_lie_a_stride_apart_and_the_last_one_ends_with_the_picture():
+    module = Brightness()
+    x = torch.arange(20.0).repeat(8, 1)[None, None]
+    predict_classes(module, x, (8, 8), "slide", stride=0.75)
+    starts = [int(window[0, 0, 0]) for shown in module.shown for window in shown]
+    assert starts == [0, 6, 12]
+
+
+def test_where_windows_overlap_probabilities_are_averaged():
+    classes = predict_classes(Leftmost(), torch.zeros(1, 1, 8, 12), (8, 8), "slide", stride=0.5)
+    # class 1 by sigmoid(1) = .731 on the left of a window, .119 on its right: the mean of both is .425
+    assert classes[0, 0].tolist() == [1] * 4 + [0] * 4 + [0] * 4
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_one_window_is_the_whole(flip):
+    torch.manual_seed(0)
+    x = torch.randn(2, 1, 16, 16)
+    whole, slide = (predict_classes(Leftmost(), x, (8, 8), way, flip=flip) for way in ("whole", "slide"))
+    assert torch.equal(whole, slide)
+
+
+def test_averaging_with_the_mirror_image_makes_the_prediction_symmetric():
+    x = torch.zeros(1, 1, 8, 8)
+    plain, symmetric = (predict_classes(Leftmost(), x, (8, 8), flip=flip) for flip in (False, True))
+    assert not torch.equal(plain, plain.flip(2))
+    assert torch.equal(symmetric, symmetric.flip(2))
+    picture = torch.randn(1, 1, 10, 14)
+    there, back = (predict_classes(Brightness(), each, (8, 8), flip=True) for each in (picture, picture.flip(3)))
+    assert torch.equal(there, back.flip(2))
+
+
+@pytest.mark.parametrize("size", [(37, 53), (5, 53), (5, 6), (37, 6)])
+def test_bands_give_what_interpolating_everything_at_once_gives(size, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(tiling, "BAND_VALUES", 4 * 53 * 3)
+    probabilities = torch.rand(4, 10, 11)
+    smaller = nn.functional.interpolate(
+        probabilities[None], (min(size[0], 10), min(size[1], 11)), mode="bilinear", antialias=True
+    )
+    at_once = nn.functional.interpolate(smaller, size, mode="bilinear")[0].argmax(0)
+    assert torch.equal(tiling._most_likely(probabilities, size).long(), at_once)
