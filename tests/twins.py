@@ -61,12 +61,17 @@ def write_class_folders(root: Path, classes: Sequence[str] = ("cat", "dog"), num
 
 def png_header(width: int, height: int) -> bytes:
     """Return a 1-bit grey PNG that claims a size and holds hardly any pixels."""
+    return png(width, height, 1, b"\0")
+
+
+def png(width: int, height: int, bits: int, rows: bytes) -> bytes:
+    """Return a grey PNG of packed rows, each with its filter's byte before it."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -153,3 +158,103 @@ def write_mixed_folder(root: Path, num: int = 200) -> Mixed:
         write_picture(root / key, noise(i, 8, 8, 3))
         mixed.readable[key] = (3, 8, 8)
     return mixed
+
+
+VOC_CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+VOC_SHOWN = ("cat", "dog", "person")
+
+
+def write_voc(root: Path, year: int = 2012, train: int = 12, val: int = 6, test: int = 0, only_main: int = 4) -> Path:
+    """Write a devkit below `root`, and return the folder of the year.
+
+    Picture i, `<year>_<i>.jpg`, is (20 + i % 3, 30) and shows one of `VOC_SHOWN` as a bright box: xmin 4, ymin 3,
+    xmax 15, ymax 12, with a border of void. Every fourth one shows a difficult chair too, xmin 20, ymin 14, xmax 28,
+    ymax 18. The first `train` pictures are in the train lists, then come those of val and of test. `only_main` more
+    have no mask; they, and the last one of `Segmentation/val`, are in `Main/train`.
+    """
+    folder = root / "VOCdevkit" / f"VOC{year}"
+    for name in ("JPEGImages", "SegmentationClass", "Annotations", "ImageSets/Segmentation", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    ids = [f"{year}_{i:06d}" for i in range(train + val + test + only_main)]
+    for i, key in enumerate(ids):
+        _write_voc_picture(folder, key, i, masked=i < train + val + test)
+    masked = {"train": ids[:train], "val": ids[train : train + val]}
+    if test:
+        masked["test"] = ids[train + val : train + val + test]
+    rest = ids[train + val + test :]
+    listed = masked | {"train": [*ids[:train], *rest, masked["val"][-1]], "val": masked["val"][:-1]}
+    for name in masked:
+        write_voc_list(folder / f"ImageSets/Segmentation/{name}.txt", masked[name])
+        write_voc_list(folder / f"ImageSets/Main/{name}.txt", listed[name])
+        for each in VOC_CLASSES:
+            lines = [f"{key} {_voc_label(each, ids.index(key)):>2}" for key in listed[name]]
+            write_voc_list(folder / f"ImageSets/Main/{each}_{name}.txt", lines)
+    return folder
+
+
+def write_voc_list(path: Path, lines: Sequence[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _voc_label(name: str, i: int) -> int:
+    if name == "chair" and i % 4 == 0:
+        return 0
+    return 1 if name == VOC_SHOWN[i % len(VOC_SHOWN)] else -1
+
+
+def _write_voc_picture(folder: Path, key: str, i: int, masked: bool) -> None:
+    height, width = 20 + i % 3, 30
+    shown = VOC_SHOWN[i % len(VOC_SHOWN)]
+    pixels, mask = noise(i, height, width, 3) // 8, np.zeros((height, width), np.uint8)
+    pixels[2:12, 3:15, i % len(VOC_SHOWN)] += 200
+    mask[2:12, 3:15] = 255
+    mask[3:11, 4:14] = 1 + VOC_CLASSES.index(shown)
+    objects = voc_object(shown, (4, 3, 15, 12))
+    if i % 4 == 0:
+        mask[13:18, 19:28] = 1 + VOC_CLASSES.index("chair")
+        objects += voc_object("chair", (20, 14, 28, 18), difficult=1, truncated=1)
+    write_picture(folder / f"JPEGImages/{key}.jpg", pixels, quality=95)
+    if masked:
+        write_palette(folder / f"SegmentationClass/{key}.png", mask)
+    (folder / f"Annotations/{key}.xml").write_text(voc_annotation(objects, width, height))
+
+
+def voc_object(name: str, box: tuple[float, float, float, float], difficult: int = 0, truncated: int = 0) -> str:
+    """Return the XML of an object with the box xmin, ymin, xmax, ymax."""
+    corners = "".join(f"<{tag}>{x}</{tag}>" for tag, x in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    return (
+        f"<object><name>{name}</name><pose>Unspecified</pose><truncated>{truncated}</truncated>"
+        f"<difficult>{difficult}</difficult><bndbox>{corners}</bndbox></object>"
+    )
+
+
+def voc_annotation(objects: str, width: int = 30, height: int = 20) -> str:
+    size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+    return f"<annotation><folder>VOC</folder>{size}<segmented>1</segmented>{objects}</annotation>\n"
+
+
+def write_palette(path: Path, numbers: np.ndarray) -> None:
+    """Write numbers (H, W) uint8 as a palette PNG whose colours mean nothing."""
+    image = Image.fromarray(numbers).convert("P")
+    image.putpalette([value for number in range(256) for value in (number, 255 - number, 7)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def write_mask_folder(root: Path, num: int = 20, classes: Sequence[str] = ("background", "cat", "dog")) -> list[str]:
+    """Write images/000.png …, masks of the same names and classes.txt; return the names.
+
+    Picture i, (8, 10), shows class 1 + i % (the number of classes - 1) as a bright box, which a void row ends.
+    """
+    names = write_pictures(root / "images", num, (8, 10))
+    for i, name in enumerate(names):
+        number, mask, pixels = 1 + i % max(1, len(classes) - 1), np.zeros((8, 10), np.uint8), noise(i, 8, 10, 3) // 4
+        mask[2:6, 1:5], mask[6, 1:5] = number, 255
+        pixels[2:7, 1:5, number % 3] = 255
+        write_picture(root / "images" / name, pixels)
+        write_palette(root / "masks" / name, mask)
+    (root / "classes.txt").write_text("".join(f"{name}\n" for name in classes))
+    return names

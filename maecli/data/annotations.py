@@ -1,0 +1,129 @@
+"""Annotations of the objects in a picture: one XML file per picture, in the form of PASCAL VOC."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException, ElementTree  # type: ignore[import-untyped]
+
+from maecli.data.dataset import BrokenSample
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedObject:
+    """One object: what it is, and where."""
+
+    name: str
+    box: Box
+    """Left, top, right, bottom in pixels, counted from 0, right and bottom exclusive.
+
+    The file counts from 1 and includes both ends, so left = xmin - 1, top = ymin - 1, right = xmax, bottom = ymax.
+    """
+    difficult: bool = False
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What one file says of its picture."""
+
+    size: tuple[int, int] | None
+    """(H, W) of the picture, if the file gives it."""
+    objects: tuple[AnnotatedObject, ...]
+
+    def broken_rules(self, classes: Collection[str], size: tuple[int, int] | None = None) -> Iterator[str]:
+        """Yield, in words, every rule that the annotation breaks.
+
+        Objects must be of `classes`, and their boxes must hold pixels and lie within the picture. `size` (H, W) is
+        the picture's own, where it is known; otherwise the annotation's is believed.
+        """
+        if size is not None and self.size is not None and size != self.size:
+            yield f"gives the image {_pixels(self.size)}, but it has {_pixels(size)}"
+        size = size or self.size
+        for number, thing in enumerate(self.objects, 1):
+            if thing.name not in classes:
+                yield f"object {number} is of the unknown class {thing.name!r}"
+            left, top, right, bottom = thing.box
+            corners = f"xmin {left + 1:g}, ymin {top + 1:g}, xmax {right:g}, ymax {bottom:g}"
+            box = f"the box of object {number} ({thing.name}; {corners})"
+            if left >= right or top >= bottom:
+                yield f"{box} ends before it begins"
+            elif left < 0 or top < 0 or (size is not None and (right > size[1] or bottom > size[0])):
+                yield f"{box} reaches outside the image{f' of {_pixels(size)}' if size else ''}"
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[1]}×{size[0]} pixels"
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Return what an annotation says, not yet checked against its picture.
+
+    Parts of objects are left out. Raises `BrokenSample` for a file that is no such XML, and for one that declares
+    entities, which could be made to fill the memory or to read other files.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BrokenSample(str(path), f"cannot be read ({error.strerror})") from error
+    if not data:
+        raise BrokenSample(str(path), "empty file")
+    try:
+        root = ElementTree.fromstring(data)
+    except DefusedXmlException as error:
+        raise BrokenSample(str(path), "declares XML entities, which are refused") from error
+    except (ParseError, ValueError, LookupError) as error:  # the latter two for encodings
+        raise BrokenSample(str(path), f"is not well-formed XML ({error})") from error
+    if root.tag != "annotation":
+        raise BrokenSample(str(path), f"its root is <{root.tag[:40]}>, not <annotation>")
+    try:
+        objects = tuple(_object(element) for element in root.findall("object"))
+        return Annotation(_size(root.find("size")), objects)
+    except ValueError as error:
+        raise BrokenSample(str(path), str(error)) from error
+
+
+def _object(element: Element) -> AnnotatedObject:
+    name = _text(element, "name")
+    box = element.find("bndbox")
+    if box is None:
+        raise ValueError(f"an object ({name}) has no <bndbox>")
+    left, top, right, bottom = (_number(box, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    return AnnotatedObject(
+        name, (left - 1, top - 1, right, bottom), _flag(element, "difficult"), _flag(element, "truncated")
+    )
+
+
+def _size(element: Element | None) -> tuple[int, int] | None:
+    if element is None:
+        return None
+    height, width = int(_number(element, "height")), int(_number(element, "width"))
+    return (height, width) if height > 0 and width > 0 else None  # some tools write 0 for unknown
+
+
+def _text(element: Element, tag: str) -> str:
+    text = (element.findtext(tag) or "").strip()
+    if not text:
+        raise ValueError(f"a <{element.tag}> has no <{tag}>")
+    return text
+
+
+def _number(element: Element, tag: str) -> float:
+    text = _text(element, tag)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"<{tag}> is {text[:40]!r}, not a number")
+    return value
+
+
+def _flag(element: Element, tag: str) -> bool:
+    return (element.findtext(tag) or "0").strip() == "1"

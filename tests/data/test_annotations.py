@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+from twins import voc_annotation, voc_object
+
+from maecli import api
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return a function that writes a text as an annotation and returns its path."""
+    path = tmp_path / "picture.xml"
+
+    def write(text: str | bytes):
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return write
+
+
+def test_boxes_are_counted_from_0_with_an_exclusive_end(written):
+    path = written(voc_annotation(voc_object("dog", (1, 1, 30, 20), difficult=1) + voc_object("cat", (5, 6, 5, 6))))
+    assert api.read_annotation(path) == api.Annotation(
+        (20, 30),
+        (
+            api.AnnotatedObject("dog", (0, 0, 30, 20), difficult=True),
+            api.AnnotatedObject("cat", (4, 5, 5, 6)),
+        ),
+    )
+
+
+def test_fractions_of_pixels_are_kept(written):
+    [thing] = api.read_annotation(written(voc_annotation(voc_object("dog", (45.5, 1, 50.25, 9))))).objects
+    assert thing.box == (44.5, 0, 50.25, 9)
+
+
+def test_parts_of_objects_are_left_out(written):
+    part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
+    text = voc_annotation(voc_object("person", (3, 3, 9, 9))).replace("<pose>", f"{part}<pose>")
+    [thing] = api.read_annotation(written(text)).objects
+    assert (thing.name, thing.box) == ("person", (2, 2, 9, 9))
+
+
+def test_an_image_without_objects_and_without_size_is_sound(written):
+    annotation = api.read_annotation(written("<annotation/>"))
+    assert annotation == api.Annotation(None, ())
+    assert list(annotation.broken_rules(["dog"], (4, 4))) == []
+
+
+def test_a_size_of_0_is_none(written):
+    assert api.read_annotation(written(voc_annotation("", 0, 0))).size is None
+
+
+def test_every_broken_rule_is_told(written):
+    objects = (
+        voc_object("dog", (1, 1, 30, 20))
+        + voc_object("unicorn", (0, 1, 30, 20))
+        + voc_object("dog", (1, 1, 30.5, 20))
+        + voc_object("dog", (5, 9, 8, 8))
+    )
+    annotation = api.read_annotation(written(voc_annotation(objects)))
+    of_30x20 = "reaches outside the image of 30×20 pixels"
+    told = [
+        "object 2 is of the unknown class 'unicorn'",
+        f"the box of object 2 (unicorn; xmin 0, ymin 1, xmax 30, ymax 20) {of_30x20}",
+        f"the box of object 3 (dog; xmin 1, ymin 1, xmax 30.5, ymax 20) {of_30x20}",
+        "the box of object 4 (dog; xmin 5, ymin 9, xmax 8, ymax 8) ends before it begins",
+    ]
+    assert list(annotation.broken_rules(["dog"])) == told
+    assert list(annotation.broken_rules(["dog"], (20, 30))) == told
+    assert next(annotation.broken_rules(["dog"], (30, 20))) == "gives the image 30×20 pixels, but it has 20×30 pixels"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty file"),
+        ("<annotation><object>", "is not well-formed XML (no element found: line 1, column 20)"),
+        (b'<?xml version="1.0" encoding="x-klingon"?><annotation/>', "is not well-formed XML (unknown encoding"),
+        (b"\xff\xfe\x00<", "is not well-formed XML ("),
+        ("<html/>", "its root is <html>, not <annotation>"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>', "declares XML entities, which are refused"),
+        (
+            '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotation>&b;</annotation>',
+            "declares XML entities, which are refused",
+        ),
+        ("<annotation><object/></annotation>", "a <object> has no <name>"),
+        ("<annotation><object><name>dog</name></object></annotation>", "an object (dog) has no <bndbox>"),
+        (voc_annotation(voc_object("dog", (1, 1, 2, 2)).replace("<ymax>2</ymax>", "")), "a <bndbox> has no <ymax>"),
+        (voc_annotation(voc_object("dog", ("left", 1, 2, 2))), "<xmin> is 'left', not a number"),
+        (voc_annotation(voc_object("dog", ("nan", 1, 2, 2))), "<xmin> is 'nan', not a number"),
+        (voc_annotation(voc_object("dog", (1, 1, "inf", 2))), "<xmax> is 'inf', not a number"),
+    ],
+)
+def test_what_is_no_annotation_is_named_with_the_rule(written, text, reason):
+    path = written(text)
+    with pytest.raises(api.BrokenSample) as caught:
+        api.read_annotation(path)
+    assert caught.value.key == str(path)
+    assert caught.value.reason.startswith(reason)
+
+
+def test_an_absent_annotation_is_named(tmp_path):
+    with pytest.raises(api.BrokenSample, match=r"absent\.xml: cannot be read \(No such file or directory\)"):
+        api.read_annotation(tmp_path / "absent.xml")

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from twins import noise, png, png_header, write_palette, write_picture
+
+from maecli import api
+
+PALETTE = ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+MASK = np.array([[0, 1, 2], [2, 255, 0]], np.uint8)
+
+
+def read(path, num_classes: int = 3) -> np.ndarray:
+    return api.read_mask(path, num_classes, PALETTE)
+
+
+def refused(path, num_classes: int = 3) -> str:
+    with pytest.raises(api.BrokenSample) as caught:
+        read(path, num_classes)
+    assert caught.value.key == str(path)
+    return caught.value.reason
+
+
+def test_the_palette_is_vocs():
+    palette = api.class_palette(256)
+    assert palette[:9] == (
+        *((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)),
+        *((128, 128, 128), (64, 0, 0)),
+    )
+    assert palette[20] == (0, 64, 128)  # tvmonitor
+    assert palette[255] == api.VOID_COLOUR == (224, 224, 192)
+    assert len(set(palette)) == 256
+
+
+def test_a_palette_is_a_prefix_of_every_longer_one():
+    assert api.class_palette(21) == api.class_palette(200)[:21]
+    assert api.class_palette(0) == ()
+
+
+def test_palette_and_grey_pngs_hold_the_numbers_whatever_their_colours(tmp_path):
+    write_palette(tmp_path / "palette.png", MASK)
+    write_picture(tmp_path / "grey.png", MASK)
+    for name in ("palette.png", "grey.png"):
+        mask = read(tmp_path / name)
+        assert mask.dtype == np.uint8
+        assert mask.flags.writeable
+        np.testing.assert_array_equal(mask, MASK)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_palettes_of_few_bits_hold_the_numbers(tmp_path, bits):
+    numbers = (noise(bits, 5, 7) % 2).astype(np.uint8)
+    image = Image.fromarray(numbers).convert("P")
+    image.putpalette([9, 9, 9, 200, 0, 0])
+    image.save(tmp_path / "few.png", bits=bits)
+    np.testing.assert_array_equal(read(tmp_path / "few.png"), numbers)
+
+
+@pytest.mark.parametrize(("bits", "packed"), [(2, b"\0\x1b"), (4, b"\0\x01\x23")])
+def test_grey_of_few_bits_holds_the_numbers(tmp_path, bits, packed):
+    (tmp_path / "grey.png").write_bytes(png(4, 1, bits, packed))
+    with Image.open(tmp_path / "grey.png") as image:
+        assert image.mode == "L"
+    np.testing.assert_array_equal(read(tmp_path / "grey.png", 4), [[0, 1, 2, 3]])
+
+
+def test_black_and_white_pngs_hold_0_and_1(tmp_path):
+    numbers = noise(0, 5, 7) % 2
+    Image.fromarray(numbers.astype(bool)).save(tmp_path / "bits.png")
+    mask = read(tmp_path / "bits.png")
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, numbers)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colour_pngs_hold_the_palettes_colours(tmp_path, channels):
+    colours = np.zeros((256, channels), np.uint8)
+    colours[:, 3:] = 255
+    colours[:3, :3], colours[255, :3] = PALETTE, api.VOID_COLOUR
+    write_picture(tmp_path / "colour.png", colours[MASK])
+    np.testing.assert_array_equal(read(tmp_path / "colour.png"), MASK)
+
+
+def test_every_class_of_a_large_palette_is_found_by_its_colour(tmp_path):
+    palette = api.class_palette(255)
+    numbers = np.arange(255, dtype=np.uint8).reshape(15, 17)
+    write_picture(tmp_path / "colour.png", np.array(palette, np.uint8)[numbers])
+    np.testing.assert_array_equal(api.read_mask(tmp_path / "colour.png", 255, palette), numbers)
+
+
+def test_numbers_without_a_class_are_named(tmp_path):
+    write_palette(tmp_path / "mask.png", np.array([[0, 37], [1, 255]], np.uint8))
+    assert refused(tmp_path / "mask.png") == "mask has the number 37; classes are 0 to 2, and 255 is void"
+    assert read(tmp_path / "mask.png", 38)[0, 1] == 37
+
+
+def test_colours_without_a_class_are_named(tmp_path):
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    pixels[1, 0] = (1, 2, 3)
+    write_picture(tmp_path / "mask.png", pixels)
+    assert refused(tmp_path / "mask.png") == "mask has the colour (1, 2, 3), which no class has"
+
+
+def test_16_bit_masks_are_refused(tmp_path):
+    write_picture(tmp_path / "mask.png", MASK.astype(np.uint16))
+    assert refused(tmp_path / "mask.png") == "mask has mode I;16; use a palette, 8-bit grey or RGB PNG"
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "cut", "jpeg"])
+def test_damaged_masks_are_named(tmp_path, kind):
+    path = tmp_path / "mask.png"
+    write_palette(path, noise(0, 64, 64) % 3)
+    whole = path.read_bytes()
+    buffer = io.BytesIO()
+    Image.fromarray(MASK).save(buffer, "JPEG")
+    path.write_bytes({"empty": b"", "text": b"text", "cut": whole[:-200], "jpeg": buffer.getvalue()}[kind])
+    assert refused(path) == ("empty file" if kind == "empty" else "mask is not a sound PNG")
+
+
+def test_absent_masks_are_named(tmp_path):
+    assert refused(tmp_path / "mask.png") == "no such mask"
+
+
+def test_masks_of_too_many_pixels_are_not_decoded(tmp_path):
+    (tmp_path / "mask.png").write_bytes(png_header(30_000, 30_000))
+    assert refused(tmp_path / "mask.png") == "mask of 30000×30000 is over 178,956,970 pixels"
+    write_palette(tmp_path / "small.png", MASK)
+    with pytest.raises(api.BrokenSample, match="mask of 3×2 is over 5 pixels"):
+        api.read_mask(tmp_path / "small.png", 3, PALETTE, max_pixels=5)
+
+
+def test_a_written_mask_reads_back_equal_in_pillow_and_here(tmp_path):
+    numbers = noise(0, 11, 13) % 3
+    numbers[0, 0] = api.VOID
+    path = tmp_path / "mask.png"
+    path.write_bytes(api.mask_png(numbers, PALETTE))
+    np.testing.assert_array_equal(read(path), numbers)
+    with Image.open(path) as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.asarray(image), numbers)
+        colours = np.asarray(image.convert("RGB"))
+    assert tuple(colours[0, 0]) == api.VOID_COLOUR
+    np.testing.assert_array_equal(colours[numbers == 1], np.broadcast_to(PALETTE[1], colours[numbers == 1].shape))
+
+
+def test_masks_with_255_classes_can_be_written(tmp_path):
+    palette = api.class_palette(255)
+    numbers = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    (tmp_path / "mask.png").write_bytes(api.mask_png(numbers, palette))
+    np.testing.assert_array_equal(api.read_mask(tmp_path / "mask.png", 255, palette), numbers)
+
+
+def test_one_hot_is_true_in_the_plane_of_a_pixels_class_and_void_in_none():
+    planes = api.one_hot(MASK, 3)
+    assert planes.dtype == bool
+    assert planes.shape == (3, 2, 3)
+    assert planes.sum(0).tolist() == [[1, 1, 1], [1, 0, 1]]
+    np.testing.assert_array_equal(planes.argmax(0)[MASK != api.VOID], MASK[MASK != api.VOID])
