@@ -5,7 +5,9 @@
 Heavy parts are loaded when they are first used.
 """
 
+from maecli.data.annotations import AnnotatedObject, Annotation, read_annotation
 from maecli.data.batch import Batch
+from maecli.data.canvases import CanvasOptions, CanvasSet
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import (
     BrokenSample,
@@ -16,7 +18,13 @@ from maecli.data.dataset import (
     TensorSplit,
     as_tensor,
 )
+from maecli.data.downloads import downloading
+from maecli.data.folder_names import folder_labels, folder_splits
+from maecli.data.labels import LabelRow, check_groups, read_labels
 from maecli.data.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, one_hot, read_mask
+from maecli.data.mixing import mix
+from maecli.data.paired_masks import Pairing, background_of, pair_masks, read_classes
+from maecli.data.picture_files import PictureFiles, Reading
 from maecli.data.pictures import (
     MAX_PIXELS,
     PICTURE_SUFFIXES,
@@ -36,16 +44,36 @@ from maecli.data.splits import SPLIT_SEED, cut, place
 from maecli.errors import DataError, MaeError, PluginError, SpecError
 from maecli.files import write_text
 from maecli.hookspecs import hookimpl
-from maecli.measures import ssim_map, wilson_interval
+from maecli.measures import (
+    average_precision,
+    mean_precision_interval,
+    random_precision,
+    ssim_map,
+    wilson_interval,
+)
 from maecli.models.encoder import Encoder
 from maecli.models.heads import Classifier, ClassifierHead
 from maecli.models.mae import Decoder, MaskedAutoencoder, denormalize_patches, normalize_patches
 from maecli.models.masking import Masking, num_kept, random_masking, take
 from maecli.models.patches import patchify, unpatchify
 from maecli.models.plugin import Model, ModelOptions
+from maecli.models.segmentation import Segmenter, segmentation_head
+from maecli.models.tiling import predict_classes
 from maecli.models.vit import VisionTransformer
 from maecli.options import Options
+from maecli.overlap import (
+    RESAMPLES,
+    confusion,
+    constant_counts,
+    iou,
+    overlap_counts,
+    overlap_intervals,
+    overlap_scores,
+    recall,
+)
+from maecli.reports.bars import class_bars
 from maecli.reports.figures import confusion_matrix, contact_sheet, curves, picture_grid
+from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
 from maecli.results import Figure, Picture, Table
 from maecli.training.task import Evaluator, Prediction, Task
 from maecli.training.tracker import Tracker
@@ -56,12 +84,18 @@ __all__ = [
     "API_VERSION",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
+    "RESAMPLES",
     "SPLIT_NAMES",
     "SPLIT_SEED",
     "VOID",
     "VOID_COLOUR",
+    "AnnotatedObject",
+    "Annotation",
     "Batch",
     "BrokenSample",
+    "CanvasOptions",
+    "CanvasSet",
+    "ClassStyle",
     "Classifier",
     "ClassifierHead",
     "DataCard",
@@ -73,6 +107,7 @@ __all__ = [
     "Encoder",
     "Evaluator",
     "Figure",
+    "LabelRow",
     "MaeError",
     "MaskedAutoencoder",
     "Masking",
@@ -80,13 +115,17 @@ __all__ = [
     "ModelOptions",
     "NpyLayout",
     "Options",
+    "Pairing",
     "Palette",
     "Picture",
+    "PictureFiles",
     "PictureInfo",
     "PluginError",
     "Prediction",
     "Preprocess",
+    "Reading",
     "Sample",
+    "Segmenter",
     "SpecError",
     "Split",
     "SplitName",
@@ -96,29 +135,54 @@ __all__ = [
     "Tracker",
     "VisionTransformer",
     "as_tensor",
+    "average_precision",
+    "background_of",
     "channel_stats",
     "check_convertible",
+    "check_groups",
+    "class_bars",
     "class_palette",
+    "confusion",
     "confusion_matrix",
+    "constant_counts",
     "contact_sheet",
     "curves",
     "cut",
     "denormalize_patches",
+    "downloading",
     "find_files",
     "find_pictures",
+    "folder_labels",
+    "folder_splits",
     "hookimpl",
+    "iou",
     "is_picture",
     "mask_png",
+    "mean_precision_interval",
+    "mix",
     "normalize_patches",
     "num_kept",
     "one_hot",
+    "overlap_counts",
+    "overlap_intervals",
+    "overlap_scores",
+    "overlay",
+    "overlay_rows",
+    "pair_masks",
     "patchify",
     "picture_grid",
     "place",
+    "predict_classes",
     "probe_picture",
     "random_masking",
+    "random_precision",
+    "read_annotation",
+    "read_classes",
+    "read_labels",
     "read_mask",
     "read_picture",
+    "recall",
+    "segmentation_head",
     "ssim_map",
     "take",
     "unpatchify",

@@ -264,7 +264,8 @@ def _offered(spec: Mapping[str, Any], registry: Registry) -> Tree:
     """Return what the spec of a run says of its data and its model, less what only concerned that run's training."""
     training_only = registry.model(spec["model"]["name"]).training_only
     model = {key: value for key, value in spec["model"].items() if key not in training_only}
-    return {"dataset": spec["dataset"], "data": spec["data"], "model": model}
+    data = {key: value for key, value in spec["data"].items() if value is not None}  # what was left open stays open
+    return {"dataset": spec["dataset"], "data": data, "model": model}
 
 
 def _command_line(sets: Tree, flags: Tree) -> list[Layer]:

@@ -11,7 +11,6 @@ two as red and green without blue, three as RGB, and of more the first three as 
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,40 +19,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from maecli.reports.canvas import (
+    INK,
+    QUIET,
+    RULE,
+    SERIES,
+    SMALL,
+    TEXT,
+    WIDTH,
+    new_figure,
+    plain,
+    pt,
+    shortened,
+    to_png,
+)
 from maecli.reports.numbers import format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Pixels = NDArray[np.uint8]
 
 SHEET_SIZE = 36
 """Pictures on one contact sheet."""
 
-_DPI = 192  # two PNG pixels per CSS pixel
-_WIDTH = 1040  # PNG pixels, as all lengths below
 _MARGIN = 12
 _GAP = 16
 _BOX = 320
 _TINY = 64
-_TEXT = 28
-_SMALL = 24
 _COUNTED_CLASSES = 20
 _MAX_CELLS = 200
 
-_INK = "#1f2328"
-_QUIET = "#59636e"
-_RULE = "#d5d9de"
 _WRONG = "#b3261e"
-_SERIES = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-)  # Okabe and Ito, safe for colour-blind eyes
 _DASHES = ((6.0, 3.0), (2.0, 2.0), (8.0, 2.0, 2.0, 2.0))
 
 
@@ -61,7 +58,7 @@ def picture_grid(
     rows: Sequence[Sequence[NDArray[Any]]],
     column_titles: Sequence[str],
     row_titles: Sequence[str] | None = None,
-    max_px: int = _WIDTH,
+    max_px: int = WIDTH,
 ) -> bytes:
     """Return a PNG of rows of pictures under their column titles, at most `max_px` wide.
 
@@ -73,7 +70,7 @@ def picture_grid(
     box = min(_BOX, _box(max_px, len(column_titles)))
     if box < 1:
         raise ValueError(f"{len(column_titles)} columns do not fit into max_px ({max_px})")
-    cells = [[_Cell(_fit(_as_rgb(picture), box)) for picture in row] for row in rows]
+    cells = [[_Cell(_fit(as_rgb(picture), box)) for picture in row] for row in rows]
     if any(len(row) != len(column_titles) for row in cells):
         raise ValueError(f"each row needs {len(column_titles)} pictures, one per column title")
     return _mosaic(cells, box, column_titles, row_titles or [""] * len(rows))
@@ -91,9 +88,9 @@ def contact_sheet(
         raise ValueError("a contact sheet needs at least one picture")
     marks = [None] * len(pictures) if wrong is None else wrong
     first = list(zip(pictures, captions, marks, strict=True))[:SHEET_SIZE]
-    images = [_as_rgb(picture) for picture, _, _ in first]
+    images = [as_rgb(picture) for picture, _, _ in first]
     columns = 6 if all(max(image.shape) <= _TINY for image in images) else 4
-    box = _box(_WIDTH, columns)
+    box = _box(WIDTH, columns)
     cells = [
         _Cell(_fit(image, box), caption, wrong=mark is True)
         for image, (_, caption, mark) in zip(images, first, strict=True)
@@ -116,39 +113,39 @@ def curves(
     Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis. With unit "share" the y axis
     is in percent.
     """
-    figure = _figure(_WIDTH, 640, layout="constrained")
+    figure = new_figure(WIDTH, 640, layout="constrained")
     axes = figure.add_subplot()
     points = {name: _drawable(values, log_y) for name, values in series.items()}
     for index, (name, values) in enumerate(points.items()):
         marker = "o" if np.isfinite(values[:, 1]).sum() <= 12 else ""
-        color = _SERIES[index % len(_SERIES)]
-        style = ("-", "--", ":")[index // len(_SERIES) % 3]
-        axes.plot(values[:, 0], values[:, 1], style, color=color, lw=1.6, marker=marker, ms=3.5, label=_plain(name))
+        color = SERIES[index % len(SERIES)]
+        style = ("-", "--", ":")[index // len(SERIES) % 3]
+        axes.plot(values[:, 0], values[:, 1], style, color=color, lw=1.6, marker=marker, ms=3.5, label=plain(name))
     lines = {name: value for name, value in (twins or {}).items() if np.isfinite(value) and not (log_y and value <= 0)}
     for index, (name, value) in enumerate(lines.items()):
-        label = f"{_plain(name.replace('_', ' '))} {format_value(value, unit)}"
-        axes.axhline(value, color=_QUIET, lw=1.2, dashes=_DASHES[index % len(_DASHES)], label=label)
+        label = f"{plain(name.replace('_', ' '))} {format_value(value, unit)}"
+        axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[index % len(_DASHES)], label=label)
 
     _scale(axes, [*points.values()], [*lines.values()], log_y, unit)
-    axes.set_xlabel(_plain(x_label), size=_pt(_TEXT), color=_INK, parse_math=False)
-    axes.set_ylabel(_plain(y_label), size=_pt(_TEXT), color=_INK, parse_math=False)
-    axes.tick_params(labelsize=_pt(_SMALL), labelcolor=_QUIET, color=_RULE, length=3)
-    axes.grid(axis="y", color=_RULE, lw=0.6)
+    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
+    axes.set_ylabel(plain(y_label), size=pt(TEXT), color=INK, parse_math=False)
+    axes.tick_params(labelsize=pt(SMALL), labelcolor=QUIET, color=RULE, length=3)
+    axes.grid(axis="y", color=RULE, lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_QUIET)
+    axes.spines["bottom"].set_color(QUIET)
     if series or lines:
         legend = figure.legend(
             loc="outside upper left",
             ncols=2,
             frameon=False,
-            fontsize=_pt(_SMALL),
-            labelcolor=_INK,
+            fontsize=pt(SMALL),
+            labelcolor=INK,
             handlelength=1.8,
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
-    return _png(figure, palette=True)
+    return to_png(figure, palette=True)
 
 
 def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -> bytes:
@@ -165,8 +162,8 @@ def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -
     if n == 0 or matrix.shape != (n, n):
         raise ValueError(f"a confusion matrix of {n} classes must have shape ({n}, {n}), not {matrix.shape}")
     counted = n <= _COUNTED_CLASSES
-    side = _WIDTH if n <= 12 or not counted else 1440
-    figure = _figure(side, side + (0 if counted else 60), layout="constrained")
+    side = WIDTH if n <= 12 or not counted else 1440
+    figure = new_figure(side, side + (0 if counted else 60), layout="constrained")
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     colours = LinearSegmentedColormap.from_list("paper to blue", ["#ffffff", "#9cc3e0", "#0b4f86"])
@@ -179,21 +176,21 @@ def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -
     )
 
     ticks = range(0, n, _tick_step(n))
-    names = [_shortened(classes[i]) for i in ticks]
-    size = _TEXT if n <= 12 else _SMALL
+    names = [shortened(classes[i]) for i in ticks]
+    size = TEXT if n <= 12 else SMALL
     too_wide = max(map(len, names)) * 0.6 * size > 0.75 * side / len(ticks)
-    axes.set_xticks(ticks, names, rotation=90 if too_wide else 0, size=_pt(size), parse_math=False)
-    axes.set_yticks(ticks, names, size=_pt(size), parse_math=False)
-    axes.tick_params(length=0 if counted else 3, color=_QUIET, labelcolor=_INK)
-    axes.set_xlabel("predicted", size=_pt(_TEXT), color=_QUIET)
-    axes.set_ylabel("true", size=_pt(_TEXT), color=_QUIET)
-    axes.spines[:].set_color(_RULE)
+    axes.set_xticks(ticks, names, rotation=90 if too_wide else 0, size=pt(size), parse_math=False)
+    axes.set_yticks(ticks, names, size=pt(size), parse_math=False)
+    axes.tick_params(length=0 if counted else 3, color=QUIET, labelcolor=INK)
+    axes.set_xlabel("predicted", size=pt(TEXT), color=QUIET)
+    axes.set_ylabel("true", size=pt(TEXT), color=QUIET)
+    axes.spines[:].set_color(RULE)
     if counted:
         for row, column in np.ndindex(n, n):
             count = int(matrix[row, column])
             dark = shares[row, column] > 0.5
-            colour = "white" if dark else (_INK if count else "#8b949e")
-            axes.text(column, row, _compact(count), size=_pt(size), color=colour, ha="center", va="center_baseline")
+            colour = "white" if dark else (INK if count else "#8b949e")
+            axes.text(column, row, _compact(count), size=pt(size), color=colour, ha="center", va="center_baseline")
     else:
         bar = figure.colorbar(
             image,
@@ -205,11 +202,11 @@ def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -
             aspect=40,
         )
         bar.ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        bar.ax.tick_params(labelsize=_pt(_SMALL), labelcolor=_QUIET, color=_QUIET, length=3)
+        bar.ax.tick_params(labelsize=pt(SMALL), labelcolor=QUIET, color=QUIET, length=3)
         tiles = f", largest of {block} × {block} cells" if block > 1 else ""
-        bar.set_label(f"share of the true class{tiles}", size=_pt(_SMALL), color=_QUIET)
+        bar.set_label(f"share of the true class{tiles}", size=pt(SMALL), color=QUIET)
         bar.outline.set_visible(False)
-    return _png(figure, palette=True)
+    return to_png(figure, palette=True)
 
 
 @dataclass(frozen=True)
@@ -236,44 +233,44 @@ def _mosaic(
 
     texts: list[tuple[float, float, str, dict[str, Any]]] = []
     images: list[tuple[int, int, _Cell]] = []
-    titles = [_wrapped(title, widths[i], _TEXT, lines=4) for i, title in enumerate(column_titles)]
+    titles = [_wrapped(title, widths[i], TEXT, lines=4) for i, title in enumerate(column_titles)]
     y = _MARGIN
     if deepest := max(map(len, titles)):
         for i, lines in enumerate(titles):
             # the last lines of all titles stand on one base line
             texts += [
-                (lefts[i], y + (deepest - len(lines) + k) * _line(_TEXT), line, {"size": _pt(_TEXT)})
+                (lefts[i], y + (deepest - len(lines) + k) * _line(TEXT), line, {"size": pt(TEXT)})
                 for k, line in enumerate(lines)
             ]
-        y += deepest * _line(_TEXT) + _GAP // 2
+        y += deepest * _line(TEXT) + _GAP // 2
     for row, title in zip(rows, row_titles, strict=True):
-        for line in _wrapped(title, width - 2 * _MARGIN, _SMALL, lines=2):
-            texts.append((_MARGIN, y, line, {"size": _pt(_SMALL), "color": _QUIET}))
-            y += _line(_SMALL)
+        for line in _wrapped(title, width - 2 * _MARGIN, SMALL, lines=2):
+            texts.append((_MARGIN, y, line, {"size": pt(SMALL), "color": QUIET}))
+            y += _line(SMALL)
         tallest = max(cell.pixels.shape[0] for cell in row)
         deepest = 0
         for i, cell in enumerate(row):
             images.append((lefts[i], y + (tallest - cell.pixels.shape[0] if captioned else 0), cell))
-            lines = _wrapped(cell.caption, widths[i], _SMALL, lines=3)
-            styles: list[dict[str, Any]] = [{"size": _pt(_SMALL)}] * len(lines)
+            lines = _wrapped(cell.caption, widths[i], SMALL, lines=3)
+            styles: list[dict[str, Any]] = [{"size": pt(SMALL)}] * len(lines)
             if cell.wrong:
                 lines.append("wrong")
-                styles.append({"size": _pt(_SMALL), "color": _WRONG, "weight": "bold"})
+                styles.append({"size": pt(SMALL), "color": _WRONG, "weight": "bold"})
             top = y + tallest + _GAP // 2
             texts += [
-                (lefts[i], top + k * _line(_SMALL), line, style)
+                (lefts[i], top + k * _line(SMALL), line, style)
                 for k, (line, style) in enumerate(zip(lines, styles, strict=True))
             ]
             deepest = max(deepest, len(lines))
-        y += tallest + (deepest * _line(_SMALL) + _GAP // 2 if deepest else 0) + _GAP
+        y += tallest + (deepest * _line(SMALL) + _GAP // 2 if deepest else 0) + _GAP
     height = y - _GAP + _MARGIN
 
-    figure = _figure(width, height)
+    figure = new_figure(width, height)
     for x, top, text, style in texts:
-        figure.text(x / width, 1 - top / height, text, va="top", parse_math=False, **{"color": _INK, **style})
+        figure.text(x / width, 1 - top / height, text, va="top", parse_math=False, **{"color": INK, **style})
     for x, top, cell in images:
         figure.figimage(_framed(cell), xo=x, yo=height - top - cell.pixels.shape[0], origin="upper")
-    return _png(figure)
+    return to_png(figure)
 
 
 def _box(width: int, columns: int) -> int:
@@ -292,7 +289,7 @@ def _framed(cell: _Cell) -> Pixels:
     return framed
 
 
-def _as_rgb(picture: NDArray[Any]) -> Pixels:
+def as_rgb(picture: NDArray[Any]) -> Pixels:
     """Return a picture as uint8 of shape (H, W, 3); missing values (NaN) become middle grey."""
     if picture.dtype == np.bool_ or np.issubdtype(picture.dtype, np.floating):
         levels = np.nan_to_num(picture.astype(np.float32), nan=0.5, posinf=1.0, neginf=0.0)
@@ -342,7 +339,7 @@ def _scale(axes: Axes, points: Sequence[NDArray[np.float64]], lines: Sequence[fl
     whole = bool(np.all(np.mod(every[np.isfinite(every[:, 0]), 0], 1) == 0))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, min_n_ticks=1))
     if not any(np.isfinite(values[:, 1]).any() for values in points):
-        axes.text(0.5, 0.5, "no points to draw", transform=axes.transAxes, ha="center", color=_QUIET, size=_pt(_TEXT))
+        axes.text(0.5, 0.5, "no points to draw", transform=axes.transAxes, ha="center", color=QUIET, size=pt(TEXT))
         axes.xaxis.set_major_locator(NullLocator())
         if not lines:
             axes.yaxis.set_major_locator(NullLocator())
@@ -378,53 +375,11 @@ def _compact(count: int) -> str:
     return str(count)
 
 
-def _shortened(name: str, length: int = 14) -> str:
-    name = _plain(name)
-    return name if len(name) <= length else name[: length - 1] + "…"
-
-
 def _wrapped(text: str, width: int, size: int, lines: int) -> list[str]:
     """Break a text into at most `lines` lines that fit `width`, for type of `size` pixels."""
     letters = max(1, int(width / (0.58 * size)))  # DejaVu Sans is 0.58 em wide on average
-    return textwrap.wrap(_plain(text), max(letters, 2), max_lines=lines, placeholder="…")
-
-
-def _plain(text: str) -> str:
-    """Return the text on one line, with a box for each letter that matplotlib's own font cannot draw."""
-    from matplotlib.font_manager import findfont, get_font
-
-    font = get_font(findfont("DejaVu Sans"))
-    return "".join(c if font.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
+    return textwrap.wrap(plain(text), max(letters, 2), max_lines=lines, placeholder="…")
 
 
 def _line(size: int) -> int:
     return round(1.25 * size)
-
-
-def _pt(pixels: int) -> float:
-    return pixels * 72 / _DPI
-
-
-def _figure(width: int, height: int, layout: Any = None) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white", layout=layout)
-
-
-def _png(figure: Figure, palette: bool = False) -> bytes:
-    """Draw the figure; grey pictures are stored as grey, charts with a palette of 256 colours."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
-    if (pixels == pixels[..., :1]).all():
-        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
-    else:
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        if palette:
-            image = image.quantize(256, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True, dpi=(_DPI, _DPI))
-    return buffer.getvalue()

@@ -6,31 +6,42 @@ import csv
 import dataclasses
 import io
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
+from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Sample, Split
 from maecli.data.loading import StreamedLoader, default_workers
 from maecli.data.pictures import find_pictures, read_picture
 from maecli.data.preprocess import Preprocess
+from maecli.data.randomness import Draws
 from maecli.errors import DataError, SpecError
-from maecli.files import disk_errors, write_bytes, write_text
+from maecli.files import disk_errors, write_bytes, write_json, write_text
 from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
+from maecli.results import Picture
 from maecli.runs.assemble import load_assembly
 from maecli.runs.directory import find_checkpoint, newest_finished_run, runs_dir
+from maecli.runs.known_labels import KnownLabels
+from maecli.runs.outputs import CSV, FILES, JSONL, RECORD, SKIPPED, new_outputs
 from maecli.runs.training import skipped_csv
+from maecli.training.evaluation import NUM_DRAWN
+from maecli.training.task import Task
 
 SAY_EVERY_S = 5.0
-OUTPUTS = ("predictions.csv", "predictions.jsonl", "skipped.csv", "files")
+MAX_LARGE_WORKERS = 2
+"""Processes that read pictures at their own size: each holds several ahead, and they may be large."""
+FILES_PER_LARGE_WORKER = 16
+"""As many pictures of their own size are worth starting a process for."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class InferResult:
     run: Path
     num_predicted: int
     skipped: dict[str, str]
+    pictures: tuple[Path, ...] = ()
+    """Drawings of the first predictions."""
 
 
 class PictureFiles(Split):
@@ -84,9 +97,10 @@ def infer(
     batch_size: int = 64,
     workers: int | None = None,
 ) -> InferResult:
-    """Predict for a picture, or for every picture below a folder, and write rows and files.
+    """Predict for a picture, or for every picture below a folder; write rows, files and a drawing of the first ones.
 
-    The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name.
+    The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name;
+    they replace those in `out` when all are there, and not before.
     Raises DataError when there is no picture, SpecError when `out` holds something else.
     """
     keep_freed_memory()
@@ -104,9 +118,8 @@ def infer(
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
     root, keys = _pictures(source)
     out = out or runs_dir() / f"infer-{run.resolve().name}"
-    _claim(out, overwrite)
 
-    card = assembly.card
+    card, job = assembly.card, assembly.task
     skipped: dict[str, str] = {}
     loader = StreamedLoader(
         PictureFiles(root, keys, card),
@@ -114,28 +127,86 @@ def infer(
         device,
         spec.seed,
         skipped.__setitem__,
-        own_size=assembly.task.own_size,
-        workers=min(len(keys) // batch_size, default_workers()) if workers is None else workers,
+        own_size=job.own_size,
+        workers=_num_workers(len(keys), batch_size, job.own_size) if workers is None else workers,
     )
+    first = FirstPictures(job, KnownLabels(root, card) if "label" in job.fields else None)
+    if first.labels is not None and first.labels.problem:
+        progress.say(first.labels.problem)
     module = assembly.module.to(device).eval()
     rows: list[dict[str, str | int | float]] = []
     said = time.monotonic()
-    with torch.no_grad(), autocast(device, dtype):
-        for batch in loader.eval_batches(batch_size):
-            for key, prediction in zip(batch.keys, assembly.task.predict(module, batch), strict=True):
-                rows.append({"path": key, **prediction.row})
-                for suffix, data in prediction.files.items():
-                    file = out / "files" / f"{key}{suffix}"
-                    with disk_errors(file):
-                        file.parent.mkdir(parents=True, exist_ok=True)
-                    write_bytes(file, data)
-            if time.monotonic() - said > SAY_EVERY_S or len(rows) + len(skipped) == len(keys):
-                said = time.monotonic()
-                progress.say(f"{len(rows) + len(skipped):,} of {len(keys):,} files")
-    write_text(out / "predictions.csv", _csv(rows))
-    write_text(out / "predictions.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    write_text(out / "skipped.csv", skipped_csv(skipped))
-    return InferResult(out, run, len(rows), skipped)
+    with new_outputs(out, overwrite) as stage:
+        with torch.no_grad(), autocast(device, dtype):
+            for batch in loader.eval_batches(batch_size):
+                for key, prediction in zip(batch.keys, job.predict(module, batch), strict=True):
+                    rows.append({"path": key, **prediction.row})
+                    for suffix, data in prediction.files.items():
+                        file = stage / FILES / f"{key}{suffix}"
+                        with disk_errors(file):
+                            file.parent.mkdir(parents=True, exist_ok=True)
+                        write_bytes(file, data)
+                first.add(batch)
+                if time.monotonic() - said > SAY_EVERY_S or len(rows) + len(skipped) == len(keys):
+                    said = time.monotonic()
+                    progress.say(f"{len(rows) + len(skipped):,} of {len(keys):,} files")
+            pictures = first.draw(module)
+        write_text(stage / CSV, _csv(rows))
+        write_text(stage / JSONL, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_text(stage / SKIPPED, skipped_csv(skipped))
+        for picture in pictures:
+            write_bytes(stage / f"{picture.name}.png", picture.png)
+        record = {
+            "run": str(run),
+            "task": spec.task.name,
+            "source": str(source),
+            "predicted": len(rows),
+            "skipped": len(skipped),
+            "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
+        }
+        write_json(stage / RECORD, record)
+    return InferResult(out, run, len(rows), skipped, tuple(out / f"{picture.name}.png" for picture in pictures))
+
+
+class FirstPictures:
+    """The first samples of an inference, kept to be drawn together, with their labels where these are known.
+
+    Nothing is kept of pictures at their own size: they do not stack, and such tasks draw each by itself.
+    """
+
+    def __init__(self, task: Task[Any], labels: KnownLabels | None) -> None:
+        self.task, self.labels = task, labels
+        self.images: list[Tensor] = []
+        self.keys: list[str] = []
+        self.draws: list[Draws] = []
+
+    def add(self, batch: Batch) -> None:
+        """Take from a batch what is still wanted."""
+        wanted = 0 if self.task.own_size else NUM_DRAWN - len(self.keys)
+        if wanted > 0:
+            part = next(batch.micro_batches(wanted))
+            self.images.append(part["image"].clone())  # or the whole batch would stay in memory
+            self.keys += part.keys
+            self.draws.append(part.draws)
+
+    def draw(self, module: nn.Module) -> list[Picture]:
+        """Return the task's drawings of the samples."""
+        if not self.keys:
+            return []
+        tensors = {"image": torch.cat(self.images)}
+        if self.labels is not None:
+            labels = np.stack([self.labels[key] for key in self.keys])
+            tensors["label"] = torch.from_numpy(labels).to(tensors["image"].device)
+        ids = torch.cat([draws.ids for draws in self.draws])
+        draws = Draws(self.draws[0].seed, self.draws[0].epoch, ids)
+        return self.task.draw(module, Batch(tensors, draws, self.keys))
+
+
+def _num_workers(num_files: int, batch_size: int, own_size: bool) -> int:
+    """Return how many reading processes pay: none for less than a batch each."""
+    if own_size:
+        return min(num_files // FILES_PER_LARGE_WORKER, default_workers(), MAX_LARGE_WORKERS)
+    return min(num_files // batch_size, default_workers())
 
 
 def _pictures(source: Path) -> tuple[Path, list[str]]:
@@ -149,20 +220,6 @@ def _pictures(source: Path) -> tuple[Path, list[str]]:
     if not keys:
         raise DataError(f"{source} holds no picture (JPEG, PNG, WebP, BMP, TIFF or .npy), also not in its folders")
     return source, keys
-
-
-def _claim(out: Path, overwrite: bool) -> None:
-    """Make the output folder; what an earlier inference wrote is replaced only if asked for."""
-    if out.is_dir() and any(out.iterdir()):
-        ours = {entry.name for entry in out.iterdir()} <= set(OUTPUTS)
-        if not overwrite:
-            raise SpecError(f"{out} is not empty; use --overwrite to replace its predictions, or another --out")
-        if not ours:
-            raise SpecError(f"{out} holds other things than predictions, so --overwrite does not touch it")
-        with disk_errors(out):
-            shutil.rmtree(out)
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
 
 
 def _csv(rows: Sequence[dict[str, str | int | float]]) -> str:

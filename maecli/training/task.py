@@ -58,7 +58,7 @@ class Task(ABC, Generic[M]):
     verb: ClassVar[Literal["pretrain", "finetune"]] = "finetune"
     fields: ClassVar[tuple[str, ...]] = ("image",)
     """What a sample must carry."""
-    monitor: ClassVar[str]
+    monitor: str
     """Name of the figure on validation data that decides which checkpoint is `best`."""
     own_size: ClassVar[bool] = False
     """Whether evaluation and inference get each picture (and mask) at its own size, instead of the model's.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import _csv
-import csv
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 from pydantic import Field
@@ -17,20 +16,15 @@ from pydantic import Field
 from maecli import api
 
 LABELS = "labels.csv"
-SPLIT_NAMES: dict[str, api.SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""Names of folders, and cells of `labels.csv`, that mean a split."""
-
+IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
 NUM_MEASURED = 256
 MEASURED_SIDE = 256
+NUM_PEEKED = 32
 NUM_THREADS = 8
+NOTHING_JUDGED = (
+    f"masks hold nothing but 0 and {api.VOID}, which means not judged; write the number of the class where they "
+    f"say {api.VOID}"
+)
 
 
 class Folder(api.Dataset):
@@ -40,12 +34,17 @@ class Folder(api.Dataset):
     Format: JPEG, PNG, WebP, BMP, TIFF, and arrays of any number of channels (`.npy`, multi-channel TIFF).
         Hidden files are left out, links are followed, other suffixes are counted and ignored.
     Classes: `labels.csv` (columns file, label, and if wanted split and group; an empty label is none). Without
-        it, the first folder of each path (below `train/`, `val/`, `test/` where these stand; then the folders
+        labels there, the first folder of each path (below `train/`, `val/`, `test/` where these stand; then the folders
         of `train/` are the classes), if there are two such folders or more.
+    Masks: PNG files below `masks/` that are named as the pictures below `images/`: `images/a/1.jpg` has the mask
+        `masks/a/1.png`. Pixels are class numbers (index, palette or 8-bit grey) or the colours of VOC's palette
+        (RGB); 255 is not judged. `classes.txt` names class 0 in its first line, class 1 in the next; a class 0
+        named background (bg, _background_) is no object. Where both folders are, pictures below `masks/` are
+        never samples, and the folders below `images/` are read for classes and splits.
     Splits: the split column of `labels.csv`, else the folders `train/`, `val/` (or `valid/`, `validation/`) and
         `test/`. A split that neither names is cut from train with the fixed seed 0: one sample in ten for each,
-        stratified by class, a group never divided. Unlabelled pictures of a labelled set stay in train, unless
-        their group is elsewhere.
+        stratified by class, a group never divided. Pictures without label and mask, in a set that has some, stay in
+        train, unless their group is elsewhere.
     Conversions: EXIF orientation is applied. Grey becomes three equal channels in a colour set, palettes and
         CMYK become RGB, alpha is laid on white. 16-bit and float sets keep their dtype; where 8 and 16 bits are
         mixed, 16 bits are scaled to 8 by the full range. Pictures that cannot be brought to the set's channels
@@ -98,14 +97,15 @@ class Folder(api.Dataset):
         self._broken: dict[str, str] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
-        _ = fields
         index, measured = self._index, self._measured
-        sizes = {info.size for info in index.infos.values()}
-        in_train = Counter(index.labels.get(key) for key in self._parts["train"])
+        parts = {name: self._keys(name, fields) for name in api.SPLIT_NAMES}
+        sizes = {index.infos[key].size for keys in parts.values() for key in keys}
+        in_train = Counter(index.labels.get(key) for key in parts["train"])
+        names = self._mask_classes if "mask" in fields else ()
         return api.DataCard(
             name=self.name,
             title=f"pictures in {self.root}",
-            fields=("image", "label") if index.classes else ("image",),
+            fields=("image", *(["label"] if index.classes else []), *(["mask"] if self._can_segment else [])),
             channels=index.channels,
             size=next(iter(sizes)) if len(sizes) == 1 else None,
             dtype=index.dtype,
@@ -114,7 +114,10 @@ class Folder(api.Dataset):
             std=measured.std,
             classes=index.classes,
             class_counts=tuple(in_train[name] for name in index.classes),
-            split_sizes={name: len(keys) for name, keys in self._parts.items()},
+            mask_classes=names,
+            mask_palette=api.class_palette(len(names)),
+            background=api.background_of(names),
+            split_sizes={name: len(keys) for name, keys in parts.items()},
             split_origin=self._split_origin(),
             source=str(self.root),
             licence="yours to know",
@@ -122,27 +125,104 @@ class Folder(api.Dataset):
         )
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
+        return self._split(self._keys(name, fields), fields)
+
+    def _split(self, keys: Sequence[str], fields: Sequence[str]) -> api.PictureFiles:
+        index = self._index
+        numbers = np.array([index.numbers[key] for key in keys], np.int64) if "label" in fields else None
+        masks = [index.masks[key] for key in keys] if "mask" in fields else None
+        num_classes = len(self._class_names) if "mask" in fields else 0
+        sizes = np.array([index.infos[key].size for key in keys], np.int64)
+        reading = api.Reading(
+            index.channels, index.dtype, self.options.max_pixels, self.options.npy_layout, num_classes
+        )
+        return api.PictureFiles(self.root, keys, sizes, "image" in fields, numbers, masks, reading, self._broken)
+
+    def _keys(self, name: api.SplitName, fields: Sequence[str]) -> list[str]:
+        """Return the pictures of a split that have all of `fields`. Raises DataError if no picture at all has."""
         index, keys = self._index, self._parts[name]
-        if "label" not in fields:
-            return FolderSplit(self.root, keys, None, self._reading, self._broken)
-        if not index.classes:
-            raise api.DataError(
-                f"no picture in {self.root} has a label; put the pictures of each class into a folder of their "
-                f"own, or write a {LABELS} with the columns file and label"
-            )
-        keys = [key for key in keys if key in index.labels]
-        numbers = np.array([index.numbers[key] for key in keys], dtype=np.int64)
-        return FolderSplit(self.root, keys, numbers, self._reading, self._broken)
+        if "label" in fields:
+            if not index.classes:
+                raise api.DataError(
+                    f"no picture in {self.root} has a label; put the pictures of each class into a folder of their "
+                    f"own, or write a {LABELS} with the columns file and label"
+                )
+            keys = [key for key in keys if key in index.labels]
+        if "mask" in fields:
+            _ = self._mask_classes
+            keys = [key for key in keys if key in index.masks]
+        return keys
 
     def broken(self) -> Mapping[str, str]:
         _ = self._index  # reads the headers, if that was not done
         return dict(sorted(self._broken.items()))
 
+    def problems(self) -> Iterator[tuple[str, str]]:
+        found = {**self.broken(), **self._index.unpaired}
+        yield from sorted(found.items())
+        if not self._index.masks:
+            return
+        try:
+            split = self._split(list(self._index.masks), ("mask",))
+        except api.DataError as error:
+            yield CLASSES, str(error)
+            return
+        numbers: set[int] = set()
+        for i in range(len(split)):
+            try:
+                numbers.update(np.unique(split[i]["mask"]).tolist())
+            except api.BrokenSample as broken:
+                if broken.key not in found:
+                    yield broken.key, broken.reason
+        if _nothing_judged(numbers):
+            yield MASKS, NOTHING_JUDGED
+
+    @cached_property
+    def _class_names(self) -> tuple[str, ...]:
+        """Return the names of what masks show. Raises DataError for a set without masks."""
+        if not self._index.masks:
+            raise api.DataError(self._why_no_masks())
+        return api.read_classes(self.root / CLASSES)
+
+    @property
+    def _can_segment(self) -> bool:
+        try:
+            return bool(self._class_names)
+        except api.DataError:
+            return False
+
+    @cached_property
+    def _mask_classes(self) -> tuple[str, ...]:
+        """Return the class names, once some masks were seen to hold more than class 0. Raises DataError."""
+        names, masks = self._class_names, self._index.masks
+        self._broken |= self._index.unpaired
+        split = self._split(sorted(masks, key=api.place)[:NUM_PEEKED], ("mask",))
+        numbers: set[int] = set()
+        for i in range(len(split)):
+            with suppress(api.BrokenSample):  # told of when it is read for use
+                numbers.update(np.unique(split[i]["mask"]).tolist())
+        if _nothing_judged(numbers):
+            raise api.DataError(f"{self.root / MASKS}: {NOTHING_JUDGED}")
+        return names
+
+    def _why_no_masks(self) -> str:
+        index, way_out = self._index, f"the mask of {IMAGES}/a/1.jpg is {MASKS}/a/1.png"
+        if not index.paired:
+            return (
+                f"{self.root} has no masks; put the pictures into {IMAGES}/, their masks as PNG files of the same "
+                f"names into {MASKS}/, and the names of the classes into {CLASSES}: {way_out}"
+            )
+        if not index.unpaired:
+            return f"no picture in {self.root / IMAGES} that can be read has a mask; {way_out}"
+        path, rule = min(index.unpaired.items())
+        return f"none of the files in {self.root / MASKS} is the mask of a picture; {path}, for one: {rule}"
+
     @cached_property
     def _index(self) -> Index:
         """Read all headers, and join them with labels, given splits and groups."""
-        keys, ignored = self._find()
-        rows = read_labels(self.root / LABELS, frozenset(keys))
+        paired = (self.root / IMAGES).is_dir() and (self.root / MASKS).is_dir()
+        keys, masks, ignored = self._find(paired)
+        rows = api.read_labels(self.root / LABELS, frozenset(keys))
         with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
             probed = zip(keys, pool.map(self._probe, keys), strict=True)
             infos = {key: info for key, info in probed if info is not None}
@@ -153,27 +233,33 @@ class Folder(api.Dataset):
             raise api.DataError(
                 f"none of the {len(keys)} pictures in {self.root} can be used; {key}, for one: {reason}"
             )
-        labels, given, groups = _folder_labels(keys), _folder_splits(keys), dict[str, str]()
+        pairing = api.pair_masks([key for key in keys if paired and key.startswith(f"{IMAGES}/")], masks)
+        inner = {key: key.removeprefix(f"{IMAGES}/") if paired else key for key in keys}
+        labels, given, groups = api.folder_labels(inner), api.folder_splits(inner), dict[str, str]()
         if rows is not None:
-            labels = {key: row.label for key, row in rows.items() if row.label}
+            if any(row.label for row in rows.values()):
+                labels = {key: row.label for key, row in rows.items() if row.label}
             given |= {key: row.split for key, row in rows.items() if row.split is not None}
             groups = {key: row.group for key, row in rows.items() if row.group}
-            _check_groups(self.root / LABELS, given, rows)
+            api.check_groups(self.root / LABELS, given, rows)
         labels = {key: label for key, label in labels.items() if key in infos}
-        return Index(infos, channels, dtype, labels, given, groups, ignored)
+        with_mask = {key: mask for key, mask in pairing.masks.items() if key in infos}
+        return Index(infos, channels, dtype, labels, given, groups, ignored, paired, with_mask, dict(pairing.problems))
 
-    def _find(self) -> tuple[list[str], Counter[str]]:
-        """Return the keys of all files that are named as pictures, and the suffixes of the others."""
+    def _find(self, paired: bool) -> tuple[list[str], list[str], Counter[str]]:
+        """Return the keys of all files that are named as pictures, those of masks, and the suffixes of the others."""
         if not self.root.is_dir():
             raise api.DataError(f"{self.root} is not a folder; point --root at the one that holds your pictures")
-        files = [path for path in api.find_files(self.root) if path != LABELS]
+        files = [path for path in api.find_files(self.root) if path not in (LABELS, CLASSES)]
+        masks = [path for path in files if paired and path.startswith(f"{MASKS}/")]
+        files = [path for path in files if not paired or not path.startswith(f"{MASKS}/")]
         keys = [path for path in files if api.is_picture(path)]
         if not keys:
             raise api.DataError(
                 f"no pictures in {self.root}: none of its {len(files)} files ends in "
                 f"{', '.join(sorted(api.PICTURE_SUFFIXES))}; point --root at the one that holds your pictures"
             )
-        return keys, Counter(PurePosixPath(path).suffix.lower() for path in files if not api.is_picture(path))
+        return keys, masks, Counter(PurePosixPath(path).suffix.lower() for path in files if not api.is_picture(path))
 
     def _probe(self, key: str) -> api.PictureInfo | None:
         limit, layout = self.options.max_pixels, self.options.npy_layout
@@ -202,12 +288,13 @@ class Folder(api.Dataset):
                 f"{self.root} has pictures for {' and '.join(sorted(set(goes.values())))}, but none for train; "
                 "add a folder train/, or point --root at the folder that holds all the pictures"
             )
-        cuttable = [key for key in train if key in index.labels] if index.classes else train
+        serves = index.labels.keys() | index.masks.keys()
+        cuttable = [key for key in train if key in serves] if serves else train
         cut = api.cut(
             cuttable,
             val_share=0.0 if "val" in index.given_splits else options.val_share,
             test_share=0.0 if "test" in index.given_splits else options.test_share,
-            labels=[index.numbers[key] for key in cuttable] if index.classes else None,
+            labels=[index.stratum(key) for key in cuttable],
             groups=[index.groups.get(key) for key in cuttable],
         )
         places = {cuttable[i]: split for split, ids in cut.items() for i in ids}
@@ -228,14 +315,10 @@ class Folder(api.Dataset):
         cut = [f"{name} ({share:g})" for name, share in shares if name not in given and share > 0]
         if cut:
             how = "stratified by class" if index.classes else "regardless of content"
+            how += ", of pictures with a mask only" if index.masks and not index.classes else ""
             how += ", groups kept together" if index.groups else ""
             origins.append(f"{' and '.join(cut)} cut from train with the fixed seed {api.SPLIT_SEED}, {how}")
         return "; ".join(origins) or "everything is train"
-
-    @property
-    def _reading(self) -> Reading:
-        index, options = self._index, self.options
-        return Reading(index.channels, index.dtype, options.max_pixels, options.npy_layout)
 
     @cached_property
     def _measured(self) -> Measured:
@@ -250,11 +333,10 @@ class Folder(api.Dataset):
 
     def _decoded(self, keys: Sequence[str]) -> Iterator[np.ndarray]:
         """Decode those of the pictures that can be, small where JPEG allows it."""
-        reading = replace(self._reading, at_least=MEASURED_SIDE)
-        split = FolderSplit(self.root, keys, None, reading, self._broken)
+        split = self._split(keys, ("image",))
         for i in range(len(split)):
             try:
-                yield split[i]["image"]
+                yield split.small(i, MEASURED_SIDE)
             except api.BrokenSample:
                 continue
         if all(key in self._broken for key in keys):
@@ -287,6 +369,8 @@ class Folder(api.Dataset):
             yield f"{len(self._broken)} files are broken and left out"
         if index.classes and len(index.labels) < len(infos):
             yield f"{len(infos) - len(index.labels)} pictures have no label"
+        if index.masks and len(index.masks) < len(infos):
+            yield f"{len(infos) - len(index.masks)} pictures have no mask"
 
 
 @api.hookimpl
@@ -306,6 +390,12 @@ class Index:
     given: dict[str, api.SplitName]
     groups: dict[str, str]
     ignored: Counter[str]
+    paired: bool
+    """Whether `images/` and `masks/` are there."""
+    masks: dict[str, str]
+    """Picture → its mask."""
+    unpaired: dict[str, str]
+    """File below `masks/` that is no picture's mask → why."""
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -316,6 +406,12 @@ class Index:
         """Each labelled picture's position in `classes`."""
         position = {label: i for i, label in enumerate(self.classes)}
         return {key: position[label] for key, label in self.labels.items()}
+
+    def stratum(self, key: str) -> int | None:
+        """Return a number for pictures that have the same label, and a mask or not; None for those without either."""
+        if key not in self.labels and key not in self.masks:
+            return None
+        return 2 * self.numbers.get(key, -1) + (key in self.masks)
 
     @cached_property
     def given_splits(self) -> frozenset[api.SplitName]:
@@ -332,159 +428,8 @@ class Measured:
     std: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How every picture of the set is decoded."""
-
-    channels: int
-    dtype: str
-    max_pixels: int
-    npy_layout: api.NpyLayout
-    at_least: int | None = None
-
-
-class FolderSplit(api.Split):
-    """Pictures decoded one by one, as they are asked for."""
-
-    def __init__(
-        self,
-        root: Path,
-        keys: Sequence[str],
-        labels: np.ndarray | None,
-        reading: Reading,
-        broken: dict[str, str],
-    ) -> None:
-        self._root, self._keys, self._labels = root, keys, labels
-        self._reading, self._broken = reading, broken
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return self._keys
-
-    def __getitem__(self, index: int) -> api.Sample:
-        key, reading = self._keys[index], self._reading
-        try:
-            image = api.read_picture(
-                self._root / key,
-                channels=reading.channels,
-                dtype=reading.dtype,
-                max_pixels=reading.max_pixels,
-                npy_layout=reading.npy_layout,
-                at_least=reading.at_least,
-            )
-        except api.BrokenSample as broken:
-            self._broken[key] = broken.reason
-            raise api.BrokenSample(key, broken.reason) from broken
-        if self._labels is None:
-            return {"image": image}
-        return {"image": image, "label": np.asarray(self._labels[index])}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of `labels.csv`."""
-
-    line: int
-    label: str
-    split: api.SplitName | None
-    group: str
-
-
-def read_labels(path: Path, known: Set[str]) -> dict[str, Row] | None:
-    """Return the rows of a `labels.csv`, file → row; None if there is no such file.
-
-    UTF-8 with or without a byte-order mark, separated by commas or semicolons, with a header; columns may stand
-    in any order, and others are ignored. Raises `DataError` naming the line.
-    """
-    if not path.exists():
-        return None
-    columns, lines = _read_table(path)
-    for needed in ("file", "label"):
-        if needed not in columns:
-            raise api.DataError(
-                f"{path}, line 1: no column {needed!r} among {', '.join(columns) or 'none'}; the first line "
-                "must name the columns file and label, and may name split and group"
-            )
-    rows: dict[str, Row] = {}
-    for line, cells in lines:
-        where = f"{path}, line {line}:"
-        if len(cells) != len(columns):
-            raise api.DataError(f"{where} {len(cells)} cells under {len(columns)} columns; quote cells with commas")
-        row = dict(zip(columns, cells, strict=True))
-        key, split = _as_key(row["file"], known), row.get("split", "").lower()
-        if key not in known:
-            raise api.DataError(
-                f"{where} {row['file']!r} is not a picture in {path.parent}; write paths relative to it"
-            )
-        if key in rows:
-            raise api.DataError(f"{where} {row['file']!r} stands in line {rows[key].line} already; keep one of them")
-        if split and split not in SPLIT_NAMES:
-            raise api.DataError(f"{where} unknown split {row['split']!r}; use train, val or test")
-        rows[key] = Row(line, row["label"], SPLIT_NAMES.get(split), row.get("group", ""))
-    return rows
-
-
-def _read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header in lower case, and the numbered lines that hold anything; cells are stripped."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            delimiter = ";" if ";" in header and "," not in header else ","
-            lines = list(_numbered(csv.reader(file, delimiter=delimiter)))
-    except UnicodeDecodeError as error:
-        raise api.DataError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from error
-    except (OSError, csv.Error) as error:
-        raise api.DataError(f"{path}: cannot be read ({error})") from error
-    return ([name.lower() for name in lines[0][1]], lines[1:]) if lines else ([], [])
-
-
-def _numbered(reader: _csv.Reader) -> Iterator[tuple[int, list[str]]]:
-    for cells in reader:
-        stripped = [cell.strip() for cell in cells]
-        if any(stripped):
-            yield reader.line_num, stripped
-
-
-def _as_key(name: str, known: Set[str]) -> str:
-    """Return the key that a path in `labels.csv` means: backslashes and a leading ./ are understood."""
-    return name if name in known else name.replace("\\", "/").removeprefix("./")
-
-
-def _check_groups(path: Path, given: Mapping[str, api.SplitName], rows: Mapping[str, Row]) -> None:
-    """Raise `DataError` for a group whose pictures were given to two splits."""
-    first: dict[str, str] = {}
-    for key, row in rows.items():
-        if not row.group or key not in given:
-            continue
-        other = first.setdefault(row.group, key)
-        if given[other] != given[key]:
-            raise api.DataError(
-                f"{path}, line {row.line}: group {row.group!r} is in {given[key]} here and in {given[other]} "
-                f"in line {rows[other].line}; a group must stay in one split"
-            )
-
-
-def _folder_splits(keys: Iterable[str]) -> dict[str, api.SplitName]:
-    """Return the split of every picture that lies in a split's folder."""
-    first = {key: key.split("/")[0].lower() for key in keys if "/" in key}
-    return {key: SPLIT_NAMES[name] for key, name in first.items() if name in SPLIT_NAMES}
-
-
-def _folder_labels(keys: Sequence[str]) -> dict[str, str]:
-    """Return the class folder of every picture that lies in one; nothing if there are fewer than two.
-
-    Where there is a `train/`, only its folders are classes; other pictures have the label if they lie in
-    `val/` or `test/` under the same name, and none otherwise.
-    """
-    splits = _folder_splits(keys)
-    has_train = "train" in splits.values()
-    names = {key: key.split("/")[1 if key in splits else 0 :] for key in (splits if has_train else keys)}
-    labels = {key: parts[0] for key, parts in names.items() if len(parts) > 1}
-    if has_train:
-        classes = {label for key, label in labels.items() if splits[key] == "train"}
-        labels = {key: label for key, label in labels.items() if label in classes}
-    return labels if len(set(labels.values())) > 1 else {}
+def _nothing_judged(numbers: Set[int]) -> bool:
+    return numbers <= {0, api.VOID} and api.VOID in numbers
 
 
 def _agree(infos: Collection[api.PictureInfo], channels: int | None) -> tuple[int, str]:

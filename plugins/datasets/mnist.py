@@ -19,6 +19,9 @@ from torchvision import datasets  # type: ignore[import-untyped]
 from maecli import api
 
 VAL_SHARE = 1 / 12
+INK = 127
+"""On canvases, brighter pixels are a digit's."""
+
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -36,6 +39,8 @@ class MNIST(api.Dataset):
     Classes: the digits 0 to 9.
     Splits: test is the official test set. Val is cut from the official train set with the fixed seed 0,
         stratified by class: one in twelve, which makes 55,000 train and 5,000 val.
+    Masks: made of the digits: canvases of 64x84 with 2 to 4 digits of the split's own, 10,000 train, 1,000 val and
+        2,000 test, boxes overlapping by up to 15%. A pixel above 127 has the number of its digit + 1, others 0.
     Licence: copyright Yann LeCun and Corinna Cortes; usually given as CC BY-SA 3.0.
     MD5: f68b3c2dcbeaaa9fbdd348bbdeb94873  train-images-idx3-ubyte.gz
          d53e105ee54ea40749a09fcbcd1e9432  train-labels-idx1-ubyte.gz
@@ -46,7 +51,7 @@ class MNIST(api.Dataset):
     name = "mnist"
     recipe = "mnist"
 
-    class Options(api.DatasetOptions):
+    class Options(api.CanvasOptions):
         download: bool = Field(
             default=True, description="download the files into <root>/MNIST/raw if they are not there"
         )
@@ -54,10 +59,9 @@ class MNIST(api.Dataset):
     options: Options
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
-        _ = fields  # every sample has both
         train = self._splits["train"].tensors
         mean, std = api.channel_stats((part.numpy() for part in torch.split(train["image"], 4096)), (0.0, 255.0))
-        return api.DataCard(
+        card = api.DataCard(
             name=self.name,
             title="MNIST handwritten digits, 28x28",
             fields=("image", "label"),
@@ -75,10 +79,14 @@ class MNIST(api.Dataset):
             source="http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes, Burges)",
             licence="copyright Yann LeCun and Corinna Cortes; usually given as CC BY-SA 3.0",
         )
+        return self._canvases.card(card, fields) if "mask" in fields else card
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
-        _ = fields  # every sample has both
-        return self._splits[name]
+        return self._canvases.split(name, fields) if "mask" in fields else self._splits[name]
+
+    @cached_property
+    def _canvases(self) -> api.CanvasSet:
+        return api.CanvasSet(self._splits, self.options, INK)
 
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:

@@ -1,4 +1,4 @@
-"""Classification: one label per sample.
+"""Classification: one label per sample, or several.
 
 Shapes: B batch, N patches, Q classes.
 """
@@ -6,9 +6,11 @@ Shapes: B batch, N patches, Q classes.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -16,18 +18,29 @@ from torch import Tensor
 
 from maecli import api
 
+MAX_NAMED = 3
+"""Classes in the caption of one picture."""
+
 
 class Classify(api.Task[api.Classifier]):
-    """Cross-entropy on pooled tokens; top-1 accuracy beside majority and chance."""
+    """Cross-entropy on pooled tokens; top-1 accuracy beside majority and chance.
+
+    Where samples have several labels, each class is judged for itself: binary cross-entropy; mean average precision
+    beside random rankings.
+    """
 
     name = "classify"
     fields = ("image", "label")
-    monitor = "top1"
 
     class Options(api.Options):
         pool: Literal["mean", "cls"] = Field(default="mean", description="mean of the patch tokens, or class token")
         head: Literal["linear", "mlp"] = Field(default="linear", description="what stands on the pooled token")
-        label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="arXiv:1512.00567, section 7")
+        label_smoothing: float = Field(
+            default=0.0,
+            ge=0,
+            lt=1,
+            description="arXiv:1512.00567, section 7; of several labels, each is smoothed towards one half",
+        )
         mixup: float = Field(default=0.0, ge=0, description="alpha of mixup, arXiv:1710.09412; 0: off")
         cutmix: float = Field(default=0.0, ge=0, description="alpha of CutMix, arXiv:1905.04899; 0: off")
         mix_until: float = Field(default=1.0, ge=0, le=1, description="share of the run in which samples are mixed")
@@ -40,25 +53,29 @@ class Classify(api.Task[api.Classifier]):
 
     def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
         super().__init__(options, card, preprocess)
-        if card.num_classes < 2:
+        at_least = 1 if card.multi_label else 2
+        if card.num_classes < at_least:
             raise api.DataError(
-                f"{card.name} has {card.num_classes} labelled classes; classify needs at least 2: sort the pictures "
-                "into one folder per class, or name their labels in labels.csv"
+                f"{card.name} has {card.num_classes} labelled classes; classify needs at least {at_least}: sort the "
+                "pictures into one folder per class, or name their labels in labels.csv"
             )
+        self.labels: Labels = SeveralLabels(card) if card.multi_label else OneLabel(card)
+        self.monitor = self.labels.monitor
 
     def build(self, encoder: api.Encoder) -> api.Classifier:
         if self.options.patch_drop and api.num_kept(math.prod(encoder.grid), self.options.patch_drop) == 0:
             raise api.SpecError(f"task.patch_drop {self.options.patch_drop} leaves no patch")
-        head = api.ClassifierHead(encoder.embed_dim, self.card.num_classes, self.options.head)
+        head = self.labels.head(encoder.embed_dim, self.options.head)
         return api.Classifier(encoder, head, self.options.pool)
 
     def loss(self, module: api.Classifier, batch: api.Batch) -> Tensor:
-        image, label = batch["image"], batch["label"]
-        target = F.one_hot(label, self.card.num_classes).float()  # (B, Q)
-        if batch.progress < self.options.mix_until:
-            image, target = self._mix(image, target)
+        image, target = batch["image"], self.labels.target(batch["label"])
+        alphas = (self.options.mixup, self.options.cutmix)
+        if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
+            image, share = api.mix(image, *alphas)
+            target = torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))  # NaN where either is
         logits = module(image, self._ids_keep(module, batch))
-        return F.cross_entropy(logits, target, label_smoothing=self.options.label_smoothing)
+        return self.labels.loss(logits, target, self.options.label_smoothing)
 
     def _ids_keep(self, module: api.Classifier, batch: api.Batch) -> Tensor | None:
         drop = self.options.patch_drop if batch.progress < self.options.patch_drop_until else 0.0
@@ -68,64 +85,161 @@ class Classify(api.Task[api.Classifier]):
             return None
         return batch.draws.uniform("patch_drop", num_patches).argsort(1)[:, :kept]
 
-    def _mix(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend each sample with its neighbour in the batch, or paste a box of the neighbour into it."""
-        kinds = [kind for kind in ("mixup", "cutmix") if getattr(self.options, kind) > 0]
-        if not kinds or len(image) < 2:
-            return image, target
-        kind = kinds[int(torch.rand(()) * len(kinds))]
-        alpha = torch.full((len(image),), getattr(self.options, kind))
-        share = torch.distributions.Beta(alpha, alpha).sample().to(image.device)  # (B,) of the sample's own
-        other = image.roll(1, 0)
-        if kind == "mixup":
-            weight = share.reshape(-1, *[1] * (image.ndim - 1))
-            image = torch.lerp(other, image, weight)
-        else:
-            inside = random_boxes(1 - share, image.shape[2:])  # (B, *S)
-            image = torch.where(inside.unsqueeze(1), other, image)
-            share = 1 - inside.flatten(1).float().mean(1)  # boxes are cut off at the border
-        return image, torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))
-
-    def evaluator(self, thorough: bool = True) -> Accuracy:
-        return Accuracy(self.card)
+    def evaluator(self, thorough: bool = True) -> api.Evaluator[api.Classifier]:
+        return Precision(self.card, thorough) if self.card.multi_label else Accuracy(self.card)
 
     def predict(self, module: api.Classifier, batch: api.Batch) -> list[api.Prediction]:
-        probabilities = module(batch["image"]).softmax(-1).cpu()
         return [
             api.Prediction(
                 {
-                    "class": self.card.classes[int(row.argmax())],
+                    **self.labels.answer(row),
                     **{f"p_{name}": round(float(p), 6) for name, p in zip(self.card.classes, row, strict=True)},
                 }
             )
-            for row in probabilities
+            for row in self.labels.probabilities(module(batch["image"])).cpu()
         ]
 
     def draw(self, module: api.Classifier, batch: api.Batch) -> list[api.Picture]:
         if batch["image"].ndim != 4:
             return []
-        probability, guess = module(batch["image"]).softmax(-1).max(-1)
+        probabilities = self.labels.probabilities(module(batch["image"])).cpu()
+        wrong = self.labels.wrong(probabilities, batch["label"].cpu()) if "label" in batch else None
         pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
-        names = [self.card.classes[i] for i in guess.tolist()]
-        captions = [f"{name} {p:.0%}" for name, p in zip(names, probability.tolist(), strict=True)]
-        png = api.contact_sheet(list(pictures), captions, (guess != batch["label"]).tolist())
-        caption = "Evenly spaced samples with predicted class and probability; wrong ones are marked."
-        return [api.Picture(name="predictions", caption=caption, png=png)]
+        png = api.contact_sheet(list(pictures), [self.labels.caption(row) for row in probabilities], wrong)
+        return [api.Picture(name="predictions", caption=self.labels.drawn, png=png)]
+
+    def describe(self) -> Sequence[str]:
+        return [self.labels.note] if self.labels.note else []
 
 
-def random_boxes(area: Tensor, size: Sequence[int]) -> Tensor:
-    """Return masks (B, *S), true inside a box of the picture's proportions that covers `area` (B,) of it.
+class Labels(ABC):
+    """What one label per sample and several do differently. Probabilities are (B, Q), or (Q,) of one sample."""
 
-    Centres are uniform; what sticks out is cut off. Source: CutMix, arXiv:1905.04899, equation 2.
+    monitor: ClassVar[str]
+    drawn: ClassVar[str]
+    """The sentence under drawn predictions."""
+    note: ClassVar[str] = ""
+    """How the figures were taken, where that needs saying."""
+
+    def __init__(self, card: api.DataCard) -> None:
+        self.card = card
+
+    def head(self, embed_dim: int, kind: Literal["linear", "mlp"]) -> api.ClassifierHead:
+        """Return a new head."""
+        return api.ClassifierHead(embed_dim, self.card.num_classes, kind)
+
+    @abstractmethod
+    def target(self, label: Tensor) -> Tensor:
+        """Return float targets (B, Q), NaN where nothing is judged."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        """Return the mean loss () of logits and targets (B, Q)."""
+
+    @abstractmethod
+    def probabilities(self, logits: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
+        """Return the predicted class or classes (Q,) of one sample."""
+
+    @abstractmethod
+    def caption(self, probabilities: Tensor) -> str:
+        """Return classes (Q,) with their probabilities, in few words."""
+
+    @abstractmethod
+    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+        """Return whether each sample's prediction is wrong; None where no label is known, which is -1."""
+
+
+class OneLabel(Labels):
+    monitor = "top1"
+    drawn = "Predicted class and probability; predictions that are known to be wrong are marked."
+
+    def target(self, label: Tensor) -> Tensor:
+        return F.one_hot(label, self.card.num_classes).float()
+
+    def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        return F.cross_entropy(logits, target, label_smoothing=smoothing)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)
+
+    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
+        return {"class": self.card.classes[int(probabilities.argmax())]}
+
+    def caption(self, probabilities: Tensor) -> str:
+        return f"{self.card.classes[int(probabilities.argmax())]} {float(probabilities.max()):.0%}"
+
+    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+        guesses = probabilities.argmax(-1).tolist()
+        return [guess != truth if truth >= 0 else None for guess, truth in zip(guesses, label.tolist(), strict=True)]
+
+
+class SeveralLabels(Labels):
+    """Labels (B, Q): 1 present, 0 absent, -1 not to be judged, neither in the loss nor in any figure.
+
+    A class counts as predicted above a probability of one half.
     """
-    side = area ** (1.0 / len(size))  # (B,) in shares of each axis
-    inside = torch.ones(len(area), *size, dtype=torch.bool, device=area.device)
-    for axis, length in enumerate(size):
-        centre = torch.rand(len(area), 1).to(area.device)
-        position = (torch.arange(length, device=area.device) + 0.5) / length
-        near = (position - centre).abs() < side.unsqueeze(1) / 2  # (B, length)
-        inside &= near.reshape(len(area), *(length if i == axis else 1 for i in range(len(size))))
-    return inside
+
+    monitor = "map"
+    drawn = (
+        "Classes above 50% and their probabilities, or the most probable one in parentheses; pictures are marked where "
+        "a class is known to be there and is not above 50%, or the reverse."
+    )
+    note = (
+        "Average precision of a class is the area under its precision-recall curve, each precision raised to the "
+        "highest at the same or a higher recall (VOC from 2010 on); images not to be judged for a class are left out "
+        "of it, and classes without a positive image are left out of the mean."
+    )
+
+    def head(self, embed_dim: int, kind: Literal["linear", "mlp"]) -> api.ClassifierHead:
+        """Return a head that begins with each class's frequency in training. Source: arXiv:1708.02002, section 4.1."""
+        head = PreciseHead(embed_dim, self.card.num_classes, kind)
+        if self.card.class_counts:
+            with torch.no_grad():
+                head.get_parameter(f"{len(head) - 1}.bias").copy_(torch.logit(frequencies(self.card)))
+        return head
+
+    def target(self, label: Tensor) -> Tensor:
+        return torch.where(label < 0, torch.nan, label.float())
+
+    def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        """Return the binary cross-entropy of the judged cells; a mixed cell is judged where both its samples are."""
+        judged = ~target.isnan()
+        target = torch.where(judged, target, 0.0) * (1 - smoothing) + smoothing / 2
+        total = F.binary_cross_entropy_with_logits(logits, target, judged.float(), reduction="sum")
+        return total / judged.sum().clamp(min=1)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
+
+    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
+        return {"classes": ";".join(self.card.classes[q] for q in (probabilities > 0.5).nonzero().flatten().tolist())}
+
+    def caption(self, probabilities: Tensor) -> str:
+        order = probabilities.argsort(descending=True).tolist()
+        named = [f"{self.card.classes[q]} {float(probabilities[q]):.0%}" for q in order[:MAX_NAMED]]
+        num = int((probabilities > 0.5).sum())
+        return ", ".join(named[:num]) if num else f"({named[0]})"
+
+    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+        known = label >= 0
+        misses = ((probabilities > 0.5) != (label == 1)) & known  # (B, Q)
+        return [bool(miss) if some else None for miss, some in zip(misses.any(1), known.any(1).tolist(), strict=True)]
+
+
+class PreciseHead(api.ClassifierHead):
+    """A head that works in float32: in bfloat16 many samples of a rare class would get one score."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())  # type: ignore[no-untyped-call]
+
+
+def frequencies(card: api.DataCard) -> Tensor:
+    """Return how often each class (Q,) is present in training, never 0 or 1: (count + 1) / (num + 2)."""
+    return (torch.tensor(card.class_counts) + 1.0) / (card.split_sizes["train"] + 2.0)
 
 
 class Accuracy(api.Evaluator[api.Classifier]):
@@ -214,6 +328,100 @@ def _majority_f1(truth: Tensor, majority: int) -> float:
     """Return the macro F1 of always predicting one class."""
     num = int(truth.sum())
     return 2.0 * int(truth[majority]) / max(num + int(truth[majority]), 1) / len(truth)
+
+
+class Precision(api.Evaluator[api.Classifier]):
+    """Scores and labels of all samples, and how well each class's scores rank its samples."""
+
+    def __init__(self, card: api.DataCard, thorough: bool = True) -> None:
+        self.card, self.thorough = card, thorough
+        self.logits: list[Tensor] = []
+        self.labels: list[Tensor] = []
+
+    def update(self, module: api.Classifier, batch: api.Batch) -> None:
+        self.logits.append(module(batch["image"]).float().cpu())
+        self.labels.append(batch["label"].cpu())
+
+    def _all(self) -> tuple[Tensor, Tensor]:
+        """Return logits and labels (N, Q) of every sample so far."""
+        none = torch.zeros(0, self.card.num_classes)
+        return torch.cat([none, *self.logits]), torch.cat([none.to(torch.int8), *self.labels])
+
+    def _per_class(self) -> list[tuple[int, int, float]]:
+        """Return of each class how many samples are positive, how many are judged, and its average precision."""
+        logits, truth = (each.numpy() for each in self._all())
+        return [
+            (
+                int((truth[:, q] == 1).sum()),
+                int((truth[:, q] >= 0).sum()),
+                float(api.average_precision(logits[:, q], truth[:, q])),
+            )
+            for q in range(self.card.num_classes)
+        ]
+
+    def figures(self) -> Sequence[api.Figure]:
+        return [self._mean_precision(), self._cross_entropy()]
+
+    def _mean_precision(self) -> api.Figure:
+        classes = self._per_class()
+        counted = [each for each in classes if each[0]]
+        missing = [name for name, (num, *_) in zip(self.card.classes, classes, strict=True) if not num]
+        twins = {"one score for all": float(np.mean([num / judged for num, judged, _ in counted]))} if counted else {}
+        interval = None
+        if self.thorough and counted:
+            twins["random ranking"] = float(np.mean([api.random_precision(num, judged) for num, judged, _ in counted]))
+            logits, truth = self._all()
+            interval = api.mean_precision_interval(logits.numpy(), truth.numpy())
+        return api.Figure(
+            name="map",
+            label="mean average precision",
+            value=float(np.mean([precision for *_, precision in counted])) if counted else 0.0,
+            unit="share",
+            twins=twins,
+            interval=interval,
+            note=f"no positive sample, so left out: {', '.join(missing)}" if missing else "",
+        )
+
+    def _cross_entropy(self) -> api.Figure:
+        logits, truth = self._all()
+        judged = truth >= 0
+        present = (truth == 1).double()
+        frequency = frequencies(self.card).double() if self.card.class_counts else _shares(present, judged)
+
+        def mean(losses: Tensor) -> float:
+            return float(losses[judged].mean()) if judged.any() else 0.0
+
+        constant = -(present * frequency.log() + (1 - present) * (1 - frequency).log())
+        return api.Figure(
+            name="cross_entropy",
+            label="binary cross-entropy",
+            value=mean(F.binary_cross_entropy_with_logits(logits.double(), present, reduction="none")),
+            better="lower",
+            twins={"even odds": math.log(2), "training frequencies": mean(constant)},
+        )
+
+    def tables(self) -> Sequence[api.Table]:
+        rows = tuple(
+            (name, num, precision if num else "none", num / max(judged, 1))
+            for name, (num, judged, precision) in zip(self.card.classes, self._per_class(), strict=True)
+        )
+        columns = ("class", "positives", "average precision", "share of positives")
+        return [api.Table(title="Per class", columns=columns, rows=rows)]
+
+    def pictures(self) -> Sequence[api.Picture]:
+        classes = {name: each for name, each in zip(self.card.classes, self._per_class(), strict=True) if each[0]}
+        if not classes:
+            return []
+        precision = {name: each[2] for name, each in classes.items()}
+        shares = {name: num / judged for name, (num, judged, _) in classes.items()}
+        png = api.class_bars(precision, "average precision", shares, "one score for all")
+        caption = "Average precision of each class, beside its share of positives: what one score for all gets."
+        return [api.Picture(name="average-precision", caption=caption, png=png)]
+
+
+def _shares(present: Tensor, judged: Tensor) -> Tensor:
+    """Return the share of positives (Q,) among the judged of (N, Q), never 0 or 1."""
+    return ((present * judged).sum(0) + 1) / (judged.sum(0) + 2)
 
 
 @api.hookimpl

@@ -9,11 +9,11 @@ from maecli.specs import SPECS
 
 RECIPES = registry().names("recipe")
 PAIRS = [
-    (name, verb)
+    (name, section)
     for name in RECIPES
     if name != DEFAULTS
-    for verb in SPECS
-    if verb in yaml.safe_load(registry().recipe(name))
+    for section in yaml.safe_load(registry().recipe(name))
+    if section != "about"
 ]
 
 
@@ -21,14 +21,17 @@ PAIRS = [
 def test_a_recipe_says_what_it_is_about_and_is_for_some_verb(name):
     document = yaml.safe_load(registry().recipe(name))
     assert document["about"].strip()
-    assert set(document) <= {"about", *SPECS}
-    assert len(document) > 1
+    sections = [section.partition("-") for section in document if section != "about"]
+    assert sections
+    assert {verb for verb, _, _ in sections} <= SPECS.keys()
+    assert {task for _, _, task in sections if task} <= set(registry().names("task"))
 
 
-@pytest.mark.parametrize(("name", "verb"), PAIRS)
-def test_a_recipe_resolves_for_each_of_its_verbs(name, verb, tmp_path):
-    settings = yaml.safe_load(registry().recipe(name))[verb]
-    found = resolve(verb, registry(), recipe=name)
+@pytest.mark.parametrize(("name", "section"), PAIRS)
+def test_a_recipe_resolves_for_each_of_its_sections(name, section):
+    settings = yaml.safe_load(registry().recipe(name))[section]
+    verb, _, task = section.partition("-")
+    found = resolve(verb, registry(), recipe=name, flags={"task.name": task or None})
     assert found.spec.model_dump()["verb"] == verb
     chosen = dict(flatten(found.spec.model_dump(mode="json")))
     for key, value in flatten(settings):

@@ -5,8 +5,16 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from twins import noise, write_mixed_folder, write_picture, write_pictures
+
+from maecli.data.batch import Batch
+from maecli.data.loading import StreamedLoader
+from maecli.data.randomness import Draws
+from maecli.runs import infer as inference
 
 
 def rows_of(out) -> list[dict[str, str]]:
@@ -172,3 +180,155 @@ def test_overwriting_touches_nothing_but_predictions(finetuned, pictures, tmp_pa
     assert outcome.exit_code == 2
     assert f"{copy} holds other things than predictions, so --overwrite does not touch it" in outcome.stderr
     assert sorted(copy.rglob("*")) == [copy / path.relative_to(pictures) for path in sorted(pictures.rglob("*"))]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_inference_that_does_not_end_loses_nothing(pretrained, tmp_path, mae, monkeypatch, error):
+    write_pictures(tmp_path / "in", 3)
+    out = tmp_path / "out"
+    arguments = ("infer", tmp_path / "in", "--run", pretrained, "--workers", 0, "--batch-size", 1, "--overwrite")
+    assert mae(*arguments, "--out", out).exit_code == 0
+    before = contents(out)
+    batches = StreamedLoader.eval_batches
+
+    def some(self, batch_size, limit=None):
+        yield next(batches(self, batch_size, limit))
+        raise error("midway")
+
+    monkeypatch.setattr(StreamedLoader, "eval_batches", some)
+    if error is KeyboardInterrupt:
+        assert mae(*arguments, "--out", out).exit_code == 130
+        assert mae(*arguments, "--out", tmp_path / "new").exit_code == 130
+    else:
+        with pytest.raises(error, match="midway"):
+            mae(*arguments, "--out", out)
+        with pytest.raises(error, match="midway"):
+            mae(*arguments, "--out", tmp_path / "new")
+    assert contents(out) == before
+    assert not (tmp_path / "new").exists()
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_overwriting_leaves_nothing_of_the_earlier_predictions(pretrained, finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 2)
+    out = tmp_path / "out"
+    arguments = ("infer", tmp_path / "in", "--out", out, "--workers", 0, "--overwrite", "--run")
+    assert mae(*arguments, pretrained).exit_code == 0
+    common = {"predictions.csv", "predictions.jsonl", "skipped.csv", "infer.json"}
+    assert set(contents(out)) == common | {"files/000.png.png", "files/001.png.png", "reconstructions.png"}
+    (tmp_path / "in/000.png").unlink()
+    assert mae(*arguments, pretrained).exit_code == 0
+    assert set(contents(out)) == common | {"files/001.png.png", "reconstructions.png"}
+    assert mae(*arguments, finetuned).exit_code == 0
+    assert set(contents(out)) == common | {"predictions.png"}
+
+
+def test_what_a_killed_inference_left_behind_is_no_obstacle(finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 1)
+    out = tmp_path / "out"
+    (out / ".infer.tmp/files").mkdir(parents=True)
+    assert mae("infer", tmp_path / "in", "--run", finetuned, "--out", out, "--workers", 0).exit_code == 0
+    assert not (out / ".infer.tmp").exists()
+
+
+@pytest.mark.parametrize("name", ["files/holiday.png", "predictions.png", "predictions.csv"])
+def test_a_folder_that_no_inference_wrote_is_not_overwritten(finetuned, tmp_path, mae, name):
+    write_pictures(tmp_path / "in", 1)
+    file = tmp_path / "out" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("precious")
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--overwrite")
+    assert outcome.exit_code == 2
+    assert "holds other things than predictions, so --overwrite does not touch it" in outcome.stderr
+    assert contents(tmp_path / "out") == {name: b"precious"}
+
+
+def red(file):
+    """Return the number of pixels in the colour of a wrong prediction's frame."""
+    pixels = np.asarray(Image.open(file).convert("RGB")).astype(int)
+    return int((np.abs(pixels - (0xB3, 0x26, 0x1E)).max(-1) < 8).sum())
+
+
+def test_the_first_predictions_are_drawn_and_marked_where_they_are_known_to_be_wrong(finetuned, tmp_path, mae):
+    for i in range(40):
+        write_picture(tmp_path / "in" / f"{i:03d}.png", np.full((8, 8), 6 * i, np.uint8))
+    arguments = ("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0, "--overwrite")
+    outcome = mae(*arguments, "--batch-size", 16, "--json")
+    sheet = tmp_path / "out/predictions.png"
+    assert outcome.json["pictures"] == [str(sheet)]
+    assert red(sheet) == 0
+    record = json.loads((tmp_path / "out/infer.json").read_text())
+    assert record["pictures"] == [
+        {
+            "file": "predictions.png",
+            "caption": "Predicted class and probability; predictions that are known to be wrong are marked.",
+        }
+    ]
+    assert (record["task"], record["predicted"], record["skipped"]) == ("classify", 40, 0)
+    guesses = {row["path"]: row["class"] for row in rows_of(tmp_path / "out")}
+    other = {"cat": "dog", "dog": "cat"}
+    for wrong, marked in ((set(), False), ({"039.png"}, False), ({"035.png"}, True)):
+        labels = [f"{key},{other[guess] if key in wrong else guess}" for key, guess in guesses.items()]
+        (tmp_path / "in/labels.csv").write_text("\n".join(["file,label", *labels]))
+        outcome = mae(*arguments)
+        assert f"the first of them, drawn: {sheet}" in outcome.stdout
+        assert (red(sheet) > 0) == marked  # only the first 36 are drawn
+
+
+def test_a_labels_file_that_cannot_be_used_is_named(finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 1)
+    (tmp_path / "in/labels.csv").write_text("picture,class\n000.png,cat\n")
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 0
+    assert f"no prediction is marked by labels.csv: {tmp_path / 'in/labels.csv'}, line 1: no column" in outcome.stderr
+
+
+class Recorder:
+    """A task that keeps what it is asked to draw."""
+
+    def __init__(self, own_size):
+        self.own_size, self.drawn = own_size, []
+
+    def draw(self, module, batch):
+        self.drawn.append(batch)
+        return []
+
+
+def some_pictures(first, num):
+    ids = torch.arange(first, first + num)
+    images = ids.float().reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2).clone()
+    return Batch({"image": images}, Draws(0, -1, ids), [f"{i}.png" for i in ids.tolist()])
+
+
+def test_the_first_36_samples_are_drawn_with_their_own_random_numbers():
+    task = Recorder(own_size=False)
+    first = inference.FirstPictures(task, None)
+    for start in (0, 20, 40):
+        first.add(some_pictures(start, 20))
+    first.draw(torch.nn.Identity())
+    (batch,) = task.drawn
+    assert batch["image"][:, 0, 0, 0].tolist() == list(range(36))
+    assert batch.draws.ids.tolist() == list(range(36))
+    assert list(batch.keys) == [f"{i}.png" for i in range(36)]
+    assert "label" not in batch
+
+
+def test_nothing_is_kept_of_pictures_at_their_own_size():
+    task = Recorder(own_size=True)
+    first = inference.FirstPictures(task, None)
+    first.add(some_pictures(0, 1))
+    assert first.draw(torch.nn.Identity()) == []
+    assert task.drawn == []
+    assert first.images == []
+
+
+@pytest.mark.parametrize(
+    ("num_files", "own_size", "workers"),
+    [(63, False, 0), (200, False, 3), (10_000, False, 7), (15, True, 0), (31, True, 1), (10_000, True, 2)],
+)
+def test_processes_are_started_where_they_pay_and_few_for_large_pictures(monkeypatch, num_files, own_size, workers):
+    monkeypatch.setattr(inference, "default_workers", lambda: 7)
+    assert inference._num_workers(num_files, 64, own_size) == workers

@@ -57,3 +57,16 @@ def test_the_card_describes_the_train_split(digits):
 
 def test_two_objects_cut_alike(digits):
     assert Digits(Digits.Options()).split("test").keys == digits.split("test").keys
+
+
+def test_masks_come_from_canvases(digits):
+    card = digits.card(("image", "mask"))
+    assert (card.size, card.value_range, card.background) == ((20, 28), (0.0, 16.0), 0)
+    assert card.mask_classes == ("background", *"0123456789")
+    assert card.split_sizes == {"train": 1000, "val": 200, "test": 400}
+    assert "the same 1,000 train canvases in each epoch, augmented" in card.notes
+    for name in api.SPLIT_NAMES:
+        tensors = digits.split(name, ("image", "mask")).tensors
+        assert torch.equal(tensors["mask"] > 0, tensors["image"][:, 0] > 7)
+        assert sorted(set(tensors["mask"].flatten().tolist())) == list(range(11))
+    assert "canvases of 20x28 with 2 to 4 digits of the split's own, 1,000 train, 200 val" in (Digits.__doc__ or "")

@@ -190,3 +190,34 @@ def test_the_default_root_is_mae_data(tmp_path, monkeypatch):
     write_mnist(tmp_path)
     monkeypatch.setenv("MAE_DATA", str(tmp_path))
     assert MNIST(MNIST.Options()).card().split_sizes["test"] == 20
+
+
+def test_masks_come_from_canvases_of_each_split_s_own_digits(tmp_path):
+    write_mnist(tmp_path)
+    data = MNIST(MNIST.Options(root=tmp_path, train_canvases=30, val_canvases=4, test_canvases=6))
+    card = data.card(("image", "mask"))
+    assert (card.fields, card.size, card.background) == (("image", "mask"), (64, 84), 0)
+    assert card.mask_classes == ("background", *"0123456789")
+    assert card.split_sizes == {"train": 30, "val": 4, "test": 6}
+    assert card.title == ("MNIST handwritten digits, 28x28: 2 to 4 on canvases of 64x84, overlapping by up to 15%")
+    assert "mask: label + 1 where the pixel is above 127 of 255, 0 elsewhere" in card.notes
+    tensors = data.split("train", ("image", "mask")).tensors
+    assert set(tensors) == {"image", "mask"}
+    assert torch.equal(tensors["mask"] > 0, tensors["image"][:, 0] > 127)
+    rows = (tensors["mask"] > 0).sum(2)
+    assert rows.max() >= 28  # the twin's digit is a row that is bright from edge to edge
+
+
+def test_digits_are_as_before_where_no_mask_is_asked_for(tmp_path):
+    write_mnist(tmp_path)
+    assert mnist(tmp_path).card(("image", "label")).size == (28, 28)
+    assert mnist(tmp_path).card(("image", "label")).fields == ("image", "label")
+    assert len(mnist(tmp_path).split("train", ("image", "label"))) == 110
+
+
+def test_the_docstring_states_the_default_canvases():
+    options = MNIST.Options()
+    assert "canvases of 64x84 with 2 to 4 digits" in (MNIST.__doc__ or "")
+    assert options.canvas_size == (64, 84)
+    assert (options.train_canvases, options.val_canvases, options.test_canvases) == (10_000, 1_000, 2_000)
+    assert options.canvas_overlap == 0.15

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from maecli_plugins.tasks.classify import Classify, random_boxes
+from maecli_plugins.tasks.classify import Classify
 from torch import nn
 
 from maecli import api
@@ -149,71 +149,30 @@ def test_the_confusion_matrix_is_drawn():
     assert picture.caption == "Rows: truth. Columns: prediction."
 
 
-def numbered(num):
-    """Return pictures whose every pixel is the sample's number."""
-    return torch.arange(float(num)).reshape(-1, 1, 1, 1).expand(-1, 1, 16, 16).clone()
-
-
-def test_mixup_blends_each_sample_with_its_neighbour_as_it_blends_their_targets():
-    torch.manual_seed(0)
-    image, target = task(mixup=0.8)._mix(numbered(50), torch.eye(50))
-    assert torch.allclose(target.sum(1), torch.ones(50))
-    assert target.count_nonzero(1).max() == 2
-    own = target.diagonal()
-    assert own.min() < 0.2
-    assert own.max() > 0.8
-    expected = target @ torch.arange(50.0)  # what the targets' shares make of two flat pictures
-    assert torch.allclose(image, expected.reshape(-1, 1, 1, 1).expand_as(image), atol=1e-4)
-
-
-def test_cutmix_pastes_a_box_whose_area_is_its_share_of_the_label():
-    torch.manual_seed(0)
-    image, target = task(cutmix=1.0)._mix(numbered(50), torch.eye(50))
-    assert torch.allclose(target.sum(1), torch.ones(50))
-    for number in range(50):
-        own = image[number] == number
-        pasted = image[number] == (number - 1) % 50
-        assert (own ^ pasted).all()
-        assert float(target[number, number]) == pytest.approx(float(own.float().mean()), abs=1e-6)
-        rows, columns = pasted[0].any(1).sum(), pasted[0].any(0).sum()
-        assert pasted.sum() == rows * columns  # a box
-    assert 0.2 < float(target.diagonal().mean()) < 0.9
-
-
-def test_mixing_uses_both_kinds_when_both_are_asked_for():
-    torch.manual_seed(0)
-    job, kinds = task(mixup=1.0, cutmix=1.0), set()
-    for _ in range(20):
-        image, _ = job._mix(numbered(8), torch.eye(8))
-        kinds.add("cutmix" if image.eq(image.round()).all() else "mixup")
-    assert kinds == {"mixup", "cutmix"}
-
-
-def test_a_single_sample_or_no_alpha_leaves_the_batch_as_it_was():
-    for job, num in [(task(mixup=1.0, cutmix=1.0), 1), (task(), 4)]:
-        image, target = numbered(num), torch.eye(num)
-        mixed, blended = job._mix(image, target)
-        assert mixed is image
-        assert blended is target
-
-
-@pytest.mark.parametrize("size", [(32,), (32, 48), (16, 16, 16)])
-def test_boxes_cover_their_area_or_less_where_the_border_cuts_them(size):
-    torch.manual_seed(0)
-    covered = random_boxes(torch.full((300,), 0.25), size).flatten(1).float().mean(1)
-    side = 0.25 ** (1 / len(size))
-    largest = math.prod((side * length + 1) / length for length in size)
-    assert covered.max() <= largest
-    assert covered.min() >= math.prod((side * length / 2 - 1) / length for length in size)
-    assert random_boxes(torch.zeros(3), size).sum() == 0
-
-
 def test_samples_are_mixed_for_a_share_of_the_run():
     job, images = task(mixup=1.0, mix_until=0.6), torch.randn(4, 1, *SIZE)
     module = Says(confident([0, 1, 2, 0]))
     for progress, mixed in [(0.0, True), (0.59, True), (0.6, False), (0.9, False)]:
         job.loss(module, batch([0, 1, 2, 0], images, progress))
         assert (not module.asked[-1][0].equal(images)) == mixed
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixed_samples_have_mixed_labels(kind):
+    torch.manual_seed(0)
+    flat = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, *SIZE).clone()
+    module = Says(confident([0, 0]))
+    loss = float(task(**{kind: 1.0}).loss(module, batch([0, 2], flat)))
+    share = module.asked[-1][0].flatten(1).mean(1)  # of the second sample, in either
+    assert 0 < float(share[0]) < 1
+    hit, miss = math.log(math.exp(2) + 2) - 2, math.log(math.exp(2) + 2)
+    assert loss == pytest.approx(float((hit + share * (miss - hit)).mean()), rel=1e-4)
+
+
+def test_a_single_sample_is_not_mixed():
+    module, image = Says(confident([0])), torch.randn(1, 1, *SIZE)
+    task(mixup=1.0, cutmix=1.0).loss(module, batch([0], image))
+    assert module.asked[-1][0] is image
 
 
 def test_the_loss_is_cross_entropy_with_smoothed_labels():
@@ -280,3 +239,22 @@ def test_drawings_show_pictures_and_nothing_for_other_data():
     (picture,) = task().draw(Says(confident([0, 2])), batch([0, 0]))
     assert picture.png.startswith(b"\x89PNG")
     assert task().draw(Says(confident([0, 2])), batch([0, 0], torch.zeros(2, 1, 8))) == []
+
+
+@pytest.mark.parametrize(("labels", "wrong"), [([0, 0], [False, True]), ([-1, 2], [None, False]), (None, None)])
+def test_drawings_mark_what_is_known_to_be_wrong(monkeypatch, labels, wrong):
+    sheets = []
+    monkeypatch.setattr(api, "contact_sheet", lambda *arguments: sheets.append(arguments) or b"png")
+    samples = batch(labels or [0, 0])
+    if labels is None:
+        del samples.tensors["label"]
+    task().draw(Says(confident([0, 2])), samples)
+    ((pictures, captions, marks),) = sheets
+    assert len(pictures) == 2
+    assert captions == ["cat 79%", "emu 79%"]
+    assert marks == wrong
+
+
+def test_one_label_per_sample_is_monitored_by_accuracy():
+    assert task().monitor == "top1"
+    assert task().describe() == []

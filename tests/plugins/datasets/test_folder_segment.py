@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from maecli_plugins.datasets.folder import Folder
+from PIL import Image
+from twins import noise, rotated_jpeg, write_class_folders, write_mask_folder, write_palette, write_picture
+
+from maecli import api
+
+FIELDS = ("image", "mask")
+PLAIN = ("image",)
+
+
+def folder(root: Path, **options) -> Folder:
+    return Folder(Folder.Options(root=root, **options))
+
+
+def everything(root: Path) -> Folder:
+    return folder(root, val_share=0, test_share=0)
+
+
+def keys_of(data: Folder, fields=FIELDS) -> dict[str, list[str]]:
+    return {name: list(data.split(name, fields).keys) for name in api.SPLIT_NAMES}
+
+
+def error_of(data: Folder) -> str:
+    with pytest.raises(api.DataError) as caught:
+        data.card(FIELDS)
+    with pytest.raises(api.DataError):
+        data.split("train", FIELDS)
+    return str(caught.value)
+
+
+def broken_sample(data: Folder, key: str) -> api.BrokenSample:
+    split = data.split("train", FIELDS)
+    with pytest.raises(api.BrokenSample) as caught:
+        split[split.keys.index(key)]
+    assert data.broken()[caught.value.key] == caught.value.reason
+    return caught.value
+
+
+def test_pictures_and_masks_of_one_name_are_samples(tmp_path):
+    names = write_mask_folder(tmp_path, 6)
+    split = everything(tmp_path).split("train", FIELDS)
+    assert split.keys == [f"images/{name}" for name in names]
+    for i in range(6):
+        sample = split[i]
+        assert set(sample) == {"image", "mask"}
+        assert (sample["image"].shape, sample["mask"].shape, sample["mask"].dtype) == ((3, 8, 10), (8, 10), np.uint8)
+        assert sample["mask"][3, 2] == 1 + i % 2
+        assert sample["mask"][6, 2] == api.VOID
+        assert (sample["image"][1 + i % 2, 2:7, 1:5] == 255).all()
+        assert (sample["mask"] == 0).sum() == 80 - 20
+
+
+def test_the_card_names_the_classes_of_masks(tmp_path):
+    write_mask_folder(tmp_path, 20)
+    card = folder(tmp_path).card(FIELDS)
+    assert card.fields == ("image", "mask")
+    assert card.mask_classes == ("background", "cat", "dog")
+    assert card.mask_palette == ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    assert card.background == 0
+    assert (card.size, card.classes) == ((8, 10), ())
+    assert card.split_sizes == {"train": 16, "val": 2, "test": 2}
+    assert "of pictures with a mask only" in card.split_origin
+
+
+def test_a_first_class_of_another_name_is_something(tmp_path):
+    write_mask_folder(tmp_path, 5, ("sky", "sea"))
+    assert folder(tmp_path).card(FIELDS).background is None
+
+
+def test_masks_are_never_pictures(tmp_path):
+    names = write_mask_folder(tmp_path, 5)
+    card = everything(tmp_path).card()
+    assert card.split_sizes["train"] == 5
+    assert list(everything(tmp_path).split("train").keys) == [f"images/{name}" for name in names]
+    assert not any("ignored" in note for note in card.notes)
+
+
+def test_masks_without_images_beside_them_are_pictures_as_before(tmp_path):
+    write_class_folders(tmp_path, ("masks", "faces"), num=5)
+    assert folder(tmp_path).card().classes == ("faces", "masks")
+
+
+def test_pretraining_needs_neither_sound_masks_nor_class_names(tmp_path):
+    names = write_mask_folder(tmp_path, 5)
+    (tmp_path / "classes.txt").unlink()
+    for name in names:
+        (tmp_path / "masks" / name).write_bytes(b"")
+    data = everything(tmp_path)
+    assert (data.card().fields, data.card().mask_classes) == (("image",), ())
+    assert set(data.split("train")[0]) == {"image"}
+    assert data.broken() == {}
+
+
+def test_the_same_pictures_are_test_with_and_without_masks(tmp_path):
+    write_mask_folder(tmp_path, 30)
+    data = folder(tmp_path)
+    assert keys_of(data, PLAIN) == keys_of(data)
+
+
+def test_pictures_without_a_mask_stay_in_train_and_do_not_count(tmp_path):
+    names = write_mask_folder(tmp_path, 30)
+    for name in names[:10]:
+        (tmp_path / "masks" / name).unlink()
+    write_picture(tmp_path / "more/1.png", noise(0, 8, 10, 3))
+    data = folder(tmp_path)
+    bare = {f"images/{name}" for name in names[:10]} | {"more/1.png"}
+    assert bare <= set(keys_of(data, PLAIN)["train"])
+    assert data.card(FIELDS).split_sizes == {"train": 16, "val": 2, "test": 2}
+    assert not bare & set(keys_of(data)["train"])
+    assert data.card().split_sizes == {"train": 27, "val": 2, "test": 2}
+    assert "11 pictures have no mask" in data.card().notes
+
+
+def test_split_folders_below_images_are_kept(tmp_path):
+    for name, num in (("train", 5), ("valid", 2), ("test", 3)):
+        write_mask_folder(tmp_path / name, num)
+        for kind in ("images", "masks"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            (tmp_path / name / kind).rename(tmp_path / kind / name)
+        shutil.move(tmp_path / name / "classes.txt", tmp_path / "classes.txt")
+        (tmp_path / name).rmdir()
+    data = folder(tmp_path)
+    assert data.card(FIELDS).split_sizes == {"train": 5, "val": 2, "test": 3}
+    assert data.card(FIELDS).classes == ()
+    assert data.split("val", FIELDS).keys == ["images/valid/000.png", "images/valid/001.png"]
+    assert data.split("val", FIELDS)[0]["mask"].shape == (8, 10)
+
+
+def test_folders_below_images_are_classes(tmp_path):
+    for number, name in enumerate(("cat", "dog")):
+        for i in range(10):
+            write_picture(tmp_path / f"images/{name}/{i}.jpg", noise(i, 8, 8, 3))
+            if i < 5:
+                write_palette(tmp_path / f"masks/{name}/{i}.png", np.full((8, 8), number, np.uint8))
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    data = folder(tmp_path, val_share=0.2, test_share=0.2)
+    card = data.card()
+    assert (card.classes, card.fields) == (("cat", "dog"), ("image", "label", "mask"))
+    assert card.split_sizes == {"train": 12, "val": 4, "test": 4}
+    assert data.card(FIELDS).split_sizes == {"train": 6, "val": 2, "test": 2}  # stratified by mask too
+    sample = data.split("train", ("image", "label", "mask"))[0]
+    assert set(sample) == {"image", "label", "mask"}
+    assert (sample["mask"] == sample["label"]).all()
+
+
+def test_a_table_may_give_splits_and_groups_without_labels(tmp_path):
+    names = write_mask_folder(tmp_path, 6)
+    rows = [f"images/{names[0]},,test,p", f"images/{names[1]},,,p", f"images/{names[2]},,val,"]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,split,group", *rows]))
+    keys = keys_of(folder(tmp_path))
+    assert keys["test"] == [f"images/{name}" for name in names[:2]]
+    assert keys["val"] == [f"images/{names[2]}"]
+    assert len(keys["train"]) == 3
+
+
+def test_a_mask_stands_beside_the_upright_picture(tmp_path):
+    write_mask_folder(tmp_path, 3)
+    for name, shape in (("right", (32, 16)), ("wrong", (16, 32))):
+        (tmp_path / f"images/{name}.jpg").write_bytes(rotated_jpeg(6))  # stored as (16, 32)
+        write_palette(tmp_path / f"masks/{name}.png", np.eye(*shape, dtype=np.uint8))
+    data = everything(tmp_path)
+    split = data.split("train", FIELDS)
+    position = split.keys.index("images/right.jpg")
+    sample = split[position]
+    assert split.size(position) == sample["image"].shape[1:] == sample["mask"].shape == (32, 16)
+    np.testing.assert_array_equal(sample["mask"], np.eye(32, 16))
+    broken = broken_sample(data, "images/wrong.jpg")
+    assert (broken.key, broken.reason) == (
+        "masks/wrong.png",
+        "mask is 32×16 where images/wrong.jpg, upright, is 16×32 wide and high",
+    )
+
+
+def test_rgb_masks_have_the_colours_of_the_card(tmp_path):
+    names = write_mask_folder(tmp_path, 3)
+    mask = np.array(Image.open(tmp_path / "masks" / names[0]))
+    palette = folder(tmp_path).card(FIELDS).mask_palette
+    colours = np.array([*palette, *[api.VOID_COLOUR] * 253], np.uint8)[mask]
+    write_picture(tmp_path / "masks" / names[0], colours)
+    np.testing.assert_array_equal(everything(tmp_path).split("train", FIELDS)[0]["mask"], mask)
+
+
+def spoil(root: Path) -> dict[str, str]:
+    """Break one rule after the other in a folder of masks, and return path → the beginning of what is to be said."""
+    names = write_mask_folder(root, 8)
+    write_palette(root / "masks" / names[0], np.zeros((8, 9), np.uint8))
+    write_palette(root / "masks" / names[1], np.full((8, 10), 37, np.uint8))
+    (root / "masks" / names[2]).write_bytes(b"")
+    (root / "masks" / names[3]).write_bytes((root / "masks" / names[4]).read_bytes()[:-40])
+    write_picture(root / f"images/{Path(names[4]).stem}.jpg", noise(0, 8, 10, 3))
+    write_palette(root / "masks/lost.png", np.zeros((8, 10), np.uint8))
+    write_picture(root / f"masks/{Path(names[5]).stem}.jpg", noise(0, 8, 10, 3))
+    (root / "images" / names[6]).write_bytes(b"")
+    return {
+        f"images/{names[6]}": "empty file",
+        f"masks/{names[0]}": f"mask is 9×8 where images/{names[0]}, upright, is 10×8 wide and high",
+        f"masks/{names[1]}": "mask has the number 37; classes are 0 to 2, and 255 is void",
+        f"masks/{names[2]}": "empty file",
+        f"masks/{names[3]}": "mask is not a sound PNG",
+        f"masks/{names[4]}": "mask of 2 pictures: images/004.jpg and images/004.png; rename one of them",
+        f"masks/{Path(names[5]).stem}.jpg": "is no .png file",
+        "masks/lost.png": "mask without a picture: there is no images/lost.*",
+    }
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_every_broken_rule_is_told_once_with_its_path(tmp_path, used):
+    expected = spoil(tmp_path)
+    data = everything(tmp_path)
+    if used:
+        data.card(FIELDS)
+    problems = list(data.problems())
+    assert sorted(path for path, _ in problems) == sorted(expected)
+    for path, rule in problems:
+        assert rule.startswith(expected[path])
+
+
+def test_one_bad_mask_breaks_its_own_sample_alone(tmp_path):
+    expected = spoil(tmp_path)
+    data = everything(tmp_path)
+    split = data.split("train", FIELDS)
+    assert split.keys == [f"images/00{i}.png" for i in (0, 1, 2, 3, 5, 7)]
+    for i in range(4):
+        broken = broken_sample(data, f"images/00{i}.png")
+        assert broken.key == f"masks/00{i}.png"
+        assert broken.reason.startswith(expected[broken.key])
+    assert set(split[4]) == set(split[5]) == {"image", "mask"}
+    assert "masks/lost.png" in data.broken()
+
+
+def test_problems_of_a_folder_without_class_names_say_what_to_write(tmp_path):
+    write_mask_folder(tmp_path, 3)
+    (tmp_path / "classes.txt").unlink()
+    [(path, rule)] = everything(tmp_path).problems()
+    assert path == "classes.txt"
+    assert rule.startswith(f"{tmp_path / 'classes.txt'} is missing; write one class name per line")
+    assert error_of(everything(tmp_path)) == rule
+
+
+def test_a_folder_without_masks_has_no_more_problems(tmp_path):
+    write_class_folders(tmp_path, num=3)
+    assert list(folder(tmp_path).problems()) == []
+
+
+def test_a_sound_folder_of_masks_has_no_problems(tmp_path):
+    write_mask_folder(tmp_path, 5)
+    assert list(folder(tmp_path).problems()) == []
+
+
+def test_masks_of_0_and_255_alone_are_refused(tmp_path):
+    names = write_mask_folder(tmp_path, 5, ("background", "cat"))
+    for name in names:
+        write_palette(tmp_path / "masks" / name, np.eye(8, 10, dtype=np.uint8) * 255)
+    rule = "masks hold nothing but 0 and 255, which means not judged; write the number of the class where they say 255"
+    assert error_of(everything(tmp_path)) == f"{tmp_path / 'masks'}: {rule}"
+    assert list(everything(tmp_path).problems()) == [("masks", rule)]
+
+
+def test_without_masks_the_error_says_how_to_give_them(tmp_path):
+    write_class_folders(tmp_path, num=3)
+    assert error_of(folder(tmp_path)) == (
+        f"{tmp_path} has no masks; put the pictures into images/, their masks as PNG files of the same names into "
+        "masks/, and the names of the classes into classes.txt: the mask of images/a/1.jpg is masks/a/1.png"
+    )
+
+
+def test_an_empty_folder_of_masks_says_how_they_are_named(tmp_path):
+    names = write_mask_folder(tmp_path, 2)
+    for name in names:
+        (tmp_path / "masks" / name).unlink()
+    assert error_of(folder(tmp_path)) == (
+        f"no picture in {tmp_path / 'images'} that can be read has a mask; the mask of images/a/1.jpg is masks/a/1.png"
+    )
+
+
+def test_masks_of_other_names_say_so(tmp_path):
+    names = write_mask_folder(tmp_path, 2)
+    for name in names:
+        (tmp_path / "masks" / name).rename(tmp_path / "masks" / f"mask of {name}")
+    assert error_of(folder(tmp_path)) == (
+        f"none of the files in {tmp_path / 'masks'} is the mask of a picture; masks/mask of 000.png, for one: "
+        "mask without a picture: there is no images/mask of 000.*"
+    )
+
+
+def test_statistics_need_no_full_decoding(tmp_path):
+    write_mask_folder(tmp_path, 2)
+    write_picture(tmp_path / "images/large.jpg", noise(0, 64, 128, 3))
+    split = everything(tmp_path).split("train")
+    position = split.keys.index("images/large.jpg")
+    (tmp_path / "images/000.png").unlink()
+    assert split.size(split.keys.index("images/000.png")) == (8, 10)
+    assert split.size(position) == (64, 128)
+    assert split.small(position, 16).shape == (3, 16, 32)
+
+
+def test_masks_alone_need_no_decoded_picture(tmp_path):
+    names = write_mask_folder(tmp_path, 2)
+    split = everything(tmp_path).split("train", ("mask",))
+    (tmp_path / "images" / names[0]).unlink()
+    assert set(split[0]) == {"mask"}
+
+
+def test_splits_with_masks_travel_to_loader_workers(tmp_path):
+    write_mask_folder(tmp_path, 3)
+    split = everything(tmp_path).split("train", FIELDS)
+    copy = pickle.loads(pickle.dumps(split))
+    np.testing.assert_array_equal(copy[0]["mask"], split[0]["mask"])

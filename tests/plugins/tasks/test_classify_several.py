@@ -1,0 +1,261 @@
+"""Classification where a sample has several labels: 1 present, 0 absent, -1 not to be judged."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from maecli_plugins.tasks.classify import Classify
+from torch import nn
+
+from maecli import api
+
+SIZE = (8, 8)
+CLASSES = ("cat", "dog", "emu")
+
+
+def card(classes=CLASSES, class_counts=(10, 49, 0)):
+    return api.DataCard(
+        name="tiny",
+        title="a tiny set",
+        fields=("image", "label"),
+        channels=1,
+        size=SIZE,
+        mean=(0.5,),
+        std=(0.5,),
+        classes=classes,
+        class_counts=class_counts,
+        multi_label=True,
+        split_sizes={"train": 98},
+        split_origin="made up",
+    )
+
+
+def task(data=None, **options):
+    data = data or card()
+    return Classify(Classify.Options(**options), data, api.Preprocess.of(data, SIZE))
+
+
+def encoder():
+    torch.manual_seed(0)
+    return api.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
+
+
+def batch(labels, image=None, progress=0.0):
+    ids = torch.arange(len(labels))
+    image = torch.zeros(len(labels), 1, *SIZE) if image is None else image
+    tensors = {"image": image, "label": torch.tensor(labels, dtype=torch.int8)}
+    return api.Batch(tensors, api.Draws(0, 0, ids), [str(i) for i in ids.tolist()], progress=progress)
+
+
+class Says(nn.Module):
+    """Answers with given logits, and remembers what it was asked."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits, self.encoder, self.asked = torch.as_tensor(logits, dtype=torch.float32), encoder(), []
+
+    def forward(self, x, ids_keep=None):
+        self.asked.append(x)
+        return self.logits[: len(x)]
+
+
+def bce(logit, target):
+    return -target * math.log(1 / (1 + math.exp(-logit))) - (1 - target) * math.log(1 - 1 / (1 + math.exp(-logit)))
+
+
+LOGITS = [[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]]
+LABELS = [[1, 0, -1], [0, -1, 1]]
+
+
+def test_the_loss_is_binary_cross_entropy_of_the_judged_cells():
+    expected = (bce(2.0, 1) + bce(-1.0, 0) + bce(0.0, 0) + bce(-2.0, 1)) / 4
+    assert float(task().loss(Says(LOGITS), batch(LABELS))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_is_not_to_be_judged_has_no_gradient():
+    module = Says(LOGITS)
+    module.logits.requires_grad_()
+    task().loss(module, batch(LABELS)).backward()
+    assert ((module.logits.grad == 0) == (torch.tensor(LABELS) < 0)).all()
+
+
+def test_a_batch_without_a_judged_cell_has_a_loss_of_zero():
+    module = Says(LOGITS)
+    module.logits.requires_grad_()
+    loss = task().loss(module, batch([[-1] * 3] * 2))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert module.logits.grad.count_nonzero() == 0
+
+
+def test_smoothing_moves_every_label_towards_one_half():
+    expected = (bce(2.0, 0.9) + bce(-1.0, 0.1) + bce(0.0, 0.1) + bce(-2.0, 0.9)) / 4
+    assert float(task(label_smoothing=0.2).loss(Says(LOGITS), batch(LABELS))) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixed_samples_have_mixed_labels_and_are_judged_where_both_are(kind):
+    torch.manual_seed(0)
+    flat = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, *SIZE).clone()
+    module = Says(LOGITS)
+    loss = float(task(**{kind: 1.0}).loss(module, batch(LABELS, flat)))
+    share = module.asked[0].flatten(1).mean(1).tolist()  # of the second sample, in either
+    assert 0 < share[0] < 1
+    # only cat is judged in both samples; the first shows it, the second does not
+    expected = (bce(2.0, 1 - share[0]) + bce(0.0, 1 - share[1])) / 2
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_head_starts_with_the_frequencies_of_training():
+    module = task().build(encoder())
+    probability = module.head[-1].bias.sigmoid()
+    assert probability.tolist() == pytest.approx([11 / 100, 50 / 100, 1 / 100], rel=1e-5)
+    assert task(card(class_counts=())).build(encoder()).head[-1].bias.count_nonzero() == 0
+
+
+@torch.no_grad()
+def test_scores_are_not_rounded_to_bfloat16():
+    module = task(head="mlp").build(encoder()).eval()
+    nn.init.normal_(module.head[-1].weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = module(torch.rand(4, 1, *SIZE, generator=torch.Generator().manual_seed(0)))
+    assert logits.dtype == torch.float32
+    assert not torch.equal(logits, logits.to(torch.bfloat16).float())
+
+
+# scores, the highest first   cat: + - + -    dog: - ? + +    emu: never present
+TRUTH = [[1, 0, 0], [0, -1, 0], [1, 1, 0], [0, 1, 0]]
+SCORES = [[4.0, 4.0, 1.0], [3.0, 3.0, 1.0], [2.0, 2.0, 1.0], [1.0, 1.0, 1.0]]
+CAT, DOG = (1 + 2 / 3) / 2, 2 / 3  # dog's precision of 1/2 at its first hit is raised to the 2/3 of its second
+
+
+def measured(*parts, thorough=True, data=None):
+    evaluator = task(data).evaluator(thorough)
+    for truth, scores in parts or [(TRUTH, SCORES)]:
+        evaluator.update(Says(scores), batch(truth))
+    return evaluator
+
+
+def figures(evaluator):
+    return {figure.name: figure for figure in evaluator.figures()}
+
+
+def test_the_headline_is_the_mean_average_precision_of_the_classes_that_occur():
+    evaluator = measured()
+    headline = evaluator.figures()[0]
+    assert (headline.name, headline.label, headline.unit) == ("map", "mean average precision", "share")
+    assert headline.value == pytest.approx((CAT + DOG) / 2)
+    assert headline.note == "no positive sample, so left out: emu"
+    assert headline.twins["one score for all"] == pytest.approx((2 / 4 + 2 / 3) / 2)
+    random = (api.random_precision(2, 4) + api.random_precision(2, 3)) / 2
+    assert headline.twins["random ranking"] == pytest.approx(random)
+    low, high = headline.interval
+    assert 0 < low <= headline.value <= high <= 1
+
+
+def test_the_table_tells_the_average_precision_of_each_class():
+    (table,) = measured().tables()
+    assert table.columns == ("class", "positives", "average precision", "share of positives")
+    assert table.rows == (
+        ("cat", 2, pytest.approx(CAT), 0.5),
+        ("dog", 2, pytest.approx(DOG), pytest.approx(2 / 3)),
+        ("emu", 0, "none", 0.0),
+    )
+
+
+def test_the_classes_that_occur_are_drawn_beside_their_shares(monkeypatch):
+    bars = []
+    monkeypatch.setattr(api, "class_bars", lambda *arguments: bars.append(arguments) or b"png")
+    (picture,) = measured().pictures()
+    assert (picture.name, picture.png) == ("average-precision", b"png")
+    ((precision, _, shares, _),) = bars
+    assert precision == {"cat": pytest.approx(CAT), "dog": pytest.approx(DOG)}
+    assert shares == {"cat": 0.5, "dog": pytest.approx(2 / 3)}
+    assert task().evaluator().pictures() == []
+
+
+def test_the_monitored_figure_is_the_mean_average_precision_and_is_cheap_between_epochs():
+    assert task().monitor == "map"
+    quick = figures(measured(thorough=False))[task().monitor]
+    assert quick.value == figures(measured())["map"].value
+    assert quick.interval is None
+    assert list(quick.twins) == ["one score for all"]
+
+
+def test_batches_add_up():
+    whole, parts = figures(measured()), figures(measured((TRUTH[:3], SCORES[:3]), (TRUTH[3:], SCORES[3:])))
+    for name, figure in whole.items():
+        assert parts[name] == figure
+
+
+def test_one_score_for_all_has_exactly_its_twins_figure():
+    found = figures(measured((TRUTH, [[0.0] * 3] * 4)))
+    assert found["map"].value == pytest.approx(found["map"].twins["one score for all"])
+    assert found["cross_entropy"].value == pytest.approx(math.log(2))
+    assert found["cross_entropy"].twins["even odds"] == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize(("counts", "shares"), [((10, 49, 0), (0.11, 0.5, 0.01)), ((), (0.5, 0.6, 1 / 6))])
+def test_cross_entropy_stands_beside_constant_frequencies(counts, shares):
+    found = figures(measured(data=card(class_counts=counts)))["cross_entropy"]
+    judged = [(SCORES[i][q], q, TRUTH[i][q]) for i in range(4) for q in range(3) if TRUTH[i][q] >= 0]
+    assert found.value == pytest.approx(np.mean([bce(score, truth) for score, _, truth in judged]))
+    constant = [bce(math.log(shares[q] / (1 - shares[q])), truth) for _, q, truth in judged]
+    assert found.twins["training frequencies"] == pytest.approx(np.mean(constant))
+    assert found.better == "lower"
+
+
+def test_an_empty_split_gives_figures_of_zero():
+    found = figures(task().evaluator())
+    assert (found["map"].value, found["map"].interval, found["map"].twins) == (0, None, {})
+    assert found["map"].note == "no positive sample, so left out: cat, dog, emu"
+    assert found["cross_entropy"].value == 0
+
+
+def test_predictions_name_the_classes_above_one_half_and_every_probability():
+    both, none = task().predict(Says([[2.0, -1.0, 0.5], [-2.0, -1.0, -0.5]]), batch([[0] * 3] * 2))
+    assert list(both.row) == ["classes", "p_cat", "p_dog", "p_emu"]
+    assert (both.row["classes"], none.row["classes"]) == ("cat;emu", "")
+    assert both.row["p_cat"] == pytest.approx(1 / (1 + math.exp(-2)), abs=1e-6)
+
+
+def drawn(monkeypatch, job, logits, labels):
+    sheets = []
+    monkeypatch.setattr(api, "contact_sheet", lambda *arguments: sheets.append(arguments) or b"png")
+    (picture,) = job.draw(Says(logits), batch(labels))
+    (sheet,) = sheets
+    assert picture.png == b"png"
+    return sheet
+
+
+def test_drawings_name_the_classes_above_one_half_or_the_likeliest_in_parentheses(monkeypatch):
+    pictures, captions, _ = drawn(monkeypatch, task(), [[1.0, -1.0, 2.0], [-3.0, -1.0, -2.0]], [[0] * 3] * 2)
+    assert captions == ["emu 88%, cat 73%", "(dog 27%)"]
+    assert len(pictures) == 2
+
+
+def test_captions_name_three_classes_at_most(monkeypatch):
+    job = task(card(("a", "b", "c", "d"), ()))
+    _, captions, _ = drawn(monkeypatch, job, [[4.0, 3.0, 2.0, 1.0]], [[0] * 4])
+    assert captions == ["a 98%, b 95%, c 88%"]
+
+
+def test_a_drawing_is_wrong_where_a_known_class_is_missed_or_an_absent_one_is_seen(monkeypatch):
+    logits = [[1.0, -1.0, -1.0]] * 5
+    labels = [[1, 0, 0], [1, -1, -1], [0, 0, 0], [1, 1, -1], [-1, -1, -1]]
+    *_, wrong = drawn(monkeypatch, task(), logits, labels)
+    assert wrong == [False, False, True, True, None]
+
+
+def test_how_the_figures_were_taken_is_told():
+    (note,) = task().describe()
+    assert "classes without a positive image are left out of the mean" in note
+
+
+def test_one_class_is_enough_and_none_is_refused():
+    assert task(card(("cat",), (5,))).build(encoder()).head[-1].out_features == 1
+    with pytest.raises(api.DataError, match="tiny has 0 labelled classes; classify needs at least 1: sort the"):
+        task(card((), ()))

@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from maecli_plugins.tasks.segment import DRAWN_SIDE, Segment, cross_entropy, dice_loss
+from PIL import Image
+from torch import nn
+
+from maecli import api
+
+SIZE = (8, 8)
+CLASSES = ("background", "cat", "dog", "emu")
+PALETTE = api.class_palette(4)
+
+
+def card(classes=CLASSES, background=0):
+    return api.DataCard(
+        name="tiny",
+        title="a tiny set",
+        fields=("image", "mask"),
+        channels=1,
+        size=None,
+        mean=(0.5,),
+        std=(0.5,),
+        mask_classes=classes,
+        mask_palette=api.class_palette(len(classes)),
+        background=background,
+        split_sizes={"train": 100},
+        split_origin="made up",
+    )
+
+
+def task(background=0, **options):
+    data = card(background=background)
+    return Segment(Segment.Options(**options), data, api.Preprocess.of(data, SIZE))
+
+
+def encoder(size=SIZE):
+    torch.manual_seed(0)
+    return api.VisionTransformer(size, (4,) * len(size), 1, 12, 2, 2)
+
+
+def batch(mask, image=None):
+    mask = torch.as_tensor(mask, dtype=torch.uint8)
+    image = torch.zeros(len(mask), 1, *mask.shape[1:]) if image is None else image
+    return api.Batch({"image": image, "mask": mask}, api.Draws(0, 0, torch.arange(len(mask))))
+
+
+class Says(nn.Module):
+    """Is sure of the classes that the picture's values name."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.shown = encoder(), []
+
+    def forward(self, x):
+        self.shown.append(tuple(x.shape))
+        return 20.0 * nn.functional.one_hot(x[:, 0].round().long().clamp(0, 3), 4).movedim(-1, 1).float()
+
+
+class Always(nn.Module):
+    """Sees one class everywhere."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.encoder, self.number = encoder(), number
+
+    def forward(self, x):
+        logits = torch.zeros(len(x), 4, *x.shape[2:])
+        logits[:, self.number] = 1
+        return logits
+
+
+def mask_of(*rows):
+    """Return (1, 8, 8): each number fills as many of the eight rows as it is given."""
+    return torch.tensor([[[number] * 8 for number in rows]], dtype=torch.uint8)
+
+
+TRUTH = mask_of(0, 0, 0, 0, 1, 1, 2, 255)
+GUESS = mask_of(0, 0, 0, 1, 1, 3, 2, 2)
+# rows of 8 pixels, truth \ guess  0 1 2 3
+#                              0   3 1 0 0
+#                              1   0 1 0 1
+#                              2   0 0 1 0
+
+
+def measured(*pairs, job=None, module=None):
+    evaluator = (job or task()).evaluator()
+    with torch.no_grad():
+        for truth, guess in pairs or [(TRUTH, GUESS)]:
+            evaluator.update(module or Says(), batch(truth, guess[:, None].float()))
+    return evaluator
+
+
+def figures(evaluator):
+    return {figure.name: figure for figure in evaluator.figures()}
+
+
+def test_the_scores_are_those_of_the_confusion_matrix_beside_all_background():
+    evaluator = measured()
+    assert (evaluator.matrix // 8).tolist() == [[3, 1, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]
+    found = figures(evaluator)
+    assert list(found) == ["miou", "foreground_iou", "pixel_accuracy", "mean_class_accuracy"]
+    assert found["miou"].value == pytest.approx((3 / 4 + 1 / 3 + 1 / 1) / 3)
+    assert found["miou"].twins == {"all-background": pytest.approx(4 / 7 / 3)}
+    assert found["foreground_iou"].value == pytest.approx(3 / 4)
+    assert found["foreground_iou"].twins == {"all-background": 0, "all-foreground": pytest.approx(3 / 7)}
+    assert found["pixel_accuracy"].value == pytest.approx(5 / 7)
+    assert found["pixel_accuracy"].twins == {"all-background": pytest.approx(4 / 7)}
+    assert found["mean_class_accuracy"].value == pytest.approx((3 / 4 + 1 / 2 + 1) / 3)
+    assert found["mean_class_accuracy"].twins == {"all-background": pytest.approx(1 / 3)}
+    assert all(figure.unit == "share" for figure in found.values())
+
+
+def test_a_class_that_the_split_lacks_is_left_out_of_the_mean_and_named():
+    assert figures(measured())["miou"].note == "mean of 3 classes; no pixel here of emu"
+    every = measured((mask_of(0, 1, 2, 3, 0, 1, 2, 3), GUESS))
+    assert figures(every)["miou"].note == "mean of 4 classes"
+    emu = measured().tables()[0].rows[3]
+    assert emu == ("emu", 0, "n/a", "n/a", "n/a", "n/a")
+
+
+def test_a_model_that_only_knows_background_has_exactly_the_twins_figures():
+    for figure in figures(measured(module=Always(0))).values():
+        assert figure.value == figure.twins["all-background"]
+        assert not figure.beats_twins
+
+
+def test_without_a_background_the_twin_is_the_splits_most_frequent_class():
+    truth = mask_of(2, 2, 2, 2, 1, 1, 0, 255)
+    found = figures(measured((truth, GUESS), job=task(background=None), module=Always(2)))
+    assert "foreground_iou" not in found
+    for figure in found.values():
+        assert figure.value == figure.twins["all dog"]
+
+
+def test_one_matrix_adds_up_over_pictures_of_any_size():
+    other = torch.full((1, 3, 20), 1)
+    evaluator = measured((TRUTH, GUESS), (other, other))
+    assert int(evaluator.matrix.sum()) == 7 * 8 + 60
+    assert evaluator.matrix[1, 1] == 8 + 60
+
+
+def test_batches_and_single_pictures_measure_the_same():
+    truths, guesses = torch.cat([TRUTH, GUESS]), torch.cat([GUESS, GUESS])
+    together = measured((truths, guesses))
+    apart = measured((truths[:1], guesses[:1]), (truths[1:], guesses[1:]))
+    assert [figure.model_dump() for figure in together.figures()] == [figure.model_dump() for figure in apart.figures()]
+
+
+def test_the_table_tells_each_classs_pixels_iou_and_accuracy():
+    (table,) = measured().tables()
+    assert table.columns == ("class", "pixels", "share of pixels", "IoU", "accuracy", "IoU of all-background")
+    assert table.rows[0] == ("background", 32, pytest.approx(4 / 7), 3 / 4, 3 / 4, pytest.approx(4 / 7))
+    assert table.rows[1] == ("cat", 16, pytest.approx(2 / 7), pytest.approx(1 / 3), 1 / 2, 0)
+
+
+def test_intervals_come_from_two_pictures_on_and_only_when_thorough():
+    assert figures(measured())["miou"].interval is None
+    two = measured((TRUTH, GUESS), (TRUTH, TRUTH.where(TRUTH < 4, 0)))
+    for figure in figures(two).values():
+        low, high = figure.interval
+        assert low <= figure.value <= high
+        assert low < high
+    quick = task().evaluator(thorough=False)
+    for guess in (GUESS, TRUTH.where(TRUTH < 4, 0)):
+        quick.update(Says(), batch(TRUTH, guess[:, None].float()))
+    assert [f.value for f in quick.figures()] == [f.value for f in two.figures()]
+    assert all(figure.interval is None for figure in quick.figures())
+    assert [picture.name for picture in quick.pictures()] == ["iou-per-class", "confusion-matrix"]
+
+
+def test_a_split_without_a_judged_pixel_gives_zeros():
+    for evaluator in (measured((mask_of(*[255] * 8), GUESS)), task().evaluator()):
+        for figure in evaluator.figures():
+            assert figure.value == 0
+            assert all(math.isfinite(twin) for twin in figure.twins.values())
+        assert all(picture.png for picture in evaluator.pictures())
+
+
+def test_samples_bars_and_confusion_are_drawn():
+    pictures = measured().pictures()
+    assert [picture.name for picture in pictures] == ["predictions", "iou-per-class", "confusion-matrix"]
+    assert all(picture.png.startswith(b"\x89PNG") for picture in pictures)
+
+
+@pytest.mark.parametrize("num", [1, 6, 7, 13, 40])
+def test_the_drawn_samples_are_evenly_spaced(num):
+    evaluator = measured(*[(mask_of(*[i % 4] * 8), mask_of(*[i // 4 % 4] * 8)) for i in range(num)])
+    assert min(num, 6) <= len(evaluator.drawn) <= 12
+    numbers = [int(truth[0, 0]) + 4 * int(guess[0, 0]) for _, truth, guess in evaluator.drawn]
+    assert numbers == [i % 16 for i in range(0, num, evaluator.every)]
+
+
+def test_what_is_held_for_drawing_is_small():
+    job, size = task(), (2 * DRAWN_SIDE + 3, 5)
+    evaluator = job.evaluator()
+    evaluator.update(Always(1), batch(torch.zeros(1, *size)))
+    ((picture, truth, guess),) = evaluator.drawn
+    assert picture.shape[1:] == truth.shape == guess.shape
+    assert max(truth.shape) <= DRAWN_SIDE
+
+
+def random_batch(num=2):
+    torch.manual_seed(1)
+    return batch(torch.randint(0, 4, (num, *SIZE)), torch.randn(num, 1, *SIZE))
+
+
+def test_cross_entropy_leaves_out_void_pixels():
+    logits = torch.randn(2, 4, *SIZE)
+    mask = torch.randint(0, 4, (2, *SIZE))
+    mask[:, :3] = api.VOID
+    expected = nn.functional.cross_entropy(logits[:, :, 3:], mask[:, 3:])
+    assert torch.allclose(cross_entropy(logits, mask), expected)
+
+
+def test_class_weights_are_those_of_torch():
+    logits, mask, weights = torch.randn(2, 4, *SIZE), torch.randint(0, 4, (2, *SIZE)), [1.0, 0.0, 2.0, 0.5]
+    expected = nn.functional.cross_entropy(logits, mask, torch.tensor(weights))
+    assert torch.allclose(cross_entropy(logits, mask, weights), expected)
+
+
+def test_dice_by_hand():
+    # two pixels of cat, two of background, probability 3/4 for the truth
+    truth = torch.tensor([[[0, 0], [1, 1]]])
+    logits = math.log(3) * nn.functional.one_hot(truth, 2).movedim(-1, 1).float()
+    dice = 2 * (2 * 0.75) / (2 * 0.75**2 + 2 * 0.25**2 + 2)
+    assert float(dice_loss(logits, truth)) == pytest.approx(1 - dice)
+
+
+def test_dice_is_over_the_classes_that_occur_and_leaves_out_void_pixels():
+    truth = torch.tensor([[[0, 0], [1, api.VOID]]])
+    logits = 50.0 * nn.functional.one_hot(torch.tensor([[[0, 0], [1, 2]]]), 4).movedim(-1, 1).float()
+    assert float(dice_loss(logits, truth)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"dice": 1.0}, {"dice": 1.0, "class_weights": (1, 2, 3, 4)}])
+def test_a_batch_of_void_gives_a_loss_of_zero_and_finite_gradients(options):
+    job = task(**options)
+    module = job.build(encoder())
+    loss = job.loss(module, batch(torch.full((2, *SIZE), 255)))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in module.parameters())
+
+
+def test_the_loss_is_cross_entropy_and_as_much_dice_as_asked_for():
+    sample = random_batch()
+    module = task().build(encoder())
+    logits, mask = module(sample["image"]).detach(), sample["mask"].long()
+    plain, both = (float(task(dice=dice).loss(module, sample).detach()) for dice in (0.0, 0.5))
+    assert plain == pytest.approx(float(cross_entropy(logits, mask)))
+    assert both == pytest.approx(plain + 0.5 * float(dice_loss(logits, mask)))
+
+
+@pytest.mark.parametrize("head", ["conv", "shuffle", "upernet"])
+def test_training_lowers_the_loss(head):
+    job = task(head=head, head_channels=8, dice=1.0)
+    image = torch.zeros(2, 1, *SIZE)
+    mask = torch.zeros(2, *SIZE)
+    image[0, :, :, 4:], mask[0, :, 4:] = 1, 1
+    image[1, :, 4:], mask[1, 4:] = -1, 2
+    sample, module = batch(mask, image), job.build(encoder())
+    optimizer = torch.optim.AdamW(module.parameters(), lr=0.01)
+    losses = []
+    for _ in range(15):
+        loss = job.loss(module, sample)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_predictions_are_files_and_a_row_at_the_pictures_own_size():
+    guess = torch.zeros(1, 1, 8, 40)
+    guess[..., 10:20] = 2
+    with torch.no_grad():
+        (found,) = task().predict(Says(), batch(torch.zeros(1, 8, 40), guess))
+    mask = np.asarray(Image.open(io.BytesIO(found.files[".mask.png"])))
+    assert mask.shape == (8, 40)
+    assert (mask == guess[0, 0].numpy()).all()
+    overlay = Image.open(io.BytesIO(found.files[".overlay.png"]))
+    assert overlay.width == 400
+    assert overlay.height > 80
+    assert found.row == {
+        "classes": "dog",
+        "share_background": 0.75,
+        "share_cat": 0.0,
+        "share_dog": 0.25,
+        "share_emu": 0.0,
+    }
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (13, 7), (100, 3)])
+@pytest.mark.parametrize("options", [{}, {"inference": "slide", "flip": True}])
+@torch.no_grad()
+def test_masks_read_back_are_the_predicted_classes_for_any_size(size, options):
+    job = task(head="conv", **options)
+    module = job.build(encoder()).eval()
+    nn.init.normal_(module.head.classify.weight)
+    image = torch.randn(1, 1, *size)
+    (found,) = job.predict(module, batch(torch.zeros(1, *size), image))
+    file = Image.open(io.BytesIO(found.files[".mask.png"]))
+    assert file.mode == "P"
+    assert file.getpalette()[:12] == [value for colour in PALETTE for value in colour]
+    assert (np.asarray(file) == job.classes_of(module, image)[0].numpy()).all()
+    assert sum(value for name, value in found.row.items() if name != "classes") == pytest.approx(1, abs=1e-5)
+
+
+def test_several_objects_are_joined_by_semicolons():
+    with torch.no_grad():
+        (found,) = task().predict(Says(), batch(GUESS, GUESS[:, None].float()))
+        (every,) = task(background=None).predict(Says(), batch(GUESS, GUESS[:, None].float()))
+    assert found.row["classes"] == "cat;dog;emu"
+    assert every.row["classes"] == "background;cat;dog;emu"
+
+
+def test_notes_say_how_pictures_are_read():
+    plain, other = task().describe(), task(inference="slide", flip=True).describe()
+    assert "resized to cover 8×8 at their own aspect ratio" in plain[0]
+    assert "in windows of that size, averaged with their mirror image" in other[0]
+    assert "1,000 resamples of whole pictures" in plain[1]
+
+
+@pytest.mark.parametrize(("classes", "count"), [((), 0), (("cat",), 1)])
+def test_fewer_than_two_mask_classes_are_refused(classes, count):
+    data = card(classes, None)
+    with pytest.raises(api.DataError, match=f"tiny has {count} mask classes; segment needs 2 to 255: give a data set"):
+        Segment(Segment.Options(), data, api.Preprocess.of(data, SIZE))
+
+
+@pytest.mark.parametrize("weights", [(1.0, 2.0), (1.0, 1.0, 1.0, -1.0), (0.0, 0.0, 0.0, 0.0)])
+def test_weights_that_do_not_fit_the_classes_are_refused(weights):
+    text = (
+        r"task\.class_weights \[.*\] must be one number for each mask class of tiny, none below 0 and not all 0; "
+        "the 4 classes are background, cat, dog, emu"
+    )
+    with pytest.raises(api.SpecError, match=text):
+        task(class_weights=weights)
+
+
+def test_series_and_volumes_are_refused():
+    with pytest.raises(api.SpecError, match="segment works on pictures, not on data of 3 axes such as tiny"):
+        task().build(encoder((8, 8, 8)))
