@@ -44,6 +44,9 @@ class DataSpec(Section):
     workers: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="worker processes of streamed loading; default: by the number of cores"
     )
+    cache: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="GiB of decoded pictures that the workers keep between epochs, all together"
+    )
     channels: Positive | None = Field(default=None, description="copy one grey channel to this many")
     mean: tuple[float, ...] | None = Field(
         default=None, description="per channel, in [0, 1] units; default: the data card's"
@@ -204,6 +207,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "log_every_steps",
         "train.micro_batch_size",
         "data.workers",
+        "data.cache",
         "data.loading",
         "data.strict",
         "dataset.root",

@@ -169,6 +169,8 @@ class StreamedLoader(Loader):
 
     cuts_on_device = False
     workers: int | None = None
+    cache_bytes: int = 0
+    """How much of the decoded training samples the workers keep, all together."""
 
     def __post_init__(self) -> None:
         if self.workers is None:
@@ -176,7 +178,8 @@ class StreamedLoader(Loader):
 
     def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
         size = None if self.own_size and spec is None else self.preprocess.img_size
-        reader = _Reader(self.split, size, self.seed, spec)
+        cache = self.cache_bytes // max(1, self.workers or 0) if spec is not None else 0
+        reader = _Reader(self.split, size, self.seed, spec, cache)
         loader = DataLoader(
             reader,
             batch_sampler=_Plan(plan),
@@ -232,8 +235,12 @@ class _Read(NamedTuple):
 class _Reader(TorchDataset[_Read]):
     """Reads one sample in a worker. In training an unreadable one is replaced by the next readable one."""
 
-    def __init__(self, split: Split, size: tuple[int, ...] | None, seed: int, spec: AugmentSpec | None) -> None:
+    def __init__(
+        self, split: Split, size: tuple[int, ...] | None, seed: int, spec: AugmentSpec | None, cache_bytes: int = 0
+    ) -> None:
         self.split, self.size, self.training = split, size, spec is not None
+        self.kept: dict[int, Sample] = {}
+        self.free_bytes = cache_bytes
         self.transform: TrainTransform | None = None
         if spec is not None and size is not None and len(size) == 2:
             from maecli.data.transforms import TrainTransform  # heavy; only training from files needs it
@@ -253,10 +260,19 @@ class _Reader(TorchDataset[_Read]):
         return _Read({}, epoch, index, broken)
 
     def _sample(self, epoch: int, index: int) -> dict[str, Tensor]:
-        sample = self.split[index]
+        sample = self.kept.get(index) or self._read_and_keep(index)
         if self.transform is not None and sample["image"].ndim == 3:
             return self.transform(sample, epoch, index)
         return _read(sample, self.size)
+
+    def _read_and_keep(self, index: int) -> Sample:
+        """Return a sample from its file; the first ones that fit stay in memory: decoding costs the most."""
+        sample = self.split[index]
+        num_bytes = sum(array.nbytes for array in sample.values())
+        if num_bytes <= self.free_bytes:
+            self.free_bytes -= num_bytes
+            self.kept[index] = sample
+        return sample
 
 
 def _read(sample: Sample, size: Sequence[int] | None) -> dict[str, Tensor]:
@@ -297,4 +313,5 @@ def make_loader(
     resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"
     if resident and (isinstance(split, TensorSplit) or not own_size):
         return ResidentLoader(split, preprocess, device, seed, on_broken, own_size)
-    return StreamedLoader(split, preprocess, device, seed, on_broken, own_size, spec.workers)
+    cache_bytes = int(spec.cache * 2**30)
+    return StreamedLoader(split, preprocess, device, seed, on_broken, own_size, spec.workers, cache_bytes)

@@ -315,3 +315,31 @@ def test_otherwise_masks_are_evaluated_in_the_part_of_the_picture_that_the_model
     (batch,) = masked().eval_batches(6)
     assert batch["mask"].shape == (6, 8, 8)
     assert set(batch["mask"].unique().tolist()) <= {0, 1, 2, 3}
+
+
+class Counted(Files):
+    """Files that count how often they are decoded."""
+
+    def __init__(self):
+        super().__init__()
+        self.decoded = []
+
+    def __getitem__(self, index):
+        self.decoded.append(index)
+        return super().__getitem__(index)
+
+
+def test_decoded_samples_that_fit_are_kept_between_epochs_and_make_no_difference():
+    def batches(cache_bytes):
+        split = Counted()
+        loader = StreamedLoader(split, preprocess(), CPU, 0, workers=0, cache_bytes=cache_bytes)
+        images = [batch["image"] for batch in loader.train_batches(CHANGES, NUM, 0, 5)]
+        return images, len(split.decoded)
+
+    one_sample = 8 * 8 + 8
+    plain, decoded = batches(0)
+    assert decoded == 5 * NUM
+    for room, expected in [(NUM * one_sample, NUM), (4 * one_sample + 1, 5 * NUM - 4 * 4), (one_sample - 1, 5 * NUM)]:
+        images, decoded = batches(room)
+        assert decoded == expected
+        assert all(one.equal(other) for one, other in zip(plain, images, strict=True))
