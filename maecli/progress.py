@@ -33,10 +33,26 @@ class TrainState:
         )
 
 
+@dataclass(frozen=True)
+class CountState:
+    """How far a pass over many things has come."""
+
+    what: str
+    done: int
+    total: int
+    per_s: float
+
+    def __str__(self) -> str:
+        remaining = f"  remaining {duration((self.total - self.done) / self.per_s)}" if self.per_s else ""
+        return f"{self.what}: {self.done:,} of {self.total:,}  {self.per_s:,.0f}/s{remaining}"
+
+
 class TrainProgress(Protocol):
-    """Shows a training run."""
+    """Shows a training run, or another long piece of work."""
 
     def update(self, state: TrainState) -> None: ...
+
+    def count(self, state: CountState) -> None: ...
 
     def say(self, text: str) -> None: ...
 
@@ -62,6 +78,8 @@ class Silent:
 
     def update(self, state: TrainState) -> None: ...
 
+    def count(self, state: CountState) -> None: ...
+
     def say(self, text: str) -> None: ...
 
     def __enter__(self) -> Self:
@@ -78,8 +96,14 @@ class PlainLines(Silent):
         self._last = float("-inf")
 
     def update(self, state: TrainState) -> None:
+        self._say_at_times(state, state.step == state.total_steps)
+
+    def count(self, state: CountState) -> None:
+        self._say_at_times(state, state.done == state.total)
+
+    def _say_at_times(self, state: TrainState | CountState, last: bool) -> None:
         now = time.monotonic()
-        if now - self._last >= PLAIN_EVERY_S or state.step == state.total_steps:
+        if now - self._last >= PLAIN_EVERY_S or last:
             self._last = now
             self.say(str(state))
 
@@ -107,6 +131,12 @@ class Animated(Silent):
             self._task = self.progress.add_task(text, total=state.total_steps, completed=state.step)
         self.progress.update(self._task, completed=state.step, description=text)
 
+    def count(self, state: CountState) -> None:
+        text = f"{state.what}  {state.per_s:,.0f}/s"
+        if self._task is None:
+            self._task = self.progress.add_task(text)
+        self.progress.update(self._task, completed=state.done, total=state.total, description=text)
+
     def say(self, text: str) -> None:
         self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -116,6 +146,22 @@ class Animated(Silent):
 
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
+
+
+class Counting:
+    """Tells a progress of each of `total` things that are done, at most ten times a second."""
+
+    def __init__(self, progress: TrainProgress, what: str, total: int) -> None:
+        self.progress, self.what, self.total = progress, what, total
+        self.done, self._begin, self._said = 0, time.monotonic(), float("-inf")
+
+    def __call__(self) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now - self._said > 0.1 or self.done == self.total:
+            self._said = now
+            rate = self.done / max(1e-9, now - self._begin)
+            self.progress.count(CountState(self.what, self.done, self.total, rate))
 
 
 def train_progress(console: Console) -> TrainProgress:

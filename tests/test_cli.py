@@ -18,7 +18,7 @@ from maecli.errors import DataError, Interrupted, MaeError, NotFiniteError, Plug
 from maecli.specs import SPECS
 from maecli.training import trainer
 
-VERBS = ("pretrain", "finetune", "eval", "infer", "demo", "schema", "plugins")
+VERBS = ("eda", "pretrain", "finetune", "eval", "infer", "demo", "schema", "plugins")
 
 HEAVY_AFTER = """
 import sys
@@ -233,6 +233,17 @@ def test_figures_are_printed_beside_their_twins(pictures, mae, toy_finetune):
     words = " ".join(outcome.stdout.split())
     for word in ("val, 4 samples", "trivial twins", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%"):
         assert word in words
+
+
+def test_evaluation_prints_a_row_per_class_with_numbers_flush_right(finetuned, mae):
+    outcome = mae("eval", finetuned, "--split", "val", "--quiet")
+    assert outcome.exit_code == 0
+    lines = outcome.stdout.splitlines()
+    title = lines.index(next(line for line in lines if line.strip() == "Per class"))
+    header, cat, dog = lines[title + 1 : title + 4]
+    assert header.split() == ["class", "samples", "recall", "precision", "F1"]
+    assert (cat.split()[:2], dog.split()[:2]) == (["cat", "2"], ["dog", "2"])
+    assert header.index("samples") + len("samples") == cat.index(" 2") + 2
 
 
 def test_no_color_is_honoured():

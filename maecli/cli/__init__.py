@@ -15,6 +15,7 @@ from rich.table import Table as RichTable
 
 from maecli import __version__
 from maecli.cli.options import (
+    NOT_OF_EDA,
     CheckpointOption,
     DeviceOption,
     JsonOption,
@@ -113,6 +114,38 @@ def finetune(**given: Any) -> None:
     _train("finetune", given)
 
 
+@app.command()
+@run_options(*NOT_OF_EDA)
+def eda(**given: Any) -> None:
+    """Show what is in a data set: sizes, classes, masks, copies, broken files, and what to make of it."""
+    with user_errors(given["as_json"]):
+        from maecli.progress import train_progress
+        from maecli.registry import registry
+        from maecli.runs.eda import eda as run_eda
+        from maecli.runs.eda import resolve_eda
+
+        progress = train_progress(_stderr(given["quiet"]))
+        resolved = resolve_eda(
+            registry(),
+            recipe=given["recipe"],
+            config=given["config"],
+            sets=given["sets"] or (),
+            flags=spec_settings(given),
+        )
+        if given["verbose"]:
+            for verb, each in resolved.items():
+                for key, source in sorted(each.sources.items()):
+                    progress.say(f"{verb}: {key}: from {source}")
+        specs = {verb: each.spec for verb, each in resolved.items()}
+        result = run_eda(specs, registry(), progress, overwrite=given["overwrite"])
+        if given["as_json"]:
+            print(json.dumps({"report": str(result.report), **result.findings.model_dump(mode="json")}))
+            return
+        for sentence in result.findings.advice:
+            print(f"- {sentence}")
+        print(f"\nopen {result.report}")
+
+
 @app.command("eval")
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
@@ -154,7 +187,7 @@ def evaluate(
                 )
             )
             return
-        show_evaluation(result.evaluation)
+        show_evaluation(result.evaluation, with_tables=True)
         print(f"\nreport: {result.run.path / 'report.html'}")
 
 
@@ -200,12 +233,15 @@ def infer(
                         "out": str(result.out),
                         "run": str(result.run),
                         "predicted": result.num_predicted,
+                        "pictures": [str(picture) for picture in result.pictures],
                         "skipped": result.skipped,
                     }
                 )
             )
         else:
             print(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
+            for picture in result.pictures:
+                print(f"the first of them, drawn: {picture}")
         if result.skipped:
             print(
                 f"mae: {len(result.skipped):,} files could not be read; {result.out / 'skipped.csv'} says why",

@@ -125,15 +125,23 @@ RUN_OPTIONS: dict[str, tuple[Any, Any]] = {
 """Options that say how to run, as (annotation, default)."""
 
 
+NOT_OF_EDA = (
+    *("workers", "strict", "model", "patch_size", "mask_ratio", "init", "epochs", "batch_size"),
+    *("micro_batch_size", "base_lr", "device", "precision", "resume", "dry_run"),
+)
+"""What says nothing about the data or how a model would see them."""
+
+
 def run_options(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a verb that takes `**given` every flag of the spec, except those named, and every option of a run."""
+    """Give a verb that takes `**given` every flag of the spec and every option of a run, except those named."""
 
     def declare(verb: Callable[..., None]) -> Callable[..., None]:
-        declared = {name: (flag.annotation, None) for name, flag in SPEC_FLAGS.items() if name not in without}
+        flags = {name: (flag.annotation, None) for name, flag in SPEC_FLAGS.items()}
         verb.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-                for name, (annotation, default) in (declared | RUN_OPTIONS).items()
+                for name, (annotation, default) in (flags | RUN_OPTIONS).items()
+                if name not in without
             ]
         )
         return verb
@@ -145,7 +153,7 @@ def spec_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Return the dotted keys of the spec that the given flags set, None where a flag was not given."""
     settings = {flag.key: given[name] for name, flag in SPEC_FLAGS.items() if name in given}
     for name in ("patch_size", "img_size"):
-        settings[f"model.{name}"] = _size(given[name], name.replace("_", "-"))
+        settings[f"model.{name}"] = _size(given.get(name), name.replace("_", "-"))
     return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
 
 

@@ -9,11 +9,14 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 if TYPE_CHECKING:
-    from maecli.results import Evaluation
+    from maecli.results import Evaluation, Table
     from maecli.runs.training import DryRun, TrainResult
 
+_LONG_NOTE = 40  # letters; a longer one would make a tower of the column
 
-def show_evaluation(evaluation: Evaluation) -> None:
+
+def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
+    """Print figures beside their twins and what is to be known of them; below, what has a row per class."""
     from maecli.reports.numbers import format_figure, format_twins, verdict
 
     table = RichTable(box=None, header_style="bold", pad_edge=False)
@@ -24,13 +27,34 @@ def show_evaluation(evaluation: Evaluation) -> None:
         "",
     ):
         table.add_column(column, overflow="fold")
+    below = []
     for figure in evaluation.figures:
-        label = f"{figure.label} ({figure.note})" if figure.note else figure.label
+        label = figure.label
+        if len(figure.note) > _LONG_NOTE:
+            below.append(f"{label}: {figure.note}")
+        elif figure.note:
+            label += f" ({figure.note})"
         table.add_row(label, format_figure(figure), "\n".join(format_twins(figure)), verdict(figure))
     console = Console()
     console.print(table)
-    for note in evaluation.notes:
+    for note in (*below, *evaluation.notes):
         console.print(note, style="dim")
+    for each in evaluation.tables if with_tables else ():
+        console.print()
+        console.print(_rich(each))
+
+
+def _rich(table: Table) -> RichTable:
+    """Return a table whose columns of numbers are set flush right."""
+    from maecli.reports.numbers import format_value
+
+    drawn = RichTable(title=table.title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column, cells in zip(table.columns, zip(*table.rows, strict=True), strict=False):
+        numeric = any(not isinstance(cell, str) for cell in cells)
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(cell if isinstance(cell, str) else format_value(cell) for cell in row))
+    return drawn
 
 
 def show_training(result: TrainResult, as_json: bool) -> None:

@@ -34,6 +34,12 @@ class Command(NamedTuple):
     does: str
 
 
+class Points(NamedTuple):
+    """A list of sentences."""
+
+    sentences: Sequence[str]
+
+
 @dataclass(frozen=True)
 class Section:
     """A titled part of the page; its content is shown in the given order and may hold further sections.
@@ -43,7 +49,7 @@ class Section:
     """
 
     title: str
-    content: Sequence[str | Evaluation | Figure | Picture | Table | Command | Section] = ()
+    content: Sequence[str | Points | Evaluation | Figure | Picture | Table | Command | Section] = ()
 
 
 def render_report(
@@ -114,6 +120,8 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
         return [_picture(picture) for picture in items]
     if issubclass(kind, Table):
         return [_table(table) for table in items]
+    if issubclass(kind, Points):
+        return [{"kind": "points", "points": points.sentences} for points in items]
     if issubclass(kind, Command):
         return [{"kind": "commands", "commands": items}]
     raise TypeError(f"a section cannot show a {kind.__name__}")

@@ -1,0 +1,250 @@
+"""What follows from the findings for whoever trains on the data, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from maecli.data.card import SPLIT_NAMES
+from maecli.eda.findings import Findings
+
+MOSTLY_BACKGROUND = 0.5
+IMBALANCED = 5.0
+"""Times that the largest class has as many samples as the smallest."""
+FEW_SAMPLES = 20
+"""Training samples up to which a class counts as tiny."""
+FEW_PICTURES = 1000
+SMALL_OBJECT = 0.01
+"""Share of the picture up to which an object counts as small."""
+MANY_VOID = 0.02
+ALIKE = 0.02
+"""Share of train's pictures with a near copy in train from which the set's pictures count as alike by nature."""
+
+NAMED = 8
+
+
+def advise(findings: Findings, img_size: Sequence[int]) -> list[str]:
+    """Return sentences, the most urgent first; `img_size` is what the model would work at."""
+    sentences = [
+        *_on_copies(findings),
+        *_on_problems(findings),
+        *_on_masks(findings),
+        *_on_classes(findings),
+        *_on_splits(findings),
+        *_on_pictures(findings, img_size),
+        *_on_boxes(findings, img_size),
+    ]
+    return list(dict.fromkeys(sentences))
+
+
+def _on_copies(findings: Findings) -> Iterator[str]:
+    duplicates = findings.duplicates
+    if duplicates is None:
+        return
+    order: dict[str, int] = {name: number for number, name in enumerate(SPLIT_NAMES)}
+    for overlap in duplicates.overlaps:
+        held_out, other = overlap.split, overlap.other
+        if order.get(held_out, 0) <= order.get(other, 0):
+            continue
+        num = findings.pictures[held_out].num
+        if overlap.exact:
+            yield (
+                f"{_pictures(overlap.exact, num)} of {held_out} {_are(overlap.exact)} in {other} too, pixel by pixel: "
+                f"figures on {held_out} would be too good; take {_them(overlap.exact)} out of {other}."
+            )
+        if overlap.near and other == "train":
+            sure = f" ({overlap.very_near:,} all but identical)" if overlap.very_near else ""
+            found = f"{_pictures(overlap.near, num)} of {held_out} {_have(overlap.near)} a near copy in train{sure}"
+            alike = _near_share(findings, "train")
+            if alike > ALIKE:
+                yield (
+                    f"{found}, but in train itself {alike:.0%} have one: these pictures are alike by nature, so look "
+                    "at the pairs below before you call them copies."
+                )
+            else:
+                yield (
+                    f"{found}: look at the pairs below, and take copies out of train before you trust figures on "
+                    f"{held_out}."
+                )
+    for overlap in duplicates.overlaps:
+        if overlap.split == overlap.other and overlap.exact:
+            yield (
+                f"{overlap.split} holds {overlap.exact:,} pictures that occur more than once in it, which count more "
+                "than others."
+            )
+
+
+def _near_share(findings: Findings, name: str) -> float:
+    """Return the share of a split's pictures that have a near copy in it."""
+    overlaps = findings.duplicates.overlaps if findings.duplicates else ()
+    near = next((each.near for each in overlaps if each.split == each.other == name), 0)
+    return near / max(1, findings.pictures[name].num)
+
+
+def _on_problems(findings: Findings) -> Iterator[str]:
+    num = len(findings.problems)
+    if num:
+        yield (
+            f"{num:,} {'file breaks' if num == 1 else 'files break'} a rule or cannot be read; all are listed below. "
+            "Training leaves out what it cannot read, and names it; --strict stops there instead."
+        )
+
+
+def _on_masks(findings: Findings) -> Iterator[str]:
+    card, split = findings.mask_card, _first(findings.masks)
+    if split is None or card is None:
+        return
+    masks, name = findings.masks[split], card.mask_classes[findings.masks[split].constant]
+    if masks.constant_accuracy >= MOSTLY_BACKGROUND:
+        yield (
+            f"{masks.constant_accuracy:.1%} of the pixels are {name}: read mIoU, not pixel accuracy. Predicting {name} "
+            f"everywhere has that accuracy, and an mIoU of {masks.constant_miou:.1%} ({split})."
+        )
+    shown = [pixels for pixels in masks.pixels if pixels]
+    if len(shown) > 2 and max(shown) >= 100 * min(shown):
+        rare = card.mask_classes[masks.pixels.index(min(shown))]
+        yield (
+            f"{rare} has {_percent(min(shown) / sum(shown))} of {split}'s pixels: every class counts the same in mIoU, "
+            "so class weights or a Dice term may pay."
+        )
+    total = masks.void_pixels + sum(masks.pixels)
+    if masks.void_pixels > MANY_VOID * total:
+        yield f"{masks.void_pixels / total:.1%} of {split}'s mask pixels are void: neither loss nor figures count them."
+
+
+def _on_classes(findings: Findings) -> Iterator[str]:
+    card, mask_card = findings.card, findings.mask_card
+    shown: list[tuple[str, Sequence[str], dict[str, Sequence[int]], int | None]] = [
+        ("samples", card.classes, {name: labels.present for name, labels in findings.labels.items()}, None)
+    ]
+    if mask_card is not None:
+        images: dict[str, Sequence[int]] = {name: masks.images for name, masks in findings.masks.items()}
+        shown.append(("masks", mask_card.mask_classes, images, mask_card.background))
+    for what, classes, per_split, background in shown:
+        filled = {name: present for name, present in per_split.items() if sum(present)}
+        yield from _on_lacking(classes, filled)
+        told = what == "masks" and bool(findings.labels) and set(card.classes) <= set(classes)
+        if "train" in filled and not told:
+            several = card.multi_label or what == "masks"
+            yield from _on_frequencies(what, classes, filled["train"], several, background)
+    if card.multi_label and findings.labels:
+        yield "Pictures have several labels: read mean average precision, not accuracy."
+
+
+def _on_lacking(classes: Sequence[str], per_split: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    for name, present in per_split.items():
+        lacking = [each for each, num in zip(classes, present, strict=True) if num == 0]
+        if lacking:
+            follows = "a model cannot learn them" if name == "train" else "means over classes leave them out there"
+            yield f"The {name} split shows no {_listed(lacking)}: {follows}."
+
+
+def _on_frequencies(
+    what: str, classes: Sequence[str], present: Sequence[int], several: bool, background: int | None
+) -> Iterator[str]:
+    """Speak of the frequencies of the training split."""
+    used = [
+        (num, name)
+        for number, (num, name) in enumerate(zip(present, classes, strict=True))
+        if num and not (what == "masks" and number == background)
+    ]
+    if len(used) < 2:
+        return
+    (least, rare), (most, frequent) = min(used), max(used)
+    if most >= IMBALANCED * least:
+        reading = "the figures per class" if several else "macro-F1 and recall per class"
+        share = "" if several else f" ({most / sum(present):.1%} of all)"
+        yield (
+            f"Classes are uneven in train: {most:,} {what} show {frequent}{share}, {least:,} {rare}. Read {reading} "
+            "besides the headline."
+        )
+    few = [name for num, name in used if num <= FEW_SAMPLES]
+    if few:
+        plural = "has" if len(few) == 1 else "have"
+        yield f"{_listed(few)} {plural} at most {FEW_SAMPLES} {what} in train: little to learn from."
+
+
+def _on_splits(findings: Findings) -> Iterator[str]:
+    sizes = {name: pictures.num for name, pictures in findings.pictures.items()}
+    for name, way in (("val", "nothing is left to choose by"), ("test", "nothing is left to measure on")):
+        if not sizes.get(name):
+            yield f"There is no {name} split: {way}."
+    train = sizes.get("train", 0)
+    if 0 < train < FEW_PICTURES:
+        yield (
+            f"train has {train:,} pictures, which is little to pretrain on: add unlabelled ones of the same kind, or "
+            "pretrain longer."
+        )
+    labels = findings.labels.get("train")
+    if labels is not None and not findings.card.multi_label and 0 < labels.num < train:
+        yield (
+            f"{train - labels.num:,} of {train:,} train pictures have no label: pretraining uses them all, fine-tuning "
+            f"the {labels.num:,} others."
+        )
+
+
+def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
+    readable = [pictures for pictures in findings.pictures.values() if pictures.sizes is not None]
+    sizes = [pictures.sizes for pictures in readable if pictures.sizes is not None]
+    target = _by(img_size)
+    smallest = [min(axis) for axis in zip(*(each.smallest for each in sizes), strict=True)] if sizes else []
+    largest = [max(axis) for axis in zip(*(each.largest for each in sizes), strict=True)] if sizes else []
+    if smallest != largest:
+        yield (
+            f"Pictures differ in size, from {_by(smallest)} to {_by(largest)} (height × width, each by itself); each "
+            f"is cut to the model's proportions and resized to {target}: choose that with --img-size."
+        )
+    median = [each.median for name, each in zip(findings.pictures, sizes, strict=False) if name == "train"]
+    if median and max(median[0]) < min(img_size, default=0):
+        yield f"Most pictures are smaller than {target}: resizing them up adds no detail, so try a smaller --img-size."
+    total = sum(pictures.num - pictures.num_broken for pictures in readable)
+    grey, flat = sum(pictures.num_grey for pictures in readable), sum(pictures.num_flat for pictures in readable)
+    if 0 < grey < total:
+        yield f"{_pictures(grey, total)} {_are(grey)} grey in a set of colour."
+    elif grey and grey == total:
+        yield "All pictures are grey although they have three channels: one channel would do (dataset.channels)."
+    if flat:
+        yield f"{_pictures(flat, total)} {_are(flat)} of one colour: there is nothing to learn from them."
+
+
+def _on_boxes(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
+    areas = findings.objects.areas or findings.objects.region_areas
+    median = None if areas is None else areas.medians.get("train")
+    if median is not None and median < SMALL_OBJECT and img_size:
+        side = (median * img_size[0] * img_size[-1]) ** 0.5
+        yield (
+            f"Half of the objects cover less than {median:.2%} of their picture, about {side:.0f} × {side:.0f} pixels "
+            f"at {_by(img_size)}: use small patches, or a larger --img-size."
+        )
+
+
+def _first(per_split: Mapping[str, object]) -> str | None:
+    return next((name for name in SPLIT_NAMES if name in per_split), None)
+
+
+def _pictures(num: int, of: int) -> str:
+    return f"{num:,} of {of:,} pictures"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else f"{100 * share:.1g}%"
+
+
+def _are(num: int) -> str:
+    return "is" if num == 1 else "are"
+
+
+def _have(num: int) -> str:
+    return "has" if num == 1 else "have"
+
+
+def _them(num: int) -> str:
+    return "it" if num == 1 else "them"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _by(lengths: Sequence[float]) -> str:
+    return "×".join(f"{length:g}" for length in lengths)

@@ -1,0 +1,208 @@
+"""One pass over what is annotated: labels, masks and boxes of a split, counted by class.
+
+Shapes: Q classes, K boxes of a sample, R regions of a mask, H, W height and width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage  # type: ignore[import-untyped]
+
+from maecli.data.card import DataCard
+from maecli.data.dataset import BrokenSample, Split, TensorSplit
+from maecli.data.masks import VOID
+from maecli.eda.findings import Boxes, Labels, Masks, Problem
+from maecli.eda.parallel import in_threads
+
+Numbers = NDArray[np.float64]
+EIGHT_NEIGHBOURS = np.ones((3, 3), int)
+SPECK = 2e-4
+"""Share of a mask below which a connected region is no object of its own: bits that a void border cuts off."""
+
+R = TypeVar("R")
+
+
+@dataclass
+class LabelScan:
+    """Labels of a split, one row per sample that has them."""
+
+    ids: list[int] = field(default_factory=list)
+    rows: list[NDArray[np.int8]] = field(default_factory=list)
+    """(Q,) per sample: 1 present, 0 absent, -1 not to be judged."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def summary(self, num_classes: int) -> Labels:
+        rows = np.array(self.rows, np.int8).reshape(-1, num_classes)
+        return Labels(
+            num=len(rows), present=tuple((rows == 1).sum(0).tolist()), not_judged=tuple((rows == -1).sum(0).tolist())
+        )
+
+    def showing(self, number: int) -> list[int]:
+        """Return the positions, in the split, of the samples of a class."""
+        return [index for index, row in zip(self.ids, self.rows, strict=True) if row[number] == 1]
+
+
+@dataclass(frozen=True)
+class _Mask:
+    pixels: NDArray[np.int64]
+    """(Q,) pixels of each class."""
+    void: int
+    region_classes: NDArray[np.int64]
+    """(R,)"""
+    region_areas: Numbers
+    """(R,) share of the mask."""
+
+
+@dataclass
+class MaskScan:
+    """Masks of a split."""
+
+    ids: list[int] = field(default_factory=list)
+    masks: list[_Mask] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def summary(self, card: DataCard) -> Masks | None:
+        """Return the counts; None for a split without masks."""
+        if not self.masks:
+            return None
+        num_classes = len(card.mask_classes)
+        per_mask = np.array([mask.pixels for mask in self.masks])  # (N, Q)
+        pixels = per_mask.sum(0)
+        constant = int(pixels.argmax()) if card.background is None else card.background
+        accuracy = float(pixels[constant] / max(1, pixels.sum()))
+        regions = np.concatenate([mask.region_classes for mask in self.masks])
+        return Masks(
+            num=len(self.masks),
+            images=tuple((per_mask > 0).sum(0).tolist()),
+            objects=tuple(np.bincount(regions, minlength=num_classes).tolist()),
+            pixels=tuple(pixels.tolist()),
+            void_pixels=sum(mask.void for mask in self.masks),
+            constant=constant,
+            constant_accuracy=accuracy,
+            # every class but the constant one has an IoU of 0, and that one is as right as it is accurate
+            constant_miou=accuracy / max(1, int((pixels > 0).sum())),
+        )
+
+    def foreground(self, card: DataCard) -> Numbers:
+        """Return the share (N,) of each mask's judged pixels that is not background."""
+        background = 0 if card.background is None else np.array([mask.pixels[card.background] for mask in self.masks])
+        judged = np.array([mask.pixels.sum() for mask in self.masks])
+        return np.asarray(1 - background / np.maximum(1, judged), np.float64)
+
+    def region_areas(self) -> Numbers:
+        return np.concatenate([np.zeros(0), *(mask.region_areas for mask in self.masks)])
+
+    def showing(self, number: int) -> list[int]:
+        """Return the positions, in the split, of the masks that show a class."""
+        return [index for index, mask in zip(self.ids, self.masks, strict=True) if mask.pixels[number]]
+
+
+@dataclass
+class BoxScan:
+    """Boxes of a split."""
+
+    ids: list[int] = field(default_factory=list)
+    classes: list[NDArray[np.int64]] = field(default_factory=list)
+    """(K,) per sample."""
+    areas: list[Numbers] = field(default_factory=list)
+    """(K,) per sample, as shares of the picture."""
+    aspects: list[Numbers] = field(default_factory=list)
+    """(K,) per sample, width / height."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def summary(self, num_classes: int) -> Boxes | None:
+        """Return the counts; None for a split without annotated samples."""
+        if not self.ids:
+            return None
+        shown = [np.bincount(np.unique(each), minlength=num_classes) for each in self.classes]
+        return Boxes(
+            num=len(self.ids),
+            images=tuple(np.sum(shown, axis=0).tolist()),
+            objects=tuple(np.bincount(np.concatenate(self.classes), minlength=num_classes).tolist()),
+        )
+
+
+def scan_labels(split: Split, card: DataCard, tick: Callable[[], None]) -> LabelScan:
+    """Read every label of a split, calling `tick` after each sample."""
+    scan = LabelScan()
+    tensor = split.tensors.get("label") if isinstance(split, TensorSplit) else None
+    for index, label in _each(split, lambda i: tensor[i].numpy() if tensor is not None else split[i]["label"], tick):
+        if isinstance(label, Problem):
+            scan.problems.append(label)
+            continue
+        row = np.asarray(label, np.int8) if card.multi_label else np.zeros(card.num_classes, np.int8)
+        if not card.multi_label:
+            row[int(label)] = 1
+        scan.ids.append(index)
+        scan.rows.append(row)
+    return scan
+
+
+def scan_masks(split: Split, card: DataCard, tick: Callable[[], None]) -> MaskScan:
+    """Count every mask of a split, calling `tick` after each."""
+    scan = MaskScan()
+    for index, found in _each(split, lambda i: _count_mask(split[i]["mask"], card), tick):
+        if isinstance(found, Problem):
+            scan.problems.append(found)
+        else:
+            scan.ids.append(index)
+            scan.masks.append(found)
+    return scan
+
+
+def scan_boxes(split: Split, tick: Callable[[], None]) -> BoxScan:
+    """Measure every box of a split, calling `tick` after each sample."""
+
+    def measure(index: int) -> tuple[NDArray[np.int64], Numbers, Numbers]:
+        sample = split[index]
+        height, width = split.size(index)
+        left, top, right, bottom = np.asarray(sample["boxes"], np.float64).reshape(-1, 4).T
+        wide, high = np.maximum(right - left, 0), np.maximum(bottom - top, 0)
+        return np.asarray(sample["box_label"], np.int64), wide * high / (height * width), wide / np.maximum(high, 1e-9)
+
+    scan = BoxScan()
+    for index, found in _each(split, measure, tick):
+        if isinstance(found, Problem):
+            scan.problems.append(found)
+            continue
+        classes, areas, aspects = found
+        scan.ids.append(index)
+        scan.classes.append(classes)
+        scan.areas.append(areas)
+        scan.aspects.append(aspects)
+    return scan
+
+
+def _count_mask(mask: NDArray[np.uint8], card: DataCard) -> _Mask:
+    """Return the pixels of each class in a mask (H, W), and the connected regions of those that are objects."""
+    counts = np.bincount(mask.ravel(), minlength=256)
+    classes: list[int] = []
+    areas: list[float] = []
+    for number in np.flatnonzero(counts[: len(card.mask_classes)]).tolist():
+        if number == card.background:
+            continue
+        regions, _ = ndimage.label(mask == number, EIGHT_NEIGHBOURS)
+        shares = np.bincount(regions.ravel())[1:] / mask.size
+        shares = shares[shares >= SPECK]
+        classes += [number] * len(shares)
+        areas += shares.tolist()
+    return _Mask(counts[: len(card.mask_classes)], int(counts[VOID]), np.array(classes, np.int64), np.array(areas))
+
+
+def _each(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> Iterator[tuple[int, R | Problem]]:
+    """Yield (position, what was read, or why it could not be) of every sample."""
+
+    def attempt(index: int) -> R | Problem:
+        try:
+            return read(index)
+        except BrokenSample as broken:
+            return Problem(path=broken.key, rule=broken.reason)
+
+    for index, found in enumerate(in_threads(attempt, len(split))):
+        yield index, found
+        tick()

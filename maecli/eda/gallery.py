@@ -1,0 +1,117 @@
+"""Samples to show: some of each class, image–mask pairs, what augmentation makes of them, and copies side by side.
+
+Pictures are float32 (C, H, W) in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from maecli.data.card import DataCard
+from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
+from maecli.data.loading import make_loader
+from maecli.data.preprocess import Preprocess
+from maecli.eda.findings import Pair
+from maecli.eda.shown import Image, Shown
+from maecli.specs import AugmentSpec, DataSpec
+
+SHOWN_SIDE = 320
+"""Pixels that a shown picture is decoded to at least."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A few readable samples of a split."""
+
+    split: Split
+    ids: tuple[int, ...]
+    shown: tuple[Shown, ...]
+
+
+class Few(Split):
+    """Some samples of a split, as a split."""
+
+    def __init__(self, split: Split, ids: Sequence[int]) -> None:
+        self._split, self._ids = split, ids
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return [self._split.keys[i] for i in self._ids]
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._split[self._ids[index]]
+
+
+def displayed(image: np.ndarray, card: DataCard) -> Image:
+    """Return a picture (C, H, W) in the data's range as float32 in [0, 1]; what is missing becomes middle grey."""
+    low, high = card.value_range
+    return np.clip(np.nan_to_num((image.astype(np.float32) - low) / (high - low), nan=0.5), 0, 1)
+
+
+def first_samples(split: Split, card: DataCard, num: int) -> Chosen:
+    """Return the first `num` samples that can be read."""
+    ids: list[int] = []
+    shown: list[Shown] = []
+    for index in range(len(split)):
+        if len(ids) == num:
+            break
+        try:
+            sample = split[index]
+        except BrokenSample:
+            continue
+        ids.append(index)
+        shown.append(Shown(split.keys[index], displayed(sample["image"], card), sample.get("mask")))
+    return Chosen(split, tuple(ids), tuple(shown))
+
+
+def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> list[Shown]:
+    """Return `num` evenly spaced pictures of those at the positions `ids`, fewer where some cannot be read."""
+    few = [ids[k * len(ids) // num] for k in range(num)] if len(ids) > num else ids
+    shown = []
+    for index in few:
+        try:
+            shown.append(Shown(split.keys[index], displayed(split.small(index, SHOWN_SIDE), card)))
+        except BrokenSample:
+            continue
+    return shown
+
+
+def after_augmentation(
+    chosen: Chosen, preprocess: Preprocess, augment: AugmentSpec, data: DataSpec, seed: int
+) -> list[Shown]:
+    """Return the samples as the training loader gives them to a model, with their colours brought back to [0, 1]."""
+    keys = [chosen.split.keys[i] for i in chosen.ids]
+    if isinstance(chosen.split, TensorSplit):
+        where = torch.tensor(chosen.ids)
+        few: Split = TensorSplit({name: tensor[where] for name, tensor in chosen.split.tensors.items()}, keys)
+    else:
+        few = Few(chosen.split, chosen.ids)
+    here = data.model_copy(update={"workers": 0})
+    loader = make_loader(few, preprocess, torch.device("cpu"), seed, here)
+    shown: dict[int, Shown] = {}
+    for batch in loader.train_batches(augment, len(keys), 0, 1):
+        pixels = preprocess.to_pixels(batch["image"]).clamp(0, 1).numpy()
+        for row, number in enumerate(batch.draws.ids.tolist()):
+            mask = batch["mask"][row].numpy() if "mask" in batch else None
+            shown[number] = Shown(keys[number], pixels[row], mask)
+    return [shown[number] for number in range(len(keys))]
+
+
+def side_by_side(
+    pairs: Sequence[Pair], splits: Mapping[str, Split], card: DataCard, num: int
+) -> list[tuple[Pair, Shown, Shown]]:
+    """Return the pictures of the first `num` pairs."""
+    positions = {name: {key: i for i, key in enumerate(split.keys)} for name, split in splits.items()}
+    found = []
+    for pair in pairs[:num]:
+        both = [
+            pictures_of(splits[where.split], card, [positions[where.split][where.key]], 1)
+            for where in (pair.first, pair.second)
+        ]
+        if all(both):
+            found.append((pair, both[0][0], both[1][0]))
+    return found

@@ -1,0 +1,138 @@
+"""One pass over the pictures of a split: sizes, what cannot be read, and fingerprints to find copies by.
+
+Pictures are decoded small where their format allows it, and their sizes are read from headers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from maecli.data.card import DataCard
+from maecli.data.dataset import BrokenSample, Split
+from maecli.eda.findings import Pictures, Problem, Sizes
+from maecli.eda.parallel import in_threads
+
+SMALL_SIDE = 64
+"""Pixels that the shorter side of a picture is decoded to at least."""
+
+THUMBNAIL = 32
+"""Side of the grey pictures that perceptual hashes are taken of."""
+
+FLAT_STD = 0.01
+"""Standard deviation of a grey thumbnail, of a range of 1, up to which a picture counts as flat."""
+
+GREY_TOLERANCE = 2 / 255
+"""Channels that differ by no more are equal: JPEG rounds."""
+
+MAX_COMMON_SIZES = 500
+GREY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey: ITU-R BT.601."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one picture showed."""
+
+    size: tuple[int, ...]
+    digest: bytes
+    """Of the pixels as they were decoded, and of their number."""
+    reduced: bool
+    """Whether it was decoded smaller than it is, so that an equal digest does not prove equal pixels."""
+    thumbnail: NDArray[np.uint8] | None
+    """(32, 32) grey, its values stretched to 0 to 255; None for flat pictures, and for what is no picture."""
+    flat: bool
+    grey: bool
+
+
+@dataclass
+class PictureScan:
+    """What a pass over a split gathered: one entry per readable picture, in the order of the split."""
+
+    split: Split
+    ids: list[int] = field(default_factory=list)
+    """Positions of the readable pictures."""
+    looks: list[Look] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def summary(self) -> Pictures:
+        return Pictures(
+            num=len(self.split),
+            num_broken=len(self.problems),
+            sizes=_sizes([look.size for look in self.looks]),
+            num_flat=sum(look.flat for look in self.looks),
+            num_grey=sum(look.grey for look in self.looks),
+        )
+
+
+def scan_pictures(split: Split, card: DataCard, tick: Callable[[], None]) -> PictureScan:
+    """Look at every picture of a split once, calling `tick` after each."""
+
+    def look(index: int) -> Look | BrokenSample:
+        try:
+            return look_at(split, index, card.value_range)
+        except BrokenSample as broken:
+            return broken
+
+    scan = PictureScan(split)
+    for index, found in enumerate(in_threads(look, len(split))):
+        if isinstance(found, BrokenSample):
+            scan.problems.append(Problem(path=found.key, rule=found.reason))
+        else:
+            scan.ids.append(index)
+            scan.looks.append(found)
+        tick()
+    return scan
+
+
+def look_at(split: Split, index: int, value_range: tuple[float, float]) -> Look:
+    """Return what one picture shows. Raises `BrokenSample`."""
+    size, image = split.size(index), split.small(index, SMALL_SIDE)
+    digest = pixel_digest(image, size)
+    reduced = tuple(image.shape[1:]) != tuple(size)
+    if image.ndim != 3:
+        return Look(size, digest, reduced, None, flat=False, grey=False)
+    low, high = value_range
+    pixels = np.nan_to_num((image.astype(np.float32) - low) / (high - low))  # (C, H, W)
+    grey = len(pixels) == 3 and float(np.ptp(pixels, axis=0).max()) <= GREY_TOLERANCE
+    thumbnail = grey_thumbnail(pixels)
+    flat = float(thumbnail.std()) <= FLAT_STD
+    return Look(size, digest, reduced, None if flat else _stretched(thumbnail), flat, grey)
+
+
+def pixel_digest(image: np.ndarray, size: Sequence[int]) -> bytes:
+    """Return 16 bytes that are the same for equal pixels of pictures of equal size, and else differ."""
+    head = f"{image.dtype} {image.shape} {tuple(size)}".encode()
+    return hashlib.blake2b(head + np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+
+
+def grey_thumbnail(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a picture (C, H, W) as grey (32, 32); colour is weighted, other channels are averaged."""
+    grey = np.tensordot(np.array(GREY, np.float32), pixels, 1) if len(pixels) == 3 else pixels.mean(0)
+    picture = Image.fromarray(np.ascontiguousarray(grey, np.float32))
+    return np.asarray(picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))
+
+
+def _stretched(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    low, high = grey.min(), grey.max()
+    return np.rint((grey - low) * (255 / (high - low))).astype(np.uint8)
+
+
+def _sizes(sizes: Sequence[tuple[int, ...]]) -> Sizes | None:
+    if not sizes:
+        return None
+    array = np.array(sizes)
+    common = Counter(sizes).most_common(MAX_COMMON_SIZES)
+    return Sizes(
+        smallest=tuple(array.min(0).tolist()),
+        median=tuple(np.median(array, axis=0).tolist()),
+        largest=tuple(array.max(0).tolist()),
+        num_distinct=len(set(sizes)),
+        common=tuple(common),
+    )

@@ -1,0 +1,50 @@
+"""Pictures for the page of a data set, as plain arrays.
+
+Pictures are float32 (C, H, W) in [0, 1], masks (H, W) uint8 of class numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maecli.eda.findings import Pair
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A sample to show."""
+
+    key: str
+    image: Image
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """What training makes of a few samples."""
+
+    by: str
+    """Who sees them so, such as pretraining."""
+    how: str
+    """The augmentation in words."""
+    shown: Sequence[Shown]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Everything to show."""
+
+    classes: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
+    """Some samples of each class."""
+    first: Sequence[Shown] = ()
+    """The first training samples, with masks where there are any."""
+    augmented: Sequence[Augmented] = ()
+    """The same samples, for each way of training."""
+    copies: Sequence[tuple[Pair, Shown, Shown]] = ()

@@ -1,0 +1,147 @@
+"""The survey of a data set: every split is gone over once for its pictures, and once for each kind of annotation.
+
+It knows the data set by its interface alone: a card, splits, and the fields that a sample can carry.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maecli.data.card import SPLIT_NAMES, DataCard
+from maecli.data.dataset import Dataset
+from maecli.eda import histograms
+from maecli.eda.annotations import (
+    BoxScan,
+    LabelScan,
+    MaskScan,
+    scan_boxes,
+    scan_labels,
+    scan_masks,
+)
+from maecli.eda.duplicates import find_duplicates
+from maecli.eda.findings import Duplicates, Findings, Objects, Problem
+from maecli.eda.pictures import PictureScan, scan_pictures
+from maecli.errors import DataError
+
+Ticks = Callable[[str, int], Callable[[], None]]
+"""Told what is gone over and how many there are, gives what is to be called after each."""
+
+BOX_FIELDS = ("boxes", "box_label")
+IMAGE, LABEL, MASK = ("image",), ("label",), ("mask",)
+
+
+@dataclass
+class Survey:
+    """Everything that was gone over, by split, and what there is to say of it."""
+
+    findings: Findings
+    pictures: dict[str, PictureScan] = field(default_factory=dict)
+    labels: dict[str, LabelScan] = field(default_factory=dict)
+    masks: dict[str, MaskScan] = field(default_factory=dict)
+
+
+def survey(dataset: Dataset, ticks: Ticks, masks_wanted: bool = False) -> Survey:
+    """Go over a data set. Raises DataError when not one picture can be read.
+
+    Masks are gone over if its pictures have them. A data set may also make other pictures for those who ask for masks;
+    `masks_wanted` asks.
+    """
+    begin = time.monotonic()
+    card = dataset.card(IMAGE)
+    mask_card = dataset.card(("image", "mask")) if masks_wanted or "mask" in card.fields else None
+    pictures = _pictures(dataset, card, ticks)
+    labels: dict[str, LabelScan] = {}
+    masks: dict[str, MaskScan] = {}
+    boxes: dict[str, BoxScan] = {}
+    for name in SPLIT_NAMES:
+        if "label" in card.fields and card.classes:
+            split = dataset.split(name, LABEL)
+            labels[name] = scan_labels(split, card, ticks(f"labels of {name}", len(split)))
+        if mask_card is not None:
+            split = dataset.split(name, MASK)
+            masks[name] = scan_masks(split, mask_card, ticks(f"masks of {name}", len(split)))
+        if set(BOX_FIELDS) <= set(card.fields):
+            split = dataset.split(name, BOX_FIELDS)
+            boxes[name] = scan_boxes(split, ticks(f"boxes of {name}", len(split)))
+    duplicates = _duplicates(pictures, ticks)
+    findings = Findings(
+        dataset=card.name,
+        card=card,
+        mask_card=mask_card,
+        pictures={name: scan.summary() for name, scan in pictures.items()},
+        labels={name: scan.summary(card.num_classes) for name, scan in labels.items() if scan.rows},
+        masks={
+            name: counted
+            for name, scan in masks.items()
+            if mask_card is not None and (counted := scan.summary(mask_card)) is not None
+        },
+        boxes={name: counts for name, scan in boxes.items() if (counts := scan.summary(card.num_classes)) is not None},
+        objects=_objects(masks, mask_card, boxes),
+        duplicates=duplicates,
+        problems=tuple(_problems(dataset, [*pictures.values(), *labels.values(), *masks.values(), *boxes.values()])),
+    )
+    seconds = round(time.monotonic() - begin, 1)
+    return Survey(findings.model_copy(update={"seconds": seconds}), pictures, labels, masks)
+
+
+def _pictures(dataset: Dataset, card: DataCard, ticks: Ticks) -> dict[str, PictureScan]:
+    scans: dict[str, PictureScan] = {}
+    for name in SPLIT_NAMES:
+        split = dataset.split(name, IMAGE)
+        scans[name] = scan_pictures(split, card, ticks(f"pictures of {name}", len(split)))
+    if not any(scan.ids for scan in scans.values()):
+        num = sum(len(scan.split) for scan in scans.values())
+        broken = next((problem for scan in scans.values() for problem in scan.problems), None)
+        reason = f"; {broken.path}, for one: {broken.rule}" if broken else ""
+        raise DataError(f"none of the {num:,} pictures of {card.name} can be read{reason}")
+    return scans
+
+
+def _duplicates(pictures: dict[str, PictureScan], ticks: Ticks) -> Duplicates | None:
+    """Return the copies; None for samples that are no pictures, such as volumes."""
+    if any(len(look.size) != 2 for scan in pictures.values() for look in scan.looks[:1]):
+        return None
+    tick = ticks("pictures compared", sum(len(scan.looks) for scan in pictures.values()))
+
+    def several(num: int) -> None:
+        for _ in range(num):
+            tick()
+
+    return find_duplicates(pictures, several)
+
+
+def _objects(masks: dict[str, MaskScan], mask_card: DataCard | None, boxes: dict[str, BoxScan]) -> Objects:
+    def joined(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.concatenate([np.zeros(0), *parts])
+
+    return Objects(
+        foreground=None
+        if mask_card is None or mask_card.background is None
+        else histograms.of_shares({name: scan.foreground(mask_card) for name, scan in masks.items()}),
+        region_areas=histograms.of_areas({name: scan.region_areas() for name, scan in masks.items()}),
+        per_image=histograms.of_counts(
+            {name: np.array([float(len(each)) for each in scan.classes]) for name, scan in boxes.items()}
+        ),
+        areas=histograms.of_areas({name: joined(scan.areas) for name, scan in boxes.items()}),
+        aspects=histograms.of_aspects({name: joined(scan.aspects) for name, scan in boxes.items()}),
+    )
+
+
+def _problems(dataset: Dataset, scans: list[PictureScan | LabelScan | MaskScan | BoxScan]) -> list[Problem]:
+    """Return what the scans met and what the data set itself knows, each once."""
+    met = [problem for scan in scans for problem in scan.problems]
+    known = [Problem(path=path, rule=rule) for path, rule in dataset.problems()]
+    named = {(PurePosixPath(problem.path).name, problem.rule) for problem in known}
+    return list(dict.fromkeys([*known, *(problem for problem in met if _of_another_file(problem) not in named)]))
+
+
+def _of_another_file(problem: Problem) -> tuple[str, str]:
+    """Return the file and the rule of a sample that is broken by one of its files: `masks/1.png: empty file`."""
+    file, _, rule = problem.rule.partition(": ")
+    return PurePosixPath(file).name, rule

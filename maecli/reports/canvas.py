@@ -1,0 +1,73 @@
+"""What every figure shares: its width and type, its colours, and how it becomes a PNG.
+
+Lengths are PNG pixels, two for each CSS pixel.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 192  # two PNG pixels per CSS pixel
+WIDTH = 1040
+TEXT = 28
+SMALL = 24
+
+INK = "#1f2328"
+QUIET = "#59636e"
+RULE = "#d5d9de"
+SERIES = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+)  # Okabe and Ito, safe for colour-blind eyes
+
+
+def pt(pixels: int) -> float:
+    return pixels * 72 / DPI
+
+
+def new_figure(width: int, height: int, layout: Any = None) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", layout=layout)
+
+
+def to_png(figure: Figure, palette: bool = False) -> bytes:
+    """Draw the figure; grey pictures are stored as grey, charts with a palette of 256 colours."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    if (pixels == pixels[..., :1]).all():
+        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
+    else:
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        if palette:
+            image = image.quantize(256, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True, dpi=(DPI, DPI))
+    return buffer.getvalue()
+
+
+def plain(text: str) -> str:
+    """Return the text on one line, with a box for each letter that matplotlib's own font cannot draw."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont("DejaVu Sans"))
+    return "".join(c if font.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
+
+
+def shortened(name: str, length: int = 14) -> str:
+    name = plain(name)
+    return name if len(name) <= length else name[: length - 1] + "…"

@@ -1,0 +1,152 @@
+"""Charts of what a data set holds: bars per class, histograms, sizes. PNG bytes, drawn like the other figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from maecli.reports.canvas import INK, QUIET, RULE, SERIES, SMALL, TEXT, WIDTH, new_figure, plain, pt, shortened, to_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from maecli.eda.findings import Histogram
+
+MAX_BARS = 40
+_LINE = 38  # PNG pixels per bar
+
+Scale = Literal["linear", "log", "log2"]
+
+
+def class_panels(
+    classes: Sequence[str],
+    panels: Mapping[str, Sequence[float]],
+    colours: Sequence[tuple[int, int, int]] | None = None,
+    shares: frozenset[str] = frozenset(),
+) -> bytes:
+    """Return a PNG of one bar per class in each of several panels, such as images, objects and pixels.
+
+    The panels named in `shares` are drawn in percent. Of more than 40 classes, the first panel's most frequent 40
+    are shown.
+    """
+    if not classes or not panels:
+        raise ValueError("a chart of classes needs at least one class and one panel")
+    first = next(iter(panels.values()))
+    chosen = sorted(sorted(range(len(classes)), key=lambda i: -first[i])[:MAX_BARS])
+    figure = new_figure(WIDTH, 110 + _LINE * len(chosen), layout="constrained")
+    fills = [SERIES[0] if colours is None else tuple(level / 255 for level in colours[i]) for i in chosen]
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, values) in zip(every, panels.items(), strict=True):
+        lengths = [values[i] for i in chosen]
+        axes.barh(range(len(chosen)), lengths, height=0.66, color=fills)
+        top = max(*lengths, 1e-12)
+        for place, length in enumerate(lengths):
+            text = _percent(length) if title in shares else f"{length:,.0f}"
+            axes.text(
+                length + 0.03 * top,
+                place,
+                text,
+                size=pt(SMALL - 2),
+                color=INK if length else QUIET,
+                va="center_baseline",
+            )
+        axes.set_title(plain(title), size=pt(TEXT), color=INK, loc="left", parse_math=False)
+        axes.set_xlim(0, 1.45 * top)
+        axes.set_xticks([])
+        axes.tick_params(axis="y", labelcolor=INK, length=0)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.spines["left"].set_color(RULE)
+    names = [shortened(classes[i], 18) for i in chosen]
+    every[0].set_yticks(range(len(chosen)), names, size=pt(SMALL), parse_math=False)
+    every[0].set_ylim(len(chosen) - 0.4, -0.6)
+    return to_png(figure, palette=True)
+
+
+def histogram(found: Histogram, x_label: str, scale: Scale = "linear", share: bool = False) -> bytes:
+    """Return a PNG of a histogram per split, as shares of the split, with medians in the legend.
+
+    With `share` the x axis is in percent.
+    """
+    figure, axes = _axes(520)
+    edges = np.array(found.edges)
+    for number, (name, counts) in enumerate(found.counts.items()):
+        heights = np.array(counts) / max(1, sum(counts))
+        median = found.medians[name]
+        label = f"{name}, median {_percent(median) if share else f'{median:.3g}'}"
+        color = SERIES[number % len(SERIES)]
+        axes.stairs(heights, edges, color=color, lw=1.8, fill=False, label=label, zorder=3)
+        axes.stairs(heights, edges, color=color, fill=True, alpha=0.14)
+    _scale_x(axes, scale, share, edges)
+    _finish(figure, axes, x_label, "share of the split", percent_y=True)
+    return to_png(figure, palette=True)
+
+
+def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
+    """Return a PNG of pictures' sizes (H, W): a disc per size, its area the number of pictures that have it."""
+    figure, axes = _axes(640)
+    most = max(num for counted in common.values() for _, num in counted)
+    for number, (name, counted) in enumerate(common.items()):
+        widths, heights = [size[1] for size, _ in counted], [size[0] for size, _ in counted]
+        areas = [14 + 500 * num / most for _, num in counted]
+        axes.scatter(widths, heights, areas, color=SERIES[number % len(SERIES)], alpha=0.45, lw=0, label=name, zorder=3)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.12)
+    _finish(figure, axes, "width in pixels", "height in pixels")
+    return to_png(figure, palette=True)
+
+
+def _axes(height: int) -> tuple[Figure, Axes]:
+    figure = new_figure(WIDTH, height, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _scale_x(axes: Axes, scale: Scale, share: bool, edges: np.ndarray) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+    def write(x: float, _: object) -> str:
+        return f"{100 * x:.4g}%" if share else f"{x:.4g}"
+
+    if scale == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=not share))
+    else:
+        axes.set_xscale("log", base=10 if scale == "log" else 2)
+        step = 10.0 if scale == "log" else 2.0
+        low, high = np.log(edges[0]) / np.log(step), np.log(edges[-1]) / np.log(step)
+        axes.xaxis.set_major_locator(FixedLocator(list(step ** np.arange(round(low), round(high) + 1))))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(write))
+    axes.set_xlim(edges[0], edges[-1])
+
+
+def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str, percent_y: bool = False) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    if percent_y:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
+    axes.set_ylabel(plain(y_label), size=pt(TEXT), color=INK, parse_math=False)
+    axes.tick_params(labelsize=pt(SMALL), labelcolor=QUIET, color=RULE, length=3)
+    axes.grid(color=RULE, lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(QUIET)
+    legend = figure.legend(
+        loc="outside upper left", ncols=3, frameon=False, fontsize=pt(SMALL), labelcolor=INK, handlelength=1.2
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    for handle in legend.legend_handles:
+        if handle is not None and hasattr(handle, "set_sizes"):
+            handle.set_sizes([60])
+
+
+def _percent(share: float) -> str:
+    """Return a share as a percentage of two digits, or more where it is nearly 100%."""
+    if share == 0:
+        return "0%"
+    return f"{100 * share:.3g}%" if share < 0.1 else f"{share:.1%}"

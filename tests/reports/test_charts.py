@@ -1,0 +1,75 @@
+"""Charts show every class, split and bin that they were given."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from maecli.eda.findings import Histogram
+from maecli.reports import charts
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.format == "PNG"
+        return image.size
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Collect every text that is drawn."""
+    texts: set[str] = set()
+    draw = Text.draw
+
+    def recording(self: Text, renderer: Any) -> None:
+        if self.get_visible() and self.get_text():
+            texts.add(self.get_text())
+        draw(self, renderer)
+
+    monkeypatch.setattr(Text, "draw", recording)
+    return texts
+
+
+def test_bars_name_classes_and_their_numbers(drawn: set[str]) -> None:
+    panels = {"images": [1234, 0], "pixels": [0.9876, 0.00012]}
+    png = charts.class_panels(["cat", "$dog"], panels, [(255, 0, 0), (0, 128, 0)], frozenset({"pixels"}))
+
+    assert size_of(png)[0] == 1040
+    assert {"cat", "$dog", "images", "pixels", "1,234", "0", "98.8%", "0.012%"} <= drawn
+    with Image.open(io.BytesIO(png)) as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    assert (pixels == [255, 0, 0]).all(1).any(), "bars have the colours of their classes"
+
+
+def test_of_many_classes_the_most_frequent_are_drawn(drawn: set[str]) -> None:
+    names = [f"c{i}" for i in range(100)]
+    charts.class_panels(names, {"train": [float(i) for i in range(100)]})
+
+    assert {name for name in drawn if name.startswith("c")} == set(names[60:])
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "log2"])
+def test_a_histogram_names_splits_with_their_medians(drawn: set[str], scale: charts.Scale) -> None:
+    found = Histogram(
+        edges=(0.125, 0.25, 0.5, 1.0), counts={"train": (1, 2, 1), "val": (0, 0, 0)}, medians={"train": 0.3, "val": 0.7}
+    )
+    assert size_of(charts.histogram(found, "area", scale, share=True))[0] == 1040
+    assert {"train, median 30.0%", "val, median 70.0%", "area", "share of the split"} <= drawn
+
+
+def test_sizes_are_drawn_for_each_split(drawn: set[str]) -> None:
+    png = charts.sizes({"train": [((375, 500), 9), ((500, 375), 1)], "val": [((100, 100), 1)]})
+
+    assert size_of(png)[0] == 1040
+    assert {"train", "val", "width in pixels", "height in pixels"} <= drawn
+
+
+def test_a_chart_without_classes_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one class and one panel"):
+        charts.class_panels([], {"train": []})

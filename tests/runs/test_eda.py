@@ -1,0 +1,262 @@
+"""`mae eda` writes a page and numbers, at one stroke, and says what is wrong with data that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from shapes import Shapes, shapes
+from twins import noise, write_mixed_folder, write_picture
+
+from maecli.eda.findings import Findings
+from maecli.errors import DataError, SpecError
+from maecli.progress import Counting, CountState, Silent
+from maecli.registry import registry
+from maecli.runs import eda as verb
+from maecli.runs.eda import eda, resolve_eda
+from maecli.specs import AugmentSpec
+
+SLOW = """
+import sys, time
+import maecli.eda.pictures as pictures
+look_at = pictures.look_at
+pictures.look_at = lambda *args: (time.sleep(0.2), look_at(*args))[1]
+from maecli.cli import main
+sys.argv = ["mae", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.fixture
+def toy(monkeypatch, tmp_path):
+    """Return a function that runs `eda` on a data set of the test's own, as if a plugin had brought it."""
+
+    def run(dataset, **changes):
+        monkeypatch.setattr(verb, "make_dataset", lambda *_: dataset)
+        sets = [f"{key}={value}" for key, value in changes.pop("sets", {}).items()]
+        flags = {"dataset.name": "digits", "model.img_size": [24, 32], "out": str(tmp_path / "out")}
+        specs = {
+            name: each.spec
+            for name, each in resolve_eda(registry(), sets=["model.patch_size=4", *sets], flags=flags).items()
+        }
+        return eda(specs, registry(), Silent(), **changes)
+
+    return run
+
+
+def test_the_page_shows_what_was_found(toy):
+    result = toy(shapes(num_train=8))
+    page = result.report.read_text(encoding="utf-8")
+    for word in (
+        *("What to know", "Pictures", "Classes", "Masks", "Boxes", "As the model sees them", "Copies"),
+        *("What predicting background everywhere scores", "Resolved spec", "Environment", ">pretrain<"),
+        *("are background: read mIoU", "8 train, 3 val, 3 test"),
+    ):
+        assert word in page, word
+    assert "No copies were found" in page
+    assert 'src="http' not in page
+    files = {path.name for path in (result.out / "pictures").iterdir()}
+    assert files == {
+        *("augmented.png", "box-areas.png", "box-aspect-ratios.png", "class-frequencies.png", "foreground.png"),
+        *("image-mask-pairs.png", "mask-class-frequencies.png", "objects-per-image.png", "region-areas.png"),
+        "samples-per-class.png",
+    }
+
+
+def test_the_numbers_read_back(toy):
+    result = toy(shapes())
+    stored = Findings.model_validate_json((result.out / "eda.json").read_text(encoding="utf-8"))
+    assert stored == result.findings
+    assert stored.boxes["train"].objects == (3, 3)
+
+
+def test_masks_go_with_their_pictures_through_augmentation(toy, monkeypatch):
+    made = []
+    monkeypatch.setattr(verb, "make_gallery", lambda *args: made.append(GALLERY(*args)) or made[-1])
+    toy(shapes(num_train=8), sets={"augment.crop": "random-resized", "augment.flip": "true"})
+    (gallery,) = made
+    assert [shown.key for shown in gallery.first] == [f"train/{i}.png" for i in range(5)]
+    pretraining, fine_tuning = gallery.augmented
+    assert (pretraining.by, fine_tuning.by) == ("pretraining", "fine-tuning")
+    assert all(shown.mask is None for shown in pretraining.shown)
+    assert [shown.key for shown in fine_tuning.shown] == [shown.key for shown in gallery.first]
+    for before, after in zip(gallery.first, fine_tuning.shown, strict=True):
+        assert after.mask is not None
+        assert after.image.shape == (3, 24, 32)
+        assert not np.array_equal(before.image, after.image)
+        inside = np.isin(after.mask, (1, 2))
+        assert set(np.unique(after.mask)) <= {0, 1, 2, 255}
+        if inside.sum() > 20:
+            assert after.image[:, inside].mean() > 0.85, "the bright square is where its mask is"
+
+
+GALLERY = verb.make_gallery
+
+
+def test_copies_are_shown_side_by_side(toy):
+    result = toy(Shapes({"train": [1, 2, 3], "val": [2], "test": [7]}))
+    assert (result.out / "pictures" / "copies.png").exists()
+    assert "exact" in result.report.read_text(encoding="utf-8")
+    assert any("1 of 1 pictures of val is in train too" in sentence for sentence in result.findings.advice)
+
+
+def test_every_problem_is_listed_and_the_verb_goes_on(toy):
+    broken = {f"train/{i}.png": "truncated file" for i in range(2)}
+    result = toy(shapes(broken=broken, rules=[("VOC/a.xml", "a box lies outside the image")]))
+    page = result.report.read_text(encoding="utf-8")
+    for word in ("Files that break a rule", "VOC/a.xml", "a box lies outside the image", "train/1.png"):
+        assert word in page
+    assert len(result.findings.problems) == 3
+
+
+@pytest.mark.parametrize("fields", [("image",), ("image", "label"), ("image", "mask")])
+def test_sets_with_less_to_them_get_a_page_too(toy, fields):
+    page = toy(shapes(fields=fields)).report.read_text(encoding="utf-8")
+    assert ("Masks</h2>" in page) is ("mask" in fields)
+    assert "Boxes</h2>" not in page
+    assert "As the model sees them</h2>" in page
+
+
+def test_an_unusable_set_names_the_files_that_break_a_rule(toy):
+    broken = {f"train/{i}.png": "empty file" for i in range(2)}
+    rules = [(f"{i}.xml", "is no XML") for i in range(4)]
+    with pytest.raises(DataError) as caught:
+        toy(shapes(2, 0, 0, broken=broken, rules=rules))
+    assert str(caught.value) == (
+        "none of the 2 pictures of shapes can be read; train/0.png, for one: empty file; besides, 0.xml: is no XML; "
+        "1.xml: is no XML; 2.xml: is no XML; and 1 more"
+    )
+
+
+def test_an_earlier_page_is_replaced_only_if_asked_for(toy, tmp_path):
+    result = toy(shapes())
+    with pytest.raises(SpecError, match="holds a page of mae eda already; use --overwrite to replace it"):
+        toy(shapes())
+    toy(shapes(num_train=4), overwrite=True)
+    assert json.loads((result.out / "eda.json").read_text())["pictures"]["train"]["num"] == 4
+    (result.out / "thesis.tex").write_text("years of work")
+    with pytest.raises(SpecError, match="holds other things than a page of mae eda, so it stays"):
+        toy(shapes(), overwrite=True)
+    assert (result.out / "thesis.tex").exists()
+
+
+def test_a_file_in_the_way_is_refused(toy, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(SpecError, match="out is a file; choose another --out"):
+        toy(shapes())
+
+
+def test_augmentation_is_told_in_words():
+    spec = AugmentSpec(crop="scale-jitter", flip=True, color=0.3, rotate=10)
+    assert verb.describe_augment(spec, (160, 160)) == (
+        "scaled by 0.5 to 2, a random part of 160 × 160, mirrored half of the time, turned by up to 10°, brightness, "
+        "contrast and saturation changed by up to 30%"
+    )
+
+
+def test_the_command_works_on_a_real_plugin(mae, tmp_path):
+    outcome = mae("eda", "--dataset", "digits", "--out", tmp_path / "out", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["report"] == str(tmp_path / "out" / "report.html")
+    assert {name: each["num"] for name, each in outcome.json["pictures"].items()} == {
+        "train": 1257,
+        "val": 180,
+        "test": 360,
+    }
+    assert outcome.json["labels"]["test"]["present"][1] == 37
+    assert "pictures of train: 1,257 of 1,257" in outcome.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "eda.json", "pictures"}
+
+
+def test_pictures_that_are_made_for_a_task_are_shown_when_it_is_asked_for(mae, tmp_path):
+    sets = ("--set", "dataset.train_canvases=12", "--set", "dataset.val_canvases=4", "--set", "dataset.test_canvases=4")
+    outcome = mae("eda", "--dataset", "digits", "--task", "segment", "--out", tmp_path / "out", "--json", *sets)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["masks"]["train"]["num"] == 12
+    assert outcome.json["card"]["size"] == [8, 8]
+    assert outcome.json["mask_card"]["size"] == [20, 28]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Fine-tuning: " in page
+    assert "Pretraining: " not in page, "it never sees the canvases"
+
+
+def test_a_mixed_folder_gets_a_page_and_exits_with_0(mae, tmp_path):
+    mixed = write_mixed_folder(tmp_path / "mixed", num=60)
+    outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "mixed", "--img-size", "16")
+    assert outcome.exit_code == 0, outcome.stderr
+    out = tmp_path / "runs" / "eda-folder"
+    assert outcome.stdout.endswith(f"open {out / 'report.html'}\n")
+    listed = {problem["path"] for problem in json.loads((out / "eda.json").read_text())["problems"]}
+    assert listed == set(mixed.broken) | set(mixed.truncated) | set(mixed.arrays)
+    assert "resized to 16×16" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("--dataset", "folder"), 2, "needs --root"),
+        (("--dataset", "digitz"), 2, "did you mean 'digits'"),
+        (("--dataset", "digits", "--set", "dataset.colour=1"), 2, "unknown key 'dataset.colour'"),
+        ((), 2, "dataset"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(mae, args, code, words):
+    outcome = mae("eda", *args)
+    assert outcome.exit_code == code
+    assert words in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+
+
+def test_a_folder_without_pictures_exits_with_3(mae, tmp_path):
+    outcome = mae("eda", "--dataset", "folder", "--root", tmp_path)
+    assert outcome.exit_code == 3
+    assert "no pictures in" in outcome.stderr
+
+
+def test_interrupting_leaves_nothing_behind(tmp_path):
+    for i in range(80):
+        write_picture(tmp_path / "in" / f"{i}.png", noise(i, 8, 8, 3))
+    out = tmp_path / "runs" / "page"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, "eda", "--dataset", "folder", "--root", tmp_path / "in", "--out", out],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("pictures of train: ")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stderr.splitlines()[-1] == "mae: interrupted"
+    assert not out.parent.exists() or not list(out.parent.iterdir())
+
+
+def test_counting_tells_rate_and_remaining_time(monkeypatch):
+    told = []
+
+    class Told(Silent):
+        def count(self, state):
+            told.append(state)
+
+    clock = iter(range(100))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    counting = Counting(Told(), "pictures of train", 4)
+    for _ in range(4):
+        counting()
+    assert [state.done for state in told] == [1, 2, 3, 4]
+    assert str(told[1]) == "pictures of train: 2 of 4  1/s  remaining 2 s"
+    assert str(CountState("masks", 0, 9, 0.0)) == "masks: 0 of 9  0/s"
+
+
+def test_quiet_says_nothing_but_the_result(mae, tmp_path):
+    outcome = mae("eda", "--dataset", "digits", "--out", tmp_path / "out", "-q", "--set", "augment.crop=pad")
+    assert outcome.exit_code == 0
+    assert (tmp_path / "out" / "pictures" / "augmented.png").exists()
+    assert outcome.stderr == ""
