@@ -138,12 +138,18 @@ def eda(**given: Any) -> None:
                     progress.say(f"{verb}: {key}: from {source}")
         specs = {verb: each.spec for verb, each in resolved.items()}
         result = run_eda(specs, registry(), progress, overwrite=given["overwrite"])
+        problems = result.findings.problems
         if given["as_json"]:
             print(json.dumps({"report": str(result.report), **result.findings.model_dump(mode="json")}))
-            return
-        for sentence in result.findings.advice:
-            print(f"- {sentence}")
-        print(f"\nopen {result.report}")
+        else:
+            for sentence in result.findings.advice:
+                print(f"- {sentence}")
+            print(f"\nopen {result.report}")
+        if problems:
+            first = f"{problems[0].path}: {problems[0].rule}"
+            more = f", and {len(problems) - 1:,} more files" if len(problems) > 1 else ""
+            print(f"mae: files that break a rule: {first}{more}; the page lists them", file=sys.stderr)
+            raise typer.Exit(3)
 
 
 @app.command("eval")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 from shapes import Shapes, shapes
-from twins import noise, write_mixed_folder, write_picture
+from twins import noise, write_mixed_folder, write_palette, write_picture, write_voc
 
 from maecli.eda.findings import Findings
 from maecli.errors import DataError, SpecError
@@ -185,15 +186,44 @@ def test_pictures_that_are_made_for_a_task_are_shown_when_it_is_asked_for(mae, t
     assert "Pretraining: " not in page, "it never sees the canvases"
 
 
-def test_a_mixed_folder_gets_a_page_and_exits_with_0(mae, tmp_path):
+def test_a_mixed_folder_gets_a_page_and_exits_with_3(mae, tmp_path):
     mixed = write_mixed_folder(tmp_path / "mixed", num=60)
     outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "mixed", "--img-size", "16")
-    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.exit_code == 3, outcome.stderr
+    assert "mae: files that break a rule: " in outcome.stderr
     out = tmp_path / "runs" / "eda-folder"
     assert outcome.stdout.endswith(f"open {out / 'report.html'}\n")
     listed = {problem["path"] for problem in json.loads((out / "eda.json").read_text())["problems"]}
     assert listed == set(mixed.broken) | set(mixed.truncated) | set(mixed.arrays)
     assert "resized to 16×16" in outcome.stdout
+
+
+LAUGHS = """<?xml version="1.0"?>
+<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>
+<annotation><object><name>&c;</name></object></annotation>
+"""
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda voc: shutil.rmtree(voc / "ImageSets"), "ImageSets"),
+        (lambda voc: (voc / "JPEGImages/2012_000001.jpg").unlink(), "2012_000001"),
+        (lambda voc: (voc / "Annotations/2012_000001.xml").write_text(LAUGHS), "2012_000001.xml"),
+        (lambda voc: write_palette(voc / "SegmentationClass/2012_000001.png", np.full((21, 30), 37, np.uint8)), "37"),
+        (lambda voc: (voc / "JPEGImages/2012_000001.jpg").write_bytes(b""), "empty file"),
+    ],
+    ids=["no ImageSets", "absent picture", "billion laughs", "mask of 37", "empty picture"],
+)
+def test_a_bad_devkit_is_told_in_one_sentence_and_left_as_it_is(mae, tmp_path, damage, words):
+    voc = write_voc(tmp_path / "data")
+    damage(voc)
+    before = {path: path.read_bytes() for path in voc.rglob("*") if path.is_file()}
+    outcome = mae("eda", "--dataset", "voc", "--img-size", "16", "-q")
+    assert outcome.exit_code == 3
+    assert words in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
+    assert {path: path.read_bytes() for path in voc.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(
