@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import socket
-import sys
 import zlib
 from collections.abc import Sequence
 from functools import cached_property
@@ -26,7 +23,6 @@ FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-DOWNLOAD_TIMEOUT_SECONDS = 30.0
 
 
 class MNIST(api.Dataset):
@@ -113,16 +109,8 @@ class MNIST(api.Dataset):
     def _download(self) -> Path:
         if not self.options.download:
             raise api.DataError(self._missing("download is off"))
-        timeout = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)  # urllib would wait for ever behind a firewall
-        try:
-            with contextlib.redirect_stdout(sys.stderr):
-                datasets.MNIST(self.root, download=True)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise api.DataError(self._missing(f"the download failed: {reason}")) from error
-        finally:
-            socket.setdefaulttimeout(timeout)
+        with api.downloading(self._missing):
+            datasets.MNIST(self.root, download=True)
         return self.root / "MNIST" / "raw"
 
     def _missing(self, why: str) -> str:
