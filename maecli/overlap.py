@@ -75,17 +75,21 @@ def overlap_scores(counts: np.ndarray, background: int | None) -> dict[str, np.n
 
 
 def overlap_intervals(pictures: np.ndarray, background: int | None) -> dict[str, tuple[float, float]]:
-    """Return the 95% interval of each score by resampling whole pictures, whose counts are (K, 3, Q); seed 0.
+    """Return the 95% interval of each score, 1.96 standard errors either way, from counts (K, 3, Q) of pictures.
 
-    A resample's means are over the classes that occur in it. Empty for fewer than two pictures.
-    Source: Efron 1979, "Bootstrap methods: another look at the jackknife"; percentiles 2.5 and 97.5.
+    The standard error is that of resampling whole pictures; seed 0. A resample's means are over the classes that occur
+    in it, so that quantiles would lie too high: a rare class is hard, and often not drawn. Empty for fewer than two
+    pictures. Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 6.
     """
     K = len(pictures)
     if K < 2:
         return {}
     generator = np.random.default_rng(0)
     flat = pictures.reshape(K, -1).astype(np.float64)  # sums of pixels stay exact below 2**53
-    drawn = [generator.multinomial(K, np.full(K, 1 / K)) @ flat for _ in range(RESAMPLES)]
-    scores = overlap_scores(np.stack(drawn).reshape(RESAMPLES, *pictures.shape[1:]), background)
-    ends = {name: np.percentile(values, [2.5, 97.5]) for name, values in scores.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
+    sums = [generator.multinomial(K, np.full(K, 1 / K)) @ flat for _ in range(RESAMPLES)]
+    scores = overlap_scores(np.stack(sums).reshape(RESAMPLES, *pictures.shape[1:]), background)
+    whole = overlap_scores(pictures.sum(0), background)
+    return {
+        name: (max(0.0, float(whole[name] - 1.96 * drawn.std())), min(1.0, float(whole[name] + 1.96 * drawn.std())))
+        for name, drawn in scores.items()
+    }

@@ -85,5 +85,15 @@ def test_the_interval_is_that_of_drawing_pictures_anew():
     assert half == overlap_intervals(np.stack([good, bad] * 50), None)["pixel_accuracy"]
 
 
+def test_an_interval_holds_its_value_where_classes_are_rare_and_missed():
+    pictures = np.zeros((60, 3, 10), np.int64)
+    pictures[:, :, 0] = 90  # a common class, always right
+    for rare in range(1, 10):
+        pictures[rare, 1, rare] = 10
+    value = overlap_scores(pictures.sum(0), 0)["miou"]
+    low, high = overlap_intervals(pictures, 0)["miou"]
+    assert low <= value <= high
+
+
 def test_one_picture_has_no_interval():
     assert overlap_intervals(COUNTS[None], 0) == {}

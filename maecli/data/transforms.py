@@ -38,7 +38,7 @@ class TrainTransform:
         self.resize = A.Resize(
             *size,
             interpolation=cv2.INTER_LINEAR,
-            mask_interpolation=cv2.INTER_NEAREST,
+            mask_interpolation=cv2.INTER_NEAREST_EXACT,  # INTER_NEAREST does not look from the pixels' centres
             area_for_downscale="image",
         )
         self.flip = A.HorizontalFlip(p=1.0)

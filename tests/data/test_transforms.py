@@ -27,6 +27,15 @@ def test_picture_and_mask_move_together():
     assert 4 <= mirrored <= 16
 
 
+@pytest.mark.parametrize("size", [20, 180])
+def test_a_resized_mask_does_not_shift_against_its_picture(size):
+    columns = np.tile(np.arange(60, dtype=np.uint8), (60, 1))
+    ramp = {"image": 4 * columns[None], "mask": columns}
+    out = TrainTransform(AugmentSpec(), (size, size), 0)(ramp, 0, 0)
+    assert (out["image"][0].float() / 4 - out["mask"]).abs().max() <= 0.5
+    assert float((out["image"][0].float() / 4 - out["mask"]).mean()) == pytest.approx(0, abs=0.01)
+
+
 def test_other_fields_are_left_alone():
     assert int(TrainTransform(AugmentSpec(), (4, 4), 0)(sample(), 0, 0)["label"]) == 5
 
