@@ -33,7 +33,7 @@ def test_a_resized_mask_does_not_shift_against_its_picture(size):
     ramp = {"image": 4 * columns[None], "mask": columns}
     out = TrainTransform(AugmentSpec(), (size, size), 0)(ramp, 0, 0)
     assert (out["image"][0].float() / 4 - out["mask"]).abs().max() <= 0.5
-    assert float((out["image"][0].float() / 4 - out["mask"]).mean()) == pytest.approx(0, abs=0.01)
+    assert float((out["image"][0].float() / 4 - out["mask"]).mean()) == pytest.approx(0, abs=0.05)
 
 
 def test_other_fields_are_left_alone():
