@@ -7,7 +7,8 @@ traceback. Everything else is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 
 class MaeError(Exception):
@@ -23,9 +24,25 @@ class SpecError(MaeError):
 
 
 class DataError(MaeError):
-    """Data are missing, broken or contradict each other. Exit code 3."""
+    """Data are missing, broken or contradict each other. Exit code 3.
+
+    `problems` are files that break a rule, as (path, rule), where more of them are known than a sentence can name.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, problems: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    @property
+    def untold(self) -> list[tuple[str, str]]:
+        """The problems that the message does not name, by path and rule."""
+        return [
+            (path, rule)
+            for path, rule in self.problems
+            if not re.search(rf"(^|[\s/]){re.escape(path)}(, for one)?: {re.escape(rule)}", str(self))
+        ]
 
 
 class PluginError(MaeError):

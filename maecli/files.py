@@ -71,7 +71,10 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; it takes the name `path` when the block ends without an error."""
+    """Give a temporary folder to fill; it takes the name `path` when the block ends without an error.
+
+    An interruption leaves one of the two under that name, whole, the old or the new one.
+    """
     temporary = temporary_name(path)
     with disk_errors(path):
         shutil.rmtree(temporary, ignore_errors=True)
@@ -81,10 +84,23 @@ def new_folder(path: Path) -> Iterator[Path]:
             for file in temporary.iterdir():
                 sync(file)
             sync(temporary)
-            if path.exists():
-                shutil.rmtree(path)
-            temporary.rename(path)
+            _put_in_place(temporary, path)
             sync(path.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """Give the folder `new` the name `path`; what stood there is deleted when that is done, and not before."""
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    try:
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from twins import write_class_folders
+from twins import write_class_folders, write_mask_folder
 from typer.testing import CliRunner
 
 from maecli.cli import app
@@ -124,3 +124,20 @@ def finetuned(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     outcome = call("finetune", "--task", "classify", *TOY_MODEL, *TOY_RUN, *dataset)
     assert outcome.exit_code == 0, outcome.stderr
     return out
+
+
+@pytest.fixture(scope="session")
+def segmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a segmentation run of two steps, which learnt to say several classes. Not to be changed.
+
+    Of its pictures, a cat and a dog are test, a cat and a dog val.
+    """
+    root = tmp_path_factory.mktemp("segmented")
+    names = write_mask_folder(root / "data", 12)
+    rows = [f"images/{name},{split}" for name, split in zip(names, ("test", "test", "val", "val"), strict=False)]
+    (root / "data/labels.csv").write_text("\n".join(["file,split", *rows]))
+    dataset = ("--dataset", "folder", "--root", root / "data", "--out", root / "run")
+    rates = ("--base-lr", "0.3", "--set", "task.class_weights=[0.1,1,1]")
+    outcome = call("finetune", "--task", "segment", *TOY_MODEL, *TOY_RUN, *dataset, *rates)
+    assert outcome.exit_code == 0, outcome.stderr
+    return root / "run"

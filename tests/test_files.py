@@ -89,6 +89,45 @@ def test_a_folder_that_fails_leaves_the_one_before(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
 
+def fill(path, text):
+    with files.new_folder(path) as folder:
+        for name in ("a", "b"):
+            (folder / name).write_text(text)
+
+
+def test_an_interruption_while_the_old_folder_is_deleted_leaves_the_new_one_whole(tmp_path, monkeypatch):
+    fill(tmp_path / "new", "old")
+
+    def interrupted(path, ignore_errors=False):
+        if path.exists():
+            (path / "a").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fill(tmp_path / "new", "new")
+    assert {path.name: path.read_text() for path in (tmp_path / "new").iterdir()} == {"a": "new", "b": "new"}
+    fill(tmp_path / "new", "newer")
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"], "the next one clears the rest away"
+
+
+def test_a_folder_that_cannot_take_its_name_leaves_the_one_before(tmp_path, monkeypatch):
+    fill(tmp_path / "new", "old")
+    rename = Path.rename
+
+    def refused(path, target):
+        if path == files.temporary_name(tmp_path / "new"):
+            raise OSError(errno.EACCES, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(MaeError, match="no permission; what was saved before is untouched"):
+        fill(tmp_path / "new", "new")
+    assert (tmp_path / "new/b").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
 def test_what_a_kill_left_behind_is_cleared_away(tmp_path):
     left = files.temporary_name(tmp_path / "new")
     left.mkdir()

@@ -29,7 +29,7 @@ from maecli.cli.options import (
     spec_settings,
 )
 from maecli.cli.show import show_dry_run, show_evaluation, show_training
-from maecli.errors import MaeError, SpecError
+from maecli.errors import DataError, MaeError, SpecError
 
 app = typer.Typer(
     name="mae",
@@ -67,8 +67,12 @@ def user_errors(as_json: bool = False) -> Iterator[None]:
         yield
     except (MaeError, KeyboardInterrupt) as error:
         message, code = (str(error), error.exit_code) if isinstance(error, MaeError) else ("interrupted", 130)
+        problems, untold = (error.problems, error.untold) if isinstance(error, DataError) else ((), [])
         if as_json:
-            print(json.dumps({"error": message, "exit_code": code}))
+            listed = [{"path": path, "rule": rule} for path, rule in problems]
+            print(json.dumps({"error": message, "exit_code": code} | ({"problems": listed} if listed else {})))
+        for path, rule in untold:
+            print(f"{path}: {rule}", file=sys.stderr)
         print(f"mae: {message}", file=sys.stderr)
         raise typer.Exit(code) from None
 
@@ -146,9 +150,11 @@ def eda(**given: Any) -> None:
                 print(f"- {sentence}")
             print(f"\nopen {result.report}")
         if problems:
-            first = f"{problems[0].path}: {problems[0].rule}"
-            more = f", and {len(problems) - 1:,} more files" if len(problems) > 1 else ""
-            print(f"mae: files that break a rule: {first}{more}; the page lists them", file=sys.stderr)
+            faults = "1 fault" if len(problems) == 1 else f"{len(problems):,} faults, the first of them"
+            print(
+                f"mae: {faults}: {problems[0].path}: {problems[0].rule}; the page lists what breaks a rule",
+                file=sys.stderr,
+            )
             raise typer.Exit(3)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from maecli.data.card import SPLIT_NAMES
-from maecli.eda.findings import Findings
+from maecli.eda.findings import Duplicates, Findings
 
 MOSTLY_BACKGROUND = 0.5
 IMBALANCED = 5.0
@@ -37,35 +37,13 @@ def advise(findings: Findings, img_size: Sequence[int]) -> list[str]:
 
 
 def _on_copies(findings: Findings) -> Iterator[str]:
-    duplicates = findings.duplicates
-    if duplicates is None:
+    if findings.duplicates is None:
         return
-    order: dict[str, int] = {name: number for number, name in enumerate(SPLIT_NAMES)}
-    for overlap in duplicates.overlaps:
-        held_out, other = overlap.split, overlap.other
-        if order.get(held_out, 0) <= order.get(other, 0):
-            continue
-        num = findings.pictures[held_out].num
-        if overlap.exact:
-            yield (
-                f"{_pictures(overlap.exact, num)} of {held_out} {_are(overlap.exact)} in {other} too, pixel by pixel: "
-                f"figures on {held_out} would be too good; take {_them(overlap.exact)} out of {other}."
-            )
-        if overlap.near and other == "train":
-            sure = f" ({overlap.very_near:,} all but identical)" if overlap.very_near else ""
-            found = f"{_pictures(overlap.near, num)} of {held_out} {_have(overlap.near)} a near copy in train{sure}"
-            alike = _near_share(findings, "train")
-            if alike > ALIKE:
-                yield (
-                    f"{found}, but in train itself {alike:.0%} have one: these pictures are alike by nature, so look "
-                    "at the pairs below before you call them copies."
-                )
-            else:
-                yield (
-                    f"{found}: look at the pairs below, and take copies out of train before you trust figures on "
-                    f"{held_out}."
-                )
-    for overlap in duplicates.overlaps:
+    yield from _on_leaks(findings.duplicates, {name: pictures.num for name, pictures in findings.pictures.items()})
+    for kind, copies in findings.copies_by.items():
+        counted = findings.labels if kind == "labels" else findings.masks
+        yield from _on_leaks(copies, {name: annotated.num for name, annotated in counted.items()}, f" with {kind}")
+    for overlap in findings.duplicates.overlaps:
         if overlap.split == overlap.other and overlap.exact:
             yield (
                 f"{overlap.split} holds {overlap.exact:,} pictures that occur more than once in it, which count more "
@@ -73,15 +51,42 @@ def _on_copies(findings: Findings) -> Iterator[str]:
             )
 
 
-def _near_share(findings: Findings, name: str) -> float:
+def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") -> Iterator[str]:
+    """Speak of copies across splits of `nums` pictures each; `which` says of which pictures these are the splits."""
+    order: dict[str, int] = {name: number for number, name in enumerate(SPLIT_NAMES)}
+    for overlap in duplicates.overlaps:
+        if order.get(overlap.split, 0) <= order.get(overlap.other, 0):
+            continue
+        held_out, other, num = f"{overlap.split}{which}", f"{overlap.other}{which}", nums.get(overlap.split, 0)
+        if overlap.exact:
+            yield (
+                f"{_pictures(overlap.exact, num)} of {held_out} {_are(overlap.exact)} in {other} too, pixel by pixel: "
+                f"figures on {held_out} would be too good; take {_them(overlap.exact)} out of {other}."
+            )
+        if overlap.near and overlap.other == "train":
+            sure = f" ({overlap.very_near:,} all but identical)" if overlap.very_near else ""
+            found = f"{_pictures(overlap.near, num)} of {held_out} {_have(overlap.near)} a near copy in {other}{sure}"
+            alike = _near_share(duplicates, "train", nums)
+            if alike > ALIKE:
+                yield (
+                    f"{found}, but in {other} itself {alike:.0%} have one: these pictures are alike by nature, so look "
+                    "at the pairs below before you call them copies."
+                )
+            else:
+                yield (
+                    f"{found}: look at the pairs below, and take copies out of {other} before you trust figures on "
+                    f"{held_out}."
+                )
+
+
+def _near_share(duplicates: Duplicates, name: str, nums: Mapping[str, int]) -> float:
     """Return the share of a split's pictures that have a near copy in it."""
-    overlaps = findings.duplicates.overlaps if findings.duplicates else ()
-    near = next((each.near for each in overlaps if each.split == each.other == name), 0)
-    return near / max(1, findings.pictures[name].num)
+    near = next((each.near for each in duplicates.overlaps if each.split == each.other == name), 0)
+    return near / max(1, nums.get(name, 0))
 
 
 def _on_problems(findings: Findings) -> Iterator[str]:
-    num = len(findings.problems)
+    num = len({problem.path for problem in findings.problems})
     if num:
         yield (
             f"{num:,} {'file breaks' if num == 1 else 'files break'} a rule or cannot be read; all are listed below. "
@@ -193,8 +198,8 @@ def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
             f"Pictures differ in size, from {_by(smallest)} to {_by(largest)} (height × width, each by itself); each "
             f"is cut to the model's proportions and resized to {target}: choose that with --img-size."
         )
-    median = [each.median for name, each in zip(findings.pictures, sizes, strict=False) if name == "train"]
-    if median and max(median[0]) < min(img_size, default=0):
+    train = findings.pictures.get("train")
+    if train is not None and train.sizes is not None and max(train.sizes.median) < min(img_size, default=0):
         yield f"Most pictures are smaller than {target}: resizing them up adds no detail, so try a smaller --img-size."
     total = sum(pictures.num - pictures.num_broken for pictures in readable)
     grey, flat = sum(pictures.num_grey for pictures in readable), sum(pictures.num_flat for pictures in readable)

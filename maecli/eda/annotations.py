@@ -89,10 +89,10 @@ class MaskScan:
         )
 
     def foreground(self, card: DataCard) -> Numbers:
-        """Return the share (N,) of each mask's judged pixels that is not background."""
-        background = 0 if card.background is None else np.array([mask.pixels[card.background] for mask in self.masks])
-        judged = np.array([mask.pixels.sum() for mask in self.masks])
-        return np.asarray(1 - background / np.maximum(1, judged), np.float64)
+        """Return the share (N,) of each mask's judged pixels that is not background; masks of void alone have none."""
+        masks = [mask for mask in self.masks if mask.pixels.any()]
+        background = 0 if card.background is None else np.array([mask.pixels[card.background] for mask in masks])
+        return np.asarray(1 - background / np.array([mask.pixels.sum() for mask in masks]), np.float64)
 
     def region_areas(self) -> Numbers:
         return np.concatenate([np.zeros(0), *(mask.region_areas for mask in self.masks)])

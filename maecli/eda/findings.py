@@ -139,6 +139,10 @@ class Findings(Found):
     boxes: dict[str, Boxes] = Field(default_factory=dict)
     objects: Objects = Objects()
     duplicates: Duplicates | None = Field(default=None, description="None when the samples are no pictures")
+    copies_by: dict[Literal["labels", "masks"], Duplicates] = Field(
+        default_factory=dict,
+        description="copies among the pictures with labels or masks, by the splits of these where they are others",
+    )
     problems: tuple[Problem, ...] = ()
     advice: tuple[str, ...] = ()
     seconds: float = 0.0

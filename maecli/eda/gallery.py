@@ -83,7 +83,11 @@ def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> l
 def after_augmentation(
     chosen: Chosen, preprocess: Preprocess, augment: AugmentSpec, data: DataSpec, seed: int
 ) -> list[Shown]:
-    """Return the samples as the training loader gives them to a model, with their colours brought back to [0, 1]."""
+    """Return the samples as the training loader augments them, with their colours brought back to [0, 1].
+
+    Chance draws for them as for the first samples of a split, wherever in theirs they stand: training itself makes
+    other parts of them, of the same kind.
+    """
     keys = [chosen.split.keys[i] for i in chosen.ids]
     if isinstance(chosen.split, TensorSplit):
         where = torch.tensor(chosen.ids)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from maecli.hardware import num_cores
+
 R = TypeVar("R")
 
+MAX_THREADS = 16
 AHEAD = 16
 """Samples that are started per thread before the first of them is taken."""
 
 
-def num_threads() -> int:
-    """Return the cores of this process, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(16, cores)
-
-
 def in_threads(look: Callable[[int], R], num: int) -> Iterator[R]:
     """Yield `look(0)` to `look(num - 1)` in order. Stopping, or an interruption, leaves nothing running."""
-    threads = num_threads()
+    threads = min(MAX_THREADS, num_cores())
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[R]] = deque()
     try:

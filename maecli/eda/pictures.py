@@ -16,6 +16,7 @@ from PIL import Image
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Split
+from maecli.data.pictures import GREY
 from maecli.eda.findings import Pictures, Problem, Sizes
 from maecli.eda.parallel import in_threads
 
@@ -32,8 +33,6 @@ GREY_TOLERANCE = 2 / 255
 """Channels that differ by no more are equal: JPEG rounds."""
 
 MAX_COMMON_SIZES = 500
-GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey: ITU-R BT.601."""
 
 
 @dataclass(frozen=True)

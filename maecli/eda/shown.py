@@ -5,8 +5,8 @@ Pictures are float32 (C, H, W) in [0, 1], masks (H, W) uint8 of class numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,8 @@ class Augmented:
 class Gallery:
     """Everything to show."""
 
-    classes: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
-    """Some samples of each class."""
+    classes: Sequence[tuple[str, Sequence[Shown]]] = ()
+    """Rows of samples under their titles, such as some of each class."""
     first: Sequence[Shown] = ()
     """The first training samples, with masks where there are any."""
     augmented: Sequence[Augmented] = ()

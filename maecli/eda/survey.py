@@ -6,15 +6,16 @@ It knows the data set by its interface alone: a card, splits, and the fields tha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maecli.data.card import SPLIT_NAMES, DataCard
-from maecli.data.dataset import Dataset
+from maecli.data.dataset import Dataset, Sample, Split
 from maecli.eda import histograms
 from maecli.eda.annotations import (
     BoxScan,
@@ -32,6 +33,7 @@ from maecli.errors import DataError
 Ticks = Callable[[str, int], Callable[[], None]]
 """Told what is gone over and how many there are, gives what is to be called after each."""
 
+Annotation = Literal["labels", "masks"]
 BOX_FIELDS = ("boxes", "box_label")
 IMAGE, LABEL, MASK = ("image",), ("label",), ("mask",)
 
@@ -46,11 +48,13 @@ class Survey:
     masks: dict[str, MaskScan] = field(default_factory=dict)
 
 
-def survey(dataset: Dataset, ticks: Ticks, masks_wanted: bool = False) -> Survey:
+def survey(
+    dataset: Dataset, ticks: Ticks, masks_wanted: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Survey:
     """Go over a data set. Raises DataError when not one picture can be read.
 
     Masks are gone over if its pictures have them. A data set may also make other pictures for those who ask for masks;
-    `masks_wanted` asks.
+    `masks_wanted` asks. `say` is told what is begun whose end cannot be foreseen.
     """
     begin = time.monotonic()
     card = dataset.card(IMAGE)
@@ -59,17 +63,27 @@ def survey(dataset: Dataset, ticks: Ticks, masks_wanted: bool = False) -> Survey
     labels: dict[str, LabelScan] = {}
     masks: dict[str, MaskScan] = {}
     boxes: dict[str, BoxScan] = {}
+    annotated: dict[Annotation, dict[str, Sequence[str]]] = {"labels": {}, "masks": {}}
     for name in SPLIT_NAMES:
         if "label" in card.fields and card.classes:
             split = dataset.split(name, LABEL)
             labels[name] = scan_labels(split, card, ticks(f"labels of {name}", len(split)))
+            annotated["labels"][name] = split.keys
         if mask_card is not None:
             split = dataset.split(name, MASK)
             masks[name] = scan_masks(split, mask_card, ticks(f"masks of {name}", len(split)))
+            if "mask" in card.fields:
+                annotated["masks"][name] = split.keys
         if set(BOX_FIELDS) <= set(card.fields):
             split = dataset.split(name, BOX_FIELDS)
             boxes[name] = scan_boxes(split, ticks(f"boxes of {name}", len(split)))
     duplicates = _duplicates(pictures, ticks)
+    copies_by: dict[Annotation, Duplicates] = {}
+    for kind, keys in annotated.items() if duplicates is not None else ():
+        moved = regrouped(pictures, keys)
+        if moved is not None and (copies := _duplicates(moved, ticks, f" with {kind}")) is not None:
+            copies_by[kind] = copies
+    say("checking every file against its rules")
     findings = Findings(
         dataset=card.name,
         card=card,
@@ -84,6 +98,7 @@ def survey(dataset: Dataset, ticks: Ticks, masks_wanted: bool = False) -> Survey
         boxes={name: counts for name, scan in boxes.items() if (counts := scan.summary(card.num_classes)) is not None},
         objects=_objects(masks, mask_card, boxes),
         duplicates=duplicates,
+        copies_by=copies_by,
         problems=tuple(_problems(dataset, [*pictures.values(), *labels.values(), *masks.values(), *boxes.values()])),
     )
     seconds = round(time.monotonic() - begin, 1)
@@ -99,15 +114,52 @@ def _pictures(dataset: Dataset, card: DataCard, ticks: Ticks) -> dict[str, Pictu
         num = sum(len(scan.split) for scan in scans.values())
         broken = next((problem for scan in scans.values() for problem in scan.problems), None)
         reason = f"; {broken.path}, for one: {broken.rule}" if broken else ""
-        raise DataError(f"none of the {num:,} pictures of {card.name} can be read{reason}")
+        problems = [(problem.path, problem.rule) for scan in scans.values() for problem in scan.problems]
+        raise DataError(f"none of the {num:,} pictures of {card.name} can be read{reason}", problems)
     return scans
 
 
-def _duplicates(pictures: dict[str, PictureScan], ticks: Ticks) -> Duplicates | None:
+class Moved(Split):
+    """Pictures that stand in other splits, by their keys."""
+
+    def __init__(self, places: Mapping[str, tuple[Split, int]]) -> None:
+        self._keys, self._places = list(places), list(places.values())
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def __getitem__(self, index: int) -> Sample:
+        split, position = self._places[index]
+        return split[position]
+
+
+def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[str]]) -> dict[str, PictureScan] | None:
+    """Return what was seen of the pictures with these keys, by the splits that the keys are given for.
+
+    None where no picture changes its split by it, and where a key does not tell which picture is meant.
+    """
+    seen = {
+        scan.split.keys[index]: (name, index, look)
+        for name, scan in pictures.items()
+        for index, look in zip(scan.ids, scan.looks, strict=True)
+    }
+    if len(seen) < sum(len(scan.ids) for scan in pictures.values()):
+        return None
+    scans: dict[str, PictureScan] = {}
+    for name, wanted in keys.items():
+        found = {key: seen[key] for key in wanted if key in seen}
+        places = {key: (pictures[home].split, index) for key, (home, index, _) in found.items()}
+        scans[name] = PictureScan(Moved(places), [*range(len(found))], [look for _, _, look in found.values()])
+    moved = any(seen[key][0] != name for name, scan in scans.items() for key in scan.split.keys)
+    return scans if moved else None
+
+
+def _duplicates(pictures: Mapping[str, PictureScan], ticks: Ticks, which: str = "") -> Duplicates | None:
     """Return the copies; None for samples that are no pictures, such as volumes."""
     if any(len(look.size) != 2 for scan in pictures.values() for look in scan.looks[:1]):
         return None
-    tick = ticks("pictures compared", sum(len(scan.looks) for scan in pictures.values()))
+    tick = ticks(f"pictures{which} compared", sum(len(scan.looks) for scan in pictures.values()))
 
     def several(num: int) -> None:
         for _ in range(num):

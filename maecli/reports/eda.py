@@ -11,8 +11,7 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from maecli.data.card import DataCard
-from maecli.data.masks import VOID_COLOUR, Palette
-from maecli.eda.findings import Findings, Histogram, Masks, Pair
+from maecli.eda.findings import Findings, Histogram, Masks, Overlap, Pair
 from maecli.eda.shown import Gallery
 from maecli.reports import charts, figures
 from maecli.reports.numbers import format_value
@@ -114,15 +113,13 @@ def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | T
         if any(map(sum, unsure.values())):
             yield _class_table("Samples that are not judged for a class", card.classes, unsure)
     if gallery.classes:
-        columns = max(map(len, gallery.classes.values()))
+        columns = max(len(shown) for _, shown in gallery.classes)
         blank = np.ones((1, 8, 8), np.float32)
-        rows = [
-            [*(each.image for each in shown), *[blank] * (columns - len(shown))] for shown in gallery.classes.values()
-        ]
+        rows = [[*(each.image for each in shown), *[blank] * (columns - len(shown))] for _, shown in gallery.classes]
         yield Picture(
             name="samples per class",
             caption="Training samples, evenly spaced among those of each class.",
-            png=figures.picture_grid(rows, [""] * columns, list(gallery.classes)),
+            png=figures.picture_grid(rows, [""] * columns, [title for title, _ in gallery.classes]),
         )
 
 
@@ -137,13 +134,12 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Picture | Table]:
         rows=tuple((name, masks.num, *_constant_scores(masks)) for name, masks in findings.masks.items()),
     )
     name, masks = next(iter(findings.masks.items()))
-    # where objects are annotated with boxes, these are counted, and not the pieces that a mask falls into
-    panels: dict[str, Sequence[float]] = {"images": masks.images, "objects": _objects(findings, name, masks)}
+    panels: dict[str, Sequence[float]] = {"images": masks.images, "regions": masks.objects}
     panels["pixels"] = [pixels / max(1, sum(masks.pixels)) for pixels in masks.pixels]
     yield Picture(
         name="mask class frequencies",
-        caption=f"Classes of the masks of {name}, by images, {_objects_are(findings)} and pixels, in the colours of "
-        f"the masks.{_shortened_note(card.mask_classes)}",
+        caption=f"Classes of the masks of {name}, by images, connected regions and pixels, in the colours of the "
+        f"masks.{_shortened_note(card.mask_classes)}",
         png=charts.class_panels(card.mask_classes, panels, card.mask_palette, frozenset({"pixels"})),
     )
     yield _mask_table(findings, card)
@@ -164,7 +160,7 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Picture | Table]:
             caption="The first image–mask pairs of train: picture, mask, and one over the other.",
             png=figures.picture_grid(
                 [
-                    [shown.image, coloured(shown.mask, card.mask_palette), blend(shown.image, shown.mask, _style(card))]
+                    [shown.image, _style(card).colours()[shown.mask], blend(shown.image, shown.mask, _style(card))]
                     for shown in pairs
                     if shown.mask is not None
                 ],
@@ -180,15 +176,18 @@ def _boxes(findings: Findings) -> Iterator[Picture | Table]:
         return
     rows = [(name, boxes.num, sum(boxes.objects)) for name, boxes in findings.boxes.items()]
     yield Table(title="Annotated boxes", columns=("split", "pictures", "boxes"), rows=tuple(rows))
+    name, boxes = next(iter(findings.boxes.items()))
+    yield Picture(
+        name="box class frequencies",
+        caption=f"Classes of the boxes of {name}, by images and objects.{_shortened_note(classes)}",
+        png=charts.class_panels(classes, {"images": boxes.images, "objects": boxes.objects}),
+    )
+    yield _box_table(findings)
     yield from _chart(found.per_image, "objects per image", "Boxes of each picture.", "boxes")
     yield from _chart(
         found.areas, "box areas", "Share of its picture that each box covers.", "area of a box", scale="log", share=True
     )
     yield from _chart(found.aspects, "box aspect ratios", "Width / height of each box.", "width / height", scale="log2")
-    if not findings.masks:  # whose table counts them too
-        yield _class_table(
-            "Boxes of each class", classes, {name: each.objects for name, each in findings.boxes.items()}
-        )
 
 
 def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Picture]:
@@ -205,7 +204,7 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Picture]:
             titles.append("its mask")
             columns.append(
                 [
-                    enlarged(coloured(shown.mask, card.mask_palette).transpose(2, 0, 1) / 255, Resampling.NEAREST)
+                    enlarged(_style(card).colours()[shown.mask].transpose(2, 0, 1) / 255, Resampling.NEAREST)
                     for shown in augmented.shown
                     if shown.mask is not None
                 ]
@@ -225,17 +224,23 @@ def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | Ta
         f"Exact copies have equal pixels. Near copies have perceptual hashes (63 bits of the cosine transform) that "
         f"differ in at most {found.max_distance} bits, and correlate by {found.min_similarity:g} or more as grey "
         f"pictures of 32 × 32. {found.num_compared:,} pictures were compared in this way; those of one colour, and "
-        "exact copies of another, were not. Mirrored and strongly cropped copies are not found."
+        "exact copies of another, were not. Mirrored and strongly cropped copies are not found. The splits compared "
+        "are those of the pictures alone, which pretraining follows."
     )
     if not found.pairs:
         yield "No copies were found."
         return
-    rows = [(each.split, each.other, each.exact, each.near, each.very_near) for each in found.overlaps]
-    yield Table(
-        title="Pictures that have a copy",
-        columns=("pictures of", "with a copy in", "exact", "near", "all but identical"),
-        rows=tuple(rows),
-    )
+    yield _overlap_table("Pictures that have a copy", found.overlaps)
+    for kind, copies in findings.copies_by.items():
+        across = [each for each in copies.overlaps if each.split != each.other]
+        how = "which share copies" if across else "without copies across them"
+        yield f"The pictures with {kind} follow other splits, {how}."
+        if across:
+            yield _overlap_table(f"Pictures with {kind} that have a copy in another of their splits", across)
+            yield _pair_table(
+                f"Pairs across the splits of pictures with {kind}",
+                [pair for pair in copies.pairs if pair.first.split != pair.second.split][:MAX_LISTED_PAIRS],
+            )
     if gallery.copies:
         pairs = [[first.image, second.image] for _, first, second in gallery.copies]
         yield Picture(
@@ -244,12 +249,24 @@ def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | Ta
             png=figures.picture_grid(pairs, ["", ""], [_told(pair) for pair, _, _ in gallery.copies], COPIES_PX),
         )
     listed = found.pairs[:MAX_LISTED_PAIRS]
-    yield Table(
-        title=f"The first {len(listed):,} of {found.num_exact + found.num_near:,} pairs",
+    yield _pair_table(f"The first {len(listed):,} of {found.num_exact + found.num_near:,} pairs", listed)
+
+
+def _overlap_table(title: str, overlaps: Sequence[Overlap]) -> Table:
+    return Table(
+        title=title,
+        columns=("pictures of", "with a copy in", "exact", "near", "all but identical"),
+        rows=tuple((each.split, each.other, each.exact, each.near, each.very_near) for each in overlaps),
+    )
+
+
+def _pair_table(title: str, pairs: Sequence[Pair]) -> Table:
+    return Table(
+        title=title,
         columns=("kind", "split", "picture", "split", "picture", "similarity"),
         rows=tuple(
             (pair.kind, pair.first.split, pair.first.key, pair.second.split, pair.second.key, pair.similarity)
-            for pair in listed
+            for pair in pairs
         ),
     )
 
@@ -274,14 +291,6 @@ def enlarged(image: NDArray[Any], how: Resampling = Resampling.BICUBIC) -> NDArr
     return np.clip(np.stack([np.asarray(plane) for plane in planes]), 0, 1)
 
 
-def coloured(mask: NDArray[np.uint8], palette: Palette) -> NDArray[np.uint8]:
-    """Return a mask (H, W) in the colours (H, W, 3) of its classes."""
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(palette)] = palette
-    colours[255] = VOID_COLOUR
-    return colours[mask]
-
-
 def _style(card: DataCard) -> ClassStyle:
     return ClassStyle(card.mask_classes, card.mask_palette, card.background)
 
@@ -289,19 +298,6 @@ def _style(card: DataCard) -> ClassStyle:
 def _named(mask: NDArray[np.uint8] | None, card: DataCard) -> str:
     shown = [] if mask is None else [i for i in np.unique(mask).tolist() if i < len(card.mask_classes)]
     return ", ".join(card.mask_classes[i] for i in shown if i != card.background)
-
-
-def _objects(findings: Findings, name: str, masks: Masks) -> Sequence[int]:
-    """Return the objects (Q,) of each mask class: boxes where there are any, else connected regions."""
-    card, boxes = findings.mask_card, findings.boxes.get(name)
-    if boxes is None or card is None:
-        return masks.objects
-    counted = dict(zip(findings.card.classes, boxes.objects, strict=True))
-    return [counted.get(each, 0) for each in card.mask_classes]
-
-
-def _objects_are(findings: Findings) -> str:
-    return "boxes" if findings.boxes else "connected regions"
 
 
 def _constant_scores(masks: Masks) -> tuple[str, str, str]:
@@ -312,16 +308,26 @@ def _constant_scores(masks: Masks) -> tuple[str, str, str]:
 
 
 def _mask_table(findings: Findings, card: DataCard) -> Table:
-    """Return a row per class with its images, objects and share of the judged pixels in each split."""
+    """Return a row per class with its images, connected regions and share of the judged pixels in each split."""
     columns = ["class"]
     cells: list[list[str | int | float]] = [[name] for name in card.mask_classes]
     for name, masks in findings.masks.items():
-        columns += [f"{name}: images", "objects", "pixels"]
-        objects, total = _objects(findings, name, masks), max(1, sum(masks.pixels))
+        columns += [f"{name}: images", "regions", "pixels"]
+        total = max(1, sum(masks.pixels))
         for i, row in enumerate(cells):
-            row += [masks.images[i], objects[i], format_value(masks.pixels[i] / total, "share")]
-    title = f"Classes of the masks; objects are {_objects_are(findings)}"
-    return Table(title=title, columns=tuple(columns), rows=tuple(map(tuple, cells)))
+            row += [masks.images[i], masks.objects[i], format_value(masks.pixels[i] / total, "share")]
+    return Table(title="Classes of the masks", columns=tuple(columns), rows=tuple(map(tuple, cells)))
+
+
+def _box_table(findings: Findings) -> Table:
+    """Return a row per class with its images and boxes in each split."""
+    columns = ["class"]
+    cells: list[list[str | int | float]] = [[name] for name in findings.card.classes]
+    for name, boxes in findings.boxes.items():
+        columns += [f"{name}: images", "objects"]
+        for i, row in enumerate(cells):
+            row += [boxes.images[i], boxes.objects[i]]
+    return Table(title="Classes of the boxes", columns=tuple(columns), rows=tuple(map(tuple, cells)))
 
 
 def _class_table(title: str, classes: Sequence[str], per_split: Mapping[str, Sequence[int]]) -> Table:

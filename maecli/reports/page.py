@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _CONTENTS_FROM = 4
 _LONG_TABLE = 25
+_LARGE_PNG = 200_000
+"""Bytes from which a picture in full colour is shown as a JPEG: it holds photographs. Its file stays a PNG."""
 _NUMBER = re.compile(r"([-+−]?\d[\d.,]*(\s?±\s?\d[\d.,]*)?(\s?(%|dB|k|M|MB|GB|s))?|n/a)?")
 
 
@@ -160,9 +162,14 @@ def _picture(picture: Picture) -> dict[str, Any]:
     with Image.open(io.BytesIO(picture.png)) as image:
         dpi = image.info.get("dpi", (96, 96))[0] or 96
         width, height = (round(side * 96 / dpi) for side in image.size)  # CSS pixels are 1/96 inch
+        kind, data = "png", picture.png
+        if image.mode == "RGB" and len(data) > _LARGE_PNG:
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=85, subsampling=0)  # full colour resolution keeps edges of masks clean
+            kind, data = min(("jpeg", buffer.getvalue()), (kind, data), key=lambda each: len(each[1]))
     return {
         "kind": "picture",
-        "source": f"data:image/png;base64,{base64.b64encode(picture.png).decode('ascii')}",
+        "source": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
         "width": width,
         "height": height,
         "alt": picture.name.replace("_", " ").replace("-", " "),

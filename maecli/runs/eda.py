@@ -27,6 +27,7 @@ from maecli.resolve import Resolved, resolve
 from maecli.runs.assemble import image_size, make_dataset, make_model
 from maecli.runs.directory import runs_dir
 from maecli.runs.environment import describe_environment
+from maecli.runs.training import check_task
 from maecli.specs import AugmentSpec, RunSpec
 
 REPORT, NUMBERS, PICTURES = "report.html", "eda.json", "pictures"
@@ -47,24 +48,38 @@ class EdaResult:
     findings: Findings
 
 
-def resolve_eda(registry: Registry, **given: Any) -> dict[str, Resolved]:
+def resolve_eda(
+    registry: Registry, *, sets: Sequence[str] = (), flags: Mapping[str, Any] | None = None, **given: Any
+) -> dict[str, Resolved]:
     """Return the specs that training on this data would have: of each verb that resolves, pretraining first.
 
-    A task that is given is fine-tuning's.
-    Raises SpecError when none does; it is pretraining's.
+    A task, and what `--set` says of one, is fine-tuning's.
+    Raises SpecError when neither verb resolves, which is then pretraining's, and fine-tuning's whenever a task or
+    something of it is given.
     """
+    flags = {key: value for key, value in (flags or {}).items() if value is not None}
+    others = [each for each in sets if not _is_of_task(each)]
+    without_task = {key: value for key, value in flags.items() if key != "task.name"}
+    said = {"pretrain": (others, without_task), "finetune": (sets, flags)}
     specs: dict[str, Resolved] = {}
     errors: list[SpecError] = []
-    flags = given.pop("flags", None) or {}
-    for verb in SEEN_BY:
-        own = {key: value for key, value in flags.items() if verb == "finetune" or key != "task.name"}
+    for verb, (own_sets, own_flags) in said.items():
         try:
-            specs[verb] = resolve(verb, registry, flags=own, **given)
-        except SpecError as error:  # a data set need not have a recipe for both
-            errors.append(error)
+            resolved = resolve(verb, registry, sets=own_sets, flags=own_flags, **given)
+            check_task(resolved.spec, registry)
+        except SpecError as error:
+            if verb == "finetune" and ("task.name" in flags or len(others) < len(sets)):
+                raise
+            errors.append(error)  # a data set need not have a recipe for both
+        else:
+            specs[verb] = resolved
     if not specs:
         raise errors[0]
     return specs
+
+
+def _is_of_task(assignment: str) -> bool:
+    return assignment.partition("=")[0].strip().split(".")[0] == "task"
 
 
 def eda(
@@ -86,9 +101,10 @@ def eda(
     masks_wanted = any("mask" in registry.task(each.task.name).fields for each in specs.values())
     with progress:
         try:
-            found = survey(dataset, lambda what, total: Counting(progress, what, total), masks_wanted)
+            found = survey(dataset, lambda what, total: Counting(progress, what, total), masks_wanted, progress.say)
         except DataError as error:
-            raise DataError(_with_problems(error, dataset, progress)) from error
+            progress.say("checking every file against its rules")
+            raise _with_problems(error, dataset) from error
     findings = found.findings
     size = image_size(make_model(spec.model, registry), findings.card)
     findings = findings.model_copy(update={"advice": tuple(advise(findings, size))})
@@ -130,20 +146,19 @@ def check_out(out: Path, overwrite: bool) -> None:
         raise SpecError(f"{out} holds a page of mae eda already; use --overwrite to replace it, or another --out")
 
 
-def _with_problems(error: DataError, dataset: Dataset, progress: TrainProgress) -> str:
-    """Return the error's sentence with the first of the files that break a rule; all are told to `progress`."""
+def _with_problems(error: DataError, dataset: Dataset) -> DataError:
+    """Return the error with all files that break a rule; its sentence names the first of them."""
     try:
-        problems = list(dict.fromkeys(dataset.problems()))
+        known = [*dataset.problems()]
     except DataError:
-        problems = []
-    problems = [(path, rule) for path, rule in problems if rule not in str(error)]
-    for path, rule in problems:
-        progress.say(f"{path}: {rule}")
-    if not problems:
-        return str(error)
-    first = "; ".join(f"{path}: {rule}" for path, rule in problems[:NAMED])
-    more = f"; and {len(problems) - NAMED:,} more" if len(problems) > NAMED else ""
-    return f"{error}; besides, {first}{more}"
+        known = []
+    problems = [*dict.fromkeys([*known, *error.problems])]
+    untold = DataError(str(error), problems).untold
+    if not untold:
+        return DataError(str(error), problems)
+    first = "; ".join(f"{path}: {rule}" for path, rule in untold[:NAMED])
+    more = f"; and {len(untold) - NAMED:,} more" if len(untold) > NAMED else ""
+    return DataError(f"{error}; besides, {first}{more}", problems)
 
 
 def make_gallery(found: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry) -> Gallery:
@@ -161,8 +176,8 @@ def make_gallery(found: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], 
     )
 
 
-def _samples_per_class(found: Survey, dataset: Dataset) -> dict[str, list[Shown]]:
-    """Return training samples by label, else by what their masks show, else of the set as it comes."""
+def _samples_per_class(found: Survey, dataset: Dataset) -> list[tuple[str, list[Shown]]]:
+    """Return rows of training samples: by label, else by what their masks show, else, untitled, as they come."""
     findings, card = found.findings, found.findings.card
     labels, masks = found.labels.get("train"), found.masks.get("train")
     if labels is not None and labels.rows:
@@ -173,17 +188,16 @@ def _samples_per_class(found: Survey, dataset: Dataset) -> dict[str, list[Shown]
     else:
         split = dataset.split("train", IMAGE)
         shown = gallery.pictures_of(split, card, range(len(split)), 6 * NUM_PER_CLASS)
-        rows = [shown[i : i + NUM_PER_CLASS] for i in range(0, len(shown), NUM_PER_CLASS)]
-        return {" " * number: row for number, row in enumerate(rows)}
+        return [("", shown[i : i + NUM_PER_CLASS]) for i in range(0, len(shown), NUM_PER_CLASS)]
     split = dataset.split("train", fields)
     members = {name: showing(number) for number, name in enumerate(names)}
     frequent = sorted(members, key=lambda name: -len(members[name]))[:MAX_CLASSES]
-    shown_by = {
-        f"{name} ({len(ids):,})": gallery.pictures_of(split, card, ids, NUM_PER_CLASS)
+    rows = [
+        (f"{name} ({len(ids):,})", gallery.pictures_of(split, card, ids, NUM_PER_CLASS))
         for name, ids in members.items()
         if ids and name in frequent
-    }
-    return {name: shown for name, shown in shown_by.items() if shown}
+    ]
+    return [(title, shown) for title, shown in rows if shown]
 
 
 def _augmented(

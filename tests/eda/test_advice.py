@@ -11,7 +11,18 @@ from shapes import Shapes, shapes
 from maecli.data.card import DataCard
 from maecli.data.masks import class_palette
 from maecli.eda.advice import advise
-from maecli.eda.findings import Duplicates, Findings, Histogram, Labels, Masks, Objects, Overlap, Pictures, Sizes
+from maecli.eda.findings import (
+    Duplicates,
+    Findings,
+    Histogram,
+    Labels,
+    Masks,
+    Objects,
+    Overlap,
+    Pictures,
+    Problem,
+    Sizes,
+)
 from maecli.eda.survey import survey
 
 
@@ -84,6 +95,24 @@ def test_copies_across_splits_leak():
     ]
 
 
+def test_copies_across_the_splits_of_masks_leak_too():
+    masks = Masks(
+        num=40, images=(40, 40), objects=(0, 40), pixels=(400, 600), void_pixels=0, constant=0,
+        constant_accuracy=0.4, constant_miou=0.2,
+    )  # fmt: skip
+    mask_card = card(mask_classes=("background", "cat"), mask_palette=class_palette(2), background=0)
+    (told,) = said(
+        mask_card=mask_card,
+        masks={"train": masks, "val": masks},
+        duplicates=copies(),
+        copies_by={"masks": copies(overlap("val", "train", near=3))},
+    )
+    assert told == (
+        "3 of 40 pictures of val with masks have a near copy in train with masks: look at the pairs below, and take "
+        "copies out of train with masks before you trust figures on val with masks."
+    )
+
+
 def test_pictures_that_are_alike_by_nature_are_not_called_copies():
     near = (overlap("train", "train", near=500), overlap("val", "train", near=300, very_near=4))
     (told,) = said(duplicates=copies(*near))
@@ -150,6 +179,15 @@ def test_sizes_grey_and_flat_pictures():
     ]
 
 
+def test_a_train_split_that_cannot_be_read_says_nothing_of_its_sizes():
+    three = {
+        "train": pictures(num_broken=2000, sizes=None),
+        "val": pictures(size=(9, 9)),
+        "test": pictures(size=(9, 9)),
+    }
+    assert said(img_size=(96, 96), pictures=three) == []
+
+
 def test_small_objects_want_small_patches():
     areas = Histogram(edges=(0, 1), counts={"train": (4,)}, medians={"train": 0.0025})
     three = {name: pictures(size=(160, 160)) for name in ("train", "val", "test")}
@@ -170,6 +208,8 @@ def test_broken_files_are_counted():
     broken = {"train/1.png": "truncated file"}
     found = survey(shapes(num_train=30, broken=broken), lambda *_: lambda: None).findings
     assert advise(found, (24, 32))[0].startswith("1 file breaks a rule or cannot be read; all are listed below.")
+    problems = [Problem(path="a.xml", rule=rule) for rule in ("is no XML", "names no image")]
+    assert said(problems=problems)[0].startswith("1 file breaks a rule"), "which may break several"
 
 
 def test_a_picture_repeated_in_train_is_told():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,10 @@ from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset, DatasetOptions, TensorSplit
 from maecli.eda import histograms
 from maecli.eda.annotations import scan_labels, scan_masks
-from maecli.eda.findings import Findings, Problem
+from maecli.eda.findings import Findings, Problem, Where
 from maecli.eda.parallel import in_threads
-from maecli.eda.survey import survey
+from maecli.eda.pictures import scan_pictures
+from maecli.eda.survey import Moved, regrouped, survey
 from maecli.errors import DataError
 
 
@@ -109,10 +112,77 @@ def test_copies_across_splits_are_found():
     assert (pair.kind, pair.first.key, pair.second.key) == ("exact", "train/1.png", "test/1.png")
 
 
+class OwnLists(Shapes):
+    """Pictures of which `masked`, by split, have masks, in other splits than they themselves are in."""
+
+    masked: ClassVar[dict[str, list[str]]] = {}
+
+    def split(self, name, fields=("image",)):
+        split = super().split(name, fields)
+        if "mask" in fields:
+            split._keys = self.masked.get(name, [])
+            split.seeds = [self.seeds[key.split("/")[0]][int(key.split("/")[1][0])] for key in split._keys]
+        return split
+
+
+def test_copies_across_the_splits_of_masks_are_found_where_these_are_others():
+    class Crossed(OwnLists):
+        masked: ClassVar[dict[str, list[str]]] = {"train": ["test/0.png"], "val": ["test/1.png", "train/0.png"]}
+
+    findings = look(Crossed({"train": [1, 2], "test": [7, 7]}, fields=("image", "mask")))
+    assert findings.duplicates is not None
+    assert [(each.split, each.other) for each in findings.duplicates.overlaps] == [("test", "test")]
+    found = findings.copies_by["masks"]
+    assert [(each.split, each.other, each.exact) for each in found.overlaps] == [
+        ("train", "val", 1),
+        ("val", "train", 1),
+    ]
+    (pair,) = found.pairs
+    assert (pair.first, pair.second) == (Where(split="train", key="test/0.png"), Where(split="val", key="test/1.png"))
+
+
+def test_splits_of_masks_that_are_those_of_the_pictures_are_not_compared_again():
+    class Fewer(OwnLists):
+        masked: ClassVar[dict[str, list[str]]] = {"train": ["train/1.png"]}
+
+    assert look(Fewer({"train": [1, 2], "test": [7, 7]}, fields=("image", "mask"))).copies_by == {}
+    assert look(shapes()).copies_by == {}
+
+
+def test_keys_that_two_splits_share_tell_no_picture():
+    split = TensorSplit({"image": torch.zeros(1, 3, 8, 8)}, ["0"])
+    seen = {name: scan_pictures(split, card(), lambda: None) for name in ("train", "val")}
+    assert regrouped(seen, {"val": ["0"]}) is None
+
+
+def test_pictures_in_other_splits_are_read_from_their_own():
+    split = TensorSplit({"image": torch.arange(2.0).reshape(2, 1, 1, 1)}, ["a", "b"])
+    moved = Moved({"b": (split, 1), "a": (split, 0)})
+    assert [moved[i]["image"].item() for i in range(len(moved))] == [1, 0]
+
+
+def test_the_check_of_every_file_is_announced():
+    told: list[str] = []
+    survey(shapes(2, 1, 1), lambda *_: lambda: None, say=told.append)
+    assert told == ["checking every file against its rules"]
+
+
+def test_masks_of_void_alone_have_no_foreground():
+    mask = torch.tensor([[[255, 255]], [[0, 1]]], dtype=torch.uint8)
+    classes = {"mask_classes": ("ground", "thing"), "mask_palette": ((0, 0, 0), (1, 1, 1)), "background": 0}
+    scan = scan_masks(TensorSplit({"mask": mask}), card(**classes), lambda: None)
+    assert scan.foreground(card(**classes)).tolist() == [0.5]
+    void = scan_masks(TensorSplit({"mask": mask[:1]}), card(**classes), lambda: None)
+    assert void.foreground(card(**classes)).tolist() == []
+
+
 def test_a_set_of_which_nothing_can_be_read_is_refused():
     broken = {f"{name}/{i}.png": "empty file" for name in ("train", "val") for i in range(2)}
-    with pytest.raises(DataError, match=r"none of the 4 pictures of shapes can be read; train/0.png, .*: empty file"):
+    with pytest.raises(
+        DataError, match=r"none of the 4 pictures of shapes can be read; train/0.png, .*: empty file"
+    ) as caught:
         look(shapes(2, 2, 0, broken=broken))
+    assert caught.value.problems == tuple(broken.items())
 
 
 def test_volumes_have_sizes_and_no_copies():

@@ -5,22 +5,24 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import needs_browser, opened
 from shapes import Shapes, shapes
 
 from maecli.eda.advice import advise
+from maecli.eda.findings import Boxes, Duplicates, Overlap, Pair, Where
 from maecli.eda.gallery import first_samples, side_by_side
 from maecli.eda.shown import Augmented, Gallery, Shown
 from maecli.eda.survey import survey
-from maecli.reports.eda import coloured, eda_pictures, eda_sections, enlarged, render_eda
+from maecli.reports.eda import eda_pictures, eda_sections, enlarged, render_eda
+from maecli.reports.page import Section
+from maecli.results import Table
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (1280, 390)
 
 MEASURE = """
@@ -43,8 +45,10 @@ onload = () => {
 """
 
 
-def page_of(dataset: Shapes) -> tuple[str, int]:
+@pytest.fixture(scope="module")
+def page() -> tuple[str, int]:
     """Return a page with every kind of figure, and how many it has."""
+    dataset = Shapes({"train": [*range(8), 3], "val": [9, 1], "test": [11]})
     found = survey(dataset, lambda *_: lambda: None)
     findings = found.findings.model_copy(update={"advice": tuple(advise(found.findings, (24, 32)))})
     split = dataset.split("train", ("image", "mask"))
@@ -52,42 +56,37 @@ def page_of(dataset: Shapes) -> tuple[str, int]:
     assert findings.duplicates is not None
     splits = {name: scan.split for name, scan in found.pictures.items()}
     gallery = Gallery(
-        classes={"even": first, "odd": first[:2]},
+        classes=[("even", first), ("odd", first[:2])],
         first=first,
         augmented=[Augmented("pretraining", "as it is", first), Augmented("fine-tuning", "as it is", first)],
         copies=side_by_side(findings.duplicates.pairs, splits, findings.card, 12),
     )
     sections = eda_sections(findings, gallery)
-    page = render_eda(
+    source = render_eda(
         findings, sections, spec_yaml="a: 1", environment={"python": "3"}, next_commands=[("mae pretrain", "learn")]
     )
-    return page, len(eda_pictures(sections))
+    return source, len(eda_pictures(sections))
 
 
-def opened(page: str, folder: Path, *arguments: str) -> tuple[list[dict[str, Any]], list[str]]:
+def measured(page: str, folder: Path, *arguments: str) -> tuple[list[dict[str, Any]], list[str]]:
     """Open a page at each width; return what was measured there, and what the console says."""
-    assert CHROMIUM is not None
     frames = "".join(f'<iframe width="{width}" height="800" srcdoc="{html.escape(page)}"></iframe>' for width in WIDTHS)
-    outer = folder / "outer.html"
-    outer.write_text(f"<!doctype html><title>x</title><pre></pre>{frames}<script>{MEASURE}</script>", "utf-8")
-    command = [
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        *("--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}", *arguments, "--dump-dom", outer.as_uri()),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    measured = re.search("<pre>(.*?)</pre>", done.stdout)
-    assert measured is not None
-    return json.loads(html.unescape(measured[1])), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    outer = f"<!doctype html><title>x</title><pre></pre>{frames}<script>{MEASURE}</script>"
+    dumped, log = opened(outer, folder, *arguments)
+    found = re.search("<pre>(.*?)</pre>", dumped)
+    assert found is not None
+    return json.loads(html.unescape(found[1])), [line for line in log.splitlines() if "CONSOLE" in line]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium, chromium-browser or google-chrome")
-def test_every_figure_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent(tmp_path: Path) -> None:
-    page, num = page_of(Shapes({"train": [*range(8), 3], "val": [9, 1], "test": [11]}))
-    frames, console = opened(page, tmp_path)
+@needs_browser
+def test_every_figure_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent(
+    page: tuple[str, int], tmp_path: Path
+) -> None:
+    source, num = page
+    frames, console = measured(source, tmp_path)
 
     assert console == []
-    assert num == 11
+    assert num == 12
     assert [frame["width"] for frame in frames] == list(WIDTHS)
     for frame in frames:
         assert frame["scroll"] <= frame["width"], "the page itself does not scroll sideways"
@@ -100,21 +99,16 @@ def test_every_figure_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent(
         assert frame["focusable"] > 10
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium, chromium-browser or google-chrome")
-def test_the_page_is_dark_where_that_is_preferred_and_a_fault_would_be_noticed(tmp_path: Path) -> None:
-    page, _ = page_of(shapes(num_train=2))
-    faulty = page.replace("</main>", '<img alt="" src="data:image/png;base64,AAAA"><script>1</script></main>')
-    frames, console = opened(faulty, tmp_path, "--blink-settings=preferredColorScheme=0")
+@needs_browser
+def test_the_page_is_dark_where_that_is_preferred_and_a_fault_would_be_noticed(
+    page: tuple[str, int], tmp_path: Path
+) -> None:
+    faulty = page[0].replace("</main>", '<img alt="" src="data:image/png;base64,AAAA"><script>1</script></main>')
+    frames, console = measured(faulty, tmp_path, "--blink-settings=preferredColorScheme=0")
 
     assert {frame["paper"] for frame in frames} == {"rgb(22, 24, 27)"}
     assert any("Content Security Policy" in line for line in console), "the policy refuses scripts"
     assert all(frame["images"][-1][0] == 0 for frame in frames), "a damaged figure has no width of its own"
-
-
-def test_a_mask_is_shown_in_the_colours_of_its_classes() -> None:
-    shown = coloured(np.array([[0, 1], [2, 255]], np.uint8), [(0, 0, 0), (9, 8, 7), (1, 2, 3)])
-
-    assert shown.tolist() == [[[0, 0, 0], [9, 8, 7]], [[1, 2, 3], [224, 224, 192]]]
 
 
 def test_pictures_of_middling_size_fill_their_column() -> None:
@@ -130,9 +124,48 @@ def test_what_was_not_found_is_left_out() -> None:
     assert titles == ["What to know", "Pictures", "Copies"]
 
 
+def tables(sections: Sequence[Section], title: str) -> dict[str, Table]:
+    """Return the tables of a section by their titles."""
+    (section,) = [each for each in sections if each.title == title]
+    return {item.title: item for item in section.content if isinstance(item, Table)}
+
+
+def test_boxes_and_masks_of_different_images_are_told_apart() -> None:
+    findings = survey(shapes(fields=("image", "label", "mask"), num_train=5), lambda *_: lambda: None).findings
+    boxes = {"train": Boxes(num=50, images=(30, 25), objects=(41, 37))}
+    sections = eda_sections(findings.model_copy(update={"boxes": boxes}), Gallery())
+
+    of_boxes, of_masks = tables(sections, "Boxes")["Classes of the boxes"], tables(sections, "Masks")
+    assert of_boxes.columns == ("class", "train: images", "objects")
+    assert of_boxes.rows == (("even", 30, 41), ("odd", 25, 37))
+    rows = of_masks["Classes of the masks"].rows
+    assert [row[:3] for row in rows] == [("background", 5, 0), ("even", 3, 3), ("odd", 2, 2)]
+    assert "box class frequencies" in {picture.name for picture in eda_pictures(sections)}
+
+
+def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictures() -> None:
+    findings = survey(shapes(2, 1, 1, fields=("image",)), lambda *_: lambda: None).findings
+    where = Where(split="train", key="a"), Where(split="val", key="b")
+    pair = Pair(kind="exact", first=where[0], second=where[1], distance=0, similarity=1)
+    inside = pair.model_copy(update={"second": Where(split="train", key="c")})
+    overlaps = [Overlap(split="val", other=other, exact=1, near=0, very_near=0) for other in ("val", "train")]
+    copies = Duplicates(
+        num_compared=3, max_distance=8, min_similarity=0.95, num_exact=2, num_near=0, overlaps=overlaps,
+        pairs=(pair, inside),
+    )  # fmt: skip
+    changed = findings.model_copy(update={"duplicates": copies, "copies_by": {"masks": copies}})
+    sections = eda_sections(changed, Gallery())
+
+    found = tables(sections, "Copies")
+    assert len(found["Pictures that have a copy"].rows) == 2
+    assert found["Pictures with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
+    (told,) = found["Pairs across the splits of pictures with masks"].rows
+    assert told[:5] == ("exact", "train", "a", "val", "b")
+
+
 def test_hostile_names_stay_text() -> None:
     findings = survey(shapes(rules=[("<script>alert(1)</script>", "<b>")]), lambda *_: lambda: None).findings
-    gallery = Gallery(classes={"<i>": [Shown("<u>", np.zeros((3, 8, 8), np.float32))]})
+    gallery = Gallery(classes=[("<i>", [Shown("<u>", np.zeros((3, 8, 8), np.float32))])])
     page = render_eda(findings, eda_sections(findings, gallery))
 
     assert "<script>" not in page

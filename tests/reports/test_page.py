@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import needs_browser, opened
+from PIL import Image
+from twins import encoded, noise
 
 from maecli.reports import figures
 from maecli.reports.page import Command, Section, render_report
@@ -151,6 +153,24 @@ def test_every_picture_has_a_text_its_pixels_and_its_size() -> None:
     assert all(image["alt"] for image in Page(everything()).all("img"))
 
 
+@pytest.mark.parametrize(("side", "kind"), [(100, "png"), (400, "jpeg")], ids=["small", "large"])
+def test_a_large_photograph_is_shown_as_a_jpeg_of_its_size(side: int, kind: str) -> None:
+    shown = Picture(name="photograph", caption="", png=encoded(Image.fromarray(noise(1, side, side, 3)), "PNG"))
+    (image,) = Page(report(Section("x", [shown]))).all("img")
+
+    head, data = image["src"].split(";base64,")
+    assert head == f"data:image/{kind}"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as opened_again:
+        assert opened_again.size == (side, side)
+    assert (image["width"], image["height"]) == (str(side), str(side))
+
+
+def test_a_large_chart_stays_a_png() -> None:
+    chart = Picture(name="chart", caption="", png=encoded(Image.fromarray(noise(1, 600, 600)), "PNG"))
+
+    assert Page(report(Section("x", [chart]))).all("img")[0]["src"].startswith("data:image/png;")
+
+
 def test_a_figure_stands_beside_its_interval_and_its_twins() -> None:
     text = " ".join(Page(report(Section("Test", [evaluation()]))).text.split())
 
@@ -274,7 +294,7 @@ def test_text_has_the_contrast_of_wcag_aa(theme: int, text: str, ground: str) ->
     assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@needs_browser
 def test_the_page_fits_a_screen_and_a_phone(tmp_path: Path) -> None:
     page = everything("a_name_without_any_space_" * 8).replace("<details>", "<details open>")
     frames = "".join(f'<iframe width="{width}" srcdoc="{html.escape(page)}"></iframe>' for width in (1280, 390))
@@ -282,15 +302,9 @@ def test_the_page_fits_a_screen_and_a_phone(tmp_path: Path) -> None:
         "onload = () => { document.title = [...document.querySelectorAll('iframe')].map(frame => "
         "frame.contentWindow.innerWidth + ':' + frame.contentDocument.documentElement.scrollWidth).join(' ') }"
     )
-    outer = tmp_path / "outer.html"
-    outer.write_text(f"<!doctype html><title>not measured</title>{frames}<script>{measure}</script>", "utf-8")
+    outer = f"<!doctype html><title>not measured</title>{frames}<script>{measure}</script>"
 
-    chromium = [
-        *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        *(f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", outer.as_uri()),
-    ]
-    dumped = subprocess.run(chromium, capture_output=True, text=True, timeout=60, check=True).stdout
+    dumped, _ = opened(outer, tmp_path)
 
     title = re.search("<title>(.*?)</title>", dumped)
     assert title is not None

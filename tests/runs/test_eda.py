@@ -23,7 +23,8 @@ from maecli.runs.eda import eda, resolve_eda
 from maecli.specs import AugmentSpec
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
 import maecli.eda.pictures as pictures
 look_at = pictures.look_at
 pictures.look_at = lambda *args: (time.sleep(0.2), look_at(*args))[1]
@@ -31,6 +32,14 @@ from maecli.cli import main
 sys.argv = ["mae", *sys.argv[1:]]
 main()
 """
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave the page empty, which spares its drawing; return the list of what there was to draw."""
+    galleries = []
+    monkeypatch.setattr(verb, "eda_sections", lambda _, gallery: galleries.append(gallery) or [])
+    return galleries
 
 
 @pytest.fixture
@@ -63,24 +72,18 @@ def test_the_page_shows_what_was_found(toy):
     assert 'src="http' not in page
     files = {path.name for path in (result.out / "pictures").iterdir()}
     assert files == {
-        *("augmented.png", "box-areas.png", "box-aspect-ratios.png", "class-frequencies.png", "foreground.png"),
-        *("image-mask-pairs.png", "mask-class-frequencies.png", "objects-per-image.png", "region-areas.png"),
-        "samples-per-class.png",
+        *("augmented.png", "box-areas.png", "box-aspect-ratios.png", "box-class-frequencies.png"),
+        *("class-frequencies.png", "foreground.png", "image-mask-pairs.png", "mask-class-frequencies.png"),
+        *("objects-per-image.png", "region-areas.png", "samples-per-class.png"),
     }
-
-
-def test_the_numbers_read_back(toy):
-    result = toy(shapes())
     stored = Findings.model_validate_json((result.out / "eda.json").read_text(encoding="utf-8"))
     assert stored == result.findings
-    assert stored.boxes["train"].objects == (3, 3)
+    assert stored.boxes["train"].objects == (4, 4)
 
 
-def test_masks_go_with_their_pictures_through_augmentation(toy, monkeypatch):
-    made = []
-    monkeypatch.setattr(verb, "make_gallery", lambda *args: made.append(GALLERY(*args)) or made[-1])
+def test_masks_go_with_their_pictures_through_augmentation(toy, undrawn):
     toy(shapes(num_train=8), sets={"augment.crop": "random-resized", "augment.flip": "true"})
-    (gallery,) = made
+    (gallery,) = undrawn
     assert [shown.key for shown in gallery.first] == [f"train/{i}.png" for i in range(5)]
     pretraining, fine_tuning = gallery.augmented
     assert (pretraining.by, fine_tuning.by) == ("pretraining", "fine-tuning")
@@ -96,26 +99,32 @@ def test_masks_go_with_their_pictures_through_augmentation(toy, monkeypatch):
             assert after.image[:, inside].mean() > 0.85, "the bright square is where its mask is"
 
 
-GALLERY = verb.make_gallery
+def test_pictures_without_classes_are_shown_in_rows_without_a_title(toy, undrawn):
+    toy(shapes(num_train=8, fields=("image",)))
+    (gallery,) = undrawn
+    assert [(title, [each.key for each in shown]) for title, shown in gallery.classes] == [
+        ("", [f"train/{i}.png" for i in range(6)]),
+        ("", ["train/6.png", "train/7.png"]),
+    ]
 
 
-def test_copies_are_shown_side_by_side(toy):
-    result = toy(Shapes({"train": [1, 2, 3], "val": [2], "test": [7]}))
+def test_copies_are_shown_side_by_side_and_every_problem_is_listed(toy):
+    dataset = Shapes(
+        {"train": [1, 2, 3, 4, 5], "val": [2], "test": [7]},
+        ("image",),
+        {f"train/{i}.png": "truncated file" for i in (3, 4)},
+        [("VOC/a.xml", "a box lies outside the image")],
+    )
+    result = toy(dataset)
     assert (result.out / "pictures" / "copies.png").exists()
-    assert "exact" in result.report.read_text(encoding="utf-8")
     assert any("1 of 1 pictures of val is in train too" in sentence for sentence in result.findings.advice)
-
-
-def test_every_problem_is_listed_and_the_verb_goes_on(toy):
-    broken = {f"train/{i}.png": "truncated file" for i in range(2)}
-    result = toy(shapes(broken=broken, rules=[("VOC/a.xml", "a box lies outside the image")]))
     page = result.report.read_text(encoding="utf-8")
-    for word in ("Files that break a rule", "VOC/a.xml", "a box lies outside the image", "train/1.png"):
+    for word in ("exact", "Files that break a rule", "VOC/a.xml", "a box lies outside the image", "train/4.png"):
         assert word in page
     assert len(result.findings.problems) == 3
 
 
-@pytest.mark.parametrize("fields", [("image",), ("image", "label"), ("image", "mask")])
+@pytest.mark.parametrize("fields", [("image", "label"), ("image", "mask")])
 def test_sets_with_less_to_them_get_a_page_too(toy, fields):
     page = toy(shapes(fields=fields)).report.read_text(encoding="utf-8")
     assert ("Masks</h2>" in page) is ("mask" in fields)
@@ -130,11 +139,20 @@ def test_an_unusable_set_names_the_files_that_break_a_rule(toy):
         toy(shapes(2, 0, 0, broken=broken, rules=rules))
     assert str(caught.value) == (
         "none of the 2 pictures of shapes can be read; train/0.png, for one: empty file; besides, 0.xml: is no XML; "
-        "1.xml: is no XML; 2.xml: is no XML; and 1 more"
+        "1.xml: is no XML; 2.xml: is no XML; and 2 more"
     )
+    assert caught.value.problems == (*rules, *broken.items())
+    assert caught.value.untold == [("3.xml", "is no XML"), ("train/1.png", "empty file")]
 
 
-def test_an_earlier_page_is_replaced_only_if_asked_for(toy, tmp_path):
+def test_a_file_that_breaks_the_rule_of_another_is_named_too(toy):
+    with pytest.raises(DataError) as caught:
+        toy(shapes(1, 0, 0, broken={"train/0.png": "empty file"}, rules=[("0.png", "empty file"), ("b", "empty file")]))
+    assert str(caught.value).endswith("train/0.png, for one: empty file; besides, b: empty file")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_earlier_page_is_replaced_only_if_asked_for(toy):
     result = toy(shapes())
     with pytest.raises(SpecError, match="holds a page of mae eda already; use --overwrite to replace it"):
         toy(shapes())
@@ -161,7 +179,8 @@ def test_augmentation_is_told_in_words():
 
 
 def test_the_command_works_on_a_real_plugin(mae, tmp_path):
-    outcome = mae("eda", "--dataset", "digits", "--out", tmp_path / "out", "--json")
+    pad = ("--set", "augment.crop=pad")
+    outcome = mae("eda", "--dataset", "digits", "--out", tmp_path / "out", "--json", *pad)
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.json["report"] == str(tmp_path / "out" / "report.html")
     assert {name: each["num"] for name, each in outcome.json["pictures"].items()} == {
@@ -172,28 +191,28 @@ def test_the_command_works_on_a_real_plugin(mae, tmp_path):
     assert outcome.json["labels"]["test"]["present"][1] == 37
     assert "pictures of train: 1,257 of 1,257" in outcome.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "eda.json", "pictures"}
+    assert (tmp_path / "out" / "pictures" / "augmented.png").exists()
 
 
-def test_pictures_that_are_made_for_a_task_are_shown_when_it_is_asked_for(mae, tmp_path):
+def test_pictures_that_are_made_for_a_task_are_shown_when_it_is_asked_for(mae, tmp_path, undrawn):
     sets = ("--set", "dataset.train_canvases=12", "--set", "dataset.val_canvases=4", "--set", "dataset.test_canvases=4")
     outcome = mae("eda", "--dataset", "digits", "--task", "segment", "--out", tmp_path / "out", "--json", *sets)
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.json["masks"]["train"]["num"] == 12
     assert outcome.json["card"]["size"] == [8, 8]
     assert outcome.json["mask_card"]["size"] == [20, 28]
-    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Fine-tuning: " in page
-    assert "Pretraining: " not in page, "it never sees the canvases"
+    (gallery,) = undrawn
+    assert [augmented.by for augmented in gallery.augmented] == ["fine-tuning"], "pretraining never sees the canvases"
 
 
 def test_a_mixed_folder_gets_a_page_and_exits_with_3(mae, tmp_path):
     mixed = write_mixed_folder(tmp_path / "mixed", num=60)
     outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "mixed", "--img-size", "16")
     assert outcome.exit_code == 3, outcome.stderr
-    assert "mae: files that break a rule: " in outcome.stderr
     out = tmp_path / "runs" / "eda-folder"
-    assert outcome.stdout.endswith(f"open {out / 'report.html'}\n")
     listed = {problem["path"] for problem in json.loads((out / "eda.json").read_text())["problems"]}
+    assert f"mae: {len(listed):,} faults, the first of them: " in outcome.stderr
+    assert outcome.stdout.endswith(f"open {out / 'report.html'}\n")
     assert listed == set(mixed.broken) | set(mixed.truncated) | set(mixed.arrays)
     assert "resized to 16×16" in outcome.stdout
 
@@ -211,12 +230,13 @@ LAUGHS = """<?xml version="1.0"?>
         (lambda voc: (voc / "JPEGImages/2012_000001.jpg").unlink(), "2012_000001"),
         (lambda voc: (voc / "Annotations/2012_000001.xml").write_text(LAUGHS), "2012_000001.xml"),
         (lambda voc: write_palette(voc / "SegmentationClass/2012_000001.png", np.full((21, 30), 37, np.uint8)), "37"),
-        (lambda voc: (voc / "JPEGImages/2012_000001.jpg").write_bytes(b""), "empty file"),
+        (lambda voc: (voc / "JPEGImages/2012_000001.jpg").write_bytes(b""), "JPEGImages/2012_000001.jpg: empty file"),
     ],
     ids=["no ImageSets", "absent picture", "billion laughs", "mask of 37", "empty picture"],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_a_bad_devkit_is_told_in_one_sentence_and_left_as_it_is(mae, tmp_path, damage, words):
-    voc = write_voc(tmp_path / "data")
+    voc = write_voc(tmp_path / "data", train=4, val=2, only_main=1)
     damage(voc)
     before = {path: path.read_bytes() for path in voc.rglob("*") if path.is_file()}
     outcome = mae("eda", "--dataset", "voc", "--img-size", "16", "-q")
@@ -226,12 +246,43 @@ def test_a_bad_devkit_is_told_in_one_sentence_and_left_as_it_is(mae, tmp_path, d
     assert {path: path.read_bytes() for path in voc.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("how", [("-q",), ("--json", "-q")], ids=["quiet", "json"])
+def test_every_fault_of_the_lists_is_told(mae, tmp_path, how):
+    voc = write_voc(tmp_path / "data", train=6, val=2, only_main=0)
+    for i in range(5):
+        (voc / f"JPEGImages/2012_{i:06d}.jpg").unlink()
+    outcome = mae("eda", "--dataset", "voc", *how)
+    assert outcome.exit_code == 3
+    *listed, sentence = outcome.stderr.splitlines()
+    assert sentence.startswith("mae: ")
+    rules = {f"names 2012_{i:06d}, but there is no JPEGImages/2012_{i:06d}.jpg" for i in range(5)}
+    assert all(rule in outcome.stderr for rule in rules)
+    assert not any(line in sentence for line in listed), "none is told twice"
+    if "--json" in how:
+        assert outcome.json["exit_code"] == 3
+        assert rules <= {problem["rule"] for problem in outcome.json["problems"]}
+
+
+def test_voc_gets_a_page_that_tells_its_two_kinds_of_lists_apart(mae, tmp_path):
+    write_voc(tmp_path / "data")
+    outcome = mae("eda", "--dataset", "voc", "--img-size", "16", "-q", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.stderr == ""
+    page = (tmp_path / "runs" / "eda-voc" / "report.html").read_text(encoding="utf-8")
+    for words in ("Classes of the masks", "Classes of the boxes", "which pretraining follows"):
+        assert words in page, words
+    assert outcome.json["boxes"]["train"]["num"] != outcome.json["masks"]["train"]["num"]
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
         (("--dataset", "folder"), 2, "needs --root"),
         (("--dataset", "digitz"), 2, "did you mean 'digits'"),
         (("--dataset", "digits", "--set", "dataset.colour=1"), 2, "unknown key 'dataset.colour'"),
+        (("--dataset", "digits", "--task", "segmnt"), 2, "unknown task 'segmnt'; did you mean 'segment'?"),
+        (("--dataset", "digits", "--task", "reconstruct"), 2, "task reconstruct is for mae pretrain"),
+        (("--dataset", "voc", "--set", "task.head=nonsense"), 2, "task.head is 'nonsense'"),
         ((), 2, "dataset"),
     ],
 )
@@ -240,6 +291,15 @@ def test_a_wrong_call_is_one_sentence(mae, args, code, words):
     assert outcome.exit_code == code
     assert words in outcome.stderr
     assert outcome.stderr.count("\n") == 1
+
+
+def test_what_is_set_of_a_task_is_for_fine_tuning():
+    specs = resolve_eda(registry(), sets=["task.head=upernet"], flags={"dataset.name": "voc"})
+    assert [(verb, each.spec.task.name) for verb, each in specs.items()] == [
+        ("pretrain", "reconstruct"),
+        ("finetune", "segment"),
+    ]
+    assert specs["finetune"].spec.task.options["head"] == "upernet"
 
 
 def test_a_folder_without_pictures_exits_with_3(mae, tmp_path):
@@ -283,10 +343,3 @@ def test_counting_tells_rate_and_remaining_time(monkeypatch):
     assert [state.done for state in told] == [1, 2, 3, 4]
     assert str(told[1]) == "pictures of train: 2 of 4  1/s  remaining 2 s"
     assert str(CountState("masks", 0, 9, 0.0)) == "masks: 0 of 9  0/s"
-
-
-def test_quiet_says_nothing_but_the_result(mae, tmp_path):
-    outcome = mae("eda", "--dataset", "digits", "--out", tmp_path / "out", "-q", "--set", "augment.crop=pad")
-    assert outcome.exit_code == 0
-    assert (tmp_path / "out" / "pictures" / "augmented.png").exists()
-    assert outcome.stderr == ""
