@@ -20,10 +20,19 @@ from maecli.data.dataset import (
 )
 from maecli.data.downloads import downloading
 from maecli.data.folder_names import folder_labels, folder_splits
-from maecli.data.labels import LabelRow, check_groups, read_labels
+from maecli.data.labels import LABELS_FILE, LabelRow, check_groups, read_labels
 from maecli.data.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, one_hot, read_mask
+from maecli.data.measured import Measured, measure
 from maecli.data.mixing import mix
-from maecli.data.paired_masks import Pairing, background_of, pair_masks, read_classes
+from maecli.data.paired_masks import (
+    CLASSES_FILE,
+    IMAGES_FOLDER,
+    MASKS_FOLDER,
+    Pairing,
+    background_of,
+    pair_masks,
+    read_classes,
+)
 from maecli.data.picture_files import PictureFiles, Reading
 from maecli.data.pictures import (
     MAX_PIXELS,
@@ -71,7 +80,7 @@ from maecli.overlap import (
     overlap_scores,
     recall,
 )
-from maecli.reports.bars import class_bars
+from maecli.reports.charts import class_bars
 from maecli.reports.figures import confusion_matrix, contact_sheet, curves, picture_grid
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
 from maecli.results import Figure, Picture, Table
@@ -82,6 +91,10 @@ API_VERSION = 1
 
 __all__ = [
     "API_VERSION",
+    "CLASSES_FILE",
+    "IMAGES_FOLDER",
+    "LABELS_FILE",
+    "MASKS_FOLDER",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "RESAMPLES",
@@ -111,6 +124,7 @@ __all__ = [
     "MaeError",
     "MaskedAutoencoder",
     "Masking",
+    "Measured",
     "Model",
     "ModelOptions",
     "NpyLayout",
@@ -159,6 +173,7 @@ __all__ = [
     "is_picture",
     "mask_png",
     "mean_precision_interval",
+    "measure",
     "mix",
     "normalize_patches",
     "num_kept",

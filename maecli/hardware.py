@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 import platform
 import sys
 from pathlib import Path
@@ -32,6 +33,11 @@ def choose_device(name: str) -> torch.device:
     if not there.get(device.type, False):
         raise SpecError(f"device {name!r} is not on this machine; --device auto takes what is")
     return device
+
+
+def num_cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

@@ -16,11 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maecli.data.masks import VOID
+from maecli.data.pictures import GREY
 from maecli.data.randomness import Draws
 from maecli.specs import AugmentSpec
-
-GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey: ITU-R BT.601."""
 
 
 def crop_boxes(draws: Draws, size: Sequence[int], target: Sequence[int], spec: AugmentSpec) -> Tensor | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from maecli.data.card import SplitName
 from maecli.errors import DataError
 
+LABELS_FILE = "labels.csv"
+
 SPLIT_WORDS: Mapping[str, SplitName] = {
     "train": "train",
     "training": "train",

@@ -6,7 +6,6 @@ epoch, sample) alone. So stopping, restarting, and the number of workers change 
 
 from __future__ import annotations
 
-import os
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
 from maecli.data.preprocess import Preprocess, crop_and_resize, crop_and_resize_mask
 from maecli.data.randomness import Draws, derive_seed
 from maecli.errors import DataError
+from maecli.hardware import num_cores
 from maecli.specs import AugmentSpec, DataSpec
 
 if TYPE_CHECKING:
@@ -206,8 +206,7 @@ def _ignore_signals(_worker: int) -> None:
 
 def default_workers() -> int:
     """Return how many reading processes to start: the cores of this process, less one, 1 to 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, cores - 1))
+    return max(1, min(8, num_cores() - 1))
 
 
 class _Plan:

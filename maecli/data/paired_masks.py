@@ -13,7 +13,7 @@ from maecli.data.masks import VOID, class_palette, read_mask
 from maecli.data.pictures import MAX_PIXELS
 from maecli.errors import DataError
 
-IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
+IMAGES_FOLDER, MASKS_FOLDER, CLASSES_FILE = "images", "masks", "classes.txt"
 BACKGROUNDS = frozenset({"background", "bg", "_background_"})
 """Names by which the first class of a `classes.txt` is known to be no object; in lower case."""
 
@@ -71,9 +71,9 @@ def pair_masks(images: Sequence[str], files: Sequence[str]) -> Pairing:
     for mask in files:
         candidates = by_stem.get(_stem(mask), [])
         if PurePosixPath(mask).suffix.lower() != ".png":
-            problems[mask] = f"is no .png file; a mask is a PNG whose pixels are the lines of {CLASSES}, from 0"
+            problems[mask] = f"is no .png file; a mask is a PNG whose pixels are the lines of {CLASSES_FILE}, from 0"
         elif not candidates:
-            problems[mask] = f"mask without a picture: there is no {IMAGES}/{_stem(mask)}.*"
+            problems[mask] = f"mask without a picture: there is no {IMAGES_FOLDER}/{_stem(mask)}.*"
         elif len(candidates) > 1:
             problems[mask] = f"mask of {len(candidates)} pictures: {' and '.join(candidates)}; rename one of them"
         elif candidates[0] in masks:

@@ -28,6 +28,9 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", 
 MAX_PIXELS = 178_956_970
 """Default bound on height times width, against decompression bombs; Pillow warns at the same number."""
 
+GREY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey: ITU-R BT.601."""
+
 NpyLayout = Literal["auto", "hwc", "chw"]
 
 
@@ -455,7 +458,7 @@ def _to_channels(pixels: np.ndarray, channels: int | None) -> np.ndarray:
         return pixels
     if len(pixels) == 1:
         return np.repeat(pixels, channels, axis=0)
-    grey = np.tensordot(np.array([0.299, 0.587, 0.114]), pixels, 1)[None]  # (1, H, W)
+    grey = np.tensordot(np.array(GREY), pixels, 1)[None]  # (1, H, W)
     return (grey if pixels.dtype.kind == "f" else np.rint(grey)).astype(pixels.dtype)
 
 

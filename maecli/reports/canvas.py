@@ -12,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 DPI = 192  # two PNG pixels per CSS pixel
 WIDTH = 1040
@@ -39,6 +40,21 @@ def new_figure(width: int, height: int, layout: Any = None) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", layout=layout)
+
+
+def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) -> Legend:
+    """Draw the legend of all axes above them; names are taken letter by letter, a dollar sign too."""
+    legend = figure.legend(
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        fontsize=pt(SMALL),
+        labelcolor=INK,
+        handlelength=handle_length,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return legend
 
 
 def to_png(figure: Figure, palette: bool = False) -> bytes:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from maecli.reports.canvas import INK, QUIET, RULE, SERIES, SMALL, TEXT, WIDTH, new_figure, plain, pt, shortened, to_png
+from maecli.reports.canvas import (
+    INK,
+    QUIET,
+    RULE,
+    SERIES,
+    SMALL,
+    TEXT,
+    WIDTH,
+    draw_legend,
+    new_figure,
+    plain,
+    pt,
+    shortened,
+    to_png,
+)
+from maecli.reports.numbers import format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,30 +53,52 @@ def class_panels(
     chosen = sorted(sorted(range(len(classes)), key=lambda i: -first[i])[:MAX_BARS])
     figure = new_figure(WIDTH, 110 + _LINE * len(chosen), layout="constrained")
     fills = [SERIES[0] if colours is None else tuple(level / 255 for level in colours[i]) for i in chosen]
+    names = [shortened(classes[i], 18) for i in chosen]
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, values) in zip(every, panels.items(), strict=True):
         lengths = [values[i] for i in chosen]
-        axes.barh(range(len(chosen)), lengths, height=0.66, color=fills)
+        texts = [_percent(length) if title in shares else f"{length:,.0f}" for length in lengths]
         top = max(*lengths, 1e-12)
-        for place, length in enumerate(lengths):
-            text = _percent(length) if title in shares else f"{length:,.0f}"
-            axes.text(
-                length + 0.03 * top,
-                place,
-                text,
-                size=pt(SMALL - 2),
-                color=INK if length else QUIET,
-                va="center_baseline",
-            )
+        _bars(axes, names, lengths, fills)
+        _beside(axes, lengths, texts, SMALL - 2, gap=0.03 * top)
         axes.set_title(plain(title), size=pt(TEXT), color=INK, loc="left", parse_math=False)
         axes.set_xlim(0, 1.45 * top)
         axes.set_xticks([])
-        axes.tick_params(axis="y", labelcolor=INK, length=0)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.spines["left"].set_color(RULE)
-    names = [shortened(classes[i], 18) for i in chosen]
-    every[0].set_yticks(range(len(chosen)), names, size=pt(SMALL), parse_math=False)
-    every[0].set_ylim(len(chosen) - 0.4, -0.6)
+    return to_png(figure, palette=True)
+
+
+def class_bars(
+    shares: Mapping[str, float], x_label: str, marks: Mapping[str, float] | None = None, mark_label: str = ""
+) -> bytes:
+    """Return a PNG of one bar per class, from the largest share to the smallest, each with its number.
+
+    `marks` are the shares of a trivial predictor, drawn as a stroke across the bars of these classes.
+    """
+    if not shares:
+        raise ValueError("a bar chart needs at least one class")
+    marks = marks or {}
+    names = sorted(shares, key=lambda name: -shares[name])
+    values = [shares[name] for name in names]
+    figure, axes = _axes(160 + _LINE * len(names))
+    _bars(axes, [shortened(name, 24) for name in names], values, [SERIES[0]] * len(names))
+    marked = [(place, marks[name]) for place, name in enumerate(names) if name in marks]
+    if marked:
+        low, high = [place - 0.42 for place, _ in marked], [place + 0.42 for place, _ in marked]
+        axes.vlines([value for _, value in marked], low, high, color=SERIES[1], lw=2, label=plain(mark_label))
+    ends = [max(value, marks.get(name, 0.0)) for name, value in zip(names, values, strict=True)]
+    _beside(axes, ends, [format_value(value, "share") for value in values], SMALL, gap=0.01)
+    axes.set_xlim(0, 1.12)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"], size=pt(SMALL))
+    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
+    axes.tick_params(axis="x", labelcolor=QUIET, color=RULE, length=3)
+    axes.grid(axis="x", color=RULE, lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(QUIET)
+    if marked:
+        draw_legend(figure)
     return to_png(figure, palette=True)
 
 
@@ -96,6 +133,22 @@ def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
     axes.margins(0.12)
     _finish(figure, axes, "width in pixels", "height in pixels")
     return to_png(figure, palette=True)
+
+
+def _bars(axes: Axes, names: Sequence[str], lengths: Sequence[float], colours: Sequence[Any]) -> None:
+    """Draw a bar per class, the first one on top, with its name at the left."""
+    places = range(len(names))
+    axes.barh(places, lengths, height=0.64, color=colours)
+    axes.set_yticks(places, names, size=pt(SMALL), parse_math=False)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", labelcolor=INK, length=0)
+
+
+def _beside(axes: Axes, ends: Sequence[float], texts: Sequence[str], size: int, gap: float) -> None:
+    """Write each bar's number beyond its end; one that is nothing is quiet."""
+    for place, (end, text) in enumerate(zip(ends, texts, strict=True)):
+        colour = INK if end else QUIET
+        axes.text(end + gap, place, text, size=pt(size), color=colour, va="center_baseline")
 
 
 def _axes(height: int) -> tuple[Figure, Axes]:
@@ -135,11 +188,7 @@ def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str, percent_y: b
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(QUIET)
-    legend = figure.legend(
-        loc="outside upper left", ncols=3, frameon=False, fontsize=pt(SMALL), labelcolor=INK, handlelength=1.2
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    legend = draw_legend(figure, columns=3, handle_length=1.2)
     for handle in legend.legend_handles:
         if handle is not None and hasattr(handle, "set_sizes"):
             handle.set_sizes([60])

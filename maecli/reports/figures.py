@@ -27,6 +27,7 @@ from maecli.reports.canvas import (
     SMALL,
     TEXT,
     WIDTH,
+    draw_legend,
     new_figure,
     plain,
     pt,
@@ -135,16 +136,7 @@ def curves(
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(QUIET)
     if series or lines:
-        legend = figure.legend(
-            loc="outside upper left",
-            ncols=2,
-            frameon=False,
-            fontsize=pt(SMALL),
-            labelcolor=INK,
-            handlelength=1.8,
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        draw_legend(figure, columns=2)
     return to_png(figure, palette=True)
 
 

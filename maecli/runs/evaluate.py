@@ -65,16 +65,16 @@ def evaluate(
     task = assembly.task
     dataset = make_dataset(spec.dataset, registry)
     skipped = Skipped(progress, spec.data.strict)
-    for file, reason in dataset.broken().items():
+    samples = dataset.split(split, task.fields)
+    train = dataset.split("train", task.fields) if task.twin_samples else None
+    for file, reason in dataset.broken().items():  # after the splits, since making one may find more
         skipped.add(file, reason)
 
-    samples = dataset.split(split, task.fields)
     if len(samples) == 0:
         sizes = dataset.card(task.fields).split_sizes
         raise DataError(f"{spec.dataset.name} has no {split} samples with {', '.join(task.fields)}; it has {sizes}")
     size = batch_size or spec.train.batch_size
-    if task.twin_samples:
-        train = dataset.split("train", task.fields)
+    if train is not None:
         fit_twins(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, skipped.add), size)
     loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, skipped.add, task.own_size)
     evaluation = measure_split(task, assembly.module, loader, split, size, dtype)

@@ -56,7 +56,7 @@ class InferResult:
     """Drawings of the first predictions."""
 
 
-class PictureFiles(Split):
+class InferenceFiles(Split):
     """Picture files, brought to the channels and dtype that a model was trained on."""
 
     def __init__(self, root: Path, keys: Sequence[str], card: DataCard) -> None:
@@ -122,7 +122,7 @@ def infer(
     card, job = assembly.card, assembly.task
     skipped: dict[str, str] = {}
     loader = StreamedLoader(
-        PictureFiles(root, keys, card),
+        InferenceFiles(root, keys, card),
         file_range(assembly.preprocess, card),
         device,
         spec.seed,

@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from maecli.data.card import DataCard
-from maecli.data.labels import read_labels
+from maecli.data.labels import LABELS_FILE, read_labels
 from maecli.data.pictures import find_pictures
 from maecli.errors import DataError
 
-LABELS = "labels.csv"
 UNKNOWN = -1
 
 
@@ -34,12 +33,12 @@ class KnownLabels:
         self.rows: dict[str, str] = {}
         self.problem = ""
         """Why `labels.csv` cannot be used, if so."""
-        if (root / LABELS).exists():
+        if (root / LABELS_FILE).exists():
             try:
-                rows = read_labels(root / LABELS, frozenset(find_pictures(root))) or {}
+                rows = read_labels(root / LABELS_FILE, frozenset(find_pictures(root))) or {}
                 self.rows = {key: row.label for key, row in rows.items()}
             except DataError as error:
-                self.problem = f"no prediction is marked by {LABELS}: {error}"
+                self.problem = f"no prediction is marked by {LABELS_FILE}: {error}"
 
     def __getitem__(self, key: str) -> np.ndarray:
         """Return the label () int64, or (Q,) int8 of several, of a relative path; -1 where it is not known."""

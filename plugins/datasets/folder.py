@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,10 +15,6 @@ from pydantic import Field
 
 from maecli import api
 
-LABELS = "labels.csv"
-IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
-NUM_MEASURED = 256
-MEASURED_SIDE = 256
 NUM_PEEKED = 32
 NUM_THREADS = 8
 NOTHING_JUDGED = (
@@ -145,7 +141,7 @@ class Folder(api.Dataset):
             if not index.classes:
                 raise api.DataError(
                     f"no picture in {self.root} has a label; put the pictures of each class into a folder of their "
-                    f"own, or write a {LABELS} with the columns file and label"
+                    f"own, or write a {api.LABELS_FILE} with the columns file and label"
                 )
             keys = [key for key in keys if key in index.labels]
         if "mask" in fields:
@@ -165,7 +161,7 @@ class Folder(api.Dataset):
         try:
             split = self._split(list(self._index.masks), ("mask",))
         except api.DataError as error:
-            yield CLASSES, str(error)
+            yield api.CLASSES_FILE, str(error)
             return
         numbers: set[int] = set()
         for i in range(len(split)):
@@ -175,14 +171,14 @@ class Folder(api.Dataset):
                 if broken.key not in found:
                     yield broken.key, broken.reason
         if _nothing_judged(numbers):
-            yield MASKS, NOTHING_JUDGED
+            yield api.MASKS_FOLDER, NOTHING_JUDGED
 
     @cached_property
     def _class_names(self) -> tuple[str, ...]:
         """Return the names of what masks show. Raises DataError for a set without masks."""
         if not self._index.masks:
             raise api.DataError(self._why_no_masks())
-        return api.read_classes(self.root / CLASSES)
+        return api.read_classes(self.root / api.CLASSES_FILE)
 
     @property
     def _can_segment(self) -> bool:
@@ -202,27 +198,28 @@ class Folder(api.Dataset):
             with suppress(api.BrokenSample):  # told of when it is read for use
                 numbers.update(np.unique(split[i]["mask"]).tolist())
         if _nothing_judged(numbers):
-            raise api.DataError(f"{self.root / MASKS}: {NOTHING_JUDGED}")
+            raise api.DataError(f"{self.root / api.MASKS_FOLDER}: {NOTHING_JUDGED}")
         return names
 
     def _why_no_masks(self) -> str:
-        index, way_out = self._index, f"the mask of {IMAGES}/a/1.jpg is {MASKS}/a/1.png"
+        index, images, masks = self._index, api.IMAGES_FOLDER, api.MASKS_FOLDER
+        way_out = f"the mask of {images}/a/1.jpg is {masks}/a/1.png"
         if not index.paired:
             return (
-                f"{self.root} has no masks; put the pictures into {IMAGES}/, their masks as PNG files of the same "
-                f"names into {MASKS}/, and the names of the classes into {CLASSES}: {way_out}"
+                f"{self.root} has no masks; put the pictures into {images}/, their masks as PNG files of the same "
+                f"names into {masks}/, and the names of the classes into {api.CLASSES_FILE}: {way_out}"
             )
         if not index.unpaired:
-            return f"no picture in {self.root / IMAGES} that can be read has a mask; {way_out}"
+            return f"no picture in {self.root / images} that can be read has a mask; {way_out}"
         path, rule = min(index.unpaired.items())
-        return f"none of the files in {self.root / MASKS} is the mask of a picture; {path}, for one: {rule}"
+        return f"none of the files in {self.root / masks} is the mask of a picture; {path}, for one: {rule}"
 
     @cached_property
     def _index(self) -> Index:
         """Read all headers, and join them with labels, given splits and groups."""
-        paired = (self.root / IMAGES).is_dir() and (self.root / MASKS).is_dir()
+        paired = (self.root / api.IMAGES_FOLDER).is_dir() and (self.root / api.MASKS_FOLDER).is_dir()
         keys, masks, ignored = self._find(paired)
-        rows = api.read_labels(self.root / LABELS, frozenset(keys))
+        rows = api.read_labels(self.root / api.LABELS_FILE, frozenset(keys))
         with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
             probed = zip(keys, pool.map(self._probe, keys), strict=True)
             infos = {key: info for key, info in probed if info is not None}
@@ -233,15 +230,15 @@ class Folder(api.Dataset):
             raise api.DataError(
                 f"none of the {len(keys)} pictures in {self.root} can be used; {key}, for one: {reason}"
             )
-        pairing = api.pair_masks([key for key in keys if paired and key.startswith(f"{IMAGES}/")], masks)
-        inner = {key: key.removeprefix(f"{IMAGES}/") if paired else key for key in keys}
+        pairing = api.pair_masks([key for key in keys if paired and key.startswith(f"{api.IMAGES_FOLDER}/")], masks)
+        inner = {key: key.removeprefix(f"{api.IMAGES_FOLDER}/") if paired else key for key in keys}
         labels, given, groups = api.folder_labels(inner), api.folder_splits(inner), dict[str, str]()
         if rows is not None:
             if any(row.label for row in rows.values()):
                 labels = {key: row.label for key, row in rows.items() if row.label}
             given |= {key: row.split for key, row in rows.items() if row.split is not None}
             groups = {key: row.group for key, row in rows.items() if row.group}
-            api.check_groups(self.root / LABELS, given, rows)
+            api.check_groups(self.root / api.LABELS_FILE, given, rows)
         labels = {key: label for key, label in labels.items() if key in infos}
         with_mask = {key: mask for key, mask in pairing.masks.items() if key in infos}
         return Index(infos, channels, dtype, labels, given, groups, ignored, paired, with_mask, dict(pairing.problems))
@@ -250,9 +247,9 @@ class Folder(api.Dataset):
         """Return the keys of all files that are named as pictures, those of masks, and the suffixes of the others."""
         if not self.root.is_dir():
             raise api.DataError(f"{self.root} is not a folder; point --root at the one that holds your pictures")
-        files = [path for path in api.find_files(self.root) if path not in (LABELS, CLASSES)]
-        masks = [path for path in files if paired and path.startswith(f"{MASKS}/")]
-        files = [path for path in files if not paired or not path.startswith(f"{MASKS}/")]
+        files = [path for path in api.find_files(self.root) if path not in (api.LABELS_FILE, api.CLASSES_FILE)]
+        masks = [path for path in files if paired and path.startswith(f"{api.MASKS_FOLDER}/")]
+        files = [path for path in files if not paired or not path.startswith(f"{api.MASKS_FOLDER}/")]
         keys = [path for path in files if api.is_picture(path)]
         if not keys:
             raise api.DataError(
@@ -310,7 +307,7 @@ class Folder(api.Dataset):
     def _split_origin(self) -> str:
         index = self._index
         given = [name for name in api.SPLIT_NAMES if name in index.given_splits]
-        origins = [f"{', '.join(given)}: given by folders or {LABELS}"] if given else []
+        origins = [f"{', '.join(given)}: given by folders or {api.LABELS_FILE}"] if given else []
         shares = (("val", self.options.val_share), ("test", self.options.test_share))
         cut = [f"{name} ({share:g})" for name, share in shares if name not in given and share > 0]
         if cut:
@@ -321,29 +318,9 @@ class Folder(api.Dataset):
         return "; ".join(origins) or "everything is train"
 
     @cached_property
-    def _measured(self) -> Measured:
-        """Decode up to 256 train pictures, chosen by the fixed seed, for range, mean and deviation."""
-        chosen = sorted(self._parts["train"], key=api.place)[:NUM_MEASURED]
+    def _measured(self) -> api.Measured:
         value_range = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(self._index.dtype)
-        if value_range is None:
-            value_range = _reach(self._decoded(chosen))
-        mean, std = api.channel_stats(self._decoded(chosen), value_range)
-        num = sum(key not in self._broken for key in chosen)
-        return Measured(num, value_range, mean, std)
-
-    def _decoded(self, keys: Sequence[str]) -> Iterator[np.ndarray]:
-        """Decode those of the pictures that can be, small where JPEG allows it."""
-        split = self._split(keys, ("image",))
-        for i in range(len(split)):
-            try:
-                yield split.small(i, MEASURED_SIDE)
-            except api.BrokenSample:
-                continue
-        if all(key in self._broken for key in keys):
-            raise api.DataError(
-                f"none of the {len(keys)} train pictures tried in {self.root} can be decoded; "
-                f"{keys[0]}, for one: {self._broken[keys[0]]}"
-            )
+        return api.measure(self.split("train"), self.root, value_range)
 
     def _notes(self) -> Iterator[str]:
         index, infos = self._index, self._index.infos.values()
@@ -418,16 +395,6 @@ class Index:
         return frozenset(self.given.values())
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What decoding some train pictures says of the set."""
-
-    num: int
-    value_range: tuple[float, float]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 def _nothing_judged(numbers: Set[int]) -> bool:
     return numbers <= {0, api.VOID} and api.VOID in numbers
 
@@ -448,12 +415,3 @@ def _agree(infos: Collection[api.PictureInfo], channels: int | None) -> tuple[in
     kinds = Counter({dtype: count for dtype, count in dtypes.items() if dtype not in ("uint8", "uint16")})
     kinds[narrow] = dtypes["uint8"] + dtypes["uint16"]
     return channels, min(kinds, key=lambda dtype: (-kinds[dtype], dtype))
-
-
-def _reach(images: Iterable[np.ndarray]) -> tuple[float, float]:
-    """Return (0, 1) if all values lie within, else the least and the greatest value."""
-    extremes = [(float(image.min()), float(image.max())) for image in images]
-    least, most = min(low for low, _ in extremes), max(high for _, high in extremes)
-    if least >= 0.0 and most <= 1.0:
-        return 0.0, 1.0
-    return least, most if most > least else least + 1.0

@@ -35,9 +35,6 @@ SUFFIXES = {"JPEGImages": ".jpg", "SegmentationClass": ".png", "Annotations": ".
 WAYS_IN = ("JPEGImages", "ImageSets")
 """Folders either of which shows that its parent is the folder of a year."""
 
-NUM_MEASURED = 256
-MEASURED_SIDE = 256
-
 
 class VOC(api.Dataset):
     """PASCAL VOC 2007 to 2012: photographs with objects of 20 classes, their boxes, and masks of some.
@@ -59,6 +56,10 @@ class VOC(api.Dataset):
         Pictures alone (pretraining): test holds the test pictures of both folders of lists, val the val pictures
         of both that are not in test, and train the train pictures of both that are in neither. So no picture that
         either task is tested or chosen on is pretrained on, although some of `Main/train` are in `Segmentation/val`.
+    Leaks: the lists of the two folders overlap across splits, so who trains on one has seen pictures of another's
+        test: a classifier trained on `Main/train`, and an encoder taken from it by `--init`, may have seen pictures
+        of `Segmentation/val`, with their labels. Pretraining leaves out what is tested in either folder. The lists
+        of 2012 hold pictures of 2007 to 2011 too, so that 2007 is no independent test of a model that learnt on 2012.
     Faults: a devkit without lists, or whose lists name absent files or a picture twice, is refused. A sample whose
         file is damaged or contradicts its picture is left out and named.
     Licence: photographs from Flickr, whose terms of use apply; research use.
@@ -82,11 +83,11 @@ class VOC(api.Dataset):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._broken: dict[str, str] = {}
-        self._stats: dict[tuple[str, ...], Stats] = {}
+        self._measurements: dict[tuple[str, ...], api.Measured] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         year, splits = self.options.year, {name: self.split(name, fields) for name in api.SPLIT_NAMES}
-        stats = self._measure(splits["train"])
+        measured = self._measured(splits["train"])
         counts: tuple[int, ...] = ()
         if (labels := splits["train"].labels) is not None:
             counts = tuple((labels == 1).sum(0).tolist())
@@ -100,8 +101,8 @@ class VOC(api.Dataset):
             fields=tuple(field for field in FIELDS if carried[field]),
             channels=3,
             size=None,
-            mean=stats.mean,
-            std=stats.std,
+            mean=measured.mean,
+            std=measured.std,
             classes=CLASSES,
             class_counts=counts,
             multi_label=True,
@@ -112,7 +113,7 @@ class VOC(api.Dataset):
             split_origin=self._split_origin(fields),
             source="http://host.robots.ox.ac.uk/pascal/VOC/ (Everingham, Van Gool, Williams, Winn, Zisserman)",
             licence="photographs from Flickr, whose terms of use apply; research use",
-            notes=tuple(self._notes(fields, splits, stats.num)),
+            notes=tuple(self._notes(fields, splits, measured.num)),
         )
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> VOCSplit:
@@ -206,31 +207,12 @@ class VOC(api.Dataset):
             origin += "; a picture in several is in test before val, and in val before train"
         return origin
 
-    def _measure(self, train: VOCSplit) -> Stats:
-        """Decode up to 256 train pictures, chosen by the fixed seed, for mean and deviation."""
-        chosen = sorted(range(len(train)), key=lambda i: api.place(train.keys[i]))[:NUM_MEASURED]
-        keys = tuple(train.keys[i] for i in chosen)
-        if keys not in self._stats:
-            failed: dict[str, str] = {}
-            pictures = self._decode(train, chosen, failed)
-            try:
-                mean, std = api.channel_stats(pictures, (0.0, 255.0))
-            except ValueError as error:
-                reason = f"; {keys[0]}, for one: {failed[keys[0]]}" if keys else ""
-                raise api.DataError(
-                    f"none of the {len(keys)} train pictures tried in {self._devkit.folder} can be decoded{reason}"
-                ) from error
-            self._broken |= failed
-            self._stats[keys] = Stats(len(keys) - len(failed), mean, std)
-        return self._stats[keys]
-
-    @staticmethod
-    def _decode(split: VOCSplit, ids: Sequence[int], failed: dict[str, str]) -> Iterator[np.ndarray]:
-        for i in ids:
-            try:
-                yield split.small(i, MEASURED_SIDE)
-            except api.BrokenSample as broken:
-                failed[broken.key] = broken.reason
+    def _measured(self, train: VOCSplit) -> api.Measured:
+        keys = tuple(train.keys)
+        if keys not in self._measurements:
+            self._measurements[keys] = api.measure(train, self._devkit.folder, (0.0, 255.0))
+            self._broken |= self._measurements[keys].broken
+        return self._measurements[keys]
 
     def _notes(
         self, fields: Sequence[str], splits: Mapping[api.SplitName, VOCSplit], num_measured: int
@@ -289,14 +271,6 @@ class VOC(api.Dataset):
 @api.hookimpl
 def mae_datasets() -> list[type[api.Dataset]]:
     return [VOC]
-
-
-class Stats(NamedTuple):
-    """What decoding some train pictures says of the set."""
-
-    num: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 class Fault(NamedTuple):

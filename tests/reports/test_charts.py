@@ -21,6 +21,15 @@ def size_of(png: bytes) -> tuple[int, int]:
         return image.size
 
 
+def rgb(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def blue(page: np.ndarray) -> np.ndarray:
+    """Return how many pixels of each row a bar covers."""
+    return np.asarray((page == (0x00, 0x72, 0xB2)).all(-1).sum(1))
+
+
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """Collect every text that is drawn."""
@@ -42,9 +51,7 @@ def test_bars_name_classes_and_their_numbers(drawn: set[str]) -> None:
 
     assert size_of(png)[0] == 1040
     assert {"cat", "$dog", "images", "pixels", "1,234", "0", "98.8%", "0.012%"} <= drawn
-    with Image.open(io.BytesIO(png)) as image:
-        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
-    assert (pixels == [255, 0, 0]).all(1).any(), "bars have the colours of their classes"
+    assert (rgb(png) == [255, 0, 0]).all(-1).any(), "bars have the colours of their classes"
 
 
 def test_of_many_classes_the_most_frequent_are_drawn(drawn: set[str]) -> None:
@@ -73,3 +80,29 @@ def test_sizes_are_drawn_for_each_split(drawn: set[str]) -> None:
 def test_a_chart_without_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one class and one panel"):
         charts.class_panels([], {"train": []})
+
+
+def test_shares_are_bars_of_their_length_the_longest_first() -> None:
+    lengths = blue(rgb(charts.class_bars({"cat": 0.2, "dog": 0.8, "emu": 0.4}, "IoU")))
+    runs = [run for run in np.split(lengths, np.flatnonzero(np.diff((lengths > 0).astype(int))) + 1) if run[0]]
+    dog, emu, cat = (int(np.median(run)) for run in runs)
+    assert dog / cat == pytest.approx(4, rel=0.05)
+    assert emu / cat == pytest.approx(2, rel=0.05)
+
+
+def test_marks_are_drawn_and_explained(drawn: set[str]) -> None:
+    plain, marked = (rgb(charts.class_bars({"$cat": 0.2}, "IoU", marks, "$twin")) for marks in ({}, {"$cat": 0.7}))
+    orange = (0xD5, 0x5E, 0x00)
+    assert not (plain == orange).all(-1).any()
+    assert (marked == orange).all(-1).any()
+    assert {"$cat", "$twin", "20.00%", "IoU"} <= drawn
+
+
+def test_more_classes_make_a_taller_chart() -> None:
+    few, many = (rgb(charts.class_bars({f"class {i}": i / 60 for i in range(n)}, "IoU")) for n in (3, 60))
+    assert len(many) > 3 * len(few)
+
+
+def test_a_chart_of_shares_without_classes_is_refused() -> None:
+    with pytest.raises(ValueError, match="a bar chart needs at least one class"):
+        charts.class_bars({}, "IoU")

@@ -27,6 +27,11 @@ def half(size=(20, 20)):
     return mask
 
 
+def test_each_number_has_its_class_colour_and_void_one_of_its_own():
+    colours = STYLE.colours()[np.array([[0, 1], [2, VOID]])]
+    assert colours.tolist() == [[[0, 0, 0], [*RED]], [[*BLUE], [224, 224, 192]]]
+
+
 def test_classes_are_tinted_and_bordered_and_the_background_stays_clear():
     grey = np.full((1, 20, 20), 100, np.uint8)
     mixed = blend(grey, half(), STYLE)

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from twins import write_voc
 
 
 @pytest.fixture
@@ -44,6 +45,22 @@ def test_the_data_may_have_moved(run, pictures, tmp_path, mae):
     outcome = mae("eval", run, "--root", copy, "--json", "--device", "cpu")
     assert outcome.exit_code == 0
     assert outcome.json["skipped"] == {"cat/000.png": "empty file"}
+
+
+def test_samples_that_a_split_drops_are_named(tmp_path, mae, toy_finetune):
+    folder = write_voc(tmp_path)
+    for path in (folder / "ImageSets/Main").glob("*_*.txt"):
+        path.unlink()
+    arguments = ("--dataset", "voc", "--root", tmp_path, "--epochs", 1)
+    outcome = mae(*toy_finetune, *arguments, "--out", tmp_path / "run")
+    assert outcome.exit_code == 0, outcome.stderr
+    (folder / "Annotations/2012_000012.xml").write_text("<annotation>")
+    outcome = mae("eval", tmp_path / "run", "--json", "--device", "cpu")
+    assert outcome.exit_code == 0, outcome.stderr
+    [(key, reason)] = outcome.json["skipped"].items()
+    assert key == "VOC2012/JPEGImages/2012_000012.jpg"
+    assert "Annotations/2012_000012.xml: is not well-formed XML" in reason
+    assert outcome.json["num_samples"] == 4
 
 
 def test_data_that_are_gone_are_told(run, tmp_path, mae):
