@@ -11,6 +11,7 @@ two as red and green without blue, three as RGB, and of more the first three as 
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Pixels = NDArray[np.uint8]
+
+CHARACTER = 0.58
+"""Width of a letter of DejaVu Sans, on average, as a share of the type's size."""
 
 SHEET_SIZE = 36
 """Pictures on one contact sheet."""
@@ -217,8 +221,8 @@ def _mosaic(
     columns = range(max(len(row) for row in rows))
     captioned = any(cell.caption for row in rows for cell in row)
     widths = [
-        max(box if captioned else 0, *(row[i].pixels.shape[1] for row in rows if i < len(row)), min(box, 160))
-        for i in columns
+        max(box if captioned else 0, *(row[i].pixels.shape[1] for row in rows if i < len(row)), min(box, least))
+        for i, least in enumerate(_word_widths(column_titles, len(columns)))
     ]
     lefts = [_MARGIN + sum(widths[:i]) + _GAP * i for i in columns]
     width = lefts[-1] + widths[-1] + _MARGIN
@@ -263,6 +267,12 @@ def _mosaic(
     for x, top, cell in images:
         figure.figimage(_framed(cell), xo=x, yo=height - top - cell.pixels.shape[0], origin="upper")
     return to_png(figure)
+
+
+def _word_widths(titles: Sequence[str], num: int) -> list[int]:
+    """Return for each of `num` columns the width in which no word of its title is broken, at least 160."""
+    longest = [max((len(word) for word in title.split()), default=0) for title in titles]
+    return [max(160, math.ceil(length * CHARACTER * TEXT)) for length in [*longest, *[0] * num][:num]]
 
 
 def _box(width: int, columns: int) -> int:
@@ -369,7 +379,7 @@ def _compact(count: int) -> str:
 
 def _wrapped(text: str, width: int, size: int, lines: int) -> list[str]:
     """Break a text into at most `lines` lines that fit `width`, for type of `size` pixels."""
-    letters = max(1, int(width / (0.58 * size)))  # DejaVu Sans is 0.58 em wide on average
+    letters = max(1, int(width / (CHARACTER * size)))
     return textwrap.wrap(plain(text), max(letters, 2), max_lines=lines, placeholder="…")
 
 

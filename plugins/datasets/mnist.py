@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import Field
-from torchvision import datasets  # type: ignore[import-untyped]
 
 from maecli import api
 
@@ -109,6 +108,8 @@ class MNIST(api.Dataset):
     def _download(self) -> Path:
         if not self.options.download:
             raise api.DataError(self._missing("download is off"))
+        from torchvision import datasets  # type: ignore[import-untyped]  # takes seconds; only a download needs it
+
         with api.downloading(self._missing):
             datasets.MNIST(self.root, download=True)
         return self.root / "MNIST" / "raw"

@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
-from torchvision import datasets  # type: ignore[import-untyped]
 
 from maecli import api
 
@@ -236,6 +235,8 @@ class VOC(api.Dataset):
         """Fetch the year beside its place, and move it there when it is whole."""
         if not self.options.download:
             raise api.DataError(self._missing("download is off"))
+        from torchvision import datasets  # type: ignore[import-untyped]  # takes seconds; only a download needs it
+
         year, parent = self.options.year, self._parent
         if is_year(self.root) and self.root.name != f"VOC{year}":
             raise api.DataError(self._missing("the root is another year's folder"))

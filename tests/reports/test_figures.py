@@ -67,6 +67,12 @@ def test_a_large_picture_is_reduced_and_keeps_its_proportions() -> None:
     assert count(pixels, (7, 7, 7)) == 320 * 64
 
 
+def test_no_word_of_a_column_title_is_broken(drawn: list[str]) -> None:
+    figures.picture_grid([[np.zeros((160, 160, 3), np.uint8)] * 2], ["prediction", "with visible patches"])
+
+    assert "prediction" in drawn
+
+
 def test_columns_fit_into_max_px() -> None:
     rows = [[np.zeros((1, 28, 28), np.float32)] * 4] * 2
     titles = ["original", "masked", "reconstruction", "reconstruction with visible patches"]
