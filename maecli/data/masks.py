@@ -93,7 +93,12 @@ def _from_colours(path: Path, pixels: np.ndarray, palette: Palette) -> np.ndarra
     wrong = known[order][where] != codes
     if wrong.any():
         red, green, blue = pixels[wrong][0].tolist()
-        raise BrokenSample(str(path), f"mask has the colour ({red}, {green}, {blue}), which no class has")
+        known_colours = ", ".join(str(colour) for colour in palette[:4])
+        raise BrokenSample(
+            str(path),
+            f"mask has the colour ({red}, {green}, {blue}), which no class has; those of the classes 0, 1, … are "
+            f"{known_colours}{', …' if len(palette) > 4 else ''}: use them, or write class numbers",
+        )
     return numbers[order][where]
 
 

@@ -19,6 +19,9 @@ MANY_VOID = 0.02
 ALIKE = 0.02
 """Share of train's pictures with a near copy in train from which the set's pictures count as alike by nature."""
 
+LEAST_ALIKE = 20
+"""How many of them it takes at least: a few planted copies in a small set are no nature."""
+
 NAMED = 8
 
 
@@ -66,23 +69,19 @@ def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") 
         if overlap.near and overlap.other == "train":
             sure = f" ({overlap.very_near:,} all but identical)" if overlap.very_near else ""
             found = f"{_pictures(overlap.near, num)} of {held_out} {_have(overlap.near)} a near copy in {other}{sure}"
-            alike = _near_share(duplicates, "train", nums)
-            if alike > ALIKE:
+            inside = next((each.near for each in duplicates.overlaps if each.split == each.other == other), 0)
+            alike = inside / max(1, nums.get(other, 0))
+            if alike > ALIKE and inside >= LEAST_ALIKE:
+                certain = f" Those that are all but identical are copies: take them out of {other}."
                 yield (
                     f"{found}, but in {other} itself {alike:.0%} have one: these pictures are alike by nature, so look "
-                    "at the pairs below before you call them copies."
+                    f"at the pairs below before you call them copies.{certain if sure else ''}"
                 )
             else:
                 yield (
                     f"{found}: look at the pairs below, and take copies out of {other} before you trust figures on "
                     f"{held_out}."
                 )
-
-
-def _near_share(duplicates: Duplicates, name: str, nums: Mapping[str, int]) -> float:
-    """Return the share of a split's pictures that have a near copy in it."""
-    near = next((each.near for each in duplicates.overlaps if each.split == each.other == name), 0)
-    return near / max(1, nums.get(name, 0))
 
 
 def _on_problems(findings: Findings) -> Iterator[str]:

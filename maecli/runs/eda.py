@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from maecli.resolve import Resolved, resolve
 from maecli.runs.assemble import image_size, make_dataset, make_model
 from maecli.runs.directory import runs_dir
 from maecli.runs.environment import describe_environment
+from maecli.runs.suited import shell, suited_tasks
 from maecli.runs.training import check_task
 from maecli.specs import AugmentSpec, RunSpec
 
@@ -117,7 +118,7 @@ def eda(
         sections,
         spec_yaml=yaml.safe_dump(_told_spec(specs), sort_keys=False, allow_unicode=True),
         environment={key: value for key, value in environment.items() if key not in ("device", "precision")},
-        next_commands=next_commands(specs),
+        next_commands=next_commands(spec, _fields(findings), registry),
     )
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -248,6 +249,11 @@ def describe_augment(spec: AugmentSpec, size: Sequence[int]) -> str:
     return ", ".join(parts)
 
 
+def _fields(findings: Findings) -> set[str]:
+    """Return what the samples carry, those with masks included."""
+    return {*findings.card.fields, *(findings.mask_card.fields if findings.mask_card else ())}
+
+
 def _told_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
     """Return what the specs say of data and pictures."""
     told = ("dataset", "data", "augment")
@@ -258,14 +264,15 @@ def _told_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
     }
 
 
-def next_commands(specs: Mapping[str, RunSpec]) -> list[tuple[str, str]]:
-    """Return the commands that usually follow."""
-    does = {"pretrain": "learn from the pictures, without labels", "finetune": "learn the task, from that encoder"}
-    commands = []
-    for verb, spec in specs.items():
-        root = spec.dataset.options.get("root")
-        parts = [f"mae {verb} --dataset {spec.dataset.name}", *([f"--root {root}"] if root else [])]
-        if verb == "finetune":
-            parts.append(f"--task {spec.task.name} --init {runs_dir() / f'pretrain-{spec.dataset.name}'}")
-        commands.append((" ".join(parts), does[verb]))
-    return commands
+def next_commands(spec: RunSpec, fields: Collection[str], registry: Registry) -> list[tuple[str, str]]:
+    """Return the commands that usually follow: pretraining, and each task that samples with these fields can serve."""
+    root = spec.dataset.options.get("root")
+    data = ["--dataset", spec.dataset.name, *(["--root", root] if root else [])]
+    init = runs_dir() / f"pretrain-{spec.dataset.name}"
+    return [
+        (shell("mae", "pretrain", *data), "learn from the pictures, without labels"),
+        *(
+            (shell("mae", "finetune", *data, "--task", task, "--init", init), "learn the task, from that encoder")
+            for task in suited_tasks(fields, registry)
+        ),
+    ]

@@ -15,6 +15,7 @@ from maecli.reports import figures, numbers
 from maecli.reports.page import Section, render_report
 from maecli.results import Picture
 from maecli.runs.directory import RunDirectory
+from maecli.runs.suited import shell, suited_tasks
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
 TITLES = {"val": "Validation", "test": "Test", "train": "Training data"}
@@ -70,18 +71,23 @@ def describe_run(run: RunDirectory) -> str:
     )
 
 
-def next_commands(run: RunDirectory) -> Sequence[tuple[str, str]]:
-    """Return the commands that usually follow a run."""
-    spec = run.read_spec()
-    if spec["verb"] == "pretrain":
+def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, str]]:
+    """Return the commands that usually follow a run: of fine-tuning, for the tasks that its data can serve."""
+    spec, last = run.read_spec(), run.checkpoints.pointed("last")
+    if spec["verb"] != "pretrain":
         return [
-            (f"mae eval {run}", "measure the reconstructions on the test split"),
-            (f"mae finetune --task classify --init {run}", "learn labels, starting from this encoder"),
-            (f"mae infer FOLDER --run {run} --out DIR", "see how your own pictures are reconstructed"),
+            (shell("mae", "eval", run), "measure it on the test split"),
+            (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "run it on your own pictures"),
         ]
+    fields = last.metadata()["card"]["fields"] if last is not None else ()
+    tasks = suited_tasks(fields, registry)
+    labelled = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
+    if not tasks:
+        labelled = [shell("mae", "finetune", "--root", "LABELLED", "--task", "TASK", "--init", run)]
     return [
-        (f"mae eval {run}", "measure it on the test split"),
-        (f"mae infer FOLDER --run {run} --out DIR", "run it on your own pictures"),
+        (shell("mae", "eval", run), "measure the reconstructions on the test split"),
+        *((command, "learn from labels, starting from this encoder") for command in labelled),
+        (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "see how your own pictures are reconstructed"),
     ]
 
 
@@ -94,7 +100,7 @@ def write_run_report(run: RunDirectory, registry: Registry) -> None:
         spec_yaml=yaml.safe_dump(run.read_spec(), sort_keys=False, allow_unicode=True),
         environment=run.read_json("environment.json"),
         left_out=left_out(run),
-        next_commands=next_commands(run),
+        next_commands=next_commands(run, registry),
     )
     write_text(run.path / "report.html", page)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 
-from maecli.data.dataset import Dataset
+from maecli.data.dataset import Dataset, Split
 from maecli.data.loading import Loader, make_loader
 from maecli.errors import DataError, SpecError
 from maecli.files import disk_errors, write_json, write_text
@@ -33,6 +34,7 @@ from maecli.runs.directory import RunDirectory, find_checkpoint, runs_dir
 from maecli.runs.environment import describe_environment
 from maecli.runs.report import write_run_report
 from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
+from maecli.training.checkpoint import Checkpoint
 from maecli.training.evaluation import evaluate, fit_twins
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
@@ -174,6 +176,7 @@ def train(
     prepared = prepare(spec, registry, progress, resuming=last is not None)
     trainer = make_trainer(prepared, run, progress)
     if last is not None:
+        check_same_samples(last, prepared, run)
         trainer.load(last)
         progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
     if going_on:
@@ -217,8 +220,26 @@ def train(
     return TrainResult(run, evaluation, seconds, prepared.skipped.files)
 
 
+def fingerprint(split: Split) -> str:
+    """Return a digest of the samples of a split: their number, names and order."""
+    keys = "\n".join([str(len(split)), *split.keys])
+    return hashlib.blake2b(keys.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def check_same_samples(last: Checkpoint, prepared: Prepared, run: RunDirectory) -> None:
+    """Raise SpecError when the data hold other samples than when the run began: the schedule would not go on."""
+    recorded = last.metadata().get("samples", {})
+    for name, loader in (("train", prepared.train), ("val", prepared.val)):
+        if recorded.get(name, fingerprint(loader.split)) != fingerprint(loader.split):
+            raise SpecError(
+                f"{run} cannot be resumed: its {name} split has other samples now ({len(loader.split):,} of them) than "
+                "when the run began; bring back the data, or begin anew with another --out"
+            )
+
+
 def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainProgress) -> Trainer:
     spec = prepared.spec
+    samples = {"train": fingerprint(prepared.train.split), "val": fingerprint(prepared.val.split)}
     return Trainer(
         prepared.assembly.task,
         prepared.assembly.module,
@@ -227,7 +248,7 @@ def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainPr
         prepared.val,
         prepared.dtype,
         run.checkpoints if run else None,
-        prepared.assembly.metadata(spec),
+        prepared.assembly.metadata(spec) | {"samples": samples},
         (),
         progress,
     )

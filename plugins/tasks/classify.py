@@ -263,6 +263,7 @@ class Accuracy(api.Evaluator[api.Classifier]):
         # A data set that does not count its classes is measured against the most frequent class of the split.
         counts = torch.tensor(self.card.class_counts) if self.card.class_counts else truth
         majority = int(counts.argmax())
+        present = int((truth > 0).sum())
         twins = {
             f"majority ({self.card.classes[majority]})": int(truth[majority]) / max(num, 1),
             "chance": 1 / self.card.num_classes,
@@ -279,9 +280,10 @@ class Accuracy(api.Evaluator[api.Classifier]):
             api.Figure(
                 name="macro_f1",
                 label="macro F1",
-                value=float(_f1(self.matrix).mean()),
+                value=float(_f1(self.matrix)[truth > 0].sum() / max(present, 1)),
                 unit="share",
                 twins={"majority": _majority_f1(truth, majority)},
+                note="" if present == len(truth) else f"mean of the {present} classes that occur",
             ),
             api.Figure(
                 name="cross_entropy",
@@ -300,14 +302,13 @@ class Accuracy(api.Evaluator[api.Classifier]):
 
     def tables(self) -> Sequence[api.Table]:
         truth, predicted = self.matrix.sum(1), self.matrix.sum(0)
-        hits, f1 = self.matrix.diagonal(), _f1(self.matrix)
+        hits = self.matrix.diagonal()
+        measures = (hits / truth.clamp(min=1), hits / predicted.clamp(min=1), _f1(self.matrix))
         rows = tuple(
             (
                 name,
                 int(truth[i]),
-                float(hits[i] / truth[i].clamp(min=1)),
-                float(hits[i] / predicted[i].clamp(min=1)),
-                float(f1[i]),
+                *(float(measure[i]) if truth[i] else "n/a" for measure in measures),
             )
             for i, name in enumerate(self.card.classes)
         )
@@ -325,9 +326,9 @@ def _f1(matrix: Tensor) -> Tensor:
 
 
 def _majority_f1(truth: Tensor, majority: int) -> float:
-    """Return the macro F1 of always predicting one class."""
+    """Return the macro F1, over the classes that occur, of always predicting one class."""
     num = int(truth.sum())
-    return 2.0 * int(truth[majority]) / max(num + int(truth[majority]), 1) / len(truth)
+    return 2.0 * int(truth[majority]) / max(num + int(truth[majority]), 1) / max(int((truth > 0).sum()), 1)
 
 
 class Precision(api.Evaluator[api.Classifier]):

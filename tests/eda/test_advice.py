@@ -118,6 +118,13 @@ def test_pictures_that_are_alike_by_nature_are_not_called_copies():
     (told,) = said(duplicates=copies(*near))
     assert told.startswith("300 of 2,000 pictures of val have a near copy in train (4 all but identical), but in train")
     assert "25% have one: these pictures are alike by nature" in told
+    assert told.endswith("Those that are all but identical are copies: take them out of train.")
+
+
+def test_a_few_copies_in_a_small_set_excuse_no_leak():
+    (told,) = said(duplicates=copies(overlap("train", "train", near=19), overlap("val", "train", near=3)))
+    assert "take copies out of train" in told
+    assert "alike" not in told
 
 
 def test_uneven_and_tiny_classes_are_named():

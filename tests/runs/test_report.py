@@ -49,10 +49,10 @@ def test_a_run_is_described_by_its_headline(run):
 
 
 def test_the_next_commands_fit_the_verb(run, pretrained):
-    assert [command.split()[1] for command, _ in next_commands(run)] == ["eval", "infer"]
-    assert [command.split()[1] for command, _ in next_commands(RunDirectory(pretrained))] == [
-        *("eval", "finetune", "infer"),
-    ]
+    assert [command.split()[1] for command, _ in next_commands(run, registry())] == ["eval", "infer"]
+    commands = [command for command, _ in next_commands(RunDirectory(pretrained), registry())]
+    assert [command.split()[1] for command in commands] == ["eval", "finetune", "infer"]
+    assert "--task classify" in commands[1], "the pictures have labels, and no masks"
 
 
 def test_an_evaluation_of_the_test_split_comes_first(run, mae):

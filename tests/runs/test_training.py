@@ -94,6 +94,15 @@ def test_resuming_by_the_other_verb_is_refused(pretrained, mae):
     assert f"{pretrained} is a run of mae pretrain, not of mae finetune" in outcome.stderr
 
 
+def test_a_run_is_not_resumed_on_other_pictures(pretrained, tmp_path, mae):
+    run = shutil.copytree(pretrained, tmp_path / "run")
+    write_pictures(tmp_path / "other", 40)
+    outcome = mae("pretrain", "--resume", "--out", run, "--root", tmp_path / "other")
+    assert outcome.exit_code == 2
+    assert f"mae: {run} cannot be resumed: its train split has other samples now" in outcome.stderr
+    assert same(tensors(run), tensors(pretrained))
+
+
 def test_resuming_does_not_need_the_weights_that_it_started_from(pictures, pretrained, toy_finetune, tmp_path, mae):
     start = shutil.copytree(pretrained, tmp_path / "start")
     run = tmp_path / "run"
@@ -331,7 +340,7 @@ def test_labels_are_needed_to_classify(tmp_path, mae, toy_finetune):
     write_pictures(tmp_path / "flat", 20)
     outcome = mae(*toy_finetune, "--dataset", "folder", "--root", tmp_path / "flat")
     assert outcome.exit_code == 3
-    assert "classify needs at least 2: sort the pictures into one folder per class" in outcome.stderr
+    assert "has a label; put the pictures of each class into a folder of their own" in outcome.stderr
 
 
 def test_a_set_without_validation_samples_is_trained_all_the_same(tmp_path, mae, toy_finetune):

@@ -130,10 +130,13 @@ def test_a_model_that_always_says_the_majority_has_exactly_its_twins_figures():
         assert not found[name].beats_twins
 
 
-def test_a_class_that_neither_occurs_nor_is_guessed_counts_as_zero():
-    evaluator = measured(([0, 0, 1], [0, 0, 1]))
-    assert figures(evaluator)["macro_f1"].value == pytest.approx(2 / 3)
-    assert evaluator.tables()[0].rows[2] == ("emu", 0, 0.0, 0.0, 0.0)
+def test_a_class_that_does_not_occur_is_left_out_of_the_mean_and_that_is_said():
+    evaluator = measured(([0, 0, 1], [0, 2, 1]))
+    f1 = figures(evaluator)["macro_f1"]
+    assert f1.value == pytest.approx((2 / 3 + 1) / 2)
+    assert f1.note == "mean of the 2 classes that occur"
+    assert f1.twins == {"majority": 0.0}, "train's most frequent class, emu, does not occur"
+    assert evaluator.tables()[0].rows[2] == ("emu", 0, "n/a", "n/a", "n/a")
 
 
 def test_an_empty_split_gives_figures_of_zero_without_an_interval():

@@ -1,0 +1,28 @@
+"""Which tasks a data set can serve: for the commands that a report suggests."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from typing import Any
+
+from maecli.errors import PluginError
+from maecli.registry import Registry
+
+
+def suited_tasks(fields: Collection[str], registry: Registry) -> list[str]:
+    """Return the fine-tuning tasks that need no more than these fields of a sample, without those that are broken."""
+    suited = []
+    for name in registry.names("task"):
+        try:
+            task = registry.task(name)
+        except PluginError:
+            continue
+        if task.verb == "finetune" and set(task.fields) <= set(fields):
+            suited.append(name)
+    return suited
+
+
+def shell(*parts: Any) -> str:
+    """Return a command line of these words, quoted where a shell would split them."""
+    return shlex.join(str(part) for part in parts)
