@@ -254,6 +254,8 @@ def infer(
             print(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
             for picture in result.pictures:
                 print(f"the first of them, drawn: {picture}")
+            if (result.out / "files").is_dir():
+                print(f"what was made of each picture: {result.out / 'files'}")
         if result.skipped:
             print(
                 f"mae: {len(result.skipped):,} files could not be read; {result.out / 'skipped.csv'} says why",

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import hashlib
 import io
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +42,10 @@ from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
 
 SKIPPED = "skipped.csv"
-DRY_STEPS = 5
+DRY_STEPS = 5, 14
+"""How many steps a dry run times, at least and at most: the first ones find their batches ready, read ahead."""
+DRY_SECONDS = 20.0
+"""After this long the least number of steps is enough."""
 
 
 @dataclass(frozen=True)
@@ -297,8 +301,8 @@ def dry_run(spec: RunSpec, registry: Registry, progress: TrainProgress) -> DryRu
     prepared = prepare(spec, registry, progress)
     trainer = make_trainer(prepared, None, progress)
     trainer.module.train()
-    steps = min(DRY_STEPS, trainer.total_steps)
-    times = []
+    steps = min(DRY_STEPS[1], trainer.total_steps)
+    times: list[float] = []
     begin = time.monotonic()
     for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, 0, steps):
         trainer.train_step(batch)
@@ -306,7 +310,9 @@ def dry_run(spec: RunSpec, registry: Registry, progress: TrainProgress) -> DryRu
         trainer.step += 1
         times.append(time.monotonic() - begin)
         begin = time.monotonic()
-    step_s = sorted(times)[len(times) // 2]
+        if len(times) >= DRY_STEPS[0] and sum(times) > DRY_SECONDS:
+            break
+    step_s = statistics.mean(times[len(times) // 2 :])  # a mean, since batches that are waited for come in bursts
     module = prepared.assembly.module
     return DryRun(
         {
