@@ -8,7 +8,7 @@ import hashlib
 import io
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ def train(
     prepared = prepare(spec, registry, progress, resuming=last is not None)
     trainer = make_trainer(prepared, run, progress)
     if last is not None:
-        check_same_samples(last, prepared, run)
+        check_same_samples(last, trainer.metadata["samples"], prepared, run)
         trainer.load(last)
         progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
     if going_on:
@@ -230,11 +230,11 @@ def fingerprint(split: Split) -> str:
     return hashlib.blake2b(keys.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def check_same_samples(last: Checkpoint, prepared: Prepared, run: RunDirectory) -> None:
+def check_same_samples(last: Checkpoint, now: Mapping[str, str], prepared: Prepared, run: RunDirectory) -> None:
     """Raise SpecError when the data hold other samples than when the run began: the schedule would not go on."""
     recorded = last.metadata().get("samples", {})
     for name, loader in (("train", prepared.train), ("val", prepared.val)):
-        if recorded.get(name, fingerprint(loader.split)) != fingerprint(loader.split):
+        if recorded.get(name, now[name]) != now[name]:
             raise SpecError(
                 f"{run} cannot be resumed: its {name} split has other samples now ({len(loader.split):,} of them) than "
                 "when the run began; bring back the data, or begin anew with another --out"
