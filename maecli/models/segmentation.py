@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,8 +26,8 @@ class SegmentationHead(nn.Module, ABC):
     """After how many blocks the maps are taken; set in `__init__`."""
 
     @abstractmethod
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Return logits (B, Q, …) of the maps (B, D, h, w), one for each of `depths`."""
+    def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Return logits (B, Q, …) of the maps (B, D, h, w), one for each of `depths`, and of the picture x (B, C, H, W)."""
 
 
 class ConvHead(SegmentationHead):
@@ -38,14 +39,15 @@ class ConvHead(SegmentationHead):
         self.drop = nn.Dropout2d(drop)
         self.classify = _last(nn.Conv2d(encoder.embed_dim, num_classes, 1))
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+    def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
         return self.classify(self.drop(maps[0]))
 
 
 class ShuffleHead(SegmentationHead):
-    """Each token becomes its patch's pixels, `channels` values each, and a 3×3 convolution joins the patches.
+    """Each token becomes its patch's pixels, `channels` values each; a 3×3 convolution of these and the picture follows.
 
     The rearrangement is the sub-pixel convolution of arXiv:1609.05158, section 3, for patches that need not be square.
+    Tokens say what a patch shows, the picture where its edges run.
     """
 
     def __init__(self, encoder: Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
@@ -55,14 +57,15 @@ class ShuffleHead(SegmentationHead):
         P, p = self.patch_size
         self.expand = nn.Conv2d(encoder.embed_dim, channels * P * p, 1)
         self.drop = nn.Dropout2d(drop)
-        self.classify = _last(nn.Conv2d(channels, num_classes, 3, padding=1))
+        self.classify = _last(nn.Conv2d(channels + encoder.in_chans, num_classes, 3, padding=1))
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        x = self.expand(maps[0])
-        B, _, h, w = x.shape
+    def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
+        fine = self.expand(maps[0])
+        B, _, h, w = fine.shape
         P, p = self.patch_size
-        x = x.reshape(B, -1, P, p, h, w).permute(0, 1, 4, 2, 5, 3)  # (B, channels, h, P, w, p)
-        return self.classify(self.drop(F.gelu(x.reshape(B, -1, h * P, w * p))))
+        fine = fine.reshape(B, -1, P, p, h, w).permute(0, 1, 4, 2, 5, 3)  # (B, channels, h, P, w, p)
+        fine = self.drop(F.gelu(fine.reshape(B, -1, h * P, w * p)))
+        return self.classify(torch.cat([fine, x.to(fine.dtype)], dim=1))
 
 
 class UPerHead(SegmentationHead):
@@ -80,7 +83,7 @@ class UPerHead(SegmentationHead):
         self.drop = nn.Dropout2d(drop)
         self.classify = _last(nn.Conv2d(channels, num_classes, 1))
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+    def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
         return self.classify(self.drop(self.decode(self.pyramid(maps))))
 
 
@@ -95,7 +98,7 @@ class Segmenter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, Q, H, W) float32 of x (B, C, H, W), whose sides the patch divides."""
-        logits = self.head(self.encoder.features(x, self.head.depths)).float()
+        logits = self.head(self.encoder.features(x, self.head.depths), x).float()
         if logits.shape[2:] != x.shape[2:]:
             logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
         return logits

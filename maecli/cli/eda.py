@@ -1,0 +1,52 @@
+"""`mae eda`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import typer
+
+from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.options import NOT_OF_EDA, run_options, spec_settings
+
+
+@app.command()
+@run_options(*NOT_OF_EDA)
+def eda(**given: Any) -> None:
+    """Show what is in a data set: sizes, classes, masks, copies, broken files, and what to make of it."""
+    with user_errors(given["as_json"]):
+        from maecli.progress import train_progress
+        from maecli.registry import registry
+        from maecli.runs.eda import eda as run_eda
+        from maecli.runs.eda import resolve_eda
+
+        progress = train_progress(stderr_console(given["quiet"]))
+        resolved = resolve_eda(
+            registry(),
+            recipe=given["recipe"],
+            config=given["config"],
+            sets=given["sets"] or (),
+            flags=spec_settings(given),
+        )
+        if given["verbose"]:
+            for verb, each in resolved.items():
+                for key, source in sorted(each.sources.items()):
+                    progress.say(f"{verb}: {key}: from {source}")
+        specs = {verb: each.spec for verb, each in resolved.items()}
+        result = run_eda(specs, registry(), progress, overwrite=given["overwrite"])
+        problems = result.findings.problems
+        if given["as_json"]:
+            print(json.dumps({"report": str(result.report), **result.findings.model_dump(mode="json")}))
+        else:
+            for sentence in result.findings.advice:
+                print(f"- {sentence}")
+            print(f"\nopen {result.report}")
+        if problems:
+            faults = "1 fault" if len(problems) == 1 else f"{len(problems):,} faults, the first of them"
+            print(
+                f"mae: {faults}: {problems[0].path}: {problems[0].rule}; the page lists what breaks a rule",
+                file=sys.stderr,
+            )
+            raise typer.Exit(3)

@@ -1,0 +1,83 @@
+"""`mae infer`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.options import (
+    CheckpointOption,
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
+    QuietOption,
+    TaskOption,
+    WorkersOption,
+)
+
+
+@app.command()
+def infer(
+    source: Annotated[Path, typer.Argument(metavar="FILE-OR-DIR", help="A picture, or a folder of pictures.")],
+    task: TaskOption = None,
+    run: Annotated[Path | None, typer.Option(help="Run directory; default: the newest finished run of --task.")] = None,
+    checkpoint: CheckpointOption = "last",
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/infer-RUN.")] = None,
+    overwrite: OverwriteOption = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per forward pass.")] = 64,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a finished run on files; exits 3 when some could not be read."""
+    with user_errors(as_json):
+        from maecli.progress import train_progress
+        from maecli.registry import registry
+        from maecli.runs.infer import infer as run_inference
+
+        result = run_inference(
+            source,
+            registry(),
+            train_progress(stderr_console(quiet)),
+            task=task,
+            run=run,
+            which=checkpoint,
+            out=out,
+            overwrite=overwrite,
+            device_name=device or "auto",
+            precision=precision or "auto",
+            batch_size=batch_size,
+            workers=workers,
+        )
+        if as_json:
+            print(
+                json.dumps(
+                    {
+                        "out": str(result.out),
+                        "run": str(result.run),
+                        "predicted": result.num_predicted,
+                        "pictures": [str(picture) for picture in result.pictures],
+                        "skipped": result.skipped,
+                    }
+                )
+            )
+        else:
+            print(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
+            for picture in result.pictures:
+                print(f"the first of them, drawn: {picture}")
+            if (result.out / "files").is_dir():
+                print(f"what was made of each picture: {result.out / 'files'}")
+        if result.skipped:
+            print(
+                f"mae: {len(result.skipped):,} files could not be read; {result.out / 'skipped.csv'} says why",
+                file=sys.stderr,
+            )
+            raise typer.Exit(3)

@@ -1,0 +1,45 @@
+"""`mae plugins`, `mae schema`: what is installed, and what a spec may say."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from maecli.cli.app import app, user_errors
+from maecli.cli.options import JsonOption
+from maecli.errors import SpecError
+
+
+@app.command()
+def plugins(as_json: JsonOption = False) -> None:
+    """List the data sets, tasks, models, trackers and recipes that are installed."""
+    from maecli.registry import registry
+
+    listings = registry().listings
+    if as_json:
+        print(json.dumps({"plugins": [vars(each) for each in listings]}))
+        return
+    table = RichTable(box=None, header_style="bold")
+    for column in ("kind", "name", "package", "version", "problem"):
+        table.add_column(column)
+    for each in listings:
+        table.add_row(each.kind, each.name, each.package, each.version, each.problem)
+    Console().print(table)
+
+
+@app.command()
+def schema(
+    verb: Annotated[str, typer.Argument(help="pretrain or finetune.")] = "pretrain",
+) -> None:
+    """Print the JSON Schema of a run's spec."""
+    with user_errors():
+        from maecli.errors import nearest
+        from maecli.specs import SPECS
+
+        if verb not in SPECS:
+            raise SpecError(f"no spec for {verb!r}{nearest(verb, SPECS)}; there are {', '.join(SPECS)}")
+        print(json.dumps(SPECS[verb].model_json_schema(), indent=2))

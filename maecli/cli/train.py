@@ -1,0 +1,82 @@
+"""`mae pretrain`, `mae finetune`, `mae demo`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption, run_options, spec_settings
+from maecli.cli.show import show_dry_run, show_evaluation, show_training
+
+
+def _train(verb: str, given: dict[str, Any]) -> None:
+    with user_errors(given["as_json"]):
+        from maecli.progress import train_progress
+        from maecli.registry import registry
+        from maecli.runs.request import request
+        from maecli.runs.training import dry_run, train
+
+        progress = train_progress(stderr_console(given["quiet"]))
+        resolved = request(
+            verb,
+            registry(),
+            recipe=given["recipe"],
+            config=given["config"],
+            sets=given["sets"] or (),
+            flags=spec_settings(given),
+            resume=given["resume"],
+        )
+        if given["verbose"]:
+            for key, source in sorted(resolved.sources.items()):
+                progress.say(f"{key}: from {source}")
+        if given["dry_run"]:
+            show_dry_run(dry_run(resolved.spec, registry(), progress), given["as_json"])
+            return
+        result = train(resolved.spec, registry(), progress, resume=given["resume"], overwrite=given["overwrite"])
+        show_training(result, given["as_json"])
+
+
+@app.command()
+@run_options("task")
+def pretrain(**given: Any) -> None:
+    """Pretrain a masked autoencoder on unlabelled data."""
+    _train("pretrain", given)
+
+
+@app.command()
+@run_options("mask_ratio")
+def finetune(**given: Any) -> None:
+    """Fine-tune a pretrained encoder (or one from scratch) for a task."""
+    _train("finetune", given)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/demo.")] = None,
+    overwrite: OverwriteOption = False,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Pretrain, fine-tune, evaluate and infer on data that need no download, in about a minute."""
+    with user_errors(as_json):
+        from maecli.progress import train_progress
+        from maecli.registry import registry
+        from maecli.runs.demo import demo as run_demo
+
+        result = run_demo(
+            registry(), train_progress(stderr_console(quiet)), out=out, overwrite=overwrite, device=device
+        )
+        if as_json:
+            print(json.dumps({"report": str(result.report), **result.evaluation.as_json()}))
+            return
+        show_evaluation(result.evaluation)
+        print(
+            f"\nopen {result.report}: reconstructions, curves and the confusion matrix\n\nnext, on your own pictures:"
+        )
+        for command, does in result.next_commands:
+            print(f"  {command}\n      {does}")
