@@ -117,10 +117,10 @@ class Ours:
         from maecli.data.preprocess import Preprocess
         from maecli.models.mae import Decoder, MaskedAutoencoder
         from maecli.models.vit import VisionTransformer
-        from maecli.models.weights import from_hf_vit_mae
         from maecli.registry import registry
         from maecli.specs import PluginSection, PretrainSpec, TrainSpec
         from maecli.training.trainer import Trainer
+        from maecli.weights.hugging_face import from_hf_vit_mae
 
         hardware.keep_freed_memory()
         self.device = hardware.choose_device("auto")

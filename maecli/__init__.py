@@ -1,3 +1,21 @@
-"""Pretrain vision transformers by masked autoencoding, fine-tune them, and know how good they are."""
+"""Pretrain vision transformers by masked autoencoding, fine-tune them, and know how good they are.
+
+`maecli.load_encoder("runs/pretrain-mnist")` gives an encoder to code of your own.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maecli.runs.pretrained import load_encoder
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "load_encoder"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load_encoder":
+        from maecli.runs.pretrained import load_encoder  # imports torch; keeps `mae --help` fast
+
+        return load_encoder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

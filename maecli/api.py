@@ -47,6 +47,7 @@ from maecli.data.pictures import (
     probe_picture,
     read_picture,
 )
+from maecli.data.plain_pickle import read_plain_pickle
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws
 from maecli.data.splits import SPLIT_SEED, cut, place
@@ -61,9 +62,19 @@ from maecli.measures import (
     wilson_interval,
 )
 from maecli.models.encoder import Encoder
-from maecli.models.heads import Classifier, ClassifierHead
+from maecli.models.heads import Classifier, ClassifierHead, HeadNorm
+from maecli.models.hybrid import HybridVisionTransformer
 from maecli.models.mae import Decoder, MaskedAutoencoder, denormalize_patches, normalize_patches
-from maecli.models.masking import Masking, num_kept, random_masking, take
+from maecli.models.masking import (
+    Mask,
+    Masking,
+    find_lattice,
+    make_masking,
+    mask_draws,
+    num_kept,
+    random_masking,
+    take,
+)
 from maecli.models.patches import patchify, unpatchify
 from maecli.models.plugin import Model, ModelOptions
 from maecli.models.segmentation import Segmenter, segmentation_head
@@ -82,9 +93,10 @@ from maecli.overlap import (
 )
 from maecli.reports.charts import class_bars
 from maecli.reports.figures import confusion_matrix, contact_sheet, curves, picture_grid
+from maecli.reports.masks import mask_strip
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
 from maecli.results import Figure, Picture, Table
-from maecli.training.task import Evaluator, Prediction, Task
+from maecli.training.task import Evaluator, Prediction, SideBySide, Task
 from maecli.training.tracker import Tracker
 
 API_VERSION = 1
@@ -120,8 +132,11 @@ __all__ = [
     "Encoder",
     "Evaluator",
     "Figure",
+    "HeadNorm",
+    "HybridVisionTransformer",
     "LabelRow",
     "MaeError",
+    "Mask",
     "MaskedAutoencoder",
     "Masking",
     "Measured",
@@ -140,6 +155,7 @@ __all__ = [
     "Reading",
     "Sample",
     "Segmenter",
+    "SideBySide",
     "SpecError",
     "Split",
     "SplitName",
@@ -165,13 +181,17 @@ __all__ = [
     "denormalize_patches",
     "downloading",
     "find_files",
+    "find_lattice",
     "find_pictures",
     "folder_labels",
     "folder_splits",
     "hookimpl",
     "iou",
     "is_picture",
+    "make_masking",
+    "mask_draws",
     "mask_png",
+    "mask_strip",
     "mean_precision_interval",
     "measure",
     "mix",
@@ -196,6 +216,7 @@ __all__ = [
     "read_labels",
     "read_mask",
     "read_picture",
+    "read_plain_pickle",
     "recall",
     "segmentation_head",
     "ssim_map",

@@ -70,6 +70,19 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write to; it becomes `path` at one stroke when the block ends without an error."""
+    temporary = temporary_name(path)
+    with disk_errors(path):
+        try:
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder to fill; it takes the name `path` when the block ends without an error.
 

@@ -129,7 +129,7 @@ class Animated(Silent):
         text = f"loss {state.loss:.4f}  {state.samples_per_s:,.0f} images/s  waiting for data {state.wait_share:.0%}"
         if self._task is None:
             self._task = self.progress.add_task(text, total=state.total_steps, completed=state.step)
-        self.progress.update(self._task, completed=state.step, description=text)
+        self.progress.update(self._task, completed=state.step, total=state.total_steps, description=text)
 
     def count(self, state: CountState) -> None:
         text = f"{state.what}  {state.per_s:,.0f}/s"

@@ -26,6 +26,10 @@ PLUGIN_SECTIONS = ("dataset", "task", "model")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 DEFAULTS = "defaults"
 """The recipe that every run starts from."""
+OF_PIXELS = ("channels", "mean", "std")
+"""Keys of `data` that say what the pixels of a data set are like."""
+SWEEP = "sweep"
+"""The section of a recipe that says which runs belong together; it serves no verb that trains."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,12 @@ def parse_sets(assignments: Sequence[str]) -> Tree:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
             raise SpecError(f"--set {assignment!r} is not of the form a.b=c")
-        settings[key.strip()] = _yaml(text, f"--set {key}")
+        settings[key.strip()] = parse_yaml(text, f"--set {key}")
     return nest(settings)
 
 
-def _yaml(text: str, where: str) -> Any:
+def parse_yaml(text: str, where: str) -> Any:
+    """Return a YAML value, 1e-3 as a number too. Raises SpecError, which begins with `where`."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -103,12 +108,14 @@ def read_document(text: str, verb: str, where: str, required: bool = True, task:
     A document is one spec, or a recipe with a section per verb; a section VERB-TASK serves that task instead. Raises
     SpecError when it is for other verbs only, unless it is not `required` to have anything for this one.
     """
-    tree = _yaml(text, where)
+    tree = parse_yaml(text, where)
     if not isinstance(tree, dict):
         raise SpecError(f"{where} must be a YAML mapping")
     sections = [name for name in tree if str(name).split("-")[0] in SPECS]
-    if sections:
-        unknown = set(tree) - set(sections) - {"about"}
+    if SWEEP in tree and not sections and required:
+        raise SpecError(f"{where} is a sweep of many runs, not a spec of mae {verb}; run it by mae sweep")
+    if sections or SWEEP in tree:
+        unknown = set(tree) - set(sections) - {"about", SWEEP}
         if unknown:
             raise SpecError(f"{where}: a recipe has sections per verb, not {', '.join(sorted(unknown))}")
         name = f"{verb}-{task}" if f"{verb}-{task}" in sections else verb
@@ -125,13 +132,26 @@ def read_document(text: str, verb: str, where: str, required: bool = True, task:
     return tree
 
 
+def read_sweep(text: str, where: str) -> Tree | None:
+    """Return the section `sweep` of a recipe or file, None where it has none."""
+    tree = parse_yaml(text, where)
+    section = tree.get(SWEEP) if isinstance(tree, dict) else None
+    if section is not None and not isinstance(section, dict):
+        raise SpecError(f"{where}: {SWEEP} must be a YAML mapping")
+    return section
+
+
 def read_config(path: Path, verb: str, task: str | None = None) -> Tree:
     """Return the settings for `verb` in a spec or recipe file."""
+    return read_document(read_file(path), verb, str(path), task=task)
+
+
+def read_file(path: Path) -> str:
+    """Return the text of what `--config` names."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"--config {path} cannot be read: {error}") from error
-    return read_document(text, verb, str(path), task=task)
 
 
 def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
@@ -153,7 +173,7 @@ def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
     return nest(flat), sources
 
 
-def _explain(error: ValidationError, model: type[BaseModel], section: str = "") -> SpecError:
+def explain(error: ValidationError, model: type[BaseModel], section: str = "") -> SpecError:
     """Return one sentence for the first thing that pydantic found wrong."""
     first = error.errors(include_url=False)[0]
     path, known = _fields_along(model, first["loc"])
@@ -193,7 +213,7 @@ def validate_options(section: str, name: str, options: Mapping[str, Any], model:
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        explained = _explain(error, model, section)
+        explained = explain(error, model, section)
         raise SpecError(f"{explained} (options of {name})") from error
 
 
@@ -202,7 +222,7 @@ def validate(tree: Tree, verb: str, registry: Registry) -> RunSpec:
     try:
         spec = SPECS[verb].model_validate(tree)
     except ValidationError as error:
-        raise _explain(error, SPECS[verb]) from error
+        raise explain(error, SPECS[verb]) from error
     complete = {}
     for section in PLUGIN_SECTIONS:
         chosen: PluginSection = getattr(spec, section)
@@ -224,17 +244,19 @@ def resolve(
     flags: Mapping[str, Any] | None = None,
     init_spec: Mapping[str, Any] | None = None,
     base: Layer | None = None,
+    extra: Sequence[Layer] = (),
 ) -> Resolved:
     """Return the spec that the given sources amount to.
 
     `flags` are dotted keys, None where a flag was not given. `init_spec` is the spec of the run that `--init`
-    names: it offers its data set and its model.
-    `base` is a complete spec that stands in for all defaults.
+    names, or less: it offers its data set and its model.
+    `base` is a complete spec that stands in for all defaults. `extra` lies over the file and below `--set`. What
+    recipes say and the chosen encoder cannot do is replaced; what a person says never is.
     """
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers = [base or Layer(f"recipe {DEFAULTS}", _recipe(DEFAULTS, verb, registry))]
     command_line = _command_line(parse_sets(sets), nest(given))
-    task = _named("task", command_line)
+    task = _named("task", [*extra, *command_line])
     top = []
     if init_spec is not None:
         top.append(Layer("--init", _offered(init_spec, registry)))
@@ -242,7 +264,7 @@ def resolve(
         top.append(Layer(f"recipe {recipe}", _recipe(recipe, verb, registry, task=task)))
     if config is not None:
         top.append(Layer(str(config), read_config(config, verb, task)))
-    top += command_line
+    top += [*extra, *command_line]
 
     name = _named("dataset", layers + top)
     if name is not None and base is None:
@@ -250,8 +272,28 @@ def resolve(
         if own is not None and own != recipe:
             task = _named("task", layers + top)
             layers.append(Layer(f"recipe {own}", _recipe(own, verb, registry, required=False, task=task)))
+    if init_spec is not None:
+        top[0] = Layer("--init", _suited(top[0].settings, layers + top, registry))
+    if base is None:
+        offers = (init_spec is not None) + (recipe is not None)
+        conceded = _conceded(layers + top[:offers], layers + top, registry)
+        top.insert(offers, Layer("what the encoder can do", conceded))
     settings, sources = merge(layers + top)
     return Resolved(validate(settings, verb, registry), sources)
+
+
+def _conceded(recipes: Sequence[Layer], layers: Sequence[Layer], registry: Registry) -> Tree:
+    """Return what to take in the place of settings of recipes that the encoder, as it is or frozen, cannot serve."""
+    train = merge(layers)[0].get("train")
+    model, task = (_named(section, layers) for section in ("model", "task"))
+    if model is None or task is None:
+        return {}
+    plugin = registry.model(model)
+    settings = dict(plugin.concessions)
+    if (isinstance(train, dict) and train.get("freeze")) or not plugin.can_mask:
+        settings |= {f"task.{name}": value for name, value in registry.task(task).on_whole_pictures.items()}
+    given = dict(flatten(merge(recipes)[0]))
+    return nest({key: value for key, value in settings.items() if key in given})
 
 
 def _named(section: str, layers: Sequence[Layer]) -> str | None:
@@ -261,11 +303,30 @@ def _named(section: str, layers: Sequence[Layer]) -> str | None:
 
 
 def _offered(spec: Mapping[str, Any], registry: Registry) -> Tree:
-    """Return what the spec of a run says of its data and its model, less what only concerned that run's training."""
-    training_only = registry.model(spec["model"]["name"]).training_only
-    model = {key: value for key, value in spec["model"].items() if key not in training_only}
-    data = {key: value for key, value in spec["data"].items() if value is not None}  # what was left open stays open
-    return {"dataset": spec["dataset"], "data": data, "model": model}
+    """Return what `--init` says of data and model, less what only concerned the training of that run."""
+    model = spec["model"]
+    if "name" not in model:
+        return {"model": model}
+    training_only = registry.model(model["name"]).training_only
+    # What was left open stays open; how many labels a run took says nothing of the next.
+    data = {key: value for key, value in spec["data"].items() if value is not None and key != "labels"}
+    kept = {key: value for key, value in model.items() if key not in training_only}
+    return {"dataset": spec["dataset"], "data": data, "model": kept}
+
+
+def _suited(offered: Tree, layers: Sequence[Layer], registry: Registry) -> Tree:
+    """Return what `--init` offers, less what is not meant for the data set and the model that the layers choose.
+
+    Channels and normalising belonged to the data of that run; options without a name are for models that have them.
+    """
+    suited = dict(offered)
+    if "dataset" in offered and _named("dataset", layers) != offered["dataset"]["name"]:
+        suited["data"] = {key: value for key, value in offered["data"].items() if key not in OF_PIXELS}
+    name = _named("model", layers)
+    if "name" not in offered["model"] and name is not None:
+        known = registry.model(name).Options.model_fields
+        suited["model"] = {key: value for key, value in offered["model"].items() if key in known}
+    return suited
 
 
 def _command_line(sets: Tree, flags: Tree) -> list[Layer]:

@@ -5,6 +5,9 @@ Numbers only, no tensors and no modules: tasks produce these, reports and the co
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,12 +67,35 @@ class Evaluation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     split: str
+    probe: str = Field(default="", description="what probed the frozen encoder, such as knn; empty: the run's task")
     num_samples: int
+    weights: str = Field(default="", description="which weights: the last or the best checkpoint, and its step")
     figures: tuple[Figure, ...]
     tables: tuple[Table, ...] = ()
     pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What tells it from the other evaluations of its run: test, probe-knn-test."""
+        return f"probe-{self.probe}-{self.split}" if self.probe else self.split
+
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation without its pictures, ready for `json.dumps`."""
         return self.model_dump(mode="json", exclude={"pictures"})
+
+
+def mean_figure(figures: Sequence[Figure]) -> tuple[Figure, float | None]:
+    """Return the mean over seeds, of the twins too, and the sample standard deviation, None of a single one.
+
+    A single figure keeps its interval: it tells what the samples leave open, not the seeds.
+    """
+    first = figures[0]
+    if len(figures) == 1:
+        return first, None
+    values = [figure.value for figure in figures]
+    shared = [name for name in first.twins if all(name in figure.twins for figure in figures)]
+    twins = {name: statistics.fmean(figure.twins[name] for figure in figures) for name in shared}
+    finite = all(map(math.isfinite, values))
+    mean, sd = (statistics.fmean(values), statistics.stdev(values)) if finite else (math.nan, math.nan)
+    return first.model_copy(update={"value": mean, "twins": twins, "interval": None}), sd

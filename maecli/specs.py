@@ -6,10 +6,11 @@ A plugin's section holds its name and its options; the options are checked by th
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 FORMAT_VERSION = 1
 """Of spec files and checkpoints; raised when an older reader could misread them."""
@@ -55,6 +56,25 @@ class DataSpec(Section):
         default=None, description="per channel, in [0, 1] units; default: the data card's"
     )
     strict: bool = Field(default=False, description="stop at the first unreadable file instead of leaving it out")
+    labels: str | int | None = Field(
+        default=None,
+        description="learn from a part of the training labels: a share such as 10%, or so many samples of each class; "
+        "stratified, by the seed; default: all",
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_a_part(cls, value: str | int | None) -> str | None:
+        if value is None:
+            return None
+        text = str(value).replace(" ", "")
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)%", text)
+        if not (0 < float(share[1]) <= 100 if share else text.isdecimal() and int(text) > 0):
+            raise ValueError(
+                f"data.labels {value!r} must be a share above 0% and up to 100%, such as 10%, or a number of samples "
+                "per class, such as 4"
+            )
+        return text
 
 
 class AugmentSpec(Section):
@@ -138,6 +158,10 @@ class TrainSpec(Section):
     ema_decay: Share | None = Field(
         default=None, description="keep an exponential moving average of the weights, and use it"
     )
+    freeze: bool = Field(
+        default=False,
+        description="train the head alone: the encoder keeps its weights and works as in evaluation, without dropout",
+    )
 
 
 class CheckpointSpec(Section):
@@ -164,7 +188,12 @@ class RunSpec(Section):
     )
     log_every_steps: Positive = 20
     init: Path | None = Field(
-        default=None, description="start from these weights: a run directory or a checkpoint folder"
+        default=None,
+        description="start from this encoder: a run directory, a checkpoint folder, or a file of weights (official "
+        "MAE, Hugging Face, timm, torchvision)",
+    )
+    init_partial: bool = Field(
+        default=False, description="let tensors that init lacks start anew, and leave out those without a place"
     )
     seed: Annotated[int, Field(ge=0)] = 0
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
@@ -189,6 +218,12 @@ class PretrainSpec(RunSpec):
 
     verb: Literal["pretrain"] = "pretrain"
 
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> PretrainSpec:
+        if self.train.freeze:
+            raise ValueError("train.freeze is for mae finetune: pretraining is what trains the encoder")
+        return self
+
 
 class FinetuneSpec(RunSpec):
     """One fine-tuning run."""
@@ -212,6 +247,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "data.strict",
         "dataset.root",
         "init",
+        "init_partial",
     }
 )
 """Keys, flattened with dots, that `--resume` may change: they say where and how, not what is computed."""

@@ -18,7 +18,10 @@ from maecli.errors import DataError, Interrupted, MaeError, NotFiniteError, Plug
 from maecli.specs import SPECS
 from maecli.training import trainer
 
-VERBS = ("eda", "pretrain", "finetune", "eval", "infer", "demo", "schema", "plugins")
+VERBS = (
+    *("pretrain", "finetune", "demo", "sweep", "eda", "eval", "infer", "embed"),
+    *("runs", "results", "plugins", "recipes", "schema"),
+)
 
 HEAVY_AFTER = """
 import sys
@@ -83,7 +86,7 @@ def test_each_kind_of_error_has_its_exit_code(mae, monkeypatch, error, code):
             raise error("it failed")
 
     monkeypatch.setattr("maecli.runs.training.train", fail)
-    monkeypatch.setattr(cli, "show_training", lambda *_: None)
+    monkeypatch.setattr("maecli.cli.train.show_training", lambda *_: None)
     outcome = mae("pretrain", "--dataset", "digits", "--quiet")
     assert outcome.exit_code == code
     assert outcome.stderr == ("mae: it failed\n" if error else "")
@@ -168,7 +171,7 @@ def handed(monkeypatch):
         found.append((spec, how))
 
     monkeypatch.setattr("maecli.runs.training.train", keep)
-    monkeypatch.setattr(cli, "show_training", lambda *_: None)
+    monkeypatch.setattr("maecli.cli.train.show_training", lambda *_: None)
     return found
 
 
@@ -176,6 +179,7 @@ def test_flags_become_the_spec(mae, handed):
     flags = (
         *("--dataset", "digits", "--root", "data", "--workers", "3", "--strict", "--model", "vit-tiny"),
         *("--patch-size", "2x4", "--img-size", "8x16", "--mask-ratio", "0.5", "--epochs", "7", "--batch-size", "12"),
+        *("--mask", "block"),
         *("--micro-batch-size", "6", "--base-lr", "1e-3", "--seed", "9", "--device", "cpu", "--precision", "float32"),
         *("--out", "there", "--set", "train.clip_grad=1", "--set", "train.beta2=9e-1", "--overwrite"),
     )
@@ -186,7 +190,7 @@ def test_flags_become_the_spec(mae, handed):
     assert (spec.model.name, spec.model.options["patch_size"], spec.model.options["img_size"]) == (
         *("vit-tiny", [2, 4], [8, 16]),
     )
-    assert spec.task.options["mask_ratio"] == 0.5
+    assert (spec.task.options["mask_ratio"], spec.task.options["mask"]) == (0.5, "block")
     train = spec.train
     assert (train.epochs, train.batch_size, train.micro_batch_size, train.base_lr) == (7, 12, 6, 0.001)
     assert (train.clip_grad, train.beta2) == (1, 0.9)
@@ -195,8 +199,10 @@ def test_flags_become_the_spec(mae, handed):
 
 
 def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
-    assert mae("finetune", "--task", "classify", "--init", pretrained, "--epochs", 3, "--resume").exit_code == 0
+    flags = ("--task", "classify", "--init", pretrained, "--epochs", 3, "--freeze", "--head", "mlp", "--labels", "10%")
+    assert mae("finetune", *flags, "--resume").exit_code == 0
     [(spec, how)] = handed
+    assert (spec.train.freeze, spec.task.options["head"], spec.data.labels) == (True, "mlp", "10%")
     assert (spec.task.name, spec.init, spec.dataset.name) == ("classify", pretrained, "folder")
     assert spec.model.options["embed_dim"] == 16
     assert how == {"resume": True, "overwrite": False}

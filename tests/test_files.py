@@ -142,3 +142,16 @@ def test_a_folder_under_a_file_is_told_so(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(MaeError, match="a part of the path is a file"), files.new_folder(tmp_path / "file/new"):
         pass
+
+
+def test_a_new_file_is_there_when_it_is_whole_and_not_before(tmp_path):
+    path = tmp_path / "features.npy"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), files.new_file(path) as temporary:
+        temporary.write_text(f"half {1 / 0}")
+    assert path.read_text() == "old"
+    with files.new_file(path) as temporary:
+        temporary.write_text("whole")
+        assert path.read_text() == "old"
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]

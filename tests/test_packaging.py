@@ -117,10 +117,11 @@ def test_the_api_offers_what_it_says():
     assert public - set(api.__all__) == set()
 
 
-def test_nothing_is_unpickled():
+def test_nothing_is_unpickled_but_plain_data():
     for path in (*SOURCES, *PLUGINS):
         names = set(imports(path))
-        assert not {"pickle", "dill", "joblib", "shelve", "marshal"} & {name.split(".")[0] for name in names}, path
+        loaders = {"pickle", "dill", "joblib", "shelve", "marshal"} & {name.split(".")[0] for name in names}
+        assert loaders == ({"pickle"} if path.name == "plain_pickle.py" else set()), path
         text = path.read_text(encoding="utf-8")
         assert "torch.load(" not in text or "weights_only=True" in text, path
         assert "allow_pickle=True" not in text, path

@@ -181,6 +181,28 @@ def test_init_does_not_hand_on_what_only_concerned_its_training():
     assert (value(found, "model.depth"), value(found, "model.drop_path")) == (2, own)
 
 
+def test_init_hands_on_how_pixels_are_normalised_to_the_same_data_set_only():
+    data = {"mean": [0.4], "std": [0.2], "channels": 3, "workers": 2}
+    offered = {"dataset": {"name": "digits"}, "model": {"name": "vit-lite"}, "data": data}
+    same = resolved("finetune", init_spec=offered)
+    assert (value(same, "data.mean"), value(same, "data.channels")) == ([0.4], 3)
+    other = resolved("finetune", init_spec=offered, flags={"dataset.name": "mnist"})
+    assert (value(other, "data.mean"), value(other, "data.channels"), value(other, "data.workers")) == (None, None, 2)
+
+
+def test_options_that_init_offers_without_a_name_go_to_any_model_that_has_them():
+    offered = {"model": {"depth": 3, "patch_size": 2, "unheard_of": 1}}
+    found = resolved("finetune", init_spec=offered, flags={"dataset.name": "digits"})
+    assert (value(found, "model.name"), value(found, "model.depth"), value(found, "model.patch_size")) == (
+        "vit-lite",
+        3,
+        2,
+    )
+    assert found.sources["model.depth"] == "--init"
+    named = resolved("finetune", init_spec=offered, flags={"dataset.name": "digits", "model.name": "vit-tiny"})
+    assert value(named, "model.depth") == 12
+
+
 def test_a_flag_that_is_not_given_says_nothing():
     found = resolved(flags={"dataset.name": "digits", "train.epochs": None})
     assert found.sources["train.epochs"] == "recipe digits"
@@ -197,6 +219,21 @@ def test_set_speaks_of_the_plugin_that_the_flag_names():
 def test_another_model_forgets_the_recipes_options():
     found = resolved(flags={"dataset.name": "digits", "model.name": "vit-tiny", "model.patch_size": 2})
     assert (value(found, "model.depth"), value(found, "model.embed_dim")) == (12, 192)
+
+
+def test_what_a_recipe_says_and_the_encoder_cannot_do_is_replaced():
+    cnn = {"dataset.name": "mnist", "task.name": "classify", "model.name": "resnet18"}
+    found = resolved("finetune", flags=cnn)
+    assert (value(found, "task.patch_drop"), value(found, "train.layer_decay")) == (0.0, 1.0)
+    assert found.sources["task.patch_drop"] == "what the encoder can do"
+    frozen = resolved("finetune", "train.freeze=true", flags=cnn | {"model.name": "vit-lite"})
+    assert (value(frozen, "task.patch_drop"), value(frozen, "train.layer_decay")) == (0.0, 0.8)
+
+
+def test_what_a_person_says_is_never_replaced():
+    cnn = {"dataset.name": "mnist", "task.name": "classify", "model.name": "resnet18"}
+    found = resolved("finetune", "task.patch_drop=0.5", "train.layer_decay=0.9", flags=cnn)
+    assert (value(found, "task.patch_drop"), value(found, "train.layer_decay")) == (0.5, 0.9)
 
 
 def test_every_option_of_the_plugins_is_in_the_spec():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import pickle
 import struct
 import zlib
 from collections.abc import Sequence
@@ -35,6 +36,25 @@ def write_mnist(folder: Path, num_train: int = 120, num_test: int = 20, suffix: 
         images[np.arange(num), 4 + 2 * labels] = 255
         write_idx(folder / f"{prefix}-images-idx3-ubyte{suffix}", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte{suffix}", labels)
+
+
+def write_cifar10(folder: Path, num_train: int = 100, num_test: int = 20, suffix: str = "") -> None:
+    """Write CIFAR-10's six batches, pickled as numpy does it, or with `.bin` as plain records.
+
+    Picture i of a batch shows class i % 10 as a bright row in noise.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = [(f"data_batch_{i}", num_train // 5) for i in range(1, 6)] + [("test_batch", num_test)]
+    for seed, (name, num) in enumerate(batches):
+        labels = np.arange(num) % 10
+        images = noise(seed, num, 3, 32, 32) // 4
+        images[np.arange(num), :, 4 + 2 * labels] = 255
+        data = images.reshape(num, -1)
+        if suffix == ".bin":
+            (folder / f"{name}.bin").write_bytes(np.column_stack([labels.astype(np.uint8), data]).tobytes())
+        else:
+            batch = {"batch_label": name, "labels": labels.tolist(), "data": data, "filenames": ["x.png"] * num}
+            (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
 
 
 def write_picture(path: Path, pixels: np.ndarray, **options: object) -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from maecli.cli.app import app, stderr_console, user_errors
-from maecli.cli.options import CheckpointOption, DeviceOption, JsonOption, PrecisionOption, QuietOption, RootOption
+from maecli.cli.options import (
+    CheckpointOption,
+    DeviceOption,
+    JsonOption,
+    LabelsOption,
+    PrecisionOption,
+    QuietOption,
+    RootOption,
+)
 from maecli.cli.show import show_evaluation
+from maecli.errors import SpecError
 
 
 @app.command("eval")
@@ -18,6 +27,11 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     checkpoint: CheckpointOption = "last",
+    probe: Annotated[
+        str | None, typer.Option(help="Probe the frozen encoder instead: knn or linear, beside a random encoder.")
+    ] = None,
+    labels: LabelsOption = None,
+    pool: Annotated[str | None, typer.Option(help="What --probe sees: mean of the patch tokens, or cls.")] = None,
     root: RootOption = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per forward pass.")] = None,
     device: DeviceOption = None,
@@ -30,18 +44,23 @@ def evaluate(
         from maecli.progress import train_progress
         from maecli.registry import registry
         from maecli.runs.evaluate import evaluate as run_evaluation
+        from maecli.runs.probe import probe as run_probe
 
-        result = run_evaluation(
-            run,
-            registry(),
-            train_progress(stderr_console(quiet)),
-            split=split,  # type: ignore[arg-type]
-            which=checkpoint,
-            device_name=device or "auto",
-            precision=precision or "auto",
-            batch_size=batch_size,
-            root=root,
-        )
+        if probe is None and (labels or pool):
+            raise SpecError(f"{'--labels' if labels else '--pool'} is for --probe: give --probe knn or --probe linear")
+        progress = train_progress(stderr_console(quiet))
+        settings: dict[str, Any] = {
+            "split": split,
+            "which": checkpoint,
+            "device_name": device or "auto",
+            "precision": precision or "auto",
+            "batch_size": batch_size,
+            "root": root,
+        }
+        if probe is None:
+            result = run_evaluation(run, registry(), progress, **settings)
+        else:
+            result = run_probe(run, registry(), progress, probe, labels=labels, pool=pool or "mean", **settings)
         if as_json:
             print(
                 json.dumps(

@@ -1,4 +1,4 @@
-"""`mae plugins`, `mae schema`: what is installed, and what a spec may say."""
+"""`mae plugins`, `mae recipes`, `mae schema`: what is installed, and what a spec may say."""
 
 from __future__ import annotations
 
@@ -29,6 +29,35 @@ def plugins(as_json: JsonOption = False) -> None:
     for each in listings:
         table.add_row(each.kind, each.name, each.package, each.version, each.problem)
     Console().print(table)
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this recipe.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the recipes that are installed, or print one; `--recipe NAME` runs it."""
+    with user_errors(as_json):
+        from maecli.registry import registry
+        from maecli.runs.recipes import describe, list_recipes
+
+        if name is not None:
+            text = registry().recipe(name)
+            if as_json:
+                print(json.dumps(vars(describe(name, registry())) | {"text": text}))
+            else:
+                print(text, end="")
+            return
+        found = list_recipes(registry())
+        if as_json:
+            print(json.dumps({"recipes": [vars(each) for each in found]}))
+            return
+        table = RichTable(box=None, header_style="bold")
+        for column in ("recipe", "for", "what", "cost"):
+            table.add_column(column)
+        for each in found:
+            table.add_row(each.name, ", ".join(each.sections), each.about, each.cost)
+        Console().print(table)
 
 
 @app.command()

@@ -41,10 +41,10 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
         console.print(note, style="dim")
     for each in evaluation.tables if with_tables else ():
         console.print()
-        console.print(_rich(each))
+        console.print(rich_table(each))
 
 
-def _rich(table: Table) -> RichTable:
+def rich_table(table: Table) -> RichTable:
     """Return a table whose columns of numbers are set flush right."""
     from maecli.reports.numbers import format_value
 

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from maecli.cli.app import app, stderr_console, user_errors
-from maecli.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption, run_options, spec_settings
+from maecli.cli.options import (
+    OF_FINETUNE,
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    run_options,
+    spec_settings,
+)
 from maecli.cli.show import show_dry_run, show_evaluation, show_training
 
 
@@ -41,14 +49,14 @@ def _train(verb: str, given: dict[str, Any]) -> None:
 
 
 @app.command()
-@run_options("task")
+@run_options("task", *OF_FINETUNE)
 def pretrain(**given: Any) -> None:
     """Pretrain a masked autoencoder on unlabelled data."""
     _train("pretrain", given)
 
 
 @app.command()
-@run_options("mask_ratio")
+@run_options("mask_ratio", "mask")
 def finetune(**given: Any) -> None:
     """Fine-tune a pretrained encoder (or one from scratch) for a task."""
     _train("finetune", given)

@@ -133,8 +133,30 @@ def read_picture(
         source = _source(file, max_pixels, npy_layout)
         check_convertible(path, source.info, channels, dtype)
         pixels = source.decode(channels == source.info.channels + 1, at_least)
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-            raise BrokenSample(str(path), "holds NaN or infinite values")
+        _check_finite(pixels, path)
+        return _to_dtype(_to_channels(pixels, channels), dtype)
+
+
+def picture_array(
+    picture: Image.Image | np.ndarray, *, channels: int | None = None, dtype: str | None = None
+) -> np.ndarray:
+    """Return an opened picture, or an array (H, W) or (H, W, C), as `read_picture` returns a file: (C, H, W).
+
+    Raises `BrokenSample` if it cannot be brought to `channels` and `dtype`.
+    """
+    name = Path(getattr(picture, "filename", "") or "picture")
+    with _reading(name):
+        if isinstance(picture, Image.Image):
+            source = _PillowFile(picture, MAX_PIXELS, str(name))
+            info = source.info
+            pixels = source.decode(channels == info.channels + 1, None)
+        else:
+            if picture.ndim not in (2, 3):
+                raise BrokenSample(str(name), f"has the shape {picture.shape}; a picture has H, W and channels")
+            pixels = _as_given(np.atleast_3d(picture).transpose(2, 0, 1), _given_dtype(picture.dtype, str(name)))
+            info = PictureInfo((pixels.shape[1], pixels.shape[2]), len(pixels), str(pixels.dtype))
+        check_convertible(name, info, channels, dtype)
+        _check_finite(pixels, name)
         return _to_dtype(_to_channels(pixels, channels), dtype)
 
 
@@ -147,6 +169,11 @@ def check_convertible(path: Path, info: PictureInfo, channels: int | None, dtype
             raise BrokenSample(str(path), f"has {info.channels} channel{plural} where {channels} are wanted")
     if dtype is not None and info.dtype != dtype and not {info.dtype, dtype} <= {"uint8", "uint16"}:
         raise BrokenSample(str(path), f"has {info.dtype} pixels where {dtype} is wanted")
+
+
+def _check_finite(pixels: np.ndarray, path: Path) -> None:
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise BrokenSample(str(path), "holds NaN or infinite values")
 
 
 def channel_stats(
@@ -278,7 +305,7 @@ _MODES: dict[str, tuple[int, bool, str]] = {
 
 
 class _PillowFile:
-    def __init__(self, image: ImageFile, max_pixels: int, name: str) -> None:
+    def __init__(self, image: Image.Image, max_pixels: int, name: str) -> None:
         if image.mode not in _MODES:
             raise BrokenSample(name, f"has the colour mode {image.mode}, which is not supported")
         _check_size(name, (image.height, image.width), max_pixels)
@@ -290,7 +317,7 @@ class _PillowFile:
             channels=channels,
             dtype=dtype,
             alpha=alpha or (image.mode == "P" and "transparency" in image.info),
-            upper_bits=any(str(tile.args) in ("RGB;16B", "RGBA;16B", "LA;16B") for tile in image.tile),
+            upper_bits=any(str(tile.args) in ("RGB;16B", "RGBA;16B", "LA;16B") for tile in getattr(image, "tile", ())),
         )
 
     def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
@@ -315,7 +342,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, colour).convert("L" if image.mode == "LA" else "RGB")
 
 
-def _orientation_in_header(image: ImageFile) -> int:
+def _orientation_in_header(image: Image.Image) -> int:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return 1  # Pillow tells the upright size, and turns the pixels itself
     if isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info:

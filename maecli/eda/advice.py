@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from maecli.data.card import SPLIT_NAMES
 from maecli.eda.findings import Duplicates, Findings
+from maecli.measures import wilson_interval
 
 MOSTLY_BACKGROUND = 0.5
 IMBALANCED = 5.0
@@ -13,6 +14,8 @@ IMBALANCED = 5.0
 FEW_SAMPLES = 20
 """Training samples up to which a class counts as tiny."""
 FEW_PICTURES = 1000
+FEW_HELD_OUT = 100
+"""Pictures of val or test below which a share measured there is uncertain by 10 points or more."""
 SMALL_OBJECT = 0.01
 """Share of the picture up to which an object counts as small."""
 MANY_VOID = 0.02
@@ -46,12 +49,26 @@ def _on_copies(findings: Findings) -> Iterator[str]:
     for kind, copies in findings.copies_by.items():
         counted = findings.labels if kind == "labels" else findings.masks
         yield from _on_leaks(copies, {name: annotated.num for name, annotated in counted.items()}, f" with {kind}")
+    yield from _on_contradictions(findings)
     for overlap in findings.duplicates.overlaps:
         if overlap.split == overlap.other and overlap.exact:
             yield (
                 f"{overlap.split} holds {overlap.exact:,} pictures that occur more than once in it, which count more "
                 "than others."
             )
+
+
+def _on_contradictions(findings: Findings) -> Iterator[str]:
+    num = len(findings.contradictions)
+    if num:
+        one = findings.contradictions[0]
+        said = [f"{place.key} as {label or 'nothing'}" for place, label in zip(one.pictures, one.labels, strict=True)]
+        told = " and ".join(said[:2])
+        groups = "A group of equal pictures is" if num == 1 else f"{num:,} groups of equal pictures are"
+        yield (
+            f"{groups} labelled differently, {told}{'' if num == 1 else ', for one'}: no model can be right on all of "
+            "them. Mend the labels, which are listed below."
+        )
 
 
 def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") -> Iterator[str]:
@@ -172,6 +189,7 @@ def _on_splits(findings: Findings) -> Iterator[str]:
     for name, way in (("val", "nothing is left to choose by"), ("test", "nothing is left to measure on")):
         if not sizes.get(name):
             yield f"There is no {name} split: {way}."
+        yield from _on_few(findings, name)
     train = sizes.get("train", 0)
     if 0 < train < FEW_PICTURES:
         yield (
@@ -186,6 +204,21 @@ def _on_splits(findings: Findings) -> Iterator[str]:
         )
 
 
+def _on_few(findings: Findings, name: str) -> Iterator[str]:
+    """Caution against figures from a handful of samples."""
+    num, which = findings.pictures[name].num if name in findings.pictures else 0, ""
+    if name in findings.labels:
+        num, which = findings.labels[name].num, " with a label"
+    elif name in findings.masks:
+        num, which = findings.masks[name].num, " with a mask"
+    if 0 < num < FEW_HELD_OUT:
+        low, high = wilson_interval(num // 2, num)
+        yield (
+            f"{name} has {num:,} {'picture' if num == 1 else 'pictures'}{which}: a share measured on so few is sure to "
+            f"about ±{50 * (high - low):.0f} points only (95%), so small differences there mean nothing."
+        )
+
+
 def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
     readable = [pictures for pictures in findings.pictures.values() if pictures.sizes is not None]
     sizes = [pictures.sizes for pictures in readable if pictures.sizes is not None]
@@ -197,8 +230,7 @@ def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
             f"Pictures differ in size, from {_by(smallest)} to {_by(largest)} (height × width, each by itself); each "
             f"is cut to the model's proportions and resized to {target}: choose that with --img-size."
         )
-    train = findings.pictures.get("train")
-    if train is not None and train.sizes is not None and max(train.sizes.median) < min(img_size, default=0):
+    if _enlarged(findings, img_size):
         yield f"Most pictures are smaller than {target}: resizing them up adds no detail, so try a smaller --img-size."
     total = sum(pictures.num - pictures.num_broken for pictures in readable)
     grey, flat = sum(pictures.num_grey for pictures in readable), sum(pictures.num_flat for pictures in readable)
@@ -215,10 +247,17 @@ def _on_boxes(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
     median = None if areas is None else areas.medians.get("train")
     if median is not None and median < SMALL_OBJECT and img_size:
         side = (median * img_size[0] * img_size[-1]) ** 0.5
+        larger = "" if _enlarged(findings, img_size) else ", or a larger --img-size"
         yield (
             f"Half of the objects cover less than {median:.2%} of their picture, about {side:.0f} × {side:.0f} pixels "
-            f"at {_by(img_size)}: use small patches, or a larger --img-size."
+            f"at {_by(img_size)}: use small patches{larger}."
         )
+
+
+def _enlarged(findings: Findings, img_size: Sequence[int]) -> bool:
+    """Return whether most training pictures are smaller than what the model works at: a larger size shows no more."""
+    train = findings.pictures.get("train")
+    return train is not None and train.sizes is not None and max(train.sizes.median) < min(img_size, default=0)
 
 
 def _first(per_split: Mapping[str, object]) -> str | None:

@@ -61,13 +61,18 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return hashes
 
 
-def find_duplicates(scans: Mapping[str, PictureScan], tick: Callable[[int], None]) -> Duplicates:
-    """Compare all pictures of all splits with each other; `tick` is told how many more are done."""
+def find_duplicates(
+    scans: Mapping[str, PictureScan], tick: Callable[[int], None], groups: Sequence[Sequence[int]] | None = None
+) -> Duplicates:
+    """Compare all pictures of all splits with each other; `tick` is told how many more are done.
+
+    `groups` are their `exact_groups`, if these are known already.
+    """
     names = list(scans)
     looks = [look for scan in scans.values() for look in scan.looks]
     splits = np.array([number for number, scan in enumerate(scans.values()) for _ in scan.looks], np.int64)
-    where = [Where(split=name, key=scan.split.keys[i]) for name, scan in scans.items() for i in scan.ids]
-    groups = exact_groups(scans)
+    where = places(scans)
+    groups = exact_groups(scans) if groups is None else groups
     later = {i for group in groups for i in group[1:]}  # hashes of copies would only repeat what is known
     compared = np.array([i for i, look in enumerate(looks) if look.thumbnail is not None and i not in later], np.int64)
     thumbnails = [looks[i].thumbnail for i in compared]
@@ -108,6 +113,11 @@ def find_duplicates(scans: Mapping[str, PictureScan], tick: Callable[[int], None
         overlaps=tuple(_overlaps(names, splits, exact, near, very_near)),
         pairs=tuple(listed[:MAX_PAIRS]),
     )
+
+
+def places(scans: Mapping[str, PictureScan]) -> list[Where]:
+    """Return where the readable pictures of all splits are, one after the other."""
+    return [Where(split=name, key=scan.split.keys[i]) for name, scan in scans.items() for i in scan.ids]
 
 
 def exact_groups(scans: Mapping[str, PictureScan]) -> list[list[int]]:

@@ -126,6 +126,14 @@ class Duplicates(Found):
     pairs: tuple[Pair, ...] = Field(description="the first ones: across splits before within, exact before near")
 
 
+class Contradiction(Found):
+    """Pictures that are equal pixel by pixel and have different labels."""
+
+    num: int = Field(description="labelled pictures of the group")
+    labels: tuple[str, ...] = Field(description="what they are labelled, each once")
+    pictures: tuple[Where, ...] = Field(description="the first picture with each of these labels")
+
+
 class Findings(Found):
     """All of it."""
 
@@ -143,6 +151,7 @@ class Findings(Found):
         default_factory=dict,
         description="copies among the pictures with labels or masks, by the splits of these where they are others",
     )
+    contradictions: tuple[Contradiction, ...] = ()
     problems: tuple[Problem, ...] = ()
     advice: tuple[str, ...] = ()
     seconds: float = 0.0

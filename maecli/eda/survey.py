@@ -6,6 +6,7 @@ It knows the data set by its interface alone: a card, splits, and the fields tha
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -25,8 +26,9 @@ from maecli.eda.annotations import (
     scan_labels,
     scan_masks,
 )
-from maecli.eda.duplicates import find_duplicates
-from maecli.eda.findings import Duplicates, Findings, Objects, Problem
+from maecli.eda.contradictions import Row, find_contradictions
+from maecli.eda.duplicates import exact_groups, find_duplicates, places
+from maecli.eda.findings import Duplicates, Findings, Objects, Problem, Where
 from maecli.eda.pictures import PictureScan, scan_pictures
 from maecli.errors import DataError
 
@@ -77,7 +79,11 @@ def survey(
         if set(BOX_FIELDS) <= set(card.fields):
             split = dataset.split(name, BOX_FIELDS)
             boxes[name] = scan_boxes(split, ticks(f"boxes of {name}", len(split)))
-    duplicates = _duplicates(pictures, ticks)
+    groups = exact_groups(pictures)
+    duplicates = _duplicates(pictures, ticks, groups=groups)
+    where = places(pictures) if groups else []
+    equal = [[where[i] for i in group] for group in groups]
+    known = _labels_of([each for group in equal for each in group], labels, annotated["labels"])
     copies_by: dict[Annotation, Duplicates] = {}
     for kind, keys in annotated.items() if duplicates is not None else ():
         moved = regrouped(pictures, keys)
@@ -99,6 +105,7 @@ def survey(
         objects=_objects(masks, mask_card, boxes),
         duplicates=duplicates,
         copies_by=copies_by,
+        contradictions=tuple(find_contradictions(equal, known, card.classes)),
         problems=tuple(_problems(dataset, [*pictures.values(), *labels.values(), *masks.values(), *boxes.values()])),
     )
     seconds = round(time.monotonic() - begin, 1)
@@ -155,7 +162,28 @@ def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[s
     return scans if moved else None
 
 
-def _duplicates(pictures: Mapping[str, PictureScan], ticks: Ticks, which: str = "") -> Duplicates | None:
+def _labels_of(
+    where: Sequence[Where], labels: Mapping[str, LabelScan], keys: Mapping[str, Sequence[str]]
+) -> dict[Where, Row]:
+    """Return the labels of pictures, which may stand in other splits than the pictures alone.
+
+    A key that several splits have means the picture of the same split.
+    """
+    rows = {
+        name: {keys[name][i]: row for i, row in zip(scan.ids, scan.rows, strict=True)} for name, scan in labels.items()
+    }
+    times = Counter(key for found in rows.values() for key in found)
+    anywhere = {key: row for found in rows.values() for key, row in found.items() if times[key] == 1}
+    known = {place: rows.get(place.split, {}).get(place.key, anywhere.get(place.key)) for place in where}
+    return {place: row for place, row in known.items() if row is not None}
+
+
+def _duplicates(
+    pictures: Mapping[str, PictureScan],
+    ticks: Ticks,
+    which: str = "",
+    groups: Sequence[Sequence[int]] | None = None,
+) -> Duplicates | None:
     """Return the copies; None for samples that are no pictures, such as volumes."""
     if any(len(look.size) != 2 for scan in pictures.values() for look in scan.looks[:1]):
         return None
@@ -165,7 +193,7 @@ def _duplicates(pictures: Mapping[str, PictureScan], ticks: Ticks, which: str = 
         for _ in range(num):
             tick()
 
-    return find_duplicates(pictures, several)
+    return find_duplicates(pictures, several, groups)
 
 
 def _objects(masks: dict[str, MaskScan], mask_card: DataCard | None, boxes: dict[str, BoxScan]) -> Objects:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -24,6 +25,26 @@ class Encoder(nn.Module, ABC):
     num_prefix_tokens: int
     """How many tokens before the patches' (1 for a class token)."""
     depth: int
+    frozen: bool = False
+    """Whether it stays as it is while a head learns; see `freeze`."""
+    can_mask: ClassVar[bool] = True
+    """Whether `forward` can leave patches out; without that there is no masked autoencoding."""
+    pyramid: tuple[int, ...] = ()
+    """Widths of the maps after each stage when they get coarser with depth, as in most convolutional networks.
+
+    Empty when the maps of all blocks are alike, `embed_dim` wide on the same grid.
+    """
+
+    def freeze(self) -> None:
+        """Keep the weights as they are: no gradient, and evaluation mode even while the rest is trained.
+
+        So neither dropout nor stochastic depth acts, running statistics stay, and autograd records nothing.
+        """
+        self.frozen = True
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(mode and not self.frozen)
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -35,12 +56,15 @@ class Encoder(nn.Module, ABC):
         """Return tokens (B, T + N, D) of x (B, C, *S), or (B, T + K, D) of the patches in `ids_keep` (B, K).
 
         Normalised, ready for a head or a decoder. x may have another size than the encoder's own: positions
-        are interpolated.
+        are interpolated. Raises ValueError for `ids_keep` where it cannot mask.
         """
 
     @abstractmethod
     def features(self, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
-        """Return maps (B, D, *G) after the given numbers of blocks, 1 to `depth`; for dense heads."""
+        """Return maps (B, D, *G) after the given numbers of blocks, 1 to `depth`; for dense heads.
+
+        Those of an encoder with a `pyramid` have widths and grids of their own, the last one `embed_dim` and `grid`.
+        """
 
     @abstractmethod
     def layer_of(self, name: str) -> int:

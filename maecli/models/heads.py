@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maecli.models.blocks import init_weights
 from maecli.models.encoder import Encoder
 
 Pool = Literal["mean", "cls"]
+HeadNorm = Literal["none", "batch"]
 
 
 def pool_tokens(tokens: Tensor, num_prefix_tokens: int, pool: Pool) -> Tensor:
@@ -21,13 +23,33 @@ def pool_tokens(tokens: Tensor, num_prefix_tokens: int, pool: Pool) -> Tensor:
     return tokens[:, 0] if pool == "cls" else tokens[:, num_prefix_tokens:].mean(dim=1)
 
 
-class ClassifierHead(nn.Sequential):
-    """Linear layer, or a perceptron of one hidden layer as wide as the encoder."""
+class FeatureNorm(nn.BatchNorm1d):
+    """Standardise each feature of (B, D) over the batch, in float32; it has statistics, and no parameters.
 
-    def __init__(self, embed_dim: int, num_classes: int, kind: Literal["linear", "mlp"] = "linear") -> None:
+    It lets the usual learning rates serve features of any scale. A batch of one sample has no deviation, and is
+    standardised by the running statistics.
+    Source: MAE, arXiv:2111.06377, appendix A.1, "Linear probing".
+    """
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__(embed_dim, eps=1e-6, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:
+            return F.batch_norm(x.float(), self.running_mean, self.running_var, eps=self.eps)
+        return super().forward(x.float())
+
+
+class ClassifierHead(nn.Sequential):
+    """Linear layer, or a perceptron of one hidden layer as wide as the encoder; `norm` batch standardises first."""
+
+    def __init__(
+        self, embed_dim: int, num_classes: int, kind: Literal["linear", "mlp"] = "linear", norm: HeadNorm = "none"
+    ) -> None:
         last = nn.Linear(embed_dim, num_classes)
+        first: list[nn.Module] = [FeatureNorm(embed_dim)] if norm == "batch" else []
         hidden = [nn.Linear(embed_dim, embed_dim), nn.GELU()] if kind == "mlp" else []
-        super().__init__(*hidden, last)
+        super().__init__(*first, *hidden, last)
         self.apply(init_weights)
         nn.init.trunc_normal_(last.weight, std=2e-5)  # the official fine-tuning start: all classes alike
 

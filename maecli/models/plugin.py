@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -28,6 +29,12 @@ class Model(ABC):
 
     training_only: ClassVar[frozenset[str]] = frozenset()
     """Options that change how the encoder is trained but not what its weights mean; `--init` does not hand them on."""
+
+    can_mask: ClassVar[bool] = True
+    """Whether its encoders work on a part of the patches."""
+
+    concessions: ClassVar[Mapping[str, Any]] = {}
+    """Settings, by dotted key, to take where a recipe made for other models sets these keys."""
 
     Options: ClassVar[type[ModelOptions]] = ModelOptions
 

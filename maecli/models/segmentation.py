@@ -27,7 +27,7 @@ class SegmentationHead(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Return logits (B, Q, …) of the maps (B, D, h, w), one for each of `depths`, and of the picture x (B, C, H, W)."""
+        """Return logits (B, Q, …) of the maps (B, D, h, w), one of each of `depths`, and the picture x (B, C, H, W)."""
 
 
 class ConvHead(SegmentationHead):
@@ -44,7 +44,7 @@ class ConvHead(SegmentationHead):
 
 
 class ShuffleHead(SegmentationHead):
-    """Each token becomes its patch's pixels, `channels` values each; a 3×3 convolution of these and the picture follows.
+    """Each token becomes its patch's pixels, `channels` values each, then a 3×3 convolution of these and the picture.
 
     The rearrangement is the sub-pixel convolution of arXiv:1609.05158, section 3, for patches that need not be square.
     Tokens say what a patch shows, the picture where its edges run.
@@ -69,17 +69,24 @@ class ShuffleHead(SegmentationHead):
 
 
 class UPerHead(SegmentationHead):
-    """UPerNet on a simple feature pyramid; its logits are four times as fine as the token grid.
+    """UPerNet on the encoder's own pyramid or, where its maps are all alike, on a simple one.
 
-    Maps are taken after a quarter, half, three quarters and all of the blocks, where MAE's ViT-B, following BEiT's
-    code, takes them after 4, 6, 8 and 12 of 12: arXiv:2111.06377, section A.4.
+    Its logits are as fine as the first map: with a simple pyramid, four times as fine as the token grid.
+
+    Of maps that are alike it takes those after a quarter, half, three quarters and all of the blocks, where MAE's
+    ViT-B, following BEiT's code, takes them after 4, 6, 8 and 12 of 12: arXiv:2111.06377, section A.4.
     """
 
     def __init__(self, encoder: Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
         super().__init__()
-        self.depths = tuple(-(-encoder.depth * quarter // 4) for quarter in (1, 2, 3, 4))
-        self.pyramid = FeaturePyramid(encoder.embed_dim)
-        self.decode = UPerNet(encoder.embed_dim, channels)
+        self.pyramid: nn.Module
+        if encoder.pyramid:
+            self.depths, dims = tuple(range(1, encoder.depth + 1)), encoder.pyramid
+            self.pyramid = nn.Identity()
+        else:
+            self.depths, dims = _quarters(encoder.depth), (encoder.embed_dim,) * 4
+            self.pyramid = FeaturePyramid(encoder.embed_dim)
+        self.decode = UPerNet(dims, channels)
         self.drop = nn.Dropout2d(drop)
         self.classify = _last(nn.Conv2d(channels, num_classes, 1))
 
@@ -97,11 +104,15 @@ class Segmenter(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), whose sides the patch divides."""
+        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), padded with zeros to sides that the patch divides."""
+        H, W = x.shape[2:]
+        down, across = (-length % patch for length, patch in zip((H, W), self.encoder.patch_size, strict=True))
+        if down or across:
+            x = F.pad(x, (0, across, 0, down))
         logits = self.head(self.encoder.features(x, self.head.depths), x).float()
         if logits.shape[2:] != x.shape[2:]:
             logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
-        return logits
+        return logits[:, :, :H, :W]
 
 
 def segmentation_head(
@@ -116,6 +127,11 @@ def segmentation_head(
     if kind == "shuffle":
         return ShuffleHead(encoder, num_classes, channels or num_classes, drop)
     return UPerHead(encoder, num_classes, channels or 256, drop)
+
+
+def _quarters(depth: int) -> tuple[int, ...]:
+    """Return a quarter, half, three quarters and all of a depth, rounded up."""
+    return tuple(-(-depth * quarter // 4) for quarter in (1, 2, 3, 4))
 
 
 def _last(layer: nn.Conv2d) -> nn.Conv2d:

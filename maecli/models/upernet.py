@@ -41,19 +41,20 @@ class FeaturePyramid(nn.Module):
 
 
 class UPerNet(nn.Module):
-    """Join a pyramid of maps (B, D, …), finest first, to one (B, M, …) at the finest resolution.
+    """Join a pyramid of maps (B, D, …) of widths `dims`, finest first, to one (B, M, …) at the finest resolution.
 
     Source: UPerNet, arXiv:1807.10221, section 3.2, with the pyramid pooling of PSPNet on the coarsest map.
     """
 
-    def __init__(self, embed_dim: int, channels: int, levels: int = 4) -> None:
+    def __init__(self, dims: Sequence[int], channels: int) -> None:
         super().__init__()
-        D, M = embed_dim, channels
+        *finer, D = dims
+        M = channels
         self.pooled = nn.ModuleList(_conv(D, M, 1) for _ in POOL_SIZES)
         self.top = _conv(D + M * len(POOL_SIZES), M, 3)
-        self.lateral = nn.ModuleList(_conv(D, M, 1) for _ in range(levels - 1))
-        self.smooth = nn.ModuleList(_conv(M, M, 3) for _ in range(levels - 1))
-        self.fuse = _conv(M * levels, M, 3)
+        self.lateral = nn.ModuleList(_conv(width, M, 1) for width in finer)
+        self.smooth = nn.ModuleList(_conv(M, M, 3) for _ in finer)
+        self.fuse = _conv(M * len(dims), M, 3)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         *finer, coarsest = maps

@@ -49,7 +49,7 @@ class VisionTransformer(Encoder):
         self.in_chans, self.embed_dim, self.depth = in_chans, embed_dim, depth
         self._decoder = decoder
 
-        self.patch_embed = nn.Linear(math.prod(patch_size) * in_chans, embed_dim)
+        self.patch_embed: nn.Module = nn.Linear(math.prod(patch_size) * in_chans, embed_dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(sincos_pos_embed(grid, embed_dim).unsqueeze(0), requires_grad=learned_pos_embed)
         rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()  # deeper blocks are dropped more often
@@ -66,8 +66,10 @@ class VisionTransformer(Encoder):
         pos_embed = interpolate_pos_embed(self.pos_embed, self.grid, grid_of(x.shape[2:], self.patch_size))
         if ids_keep is not None:
             patches, pos_embed = take(patches, ids_keep), take(pos_embed, ids_keep)
-        tokens = self.patch_embed(patches) + pos_embed
-        cls_token = self.cls_token.expand(len(x), -1, -1).to(tokens.dtype)
+        return self._with_cls_token(self.patch_embed(patches) + pos_embed)
+
+    def _with_cls_token(self, tokens: Tensor) -> Tensor:
+        cls_token = self.cls_token.expand(len(tokens), -1, -1).to(tokens.dtype)
         return torch.cat([cls_token, tokens], dim=1)
 
     def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:

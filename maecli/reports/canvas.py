@@ -87,3 +87,10 @@ def plain(text: str) -> str:
 def shortened(name: str, length: int = 14) -> str:
     name = plain(name)
     return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def without_middle(name: str, length: int) -> str:
+    """Return a name of at most `length` letters, three at least; of a file's, the end tells more than the start."""
+    name = plain(name)
+    tail = 2 * (length - 1) // 3
+    return name if len(name) <= length else f"{name[: length - 1 - tail]}…{name[-tail:]}"

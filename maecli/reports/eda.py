@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.Image import Resampling
 
 from maecli.data.card import DataCard
-from maecli.eda.findings import Findings, Histogram, Masks, Overlap, Pair
+from maecli.eda.findings import Contradiction, Findings, Histogram, Masks, Overlap, Pair
 from maecli.eda.shown import Gallery
 from maecli.reports import charts, figures
 from maecli.reports.numbers import format_value
@@ -20,6 +20,7 @@ from maecli.reports.page import Points, Section, render_report
 from maecli.results import Picture, Table
 
 MAX_LISTED_PAIRS = 100
+MAX_LISTED_GROUPS = 100
 TINY, COLUMN, COPIES_PX = 64, 240, 640
 """PNG pixels."""
 
@@ -241,6 +242,8 @@ def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | Ta
                 f"Pairs across the splits of pictures with {kind}",
                 [pair for pair in copies.pairs if pair.first.split != pair.second.split][:MAX_LISTED_PAIRS],
             )
+    if findings.contradictions:
+        yield _contradiction_table(findings.contradictions)
     if gallery.copies:
         pairs = [[first.image, second.image] for _, first, second in gallery.copies]
         yield Picture(
@@ -267,6 +270,18 @@ def _pair_table(title: str, pairs: Sequence[Pair]) -> Table:
         rows=tuple(
             (pair.kind, pair.first.split, pair.first.key, pair.second.split, pair.second.key, pair.similarity)
             for pair in pairs
+        ),
+    )
+
+
+def _contradiction_table(contradictions: Sequence[Contradiction]) -> Table:
+    return Table(
+        title="Pictures that are equal pixel by pixel and labelled differently: the first one with each label",
+        columns=("group", "split", "picture", "label"),
+        rows=tuple(
+            (number, place.split, place.key, label)
+            for number, group in enumerate(contradictions[:MAX_LISTED_GROUPS], start=1)
+            for place, label in zip(group.pictures, group.labels, strict=True)
         ),
     )
 

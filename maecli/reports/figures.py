@@ -34,6 +34,7 @@ from maecli.reports.canvas import (
     pt,
     shortened,
     to_png,
+    without_middle,
 )
 from maecli.reports.numbers import format_value
 
@@ -82,23 +83,27 @@ def picture_grid(
 
 
 def contact_sheet(
-    pictures: Sequence[NDArray[Any]], captions: Sequence[str], wrong: Sequence[bool | None] | None = None
+    pictures: Sequence[NDArray[Any]],
+    captions: Sequence[str],
+    wrong: Sequence[bool | None] | None = None,
+    keys: Sequence[str] = (),
 ) -> bytes:
     """Return a PNG of the first 36 pictures, each over its caption, such as class and probability.
 
     `wrong` is True where the prediction is known to be wrong (a red frame and the word), None where the truth
-    is unknown.
+    is unknown. The last part of a key, such as a file's name, stands below, without its middle if it is long.
     """
     if not len(pictures):
         raise ValueError("a contact sheet needs at least one picture")
     marks = [None] * len(pictures) if wrong is None else wrong
-    first = list(zip(pictures, captions, marks, strict=True))[:SHEET_SIZE]
-    images = [as_rgb(picture) for picture, _, _ in first]
+    names = [key.rpartition("/")[2] for key in keys] or [""] * len(pictures)
+    first = list(zip(pictures, captions, marks, names, strict=True))[:SHEET_SIZE]
+    images = [as_rgb(picture) for picture, *_ in first]
     columns = 6 if all(max(image.shape) <= _TINY for image in images) else 4
     box = _box(WIDTH, columns)
     cells = [
-        _Cell(_fit(image, box), caption, wrong=mark is True)
-        for image, (_, caption, mark) in zip(images, first, strict=True)
+        _Cell(_fit(image, box), caption, wrong=mark is True, name=name)
+        for image, (_, caption, mark, name) in zip(images, first, strict=True)
     ]
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     return _mosaic(rows, box, [""] * len(rows[0]), [""] * len(rows))
@@ -212,6 +217,7 @@ class _Cell:
     pixels: Pixels
     caption: str = ""
     wrong: bool = False
+    name: str = ""
 
 
 def _mosaic(
@@ -252,6 +258,9 @@ def _mosaic(
             if cell.wrong:
                 lines.append("wrong")
                 styles.append({"size": pt(SMALL), "color": _WRONG, "weight": "bold"})
+            if cell.name:
+                lines.append(without_middle(cell.name, _letters(widths[i], SMALL)))
+                styles.append({"size": pt(SMALL), "color": QUIET})
             top = y + tallest + _GAP // 2
             texts += [
                 (lefts[i], top + k * _line(SMALL), line, style)
@@ -379,8 +388,12 @@ def _compact(count: int) -> str:
 
 def _wrapped(text: str, width: int, size: int, lines: int) -> list[str]:
     """Break a text into at most `lines` lines that fit `width`, for type of `size` pixels."""
-    letters = max(1, int(width / (CHARACTER * size)))
-    return textwrap.wrap(plain(text), max(letters, 2), max_lines=lines, placeholder="…")
+    return textwrap.wrap(plain(text), max(_letters(width, size), 2), max_lines=lines, placeholder="…")
+
+
+def _letters(width: int, size: int) -> int:
+    """Return how many letters of `size` pixels fit a width."""
+    return max(1, int(width / (CHARACTER * size)))
 
 
 def _line(size: int) -> int:

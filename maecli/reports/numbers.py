@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from maecli.results import Figure
+
+_PLAIN = re.compile(r"-?[\d,]+(?:\.(\d+))?(\D*)")
+"""A number as `format_value` writes it: its decimals, and what follows."""
 
 
 def format_value(value: float, unit: str = "") -> str:
@@ -40,6 +44,19 @@ def format_figure(figure: Figure) -> str:
     """Return a figure's value, with its 95% interval in parentheses if it has one."""
     value = format_value(figure.value, figure.unit)
     return f"{value} ({format_interval(figure.interval, figure.unit)})" if figure.interval else value
+
+
+def format_mean(figure: Figure, sd: float | None) -> str:
+    """Return `97.22 ± 0.31%`; of one seed the value with its 95% interval."""
+    if sd is None:
+        return format_figure(figure)
+    text = format_value(figure.value, figure.unit)
+    found = _PLAIN.fullmatch(text)
+    if not found:
+        return f"{text} ± {format_value(sd, figure.unit)}"
+    decimals, suffix = len(found[1] or ""), found[2]
+    scale = 100 if figure.unit == "share" else 1
+    return f"{text.removesuffix(suffix)} ± {scale * sd:.{decimals}f}{suffix}"
 
 
 def format_twins(figure: Figure) -> list[str]:

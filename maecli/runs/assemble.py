@@ -16,7 +16,6 @@ from maecli.data.randomness import derive_seed
 from maecli.errors import MaeError, SpecError
 from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model
-from maecli.models.positions import interpolate_pos_embed
 from maecli.registry import Registry
 from maecli.resolve import validate, validate_options
 from maecli.specs import PluginSection, RunSpec
@@ -87,8 +86,11 @@ def _assemble(spec: RunSpec, card: DataCard, preprocess: Preprocess, model: Mode
     options = validate_options("task", spec.task.name, spec.task.options, plugin.Options)
     task = plugin(options, card, preprocess)
     torch.manual_seed(derive_seed(spec.seed, "weights"))
+    encoder = build_encoder(model, preprocess)
+    if spec.train.freeze:
+        encoder.freeze()  # before the task builds on it, which may want to know
     try:
-        module = task.build(build_encoder(model, preprocess))
+        module = task.build(encoder)
     except ValueError as error:
         raise SpecError(f"task {task.name}: {error}") from error
     return Assembly(card, preprocess, task, module)
@@ -99,15 +101,20 @@ def load_assembly(checkpoint: Checkpoint, registry: Registry) -> tuple[RunSpec, 
 
     Raises MaeError when tensors are missing or left over.
     """
+    spec, card, preprocess = read_recorded(checkpoint, registry)
+    assembly = _assemble(spec, card, preprocess, make_model(spec.model, registry), registry)
+    load_exactly(assembly.module, checkpoint.tensors(), str(checkpoint.path))
+    return spec, assembly
+
+
+def read_recorded(checkpoint: Checkpoint, registry: Registry) -> tuple[RunSpec, DataCard, Preprocess]:
+    """Return what a checkpoint says of its run, its data, and how these are brought to the model."""
     metadata = checkpoint.metadata()
-    spec = validate(metadata["spec"], metadata["verb"], registry)
-    card = DataCard.model_validate(metadata["card"])
     stored: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in metadata["preprocess"].items()
     }
-    assembly = _assemble(spec, card, Preprocess(**stored), make_model(spec.model, registry), registry)
-    load_exactly(assembly.module, checkpoint.tensors(), str(checkpoint.path))
-    return spec, assembly
+    spec = validate(metadata["spec"], metadata["verb"], registry)
+    return spec, DataCard.model_validate(metadata["card"]), Preprocess(**stored)
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
@@ -127,45 +134,3 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
                 "is not a checkpoint of this task and model"
             )
     module.load_state_dict(dict(tensors))
-
-
-def load_encoder_weights(encoder: Encoder, checkpoint: Checkpoint) -> str:
-    """Start an encoder from a checkpoint's; return a sentence saying how many tensors matched.
-
-    Positions of another grid are interpolated. Raises SpecError when anything else differs.
-    """
-    tensors = checkpoint.tensors()
-    given = {name.removeprefix("encoder."): value for name, value in tensors.items() if name.startswith("encoder.")}
-    own = encoder.state_dict()
-    adapted = []
-    if "pos_embed" in given and "pos_embed" in own and given["pos_embed"].shape != own["pos_embed"].shape:
-        stored = checkpoint.metadata()
-        patch, size = stored["spec"]["model"].get("patch_size"), stored["preprocess"]["img_size"]
-        patches = [patch] * len(size) if isinstance(patch, int) else patch
-        grid = [length // cells for length, cells in zip(size, patches or size, strict=True)]
-        if len(grid) == len(encoder.grid) and given["pos_embed"].shape[-1] == encoder.embed_dim:
-            given["pos_embed"] = interpolate_pos_embed(given["pos_embed"], grid, encoder.grid)
-            adapted.append(f"pos_embed {_by(grid)} to {_by(encoder.grid)}")
-    wrong = [
-        f"{name} {_by(given[name].shape) if name in given else 'missing'} instead of {_by(value.shape)}"
-        for name, value in own.items()
-        if name not in given or given[name].shape != value.shape
-    ]
-    if wrong or given.keys() - own.keys():
-        left_over = sorted(given.keys() - own.keys())
-        detail = wrong[0] if wrong else f"{left_over[0]} left over"
-        raise SpecError(
-            f"--init {checkpoint.path}: {len(own) - len(wrong)} of {len(own)} encoder tensors match, {len(wrong)} do "
-            f"not, {len(left_over)} are left over (first: {detail}); use the model and channels of that run"
-        )
-    encoder.load_state_dict(given)
-    unused = len(tensors) - len(given)
-    return (
-        f"encoder from {checkpoint.path}: {len(given) - len(adapted)} tensors matched, "
-        + (f"{len(adapted)} adapted ({', '.join(adapted)}), " if adapted else "0 adapted, ")
-        + f"{unused} of its other tensors (decoder or head) left out"
-    )
-
-
-def _by(sizes: Any) -> str:
-    return "×".join(str(size) for size in sizes) or "scalar"

@@ -101,22 +101,34 @@ class RunDirectory:
             with disk_errors(self.path):
                 (self.path / folder).mkdir(exist_ok=True)
         for picture in evaluation.pictures:
-            write_bytes(self.path / "pictures" / f"{evaluation.split}-{picture.name}.png", picture.png)
+            write_bytes(self.path / "pictures" / f"{evaluation.name}-{picture.name}.png", picture.png)
         record = evaluation.as_json() | {
             "pictures": [{"name": picture.name, "caption": picture.caption} for picture in evaluation.pictures]
         }
-        write_json(self.path / "evaluation" / f"{evaluation.split}.json", record)
+        write_json(self.path / "evaluation" / f"{evaluation.name}.json", record)
 
     def evaluations(self) -> Iterator[Evaluation]:
-        """Yield the evaluations made so far, with their pictures."""
+        """Yield the evaluations and probes made so far, with their pictures."""
         for file in sorted((self.path / "evaluation").glob("*.json")):
             record = json.loads(file.read_text(encoding="utf-8"))
-            split = record["split"]
             record["pictures"] = [
-                Picture(png=(self.path / "pictures" / f"{split}-{each['name']}.png").read_bytes(), **each)
+                Picture(png=(self.path / "pictures" / f"{file.stem}-{each['name']}.png").read_bytes(), **each)
                 for each in record["pictures"]
             ]
             yield Evaluation.model_validate(record)
+
+    def evaluation(self, split: str) -> Evaluation | None:
+        """Return what the run's own task found on a split, without pictures; None where it was not measured.
+
+        Raises MaeError for a record that this version cannot read.
+        """
+        record = self.read_json(f"evaluation/{split}.json")
+        if record is None:
+            return None
+        try:
+            return Evaluation.model_validate(record | {"pictures": ()})
+        except ValueError as error:
+            raise MaeError(f"{self.path}/evaluation/{split}.json is no evaluation that this mae can read") from error
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Mark the run as finished."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maecli.data.card import SPLIT_NAMES, SplitName
+from maecli.data.few_labels import WHOLE, few_labels
 from maecli.data.loading import make_loader
 from maecli.errors import DataError, SpecError, nearest
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
@@ -17,8 +18,31 @@ from maecli.runs.assemble import load_assembly, make_dataset
 from maecli.runs.directory import RunDirectory, find_checkpoint
 from maecli.runs.report import write_run_report
 from maecli.runs.training import Skipped
+from maecli.specs import RunSpec
 from maecli.training.evaluation import evaluate as measure_split
 from maecli.training.evaluation import fit_twins
+
+
+def check_split(split: str) -> None:
+    """Raise SpecError for a word that is no split."""
+    if split not in SPLIT_NAMES:
+        raise SpecError(f"split {split!r} is none of {', '.join(SPLIT_NAMES)}{nearest(split, SPLIT_NAMES)}")
+
+
+def check_run(run: RunDirectory) -> None:
+    """Raise SpecError for a checkpoint that has no run around it, to which results could be added."""
+    if not run.is_run:
+        raise SpecError(f"{run} is a checkpoint without its run directory; give the run directory to mae eval")
+
+
+def with_changes(spec: RunSpec, registry: Registry, root: Path | None = None, labels: str | None = None) -> RunSpec:
+    """Return a run's spec with its data at another place, or with another part of the labels."""
+    tree = spec.model_dump(mode="json")
+    if root is not None:
+        tree["dataset"]["root"] = str(root)
+    if labels is not None:
+        tree["data"]["labels"] = labels
+    return validate(tree, tree["verb"], registry)
 
 
 @dataclass(frozen=True)
@@ -47,26 +71,24 @@ def evaluate(
 
     `which` is last or best; `root` overrides where the data lie. Raises DataError for an empty split.
     """
-    if split not in SPLIT_NAMES:
-        raise SpecError(f"split {split!r} is none of {', '.join(SPLIT_NAMES)}{nearest(split, SPLIT_NAMES)}")
+    check_split(split)
     keep_freed_memory()
     run = RunDirectory(path)
     checkpoint = find_checkpoint(path, which)
-    if not run.is_run:
-        raise SpecError(f"{path} is a checkpoint without its run directory; give the run directory to mae eval")
+    check_run(run)
     device = choose_device(device_name)
     dtype = choose_dtype(precision, device)
     spec, assembly = load_assembly(checkpoint, registry)
-    if root is not None:
-        tree = spec.model_dump(mode="json")
-        tree["dataset"]["root"] = str(root)
-        spec = validate(tree, tree["verb"], registry)
+    spec = with_changes(spec, registry, root)
     assembly.module.to(device)
     task = assembly.task
     dataset = make_dataset(spec.dataset, registry)
     skipped = Skipped(progress, spec.data.strict)
-    samples = dataset.split(split, task.fields)
-    train = dataset.split("train", task.fields) if task.twin_samples else None
+    train = None
+    if split == "train" or task.twin_samples:
+        part = str(spec.data.labels or WHOLE)
+        train = few_labels(dataset, assembly.card, task.fields, part, spec.seed, task.name).split
+    samples = train if train is not None and split == "train" else dataset.split(split, task.fields)
     for file, reason in dataset.broken().items():  # after the splits, since making one may find more
         skipped.add(file, reason)
 
@@ -74,10 +96,11 @@ def evaluate(
         sizes = dataset.card(task.fields).split_sizes
         raise DataError(f"{spec.dataset.name} has no {split} samples with {', '.join(task.fields)}; it has {sizes}")
     size = batch_size or spec.train.batch_size
-    if train is not None:
+    if train is not None and task.twin_samples:
         fit_twins(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, skipped.add), size)
     loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, skipped.add, task.own_size)
     evaluation = measure_split(task, assembly.module, loader, split, size, dtype)
+    evaluation = evaluation.model_copy(update={"weights": f"{which} (step {checkpoint.step})"})
     run.write_evaluation(evaluation)
     write_run_report(run, registry)
     return EvalResult(run, checkpoint.path, evaluation, skipped.files)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import time
@@ -17,13 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from maecli.data.batch import Batch
-from maecli.data.card import DataCard
-from maecli.data.dataset import BrokenSample, Sample, Split
-from maecli.data.loading import StreamedLoader, default_workers
-from maecli.data.pictures import find_pictures, read_picture
-from maecli.data.preprocess import Preprocess
+from maecli.data.loading import StreamedLoader
 from maecli.data.randomness import Draws
-from maecli.errors import DataError, SpecError
+from maecli.errors import SpecError
 from maecli.files import disk_errors, write_bytes, write_json, write_text
 from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
 from maecli.progress import TrainProgress
@@ -33,15 +28,12 @@ from maecli.runs.assemble import load_assembly
 from maecli.runs.directory import find_checkpoint, newest_finished_run, runs_dir
 from maecli.runs.known_labels import KnownLabels
 from maecli.runs.outputs import CSV, FILES, JSONL, RECORD, SKIPPED, new_outputs
+from maecli.runs.picture_source import PictureSource, file_range, find_source, num_workers
 from maecli.runs.training import skipped_csv
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.task import Task
 
 SAY_EVERY_S = 5.0
-MAX_LARGE_WORKERS = 2
-"""Processes that read pictures at their own size: each holds several ahead, and they may be large."""
-FILES_PER_LARGE_WORKER = 16
-"""As many pictures of their own size are worth starting a process for."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +46,6 @@ class InferResult:
     skipped: dict[str, str]
     pictures: tuple[Path, ...] = ()
     """Drawings of the first predictions."""
-
-
-class InferenceFiles(Split):
-    """Picture files, brought to the channels and dtype that a model was trained on."""
-
-    def __init__(self, root: Path, keys: Sequence[str], card: DataCard) -> None:
-        self.root, self._keys, self.card = root, keys, card
-        self.dtype = card.dtype if card.dtype in ("uint8", "uint16") else None
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return self._keys
-
-    def __getitem__(self, index: int) -> Sample:
-        key = self._keys[index]
-        try:
-            return {"image": read_picture(self.root / key, channels=self.card.channels, dtype=self.dtype)}
-        except BrokenSample as error:
-            raise BrokenSample(key, error.reason) from error
-
-
-def file_range(preprocess: Preprocess, card: DataCard) -> Preprocess:
-    """Return the preprocessing of picture files: integers use their format's full range, whatever the set used."""
-    if card.dtype in ("uint8", "uint16"):
-        return dataclasses.replace(preprocess, value_range=(0.0, float(np.iinfo(card.dtype).max)))
-    return preprocess
 
 
 def infer(
@@ -116,19 +82,19 @@ def infer(
     spec, assembly = load_assembly(checkpoint, registry)
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
-    root, keys = _pictures(source)
+    root, keys = find_source(source)
     out = out or runs_dir() / f"infer-{run.resolve().name}"
 
     card, job = assembly.card, assembly.task
     skipped: dict[str, str] = {}
     loader = StreamedLoader(
-        InferenceFiles(root, keys, card),
+        PictureSource(root, keys, card),
         file_range(assembly.preprocess, card),
         device,
         spec.seed,
         skipped.__setitem__,
         own_size=job.own_size,
-        workers=_num_workers(len(keys), batch_size, job.own_size) if workers is None else workers,
+        workers=num_workers(len(keys), batch_size, job.own_size) if workers is None else workers,
     )
     first = FirstPictures(job, KnownLabels(root, card) if "label" in job.fields else None)
     if first.labels is not None and first.labels.problem:
@@ -200,26 +166,6 @@ class FirstPictures:
         ids = torch.cat([draws.ids for draws in self.draws])
         draws = Draws(self.draws[0].seed, self.draws[0].epoch, ids)
         return self.task.draw(module, Batch(tensors, draws, self.keys))
-
-
-def _num_workers(num_files: int, batch_size: int, own_size: bool) -> int:
-    """Return how many reading processes pay: none for less than a batch each."""
-    if own_size:
-        return min(num_files // FILES_PER_LARGE_WORKER, default_workers(), MAX_LARGE_WORKERS)
-    return min(num_files // batch_size, default_workers())
-
-
-def _pictures(source: Path) -> tuple[Path, list[str]]:
-    """Return a root and the pictures below it, as relative paths."""
-    source = source.expanduser()
-    if source.is_file():
-        return source.parent, [source.name]
-    if not source.is_dir():
-        raise DataError(f"{source} does not exist; give a picture or a folder of pictures")
-    keys = find_pictures(source)
-    if not keys:
-        raise DataError(f"{source} holds no picture (JPEG, PNG, WebP, BMP, TIFF or .npy), also not in its folders")
-    return source, keys
 
 
 def _csv(rows: Sequence[dict[str, str | int | float]]) -> str:

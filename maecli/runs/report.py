@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
@@ -13,12 +13,13 @@ from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports import figures, numbers
 from maecli.reports.page import Section, render_report
-from maecli.results import Picture
+from maecli.results import Evaluation, Picture
 from maecli.runs.directory import RunDirectory
 from maecli.runs.suited import shell, suited_tasks
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
-TITLES = {"val": "Validation", "test": "Test", "train": "Training data"}
+TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
+"""In the order of the page."""
 
 
 def history(run: RunDirectory, registry: Registry) -> dict[str, list[tuple[int, float]]]:
@@ -27,6 +28,13 @@ def history(run: RunDirectory, registry: Registry) -> dict[str, list[tuple[int, 
     for name in run.read_spec().get("trackers", ()):
         found = registry.tracker(name).history(run.path) | found
     return found
+
+
+def by_epoch(metrics: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, list[tuple[float, float]]]:
+    """Return metrics by epoch instead of by step; by step where the run did not note its epochs."""
+    epochs = [(step, epoch) for step, epoch in metrics.get("train/epoch", ()) if step]
+    factor = epochs[-1][1] / epochs[-1][0] if epochs else 1.0
+    return {name: [(step * factor, value) for step, value in points] for name, points in metrics.items()}
 
 
 def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Picture]:
@@ -46,14 +54,23 @@ def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Picture]
 
 
 def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
-    """Return what there is to show of a run: evaluations, test first, then curves."""
-    order = ("test", "val", "train")
-    evaluations = sorted(run.evaluations(), key=lambda each: order.index(each.split))
-    sections = [Section(f"{TITLES[each.split]} ({each.num_samples:,} samples)", [each]) for each in evaluations]
+    """Return what there is to show of a run: evaluations, test first, then probes and curves."""
+    sections = [Section(_title(each), [each]) for each in _in_order(run)]
     curves = curve_pictures(history(run, registry))
     if curves:
         sections.append(Section("Training", curves))
     return sections
+
+
+def _in_order(run: RunDirectory) -> list[Evaluation]:
+    """Return the evaluations of a run: those of its task, then the probes; of each, test first."""
+    order = tuple(TITLES)
+    return sorted(run.evaluations(), key=lambda each: (bool(each.probe), order.index(each.split)))
+
+
+def _title(evaluation: Evaluation) -> str:
+    title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} samples)"
+    return f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
 
 
 def describe_run(run: RunDirectory) -> str:
@@ -62,7 +79,7 @@ def describe_run(run: RunDirectory) -> str:
     if summary is None:
         return "This run is not finished."
     headline = ""
-    for each in sorted(run.evaluations(), key=lambda evaluation: evaluation.split != "test")[:1]:
+    for each in [evaluation for evaluation in _in_order(run) if not evaluation.probe][:1]:
         figure = each.figures[0]
         headline = f" {TITLES[each.split]} {figure.label}: {numbers.format_figure(figure)}."
     return (

@@ -9,7 +9,8 @@ from typing import Any
 from maecli.errors import SpecError
 from maecli.registry import Registry
 from maecli.resolve import Layer, Resolved, resolve
-from maecli.runs.directory import RunDirectory, find_checkpoint
+from maecli.runs.directory import RunDirectory
+from maecli.runs.initial import offered_spec
 from maecli.runs.training import default_out
 
 
@@ -22,21 +23,23 @@ def request(
     sets: Sequence[str] = (),
     flags: Mapping[str, Any] | None = None,
     resume: bool = False,
+    extra: Sequence[Layer] = (),
 ) -> Resolved:
     """Return the resolved spec of a run.
 
     To resume, what is given is laid over the spec of the run that is there, so that nothing has to be repeated; a
-    difference shows when the run starts.
+    difference shows when the run starts. `extra` lies over the file and below `--set`.
     """
     flags = dict(flags or {})
     init = flags.get("init")
-    offered = find_checkpoint(Path(init)).metadata()["spec"] if init else None
+    offered = offered_spec(Path(init)) if init else None
     given: dict[str, Any] = {
         "recipe": recipe,
         "config": config,
         "sets": sets,
         "flags": flags,
         "init_spec": offered,
+        "extra": extra,
     }
     if not resume:
         return resolve(verb, registry, **given)

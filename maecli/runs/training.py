@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from maecli.data.dataset import Dataset, Split
+from maecli.data.few_labels import WHOLE, few_labels
 from maecli.data.loading import Loader, make_loader
 from maecli.errors import DataError, SpecError
 from maecli.files import disk_errors, write_json, write_text
@@ -26,13 +27,15 @@ from maecli.hardware import (
     keep_freed_memory,
     memory_used,
 )
+from maecli.models.encoder import Encoder
 from maecli.progress import TrainProgress, duration
 from maecli.registry import Registry
-from maecli.resolve import difference
+from maecli.resolve import difference, validate
 from maecli.results import Evaluation
-from maecli.runs.assemble import Assembly, assemble, load_encoder_weights, make_dataset
-from maecli.runs.directory import RunDirectory, find_checkpoint, runs_dir
+from maecli.runs.assemble import Assembly, assemble, make_dataset
+from maecli.runs.directory import RunDirectory, runs_dir
 from maecli.runs.environment import describe_environment
+from maecli.runs.initial import initial_weights
 from maecli.runs.report import write_run_report
 from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.training.checkpoint import Checkpoint
@@ -40,6 +43,7 @@ from maecli.training.evaluation import evaluate, fit_twins
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
+from maecli.weights.fit import load_encoder_weights
 
 SKIPPED = "skipped.csv"
 DRY_STEPS = 5, 14
@@ -107,6 +111,8 @@ class Prepared:
     dtype: torch.dtype
     skipped: Skipped
     init: str
+    samples: str
+    """What part of the training split is learnt from, in words."""
 
 
 def default_out(spec: RunSpec) -> Path:
@@ -125,24 +131,29 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
         torch.set_float32_matmul_precision("high")
     check_task(spec, registry)
     dataset = make_dataset(spec.dataset, registry)
-    card = dataset.card(registry.task(spec.task.name).fields)
+    plugin = registry.task(spec.task.name)
+    part = str(spec.data.labels or WHOLE)
+    few = few_labels(dataset, dataset.card(plugin.fields), plugin.fields, part, spec.seed, spec.task.name)
     skipped = Skipped(progress, spec.data.strict)
     for path, reason in dataset.broken().items():
         skipped.add(path, reason)
-    assembly = assemble(spec, card, registry)
+    assembly = assemble(spec, few.card, registry)
     init = "from scratch"
     if spec.init is not None and resuming:
         init = f"encoder from {spec.init}"
     elif spec.init is not None:
-        init = load_encoder_weights(assembly.module.get_submodule("encoder"), find_checkpoint(spec.init))  # type: ignore[arg-type]
+        weights = initial_weights(spec.init, registry)
+        encoder = cast(Encoder, assembly.module.get_submodule("encoder"))
+        init = load_encoder_weights(encoder, weights, spec.init_partial)
+    if spec.train.freeze:
+        init = "random encoder, frozen" if spec.init is None else f"{init}, frozen"
     assembly.module.to(device)
-    fields = assembly.task.fields
     own = assembly.task.own_size
     loaders = [
-        make_loader(dataset.split(name, fields), assembly.preprocess, device, spec.seed, spec.data, skipped.add, own)
-        for name in ("train", "val")
+        make_loader(split, assembly.preprocess, device, spec.seed, spec.data, skipped.add, own)
+        for split in (few.split, dataset.split("val", plugin.fields))
     ]
-    return Prepared(spec, dataset, assembly, loaders[0], loaders[1], device, dtype, skipped, init)
+    return Prepared(spec, dataset, assembly, loaders[0], loaders[1], device, dtype, skipped, init, few.description)
 
 
 def check_task(spec: RunSpec, registry: Registry) -> None:
@@ -171,7 +182,8 @@ def train(
         raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
     going_on = resume and run.is_run
     if going_on:
-        changed = difference(run.read_spec(), stored, CHANGEABLE_ON_RESUME)
+        begun = validate(run.read_spec(), stored["verb"], registry)  # fills in keys that are newer than the run
+        changed = difference(begun.model_dump(mode="json"), stored, CHANGEABLE_ON_RESUME)
         if changed:
             raise SpecError(f"{run} cannot be resumed with another spec: " + "; ".join(changed))
     else:
@@ -204,7 +216,7 @@ def train(
             "val",
             spec.train.batch_size,
             prepared.dtype,
-        )
+        ).model_copy(update={"weights": f"last (step {trainer.step})"})
         run.write_evaluation(evaluation)
     seconds = time.monotonic() - begin + trainer.seconds_before
     run.write_summary(
@@ -217,6 +229,7 @@ def train(
             "device": environment["device"],
             "precision": environment["precision"],
             "init": prepared.init,
+            "train_samples": len(prepared.train.split),
             "finished_at": time.time(),
         }
     )
@@ -280,16 +293,22 @@ def open_trackers(spec: RunSpec, registry: Registry, run: RunDirectory, start_st
 def introduce(prepared: Prepared, trainer: Trainer) -> str:
     """Return the facts of a run before it starts, one per line."""
     spec, assembly = prepared.spec, prepared.assembly
-    parameters = sum(p.numel() for p in assembly.module.parameters())
+    parameters = f"{sum(p.numel() for p in assembly.module.parameters()):,} parameters"
+    if spec.train.freeze:
+        parameters += f", of which {sum(p.numel() for p in assembly.module.parameters() if p.requires_grad):,} learn"
     size = "×".join(str(length) for length in assembly.preprocess.img_size)
     data = f"{assembly.card.title}: {len(prepared.train.split):,} train, {len(prepared.val.split):,} val"
-    model = f"{spec.model.name}, {parameters:,} parameters, {size} × {assembly.preprocess.in_chans} channels"
+    model = f"{spec.model.name}, {parameters}, {size} × {assembly.preprocess.in_chans} channels"
     rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"
     device = f"{describe_device(prepared.device)}, {str(prepared.dtype).removeprefix('torch.')}"
+    told = [f"labels  {prepared.samples}"] if spec.data.labels is not None else []
+    if spec.train.freeze and spec.init is None:
+        told.append("twin    without --init the frozen encoder is random: what a pretrained one has to beat")
     return "\n".join(
         [
             f"data    {data}",
             f"model   {model}, {prepared.init}",
+            *told,
             f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate {rate}",
             f"device  {device}",
         ]

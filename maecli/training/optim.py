@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from maecli.models.encoder import Encoder
 from maecli.specs import TrainSpec
 
-TOKENS = ("cls_token", "mask_token", "pos_embed")
+NOT_DECAYED = ("cls_token", "mask_token", "pos_embed", "layer_scale")
+"""Tokens, and what scales a residual branch, by name: vectors that have more than one axis in some models."""
 
 
 def parameter_groups(module: nn.Module, spec: TrainSpec) -> list[dict[str, object]]:
     """Return AdamW groups with their own `lr_scale` and `weight_decay`.
 
-    Biases, norms and tokens are not decayed. With `layer_decay` below 1 a layer's rate is layer_decay to the number
-    of layers above it: BEiT, arXiv:2106.08254, section 2.5.
+    Biases, norms, tokens and scales are not decayed. With `layer_decay` below 1 a layer's rate is layer_decay to the
+    number of layers above it: BEiT, arXiv:2106.08254, section 2.5.
     """
     encoder = getattr(module, "encoder", None)
     groups: dict[tuple[float, float], dict[str, object]] = {}
@@ -30,7 +31,7 @@ def parameter_groups(module: nn.Module, spec: TrainSpec) -> list[dict[str, objec
         if isinstance(encoder, Encoder) and name.startswith("encoder."):
             layer = encoder.layer_of(name.removeprefix("encoder."))
             scale = spec.layer_decay ** (encoder.depth + 1 - layer)
-        plain = parameter.ndim <= 1 or name.rpartition(".")[2] in TOKENS
+        plain = parameter.ndim <= 1 or name.rpartition(".")[2] in NOT_DECAYED
         decay = 0.0 if plain else spec.weight_decay
         group = groups.setdefault((scale, decay), {"params": [], "names": [], "lr_scale": scale, "weight_decay": decay})
         group["params"].append(parameter)  # type: ignore[attr-defined]
@@ -99,6 +100,7 @@ class WeightAverage:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
+        self.fixed = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
         self.module = copy.deepcopy(module).eval().requires_grad_(False)
 
     @torch.no_grad()
@@ -106,7 +108,7 @@ class WeightAverage:
         """Move the average towards `module` after optimizer step `step`, counted from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
         mine, theirs = self.module.state_dict(), module.state_dict()
-        floats = [name for name, value in mine.items() if value.is_floating_point()]
+        floats = [name for name, value in mine.items() if value.is_floating_point() and name not in self.fixed]
         torch._foreach_lerp_([mine[name] for name in floats], [theirs[name] for name in floats], 1.0 - decay)
-        for name in mine.keys() - set(floats):
+        for name in mine.keys() - self.fixed - set(floats):
             mine[name].copy_(theirs[name])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maecli import options
@@ -29,6 +30,16 @@ class Prediction:
 
     row: dict[str, str | int | float]
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Pictures of a few samples, each (C, H, W) in [0, 1]: a list has one per sample."""
+
+    given: Mapping[str, Sequence[NDArray[Any]]]
+    """What the module does not decide, such as the original and the masked picture, by title."""
+    made: Sequence[NDArray[Any]]
+    """What the module made of it."""
 
 
 class Evaluator(ABC, Generic[M]):
@@ -65,6 +76,8 @@ class Task(ABC, Generic[M]):
 
     Batches then hold pictures of one size: single ones, unless all of a set are alike.
     """
+    on_whole_pictures: ClassVar[Mapping[str, Any]] = {}
+    """Options to take where a recipe leaves patches out and the encoder cannot: it is frozen, or convolutional."""
     twin_samples: ClassVar[int] = 0
     """How many training samples `fit_twins` wants to see."""
 
@@ -108,6 +121,13 @@ class Task(ABC, Generic[M]):
     def draw(self, module: M, batch: Batch) -> list[Picture]:
         """Return pictures of what the module does with a few samples."""
         return []
+
+    def side_by_side(self, module: M, batch: Batch) -> SideBySide | None:
+        """Return what the module makes of a few samples, to stand beside what other runs make of them.
+
+        Called in eval mode, without gradients. None: there is nothing to see.
+        """
+        return None
 
     def describe(self) -> Sequence[str]:
         """Return sentences about how the figures were taken, for the report."""

@@ -17,6 +17,7 @@ from maecli import api
 
 NUM_PEEKED = 32
 NUM_THREADS = 8
+NUM_NAMED = 3
 NOTHING_JUDGED = (
     f"masks hold nothing but 0 and {api.VOID}, which means not judged; write the number of the class where they "
     f"say {api.VOID}"
@@ -347,7 +348,10 @@ class Folder(api.Dataset):
         if index.classes and len(index.labels) < len(infos):
             yield f"{len(infos) - len(index.labels)} pictures have no label"
         if index.masks and len(index.masks) < len(infos):
-            yield f"{len(infos) - len(index.masks)} pictures have no mask"
+            bare = [key for key in index.infos if key not in index.masks]
+            more = f" and {len(bare) - NUM_NAMED} more" if len(bare) > NUM_NAMED else ""
+            have = "pictures have" if len(bare) > 1 else "picture has"
+            yield f"{len(bare)} {have} no mask: {', '.join(bare[:NUM_NAMED])}{more}"
 
 
 @api.hookimpl

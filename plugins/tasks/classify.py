@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -31,10 +31,16 @@ class Classify(api.Task[api.Classifier]):
 
     name = "classify"
     fields = ("image", "label")
+    on_whole_pictures: ClassVar[Mapping[str, Any]] = {"patch_drop": 0.0}
 
     class Options(api.Options):
         pool: Literal["mean", "cls"] = Field(default="mean", description="mean of the patch tokens, or class token")
         head: Literal["linear", "mlp"] = Field(default="linear", description="what stands on the pooled token")
+        head_norm: Literal["auto", "none", "batch"] = Field(
+            default="auto",
+            description="batch: standardise features over the batch before the head, without parameters, "
+            "arXiv:2111.06377, appendix A.1; auto: batch where the encoder is frozen, else none",
+        )
         label_smoothing: float = Field(
             default=0.0,
             ge=0,
@@ -63,10 +69,29 @@ class Classify(api.Task[api.Classifier]):
         self.monitor = self.labels.monitor
 
     def build(self, encoder: api.Encoder) -> api.Classifier:
-        if self.options.patch_drop and api.num_kept(math.prod(encoder.grid), self.options.patch_drop) == 0:
-            raise api.SpecError(f"task.patch_drop {self.options.patch_drop} leaves no patch")
-        head = self.labels.head(encoder.embed_dim, self.options.head)
+        if self.options.patch_drop:
+            self._check_patch_drop(encoder)
+        norm = self.options.head_norm
+        if norm == "auto":
+            norm = "batch" if encoder.frozen else "none"
+        head = self.labels.head(encoder.embed_dim, self.options.head, norm)
         return api.Classifier(encoder, head, self.options.pool)
+
+    def _check_patch_drop(self, encoder: api.Encoder) -> None:
+        """Raise SpecError where patches cannot, or must not, be left out."""
+        drop = self.options.patch_drop
+        if not encoder.can_mask:
+            raise api.SpecError(
+                f"task.patch_drop {drop} leaves patches out, and this model reads whole pictures; give "
+                "--set task.patch_drop=0 with it"
+            )
+        if encoder.frozen:
+            raise api.SpecError(
+                f"task.patch_drop {drop} would hide patches from a frozen encoder, which works on whole pictures; give "
+                "--set task.patch_drop=0 with --freeze"
+            )
+        if api.num_kept(math.prod(encoder.grid), drop) == 0:
+            raise api.SpecError(f"task.patch_drop {drop} leaves no patch")
 
     def loss(self, module: api.Classifier, batch: api.Batch) -> Tensor:
         image, target = batch["image"], self.labels.target(batch["label"])
@@ -105,7 +130,8 @@ class Classify(api.Task[api.Classifier]):
         probabilities = self.labels.probabilities(module(batch["image"])).cpu()
         wrong = self.labels.wrong(probabilities, batch["label"].cpu()) if "label" in batch else None
         pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
-        png = api.contact_sheet(list(pictures), [self.labels.caption(row) for row in probabilities], wrong)
+        captions = [self.labels.caption(row) for row in probabilities]
+        png = api.contact_sheet(list(pictures), captions, wrong, batch.keys)
         return [api.Picture(name="predictions", caption=self.labels.drawn, png=png)]
 
     def describe(self) -> Sequence[str]:
@@ -124,9 +150,9 @@ class Labels(ABC):
     def __init__(self, card: api.DataCard) -> None:
         self.card = card
 
-    def head(self, embed_dim: int, kind: Literal["linear", "mlp"]) -> api.ClassifierHead:
+    def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.HeadNorm) -> api.ClassifierHead:
         """Return a new head."""
-        return api.ClassifierHead(embed_dim, self.card.num_classes, kind)
+        return api.ClassifierHead(embed_dim, self.card.num_classes, kind, norm)
 
     @abstractmethod
     def target(self, label: Tensor) -> Tensor:
@@ -193,9 +219,9 @@ class SeveralLabels(Labels):
         "of it, and classes without a positive image are left out of the mean."
     )
 
-    def head(self, embed_dim: int, kind: Literal["linear", "mlp"]) -> api.ClassifierHead:
+    def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.HeadNorm) -> api.ClassifierHead:
         """Return a head that begins with each class's frequency in training. Source: arXiv:1708.02002, section 4.1."""
-        head = PreciseHead(embed_dim, self.card.num_classes, kind)
+        head = PreciseHead(embed_dim, self.card.num_classes, kind, norm)
         if self.card.class_counts:
             with torch.no_grad():
                 head.get_parameter(f"{len(head) - 1}.bias").copy_(torch.logit(frequencies(self.card)))

@@ -17,6 +17,7 @@ from maecli import api
 
 Positive = Annotated[int, Field(ge=1)]
 NUM_PICTURES = 8
+NUM_MASKS = 5
 
 
 class Reconstruct(api.Task[api.MaskedAutoencoder]):
@@ -29,6 +30,10 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
 
     class Options(api.Options):
         mask_ratio: float = Field(default=0.75, gt=0, lt=1, description="share of the patches that is hidden")
+        mask: api.Mask = Field(
+            default="random",
+            description="random: any patches; grid: all but a regular grid of them; block: rectangles, best near 0.5",
+        )
         norm_pix_loss: bool = Field(
             default=False, description="predict each patch normalised by its own mean and variance"
         )
@@ -43,6 +48,11 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         self.patch_size: tuple[int, ...] = ()
 
     def build(self, encoder: api.Encoder) -> api.MaskedAutoencoder:
+        if not encoder.can_mask:
+            raise api.SpecError(
+                "reconstruct hides patches, and this model reads whole pictures; pretrain a vision transformer, such "
+                "as --model vit-small, or train this model from scratch with mae finetune"
+            )
         self.patch_size = encoder.patch_size
         num_patches = math.prod(encoder.grid)
         kept = api.num_kept(num_patches, self.options.mask_ratio)
@@ -52,6 +62,11 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
                 f"task.mask_ratio {self.options.mask_ratio} hides {what} of {num_patches}; it must hide at least "
                 "one and leave at least one, or use smaller patches"
             )
+        if self.options.mask == "grid":
+            try:
+                api.find_lattice(encoder.grid, self.options.mask_ratio)
+            except ValueError as error:
+                raise api.SpecError(f"task.{error}") from error
         width, depth, heads = encoder.decoder_defaults
         decoder = api.Decoder(
             encoder,
@@ -64,10 +79,12 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
 
     def masking(self, batch: api.Batch) -> api.Masking:
         """Draw which patches of each sample are hidden."""
-        num_patches = math.prod(self._grid(batch))
-        return api.random_masking(batch.draws.uniform("mask", num_patches), self.options.mask_ratio)
+        mask, grid = self.options.mask, self.grid(batch)
+        noise = batch.draws.uniform("mask", api.mask_draws(mask, grid))
+        return api.make_masking(mask, noise, grid, self.options.mask_ratio)
 
-    def _grid(self, batch: api.Batch) -> list[int]:
+    def grid(self, batch: api.Batch) -> list[int]:
+        """Return how many patches lie along each axis of the batch's pictures."""
         return [size // patch for size, patch in zip(batch["image"].shape[2:], self.patch_size, strict=True)]
 
     def loss(self, module: api.MaskedAutoencoder, batch: api.Batch) -> Tensor:
@@ -84,7 +101,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         self.mean_picture = None if total is None else (total / num).float()
 
     def evaluator(self, thorough: bool = True) -> MaskedErrors:
-        return MaskedErrors(self, with_ssim=thorough)
+        return MaskedErrors(self, thorough)
 
     def reconstruct(self, module: api.MaskedAutoencoder, batch: api.Batch) -> tuple[api.Masking, Tensor, Tensor]:
         """Return the masking, true patches and predicted patches (B, N, P), both in pixel units."""
@@ -94,7 +111,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         patch_size = self.patch_size
         if self.options.norm_pix_loss:
             pred = api.denormalize_patches(pred, api.patchify(x, patch_size))
-        grid = self._grid(batch)
+        grid = self.grid(batch)
         pixels = self.preprocess.to_pixels(api.unpatchify(pred, grid, patch_size))
         truth = self.preprocess.to_pixels(x)
         return masking, api.patchify(truth, patch_size), api.patchify(pixels, patch_size)
@@ -118,9 +135,21 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
             if self.options.norm_pix_loss
             else "Predictions are pixels."
         )
-        caption = f"Reconstructions with {self.options.mask_ratio:.0%} of the patches hidden. {how}"
+        caption = f"Reconstructions with {self.hidden}. {how}"
         png = api.picture_grid(rows, self._titles())
         return [api.Picture(name="reconstructions", caption=caption, png=png)]
+
+    def side_by_side(self, module: api.MaskedAutoencoder, batch: api.Batch) -> api.SideBySide | None:
+        rows = self._quadruplets(module, batch, NUM_PICTURES)
+        if not rows:
+            return None
+        original, masked, _, pasted = zip(*rows, strict=True)
+        return api.SideBySide({"original": original, "masked": masked}, pasted)
+
+    @property
+    def hidden(self) -> str:
+        """Say how many of the patches are hidden, and how they are chosen."""
+        return f"{self.options.mask_ratio:.0%} of the patches hidden ({self.options.mask} masks)"
 
     @staticmethod
     def _titles() -> list[str]:
@@ -134,7 +163,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         hidden = masking.mask.unsqueeze(-1)
         grey = torch.full_like(truth, 0.5)
         patch_size = self.patch_size
-        grid = self._grid(batch)
+        grid = self.grid(batch)
         columns = [
             truth,
             torch.where(hidden > 0, grey, truth),
@@ -146,8 +175,8 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
 
     def describe(self) -> Sequence[str]:
         how = (
-            f"Errors are in pixel units of [0, 1], on hidden patches only ({self.options.mask_ratio:.0%}, the same "
-            "masks in every evaluation)."
+            f"Errors are in pixel units of [0, 1], on hidden patches only ({self.options.mask_ratio:.0%}, by "
+            f"{self.options.mask} masks, the same ones in every evaluation)."
         )
         notes = [how]
         if self.options.norm_pix_loss:
@@ -158,13 +187,39 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         return notes
 
 
-class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
-    """Error sums over hidden pixels, of the model and of its trivial twins."""
+class SeenMasks:
+    """The masks that an evaluation has used: the first few, and how often each patch was hidden."""
 
-    def __init__(self, task: Reconstruct, with_ssim: bool = True) -> None:
-        self.task, self.with_ssim = task, with_ssim
+    def __init__(self) -> None:
+        self.first: list[Tensor] = []  # (H, W) each
+        self.sum: Tensor | None = None  # (H, W)
+        self.num = 0
+
+    def add(self, masks: Tensor) -> None:
+        """Add masks (B, H, W)."""
+        self.first += masks[: NUM_MASKS - len(self.first)]
+        self.sum = masks.sum(0) if self.sum is None else self.sum + masks.sum(0)
+        self.num += len(masks)
+
+    def draw(self, task: Reconstruct) -> list[api.Picture]:
+        if self.sum is None:
+            return []
+        first, mean = torch.stack(self.first).cpu().numpy(), (self.sum / self.num).cpu().numpy()
+        caption = (
+            f"The masks of {len(first)} samples, with {task.hidden}, and the mean over all {self.num:,}: blue patches "
+            "are seen by the encoder, grey ones are not."
+        )
+        return [api.Picture(name="masks", caption=caption, png=api.mask_strip(first, mean, task.patch_size))]
+
+
+class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
+    """Error sums over hidden pixels, of the model and of its trivial twins; SSIM and masks where it is thorough."""
+
+    def __init__(self, task: Reconstruct, thorough: bool = True) -> None:
+        self.task, self.thorough = task, thorough
         self.sums: dict[str, dict[str, float]] = {}
         self.pixels = 0.0
+        self.masks = SeenMasks()
 
     def _twins(self, truth: Tensor, patch_size: Sequence[int]) -> dict[str, Tensor]:
         if self.task.options.norm_pix_loss:
@@ -189,11 +244,13 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
                 "mse": float((error.square() * hidden).sum(dtype=torch.float64)),
                 "atol": float(((error.abs() <= 0.1) * hidden).sum()),
             }
-            if self.with_ssim and len(shape) == 2 and min(shape) > 5:
+            if self.thorough and len(shape) == 2 and min(shape) > 5:
                 sums["ssim"] = self._ssim(truth, torch.where(hidden > 0, guess, truth), hidden, patch_size, shape)
             total = self.sums.setdefault(name, {})
             for key, value in sums.items():
                 total[key] = total.get(key, 0.0) + value
+        if self.thorough and len(shape) == 2:
+            self.masks.add(masking.mask.reshape(-1, *self.task.grid(batch)))
 
     @staticmethod
     def _ssim(truth: Tensor, pasted: Tensor, hidden: Tensor, patch_size: Sequence[int], shape: Sequence[int]) -> float:
@@ -216,6 +273,9 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
             figures.append(_figure("ssim", "masked SSIM", shares("ssim"), note, unit="index"))
         figures.append(_figure("atol", "masked pixels within 0.1", shares("atol"), note, unit="share"))
         return figures
+
+    def pictures(self) -> Sequence[api.Picture]:
+        return self.masks.draw(self.task)
 
 
 def _figure(name: str, label: str, values: dict[str, float], note: str, **kind: Any) -> api.Figure:

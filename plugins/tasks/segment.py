@@ -43,7 +43,7 @@ class Segment(api.Task[api.Segmenter]):
         head: Literal["conv", "shuffle", "upernet"] = Field(
             default="conv",
             description="conv: 1×1 convolution on the token grid, bilinear up; shuffle: each token becomes its patch's "
-            "pixels, then a 3×3 convolution; upernet: UPerNet on a feature pyramid",
+            "pixels, then a 3×3 convolution of these and the picture; upernet: UPerNet on a feature pyramid",
         )
         head_channels: int | None = Field(
             default=None, ge=1, description="width of shuffle (default: the number of classes) and upernet (256)"

@@ -101,7 +101,7 @@ def test_copies_across_the_splits_of_masks_leak_too():
         constant_accuracy=0.4, constant_miou=0.2,
     )  # fmt: skip
     mask_card = card(mask_classes=("background", "cat"), mask_palette=class_palette(2), background=0)
-    (told,) = said(
+    told, few = said(
         mask_card=mask_card,
         masks={"train": masks, "val": masks},
         duplicates=copies(),
@@ -111,6 +111,7 @@ def test_copies_across_the_splits_of_masks_leak_too():
         "3 of 40 pictures of val with masks have a near copy in train with masks: look at the pairs below, and take "
         "copies out of train with masks before you trust figures on val with masks."
     )
+    assert few.startswith("val has 40 pictures with a mask: ")
 
 
 def test_pictures_that_are_alike_by_nature_are_not_called_copies():
@@ -158,6 +159,10 @@ def test_missing_labels_splits_and_pictures():
     assert told == [
         "There is no val split: nothing is left to choose by.",
         (
+            "test has 5 pictures: a share measured on so few is sure to about ±33 points only (95%), so small "
+            "differences there mean nothing."
+        ),
+        (
             "train has 900 pictures, which is little to pretrain on: add unlabelled ones of the same kind, or pretrain "
             "longer."
         ),
@@ -202,6 +207,38 @@ def test_small_objects_want_small_patches():
     assert told == (
         "Half of the objects cover less than 0.25% of their picture, about 8 × 8 pixels at 160×160: use small patches, "
         "or a larger --img-size."
+    )
+
+
+def test_no_larger_size_is_advised_where_a_smaller_one_is():
+    areas = Histogram(edges=(0, 1), counts={"train": (4,)}, medians={"train": 0.0025})
+    smaller, patches = said(img_size=(160, 160), objects=Objects(areas=areas))
+    assert smaller.endswith("so try a smaller --img-size.")
+    assert patches.endswith("about 8 × 8 pixels at 160×160: use small patches.")
+
+
+@pytest.mark.parametrize(("num", "told"), [(1, "val has 1 picture: "), (2, "val has 2 pictures: "), (99, "±10 points")])
+def test_figures_from_a_handful_of_pictures_are_cautioned_against(num, told):
+    three = {"train": pictures(), "val": pictures(num), "test": pictures(100)}
+    (caution,) = said(pictures=three)
+    assert told in caution
+    assert caution.endswith("so small differences there mean nothing.")
+
+
+def test_few_labels_count_rather_than_many_pictures():
+    labels = {
+        name: Labels(num=num, present=(num, num), not_judged=(0, 0)) for name, num in (("train", 2000), ("val", 50))
+    }
+    told = said(card=card(classes=("a", "b"), multi_label=True), labels=labels)
+    assert any(sentence.startswith("val has 50 pictures with a label: ") for sentence in told)
+
+
+def test_equal_pictures_with_different_labels_are_called_so():
+    found = survey(Shapes({"train": [1, 5, 5, 2, 2]}), lambda *_: lambda: None).findings
+    (told,) = [each for each in advise(found, (24, 32)) if "labelled differently" in each]
+    assert told == (
+        "2 groups of equal pictures are labelled differently, train/1.png as odd and train/2.png as even, for one: no "
+        "model can be right on all of them. Mend the labels, which are listed below."
     )
 
 

@@ -274,3 +274,16 @@ def test_threads_give_results_in_order_and_end_with_the_first_error():
     with pytest.raises(ValueError, match="no"):
         list(in_threads(fail, 100_000))
     assert len(started) < 5000
+
+
+def test_equal_pictures_that_are_labelled_differently_are_grouped():
+    dataset = Shapes({"train": [1, 5, 5, 7], "val": [7], "test": [1]})  # the class of picture i of a split is i % 2
+    different, across = look(dataset).contradictions
+    assert (different.num, different.labels) == (2, ("odd", "even"))
+    assert different.pictures == (Where(split="train", key="train/1.png"), Where(split="train", key="train/2.png"))
+    assert across.pictures == (Where(split="train", key="train/3.png"), Where(split="val", key="val/0.png"))
+
+
+def test_equal_pictures_of_one_label_and_without_labels_contradict_nothing():
+    assert look(Shapes({"train": [5, 1, 5]})).contradictions == ()
+    assert look(Shapes({"train": [5, 5]}, fields=("image",))).contradictions == ()

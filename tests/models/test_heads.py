@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from maecli.models.heads import Classifier, ClassifierHead, pool_tokens
+from maecli.models.heads import Classifier, ClassifierHead, FeatureNorm, pool_tokens
 from maecli.models.vit import VisionTransformer
 
 
@@ -47,6 +47,29 @@ def test_all_classes_start_alike():
     assert head[-1].weight.abs().max() <= 2e-3
     assert not head[-1].bias.any()
     assert head[0].weight.std() > 0.05
+
+
+def test_features_are_standardised_over_the_batch_without_parameters():
+    norm = FeatureNorm(2)
+    assert list(norm.parameters()) == []
+    x = torch.tensor([[1.0, 100.0], [3.0, 300.0]])
+    torch.testing.assert_close(norm(x), torch.tensor([[-1.0, -1.0], [1.0, 1.0]]), atol=1e-5, rtol=0)
+    assert norm(x.bfloat16()).dtype == torch.float32
+    norm.running_mean.copy_(torch.tensor([1.0, 100.0]))
+    norm.running_var.copy_(torch.tensor([4.0, 1e4]))
+    one = torch.tensor([[5.0, 300.0]])  # alone it has no deviation
+    for mode in (True, False):
+        torch.testing.assert_close(norm.train(mode)(one), torch.tensor([[2.0, 2.0]]), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("kind", "num_layers"), [("linear", 2), ("mlp", 4)])
+def test_a_head_may_standardise_first(kind, num_layers):
+    head = ClassifierHead(12, 5, kind, "batch")
+    assert len(head) == num_layers
+    assert isinstance(head[0], FeatureNorm)
+    assert {name for name, _ in head.named_parameters()} == {
+        f"{i}.{part}" for i in range(1, num_layers, 2) for part in ("weight", "bias")
+    }
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from maecli.models.mae import (
     normalize_patches,
     patch_moments,
 )
-from maecli.models.masking import Masking, random_masking
+from maecli.models.masking import Masking, make_masking, mask_draws
 from maecli.models.patches import patchify
 from maecli.models.vit import VisionTransformer
 
@@ -21,9 +21,12 @@ def tiny(size=(8, 8), patch_size=(2, 2), in_chans=3, norm_pix_loss=False):
     return MaskedAutoencoder(encoder, Decoder(encoder, 8, 1, 2), norm_pix_loss).eval()
 
 
-def masked(num_patches=16, batch=2, mask_ratio=0.75):
+def masked(grid=(4, 4), batch=2, mask_ratio=0.75, mask="random"):
     generator = torch.Generator().manual_seed(1)
-    return random_masking(torch.rand(batch, num_patches, generator=generator), mask_ratio)
+    return make_masking(mask, torch.rand(batch, mask_draws(mask, grid), generator=generator), grid, mask_ratio)
+
+
+every_mask = pytest.mark.parametrize("mask", ["random", "grid", "block"])
 
 
 @pytest.mark.parametrize(
@@ -31,8 +34,7 @@ def masked(num_patches=16, batch=2, mask_ratio=0.75):
 )
 def test_series_pictures_and_volumes_are_reconstructed_whole(size, patch_size):
     module, x = tiny(size, patch_size), torch.randn(2, 3, *size)
-    num_patches = torch.Size(module.encoder.grid).numel()
-    masking = masked(num_patches, mask_ratio=0.5)
+    masking = masked(module.encoder.grid, mask_ratio=0.5)
     pred = module.reconstruct(x, masking.ids_keep)
     assert pred.shape == patchify(x, patch_size).shape
     assert module(x, masking).shape == ()
@@ -68,17 +70,35 @@ def test_the_loss_ignores_the_predictions_of_visible_patches(monkeypatch):
 
 
 @torch.no_grad()
-def test_the_prediction_depends_on_visible_pixels_and_not_on_hidden_ones():
-    module, x, masking = tiny(), torch.randn(2, 3, 8, 8), masked()
+@every_mask
+def test_the_prediction_depends_on_visible_pixels_and_not_on_hidden_ones(mask):
+    module, x, masking = tiny(), torch.randn(2, 3, 8, 8), masked(mask=mask)
     pixels = masking.mask.reshape(2, 1, 4, 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    hidden_ones_changed = torch.where(pixels > 0, x + 5, x)
+    latent = module.encoder(x, masking.ids_keep)
+    assert module.encoder(hidden_ones_changed, masking.ids_keep).equal(latent)
     before = module.reconstruct(x, masking.ids_keep)
-    assert module.reconstruct(torch.where(pixels > 0, x + 5, x), masking.ids_keep).equal(before)
+    assert module.reconstruct(hidden_ones_changed, masking.ids_keep).equal(before)
     assert not module.reconstruct(torch.where(pixels > 0, x, x + 5), masking.ids_keep).equal(before)
 
 
 @torch.no_grad()
-def test_the_decoder_puts_tokens_back_in_their_places_whatever_the_order_of_the_noise():
-    module, x, masking = tiny(), torch.randn(2, 3, 8, 8), masked(mask_ratio=0.5)
+@every_mask
+def test_the_decoder_puts_visible_tokens_at_their_patches_and_mask_tokens_at_the_others(mask):
+    """Without blocks no token hears of another, so that each prediction tells whose token lies there."""
+    encoder = VisionTransformer((8, 16), (2, 4), 3, embed_dim=12, depth=0, num_heads=2)
+    module, x = MaskedAutoencoder(encoder, Decoder(encoder, 8, 0, 2)).eval(), torch.randn(2, 3, 8, 16)
+    masking = masked(mask=mask)
+    everything = module.reconstruct(x, torch.arange(16).expand(2, -1))
+    no_token = module.decoder.pred(module.decoder.norm(module.decoder.mask_token + module.decoder.pos_embed))
+    expected = torch.where(masking.mask.unsqueeze(-1) > 0, no_token, everything)
+    assert torch.allclose(module.reconstruct(x, masking.ids_keep), expected, atol=1e-6)
+
+
+@torch.no_grad()
+@every_mask
+def test_the_decoder_puts_tokens_back_in_their_places_whatever_the_order_of_the_noise(mask):
+    module, x, masking = tiny(), torch.randn(2, 3, 8, 8), masked(mask_ratio=0.5, mask=mask)
     reordered = masking.ids_keep.flip(1)
     pred = module.reconstruct(x, masking.ids_keep)
     assert torch.allclose(module.reconstruct(x, reordered), pred, atol=1e-6)

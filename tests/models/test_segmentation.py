@@ -67,10 +67,12 @@ def test_the_shuffle_head_gives_each_token_the_pixels_of_its_own_patch():
     head.classify.weight[0, 0, 1, 1] = 1  # the 3 × 3 convolution hands on its centre
     tokens = torch.zeros(1, 16, 4, 4)
     tokens[0, 0, 1, 2] = 1
-    logits = head([tokens])
     expected = torch.zeros(16, 24)
     expected[4:8, 12:18] = nn.functional.gelu(values).reshape(4, 6)
-    assert torch.allclose(logits[0, 0], expected)
+    picture = torch.randn(1, 3, 16, 24)
+    assert torch.allclose(head([tokens], picture)[0, 0], expected)
+    head.classify.weight[0, 2, 1, 1] = 1  # and adds the second channel of the picture
+    assert torch.allclose(head([tokens], picture)[0, 0], expected + picture[0, 1])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_the_pyramid_is_four_two_one_and_half_times_the_token_grid():
 
 def test_widths_default_to_the_classes_and_to_256():
     made = encoder()
-    assert segmentation_head("shuffle", made, 5).classify.in_channels == 5
+    assert segmentation_head("shuffle", made, 5).classify.in_channels == 5 + 3  # and the picture's
     assert segmentation_head("upernet", made, 5).classify.in_channels == 256
 
 

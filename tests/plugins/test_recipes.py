@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from maecli.cli.sweep import words
 from maecli.registry import registry
-from maecli.resolve import DEFAULTS, flatten, resolve
+from maecli.resolve import DEFAULTS, SWEEP, flatten, resolve
 from maecli.specs import SPECS
+from maecli.sweep.definition import find_tree, make_sweep
+from maecli.sweep.plan import make_plan
 
 RECIPES = registry().names("recipe")
 PAIRS = [
@@ -13,8 +16,9 @@ PAIRS = [
     for name in RECIPES
     if name != DEFAULTS
     for section in yaml.safe_load(registry().recipe(name))
-    if section != "about"
+    if section not in ("about", SWEEP)
 ]
+SWEEPS = [name for name in RECIPES if SWEEP in yaml.safe_load(registry().recipe(name))]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -23,7 +27,7 @@ def test_a_recipe_says_what_it_is_about_and_is_for_some_verb(name):
     assert document["about"].strip()
     sections = [section.partition("-") for section in document if section != "about"]
     assert sections
-    assert {verb for verb, _, _ in sections} <= SPECS.keys()
+    assert {verb for verb, _, _ in sections} <= {*SPECS, SWEEP}
     assert {task for _, _, task in sections if task} <= set(registry().names("task"))
 
 
@@ -36,6 +40,20 @@ def test_a_recipe_resolves_for_each_of_its_sections(name, section):
     chosen = dict(flatten(found.spec.model_dump(mode="json")))
     for key, value in flatten(settings):
         assert chosen[key] == (pytest.approx(float(value)) if isinstance(chosen[key], float) else value), key
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_run_of_a_sweep_resolves_and_pretrains_only_what_differs(name):
+    sweep = make_sweep(find_tree(registry(), name, None))
+    jobs = make_plan(sweep, registry(), words()).jobs
+    assert len({job.name for job in jobs}) == len(jobs)
+    assert len(jobs) > 2
+    for job in jobs:
+        assert job.verb == job.spec.model_dump()["verb"]
+        assert job.init is None or (job.init.verb, job.init.spec.seed) == ("pretrain", job.spec.seed)
+        if job.init is not None:
+            model, before = job.spec.model.options, job.init.spec.model.options
+            assert (model["embed_dim"], model["depth"]) == (before["embed_dim"], before["depth"])
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name in registry().names("dataset")])

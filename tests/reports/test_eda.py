@@ -163,6 +163,14 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
     assert told[:5] == ("exact", "train", "a", "val", "b")
 
 
+def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
+    findings = survey(Shapes({"train": [5, 5], "val": [1, 5]}), lambda *_: lambda: None).findings
+    found = tables(eda_sections(findings, Gallery()), "Copies")
+    (title,) = [title for title in found if "labelled differently" in title]
+
+    assert found[title].rows == ((1, "train", "train/0.png", "even"), (1, "train", "train/1.png", "odd"))
+
+
 def test_hostile_names_stay_text() -> None:
     findings = survey(shapes(rules=[("<script>alert(1)</script>", "<b>")]), lambda *_: lambda: None).findings
     gallery = Gallery(classes=[("<i>", [Shown("<u>", np.zeros((3, 8, 8), np.float32))])])

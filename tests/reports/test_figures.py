@@ -163,6 +163,13 @@ def test_a_contact_sheet_shows_the_first_36(drawn: list[str]) -> None:
     assert drawn == [f"n{i}" for i in range(36)]
 
 
+def test_a_contact_sheet_names_files_below_their_captions_without_the_middle_of_long_names(drawn: list[str]) -> None:
+    keys = ["cats/1.png", "IMG_20240131_101523_burst_0007.jpg"]
+    figures.contact_sheet([np.zeros((99, 99))] * 2, ["cat 99%", "dog 80%"], [True, None], keys)
+
+    assert drawn == ["cat 99%", "wrong", "1.png", "dog 80%", "IMG_20…t_0007.jpg"]
+
+
 def test_a_contact_sheet_refuses_no_pictures_and_missing_captions() -> None:
     with pytest.raises(ValueError, match="needs at least one picture"):
         figures.contact_sheet([], [])

@@ -15,6 +15,7 @@ from maecli.data.batch import Batch
 from maecli.data.loading import StreamedLoader
 from maecli.data.randomness import Draws
 from maecli.runs import infer as inference
+from maecli.runs import picture_source
 
 
 def rows_of(out) -> list[dict[str, str]]:
@@ -330,5 +331,5 @@ def test_nothing_is_kept_of_pictures_at_their_own_size():
     [(63, False, 0), (200, False, 3), (10_000, False, 7), (15, True, 0), (31, True, 1), (10_000, True, 2)],
 )
 def test_processes_are_started_where_they_pay_and_few_for_large_pictures(monkeypatch, num_files, own_size, workers):
-    monkeypatch.setattr(inference, "default_workers", lambda: 7)
-    assert inference._num_workers(num_files, 64, own_size) == workers
+    monkeypatch.setattr(picture_source, "default_workers", lambda: 7)
+    assert picture_source.num_workers(num_files, 64, own_size) == workers

@@ -88,6 +88,19 @@ def test_resuming_with_another_spec_shows_the_difference(pretrained, mae):
     )
 
 
+def test_a_run_that_an_older_version_began_is_resumed(pretrained, tmp_path, mae):
+    """Its spec lacks the keys that are new since, whose defaults are what it was begun with."""
+    run = shutil.copytree(pretrained, tmp_path / "run")
+    spec = yaml.safe_load((run / "spec.yaml").read_text())
+    del spec["task"]["mask"], spec["train"]["beta1"]
+    (run / "spec.yaml").write_text(yaml.safe_dump(spec))
+    outcome = mae("pretrain", "--resume", "--out", run, "--mask", "block")
+    assert outcome.stderr.endswith("cannot be resumed with another spec: task.mask: random -> block\n")
+    outcome = mae("pretrain", "--resume", "--out", run)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert same(tensors(run), tensors(pretrained))
+
+
 def test_resuming_by_the_other_verb_is_refused(pretrained, mae):
     outcome = mae("finetune", "--resume", "--out", pretrained)
     assert outcome.exit_code == 2
@@ -171,7 +184,8 @@ def test_weights_of_another_model_are_refused_with_counts(pretrained, tmp_path, 
     assert outcome.exit_code == 2
     assert outcome.stderr == (
         f"mae: --init {pretrained}/checkpoints/step-000008: 30 of 42 encoder tensors match, 12 do not, 0 are left over "
-        "(first: blocks.2.norm1.weight missing instead of 16); use the model and channels of that run\n"
+        "(first: blocks.2.norm1.weight missing instead of 16); use the model of that run, or --init-partial to start "
+        "the rest anew\n"
     )
     assert not (tmp_path / "run").exists()
 
@@ -286,6 +300,11 @@ def test_a_task_of_the_other_verb_is_refused(pictures, mae, toy_finetune):
         (("--mask-ratio", "1"), "task.mask_ratio is 1.0: input should be less than 1 (options of reconstruct)"),
         (("--mask-ratio", "0.99"), "task.mask_ratio 0.99 hides every patch of 16; it must hide at least one"),
         (("--mask-ratio", "0.01"), "task.mask_ratio 0.01 hides no patch of 16; it must hide at least one"),
+        (
+            ("--mask", "grid", "--mask-ratio", "0.6"),
+            "task.mask_ratio 0.6 cannot be had from a grid mask on 4×4 patches",
+        ),
+        (("--mask", "blok"), "task.mask is 'blok': input should be 'random', 'grid' or 'block' (options of"),
         (("--img-size", "12x12x12"), "model.img_size [12, 12, 12] must be 2 positive numbers"),
         (("--device", "cuda:99"), "device 'cuda:99' is not on this machine; --device auto takes what is"),
         (("--device", "gpu"), "device 'gpu' is none of auto, cpu, mps, cuda, cuda:N"),

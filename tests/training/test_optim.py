@@ -199,6 +199,15 @@ def test_the_average_of_weights_starts_fast_and_ends_with_its_decay():
     assert float(average.module.bias) == pytest.approx(0.9 * 9 / 20 + 0.1)
 
 
+def test_the_average_leaves_alone_what_does_not_learn():
+    module = constant(0.0)
+    module.bias.requires_grad_(False)
+    average = WeightAverage(module, decay=0.9)
+    average.update(constant(1.0), step=1)
+    assert float(average.module.weight) == pytest.approx(9 / 11)
+    assert float(average.module.bias) == 0.0
+
+
 def test_the_average_is_a_module_of_its_own_that_is_not_trained():
     module = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     average = WeightAverage(module, decay=0.9)

@@ -116,7 +116,14 @@ def test_pictures_without_a_mask_stay_in_train_and_do_not_count(tmp_path):
     assert data.card(FIELDS).split_sizes == {"train": 16, "val": 2, "test": 2}
     assert not bare & set(keys_of(data)["train"])
     assert data.card().split_sizes == {"train": 27, "val": 2, "test": 2}
-    assert "11 pictures have no mask" in data.card().notes
+    named = ", ".join(f"images/{name}" for name in sorted(names[:10])[:3])
+    assert f"11 pictures have no mask: {named} and 8 more" in data.card().notes
+
+
+def test_one_picture_without_a_mask_is_named(tmp_path):
+    names = write_mask_folder(tmp_path, 5)
+    (tmp_path / "masks" / names[1]).unlink()
+    assert f"1 picture has no mask: images/{names[1]}" in folder(tmp_path).card().notes
 
 
 def test_split_folders_below_images_are_kept(tmp_path):

@@ -70,7 +70,18 @@ def test_every_preset_is_named_and_registered_once():
         "vit-base",
         "vit-large",
         "vit-huge",
+        "hybrid",
+        "hybrid-lite",
+        "hybrid-small",
     ]
+
+
+@pytest.mark.parametrize("plugin", [vit.Hybrid, vit.HybridLite, vit.HybridSmall])
+def test_hybrids_have_convolutions_before_the_blocks(plugin):
+    encoder = build(plugin)
+    assert encoder.grid == (224 // encoder.patch_size[0],) * 2
+    assert len(encoder.patch_embed.units) == encoder.patch_size[0].bit_length() - 1  # one stage per halving
+    assert {len(units) for units in build(plugin, stem_units=2).patch_embed.units} == {2}
 
 
 def test_every_option_reaches_the_encoder():

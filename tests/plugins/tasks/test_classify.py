@@ -81,6 +81,28 @@ def figures(evaluator):
     return {figure.name: figure for figure in evaluator.figures()}
 
 
+@pytest.mark.parametrize(
+    ("norm", "freeze", "layers"),
+    [("auto", False, 1), ("auto", True, 2), ("none", True, 1), ("batch", False, 2)],
+)
+def test_features_are_standardised_before_the_head_of_a_frozen_encoder(norm, freeze, layers):
+    frozen = encoder()
+    if freeze:
+        frozen.freeze()
+    assert len(task(head_norm=norm).build(frozen).head) == layers
+
+
+def test_no_patch_is_left_out_for_a_frozen_encoder():
+    frozen = encoder()
+    frozen.freeze()
+    with pytest.raises(api.SpecError) as caught:
+        task(patch_drop=0.5).build(frozen)
+    assert str(caught.value) == (
+        "task.patch_drop 0.5 would hide patches from a frozen encoder, which works on whole pictures; give --set "
+        "task.patch_drop=0 with --freeze"
+    )
+
+
 def test_accuracy_is_the_share_of_hits_beside_majority_and_chance():
     top1 = figures(measured())["top1"]
     assert top1.value == pytest.approx(0.6)
@@ -252,7 +274,7 @@ def test_drawings_mark_what_is_known_to_be_wrong(monkeypatch, labels, wrong):
     if labels is None:
         del samples.tensors["label"]
     task().draw(Says(confident([0, 2])), samples)
-    ((pictures, captions, marks),) = sheets
+    ((pictures, captions, marks, _),) = sheets
     assert len(pictures) == 2
     assert captions == ["cat 79%", "emu 79%"]
     assert marks == wrong

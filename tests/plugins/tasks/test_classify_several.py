@@ -232,21 +232,21 @@ def drawn(monkeypatch, job, logits, labels):
 
 
 def test_drawings_name_the_classes_above_one_half_or_the_likeliest_in_parentheses(monkeypatch):
-    pictures, captions, _ = drawn(monkeypatch, task(), [[1.0, -1.0, 2.0], [-3.0, -1.0, -2.0]], [[0] * 3] * 2)
+    pictures, captions, *_ = drawn(monkeypatch, task(), [[1.0, -1.0, 2.0], [-3.0, -1.0, -2.0]], [[0] * 3] * 2)
     assert captions == ["emu 88%, cat 73%", "(dog 27%)"]
     assert len(pictures) == 2
 
 
 def test_captions_name_three_classes_at_most(monkeypatch):
     job = task(card(("a", "b", "c", "d"), ()))
-    _, captions, _ = drawn(monkeypatch, job, [[4.0, 3.0, 2.0, 1.0]], [[0] * 4])
+    _, captions, *_ = drawn(monkeypatch, job, [[4.0, 3.0, 2.0, 1.0]], [[0] * 4])
     assert captions == ["a 98%, b 95%, c 88%"]
 
 
 def test_a_drawing_is_wrong_where_a_known_class_is_missed_or_an_absent_one_is_seen(monkeypatch):
     logits = [[1.0, -1.0, -1.0]] * 5
     labels = [[1, 0, 0], [1, -1, -1], [0, 0, 0], [1, 1, -1], [-1, -1, -1]]
-    *_, wrong = drawn(monkeypatch, task(), logits, labels)
+    *_, wrong, _ = drawn(monkeypatch, task(), logits, labels)
     assert wrong == [False, False, True, True, None]
 
 

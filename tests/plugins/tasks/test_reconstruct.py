@@ -11,6 +11,7 @@ from maecli import api
 
 SIZE, PATCH = (8, 8), (2, 2)
 NUM_PATCHES = 16
+MASKS = ["random", "grid", "block"]
 MEAN, STD = (0.3, 0.6), (0.2, 0.5)
 
 
@@ -178,17 +179,19 @@ def test_the_twin_of_normalised_predictions_knows_each_hidden_patchs_mean():
         assert figure.value == pytest.approx(figure.twins["own mean of each patch"], rel=1e-4)
 
 
-def test_every_evaluation_hides_the_same_patches_however_samples_are_batched():
-    job, pixels = task(), pictures(4)
+@pytest.mark.parametrize("mask", MASKS)
+def test_every_evaluation_hides_the_same_patches_however_samples_are_batched(mask):
+    job, pixels = task(mask=mask), pictures(4)
     whole = job.masking(batch(job, pixels)).mask
     assert whole.equal(job.masking(batch(job, pixels)).mask)
     assert whole[2:].equal(job.masking(batch(job, pixels[2:], first=2)).mask)
     assert whole.sum(1).tolist() == [12] * 4
-    assert len(whole.unique(dim=0)) == 4
+    assert len(whole.unique(dim=0)) > 1
 
 
-def test_every_epoch_of_training_hides_others():
-    job, pixels = task(), pictures(4)
+@pytest.mark.parametrize("mask", MASKS)
+def test_every_epoch_of_training_hides_others(mask):
+    job, pixels = task(mask=mask), pictures(4)
     masks = [job.masking(batch(job, pixels, epoch=epoch)).mask for epoch in (-1, 0, 1)]
     assert not masks[0].equal(masks[1])
     assert not masks[1].equal(masks[2])
@@ -203,6 +206,25 @@ def test_a_mask_ratio_that_hides_none_or_all_is_refused(mask_ratio, what):
 
 def test_a_mask_ratio_that_rounding_saves_is_taken():
     assert task(mask_ratio=0.04).masking(batch(task(), pictures(1))).mask.sum() == 1
+
+
+def test_patches_are_hidden_at_random_unless_another_mask_is_given():
+    each = batch(task(), pictures(4))
+    drawn = api.random_masking(each.draws.uniform("mask", NUM_PATCHES), 0.75)
+    assert task().masking(each).mask.equal(drawn.mask)
+    assert not task(mask="block").masking(each).mask.equal(drawn.mask)
+
+
+def test_a_grid_is_refused_where_its_ratio_cannot_be_had():
+    assert task(mask="grid", mask_ratio=0.9375).masking(batch(task(), pictures(1))).mask.sum() == 15
+    text = (
+        r"^task\.mask_ratio 0\.6 cannot be had from a grid mask on 4×4 patches, which keeps or hides one patch of "
+        r"every cell of equal size; take 0\.5, 0\.75 or another mask$"
+    )
+    with pytest.raises(api.SpecError, match=text):
+        task(mask="grid", mask_ratio=0.6)
+    with pytest.raises(api.SpecError, match=r"^task\.mask_ratio 0\.97 hides every patch of 16"):
+        task(mask="grid", mask_ratio=0.97)
 
 
 @torch.no_grad()
@@ -224,9 +246,10 @@ def test_the_decoder_is_what_suits_the_model_unless_it_is_given():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize(("size", "patch_size"), [((12,), (3,)), ((8, 12), (4, 2)), ((4, 6, 4), (2, 3, 2))])
-def test_series_pictures_and_volumes_are_measured(size, patch_size):
-    job = task(size, patch_size, mask_ratio=0.5)
+def test_series_pictures_and_volumes_are_measured(size, patch_size, mask):
+    job = task(size, patch_size, mask_ratio=0.5, mask=mask)
     job.fit_twins([batch(job, pictures(4, size, seed=1))])
     module = job.build(encoder(size, patch_size)).eval()
     found = figures(job, module, batch(job, pictures(3, size)))
@@ -253,13 +276,43 @@ def test_drawings_say_how_much_was_hidden_and_what_the_prediction_is():
     for norm_pix_loss, words in [(False, "Predictions are pixels."), (True, "by each patch's true mean and variance.")]:
         job = task(mask_ratio=0.75, norm_pix_loss=norm_pix_loss)
         (picture,) = job.draw(job.build(encoder()).eval(), batch(job, pictures(3)))
-        assert picture.caption.startswith("Reconstructions with 75% of the patches hidden.")
+        assert picture.caption.startswith("Reconstructions with 75% of the patches hidden (random masks). ")
         assert picture.caption.endswith(words)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_the_masks_of_an_evaluation_are_drawn_with_their_mean(mask, monkeypatch):
+    job, pixels, drawn = task((8, 12), (2, 3), mask=mask), pictures(7, (8, 12)), []
+    monkeypatch.setattr(api, "mask_strip", lambda *given: drawn.append(given) or b"png")
+    evaluator = job.evaluator()
+    batches = [batch(job, pixels[:4]), batch(job, pixels[4:], first=4)]
+    for each in batches:
+        evaluator.update(pixels_oracle(job, lambda pixels: pixels, (2, 3)), each)
+    (picture,) = evaluator.pictures()
+    masks = torch.cat([job.masking(each).mask for each in batches]).reshape(7, 4, 4)
+    [(first, mean, patch_size)] = drawn
+    assert (first == masks[:5].numpy()).all()
+    assert mean == pytest.approx(masks.mean(0).numpy())
+    assert patch_size == (2, 3)
+    assert picture.caption == (
+        f"The masks of 5 samples, with 75% of the patches hidden ({mask} masks), and the mean over all 7: blue patches "
+        "are seen by the encoder, grey ones are not."
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("size", "patch_size"), [((12,), (3,)), ((4, 6, 4), (2, 3, 2))])
+def test_masks_of_series_and_volumes_are_not_drawn(size, patch_size):
+    job = task(size, patch_size)
+    evaluator = job.evaluator()
+    evaluator.update(job.build(encoder(size, patch_size)).eval(), batch(job, pictures(3, size)))
+    assert list(evaluator.pictures()) == []
 
 
 def test_notes_say_what_the_errors_are_and_own_up_to_the_oracle():
     (note,) = task(mask_ratio=0.6).describe()
-    assert "pixel units of [0, 1], on hidden patches only (60%" in note
+    assert "pixel units of [0, 1], on hidden patches only (60%, by random masks, the same ones in every" in note
+    assert "by block masks" in task(mask="block").describe()[0]
     assert task(norm_pix_loss=True).describe()[1].startswith("Oracle: ")
 
 
@@ -271,5 +324,6 @@ def test_validation_between_epochs_leaves_out_what_costs_much():
         evaluator = job.evaluator(thorough)
         evaluator.update(module, batch(job, pictures(2)))
         measured[thorough] = [figure.name for figure in evaluator.figures()]
+        assert len(evaluator.pictures()) == thorough
     assert measured == {True: ["mse", "psnr", "ssim", "atol"], False: ["mse", "psnr", "atol"]}
     assert job.monitor in measured[False]

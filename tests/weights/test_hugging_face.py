@@ -8,7 +8,7 @@ from transformers import ViTMAEConfig, ViTMAEForPreTraining
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.masking import random_masking
 from maecli.models.vit import VisionTransformer
-from maecli.models.weights import from_hf_vit_mae
+from maecli.weights.hugging_face import from_hf_vit_mae
 
 RATIO = 0.75  # hides 12 of 16, rounded as we do or truncated as they do
 

@@ -1,6 +1,6 @@
-"""Weights of other implementations, as state dicts of ours. Pure functions of named tensors: no files, no downloads.
+"""A whole masked autoencoder of Hugging Face, encoder and decoder, as a state dict of ours: for measuring against it.
 
-An importer names every tensor that it expects, so that nothing is lost or made up in silence.
+Every tensor that is expected is named, so that nothing is lost or made up in silence.
 
 Shapes: C channels, p patch sizes, P values per patch, N patches, D embed_dim, E embed_dim of the decoder.
 """
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+
+from maecli.weights.adapt import linear_of_kernel
 
 _HF_BLOCK = {
     "layernorm_before": "norm1",
@@ -75,7 +77,7 @@ def from_hf_vit_mae(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         "encoder.cls_token": state[special["cls_token"]] + pos_embed[:, :1],
         "encoder.pos_embed": pos_embed[:, 1:],
-        "encoder.patch_embed.weight": _linear_of_kernel(state[special["kernel"]]),
+        "encoder.patch_embed.weight": linear_of_kernel(state[special["kernel"]]),
         "decoder.pos_embed": decoder_pos_embed[:, 1:],
         **{ours: state[theirs] for theirs, ours in renamed.items()},
         **{ours: torch.cat([state[name] for name in names]) for ours, names in fused.items()},
@@ -96,11 +98,6 @@ def _hf_blocks(state: Iterable[str], theirs: str, ours: str) -> dict[str, str]:
 
 def _both(theirs: str, ours: str) -> dict[str, str]:
     return {f"{theirs}.{kind}": f"{ours}.{kind}" for kind in ("weight", "bias")}
-
-
-def _linear_of_kernel(kernel: Tensor) -> Tensor:
-    """Return the weight (D, P) of a linear layer over our patches, channel fastest, for a kernel (D, C, *p)."""
-    return kernel.movedim(1, -1).reshape(len(kernel), -1)
 
 
 def _check_names(what: str, expected: Iterable[str], given: Iterable[str]) -> None:

@@ -1,0 +1,96 @@
+"""`mae embed`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.options import (
+    CheckpointOption,
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
+    QuietOption,
+    RootOption,
+    WorkersOption,
+)
+
+
+@app.command()
+def embed(
+    run: Annotated[Path, typer.Option(help="Run whose encoder is used: pretrained or fine-tuned.")],
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[FILE-OR-DIR]", help="A picture, or a folder of pictures.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Embed a data set instead of files.")] = None,
+    split: Annotated[str, typer.Option(help="Of the data set: train, val or test.")] = "train",
+    root: RootOption = None,
+    checkpoint: CheckpointOption = "last",
+    tokens: Annotated[
+        str, typer.Option(help="mean of the patch tokens, cls (class token), or patches (a row for each).")
+    ] = "mean",
+    out: Annotated[Path | None, typer.Option(help="File to write; default: runs/embed-RUN.safetensors.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="safetensors, npy or csv; default: as --out ends.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples per forward pass.")] = 64,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the features of files or of a data set; exits 3 when some could not be read."""
+    with user_errors(as_json):
+        from maecli.progress import train_progress
+        from maecli.registry import registry
+        from maecli.runs.embed import embed as run_embed
+
+        result = run_embed(
+            registry(),
+            train_progress(stderr_console(quiet)),
+            run=run,
+            source=source,
+            dataset=dataset,
+            split=split,  # type: ignore[arg-type]
+            root=root,
+            which=checkpoint,
+            out=out,
+            file_format=file_format,
+            tokens=tokens,
+            overwrite=overwrite,
+            device_name=device or "auto",
+            precision=precision or "float32",
+            batch_size=batch_size,
+            workers=workers,
+        )
+        files = result.files
+        if as_json:
+            print(
+                json.dumps(
+                    {
+                        "out": str(files.out),
+                        "names": str(files.names),
+                        "run": str(result.run),
+                        "shape": result.shape,
+                        "skipped": result.skipped,
+                    }
+                )
+            )
+        else:
+            print(f"features {' × '.join(map(str, result.shape))}: {files.out}")
+            if files.names != files.out:
+                print(f"a row of names for each: {files.names}")
+        if result.skipped:
+            print(
+                f"mae: {len(result.skipped):,} files could not be read; {files.skipped} says why",
+                file=sys.stderr,
+            )
+            raise typer.Exit(3)

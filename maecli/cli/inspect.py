@@ -1,0 +1,72 @@
+"""`mae inspect`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from maecli.cli.app import app, user_errors
+from maecli.cli.options import CheckpointOption, JsonOption
+
+if TYPE_CHECKING:
+    from maecli.runs.inspect import Inspection
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A run, a checkpoint, or a file or folder of weights.")],
+    which: CheckpointOption = "last",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a checkpoint contains: format, architecture, tensors. Runs nothing in it."""
+    with user_errors(as_json):
+        from maecli.runs.inspect import inspect_weights
+
+        found = inspect_weights(path, which)
+        if as_json:
+            print(json.dumps(found.as_json()))
+        else:
+            _show(found)
+
+
+def _show(found: Inspection) -> None:
+    console = Console()
+    where = f", tensors under {found.under!r}" if found.under else ""
+    size = f"{found.num_parameters:,} parameters, {found.num_bytes / 2**20:,.1f} MiB"
+    rows = [
+        ("file", f"{found.path} ({found.kind}{where})"),
+        ("format", found.format),
+        ("tensors", f"{found.num_tensors:,}, {size}"),
+        *((key.replace("_", " "), _say(value)) for key, value in found.architecture.items() if value is not None),
+        *((f"metadata {key}", _say(value)) for key, value in found.metadata.items() if not isinstance(value, dict)),
+    ]
+    table = RichTable(box=None, show_header=False, pad_edge=False)
+    for key, value in rows:
+        table.add_row(Text(key), Text(value))  # what a file says is no markup
+    console.print(table)
+    for note in found.notes:
+        console.print(Text(note, style="dim"))
+    console.print()
+    listing = RichTable(box=None, header_style="bold", pad_edge=False)
+    listing.add_column("tensor", overflow="fold")
+    for column in ("number", "shape"):
+        listing.add_column(column, justify="right")
+    listing.add_column("dtype")
+    for group in found.groups:
+        shape = " × ".join(str(length) for length in group.shape) or "scalar"
+        listing.add_row(Text(group.name), str(group.num), shape, group.dtype)
+    console.print(listing)
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return "×".join(str(each) for each in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

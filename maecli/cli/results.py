@@ -1,0 +1,34 @@
+"""`mae results`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maecli.cli.app import app, user_errors
+from maecli.cli.options import JsonOption
+
+
+@app.command()
+def results(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Finished runs, or folders of them, to add. None: only the table.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The table; its records are kept in a .json file beside it.")] = Path(
+        "docs/results.md"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Add runs to a table of results in Markdown; it is made of records, so that old run directories may be gone."""
+    with user_errors(as_json):
+        from maecli.registry import registry
+        from maecli.runs.records import add_results
+
+        added, total = add_results([path.expanduser() for path in runs or ()], out, registry())
+        if as_json:
+            print(json.dumps({"out": str(out), "added": added, "records": total}))
+            return
+        print(f"{out}: {total} records, {added} of them added or replaced")

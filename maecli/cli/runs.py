@@ -1,0 +1,75 @@
+"""`mae runs`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from maecli.cli.app import app, user_errors
+from maecli.cli.options import JsonOption
+from maecli.cli.show import rich_table
+from maecli.errors import SpecError
+
+if TYPE_CHECKING:
+    from maecli.runs.listing import Comparison
+
+
+@app.command()
+def runs(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR] | RUN RUN", help="A folder of runs, default MAE_RUNS or ./runs; or two runs."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Of two runs: write their curves (.png), or everything as a page (.html).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List run directories, or lay two of them side by side: spec, figures, curves, environment."""
+    with user_errors(as_json):
+        from maecli.registry import registry
+        from maecli.results import Table
+        from maecli.runs.directory import runs_dir
+        from maecli.runs.listing import COLUMNS, compare, list_runs, write_comparison
+
+        given = [path.expanduser() for path in paths or [runs_dir()]]
+        if len(given) > 2:
+            raise SpecError(f"mae runs takes a folder, or two runs to lay side by side, not {len(given)}")
+        if len(given) == 2:
+            comparison = compare(given[0], given[1], registry())
+            if out is not None:
+                write_comparison(comparison, out)
+            show_comparison(comparison, out, as_json)
+            return
+        if out is not None:
+            raise SpecError("--out is for two runs laid side by side; name both of them")
+        entries = list_runs(given[0])
+        if as_json:
+            print(json.dumps({"runs": [entry.as_json() for entry in entries]}))
+            return
+        if not entries:
+            print(f"no runs in {given[0]}")
+            return
+        Console().print(rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries))))
+
+
+def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> None:
+    """Print what two runs differ in."""
+    if as_json:
+        print(json.dumps(comparison.as_json() | {"out": str(out) if out else None}))
+        return
+    first, second = comparison.names
+    print(f"{first} -> {second}\n\nspec")
+    for line in comparison.spec or ["no key differs"]:
+        print(f"  {line}")
+    print()
+    Console().print(rich_table(comparison.figures))
+    print("\nenvironment")
+    for line in comparison.environment or ["nothing differs"]:
+        print(f"  {line}")
+    if out is not None:
+        print(f"\nwritten: {out}")

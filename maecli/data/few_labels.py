@@ -1,0 +1,157 @@
+"""A part of the training samples, as if the others had no labels.
+
+Parts of one seed are nested: the 1% lies within the 10%, and 4 per class within 16 per class.
+
+Shapes: Q classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from maecli.data.card import DataCard, SplitName
+from maecli.data.dataset import BrokenSample, Dataset, Sample, Split, TensorSplit
+from maecli.data.randomness import derive_seed
+from maecli.data.splits import place
+from maecli.errors import SpecError
+
+WHOLE = "100%"
+
+
+@dataclass(frozen=True)
+class FewLabels:
+    """The training samples that a run learns from, and the card that tells of them."""
+
+    split: Split
+    card: DataCard
+    description: str
+    """What was chosen, in words."""
+
+
+class Subset(Split):
+    """Some samples of a split, in its order."""
+
+    def __init__(self, split: Split, ids: Sequence[int]) -> None:
+        self.split, self.ids = split, ids
+        self._keys = [split.keys[i] for i in ids]
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.split[self.ids[index]]
+
+    def size(self, index: int) -> tuple[int, ...]:
+        return self.split.size(self.ids[index])
+
+    def small(self, index: int, at_least: int) -> np.ndarray:
+        return self.split.small(self.ids[index], at_least)
+
+
+def subset(split: Split, ids: Sequence[int]) -> Split:
+    """Return the samples with the positions `ids` of a split, in memory if it is."""
+    if isinstance(split, TensorSplit):
+        tensors = {name: tensor[list(ids)] for name, tensor in split.tensors.items()}
+        return TensorSplit(tensors, [split.keys[i] for i in ids])
+    return Subset(split, ids)
+
+
+def few_labels(
+    dataset: Dataset, card: DataCard, fields: Sequence[str], part: str, seed: int, needs: str = "this task"
+) -> FewLabels:
+    """Return a part of the training split with `fields`: a share such as 10%, or 4 for 4 samples of each class.
+
+    Stratified by class, with at least one sample of each; where samples have several labels, each counts for the
+    rarest of them. Without the field `label` (segmentation) it is a share of the pictures. What is chosen is a
+    function of the seed, the keys and the labels.
+    100% is everything, whatever the fields.
+    Raises SpecError where `needs`, which learns from `fields`, has no labels to take a part of.
+    """
+    if part == WHOLE:
+        split = dataset.split("train", fields)
+        return FewLabels(split, card, f"all {len(split):,} training samples")
+    if set(fields) <= {"image"}:
+        raise SpecError(f"data.labels ({part}) is a part of the labels, and {needs} learns without them; leave it out")
+    labelled = "label" in fields
+    if not labelled and not part.endswith("%"):
+        raise SpecError(
+            f"data.labels ({part}) counts samples per class, and those of {needs} have no single class; give a share "
+            "such as 10%"
+        )
+    split = dataset.split("train", fields)
+    if labelled:
+        known = labels_by_key(dataset, "train", split)
+        ids = [i for i, key in enumerate(split.keys) if key in known]
+        keys = [split.keys[i] for i in ids]
+        chosen = [ids[i] for i in choose(keys, [known[key] for key in keys], part, seed)]
+        counts = class_counts([known[split.keys[i]] for i in chosen], card.num_classes)
+    else:
+        chosen, counts = choose(split.keys, None, part, seed), ()
+    told = f"{len(chosen):,} of {len(split):,} training samples, chosen by seed {seed}"
+    if counts:
+        told += f", {min(counts):,}{'' if len(set(counts)) == 1 else f' to {max(counts):,}'} of each class"
+    changes = {"split_sizes": {**card.split_sizes, "train": len(chosen)}, "class_counts": counts}
+    return FewLabels(subset(split, chosen), card.model_copy(update=changes), told)
+
+
+def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> dict[str, np.ndarray]:
+    """Return the labels of a split's samples, as the field `label` holds them, opening no picture if that can be.
+
+    Samples without a label, or whose label cannot be read, are left out.
+    """
+    if isinstance(split, TensorSplit) and "label" in split.tensors:
+        return dict(zip(split.keys, split.tensors["label"].cpu().numpy(), strict=True))
+    source = dataset.split(name, ("label",))
+    found: dict[str, np.ndarray] = {}
+    for i, key in enumerate(source.keys):
+        try:
+            found[key] = np.asarray(source[i]["label"])
+        except BrokenSample:
+            continue  # told of when it is read for use
+    return found
+
+
+def class_counts(labels: Sequence[np.ndarray], num_classes: int) -> tuple[int, ...]:
+    """Return how many samples each class is present in (Q,), given labels () or (Q,)."""
+    if not labels:
+        return (0,) * num_classes
+    table = np.stack(labels)
+    if table.ndim == 1:
+        return tuple(np.bincount(table, minlength=num_classes).tolist())
+    return tuple((table == 1).sum(0).tolist())
+
+
+def choose(keys: Sequence[str], labels: Sequence[np.ndarray] | None, part: str, seed: int) -> list[int]:
+    """Return the positions in `keys` of a part of the samples, in rising order.
+
+    Within a stratum samples stand in an order that follows from the seed, and a part takes from the front: so many, or
+    its share rounded. The first sample of each class is always taken.
+    """
+    line_seed = derive_seed(seed, "labels")
+    order = sorted(range(len(keys)), key=lambda i: place(keys[i], line_seed))
+    present = [_present(label) for label in labels] if labels is not None else [[0]] * len(keys)
+    counts: dict[int, int] = {}
+    first: dict[int, int] = {}
+    for i in order:
+        for q in present[i]:
+            counts[q] = counts.get(q, 0) + 1
+            first.setdefault(q, i)
+    certain = set(first.values())
+    strata: dict[int | None, list[int]] = {}
+    for i in sorted(order, key=lambda i: i not in certain):  # stable, so the order stays otherwise
+        rarest = min(present[i], key=lambda q: (counts[q], q), default=None)
+        strata.setdefault(rarest, []).append(i)
+    chosen = []
+    for line in strata.values():
+        wanted = round(len(line) * float(part[:-1]) / 100) if part.endswith("%") else int(part)
+        chosen += line[: max(wanted, sum(i in certain for i in line))]
+    return sorted(chosen)
+
+
+def _present(label: np.ndarray) -> list[int]:
+    """Return the classes that a label () or (Q,) says are there."""
+    return [int(label)] if label.ndim == 0 else np.flatnonzero(label == 1).tolist()

@@ -1,0 +1,81 @@
+"""What `--init` names: a run of ours, one of its checkpoints, or a file of another implementation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maecli.models.encoder import Encoder
+from maecli.registry import Registry
+from maecli.runs.assemble import make_model
+from maecli.runs.directory import SPEC, find_checkpoint
+from maecli.specs import PluginSection
+from maecli.training.checkpoint import MODEL, Checkpoint
+from maecli.weights.encoder_weights import EncoderWeights, heads_of
+from maecli.weights.files import find_weights, read_metadata, read_weights
+from maecli.weights.formats import import_encoder
+
+ENCODER = "encoder."
+"""What the names of an encoder's tensors begin with in our checkpoints."""
+
+
+def weights_file(path: Path, which: str = "last") -> Path:
+    """Return the file of weights that a path means: that of a run's checkpoint, of a folder, or the path itself."""
+    path = path.expanduser()
+    return find_checkpoint(path, which).path / MODEL if (path / SPEC).is_file() else find_weights(path)
+
+
+def is_ours(file: Path) -> bool:
+    """Whether a file of weights was written by mae, so that it says what its tensors are."""
+    recorded = read_metadata(file).get("mae")
+    return recorded is not None and "spec" in json.loads(recorded)
+
+
+def offered_spec(path: Path) -> dict[str, Any]:
+    """Return what `--init` says of the run to come: the spec of a run, or the model that a foreign file is for.
+
+    Such a model has options and no name: any vision transformer that has these options will do.
+    """
+    file = weights_file(path)
+    if is_ours(file):
+        spec: dict[str, Any] = Checkpoint(file.parent).metadata(file.name)["spec"]
+        return spec
+    return {"model": import_encoder(read_weights(file)).model_options()}
+
+
+def initial_weights(path: Path, registry: Registry) -> EncoderWeights:
+    """Return the encoder that `--init` names, under our names."""
+    file = weights_file(path)
+    return _of_run(file, registry) if is_ours(file) else import_encoder(read_weights(file))
+
+
+def _of_run(file: Path, registry: Registry) -> EncoderWeights:
+    """Return the encoder of one of our checkpoints; its shape is that of the encoder that the metadata describe."""
+    checkpoint = Checkpoint(file.parent)
+    tensors = checkpoint.tensors(file.name)
+    encoder = _recorded_encoder(checkpoint.metadata(file.name), registry)
+    own = {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
+    return EncoderWeights(
+        source=str(checkpoint.path if file.name == MODEL else file),
+        format="",
+        tensors=own,
+        patch_size=encoder.patch_size,
+        in_chans=encoder.in_chans,
+        grid=encoder.grid,
+        num_heads=heads_of(encoder),
+        num_others=len(tensors) - len(own),
+    )
+
+
+def _recorded_encoder(metadata: dict[str, Any], registry: Registry) -> Encoder:
+    """Return an encoder as the metadata of a checkpoint describe it, with random weights.
+
+    The random numbers of the process go on as if it had not been built.
+    """
+    model = make_model(PluginSection(**metadata["spec"]["model"]), registry)
+    stored = metadata["preprocess"]
+    with torch.random.fork_rng(devices=[]):
+        return model.build(stored["in_chans"], tuple(stored["img_size"]))

@@ -1,0 +1,139 @@
+"""`mae inspect`: what does a checkpoint contain? Nothing in it is run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from maecli.errors import SpecError
+from maecli.runs.initial import ENCODER, weights_file
+from maecli.weights.files import WeightFile, read_weights
+from maecli.weights.formats import import_encoder, recognise
+
+_NUMBER = re.compile(r"((?:^|\.|layer_))\d+(?=\.)")
+"""The number of a block or layer within a name; what ends a part, as in norm1, is none."""
+_HEADS = ("head.weight", "heads.head.weight", "classifier.weight")
+"""The last layers of other implementations' classifiers, (classes, D)."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors of one shape and dtype whose names differ in numbers only."""
+
+    name: str
+    """With * for the numbers."""
+    num: int
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a checkpoint contains."""
+
+    path: Path
+    format: str
+    kind: str
+    """How the file is written: safetensors or torch."""
+    under: str
+    """The entry that holds the tensors, where there are several."""
+    num_tensors: int
+    num_parameters: int
+    num_bytes: int
+    architecture: Mapping[str, Any]
+    """What the tensors, or the metadata of a checkpoint of ours, tell of the model; empty if that is unknown."""
+    notes: tuple[str, ...]
+    groups: tuple[Group, ...]
+    metadata: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"path": str(self.path)}
+
+
+def inspect_weights(path: Path, which: str = "last") -> Inspection:
+    """Describe a run's checkpoint, a folder or a file of weights. Raises SpecError, or MaeError if it is damaged."""
+    file = read_weights(weights_file(path, which))
+    metadata = _metadata(file)
+    notes: list[str] = []
+    if "spec" in metadata:
+        form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file.tensors)
+    else:
+        recognised = recognise(file.tensors)
+        form = recognised.title if recognised else "unknown"
+        architecture = _deduced(file, notes) if recognised else {}
+    tensors = file.tensors.values()
+    return Inspection(
+        path=file.path,
+        format=form,
+        kind=file.kind,
+        under=file.under,
+        num_tensors=len(file.tensors),
+        num_parameters=sum(tensor.numel() for tensor in tensors),
+        num_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        architecture=architecture,
+        notes=tuple(notes),
+        groups=group_tensors(file.tensors),
+        metadata=metadata,
+    )
+
+
+def group_tensors(tensors: Mapping[str, Tensor]) -> tuple[Group, ...]:
+    """Return the tensors with the numbers of blocks and layers left open, in the order of their first names."""
+    numbers: dict[tuple[str, tuple[int, ...], str], int] = {}
+    for name, tensor in tensors.items():
+        key = (_NUMBER.sub(r"\1*", name), tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        numbers[key] = numbers.get(key, 0) + 1
+    return tuple(Group(name, num, shape, dtype) for (name, shape, dtype), num in numbers.items())
+
+
+def _metadata(file: WeightFile) -> dict[str, Any]:
+    """Return what lies beside the tensors; of ours, parsed."""
+    beside = dict(file.beside)
+    ours: dict[str, Any] = json.loads(beside.pop("mae", "{}"))
+    config = {"config.json": file.config} if file.config else {}
+    return beside | config | ours
+
+
+def _recorded(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the architecture that one of our checkpoints records."""
+    model, stored, card = metadata["spec"]["model"], metadata["preprocess"], metadata["card"]
+    options = {key: value for key, value in model.items() if key not in ("name", "img_size")}
+    has_head = any(name.startswith("head.") for name in tensors)
+    return {
+        "model": model["name"],
+        **options,
+        "img_size": stored["img_size"],
+        "in_chans": stored["in_chans"],
+        "task": metadata["task"],
+        **{key: (len(card[key]) or None) if has_head else None for key in ("classes", "mask_classes")},
+        "encoder_parameters": sum(tensor.numel() for name, tensor in tensors.items() if name.startswith(ENCODER)),
+        "decoder": any(name.startswith("decoder.") for name in tensors),
+    }
+
+
+def _deduced(file: WeightFile, notes: list[str]) -> dict[str, Any]:
+    """Return the architecture of another implementation's vision transformer."""
+    try:
+        weights = import_encoder(file)
+    except SpecError as error:
+        notes.append(str(error))
+        return {}
+    if weights.num_heads is None:
+        notes.append("num_heads is not recorded; what models of this width have is shown")
+    notes += [*weights.changed, *weights.notes]
+    sizes = [cells * patch for cells, patch in zip(weights.grid, weights.patch_size, strict=False)]
+    heads = [tensor for name, tensor in file.tensors.items() if name.endswith(_HEADS) and tensor.ndim == 2]
+    return {
+        **weights.model_options(),
+        "img_size": sizes or None,
+        "in_chans": weights.in_chans,
+        "classes": heads[-1].shape[0] if heads else None,
+        "encoder_parameters": sum(tensor.numel() for tensor in weights.tensors.values()),
+        "decoder": any("decoder" in name for name in file.tensors),
+    }

@@ -1,0 +1,239 @@
+"""`mae runs`: what run directories there are, and what two of them differ in."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from maecli.errors import MaeError, SpecError
+from maecli.files import write_bytes, write_text
+from maecli.progress import duration
+from maecli.registry import Registry
+from maecli.reports.figures import curves
+from maecli.reports.numbers import format_figure
+from maecli.reports.page import Points, Section, render_report
+from maecli.resolve import difference
+from maecli.results import Evaluation, Figure, Picture, Table
+from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
+from maecli.runs.report import by_epoch, history
+
+ELSEWHERE = frozenset({"out", "trackers"})
+"""Keys of a spec that say nothing about a run."""
+NOT_COMPARED = ("command",)
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """One run directory, in short."""
+
+    name: str
+    """Path below the folder that was listed."""
+    verb: str
+    dataset: str
+    task: str
+    model: str
+    state: str
+    """finished, or unfinished and at which step."""
+    seed: int
+    split: str
+    """What the headline was measured on; empty where nothing is measured."""
+    headline: Figure | None
+    seconds: float | None
+    finished: str
+    """Date and time, empty for a run that is not finished."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as plain values."""
+        return asdict(self) | {"headline": self.headline.model_dump(mode="json") if self.headline else None}
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the entry as a row of a table."""
+        figure = f"{self.headline.label} {format_figure(self.headline)}, {self.split}" if self.headline else ""
+        time = duration(self.seconds) if self.seconds is not None else ""
+        return (
+            *(self.name, self.verb, self.dataset, self.task, self.model, self.state, str(self.seed), figure, time),
+            self.finished,
+        )
+
+
+COLUMNS = ("run", "verb", "data", "task", "model", "state", "seed", "headline (95% interval)", "time", "finished")
+
+
+def list_runs(root: Path) -> list[RunEntry]:
+    """Return every run in or below a folder, those that finished last at the end."""
+    if not root.is_dir():
+        raise SpecError(f"{root} is no folder; give one that holds run directories, or set MAE_RUNS")
+    found = sorted(find_runs(root), key=lambda run: (run.read_json(SUMMARY) or {}).get("finished_at", 0.0))
+    return [describe(run, root) for run in found]
+
+
+def find_runs(root: Path) -> Iterator[RunDirectory]:
+    """Yield the run directories in or below a folder, by name."""
+    for file in sorted(root.glob(f"**/{SPEC}")):
+        run = RunDirectory(file.parent)
+        if run.is_run:
+            yield run
+
+
+def describe(run: RunDirectory, root: Path) -> RunEntry:
+    """Return a run in short, its name relative to `root`."""
+    spec, summary = run.read_spec(), run.read_json(SUMMARY)
+    evaluation = headline_evaluation(run)
+    when = datetime.datetime.fromtimestamp(summary["finished_at"]).isoformat(" ", "minutes") if summary else ""
+    return RunEntry(
+        name=str(run.path.relative_to(root)) if run.path != root else run.path.resolve().name,
+        verb=spec["verb"],
+        dataset=spec["dataset"]["name"],
+        task=spec["task"]["name"],
+        model=spec["model"]["name"],
+        state="finished" if summary else _unfinished(run),
+        seed=spec.get("seed", 0),
+        split=evaluation.split if evaluation else "",
+        headline=evaluation.figures[0] if evaluation and evaluation.figures else None,
+        seconds=summary["seconds"] if summary else None,
+        finished=when,
+    )
+
+
+def _unfinished(run: RunDirectory) -> str:
+    try:
+        last = run.checkpoints.pointed("last")
+    except MaeError:
+        last = None
+    return f"unfinished, step {last.step}" if last else "unfinished, nothing saved"
+
+
+def headline_evaluation(run: RunDirectory) -> Evaluation | None:
+    """Return what was measured of the run's own task: on test, else on validation, without pictures."""
+    for split in ("test", "val"):
+        evaluation = run.evaluation(split)
+        if evaluation is not None:
+            return evaluation
+    return None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side."""
+
+    names: tuple[str, str]
+    spec: Sequence[str]
+    """`key: first -> second` for each key that differs."""
+    environment: Sequence[str]
+    figures: Table
+    curves: Sequence[Picture]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything but the pictures as plain values."""
+        return {
+            "runs": list(self.names),
+            "spec": list(self.spec),
+            "environment": list(self.environment),
+            "figures": [dict(zip(self.figures.columns, row, strict=True)) for row in self.figures.rows],
+        }
+
+
+def compare(first: Path, second: Path, registry: Registry) -> Comparison:
+    """Return what two runs differ in. Raises SpecError when one of the folders is no run."""
+    runs = [RunDirectory(path) for path in (first, second)]
+    for run in runs:
+        if not run.is_run:
+            raise SpecError(f"{run} is no run directory, so it cannot be laid beside another")
+    names = _names(first, second)
+    specs = [run.read_spec() for run in runs]
+    environments = [
+        {key: value for key, value in (run.read_json("environment.json") or {}).items() if key not in NOT_COMPARED}
+        for run in runs
+    ]
+    return Comparison(
+        names=names,
+        spec=difference(specs[0], specs[1], ELSEWHERE),
+        environment=difference(environments[0], environments[1], frozenset()),
+        figures=_figures(names, runs),
+        curves=_curves(names, runs, registry),
+    )
+
+
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """Return the names of two folders, with their parents where they are alike."""
+    a, b = first.resolve(), second.resolve()
+    return (a.name, b.name) if a.name != b.name else (f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}")
+
+
+def _figures(names: tuple[str, str], runs: Sequence[RunDirectory]) -> Table:
+    """Return every figure that one of the runs has, test first."""
+    found: dict[tuple[str, str], dict[int, Figure]] = {}
+    for number, run in enumerate(runs):
+        for split in ("test", "val", "train"):
+            evaluation = run.evaluation(split)
+            for figure in evaluation.figures if evaluation else ():
+                found.setdefault((split, figure.label), {})[number] = figure
+    order = {"test": 0, "val": 1, "train": 2}
+    rows = tuple(
+        (split, label, *(format_figure(figures[i]) if i in figures else "not measured" for i in (0, 1)))
+        for (split, label), figures in sorted(found.items(), key=lambda each: order[each[0][0]])
+    )
+    return Table(title="Figures (95% interval)", columns=("split", "figure", *names), rows=rows)
+
+
+def _curves(names: tuple[str, str], runs: Sequence[RunDirectory], registry: Registry) -> list[Picture]:
+    """Return the training losses of both runs, and each validation figure that both monitored first, by epoch."""
+    metrics = [by_epoch(history(run, registry)) for run in runs]
+    pictures = []
+    losses = _both(names, metrics, "train/loss")
+    if losses:
+        pictures.append(Picture(name="loss", caption="Training loss.", png=curves(losses, "epoch", "training loss")))
+    first = next((name for name in metrics[0] if name.startswith("val/")), None)
+    shown = _both(names, metrics, first) if first else {}
+    if first and shown:
+        label = first.removeprefix("val/")
+        png = curves(shown, "epoch", f"validation {label}")
+        pictures.append(Picture(name=f"validation-{label}", caption=f"Validation {label}.", png=png))
+    return pictures
+
+
+def _both(
+    names: tuple[str, str], metrics: Sequence[Mapping[str, Sequence[tuple[float, float]]]], key: str
+) -> dict[str, Sequence[tuple[float, float]]]:
+    return {name: found[key] for name, found in zip(names, metrics, strict=True) if found.get(key)}
+
+
+def write_comparison(comparison: Comparison, out: Path) -> None:
+    """Write the curves as one PNG, or everything as one HTML page: what the suffix of `out` says."""
+    if out.suffix == ".png":
+        if not comparison.curves:
+            raise MaeError(
+                f"{' and '.join(comparison.names)} have no curves: nothing was tracked that can be read back"
+            )
+        write_bytes(out, stacked([picture.png for picture in comparison.curves]))
+        return
+    if out.suffix not in (".html", ".htm"):
+        raise SpecError(f"--out {out} must end with .png for the curves, or with .html for a page")
+    sections = [
+        Section("Spec", [Points(comparison.spec or ["No key differs."])]),
+        Section("Figures", [comparison.figures]),
+        Section("Curves", comparison.curves),
+        Section("Environment", [Points(comparison.environment or ["Nothing differs."])]),
+    ]
+    first, second = comparison.names
+    write_text(out, render_report(f"{first} and {second}", "Two runs side by side: first -> second.", sections))
+
+
+def stacked(pictures: Sequence[bytes]) -> bytes:
+    """Return PNGs of one width as one, each below the one before."""
+    import io
+
+    from PIL import Image
+
+    images = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]
+    whole = Image.new("RGB", (max(image.width for image in images), sum(image.height for image in images)), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height
+    buffer = io.BytesIO()
+    whole.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

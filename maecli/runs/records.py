@@ -1,0 +1,185 @@
+"""`mae results`: from run directories to records, and from those to the table that people read."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from maecli.errors import MaeError, SpecError
+from maecli.files import disk_errors, write_json, write_text
+from maecli.registry import Registry
+from maecli.reports.records import Record, results_table
+from maecli.resolve import DEFAULTS, difference, flatten, resolve
+from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
+from maecli.runs.listing import find_runs, headline_evaluation
+from maecli.specs import CHANGEABLE_ON_RESUME
+
+SWEEP_JSON = "sweep.json"
+NOT_COMPUTED = CHANGEABLE_ON_RESUME | {
+    *("out", "seed", "version", "precision", "eval_every_epochs", "checkpoint.every_epochs"),
+    "checkpoint.every_minutes",
+}
+"""Keys that do not change what is learnt, or are told elsewhere in a record."""
+
+
+def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[int, int]:
+    """Add the finished runs in or below each path to the records beside `out`, and make the table anew.
+
+    Returns how many records were written and how many there are. A record of the same run is replaced.
+    """
+    if out.suffix != ".md":
+        raise SpecError(f"--out {out} must end with .md; the records go to a .json file beside it")
+    source = out.with_suffix(".json")
+    records = {record.key: record for record in read_records(source)}
+    new = [make_record(run, registry) for path in paths for run in _finished(path)]
+    records |= {record.key: record for record in new}
+    ordered = sorted(records.values(), key=lambda record: (record.group, record.seed))
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(source, {"records": [record.model_dump(mode="json") for record in ordered]})
+    write_text(out, results_table(ordered, source.name))
+    return len(new), len(ordered)
+
+
+def read_records(source: Path) -> list[Record]:
+    """Return the records of a file, none if there is no file. Raises SpecError for one that holds something else."""
+    if not source.exists():
+        return []
+    try:
+        tree = json.loads(source.read_text(encoding="utf-8"))
+        return [Record.model_validate(each) for each in tree["records"]]
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise SpecError(f"{source} holds no records of mae results; choose another --out") from error
+
+
+def _finished(path: Path) -> Iterator[RunDirectory]:
+    """Yield the finished runs in or below a path. Raises SpecError when there is none."""
+    if not path.is_dir():
+        raise SpecError(f"{path} is no run directory and no folder of runs")
+    found = [run for run in find_runs(path) if (run.path / SUMMARY).exists()]
+    if not found:
+        raise SpecError(f"{path} holds no finished run")
+    yield from found
+
+
+def make_record(run: RunDirectory, registry: Registry) -> Record:
+    """Return the record of a finished run: its figures on test, else on validation."""
+    spec, summary = run.read_spec(), run.read_json(SUMMARY) or {}
+    environment = run.read_json("environment.json") or {}
+    evaluation = headline_evaluation(run)
+    if evaluation is None or not evaluation.figures:
+        raise MaeError(f"{run} has no figures; measure it by `mae eval {run}`")
+    start = _start(run, spec)
+    sweep, arm, point = _in_sweep(run)
+    recipe, differences = ("", ()) if sweep else nearest_recipe(spec, start, registry)
+    device, precision = str(summary["device"]), str(summary["precision"])
+    identity = [_identity(spec), _init_identity(spec, start), device, precision, evaluation.split]
+    group = _digest(identity)
+    return Record(
+        key=_digest([group, spec["seed"]]),
+        group=group,
+        run=run.path.resolve().name,
+        verb=spec["verb"],
+        dataset=spec["dataset"]["name"],
+        task=spec["task"]["name"],
+        model=spec["model"]["name"],
+        recipe=recipe,
+        differences=tuple(differences),
+        sweep=sweep,
+        arm=arm,
+        point=point,
+        init=_init_words(spec, start),
+        seed=spec["seed"],
+        split=evaluation.split,
+        num_samples=evaluation.num_samples,
+        weights=evaluation.weights,
+        ema=spec["train"]["ema_decay"] is not None,
+        figures=evaluation.figures,
+        seconds=summary["seconds"],
+        pretrain_seconds=float((start.read_json(SUMMARY) or {}).get("seconds", 0.0)) if start else 0.0,
+        device=device,
+        precision=precision,
+        version=str(environment.get("mae", "")),
+        revision=environment.get("git_revision"),
+        finished=datetime.datetime.fromtimestamp(summary["finished_at"], datetime.UTC).date().isoformat(),
+    )
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _identity(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a spec computes: no paths, no seed."""
+    return {key: value for key, value in flatten(spec) if key not in NOT_COMPUTED}
+
+
+def _start(run: RunDirectory, spec: Mapping[str, Any]) -> RunDirectory | None:
+    """Return the run that `init` names, by its directory or a checkpoint in it, if it is still there."""
+    if not spec.get("init"):
+        return None
+    path = Path(spec["init"])
+    places = [path, *list(path.parents)[:3], run.path.parent / path.name]
+    return next((RunDirectory(place) for place in places if (place / SPEC).is_file()), None)
+
+
+def _init_identity(spec: Mapping[str, Any], start: RunDirectory | None) -> Any:
+    if start is not None:
+        return _identity(start.read_spec())
+    return Path(spec["init"]).name if spec.get("init") else None
+
+
+def _init_words(spec: Mapping[str, Any], start: RunDirectory | None) -> str:
+    if not spec.get("init"):
+        return "from scratch" if spec["verb"] == "finetune" else ""
+    if start is None:
+        return f"from {Path(spec['init']).name}"
+    before = start.read_spec()
+    return f"from {before['verb']}ing on {before['dataset']['name']}"
+
+
+def _in_sweep(run: RunDirectory) -> tuple[str, str, dict[str, str]]:
+    """Return the name of the sweep that a run belongs to, its arm and its point; empty for a run of its own."""
+    outcome = RunDirectory(run.path.resolve().parent).read_json(SWEEP_JSON)
+    for row in outcome["rows"] if outcome else ():
+        if run.path.resolve().name in row["runs"]:
+            return str(outcome["name"]) if outcome else "", row["arm"], row["point"]
+    return "", "", {}
+
+
+def nearest_recipe(
+    spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry
+) -> tuple[str, Sequence[str]]:
+    """Return the recipe that a run differs from in the fewest keys, and these as `key: recipe's -> run's`."""
+    dataset, task = spec["dataset"]["name"], spec["task"]["name"]
+    offered = start.read_spec() if start and spec["verb"] == "finetune" else None
+    best: tuple[str, Sequence[str]] | None = None
+    own = _own_recipe(dataset, registry)
+    for name in _first(own, registry.names("recipe")):
+        flags = {"dataset.name": dataset, "task.name": task if spec["verb"] == "finetune" else None}
+        try:
+            found = resolve(spec["verb"], registry, recipe=name, flags=flags, init_spec=offered)
+        except MaeError:  # for another verb, or for other data
+            continue
+        lines = difference(found.spec.model_dump(mode="json"), spec, NOT_COMPUTED)
+        if best is None or len(lines) < len(best[1]):
+            best = name, lines
+    return best or (DEFAULTS, [])
+
+
+def _own_recipe(dataset: str, registry: Registry) -> str | None:
+    try:
+        return registry.dataset(dataset).recipe
+    except MaeError:
+        return None
+
+
+def _first(name: str | None, names: Iterable[str]) -> list[str]:
+    """Return the names, the given one first: it wins where others are as near."""
+    return sorted(names, key=lambda each: (each != name, each))

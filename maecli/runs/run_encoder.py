@@ -1,0 +1,53 @@
+"""The encoder of a run by itself: frozen, with what it needs to see pictures, and its random twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from maecli.data.card import DataCard
+from maecli.data.preprocess import Preprocess
+from maecli.data.randomness import derive_seed
+from maecli.models.encoder import Encoder
+from maecli.registry import Registry
+from maecli.runs.assemble import build_encoder, load_exactly, make_model, read_recorded
+from maecli.runs.directory import find_checkpoint
+from maecli.specs import RunSpec
+from maecli.training.checkpoint import Checkpoint
+
+PREFIX = "encoder."
+
+
+@dataclass(frozen=True)
+class RunEncoder:
+    """A run's encoder, and what its checkpoint says of it."""
+
+    checkpoint: Checkpoint
+    spec: RunSpec
+    card: DataCard
+    preprocess: Preprocess
+    encoder: Encoder
+    twin: Encoder
+    """The same architecture with the random weights of the run's seed: what the run itself started from, or would."""
+
+
+def load_run_encoder(path: Path, which: str, registry: Registry) -> RunEncoder:
+    """Return the frozen encoder of a run or checkpoint; decoder and head need not be there, nor the data.
+
+    Raises MaeError when tensors of the encoder are missing or left over.
+    """
+    checkpoint = find_checkpoint(path, which)
+    spec, card, preprocess = read_recorded(checkpoint, registry)
+    model = make_model(spec.model, registry)
+    torch.manual_seed(derive_seed(spec.seed, "weights"))
+    twin = build_encoder(model, preprocess)
+    encoder = build_encoder(model, preprocess)
+    tensors = {
+        name.removeprefix(PREFIX): tensor for name, tensor in checkpoint.tensors().items() if name.startswith(PREFIX)
+    }
+    load_exactly(encoder, tensors, str(checkpoint.path))
+    for each in (encoder, twin):
+        each.freeze()
+    return RunEncoder(checkpoint, spec, card, preprocess, encoder, twin)

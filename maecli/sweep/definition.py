@@ -1,0 +1,207 @@
+"""What a sweep is: the keys that vary, what else is set, and the fine-tunings that follow each pretraining.
+
+The section `sweep` of a recipe or file:
+
+    sweep:
+      seeds: 3                              a number, or the seeds themselves: [0, 1, 2]
+      pretrain:                             settings of every pretraining, as in a spec; `recipe` names a shipped one
+        recipe: mnist
+        task: {mask_ratio: 0.75}
+      finetune:                             settings of every fine-tuning; its data and model are the pretraining's
+        task: {name: classify}              unless it says otherwise
+      arms:                                 fine-tunings that follow each pretraining; one, nameless, if there are none
+        pretrained: {}
+        probe: {train.freeze: true}         settings over those of `finetune`, dotted or nested
+        scratch: {scratch: true}            the same without the pretraining
+        longer: {total_time_of: pretrained} from scratch, as long as the pretraining and that arm took together
+      grid:                                 every combination is a point
+        model.patch_size: [2, 4]            a key and its values, or
+        size:                               a name of its own, and named settings
+          small: {model.depth: 3}
+          medium: {model.depth: 4, pretrain.task.decoder_depth: 2}
+      settings: {model.depth: 4}            over both sections, addressed like keys of the grid
+      splits: [test]                        what each run is measured on, beside the validation split
+      side_by_side: true                    lay what the points make of the same samples beside each other
+
+A sweep with only one of `pretrain` and `finetune` does only that; with neither it does both. How a key finds the verb
+that it is meant for is told in `maecli.sweep.address`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from maecli.errors import SpecError, nearest
+from maecli.registry import Registry
+from maecli.resolve import SWEEP, explain, flatten, nest, parse_yaml, read_file, read_sweep
+from maecli.specs import SPECS, Section
+
+Tree = dict[str, Any]
+
+
+class Stage(BaseModel):
+    """Settings of all runs of one verb, over those of a recipe."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    recipe: str | None = None
+
+    @property
+    def settings(self) -> Tree:
+        """The settings as in a spec; dotted keys are nested."""
+        return nest(dict(flatten(self.__pydantic_extra__ or {})))
+
+
+class Arm(Stage):
+    """One of the fine-tunings that follow each pretraining."""
+
+    scratch: bool = Field(default=False, description="start from nothing, not from the pretraining")
+    total_time_of: str | None = Field(
+        default=None,
+        description="from scratch, for as many epochs as fit the time that the pretraining and this arm took together",
+    )
+
+    @property
+    def from_scratch(self) -> bool:
+        return self.scratch or self.total_time_of is not None
+
+
+class Sweep(Section):
+    """One sweep, as it was asked for."""
+
+    name: str = Field(default="", pattern=r"^[\w.+-]*$", description="of its directory: runs/sweep-NAME")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    pretrain: Stage | None = None
+    finetune: Stage | None = None
+    arms: dict[str, Arm] = Field(default={})
+    grid: dict[str, list[Any] | dict[str, Tree]] = Field(default={})
+    splits: tuple[Literal["train", "val", "test"], ...] = ("test",)
+    side_by_side: bool = False
+    settings: Tree = Field(default={}, description="over those of both sections; keys are addressed like the grid's")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _both_unless_one_is_named(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        off = {verb for verb in SPECS if given.get(verb) is False}
+        wanted = [verb for verb in SPECS if verb in given and verb not in off] or [v for v in SPECS if v not in off]
+        if not wanted:
+            raise ValueError("a sweep without pretraining and without fine-tuning does nothing")
+        rest = {key: value for key, value in given.items() if key not in SPECS}
+        return rest | {verb: {} if given.get(verb) in (None, True) else given[verb] for verb in wanted}
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _number_of_seeds(cls, given: Any) -> Any:
+        if isinstance(given, int):
+            if isinstance(given, bool) or given < 1:
+                raise ValueError(f"seeds is {given!r}: give how many, at least 1, or a list of them")
+            return tuple(range(given))
+        return given
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _names_are_text(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {
+            str(key): {str(name): tree for name, tree in values.items()} if isinstance(values, Mapping) else values
+            for key, values in given.items()
+        }
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Sweep:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds {list(self.seeds)} has one seed twice")
+        if self.arms and self.finetune is None:
+            raise ValueError("arms are fine-tunings, but this sweep has no section finetune")
+        for name, arm in self.arms.items():
+            if not name or not name.replace("-", "").replace("_", "").isalnum():
+                raise ValueError(f"the arm {name!r} must be named by letters, digits, - and _")
+            other = arm.total_time_of
+            if other is None:
+                continue
+            if self.pretrain is None:
+                raise ValueError(f"arms.{name}.total_time_of counts a pretraining's time, but this sweep has none")
+            if other not in self.arms or self.arms[other].from_scratch:
+                usable = [each for each, arm in self.arms.items() if not arm.from_scratch]
+                raise ValueError(
+                    f"arms.{name}.total_time_of is {other!r}{nearest(other, usable)}; arms that start from the "
+                    f"pretraining: {', '.join(usable) or 'none'}"
+                )
+        for key, values in self.grid.items():
+            if not values:
+                raise ValueError(f"the grid key {key} has no values")
+            if isinstance(values, list) and any(value in values[:i] for i, value in enumerate(values)):
+                raise ValueError(f"the grid key {key} has a value twice: {values}")
+        return self
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What the sweep does, in order."""
+        return tuple(verb for verb in SPECS if getattr(self, verb) is not None)
+
+    def stage(self, verb: str) -> Stage:
+        """Return the settings of a verb that the sweep does."""
+        stage: Stage = getattr(self, verb)
+        return stage
+
+
+def make_sweep(tree: Mapping[str, Any]) -> Sweep:
+    """Return the sweep of a section. Raises SpecError in one sentence."""
+    try:
+        return Sweep.model_validate(dict(tree))
+    except ValidationError as error:
+        raise explain(error, Sweep, SWEEP) from error
+
+
+def find_tree(registry: Registry, recipe: str | None, config: Path | None) -> Tree:
+    """Return the section `sweep` that a recipe or file has, its name filled in.
+
+    A recipe without one serves both verbs by its own sections. Raises SpecError for a file without one.
+    """
+    if recipe is not None and config is not None:
+        raise SpecError("give --recipe or --config, not both: each says what the sweep is")
+    if config is not None:
+        tree = read_sweep(read_file(config), str(config))
+        if tree is None:
+            raise SpecError(f"{config} has no section {SWEEP}; write what varies below `{SWEEP}:`")
+        return {"name": config.stem, **tree}
+    if recipe is not None:
+        tree = read_sweep(registry.recipe(recipe), f"recipe {recipe}")
+        if tree is None:
+            return {"name": recipe, **{verb: {"recipe": recipe} for verb in SPECS}}
+        return {"name": recipe, **tree}
+    return {}
+
+
+def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values of each `--grid KEY=VALUE,VALUE`; they are read as a YAML list, so [2,4] is one value."""
+    grid: dict[str, list[Any]] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        key = key.strip()
+        if not equals or not key or not values.strip():
+            raise SpecError(f"--grid {text!r} is not of the form KEY=VALUE,VALUE, such as mask_ratio=0.5,0.75")
+        if key in grid:
+            raise SpecError(f"--grid {key} is given twice; write all its values in one: {key}=VALUE,VALUE")
+        grid[key] = parse_yaml(f"[{values}]", f"--grid {key}")
+        if None in grid[key]:
+            raise SpecError(f"--grid {text!r} has an empty value; the values are separated by single commas")
+    return grid
+
+
+def parse_seeds(text: str) -> int | list[int]:
+    """Return what `--seeds 3` or `--seeds 0,5,7` says."""
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise SpecError(f"--seeds {text!r} is neither a number of seeds nor a list of them such as 0,1,2") from error
+    if not numbers or min(numbers) < 0:
+        raise SpecError(f"--seeds {text!r} is neither a number of seeds nor a list of them such as 0,1,2")
+    return numbers if "," in text else numbers[0]

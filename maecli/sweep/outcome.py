@@ -1,0 +1,145 @@
+"""What came out of a sweep: each figure as mean and standard deviation over seeds, beside its trivial twins."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from maecli.results import Evaluation, Figure, mean_figure
+from maecli.runs.directory import SUMMARY, RunDirectory
+from maecli.sweep.plan import Axis, Job, Plan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of one arm at one point, on one split."""
+
+    verb: str
+    arm: str
+    point: Mapping[str, str]
+    """Axis → label, of the axes that matter to these runs."""
+    split: str
+    figure: Figure
+    """Its value and its twins are means over seeds; it has an interval where there is one seed."""
+    sd: float | None
+    """Sample standard deviation over seeds; None of one seed."""
+    values: tuple[float, ...]
+    seeds: tuple[int, ...]
+    missing: tuple[int, ...]
+    """Seeds whose run failed or is not finished."""
+    seconds: float
+    """Mean time of training, the pretraining that it starts from included."""
+    runs: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What the row is, in few words."""
+        return self.arm or self.verb
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All rows of a sweep. The first figure of a split is its headline."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    seeds: tuple[int, ...]
+    splits: tuple[str, ...]
+    rows: tuple[Row, ...]
+    failed: Mapping[str, str]
+
+    def headlines(self, verb: str, split: str | None = None) -> list[Row]:
+        """Return one row per point and arm, of the first figure on a split, the first one that was asked for."""
+        split = split or self.splits[0]
+        first: dict[tuple[Any, ...], Row] = {}
+        for row in self.rows:
+            if (row.verb, row.split) == (verb, split):
+                first.setdefault((row.arm, *row.point.items()), row)
+        return list(first.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {
+            "name": self.name,
+            "axes": [{"name": axis.name, "values": [choice.label for choice in axis.choices]} for axis in self.axes],
+            "seeds": list(self.seeds),
+            "rows": [
+                {**asdict(row), "figure": row.figure.model_dump(mode="json"), "point": dict(row.point)}
+                for row in self.rows
+            ],
+            "failed": dict(self.failed),
+        }
+
+    def as_csv(self) -> str:
+        """Return one line per row; each twin has two cells of one column, as `name value`."""
+        axes = [axis.name for axis in self.axes]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        head = ["verb", "arm", *axes, "split", "figure", "unit", "mean", "sd", "low", "high", "num_seeds", "values"]
+        writer.writerow([*head, "twins", "beats_twins", "seconds", "runs"])
+        for row in self.rows:
+            figure = row.figure
+            low, high = figure.interval or ("", "")
+            writer.writerow(
+                [
+                    *(row.verb, row.arm, *(row.point.get(axis, "") for axis in axes), row.split, figure.name),
+                    *(figure.unit, figure.value, "" if row.sd is None else row.sd, low, high, len(row.seeds)),
+                    " ".join(map(repr, row.values)),
+                    "; ".join(f"{name} {value!r}" for name, value in figure.twins.items()),
+                    "" if figure.beats_twins is None else figure.beats_twins,
+                    *(round(row.seconds, 1), " ".join(row.runs)),
+                ]
+            )
+        return text.getvalue()
+
+
+def collect(plan: Plan, directories: Mapping[str, RunDirectory], failed: Mapping[str, str]) -> Outcome:
+    """Return what the finished runs of a plan found so far."""
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in plan.jobs:
+        groups.setdefault((job.verb, job.arm, *job.point.items()), []).append(job)
+    rows = [row for jobs in groups.values() for row in _rows(jobs, directories, plan.sweep.splits)]
+    return Outcome(plan.sweep.name, plan.axes, plan.sweep.seeds, plan.sweep.splits, tuple(rows), dict(failed))
+
+
+def _rows(jobs: Sequence[Job], directories: Mapping[str, RunDirectory], splits: Iterable[str]) -> Iterator[Row]:
+    """Yield the rows of runs that differ in their seed only: the asked-for splits first, then validation."""
+    for split in dict.fromkeys([*splits, "val"]):
+        found = {job: read_evaluation(directories.get(job.name), split) for job in jobs}
+        measured = {job: evaluation for job, evaluation in found.items() if evaluation is not None}
+        for name in _figure_names(measured.values()):
+            have = [(job, figure) for job, each in measured.items() for figure in each.figures if figure.name == name]
+            figure, sd = mean_figure([figure for _, figure in have])
+            yield Row(
+                verb=jobs[0].verb,
+                arm=jobs[0].arm,
+                point=jobs[0].point,
+                split=split,
+                figure=figure,
+                sd=sd,
+                values=tuple(figure.value for _, figure in have),
+                seeds=tuple(job.spec.seed for job, _ in have),
+                missing=tuple(job.spec.seed for job in jobs if job not in measured),
+                seconds=statistics.fmean(seconds_of(job, directories) for job, _ in have),
+                runs=tuple(directories[job.name].path.name for job, _ in have),
+            )
+
+
+def _figure_names(evaluations: Iterable[Evaluation]) -> list[str]:
+    return list(dict.fromkeys(figure.name for each in evaluations for figure in each.figures))
+
+
+def read_evaluation(run: RunDirectory | None, split: str) -> Evaluation | None:
+    """Return what was measured of a finished run on a split, without pictures; None where it was not."""
+    return run.evaluation(split) if run is not None and (run.path / SUMMARY).exists() else None
+
+
+def seconds_of(job: Job, directories: Mapping[str, RunDirectory]) -> float:
+    """Return the training time of a run with the pretraining that it starts from."""
+    each = [job, *([job.init] if job.init else [])]
+    summaries = [directories[one.name].read_json(SUMMARY) or {} for one in each if one.name in directories]
+    return sum(float(summary.get("seconds", 0.0)) for summary in summaries)

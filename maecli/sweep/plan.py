@@ -1,0 +1,270 @@
+"""From a sweep to the runs that it takes: each different one once, however many points need it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from maecli.errors import SpecError
+from maecli.registry import Registry
+from maecli.resolve import Layer, flatten, merge, nest, resolve
+from maecli.runs.request import request
+from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
+from maecli.sweep.address import Words, address
+from maecli.sweep.definition import Arm, Sweep
+
+_LONGEST_NAME = 80
+
+Settings = dict[str, dict[str, Any]]
+"""Verb → dotted key → value."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value of an axis."""
+
+    label: str
+    settings: Settings
+    number: float | None = None
+    """The value, where it is a number that can be drawn on an axis."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One thing that varies."""
+
+    name: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def is_numeric(self) -> bool:
+        return all(choice.number is not None for choice in self.choices)
+
+
+@dataclass(eq=False)
+class Job:
+    """One run of the sweep. Its spec lacks what depends on other runs: where it starts from, and `out`."""
+
+    verb: str
+    arm: str
+    point: Mapping[str, str]
+    """Axis → label, of the axes that matter to this run."""
+    name: str
+    """Of its directory."""
+    spec: RunSpec
+    init: Job | None = None
+    """The pretraining that it starts from."""
+    time_of: tuple[Job, Job] | None = None
+    """The pretraining and the fine-tuning whose time together it has."""
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        """The runs that must be finished before."""
+        return (*([self.init] if self.init else []), *(self.time_of or ()))
+
+
+@dataclass
+class Plan:
+    """Every run of a sweep, in the order in which they are done."""
+
+    sweep: Sweep
+    axes: tuple[Axis, ...]
+    jobs: list[Job] = field(default_factory=list)
+    varied: frozenset[str] = frozenset()
+    """Keys of the spec that the grid and the arms set."""
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Keys in which two runs may differ and still be one and the same."""
+        return (CHANGEABLE_ON_RESUME - self.varied - {"init"}) | {"out"}
+
+
+def make_plan(sweep: Sweep, registry: Registry, words: Words) -> Plan:
+    """Return the runs of a sweep.
+
+    Every spec is resolved here, so that a mistake in the last point shows before the first run.
+    """
+    return _Planner(sweep, registry, words).plan()
+
+
+class _Planner:
+    def __init__(self, sweep: Sweep, registry: Registry, words: Words) -> None:
+        self.sweep, self.registry, self.words = sweep, registry, words
+        self.arms: dict[str, Arm] = sweep.arms or ({"": Arm()} if sweep.finetune is not None else {})
+        self.options: dict[str, set[str]] = {}
+        self.options = self._task_options()
+        self.settings: Settings = {verb: {} for verb in sweep.verbs}
+        for key, value in flatten(sweep.settings):
+            self._place(self.settings, key, value)
+        self.axes = tuple(self._axis(name, values) for name, values in sweep.grid.items())
+        _check_apart(self.axes)
+
+    def _place(self, settings: Settings, key: str, value: Any) -> None:
+        full, verbs = address(key, self.sweep.verbs, self.words, self.options)
+        for verb in verbs:
+            settings.setdefault(verb, {})[full] = value
+
+    def _task_options(self) -> dict[str, set[str]]:
+        """Return the names of the options of each verb's tasks, at the first point.
+
+        The tasks must be known before their options can be told apart, so everything else is placed first.
+        """
+        settings: Settings = {}
+        for key, value in [*flatten(self.sweep.settings), *self._first_point()]:
+            full = self.words.short.get(key, key)
+            if not full.startswith("task.") or full in self.words.only:
+                self._place(settings, key, value)
+        options: dict[str, set[str]] = {}
+        pretrain: RunSpec | None = None
+        for verb in self.sweep.verbs:
+            for arm in list(self.arms.values()) if verb == "finetune" else [Arm()]:
+                spec = self._resolve(verb, arm, settings.get(verb, {}), 0, pretrain)
+                options.setdefault(verb, set()).update(self.registry.task(spec.task.name).Options.model_fields)
+            if verb == "pretrain":
+                pretrain = spec
+        return options
+
+    def _first_point(self) -> Iterator[tuple[str, Any]]:
+        for name, values in self.sweep.grid.items():
+            if isinstance(values, dict):
+                yield from flatten(next(iter(values.values())))
+            else:
+                yield name, values[0]
+
+    def _axis(self, name: str, values: Sequence[Any] | Mapping[str, Mapping[str, Any]]) -> Axis:
+        choices = []
+        if isinstance(values, Mapping):
+            for label, tree in values.items():
+                settings: Settings = {}
+                for key, value in flatten(tree):
+                    self._place(settings, key, value)
+                choices.append(Choice(str(label), settings))
+            return Axis(name, tuple(choices))
+        for value in values:
+            settings = {}
+            self._place(settings, name, value)
+            number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+            choices.append(Choice(label_of(value), settings, number))
+        return Axis(short_name(name, self.sweep.grid), tuple(choices))
+
+    def _resolve(
+        self, verb: str, arm: Arm, settings: Mapping[str, Any], seed: int, pretrain: RunSpec | None
+    ) -> RunSpec:
+        """Return a complete spec without `out`; a fine-tuning is offered data and model of its pretraining."""
+        stage = self.sweep.stage(verb)
+        layers = [Layer(f"sweep.{verb}", stage.settings), Layer("sweep.arms", arm.settings)]
+        init = None if arm.from_scratch else settings.get("init", merge(layers)[0].get("init"))
+        layers.append(Layer("grid", nest({**settings, "seed": seed, "init": init})))
+        recipe = arm.recipe or stage.recipe
+        if pretrain is not None and init is None:
+            offered = pretrain.model_dump(mode="json")
+            return resolve(verb, self.registry, recipe=recipe, extra=layers, init_spec=offered).spec
+        return request(verb, self.registry, recipe=recipe, extra=layers, flags={"init": init}).spec
+
+    def plan(self) -> Plan:
+        """Return each different run once."""
+        parts = [part for axis in self.axes for choice in axis.choices for part in choice.settings.values()]
+        arms = [dict(flatten(arm.settings)) for arm in self.arms.values()]
+        plan = Plan(self.sweep, self.axes, varied=frozenset(key for part in [*parts, *arms] for key in part))
+        known: dict[str, Job] = {}
+        points = itertools.product(*(axis.choices for axis in self.axes))
+        for chosen, seed in itertools.product(points, self.sweep.seeds):
+            self._add_point(plan, known, chosen, seed)
+        return plan
+
+    def _add_point(self, plan: Plan, known: dict[str, Job], chosen: Sequence[Choice], seed: int) -> None:
+        settings: Settings = {verb: dict(part) for verb, part in self.settings.items()}
+        for choice in chosen:
+            for verb, part in choice.settings.items():
+                settings[verb] |= part
+        pretrain = None
+        if self.sweep.pretrain is not None:
+            spec = self._resolve("pretrain", Arm(), settings["pretrain"], seed, None)
+            pretrain = _once(plan, known, self._job("pretrain", "", spec, chosen, {"pretrain"}))
+        done: dict[str, Job] = {}
+        for name, arm in sorted(self.arms.items(), key=lambda each: each[1].total_time_of is not None):
+            spec = self._resolve("finetune", arm, settings["finetune"], seed, pretrain.spec if pretrain else None)
+            init = None if arm.from_scratch or spec.init is not None else pretrain
+            time_of = (pretrain, done[arm.total_time_of]) if pretrain and arm.total_time_of else None
+            matters = {"pretrain", "finetune"} if init or time_of else {"finetune"}
+            job = self._job("finetune", name, spec, chosen, matters)
+            job.init, job.time_of = init, time_of
+            done[name] = _once(plan, known, job)
+
+    def _job(self, verb: str, arm: str, spec: RunSpec, chosen: Sequence[Choice], matters: set[str]) -> Job:
+        """Return a run with a readable name: what of the point matters to it."""
+        point, parts = {}, [verb, arm]
+        for axis, choice in zip(self.axes, chosen, strict=True):
+            if any(matters & each.settings.keys() for each in axis.choices):
+                point[axis.name] = choice.label
+                name = axis.name.rpartition(".")[2].replace("_", "-")
+                parts.append(f"{name}-{choice.label}" if axis.is_numeric else choice.label)
+        return Job(verb, arm, point, file_name("-".join([*filter(None, parts), f"seed{spec.seed}"])), spec)
+
+
+def _check_apart(axes: Sequence[Axis]) -> None:
+    """Raise SpecError when two axes set the same key of a verb: one of them would do nothing."""
+    setter: dict[tuple[str, str], str] = {}
+    for axis in axes:
+        for place in {(verb, key) for choice in axis.choices for verb, part in choice.settings.items() for key in part}:
+            if place in setter:
+                raise SpecError(
+                    f"{setter[place]} and {axis.name} of the grid both set {'.'.join(place)}; leave one out"
+                )
+            setter[place] = axis.name
+
+
+def _once(plan: Plan, known: dict[str, Job], job: Job) -> Job:
+    """Return the run that is planned already and equals `job`; plan it, under a name of its own, if there is none."""
+    needs = [each.name for each in job.needs]
+    identity = json.dumps([job.verb, needs, bool(job.time_of), identity_of(job.spec, plan.ignored)], sort_keys=True)
+    if identity in known:
+        return known[identity]
+    taken = {each.name for each in plan.jobs}
+    job.name = unused(job.name, taken)
+    plan.jobs.append(job)
+    known[identity] = job
+    return job
+
+
+def identity_of(spec: RunSpec, ignored: frozenset[str]) -> dict[str, Any]:
+    """Return the dotted keys of a spec that make it what it is."""
+    return {key: value for key, value in flatten(spec.model_dump(mode="json")) if key not in ignored}
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """Return the name, with a number behind it if it is taken."""
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
+def label_of(value: Any) -> str:
+    """Return a value as people read it: 0.75, 2x4, none."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return "x".join(map(label_of, value))
+    return str(value)
+
+
+def short_name(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:
+    """Return the last part of a dotted key, or the whole where two keys of the grid would look alike."""
+    last = key.rpartition(".")[2]
+    return last if sum(other.rpartition(".")[2] == last for other in keys) == 1 else key
+
+
+def file_name(name: str) -> str:
+    """Return a text as the name of a folder, on every system; a long one ends with a digest of itself."""
+    plain = re.sub(r"[^\w.+-]+", "-", name.replace("%", "pct")).strip("-.")
+    if not plain:
+        raise SpecError(f"{name!r} cannot be the name of a folder")
+    if len(plain) <= _LONGEST_NAME:
+        return plain
+    return plain[: _LONGEST_NAME - 9] + "-" + blake2b(plain.encode(), digest_size=4).hexdigest()

@@ -1,0 +1,240 @@
+"""`mae sweep`: do the runs that are not there yet, one after the other, and keep what came out.
+
+runs/sweep-NAME/    sweep.yaml  one run directory for each run  sweep.json  sweep.csv  sweep.png  report.html
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from maecli.errors import Interrupted, MaeError, SpecError
+from maecli.files import disk_errors, write_text
+from maecli.progress import TrainProgress
+from maecli.registry import Registry
+from maecli.resolve import SWEEP, read_file, read_sweep, validate
+from maecli.runs.directory import SUMMARY, RunDirectory
+from maecli.runs.evaluate import evaluate
+from maecli.runs.training import train
+from maecli.specs import RunSpec
+from maecli.sweep.definition import Sweep
+from maecli.sweep.outcome import Outcome, collect
+from maecli.sweep.plan import Job, Plan, identity_of, unused
+from maecli.sweep.write import write_outcome, write_page
+
+DEFINITION = "sweep.yaml"
+_OF_TIME = frozenset({"train.epochs", "train.max_steps"})
+"""Keys that the time of other runs decides."""
+
+
+@dataclass
+class SweepResult:
+    """A sweep that has come to its end, whatever became of its runs."""
+
+    out: Path
+    outcome: Outcome
+    failed: dict[str, str] = field(default_factory=dict)
+    """Run → what went wrong."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is on the disk of a run."""
+
+    step: int | None
+    """Of the last checkpoint; None before the first one, or when the run is finished."""
+    finished: bool
+
+    def __str__(self) -> str:
+        if self.finished:
+            return "finished, kept"
+        return f"goes on at step {self.step}" if self.step else "begun, starts again"
+
+
+def stored_tree(out: Path) -> dict[str, Any]:
+    """Return the section of the sweep that was begun in a directory. Raises SpecError when there is none."""
+    if not (out / DEFINITION).is_file():
+        raise SpecError(f"{out} holds no sweep: it has no {DEFINITION}")
+    return read_sweep(read_file(out / DEFINITION), str(out / DEFINITION)) or {}
+
+
+def begin(sweep: Sweep, out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the directory of a sweep, or take the one that is there.
+
+    Raises SpecError for one that is not empty, unless it holds a sweep that is to be resumed or overwritten.
+    """
+    if resume and overwrite:
+        raise SpecError("--resume keeps the runs that are there and --overwrite deletes them; give one of them")
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / DEFINITION).is_file():
+            raise SpecError(f"{out} is not empty and holds no sweep, so it stays; use another --out")
+        if not resume and not overwrite:
+            raise SpecError(
+                f"{out} holds a sweep already; use --resume to go on with it, --overwrite to delete its runs, or "
+                "another --out"
+            )
+        if overwrite:
+            with disk_errors(out):
+                shutil.rmtree(out)
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    asked = {SWEEP: sweep.model_dump(mode="json", exclude_defaults=True)}
+    write_text(out / DEFINITION, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+
+
+def run_sweep(plan: Plan, registry: Registry, progress: TrainProgress, out: Path) -> SweepResult:
+    """Do every run of the plan that is not finished in `out`, measure it, and write what came out.
+
+    A run that fails is noted, and so are those that need it; the others go on. Raises Interrupted when a signal stops
+    it: everything that is done is kept.
+    """
+    shelf = Shelf(plan, registry, out)
+    failed: dict[str, str] = {}
+    for number, job in enumerate(plan.jobs, 1):
+        missing = [each.name for each in job.needs if each.name in failed]
+        if missing:
+            failed[job.name] = f"needs {missing[0]}, which failed"
+            continue
+        progress.say(f"\n{number} of {len(plan.jobs)}: {job.name}")
+        try:
+            _do(job, shelf, plan, registry, progress)
+        except Interrupted:
+            raise
+        except MaeError as error:
+            failed[job.name] = str(error)
+            progress.say(f"failed: {error}")
+        write_outcome(out, collect(plan, shelf.directories(), failed))
+    outcome = collect(plan, shelf.directories(), failed)
+    write_page(out, outcome, plan, shelf.directories(), registry, progress)
+    return SweepResult(out, outcome, failed)
+
+
+def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: TrainProgress) -> None:
+    """Bring one run to its end and measure it on the splits that are not measured yet."""
+    found = shelf.find(job)
+    if found is None or not found.finished:
+        spec = shelf.complete(job)
+        shelf.add(job, train(spec, registry, progress, resume=True).run)
+    run = shelf.run(job)
+    for split in plan.sweep.splits:
+        if not (run.path / "evaluation" / f"{split}.json").exists():
+            progress.say(f"measuring {job.name} on {split}")
+            device, precision = job.spec.device, job.spec.precision
+            evaluate(run.path, registry, progress, split=split, device_name=device, precision=precision)
+
+
+class Shelf:
+    """The run directories in a sweep's directory, and which run of the plan each one is."""
+
+    def __init__(self, plan: Plan, registry: Registry, out: Path) -> None:
+        self.plan, self.out = plan, out
+        self._stored = dict(_stored_specs(out, registry))
+        self._taken: dict[str, RunDirectory] = {}
+        """Run of the plan → its directory."""
+        for job in plan.jobs:
+            name = self._match(job)
+            if name is not None:
+                self._taken[job.name] = RunDirectory(out / name)
+
+    def find(self, job: Job) -> Found | None:
+        """Return what is there of a run, None when it was not begun."""
+        run = self._taken.get(job.name)
+        if run is None:
+            return None
+        finished = (run.path / SUMMARY).exists()
+        last = None if finished else run.checkpoints.pointed("last")
+        return Found(last.step if last else None, finished)
+
+    def run(self, job: Job) -> RunDirectory:
+        """Return the directory of a run that was begun."""
+        return self._taken[job.name]
+
+    def add(self, job: Job, run: RunDirectory) -> None:
+        self._taken[job.name] = run
+
+    def directories(self) -> Mapping[str, RunDirectory]:
+        """Return the directory of each run of the plan that was begun."""
+        return self._taken
+
+    def complete(self, job: Job) -> RunSpec:
+        """Return the spec of a run with everything that depends on other runs; those must be finished."""
+        update: dict[str, Any] = {"out": self._place(job)}
+        if job.init is not None:
+            update["init"] = self.run(job.init).path
+        if job.time_of is not None:
+            begun = self._stored.get(update["out"].name)  # a run that was begun keeps its schedule
+            update["train"] = begun.train if begun else self._lengthened(job, *job.time_of)
+        return job.spec.model_copy(update=update)
+
+    def _lengthened(self, job: Job, pretrain: Job, finetune: Job) -> Any:
+        """Return the training of a spec with as many epochs as fit the time of both runs, at the second one's pace."""
+        seconds = {each.name: float(_summary(self.run(each))["seconds"]) for each in (pretrain, finetune)}
+        factor = sum(seconds.values()) / max(seconds[finetune.name], 1e-9)
+        own, other = job.spec.train, finetune.spec.train
+        update: dict[str, Any] = {"epochs": max(1, round(other.epochs * factor))}
+        if own.max_steps is not None:
+            update["max_steps"] = max(1, round((other.max_steps or own.max_steps) * factor))
+        return own.model_copy(update=update)
+
+    def _place(self, job: Job) -> Path:
+        if job.name in self._taken:
+            return self._taken[job.name].path
+        others = {each.name for each in self.plan.jobs} - {job.name}
+        taken = {entry.name for entry in self.out.iterdir() if any(entry.iterdir() if entry.is_dir() else [True])}
+        return self.out / unused(job.name, taken | others)
+
+    def _match(self, job: Job) -> str | None:
+        """Return the name of a directory that holds the run: its own name first, else any with the same spec."""
+        names = [job.name, *self._stored]
+        if job.time_of:  # its spec alone does not tell it from an ordinary run from scratch
+            names = [name for name in names if name == job.name or name.startswith(f"{job.name}-")]
+        given = {run.path.name for run in self._taken.values()}
+        return next((name for name in names if name not in given and self._is(job, name)), None)
+
+    def _is(self, job: Job, name: str) -> bool:
+        stored = self._stored.get(name)
+        if stored is None:
+            return False
+        ignored = self.plan.ignored | (_OF_TIME if job.time_of else frozenset())
+        mine, theirs = (identity_of(spec, ignored) for spec in (job.spec, stored))
+        if job.init is not None:
+            start = self._taken.get(job.init.name)
+            if start is None or stored.init is None or stored.init.name != start.path.name:
+                return False
+            theirs["init"] = mine["init"]
+        return mine == theirs
+
+
+def _stored_specs(out: Path, registry: Registry) -> Iterator[tuple[str, RunSpec]]:
+    """Yield name and spec of every run in a sweep's directory, those that are finished first."""
+    found = [RunDirectory(path) for path in sorted(out.iterdir())] if out.is_dir() else []
+    for run in sorted(found, key=lambda run: not (run.path / SUMMARY).exists()):
+        if not run.is_run:
+            continue
+        tree = run.read_spec()
+        try:
+            yield run.path.name, validate(tree, tree["verb"], registry)
+        except MaeError:  # of another version, or of a plugin that is gone: no run of this plan
+            continue
+
+
+def _summary(run: RunDirectory) -> dict[str, Any]:
+    summary = run.read_json(SUMMARY)
+    if summary is None:
+        raise MaeError(f"{run} is not finished")
+    return summary
+
+
+def list_jobs(plan: Plan, shelf: Shelf) -> list[dict[str, str]]:
+    """Return for each run of the plan what would be done, for `--dry-run`."""
+    rows = []
+    for job in plan.jobs:
+        found = shelf.find(job)
+        needs = job.init.name if job.init else ""
+        rows.append({"run": job.name, "from": needs or "scratch", "state": str(found) if found else "new"})
+    return rows

@@ -1,0 +1,99 @@
+"""What the runs of a sweep make of the same samples, laid side by side in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from maecli.data.loading import make_loader
+from maecli.hardware import autocast, choose_device, choose_dtype
+from maecli.progress import TrainProgress
+from maecli.registry import Registry
+from maecli.reports.figures import picture_grid
+from maecli.reports.sweep import point_title
+from maecli.results import Picture
+from maecli.runs.assemble import load_assembly, make_dataset
+from maecli.runs.directory import SUMMARY, RunDirectory, find_checkpoint
+from maecli.sweep.plan import Job, Plan
+from maecli.training.task import SideBySide
+
+MAX_COLUMNS = 12
+_COLUMN = 170
+"""Width of a column, in PNG pixels."""
+
+
+def side_by_side(
+    plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, progress: TrainProgress
+) -> list[Picture]:
+    """Return for each verb and arm a picture of test samples: what was given, then what each point makes of it.
+
+    The first seed speaks for a point. What was given stands once where it is the same for all points, which is told
+    under the picture; tasks that have nothing to lay side by side have no picture.
+    """
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in plan.jobs:
+        run = directories.get(job.name)
+        if job.spec.seed == plan.sweep.seeds[0] and run is not None and (run.path / SUMMARY).exists():
+            groups.setdefault((job.verb, job.arm), []).append(job)
+    pictures = []
+    for (verb, arm), jobs in groups.items():
+        progress.say(f"drawing {arm or verb} side by side")
+        made = {job: found for job in jobs if (found := _made(directories[job.name], registry)) is not None}
+        if len(made) > 1:
+            name = "-".join(filter(None, ["side by side", verb, arm]))
+            pictures += _pictures(name, {point_title(job.point, plan.axes): found for job, found in made.items()})
+    return pictures
+
+
+@torch.no_grad()
+def _made(run: RunDirectory, registry: Registry) -> SideBySide | None:
+    """Return what the task of a run has to show of the first test samples."""
+    spec, assembly = load_assembly(find_checkpoint(run.path), registry)
+    task, module = assembly.task, assembly.module
+    device = choose_device(spec.device)
+    dtype = choose_dtype(spec.precision, device)
+    module.to(device).eval()
+    samples = make_dataset(spec.dataset, registry).split("test", task.fields)
+    loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, lambda *_: None, task.own_size)
+    with autocast(device, dtype):
+        for batch in loader.eval_batches(8, limit=8):
+            return task.side_by_side(module, batch)
+    return None
+
+
+def _pictures(name: str, made: Mapping[str, SideBySide]) -> list[Picture]:
+    """Return one picture, or several where the points do not fit into one."""
+    first = next(iter(made.values())).given
+    same = {
+        title: shown
+        for title, shown in first.items()
+        if all(_equal(shown, each.given.get(title, ())) for each in made.values())
+    }
+    points = list(made.items())
+    room = MAX_COLUMNS - len(same)
+    pictures = []
+    for start in range(0, len(points), room):
+        part = points[start : start + room]
+        titles = [*same, *(title for title, _ in part)]
+        columns = [*same.values(), *(each.made for _, each in part)]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+        png = picture_grid(rows, titles, max_px=_COLUMN * len(titles))
+        other = [title for title in first if title not in same]
+        caption = "The same test samples at every point, first seed. " + (
+            f"What is {', '.join(other)} differs between the points and is left out."
+            if other
+            else "What was given is the same for all."
+        )
+        suffix = f" {start // room + 1}" if len(points) > room else ""
+        pictures.append(Picture(name=name + suffix, caption=caption, png=png))
+    return pictures
+
+
+def _equal(rows: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> bool:
+    return len(rows) == len(others) and all(
+        np.shape(a) == np.shape(b) and np.array_equal(a, b) for a, b in zip(rows, others, strict=True)
+    )

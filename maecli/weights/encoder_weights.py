@@ -1,0 +1,84 @@
+"""An encoder's tensors under our names, and what has to be known of them to use them.
+
+Shapes: D embed_dim, C channels, p patch sizes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+WIDE_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
+"""Published widths whose heads are wider than 64: SoViT-400m (arXiv:2305.13035), ViT-H (arXiv:2010.11929, table 1),
+ViT-g and ViT-G (arXiv:2106.04560, table 2)."""
+_BLOCK = re.compile(r"blocks\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class EncoderWeights:
+    """The tensors of an encoder, named as in ours, and the shape that they were trained in."""
+
+    source: str
+    """Where they come from, as messages name it."""
+    format: str
+    """Whose names they had; empty for a run of mae."""
+    tensors: Mapping[str, Tensor]
+    """Also those that ours has no place for, under names of their own."""
+    patch_size: tuple[int, ...] = ()
+    in_chans: int = 0
+    grid: tuple[int, ...] = ()
+    """Patches along each axis that the positions stand for; empty if it cannot be told."""
+    num_heads: int | None = None
+    """None where the file does not record it."""
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What was made of tensors that ours has and theirs has not, with the names: {"zero for its lack of …": (…)}."""
+    num_others: int = 0
+    """Tensors that belong to no encoder: of a decoder or a head."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def embed_dim(self) -> int:
+        return self.tensors["norm.weight" if "norm.weight" in self.tensors else "blocks.0.norm1.weight"].shape[0]
+
+    @property
+    def depth(self) -> int:
+        numbers = {int(match[1]) for name in self.tensors if (match := _BLOCK.match(name))}
+        return max(numbers, default=-1) + 1
+
+    @property
+    def assumed_heads(self) -> int:
+        """The attention heads on record, else as many as published models of this width have: 64 wide each."""
+        if self.num_heads is not None:
+            return self.num_heads
+        if self.embed_dim in WIDE_HEADS:
+            return WIDE_HEADS[self.embed_dim]
+        return next(heads for heads in range(max(1, self.embed_dim // 64), 0, -1) if self.embed_dim % heads == 0)
+
+    def model_options(self) -> dict[str, Any]:
+        """Return the options by which a vision transformer gets this shape."""
+        patch = set(self.patch_size)
+        return {
+            "patch_size": patch.pop() if len(patch) == 1 else list(self.patch_size),
+            "embed_dim": self.embed_dim,
+            "depth": self.depth,
+            "num_heads": self.assumed_heads,
+            "mlp_ratio": self._mlp_ratio(),
+            "layer_scale": 1e-5 if "blocks.0.ls1.gamma" in self.tensors else None,  # a start that is overwritten
+        }
+
+    def _mlp_ratio(self) -> float:
+        hidden = self.tensors["blocks.0.mlp.fc1.weight"].shape[0]
+        ratio = hidden / self.embed_dim
+        return ratio if int(self.embed_dim * ratio) == hidden else math.nextafter(ratio, math.inf)
+
+
+def heads_of(encoder: nn.Module) -> int | None:
+    """Return the attention heads of an encoder, None where it has none or blocks differ."""
+    numbers = (getattr(module, "num_heads", None) for module in encoder.modules())
+    found = {number for number in numbers if isinstance(number, int)}
+    return found.pop() if len(found) == 1 else None

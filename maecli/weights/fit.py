@@ -1,0 +1,155 @@
+"""Starting an encoder from weights: what fits is taken, what can be adapted is adapted, the rest is told or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from maecli.errors import SpecError
+from maecli.models.encoder import Encoder
+from maecli.models.positions import interpolate_pos_embed
+from maecli.weights.adapt import change_channels, describe_size, kernel_of_linear, linear_of_kernel, resize_kernel
+from maecli.weights.encoder_weights import EncoderWeights, heads_of
+
+MAX_NAMED = 3
+"""Tensors that a message names of many."""
+
+
+@dataclass
+class _Adaptation:
+    """Tensors brought to an encoder's shape, the names of the changed ones, and what was done, in words."""
+
+    tensors: dict[str, Tensor]
+    names: set[str] = field(default_factory=set)
+    done: list[str] = field(default_factory=list)
+
+    def change(self, name: str, tensor: Tensor, *done: str) -> None:
+        self.tensors[name] = tensor
+        self.names.add(name)
+        self.done += [each for each in done if each not in self.done]
+
+
+def load_encoder_weights(encoder: Encoder, weights: EncoderWeights, partial: bool = False) -> str:
+    """Start an encoder from weights; return a sentence with the numbers of tensors that matched or not.
+
+    Positions of another grid are interpolated; kernels of another patch size are resampled, those of another number
+    of channels summed or shared out. Raises SpecError when a tensor of either side has no counterpart, unless
+    `partial` allows it; when nothing fits; and when the attention heads, which no tensor shows, differ.
+    """
+    _check_heads(encoder, weights)
+    own = encoder.state_dict()
+    adapted = _adapt(encoder, own, weights)
+    given = adapted.tensors
+    fitting = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
+    new, left_over = [name for name in own if name not in fitting], [name for name in given if name not in fitting]
+    if not fitting or ((new or left_over) and not partial):
+        raise SpecError(_mismatch(own, given, new, left_over, weights, partial))
+    encoder.load_state_dict({name: given[name] for name in fitting}, strict=False)
+    names = adapted.names & fitting
+    source = f"{weights.source} ({weights.format})" if weights.format else weights.source
+    done = f" ({', '.join(adapted.done)})" if names else ""
+    sentence = (
+        f"encoder from {source}: {len(fitting) - len(names)} tensors matched, {len(names)} adapted{done}, "
+        f"{_some(new, 'new')}, {_left_over(left_over, weights.num_others)}"
+    )
+    notes = list(weights.notes)
+    if weights.num_heads is None and (heads := heads_of(encoder)):
+        notes.append(f"the file does not record its attention heads, {heads} are taken (--set model.num_heads=…)")
+    return "; ".join([sentence, *notes])
+
+
+def _check_heads(encoder: Encoder, weights: EncoderWeights) -> None:
+    heads = heads_of(encoder)
+    if heads and weights.num_heads and heads != weights.num_heads:
+        raise SpecError(
+            f"model.num_heads ({heads}) must be {weights.num_heads}, as in {weights.source}: with another number its "
+            "weights would fit and mean something else"
+        )
+
+
+def _adapt(encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights) -> _Adaptation:
+    adaptation = _Adaptation(dict(weights.tensors))
+    for what, names in weights.changed.items():
+        adaptation.names.update(names)
+        adaptation.done.append(what)
+    _adapt_positions(adaptation, encoder, own, weights)
+    if weights.in_chans:
+        _adapt_kernels(adaptation, encoder, own, weights)
+    return adaptation
+
+
+def _adapt_positions(
+    adaptation: _Adaptation, encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights
+) -> None:
+    pos_embed = adaptation.tensors.get("pos_embed")
+    if pos_embed is None or "pos_embed" not in own or pos_embed.shape[-1] != own["pos_embed"].shape[-1]:
+        return
+    if weights.grid != encoder.grid and len(weights.grid) == len(encoder.grid):
+        resized = interpolate_pos_embed(pos_embed, weights.grid, encoder.grid)
+        adaptation.change(
+            "pos_embed", resized, f"pos_embed {describe_size(weights.grid)} to {describe_size(encoder.grid)}"
+        )
+
+
+def _adapt_kernels(adaptation: _Adaptation, encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights) -> None:
+    """Adapt a linear layer over patches, and whatever convolution reads the picture's channels."""
+    channels = f"{weights.in_chans} channel{'' if weights.in_chans == 1 else 's'} to {encoder.in_chans}"
+    for name, tensor in list(adaptation.tensors.items()):
+        wanted = own.get(name)
+        if wanted is None or tensor.ndim != wanted.ndim or tensor.shape[:1] != wanted.shape[:1]:
+            continue
+        if name == "patch_embed.weight" and tensor.ndim == 2 and len(weights.patch_size) == len(encoder.patch_size):
+            kernel, done = kernel_of_linear(tensor, weights.patch_size), []
+            if weights.patch_size != encoder.patch_size:
+                kernel = resize_kernel(kernel, encoder.patch_size)
+                sizes = f"{describe_size(weights.patch_size)} to {describe_size(encoder.patch_size)}"
+                done.append(f"patch_embed {sizes}")
+            if weights.in_chans != encoder.in_chans:
+                kernel = change_channels(kernel, encoder.in_chans)
+                done.append(channels)
+            if done:
+                adaptation.change(name, linear_of_kernel(kernel), *done)
+        elif (
+            tensor.ndim > 2
+            and weights.in_chans != encoder.in_chans
+            and (tensor.shape[1], wanted.shape[1]) == (weights.in_chans, encoder.in_chans)
+            and tensor.shape[2:] == wanted.shape[2:]
+        ):
+            adaptation.change(name, change_channels(tensor, encoder.in_chans), channels)
+
+
+def _mismatch(
+    own: dict[str, Tensor],
+    given: dict[str, Tensor],
+    new: Sequence[str],
+    left_over: Sequence[str],
+    weights: EncoderWeights,
+    partial: bool,
+) -> str:
+    """Return why weights do not fit, with counts and the first tensor."""
+    if new:
+        stored = describe_size(given[new[0]].shape) if new[0] in given else "missing"
+        detail = f"{new[0]} {stored} instead of {describe_size(own[new[0]].shape)}"
+    else:
+        detail = f"{left_over[0]} left over"
+    num = len(own) - len(new)
+    way = "" if partial else ", or --init-partial to start the rest anew"
+    return (
+        f"--init {weights.source}: {num} of {len(own)} encoder tensors match, {len(new)} do not, {len(left_over)} are "
+        f"left over (first: {detail}); use the model of that {'file' if weights.format else 'run'}{way}"
+    )
+
+
+def _some(names: Sequence[str], what: str) -> str:
+    if not names:
+        return f"0 {what}"
+    return f"{len(names)} {what} ({', '.join(names[:MAX_NAMED])}{', …' if len(names) > MAX_NAMED else ''})"
+
+
+def _left_over(names: Sequence[str], num_others: int) -> str:
+    others = f"{num_others} left over (decoder or head)" if num_others else ""
+    if names and others:
+        return f"{_some(names, 'of the encoder left over')}, {others}"
+    return _some(names, "of the encoder left over") if names else others or "0 left over"

@@ -1,0 +1,255 @@
+"""How other implementations name the tensors of a vision transformer, and their encoders under our names.
+
+Every name is first written as timm does, which is how the official MAE does and nearly how we do. What differs then:
+their class token has a position of its own, which is added to our `cls_token`; their patch embedding is a convolution,
+ours a linear layer over patches; some keep queries, keys and values apart.
+
+Shapes: D embed_dim, C channels, p patch sizes, N patches.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maecli.errors import SpecError
+from maecli.weights.adapt import linear_of_kernel, side_of
+from maecli.weights.encoder_weights import EncoderWeights
+from maecli.weights.files import WeightFile
+
+NORM_EPS = 1e-6
+"""Of our layer norms, and of the official MAE, timm and torchvision. Hugging Face writes 1e-12 into the files of models
+that were trained with 1e-6, so neither is wrong there."""
+KERNEL = "patch_embed.proj.weight"
+HEAD = re.compile(
+    r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token)(\.|$)"
+)
+"""Beginnings of names, as timm writes them, that belong to a decoder or a head."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """The names of one implementation."""
+
+    title: str
+    block: str
+    """A pattern of a tensor that every encoder of this kind has, less what stands before all its names."""
+    rewrites: tuple[tuple[str, str], ...] = ()
+    """Patterns and replacements that lead to timm's names, applied in turn."""
+
+    def canonical(self, name: str) -> str:
+        for pattern, replacement in self.rewrites:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+
+TIMM = Format("timm or official MAE", r"blocks\.0\.attn\.qkv\.weight")
+HUGGING_FACE = Format(
+    "Hugging Face",
+    r"(encoder\.layer|layers)\.0\.layernorm_before\.weight",
+    (
+        (r"^embeddings\.(cls_token|mask_token)$", r"\1"),
+        (r"^embeddings\.position_embeddings$", "pos_embed"),
+        (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+        (r"^(?:encoder\.layer|layers)\.(\d+)\.", r"blocks.\1."),
+        (r"^(blocks\.\d+)\.attention\.attention\.(q|k|v)(?:uery|ey|alue)\.", r"\1.attn.\2."),
+        (r"^(blocks\.\d+)\.attention\.(q|k|v)_proj\.", r"\1.attn.\2."),
+        (r"^(blocks\.\d+)\.attention\.(?:output\.dense|o_proj)\.", r"\1.attn.proj."),
+        (r"^(blocks\.\d+)\.intermediate\.dense\.", r"\1.mlp.fc1."),
+        (r"^(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
+        (r"^(blocks\.\d+)\.layernorm_before\.", r"\1.norm1."),
+        (r"^(blocks\.\d+)\.layernorm_after\.", r"\1.norm2."),
+        (r"^layernorm\.", "norm."),
+    ),
+)
+TORCHVISION = Format(
+    "torchvision",
+    r"encoder\.layers\.encoder_layer_0\.self_attention\.in_proj_weight",
+    (
+        (r"^class_token$", "cls_token"),
+        (r"^encoder\.pos_embedding$", "pos_embed"),
+        (r"^conv_proj\.", "patch_embed.proj."),
+        (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
+        (r"^(blocks\.\d+)\.self_attention\.in_proj_", r"\1.attn.qkv."),
+        (r"^(blocks\.\d+)\.self_attention\.out_proj\.", r"\1.attn.proj."),
+        (r"^(blocks\.\d+)\.ln_([12])\.", r"\1.norm\2."),
+        (r"^(blocks\.\d+)\.mlp\.(?:0|linear_1)\.", r"\1.mlp.fc1."),
+        (r"^(blocks\.\d+)\.mlp\.(?:3|linear_2)\.", r"\1.mlp.fc2."),
+        (r"^encoder\.ln\.", "norm."),
+    ),
+)
+FORMATS = (TIMM, HUGGING_FACE, TORCHVISION)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Whose names a file has."""
+
+    format: Format
+    prefix: str
+    """What stands before every name of the encoder, such as `vit.`."""
+    title: str
+
+
+def recognise(names: Iterable[str]) -> Recognised | None:
+    """Return whose vision transformer tensors of these names are, None if they are no or several such encoders'."""
+    names = set(names)
+    found = []
+    for each in FORMATS:
+        pattern = re.compile(rf"((?:.*\.)?){each.block}")
+        prefixes = {match[1] for name in names if (match := pattern.fullmatch(name))}
+        for prefix in prefixes:
+            if any(each.canonical(name.removeprefix(prefix)) == KERNEL for name in names if name.startswith(prefix)):
+                found.append((each, prefix))
+    if len(found) != 1:
+        return None
+    ((form, prefix),) = found
+    has_decoder = any(name.removeprefix(prefix).startswith("decoder") for name in names)
+    if form is TIMM:
+        title = "official MAE" if has_decoder else form.title
+    else:
+        title = f"{form.title} ViT{'MAE' if has_decoder else ''}"
+    return Recognised(form, prefix, title)
+
+
+def import_encoder(file: WeightFile) -> EncoderWeights:
+    """Return the encoder of another implementation under our names, float32.
+
+    Biases of queries, keys and values that theirs lacks are zero. A `fc_norm`, which stands behind the pooling, becomes
+    our `norm` before it. Tensors that ours has no place for keep their names: whether they may be left out is not
+    decided here.
+    Raises SpecError for a file of unknown names, and for models that compute something else.
+    """
+    recognised = recognise(file.tensors)
+    if recognised is None:
+        raise SpecError(_unknown(file))
+    form, prefix = recognised.format, recognised.prefix
+    _check_activation(file)
+    inside = {form.canonical(name[len(prefix) :]): name for name in file.tensors if name.startswith(prefix)}
+    ours = {name: file.tensors[theirs] for name, theirs in inside.items() if not HEAD.match(name)}
+    num_heads = file.config.get("num_attention_heads")
+    tensors = {name: _floating(tensor, name, file) for name, tensor in ours.items()}
+    _check_blocks(tensors, file)
+    _join_qkv(tensors)
+    kernel = tensors.pop(KERNEL)
+    tensors["patch_embed.weight"] = linear_of_kernel(kernel)
+    if "patch_embed.proj.bias" in tensors:
+        tensors["patch_embed.bias"] = tensors.pop("patch_embed.proj.bias")
+    patch_size = tuple(kernel.shape[2:])
+    grid = _split_positions(tensors, _grid_on_record(file.config, patch_size))
+    return EncoderWeights(
+        source=str(file.path),
+        format=recognised.title,
+        tensors=tensors,
+        patch_size=patch_size,
+        in_chans=kernel.shape[1],
+        grid=grid,
+        num_heads=int(num_heads) if isinstance(num_heads, int) else None,
+        changed=_complete(tensors),
+        num_others=len(file.tensors) - len(ours),
+        notes=_notes(file.config),
+    )
+
+
+def _unknown(file: WeightFile) -> str:
+    names = list(file.tensors)
+    some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    titles = ", ".join(each.title for each in FORMATS)
+    return (
+        f"{file.path} holds no vision transformer that can be recognised by its {len(names)} tensors ({some}); known "
+        f"are the ViTs of {titles}, and runs of mae"
+    )
+
+
+def _check_activation(file: WeightFile) -> None:
+    activation = file.config.get("hidden_act", "gelu")
+    if activation != "gelu":
+        raise SpecError(f"{file.path} is a model with the activation {activation}; an encoder of mae has gelu only")
+
+
+def _check_blocks(tensors: Mapping[str, Tensor], file: WeightFile) -> None:
+    """Refuse what only begins like a vision transformer, such as blocks with a gated MLP."""
+    for name, axes in ((KERNEL, (3, 4, 5)), ("blocks.0.norm1.weight", (1,)), ("blocks.0.mlp.fc1.weight", (2,))):
+        if name not in tensors or tensors[name].ndim not in axes:
+            raise SpecError(f"{file.path} is a transformer of another kind: it has no usual {name}")
+
+
+def _floating(tensor: Tensor, name: str, file: WeightFile) -> Tensor:
+    if tensor.is_floating_point():
+        return tensor.to(torch.float32)
+    if name.endswith((".weight", ".bias", "_token", "_embed")):
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        raise SpecError(f"{file.path} is quantised: {name} is {dtype}; take the weights in floating point")
+    return tensor
+
+
+def _join_qkv(tensors: dict[str, Tensor]) -> None:
+    """Put queries, keys and values that have layers of their own into one, in place."""
+    for first in [name for name in tensors if re.search(r"\.attn\.q\.(weight|bias)$", name)]:
+        parts = [first.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
+        if all(name in tensors for name in parts):
+            tensors[first.replace(".attn.q.", ".attn.qkv.")] = torch.cat([tensors.pop(name) for name in parts])
+
+
+def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
+    """Make what ours has and theirs expresses in another way, in place; return what was made of which tensors."""
+    changed = {}
+    weights = [name for name in tensors if name.endswith(".attn.qkv.weight")]
+    biases = [name.replace(".weight", ".bias") for name in weights]
+    if weights and not any(name in tensors for name in biases):
+        for weight, bias in zip(weights, biases, strict=True):
+            tensors[bias] = torch.zeros(len(tensors[weight]))
+        changed["zeros for the qkv biases that it lacks"] = tuple(biases)
+    behind = ("fc_norm.weight", "fc_norm.bias")
+    if all(name in tensors for name in behind):
+        norms = [tensors.pop(name) for name in behind]
+        if "norm.weight" not in tensors:
+            ours = ("norm.weight", "norm.bias")
+            tensors.update(zip(ours, norms, strict=True))
+            changed["fc_norm, which stood behind the pooling, to norm before it"] = ours
+    return changed
+
+
+def _grid_on_record(config: Mapping[str, Any], patch_size: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the grid that a `config.json` tells, or ()."""
+    size = config.get("image_size")
+    sizes = [size] * len(patch_size) if isinstance(size, int) else size
+    if not isinstance(sizes, list) or len(sizes) != len(patch_size) or not all(isinstance(n, int) for n in sizes):
+        return ()
+    return tuple(length // cells for length, cells in zip(sizes, patch_size, strict=True))
+
+
+def _split_positions(tensors: dict[str, Tensor], on_record: tuple[int, ...]) -> tuple[int, ...]:
+    """Take the class token's row out of `pos_embed` and add it to `cls_token`, in place; return the patches' grid.
+
+    A square grid is told by its number of cells; where that does not work, () is returned.
+    """
+    pos_embed = tensors.get("pos_embed")
+    if pos_embed is None or pos_embed.ndim != 3:
+        return ()
+    tokens = [tensors[name].shape[1] for name in ("cls_token", "dist_token", "reg_token") if name in tensors]
+    rows, num_prefix = pos_embed.shape[1], sum(tokens)
+    expected = math.prod(on_record) if on_record else None
+    bare = rows == expected or (rows - num_prefix != expected and not side_of(rows - num_prefix) and side_of(rows))
+    if bare:
+        num_prefix = 0
+    if num_prefix and "cls_token" in tensors:
+        tensors["cls_token"] = tensors["cls_token"] + pos_embed[:, :1]
+    tensors["pos_embed"] = pos_embed[:, num_prefix:]
+    if rows - num_prefix == expected:
+        return on_record
+    side = side_of(rows - num_prefix)
+    return (side, side) if side else ()
+
+
+def _notes(config: Mapping[str, Any]) -> tuple[str, ...]:
+    eps = config.get("layer_norm_eps")
+    if isinstance(eps, (int, float)) and eps > NORM_EPS:
+        return (f"its layer norms add {eps:g} to the variance, ours {NORM_EPS:g}",)
+    return ()
