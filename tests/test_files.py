@@ -147,8 +147,13 @@ def test_a_folder_under_a_file_is_told_so(tmp_path):
 def test_a_new_file_is_there_when_it_is_whole_and_not_before(tmp_path):
     path = tmp_path / "features.npy"
     path.write_text("old")
+
+    def fail_half_way(file):
+        file.write_text("half")
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError), files.new_file(path) as temporary:
-        temporary.write_text(f"half {1 / 0}")
+        fail_half_way(temporary)
     assert path.read_text() == "old"
     with files.new_file(path) as temporary:
         temporary.write_text("whole")

@@ -120,13 +120,13 @@ def _row(group: Sequence[Record]) -> list[str]:
 def _what(record: Record) -> str:
     """Return where the run's settings are to be found, and where it started."""
     if record.sweep:
-        settings = [f"{key} {value}" for key, value in record.point.items()]
+        settings = [f"{key.replace('_', ' ')} {value}" for key, value in record.point.items()]
         parts = [f"`mae sweep` {record.sweep}", *settings, *([f"arm {record.arm}"] if record.arm else [])]
     else:
         shown = [f"`{line}`" for line in record.differences[:MAX_DIFFERENCES]]
         more = len(record.differences) - len(shown)
         parts = [f"recipe {record.recipe}", record.model, *shown, *([f"{more} more keys"] if more else [])]
-    return ", ".join([*parts, record.init])
+    return ", ".join(filter(None, [*parts, record.init]))
 
 
 def _split(record: Record) -> str:

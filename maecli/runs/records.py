@@ -79,8 +79,11 @@ def make_record(run: RunDirectory, registry: Registry) -> Record:
     sweep, arm, point = _in_sweep(run)
     recipe, differences = ("", ()) if sweep else nearest_recipe(spec, start, registry)
     device, precision = str(summary["device"]), str(summary["precision"])
-    identity = [_identity(spec), _init_identity(spec, start), device, precision, evaluation.split]
-    group = _digest(identity)
+    computed = _identity(spec)
+    if sweep:  # where a run has the time of others, its length depends on the seed
+        computed = {key: value for key, value in computed.items() if key not in ("train.epochs", "train.max_steps")}
+    place = [sweep, arm, point, device, precision, evaluation.split]
+    group = _digest([computed, _init_identity(spec, start), *place])
     return Record(
         key=_digest([group, spec["seed"]]),
         group=group,
