@@ -2,7 +2,10 @@
 
     from maecli import api
 
-Heavy parts are loaded when they are first used.
+What is in `__all__` is the whole of it. A name that is to go keeps working for one minor version more, with a
+`DeprecationWarning` that says what to write instead; names and signatures are held by a test. `API_VERSION` is raised
+when a plugin that was right becomes wrong; a module says by `MAE_API_VERSION = 1` for which it was written. Heavy
+libraries are loaded when they are first used.
 """
 
 from maecli.data.annotations import AnnotatedObject, Annotation, read_annotation
@@ -51,9 +54,11 @@ from maecli.data.plain_pickle import read_plain_pickle
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws
 from maecli.data.splits import SPLIT_SEED, cut, place
+from maecli.deprecation import Renamed as _Renamed
+from maecli.deprecation import deprecated_names as _deprecated_names
 from maecli.errors import DataError, MaeError, PluginError, SpecError
 from maecli.files import write_text
-from maecli.hookspecs import hookimpl
+from maecli.hookspecs import API_VERSION, hookimpl
 from maecli.measures import (
     average_precision,
     mean_precision_interval,
@@ -99,7 +104,10 @@ from maecli.results import Figure, Picture, Table
 from maecli.training.task import Evaluator, Prediction, SideBySide, Task
 from maecli.training.tracker import Tracker
 
-API_VERSION = 1
+_DEPRECATED: dict[str, _Renamed] = {}
+"""Old name → what it is called now."""
+
+__getattr__ = _deprecated_names(__name__, _DEPRECATED)
 
 __all__ = [
     "API_VERSION",

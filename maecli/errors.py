@@ -23,6 +23,14 @@ class SpecError(MaeError):
     exit_code = 2
 
 
+class UnknownPlugin(SpecError):
+    """No installed package offers what a name asks for. Exit code 2."""
+
+    def __init__(self, message: str, kind: str, name: str) -> None:
+        super().__init__(message)
+        self.kind, self.name = kind, name
+
+
 class DataError(MaeError):
     """Data are missing, broken or contradict each other. Exit code 3.
 

@@ -7,8 +7,14 @@ A plugin is a module that implements some of these functions with `@api.hookimpl
     "dataset.whatever" = "mae_whatever"
     "task.denoise" = "mae_whatever"
 
-Listing plugins reads these names and imports nothing; the module is imported when one of its things is used.
-A recipe needs no hook: `"recipe.whatever" = "mae_whatever.recipes"` names a package that holds `whatever.yaml`.
+**When.** The module is imported, and its hook for that kind called once, when one of its things is named by a run, a
+checkpoint or `mae plugins show`, or when `mae plugins list` looks what works. **Not** for any `--help`, nor for a run
+that names none of its things. **Results** are the classes of one module; they are not mixed with those of other
+plugins, and only what an entry point announces can be named. A hook that raises, or returns anything else than a list
+of classes derived from the base named here, makes this plugin's things of that kind unusable, and nothing else.
+
+A module may say `MAE_API_VERSION = 1`, the `api.API_VERSION` that it was written for; without it the current one is
+assumed. A recipe needs no hook: `"recipe.whatever" = "mae_whatever.recipes"` names a package with `whatever.yaml`.
 """
 
 from __future__ import annotations
@@ -23,29 +29,42 @@ if TYPE_CHECKING:
     from maecli.training.task import Task
     from maecli.training.tracker import Tracker
 
+API_VERSION = 1
+"""Of `maecli.api` and of these hooks; raised when a plugin that was right becomes wrong."""
+SUPPORTED_API_VERSIONS = (1,)
+"""The versions that a plugin may have been written for."""
+
 hookspec = pluggy.HookspecMarker("mae")
 hookimpl = pluggy.HookimplMarker("mae")
 
 
 @hookspec
 def mae_datasets() -> list[type[Dataset]]:  # type: ignore[empty-body]
-    """Return the data-set classes that this plugin adds.
+    """Return the data sets, classes derived from `api.Dataset`, that this module adds. Since 0.1.
 
-    Called when an entry point of the plugin is first used, never for `--help`. Since 0.1.
-    The lists of all loaded plugins are joined.
+    Called once, when one of them is first named; not when another kind of this module is. Results are not joined.
     """
 
 
 @hookspec
 def mae_tasks() -> list[type[Task[Any]]]:  # type: ignore[empty-body]
-    """Return the task classes that this plugin adds. Called and joined like `mae_datasets`. Since 0.1."""
+    """Return the tasks, classes derived from `api.Task`, that this module adds. Since 0.1.
+
+    Called once, when one of them is first named; not when another kind of this module is. Results are not joined.
+    """
 
 
 @hookspec
 def mae_models() -> list[type[Model]]:  # type: ignore[empty-body]
-    """Return the model classes (encoders) that this plugin adds. Called and joined likewise. Since 0.1."""
+    """Return the models (encoders and baselines), derived from `api.Model`, that this module adds. Since 0.1.
+
+    Called once, when one of them is first named; not when another kind of this module is. Results are not joined.
+    """
 
 
 @hookspec
 def mae_trackers() -> list[type[Tracker]]:  # type: ignore[empty-body]
-    """Return the tracker classes (where metrics go) that this plugin adds. Called and joined likewise. Since 0.1."""
+    """Return the trackers (where metrics go), derived from `api.Tracker`, that this module adds. Since 0.1.
+
+    Called once, when a run that writes by one of them starts; not to evaluate or infer. Results are not joined.
+    """

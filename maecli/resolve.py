@@ -246,7 +246,34 @@ def resolve(
     base: Layer | None = None,
     extra: Sequence[Layer] = (),
 ) -> Resolved:
-    """Return the spec that the given sources amount to.
+    """Return the spec that the given sources amount to; see `lay` for these."""
+    settings, sources = lay(
+        verb,
+        registry,
+        recipe=recipe,
+        config=config,
+        sets=sets,
+        flags=flags,
+        init_spec=init_spec,
+        base=base,
+        extra=extra,
+    )
+    return Resolved(validate(settings, verb, registry), sources)
+
+
+def lay(
+    verb: str,
+    registry: Registry,
+    *,
+    recipe: str | None = None,
+    config: Path | None = None,
+    sets: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    init_spec: Mapping[str, Any] | None = None,
+    base: Layer | None = None,
+    extra: Sequence[Layer] = (),
+) -> tuple[Tree, dict[str, str]]:
+    """Return the settings that the given sources amount to, not yet validated, and the source of each key.
 
     `flags` are dotted keys, None where a flag was not given. `init_spec` is the spec of the run that `--init`
     names, or less: it offers its data set and its model.
@@ -278,8 +305,7 @@ def resolve(
         offers = (init_spec is not None) + (recipe is not None)
         conceded = _conceded(layers + top[:offers], layers + top, registry)
         top.insert(offers, Layer("what the encoder can do", conceded))
-    settings, sources = merge(layers + top)
-    return Resolved(validate(settings, verb, registry), sources)
+    return merge(layers + top)
 
 
 def _conceded(recipes: Sequence[Layer], layers: Sequence[Layer], registry: Registry) -> Tree:

@@ -202,6 +202,11 @@ class RunSpec(Section):
     )
     compile: bool = Field(default=False, description="use torch.compile")
     out: Path | None = Field(default=None, description="run directory; default: runs/VERB-DATASET[-TASK]")
+    plugins: tuple[str, ...] = Field(
+        default=(),
+        description="plugins of other packages that the run used, such as dataset.whatever from mae-whatever 1.2; "
+        "recorded when it starts, not chosen",
+    )
 
     @model_validator(mode="after")
     def _micro_batch_fits(self) -> RunSpec:
@@ -248,6 +253,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "dataset.root",
         "init",
         "init_partial",
+        "plugins",
     }
 )
 """Keys, flattened with dots, that `--resume` may change: they say where and how, not what is computed."""

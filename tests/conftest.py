@@ -44,9 +44,10 @@ TOY_DECODER = (
 
 @pytest.fixture(autouse=True)
 def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep runs and data in `tmp_path`, and refuse connections to other machines."""
+    """Keep runs, data and settings in `tmp_path`, and refuse connections to other machines."""
     monkeypatch.setenv("MAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("MAE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MAE_CONFIG", str(tmp_path / "config"))
     connect = socket.socket.connect
 
     def connect_here(self: socket.socket, address: Any) -> None:

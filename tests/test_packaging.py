@@ -3,7 +3,11 @@ from __future__ import annotations
 import ast
 import fnmatch
 import importlib.metadata
+import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +21,17 @@ from maecli.registry import registry
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TREES = {"maecli": ROOT / "maecli", "maecli_plugins": ROOT / "plugins"}
-SOURCES = sorted(TREES["maecli"].rglob("*.py"))
-ORDINARY_WORDS = {"folder"}
-PLUGINS = sorted(TREES["maecli_plugins"].rglob("*.py"))
+STRANGERS = TREES["maecli_plugins"] / "packages"
+"""Packages of their own, with their own tests: see `test_packages`."""
+
+
+def ours(tree: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in tree.rglob(pattern) if STRANGERS not in path.parents)
+
+
+SOURCES = ours(TREES["maecli"], "*.py")
+ORDINARY_WORDS = {"folder", "tensorboard"}  # the second is a library too
+PLUGINS = ours(TREES["maecli_plugins"], "*.py")
 
 
 def relative(path: Path) -> str:
@@ -30,7 +42,7 @@ def packages() -> dict[str, Path]:
     """Return every package on the disk by its installed name."""
     found = {}
     for name, tree in TREES.items():
-        for init in tree.rglob("__init__.py"):
+        for init in ours(tree, "__init__.py"):
             found[".".join([name, *init.parent.relative_to(tree).parts])] = init.parent
     return found
 
@@ -62,7 +74,7 @@ def test_no_data_file_is_left_out_of_the_wheel():
     others = {
         file
         for tree in TREES.values()
-        for file in tree.rglob("*")
+        for file in ours(tree, "*")
         if file.is_file() and file.suffix != ".py" and "__pycache__" not in file.parts
     }
     assert sorted(map(relative, carried)) == sorted(map(relative, others))
@@ -115,6 +127,39 @@ def test_the_api_offers_what_it_says():
     assert api.__all__ == sorted(api.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
     public = {name for name, value in vars(api).items() if not name.startswith("_")}
     assert public - set(api.__all__) == set()
+
+
+HEAVY = ("torchvision", "albumentations", "cv2", "sklearn", "scipy", "matplotlib", "tensorboard")
+IMPORT_EACH = """
+import importlib, json, os, sys, time
+import torch
+import maecli.api
+heavy, modules = json.loads(sys.argv[1])
+print(json.dumps({"module": "maecli.api", "heavy": [name for name in heavy if name in sys.modules], "seconds": 0}))
+sys.stdout.flush()
+for module in modules:
+    for _ in range(3):
+        if not (child := os.fork()):
+            begin = time.perf_counter()
+            importlib.import_module(module)
+            seconds = time.perf_counter() - begin
+            loaded = [name for name in heavy if name in sys.modules]
+            print(json.dumps({"module": module, "heavy": loaded, "seconds": seconds}), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each module is imported by a copy of one process")
+def test_a_plugin_is_imported_at_once_and_brings_no_heavy_library():
+    modules = sorted({each.module for each in registry().listings if each.kind != "recipe"})
+    arguments = [sys.executable, "-c", IMPORT_EACH, json.dumps([HEAVY, modules])]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=280, check=True)
+    tries = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {each["module"] for each in tries} == {"maecli.api", *modules}
+    assert {each["module"]: each["heavy"] for each in tries if each["heavy"]} == {}
+    fastest = {each: min(one["seconds"] for one in tries if one["module"] == each) for each in modules}
+    assert {each: seconds for each, seconds in fastest.items() if seconds > 0.3} == {}
 
 
 def test_nothing_is_unpickled_but_plain_data():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from email.message import Message
 from importlib.metadata import Distribution, EntryPoint
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from maecli.errors import PluginError, SpecError
-from maecli.registry import Registry
+from maecli.hookspecs import API_VERSION
+from maecli.registry import Listing, Registry
+from maecli.registry.switches import Switches, config_file, write_disabled
 
 
 class Package(Distribution):
@@ -61,10 +64,11 @@ class {name}(api.Dataset):
 def mae_datasets():
     return [{name}]
 """
+BIRDS = DATASET.format(name="Birds", key="birds")
 
 
 def test_a_strangers_plugin_is_found_by_its_entry_point(module):
-    registry = Registry([point("dataset.birds", module("mae_birds", DATASET.format(name="Birds", key="birds")))])
+    registry = Registry([point("dataset.birds", module("mae_birds", BIRDS))])
     assert registry.dataset("birds").__name__ == "Birds"
     assert registry.names("dataset") == ["birds"]
     assert registry.names("task") == []
@@ -75,6 +79,7 @@ def test_listing_and_looking_up_import_nothing(module):
     registry = Registry([point("dataset.birds", name)])
     assert registry.listing("dataset", "birds").package == "mae-birds"
     assert registry.names("dataset") == ["birds"]
+    assert [listing.status for listing in registry.listings] == ["unchecked"]
     assert name not in sys.modules
 
 
@@ -87,27 +92,58 @@ def test_an_unknown_name_offers_the_nearest():
         registry.model("vit")
 
 
-def test_two_packages_with_one_name_are_both_refused():
-    registry = Registry([point("dataset.birds"), point("dataset.birds", package="mae-aves", version="3")])
-    assert registry.names("dataset") == []
+def test_of_two_packages_with_one_name_neither_is_taken(module):
+    alone = point("dataset.gulls", module("mae_gulls", DATASET.format(name="Gulls", key="gulls")), "mae-aves", "3")
+    registry = Registry([point("dataset.birds"), point("dataset.birds", package="mae-aves", version="3"), alone])
+    assert registry.names("dataset") == ["gulls"]
+    assert registry.dataset("gulls").name == "gulls"
     with pytest.raises(PluginError) as caught:
         registry.dataset("birds")
-    assert str(caught.value) == ("mae-aves 3: dataset 'birds' is also claimed by mae-birds; uninstall one of them")
+    assert str(caught.value) == (
+        "mae-aves 3: dataset 'birds' is also claimed by mae-birds, so neither is used; "
+        "`mae plugins disable mae-aves:dataset.birds` gives this one up"
+    )
     assert caught.value.exit_code == 4
-    assert {listing.package: listing.problem for listing in registry.listings} == {
-        "mae-aves": "dataset 'birds' is also claimed by mae-birds; uninstall one of them",
-        "mae-birds": "dataset 'birds' is also claimed by mae-aves; uninstall one of them",
+    assert {listing.package: listing.reason for listing in registry.listings if listing.status == "clash"} == {
+        "mae-aves": "dataset 'birds' is also claimed by mae-birds, so neither is used; "
+        "`mae plugins disable mae-aves:dataset.birds` gives this one up",
+        "mae-birds": "dataset 'birds' is also claimed by mae-aves, so neither is used; "
+        "`mae plugins disable mae-birds:dataset.birds` gives this one up",
+    }
+
+
+@pytest.mark.parametrize("key", ["mae-aves", "mae-aves:dataset.birds"])
+def test_of_two_packages_with_one_name_disabling_one_lets_the_other_work(module, key):
+    clash = [
+        point("dataset.birds", module("mae_birds", BIRDS)),
+        point("dataset.birds", package="mae_Aves", version="3"),
+    ]
+    registry = Registry(clash, Switches(disabled=frozenset({key})))
+    assert registry.dataset("birds").__name__ == "Birds"
+    assert {listing.package: (listing.status, listing.reason) for listing in registry.listings} == {
+        "mae-birds": ("unchecked", ""),
+        "mae_Aves": ("disabled", f"dataset 'birds' is disabled; `mae plugins enable {key}` brings it back"),
     }
 
 
 def test_a_built_in_name_stays_built_in(module):
     ours = module("ours", DATASET.format(name="Ours", key="digits"))
-    registry = Registry([point("dataset.digits"), point("dataset.digits", ours, "maecli", "0.1.0")])
+    points = [point("dataset.digits"), point("dataset.digits", ours, "maecli", "0.1.0")]
+    registry = Registry(points)
     assert registry.dataset("digits").__name__ == "Ours"
-    assert [(listing.package, listing.problem) for listing in registry.listings] == [
-        ("mae-birds", "dataset 'digits' is a built-in name"),
-        ("maecli", ""),
+    assert [(listing.package, listing.status, listing.reason) for listing in registry.listings] == [
+        (
+            "mae-birds",
+            "clash",
+            (
+                "dataset 'digits' is a built-in name, which stays ours; `mae plugins disable mae-birds:dataset.digits` "
+                "gives this one up"
+            ),
+        ),
+        ("maecli", "ok", ""),
     ]
+    everything_off = Switches(frozenset({"maecli", "dataset.digits", "maecli:dataset.digits"}), frozenset())
+    assert Registry(points, everything_off).dataset("digits").__name__ == "Ours"
 
 
 def test_one_name_may_be_of_several_kinds():
@@ -119,9 +155,16 @@ def test_one_name_may_be_of_several_kinds():
 @pytest.mark.parametrize("name", ["birds", "bird.birds", "dataset."])
 def test_an_entry_point_of_another_form_is_listed_with_its_problem(name):
     [listing] = Registry([point(name)]).listings
-    assert listing.problem == (
-        f"entry point {name!r} is not named as one of dataset, task, model, tracker, recipe, a dot and a name"
+    assert listing.status == "broken"
+    assert listing.line == (
+        f"mae-birds 1.2: entry point {name!r} is not named as one of dataset, task, model, tracker, recipe, a dot and "
+        "a name"
     )
+
+
+def test_an_entry_point_names_a_module():
+    [listing] = Registry([point("dataset.birds", "mae_birds:Birds")]).listings
+    assert listing.line == ("mae-birds 1.2: entry point 'dataset.birds' names 'mae_birds:Birds', which is not a module")
 
 
 @pytest.mark.parametrize(
@@ -130,45 +173,185 @@ def test_an_entry_point_of_another_form_is_listed_with_its_problem(name):
         ("import a_library_that_is_not_there", "ModuleNotFoundError: No module named 'a_library_that_is_not_there'"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def broken(", "SyntaxError: "),
+        ("raise SystemExit('no GPU')", "SystemExit: no GPU"),
+        ("raise RuntimeError('one\\n two')", "RuntimeError: one two"),
+        (
+            "from maecli.api import Telepathy",
+            "ImportError: cannot import name 'Telepathy' from 'maecli.api'",
+        ),
     ],
 )
-def test_a_broken_import_names_package_and_version(module, text, reason):
+def test_a_broken_import_names_package_version_and_cause_in_one_line(module, text, reason):
     registry = Registry([point("dataset.birds", module("mae_broken", text))])
     with pytest.raises(PluginError) as caught:
         registry.dataset("birds")
-    assert str(caught.value).startswith(f"dataset 'birds' of mae-birds 1.2 cannot be loaded: {reason}")
+    assert str(caught.value).startswith(f"mae-birds 1.2: dataset 'birds' cannot be imported: {reason}")
+    assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 4
+    [checked] = registry.checked()
+    assert (checked.status, checked.line) == ("broken", str(caught.value))
+
+
+@pytest.mark.parametrize("text", ["from maecli.api import Telepathy", "from maecli import api\napi.Telepathy"])
+def test_a_name_that_the_api_lacks_may_be_of_a_newer_one(module, text):
+    with pytest.raises(PluginError, match=r"; mae \S+ speaks plugin API 1: upgrade maecli if the plugin is newer$"):
+        Registry([point("dataset.birds", module("mae_newer", text))]).dataset("birds")
 
 
 def test_a_module_that_is_not_there_names_its_package():
-    with pytest.raises(PluginError, match=r"of mae-birds 1\.2 cannot be loaded: ModuleNotFoundError"):
+    with pytest.raises(PluginError, match=r"^mae-birds 1\.2: dataset 'birds' cannot be imported: ModuleNotFoundError"):
         Registry([point("dataset.birds", "mae_nowhere")]).dataset("birds")
+
+
+@pytest.mark.parametrize("body", [BIRDS, "from maecli.api import Telepathy", "from maecli import api\napi.Telepathy"])
+def test_a_plugin_for_a_newer_api_is_refused_also_where_it_fails_for_that(module, body):
+    name = module("mae_newer", f"MAE_API_VERSION = {API_VERSION + 1}\n{body}")
+    with pytest.raises(PluginError) as caught:
+        Registry([point("dataset.birds", name)]).dataset("birds")
+    assert str(caught.value) == (
+        "mae-birds 1.2: dataset 'birds' was written for plugin API 2, and mae 0.1.0 speaks 1: upgrade maecli"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        ("0", "was written for plugin API 0, and mae 0.1.0 speaks 1: upgrade the plugin"),
+        ("'1'", "cannot be used: MAE_API_VERSION must be a whole number such as 1, not '1'"),
+    ],
+)
+def test_an_api_version_that_is_not_spoken_is_refused(module, stated, reason):
+    name = module("mae_older", f"MAE_API_VERSION = {stated}\n{BIRDS}")
+    with pytest.raises(PluginError) as caught:
+        Registry([point("dataset.birds", name)]).dataset("birds")
+    assert str(caught.value) == f"mae-birds 1.2: dataset 'birds' {reason}"
+
+
+@pytest.mark.parametrize("stated", ["", f"MAE_API_VERSION = {API_VERSION}"])
+def test_this_api_version_is_taken_said_or_unsaid(module, stated):
+    name = module("mae_birds", f"{stated}\n{BIRDS}")
+    assert Registry([point("dataset.birds", name)]).dataset("birds").name == "birds"
 
 
 def test_a_hook_that_does_not_offer_what_was_announced_is_told(module):
     name = module("mae_other", DATASET.format(name="Other", key="other"))
-    registry = Registry([point("dataset.birds", name), point("task.sing", name)])
+    registry = Registry([point("dataset.birds", name), point("task.sing", name), point("dataset.other", name)])
     with pytest.raises(PluginError) as caught:
         registry.dataset("birds")
     assert str(caught.value) == (
-        "mae-birds 1.2 announces dataset 'birds', but mae_other offers other by its hook mae_datasets"
+        "mae-birds 1.2: dataset 'birds' is announced, but mae_other offers other by its hook mae_datasets"
     )
     with pytest.raises(PluginError, match="offers none by its hook mae_tasks"):
         registry.task("sing")
+    assert registry.dataset("other").name == "other"
 
 
-@pytest.mark.parametrize("body", ["return [1 / 0]", "return [object]", "return None"])
-def test_a_hook_that_fails_names_package_and_version(module, body):
-    text = f"from maecli import api\n@api.hookimpl\ndef mae_datasets():\n    {body}\n"
-    registry = Registry([point("dataset.birds", module("mae_fails", text))])
-    with pytest.raises(PluginError, match=r"birds"):
-        registry.dataset("birds")
+HOOK = "from maecli import api\n{before}\n@api.hookimpl\ndef mae_{kind}s():\n    {body}\n"
 
 
-def test_a_hook_with_unknown_arguments_is_told(module):
+@pytest.mark.parametrize(
+    ("kind", "before", "body", "reason"),
+    [
+        ("dataset", "", "1 / 0", "its hook mae_datasets fails: ZeroDivisionError: division by zero"),
+        ("dataset", "", "return 3", "its hook mae_datasets fails: TypeError: 'int' object is not iterable"),
+        ("dataset", "", "raise SystemExit", "its hook mae_datasets fails: SystemExit"),
+        (
+            "dataset",
+            "",
+            "return [object]",
+            "its hook mae_datasets returns <class 'object'>, which is no class derived from api.Dataset",
+        ),
+        ("task", "", "return ['x']", "its hook mae_tasks returns 'x', which is no class derived from api.Task"),
+        (
+            "model",
+            "class A(api.Tracker): name = 'a'",
+            "return [A]",
+            "its hook mae_models returns <class 'mae_bad.A'>, which is no class derived from api.Model",
+        ),
+        (
+            "tracker",
+            "class A(api.Tracker): pass",
+            "return [A]",
+            "A.name is None; give it the name to call it by",
+        ),
+        (
+            "tracker",
+            "class A(api.Tracker): name = 'a'\nclass B(api.Tracker): name = 'a'",
+            "return [A, B]",
+            "its hook mae_trackers returns two classes named 'a'",
+        ),
+    ],
+)
+def test_a_hook_that_fails_is_told_in_one_line(module, kind, before, body, reason):
+    name = module("mae_bad", HOOK.format(kind=kind, before=before, body=body))
+    registry = Registry([point(f"{kind}.a", name)])
+    with pytest.raises(PluginError) as caught:
+        getattr(registry, kind)("a")
+    assert str(caught.value) == f"mae-birds 1.2: {kind} 'a' cannot be offered: {reason}"
+
+
+def test_a_hook_that_returns_nothing_offers_none(module):
+    name = module("mae_bad", HOOK.format(kind="dataset", before="", body="pass"))
+    with pytest.raises(PluginError, match=r"'birds' is announced, but mae_bad offers none by its hook mae_datasets$"):
+        Registry([point("dataset.birds", name)]).dataset("birds")
+
+
+def test_a_class_without_its_methods_is_told(module):
+    before = "class Birds(api.Dataset): name = 'birds'"
+    name = module("mae_bad", HOOK.format(kind="dataset", before=before, body="return [Birds]"))
+    with pytest.raises(PluginError) as caught:
+        Registry([point("dataset.birds", name)]).dataset("birds")
+    assert str(caught.value) == "mae-birds 1.2: dataset 'birds' cannot be used: Birds does not define card, split"
+
+
+def test_options_of_another_base_are_told(module):
+    text = BIRDS.replace('    name = "birds"\n', '    name = "birds"\n    Options = api.Options\n')
+    with pytest.raises(PluginError) as caught:
+        Registry([point("dataset.birds", module("mae_bad", text))]).dataset("birds")
+    assert str(caught.value) == (
+        "mae-birds 1.2: dataset 'birds' cannot be used: Birds.Options must be derived from api.DatasetOptions"
+    )
+
+
+def test_a_hook_that_does_not_exist_offers_the_nearest(module):
+    name = module("mae_bad", BIRDS.replace("mae_datasets", "mae_dataset"))
+    with pytest.raises(PluginError) as caught:
+        Registry([point("dataset.birds", name)]).dataset("birds")
+    assert str(caught.value) == (
+        "mae-birds 1.2: dataset 'birds' cannot be offered: mae_bad.mae_dataset is no hook of mae; did you mean "
+        "'mae_datasets'?"
+    )
+
+
+def test_a_hook_with_unknown_arguments_is_told_each_time(module):
     text = "from maecli import api\n@api.hookimpl\ndef mae_datasets(registry):\n    return []\n"
-    with pytest.raises(PluginError, match=r"dataset 'birds' of mae-birds 1\.2 cannot be loaded: PluginValidationError"):
-        Registry([point("dataset.birds", module("mae_args", text))]).dataset("birds")
+    registry = Registry([point("dataset.birds", module("mae_args", text))])
+    for _ in range(2):
+        with pytest.raises(PluginError, match=r"'birds' has a hook that mae cannot call: PluginValidationError: "):
+            registry.dataset("birds")
+
+
+def test_one_broken_plugin_leaves_the_others_of_its_package_and_of_others(module):
+    broken = module("mae_broken", "1 / 0")
+    points = [
+        point("dataset.birds", module("mae_birds", BIRDS)),
+        point("task.sing", broken),
+        point("dataset.bees", broken, "mae-bees"),
+    ]
+    registry = Registry(points)
+    assert {listing.key: listing.status for listing in registry.checked()} == {
+        "dataset.bees": "broken",
+        "dataset.birds": "ok",
+        "task.sing": "broken",
+    }
+    assert registry.dataset("birds").name == "birds"
+
+
+def test_what_a_plugin_prints_at_import_does_not_reach_stdout(module, capsys):
+    registry = Registry([point("dataset.birds", module("mae_loud", f"print('hello')\n{BIRDS}"))])
+    registry.dataset("birds")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "hello\n")
 
 
 def test_a_recipe_is_a_file_of_its_package(tmp_path, monkeypatch):
@@ -179,10 +362,61 @@ def test_a_recipe_is_a_file_of_its_package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     registry = Registry([point("recipe.soup", "mae_cooking"), point("recipe.stew", "mae_cooking")])
     assert registry.recipe("soup") == "pretrain: {}\n"
-    with pytest.raises(PluginError, match=r"recipe 'stew' of mae-birds 1\.2 cannot be read: .*stew\.yaml"):
+    assert [listing.status for listing in registry.checked()] == ["ok", "broken"]
+    with pytest.raises(PluginError, match=r"^mae-birds 1\.2: recipe 'stew' cannot be read: FileNotFoundError: .*stew"):
         registry.recipe("stew")
-    with pytest.raises(PluginError, match=r"recipe 'none' of mae-birds 1\.2 cannot be read: "):
+    with pytest.raises(PluginError, match=r"^mae-birds 1\.2: recipe 'none' cannot be read: ModuleNotFoundError: "):
         Registry([point("recipe.none", "mae_no_such_package")]).recipe("none")
+
+
+def test_mae_load_plugins_leaves_the_named_packages_and_the_built_in_ones(monkeypatch):
+    points = [
+        point("dataset.birds"),
+        point("dataset.bees", package="mae_Bees"),
+        point("dataset.own", package="maecli"),
+    ]
+    for listed, names in (("mae-bees, nonsense", ["bees", "own"]), ("", ["own"]), (None, ["bees", "birds", "own"])):
+        if listed is None:
+            monkeypatch.delenv("MAE_LOAD_PLUGINS")
+        else:
+            monkeypatch.setenv("MAE_LOAD_PLUGINS", listed)
+        assert Registry(points).names("dataset") == names
+    monkeypatch.setenv("MAE_LOAD_PLUGINS", "mae-bees")
+    with pytest.raises(PluginError) as caught:
+        Registry(points).dataset("birds")
+    assert str(caught.value) == (
+        "mae-birds 1.2: dataset 'birds' is left out by MAE_LOAD_PLUGINS, which does not name its package"
+    )
+
+
+@pytest.mark.parametrize("key", ["mae-birds", "dataset.birds", "mae-birds:dataset.birds"])
+def test_what_is_disabled_says_how_it_comes_back(key):
+    write_disabled([key])
+    with pytest.raises(PluginError) as caught:
+        Registry([point("dataset.birds")]).dataset("birds")
+    assert str(caught.value) == (
+        f"mae-birds 1.2: dataset 'birds' is disabled; `mae plugins enable {key}` brings it back"
+    )
+    assert Registry([point("task.birds", package="other")]).names("task") == ["birds"]
+
+
+def test_settings_lie_where_the_environment_says(monkeypatch, tmp_path):
+    assert config_file() == tmp_path / "config/plugins.json"
+    monkeypatch.delenv("MAE_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    assert config_file() == tmp_path / "xdg/mae/plugins.json"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert config_file() == tmp_path / "home/.config/mae/plugins.json"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"off": []}', '{"disabled": "mae-birds"}'])
+def test_a_damaged_file_of_settings_is_named(text):
+    file = write_disabled(["mae-birds"])
+    assert json.loads(file.read_text()) == {"disabled": ["mae-birds"]}
+    file.write_text(text)
+    with pytest.raises(SpecError, match=rf"^{file} .*mend or delete it"):
+        Registry([])
 
 
 def test_every_installed_name_can_be_used():
@@ -192,8 +426,7 @@ def test_every_installed_name_can_be_used():
             assert registry.recipe(listing.name)
         else:
             assert getattr(registry, listing.kind)(listing.name).name == listing.name
-        assert listing.package == "maecli"
-        assert listing.problem == ""
+        assert listing == Listing(listing.kind, listing.name, "maecli", listing.version, listing.module, "ok", "")
 
 
 def test_plugins_in_the_tree_are_all_announced():

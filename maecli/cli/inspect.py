@@ -44,7 +44,8 @@ def _show(found: Inspection) -> None:
         ("format", found.format),
         ("tensors", f"{found.num_tensors:,}, {size}"),
         *((key.replace("_", " "), _say(value)) for key, value in found.architecture.items() if value is not None),
-        *((f"metadata {key}", _say(value)) for key, value in found.metadata.items() if not isinstance(value, dict)),
+        *((f"metadata {key}", _say(value)) for key, value in found.metadata.items() if not _is_shown_apart(key, value)),
+        *(("plugin", _say_plugin(each)) for each in found.metadata.get("plugins", ()) if isinstance(each, dict)),
     ]
     table = RichTable(box=None, show_header=False, pad_edge=False)
     for key, value in rows:
@@ -62,6 +63,14 @@ def _show(found: Inspection) -> None:
         shape = " × ".join(str(length) for length in group.shape) or "scalar"
         listing.add_row(Text(group.name), str(group.num), shape, group.dtype)
     console.print(listing)
+
+
+def _is_shown_apart(key: str, value: Any) -> bool:
+    return isinstance(value, dict) or key == "plugins"
+
+
+def _say_plugin(used: dict[str, Any]) -> str:
+    return "{} {}, of {} {}".format(*(used.get(key, "?") for key in ("kind", "name", "package", "version")))
 
 
 def _say(value: Any) -> str:

@@ -1,8 +1,9 @@
-"""`mae plugins`, `mae recipes`, `mae schema`: what is installed, and what a spec may say."""
+"""`mae recipes`, `mae schema`: what is shipped to be run, and what a spec may say."""
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -12,23 +13,6 @@ from rich.table import Table as RichTable
 from maecli.cli.app import app, user_errors
 from maecli.cli.options import JsonOption
 from maecli.errors import SpecError
-
-
-@app.command()
-def plugins(as_json: JsonOption = False) -> None:
-    """List the data sets, tasks, models, trackers and recipes that are installed."""
-    from maecli.registry import registry
-
-    listings = registry().listings
-    if as_json:
-        print(json.dumps({"plugins": [vars(each) for each in listings]}))
-        return
-    table = RichTable(box=None, header_style="bold")
-    for column in ("kind", "name", "package", "version", "problem"):
-        table.add_column(column)
-    for each in listings:
-        table.add_row(each.kind, each.name, each.package, each.version, each.problem)
-    Console().print(table)
 
 
 @app.command()
@@ -48,7 +32,7 @@ def recipes(
             else:
                 print(text, end="")
             return
-        found = list_recipes(registry())
+        found = list_recipes(registry(), lambda line: print(f"mae: {line}", file=sys.stderr))
         if as_json:
             print(json.dumps({"recipes": [vars(each) for each in found]}))
             return

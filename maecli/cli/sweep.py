@@ -15,7 +15,6 @@ from maecli.cli.app import app, stderr_console, user_errors
 from maecli.cli.options import RUN, SPEC_FLAGS, TRAINING, option, run_options, spec_settings
 from maecli.cli.show import rich_table
 from maecli.cli.train import finetune, pretrain
-from maecli.specs import SPECS
 
 if TYPE_CHECKING:
     from maecli.sweep.address import Words
@@ -69,6 +68,7 @@ def sweep(**given: Any) -> None:
     with user_errors(given["as_json"]):
         from maecli.progress import train_progress
         from maecli.registry import registry
+        from maecli.specs import SPECS
         from maecli.sweep.plan import make_plan
         from maecli.sweep.request import request_sweep
         from maecli.sweep.run import Shelf, begin, list_jobs, run_sweep

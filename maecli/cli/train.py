@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.help_options import HELP_OPTIONS, show_chosen_options
 from maecli.cli.options import (
     OF_FINETUNE,
     DeviceOption,
@@ -23,6 +24,9 @@ from maecli.cli.show import show_dry_run, show_evaluation, show_training
 
 def _train(verb: str, given: dict[str, Any]) -> None:
     with user_errors(given["as_json"]):
+        if given["help_options"]:
+            show_chosen_options(verb, given)
+            return
         from maecli.progress import train_progress
         from maecli.registry import registry
         from maecli.runs.request import request
@@ -49,14 +53,14 @@ def _train(verb: str, given: dict[str, Any]) -> None:
 
 
 @app.command()
-@run_options("task", *OF_FINETUNE)
+@run_options("task", *OF_FINETUNE, more=HELP_OPTIONS)
 def pretrain(**given: Any) -> None:
     """Pretrain a masked autoencoder on unlabelled data."""
     _train("pretrain", given)
 
 
 @app.command()
-@run_options("mask_ratio", "mask")
+@run_options("mask_ratio", "mask", more=HELP_OPTIONS)
 def finetune(**given: Any) -> None:
     """Fine-tune a pretrained encoder (or one from scratch) for a task."""
     _train("finetune", given)

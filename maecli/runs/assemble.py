@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model
 from maecli.registry import Registry
 from maecli.resolve import validate, validate_options
+from maecli.runs.plugins import missing_packages, plugins_used, recorded_in, tell_changes
 from maecli.specs import PluginSection, RunSpec
 from maecli.training.checkpoint import Checkpoint
 from maecli.training.task import Task
@@ -31,6 +32,8 @@ class Assembly:
     preprocess: Preprocess
     task: Task[Any]
     module: nn.Module
+    plugins: list[dict[str, str]] = field(default_factory=list)
+    """The plugins that the run uses, with their packages and versions."""
 
     def metadata(self, spec: RunSpec) -> dict[str, Any]:
         """Return what a checkpoint records, enough to rebuild the module without the data."""
@@ -40,6 +43,7 @@ class Assembly:
             "spec": spec.model_dump(mode="json"),
             "card": self.card.model_dump(mode="json"),
             "preprocess": asdict(self.preprocess),
+            "plugins": self.plugins,
         }
 
 
@@ -93,27 +97,37 @@ def _assemble(spec: RunSpec, card: DataCard, preprocess: Preprocess, model: Mode
         module = task.build(encoder)
     except ValueError as error:
         raise SpecError(f"task {task.name}: {error}") from error
-    return Assembly(card, preprocess, task, module)
+    return Assembly(card, preprocess, task, module, plugins_used(spec, registry))
 
 
-def load_assembly(checkpoint: Checkpoint, registry: Registry) -> tuple[RunSpec, Assembly]:
+def load_assembly(
+    checkpoint: Checkpoint, registry: Registry, say: Callable[[str], None] | None = None
+) -> tuple[RunSpec, Assembly]:
     """Return the spec of a checkpoint and its objects with its weights; the data need not be there.
 
-    Raises MaeError when tensors are missing or left over.
+    `say` is told of plugins that have another version now. Raises MaeError when tensors are missing or left over,
+    PluginError naming the package to install when a plugin is.
     """
-    spec, card, preprocess = read_recorded(checkpoint, registry)
+    spec, card, preprocess = read_recorded(checkpoint, registry, say)
     assembly = _assemble(spec, card, preprocess, make_model(spec.model, registry), registry)
     load_exactly(assembly.module, checkpoint.tensors(), str(checkpoint.path))
     return spec, assembly
 
 
-def read_recorded(checkpoint: Checkpoint, registry: Registry) -> tuple[RunSpec, DataCard, Preprocess]:
-    """Return what a checkpoint says of its run, its data, and how these are brought to the model."""
+def read_recorded(
+    checkpoint: Checkpoint, registry: Registry, say: Callable[[str], None] | None = None
+) -> tuple[RunSpec, DataCard, Preprocess]:
+    """Return what a checkpoint says of its run, its data, and how these are brought to the model.
+
+    `say` is told of plugins that have another version now. Raises PluginError naming the package of a missing plugin.
+    """
     metadata = checkpoint.metadata()
     stored: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in metadata["preprocess"].items()
     }
-    spec = validate(metadata["spec"], metadata["verb"], registry)
+    with missing_packages(recorded_in(metadata), checkpoint.path):
+        spec = validate(metadata["spec"], metadata["verb"], registry)
+    tell_changes(metadata, registry, checkpoint.path, say)
     return spec, DataCard.model_validate(metadata["card"]), Preprocess(**stored)
 
 

@@ -90,7 +90,7 @@ def embed(
         raise SpecError("give either a picture or a folder of pictures, or --dataset NAME: one of them is embedded")
     check_split(split)
     keep_freed_memory()
-    loaded = load_run_encoder(run, which, registry)
+    loaded = load_run_encoder(run, which, registry, progress.say)
     kind = check_tokens(tokens, loaded.encoder, "--tokens")
     out = out or runs_dir() / f"embed-{run.resolve().name}.{file_format or FORMATS[0]}"
     files = FeatureFiles(out, file_format, overwrite)

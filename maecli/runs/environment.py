@@ -6,7 +6,6 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ import torch
 from maecli import __version__
 from maecli.hardware import describe_device
 from maecli.registry import Registry
+from maecli.runs.plugins import plugins_used
 from maecli.specs import RunSpec
 
 LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "pillow")
@@ -29,22 +29,9 @@ def describe_environment(spec: RunSpec, registry: Registry, device: torch.device
         "device": describe_device(device),
         "precision": str(dtype).removeprefix("torch."),
         "git_revision": git_revision(),
-        "plugins": _plugins(spec, registry),
+        "plugins": plugins_used(spec, registry),
         "command": sys.argv,
     }
-
-
-def _plugins(spec: RunSpec, registry: Registry) -> list[dict[str, str]]:
-    used: Iterable[tuple[Any, str]] = [
-        ("dataset", spec.dataset.name),
-        ("task", spec.task.name),
-        ("model", spec.model.name),
-        *(("tracker", name) for name in spec.trackers),
-    ]
-    listings = [registry.listing(kind, name) for kind, name in used]
-    return [
-        {"kind": each.kind, "name": each.name, "package": each.package, "version": each.version} for each in listings
-    ]
 
 
 def git_revision() -> str | None:

@@ -78,7 +78,7 @@ def evaluate(
     check_run(run)
     device = choose_device(device_name)
     dtype = choose_dtype(precision, device)
-    spec, assembly = load_assembly(checkpoint, registry)
+    spec, assembly = load_assembly(checkpoint, registry, progress.say)
     spec = with_changes(spec, registry, root)
     assembly.module.to(device)
     task = assembly.task

@@ -79,7 +79,7 @@ def infer(
     checkpoint = find_checkpoint(run, which)
     device = choose_device(device_name)
     dtype = choose_dtype(precision, device)
-    spec, assembly = load_assembly(checkpoint, registry)
+    spec, assembly = load_assembly(checkpoint, registry, progress.say)
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
     root, keys = find_source(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from maecli.models.encoder import Encoder
 from maecli.registry import Registry
 from maecli.runs.assemble import make_model
 from maecli.runs.directory import SPEC, find_checkpoint
+from maecli.runs.plugins import missing_packages, recorded_in, tell_changes
 from maecli.specs import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
@@ -46,17 +48,23 @@ def offered_spec(path: Path) -> dict[str, Any]:
     return {"model": import_encoder(read_weights(file)).model_options()}
 
 
-def initial_weights(path: Path, registry: Registry) -> EncoderWeights:
-    """Return the encoder that `--init` names, under our names."""
+def initial_weights(path: Path, registry: Registry, say: Callable[[str], None] | None = None) -> EncoderWeights:
+    """Return the encoder that `--init` names, under our names.
+
+    `say` is told of plugins of a run of ours that have another version now.
+    """
     file = weights_file(path)
-    return _of_run(file, registry) if is_ours(file) else import_encoder(read_weights(file))
+    return _of_run(file, registry, say) if is_ours(file) else import_encoder(read_weights(file))
 
 
-def _of_run(file: Path, registry: Registry) -> EncoderWeights:
+def _of_run(file: Path, registry: Registry, say: Callable[[str], None] | None) -> EncoderWeights:
     """Return the encoder of one of our checkpoints; its shape is that of the encoder that the metadata describe."""
     checkpoint = Checkpoint(file.parent)
     tensors = checkpoint.tensors(file.name)
-    encoder = _recorded_encoder(checkpoint.metadata(file.name), registry)
+    metadata = checkpoint.metadata(file.name)
+    with missing_packages(recorded_in(metadata), file):
+        encoder = _recorded_encoder(metadata, registry)
+    tell_changes(metadata, registry, file, say)
     own = {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
     return EncoderWeights(
         source=str(checkpoint.path if file.name == MODEL else file),

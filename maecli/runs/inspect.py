@@ -12,7 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from maecli.errors import SpecError
+from maecli.registry import registry
 from maecli.runs.initial import ENCODER, weights_file
+from maecli.runs.plugins import changes, missing, recorded_in
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder, recognise
 
@@ -63,6 +65,9 @@ def inspect_weights(path: Path, which: str = "last") -> Inspection:
     notes: list[str] = []
     if "spec" in metadata:
         form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file.tensors)
+        used = recorded_in(metadata)
+        notes += [f"made with {line}" for line in missing(used, registry())]
+        notes += changes(used, registry(), "this checkpoint")
     else:
         recognised = recognise(file.tensors)
         form = recognised.title if recognised else "unknown"

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H, W the model's own size, T prefix tokens, N patch
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -95,11 +96,12 @@ def load_encoder(
     """Return the encoder of a run or checkpoint, in evaluation mode; decoder and head are left behind.
 
     `checkpoint` is last or best. `pool` is mean or cls; by default as the run's task pools, else mean. `device` is
-    auto, cpu, mps, cuda or cuda:N. Raises SpecError when there is no such run, MaeError when it cannot be read.
+    auto, cpu, mps, cuda or cuda:N. Raises SpecError when there is no such run, MaeError when it cannot be read,
+    PluginError naming the package to install when a plugin that it needs is missing; warns where its version changed.
     """
     plugins = registry()
     found = find_checkpoint(Path(fspath(run)), checkpoint)
-    spec, card, preprocess = read_recorded(found, plugins)
+    spec, card, preprocess = read_recorded(found, plugins, warnings.warn)
     encoder = build_encoder(make_model(spec.model, plugins), preprocess)
     tensors = found.tensors()
     own = {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}

@@ -84,7 +84,7 @@ def probe(
         raise SpecError("--probe is fitted to train, where it would find what it has seen; give --split val or test")
     keep_freed_memory()
     run = RunDirectory(path)
-    loaded = load_run_encoder(path, which, registry)
+    loaded = load_run_encoder(path, which, registry, progress.say)
     check_run(run)
     tokens = check_tokens(pool, loaded.encoder, "--pool", POOLS)
     device = choose_device(device_name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from maecli.errors import PluginError
+from maecli.errors import MaeError, PluginError
 from maecli.registry import Registry
 from maecli.resolve import DEFAULTS, SWEEP, parse_yaml
 
@@ -31,9 +32,18 @@ class Recipe:
         return f"mae {self.sections[0].partition('-')[0]} --recipe {self.name}"
 
 
-def list_recipes(registry: Registry) -> list[Recipe]:
-    """Return every recipe that is installed but the one of defaults."""
-    return [describe(name, registry) for name in registry.names("recipe") if name != DEFAULTS]
+def list_recipes(registry: Registry, say: Callable[[str], None] | None = None) -> list[Recipe]:
+    """Return every recipe that is installed but the one of defaults, less those that are broken: `say` is told why."""
+    found = []
+    for name in registry.names("recipe"):
+        try:
+            if name != DEFAULTS:
+                found.append(describe(name, registry))
+        except MaeError as error:
+            if say is None:
+                raise
+            say(str(error))
+    return found
 
 
 def describe(name: str, registry: Registry) -> Recipe:

@@ -8,9 +8,10 @@ from typing import Any
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
-from maecli.resolve import Layer, Resolved, resolve
+from maecli.resolve import Layer, Resolved, read_config, resolve
 from maecli.runs.directory import RunDirectory
 from maecli.runs.initial import offered_spec
+from maecli.runs.plugins import Used, missing_packages, recorded_in
 from maecli.runs.training import default_out
 
 
@@ -29,6 +30,9 @@ def request(
 
     To resume, what is given is laid over the spec of the run that is there, so that nothing has to be repeated; a
     difference shows when the run starts. `extra` lies over the file and below `--set`.
+
+    Raises PluginError naming the package to install when the run of `--init`, or the one to resume, or that of the
+    spec file used a plugin that is not installed, and no other is chosen.
     """
     flags = dict(flags or {})
     init = flags.get("init")
@@ -41,19 +45,29 @@ def request(
         "init_spec": offered,
         "extra": extra,
     }
-    if not resume:
-        return resolve(verb, registry, **given)
-    if flags.get("out"):
-        run = RunDirectory(Path(flags["out"]))
-    else:
-        fresh = resolve(verb, registry, **given).spec
-        run = RunDirectory(fresh.out or default_out(fresh))
-    if not run.is_run:
-        return resolve(verb, registry, **given)
+    with missing_packages(_recorded_by(config, verb), config), missing_packages(recorded_in(offered or {}), init):
+        if not resume:
+            return resolve(verb, registry, **given)
+        if flags.get("out"):
+            run = RunDirectory(Path(flags["out"]))
+        else:
+            fresh = resolve(verb, registry, **given).spec
+            run = RunDirectory(fresh.out or default_out(fresh))
+        if not run.is_run:
+            return resolve(verb, registry, **given)
     stored = run.read_spec()
     if stored.get("verb") != verb:
         raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {verb}")
     flags["out"] = str(run)
-    return resolve(
-        verb, registry, **(given | {"flags": flags, "init_spec": None}), base=Layer(f"spec of {run}", stored)
-    )
+    with missing_packages(recorded_in(stored), run):
+        return resolve(
+            verb, registry, **(given | {"flags": flags, "init_spec": None}), base=Layer(f"spec of {run}", stored)
+        )
+
+
+def _recorded_by(config: Path | None, verb: str) -> list[Used]:
+    """Return the plugins that a spec file records; what is wrong with the file shows when it is resolved."""
+    try:
+        return recorded_in(read_config(config, verb)) if config is not None else []
+    except SpecError:
+        return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +34,16 @@ class RunEncoder:
     """The same architecture with the random weights of the run's seed: what the run itself started from, or would."""
 
 
-def load_run_encoder(path: Path, which: str, registry: Registry) -> RunEncoder:
+def load_run_encoder(
+    path: Path, which: str, registry: Registry, say: Callable[[str], None] | None = None
+) -> RunEncoder:
     """Return the frozen encoder of a run or checkpoint; decoder and head need not be there, nor the data.
 
-    Raises MaeError when tensors of the encoder are missing or left over.
+    `say` is told of plugins that have another version now. Raises MaeError when tensors of the encoder are missing or
+    left over.
     """
     checkpoint = find_checkpoint(path, which)
-    spec, card, preprocess = read_recorded(checkpoint, registry)
+    spec, card, preprocess = read_recorded(checkpoint, registry, say)
     model = make_model(spec.model, registry)
     torch.manual_seed(derive_seed(spec.seed, "weights"))
     twin = build_encoder(model, preprocess)

@@ -36,6 +36,7 @@ from maecli.runs.assemble import Assembly, assemble, make_dataset
 from maecli.runs.directory import RunDirectory, runs_dir
 from maecli.runs.environment import describe_environment
 from maecli.runs.initial import initial_weights
+from maecli.runs.plugins import with_plugins
 from maecli.runs.report import write_run_report
 from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.training.checkpoint import Checkpoint
@@ -142,7 +143,7 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
     if spec.init is not None and resuming:
         init = f"encoder from {spec.init}"
     elif spec.init is not None:
-        weights = initial_weights(spec.init, registry)
+        weights = initial_weights(spec.init, registry, progress.say)
         encoder = cast(Encoder, assembly.module.get_submodule("encoder"))
         init = load_encoder_weights(encoder, weights, spec.init_partial)
     if spec.train.freeze:
@@ -177,10 +178,11 @@ def train(
     """
     begin = time.monotonic()
     run = RunDirectory(spec.out or default_out(spec))
-    stored = spec.model_dump(mode="json")
     if resume and overwrite:
         raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
     going_on = resume and run.is_run
+    spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
+    stored = spec.model_dump(mode="json")
     if going_on:
         begun = validate(run.read_spec(), stored["verb"], registry)  # fills in keys that are newer than the run
         changed = difference(begun.model_dump(mode="json"), stored, CHANGEABLE_ON_RESUME)

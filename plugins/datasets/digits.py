@@ -7,7 +7,6 @@ from functools import cached_property
 
 import torch
 from pydantic import Field
-from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
 from maecli import api
 
@@ -72,6 +71,8 @@ class Digits(api.Dataset):
 
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # heavy, so not before it is used
+
         digits = load_digits()
         images = torch.from_numpy(digits.images).to(torch.uint8)[:, None]  # (N, 1, 8, 8)
         labels = torch.from_numpy(digits.target).to(torch.int64)

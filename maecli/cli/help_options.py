@@ -1,0 +1,48 @@
+"""`--help-options`: what can be set of the data set, task and model that a command line chooses."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from rich.console import Console
+
+from maecli.cli.options import OUTPUT, option, spec_settings
+from maecli.cli.plugins import options_table
+
+HELP_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "help_options": (
+        Annotated[
+            bool,
+            option(
+                "--help-options",
+                help="List the options of the data set, task and model that the other flags choose, and run nothing.",
+                panel=OUTPUT,
+            ),
+        ],
+        False,
+    )
+}
+
+
+def show_chosen_options(verb: str, given: dict[str, Any]) -> None:
+    """Print the options of each chosen plugin, and what recipes, files and flags make of them."""
+    from maecli.registry import registry
+    from maecli.runs.chosen_options import chosen_options
+
+    found = chosen_options(
+        verb,
+        registry(),
+        recipe=given["recipe"],
+        config=given["config"],
+        sets=given["sets"] or (),
+        flags=spec_settings(given),
+    )
+    if given["as_json"]:
+        print(json.dumps({"plugins": [each.as_json() for each in found]}))
+        return
+    console = Console()
+    for each in found:
+        console.print(f"\n{each.heading}", markup=False, highlight=False, soft_wrap=True)
+        if each.options:
+            console.print(options_table(each.options, each.here))

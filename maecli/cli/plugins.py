@@ -1,0 +1,209 @@
+"""`mae plugins`: what is installed, whether it works, and switching it off and on. Works whatever is broken."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from maecli.cli.app import app, user_errors
+from maecli.cli.options import JsonOption, RootOption
+from maecli.errors import PluginError, SpecError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maecli.registry import Listing
+    from maecli.registry.options import Option
+    from maecli.runs.about import About
+
+plugins_app = typer.Typer(help="List, show, check, switch off and make plugins.", invoke_without_command=True)
+app.add_typer(plugins_app, name="plugins")
+
+QuickOption = Annotated[
+    bool, typer.Option("--quick", help="Import nothing: broken code of other packages is not found out.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="KIND.NAME, or a name that only one kind has.")]
+SwitchArgument = Annotated[str, typer.Argument(metavar="NAME", help="A package, KIND.NAME or PACKAGE:KIND.NAME.")]
+
+
+@plugins_app.callback()
+def plugins(context: typer.Context, quick: QuickOption = False, as_json: JsonOption = False) -> None:
+    """List data sets, tasks, models, trackers and recipes; without a command, what `list` does."""
+    if context.invoked_subcommand is None:
+        list_plugins(quick, as_json)
+
+
+@plugins_app.command("list")
+def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> None:
+    """List what is installed: kind, name, package, version, and whether it works.
+
+    Modules of other packages are imported, each by itself, to find out; torch comes with them.
+    """
+    with user_errors(as_json):
+        from maecli.registry import Registry
+
+        found = Registry()
+        listings = found.listings if quick else found.checked()
+        if as_json:
+            print(json.dumps({"plugins": [vars(each) for each in listings]}))
+        else:
+            show_listings(listings)
+        bad = [each for each in listings if each.status in ("clash", "broken")]
+        if bad and found.switches.strict:
+            print(f"mae: {bad[0].line} (MAE_STRICT_PLUGINS is set)", file=sys.stderr)
+            raise typer.Exit(PluginError.exit_code)
+
+
+def show_listings(listings: Sequence[Listing]) -> None:
+    """Print a row for each, and below it a line for each that cannot be used."""
+    table = RichTable(box=None, header_style="bold")
+    for column in ("kind", "name", "package", "version", "status"):
+        table.add_column(column, overflow="fold")
+    for each in listings:
+        table.add_row(*(Text(cell) for cell in (each.kind, each.name, each.package, each.version, each.status)))
+    console = Console()
+    console.print(table)
+    for number, line in enumerate(each.line for each in listings if each.reason):
+        console.print(("" if number else "\n") + line, markup=False, highlight=False, soft_wrap=True)
+
+
+@plugins_app.command()
+def show(name: NameArgument, root: RootOption = None, as_json: JsonOption = False) -> None:
+    """Say what a plugin is: its own words, its options, a data set's card if the data are there, how to use it."""
+    with user_errors(as_json):
+        from maecli.registry import Registry
+        from maecli.runs.about import describe_plugin
+
+        found = describe_plugin(name, Registry(), root)
+        if as_json:
+            print(json.dumps(found.as_json()))
+        else:
+            show_about(found)
+
+
+def show_about(found: About) -> None:
+    """Print a plugin in full."""
+    console = Console()
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    each = found.listing
+    say(f"{each.kind} {each.name}, of {each.package} {each.version} ({each.module})")
+    for key, value in found.facts.items():
+        say(f"{key}: {value}")
+    if found.about:
+        say(f"\n{found.about}")
+    if found.options:
+        say("")
+        console.print(options_table(found.options))
+    if found.card is not None:
+        say("\ndata card")
+        table = RichTable(box=None, show_header=False, pad_edge=False)
+        for key, value in found.card.items():
+            if value not in (None, "", [], {}):
+                table.add_row(Text(key.replace("_", " ")), Text(_words(value)))
+        console.print(table)
+    elif found.no_card:
+        say(f"\nno data card: {found.no_card}")
+    say(f"\n  {found.command}")
+
+
+def options_table(options: Sequence[Option], given: dict[str, str] | None = None) -> RichTable:
+    """Return options with types, defaults and descriptions; `given` says what settings make of some of them."""
+    table = RichTable(box=None, header_style="bold", pad_edge=False)
+    for column in ("option (--set KEY=VALUE)", "type", "default", *(["here"] if given else []), "what it does"):
+        table.add_column(column, overflow="fold")
+    for each in options:
+        here = [(given or {}).get(each.key, "")] if given else []
+        table.add_row(*(Text(cell) for cell in (each.key, each.type, each.default, *here, each.description)))
+    return table
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        shown = ", ".join(_words(each) for each in value[:12])
+        return f"{shown}, … ({len(value)})" if len(value) > 12 else shown
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(each)}" for key, each in value.items())
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+@plugins_app.command()
+def check(name: NameArgument, root: RootOption = None, as_json: JsonOption = False) -> None:
+    """Try whether a plugin keeps the promises that mae relies on; exits 4 where it does not."""
+    with user_errors(as_json):
+        from maecli.registry import Registry
+        from maecli.runs.about import find_plugin
+
+        found = Registry()
+        kind, rest = find_plugin(name, found)
+        found.listing(kind, rest)
+        from maecli import testing
+
+        findings = testing.check(kind, rest, {"root": str(root)} if root else None, found)
+        broken = [each for each in findings if each.problem is not None]
+        if as_json:
+            print(json.dumps({"kind": kind, "name": rest, "findings": [vars(each) for each in findings]}))
+        else:
+            for each in findings:
+                told = each.problem or each.note
+                word = "broken" if each.problem else "-" if each.note else "ok"
+                print(f"{word:6}  {each.check}" + (f"\n        {told}" if told else ""))
+        if broken:
+            print(f"mae: {kind} {rest!r} breaks {len(broken)} of {len(findings)} promises", file=sys.stderr)
+            raise typer.Exit(PluginError.exit_code)
+
+
+@plugins_app.command()
+def disable(name: SwitchArgument) -> None:
+    """Use a package, or one thing of it, no longer; what runs recorded of it stays."""
+    with user_errors():
+        from maecli.registry import OWN_PACKAGE, Registry
+        from maecli.registry.switches import canonical, read_disabled, write_disabled
+
+        key = _key(name)
+        theirs = [each for each in Registry().listings if each.package != OWN_PACKAGE]
+        known = {form for each in theirs for form in _forms(canonical(each.package), each.key)}
+        if key not in known:
+            own = {each.key for each in Registry().listings if each.package == OWN_PACKAGE} | {OWN_PACKAGE}
+            if key in own:
+                raise SpecError(f"{key} is built in, and stays")
+            raise SpecError(f"{name!r} is no installed package and no plugin of one{nearest(key, known)}")
+        file = write_disabled([*read_disabled(), key])
+        print(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
+
+
+@plugins_app.command()
+def enable(name: SwitchArgument) -> None:
+    """Use again what was disabled."""
+    with user_errors():
+        from maecli.registry.switches import read_disabled, write_disabled
+
+        key, disabled = _key(name), read_disabled()
+        if key not in disabled:
+            others = ", ".join(disabled) or "nothing is"
+            raise SpecError(f"{name!r} is not disabled{nearest(key, disabled)}; disabled: {others}")
+        write_disabled(each for each in disabled if each != key)
+        print(f"{key} is enabled")
+
+
+def _key(name: str) -> str:
+    """Return a package's name as they are compared, the rest as it is."""
+    from maecli.registry import KINDS
+    from maecli.registry.switches import canonical
+
+    package, colon, thing = name.partition(":")
+    if not colon and package.partition(".")[0] in KINDS and "." in package:
+        return name
+    return canonical(package) + colon + thing
+
+
+def _forms(package: str, key: str) -> tuple[str, str, str]:
+    return package, key, f"{package}:{key}"

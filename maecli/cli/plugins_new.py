@@ -1,0 +1,38 @@
+"""`mae plugins new`: a complete package to begin with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maecli.cli.app import user_errors
+from maecli.cli.options import JsonOption
+from maecli.cli.plugins import plugins_app
+
+
+@plugins_app.command()
+def new(
+    package: Annotated[str, typer.Argument(metavar="PACKAGE", help="Name of the package, such as mae-whatever.")],
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Name of the data set that it adds.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Name of the task that it adds.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Empty or new folder; default: ./PACKAGE.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a package with a small example that installs, passes its own tests and runs at once."""
+    with user_errors(as_json):
+        from maecli.registry import Registry
+        from maecli.scaffold import plan_package, write_package
+
+        plan = plan_package(package, dataset, task, Registry())
+        folder = out or Path(package)
+        files = write_package(plan, folder)
+        if as_json:
+            names = [file.relative_to(folder).as_posix() for file in files]
+            print(json.dumps({"package": package, "out": str(folder), "files": names}))
+            return
+        print(f"{folder}: {len(files)} files")
+        for step in plan.first_steps(folder):
+            print(f"  {step}")

@@ -1,0 +1,472 @@
+"""What a data set promises.
+
+Shapes: C channels, H, W height and width, Q classes, K boxes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from multiprocessing.reduction import ForkingPickler
+
+import numpy as np
+import torch
+
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
+from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split, TensorSplit
+from maecli.data.loading import make_loader
+from maecli.data.masks import VOID
+from maecli.data.preprocess import Preprocess
+from maecli.specs import AugmentSpec, DataSpec
+from maecli.testing import options as class_and_options
+from maecli.testing.finding import Broken, Checks, Finding, NotLookedAt, describe_error, expect, some
+from maecli.testing.imports import check_import
+from maecli.testing.small import AXIS, small_autoencoder
+
+NUM_READ = 24
+"""Samples of a split that are read, evenly spaced."""
+MOST_COMPARED = 2_000
+"""Pictures of a split that are compared with those of other splits."""
+MOST_COUNTED = 5_000
+"""Samples of train up to which its labels are counted."""
+KNOWN = ("label", "mask", "boxes")
+STACKED = {"image", "label", "mask"}
+"""Fields that are alike in all samples, so that a batch can hold them."""
+
+Fields = tuple[str, ...]
+
+
+class DatasetSubject:
+    """A data set under the eyes of the checks, and what they have found out about it."""
+
+    def __init__(
+        self, dataset: Dataset, fields: Sequence[Sequence[str]] | None = None, equal_pictures: int = 0
+    ) -> None:
+        self.dataset, self.plugin, self.equal_pictures = dataset, type(dataset), equal_pictures
+        self._fields = fields
+        self._cards: dict[Fields, DataCard] = {}
+        self._splits: dict[tuple[SplitName, Fields], Split] = {}
+
+    @cached_property
+    def field_sets(self) -> list[Fields]:
+        """What is asked for: pictures alone, and with each of the other fields that the card names."""
+        if self._fields is not None:
+            return [tuple(each) for each in self._fields]
+        others = [field for field in self.dataset.card().fields if field in KNOWN]
+        return [("image",), *(("image", field) for field in others)]
+
+    def card(self, fields: Fields) -> DataCard:
+        if fields not in self._cards:
+            self._cards[fields] = self.dataset.card(fields)
+        return self._cards[fields]
+
+    def split(self, name: SplitName, fields: Fields) -> Split:
+        if (name, fields) not in self._splits:
+            self._splits[name, fields] = self.dataset.split(name, fields)
+        return self._splits[name, fields]
+
+    def parts(self) -> Iterator[tuple[SplitName, Fields, Split]]:
+        """Yield every split with each set of fields."""
+        for fields in self.field_sets:
+            for name in SPLIT_NAMES:
+                yield name, fields, self.split(name, fields)
+
+    def samples(self, field: str = "image") -> Iterator[tuple[str, DataCard, Sample]]:
+        """Yield (where, card, sample) of some samples of every split that was asked for `field`."""
+        for name, fields, split in self.parts():
+            if field in fields:
+                for index in spaced(len(split), NUM_READ):
+                    sample = read(split, index)
+                    if sample is not None:
+                        yield f"{name} sample {split.keys[index]!r}", self.card(fields), sample
+
+
+def spaced(num: int, most: int) -> list[int]:
+    """Return at most so many positions of `num`, evenly spaced."""
+    return list(range(num)) if num <= most else [i * num // most for i in range(most)]
+
+
+def read(split: Split, index: int) -> Sample | None:
+    """Return a sample, None where its file is broken, which a data set may have."""
+    try:
+        return split[index]
+    except BrokenSample:
+        return None
+
+
+CHECKS: Checks[DatasetSubject] = Checks()
+
+
+def check_dataset(
+    dataset: Dataset, fields: Sequence[Sequence[str]] | None = None, equal_pictures: int = 0
+) -> list[Finding]:
+    """Return what every check finds on a data set.
+
+    `fields` are the sets of fields to ask for; by default pictures alone, and pictures with each field that its card
+    names. `equal_pictures` is how many pictures of val and test are known to be in another split too.
+    """
+    return CHECKS.find_all(DatasetSubject(dataset, fields, equal_pictures))
+
+
+@CHECKS.add()
+def options(subject: DatasetSubject) -> None:
+    """The class has a name and a docstring; each option has a default and a description."""
+    class_and_options.check_class(subject.plugin)
+    class_and_options.check_options(subject.plugin, DatasetOptions)
+
+
+@CHECKS.add("options")
+def spec(subject: DatasetSubject) -> None:
+    """Options come back from a spec file as they went in."""
+    class_and_options.check_round_trip(subject.dataset.options)
+
+
+@CHECKS.add()
+def card(subject: DatasetSubject) -> None:
+    """The card is complete, agrees with itself, and survives JSON."""
+    plugin = subject.plugin
+    try:
+        sets = subject.field_sets
+    except Exception as error:
+        raise Broken(f"card() fails: {describe_error(error)}") from error
+    for fields in sets:
+        asked = f"card({fields!r})"
+        try:
+            card = subject.card(fields)
+        except Exception as error:
+            raise Broken(f"{asked} fails: {describe_error(error)}") from error
+        expect(isinstance(card, DataCard), f"{asked} returns {type(card).__name__}; return api.DataCard(…)")
+        expect(card.name == plugin.name, f"{asked} is named {card.name!r}; give it the data set's name {plugin.name!r}")
+        expect(bool(card.title), f"{asked} has an empty title; write one line that says what the data are")
+        expect(bool(card.split_origin), f"{asked} does not say where the splits come from; fill in split_origin")
+        absent = [field for field in fields if field not in card.fields]
+        expect(
+            not absent,
+            f"{asked} does not name {some(absent)} among its fields {card.fields!r}; name all that samples can carry",
+        )
+        for name in ("mean", "std"):
+            num = len(getattr(card, name))
+            expect(
+                num == card.channels,
+                f"{asked} has {num} values of {name} for {card.channels} channels; give one per channel",
+            )
+        outside = [value for value in card.mean if not 0 <= value <= 1]
+        expect(
+            not outside,
+            f"{asked} has a mean of {some(outside)}, outside [0, 1]; give it in units of value_range mapped to [0, 1], "
+            "as api.channel_stats does",
+        )
+        expect(min(card.std) > 0, f"{asked} has a std of {min(card.std)}; it must be above 0 to divide by")
+        low, high = card.value_range
+        expect(low < high, f"{asked} has the value_range {card.value_range}; give the lowest value, then the highest")
+        _check_names(asked, card, fields)
+        again = DataCard.model_validate_json(card.model_dump_json())
+        expect(again == card, f"{asked} comes back from JSON as another one; use plain strings and numbers")
+
+
+def _check_names(asked: str, card: DataCard, fields: Fields) -> None:
+    for field, names, list_name in (
+        ("label", card.classes, "classes"),
+        ("mask", card.mask_classes, "mask_classes"),
+    ):
+        expect(
+            field not in fields or bool(names),
+            f"{asked} has no {list_name}, though {field} was asked for; name them in the order of their numbers",
+        )
+        twice = sorted({name for name in names if names.count(name) > 1})
+        expect(not twice, f"{asked} names {some(twice)} more than once in {list_name}; give each a name of its own")
+    inside = card.background is None or 0 <= card.background < max(1, len(card.mask_classes))
+    expect(inside, f"{asked} has background {card.background}, which is none of the {len(card.mask_classes)} classes")
+
+
+@CHECKS.add("card")
+def splits(subject: DatasetSubject) -> None:
+    """Splits are as large as the card says; no key stands in two of them, or twice in one."""
+    for fields in subject.field_sets:
+        card, seen = subject.card(fields), dict[str, SplitName]()
+        for name in SPLIT_NAMES:
+            try:
+                split = subject.split(name, fields)
+            except Exception as error:
+                raise Broken(f"split({name!r}, {fields!r}) fails: {describe_error(error)}") from error
+            said = card.split_sizes.get(name, 0)
+            expect(
+                len(split) == said,
+                f"split({name!r}, {fields!r}) has {len(split):,} samples and the card says {said:,}; count them for "
+                "split_sizes from the splits themselves",
+            )
+            for key in split.keys:
+                expect(
+                    isinstance(key, str),
+                    f"the key {key!r} of {name} is no text; name samples by a path or a number as text",
+                )
+                where = seen.setdefault(key, name)
+                expect(
+                    where is name,
+                    f"key {key!r} is in {where} and in {name}; a sample belongs to one split, so that figures are not "
+                    "taken on what was learnt",
+                )
+            doubles = len(split) - len(set(split.keys))
+            expect(doubles == 0, f"{doubles:,} keys of {name} are there twice; give each sample a key of its own")
+        expect(
+            card.split_sizes.get("train", 0) > 0, f"split('train', {fields!r}) is empty; there is nothing to learn from"
+        )
+
+
+@CHECKS.add("samples")
+def leaks(subject: DatasetSubject) -> None:
+    """No picture of one split is in another, pixel by pixel."""
+    seen: dict[bytes, tuple[str, str]] = {}
+    found: list[tuple[str, str, str, str]] = []
+    fields = subject.field_sets[0]
+    for name in SPLIT_NAMES:
+        split = subject.split(name, fields)
+        for index in spaced(len(split), MOST_COMPARED):
+            sample = read(split, index)
+            if sample is None or "image" not in sample:
+                continue
+            image = np.ascontiguousarray(sample["image"])
+            digest = hashlib.blake2b(image.tobytes() + str(image.shape).encode(), digest_size=16).digest()
+            where, key = seen.setdefault(digest, (name, split.keys[index]))
+            if where != name:
+                found.append((where, key, name, split.keys[index]))
+    if len(found) > subject.equal_pictures:
+        where, key, there, other = found[0]
+        raise Broken(
+            f"{len(found):,} pictures are in two splits, pixel by pixel: {key!r} of {where} is {other!r} of {there}, "
+            "for one; cut the splits so that equal pictures stay together, or, where the published data are so, say "
+            f"so in the card's notes and to the kit (equal_pictures = {len(found)})"
+        )
+
+
+@CHECKS.add("splits")
+def samples(subject: DatasetSubject) -> None:
+    """Samples hold the fields that were asked for; pictures have the card's channels, size and dtype."""
+    for name, fields, split in subject.parts():
+        card = subject.card(fields)
+        for index in spaced(len(split), NUM_READ):
+            where = f"{name} sample {split.keys[index]!r}"
+            try:
+                sample = read(split, index)
+            except Exception as error:
+                raise Broken(
+                    f"{where} cannot be read: {describe_error(error)}; raise api.BrokenSample(key, reason) for a file "
+                    "that is damaged"
+                ) from error
+            if sample is not None:
+                _check_sample(where, sample, fields, card)
+                if "image" in fields:
+                    said = split.size(index)
+                    size = tuple(sample["image"].shape[1:])
+                    expect(said == size, f"{where} is {size}, and size({index}) says {said}; return what it is")
+
+
+def _check_sample(where: str, sample: Sample, fields: Fields, card: DataCard) -> None:
+    absent = [field for field in fields if field not in sample]
+    expect(not absent, f"{where} has no {some(absent)}; leave out of split(…, {fields!r}) the samples that lack one")
+    other = [field for field, array in sample.items() if not isinstance(array, np.ndarray | np.generic)]
+    expect(not other, f"{where}: {some(other)} is a {type(sample[other[0]]).__name__ if other else ''}; give arrays")
+    if "image" not in fields:
+        return
+    image = sample["image"]
+    axes = 2 if card.size is None else len(card.size)
+    expect(
+        image.ndim == 1 + axes,
+        f"{where}: image has the shape {image.shape}; it must be (channels, …) and have {axes} axes after these",
+    )
+    expect(
+        image.shape[0] == card.channels,
+        f"{where}: image has {image.shape[0]} channels and the card says {card.channels}; the channels come first",
+    )
+    expect(
+        card.size is None or tuple(image.shape[1:]) == tuple(card.size),
+        f"{where}: image is {tuple(image.shape[1:])} and the card's size says {card.size}; set size=None where samples "
+        "differ",
+    )
+    expect(
+        str(image.dtype) == card.dtype,
+        f"{where}: image is {image.dtype} and the card says {card.dtype}; make one of them say what the other does",
+    )
+
+
+@CHECKS.add("samples")
+def repeatable(subject: DatasetSubject) -> None:
+    """A sample is the same when it is read again, and in another instance of the data set."""
+    other = subject.plugin(subject.dataset.options)
+    for name, fields, split in subject.parts():
+        again = other.split(name, fields)
+        expect(
+            list(again.keys) == list(split.keys),
+            f"split({name!r}, {fields!r}) has other keys, or another order, in a second instance; sort what is listed, "
+            "and draw with a fixed seed",
+        )
+        for index in spaced(len(split), NUM_READ):
+            sample = read(split, index)
+            if sample is None:
+                continue
+            first = {field: np.array(array) for field, array in sample.items()}  # it may be read into the same memory
+            for second, how in (
+                (read(split, index), "when it is read twice"),
+                (read(again, index), "in a second instance"),
+            ):
+                differing = [field for field in first if second is None or not _equal(first[field], second[field])]
+                expect(
+                    not differing,
+                    f"{name} sample {split.keys[index]!r}: {some(differing)} differs {how}; leave random changes to "
+                    "augment, and give a copy of what is kept",
+                )
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+@CHECKS.add("samples")
+def values(subject: DatasetSubject) -> None:
+    """Pixels lie in the card's value_range."""
+    for where, card, sample in subject.samples():
+        low, high = card.value_range
+        image = sample["image"]
+        if image.dtype.kind == "f":
+            expect(
+                not bool(np.isinf(image).any()),
+                f"{where}: image holds infinite values; replace them, or write NaN where a cell is missing",
+            )
+            image = image[~np.isnan(image)]
+        if image.size and not (low <= image.min() and image.max() <= high):
+            raise Broken(
+                f"{where}: image goes from {image.min()} to {image.max()}, outside the card's value_range {low:g} to "
+                f"{high:g}; set value_range to what the data can hold"
+            )
+
+
+@CHECKS.add("samples")
+def labels(subject: DatasetSubject) -> None:
+    """Labels are numbers of the card's classes, as often as it counts them."""
+    fields = _asked_with(subject, "label")
+    for where, card, sample in subject.samples("label"):
+        label, Q = sample["label"], len(card.classes)
+        if card.multi_label:
+            expect(
+                label.shape == (Q,) and label.dtype == np.int8,
+                f"{where}: label is {label.dtype} of shape {label.shape}; several labels are int8 of shape ({Q},)",
+            )
+            odd = sorted({*label.tolist()} - {-1, 0, 1})
+            expect(
+                not odd,
+                f"{where}: label holds {some(odd)}; write 1 for present, 0 for absent, -1 for not to be judged",
+            )
+            continue
+        expect(
+            label.shape == () and label.dtype == np.int64,
+            f"{where}: label is {label.dtype} of shape {label.shape}; one label is int64 of shape ()",
+        )
+        expect(
+            0 <= int(label) < Q,
+            f"{where}: label {int(label)} is none of the {Q} classes, which count from 0; leave samples without a "
+            "label out of the splits that are asked for it",
+        )
+    card, train = subject.card(fields), subject.split("train", fields)
+    if card.class_counts and len(train) <= MOST_COUNTED:
+        read_labels = [each["label"] for i in range(len(train)) if (each := read(train, i)) is not None]
+        stacked = np.stack(read_labels)
+        counted = (stacked == 1).sum(0) if card.multi_label else np.bincount(stacked, minlength=len(card.classes))
+        expect(
+            len(read_labels) < len(train) or tuple(counted.tolist()) == card.class_counts,
+            f"train has {some(counted.tolist())} samples of the classes in turn and the card's class_counts are "
+            f"{some(card.class_counts)}; count them from split('train', {fields!r})",
+        )
+
+
+@CHECKS.add("samples")
+def masks(subject: DatasetSubject) -> None:
+    """Masks are as large as their pictures, and hold numbers of the card's mask classes, or 255."""
+    _asked_with(subject, "mask")
+    for where, card, sample in subject.samples("mask"):
+        mask, size = sample["mask"], sample["image"].shape[1:]
+        expect(
+            mask.dtype == np.uint8 and mask.shape == size,
+            f"{where}: mask is {mask.dtype} of shape {mask.shape} for an image of {size}; give uint8 of the same size",
+        )
+        odd = sorted({*np.unique(mask).tolist()} - {*range(len(card.mask_classes)), VOID})
+        expect(
+            not odd,
+            f"{where}: mask holds {some(odd)}, none of the {len(card.mask_classes)} mask classes; write {VOID} where "
+            "nothing is to be judged",
+        )
+
+
+@CHECKS.add("samples")
+def boxes(subject: DatasetSubject) -> None:
+    """Boxes are left, top, right, bottom in pixels, inside their pictures."""
+    _asked_with(subject, "boxes")
+    for where, _, sample in subject.samples("boxes"):
+        found = sample["boxes"]
+        expect(
+            found.ndim == 2 and found.shape[1] == 4 and found.dtype == np.float32,
+            f"{where}: boxes are {found.dtype} of shape {found.shape}; give float32 of shape (K, 4)",
+        )
+        H, W = sample["image"].shape[1:]
+        left, top, right, bottom = found.T
+        inside = (left >= 0) & (top >= 0) & (left < right) & (top < bottom) & (right <= W) & (bottom <= H)
+        expect(
+            bool(inside.all()),
+            f"{where}: box {some(found[~inside].tolist(), 1)} is empty or leaves the image of {W} × {H}; boxes are "
+            "left, top, right, bottom, counted from 0, right and bottom exclusive",
+        )
+
+
+def _asked_with(subject: DatasetSubject, field: str) -> Fields:
+    """Return the first set of fields with `field`. Raises `NotLookedAt` when there is none."""
+    for fields in subject.field_sets:
+        if field in fields:
+            return fields
+    raise NotLookedAt(f"samples carry no {field}")
+
+
+@CHECKS.add("splits")
+def workers(subject: DatasetSubject) -> None:
+    """Splits that are read from files can be handed to worker processes."""
+    for name, fields, split in subject.parts():
+        if isinstance(split, TensorSplit):
+            continue  # it lives in memory, and no worker reads it
+        try:
+            ForkingPickler.dumps(split)
+        except Exception as error:
+            raise Broken(
+                f"split({name!r}, {fields!r}) cannot be handed to a worker process: {describe_error(error)}; keep "
+                "paths and numbers in it, no open files, locks or local functions"
+            ) from error
+
+
+@CHECKS.add("values")
+def training(subject: DatasetSubject) -> None:
+    """A batch of train goes through loading and a tiny masked autoencoder, and gives a finite loss."""
+    for fields in subject.field_sets:
+        if "image" not in fields or not {*fields} <= STACKED:
+            continue
+        card, split = subject.card(fields), subject.split("train", fields)
+        axes = 2 if card.size is None else len(card.size)
+        preprocess = Preprocess.of(card, (AXIS,) * axes)
+        loader = make_loader(split, preprocess, torch.device("cpu"), 0, DataSpec(workers=0), lambda key, reason: None)
+        batch = next(loader.train_batches(AugmentSpec(), min(8, len(split)), 0, 1))
+        image = batch["image"]
+        far = float(image.abs().max())
+        expect(
+            bool(torch.isfinite(image).all()),
+            f"a batch of train asked for {fields!r} holds values that are no numbers; a picture must be finite after "
+            "normalising by the card's mean and std",
+        )
+        loss = small_autoencoder(image, preprocess, batch.draws).detach()
+        expect(
+            bool(torch.isfinite(loss)),
+            f"a masked autoencoder has the loss {float(loss)} on a batch of train, whose normalised pixels reach "
+            f"{far:.3g}; look at the card's mean, std and value_range",
+        )
+
+
+@CHECKS.add("options")
+def imports(subject: DatasetSubject) -> None:
+    """The module is imported fast, and loads no heavy library."""
+    check_import(subject.plugin)

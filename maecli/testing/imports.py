@@ -1,0 +1,89 @@
+"""What importing a plugin's module costs, measured in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from maecli.testing.finding import Broken, NotLookedAt, expect, some
+
+LIMIT_S = 0.3
+"""Most seconds of processor time beyond torch and `maecli.api`."""
+HEAVY = (
+    *("albumentations", "cv2", "jax", "matplotlib", "pandas", "scipy", "sklearn", "skimage", "tensorboard"),
+    *("tensorflow", "timm", "torchaudio", "torchvision", "transformers"),
+)
+"""Libraries that take long to load, and are to be imported where they are used."""
+
+PROGRAM = """
+import importlib, json, sys, time
+import torch, maecli.api
+costs = {}
+for name in sys.argv[2:]:
+    before = set(sys.modules)
+    begin = time.process_time()
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        continue
+    seconds = time.process_time() - begin
+    costs[name] = seconds, sorted((set(sys.modules) - before) & set(sys.argv[1].split(",")))
+print(json.dumps(costs))
+"""
+
+
+@dataclass(frozen=True)
+class ImportCost:
+    """What the import of one module took."""
+
+    seconds: float
+    heavy: tuple[str, ...]
+    """Heavy libraries that it loaded."""
+
+
+def import_costs(modules: Sequence[str]) -> dict[str, ImportCost]:
+    """Return the cost of each module, imported in this order after torch and `maecli.api`.
+
+    What one has loaded costs the next ones nothing. Modules that are not found by their names, such as those of test
+    files, are left out. Raises `Broken` for one that fails.
+    """
+    command = [sys.executable, "-c", PROGRAM, ",".join(HEAVY), *modules]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise Broken(f"{some(modules)} cannot be imported by itself: {lines[-1] if lines else done.returncode}")
+    measured = json.loads(done.stdout.splitlines()[-1])
+    return {name: ImportCost(seconds, tuple(heavy)) for name, (seconds, heavy) in measured.items()}
+
+
+def check_cost(module: str, cost: ImportCost) -> None:
+    """Raise `Broken` where an import loads heavy libraries, or takes too long."""
+    expect(
+        not cost.heavy,
+        f"importing {module} loads {', '.join(cost.heavy)}; import it in the function that uses it, so that listing "
+        "and other runs do not wait for it",
+    )
+    expect(
+        cost.seconds <= LIMIT_S,
+        f"importing {module} takes {cost.seconds:.2f} s beyond torch, more than {LIMIT_S} s; move what is computed or "
+        "imported at its top into the functions that need it",
+    )
+
+
+def check_import(plugin: type[object]) -> None:
+    """Raise `Broken` when the module of a plugin's class is slow to import."""
+    module = plugin.__module__
+    for attempt in range(2):  # the first one may have to compile it
+        costs = import_costs([module])
+        if module not in costs:
+            raise NotLookedAt(f"{module} is no module that can be imported by its name")
+        if attempt or costs[module].seconds <= LIMIT_S:
+            check_cost(module, costs[module])
+            return

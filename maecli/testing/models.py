@@ -1,0 +1,244 @@
+"""What a model promises: the encoder that it builds tells the truth about its tokens.
+
+Shapes: B batch, C channels, T prefix tokens, N patches, K kept, D embed_dim.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from maecli.models.encoder import Encoder
+from maecli.models.plugin import Model, ModelOptions
+from maecli.testing import options as class_and_options
+from maecli.testing.finding import Broken, Checks, Finding, describe_error, expect, some
+from maecli.testing.gradients import check_step
+from maecli.testing.imports import check_import
+from maecli.testing.saving import hand_over
+
+SMALLER: Mapping[str, Any] = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0, "patch_size": 8}
+"""What the kit sets, where a model has an option of this name and the author says nothing: a step in milliseconds."""
+CHANNELS, PICTURES = 3, 2
+
+
+class ModelSubject:
+    """A model under the eyes of the checks."""
+
+    def __init__(
+        self, plugin: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
+    ) -> None:
+        self.plugin, self.given, self.img_size = plugin, options, img_size
+
+    @cached_property
+    def options(self) -> Any:
+        given = self.given
+        if given is None:
+            given = {name: value for name, value in SMALLER.items() if name in self.plugin.Options.model_fields}
+        return self.plugin.Options.model_validate(given)
+
+    def build(self, seed: int = 0) -> Encoder:
+        """Return a new encoder, its weights drawn from a seed."""
+        torch.manual_seed(seed)
+        return self.plugin(self.options).build(CHANNELS, self.img_size)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return self.build().eval()
+
+    @cached_property
+    def pictures(self) -> Tensor:
+        return torch.randn(PICTURES, CHANNELS, *self.img_size, generator=torch.Generator().manual_seed(0))
+
+    @property
+    def num_patches(self) -> int:
+        return math.prod(self.encoder.grid)
+
+
+CHECKS: Checks[ModelSubject] = Checks()
+
+
+def check_model(
+    model: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
+) -> list[Finding]:
+    """Return what every check finds on a model for pictures (3, *img_size).
+
+    Without `options` the model is made small where its options have the usual names (embed_dim, depth, num_heads).
+    """
+    return CHECKS.find_all(ModelSubject(model, options, img_size))
+
+
+@CHECKS.add()
+def options(subject: ModelSubject) -> None:
+    """The class has a name and a docstring; each option has a default and a description."""
+    plugin = subject.plugin
+    class_and_options.check_class(plugin)
+    class_and_options.check_options(plugin, ModelOptions)
+    unknown = sorted(set(plugin.training_only) - set(plugin.Options.model_fields))
+    expect(not unknown, f"{plugin.__name__}.training_only names {some(unknown)}, which is none of its options")
+
+
+@CHECKS.add("options")
+def spec(subject: ModelSubject) -> None:
+    """Options come back from a spec file as they went in."""
+    class_and_options.check_round_trip(subject.options)
+
+
+@CHECKS.add("options")
+def build(subject: ModelSubject) -> None:
+    """The encoder is built for the given pictures, and says what it is like."""
+    name = subject.plugin.name
+    try:
+        encoder = subject.encoder
+    except Exception as error:
+        raise Broken(
+            f"{name} cannot be built for pictures of {subject.img_size}: {describe_error(error)}; give the kit options "
+            "or an img_size that suit it"
+        ) from error
+    expect(
+        isinstance(encoder, Encoder),
+        f"{name}.build() returns {type(encoder).__name__}; derive the network from api.Encoder",
+    )
+    wanted = ("embed_dim", "img_size", "patch_size", "in_chans", "num_prefix_tokens", "depth")
+    absent = [each for each in wanted if not hasattr(encoder, each)]
+    expect(not absent, f"the encoder of {name} has no {some(absent)}; set it in __init__, as api.Encoder says")
+    expect(
+        tuple(encoder.img_size) == subject.img_size and encoder.in_chans == CHANNELS,
+        f"the encoder of {name} was asked for {CHANNELS} channels of {subject.img_size} and says {encoder.in_chans} of "
+        f"{tuple(encoder.img_size)}; keep what build() is given",
+    )
+    expect(
+        subject.plugin.can_mask == encoder.can_mask,
+        f"{name} says can_mask = {subject.plugin.can_mask} and its encoder {encoder.can_mask}; say the same",
+    )
+
+
+@CHECKS.add("build")
+def repeatable(subject: ModelSubject) -> None:
+    """One seed gives one set of weights."""
+    first, second = subject.encoder.state_dict(), subject.build().state_dict()
+    apart = [name for name in first if not torch.equal(first[name], second[name])]
+    expect(
+        not apart,
+        f"{some(apart)} of {subject.plugin.name} differs between two encoders of one seed; draw weights from torch's "
+        "generator, which is seeded before build()",
+    )
+
+
+@CHECKS.add("build")
+@torch.no_grad()
+def tokens(subject: ModelSubject) -> None:
+    """Tokens are as many and as wide as the encoder says, also of a part of the patches."""
+    encoder, name, x = subject.encoder, subject.plugin.name, subject.pictures
+    T, N, D = encoder.num_prefix_tokens, subject.num_patches, encoder.embed_dim
+    found = tuple(encoder(x).shape)
+    expect(
+        found == (len(x), T + N, D),
+        f"the encoder of {name} gives tokens {found} of {len(x)} pictures; by its own words ({T} prefix tokens, a grid "
+        f"of {encoder.grid}, embed_dim {D}) they are {(len(x), T + N, D)}",
+    )
+    ids_keep = torch.stack([torch.randperm(N, generator=torch.Generator().manual_seed(i)) for i in range(len(x))])
+    ids_keep = ids_keep[:, : max(1, N // 4)]
+    if not encoder.can_mask:
+        try:
+            encoder(x, ids_keep)
+        except ValueError:
+            return
+        raise Broken(f"{name} cannot leave patches out (can_mask = False) and takes ids_keep; raise ValueError for it")
+    found = tuple(encoder(x, ids_keep).shape)
+    expect(
+        found == (len(x), T + ids_keep.shape[1], D),
+        f"the encoder of {name} gives tokens {found} of {ids_keep.shape[1]} kept patches; they are "
+        f"{(len(x), T + ids_keep.shape[1], D)}, or can_mask = False",
+    )
+    changed = x.clone()
+    hidden = torch.ones(len(x), N).scatter_(1, ids_keep, 0.0)  # (B, N), 1 = hidden
+    over = hidden.reshape(len(x), 1, *encoder.grid)
+    for axis, patch in enumerate(encoder.patch_size):
+        over = over.repeat_interleave(patch, 2 + axis)
+    changed = changed + 10 * over
+    expect(
+        torch.allclose(encoder(x, ids_keep), encoder(changed, ids_keep), atol=1e-5),
+        f"the tokens of {name} change with pixels of patches that are hidden; embed and mix the patches in ids_keep "
+        "alone, or what is to be predicted is seen",
+    )
+
+
+@CHECKS.add("build")
+@torch.no_grad()
+def features(subject: ModelSubject) -> None:
+    """There is a map after each of `depth` blocks, as wide as the encoder says."""
+    encoder, name, x = subject.encoder, subject.plugin.name, subject.pictures
+    depths = list(range(1, encoder.depth + 1))
+    maps = encoder.features(x, depths)
+    expect(
+        len(maps) == len(depths), f"features() of {name} gives {len(maps)} maps for {len(depths)} depths; give one each"
+    )
+    for depth, each in zip(depths, maps, strict=True):
+        width = encoder.pyramid[depth - 1] if encoder.pyramid else encoder.embed_dim
+        last = depth == encoder.depth
+        grid = encoder.grid if last or not encoder.pyramid else tuple(each.shape[2:])
+        expect(
+            tuple(each.shape) == (len(x), width, *grid),
+            f"features() of {name} gives {tuple(each.shape)} after {depth} of {encoder.depth} blocks; by its own words "
+            f"it is {(len(x), width, *grid)}",
+        )
+
+
+@CHECKS.add("build")
+def layers(subject: ModelSubject) -> None:
+    """Each parameter belongs to a layer from 0 to depth + 1."""
+    encoder, last = subject.encoder, subject.encoder.depth + 1
+    for path, _ in encoder.named_parameters():
+        layer = encoder.layer_of(path)
+        expect(
+            isinstance(layer, int) and 0 <= layer <= last,
+            f"layer_of({path!r}) of {subject.plugin.name} is {layer!r}; give 0 (embeddings) to {last} (last norm), for "
+            "learning rates that fall with depth",
+        )
+
+
+@CHECKS.add("tokens")
+def training(subject: ModelSubject) -> None:
+    """One step has a finite loss, and its gradients reach every parameter that learns."""
+    encoder = copy.deepcopy(subject.encoder).train()
+    check_step(subject.plugin.name, encoder, lambda: encoder(subject.pictures).square().mean())
+
+
+@CHECKS.add("tokens")
+def freezing(subject: ModelSubject) -> None:
+    """A frozen encoder gives the same tokens in training as in evaluation."""
+    encoder = copy.deepcopy(subject.encoder)
+    encoder.freeze()
+    with torch.no_grad():
+        training, evaluation = encoder.train()(subject.pictures), encoder.eval()(subject.pictures)
+    expect(
+        torch.equal(training, evaluation),
+        f"the frozen encoder of {subject.plugin.name} gives other tokens in training than in evaluation; leave "
+        "freeze() and train() as api.Encoder has them",
+    )
+
+
+@CHECKS.add("tokens")
+def saving(subject: ModelSubject) -> None:
+    """An encoder with the weights of a checkpoint gives the tokens of the saved one."""
+    encoder, other = subject.encoder, subject.build(seed=1).eval()
+    hand_over(f"the encoder of {subject.plugin.name}", encoder, other)
+    with torch.no_grad():
+        same = torch.allclose(encoder(subject.pictures), other(subject.pictures), atol=1e-6)
+    expect(
+        same,
+        f"the tokens of {subject.plugin.name} differ after saving and loading; keep all that they depend on in "
+        "parameters and buffers, or in the options",
+    )
+
+
+@CHECKS.add("options")
+def imports(subject: ModelSubject) -> None:
+    """The module is imported fast, and loads no heavy library."""
+    check_import(subject.plugin)

@@ -1,0 +1,21 @@
+"""Weights on their way through a checkpoint, without a disk."""
+
+from __future__ import annotations
+
+from safetensors.torch import load, save
+from torch import nn
+
+from maecli.runs.assemble import load_exactly
+from maecli.testing.finding import Broken, describe_error
+
+
+def hand_over(name: str, module: nn.Module, other: nn.Module) -> None:
+    """Give `other`, built alike, the weights of `module`, as a checkpoint would. Raises `Broken` where it cannot."""
+    try:
+        tensors = {path: tensor.detach().contiguous() for path, tensor in module.state_dict().items()}
+        load_exactly(other, load(save(tensors)), "the checkpoint")
+    except Exception as error:
+        raise Broken(
+            f"{name} cannot be saved and loaded: {describe_error(error)}; build() must give the same tensors each "
+            "time, none of them twice"
+        ) from error

@@ -1,0 +1,364 @@
+"""What a task promises. It is tried on a small transformer and a few pictures.
+
+Shapes: B batch, C channels, H, W height and width.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from maecli import options as base_options
+from maecli.data.batch import Batch
+from maecli.data.card import DataCard
+from maecli.data.dataset import Dataset
+from maecli.data.loading import Loader, make_loader
+from maecli.data.preprocess import Preprocess
+from maecli.models.encoder import Encoder
+from maecli.results import Figure, Picture
+from maecli.specs import SPECS, AugmentSpec, DataSpec
+from maecli.testing import options as class_and_options
+from maecli.testing.finding import Broken, Checks, Finding, describe_error, expect, some
+from maecli.testing.gradients import check_step
+from maecli.testing.imports import check_import
+from maecli.testing.saving import hand_over
+from maecli.testing.small import AXIS, small_encoder
+from maecli.testing.synthetic import Synthetic
+from maecli.training.task import Evaluator, Prediction, SideBySide, Task
+
+BATCH = 6
+PNG = b"\x89PNG\r\n\x1a\n"
+PLAIN = (str, int, float)
+
+
+class TaskSubject:
+    """A task under the eyes of the checks, with data, a module and batches to try it on."""
+
+    def __init__(
+        self, plugin: type[Task[Any]], dataset: Dataset | None = None, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self.plugin, self.dataset, self.given = plugin, dataset or Synthetic(), dict(options or {})
+
+    @cached_property
+    def options(self) -> Any:
+        return self.plugin.Options.model_validate(self.given)
+
+    @cached_property
+    def card(self) -> DataCard:
+        return self.dataset.card(self.plugin.fields)
+
+    @cached_property
+    def preprocess(self) -> Preprocess:
+        axes = 2 if self.card.size is None else len(self.card.size)
+        return Preprocess.of(self.card, (AXIS,) * axes)
+
+    @cached_property
+    def task(self) -> Task[Any]:
+        return self.plugin(self.options, self.card, self.preprocess)
+
+    @cached_property
+    def module(self) -> nn.Module:
+        return self.build()
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """Return a new module of the task on a new encoder."""
+        encoder = small_encoder(self.preprocess, seed)
+        module: nn.Module = self.task.build(encoder)
+        return module
+
+    def loader(self, split: str) -> Loader:
+        part = self.dataset.split(split, self.plugin.fields)  # type: ignore[arg-type]
+        cpu = torch.device("cpu")
+        return make_loader(part, self.preprocess, cpu, 0, DataSpec(workers=0), own_size=self.plugin.own_size)
+
+    def train_batch(self) -> Batch:
+        loader = self.loader("train")
+        return next(loader.train_batches(AugmentSpec(), min(BATCH, len(loader.split)), 0, 1))
+
+    def picture_batch(self) -> Batch:
+        """Return what inference gives: pictures and nothing else, of train at their own size where that is wanted."""
+        batch = next(self.loader("train").eval_batches(BATCH))
+        return Batch({"image": batch["image"]}, batch.draws, batch.keys)
+
+
+CHECKS: Checks[TaskSubject] = Checks()
+
+
+def check_task(
+    task: type[Task[Any]], dataset: Dataset | None = None, options: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """Return what every check finds on a task with these options, on a data set or on pictures made by rule."""
+    return CHECKS.find_all(TaskSubject(task, dataset, options))
+
+
+@CHECKS.add()
+def options(subject: TaskSubject) -> None:
+    """The class says what it is, and of what; each option has a default and a description."""
+    plugin = subject.plugin
+    class_and_options.check_class(plugin)
+    class_and_options.check_options(plugin, base_options.Options)
+    expect(
+        plugin.verb in SPECS,
+        f"{plugin.__name__}.verb is {plugin.verb!r}; write one of {', '.join(SPECS)}, the verb that trains it",
+    )
+    expect(
+        isinstance(plugin.fields, tuple) and "image" in plugin.fields,
+        f'{plugin.__name__}.fields is {plugin.fields!r}; write a tuple with "image" and what else a sample must carry',
+    )
+    unknown = sorted(set(plugin.on_whole_pictures) - set(plugin.Options.model_fields))
+    expect(not unknown, f"{plugin.__name__}.on_whole_pictures names {some(unknown)}, which is none of its options")
+
+
+@CHECKS.add("options")
+def spec(subject: TaskSubject) -> None:
+    """Options come back from a spec file as they went in."""
+    class_and_options.check_round_trip(subject.options)
+
+
+@CHECKS.add("options")
+def build(subject: TaskSubject) -> None:
+    """The task accepts the data, and builds a module that holds the encoder."""
+    fields = [field for field in subject.plugin.fields if field not in subject.card.fields]
+    expect(
+        not fields,
+        f"{subject.card.name} has no {some(fields)} to try {subject.plugin.name} on; give the kit a data set that has: "
+        "override dataset(self, tmp_path)",
+    )
+    try:
+        module = subject.module
+    except Exception as error:
+        raise Broken(
+            f"{subject.plugin.name} cannot be built for {subject.card.name} with {subject.given or 'its defaults'}: "
+            f"{describe_error(error)}"
+        ) from error
+    expect(isinstance(module, nn.Module), f"build() returns {type(module).__name__}; return the nn.Module to train")
+    held = getattr(module, "encoder", None)
+    expect(
+        isinstance(held, Encoder),
+        f"the module of {subject.plugin.name} has no attribute `encoder`; keep the encoder there, since weights are "
+        "taken from it and given to it by that name",
+    )
+    owned = [name for name, value in vars(subject.task).items() if isinstance(value, nn.Module | nn.Parameter)]
+    expect(
+        not owned,
+        f"the task itself holds {some(owned)}; put what learns into the module, since only that is trained and saved",
+    )
+
+
+@CHECKS.add("build")
+def training(subject: TaskSubject) -> None:
+    """One step has a finite loss, and its gradients reach every parameter that learns."""
+    batch, module = subject.train_batch(), subject.build().train()
+    check_step(subject.plugin.name, module, lambda: subject.task.loss(module, batch))
+
+
+@CHECKS.add("training")
+def repeatable(subject: TaskSubject) -> None:
+    """The loss of one batch is the same when the same step is done again."""
+    batch, module, losses = subject.train_batch(), subject.build().train(), []
+    for _ in range(2):
+        torch.manual_seed(0)
+        losses.append(float(subject.task.loss(module, batch).detach()))
+    expect(
+        losses[0] == losses[1],
+        f"the loss of one batch is {losses[0]:.6g} and then {losses[1]:.6g}; take random numbers from batch.draws or "
+        "from torch's generator, which is seeded for every step, so that a resumed run goes on as it would have",
+    )
+
+
+@CHECKS.add("build")
+def evaluation(subject: TaskSubject) -> None:
+    """Figures are finite numbers with twins beside them; the monitored one is always among them."""
+    task, module = subject.task, subject.module.eval()
+    with torch.no_grad():
+        if subject.plugin.twin_samples:
+            task.fit_twins(subject.loader("train").eval_batches(BATCH, limit=subject.plugin.twin_samples))
+        for thorough in (True, False):
+            evaluator: Evaluator[Any] = task.evaluator(thorough)
+            for batch in subject.loader("val").eval_batches(BATCH):
+                evaluator.update(module, batch)
+            _check_figures(subject, list(evaluator.figures()), thorough)
+            if thorough:
+                tables = [table.model_dump(mode="json") for table in evaluator.tables()]
+                json.dumps(tables)
+                _check_pictures("evaluator().pictures()", evaluator.pictures())
+
+
+def _check_figures(subject: TaskSubject, figures: Sequence[Figure], thorough: bool) -> None:
+    which = f"evaluator(thorough={thorough})"
+    expect(bool(figures), f"{which} has no figures; return at least the one that says how good the module is")
+    names = [figure.name for figure in figures]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    expect(not twice, f"{which} has two figures of the name {some(twice)}; give each its own")
+    monitor = getattr(subject.task, "monitor", None)
+    expect(
+        monitor in names,
+        f"monitor is {monitor!r}, and {which} has {', '.join(names)}; name the figure that decides which checkpoint is "
+        "best, and measure it even when not thorough",
+    )
+    for figure in figures:
+        bad = [value for value in (figure.value, *figure.twins.values()) if not math.isfinite(value)]
+        expect(not bad, f"figure {figure.name!r} of {which} is {some(bad)}; a figure is a finite number")
+    expect(
+        bool(figures[0].twins),
+        f"figure {figures[0].name!r} of {which} stands alone; put beside the headline, as twins, what trivial "
+        "predictors get on the same samples (the majority, the mean of training: see fit_twins)",
+    )
+
+
+@CHECKS.add("build")
+def prediction(subject: TaskSubject) -> None:
+    """Each picture alone gives one row of plain values, and files as bytes."""
+    module, batch, name = subject.module.eval(), subject.picture_batch(), subject.plugin.name
+    with torch.no_grad():
+        try:
+            rows = subject.task.predict(module, batch)
+        except KeyError as error:
+            raise Broken(
+                f"predict() wants {error} of the batch; inference has pictures and nothing else: "
+                f"predict from batch['image'] ({describe_error(error)})"
+            ) from error
+    expect(
+        isinstance(rows, list) and len(rows) == len(batch),
+        f"predict() returns {len(rows) if isinstance(rows, Sequence) else type(rows).__name__} predictions for "
+        f"{len(batch)} samples; return a list with one per sample, in order",
+    )
+    for key, prediction in zip(batch.keys, rows, strict=True):
+        expect(
+            isinstance(prediction, Prediction),
+            f"predict() returns {type(prediction).__name__} for {key!r}; return api.Prediction(row, files)",
+        )
+        for column, value in prediction.row.items():
+            expect(
+                type(value) in PLAIN,
+                f"predict(): {column!r} of {key!r} is {type(value).__name__}; rows are written as CSV and JSON: give "
+                "str, int or float",
+            )
+            expect(
+                not isinstance(value, float) or math.isfinite(value),
+                f"predict(): {column!r} of {key!r} is {value}; give a finite number",
+            )
+        expect(
+            "path" not in prediction.row,
+            f"predict(): the row of {key!r} has a column 'path', which is where the picture's own path goes; rename it",
+        )
+        expect(
+            bool(prediction.row) or bool(prediction.files),
+            f"predict() says nothing of {key!r}; {name} must give a row of values or a file",
+        )
+        for suffix, data in prediction.files.items():
+            expect(
+                suffix.startswith(".") and "/" not in suffix and isinstance(data, bytes),
+                f"predict(): file {suffix!r} of {key!r} is {type(data).__name__}; give bytes under a suffix such as "
+                "'.png'",
+            )
+            expect(
+                not suffix.endswith(".png") or data.startswith(PNG),
+                f"predict(): file {suffix!r} of {key!r} is no PNG; write one, or name it otherwise",
+            )
+    columns = [list(prediction.row) for prediction in rows]
+    expect(
+        all(each == columns[0] for each in columns),
+        f"predict() gives other columns for {batch.keys[0]!r} than for another sample of the batch; give every row the "
+        "same ones",
+    )
+
+
+@CHECKS.add("prediction")
+def alone(subject: TaskSubject) -> None:
+    """What is predicted for a picture does not depend on the pictures beside it."""
+    module, batch = subject.module.eval(), subject.picture_batch()
+    with torch.no_grad():
+        together = subject.task.predict(module, batch)
+        for key, one, other in zip(batch.keys, batch.micro_batches(1), together, strict=True):
+            row = subject.task.predict(module, one)[0].row
+            apart = [name for name, value in other.row.items() if not _close(value, row.get(name))]
+            expect(
+                not apart,
+                f"predict(): {some(apart)} of {key!r} is {some(other.row[name] for name in apart[:1])} in a batch and "
+                f"{some(row.get(name) for name in apart[:1])} alone; work on each sample by itself, with "
+                "module.eval()'s statistics",
+            )
+
+
+def _close(a: object, b: object) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-4)
+    return a == b
+
+
+@CHECKS.add("prediction")
+def saving(subject: TaskSubject) -> None:
+    """A module with the weights of a checkpoint predicts what the saved one did."""
+    batch, module, other = subject.picture_batch(), subject.module.eval(), subject.build(seed=1).eval()
+    hand_over(f"the module of {subject.plugin.name}", module, other)
+    with torch.no_grad():
+        first, second = subject.task.predict(module, batch), subject.task.predict(other, batch)
+    for key, one, two in zip(batch.keys, first, second, strict=True):
+        apart = [name for name, value in one.row.items() if not _close(value, two.row.get(name))]
+        apart += [name for name, data in one.files.items() if two.files.get(name) != data]
+        expect(
+            not apart,
+            f"{some(apart)} of {key!r} differs after saving and loading; keep all that predictions depend on in "
+            "parameters and buffers of the module, or in the options",
+        )
+
+
+@CHECKS.add("prediction")
+def drawing(subject: TaskSubject) -> None:
+    """Drawings are named PNGs with a caption, of pictures with and without what else a sample carries."""
+    module = subject.module.eval()
+    with torch.no_grad():
+        full = next(subject.loader("val").eval_batches(BATCH))
+        for batch, what in ((full, "a batch of val"), (subject.picture_batch(), "pictures alone, as inference has")):
+            try:
+                drawn = subject.task.draw(module, batch)
+            except Exception as error:
+                raise Broken(f"draw() fails on {what}: {describe_error(error)}") from error
+            _check_pictures("draw()", drawn)
+        _check_side_by_side(subject.task.side_by_side(module, full), len(full))
+
+
+def _check_pictures(what: str, pictures: Sequence[Picture]) -> None:
+    for picture in pictures:
+        expect(isinstance(picture, Picture), f"{what} returns {type(picture).__name__}; return api.Picture(…)")
+        expect(picture.png.startswith(PNG), f"{what}: picture {picture.name!r} is no PNG; encode it as one")
+        expect(
+            bool(picture.name) and "/" not in picture.name,
+            f"{what}: {picture.name!r} is no name for a file; use letters and hyphens",
+        )
+        expect(
+            bool(picture.caption), f"{what}: picture {picture.name!r} has no caption; say in a sentence what it shows"
+        )
+
+
+def _check_side_by_side(sides: SideBySide | None, num: int) -> None:
+    if sides is None:
+        return
+    columns: dict[str, Sequence[Any]] = {**sides.given, "made": sides.made}
+    lengths = {len(column) for column in columns.values()}
+    expect(
+        len(lengths) == 1 and max(lengths) <= num,
+        f"side_by_side() has {sorted(lengths)} pictures in its columns for {num} samples; each has one per sample",
+    )
+    for title, column in columns.items():
+        for picture in column:
+            array = np.asarray(picture)
+            expect(
+                array.ndim == 3 and bool(np.isfinite(array).all()) and array.min() >= 0 and array.max() <= 1,
+                f"side_by_side(): a picture of {title!r} has the shape {array.shape} and goes from {array.min():.3g} "
+                f"to {array.max():.3g}; give (C, H, W) in [0, 1]",
+            )
+
+
+@CHECKS.add("options")
+def imports(subject: TaskSubject) -> None:
+    """The module is imported fast, and loads no heavy library."""
+    check_import(subject.plugin)

@@ -1,0 +1,388 @@
+"""`mae plugins` and `--help-options`, with packages of strangers beside ours, good and broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from installed import DATASET, dataset_package, look_again, write_package
+from pydantic import BaseModel, Field
+
+from maecli import testing
+from maecli.registry.options import describe_options, type_words
+from maecli.registry.switches import config_file
+
+NUM_PACKAGES = 20
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Return a folder on the path, for packages; those that modules came from are forgotten after the test."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    look_again()
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if name.startswith("mae_"):
+            del sys.modules[name]
+    look_again()
+
+
+def process(site: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    settings = {"PYTHONPATH": str(site), "MAE_CONFIG": str(site.parent / "config"), "COLUMNS": "120", **environment}
+    command = [sys.executable, "-m", "maecli", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ | settings, check=False)
+
+
+def theirs(outcome):
+    """Return the rows of other packages, by their key."""
+    rows = json.loads(outcome.stdout)["plugins"]
+    return {f"{row['kind']}.{row['name']}": row for row in rows if row["package"] != "maecli"}
+
+
+def test_a_broken_package_is_named_in_one_line_and_everything_else_works(site, mae):
+    dataset_package(site)
+    write_package(site, "mae-rotten", {"task.rot": "mae_rotten"}, "0.3", mae_rotten="import a_library_not_there")
+    look_again()
+    outcome = mae("plugins", "list")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.splitlines()[-1] == (
+        "mae-rotten 0.3: task 'rot' cannot be imported: ModuleNotFoundError: No module named 'a_library_not_there'"
+    )
+    rows = [line.split() for line in outcome.stdout.splitlines()]
+    assert ["dataset", "birds", "mae-birds", "1.2", "ok"] in rows
+    assert ["task", "rot", "mae-rotten", "0.3", "broken"] in rows
+    assert theirs(mae("plugins", "--json")) == {
+        "dataset.birds": {
+            "kind": "dataset",
+            "name": "birds",
+            "package": "mae-birds",
+            "version": "1.2",
+            "module": "mae_birds",
+            "status": "ok",
+            "reason": "",
+        },
+        "task.rot": {
+            "kind": "task",
+            "name": "rot",
+            "package": "mae-rotten",
+            "version": "0.3",
+            "module": "mae_rotten",
+            "status": "broken",
+            "reason": ("task 'rot' cannot be imported: ModuleNotFoundError: No module named 'a_library_not_there'"),
+        },
+    }
+
+
+def test_a_quick_list_imports_nothing(site, mae):
+    write_package(site, "mae-rotten", {"task.rot": "mae_rotten"}, mae_rotten="1 / 0")
+    look_again()
+    assert theirs(mae("plugins", "list", "--quick", "--json"))["task.rot"]["status"] == "unchecked"
+    assert theirs(mae("plugins", "--quick", "--json"))["task.rot"]["status"] == "unchecked"
+    assert "mae_rotten" not in sys.modules
+
+
+def test_a_package_that_cannot_even_be_read_is_listed(site, mae):
+    dataset_package(site)
+    info = site / "mae_odd-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mae-odd\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mae]\nthere is no equals sign\n")
+    look_again()
+    outcome = mae("plugins", "--quick")
+    assert outcome.exit_code == 0
+    assert "mae-odd 1.0: its entry_points.txt cannot be read: " in outcome.stdout
+    assert "dataset  birds" in outcome.stdout
+    assert " digits " in outcome.stdout
+
+
+def test_a_clash_is_told_by_verbs_that_use_plugins_and_stops_none(site, mae):
+    dataset_package(site)
+    dataset_package(site, package="mae-aves")
+    look_again()
+    outcome = mae("recipes", "--json")
+    assert outcome.exit_code == 0
+    assert outcome.stderr.splitlines() == [
+        (
+            "mae: mae-aves 1.2: dataset 'birds' is also claimed by mae-birds, so neither is used; "
+            "`mae plugins disable mae-aves:dataset.birds` gives this one up"
+        ),
+        (
+            "mae: mae-birds 1.2: dataset 'birds' is also claimed by mae-aves, so neither is used; "
+            "`mae plugins disable mae-birds:dataset.birds` gives this one up"
+        ),
+    ]
+    assert mae("plugins", "disable", "mae-aves:dataset.birds").exit_code == 0
+    look_again()
+    assert mae("recipes").stderr == ""
+    statuses = {row["package"]: row["status"] for row in mae("plugins", "--json").json["plugins"]}
+    assert statuses == {"maecli": "ok", "mae-birds": "ok", "mae-aves": "disabled"}
+
+
+def test_strictness_makes_an_error_of_what_disables_one_plugin(site, mae, monkeypatch):
+    write_package(site, "mae-rotten", {"task.rot": "mae_rotten"}, "0.3", mae_rotten="1 / 0")
+    look_again()
+    monkeypatch.setenv("MAE_STRICT_PLUGINS", "1")
+    line = "mae-rotten 0.3: task 'rot' cannot be imported: ZeroDivisionError: division by zero"
+    outcome = mae("recipes")
+    assert (outcome.exit_code, outcome.stderr) == (4, f"mae: {line} (MAE_STRICT_PLUGINS is set)\n")
+    listed = mae("plugins")
+    assert (listed.exit_code, listed.stderr) == (4, f"mae: {line} (MAE_STRICT_PLUGINS is set)\n")
+    assert line in listed.stdout
+    monkeypatch.setenv("MAE_STRICT_PLUGINS", "0")
+    assert (mae("recipes").exit_code, mae("recipes").stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["mae-birds", "Mae_Birds", "dataset.birds", "mae.birds:dataset.birds"])
+def test_what_is_disabled_stays_so_until_it_is_enabled(site, mae, name):
+    dataset_package(site)
+    look_again()
+    key = name.lower().replace("_", "-").replace("mae.birds", "mae-birds")
+    done = mae("plugins", "disable", name)
+    assert done.stdout == f"{key} is disabled ({config_file()}); `mae plugins enable {key}` brings it back\n"
+    assert theirs(mae("plugins", "--json"))["dataset.birds"]["status"] == "disabled"
+    outcome = mae("pretrain", "--dataset", "birds")
+    assert (outcome.exit_code, outcome.stderr) == (
+        4,
+        f"mae: mae-birds 1.2: dataset 'birds' is disabled; `mae plugins enable {key}` brings it back\n",
+    )
+    assert mae("plugins", "enable", name).stdout == f"{key} is enabled\n"
+    assert theirs(mae("plugins", "--json"))["dataset.birds"]["status"] == "ok"
+    assert json.loads(config_file().read_text()) == {"disabled": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("disable", "mae-bird"), "'mae-bird' is no installed package and no plugin of one; did you mean 'mae-birds'?"),
+        (("disable", "dataset.digits"), "dataset.digits is built in, and stays"),
+        (("disable", "maecli"), "maecli is built in, and stays"),
+        (("enable", "mae-birds"), "'mae-birds' is not disabled; disabled: nothing is"),
+        (("show", "bird"), "no installed plugin is named 'bird'; did you mean 'birds'?; `mae plugins` lists them"),
+        (("show", "dataset.bird"), "unknown dataset 'bird'; did you mean 'birds'?; installed: birds, cifar10, "),
+        (("show", "twice"), "'twice' is the name of several; write dataset.twice or task.twice"),
+        (("check", "bird"), "no installed plugin is named 'bird'; did you mean 'birds'?; `mae plugins` lists them"),
+    ],
+)
+def test_a_name_that_means_nothing_is_explained(site, mae, arguments, message):
+    dataset_package(site)
+    write_package(site, "mae-twice", {"dataset.twice": "mae_nowhere", "task.twice": "mae_nowhere"})
+    look_again()
+    outcome = mae("plugins", *arguments)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"mae: {message}")
+
+
+def test_show_tells_words_options_card_and_command(site, mae):
+    dataset_package(site)
+    look_again()
+    outcome = mae("plugins", "show", "birds")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.startswith("dataset birds, of mae-birds 1.2 (mae_birds)\n\nNoise of two kinds.\n")
+    found = mae("plugins", "show", "dataset.birds", "--json").json
+    assert found["options"] == [
+        {
+            "key": "dataset.root",
+            "type": "path | null",
+            "default": "null",
+            "description": "folder that holds the data; default: MAE_DATA, else ./data",
+        },
+        {"key": "dataset.side", "type": "int >= 4", "default": "8", "description": "pixels along each side"},
+    ]
+    for each in found["options"]:
+        assert each["key"] in outcome.stdout
+    assert found["card"]["split_sizes"] == {"train": 16, "val": 4, "test": 4}
+    assert "train 16, val 4, test 4" in outcome.stdout
+    assert outcome.stdout.endswith("\n  mae pretrain --dataset birds\n")
+
+
+def test_show_survives_a_card_that_fails(site, mae):
+    text = DATASET.format(cls="Birds", name="birds").replace("return api.DataCard(", "return dict(zip(1)) or dict(")
+    write_package(site, "mae-birds", {"dataset.birds": "mae_birds"}, mae_birds=text)
+    look_again()
+    found = mae("plugins", "show", "birds", "--json").json
+    assert found["card"] is None
+    assert found["no_card"] == "Birds.card() fails: TypeError: 'int' object is not iterable"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (int, "int"),
+        (bool, "true | false"),
+        (str | None, "text | null"),
+        (Path | None, "path | null"),
+        (Literal["mean", "cls"], "mean | cls"),
+        (Annotated[int, Field(ge=0)] | None, "int >= 0 | null"),
+        (tuple[float, ...], "list of float"),
+        (tuple[int, int], "list of 2: int"),
+        (int | tuple[int, ...] | None, "int | list of int | null"),
+        (list[str], "list of text"),
+        (dict[str, int], "dict"),
+    ],
+)
+def test_a_type_is_told_as_set_takes_it(annotation, words):
+    assert type_words(annotation) == words
+
+
+def test_defaults_and_limits_are_told_as_set_takes_them():
+    class Options(BaseModel):
+        needed: int | None = Field(ge=1)
+        on: bool = True
+        size: tuple[int, int] = (3, 4)
+        name: str = "x"
+        rates: list[float] = Field(default_factory=lambda: [0.5])
+
+    found = describe_options("task", Options)
+    assert [option.default for option in found] == ["required", "true", "[3, 4]", "x", "[0.5]"]
+    assert found[0].type == "int >= 1 | null"
+
+
+def test_show_says_where_data_are_missed(mae, tmp_path):
+    found = mae("plugins", "show", "dataset.folder", "--root", tmp_path / "nowhere", "--json").json
+    assert found["card"] is None
+    assert str(tmp_path / "nowhere") in found["no_card"]
+    assert found["command"] == f"mae pretrain --dataset folder --root {tmp_path / 'nowhere'}"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "classify",
+            ["for: mae finetune", "task.pool", "mean | cls", "mae finetune --dataset DATASET --task classify"],
+        ),
+        ("reconstruct", ["for: mae pretrain", "task.mask_ratio", "--set task.name=reconstruct"]),
+        ("vit", ["masked autoencoding: yes", "model.depth", "mae pretrain --dataset DATASET --model vit"]),
+        ("resnet18", ["masked autoencoding: no", "mae finetune --dataset DATASET --model resnet18"]),
+        ("jsonl", ["--set trackers=[jsonl]"]),
+        ("recipe.digits", ["for: ", "mae pretrain --recipe digits"]),
+    ],
+)
+def test_show_knows_every_kind(mae, name, says):
+    outcome = mae("plugins", "show", name)
+    assert outcome.exit_code == 0
+    for each in says:
+        assert each in outcome.stdout
+
+
+def test_show_of_a_broken_plugin_gives_its_line(site, mae):
+    write_package(site, "mae-rotten", {"task.rot": "mae_rotten"}, "0.3", mae_rotten="1 / 0")
+    look_again()
+    outcome = mae("plugins", "show", "rot", "--json")
+    assert outcome.exit_code == 4
+    assert outcome.json["error"] == (
+        "mae-rotten 0.3: task 'rot' cannot be imported: ZeroDivisionError: division by zero"
+    )
+
+
+def test_options_in_help_are_those_of_the_chosen_plugins_in_their_own_words(mae):
+    outcome = mae("finetune", "--task", "classify", "--help-options", "--json")
+    dataset, task, model = outcome.json["plugins"]
+    assert (dataset["name"], task["name"]) == ("", "classify")
+    assert model["kind"] == "model"
+    [smoothing] = [each for each in task["options"] if each["key"] == "task.label_smoothing"]
+    assert smoothing == {
+        "key": "task.label_smoothing",
+        "type": "float >= 0, < 1",
+        "default": "0.0",
+        "description": "arXiv:1512.00567, section 7; of several labels, each is smoothed towards one half",
+    }
+    plain = mae("finetune", "--task", "classify", "--help-options")
+    assert plain.exit_code == 0
+    assert "dataset: none is chosen; `mae plugins` lists them" in plain.stdout
+    assert "task classify: Cross-entropy on pooled tokens; top-1 accuracy beside majority and chance." in plain.stdout
+    assert "task.label_smoothing" in plain.stdout
+
+
+def test_options_in_help_tell_what_settings_make_of_them(mae):
+    outcome = mae("pretrain", "--dataset", "digits", "--mask-ratio", 0.5, "--help-options", "--json")
+    dataset, task, _ = outcome.json["plugins"]
+    assert dataset["name"] == "digits"
+    assert task["here"]["task.mask_ratio"] == "0.5 (flag)"
+    assert outcome.stderr == ""
+
+
+def test_check_asks_the_conformance_kit(site, mae, monkeypatch):
+    asked = []
+
+    def check(kind, name, options, plugins):
+        asked.append((kind, name, options))
+        assert plugins.listing(kind, name).package == "mae-birds"
+        shared = testing.Finding("splits", "train and val share 'a.png'; cut them apart")
+        return [
+            testing.Finding("card", None),
+            shared,
+            testing.Finding("leaks", None, "not looked at: splits comes first"),
+        ]
+
+    monkeypatch.setattr(testing, "check", check)
+    dataset_package(site)
+    look_again()
+    outcome = mae("plugins", "check", "birds")
+    assert asked == [("dataset", "birds", None)]
+    assert outcome.exit_code == 4
+    assert outcome.stdout == (
+        "ok      card\nbroken  splits\n        train and val share 'a.png'; cut them apart\n"
+        "-       leaks\n        not looked at: splits comes first\n"
+    )
+    assert outcome.stderr == "mae: dataset 'birds' breaks 1 of 3 promises\n"
+    again = mae("plugins", "check", "birds", "--root", "there", "--json")
+    assert [each["check"] for each in again.json["findings"]] == ["card", "splits", "leaks"]
+    assert asked[1:] == [("dataset", "birds", {"root": "there"})]
+
+
+def test_a_broken_recipe_of_a_stranger_leaves_the_others(site, mae):
+    write_package(site, "mae-rotten", {"recipe.rot": "mae_rotten"}, "0.3", mae_rotten="1 / 0")
+    look_again()
+    outcome = mae("recipes", "--json")
+    assert outcome.exit_code == 0
+    assert len(outcome.json["recipes"]) > 5
+    assert outcome.stderr == ("mae: mae-rotten 0.3: recipe 'rot' cannot be read: ZeroDivisionError: division by zero\n")
+
+
+def test_help_and_a_quick_list_are_fast_with_many_packages_and_import_none_of_them(tmp_path):
+    site = tmp_path / "site"
+    for number in range(NUM_PACKAGES):
+        module = f"mae_many{number}"
+        text = f"open({str(tmp_path / 'imported')!r}, 'w').close()\nraise RuntimeError"
+        points = {f"dataset.many{number}": module, f"task.many{number}": module}
+        write_package(site, f"mae-many{number}", points, **{module: text})
+    for arguments in (["--help"], ["plugins", "list", "--quick"]):
+        seconds = []
+        for _ in range(5):
+            begin = resource.getrusage(resource.RUSAGE_CHILDREN)  # not the clock: others may be using this machine
+            done = process(site, *arguments)
+            end = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds.append(end.ru_utime - begin.ru_utime + end.ru_stime - begin.ru_stime)
+            assert done.returncode == 0, done.stderr
+            if min(seconds) < 0.7:
+                break
+        assert min(seconds) < 0.7, f"mae {' '.join(arguments)} took {min(seconds):.2f} s"
+        assert not (tmp_path / "imported").exists()
+    for verb in ("pretrain", "finetune", "plugins"):
+        assert process(site, verb, "--help").returncode == 0
+        assert not (tmp_path / "imported").exists()
+    rows = theirs(process(site, "plugins", "--quick", "--json"))
+    assert len(rows) == 2 * NUM_PACKAGES
+
+
+def test_uninstalling_leaves_no_trace(site, mae):
+    dataset_package(site)
+    look_again()
+    assert "dataset.birds" in theirs(mae("plugins", "--json"))
+    for file in (*site.glob("*.dist-info/*"), *site.glob("*.py")):
+        file.unlink()
+    for folder in site.glob("*.dist-info"):
+        folder.rmdir()
+    look_again()
+    assert theirs(mae("plugins", "--json")) == {}
+    assert mae("plugins").stdout == mae("plugins", "--quick").stdout

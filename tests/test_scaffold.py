@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from strangers import install, run_mae, run_pytest
+from test_registry import point
+
+from maecli import __version__
+from maecli.errors import SpecError
+from maecli.registry import Registry
+from maecli.scaffold import Plan, plan_package, write_package
+from maecli.scaffold.package import bounds
+
+QUICK = ("--device", "cpu", "--set", "train.max_steps=2", "--batch-size", "8", "--set", "trackers=[jsonl]")
+
+
+def plan(package: str = "mae-birds", dataset: str | None = "birds", task: str | None = "sing", **known) -> Plan:
+    return plan_package(package, dataset, task, known.get("registry") or Registry([point("dataset.owls")]))
+
+
+def refusal(*args, **known) -> str:
+    with pytest.raises(SpecError) as caught:
+        plan(*args, **known)
+    return str(caught.value)
+
+
+def test_a_new_package_passes_its_own_tests_and_runs_at_once(tmp_path):
+    project, site = tmp_path / "mae-birds", tmp_path / "site"
+    write_package(plan(), project)
+    install(project, site)
+    told = run_pytest(site, project / "tests", "-k", "not imports")  # benchmarks/wheels.py runs these too
+    assert re.search(r"^\d+ passed", told, re.MULTILINE)
+    runs = tmp_path / "here"
+    runs.mkdir()
+    run_mae(site, runs, [["pretrain", "--dataset", "birds", *QUICK], ["finetune", "--dataset", "birds", *QUICK]])
+    for name in ("pretrain-birds", "finetune-birds-sing"):
+        assert json.loads((runs / "runs" / name / "summary.json").read_text())["steps"] == 2
+
+
+def test_a_package_has_everything_that_a_package_needs(tmp_path):
+    files = write_package(plan(), tmp_path / "new")
+    names = [file.relative_to(tmp_path / "new").as_posix() for file in files]
+    assert names == [
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        ".gitignore",
+        ".github/workflows/tests.yml",
+        "src/mae_birds/__init__.py",
+        "src/mae_birds/dataset.py",
+        "src/mae_birds/birds.yaml",
+        "tests/test_dataset.py",
+        "src/mae_birds/task.py",
+        "tests/test_task.py",
+    ]
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert text.endswith("\n")
+        assert not re.search(r"(?<!\$)\{\{ |\{% |http", text), file
+        assert max(map(len, text.splitlines())) <= 130
+        if file.suffix == ".py":
+            compile(text, str(file), "exec")
+    about = tomllib.loads(files[0].read_text())
+    assert about["project"]["entry-points"]["mae"] == {
+        "dataset.birds": "mae_birds.dataset",
+        "recipe.birds": "mae_birds",
+        "task.sing": "mae_birds.task",
+    }
+    assert about["project"]["dependencies"][0] == f"maecli{bounds()}"
+    assert about["dependency-groups"]["dev"] == ["pytest>=8.3,<10"]
+    workflow = yaml.safe_load(files[4].read_text())
+    steps = [step.get("run", "") for step in workflow["jobs"]["tests"]["steps"]]
+    assert "python -m pytest" in steps
+    recipe = yaml.safe_load(files[7].read_text())
+    assert recipe["finetune"]["task"] == {"name": "sing"}
+
+
+def test_only_what_is_asked_for_is_written(tmp_path):
+    files = write_package(plan(task=None), tmp_path / "data")
+    assert not [file for file in files if "task" in file.name]
+    assert yaml.safe_load(next(file for file in files if file.suffix == ".yaml").read_text())["finetune"]["task"] == {
+        "name": "classify"
+    }
+    files = write_package(plan(dataset=None), tmp_path / "task")
+    assert not [file for file in files if "dataset" in file.name or file.name == "birds.yaml"]
+
+
+def test_a_package_counts_on_one_minor_version_of_ours():
+    assert bounds("0.1.0") == ">=0.1,<0.2"
+    assert bounds("1.9.3") == ">=1.9,<1.10"
+    assert bounds() == bounds(__version__)
+
+
+def test_names_become_classes_and_modules():
+    made = plan("mae-tiny-birds", "tiny-birds", "3d-song")
+    assert (made.module, made.dataset_class, made.task_class) == ("mae_tiny_birds", "TinyBirds", "The3dSong")
+
+
+@pytest.mark.parametrize(
+    "package", ["Mae-Birds", "mae_birds", "-birds", "birds-", "3birds", "", "mae birds", "../birds"]
+)
+def test_a_package_has_a_name_that_pip_and_python_take(package):
+    assert refusal(package) == (
+        f"package name {package!r} must be lower-case words of letters and digits, joined by hyphens, such as "
+        "mae-whatever"
+    )
+
+
+@pytest.mark.parametrize("package", ["json", "maecli", "class", "tests"])
+def test_a_package_hides_no_module(package):
+    assert refusal(package) == (
+        f"package name {package!r} would hide the module {package}; take another, such as mae-{package}"
+    )
+
+
+def test_something_must_be_added():
+    assert refusal("mae-birds", None, None) == "say what the package adds: --dataset NAME, --task NAME or both"
+
+
+@pytest.mark.parametrize("name", ["Birds", "my birds", "a.b", "", "birds_"])
+def test_a_plugin_has_a_name_that_can_be_typed(name):
+    assert refusal("mae-birds", name, None) == (
+        f"--dataset {name!r} must be lower-case words of letters and digits, joined by hyphens, such as tiny-birds"
+    )
+
+
+def test_names_that_are_taken_are_refused():
+    assert refusal("mae-birds", "digits", None, registry=Registry()) == (
+        "dataset 'digits' is built in; choose another name"
+    )
+    assert refusal("mae-birds", None, "classify", registry=Registry()) == (
+        "task 'classify' is built in; choose another name"
+    )
+    taken = Registry([point("dataset.owls", package="mae-aves")])
+    assert refusal("mae-birds", "owls", None, registry=taken) == (
+        "dataset 'owls' is taken by the installed package mae-aves; choose another name"
+    )
+    assert plan("mae-aves", "owls", None, registry=taken).dataset == "owls", "its own name it may write again"
+    assert refusal("mae-birds", "demo", None, registry=Registry()) == "recipe 'demo' is built in; choose another name"
+
+
+def test_a_folder_that_holds_something_stays_as_it_is(tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(SpecError) as caught:
+        write_package(plan(), tmp_path)
+    assert str(caught.value) == f"{tmp_path} is not empty, so nothing is written there; give another folder by --out"
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+    with pytest.raises(SpecError, match=r"mine\.txt is a file, so nothing is written there"):
+        write_package(plan(), tmp_path / "mine.txt")
+
+
+def test_the_command_writes_a_package_and_says_how_to_go_on(tmp_path, mae, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = mae("plugins", "new", "mae-birds", "--dataset", "birds", "--task", "sing")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.stdout.splitlines() == [
+        "mae-birds: 11 files",
+        "  pip install -e mae-birds --group mae-birds/pyproject.toml:dev",
+        "  python -m pytest mae-birds",
+        "  mae pretrain --dataset birds",
+        "  mae finetune --dataset birds --task sing",
+    ]
+    assert (tmp_path / "mae-birds/pyproject.toml").is_file()
+    told = mae("plugins", "new", "mae-owls", "--task", "hoot", "--out", tmp_path / "elsewhere", "--json").json
+    assert told["out"] == str(tmp_path / "elsewhere")
+    assert "src/mae_owls/task.py" in told["files"]
+
+
+def test_the_command_refuses_in_one_sentence(tmp_path, mae, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = mae("plugins", "new", "mae-birds")
+    assert outcome.exit_code == 2
+    assert outcome.stderr == "mae: say what the package adds: --dataset NAME, --task NAME or both\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_templates_are_the_ones_that_are_written():
+    from maecli.scaffold import package
+
+    folder = Path(package.__file__).parent / "templates"
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        {f"{template}.jinja" for _, template, _ in package.FILES}
+    )

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from maecli.registry import registry
+from maecli.testing import Synthetic, check_tracker, imports
+from maecli.testing.finding import Broken
+from maecli.testing.imports import check_cost, import_costs
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    """Measure in a process that does not load torch first: these modules need none."""
+    monkeypatch.setattr(imports, "PROGRAM", imports.PROGRAM.replace("import torch, maecli.api", ""))
+
+
+def test_heavy_and_slow_imports_are_told(tmp_path, monkeypatch, without_torch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "jax.py").write_text("")
+    (tmp_path / "mae_heavy.py").write_text("import jax")
+    (tmp_path / "mae_slow.py").write_text(
+        "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
+    )
+    costs = import_costs(["mae_heavy", "mae_slow", "mae_nowhere"])
+    assert list(costs) == ["mae_heavy", "mae_slow"]
+    with pytest.raises(Broken) as caught:
+        check_cost("mae_heavy", costs["mae_heavy"])
+    assert str(caught.value) == (
+        "importing mae_heavy loads jax; import it in the function that uses it, so that listing and other runs do not "
+        "wait for it"
+    )
+    with pytest.raises(
+        Broken, match=r"importing mae_slow takes 0\.\d\d s beyond torch, more than 0\.3 s; move what is computed"
+    ):
+        check_cost("mae_slow", costs["mae_slow"])
+
+
+def test_a_module_that_fails_is_told(tmp_path, monkeypatch, without_torch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mae_broken.py").write_text("import a_library_that_is_not_there")
+    with pytest.raises(Broken) as caught:
+        import_costs(["mae_broken"])
+    assert str(caught.value) == (
+        "mae_broken cannot be imported by itself: ModuleNotFoundError: No module named 'a_library_that_is_not_there'"
+    )
+
+
+def test_a_class_of_a_module_without_a_place_is_left_out(without_torch):
+    class Lines(registry().tracker("jsonl")):
+        """Lines of JSON."""
+
+        __module__ = "nowhere"
+
+    [finding] = [finding for finding in check_tracker(Lines) if finding.note]
+    assert (finding.check, finding.problem) == ("imports", None)
+    assert finding.note == "nowhere is no module that can be imported by its name"
+
+
+def test_the_kit_needs_pytest_only_where_a_test_fails():
+    program = "import sys, maecli.testing; sys.exit('pytest' in sys.modules or 'maecli_plugins' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    assert Synthetic.__module__ == "maecli.testing.synthetic"
