@@ -10,16 +10,13 @@ import torch
 
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
-from maecli.runs.assemble import make_model
+from maecli.runs.assemble import encoder_tensors, make_model
 from maecli.runs.directory import SPEC, find_checkpoint
 from maecli.specs import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
 from maecli.weights.files import find_weights, read_metadata, read_weights
 from maecli.weights.formats import import_encoder
-
-ENCODER = "encoder."
-"""What the names of an encoder's tensors begin with in our checkpoints."""
 
 
 def weights_file(path: Path, which: str = "last") -> Path:
@@ -57,7 +54,7 @@ def _of_run(file: Path, registry: Registry) -> EncoderWeights:
     checkpoint = Checkpoint(file.parent)
     tensors = checkpoint.tensors(file.name)
     encoder = _recorded_encoder(checkpoint.metadata(file.name), registry)
-    own = {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
+    own = encoder_tensors(tensors)
     return EncoderWeights(
         source=str(checkpoint.path if file.name == MODEL else file),
         format="",

@@ -12,7 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from maecli.errors import SpecError
-from maecli.runs.initial import ENCODER, weights_file
+from maecli.runs.assemble import ENCODER
+from maecli.runs.initial import weights_file
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder, recognise
 
