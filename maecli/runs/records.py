@@ -15,9 +15,9 @@ from maecli.errors import MaeError, SpecError
 from maecli.files import disk_errors, write_json, write_text
 from maecli.registry import Registry
 from maecli.reports.records import Record, results_table
-from maecli.resolve import DEFAULTS, difference, flatten, resolve, validate
+from maecli.resolve import DEFAULTS, difference, flatten, resolve
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
-from maecli.runs.listing import find_runs, headline_evaluation
+from maecli.runs.listing import find_runs, headline_evaluation, whole_spec
 from maecli.specs import CHANGEABLE_ON_RESUME
 
 SWEEP_JSON = "sweep.json"
@@ -70,7 +70,7 @@ def _finished(path: Path) -> Iterator[RunDirectory]:
 
 def make_record(run: RunDirectory, registry: Registry) -> Record:
     """Return the record of a finished run: its figures on test, else on validation."""
-    spec, summary = _whole_spec(run, registry), run.read_json(SUMMARY) or {}
+    spec, summary = whole_spec(run, registry), run.read_json(SUMMARY) or {}
     environment = run.read_json("environment.json") or {}
     evaluation = headline_evaluation(run)
     if evaluation is None or not evaluation.figures:
@@ -114,12 +114,6 @@ def make_record(run: RunDirectory, registry: Registry) -> Record:
     )
 
 
-def _whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
-    """Return the spec of a run with the keys that are newer than it."""
-    spec = run.read_spec()
-    return validate(spec, spec["verb"], registry).model_dump(mode="json")
-
-
 def _digest(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
 
@@ -140,7 +134,7 @@ def _start(run: RunDirectory, spec: Mapping[str, Any]) -> RunDirectory | None:
 
 def _init_identity(spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry) -> Any:
     if start is not None:
-        return _identity(_whole_spec(start, registry))
+        return _identity(whole_spec(start, registry))
     return Path(spec["init"]).name if spec.get("init") else None
 
 
