@@ -20,7 +20,7 @@ from maecli.training import trainer
 
 VERBS = (
     *("pretrain", "finetune", "demo", "sweep", "eda", "eval", "infer", "embed"),
-    *("runs", "results", "plugins", "recipes", "schema"),
+    *("inspect", "runs", "results", "plugins", "recipes", "schema"),
 )
 
 HEAVY_AFTER = """

@@ -19,6 +19,9 @@ WIDTH = 1040
 TEXT = 28
 SMALL = 24
 
+_LEGEND_LETTERS = 66
+"""As many letters of a legend fit side by side."""
+
 INK = "#1f2328"
 QUIET = "#59636e"
 RULE = "#d5d9de"
@@ -43,7 +46,13 @@ def new_figure(width: int, height: int, layout: Any = None) -> Figure:
 
 
 def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) -> Legend:
-    """Draw the legend of all axes above them; names are taken letter by letter, a dollar sign too."""
+    """Draw the legend of all axes above them; names are taken letter by letter, a dollar sign too.
+
+    It has `columns`, or a single one where a name is too long for that.
+    """
+    names = [name for axes in figure.axes for name in axes.get_legend_handles_labels()[1]]
+    if max(map(len, names), default=0) > _LEGEND_LETTERS // columns:
+        columns = 1
     legend = figure.legend(
         loc="outside upper left",
         ncols=columns,

@@ -23,6 +23,9 @@ from maecli.specs import PluginSection, RunSpec
 from maecli.training.checkpoint import Checkpoint
 from maecli.training.task import Task
 
+ENCODER = "encoder."
+"""What the names of an encoder's tensors begin with in our checkpoints."""
+
 
 @dataclass
 class Assembly:
@@ -129,6 +132,11 @@ def read_recorded(
         spec = validate(metadata["spec"], metadata["verb"], registry)
     tell_changes(metadata, registry, checkpoint.path, say)
     return spec, DataCard.model_validate(metadata["card"]), Preprocess(**stored)
+
+
+def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the encoder's of a checkpoint's tensors, under their names in the encoder."""
+    return {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
-from maecli.runs.assemble import make_model
+from maecli.runs.assemble import encoder_tensors, make_model
 from maecli.runs.directory import SPEC, find_checkpoint
 from maecli.runs.plugins import missing_packages, recorded_in, tell_changes
 from maecli.specs import PluginSection
@@ -19,9 +19,6 @@ from maecli.training.checkpoint import MODEL, Checkpoint
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
 from maecli.weights.files import find_weights, read_metadata, read_weights
 from maecli.weights.formats import import_encoder
-
-ENCODER = "encoder."
-"""What the names of an encoder's tensors begin with in our checkpoints."""
 
 
 def weights_file(path: Path, which: str = "last") -> Path:
@@ -65,7 +62,7 @@ def _of_run(file: Path, registry: Registry, say: Callable[[str], None] | None) -
     with missing_packages(recorded_in(metadata), file):
         encoder = _recorded_encoder(metadata, registry)
     tell_changes(metadata, registry, file, say)
-    own = {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
+    own = encoder_tensors(tensors)
     return EncoderWeights(
         source=str(checkpoint.path if file.name == MODEL else file),
         format="",

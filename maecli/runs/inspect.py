@@ -13,7 +13,8 @@ from torch import Tensor
 
 from maecli.errors import SpecError
 from maecli.registry import registry
-from maecli.runs.initial import ENCODER, weights_file
+from maecli.runs.assemble import ENCODER
+from maecli.runs.initial import weights_file
 from maecli.runs.plugins import changes, missing, recorded_in
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder, recognise

@@ -15,7 +15,7 @@ from maecli.registry import Registry
 from maecli.reports.figures import curves
 from maecli.reports.numbers import format_figure
 from maecli.reports.page import Points, Section, render_report
-from maecli.resolve import difference
+from maecli.resolve import difference, validate
 from maecli.results import Evaluation, Figure, Picture, Table
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
 from maecli.runs.report import by_epoch, history
@@ -51,15 +51,14 @@ class RunEntry:
 
     def cells(self) -> tuple[str, ...]:
         """Return the entry as a row of a table."""
+        what = f"{self.verb} {self.dataset} {self.task} {self.model}, seed {self.seed}"
+        state = f"{self.finished}, {duration(self.seconds)}" if self.seconds is not None else self.state
         figure = f"{self.headline.label} {format_figure(self.headline)}, {self.split}" if self.headline else ""
-        time = duration(self.seconds) if self.seconds is not None else ""
-        return (
-            *(self.name, self.verb, self.dataset, self.task, self.model, self.state, str(self.seed), figure, time),
-            self.finished,
-        )
+        return self.name, what, state, figure
 
 
-COLUMNS = ("run", "verb", "data", "task", "model", "state", "seed", "headline (95% interval)", "time", "finished")
+COLUMNS = ("run", "what", "finished, time", "headline (95% interval)")
+"""Few, so that they can be read in a terminal of 80 characters."""
 
 
 def list_runs(root: Path) -> list[RunEntry]:
@@ -76,6 +75,12 @@ def find_runs(root: Path) -> Iterator[RunDirectory]:
         run = RunDirectory(file.parent)
         if run.is_run:
             yield run
+
+
+def whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
+    """Return the spec of a run with the keys that are newer than it."""
+    spec = run.read_spec()
+    return validate(spec, spec["verb"], registry).model_dump(mode="json")
 
 
 def describe(run: RunDirectory, root: Path) -> RunEntry:
@@ -143,7 +148,7 @@ def compare(first: Path, second: Path, registry: Registry) -> Comparison:
         if not run.is_run:
             raise SpecError(f"{run} is no run directory, so it cannot be laid beside another")
     names = _names(first, second)
-    specs = [run.read_spec() for run in runs]
+    specs = [whole_spec(run, registry) for run in runs]
     environments = [
         {key: value for key, value in (run.read_json("environment.json") or {}).items() if key not in NOT_COMPARED}
         for run in runs

@@ -25,9 +25,8 @@ from maecli.hardware import choose_device
 from maecli.models.encoder import Encoder
 from maecli.models.heads import Pool, pool_tokens
 from maecli.registry import registry
-from maecli.runs.assemble import build_encoder, load_exactly, make_model, read_recorded
+from maecli.runs.assemble import build_encoder, encoder_tensors, load_exactly, make_model, read_recorded
 from maecli.runs.directory import find_checkpoint
-from maecli.runs.initial import ENCODER
 from maecli.runs.picture_source import file_range
 
 Picture = str | PathLike[str] | Image.Image | np.ndarray
@@ -103,8 +102,6 @@ def load_encoder(
     found = find_checkpoint(Path(fspath(run)), checkpoint)
     spec, card, preprocess = read_recorded(found, plugins, warnings.warn)
     encoder = build_encoder(make_model(spec.model, plugins), preprocess)
-    tensors = found.tensors()
-    own = {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
-    load_exactly(encoder, own, str(found.path))
+    load_exactly(encoder, encoder_tensors(found.tensors()), str(found.path))
     chosen = pool or spec.task.options.get("pool", "mean")
     return PretrainedEncoder(encoder, preprocess, card, chosen).to(choose_device(device)).eval()

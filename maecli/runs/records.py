@@ -17,7 +17,7 @@ from maecli.registry import Registry
 from maecli.reports.records import Record, results_table
 from maecli.resolve import DEFAULTS, difference, flatten, resolve
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
-from maecli.runs.listing import find_runs, headline_evaluation
+from maecli.runs.listing import find_runs, headline_evaluation, whole_spec
 from maecli.specs import CHANGEABLE_ON_RESUME
 
 SWEEP_JSON = "sweep.json"
@@ -70,7 +70,7 @@ def _finished(path: Path) -> Iterator[RunDirectory]:
 
 def make_record(run: RunDirectory, registry: Registry) -> Record:
     """Return the record of a finished run: its figures on test, else on validation."""
-    spec, summary = run.read_spec(), run.read_json(SUMMARY) or {}
+    spec, summary = whole_spec(run, registry), run.read_json(SUMMARY) or {}
     environment = run.read_json("environment.json") or {}
     evaluation = headline_evaluation(run)
     if evaluation is None or not evaluation.figures:
@@ -83,7 +83,7 @@ def make_record(run: RunDirectory, registry: Registry) -> Record:
     if sweep:  # where a run has the time of others, its length depends on the seed
         computed = {key: value for key, value in computed.items() if key not in ("train.epochs", "train.max_steps")}
     place = [sweep, arm, point, device, precision, evaluation.split]
-    group = _digest([computed, _init_identity(spec, start), *place])
+    group = _digest([computed, _init_identity(spec, start, registry), *place])
     return Record(
         key=_digest([group, spec["seed"]]),
         group=group,
@@ -132,9 +132,9 @@ def _start(run: RunDirectory, spec: Mapping[str, Any]) -> RunDirectory | None:
     return next((RunDirectory(place) for place in places if (place / SPEC).is_file()), None)
 
 
-def _init_identity(spec: Mapping[str, Any], start: RunDirectory | None) -> Any:
+def _init_identity(spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry) -> Any:
     if start is not None:
-        return _identity(start.read_spec())
+        return _identity(whole_spec(start, registry))
     return Path(spec["init"]).name if spec.get("init") else None
 
 

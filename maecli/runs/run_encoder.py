@@ -13,12 +13,10 @@ from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import derive_seed
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
-from maecli.runs.assemble import build_encoder, load_exactly, make_model, read_recorded
+from maecli.runs.assemble import build_encoder, encoder_tensors, load_exactly, make_model, read_recorded
 from maecli.runs.directory import find_checkpoint
 from maecli.specs import RunSpec
 from maecli.training.checkpoint import Checkpoint
-
-PREFIX = "encoder."
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,7 @@ def load_run_encoder(
     torch.manual_seed(derive_seed(spec.seed, "weights"))
     twin = build_encoder(model, preprocess)
     encoder = build_encoder(model, preprocess)
-    tensors = {
-        name.removeprefix(PREFIX): tensor for name, tensor in checkpoint.tensors().items() if name.startswith(PREFIX)
-    }
-    load_exactly(encoder, tensors, str(checkpoint.path))
+    load_exactly(encoder, encoder_tensors(checkpoint.tensors()), str(checkpoint.path))
     for each in (encoder, twin):
         each.freeze()
     return RunEncoder(checkpoint, spec, card, preprocess, encoder, twin)

@@ -39,8 +39,13 @@ def test_runs_are_listed_with_state_and_headline(two, mae):
 
 def test_the_list_is_a_table_for_people(two, mae, monkeypatch):
     monkeypatch.setenv("COLUMNS", "250")
-    words = " ".join(mae("runs", two[0].parent).stdout.split())
-    for word in ("run verb data task model state", "first finetune folder classify vit finished 0", "top-1"):
+    words = " ".join(mae("runs", two[1].parent).stdout.split())
+    for word in (
+        "run what finished, time headline",
+        "first finetune folder classify vit, seed 0 20",
+        "second finetune folder classify vit, seed 5 unfinished, step 8",
+        "top-1",
+    ):
         assert word in words
 
 

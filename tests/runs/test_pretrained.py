@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +35,21 @@ def test_three_lines_give_features(pretrained, pictures):
     assert tokens.equal(encoder.tokens(x))
     assert features.equal(pool_tokens(tokens, 1, "mean"))
     assert encoder(x).equal(features)
+
+
+def test_the_readme_s_lines_run(pretrained, pictures):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"```python\n(import maecli\n.*?)```", text, re.DOTALL)
+    for shown, there in {
+        "runs/pretrain-folder": pretrained,
+        "one.jpg": pictures / "cat/000.png",
+        "two.jpg": pictures / "dog/000.png",
+    }.items():
+        assert shown in lines
+        lines = lines.replace(shown, str(there))
+    names: dict[str, torch.Tensor] = {}
+    exec(lines, names)
+    assert tuple(names["features"].shape) == (2, 16)
 
 
 def test_pictures_are_prepared_as_inference_prepares_files(pretrained, tmp_path):
