@@ -215,6 +215,7 @@ def test_stopping_at_any_step_and_resuming_equals_never_stopping(tmp_path, stop)
 def test_the_first_signal_saves_and_the_second_acts_as_always(tmp_path):
     trainer = make(tmp_path, save_epochs=100)
     step = trainer.train_step
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     as_always = signal.getsignal(signal.SIGINT)
 
     def interrupted(batch: Batch) -> None:
@@ -227,6 +228,7 @@ def test_the_first_signal_saves_and_the_second_acts_as_always(tmp_path):
     trainer.train_step = interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         trainer.fit()
+    signal.signal(signal.SIGINT, found)
 
 
 def test_signals_are_left_as_they_were_found():
