@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -234,30 +234,25 @@ def validate(tree: Tree, verb: str, registry: Registry) -> RunSpec:
     return spec.model_copy(update=complete)
 
 
-def resolve(
-    verb: str,
-    registry: Registry,
-    *,
-    recipe: str | None = None,
-    config: Path | None = None,
-    sets: Sequence[str] = (),
-    flags: Mapping[str, Any] | None = None,
-    init_spec: Mapping[str, Any] | None = None,
-    base: Layer | None = None,
-    extra: Sequence[Layer] = (),
-) -> Resolved:
-    """Return the spec that the given sources amount to; see `lay` for these."""
-    settings, sources = lay(
-        verb,
-        registry,
-        recipe=recipe,
-        config=config,
-        sets=sets,
-        flags=flags,
-        init_spec=init_spec,
-        base=base,
-        extra=extra,
-    )
+class Given(TypedDict, total=False):
+    """Where settings come from, beside the defaults and the data set's recipe."""
+
+    recipe: str | None
+    config: Path | None
+    sets: Sequence[str]
+    flags: Mapping[str, Any] | None
+    """Dotted keys, None where a flag was not given."""
+    init_spec: Mapping[str, Any] | None
+    """The spec of the run that `--init` names, or less: it offers its data set and its model."""
+    base: Layer | None
+    """A complete spec that stands in for all defaults."""
+    extra: Sequence[Layer]
+    """Over the file and below `--set`."""
+
+
+def resolve(verb: str, registry: Registry, **given: Unpack[Given]) -> Resolved:
+    """Return the spec that the given sources amount to."""
+    settings, sources = lay(verb, registry, **given)
     return Resolved(validate(settings, verb, registry), sources)
 
 
@@ -275,10 +270,7 @@ def lay(
 ) -> tuple[Tree, dict[str, str]]:
     """Return the settings that the given sources amount to, not yet validated, and the source of each key.
 
-    `flags` are dotted keys, None where a flag was not given. `init_spec` is the spec of the run that `--init`
-    names, or less: it offers its data set and its model.
-    `base` is a complete spec that stands in for all defaults. `extra` lies over the file and below `--set`. What
-    recipes say and the chosen encoder cannot do is replaced; what a person says never is.
+    See `Given` for these. What recipes say and the chosen encoder cannot do is replaced; what a person says never is.
     """
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers = [base or Layer(f"recipe {DEFAULTS}", _recipe(DEFAULTS, verb, registry))]
