@@ -118,6 +118,11 @@ class AugmentSpec(Section):
         return self
 
     @property
+    def changes_nothing(self) -> bool:
+        """Whether pictures stay as they are."""
+        return not (self.cuts or self.moves_pixels or self.flip or self.color)
+
+    @property
     def cuts(self) -> bool:
         """Whether a random part of each picture is cut out and resized."""
         return self.crop in ("random-resized", "scale-jitter")

@@ -65,5 +65,12 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
         """Return logits (B, Q) float32, from all patches or from those in `ids_keep` (B, K)."""
-        tokens = self.encoder(x, ids_keep)
-        return self.head(pool_tokens(tokens, self.encoder.num_prefix_tokens, self.pool)).to(torch.float32)
+        return self.judge(self.pooled(x, ids_keep))
+
+    def pooled(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
+        """Return what the head sees (B, D), from all patches or from those in `ids_keep` (B, K)."""
+        return pool_tokens(self.encoder(x, ids_keep), self.encoder.num_prefix_tokens, self.pool)
+
+    def judge(self, pooled: Tensor) -> Tensor:
+        """Return logits (B, Q) float32 of pooled tokens (B, D)."""
+        return self.head(pooled).to(torch.float32)

@@ -41,6 +41,7 @@ from maecli.runs.report import write_run_report
 from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.training.checkpoint import Checkpoint
 from maecli.training.evaluation import evaluate, fit_twins
+from maecli.training.frozen import computed_once
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
@@ -204,6 +205,8 @@ def train(
     environment = describe_environment(spec, registry, prepared.device, prepared.dtype)
     write_json(run.path / "environment.json", environment)
     progress.say(introduce(prepared, trainer))
+    if ask_frozen_encoder(trainer):
+        progress.say("the features of the frozen encoder were computed once, since nothing is augmented")
 
     with open_trackers(spec, registry, run, trainer.step) as trainer.trackers:
         trainer.fit()
@@ -273,6 +276,21 @@ def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainPr
     )
 
 
+def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
+    """Compute what a frozen encoder makes of samples that nothing augments; return whether the task wants just that.
+
+    The trainer has its weights. `limit`: see `computed_once`.
+    """
+    spec, pictures = trainer.spec, trainer.train_loader
+    if not spec.train.freeze or not spec.augment.changes_nothing:
+        return False
+    task, module, dtype = trainer.task, trainer.module, trainer.dtype
+    trainer.train_loader = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)
+    if trainer.val_loader is not None:
+        trainer.val_loader = computed_once(task, module, trainer.val_loader, spec.train.batch_size, dtype, limit)
+    return trainer.train_loader is not pictures
+
+
 @contextlib.contextmanager
 def open_trackers(spec: RunSpec, registry: Registry, run: RunDirectory, start_step: int) -> Iterator[Sequence[Tracker]]:
     """Give the run's trackers; they are closed whatever happens."""
@@ -325,6 +343,12 @@ def dry_run(spec: RunSpec, registry: Registry, progress: TrainProgress) -> DryRu
     steps = min(DRY_STEPS[1], trainer.total_steps)
     times: list[float] = []
     begin = time.monotonic()
+    sizes = len(prepared.train.split), len(prepared.val.split)
+    asked = DRY_STEPS[0] * spec.train.batch_size
+    once = ask_frozen_encoder(trainer, asked)
+    once_s = time.monotonic() - begin
+    first_s = once_s * sum(sizes) / sum(min(asked, size) for size in sizes) if once else 0.0
+    begin = time.monotonic()
     for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, 0, steps):
         trainer.train_step(batch)
         trainer.check_finite()  # waits for the device
@@ -334,14 +358,15 @@ def dry_run(spec: RunSpec, registry: Registry, progress: TrainProgress) -> DryRu
         if len(times) >= DRY_STEPS[0] and sum(times) > DRY_SECONDS:
             break
     step_s = statistics.mean(times[len(times) // 2 :])  # a mean, since batches that are waited for come in bursts
+    total_s = first_s + step_s * trainer.total_steps
     module = prepared.assembly.module
     return DryRun(
         {
             "out": str(spec.out or default_out(spec)),
             "parameters": sum(p.numel() for p in module.parameters()),
             "encoder_parameters": sum(p.numel() for p in module.get_submodule("encoder").parameters()),
-            "train_samples": len(prepared.train.split),
-            "val_samples": len(prepared.val.split),
+            "train_samples": sizes[0],
+            "val_samples": sizes[1],
             "steps_per_epoch": trainer.steps_per_epoch,
             "total_steps": trainer.total_steps,
             "learning_rate": peak_rate(spec.train),
@@ -351,7 +376,7 @@ def dry_run(spec: RunSpec, registry: Registry, progress: TrainProgress) -> DryRu
             "memory_bytes": memory_used(prepared.device),
             "seconds_per_step": round(step_s, 4),
             "samples_per_s": round(spec.train.batch_size / step_s, 1),
-            "estimated_seconds": round(step_s * trainer.total_steps),
-            "estimated_time": duration(step_s * trainer.total_steps),
+            "estimated_seconds": round(total_s),
+            "estimated_time": duration(total_s),
         }
     )

@@ -121,6 +121,9 @@ class TaskConformance:
     def test_repeatable(self, tmp_path: Path) -> None:
         self._find("repeatable", tmp_path)
 
+    def test_frozen(self, tmp_path: Path) -> None:
+        self._find("frozen", tmp_path)
+
     def test_evaluation(self, tmp_path: Path) -> None:
         self._find("evaluation", tmp_path)
 

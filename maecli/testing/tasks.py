@@ -25,7 +25,7 @@ from maecli.models.encoder import Encoder
 from maecli.results import Figure, Picture
 from maecli.specs import SPECS, AugmentSpec, DataSpec
 from maecli.testing import options as class_and_options
-from maecli.testing.finding import Broken, Checks, Finding, describe_error, expect, some
+from maecli.testing.finding import Broken, Checks, Finding, NotLookedAt, describe_error, expect, some
 from maecli.testing.gradients import check_step
 from maecli.testing.imports import check_import
 from maecli.testing.saving import hand_over
@@ -170,6 +170,38 @@ def repeatable(subject: TaskSubject) -> None:
         losses[0] == losses[1],
         f"the loss of one batch is {losses[0]:.6g} and then {losses[1]:.6g}; take random numbers from batch.draws or "
         "from torch's generator, which is seeded for every step, so that a resumed run goes on as it would have",
+    )
+
+
+@CHECKS.add("repeatable")
+def frozen(subject: TaskSubject) -> None:
+    """Features that a frozen encoder computed before teach a head what pictures teach it."""
+    task, batch = subject.task, subject.train_batch()
+    encoder = small_encoder(subject.preprocess, 0)
+    encoder.freeze()
+    try:
+        module: nn.Module = task.build(encoder)
+    except Exception as error:
+        raise NotLookedAt(f"{subject.plugin.name} takes no frozen encoder: {describe_error(error)}") from error
+    with torch.no_grad():
+        features = task.frozen_features(module.eval(), batch)
+    if features is None:
+        return
+    others = {name: tensor for name, tensor in batch.tensors.items() if name != "image"}
+    learning = {name: value for name, value in module.train().named_parameters() if value.requires_grad}
+    slopes = []
+    for each in (batch, Batch({**others, "features": features}, batch.draws)):
+        torch.manual_seed(0)
+        slopes.append(torch.autograd.grad(task.loss(module, each), list(learning.values())))
+    apart = [
+        name
+        for name, one, other in zip(learning, *slopes, strict=True)
+        if float((one - other).norm()) > 1e-3 * float(one.norm()) + 1e-6
+    ]
+    expect(
+        not apart,
+        f"{some(apart)} learns one thing from pictures and another from what frozen_features() returns; return all "
+        "that the loss needs of a picture, or None where it needs the picture itself",
     )
 
 

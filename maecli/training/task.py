@@ -101,6 +101,14 @@ class Task(ABC, Generic[M]):
         Per-sample randomness comes from `batch.draws`; torch's own generator is seeded for every step.
         """
 
+    def frozen_features(self, module: M, batch: Batch) -> Tensor | None:
+        """Return all (B, ...) that the loss and the evaluator need of `image`, made by a frozen encoder.
+
+        Where nothing is augmented they are computed once, in eval mode and without gradients, and batches of training
+        and of validation between epochs then hold them as `features`, in place of `image`. None: pictures are needed.
+        """
+        return None
+
     @abstractmethod
     def evaluator(self, thorough: bool = True) -> Evaluator[M]:
         """Return a fresh evaluator.

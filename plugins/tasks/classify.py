@@ -93,8 +93,15 @@ class Classify(api.Task[api.Classifier]):
         if api.num_kept(math.prod(encoder.grid), drop) == 0:
             raise api.SpecError(f"task.patch_drop {drop} leaves no patch")
 
+    def frozen_features(self, module: api.Classifier, batch: api.Batch) -> Tensor | None:
+        mixes = self.options.mixup or self.options.cutmix
+        return None if mixes else module.pooled(batch["image"])
+
     def loss(self, module: api.Classifier, batch: api.Batch) -> Tensor:
-        image, target = batch["image"], self.labels.target(batch["label"])
+        target = self.labels.target(batch["label"])
+        if "features" in batch:
+            return self.labels.loss(_logits(module, batch), target, self.options.label_smoothing)
+        image = batch["image"]
         alphas = (self.options.mixup, self.options.cutmix)
         if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
             image, share = api.mix(image, *alphas)
@@ -263,6 +270,11 @@ class PreciseHead(api.ClassifierHead):
             return super().forward(x.float())  # type: ignore[no-untyped-call]
 
 
+def _logits(module: api.Classifier, batch: api.Batch) -> Tensor:
+    """Return logits (B, Q) of a batch of pictures, or of features computed before."""
+    return module.judge(batch["features"]) if "features" in batch else module(batch["image"])
+
+
 def frequencies(card: api.DataCard) -> Tensor:
     """Return how often each class (Q,) is present in training, never 0 or 1: (count + 1) / (num + 2)."""
     return (torch.tensor(card.class_counts) + 1.0) / (card.split_sizes["train"] + 2.0)
@@ -277,7 +289,7 @@ class Accuracy(api.Evaluator[api.Classifier]):
         self.loss_sum = 0.0
 
     def update(self, module: api.Classifier, batch: api.Batch) -> None:
-        logits, label = module(batch["image"]), batch["label"]
+        logits, label = _logits(module, batch), batch["label"]
         num = self.card.num_classes
         cells = (label * num + logits.argmax(-1)).cpu()
         self.matrix += torch.bincount(cells, minlength=num * num).reshape(num, num)
@@ -366,7 +378,7 @@ class Precision(api.Evaluator[api.Classifier]):
         self.labels: list[Tensor] = []
 
     def update(self, module: api.Classifier, batch: api.Batch) -> None:
-        self.logits.append(module(batch["image"]).float().cpu())
+        self.logits.append(_logits(module, batch).cpu())
         self.labels.append(batch["label"].cpu())
 
     def _all(self) -> tuple[Tensor, Tensor]:

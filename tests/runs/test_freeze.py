@@ -9,9 +9,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from maecli.models.vit import VisionTransformer
 from maecli.registry import registry
 from maecli.runs.assemble import load_assembly
 from maecli.runs.directory import find_checkpoint
+from maecli.training import frozen as frozen_features
 from maecli.training import trainer
 
 
@@ -130,3 +132,90 @@ def test_segmentation_can_freeze_too(segmented, tmp_path, mae):
     assert outcome.exit_code == 0, outcome.stderr
     state = tensors(tmp_path / "run", "state.safetensors")
     assert all(name.split(".")[2] == "head" for name in state if name.startswith("optim."))
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return how many pictures encoders have been asked about while a head learnt, as it grows."""
+    sizes, forward = [], VisionTransformer.forward
+
+    def counting(self, x, ids_keep=None):
+        sizes.append(len(x))
+        return forward(self, x, ids_keep)
+
+    monkeypatch.setattr(VisionTransformer, "forward", counting)
+    return sizes
+
+
+def weights_of(run):
+    return {name: value for name, value in tensors(run).items() if name.startswith("head.")}
+
+
+def test_what_nothing_augments_is_computed_once(frozen, pretrained, tmp_path, mae, asked):
+    arguments, _ = frozen
+    still = ("--init", pretrained, "--base-lr", 0.1, "--set", "augment.flip=false", "--set", "augment.crop=none")
+    outcome = mae(*arguments, *still)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "the features of the frozen encoder were computed once, since nothing is augmented\n" in outcome.stderr
+    once = sum(asked)
+    asked.clear()
+    longer = mae(*arguments, *still, "--epochs", 9, "--out", tmp_path / "longer")
+    assert longer.exit_code == 0, longer.stderr
+    assert sum(asked) == once
+
+
+def test_features_computed_once_train_the_same_head(frozen, pretrained, tmp_path, mae, monkeypatch):
+    arguments, run = frozen
+    still = ("--init", pretrained, "--base-lr", 0.1, "--set", "augment.flip=false", "--set", "augment.crop=none")
+    still += ("--precision", "float32")
+    assert mae(*arguments, *still).exit_code == 0
+    monkeypatch.setattr(frozen_features, "MAX_BYTES", 0)
+    each = mae(*arguments, *still, "--out", tmp_path / "each")
+    assert each.exit_code == 0, each.stderr
+    assert "computed once" not in each.stderr
+    mine, theirs = weights_of(run), weights_of(tmp_path / "each")
+    for name, value in mine.items():
+        # Not the same bits: training from files resizes with another library than evaluation does.
+        assert (value.float() - theirs[name].float()).norm() <= 0.01 * theirs[name].float().norm(), name
+    assert mine["head.1.weight"].abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("change", ["augment.flip=true", "augment.color=0.2", "augment.crop=pad", "task.mixup=0.5"])
+def test_whatever_changes_pictures_shows_them_to_the_encoder_each_time(frozen, mae, change):
+    arguments, _ = frozen
+    still = ("--set", "augment.flip=false", "--set", "augment.crop=none")
+    outcome = mae(*arguments, *still, "--set", change)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "computed once" not in outcome.stderr
+
+
+def test_resumed_features_are_those_of_the_stopped_run(frozen, pretrained, tmp_path, mae, monkeypatch):
+    """The encoder's weights come from the checkpoint then: what `--init` named need not be there any more."""
+    arguments, whole = frozen
+    settings = ("--init", pretrained, "--base-lr", 0.1, "--set", "augment.flip=false", "--set", "augment.crop=none")
+    assert mae(*arguments, *settings).exit_code == 0
+    run, step = tmp_path / "stopped", trainer.Trainer.train_step
+
+    def interrupted(self, batch) -> None:
+        step(self, batch)
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer.Trainer, "train_step", interrupted)
+        assert mae(*arguments, *settings, "--out", run).exit_code == 130
+    resumed = mae("finetune", "--resume", "--out", run)
+    assert resumed.exit_code == 0, resumed.stderr
+    for name, value in weights_of(run).items():
+        assert torch.equal(value, weights_of(whole)[name]), name
+
+
+def test_a_dry_run_counts_the_one_pass_of_the_encoder(frozen, mae):
+    arguments, run = frozen
+    still = ("--set", "augment.flip=false", "--set", "augment.crop=none")
+    outcome = mae(*arguments, *still, "--epochs", 100, "--dry-run", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    facts = json.loads(outcome.stdout)
+    assert facts["train_samples"] > 0
+    assert facts["estimated_seconds"] >= round(facts["seconds_per_step"] * facts["total_steps"])
+    assert not run.exists()

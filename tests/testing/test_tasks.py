@@ -69,6 +69,13 @@ class Owning(Classify):
         return super().build(encoder)
 
 
+class Forgetful(Classify):
+    """Classes."""
+
+    def frozen_features(self, module, batch):
+        return super().frozen_features(module, batch).detach() * 0
+
+
 class PerSample(Classify):
     """Classes."""
 
@@ -254,6 +261,11 @@ WRONG = [
     (Unused, "training", "no gradient reaches spare.weight, spare.bias of classify; use it in the loss, leave it out"),
     (Constant, "training", "a step changes no parameter of classify: all its gradients are 0"),
     (Unseeded, "repeatable", "take random numbers from batch.draws or from torch's generator"),
+    (
+        Forgetful,
+        "frozen",
+        "head.1.weight learns one thing from pictures and another from what frozen_features() returns; return",
+    ),
     (
         Unmonitored,
         "evaluation",

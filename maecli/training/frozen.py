@@ -1,0 +1,58 @@
+"""A frozen encoder makes the same of an unchanged sample in every epoch, so it is asked once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from maecli.data.batch import Batch
+from maecli.data.dataset import TensorSplit
+from maecli.data.loading import Loader, ResidentLoader
+from maecli.hardware import autocast
+from maecli.specs import AugmentSpec
+from maecli.training.task import Task
+
+FIELD = "features"
+"""What batches of features carry in place of `image`."""
+MAX_BYTES = 8 << 30
+"""Features that would take more memory are not kept."""
+
+
+class FeatureLoader(ResidentLoader):
+    """Batches of what was computed before; they need no work."""
+
+    def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
+        return batch
+
+
+@torch.no_grad()
+def computed_once(
+    task: Task[Any], module: nn.Module, loader: Loader, batch_size: int, dtype: torch.dtype, limit: int | None = None
+) -> Loader:
+    """Return a loader of the samples' `features`, or the given one where the task wants pictures, or memory is short.
+
+    With `limit`, the features of so many samples stand for all: a dry run needs no more.
+    """
+    was_training = module.training
+    module.eval()
+    parts: list[dict[str, torch.Tensor]] = []
+    keys: list[str] = []
+    for batch in loader.eval_batches(batch_size, limit):
+        with autocast(loader.device, dtype):
+            features = task.frozen_features(module, batch)
+        if features is None or features[0].nbytes * len(loader.split) > MAX_BYTES:
+            module.train(was_training)
+            return loader
+        parts.append({**{name: batch[name] for name in batch.tensors if name != "image"}, FIELD: features})
+        keys += batch.keys
+    module.train(was_training)
+    if not parts:
+        return loader
+    tensors = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    if limit is not None:
+        stand_ins = torch.arange(len(loader.split), device=loader.device) % len(keys)
+        tensors = {name: tensor[stand_ins] for name, tensor in tensors.items()}
+        keys = list(loader.split.keys)
+    return FeatureLoader(TensorSplit(tensors, keys), loader.preprocess, loader.device, loader.seed, loader.on_broken)
