@@ -129,7 +129,7 @@ def show_plan(jobs: list[dict[str, str]], out: str, as_json: bool) -> None:
 
 def show_sweep(result: SweepResult, as_json: bool) -> None:
     """Print the headline figures of a sweep, and where its page is."""
-    from maecli.reports.sweep import sweep_tables
+    from maecli.sweep.report import sweep_tables
     from maecli.sweep.write import PAGE
 
     if as_json:

@@ -14,11 +14,11 @@ from maecli.hardware import autocast, choose_device, choose_dtype
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.reports.figures import picture_grid
-from maecli.reports.sweep import point_title
 from maecli.results import Picture
 from maecli.runs.assemble import load_assembly, make_dataset
 from maecli.runs.directory import SUMMARY, RunDirectory, find_checkpoint
 from maecli.sweep.plan import Job, Plan
+from maecli.sweep.report import point_title
 from maecli.training.task import SideBySide
 
 MAX_COLUMNS = 12

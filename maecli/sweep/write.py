@@ -11,7 +11,6 @@ from maecli.files import write_bytes, write_json, write_text
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.reports.page import Points, Section, render_report
-from maecli.reports.sweep import VERBS, point_title, splits_pictures, sweep_pictures, sweep_tables
 from maecli.reports.sweep_charts import learning_chart
 from maecli.resolve import SWEEP
 from maecli.results import Picture
@@ -20,6 +19,7 @@ from maecli.runs.report import by_epoch, history
 from maecli.runs.suited import shell
 from maecli.sweep.outcome import Outcome, read_evaluation
 from maecli.sweep.plan import Axis, Job, Plan
+from maecli.sweep.report import VERBS, point_title, splits_pictures, sweep_pictures, sweep_tables
 from maecli.sweep.side_by_side import side_by_side
 
 JSON, CSV, PNG, PAGE, PICTURES = "sweep.json", "sweep.csv", "sweep.png", "report.html", "pictures"

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from maecli.reports.numbers import format_mean
-from maecli.reports.sweep import format_seeds, mark, point_title, splits_pictures, sweep_pictures, sweep_tables
 from maecli.reports.sweep_charts import Mark, bars_chart, learning_chart, points_chart
 from maecli.results import Figure, mean_figure
 from maecli.sweep.outcome import Outcome, Row
 from maecli.sweep.plan import Axis, Choice
+from maecli.sweep.report import format_seeds, mark, point_title, splits_pictures, sweep_pictures, sweep_tables
 
 RATIO = Axis("mask_ratio", tuple(Choice(f"{x:g}", {}, x) for x in (0.5, 0.75)))
 SIZE = Axis("size", (Choice("small", {}), Choice("large", {})))
@@ -102,8 +102,8 @@ def test_a_point_is_named_by_what_tells_it_from_others():
 def drawn(monkeypatch):
     """What is handed to the charts."""
     calls = []
-    monkeypatch.setattr("maecli.reports.sweep.points_chart", lambda *args: calls.append(("points", *args)) or b"")
-    monkeypatch.setattr("maecli.reports.sweep.bars_chart", lambda *args: calls.append(("bars", *args)) or b"")
+    monkeypatch.setattr("maecli.sweep.report.points_chart", lambda *args: calls.append(("points", *args)) or b"")
+    monkeypatch.setattr("maecli.sweep.report.bars_chart", lambda *args: calls.append(("bars", *args)) or b"")
     return calls
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from maecli.progress import duration
 from maecli.reports.numbers import format_mean, format_value
 from maecli.reports.sweep_charts import Mark, bars_chart, points_chart
 from maecli.results import Picture, Table
-
-if TYPE_CHECKING:
-    from maecli.sweep.outcome import Outcome, Row
-    from maecli.sweep.plan import Axis
+from maecli.sweep.outcome import Outcome, Row
+from maecli.sweep.plan import Axis
 
 VERBS = {"finetune": "Fine-tuning", "pretrain": "Pretraining"}
 
