@@ -15,6 +15,7 @@ from installed import DATASET, dataset_package, look_again, write_package
 from pydantic import BaseModel, Field
 
 from maecli import testing
+from maecli.registry import trial
 from maecli.registry.options import describe_options, type_words
 from maecli.registry.switches import config_file
 
@@ -80,6 +81,36 @@ def test_a_broken_package_is_named_in_one_line_and_everything_else_works(site, m
             "reason": ("task 'rot' cannot be imported: ModuleNotFoundError: No module named 'a_library_not_there'"),
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [
+        ("import os\nos._exit(0)", "ended its process with exit code 0"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "ended its process by SIGSEGV"),
+    ],
+)
+def test_a_package_that_ends_its_process_is_named_and_the_others_are_tried(site, mae, code, end):
+    for name in ("albatross", "wren"):
+        dataset_package(site, name, f"mae-{name}")
+    write_package(site, "mae-deadly", {"dataset.deadly": "mae_deadly"}, "0.3", mae_deadly=code)
+    look_again()
+    outcome = mae("plugins", "list")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.splitlines()[-1] == f"mae-deadly 0.3: dataset 'deadly' cannot be imported: it {end}"
+    statuses = {key: row["status"] for key, row in theirs(mae("plugins", "--json")).items()}
+    assert statuses == {"dataset.albatross": "ok", "dataset.deadly": "broken", "dataset.wren": "ok"}
+    assert "mae_albatross" not in sys.modules
+
+
+def test_a_package_that_hangs_is_named_too(site, mae, monkeypatch):
+    monkeypatch.setattr(trial, "SECONDS", 3.0)
+    write_package(site, "mae-hung", {"task.hung": "mae_hung"}, "0.3", mae_hung="while True: pass")
+    look_again()
+    outcome = mae("plugins", "list", "--json")
+    assert outcome.exit_code == 0
+    reason = "task 'hung' cannot be imported: it did not end in 3 seconds"
+    assert (theirs(outcome)["task.hung"]["status"], theirs(outcome)["task.hung"]["reason"]) == ("broken", reason)
 
 
 def test_a_quick_list_imports_nothing(site, mae):
@@ -331,8 +362,8 @@ def test_check_asks_the_conformance_kit(site, mae, monkeypatch):
     assert asked == [("dataset", "birds", None)]
     assert outcome.exit_code == 4
     assert outcome.stdout == (
-        "ok      card\nbroken  splits\n        train and val share 'a.png'; cut them apart\n"
-        "-       leaks\n        not looked at: splits comes first\n"
+        "ok       card\nbroken   splits\n         train and val share 'a.png'; cut them apart\n"
+        "skipped  leaks\n         not looked at: splits comes first\n"
     )
     assert outcome.stderr == "mae: dataset 'birds' breaks 1 of 3 promises\n"
     again = mae("plugins", "check", "birds", "--root", "there", "--json")

@@ -43,13 +43,14 @@ def plugins(context: typer.Context, quick: QuickOption = False, as_json: JsonOpt
 def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     """List what is installed: kind, name, package, version, and whether it works.
 
-    Modules of other packages are imported, each by itself, to find out; torch comes with them.
+    Modules of other packages are imported to find out, in a process of their own: none can take this one with it.
     """
     with user_errors(as_json):
         from maecli.registry import Registry
+        from maecli.registry.trial import try_apart
 
         found = Registry()
-        listings = found.listings if quick else found.checked()
+        listings = found.listings if quick else try_apart(found.listings)
         if as_json:
             print(json.dumps({"plugins": [vars(each) for each in listings]}))
         else:
@@ -154,8 +155,8 @@ def check(name: NameArgument, root: RootOption = None, as_json: JsonOption = Fal
         else:
             for each in findings:
                 told = each.problem or each.note
-                word = "broken" if each.problem else "-" if each.note else "ok"
-                print(f"{word:6}  {each.check}" + (f"\n        {told}" if told else ""))
+                word = "broken" if each.problem else "skipped" if each.note else "ok"
+                print(f"{word:7}  {each.check}" + (f"\n         {told}" if told else ""))
         if broken:
             print(f"mae: {kind} {rest!r} breaks {len(broken)} of {len(findings)} promises", file=sys.stderr)
             raise typer.Exit(PluginError.exit_code)

@@ -77,9 +77,10 @@ class Registry:
 
     def checked(self) -> list[Listing]:
         """Return the listings with what importing each stranger's module shows. Our own are not imported."""
-        return [self._checked(listing) for listing in self.listings]
+        return [self.check(listing) for listing in self.listings]
 
-    def _checked(self, listing: Listing) -> Listing:
+    def check(self, listing: Listing) -> Listing:
+        """Return a listing with what importing its module shows, unless that is known or the module is our own."""
         if listing.status != "unchecked":
             return listing
         try:
