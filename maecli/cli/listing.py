@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table as RichTable
+from rich.text import Text
 
 from maecli.cli.app import app, user_errors
 from maecli.cli.options import JsonOption
@@ -36,12 +37,11 @@ def recipes(
         if as_json:
             print(json.dumps({"recipes": [vars(each) for each in found]}))
             return
-        table = RichTable(box=None, header_style="bold")
-        for column in ("recipe", "for", "what", "cost"):
-            table.add_column(column)
+        console = Console(highlight=False)
         for each in found:
-            table.add_row(each.name, ", ".join(each.sections), each.about, each.cost)
-        Console().print(table)
+            facts = f" ({', '.join(each.sections)}{f'; {each.cost}' if each.cost else ''})"
+            console.print(Text.assemble((each.name, "bold"), facts))
+            console.print(textwrap.indent(textwrap.fill(each.about, console.width - 4), " " * 4), markup=False)
 
 
 @app.command()

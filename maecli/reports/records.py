@@ -50,6 +50,8 @@ class Record(BaseModel):
     """Where it started: from scratch, the name of a run, or of a file."""
     seed: int
     split: str
+    probe: str = ""
+    """What probed the frozen encoder, such as knn; empty: the figures are those of the run's task."""
     num_samples: int
     weights: str
     ema: bool
@@ -91,6 +93,7 @@ def _order(record: Record) -> tuple[str | int, ...]:
         verb,
         record.task,
         record.recipe,
+        record.probe,
         record.sweep,
         point,
         record.arm,
@@ -105,7 +108,7 @@ def _row(group: Sequence[Record]) -> list[str]:
     seeds = [record.seed for record in group]
     return [
         first.dataset,
-        first.task,
+        f"{first.probe} probe" if first.probe else first.task,
         _what(first),
         f"{figure.label}{f' ({figure.note})' if figure.note else ''}, {_split(first)}",
         format_mean(figure, sd) if sd is not None else format_figure(figure),

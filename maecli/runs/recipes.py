@@ -11,6 +11,7 @@ from maecli.registry import Registry
 from maecli.resolve import DEFAULTS, SWEEP, parse_yaml
 
 _COST = re.compile(r"^\s*Cost:\s*(.+?)\.?\s*$", re.MULTILINE)
+_SENTENCE = re.compile(r".+?(?:\.(?=\s)|\n\n|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Recipe:
 
     name: str
     about: str
-    """The first line of what it says of itself."""
+    """The first sentence of what it says of itself."""
     sections: tuple[str, ...]
     """What it serves: verbs, VERB-TASK, and sweep."""
     cost: str
@@ -54,6 +55,6 @@ def describe(name: str, registry: Registry) -> Recipe:
     if not sections:
         raise PluginError(f"recipe {name!r} of {listing.package} {listing.version} has no section")
     about = str(tree.get("about") or "").strip()
-    cost = _COST.search(about)
+    cost, first = _COST.search(about), _SENTENCE.match(about)
     ordered = tuple(sorted(sections, key=lambda section: section != SWEEP))
-    return Recipe(name, about.partition("\n")[0], ordered, cost[1] if cost else "", listing.package)
+    return Recipe(name, " ".join(first[0].split()) if first else "", ordered, cost[1] if cost else "", listing.package)

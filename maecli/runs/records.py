@@ -16,6 +16,7 @@ from maecli.files import disk_errors, write_json, write_text
 from maecli.registry import Registry
 from maecli.reports.records import Record, results_table
 from maecli.resolve import DEFAULTS, difference, flatten, resolve
+from maecli.results import Evaluation
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
 from maecli.runs.listing import find_runs, headline_evaluation, whole_spec
 from maecli.specs import CHANGEABLE_ON_RESUME
@@ -37,7 +38,7 @@ def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[i
         raise SpecError(f"--out {out} must end with .md; the records go to a .json file beside it")
     source = out.with_suffix(".json")
     records = {record.key: record for record in read_records(source)}
-    new = [make_record(run, registry) for path in paths for run in _finished(path)]
+    new = [record for path in paths for run in _finished(path) for record in make_records(run, registry)]
     records |= {record.key: record for record in new}
     ordered = sorted(records.values(), key=lambda record: (record.group, record.seed))
     with disk_errors(out):
@@ -68,13 +69,18 @@ def _finished(path: Path) -> Iterator[RunDirectory]:
     yield from found
 
 
-def make_record(run: RunDirectory, registry: Registry) -> Record:
-    """Return the record of a finished run: its figures on test, else on validation."""
+def make_records(run: RunDirectory, registry: Registry) -> list[Record]:
+    """Return the records of a finished run: of its own task on test, else on validation, and of each probe."""
+    headline = headline_evaluation(run)
+    if headline is None or not headline.figures:
+        raise MaeError(f"{run} has no figures; measure it by `mae eval {run}`")
+    probes = [evaluation for evaluation in run.evaluations() if evaluation.probe]
+    return [_make_record(run, evaluation, registry) for evaluation in (headline, *probes)]
+
+
+def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) -> Record:
     spec, summary = whole_spec(run, registry), run.read_json(SUMMARY) or {}
     environment = run.read_json("environment.json") or {}
-    evaluation = headline_evaluation(run)
-    if evaluation is None or not evaluation.figures:
-        raise MaeError(f"{run} has no figures; measure it by `mae eval {run}`")
     start = _start(run, spec)
     sweep, arm, point = _in_sweep(run)
     recipe, differences = ("", ()) if sweep else nearest_recipe(spec, start, registry)
@@ -82,7 +88,7 @@ def make_record(run: RunDirectory, registry: Registry) -> Record:
     computed = _identity(spec)
     if sweep:  # where a run has the time of others, its length depends on the seed
         computed = {key: value for key, value in computed.items() if key not in ("train.epochs", "train.max_steps")}
-    place = [sweep, arm, point, device, precision, evaluation.split]
+    place = [sweep, arm, point, device, precision, evaluation.split, *filter(None, [evaluation.probe])]
     group = _digest([computed, _init_identity(spec, start, registry), *place])
     return Record(
         key=_digest([group, spec["seed"]]),
@@ -100,6 +106,7 @@ def make_record(run: RunDirectory, registry: Registry) -> Record:
         init=_init_words(spec, start),
         seed=spec["seed"],
         split=evaluation.split,
+        probe=evaluation.probe,
         num_samples=evaluation.num_samples,
         weights=evaluation.weights,
         ema=spec["train"]["ema_decay"] is not None,

@@ -10,7 +10,8 @@ from maecli.runs.recipes import describe, list_recipes
 
 SWEEP = """
 about: |
-  First line.
+  First
+  sentence, on two lines. The second.
   Repeats: something. Cost: not yet measured.
 pretrain: {}
 finetune-segment: {}
@@ -33,7 +34,7 @@ def others(tmp_path, monkeypatch):
 def test_a_recipe_in_short(others):
     found = describe("ratio", others)
     assert (found.about, found.sections, found.cost) == (
-        "First line.",
+        "First sentence, on two lines.",
         ("sweep", "pretrain", "finetune-segment"),
         "not yet measured",
     )
@@ -52,6 +53,19 @@ def test_all_but_the_defaults_are_listed(mae):
     assert [each.name for each in list_recipes(registry())] == sorted(listed)
     table = mae("recipes").stdout
     assert all(name in table for name in listed)
+
+
+def test_what_is_shipped_says_what_it_costs():
+    assert [each.name for each in list_recipes(registry()) if not each.cost] == []
+
+
+def test_the_list_is_legible_in_a_narrow_terminal(mae, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = mae("recipes").stdout.splitlines()
+    assert lines[lines.index("demo (pretrain, finetune; 70 s on 2 cores with AMX)") + 1].startswith(
+        "    What `mae demo` runs"
+    )
+    assert max(map(len, lines)) <= 60
 
 
 def test_one_recipe_is_printed_as_it_is(mae):

@@ -65,6 +65,19 @@ def test_a_run_that_is_added_again_replaces_its_record(seeds, tmp_path, mae):
     assert len(read_records(out.with_suffix(".json"))) == 2
 
 
+def test_probes_have_rows_of_their_own(seeds, tmp_path, mae):
+    for value, run in zip((0.25, 0.35), seeds, strict=True):
+        record = json.loads((run / "evaluation/test.json").read_text()) | {"probe": "knn"}
+        figure = {**record["figures"][0], "label": "top-1 accuracy of a kNN probe", "value": value}
+        (run / "evaluation/probe-knn-test.json").write_text(json.dumps(record | {"figures": [figure]}))
+    out = tmp_path / "results.md"
+    assert mae("results", seeds[0].parent, "--out", out, "--json").json["records"] == 4
+    task, probe = rows(out)
+    assert (task["task"], task["value"]) == ("classify", "60.00 ± 14.14%")
+    assert (probe["task"], probe["value"]) == ("knn probe", "30.00 ± 7.07%")
+    assert probe["figure"] == "top-1 accuracy of a kNN probe, test (40)"
+
+
 def test_records_and_table_tell_nothing_of_paths(seeds, tmp_path, mae):
     out = tmp_path / "results.md"
     mae("results", seeds[0], "--out", out)
