@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.app import app, print_json, stderr_console, user_errors
 from maecli.cli.options import RUN, SPEC_FLAGS, TRAINING, option, run_options, spec_settings
 from maecli.cli.show import rich_table
 from maecli.cli.train import finetune, pretrain
@@ -50,7 +49,14 @@ OF_SWEEP: dict[str, tuple[Any, Any]] = {
         False,
     ),
     "dry_run": (
-        Annotated[bool, option("--dry-run", help="List the runs and what is there of them; write nothing.", panel=RUN)],
+        Annotated[
+            bool,
+            option(
+                "--dry-run",
+                help="List the runs, what is there of them, and how long they would take; write nothing.",
+                panel=RUN,
+            ),
+        ],
         False,
     ),
 }
@@ -69,6 +75,7 @@ def sweep(**given: Any) -> None:
         from maecli.progress import train_progress
         from maecli.registry import registry
         from maecli.specs import SPECS
+        from maecli.sweep.estimate import estimate_seconds
         from maecli.sweep.plan import make_plan
         from maecli.sweep.request import request_sweep
         from maecli.sweep.run import Shelf, begin, list_jobs, run_sweep
@@ -90,7 +97,8 @@ def sweep(**given: Any) -> None:
         )
         plan = make_plan(asked, registry(), words())
         if given["dry_run"]:
-            show_plan(list_jobs(plan, Shelf(plan, registry(), out)), str(out), given["as_json"])
+            seconds = estimate_seconds(plan, registry(), progress)
+            show_plan(list_jobs(plan, Shelf(plan, registry(), out), seconds), str(out), given["as_json"])
             return
         begin(asked, out, resume=given["resume"], overwrite=given["overwrite"])
         result = run_sweep(plan, registry(), progress, out)
@@ -114,17 +122,19 @@ def words() -> Words:
     )
 
 
-def show_plan(jobs: list[dict[str, str]], out: str, as_json: bool) -> None:
+def show_plan(jobs: list[dict[str, Any]], out: str, as_json: bool) -> None:
     """Print the runs that a sweep takes, and which of them are there."""
     if as_json:
-        print(json.dumps({"out": out, "runs": jobs}))
+        print_json({"out": out, "runs": jobs})
         return
+    from maecli.progress import duration
     from maecli.results import Table
 
-    table = Table(title="", columns=("run", "starts from", "state"), rows=tuple(tuple(job.values()) for job in jobs))
-    Console().print(rich_table(table))
-    left = sum(not job["state"].startswith("finished") for job in jobs)
-    print(f"\n{len(jobs)} runs in {out}, {left} of them to do")
+    left = [job for job in jobs if not job["state"].startswith("finished")]
+    rows = [(*list(job.values())[:3], duration(job["estimated_seconds"]) if job in left else "") for job in jobs]
+    Console().print(rich_table(Table(title="", columns=("run", "starts from", "state", "time"), rows=tuple(rows))))
+    time = duration(sum(job["estimated_seconds"] for job in left))
+    print(f"\n{len(jobs)} runs in {out}, {len(left)} of them to do, in about {time} of training")
 
 
 def show_sweep(result: SweepResult, as_json: bool) -> None:
@@ -133,7 +143,7 @@ def show_sweep(result: SweepResult, as_json: bool) -> None:
     from maecli.sweep.write import PAGE
 
     if as_json:
-        print(json.dumps({"out": str(result.out), **result.outcome.as_json()}))
+        print_json({"out": str(result.out), **result.outcome.as_json()})
         return
     console = Console()
     for table in sweep_tables(result.outcome):

@@ -230,11 +230,12 @@ def _summary(run: RunDirectory) -> dict[str, Any]:
     return summary
 
 
-def list_jobs(plan: Plan, shelf: Shelf) -> list[dict[str, str]]:
-    """Return for each run of the plan what would be done, for `--dry-run`."""
-    rows = []
+def list_jobs(plan: Plan, shelf: Shelf, seconds: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return for each run of the plan what would be done, and the seconds that it would take, for `--dry-run`."""
+    rows: list[dict[str, Any]] = []
     for job in plan.jobs:
         found = shelf.find(job)
-        needs = job.init.name if job.init else ""
-        rows.append({"run": job.name, "from": needs or "scratch", "state": str(found) if found else "new"})
+        needs, state = job.init.name if job.init else "", str(found) if found else "new"
+        left = 0.0 if found and found.finished else seconds[job.name]
+        rows.append({"run": job.name, "from": needs or "scratch", "state": state, "estimated_seconds": left})
     return rows

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from maecli.runs.training import DryRun
+
 ARMS = {"pretrained": {}, "scratch": {"scratch": True}, "longer": {"total_time_of": "pretrained"}}
 
 
@@ -92,13 +94,39 @@ def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path,
 def test_a_dry_run_lists_what_is_kept_and_writes_nothing(tmp_path, mae, write_sweep):
     file = write_sweep(finetune=None)
     out = tmp_path / "runs/sweep-tiny"
-    dry = mae("sweep", "--config", file, "--dry-run", "--json")
-    assert dry.json == {"out": str(out), "runs": [{"run": "pretrain-seed0", "from": "scratch", "state": "new"}]}
+    dry = mae("sweep", "--config", file, "--dry-run", "--json").json
+    assert dry["runs"][0].pop("estimated_seconds") >= 0
+    assert dry == {"out": str(out), "runs": [{"run": "pretrain-seed0", "from": "scratch", "state": "new"}]}
     assert not out.exists()
     assert mae("sweep", "--config", file, "--quiet").exit_code == 0
     told = mae("sweep", "--config", file, "--dry-run", "--seeds", 2).stdout
     assert "finished, kept" in told
-    assert f"2 runs in {out}, 1 of them to do" in told
+    assert f"2 runs in {out}, 1 of them to do, in about " in told
+
+
+def test_a_dry_run_times_each_kind_of_run_once(mae, write_sweep, monkeypatch):
+    timed = []
+
+    def dry_run(spec, registry, progress):
+        timed.append((spec.model_dump()["verb"], spec.train.epochs))
+        return DryRun({"estimated_seconds": 60 if timed[-1][0] == "pretrain" else 10})
+
+    monkeypatch.setattr("maecli.sweep.estimate.dry_run", dry_run)
+    arms = {"tuned": {}, "scratch": {"scratch": True}, "as-long": {"total_time_of": "tuned"}}
+    file = write_sweep(arms=arms, seeds=2)
+    runs = {
+        run["run"]: run["estimated_seconds"]
+        for run in mae("sweep", "--config", file, "--dry-run", "--json").json["runs"]
+    }
+    assert {name: seconds for name, seconds in runs.items() if name.endswith("seed0")} == {
+        "pretrain-seed0": 60,
+        "finetune-tuned-seed0": 10,
+        "finetune-scratch-seed0": 10,
+        "finetune-as-long-seed0": 70,
+    }
+    assert len(runs) == 8
+    assert [verb for verb, _ in timed] == ["pretrain", "finetune"]
+    assert "in about 5 min 00 s of training" in mae("sweep", "--config", file, "--dry-run").stdout
 
 
 def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path, mae, write_sweep):
