@@ -109,8 +109,10 @@ def test_entry_points_are_those_of_the_project_file():
 
 @pytest.mark.parametrize("path", PLUGINS, ids=relative)
 def test_plugins_know_nothing_of_us_but_the_api(path):
-    own = [name for name in imports(path) if name.split(".")[0] in ("maecli", "maecli_plugins", "")]
-    assert set(own) <= {"maecli.api"}
+    own = {name for name in imports(path) if name.split(".")[0] in ("maecli", "maecli_plugins", "")}
+    package = path.parent.parent.parent == TREES["maecli_plugins"]  # one plugin in several modules: datasets/voc/
+    parts = {name for name in own if package and name.startswith(".") and not name.startswith("..")}
+    assert own - parts <= {"maecli.api"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)

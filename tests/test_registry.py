@@ -432,8 +432,8 @@ def test_every_installed_name_can_be_used():
 def test_plugins_in_the_tree_are_all_announced():
     plugins = Path(__file__).parents[1] / "plugins"
     modules = {
-        f"maecli_plugins.{path.parent.name}.{path.stem}"
-        for path in plugins.glob("*/*.py")
-        if path.stem != "__init__" and "@api.hookimpl" in path.read_text(encoding="utf-8")
+        ".".join(("maecli_plugins", *path.relative_to(plugins).with_suffix("").parts))
+        for path in plugins.rglob("*.py")
+        if plugins / "packages" not in path.parents and "@api.hookimpl" in path.read_text(encoding="utf-8")
     }
     assert modules == {listing.module for listing in Registry().listings if listing.kind != "recipe"}

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import os
 import pickle
 import tarfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -117,26 +114,16 @@ def test_missing_files_are_named_with_the_folder_and_the_ways_out(tmp_path):
 
 
 @pytest.fixture
-def mirror(tmp_path, monkeypatch):
-    """Serve a twin on loopback in the place of the published archive."""
-    served = tmp_path / "served"
-    write_cifar10(served / PYTHON_FOLDER)
-    archive = served / "cifar-10-python.tar.gz"
+def mirror(served, monkeypatch):
+    """Serve a twin in the place of the published archive."""
+    folder, address = served
+    write_cifar10(folder / PYTHON_FOLDER)
+    archive = folder / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        tar.add(served / PYTHON_FOLDER, PYTHON_FOLDER)
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-    handler = functools.partial(Handler, directory=str(served))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setattr(datasets.CIFAR10, "url", f"http://127.0.0.1:{server.server_port}/{archive.name}")
-        monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
-        yield archive
-        server.shutdown()
-        thread.join()
+        tar.add(folder / PYTHON_FOLDER, PYTHON_FOLDER)
+    monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}/{archive.name}")
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+    return archive
 
 
 def test_missing_files_are_downloaded_once(tmp_path, mirror, capsys):

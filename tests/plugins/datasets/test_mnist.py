@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -137,24 +134,14 @@ def test_missing_files_are_named_with_the_folder_and_the_ways_out(tmp_path):
 
 
 @pytest.fixture
-def mirror(tmp_path, monkeypatch):
-    """Serve a twin on loopback in the place of torchvision's mirrors, which are checked by MD5."""
-    served = tmp_path / "served"
-    write_mnist(served)
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-    handler = functools.partial(Handler, directory=str(served))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        sums = {name: hashlib.md5((served / f"{name}.gz").read_bytes()).hexdigest() for name in NAMES}
-        monkeypatch.setattr(datasets.MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
-        monkeypatch.setattr(datasets.MNIST, "resources", [(f"{name}.gz", md5) for name, md5 in sums.items()])
-        yield served
-        server.shutdown()
-        thread.join()
+def mirror(served, monkeypatch):
+    """Serve a twin in the place of torchvision's mirrors, which are checked by MD5."""
+    folder, address = served
+    write_mnist(folder)
+    sums = {name: hashlib.md5((folder / f"{name}.gz").read_bytes()).hexdigest() for name in NAMES}
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [f"{address}/"])
+    monkeypatch.setattr(datasets.MNIST, "resources", [(f"{name}.gz", md5) for name, md5 in sums.items()])
+    return folder
 
 
 def test_missing_files_are_downloaded_once_with_progress_on_stderr(tmp_path, mirror, capsys):
