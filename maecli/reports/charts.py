@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from maecli.reports.axes import finish_axes, new_axes
 from maecli.reports.canvas import (
     INK,
     QUIET,
@@ -81,7 +82,7 @@ def class_bars(
     marks = marks or {}
     names = sorted(shares, key=lambda name: -shares[name])
     values = [shares[name] for name in names]
-    figure, axes = _axes(160 + _LINE * len(names))
+    figure, axes = new_axes(160 + _LINE * len(names))
     _bars(axes, [shortened(name, 24) for name in names], values, [SERIES[0]] * len(names))
     marked = [(place, marks[name]) for place, name in enumerate(names) if name in marks]
     if marked:
@@ -91,12 +92,7 @@ def class_bars(
     _beside(axes, ends, [format_value(value, "share") for value in values], SMALL, gap=0.01)
     axes.set_xlim(0, 1.12)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"], size=pt(SMALL))
-    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
-    axes.tick_params(axis="x", labelcolor=QUIET, color=RULE, length=3)
-    axes.grid(axis="x", color=RULE, lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(QUIET)
+    finish_axes(axes, x_label, None, grid="x")
     if marked:
         draw_legend(figure)
     return to_png(figure, palette=True)
@@ -107,7 +103,7 @@ def histogram(found: Histogram, x_label: str, scale: Scale = "linear", share: bo
 
     With `share` the x axis is in percent.
     """
-    figure, axes = _axes(520)
+    figure, axes = new_axes(520)
     edges = np.array(found.edges)
     for number, (name, counts) in enumerate(found.counts.items()):
         heights = np.array(counts) / max(1, sum(counts))
@@ -123,7 +119,7 @@ def histogram(found: Histogram, x_label: str, scale: Scale = "linear", share: bo
 
 def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
     """Return a PNG of pictures' sizes (H, W): a disc per size, its area the number of pictures that have it."""
-    figure, axes = _axes(640)
+    figure, axes = new_axes(640)
     most = max(num for counted in common.values() for _, num in counted)
     for number, (name, counted) in enumerate(common.items()):
         widths, heights = [size[1] for size, _ in counted], [size[0] for size, _ in counted]
@@ -151,11 +147,6 @@ def _beside(axes: Axes, ends: Sequence[float], texts: Sequence[str], size: int, 
         axes.text(end + gap, place, text, size=pt(size), color=colour, va="center_baseline")
 
 
-def _axes(height: int) -> tuple[Figure, Axes]:
-    figure = new_figure(WIDTH, height, layout="constrained")
-    return figure, figure.add_subplot()
-
-
 def _scale_x(axes: Axes, scale: Scale, share: bool, edges: np.ndarray) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
@@ -181,13 +172,7 @@ def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str, percent_y: b
     if percent_y:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
         axes.set_ylim(bottom=0)
-    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
-    axes.set_ylabel(plain(y_label), size=pt(TEXT), color=INK, parse_math=False)
-    axes.tick_params(labelsize=pt(SMALL), labelcolor=QUIET, color=RULE, length=3)
-    axes.grid(color=RULE, lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(QUIET)
+    finish_axes(axes, x_label, y_label, grid="both")
     legend = draw_legend(figure, columns=3, handle_length=1.2)
     for handle in legend.legend_handles:
         if handle is not None and hasattr(handle, "set_sizes"):

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from maecli.reports.axes import finish_axes, new_axes, series_style
 from maecli.reports.canvas import (
     INK,
     QUIET,
     RULE,
-    SERIES,
     SMALL,
     TEXT,
     WIDTH,
@@ -123,27 +123,19 @@ def curves(
     Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis. With unit "share" the y axis
     is in percent.
     """
-    figure = new_figure(WIDTH, 640, layout="constrained")
-    axes = figure.add_subplot()
+    figure, axes = new_axes(640)
     points = {name: _drawable(values, log_y) for name, values in series.items()}
     for index, (name, values) in enumerate(points.items()):
         marker = "o" if np.isfinite(values[:, 1]).sum() <= 12 else ""
-        color = SERIES[index % len(SERIES)]
-        style = ("-", "--", ":")[index // len(SERIES) % 3]
-        axes.plot(values[:, 0], values[:, 1], style, color=color, lw=1.6, marker=marker, ms=3.5, label=plain(name))
+        colour, style = series_style(index)
+        axes.plot(values[:, 0], values[:, 1], style, color=colour, lw=1.6, marker=marker, ms=3.5, label=plain(name))
     lines = {name: value for name, value in (twins or {}).items() if np.isfinite(value) and not (log_y and value <= 0)}
     for index, (name, value) in enumerate(lines.items()):
         label = f"{plain(name.replace('_', ' '))} {format_value(value, unit)}"
         axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[index % len(_DASHES)], label=label)
 
     _scale(axes, [*points.values()], [*lines.values()], log_y, unit)
-    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
-    axes.set_ylabel(plain(y_label), size=pt(TEXT), color=INK, parse_math=False)
-    axes.tick_params(labelsize=pt(SMALL), labelcolor=QUIET, color=RULE, length=3)
-    axes.grid(axis="y", color=RULE, lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(QUIET)
+    finish_axes(axes, x_label, y_label)
     if series or lines:
         draw_legend(figure, columns=2)
     return to_png(figure, palette=True)

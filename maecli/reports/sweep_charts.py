@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from maecli.reports.axes import finish_axes, new_axes, series_style
 from maecli.reports.canvas import (
     INK,
     QUIET,
-    RULE,
     SERIES,
     SMALL,
-    TEXT,
-    WIDTH,
     draw_legend,
-    new_figure,
     plain,
     pt,
     shortened,
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-_STYLES = ("-", "--", ":")
 _MARKERS = "osD^vP"
 _BAR = 44  # PNG pixels
 _LOG_FROM = 8
@@ -58,7 +54,7 @@ def points_chart(
 
     `levels` do not depend on x and are drawn across. `twin` is a trivial predictor, its name and its value by x.
     """
-    figure, axes = _figure(_height(len(series) + len(levels or {}) + 1))
+    figure, axes = new_axes(_height(len(series) + len(levels or {}) + 1))
     for number, (name, marks) in enumerate(series.items()):
         xs = sorted(marks)
         _errors(axes, xs, [marks[x] for x in xs], number, name)
@@ -86,7 +82,7 @@ def bars_chart(
     """
     if not bars:
         raise ValueError("a bar chart needs at least one bar")
-    figure, axes = _figure(190 + _BAR * len(bars))
+    figure, axes = new_axes(190 + _BAR * len(bars))
     names, marks = list(bars), list(bars.values())
     places = range(len(names))
     axes.barh(places, [mark.value for mark in marks], height=0.62, color=SERIES[0])
@@ -105,13 +101,8 @@ def bars_chart(
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(min(0.0, *(mark.low for mark in marks)), 1.22 * top)
     axes.xaxis.set_major_formatter(_written(unit))
-    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
     axes.tick_params(axis="y", labelcolor=INK, length=0)
-    axes.tick_params(axis="x", labelsize=pt(SMALL), labelcolor=QUIET, color=RULE, length=3)
-    axes.grid(axis="x", color=RULE, lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(QUIET)
+    finish_axes(axes, x_label, None, grid="x")
     if stroked:
         draw_legend(figure)
     return to_png(figure, palette=True)
@@ -128,9 +119,9 @@ def learning_chart(
 
     The y axis is logarithmic where the values are positive and span a factor of ten.
     """
-    figure, axes = _figure(_height(len(curves) + 1))
+    figure, axes = new_axes(_height(len(curves) + 1))
     for number, (name, points) in enumerate(curves.items()):
-        colour, style = SERIES[number % len(SERIES)], _STYLES[number // len(SERIES) % len(_STYLES)]
+        colour, style = series_style(number)
         marker = "o" if len(points) <= 12 else ""
         xs, ys = [x for x, _ in points], [y if math.isfinite(y) else math.nan for _, y in points]
         axes.plot(xs, ys, style, color=colour, lw=1.6, marker=marker, ms=3.5, label=plain(name))
@@ -151,20 +142,16 @@ def _height(entries: int) -> int:
     return 590 + 36 * math.ceil(entries / 2)
 
 
-def _figure(height: int) -> tuple[Drawing, Axes]:
-    figure = new_figure(WIDTH, height, layout="constrained")
-    return figure, figure.add_subplot()
-
-
 def _errors(axes: Axes, xs: Sequence[float], marks: Sequence[Mark], number: int, name: str) -> None:
     low = [max(0.0, mark.value - mark.low) for mark in marks]
     high = [max(0.0, mark.high - mark.value) for mark in marks]
+    colour, style = series_style(number)
     axes.errorbar(
         xs,
         [mark.value for mark in marks],
         yerr=(low, high),
-        color=SERIES[number % len(SERIES)],
-        ls=_STYLES[number // len(SERIES) % len(_STYLES)],
+        color=colour,
+        ls=style,
         marker=_MARKERS[number % len(_MARKERS)],
         ms=5,
         lw=1.6,
@@ -210,13 +197,7 @@ def _written(unit: str) -> Any:
 
 
 def _finished(figure: Drawing, axes: Axes, x_label: str, y_label: str) -> bytes:
-    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
-    axes.set_ylabel(plain(y_label), size=pt(TEXT), color=INK, parse_math=False)
-    axes.tick_params(labelsize=pt(SMALL), labelcolor=QUIET, color=RULE, length=3)
-    axes.grid(axis="y", color=RULE, lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(QUIET)
+    finish_axes(axes, x_label, y_label)
     if axes.get_legend_handles_labels()[0]:
         draw_legend(figure, columns=2)
     return to_png(figure, palette=True)
