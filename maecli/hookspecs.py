@@ -8,8 +8,8 @@ A plugin is a module that implements some of these functions with `@api.hookimpl
     "task.denoise" = "mae_whatever"
 
 **When.** The module is imported, and its hook for that kind called once, when one of its things is named by a run, a
-checkpoint or `mae plugins show`, or when `mae plugins list` looks what works. **Not** for any `--help`, nor for a run
-that names none of its things. **Results** are the classes of one module; they are not mixed with those of other
+checkpoint or `mae plugins show`, or when `mae plugins list` finds out what works. **Not** for any `--help`, nor for a
+run that names none of its things. **Results** are the classes of one module; they are not mixed with those of other
 plugins, and only what an entry point announces can be named. A hook that raises, or returns anything else than a list
 of classes derived from the base named here, makes this plugin's things of that kind unusable, and nothing else.
 
@@ -66,5 +66,6 @@ def mae_models() -> list[type[Model]]:  # type: ignore[empty-body]
 def mae_trackers() -> list[type[Tracker]]:  # type: ignore[empty-body]
     """Return the trackers (where metrics go), derived from `api.Tracker`, that this module adds. Since 0.1.
 
-    Called once, when a run that writes by one of them starts; not to evaluate or infer. Results are not joined.
+    Called once, when a run that writes by one of them starts, or a report or comparison reads their metrics back, as
+    after `mae eval`; not to infer. Results are not joined.
     """

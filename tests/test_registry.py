@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from maecli import __version__
 from maecli.errors import PluginError, SpecError
-from maecli.hookspecs import API_VERSION
+from maecli.hookspecs import API_VERSION, SUPPORTED_API_VERSIONS
 from maecli.registry import Listing, Registry
 from maecli.registry.switches import Switches, config_file, write_disabled
+
+SPOKEN = f"mae {__version__} speaks {', '.join(map(str, SUPPORTED_API_VERSIONS))}"
 
 
 class Package(Distribution):
@@ -175,6 +178,7 @@ def test_an_entry_point_names_a_module():
         ("def broken(", "SyntaxError: "),
         ("raise SystemExit('no GPU')", "SystemExit: no GPU"),
         ("raise RuntimeError('one\\n two')", "RuntimeError: one two"),
+        ("class Shy(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Shy", "Shy"),
         (
             "from maecli.api import Telepathy",
             "ImportError: cannot import name 'Telepathy' from 'maecli.api'",
@@ -194,7 +198,7 @@ def test_a_broken_import_names_package_version_and_cause_in_one_line(module, tex
 
 @pytest.mark.parametrize("text", ["from maecli.api import Telepathy", "from maecli import api\napi.Telepathy"])
 def test_a_name_that_the_api_lacks_may_be_of_a_newer_one(module, text):
-    with pytest.raises(PluginError, match=r"; mae \S+ speaks plugin API 1: upgrade maecli if the plugin is newer$"):
+    with pytest.raises(PluginError, match=rf" speaks plugin API {API_VERSION}: upgrade maecli if the plugin is newer$"):
         Registry([point("dataset.birds", module("mae_newer", text))]).dataset("birds")
 
 
@@ -209,15 +213,23 @@ def test_a_plugin_for_a_newer_api_is_refused_also_where_it_fails_for_that(module
     with pytest.raises(PluginError) as caught:
         Registry([point("dataset.birds", name)]).dataset("birds")
     assert str(caught.value) == (
-        "mae-birds 1.2: dataset 'birds' was written for plugin API 2, and mae 0.1.0 speaks 1: upgrade maecli"
+        f"mae-birds 1.2: dataset 'birds' was written for plugin API {API_VERSION + 1}, and {SPOKEN}: upgrade maecli"
     )
 
 
 @pytest.mark.parametrize(
     ("stated", "reason"),
     [
-        ("0", "was written for plugin API 0, and mae 0.1.0 speaks 1: upgrade the plugin"),
-        ("'1'", "cannot be used: MAE_API_VERSION must be a whole number such as 1, not '1'"),
+        ("0", f"was written for plugin API 0, and {SPOKEN}: upgrade the plugin"),
+        ("'1'", f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}, not '1'"),
+        ("True", f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}, not True"),
+        (
+            "__import__('torch').ones(2, 2)",
+            (
+                f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}, not an object of type "
+                "Tensor"
+            ),
+        ),
     ],
 )
 def test_an_api_version_that_is_not_spoken_is_refused(module, stated, reason):
@@ -259,14 +271,32 @@ HOOK = "from maecli import api\n{before}\n@api.hookimpl\ndef mae_{kind}s():\n   
             "dataset",
             "",
             "return [object]",
-            "its hook mae_datasets returns <class 'object'>, which is no class derived from api.Dataset",
+            "its hook mae_datasets returns class object, which is no class derived from api.Dataset",
+        ),
+        (
+            "dataset",
+            "import torch",
+            "return [torch.zeros(2, 2)]",
+            "its hook mae_datasets returns an object of type Tensor, which is no class derived from api.Dataset",
+        ),
+        (
+            "dataset",
+            "class Shy:\n    def __repr__(self): return 1 / 0",
+            "return [Shy()]",
+            "its hook mae_datasets returns an object of type Shy, which is no class derived from api.Dataset",
+        ),
+        (
+            "tracker",
+            "import torch\nclass A(api.Tracker): name = torch.zeros(2, 2)",
+            "return [A]",
+            "A.name is an object of type Tensor; give it the name to call it by",
         ),
         ("task", "", "return ['x']", "its hook mae_tasks returns 'x', which is no class derived from api.Task"),
         (
             "model",
             "class A(api.Tracker): name = 'a'",
             "return [A]",
-            "its hook mae_models returns <class 'mae_bad.A'>, which is no class derived from api.Model",
+            "its hook mae_models returns class A, which is no class derived from api.Model",
         ),
         (
             "tracker",
@@ -389,6 +419,16 @@ def test_mae_load_plugins_leaves_the_named_packages_and_the_built_in_ones(monkey
     )
 
 
+def test_names_in_mae_load_plugins_that_no_package_has_are_told():
+    points = [point("dataset.birds"), point("dataset.own", package="maecli")]
+    only = Registry(points, Switches(only=frozenset({"mae-brids", "maecli", "mae-birds", "zzz"})))
+    assert only.not_installed == [
+        "MAE_LOAD_PLUGINS names 'mae-brids', which is no installed package with plugins; did you mean 'mae-birds'?",
+        "MAE_LOAD_PLUGINS names 'zzz', which is no installed package with plugins",
+    ]
+    assert Registry(points, Switches()).not_installed == []
+
+
 @pytest.mark.parametrize("key", ["mae-birds", "dataset.birds", "mae-birds:dataset.birds"])
 def test_what_is_disabled_says_how_it_comes_back(key):
     write_disabled([key])
@@ -415,8 +455,11 @@ def test_a_damaged_file_of_settings_is_named(text):
     file = write_disabled(["mae-birds"])
     assert json.loads(file.read_text()) == {"disabled": ["mae-birds"]}
     file.write_text(text)
-    with pytest.raises(SpecError, match=rf"^{file} .*mend or delete it"):
+    with pytest.raises(SpecError, match=rf"^{file} .*mend or delete it") as caught:
         Registry([])
+    told: list[str] = []
+    assert Switches.read(say=told.append) == Switches()
+    assert told == [str(caught.value)]
 
 
 def test_every_installed_name_can_be_used():

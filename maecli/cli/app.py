@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_STDOUT, _STDERR = 1, 2
+"""File descriptors, which programs that a plugin starts write to."""
+_answer: ContextVar[str] = ContextVar("answer", default="")
 
 
 def _print_version(wanted: bool) -> None:
@@ -43,18 +49,51 @@ def stderr_console(quiet: bool) -> Console:
     return Console(stderr=True, quiet=quiet)
 
 
+def tell(line: str) -> None:
+    """Print a line of mae's own on stderr."""
+    print(f"mae: {line}", file=sys.stderr)
+
+
 @contextlib.contextmanager
 def user_errors(as_json: bool = False) -> Iterator[None]:
-    """Print a user's error as one message, without a traceback, and exit with its code."""
+    """Print a user's error as one message, without a traceback, and exit with its code.
+
+    `as_json`: one object is printed, that of the error or else what `print_json` was given, and nothing beside it.
+    """
+    with _one_object() if as_json else contextlib.nullcontext():
+        try:
+            yield
+        except (MaeError, KeyboardInterrupt) as error:
+            message, code = (str(error), error.exit_code) if isinstance(error, MaeError) else ("interrupted", 130)
+            problems, untold = (error.problems, error.untold) if isinstance(error, DataError) else ((), [])
+            if as_json:
+                listed = [{"path": path, "rule": rule} for path, rule in problems]
+                print_json({"error": message, "exit_code": code} | ({"problems": listed} if listed else {}))
+            for path, rule in untold:
+                print(f"{path}: {rule}", file=sys.stderr)
+            tell(message)
+            raise typer.Exit(code) from None
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """Give the object that `--json` promises; it is printed when the block of `user_errors(as_json)` ends."""
+    _answer.set(json.dumps(answer))
+
+
+@contextlib.contextmanager
+def _one_object() -> Iterator[None]:
+    """Print the object of `print_json` after the block; what plugins, or processes of theirs, print goes to stderr."""
+    _answer.set("")
+    stdout = sys.stdout
+    stdout.flush()
+    kept = os.dup(_STDOUT)
     try:
-        yield
-    except (MaeError, KeyboardInterrupt) as error:
-        message, code = (str(error), error.exit_code) if isinstance(error, MaeError) else ("interrupted", 130)
-        problems, untold = (error.problems, error.untold) if isinstance(error, DataError) else ((), [])
-        if as_json:
-            listed = [{"path": path, "rule": rule} for path, rule in problems]
-            print(json.dumps({"error": message, "exit_code": code} | ({"problems": listed} if listed else {})))
-        for path, rule in untold:
-            print(f"{path}: {rule}", file=sys.stderr)
-        print(f"mae: {message}", file=sys.stderr)
-        raise typer.Exit(code) from None
+        os.dup2(_STDERR, _STDOUT)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        stdout.flush()
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
+        if answer := _answer.get():
+            print(answer)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import typer
 
-from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.app import app, print_json, stderr_console, user_errors
 from maecli.cli.options import NOT_OF_EDA, run_options, spec_settings
 
 
@@ -38,7 +37,7 @@ def eda(**given: Any) -> None:
         result = run_eda(specs, registry(), progress, overwrite=given["overwrite"])
         problems = result.findings.problems
         if given["as_json"]:
-            print(json.dumps({"report": str(result.report), **result.findings.model_dump(mode="json")}))
+            print_json({"report": str(result.report), **result.findings.model_dump(mode="json")})
         else:
             for sentence in result.findings.advice:
                 print(f"- {sentence}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.app import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -73,16 +72,14 @@ def embed(
         )
         files = result.files
         if as_json:
-            print(
-                json.dumps(
-                    {
-                        "out": str(files.out),
-                        "names": str(files.names),
-                        "run": str(result.run),
-                        "shape": result.shape,
-                        "skipped": result.skipped,
-                    }
-                )
+            print_json(
+                {
+                    "out": str(files.out),
+                    "names": str(files.names),
+                    "run": str(result.run),
+                    "shape": result.shape,
+                    "skipped": result.skipped,
+                }
             )
         else:
             print(f"features {' × '.join(map(str, result.shape))}: {files.out}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.app import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -62,15 +61,13 @@ def evaluate(
         else:
             result = run_probe(run, registry(), progress, probe, labels=labels, pool=pool or "mean", **settings)
         if as_json:
-            print(
-                json.dumps(
-                    {
-                        "run": str(result.run),
-                        "checkpoint": str(result.checkpoint),
-                        **result.evaluation.as_json(),
-                        "skipped": result.skipped,
-                    }
-                )
+            print_json(
+                {
+                    "run": str(result.run),
+                    "checkpoint": str(result.checkpoint),
+                    **result.evaluation.as_json(),
+                    "skipped": result.skipped,
+                }
             )
             return
         show_evaluation(result.evaluation, with_tables=True)

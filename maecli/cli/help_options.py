@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from rich.console import Console
 
+from maecli.cli.app import print_json
 from maecli.cli.options import OUTPUT, option, spec_settings
 from maecli.cli.plugins import options_table
 
@@ -39,7 +39,7 @@ def show_chosen_options(verb: str, given: dict[str, Any]) -> None:
         flags=spec_settings(given),
     )
     if given["as_json"]:
-        print(json.dumps({"plugins": [each.as_json() for each in found]}))
+        print_json({"plugins": [each.as_json() for each in found]})
         return
     console = Console()
     for each in found:

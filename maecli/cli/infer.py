@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.app import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -58,16 +57,14 @@ def infer(
             workers=workers,
         )
         if as_json:
-            print(
-                json.dumps(
-                    {
-                        "out": str(result.out),
-                        "run": str(result.run),
-                        "predicted": result.num_predicted,
-                        "pictures": [str(picture) for picture in result.pictures],
-                        "skipped": result.skipped,
-                    }
-                )
+            print_json(
+                {
+                    "out": str(result.out),
+                    "run": str(result.run),
+                    "predicted": result.num_predicted,
+                    "pictures": [str(picture) for picture in result.pictures],
+                    "skipped": result.skipped,
+                }
             )
         else:
             print(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from maecli.cli.app import app, user_errors
+from maecli.cli.app import app, print_json, user_errors
 from maecli.cli.options import CheckpointOption, JsonOption
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def inspect(
 
         found = inspect_weights(path, which)
         if as_json:
-            print(json.dumps(found.as_json()))
+            print_json(found.as_json())
         else:
             _show(found)
 

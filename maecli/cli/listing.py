@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import textwrap
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from maecli.cli.app import app, user_errors
+from maecli.cli.app import app, print_json, tell, user_errors
 from maecli.cli.options import JsonOption
 from maecli.errors import SpecError
 
@@ -29,13 +28,13 @@ def recipes(
         if name is not None:
             text = registry().recipe(name)
             if as_json:
-                print(json.dumps(vars(describe(name, registry())) | {"text": text}))
+                print_json(vars(describe(name, registry())) | {"text": text})
             else:
                 print(text, end="")
             return
-        found = list_recipes(registry(), lambda line: print(f"mae: {line}", file=sys.stderr))
+        found = list_recipes(registry(), tell)
         if as_json:
-            print(json.dumps({"recipes": [vars(each) for each in found]}))
+            print_json({"recipes": [vars(each) for each in found]})
             return
         console = Console(highlight=False)
         for each in found:

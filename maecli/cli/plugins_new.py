@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maecli.cli.app import user_errors
+from maecli.cli.app import print_json, user_errors
 from maecli.cli.options import JsonOption
 from maecli.cli.plugins import plugins_app
 
@@ -31,7 +30,7 @@ def new(
         files = write_package(plan, folder)
         if as_json:
             names = [file.relative_to(folder).as_posix() for file in files]
-            print(json.dumps({"package": package, "out": str(folder), "files": names}))
+            print_json({"package": package, "out": str(folder), "files": names})
             return
         print(f"{folder}: {len(files)} files")
         for step in plan.first_steps(folder):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, user_errors
+from maecli.cli.app import app, print_json, user_errors
 from maecli.cli.options import JsonOption
 
 
@@ -29,6 +28,6 @@ def results(
 
         added, total = add_results([path.expanduser() for path in runs or ()], out, registry())
         if as_json:
-            print(json.dumps({"out": str(out), "added": added, "records": total}))
+            print_json({"out": str(out), "added": added, "records": total})
             return
         print(f"{out}: {total} records, {added} of them added or replaced")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from maecli.cli.app import app, user_errors
+from maecli.cli.app import app, print_json, tell, user_errors
 from maecli.cli.options import JsonOption
 from maecli.cli.show import rich_table
 from maecli.errors import SpecError
@@ -40,7 +39,7 @@ def runs(
         if len(given) > 2:
             raise SpecError(f"mae runs takes a folder, or two runs to lay side by side, not {len(given)}")
         if len(given) == 2:
-            comparison = compare(given[0], given[1], registry())
+            comparison = compare(given[0], given[1], registry(), tell)
             if out is not None:
                 write_comparison(comparison, out)
             show_comparison(comparison, out, as_json)
@@ -49,7 +48,7 @@ def runs(
             raise SpecError("--out is for two runs laid side by side; name both of them")
         entries = list_runs(given[0])
         if as_json:
-            print(json.dumps({"runs": [entry.as_json() for entry in entries]}))
+            print_json({"runs": [entry.as_json() for entry in entries]})
             return
         if not entries:
             print(f"no runs in {given[0]}")
@@ -60,7 +59,7 @@ def runs(
 def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> None:
     """Print what two runs differ in."""
     if as_json:
-        print(json.dumps(comparison.as_json() | {"out": str(out) if out else None}))
+        print_json(comparison.as_json() | {"out": str(out) if out else None})
         return
     first, second = comparison.names
     print(f"{first} -> {second}\n\nspec")

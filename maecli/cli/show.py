@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table as RichTable
+
+from maecli.cli.app import print_json
 
 if TYPE_CHECKING:
     from maecli.results import Evaluation, Table
@@ -62,15 +63,13 @@ def show_training(result: TrainResult, as_json: bool) -> None:
 
     if as_json:
         evaluation = result.evaluation.as_json() if result.evaluation else None
-        print(
-            json.dumps(
-                {
-                    "run": str(result.run),
-                    "seconds": round(result.seconds, 1),
-                    "evaluation": evaluation,
-                    "skipped": result.skipped,
-                }
-            )
+        print_json(
+            {
+                "run": str(result.run),
+                "seconds": round(result.seconds, 1),
+                "evaluation": evaluation,
+                "skipped": result.skipped,
+            }
         )
         return
     if result.evaluation:
@@ -80,7 +79,7 @@ def show_training(result: TrainResult, as_json: bool) -> None:
 
 def show_dry_run(result: DryRun, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(result.facts))
+        print_json(result.facts)
         return
     table = RichTable(box=None, show_header=False, pad_edge=False)
     for key, value in result.facts.items():

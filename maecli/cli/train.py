@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from maecli.cli.app import app, stderr_console, user_errors
+from maecli.cli.app import app, print_json, stderr_console, user_errors
 from maecli.cli.help_options import HELP_OPTIONS, show_chosen_options
 from maecli.cli.options import (
     OF_FINETUNE,
@@ -84,7 +83,7 @@ def demo(
             registry(), train_progress(stderr_console(quiet)), out=out, overwrite=overwrite, device=device
         )
         if as_json:
-            print(json.dumps({"report": str(result.report), **result.evaluation.as_json()}))
+            print_json({"report": str(result.report), **result.evaluation.as_json()})
             return
         show_evaluation(result.evaluation)
         print(

@@ -106,11 +106,19 @@ def _one_by_one() -> list[Listing]:
         try:
             found += [_listing(point) for point in dist.entry_points if point.group == GROUP]
         except Exception as error:  # see above
-            if f"[{GROUP}]" in (dist.read_text("entry_points.txt") or ""):
+            if f"[{GROUP}]" in _text(dist):
                 cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 listing = Listing("?", package, package, version, "?")
                 found.append(listing.refused("broken", f"its entry_points.txt cannot be read: {cause}"))
     return found
+
+
+def _text(dist: importlib.metadata.Distribution) -> str:
+    """Return the entry points of a package as they are written, with � for what is not UTF-8."""
+    try:
+        return dist.read_text("entry_points.txt") or ""
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "replace")
 
 
 def _settle(group: list[Listing]) -> list[Listing]:

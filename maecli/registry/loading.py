@@ -47,14 +47,14 @@ class Plugin:
                 imported = importlib.import_module(module)
         except (Exception, SystemExit) as error:  # whatever a stranger's module does at import is theirs, not ours
             check_version(_stated_before(error, module))
-            raise Refused(f"cannot be imported: {_cause(error)}{_perhaps_newer(error)}") from error
+            raise Refused(f"cannot be imported: {cause(error)}{_perhaps_newer(error)}") from error
         check_version(getattr(imported, STATED, None))
         self._manager = pluggy.PluginManager("mae")
         self._manager.add_hookspecs(hookspecs)
         try:
             self._manager.register(imported, name=module)
         except Exception as error:
-            raise Refused(f"has a hook that mae cannot call: {_cause(error)}") from error
+            raise Refused(f"has a hook that mae cannot call: {cause(error)}") from error
         known = [name for name in vars(hookspecs) if name.startswith("mae_")]
         for hook in self._manager.get_hookcallers(imported) or ():
             if hook.name not in known:
@@ -79,18 +79,17 @@ class Plugin:
                     results = getattr(self._manager.hook, hook)()
                 things = [thing for result in results for thing in result]
             except (Exception, SystemExit) as error:  # see above
-                raise Refused(f"cannot be offered: its hook {hook} fails: {_cause(error)}") from error
+                raise Refused(f"cannot be offered: its hook {hook} fails: {cause(error)}") from error
             base = base_class(kind)
             names: dict[str, type[Any]] = {}
             for thing in things:
                 if not (isinstance(thing, type) and issubclass(thing, base)):
-                    what = f"{thing!r:.80}, which is no class derived from api.{base.__name__}"
+                    what = f"{_shown(thing)}, which is no class derived from api.{base.__name__}"
                     raise Refused(f"cannot be offered: its hook {hook} returns {what}")
                 name = getattr(thing, "name", None)
                 if not isinstance(name, str) or not name:
-                    raise Refused(
-                        f"cannot be offered: {thing.__name__}.name is {name!r}; give it the name to call it by"
-                    )
+                    what = f"{thing.__name__}.name is {_shown(name)}"
+                    raise Refused(f"cannot be offered: {what}; give it the name to call it by")
                 if names.setdefault(name, thing) is not thing:
                     raise Refused(f"cannot be offered: its hook {hook} returns two classes named {name!r}")
             self._offered[kind] = names
@@ -121,10 +120,12 @@ def check_class(kind: str, cls: type[Any]) -> None:
 
 def check_version(stated: Any) -> None:
     """Raise Refused when a module was written for an API that this mae does not speak; None says nothing."""
-    if stated is None or stated in SUPPORTED_API_VERSIONS:
+    if stated is None:
         return
-    if not isinstance(stated, int) or isinstance(stated, bool):
-        raise Refused(f"cannot be used: {STATED} must be a whole number such as {API_VERSION}, not {stated!r}")
+    if type(stated) is not int:
+        raise Refused(f"cannot be used: {STATED} must be a whole number such as {API_VERSION}, not {_shown(stated)}")
+    if stated in SUPPORTED_API_VERSIONS:
+        return
     speaks = ", ".join(map(str, SUPPORTED_API_VERSIONS))
     way = "upgrade maecli" if stated > API_VERSION else "upgrade the plugin"
     raise Refused(f"was written for plugin API {stated}, and mae {__version__} speaks {speaks}: {way}")
@@ -142,14 +143,25 @@ def _stated_before(error: BaseException, module: str) -> Any:
 
 def _perhaps_newer(error: BaseException) -> str:
     """Return what to think of when the api lacks a name that the plugin wants."""
-    if isinstance(error, (ImportError, AttributeError)) and "maecli.api" in str(error):
+    if isinstance(error, (ImportError, AttributeError)) and "maecli.api" in cause(error):
         return f"; mae {__version__} speaks plugin API {API_VERSION}: upgrade maecli if the plugin is newer"
     return ""
 
 
-def _cause(error: BaseException) -> str:
+def _shown(thing: object) -> str:
+    """Return plain values as they are written, and of others their kind: what a stranger's repr does is unknown."""
+    if thing is None or type(thing) in (bool, int, float, str):
+        return f"{thing!r:.80}"
+    return f"class {thing.__name__}" if isinstance(thing, type) else f"an object of type {type(thing).__name__}"
+
+
+def cause(error: BaseException) -> str:
     """Return the kind and the message of an error, in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # an error of a stranger's own class may fail to tell itself
+        message = ""
+    return f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
 @contextlib.contextmanager

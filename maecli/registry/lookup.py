@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from maecli.errors import PluginError, UnknownPlugin, nearest
 from maecli.registry.discovery import Kind, Listing, discover
-from maecli.registry.loading import Plugin, Refused
-from maecli.registry.switches import Switches
+from maecli.registry.loading import Plugin, Refused, cause
+from maecli.registry.switches import Switches, canonical
 
 if TYPE_CHECKING:
     from maecli.data.dataset import Dataset
@@ -34,6 +34,14 @@ class Registry:
         self.switches = Switches.read() if switches is None else switches
         self.listings = discover(entry_points, self.switches)
         self._plugins: dict[str, Plugin | Refused] = {}
+
+    @property
+    def not_installed(self) -> list[str]:
+        """A line for each name in `MAE_LOAD_PLUGINS` that no installed package with plugins has."""
+        packages = sorted({canonical(entry.package) for entry in self.listings})
+        unknown = sorted((self.switches.only or frozenset()).difference(packages))
+        what = "which is no installed package with plugins"
+        return [f"MAE_LOAD_PLUGINS names {name!r}, {what}{nearest(name, packages)}" for name in unknown]
 
     def names(self, kind: Kind) -> list[str]:
         """Return the usable names of one kind, sorted. Imports nothing."""
@@ -86,7 +94,7 @@ class Registry:
         try:
             self._load(listing)
         except Refused as refused:
-            return listing.refused("broken", _reason(listing, refused))
+            return _broken(listing, refused)
         return dataclasses.replace(listing, status="ok")
 
     def _find(self, kind: Kind, name: str) -> Any:
@@ -94,7 +102,7 @@ class Registry:
         try:
             return self._load(listing)
         except Refused as refused:
-            raise PluginError(f"{listing.package} {listing.version}: {_reason(listing, refused)}") from refused
+            raise PluginError(_broken(listing, refused).line) from refused
 
     def _load(self, listing: Listing) -> Any:
         """Return the class, or the text of a recipe, that a listing stands for. Raises Refused."""
@@ -112,22 +120,23 @@ class Registry:
         return plugin.get(listing.kind, listing.name)
 
 
-def _reason(listing: Listing, refused: Refused) -> str:
-    return f"{listing.kind} {listing.name!r} {refused}"
+def _broken(listing: Listing, refused: Refused) -> Listing:
+    return listing.refused("broken", f"{listing.kind} {listing.name!r} {refused}")
 
 
 def _read_recipe(listing: Listing) -> str:
     try:
         return (importlib.resources.files(listing.module) / f"{listing.name}.yaml").read_text(encoding="utf-8")
     except (Exception, SystemExit) as error:  # finding the file imports a stranger's package
-        raise Refused(f"cannot be read: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise Refused(f"cannot be read: {cause(error)}") from error
 
 
 def registry() -> Registry:
     """Return the registry of this process, as the environment and the user's file have it now.
 
-    What discovery refuses is told on stderr the first time, a line each. With `MAE_STRICT_PLUGINS=1` every installed
-    plugin is imported, and the first that cannot be used raises PluginError.
+    What discovery refuses, and what `MAE_LOAD_PLUGINS` names in vain, is told on stderr the first time, a line each.
+    With `MAE_STRICT_PLUGINS=1` every installed plugin is imported, and the first that cannot be used raises
+    PluginError.
     """
     return _registry(Switches.read())
 
@@ -135,6 +144,8 @@ def registry() -> Registry:
 @functools.cache
 def _registry(switches: Switches) -> Registry:
     found = Registry(switches=switches)
+    for line in found.not_installed:
+        print(f"mae: {line}", file=sys.stderr)
     for listing in found.checked() if switches.strict else found.listings:
         if listing.status in ("clash", "broken"):
             if switches.strict:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-REQUIRED = "required"
+REQUIRED, COMPUTED = "required", "computed"
 _LIMITS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 
 
@@ -88,4 +88,7 @@ def _limits(metadata: Sequence[Any]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return REQUIRED
-    return value_words(field.get_default(call_default_factory=True))
+    try:
+        return value_words(field.get_default(call_default_factory=True))
+    except Exception:  # a factory may need the other options, and whatever a stranger's does is theirs
+        return COMPUTED

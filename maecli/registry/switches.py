@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +45,23 @@ class Switches:
     strict: bool = False
 
     @classmethod
-    def read(cls) -> Switches:
-        """Return what the environment and the user's file say. Raises SpecError for a file that cannot be read."""
+    def read(cls, say: Callable[[str], None] | None = None) -> Switches:
+        """Return what the environment and the user's file say.
+
+        `say` is told of a file that cannot be read, which then disables nothing; without it SpecError is raised.
+        """
+        try:
+            disabled = read_disabled()
+        except SpecError as error:
+            if say is None:
+                raise
+            say(str(error))
+            disabled = []
         listed = os.environ.get("MAE_LOAD_PLUGINS")
         names = [name.strip() for name in (listed or "").split(",")]
         only = None if listed is None else frozenset(canonical(name) for name in names if name)
         strict = os.environ.get("MAE_STRICT_PLUGINS", "") not in ("", "0")
-        return cls(frozenset(read_disabled()), only, strict)
+        return cls(frozenset(disabled), only, strict)
 
     def why_off(self, kind: str, name: str, package: str) -> str:
         """Return why a stranger's thing is switched off, in words that follow its name; empty if it is not."""

@@ -122,6 +122,7 @@ def read_recorded(
 ) -> tuple[RunSpec, DataCard, Preprocess]:
     """Return what a checkpoint says of its run, its data, and how these are brought to the model.
 
+    It names no tracker: those of a run that is only read need not be installed.
     `say` is told of plugins that have another version now. Raises PluginError naming the package of a missing plugin.
     """
     metadata = checkpoint.metadata()
@@ -129,7 +130,7 @@ def read_recorded(
         name: tuple(value) if isinstance(value, list) else value for name, value in metadata["preprocess"].items()
     }
     with missing_packages(recorded_in(metadata), checkpoint.path):
-        spec = validate(metadata["spec"], metadata["verb"], registry)
+        spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)
     tell_changes(metadata, registry, checkpoint.path, say)
     return spec, DataCard.model_validate(metadata["card"]), Preprocess(**stored)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from maecli.data.batch import Batch
 from maecli.data.loading import StreamedLoader
 from maecli.data.randomness import Draws
-from maecli.errors import SpecError
+from maecli.errors import MaeError, SpecError
 from maecli.files import disk_errors, write_bytes, write_json, write_text
 from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
 from maecli.progress import TrainProgress
@@ -73,8 +73,11 @@ def infer(
     if run is None:
         if task is None:
             raise SpecError("give --run RUN, or --task TASK to take the newest finished run of that task")
-        registry.listing("task", task)
-        run = newest_finished_run(task, runs_dir()).path
+        try:
+            run = newest_finished_run(task, runs_dir()).path
+        except MaeError:
+            registry.listing("task", task)  # a task that is not there is the better reason
+            raise
         progress.say(f"using {run}, the newest finished run of task {task}")
     checkpoint = find_checkpoint(run, which)
     device = choose_device(device_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from maecli.reports.page import Points, Section, render_report
 from maecli.resolve import difference, validate
 from maecli.results import Evaluation, Figure, Picture, Table
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
+from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.report import by_epoch, history
 
 ELSEWHERE = frozenset({"out", "trackers"})
@@ -78,9 +79,10 @@ def find_runs(root: Path) -> Iterator[RunDirectory]:
 
 
 def whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
-    """Return the spec of a run with the keys that are newer than it."""
+    """Return the spec of a run with the keys that are newer than it, and no tracker, which need not be installed."""
     spec = run.read_spec()
-    return validate(spec, spec["verb"], registry).model_dump(mode="json")
+    with missing_packages(recorded_in(spec), run):
+        return validate(spec | {"trackers": []}, spec["verb"], registry).model_dump(mode="json")
 
 
 def describe(run: RunDirectory, root: Path) -> RunEntry:
@@ -141,8 +143,11 @@ class Comparison:
         }
 
 
-def compare(first: Path, second: Path, registry: Registry) -> Comparison:
-    """Return what two runs differ in. Raises SpecError when one of the folders is no run."""
+def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], None]) -> Comparison:
+    """Return what two runs differ in; `say` is told of curves that cannot be had.
+
+    Raises SpecError when one of the folders is no run.
+    """
     runs = [RunDirectory(path) for path in (first, second)]
     for run in runs:
         if not run.is_run:
@@ -158,7 +163,7 @@ def compare(first: Path, second: Path, registry: Registry) -> Comparison:
         spec=difference(specs[0], specs[1], ELSEWHERE),
         environment=difference(environments[0], environments[1], frozenset()),
         figures=_figures(names, runs),
-        curves=_curves(names, runs, registry),
+        curves=_curves(names, runs, registry, say),
     )
 
 
@@ -184,9 +189,11 @@ def _figures(names: tuple[str, str], runs: Sequence[RunDirectory]) -> Table:
     return Table(title="Figures (95% interval)", columns=("split", "figure", *names), rows=rows)
 
 
-def _curves(names: tuple[str, str], runs: Sequence[RunDirectory], registry: Registry) -> list[Picture]:
+def _curves(
+    names: tuple[str, str], runs: Sequence[RunDirectory], registry: Registry, say: Callable[[str], None]
+) -> list[Picture]:
     """Return the training losses of both runs, and each validation figure that both monitored first, by epoch."""
-    metrics = [by_epoch(history(run, registry)) for run in runs]
+    metrics = [by_epoch(history(run, registry, say)) for run in runs]
     pictures = []
     losses = _both(names, metrics, "train/loss")
     if losses:

@@ -6,12 +6,13 @@ Recorded in `environment.json` and in every checkpoint for all plugins, in the s
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from maecli.errors import PluginError, UnknownPlugin
-from maecli.registry import OWN_PACKAGE, Kind, Registry
+from maecli.registry import OWN_PACKAGE, Kind, Listing, Registry
 from maecli.specs import RunSpec
 
 Used = dict[str, str]
@@ -83,12 +84,11 @@ def changes(recorded: Iterable[Used], registry: Registry, source: object) -> lis
         now = _offered(each, registry)
         if now is None:
             continue
-        package, version = now
-        if package != each["package"]:
+        if now.package != each["package"]:
             thing, was = f"{each['kind']} {each['name']!r}", f"{each['package']} {each['version']}"
-            lines.append(f"{thing} came from {was} for {source}, and now from {package} {version}")
-        elif version != each["version"]:
-            lines.append(f"{package} is {version} now, and was {each['version']} for {source}")
+            lines.append(f"{thing} came from {was} for {source}, and now from {now.package} {now.version}")
+        elif now.version != each["version"]:
+            lines.append(f"{now.package} is {now.version} now, and was {each['version']} for {source}")
     return list(dict.fromkeys(lines))
 
 
@@ -106,17 +106,16 @@ def tell_changes(
             say(line)
 
 
-def _offered(used: Used, registry: Registry) -> tuple[str, str] | None:
-    """Return the package and version that offer what was used, usable or not."""
-    for listing in registry.listings:
-        if (listing.kind, listing.name) == (used["kind"], used["name"]) and listing.package == used["package"]:
-            return listing.package, listing.version
-    for listing in registry.listings:
-        if (listing.kind, listing.name) == (used["kind"], used["name"]):
-            return listing.package, listing.version
-    return None
+def _offered(used: Used, registry: Registry) -> Listing | None:
+    """Return what offers now what was used, usable or not; of several packages, the one that was used."""
+    offers = [each for each in registry.listings if (each.kind, each.name) == (used["kind"], used["name"])]
+    return min(offers, key=lambda each: each.package != used["package"], default=None)
 
 
 def _install(used: Used) -> str:
     kind, name, package, version = (used[key] for key in ("kind", "name", "package", "version"))
-    return f"{kind} {name!r} of {package} {version}, which is not installed: pip install {package}=={version}"
+    try:
+        now = f"; {package} {importlib.metadata.version(package)} is installed and no longer offers it"
+    except importlib.metadata.PackageNotFoundError:
+        now = ", which is not installed"
+    return f"{kind} {name!r} of {package} {version}{now}: pip install {package}=={version}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import yaml
 
@@ -15,6 +15,7 @@ from maecli.reports import figures, numbers
 from maecli.reports.page import Section, render_report
 from maecli.results import Evaluation, Picture
 from maecli.runs.directory import RunDirectory
+from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.suited import shell, suited_tasks
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
@@ -22,11 +23,21 @@ TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
 """In the order of the page."""
 
 
-def history(run: RunDirectory, registry: Registry) -> dict[str, list[tuple[int, float]]]:
-    """Return the run's metrics as far as its trackers can read them back, metric → (step, value)."""
+def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> dict[str, list[tuple[int, float]]]:
+    """Return the run's metrics as far as its trackers can read them back, metric → (step, value).
+
+    `say` is told of trackers that cannot be had.
+    """
+    spec = run.read_spec()
     found: dict[str, list[tuple[int, float]]] = {}
-    for name in run.read_spec().get("trackers", ()):
-        found = registry.tracker(name).history(run.path) | found
+    for name in spec.get("trackers", ()):
+        try:
+            with missing_packages(recorded_in(spec), run):
+                tracker = registry.tracker(name)
+        except MaeError as error:
+            say(f"what tracker {name!r} kept is left out: {error}")
+        else:
+            found = tracker.history(run.path) | found
     return found
 
 
@@ -56,9 +67,10 @@ def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Picture]
 def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
     """Return what there is to show of a run: evaluations, test first, then probes and curves."""
     sections = [Section(_title(each), [each]) for each in _in_order(run)]
-    curves = curve_pictures(history(run, registry))
-    if curves:
-        sections.append(Section("Training", curves))
+    missed: list[str] = []
+    curves = curve_pictures(history(run, registry, missed.append))
+    if curves or missed:
+        sections.append(Section("Training", [*curves, *missed]))
     return sections
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -45,7 +45,7 @@ def write_page(
     splits = plan.sweep.splits
     charts = sweep_pictures(outcome)
     by_split = splits_pictures(outcome, [*splits, "val"]) if set(splits) - {"test", "val"} else []
-    curves = list(learning_pictures(plan, directories, registry))
+    curves = list(learning_pictures(plan, directories, registry, progress.say))
     compared = side_by_side(plan, directories, registry, progress) if plan.sweep.side_by_side else []
     if charts:
         write_bytes(out / PNG, charts[0].png)
@@ -86,10 +86,12 @@ def describe(plan: Plan, outcome: Outcome) -> str:
     return f"{varied or 'One point'}; {seeds}, {len(plan.jobs)} runs; weights of the last epoch.{failed}"
 
 
-def learning_pictures(plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry) -> Iterator[Picture]:
+def learning_pictures(
+    plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, say: Callable[[str], None]
+) -> Iterator[Picture]:
     """Yield for each verb and arm the training loss and the validation figure by epoch, test at the end of each.
 
-    Only the first seed is drawn.
+    Only the first seed is drawn. `say` is told of curves that cannot be had.
     """
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in plan.jobs:
@@ -99,7 +101,7 @@ def learning_pictures(plan: Plan, directories: Mapping[str, RunDirectory], regis
         for start in range(0, len(jobs), MAX_CURVES):
             part = f"-{start // MAX_CURVES + 1}" if len(jobs) > MAX_CURVES else ""
             name = "-".join(filter(None, [verb, arm])) + part
-            yield from _curves(name, jobs[start : start + MAX_CURVES], plan.axes, directories, registry)
+            yield from _curves(name, jobs[start : start + MAX_CURVES], plan.axes, directories, registry, say)
 
 
 def _curves(
@@ -108,6 +110,7 @@ def _curves(
     axes: Sequence[Axis],
     directories: Mapping[str, RunDirectory],
     registry: Registry,
+    say: Callable[[str], None],
 ) -> Iterator[Picture]:
     losses: dict[str, list[tuple[float, float]]] = {}
     validation: dict[str, list[tuple[float, float]]] = {}
@@ -115,7 +118,7 @@ def _curves(
     label, unit = "", ""
     for job in jobs:
         run = directories[job.name]
-        metrics = by_epoch(history(run, registry))
+        metrics = by_epoch(history(run, registry, say))
         title = point_title(job.point, axes) or job.arm or VERBS[job.verb]
         if metrics.get("train/loss"):
             losses[title] = metrics["train/loss"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import json
 import shutil
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import yaml
-from installed import dataset_package, look_again
+from installed import dataset_package, look_again, write_package
 
 import maecli
 from maecli.errors import PluginError
@@ -20,28 +22,84 @@ from maecli.runs.plugins import changes, missing, recorded_in
 
 USED = {"kind": "dataset", "name": "birds", "package": "mae-birds", "version": "1.2"}
 TO_INSTALL = "dataset 'birds' of mae-birds 1.2, which is not installed: pip install mae-birds==1.2"
+OWLS = """
+from maecli import api
+from maecli.registry import Registry
+
+class Owl(Registry().model("vit")):
+    name = "owl"
+
+class Rebuild(Registry().task("reconstruct")):
+    name = "rebuild"
+
+class Diary(Registry().tracker("jsonl")):
+    name = "diary"
+
+@api.hookimpl
+def mae_models():
+    return [Owl]
+
+@api.hookimpl
+def mae_tasks():
+    return [Rebuild]
+
+@api.hookimpl
+def mae_trackers():
+    return [Diary]
+"""
+OF_OWLS = {
+    "model": ("--model", "owl"),
+    "task": ("--set", "task.name=rebuild"),
+    "tracker": ("--set", "trackers=[diary]"),
+}
+
+
+def lacking(kind: str) -> str:
+    name = {"model": "owl", "task": "rebuild", "tracker": "diary"}[kind]
+    return f"{kind} {name!r} of mae-owls 2.0, which is not installed: pip install mae-owls==2.0"
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """Return a folder on the path that holds the package mae-birds 1.2."""
+    """Return a folder on the path that holds the packages mae-birds 1.2 and mae-owls 2.0."""
     folder = tmp_path / "site"
     dataset_package(folder)
+    points = {"model.owl": "mae_owls", "task.rebuild": "mae_owls", "tracker.diary": "mae_owls"}
+    write_package(folder, "mae-owls", points, "2.0", mae_owls=OWLS)
     monkeypatch.syspath_prepend(str(folder))
     look_again()
     yield folder
-    sys.modules.pop("mae_birds", None)
+    forget()
+
+
+def forget() -> None:
+    """Let what is in the packages be found anew."""
+    for module in ("mae_birds", "mae_owls"):
+        sys.modules.pop(module, None)
     look_again()
 
 
 @pytest.fixture
+def run_with(site, mae, toy_pretrain, pictures, tmp_path):
+    """Return a function that makes a run which uses the plugin of one kind of mae-owls."""
+
+    def make(kind: str) -> Path:
+        out = tmp_path / "runs/owls"
+        dataset = ("--dataset", "folder", "--root", pictures, "--img-size", 8, "--epochs", 1)
+        outcome = mae(*toy_pretrain, *dataset, *OF_OWLS[kind], "--out", out)
+        assert outcome.exit_code == 0, outcome.stderr
+        return out
+
+    return make
+
+
+@pytest.fixture
 def uninstall(site):
-    """Return a function that takes the package away."""
+    """Return a function that takes the packages away."""
 
     def gone() -> None:
         shutil.rmtree(site)
-        sys.modules.pop("mae_birds", None)
-        look_again()
+        forget()
 
     return gone
 
@@ -85,6 +143,58 @@ def test_every_verb_names_the_package_that_a_run_lacks(run, uninstall, mae, tmp_
         assert (outcome.exit_code, outcome.stderr) == (4, f"mae: {source} was made with {TO_INSTALL}\n"), arguments
     with pytest.raises(PluginError, match=r"pip install mae-birds==1\.2$"):
         maecli.load_encoder(run)
+
+
+@pytest.mark.parametrize("kind", ["model", "task"])
+def test_a_model_and_a_task_that_a_run_lacks_are_named(run_with, uninstall, mae, pictures, kind):
+    run = run_with(kind)
+    uninstall()
+    checkpoint = find_checkpoint(run).path
+    task = "rebuild" if kind == "task" else "reconstruct"
+    for source, arguments in (
+        (checkpoint, ("eval", run)),
+        (checkpoint, ("infer", pictures, "--run", run)),
+        (checkpoint, ("infer", pictures, "--task", task, "--quiet")),
+        (run, ("pretrain", "--resume", "--out", run)),
+        (run, ("runs", run, run)),
+    ):
+        outcome = mae(*arguments)
+        assert (outcome.exit_code, outcome.stderr) == (4, f"mae: {source} was made with {lacking(kind)}\n"), arguments
+
+
+def test_a_tracker_that_is_lacking_stops_what_would_log_to_it_and_nothing_else(run_with, uninstall, mae, pictures):
+    run = run_with("tracker")
+    page = run / "report.html"
+    left_out = f"what tracker 'diary' kept is left out: {run} was made with {lacking('tracker')}"
+    assert left_out not in html.unescape(page.read_text())
+    uninstall()
+    for arguments in (("eval", run), ("infer", pictures, "--run", run), ("embed", pictures, "--run", run)):
+        outcome = mae(*arguments)
+        assert outcome.exit_code == 0, outcome.stderr
+    assert left_out in html.unescape(page.read_text())
+    assert left_out in mae("runs", run, run).stderr
+    resumed = mae("pretrain", "--resume", "--out", run)
+    assert (resumed.exit_code, resumed.stderr) == (4, f"mae: {run} was made with {lacking('tracker')}\n")
+
+
+def test_a_tracker_that_is_broken_leaves_the_report_without_its_curves(run_with, site, mae):
+    run = run_with("tracker")
+    (site / "mae_owls.py").write_text("1 / 0")
+    forget()
+    outcome = mae("eval", run)
+    assert outcome.exit_code == 0, outcome.stderr
+    words = "mae-owls 2.0: tracker 'diary' cannot be imported: ZeroDivisionError: division by zero"
+    page = html.unescape((run / "report.html").read_text())
+    assert f"what tracker 'diary' kept is left out: {words}" in page
+
+
+def test_a_package_that_no_longer_offers_a_plugin_is_not_said_to_be_missing(site):
+    write_package(site, "mae-birds", {"dataset.gulls": "mae_birds"}, "2.0")
+    look_again()
+    now = "mae-birds 2.0 is installed and no longer offers it"
+    assert missing([USED], Registry()) == [
+        f"dataset 'birds' of mae-birds 1.2; {now}: pip install mae-birds==1.2",
+    ]
 
 
 def test_inspect_works_without_the_package_and_names_it(run, uninstall, mae):

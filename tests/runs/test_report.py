@@ -25,7 +25,7 @@ def test_the_page_of_a_run_stands_alone_and_shows_what_matters(pretrained):
 
 
 def test_metrics_are_read_back_from_the_trackers(run):
-    metrics = history(run, registry())
+    metrics = history(run, registry(), pytest.fail)
     assert [step for step, _ in metrics["train/loss"]] == list(range(1, 9))
     assert [step for step, _ in metrics["val/top1"]] == [4, 8]
 
