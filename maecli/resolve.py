@@ -217,14 +217,14 @@ def validate_options(section: str, name: str, options: Mapping[str, Any], model:
         raise SpecError(f"{explained} (options of {name})") from error
 
 
-def validate(tree: Tree, verb: str, registry: Registry) -> RunSpec:
-    """Return the spec of a nested dict with every option of its plugins filled in."""
+def validate(tree: Tree, verb: str, registry: Registry, sections: Sequence[str] = PLUGIN_SECTIONS) -> RunSpec:
+    """Return the spec of a nested dict with every option of the plugins of `sections` filled in."""
     try:
         spec = SPECS[verb].model_validate(tree)
     except ValidationError as error:
         raise explain(error, SPECS[verb]) from error
     complete = {}
-    for section in PLUGIN_SECTIONS:
+    for section in sections:
         chosen: PluginSection = getattr(spec, section)
         plugin = getattr(registry, section)(chosen.name)
         options = validate_options(section, chosen.name, chosen.options, plugin.Options)

@@ -1,4 +1,4 @@
-"""The names and signatures of `maecli.api`, one per line: `python tests/api_surface.py > tests/api_names.txt`."""
+"""Names and signatures of `maecli.api` and `maecli.testing`: `python tests/api_surface.py > tests/api_names.txt`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from maecli import api
+from maecli import api, testing
 
 
 def surface() -> list[str]:
-    """Return a line for each name of the api, and for each public method and field of its classes."""
-    return [line for name in api.__all__ for line in _lines(name, getattr(api, name))]
+    """Return a line for each name that is offered, and for each public method and field of its classes."""
+    kit = [line for name in testing.__all__ for line in _lines(f"testing.{name}", getattr(testing, name))]
+    return [line for name in api.__all__ for line in _lines(name, getattr(api, name))] + kit
 
 
 def _lines(name: str, value: Any) -> Iterator[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 import types
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from api_surface import surface
 
-from maecli import __version__, api, hookspecs
+from maecli import __version__, api, hookspecs, testing
 from maecli.deprecation import Renamed, deprecated_names
 
 FROZEN = Path(__file__).with_name("api_names.txt")
@@ -18,10 +19,19 @@ def test_names_and_signatures_are_those_that_plugins_were_written_for():
     frozen = FROZEN.read_text(encoding="utf-8").splitlines()
     changed = list(difflib.unified_diff(frozen, surface(), "frozen", "now", lineterm="", n=0))
     assert not changed, (
-        "maecli.api changed:\n" + "\n".join(changed) + "\nWhat is gone or differs breaks plugins: keep the old name by "
+        "maecli.api or maecli.testing changed:\n"
+        + "\n".join(changed)
+        + "\nWhat is gone or differs breaks plugins: keep the old name by "
         "_DEPRECATED in maecli/api.py, or raise API_VERSION. Then, as for what is new:\n"
         "    python tests/api_surface.py > tests/api_names.txt"
     )
+
+
+def test_what_the_conformance_kit_offers_is_frozen_too():
+    frozen = FROZEN.read_text(encoding="utf-8")
+    assert "\ntesting.DatasetConformance.equal_pictures: " in frozen
+    for name in testing.__all__:
+        assert re.search(rf"^(class|def) testing\.{name}\(", frozen, re.MULTILINE), name
 
 
 def test_the_version_is_one_that_is_spoken():

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from maecli import testing
 from maecli.registry import trial
 from maecli.registry.options import describe_options, type_words
-from maecli.registry.switches import config_file
+from maecli.registry.switches import config_file, write_disabled
 
 NUM_PACKAGES = 20
 
@@ -121,16 +121,24 @@ def test_a_quick_list_imports_nothing(site, mae):
     assert "mae_rotten" not in sys.modules
 
 
-def test_a_package_that_cannot_even_be_read_is_listed(site, mae):
+@pytest.mark.parametrize(
+    ("entry_points", "told"),
+    [
+        (b"[mae]\nthere is no equals sign\n", True),
+        ("[mae]\ndataset.möwe = mae_odd\n".encode("latin-1"), True),
+        ("[console_scripts]\nmöwe = mae_odd:main\n".encode("latin-1"), False),
+    ],
+)
+def test_a_package_that_cannot_even_be_read_is_listed_where_it_has_plugins(site, mae, entry_points, told):
     dataset_package(site)
     info = site / "mae_odd-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mae-odd\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[mae]\nthere is no equals sign\n")
+    (info / "entry_points.txt").write_bytes(entry_points)
     look_again()
     outcome = mae("plugins", "--quick")
     assert outcome.exit_code == 0
-    assert "mae-odd 1.0: its entry_points.txt cannot be read: " in outcome.stdout
+    assert ("mae-odd 1.0: its entry_points.txt cannot be read: " in outcome.stdout) is told
     assert "dataset  birds" in outcome.stdout
     assert " digits " in outcome.stdout
 
@@ -172,11 +180,19 @@ def test_strictness_makes_an_error_of_what_disables_one_plugin(site, mae, monkey
     assert (mae("recipes").exit_code, mae("recipes").stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["mae-birds", "Mae_Birds", "dataset.birds", "mae.birds:dataset.birds"])
-def test_what_is_disabled_stays_so_until_it_is_enabled(site, mae, name):
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("mae-birds", "mae-birds"),
+        ("Mae_Birds", "mae-birds"),
+        ("dataset.birds", "dataset.birds"),
+        ("birds", "dataset.birds"),
+        ("mae.birds:dataset.birds", "mae-birds:dataset.birds"),
+    ],
+)
+def test_what_is_disabled_stays_so_until_it_is_enabled(site, mae, name, key):
     dataset_package(site)
     look_again()
-    key = name.lower().replace("_", "-").replace("mae.birds", "mae-birds")
     done = mae("plugins", "disable", name)
     assert done.stdout == f"{key} is disabled ({config_file()}); `mae plugins enable {key}` brings it back\n"
     assert theirs(mae("plugins", "--json"))["dataset.birds"]["status"] == "disabled"
@@ -190,12 +206,66 @@ def test_what_is_disabled_stays_so_until_it_is_enabled(site, mae, name):
     assert json.loads(config_file().read_text()) == {"disabled": []}
 
 
+def test_switching_is_told_in_json_too(site, mae):
+    dataset_package(site)
+    look_again()
+    file = str(config_file())
+    assert mae("plugins", "disable", "birds", "--json").json == {"disabled": "dataset.birds", "file": file}
+    assert mae("plugins", "enable", "birds", "--json").json == {"enabled": "dataset.birds", "file": file}
+
+
+def test_to_enable_a_name_of_several_kinds_needs_the_kind(mae):
+    write_disabled(["dataset.twice", "task.twice"])
+    outcome = mae("plugins", "enable", "twice")
+    assert outcome.exit_code == 2
+    assert outcome.stderr == "mae: 'twice' is the name of several; write dataset.twice or task.twice\n"
+
+
+@pytest.mark.parametrize(
+    ("flag", "command", "way"),
+    [("--quick", "list", "list --quick"), ("--json", "list", "list --json"), ("--json", "show", "show --json")],
+)
+def test_an_option_before_its_command_is_not_dropped_in_silence(mae, flag, command, way):
+    outcome = mae("plugins", flag, command, *(["digits"] if command == "show" else []))
+    message = f"options of {command} stand behind it, not before it; write mae plugins {way}"
+    assert (outcome.exit_code, outcome.stderr) == (2, f"mae: {message}\n")
+    if flag == "--json":
+        assert outcome.json["error"] == message
+
+
+def test_a_damaged_file_of_settings_is_told_and_stops_no_list(site, mae):
+    dataset_package(site)
+    look_again()
+    write_disabled([]).write_text("{")
+    outcome = mae("plugins", "list", "--json")
+    assert outcome.exit_code == 0
+    assert outcome.stderr.startswith(f"mae: {config_file()} cannot be read ")
+    assert outcome.stderr.endswith("mend or delete it: it says what is disabled\n")
+    assert theirs(outcome)["dataset.birds"]["status"] == "ok"
+    assert mae("plugins", "show", "digits").exit_code == 2
+
+
+@pytest.mark.parametrize("verb", [("plugins", "--quick"), ("recipes",)])
+def test_a_typing_error_in_mae_load_plugins_is_told(site, mae, monkeypatch, verb):
+    dataset_package(site)
+    look_again()
+    monkeypatch.setenv("MAE_LOAD_PLUGINS", "mae-brids")
+    outcome = mae(*verb)
+    assert outcome.exit_code == 0
+    assert outcome.stderr == (
+        "mae: MAE_LOAD_PLUGINS names 'mae-brids', which is no installed package with plugins; did you mean "
+        "'mae-birds'?\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("disable", "mae-bird"), "'mae-bird' is no installed package and no plugin of one; did you mean 'mae-birds'?"),
         (("disable", "dataset.digits"), "dataset.digits is built in, and stays"),
+        (("disable", "digits"), "dataset.digits is built in, and stays"),
         (("disable", "maecli"), "maecli is built in, and stays"),
+        (("disable", "twice"), "'twice' is the name of several; write dataset.twice or task.twice"),
         (("enable", "mae-birds"), "'mae-birds' is not disabled; disabled: nothing is"),
         (("show", "bird"), "no installed plugin is named 'bird'; did you mean 'birds'?; `mae plugins` lists them"),
         (("show", "dataset.bird"), "unknown dataset 'bird'; did you mean 'birds'?; installed: birds, cifar10, "),
@@ -235,6 +305,15 @@ def test_show_tells_words_options_card_and_command(site, mae):
     assert outcome.stdout.endswith("\n  mae pretrain --dataset birds\n")
 
 
+def test_show_tells_numbers_in_four_digits(site, mae):
+    text = DATASET.format(cls="Birds", name="birds").replace("mean=(0.5,)", "mean=(2 / 3,)")
+    write_package(site, "mae-birds", {"dataset.birds": "mae_birds"}, mae_birds=text)
+    look_again()
+    lines = [line.split() for line in mae("plugins", "show", "birds").stdout.splitlines()]
+    assert ["mean", "0.6667"] in lines
+    assert mae("plugins", "show", "birds", "--json").json["card"]["mean"] == [2 / 3]
+
+
 def test_show_survives_a_card_that_fails(site, mae):
     text = DATASET.format(cls="Birds", name="birds").replace("return api.DataCard(", "return dict(zip(1)) or dict(")
     write_package(site, "mae-birds", {"dataset.birds": "mae_birds"}, mae_birds=text)
@@ -271,9 +350,14 @@ def test_defaults_and_limits_are_told_as_set_takes_them():
         size: tuple[int, int] = (3, 4)
         name: str = "x"
         rates: list[float] = Field(default_factory=lambda: [0.5])
+        half: int = Field(default_factory=lambda data: data["size"][0] // 2)
+        failing: int = Field(default_factory=lambda: 1 // 0)
 
     found = describe_options("task", Options)
-    assert [option.default for option in found] == ["required", "true", "[3, 4]", "x", "[0.5]"]
+    assert [option.default for option in found] == [
+        *("required", "true", "[3, 4]", "x", "[0.5]"),
+        *("computed", "computed"),
+    ]
     assert found[0].type == "int >= 1 | null"
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import ast
+import importlib
 import json
+import keyword
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from installed import write_package as write_installed
 from strangers import install, run_mae, run_pytest
 from test_registry import point
 
@@ -90,15 +94,38 @@ def test_only_what_is_asked_for_is_written(tmp_path):
     assert not [file for file in files if "dataset" in file.name or file.name == "birds.yaml"]
 
 
-def test_a_package_counts_on_one_minor_version_of_ours():
-    assert bounds("0.1.0") == ">=0.1,<0.2"
-    assert bounds("1.9.3") == ">=1.9,<1.10"
+def test_a_package_counts_on_the_minor_version_that_warns_of_what_goes_too():
+    assert bounds("0.1.0") == ">=0.1,<0.3"
+    assert bounds("1.9.3") == ">=1.9,<1.11"
     assert bounds() == bounds(__version__)
 
 
 def test_names_become_classes_and_modules():
     made = plan("mae-tiny-birds", "tiny-birds", "3d-song")
-    assert (made.module, made.dataset_class, made.task_class) == ("mae_tiny_birds", "TinyBirds", "The3dSong")
+    assert (made.module, made.dataset_class, made.task_class) == ("mae_tiny_birds", "TinyBirdsData", "The3dSongTask")
+
+
+@pytest.mark.parametrize(("dataset", "task"), [("none", "gauge"), ("123", "any"), ("on", "f"), ("null", "errors")])
+def test_a_name_that_means_something_in_python_or_yaml_stays_a_name(tmp_path, dataset, task):
+    files = {file.name: file.read_text() for file in write_package(plan("mae-odd", dataset, task), tmp_path / "odd")}
+    recipe = yaml.safe_load(files[f"{dataset}.yaml"])
+    assert recipe["pretrain"]["dataset"] == recipe["finetune"]["dataset"] == {"name": dataset}
+    assert recipe["finetune"]["task"] == {"name": task}
+    for name in ("dataset.py", "task.py"):
+        tree = ast.parse(files[name])
+        made = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+        taken = [alias.asname or alias.name for node in tree.body if hasattr(node, "names") for alias in node.names]
+        assert len({*made, *taken}) == len(made) + len(taken)
+        assert not [each for each in made if keyword.iskeyword(each)]
+
+
+def test_a_package_of_odd_names_passes_its_own_tests_and_runs(tmp_path):
+    project, site = tmp_path / "mae-odd", tmp_path / "site"
+    write_package(plan("mae-odd", "on", "any"), project)
+    install(project, site)
+    assert re.search(r"^\d+ passed", run_pytest(site, project / "tests", "-k", "not imports"), re.MULTILINE)
+    run_mae(site, tmp_path, [["finetune", "--dataset", "on", *QUICK], ["plugins", "check", "recipe.on"]])
+    assert json.loads((tmp_path / "runs/finetune-on-any/summary.json").read_text())["steps"] == 2
 
 
 @pytest.mark.parametrize(
@@ -111,11 +138,23 @@ def test_a_package_has_a_name_that_pip_and_python_take(package):
     )
 
 
-@pytest.mark.parametrize("package", ["json", "maecli", "class", "tests"])
+@pytest.mark.parametrize("package", ["json", "maecli", "class", "tests", "torch", "pytest", "yaml"])
 def test_a_package_hides_no_module(package):
     assert refusal(package) == (
         f"package name {package!r} would hide the module {package}; take another, such as mae-{package}"
     )
+
+
+def test_a_package_may_be_written_anew_though_it_is_installed(tmp_path, monkeypatch):
+    write_installed(tmp_path, "mae-aves", {"dataset.owls": "mae_aves"}, mae_aves="")
+    (tmp_path / "mae_aves-1.2.dist-info/top_level.txt").write_text("mae_aves\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    again = Registry([point("dataset.owls", package="mae-aves")])
+    assert plan("mae-aves", "owls", None, registry=again).module == "mae_aves"
+    (tmp_path / "mae_aves-1.2.dist-info/top_level.txt").write_text("mae_birds\n")
+    (tmp_path / "mae_birds.py").touch()
+    importlib.invalidate_caches()
+    assert refusal("mae-birds").startswith("package name 'mae-birds' would hide the module mae_birds; ")
 
 
 def test_something_must_be_added():

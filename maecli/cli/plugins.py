@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from maecli.cli.app import app, user_errors
+from maecli.cli.app import app, print_json, tell, user_errors
 from maecli.cli.options import JsonOption, RootOption
 from maecli.errors import PluginError, SpecError, nearest
 
@@ -29,14 +28,24 @@ QuickOption = Annotated[
     bool, typer.Option("--quick", help="Import nothing: broken code of other packages is not found out.")
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="KIND.NAME, or a name that only one kind has.")]
-SwitchArgument = Annotated[str, typer.Argument(metavar="NAME", help="A package, KIND.NAME or PACKAGE:KIND.NAME.")]
+SwitchArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A package, KIND.NAME, PACKAGE:KIND.NAME, or a name of a plugin that only one kind has."
+    ),
+]
 
 
 @plugins_app.callback()
 def plugins(context: typer.Context, quick: QuickOption = False, as_json: JsonOption = False) -> None:
     """List data sets, tasks, models, trackers and recipes; without a command, what `list` does."""
-    if context.invoked_subcommand is None:
+    command = context.invoked_subcommand
+    if command is None:
         list_plugins(quick, as_json)
+    elif quick or as_json:
+        with user_errors(as_json):
+            way = "list --quick" if quick else f"{command} --json"
+            raise SpecError(f"options of {command} stand behind it, not before it; write mae plugins {way}")
 
 
 @plugins_app.command("list")
@@ -47,12 +56,15 @@ def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> Non
     """
     with user_errors(as_json):
         from maecli.registry import Registry
+        from maecli.registry.switches import Switches
         from maecli.registry.trial import try_apart
 
-        found = Registry()
+        found = Registry(switches=Switches.read(say=tell))
+        for line in found.not_installed:
+            tell(line)
         listings = found.listings if quick else try_apart(found.listings)
         if as_json:
-            print(json.dumps({"plugins": [vars(each) for each in listings]}))
+            print_json({"plugins": [vars(each) for each in listings]})
         else:
             show_listings(listings)
         bad = [each for each in listings if each.status in ("clash", "broken")]
@@ -83,7 +95,7 @@ def show(name: NameArgument, root: RootOption = None, as_json: JsonOption = Fals
 
         found = describe_plugin(name, Registry(), root)
         if as_json:
-            print(json.dumps(found.as_json()))
+            print_json(found.as_json())
         else:
             show_about(found)
 
@@ -133,11 +145,20 @@ def _words(value: Any) -> str:
         return f"{shown}, … ({len(value)})" if len(value) > 12 else shown
     if isinstance(value, dict):
         return ", ".join(f"{key} {_words(each)}" for key, each in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 @plugins_app.command()
-def check(name: NameArgument, root: RootOption = None, as_json: JsonOption = False) -> None:
+def check(
+    name: NameArgument,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Data set to try a task on, instead of pictures made for it.")
+    ] = None,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Try whether a plugin keeps the promises that mae relies on; exits 4 where it does not."""
     with user_errors(as_json):
         from maecli.registry import Registry
@@ -146,12 +167,21 @@ def check(name: NameArgument, root: RootOption = None, as_json: JsonOption = Fal
         found = Registry()
         kind, rest = find_plugin(name, found)
         found.listing(kind, rest)
+        if dataset is not None and kind != "task":
+            raise SpecError(f"--dataset is what a task is tried on, and {rest!r} is a {kind}; leave it out")
+        if root is not None and kind != "dataset" and dataset is None:
+            way = "; name one by --dataset" if kind == "task" else "; leave it out"
+            raise SpecError(f"--root says where a data set's files are, and {rest!r} is a {kind}{way}")
         from maecli import testing
 
-        findings = testing.check(kind, rest, {"root": str(root)} if root else None, found)
+        given = {"root": str(root)} if root else None
+        if dataset is None:
+            findings = testing.check(kind, rest, given, found)
+        else:
+            findings = testing.check(kind, rest, None, found, {**(given or {}), "name": dataset})
         broken = [each for each in findings if each.problem is not None]
         if as_json:
-            print(json.dumps({"kind": kind, "name": rest, "findings": [vars(each) for each in findings]}))
+            print_json({"kind": kind, "name": rest, "findings": [vars(each) for each in findings]})
         else:
             for each in findings:
                 told = each.problem or each.note
@@ -163,36 +193,51 @@ def check(name: NameArgument, root: RootOption = None, as_json: JsonOption = Fal
 
 
 @plugins_app.command()
-def disable(name: SwitchArgument) -> None:
-    """Use a package, or one thing of it, no longer; what runs recorded of it stays."""
-    with user_errors():
+def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
+    """Leave out a package, or one plugin of it, from now on, without uninstalling it."""
+    with user_errors(as_json):
         from maecli.registry import OWN_PACKAGE, Registry
         from maecli.registry.switches import canonical, read_disabled, write_disabled
 
-        key = _key(name)
-        theirs = [each for each in Registry().listings if each.package != OWN_PACKAGE]
+        key, registry = _key(name), Registry()
+        theirs = [each for each in registry.listings if each.package != OWN_PACKAGE]
+        own = {each.key for each in registry.listings if each.package == OWN_PACKAGE} | {OWN_PACKAGE}
         known = {form for each in theirs for form in _forms(canonical(each.package), each.key)}
+        if key not in known | own and any(each.name == name for each in registry.listings):
+            from maecli.runs.about import find_plugin  # imports torch
+
+            key = ".".join(find_plugin(name, registry))
         if key not in known:
-            own = {each.key for each in Registry().listings if each.package == OWN_PACKAGE} | {OWN_PACKAGE}
             if key in own:
                 raise SpecError(f"{key} is built in, and stays")
             raise SpecError(f"{name!r} is no installed package and no plugin of one{nearest(key, known)}")
         file = write_disabled([*read_disabled(), key])
-        print(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
+        if as_json:
+            print_json({"disabled": key, "file": str(file)})
+        else:
+            print(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
 
 
 @plugins_app.command()
-def enable(name: SwitchArgument) -> None:
+def enable(name: SwitchArgument, as_json: JsonOption = False) -> None:
     """Use again what was disabled."""
-    with user_errors():
+    with user_errors(as_json):
         from maecli.registry.switches import read_disabled, write_disabled
 
         key, disabled = _key(name), read_disabled()
         if key not in disabled:
-            others = ", ".join(disabled) or "nothing is"
-            raise SpecError(f"{name!r} is not disabled{nearest(key, disabled)}; disabled: {others}")
-        write_disabled(each for each in disabled if each != key)
-        print(f"{key} is enabled")
+            things = [each for each in disabled if ":" not in each and each.partition(".")[2] == name]
+            if len(things) > 1:
+                raise SpecError(f"{name!r} is the name of several; write {' or '.join(things)}")
+            if not things:
+                others = ", ".join(disabled) or "nothing is"
+                raise SpecError(f"{name!r} is not disabled{nearest(key, disabled)}; disabled: {others}")
+            key = things[0]
+        file = write_disabled(each for each in disabled if each != key)
+        if as_json:
+            print_json({"enabled": key, "file": str(file)})
+        else:
+            print(f"{key} is enabled")
 
 
 def _key(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Masks: one class number per pixel, in files and as colours.
+"""Masks: one class number per pixel, in files and as colours. Pillow is loaded when a file is read or written.
 
 Shapes: H, W height and width, Q classes.
 """
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
 
 from maecli.data.dataset import BrokenSample
 from maecli.data.pictures import MAX_PIXELS
@@ -48,6 +47,8 @@ def read_mask(path: Path, num_classes: int, palette: Palette, *, max_pixels: int
     ones whose colours are those of `palette`, or VOC's for void. Raises `BrokenSample` with the rule that is broken:
     a damaged file, too many pixels, a number without a class, a colour without a class.
     """
+    from PIL import PngImagePlugin
+
     try:
         # Pillow's class and not `Image.open`, whose own bound on the number of pixels is one for the whole process
         with path.open("rb") as file, PngImagePlugin.PngImageFile(file) as image:
@@ -104,6 +105,8 @@ def _from_colours(path: Path, pixels: np.ndarray, palette: Palette) -> np.ndarra
 
 def mask_png(mask: np.ndarray, palette: Palette) -> bytes:
     """Return a palette PNG of a mask (H, W) uint8 whose pixels are the class numbers."""
+    from PIL import Image
+
     height, width = mask.shape
     image = Image.frombytes("P", (width, height), np.ascontiguousarray(mask, np.uint8).tobytes())
     colours = [*palette, *[(0, 0, 0)] * (VOID - len(palette)), VOID_COLOUR]

@@ -1,7 +1,8 @@
 """Pictures as arrays: finding them, reading their headers, decoding them.
 
 JPEG, PNG, WebP, BMP and TIFF, told apart by their first bytes and not by their names, and arrays in `.npy`
-files. Whatever is wrong with a file becomes a `BrokenSample` with a short reason.
+files. Whatever is wrong with a file becomes a `BrokenSample` with a short reason. Decoders are loaded when a file needs
+them: `maecli.api` is imported by plugins that read none.
 
 Shapes: C channels, H height, W width.
 """
@@ -14,14 +15,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import numpy as np
-import tifffile
-from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
-from PIL.ImageFile import ImageFile
 
 from maecli.data.dataset import BrokenSample
+
+if TYPE_CHECKING:
+    import tifffile
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
 
@@ -144,6 +147,8 @@ def picture_array(
 
     Raises `BrokenSample` if it cannot be brought to `channels` and `dtype`.
     """
+    from PIL import Image
+
     name = Path(getattr(picture, "filename", "") or "picture")
     with _reading(name):
         if isinstance(picture, Image.Image):
@@ -232,11 +237,6 @@ def _reason(error: Exception) -> str:
     return f"damaged file: {text or type(error).__name__}"
 
 
-_FORMATS: tuple[tuple[bytes, type[ImageFile]], ...] = (
-    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    (b"BM", BmpImagePlugin.BmpImageFile),
-)
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -246,6 +246,13 @@ def _source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> _Source:
     Pillow's classes are used directly, not through `Image.open`, whose own bound on the number of pixels is one
     for the whole process.
     """
+    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    formats: tuple[tuple[bytes, type[ImageFile]], ...] = (
+        (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+        (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+        (b"BM", BmpImagePlugin.BmpImageFile),
+    )
     start = file.read(30)
     file.seek(0)
     if not start:
@@ -257,7 +264,7 @@ def _source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> _Source:
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         _check_size(file.name, _webp_size(start), max_pixels)  # Pillow sets the canvas aside when it opens one
         return _PillowFile(WebPImagePlugin.WebPImageFile(file), max_pixels, file.name)
-    for magic, factory in _FORMATS:
+    for magic, factory in formats:
         if start.startswith(magic):
             return _PillowFile(factory(file), max_pixels, file.name)
     raise BrokenSample(file.name, "not a JPEG, PNG, WebP, BMP, TIFF or .npy file")
@@ -337,15 +344,17 @@ class _PillowFile:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
     colour = image.convert("RGBA")
     white = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, colour).convert("L" if image.mode == "LA" else "RGB")
 
 
 def _orientation_in_header(image: Image.Image) -> int:
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if image.format == "TIFF":
         return 1  # Pillow tells the upright size, and turns the pixels itself
-    if isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info:
+    if image.format == "PNG" and "exif" not in image.info:
         return 1  # Pillow would decode the pixels to look behind them
     return _orientation(image)
 
@@ -379,6 +388,8 @@ def _tiff(file: BinaryIO, max_pixels: int) -> _Source:
     if not _pages_are_there(file, end):
         raise BrokenSample(file.name, "truncated file")
     file.seek(0)
+    import tifffile
+
     series = tifffile.TiffFile(file).series[0]
     page = series.keyframe
     for part in series.pages:
@@ -387,6 +398,8 @@ def _tiff(file: BinaryIO, max_pixels: int) -> _Source:
     grey = page.samplesperpixel == 1 and str(page.dtype) in ("bool", "uint8", "uint16", "float32")
     colour = page.samplesperpixel in (3, 4) and page.bitspersample == 8 and page.planarconfig == 1
     if len(series.pages) == 1 and (grey or (colour and page.photometric != tifffile.PHOTOMETRIC.MINISBLACK)):
+        from PIL import TiffImagePlugin
+
         file.seek(0)
         return _PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name)
     return _TiffFile(series, max_pixels, file.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import keyword
 import re
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from maecli.errors import SpecError
 from maecli.registry import OWN_PACKAGE, Kind, Registry
+from maecli.registry.switches import canonical
 
 PACKAGE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 THING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -31,11 +34,11 @@ class Plan:
 
     @property
     def dataset_class(self) -> str:
-        return class_name(self.dataset or "")
+        return f"{class_name(self.dataset or '')}Data"
 
     @property
     def task_class(self) -> str:
-        return class_name(self.task or "")
+        return f"{class_name(self.task or '')}Task"
 
     def first_steps(self, folder: Path) -> list[str]:
         """Return the commands that install the package, try its promises and use it."""
@@ -64,7 +67,12 @@ def plan_package(package: str, dataset: str | None, task: str | None, registry: 
         )
     plan = Plan(package, dataset, task)
     top = plan.module
-    if top in sys.stdlib_module_names or keyword.iskeyword(top) or top in (OWN_PACKAGE, "maecli_plugins", "tests"):
+    found = importlib.util.find_spec(top) is not None  # or else there is no need to read what each package holds
+    owners = importlib.metadata.packages_distributions().get(top, ()) if found else ()
+    installed = {canonical(each) for each in owners}
+    plugins = {canonical(each.package) for each in registry.listings}  # one of which may be written anew
+    reserved = keyword.iskeyword(top) or top in (*sys.stdlib_module_names, OWN_PACKAGE, "maecli_plugins", "tests")
+    if reserved or installed - ({package} & plugins):
         raise SpecError(f"package name {package!r} would hide the module {top}; take another, such as mae-{package}")
     if dataset is None and task is None:
         raise SpecError("say what the package adds: --dataset NAME, --task NAME or both")

@@ -30,9 +30,13 @@ FILES: tuple[tuple[str, str, str], ...] = (
 
 
 def bounds(version: str = __version__) -> str:
-    """Return the versions of ours that a package written now can count on: the same minor one."""
+    """Return the versions of ours that a package written now can count on: this minor one and the next.
+
+    What the next one renames still works there, with a warning that a lower bound would keep from the package. What
+    breaks it raises API_VERSION, and it says by MAE_API_VERSION for which one it was written.
+    """
     major, minor = (int(part) for part in version.split(".")[:2])
-    return f">={major}.{minor},<{major}.{minor + 1}"
+    return f">={major}.{minor},<{major}.{minor + 2}"
 
 
 def write_package(plan: Plan, out: Path) -> list[Path]:

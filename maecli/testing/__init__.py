@@ -15,9 +15,11 @@ A task is tried on pictures that the kit makes (16 × 16 with `label` and `mask`
 of 16 numbers per token; override `dataset(self, tmp_path)` to try it on other data. `ModelConformance` takes `model`,
 `TrackerConformance` takes `tracker`.
 
-From Python, and as `mae plugins check NAME` does it, every promise at once:
+From Python, and as `mae plugins check NAME` does it, every promise at once; `pytest --mae-check KIND.NAME` makes a
+test of each:
 
     check("task", "denoise")                             # an installed plugin by kind and name
+    check("task", "boxes", dataset={"name": "birds"})    # a task on an installed data set
     check_dataset(Birds(options))                        # or the thing itself
     check_task(Denoise)
     check_model(Twins, {"depth": 2})

@@ -33,6 +33,7 @@ MOST_COUNTED = 5_000
 KNOWN = ("label", "mask", "boxes")
 STACKED = {"image", "label", "mask"}
 """Fields that are alike in all samples, so that a batch can hold them."""
+CARD_WAY = "return an api.DataCard, or raise api.DataError where data are missing"
 
 Fields = tuple[str, ...]
 
@@ -41,9 +42,15 @@ class DatasetSubject:
     """A data set under the eyes of the checks, and what they have found out about it."""
 
     def __init__(
-        self, dataset: Dataset, fields: Sequence[Sequence[str]] | None = None, equal_pictures: int = 0
+        self,
+        dataset: Dataset,
+        fields: Sequence[Sequence[str]] | None = None,
+        equal_pictures: int = 0,
+        entry_module: str | None = None,
     ) -> None:
+        """`entry_module` is what the entry point names, where there is one."""
         self.dataset, self.plugin, self.equal_pictures = dataset, type(dataset), equal_pictures
+        self.entry_module = entry_module or self.plugin.__module__
         self._fields = fields
         self._cards: dict[Fields, DataCard] = {}
         self._splits: dict[tuple[SplitName, Fields], Split] = {}
@@ -129,13 +136,13 @@ def card(subject: DatasetSubject) -> None:
     try:
         sets = subject.field_sets
     except Exception as error:
-        raise Broken(f"card() fails: {describe_error(error)}") from error
+        raise Broken(f"card() fails: {describe_error(error)}; {CARD_WAY}") from error
     for fields in sets:
         asked = f"card({fields!r})"
         try:
             card = subject.card(fields)
         except Exception as error:
-            raise Broken(f"{asked} fails: {describe_error(error)}") from error
+            raise Broken(f"{asked} fails: {describe_error(error)}; {CARD_WAY}") from error
         expect(isinstance(card, DataCard), f"{asked} returns {type(card).__name__}; return api.DataCard(…)")
         expect(card.name == plugin.name, f"{asked} is named {card.name!r}; give it the data set's name {plugin.name!r}")
         expect(bool(card.title), f"{asked} has an empty title; write one line that says what the data are")
@@ -189,7 +196,10 @@ def splits(subject: DatasetSubject) -> None:
             try:
                 split = subject.split(name, fields)
             except Exception as error:
-                raise Broken(f"split({name!r}, {fields!r}) fails: {describe_error(error)}") from error
+                raise Broken(
+                    f"split({name!r}, {fields!r}) fails: {describe_error(error)}; return an api.Split, an empty one "
+                    "where there are no such samples"
+                ) from error
             said = card.split_sizes.get(name, 0)
             expect(
                 len(split) == said,
@@ -469,4 +479,4 @@ def training(subject: DatasetSubject) -> None:
 @CHECKS.add("options")
 def imports(subject: DatasetSubject) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.plugin)
+    check_import(subject.entry_module)

@@ -93,7 +93,7 @@ def _look(check: Check[S], subject: S) -> Finding:
     except NotLookedAt as reason:
         return Finding(check.name, None, str(reason))
     except Exception as error:  # a plugin may raise anything; that is the finding
-        return Finding(check.name, describe_error(error))
+        return Finding(check.name, f"{check.promise.removesuffix('.')}; this fails: {describe_error(error)}")
     return Finding(check.name, None)
 
 

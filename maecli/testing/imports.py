@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from maecli.testing.finding import Broken, NotLookedAt, expect, some
 
 LIMIT_S = 0.3
-"""Most seconds of processor time beyond torch and `maecli.api`."""
+"""Most seconds of processor time beyond `BASE`."""
+BASE = ("torch", "maecli.api")
+"""What every plugin stands on, and need not answer for."""
 HEAVY = (
     *("albumentations", "cv2", "jax", "matplotlib", "pandas", "scipy", "sklearn", "skimage", "tensorboard"),
-    *("tensorflow", "timm", "torchaudio", "torchvision", "transformers"),
+    *("tensorflow", "tifffile", "timm", "torchaudio", "torchvision", "transformers"),
 )
 """Libraries that take long to load, and are to be imported where they are used."""
 
 PROGRAM = """
 import importlib, json, sys, time
-import torch, maecli.api
+base, heavy, modules = map(json.loads, sys.argv[1:])
+for name in base:
+    importlib.import_module(name)
 costs = {}
-for name in sys.argv[2:]:
+for name in modules:
     before = set(sys.modules)
     begin = time.process_time()
     try:
@@ -33,7 +37,7 @@ for name in sys.argv[2:]:
             raise
         continue
     seconds = time.process_time() - begin
-    costs[name] = seconds, sorted((set(sys.modules) - before) & set(sys.argv[1].split(",")))
+    costs[name] = seconds, sorted((set(sys.modules) - before) & set(heavy))
 print(json.dumps(costs))
 """
 
@@ -47,13 +51,13 @@ class ImportCost:
     """Heavy libraries that it loaded."""
 
 
-def import_costs(modules: Sequence[str]) -> dict[str, ImportCost]:
-    """Return the cost of each module, imported in this order after torch and `maecli.api`.
+def import_costs(modules: Sequence[str], base: Sequence[str]) -> dict[str, ImportCost]:
+    """Return the cost of each module, imported in this order after those of `base`.
 
     What one has loaded costs the next ones nothing. Modules that are not found by their names, such as those of test
     files, are left out. Raises `Broken` for one that fails.
     """
-    command = [sys.executable, "-c", PROGRAM, ",".join(HEAVY), *modules]
+    command = [sys.executable, "-c", PROGRAM, *(json.dumps(list(names)) for names in (base, HEAVY, modules))]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -77,11 +81,10 @@ def check_cost(module: str, cost: ImportCost) -> None:
     )
 
 
-def check_import(plugin: type[object]) -> None:
-    """Raise `Broken` when the module of a plugin's class is slow to import."""
-    module = plugin.__module__
+def check_import(module: str) -> None:
+    """Raise `Broken` when a plugin's module is slow to import."""
     for attempt in range(2):  # the first one may have to compile it
-        costs = import_costs([module])
+        costs = import_costs([module], BASE)
         if module not in costs:
             raise NotLookedAt(f"{module} is no module that can be imported by its name")
         if attempt or costs[module].seconds <= LIMIT_S:

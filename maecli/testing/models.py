@@ -31,9 +31,15 @@ class ModelSubject:
     """A model under the eyes of the checks."""
 
     def __init__(
-        self, plugin: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
+        self,
+        plugin: type[Model],
+        options: Mapping[str, Any] | None = None,
+        img_size: tuple[int, ...] = (32, 32),
+        entry_module: str | None = None,
     ) -> None:
+        """`entry_module` is what the entry point names, where there is one."""
         self.plugin, self.given, self.img_size = plugin, options, img_size
+        self.entry_module = entry_module or plugin.__module__
 
     @cached_property
     def options(self) -> Any:
@@ -241,4 +247,4 @@ def saving(subject: ModelSubject) -> None:
 @CHECKS.add("options")
 def imports(subject: ModelSubject) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.plugin)
+    check_import(subject.entry_module)

@@ -42,9 +42,15 @@ class TaskSubject:
     """A task under the eyes of the checks, with data, a module and batches to try it on."""
 
     def __init__(
-        self, plugin: type[Task[Any]], dataset: Dataset | None = None, options: Mapping[str, Any] | None = None
+        self,
+        plugin: type[Task[Any]],
+        dataset: Dataset | None = None,
+        options: Mapping[str, Any] | None = None,
+        entry_module: str | None = None,
     ) -> None:
+        """`entry_module` is what the entry point names, where there is one."""
         self.plugin, self.dataset, self.given = plugin, dataset or Synthetic(), dict(options or {})
+        self.entry_module = entry_module or plugin.__module__
 
     @cached_property
     def options(self) -> Any:
@@ -129,14 +135,14 @@ def build(subject: TaskSubject) -> None:
     expect(
         not fields,
         f"{subject.card.name} has no {some(fields)} to try {subject.plugin.name} on; give the kit a data set that has: "
-        "override dataset(self, tmp_path)",
+        f"override dataset(self, tmp_path), or write `mae plugins check task.{subject.plugin.name} --dataset NAME`",
     )
     try:
         module = subject.module
     except Exception as error:
         raise Broken(
             f"{subject.plugin.name} cannot be built for {subject.card.name} with {subject.given or 'its defaults'}: "
-            f"{describe_error(error)}"
+            f"{describe_error(error)}; build a module for any encoder, or give the kit a data set and options that suit"
         ) from error
     expect(isinstance(module, nn.Module), f"build() returns {type(module).__name__}; return the nn.Module to train")
     held = getattr(module, "encoder", None)
@@ -353,7 +359,9 @@ def drawing(subject: TaskSubject) -> None:
             try:
                 drawn = subject.task.draw(module, batch)
             except Exception as error:
-                raise Broken(f"draw() fails on {what}: {describe_error(error)}") from error
+                raise Broken(
+                    f"draw() fails on {what}: {describe_error(error)}; draw what the batch has, or return []"
+                ) from error
             _check_pictures("draw()", drawn)
         _check_side_by_side(subject.task.side_by_side(module, full), len(full))
 
@@ -393,4 +401,4 @@ def _check_side_by_side(sides: SideBySide | None, num: int) -> None:
 @CHECKS.add("options")
 def imports(subject: TaskSubject) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.plugin)
+    check_import(subject.entry_module)

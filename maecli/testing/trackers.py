@@ -23,8 +23,9 @@ SPEC: Mapping[str, object] = {"verb": "pretrain", "seed": 0, "train": {"epochs":
 class TrackerSubject:
     """A tracker under the eyes of the checks."""
 
-    def __init__(self, plugin: type[Tracker]) -> None:
-        self.plugin = plugin
+    def __init__(self, plugin: type[Tracker], entry_module: str | None = None) -> None:
+        """`entry_module` is what the entry point names, where there is one."""
+        self.plugin, self.entry_module = plugin, entry_module or plugin.__module__
 
     def write(self, run_dir: Path, start_step: int = 0, until: int = 3) -> None:
         """Log what a run of some steps would, from `start_step` on."""
@@ -102,4 +103,4 @@ def resuming(subject: TrackerSubject) -> None:
 @CHECKS.add("options")
 def imports(subject: TrackerSubject) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.plugin)
+    check_import(subject.entry_module)

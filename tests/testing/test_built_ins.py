@@ -15,17 +15,9 @@ from maecli.testing import (
     TaskConformance,
     TrackerConformance,
     check,
-    datasets,
-    models,
-    tasks,
-    trackers,
 )
 
-
-@pytest.fixture(autouse=True)
-def _imports_are_measured_elsewhere(monkeypatch):
-    for module in (datasets, models, tasks, trackers):
-        monkeypatch.setattr(module, "check_import", lambda plugin: None)
+pytestmark = pytest.mark.usefixtures("told_costs")  # imports are measured in test_packaging
 
 
 def make(name: str, **options: Any) -> Any:
@@ -119,6 +111,11 @@ class TestTensorBoard(TrackerConformance):
 @pytest.mark.parametrize("name", registry().names("model"))
 def test_every_model_keeps_its_promises(name):
     assert [finding for finding in check("model", name) if finding.problem or finding.note] == []
+
+
+@pytest.mark.parametrize("name", registry().names("recipe"))
+def test_every_recipe_keeps_its_promises(name):
+    assert [finding for finding in check("recipe", name) if finding.problem] == []
 
 
 @pytest.mark.parametrize("kind", ["dataset", "task", "tracker"])

@@ -5,9 +5,7 @@ import inspect
 import pytest
 
 from maecli import testing
-from maecli.errors import SpecError
-from maecli.registry import Registry, registry
-from maecli.testing import DatasetConformance, Finding, Synthetic, check, datasets, models, tasks, trackers
+from maecli.testing import DatasetConformance, Synthetic, datasets, models, tasks, trackers
 from maecli.testing.conformance import ModelConformance, TaskConformance, TrackerConformance
 
 KINDS = [
@@ -66,35 +64,3 @@ def test_a_test_without_a_data_set_says_what_to_write(tmp_path):
 def test_everything_that_is_offered_is_explained():
     for name in testing.__all__:
         assert name in testing.__doc__ or name in ("DatasetConformance", "Synthetic")
-
-
-def test_an_installed_plugin_is_checked_by_its_name(monkeypatch):
-    monkeypatch.setattr(trackers, "check_import", lambda plugin: None)
-    names = [each.name for each in trackers.CHECKS]
-    assert check("tracker", "jsonl") == [Finding(name, None) for name in names]
-    assert check("recipe", "digits") == [Finding("reading", None)]
-
-
-def test_a_data_set_without_its_data_is_one_finding(tmp_path):
-    [finding] = check("dataset", "folder", {"root": str(tmp_path / "nowhere")})
-    assert finding.check == "data"
-    assert finding.problem is not None
-    assert str(tmp_path / "nowhere") in finding.problem
-    assert finding.problem.endswith("(the checks need the data, or a part of them in their layout)")
-
-
-def test_what_cannot_be_loaded_is_one_finding(tmp_path, monkeypatch):
-    from test_registry import point
-
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "mae_broken.py").write_text("1 / 0")
-    [finding] = check("task", "sing", plugins=Registry([point("task.sing", "mae_broken")]))
-    assert finding.check == "loading"
-    assert "ZeroDivisionError" in finding.problem
-
-
-def test_unknown_kinds_and_names_are_refused():
-    with pytest.raises(SpecError, match="unknown kind 'taks'; there are dataset, task, model, tracker, recipe"):
-        check("taks", "classify")
-    with pytest.raises(SpecError, match="unknown task 'clasify'"):
-        check("task", "clasify", plugins=registry())

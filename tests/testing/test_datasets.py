@@ -10,10 +10,7 @@ from pydantic import ConfigDict, Field, PlainSerializer
 from maecli import api
 from maecli.testing import Synthetic, check_dataset, datasets
 
-
-@pytest.fixture(autouse=True)
-def _no_process_for_each(monkeypatch):
-    monkeypatch.setattr(datasets, "check_import", lambda plugin: None)
+pytestmark = pytest.mark.usefixtures("told_costs")
 
 
 class Base(Synthetic):
@@ -260,6 +257,19 @@ class Missing(Base):
         return api.TensorSplit(tensors | {"image": image}, keys)
 
 
+class Heavy(Base):
+    """Squares."""
+
+    __module__ = "a_heavy_module"
+
+
+class Unsplit(Base):
+    """Squares."""
+
+    def split(self, name, fields=("image",)):
+        return {}[name]
+
+
 WRONG = [
     (NoWords, "options", "NoWords.Options describes sigma with no word; write Field(default=…, description=…)"),
     (Lax, "options", "Lax.Options takes unknown keys, so a misspelt option would go unnoticed"),
@@ -267,6 +277,8 @@ WRONG = [
     (Undocumented, "options", "Undocumented has no docstring; say in it what synthetic is"),
     (Rounding, "spec", "the options sigma come back from a spec file as another value, such as 0.0 for 0.5; use types"),
     (Raising, "card", "card() fails: ZeroDivisionError: nothing here (test_datasets.py, line "),
+    (Raising, "card", "); return an api.DataCard, or raise api.DataError where data are missing"),
+    (Unsplit, "splits", "); return an api.Split, an empty one where there are no such samples"),
     (with_card(name="squares"), "card", "is named 'squares'; give it the data set's name 'synthetic'"),
     (with_card(mean=(0.5,)), "card", "has 1 values of mean for 3 channels; give one per channel"),
     (with_card(mean=(90.0, 80.0, 70.0)), "card", "has a mean of 90.0, 80.0, 70.0, outside [0, 1]; give it in units"),
@@ -298,7 +310,12 @@ WRONG = [
     (BadlyBoxed, "boxes", "box [1.0, 2.0, 17.0, 16.0] is empty or leaves the image of 16 × 16; boxes are left, top"),
     (Holding, "workers", "split('train', ('image',)) cannot be handed to a worker process: "),
     (Missing, "training", "holds values that are no numbers; a picture must be finite after normalising"),
+    (Heavy, "imports", "importing a_heavy_module loads jax; import it in the function that uses it, so that listing"),
 ]
+
+
+def test_each_check_has_a_data_set_that_fails_it():
+    assert {check for _, check, _ in WRONG} == {each.name for each in datasets.CHECKS}
 
 
 @pytest.mark.parametrize(("wrong", "check", "sentence"), WRONG)

@@ -8,23 +8,28 @@ import pytest
 from maecli.registry import registry
 from maecli.testing import Synthetic, check_tracker, imports
 from maecli.testing.finding import Broken
-from maecli.testing.imports import check_cost, import_costs
+from maecli.testing.imports import check_cost, check_import, import_costs
 
 
 @pytest.fixture
 def without_torch(monkeypatch):
     """Measure in a process that does not load torch first: these modules need none."""
-    monkeypatch.setattr(imports, "PROGRAM", imports.PROGRAM.replace("import torch, maecli.api", ""))
+    monkeypatch.setattr(imports, "BASE", ())
 
 
-def test_heavy_and_slow_imports_are_told(tmp_path, monkeypatch, without_torch):
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "jax.py").write_text("")
+    (tmp_path / "mae_light.py").write_text("")
     (tmp_path / "mae_heavy.py").write_text("import jax")
     (tmp_path / "mae_slow.py").write_text(
         "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
     )
-    costs = import_costs(["mae_heavy", "mae_slow", "mae_nowhere"])
+
+
+def test_heavy_and_slow_imports_are_told(modules):
+    costs = import_costs(["mae_heavy", "mae_slow", "mae_nowhere"], [])
     assert list(costs) == ["mae_heavy", "mae_slow"]
     with pytest.raises(Broken) as caught:
         check_cost("mae_heavy", costs["mae_heavy"])
@@ -38,11 +43,23 @@ def test_heavy_and_slow_imports_are_told(tmp_path, monkeypatch, without_torch):
         check_cost("mae_slow", costs["mae_slow"])
 
 
-def test_a_module_that_fails_is_told(tmp_path, monkeypatch, without_torch):
+def test_a_heavy_or_slow_module_of_a_plugin_is_told_and_a_light_one_passes(modules, without_torch):
+    with pytest.raises(Broken, match="importing mae_heavy loads jax"):
+        check_import("mae_heavy")
+    with pytest.raises(Broken, match="importing mae_slow takes"):
+        check_import("mae_slow")
+    check_import("mae_light")
+
+
+def test_what_every_plugin_stands_on_is_not_its_own_cost(modules):
+    assert import_costs(["mae_heavy"], ["jax"])["mae_heavy"].heavy == ()
+
+
+def test_a_module_that_fails_is_told(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "mae_broken.py").write_text("import a_library_that_is_not_there")
     with pytest.raises(Broken) as caught:
-        import_costs(["mae_broken"])
+        import_costs(["mae_broken"], [])
     assert str(caught.value) == (
         "mae_broken cannot be imported by itself: ModuleNotFoundError: No module named 'a_library_that_is_not_there'"
     )

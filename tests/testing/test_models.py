@@ -1,17 +1,17 @@
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pytest
 import torch
+from pydantic import Field, PlainSerializer
 from torch import nn
 
 from maecli import api
 from maecli.testing import check_model, models
 
-
-@pytest.fixture(autouse=True)
-def _no_process_for_each(monkeypatch):
-    monkeypatch.setattr(models, "check_import", lambda plugin: None)
+pytestmark = pytest.mark.usefixtures("told_costs")
 
 
 class Base(api.Model):
@@ -110,6 +110,13 @@ class Bare(Base):
         width: int = 16
 
 
+class Rounding(Base):
+    """A small transformer."""
+
+    class Options(api.ModelOptions):
+        sigma: Annotated[float, PlainSerializer(round)] = Field(default=0.5, description="noise")
+
+
 WRONG = [
     (Bare, "options", "Bare.Options describes width with no word"),
     (of(api.VisionTransformer, training_only={"drop"}), "options", "Wrong.training_only names drop, which is none"),
@@ -137,7 +144,17 @@ WRONG = [
     (of(Unused), "training", "no gradient reaches spare.weight, spare.bias of small; use it in the loss"),
     (of(Restless), "freezing", "the frozen encoder of small gives other tokens in training than in evaluation"),
     (of(Remembering), "saving", "the tokens of small differ after saving and loading; keep all that they depend on in"),
+    (Rounding, "spec", "the options sigma come back from a spec file as another value, such as 0.0 for 0.5; use types"),
+    (
+        of(api.VisionTransformer, __module__="a_heavy_module"),
+        "imports",
+        "importing a_heavy_module loads jax; import it",
+    ),
 ]
+
+
+def test_each_check_has_a_model_that_fails_it():
+    assert {check for _, check, _ in WRONG} == {each.name for each in models.CHECKS}
 
 
 @pytest.mark.parametrize(("wrong", "check", "sentence"), WRONG)

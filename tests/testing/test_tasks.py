@@ -1,20 +1,18 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from maecli_plugins.tasks.classify import Accuracy, Classify
+from pydantic import Field, PlainSerializer
 from torch import nn
 
 from maecli import api
 from maecli.testing import Synthetic, check_task, tasks
 
-
-@pytest.fixture(autouse=True)
-def _no_process_for_each(monkeypatch):
-    monkeypatch.setattr(tasks, "check_import", lambda plugin: None)
+pytestmark = pytest.mark.usefixtures("told_costs")
 
 
 class Nameless(Classify):
@@ -242,6 +240,26 @@ class Loud(Classify):
         return api.SideBySide({"given": [np.full((3, 4, 4), 255.0)]}, [np.zeros((3, 4, 4))])
 
 
+class Rounding(Classify):
+    """Classes."""
+
+    class Options(Classify.Options):
+        sigma: Annotated[float, PlainSerializer(round)] = Field(default=0.5, description="noise")
+
+
+class Heavy(Classify):
+    """Classes."""
+
+    __module__ = "a_heavy_module"
+
+
+class Fragile(Classify):
+    """Classes."""
+
+    def loss(self, module, batch):
+        raise ZeroDivisionError
+
+
 WRONG = [
     (Nameless, "options", 'Nameless has no name; write name = "…" in the class, as the entry point has it'),
     (OtherVerb, "options", "OtherVerb.verb is 'learn'; write one of pretrain, finetune, the verb that trains it"),
@@ -250,11 +268,21 @@ WRONG = [
     (
         OfBoxes,
         "build",
-        "synthetic has no boxes to try classify on; give the kit a data set that has: override dataset(",
+        "override dataset(self, tmp_path), or write `mae plugins check task.classify --dataset NAME`",
     ),
-    (Refusing, "build", "classify cannot be built for synthetic with its defaults: task.size 3 does not fit"),
+    (Rounding, "spec", "the options sigma come back from a spec file as another value, such as 0.0 for 0.5; use types"),
+    (
+        Refusing,
+        "build",
+        "classify cannot be built for synthetic with its defaults: task.size 3 does not fit; build a module for any",
+    ),
     (Hidden, "build", "the module of classify has no attribute `encoder`; keep the encoder there"),
     (Owning, "build", "the task itself holds extra; put what learns into the module"),
+    (
+        Fragile,
+        "training",
+        "and its gradients reach every parameter that learns; this fails: ZeroDivisionError",
+    ),
     (PerSample, "training", "the loss of classify is a tensor of shape (6,); return one number"),
     (Infinite, "training", "the loss of classify is inf on the first batch; look for a division by zero"),
     (Detached, "training", "the loss of classify has no gradient; compute it from the module's outputs"),
@@ -296,8 +324,14 @@ WRONG = [
         "drawing",
         "draw() fails on pictures alone, as inference has: KeyError: 'label' (test_tasks.py, line",
     ),
+    (DrawsLabels, "drawing", "); draw what the batch has, or return []"),
     (Loud, "drawing", "side_by_side(): a picture of 'given' has the shape (3, 4, 4) and goes from 255 to 255; give (C"),
+    (Heavy, "imports", "importing a_heavy_module loads jax; import it in the function that uses it, so that listing"),
 ]
+
+
+def test_each_check_has_a_task_that_fails_it():
+    assert {check for _, check, _ in WRONG} == {each.name for each in tasks.CHECKS}
 
 
 @pytest.mark.parametrize(("wrong", "check", "sentence"), WRONG)

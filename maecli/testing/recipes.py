@@ -1,0 +1,63 @@
+"""What a recipe promises. Of a sweep the form is looked at, not each of its runs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from maecli.errors import nearest
+from maecli.registry import Registry
+from maecli.resolve import PLUGIN_SECTIONS, SWEEP, lay, parse_yaml, read_document, read_sweep, validate
+from maecli.specs import SPECS
+from maecli.sweep.definition import make_sweep
+from maecli.testing.finding import Checks, expect
+
+
+class RecipeSubject:
+    """A recipe under the eyes of the checks."""
+
+    def __init__(self, name: str, plugins: Registry) -> None:
+        self.name, self.plugins, self.where = name, plugins, f"recipe {name}"
+
+    @cached_property
+    def text(self) -> str:
+        return self.plugins.recipe(self.name)
+
+    @cached_property
+    def tree(self) -> Any:
+        return parse_yaml(self.text, self.where)
+
+    @property
+    def sections(self) -> list[str]:
+        """VERB and VERB-TASK, as the recipe has them."""
+        return [name for name in map(str, self.tree) if name.split("-")[0] in SPECS]
+
+
+CHECKS: Checks[RecipeSubject] = Checks()
+
+
+@CHECKS.add()
+def reading(subject: RecipeSubject) -> None:
+    """The file is YAML, with sections that verbs read."""
+    for verb in SPECS:
+        read_document(subject.text, verb, subject.where, required=False)
+    known = (*SPECS, SWEEP)
+    others = [name for name in map(str, subject.tree) if name != "about"]
+    close = nearest(others[0], known) if others else ""
+    expect(
+        bool(subject.sections) or SWEEP in subject.tree,
+        f"{subject.where} has {', '.join(others) or 'nothing'}{close}; write settings below {', '.join(known)}",
+    )
+
+
+@CHECKS.add("reading")
+def settings(subject: RecipeSubject) -> None:
+    """Every section names installed plugins, and keys and values that they and the verb take."""
+    for section in subject.sections:
+        verb, _, task = section.partition("-")
+        tree, _ = lay(verb, subject.plugins, recipe=subject.name, flags={"task.name": task or None})
+        chosen = [each for each in PLUGIN_SECTIONS if each in tree]  # who runs the recipe chooses the others
+        validate({each: {"name": ""} for each in PLUGIN_SECTIONS} | tree, verb, subject.plugins, chosen)
+    sweep = read_sweep(subject.text, subject.where)
+    if sweep is not None:
+        make_sweep({"name": subject.name, **sweep})

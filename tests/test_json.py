@@ -1,0 +1,104 @@
+"""`--json` gives one object on stdout, whatever plugins print."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from installed import DATASET, look_again, write_package
+
+from maecli import cli
+
+SINGING = """
+print("la")
+from maecli.registry import Registry
+
+class Loud(Birds):
+    def __init__(self, options):
+        super().__init__(options)
+        print("la")
+
+class Sing(Registry().task("classify")):
+    name = "sing"
+
+    def loss(self, module, batch):
+        print("la")
+        return super().loss(module, batch)
+
+    def predict(self, module, batch):
+        print("la")
+        return super().predict(module, batch)
+
+@api.hookimpl
+def mae_datasets():
+    return [Loud]
+
+@api.hookimpl
+def mae_tasks():
+    return [Sing]
+"""
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Return a folder on the path with a package whose data set and task print."""
+    folder = tmp_path / "site"
+    text = DATASET.format(cls="Birds", name="birds") + SINGING
+    write_package(folder, "mae-choir", {"dataset.birds": "mae_choir", "task.sing": "mae_choir"}, mae_choir=text)
+    monkeypatch.syspath_prepend(str(folder))
+    look_again()
+    yield folder
+    sys.modules.pop("mae_choir", None)
+    look_again()
+
+
+def test_a_run_and_what_is_made_of_it_are_one_object_each(site, mae, toy_finetune, pictures, tmp_path):
+    chosen = ("--dataset", "birds", "--task", "sing", "--img-size", 8, "--epochs", 1)
+    out = tmp_path / "run"
+    for arguments in (
+        (*toy_finetune, *chosen, "--help-options"),
+        (*toy_finetune, *chosen, "--dry-run"),
+        (*toy_finetune, *chosen, "--out", out),
+        ("eval", out),
+        ("infer", pictures, "--run", out, "--workers", 0),
+        ("eda", "--dataset", "birds", "--out", tmp_path / "eda"),
+    ):
+        outcome = mae(*arguments, "--json")
+        assert outcome.exit_code == 0, outcome.stderr
+        assert isinstance(outcome.json, dict), arguments
+        assert "la" in outcome.stderr.splitlines(), arguments
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_what_is_told_of_a_plugin_is_one_object(site, mae, command):
+    outcome = mae("plugins", command, "birds", "--json")
+    assert outcome.json["name"] == "birds"
+    assert "la" in outcome.stderr.splitlines()
+
+
+def test_an_error_after_something_was_printed_is_one_object(site, mae):
+    (site / "mae_choir.py").write_text("print('la')\n1 / 0")
+    importlib.invalidate_caches()
+    outcome = mae("plugins", "show", "birds", "--json")
+    assert outcome.exit_code == outcome.json["exit_code"] == 4
+    assert outcome.stderr.splitlines()[0] == "la"
+
+
+def test_what_other_processes_print_goes_to_stderr(site):
+    with (site / "mae_choir.py").open("a") as module:
+        module.write("\nimport subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(\"la la\")'])\n")
+    settings = os.environ | {"PYTHONPATH": str(site)}
+    command = [sys.executable, "-m", "maecli", "plugins", "show", "birds", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=settings, check=True)
+    assert json.loads(done.stdout)["name"] == "birds"
+    assert "la la" in done.stderr.splitlines()
+
+
+def test_no_verb_prints_json_by_itself():
+    printing = {path.name for path in Path(cli.__file__).parent.glob("*.py") if "json.dumps" in path.read_text("utf-8")}
+    assert printing == {"app.py", "listing.py"}, "use print_json; a schema is JSON without --json"
