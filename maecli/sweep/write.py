@@ -116,6 +116,7 @@ def _curves(
     validation: dict[str, list[tuple[float, float]]] = {}
     ends: dict[str, tuple[float, float]] = {}
     label, unit = "", ""
+    what = VERBS[jobs[0].verb] + (f", {jobs[0].arm}" if jobs[0].arm else "")
     for job in jobs:
         run = directories[job.name]
         metrics = by_epoch(history(run, registry, say))
@@ -133,8 +134,8 @@ def _curves(
             ends[title] = (points[-1][0], figure.value)
     if losses:
         png = learning_chart(losses, "training loss")
-        yield Picture(name=f"loss-{name}", caption="Training loss of each point, first seed.", png=png)
+        yield Picture(name=f"loss-{name}", caption=f"{what}: training loss of each point, first seed.", png=png)
     if any(len(points) > 1 for points in validation.values()):
         png = learning_chart(validation, f"validation {label}", unit, ends, "test, at the end")
-        caption = f"Validation {label} as each point was trained, first seed; the diamond is test, read once."
+        caption = f"{what}: validation {label} of each point, first seed; the diamond is test, read once."
         yield Picture(name=f"validation-{name}", caption=caption, png=png)
