@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from installed import look_again
 from twins import write_class_folders, write_mask_folder
 from typer.testing import CliRunner
 
@@ -142,3 +143,14 @@ def segmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outcome = call("finetune", "--task", "segment", *TOY_MODEL, *TOY_RUN, *dataset, *rates)
     assert outcome.exit_code == 0, outcome.stderr
     return root / "run"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return an empty folder on the path, for packages of strangers: see `installed`."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    look_again()
+    yield folder
+    look_again()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,6 +66,8 @@ def dataset_package(site: Path, name: str = "birds", package: str = "mae-birds",
 
 
 def look_again() -> None:
-    """Let this process find what was put on its path, or taken from it."""
+    """Let this process find what was put on its path, or taken from it, and import strangers' modules anew."""
+    for name in [name for name in sys.modules if name.startswith("mae_")]:
+        del sys.modules[name]
     importlib.invalidate_caches()
     lookup._registry.cache_clear()

@@ -45,16 +45,12 @@ def mae_tasks():
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def site(site):
     """Return a folder on the path with a package whose data set and task print."""
-    folder = tmp_path / "site"
     text = DATASET.format(cls="Birds", name="birds") + SINGING
-    write_package(folder, "mae-choir", {"dataset.birds": "mae_choir", "task.sing": "mae_choir"}, mae_choir=text)
-    monkeypatch.syspath_prepend(str(folder))
+    write_package(site, "mae-choir", {"dataset.birds": "mae_choir", "task.sing": "mae_choir"}, mae_choir=text)
     look_again()
-    yield folder
-    sys.modules.pop("mae_choir", None)
-    look_again()
+    return site
 
 
 def test_a_run_and_what_is_made_of_it_are_one_object_each(site, mae, toy_finetune, pictures, tmp_path):

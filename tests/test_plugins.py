@@ -22,21 +22,6 @@ from maecli.registry.switches import config_file, write_disabled
 NUM_PACKAGES = 20
 
 
-@pytest.fixture
-def site(tmp_path, monkeypatch):
-    """Return a folder on the path, for packages; those that modules came from are forgotten after the test."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(str(folder))
-    look_again()
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if name.startswith("mae_"):
-            del sys.modules[name]
-    look_again()
-
-
 def process(site: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     settings = {"PYTHONPATH": str(site), "MAE_CONFIG": str(site.parent / "config"), "COLUMNS": "120", **environment}
     command = [sys.executable, "-m", "maecli", *args]

@@ -6,7 +6,6 @@ import html
 import importlib
 import json
 import shutil
-import sys
 import warnings
 from pathlib import Path
 
@@ -60,23 +59,13 @@ def lacking(kind: str) -> str:
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def site(site):
     """Return a folder on the path that holds the packages mae-birds 1.2 and mae-owls 2.0."""
-    folder = tmp_path / "site"
-    dataset_package(folder)
+    dataset_package(site)
     points = {"model.owl": "mae_owls", "task.rebuild": "mae_owls", "tracker.diary": "mae_owls"}
-    write_package(folder, "mae-owls", points, "2.0", mae_owls=OWLS)
-    monkeypatch.syspath_prepend(str(folder))
+    write_package(site, "mae-owls", points, "2.0", mae_owls=OWLS)
     look_again()
-    yield folder
-    forget()
-
-
-def forget() -> None:
-    """Let what is in the packages be found anew."""
-    for module in ("mae_birds", "mae_owls"):
-        sys.modules.pop(module, None)
-    look_again()
+    return site
 
 
 @pytest.fixture
@@ -99,7 +88,7 @@ def uninstall(site):
 
     def gone() -> None:
         shutil.rmtree(site)
-        forget()
+        look_again()
 
     return gone
 
@@ -180,7 +169,7 @@ def test_a_tracker_that_is_lacking_stops_what_would_log_to_it_and_nothing_else(r
 def test_a_tracker_that_is_broken_leaves_the_report_without_its_curves(run_with, site, mae):
     run = run_with("tracker")
     (site / "mae_owls.py").write_text("1 / 0")
-    forget()
+    look_again()
     outcome = mae("eval", run)
     assert outcome.exit_code == 0, outcome.stderr
     words = "mae-owls 2.0: tracker 'diary' cannot be imported: ZeroDivisionError: division by zero"

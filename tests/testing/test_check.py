@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from installed import DATASET, look_again, write_package
 from test_registry import point
@@ -17,20 +15,6 @@ pytestmark = pytest.mark.usefixtures("told_costs")
 
 BIRDS = DATASET.format(cls="Birds", name="birds")
 ABSENT = "there are no birds here (the checks need the data, or a part of them in their layout)"
-
-
-@pytest.fixture
-def site(tmp_path, monkeypatch):
-    """Return a folder on the path, for packages."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(str(folder))
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if name.startswith("mae_"):
-            del sys.modules[name]
-    look_again()
 
 
 def install(site, text: str, **points: str) -> None:
