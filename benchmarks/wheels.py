@@ -7,7 +7,8 @@ Builds our wheel and those of `plugins/packages`, and installs them, with the ve
 has, into a new one. There a package is made by `mae plugins new`, built, installed and tested by its own tests. Beside
 it come one package whose module fails and two that claim one name. Listing, pretraining, fine-tuning, evaluating and
 predicting have to work with the good ones, the bad ones have to be named in one line each, and nothing of them may be
-left when they are uninstalled. Stops at the first step that goes another way, with exit code 1.
+left when they are uninstalled. With twenty more packages `mae --help` has to answer in 0.7 s. Stops at the first step
+that goes another way, with exit code 1.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ QUICK = (
     *("--set", "trackers=[jsonl]", "--model", "vit", "--img-size", "16", "--patch-size", "4"),
     *("--set", "model.embed_dim=16", "--set", "model.depth=1", "--set", "model.num_heads=2"),
 )
+MANY, TIMES = 20, 10
+HELP_SECONDS = 0.7
 NOTHING = """
 from maecli import api
 
@@ -182,8 +185,9 @@ def good_and_new(stranger: Stranger) -> None:
     stranger.install(stranger.build(stranger.folder / "mae-fresh"))
     where = stranger.call(stranger.python, "-c", "import maecli, mae_fresh; print(maecli.__file__, mae_fresh.__file__)")
     expect(where.stdout.count(str(stranger.environment)) == 2, f"not the wheels are imported: {where.stdout}")
-    passed = stranger.call(stranger.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "mae-fresh/tests")
-    step("the new package's own tests", passed.stdout.strip().splitlines()[-1])
+    tests = ("mae-fresh/tests", "--mae-check", "dataset.fresh", "--mae-check", "task.glow")
+    passed = stranger.call(stranger.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    step("the new package's own tests and pytest --mae-check", passed.stdout.strip().splitlines()[-1])
     statuses = {name: each["status"] for name, each in stranger.listed().items()}
     expect(set(statuses.values()) == {"ok"} and len(statuses) == 6, f"mae plugins list: {statuses}")
     step("mae plugins list", f"{len(statuses)} things of 3 packages, all ok")
@@ -205,6 +209,26 @@ def run_everything(stranger: Stranger) -> None:
     recorded = (stranger.folder / "runs/finetune-tiny-imagenet-denoise/environment.json").read_text()
     expect("mae-denoise" in recorded and "mae-tiny-imagenet" in recorded, "environment.json names no packages")
     step("pretrain, finetune, eval, infer", "two data sets, two tasks")
+
+
+def many(stranger: Stranger) -> None:
+    """Time `mae --help` beside many packages, and take them away again."""
+    names = [f"mae-many{number}" for number in range(MANY)]
+    stranger.install(*(_many_wheel(stranger, name) for name in names))
+    seconds = []
+    for _ in range(TIMES):
+        begin = time.perf_counter()
+        stranger.mae("--help")
+        seconds.append(time.perf_counter() - begin)
+    expect(min(seconds) < HELP_SECONDS, f"mae --help takes {min(seconds):.2f} s with {MANY} packages")
+    step(f"mae --help with {MANY} packages", f"{min(seconds):.2f} s, the least of {TIMES} times")
+    stranger.call("uv", "pip", "uninstall", "--python", stranger.python, *names)
+
+
+def _many_wheel(stranger: Stranger, name: str) -> Path:
+    module = name.replace("-", "_")
+    points = {f"{kind}.{module}": module for kind in ("dataset", "task")}
+    return write_wheel(stranger.wheels, name, points, "raise RuntimeError('imported')")
 
 
 def broken_and_gone(stranger: Stranger) -> None:
@@ -274,6 +298,7 @@ def main() -> int:
         try:
             good_and_new(stranger)
             run_everything(stranger)
+            many(stranger)
             broken_and_gone(stranger)
         except Failed as failed:
             print(failed, file=sys.stderr)
