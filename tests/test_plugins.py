@@ -80,11 +80,12 @@ def test_a_package_that_ends_its_process_is_named_and_the_others_are_tried(site,
         dataset_package(site, name, f"mae-{name}")
     write_package(site, "mae-deadly", {"dataset.deadly": "mae_deadly"}, "0.3", mae_deadly=code)
     look_again()
-    outcome = mae("plugins", "list")
+    outcome = mae("plugins", "list", "--json")
     assert outcome.exit_code == 0
-    assert outcome.stdout.splitlines()[-1] == f"mae-deadly 0.3: dataset 'deadly' cannot be imported: it {end}"
-    statuses = {key: row["status"] for key, row in theirs(mae("plugins", "--json")).items()}
+    rows = theirs(outcome)
+    statuses = {key: row["status"] for key, row in rows.items()}
     assert statuses == {"dataset.albatross": "ok", "dataset.deadly": "broken", "dataset.wren": "ok"}
+    assert rows["dataset.deadly"]["reason"] == f"dataset 'deadly' cannot be imported: it {end}"
     assert "mae_albatross" not in sys.modules
 
 
@@ -456,7 +457,7 @@ def test_help_and_a_quick_list_are_fast_with_many_packages_and_import_none_of_th
         text = f"open({str(tmp_path / 'imported')!r}, 'w').close()\nraise RuntimeError"
         points = {f"dataset.many{number}": module, f"task.many{number}": module}
         write_package(site, f"mae-many{number}", points, **{module: text})
-    for arguments in (["--help"], ["plugins", "list", "--quick"]):
+    for arguments, limit in ((["--help"], 0.7), (["plugins", "list", "--quick"], 1.4)):
         seconds = []
         for _ in range(5):
             begin = resource.getrusage(resource.RUSAGE_CHILDREN)  # not the clock: others may be using this machine
@@ -464,9 +465,9 @@ def test_help_and_a_quick_list_are_fast_with_many_packages_and_import_none_of_th
             end = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds.append(end.ru_utime - begin.ru_utime + end.ru_stime - begin.ru_stime)
             assert done.returncode == 0, done.stderr
-            if min(seconds) < 0.7:
+            if min(seconds) < limit:
                 break
-        assert min(seconds) < 0.7, f"mae {' '.join(arguments)} took {min(seconds):.2f} s"
+        assert min(seconds) < limit, f"mae {' '.join(arguments)} took {min(seconds):.2f} s"
         assert not (tmp_path / "imported").exists()
     for verb in ("pretrain", "finetune", "plugins"):
         assert process(site, verb, "--help").returncode == 0
