@@ -16,6 +16,9 @@ from maecli.runs.directory import find_checkpoint
 from maecli.training import frozen as frozen_features
 from maecli.training import trainer
 
+STILL = ("--set", "augment.flip=false", "--set", "augment.crop=none")
+"""Settings under which nothing is augmented."""
+
 
 def tensors(run, file="model.safetensors"):
     return load_file(find_checkpoint(run).path / file)
@@ -61,9 +64,10 @@ def test_without_weights_the_random_encoder_is_said_plainly(frozen, mae):
     assert (spec["train"]["freeze"], spec["task"]["head"], spec["task"]["head_norm"]) == (True, "linear", "auto")
 
 
-def test_stopped_and_resumed_equals_never_stopped(frozen, pretrained, tmp_path, mae, monkeypatch):
+@pytest.mark.parametrize("changes", [("--set", "task.mixup=0.8"), STILL], ids=["pictures", "features computed once"])
+def test_stopped_and_resumed_equals_never_stopped(frozen, pretrained, tmp_path, mae, monkeypatch, changes):
     arguments, whole = frozen
-    settings = ("--init", pretrained, "--set", "train.ema_decay=0.9", "--set", "task.mixup=0.8", "--base-lr", 0.1)
+    settings = ("--init", pretrained, "--set", "train.ema_decay=0.9", *changes, "--base-lr", 0.1)
     assert mae(*arguments, *settings).exit_code == 0
     run, step = tmp_path / "stopped", trainer.Trainer.train_step
 
@@ -153,7 +157,7 @@ def weights_of(run):
 
 def test_what_nothing_augments_is_computed_once(frozen, pretrained, tmp_path, mae, asked):
     arguments, _ = frozen
-    still = ("--init", pretrained, "--base-lr", 0.1, "--set", "augment.flip=false", "--set", "augment.crop=none")
+    still = ("--init", pretrained, "--base-lr", 0.1, *STILL)
     outcome = mae(*arguments, *still)
     assert outcome.exit_code == 0, outcome.stderr
     assert "the features of the frozen encoder were computed once, since nothing is augmented\n" in outcome.stderr
@@ -166,7 +170,7 @@ def test_what_nothing_augments_is_computed_once(frozen, pretrained, tmp_path, ma
 
 def test_features_computed_once_train_the_same_head(frozen, pretrained, tmp_path, mae, monkeypatch):
     arguments, run = frozen
-    still = ("--init", pretrained, "--base-lr", 0.1, "--set", "augment.flip=false", "--set", "augment.crop=none")
+    still = ("--init", pretrained, "--base-lr", 0.1, *STILL)
     still += ("--precision", "float32")
     assert mae(*arguments, *still).exit_code == 0
     monkeypatch.setattr(frozen_features, "MAX_BYTES", 0)
@@ -183,37 +187,14 @@ def test_features_computed_once_train_the_same_head(frozen, pretrained, tmp_path
 @pytest.mark.parametrize("change", ["augment.flip=true", "augment.color=0.2", "augment.crop=pad", "task.mixup=0.5"])
 def test_whatever_changes_pictures_shows_them_to_the_encoder_each_time(frozen, mae, change):
     arguments, _ = frozen
-    still = ("--set", "augment.flip=false", "--set", "augment.crop=none")
-    outcome = mae(*arguments, *still, "--set", change)
+    outcome = mae(*arguments, *STILL, "--set", change)
     assert outcome.exit_code == 0, outcome.stderr
     assert "computed once" not in outcome.stderr
 
 
-def test_resumed_features_are_those_of_the_stopped_run(frozen, pretrained, tmp_path, mae, monkeypatch):
-    """The encoder's weights come from the checkpoint then: what `--init` named need not be there any more."""
-    arguments, whole = frozen
-    settings = ("--init", pretrained, "--base-lr", 0.1, "--set", "augment.flip=false", "--set", "augment.crop=none")
-    assert mae(*arguments, *settings).exit_code == 0
-    run, step = tmp_path / "stopped", trainer.Trainer.train_step
-
-    def interrupted(self, batch) -> None:
-        step(self, batch)
-        if self.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer.Trainer, "train_step", interrupted)
-        assert mae(*arguments, *settings, "--out", run).exit_code == 130
-    resumed = mae("finetune", "--resume", "--out", run)
-    assert resumed.exit_code == 0, resumed.stderr
-    for name, value in weights_of(run).items():
-        assert torch.equal(value, weights_of(whole)[name]), name
-
-
 def test_a_dry_run_counts_the_one_pass_of_the_encoder(frozen, mae):
     arguments, run = frozen
-    still = ("--set", "augment.flip=false", "--set", "augment.crop=none")
-    outcome = mae(*arguments, *still, "--epochs", 100, "--dry-run", "--json")
+    outcome = mae(*arguments, *STILL, "--epochs", 100, "--dry-run", "--json")
     assert outcome.exit_code == 0, outcome.stderr
     facts = json.loads(outcome.stdout)
     assert facts["train_samples"] > 0
