@@ -15,11 +15,23 @@ from installed import DATASET, dataset_package, look_again, write_package
 from pydantic import BaseModel, Field
 
 from maecli import testing
-from maecli.registry import trial
+from maecli.registry import Registry, trial
 from maecli.registry.options import describe_options, type_words
 from maecli.registry.switches import config_file, write_disabled
 
 NUM_PACKAGES = 20
+
+
+@pytest.fixture(autouse=True)
+def _listing_takes_no_process(request, monkeypatch):
+    """Let modules be tried in this process, which has torch already, unless a test says `apart`."""
+    if "apart" not in request.fixturenames:
+        monkeypatch.setattr(trial, "try_apart", lambda listings: [Registry().check(each) for each in listings])
+
+
+@pytest.fixture
+def apart():
+    """Modules are tried in a process of their own, as they are for users."""
 
 
 def process(site: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -75,7 +87,7 @@ def test_a_broken_package_is_named_in_one_line_and_everything_else_works(site, m
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "ended its process by SIGSEGV"),
     ],
 )
-def test_a_package_that_ends_its_process_is_named_and_the_others_are_tried(site, mae, code, end):
+def test_a_package_that_ends_its_process_is_named_and_the_others_are_tried(site, mae, apart, code, end):
     for name in ("albatross", "wren"):
         dataset_package(site, name, f"mae-{name}")
     write_package(site, "mae-deadly", {"dataset.deadly": "mae_deadly"}, "0.3", mae_deadly=code)
@@ -89,7 +101,7 @@ def test_a_package_that_ends_its_process_is_named_and_the_others_are_tried(site,
     assert "mae_albatross" not in sys.modules
 
 
-def test_a_package_that_hangs_is_named_too(site, mae, monkeypatch):
+def test_a_package_that_hangs_is_named_too(site, mae, apart, monkeypatch):
     monkeypatch.setattr(trial, "SECONDS", 3.0)
     write_package(site, "mae-hung", {"task.hung": "mae_hung"}, "0.3", mae_hung="while True: pass")
     look_again()
@@ -219,7 +231,7 @@ def test_an_option_before_its_command_is_not_dropped_in_silence(mae, flag, comma
         assert outcome.json["error"] == message
 
 
-def test_a_damaged_file_of_settings_is_told_and_stops_no_list(site, mae):
+def test_a_damaged_file_of_settings_is_told_and_stops_no_list(site, mae, apart):
     dataset_package(site)
     look_again()
     write_disabled([]).write_text("{")
