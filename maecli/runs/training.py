@@ -285,7 +285,10 @@ def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
     if not spec.train.freeze or not spec.augment.changes_nothing:
         return False
     task, module, dtype = trainer.task, trainer.module, trainer.dtype
-    trainer.train_loader = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)
+    features = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)
+    if len(features.split) < spec.train.batch_size:  # so many files cannot be read; others stand in for those
+        return False
+    trainer.train_loader = features
     if trainer.val_loader is not None:
         trainer.val_loader = computed_once(task, module, trainer.val_loader, spec.train.batch_size, dtype, limit)
     return trainer.train_loader is not pictures

@@ -192,6 +192,16 @@ def test_whatever_changes_pictures_shows_them_to_the_encoder_each_time(frozen, m
     assert "computed once" not in outcome.stderr
 
 
+def test_where_files_cannot_be_read_others_stand_in_as_they_do_otherwise(frozen, pictures, mae):
+    arguments, run = frozen
+    for path in sorted(path for path in pictures.rglob("*") if path.is_file())[::2]:
+        path.write_bytes(path.read_bytes()[:-60])  # the header is whole, so it is found out when it is read
+    size = json.loads(mae(*arguments, *STILL, "--dry-run", "--json").stdout)["train_samples"]
+    outcome = mae(*arguments, *STILL, "--batch-size", size, "--epochs", 1)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert (run / "summary.json").exists()
+
+
 def test_a_dry_run_counts_the_one_pass_of_the_encoder(frozen, mae):
     arguments, run = frozen
     outcome = mae(*arguments, *STILL, "--epochs", 100, "--dry-run", "--json")
