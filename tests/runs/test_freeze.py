@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -192,10 +193,12 @@ def test_whatever_changes_pictures_shows_them_to_the_encoder_each_time(frozen, m
     assert "computed once" not in outcome.stderr
 
 
-def test_where_files_cannot_be_read_others_stand_in_as_they_do_otherwise(frozen, pictures, mae):
+def test_where_files_cannot_be_read_others_stand_in_as_they_do_otherwise(frozen, pictures, tmp_path, mae):
     arguments, run = frozen
-    for path in sorted(path for path in pictures.rglob("*") if path.is_file())[::2]:
+    broken = shutil.copytree(pictures, tmp_path / "broken")
+    for path in sorted(path for path in broken.rglob("*") if path.is_file())[::2]:
         path.write_bytes(path.read_bytes()[:-60])  # the header is whole, so it is found out when it is read
+    arguments = (*arguments, "--root", broken)
     size = json.loads(mae(*arguments, *STILL, "--dry-run", "--json").stdout)["train_samples"]
     outcome = mae(*arguments, *STILL, "--batch-size", size, "--epochs", 1)
     assert outcome.exit_code == 0, outcome.stderr
