@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +42,11 @@ TOY_DECODER = (
     *("--set", "task.decoder_embed_dim=16", "--set", "task.decoder_depth=1", "--set", "task.decoder_num_heads=2"),
     *("--set", "task.norm_pix_loss=false"),
 )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Share the whole suite among two processes; files and tests that were named run in pytest's own, at once."""
+    return 2 if config.args_source is pytest.Config.ArgsSource.TESTPATHS and (os.cpu_count() or 1) > 1 else 0
 
 
 @pytest.fixture(autouse=True)
