@@ -21,7 +21,9 @@ from maecli.data.dataset import (
     TensorSplit,
     as_tensor,
 )
+from maecli.data.decoders import NpyLayout, PictureInfo
 from maecli.data.downloads import downloading
+from maecli.data.finding import PICTURE_SUFFIXES, find_files, find_pictures, is_picture
 from maecli.data.folder_names import folder_labels, folder_splits
 from maecli.data.labels import LABELS_FILE, LabelRow, check_groups, read_labels
 from maecli.data.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, one_hot, read_mask
@@ -37,19 +39,7 @@ from maecli.data.paired_masks import (
     read_classes,
 )
 from maecli.data.picture_files import PictureFiles, Reading
-from maecli.data.pictures import (
-    MAX_PIXELS,
-    PICTURE_SUFFIXES,
-    NpyLayout,
-    PictureInfo,
-    channel_stats,
-    check_convertible,
-    find_files,
-    find_pictures,
-    is_picture,
-    probe_picture,
-    read_picture,
-)
+from maecli.data.pictures import MAX_PIXELS, channel_stats, check_convertible, probe_picture, read_picture
 from maecli.data.plain_pickle import read_plain_pickle
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from maecli.data.dataset import BrokenSample, Sample, Split
+from maecli.data.decoders import NpyLayout
 from maecli.data.paired_masks import read_paired_mask
-from maecli.data.pictures import NpyLayout, read_picture
+from maecli.data.pictures import read_picture
 
 
 @dataclass(frozen=True)

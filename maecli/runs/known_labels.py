@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from maecli.data.card import DataCard
+from maecli.data.finding import find_pictures
 from maecli.data.labels import LABELS_FILE, read_labels
-from maecli.data.pictures import find_pictures
 from maecli.errors import DataError
 
 UNKNOWN = -1

@@ -10,8 +10,9 @@ import numpy as np
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Sample, Split
+from maecli.data.finding import find_pictures
 from maecli.data.loading import default_workers
-from maecli.data.pictures import find_pictures, read_picture
+from maecli.data.pictures import read_picture
 from maecli.data.preprocess import Preprocess
 from maecli.errors import DataError
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,9 @@ from PIL import Image, ImageOps
 from twins import encoded, noise, png_header, rotated_jpeg, write_mixed_folder
 
 from maecli.data.dataset import BrokenSample
-from maecli.data.pictures import (
-    PictureInfo,
-    channel_stats,
-    find_files,
-    find_pictures,
-    probe_picture,
-    read_picture,
-)
+from maecli.data.decoders import PictureInfo
+from maecli.data.finding import find_pictures
+from maecli.data.pictures import channel_stats, probe_picture, read_picture
 
 
 @pytest.fixture
@@ -337,28 +331,9 @@ def test_jpeg_can_be_decoded_smaller(file):
     assert read_picture(path, at_least=1000).shape == (3, 480, 640)
 
 
-def test_files_are_found_sorted_and_hidden_ones_are_not(tmp_path):
-    for name in ("b/1.png", "a/1.jpg", "a/.hidden.png", ".git/x.png", "a/notes.txt", "top.TIFF"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert find_files(tmp_path) == ["a/1.jpg", "a/notes.txt", "b/1.png", "top.TIFF"]
-    assert find_pictures(tmp_path) == ["a/1.jpg", "b/1.png", "top.TIFF"]
-
-
-def test_links_are_followed_but_not_in_circles(tmp_path):
-    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
-    (root / "z").mkdir(parents=True)
-    elsewhere.mkdir()
-    (root / "z/1.png").touch()
-    (elsewhere / "2.png").touch()
-    (root / "a").symlink_to(root / "z")  # the real folder keeps the name
-    (root / "z/up").symlink_to(root)
-    (root / "far").symlink_to(elsewhere)
-    (root / "gone.png").symlink_to(root / "nothing.png")
-    (root / "self.png").symlink_to(root / "self.png")
-    os.mkfifo(root / "pipe.png")
-    assert find_files(root) == ["far/2.png", "gone.png", "self.png", "z/1.png"]
-    assert reason_of(root / "gone.png") == "cannot be opened: no such file or directory"
+def test_a_link_that_leads_nowhere_says_why(tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing.png")
+    assert reason_of(tmp_path / "gone.png") == "cannot be opened: no such file or directory"
 
 
 def test_mean_and_deviation_are_those_of_pixels_in_zero_to_one():
