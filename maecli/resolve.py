@@ -234,14 +234,19 @@ def validate(tree: Tree, verb: str, registry: Registry, sections: Sequence[str] 
     return spec.model_copy(update=complete)
 
 
-class Given(TypedDict, total=False):
-    """Where settings come from, beside the defaults and the data set's recipe."""
+class Asked(TypedDict, total=False):
+    """Where settings come from, beside the defaults and the data set's recipe: what a person asks for."""
 
     recipe: str | None
     config: Path | None
     sets: Sequence[str]
     flags: Mapping[str, Any] | None
     """Dotted keys, None where a flag was not given."""
+
+
+class Given(Asked, total=False):
+    """What a person asks for, and where else settings come from."""
+
     init_spec: Mapping[str, Any] | None
     """The spec of the run that `--init` names, or less: it offers its data set and its model."""
     base: Layer | None

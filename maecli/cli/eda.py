@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from maecli.cli.app import app, print_json, stderr_console, user_errors
-from maecli.cli.options import NOT_OF_EDA, run_options, spec_settings
+from maecli.cli.options import NOT_OF_EDA, asked_for, run_options
 
 
 @app.command()
@@ -22,13 +22,7 @@ def eda(**given: Any) -> None:
         from maecli.runs.eda import resolve_eda
 
         progress = train_progress(stderr_console(given["quiet"]))
-        resolved = resolve_eda(
-            registry(),
-            recipe=given["recipe"],
-            config=given["config"],
-            sets=given["sets"] or (),
-            flags=spec_settings(given),
-        )
+        resolved = resolve_eda(registry(), **asked_for(given))
         if given["verbose"]:
             for verb, each in resolved.items():
                 for key, source in sorted(each.sources.items()):

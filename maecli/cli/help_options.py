@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from rich.console import Console
 
 from maecli.cli.app import print_json
-from maecli.cli.options import OUTPUT, option, spec_settings
+from maecli.cli.options import OUTPUT, asked_for, option
 from maecli.cli.plugins import options_table
 
 HELP_OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -30,14 +30,7 @@ def show_chosen_options(verb: str, given: dict[str, Any]) -> None:
     from maecli.registry import registry
     from maecli.runs.chosen_options import chosen_options
 
-    found = chosen_options(
-        verb,
-        registry(),
-        recipe=given["recipe"],
-        config=given["config"],
-        sets=given["sets"] or (),
-        flags=spec_settings(given),
-    )
+    found = chosen_options(verb, registry(), **asked_for(given))
     if given["as_json"]:
         print_json({"plugins": [each.as_json() for each in found]})
         return

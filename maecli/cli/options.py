@@ -6,11 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maecli.errors import SpecError
+
+if TYPE_CHECKING:
+    from maecli.resolve import Asked
 
 DATA, MODEL, TRAINING, RUN, OUTPUT = "Data", "Model", "Training", "Run", "Output"
 
@@ -181,6 +184,12 @@ def run_options(
         return verb
 
     return declare
+
+
+def asked_for(given: dict[str, Any]) -> Asked:
+    """Return what the options of a verb ask for, as it is resolved."""
+    sets, flags = given["sets"] or (), spec_settings(given)
+    return {"recipe": given["recipe"], "config": given["config"], "sets": sets, "flags": flags}
 
 
 def spec_settings(given: dict[str, Any]) -> dict[str, Any]:

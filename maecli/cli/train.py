@@ -15,8 +15,8 @@ from maecli.cli.options import (
     JsonOption,
     OverwriteOption,
     QuietOption,
+    asked_for,
     run_options,
-    spec_settings,
 )
 from maecli.cli.show import show_dry_run, show_evaluation, show_training
 
@@ -32,15 +32,7 @@ def _train(verb: str, given: dict[str, Any]) -> None:
         from maecli.runs.training import dry_run, train
 
         progress = train_progress(stderr_console(given["quiet"]))
-        resolved = request(
-            verb,
-            registry(),
-            recipe=given["recipe"],
-            config=given["config"],
-            sets=given["sets"] or (),
-            flags=spec_settings(given),
-            resume=given["resume"],
-        )
+        resolved = request(verb, registry(), **asked_for(given), resume=given["resume"])
         if given["verbose"]:
             for key, source in sorted(resolved.sources.items()):
                 progress.say(f"{key}: from {source}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from maecli.registry import Registry
 from maecli.registry.options import Option, describe_options, value_words
-from maecli.resolve import PLUGIN_SECTIONS, lay
+from maecli.resolve import PLUGIN_SECTIONS, Asked, lay
 from maecli.runs.initial import offered_spec
 
 
@@ -38,19 +37,11 @@ class ChosenOptions:
         return {"kind": self.section, "name": self.name, "about": self.about, "options": options, "here": self.here}
 
 
-def chosen_options(
-    verb: str,
-    registry: Registry,
-    *,
-    recipe: str | None = None,
-    config: Path | None = None,
-    sets: Sequence[str] = (),
-    flags: Mapping[str, Any] | None = None,
-) -> list[ChosenOptions]:
-    """Return the options of the data set, the task and the model that these sources choose; see `resolve.lay`."""
-    init = (flags or {}).get("init")
+def chosen_options(verb: str, registry: Registry, **asked: Unpack[Asked]) -> list[ChosenOptions]:
+    """Return the options of the data set, the task and the model that these sources choose."""
+    init = (asked.get("flags") or {}).get("init")
     offered = offered_spec(Path(init)) if init else None
-    settings, sources = lay(verb, registry, recipe=recipe, config=config, sets=sets, flags=flags, init_spec=offered)
+    settings, sources = lay(verb, registry, **asked, init_spec=offered)
     found = []
     for section in PLUGIN_SECTIONS:
         given = dict(settings.get(section) or {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 import yaml
@@ -23,7 +23,7 @@ from maecli.files import disk_errors, new_folder, write_bytes, write_json, write
 from maecli.progress import Counting, TrainProgress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import eda_pictures, eda_sections, render_eda
-from maecli.resolve import Resolved, resolve
+from maecli.resolve import Asked, Resolved, resolve
 from maecli.runs.assemble import image_size, make_dataset, make_model
 from maecli.runs.directory import runs_dir
 from maecli.runs.environment import describe_environment
@@ -49,24 +49,22 @@ class EdaResult:
     findings: Findings
 
 
-def resolve_eda(
-    registry: Registry, *, sets: Sequence[str] = (), flags: Mapping[str, Any] | None = None, **given: Any
-) -> dict[str, Resolved]:
+def resolve_eda(registry: Registry, **asked: Unpack[Asked]) -> dict[str, Resolved]:
     """Return the specs that training on this data would have: of each verb that resolves, pretraining first.
 
     A task, and what `--set` says of one, is fine-tuning's.
     Raises SpecError when neither verb resolves, which is then pretraining's, and fine-tuning's whenever a task or
     something of it is given.
     """
-    flags = {key: value for key, value in (flags or {}).items() if value is not None}
+    sets, flags = asked.get("sets", ()), {k: v for k, v in (asked.get("flags") or {}).items() if v is not None}
     others = [each for each in sets if not _is_of_task(each)]
     without_task = {key: value for key, value in flags.items() if key != "task.name"}
-    said = {"pretrain": (others, without_task), "finetune": (sets, flags)}
+    said: dict[str, Asked] = {"pretrain": {**asked, "sets": others, "flags": without_task}, "finetune": asked}
     specs: dict[str, Resolved] = {}
     errors: list[SpecError] = []
-    for verb, (own_sets, own_flags) in said.items():
+    for verb, own in said.items():
         try:
-            resolved = resolve(verb, registry, sets=own_sets, flags=own_flags, **given)
+            resolved = resolve(verb, registry, **own)
             check_task(resolved.spec, registry)
         except SpecError as error:
             if verb == "finetune" and ("task.name" in flags or len(others) < len(sets)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
-from maecli.resolve import Layer, Resolved, read_config, resolve
+from maecli.resolve import Asked, Given, Layer, Resolved, read_config, resolve
 from maecli.runs.directory import RunDirectory
 from maecli.runs.initial import offered_spec
 from maecli.runs.plugins import Used, missing_packages, recorded_in
@@ -19,12 +19,9 @@ def request(
     verb: str,
     registry: Registry,
     *,
-    recipe: str | None = None,
-    config: Path | None = None,
-    sets: Sequence[str] = (),
-    flags: Mapping[str, Any] | None = None,
     resume: bool = False,
     extra: Sequence[Layer] = (),
+    **asked: Unpack[Asked],
 ) -> Resolved:
     """Return the resolved spec of a run.
 
@@ -34,17 +31,10 @@ def request(
     Raises PluginError naming the package to install when the run of `--init`, or the one to resume, or that of the
     spec file used a plugin that is not installed, and no other is chosen.
     """
-    flags = dict(flags or {})
+    flags, config = dict(asked.get("flags") or {}), asked.get("config")
     init = flags.get("init")
     offered = offered_spec(Path(init)) if init else None
-    given: dict[str, Any] = {
-        "recipe": recipe,
-        "config": config,
-        "sets": sets,
-        "flags": flags,
-        "init_spec": offered,
-        "extra": extra,
-    }
+    given: Given = {**asked, "init_spec": offered, "extra": extra, "base": None}
     with missing_packages(_recorded_by(config, verb), config), missing_packages(recorded_in(offered or {}), init):
         if not resume:
             return resolve(verb, registry, **given)
@@ -60,9 +50,8 @@ def request(
         raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {verb}")
     flags["out"] = str(run)
     with missing_packages(recorded_in(stored), run):
-        return resolve(
-            verb, registry, **(given | {"flags": flags, "init_spec": None}), base=Layer(f"spec of {run}", stored)
-        )
+        given["flags"], given["init_spec"], given["base"] = flags, None, Layer(f"spec of {run}", stored)
+        return resolve(verb, registry, **given)
 
 
 def _recorded_by(config: Path | None, verb: str) -> list[Used]:
