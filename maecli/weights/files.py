@@ -23,9 +23,10 @@ from torch import Tensor
 
 from maecli.errors import MaeError, SpecError
 
-CONFIG = "config.json"
+CONFIG, PIXELS_CONFIG = "config.json", "preprocessor_config.json"
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
-"""What a folder of Hugging Face's calls its weights; `config.json` beside them describes the model."""
+"""What a folder of Hugging Face's calls its weights; `config.json` beside them describes the model, and
+`preprocessor_config.json` what is done to its pictures."""
 CONTAINERS = ("model", "state_dict", "model_state_dict", "module")
 """Entries of a training checkpoint that hold the model's tensors, by frequency."""
 _REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
@@ -45,6 +46,8 @@ class WeightFile:
     """What else the file says, as plain values: the metadata of safetensors, the other entries of a checkpoint."""
     config: dict[str, Any] = field(default_factory=dict)
     """The `config.json` of a folder of Hugging Face's."""
+    pixels: dict[str, Any] = field(default_factory=dict)
+    """Its `preprocessor_config.json`."""
 
 
 def find_weights(path: Path) -> Path:
@@ -68,12 +71,13 @@ def read_weights(path: Path) -> WeightFile:
     that is damaged, holds no named tensors, or calls for more than tensors and plain containers.
     """
     path = find_weights(path)
-    config = _read_config(path.parent / CONFIG) if path.name in FOLDER_FILES else {}
+    in_folder = path.name in FOLDER_FILES
+    config, pixels = (_read_config(path.parent / name) if in_folder else {} for name in (CONFIG, PIXELS_CONFIG))
     start = _first_bytes(path)
     if start[8:9] == b"{":
         metadata = read_metadata(path)
         try:
-            return WeightFile(path, "safetensors", load_file(path), beside=dict(metadata), config=config)
+            return WeightFile(path, "safetensors", load_file(path), beside=dict(metadata), config=config, pixels=pixels)
         except (OSError, SafetensorError) as error:
             raise MaeError(f"{path} cannot be read as safetensors ({error}); {_AGAIN}") from error
     loaded = _load_torch(path, mapped=start.startswith(b"PK"))
@@ -82,7 +86,7 @@ def read_weights(path: Path) -> WeightFile:
         raise MaeError(f"{path} holds no named tensors; save a state dict: torch.save(model.state_dict(), path)")
     entries = loaded if under else {}
     beside = {str(key): _plain(value) for key, value in entries.items() if key != under}
-    return WeightFile(path, "torch", tensors, under, beside, config)
+    return WeightFile(path, "torch", tensors, under, beside, config, pixels)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ Shapes: D embed_dim, C channels, p patch sizes, N patches.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -153,7 +154,7 @@ def import_encoder(file: WeightFile) -> EncoderWeights:
         num_heads=int(num_heads) if isinstance(num_heads, int) else None,
         changed=_complete(tensors),
         num_others=len(file.tensors) - len(ours),
-        notes=_notes(file.config),
+        notes=_notes(file),
     )
 
 
@@ -248,8 +249,15 @@ def _split_positions(tensors: dict[str, Tensor], on_record: tuple[int, ...]) -> 
     return (side, side) if side else ()
 
 
-def _notes(config: Mapping[str, Any]) -> tuple[str, ...]:
-    eps = config.get("layer_norm_eps")
+def _notes(file: WeightFile) -> tuple[str, ...]:
+    notes = []
+    eps = file.config.get("layer_norm_eps")
     if isinstance(eps, (int, float)) and eps > NORM_EPS:
-        return (f"its layer norms add {eps:g} to the variance, ours {NORM_EPS:g}",)
-    return ()
+        notes.append(f"its layer norms add {eps:g} to the variance, ours {NORM_EPS:g}")
+    timm = file.config.get("pretrained_cfg")
+    of_timm = timm if isinstance(timm, dict) else {}
+    mean, std = (file.pixels.get(f"image_{key}") or of_timm.get(key) for key in ("mean", "std"))
+    if isinstance(mean, list) and isinstance(std, list):
+        settings = f"--set 'data.mean={json.dumps(mean)}' --set 'data.std={json.dumps(std)}'"
+        notes.append(f"its pixels were normalised as {settings} does")
+    return tuple(notes)

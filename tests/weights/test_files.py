@@ -149,8 +149,10 @@ def test_a_folder_stands_for_the_weights_in_it(tmp_path):
     assert read_weights(tmp_path).kind == "torch"
     save_file(STATE, tmp_path / "model.safetensors", {"format": "pt"})
     (tmp_path / "config.json").write_text('{"hidden_size": 32}')
+    (tmp_path / "preprocessor_config.json").write_text('{"image_mean": [0.5]}')
     file = read_weights(tmp_path)
     assert (file.kind, file.config, file.beside) == ("safetensors", {"hidden_size": 32}, {"format": "pt"})
+    assert file.pixels == {"image_mean": [0.5]}
 
 
 def test_weights_in_parts_are_told(tmp_path):

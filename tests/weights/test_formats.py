@@ -28,8 +28,8 @@ from maecli.weights.fit import load_encoder_weights
 from maecli.weights.formats import import_encoder, recognise
 
 
-def in_file(state, config=None):
-    return WeightFile("file", "safetensors", dict(state), config=config or {})
+def in_file(state, config=None, pixels=None):
+    return WeightFile("file", "safetensors", dict(state), config=config or {}, pixels=pixels or {})
 
 
 def encoder_for(weights, img_size=(32, 32), in_chans=3, heads=4, norm_eps=1e-6):
@@ -169,6 +169,19 @@ def test_another_epsilon_of_the_norms_is_told():
     assert import_encoder(in_file(state, {"layer_norm_eps": 1e-12})).notes == ()
     notes = import_encoder(in_file(state, {"layer_norm_eps": 1e-5})).notes
     assert notes == ("its layer norms add 1e-05 to the variance, ours 1e-06",)
+
+
+@pytest.mark.parametrize(
+    ("config", "pixels"),
+    [
+        ({}, {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}),
+        ({"pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}}, {}),
+    ],
+)
+def test_how_its_pixels_were_normalised_is_told_where_it_is_on_record(config, pixels):
+    (note,) = import_encoder(in_file(timm_vit().state_dict(), config, pixels)).notes
+    settings = "--set 'data.mean=[0.5, 0.5, 0.5]' --set 'data.std=[0.25, 0.25, 0.25]'"
+    assert note == f"its pixels were normalised as {settings} does"
 
 
 def test_quantised_weights_are_refused():
