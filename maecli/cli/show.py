@@ -11,7 +11,8 @@ from maecli.cli.app import print_json
 
 if TYPE_CHECKING:
     from maecli.results import Evaluation, Table
-    from maecli.runs.training import DryRun, TrainResult
+    from maecli.runs.dry_run import DryRun
+    from maecli.runs.training import TrainResult
 
 _LONG_NOTE = 40  # letters; a longer one would make a tower of the column
 

@@ -28,8 +28,9 @@ def _train(verb: str, given: dict[str, Any]) -> None:
             return
         from maecli.progress import train_progress
         from maecli.registry import registry
+        from maecli.runs.dry_run import dry_run
         from maecli.runs.request import request
-        from maecli.runs.training import dry_run, train
+        from maecli.runs.training import train
 
         progress = train_progress(stderr_console(given["quiet"]))
         resolved = request(verb, registry(), **asked_for(given), resume=given["resume"])

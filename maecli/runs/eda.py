@@ -27,8 +27,8 @@ from maecli.resolve import Asked, Resolved, resolve
 from maecli.runs.assemble import image_size, make_dataset, make_model
 from maecli.runs.directory import runs_dir
 from maecli.runs.environment import describe_environment
+from maecli.runs.prepare import check_task
 from maecli.runs.suited import shell, suited_tasks
-from maecli.runs.training import check_task
 from maecli.specs import AugmentSpec, RunSpec
 
 REPORT, NUMBERS, PICTURES = "report.html", "eda.json", "pictures"

@@ -17,7 +17,7 @@ from maecli.results import Evaluation
 from maecli.runs.assemble import load_assembly, make_dataset
 from maecli.runs.directory import RunDirectory, find_checkpoint
 from maecli.runs.report import write_run_report
-from maecli.runs.training import Skipped
+from maecli.runs.skipped import Skipped
 from maecli.specs import RunSpec
 from maecli.training.evaluation import evaluate as measure_split
 from maecli.training.evaluation import fit_twins

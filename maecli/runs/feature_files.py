@@ -17,7 +17,7 @@ import numpy as np
 
 from maecli.errors import SpecError, nearest
 from maecli.files import disk_errors, new_file, write_text
-from maecli.runs.training import skipped_csv
+from maecli.runs.skipped import skipped_csv
 
 FORMATS = ("safetensors", "npy", "csv")
 

@@ -27,9 +27,9 @@ from maecli.results import Picture
 from maecli.runs.assemble import load_assembly
 from maecli.runs.directory import find_checkpoint, newest_finished_run, runs_dir
 from maecli.runs.known_labels import KnownLabels
-from maecli.runs.outputs import CSV, FILES, JSONL, RECORD, SKIPPED, new_outputs
+from maecli.runs.outputs import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.runs.picture_source import PictureSource, file_range, find_source, num_workers
-from maecli.runs.training import skipped_csv
+from maecli.runs.skipped import SKIPPED, skipped_csv
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.task import Task
 

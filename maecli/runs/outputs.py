@@ -10,8 +10,9 @@ from pathlib import Path
 
 from maecli.errors import SpecError
 from maecli.files import disk_errors
+from maecli.runs.skipped import SKIPPED
 
-CSV, JSONL, SKIPPED, RECORD = "predictions.csv", "predictions.jsonl", "skipped.csv", "infer.json"
+CSV, JSONL, RECORD = "predictions.csv", "predictions.jsonl", "infer.json"
 FILES = "files"
 """Folder of what was written for each input."""
 STAGE = ".infer.tmp"

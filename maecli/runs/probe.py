@@ -26,7 +26,7 @@ from maecli.runs.directory import RunDirectory
 from maecli.runs.evaluate import EvalResult, check_run, check_split, with_changes
 from maecli.runs.report import write_run_report
 from maecli.runs.run_encoder import load_run_encoder
-from maecli.runs.training import Skipped
+from maecli.runs.skipped import Skipped
 from maecli.training.features import Tokens, check_tokens, extract
 from maecli.training.probes import NEIGHBOURS, PENALTIES, TEMPERATURE, choose_linear, nearest_neighbours
 

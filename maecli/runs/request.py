@@ -12,7 +12,7 @@ from maecli.resolve import Asked, Given, Layer, Resolved, read_config, resolve
 from maecli.runs.directory import RunDirectory
 from maecli.runs.initial import offered_spec
 from maecli.runs.plugins import Used, missing_packages, recorded_in
-from maecli.runs.training import default_out
+from maecli.runs.prepare import default_out
 
 
 def request(
