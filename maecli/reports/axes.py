@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from maecli.reports.canvas import INK, QUIET, RULE, SERIES, SMALL, TEXT, WIDTH, new_figure, plain, pt
@@ -22,6 +23,13 @@ def new_axes(height: int) -> tuple[Figure, Axes]:
 def series_style(number: int) -> tuple[str, str]:
     """Return the colour and the line style of a series; the style changes when all colours have been used."""
     return SERIES[number % len(SERIES)], _STYLES[number // len(SERIES) % len(_STYLES)]
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Let the ticks of x, which counts epochs or steps, be whole numbers where at least two of them are in sight."""
+    low, high = axes.get_xlim()
+    if math.floor(high) > math.ceil(low):
+        axes.locator_params("x", integer=True)
 
 
 def finish_axes(axes: Axes, x_label: str, y_label: str | None, grid: Literal["x", "y", "both"] = "y") -> None:

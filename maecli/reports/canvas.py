@@ -48,11 +48,10 @@ def new_figure(width: int, height: int, layout: Any = None) -> Figure:
 def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) -> Legend:
     """Draw the legend of all axes above them; names are taken letter by letter, a dollar sign too.
 
-    It has `columns`, or a single one where a name is too long for that.
+    It has `columns`, or fewer where names are too long for that.
     """
     names = [name for axes in figure.axes for name in axes.get_legend_handles_labels()[1]]
-    if max(map(len, names), default=0) > _LEGEND_LETTERS // columns:
-        columns = 1
+    columns = max(1, min(columns, _LEGEND_LETTERS // max(map(len, names), default=1)))
     legend = figure.legend(
         loc="outside upper left",
         ncols=columns,

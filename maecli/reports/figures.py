@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.reports.axes import finish_axes, new_axes, series_style
+from maecli.reports.axes import finish_axes, new_axes, series_style, whole_ticks
 from maecli.reports.canvas import (
     INK,
     QUIET,
@@ -135,6 +135,7 @@ def curves(
         axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[index % len(_DASHES)], label=label)
 
     _scale(axes, [*points.values()], [*lines.values()], log_y, unit)
+    whole_ticks(axes)
     finish_axes(axes, x_label, y_label)
     if series or lines:
         draw_legend(figure, columns=2)

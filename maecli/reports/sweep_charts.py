@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from maecli.reports.axes import finish_axes, new_axes, series_style
+from maecli.reports.axes import finish_axes, new_axes, series_style, whole_ticks
 from maecli.reports.canvas import (
     INK,
     QUIET,
@@ -134,6 +134,7 @@ def learning_chart(
     if values and min(values) > 0 and max(values) > 10 * min(values):
         axes.set_yscale("log")
     _ticks(axes, None, unit)
+    whole_ticks(axes)
     return _finished(figure, axes, "epoch", y_label)
 
 
@@ -199,5 +200,5 @@ def _written(unit: str) -> Any:
 def _finished(figure: Drawing, axes: Axes, x_label: str, y_label: str) -> bytes:
     finish_axes(axes, x_label, y_label)
     if axes.get_legend_handles_labels()[0]:
-        draw_legend(figure, columns=2)
+        draw_legend(figure, columns=3)
     return to_png(figure, palette=True)
