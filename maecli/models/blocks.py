@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from maecli.models.amx import Linear
 from maecli.models.attention import Attention
 
 
@@ -43,9 +44,9 @@ class LayerScale(nn.Module):
 class Mlp(nn.Module):
     def __init__(self, embed_dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(embed_dim, hidden_dim)
+        self.fc1 = Linear(embed_dim, hidden_dim)
         self.act = nn.GELU()
-        self.fc2 = nn.Linear(hidden_dim, embed_dim)
+        self.fc2 = Linear(hidden_dim, embed_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.act(self.fc1(x)))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from maecli.models.amx import Linear
 from maecli.models.blocks import Block, init_weights
 from maecli.models.encoder import Encoder
 from maecli.models.masking import Masking, take
@@ -56,12 +57,12 @@ class Decoder(nn.Module):
         super().__init__()
         self.grid, self.patch_size = encoder.grid, encoder.patch_size
         self.num_prefix_tokens = encoder.num_prefix_tokens
-        self.embed = nn.Linear(encoder.embed_dim, embed_dim)
+        self.embed = Linear(encoder.embed_dim, embed_dim)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(sincos_pos_embed(self.grid, embed_dim).unsqueeze(0), requires_grad=False)
         self.blocks = nn.ModuleList(Block(embed_dim, num_heads, mlp_ratio, norm_eps=norm_eps) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=norm_eps)
-        self.pred = nn.Linear(embed_dim, math.prod(self.patch_size) * encoder.in_chans)
+        self.pred = Linear(embed_dim, math.prod(self.patch_size) * encoder.in_chans)
         self.apply(init_weights)
         nn.init.normal_(self.mask_token, std=0.02)
 

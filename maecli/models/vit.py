@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from maecli.models.amx import Linear
 from maecli.models.blocks import Block, init_weights
 from maecli.models.encoder import Encoder
 from maecli.models.masking import take
@@ -49,7 +50,7 @@ class VisionTransformer(Encoder):
         self.in_chans, self.embed_dim, self.depth = in_chans, embed_dim, depth
         self._decoder = decoder
 
-        self.patch_embed: nn.Module = nn.Linear(math.prod(patch_size) * in_chans, embed_dim)
+        self.patch_embed: nn.Module = Linear(math.prod(patch_size) * in_chans, embed_dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(sincos_pos_embed(grid, embed_dim).unsqueeze(0), requires_grad=learned_pos_embed)
         rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()  # deeper blocks are dropped more often

@@ -5,32 +5,26 @@ import math
 import pytest
 import torch
 
-from maecli.models import attention
+from maecli.models import amx
 from maecli.models.attention import SHORT, Attention, attend
 
 
-def queries_keys_values(num_tokens, heads=2, dim=8):
-    generator = torch.Generator().manual_seed(0)
-    return [torch.randn(2, heads, num_tokens, dim, generator=generator, requires_grad=True) for _ in range(3)]
-
-
 def test_attention_of_one_head_is_what_a_person_computes():
-    q = torch.tensor([[[[2.0, 0.0]]]])
-    k = torch.tensor([[[[1.0, 5.0], [0.0, -3.0]]]])
-    v = torch.tensor([[[[10.0, 0.0], [0.0, 20.0]]]])
+    q, k, v = [2.0, 0.0], [[1.0, 5.0], [0.0, -3.0]], [[10.0, 0.0], [0.0, 20.0]]
+    qkv = torch.tensor([[q + k[0] + v[0], q + k[1] + v[1]]])
     weight = math.exp(2 / math.sqrt(2)) / (math.exp(2 / math.sqrt(2)) + 1)  # scores √2 and 0
-    assert attend(q, k, v).flatten().tolist() == pytest.approx([10 * weight, 20 * (1 - weight)], rel=1e-6)
+    assert attend(qkv, 1)[0, 0].tolist() == pytest.approx([10 * weight, 20 * (1 - weight)], rel=1e-6)
 
 
 @pytest.mark.parametrize("num_tokens", [1, 5, 65])
 def test_both_ways_of_computing_attention_agree_and_so_do_their_gradients(monkeypatch, num_tokens):
     results = []
-    for amx in (False, True):
-        monkeypatch.setattr(attention, "has_amx", lambda amx=amx: amx)
-        q, k, v = queries_keys_values(num_tokens)
-        out = attend(q, k, v)
+    for has_amx in (False, True):
+        monkeypatch.setattr(amx, "has_amx", lambda has_amx=has_amx: has_amx)
+        qkv = torch.randn(2, num_tokens, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
+        out = attend(qkv, 2)
         out.square().sum().backward()
-        results.append((out, q.grad, k.grad, v.grad))
+        results.append((out, qkv.grad))
     for one, other in zip(*results, strict=True):
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-5)
 
@@ -41,11 +35,10 @@ def test_the_matrix_is_written_out_for_short_sequences_on_amx_only(monkeypatch):
     monkeypatch.setattr(
         torch.nn.functional, "scaled_dot_product_attention", lambda *args, **kw: calls.append(1) or fused(*args, **kw)
     )
-    tokens = {num: [torch.zeros(1, 1, num, 2)] * 3 for num in (4, SHORT + 1)}
-    for amx, num, expected in [(True, 4, 0), (True, SHORT + 1, 1), (False, 4, 1)]:
+    for has_amx, num, expected in [(True, 4, 0), (True, SHORT + 1, 1), (False, 4, 1)]:
         calls.clear()
-        monkeypatch.setattr(attention, "has_amx", lambda amx=amx: amx)
-        attend(*tokens[num])
+        monkeypatch.setattr(amx, "has_amx", lambda has_amx=has_amx: has_amx)
+        attend(torch.zeros(1, num, 6), 1)
         assert len(calls) == expected
 
 
