@@ -7,33 +7,46 @@ Shapes: B batch, N tokens, D embed_dim, H heads, d = D / H, T rows, I inputs, O 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.flop_counter import register_flop_formula
 
 from maecli.hardware import has_amx
 
+LARGE = 2**19
+"""Inputs of a linear layer with fewer numbers than this gain less than the call of a Python function costs."""
+
 
 def suits(x: Tensor) -> bool:
-    """Return whether this module's ways of computing are the faster ones for x: on a CPU with AMX, not compiled."""
-    return x.device.type == "cpu" and has_amx() and not torch.compiler.is_compiling()
+    """Return whether this module's ways of computing are meant for x: on a CPU with AMX."""
+    return x.device.type == "cpu" and has_amx()
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` that adds its bias within the product, under bf16 autocast on a CPU with AMX."""
+    """`nn.Linear` that adds its bias within the product where x is large, under bf16 autocast on a CPU with AMX."""
 
     def forward(self, x: Tensor) -> Tensor:
         in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        if self.bias is None or not in_bf16 or not suits(x):
-            return super().forward(x)
-        return _linear(x, self.weight, self.bias)
+        if x.numel() >= LARGE and self.bias is not None and in_bf16 and suits(x) and not torch.compiler.is_compiling():
+            return _linear(x, self.weight, self.bias)
+        return super().forward(x)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     rows = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
     return rows.view(*x.shape[:-1], -1)
+
+
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # in builds for x86
+
+    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+    def _operations(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
+        return 2 * math.prod(x) * weight[0]
 
 
 class _Linear(torch.autograd.Function):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from maecli.hardware import has_amx
 from maecli.models import amx
@@ -19,7 +20,8 @@ def test_gradients_of_attention_are_those_of_finite_differences():
 @needs_amx
 @pytest.mark.parametrize("shape", [(5, 8), (2, 3, 8), (2, 1, 4, 8)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_linear_layer_gives_what_that_of_torch_gives(shape, dtype):
+def test_a_linear_layer_gives_what_that_of_torch_gives(monkeypatch, shape, dtype):
+    monkeypatch.setattr(amx, "LARGE", 0)
     torch.manual_seed(0)
     ours, theirs = Linear(8, 6), nn.Linear(8, 6)
     theirs.load_state_dict(ours.state_dict())
@@ -36,23 +38,36 @@ def test_a_linear_layer_gives_what_that_of_torch_gives(shape, dtype):
         torch.testing.assert_close(one, other, rtol=0.02, atol=0.02)  # bf16 rounds sums in another order
 
 
-def test_only_bf16_autocast_takes_the_other_way(monkeypatch):
+def test_only_large_inputs_under_bf16_autocast_take_the_other_way(monkeypatch):
     calls = []
-    monkeypatch.setattr(amx, "has_amx", lambda: True)
     monkeypatch.setattr(amx, "_linear", lambda x, weight, bias: calls.append(1) or x)
-    layer, x = Linear(4, 4), torch.randn(2, 4)
-    layer(x)
-    Linear(4, 4, bias=False)(x)
+    monkeypatch.setattr(amx, "has_amx", lambda: True)
+    monkeypatch.setattr(amx, "LARGE", 8)
+    layer, large = Linear(4, 4), torch.randn(2, 4)
+    layer(large)
     with torch.autocast("cpu", torch.float16):
-        layer(x)
-    assert not calls
+        layer(large)
     with torch.autocast("cpu", torch.bfloat16):
-        layer(x)
+        layer(large[:1])
+        Linear(4, 4, bias=False)(large)
+        assert not calls
+        layer(large)
     assert calls
 
 
+def test_operations_of_large_products_are_counted(monkeypatch):
+    counted = []
+    for least in (0, 1 << 60):
+        monkeypatch.setattr(amx, "LARGE", least)
+        with FlopCounterMode(display=False) as counter, torch.autocast("cpu", torch.bfloat16):
+            Linear(8, 6)(torch.randn(2, 5, 8, requires_grad=True)).sum().backward()
+        counted.append(counter.get_total_flops())
+    assert counted == [3 * 2 * 10 * 8 * 6] * 2  # forward, and backward to input and weight
+
+
 @needs_amx
-def test_frozen_weights_and_given_inputs_get_no_gradient():
+def test_frozen_weights_and_given_inputs_get_no_gradient(monkeypatch):
+    monkeypatch.setattr(amx, "LARGE", 0)
     layer = Linear(4, 4)
     layer.weight.requires_grad_(False)
     x = torch.randn(2, 4)
