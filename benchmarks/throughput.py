@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,11 +218,18 @@ def finish(device: Any) -> None:
         torch.cuda.synchronize()
 
 
+def count_linear(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
+    """Return the operations of a linear layer that maecli.models.amx hands to oneDNN, which torch does not count."""
+    return 2 * math.prod(x) * weight[0]
+
+
 def serve(side: str, size: Size, compiled: bool, weights: Path, batch_size: int) -> None:
     """Do what the parent asks for, one line at a time."""
+    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from maecli.hardware import describe_device
+    from maecli.models import amx
 
     worker = (Ours if side == "ours" else Theirs)(size, compiled, weights, batch_size)
     for line in sys.stdin:
@@ -235,7 +244,8 @@ def serve(side: str, size: Size, compiled: bool, weights: Path, batch_size: int)
                     "rate": product_rate(worker.device, worker.dtype),
                 }
             case "count":
-                with FlopCounterMode(display=False) as counter:
+                products = {torch.ops.mkldnn._linear_pointwise: count_linear} if amx.AMX else {}
+                with FlopCounterMode(display=False, custom_mapping=products) as counter:
                     worker.step()
                 answer = {"operations": counter.get_total_flops()}
             case "step":

@@ -7,46 +7,38 @@ Shapes: B batch, N tokens, D embed_dim, H heads, d = D / H, T rows, I inputs, O 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.utils.flop_counter import register_flop_formula
 
 from maecli.hardware import has_amx
 
+AMX = has_amx()
+"""Whether this machine has it: a constant, which torch.compile takes as it is."""
 LARGE = 2**19
 """Inputs of a linear layer with fewer numbers than this gain less than the call of a Python function costs."""
 
 
 def suits(x: Tensor) -> bool:
     """Return whether this module's ways of computing are meant for x: on a CPU with AMX."""
-    return x.device.type == "cpu" and has_amx()
+    return x.device.type == "cpu" and AMX
 
 
 class Linear(nn.Linear):
     """`nn.Linear` that adds its bias within the product where x is large, under bf16 autocast on a CPU with AMX."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling() or self.bias is None or x.numel() < LARGE or not suits(x):
+            return super().forward(x)
         in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        if x.numel() >= LARGE and self.bias is not None and in_bf16 and suits(x) and not torch.compiler.is_compiling():
-            return _linear(x, self.weight, self.bias)
-        return super().forward(x)
+        return _linear(x, self.weight, self.bias) if in_bf16 else super().forward(x)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     rows = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
     return rows.view(*x.shape[:-1], -1)
-
-
-if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # in builds for x86
-
-    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
-    def _operations(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
-        return 2 * math.prod(x) * weight[0]
 
 
 class _Linear(torch.autograd.Function):

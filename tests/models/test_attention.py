@@ -20,7 +20,7 @@ def test_attention_of_one_head_is_what_a_person_computes():
 def test_both_ways_of_computing_attention_agree_and_so_do_their_gradients(monkeypatch, num_tokens):
     results = []
     for has_amx in (False, True):
-        monkeypatch.setattr(amx, "has_amx", lambda has_amx=has_amx: has_amx)
+        monkeypatch.setattr(amx, "AMX", has_amx)
         qkv = torch.randn(2, num_tokens, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
         out = attend(qkv, 2)
         out.square().sum().backward()
@@ -37,7 +37,7 @@ def test_the_matrix_is_written_out_for_short_sequences_on_amx_only(monkeypatch):
     )
     for has_amx, num, expected in [(True, 4, 0), (True, SHORT + 1, 1), (False, 4, 1)]:
         calls.clear()
-        monkeypatch.setattr(amx, "has_amx", lambda has_amx=has_amx: has_amx)
+        monkeypatch.setattr(amx, "AMX", has_amx)
         attend(torch.zeros(1, num, 6), 1)
         assert len(calls) == expected
 
