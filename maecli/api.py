@@ -47,7 +47,6 @@ from maecli.data.splits import SPLIT_SEED, cut, place
 from maecli.deprecation import Renamed as _Renamed
 from maecli.deprecation import deprecated_names as _deprecated_names
 from maecli.errors import DataError, MaeError, PluginError, SpecError
-from maecli.files import write_text
 from maecli.hookspecs import API_VERSION, hookimpl
 from maecli.measures import (
     average_precision,
@@ -91,6 +90,7 @@ from maecli.reports.figures import confusion_matrix, contact_sheet, curves, pict
 from maecli.reports.masks import mask_strip
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
 from maecli.results import Figure, Picture, Table
+from maecli.storage.files import write_text
 from maecli.training.task import Evaluator, Prediction, SideBySide, Task
 from maecli.training.tracker import Tracker
 

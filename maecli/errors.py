@@ -17,6 +17,14 @@ class MaeError(Exception):
     exit_code = 1
 
 
+class DamagedFile(MaeError):
+    """A file that mae wrote, or that a person gave it, cannot be read as what it should be. Exit code 1."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path, self.reason = path, reason
+
+
 class SpecError(MaeError):
     """A flag, key or value of the run's spec is wrong. Exit code 2."""
 

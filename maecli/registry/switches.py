@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maecli.errors import SpecError
-from maecli.files import disk_errors, write_json
+from maecli.storage.files import disk_errors, write_json
 
 FILE = "plugins.json"
 

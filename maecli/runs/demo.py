@@ -11,7 +11,6 @@ import numpy as np
 
 from maecli.data.dataset import Split
 from maecli.errors import SpecError
-from maecli.files import disk_errors, write_text
 from maecli.progress import TrainProgress, duration
 from maecli.registry import Registry
 from maecli.reports.page import Section, render_report
@@ -23,6 +22,7 @@ from maecli.runs.infer import infer
 from maecli.runs.report import run_sections
 from maecli.runs.request import request
 from maecli.runs.training import train
+from maecli.storage.files import disk_errors, write_text
 
 RECIPE = "demo"
 NUM_PICTURES = 36

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from maecli.errors import MaeError, SpecError, nearest
-from maecli.files import disk_errors, temporary_name, write_bytes, write_json, write_text
 from maecli.results import Evaluation, Picture
 from maecli.specs import SPECS
+from maecli.storage.files import disk_errors, temporary_name, write_bytes, write_json, write_text
 from maecli.training.checkpoint import MODEL, Checkpoint, CheckpointFolder
 
 SPEC, SUMMARY = "spec.yaml", "summary.json"

@@ -19,7 +19,6 @@ from maecli.eda.findings import Findings
 from maecli.eda.shown import Augmented, Gallery, Shown
 from maecli.eda.survey import IMAGE, Survey, survey
 from maecli.errors import DataError, SpecError
-from maecli.files import disk_errors, new_folder, write_bytes, write_json, write_text
 from maecli.progress import Counting, TrainProgress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import eda_pictures, eda_sections, render_eda
@@ -30,6 +29,7 @@ from maecli.runs.environment import describe_environment
 from maecli.runs.prepare import check_task
 from maecli.runs.suited import shell, suited_tasks
 from maecli.specs import AugmentSpec, RunSpec
+from maecli.storage.files import disk_errors, new_folder, write_bytes, write_json, write_text
 
 REPORT, NUMBERS, PICTURES = "report.html", "eda.json", "pictures"
 NUM_FIRST = 5

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from maecli.errors import SpecError, nearest
-from maecli.files import disk_errors, new_file, write_text
 from maecli.runs.skipped import skipped_csv
+from maecli.storage.files import disk_errors, new_file, write_text
 
 FORMATS = ("safetensors", "npy", "csv")
 

@@ -19,7 +19,6 @@ from maecli.data.batch import Batch
 from maecli.data.loading import StreamedLoader
 from maecli.data.randomness import Draws
 from maecli.errors import MaeError, SpecError
-from maecli.files import disk_errors, write_bytes, write_json, write_text
 from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
@@ -30,6 +29,7 @@ from maecli.runs.known_labels import KnownLabels
 from maecli.runs.outputs import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.runs.picture_source import PictureSource, file_range, find_source, num_workers
 from maecli.runs.skipped import SKIPPED, skipped_csv
+from maecli.storage.files import disk_errors, write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.task import Task
 

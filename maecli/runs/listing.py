@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import MaeError, SpecError
-from maecli.files import write_bytes, write_text
 from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports.figures import curves
@@ -20,6 +19,7 @@ from maecli.results import Evaluation, Figure, Picture, Table
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
 from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.report import by_epoch, history
+from maecli.storage.files import write_bytes, write_text
 
 ELSEWHERE = frozenset({"out", "trackers"})
 """Keys of a spec that say nothing about a run."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maecli.errors import SpecError
-from maecli.files import disk_errors
 from maecli.runs.skipped import SKIPPED
+from maecli.storage.files import disk_errors
 
 CSV, JSONL, RECORD = "predictions.csv", "predictions.jsonl", "infer.json"
 FILES = "files"

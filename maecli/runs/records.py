@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from maecli.errors import MaeError, SpecError
-from maecli.files import disk_errors, write_json, write_text
 from maecli.registry import Registry
 from maecli.reports.records import Record, results_table
 from maecli.resolve import DEFAULTS, difference, flatten, resolve
@@ -20,6 +19,7 @@ from maecli.results import Evaluation
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
 from maecli.runs.listing import find_runs, headline_evaluation, whole_spec
 from maecli.specs import CHANGEABLE_ON_RESUME
+from maecli.storage.files import disk_errors, write_json, write_text
 
 SWEEP_JSON = "sweep.json"
 NOT_COMPUTED = CHANGEABLE_ON_RESUME | {

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 import yaml
 
 from maecli.errors import MaeError
-from maecli.files import write_text
 from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports import figures, numbers
@@ -17,6 +16,7 @@ from maecli.results import Evaluation, Picture
 from maecli.runs.directory import RunDirectory
 from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.suited import shell, suited_tasks
+from maecli.storage.files import write_text
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
 TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}

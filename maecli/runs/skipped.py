@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 
 from maecli.errors import DataError
-from maecli.files import write_text
 from maecli.progress import TrainProgress
+from maecli.storage.files import write_text
 
 SKIPPED = "skipped.csv"
 

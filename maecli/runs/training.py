@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maecli.errors import SpecError
-from maecli.files import disk_errors, write_json
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.resolve import difference, validate
@@ -27,6 +26,7 @@ from maecli.runs.prepare import (
 from maecli.runs.report import write_run_report
 from maecli.runs.skipped import SKIPPED
 from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
+from maecli.storage.files import disk_errors, write_json
 from maecli.training.checkpoint import Checkpoint
 from maecli.training.evaluation import evaluate, fit_twins
 from maecli.training.tracker import Tracker

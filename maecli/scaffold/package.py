@@ -9,8 +9,8 @@ from typing import Any
 
 from maecli import __version__
 from maecli.errors import SpecError
-from maecli.files import disk_errors, write_text
 from maecli.scaffold.names import Plan
+from maecli.storage.files import disk_errors, write_text
 
 WHOLE, OF_DATASET, OF_TASK = "whole", "dataset", "task"
 FILES: tuple[tuple[str, str, str], ...] = (

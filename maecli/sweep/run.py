@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 
 from maecli.errors import Interrupted, MaeError, SpecError
-from maecli.files import disk_errors, write_text
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.resolve import SWEEP, read_file, read_sweep, validate
@@ -22,6 +21,7 @@ from maecli.runs.directory import SUMMARY, RunDirectory
 from maecli.runs.evaluate import evaluate
 from maecli.runs.training import train
 from maecli.specs import RunSpec
+from maecli.storage.files import disk_errors, write_text
 from maecli.sweep.definition import Sweep
 from maecli.sweep.outcome import Outcome, collect
 from maecli.sweep.plan import Job, Plan, identity_of, unused

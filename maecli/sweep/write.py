@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 
-from maecli.files import write_bytes, write_json, write_text
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.reports.page import Points, Section, render_report
@@ -17,6 +16,7 @@ from maecli.results import Picture
 from maecli.runs.directory import RunDirectory
 from maecli.runs.report import by_epoch, history
 from maecli.runs.suited import shell
+from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.sweep.outcome import Outcome, read_evaluation
 from maecli.sweep.plan import Axis, Job, Plan
 from maecli.sweep.report import VERBS, point_title, splits_pictures, sweep_pictures, sweep_tables

@@ -20,8 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from maecli.errors import MaeError
-from maecli.files import new_folder, sync, write_text
 from maecli.specs import FORMAT_VERSION
+from maecli.storage.files import new_folder, sync, write_text
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
 

@@ -19,10 +19,10 @@ from maecli.data.batch import Batch
 from maecli.data.loading import Loader
 from maecli.data.randomness import derive_seed
 from maecli.errors import Interrupted, MaeError, NotFiniteError, SpecError
-from maecli.files import disk_errors
 from maecli.hardware import autocast
 from maecli.progress import Silent, TrainProgress, TrainState
 from maecli.specs import RunSpec
+from maecli.storage.files import disk_errors
 from maecli.training.checkpoint import STATE, Checkpoint, CheckpointFolder
 from maecli.training.evaluation import measure
 from maecli.training.optim import (

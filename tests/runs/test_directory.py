@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from maecli.errors import MaeError, SpecError
-from maecli.files import temporary_name
 from maecli.results import Evaluation, Figure, Picture
 from maecli.runs.directory import RunDirectory, find_checkpoint, newest_finished_run, runs_dir
+from maecli.storage.files import temporary_name
 
 SPEC = {"verb": "pretrain", "seed": 0}
 

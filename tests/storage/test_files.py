@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from maecli import files
 from maecli.errors import MaeError
+from maecli.storage import files
 
 
 def test_a_file_is_replaced_at_one_stroke(tmp_path):
