@@ -298,7 +298,7 @@ def test_interrupting_after_saving_exits_with_130(pictures, mae, toy_pretrain, m
     outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--json")
     assert outcome.exit_code == 130
     assert outcome.json == {"error": "stopped by SIGINT at step 1; --resume continues from there", "exit_code": 130}
-    assert (tmp_path / "runs/pretrain-folder/checkpoints/last").read_text() == "step-000001\n"
+    assert (tmp_path / "runs/pretrain-folder/checkpoints/last").read_text().split()[0] == "step-000001"
 
 
 def test_without_arguments_the_help_is_shown():

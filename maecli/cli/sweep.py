@@ -75,6 +75,7 @@ def sweep(**given: Any) -> None:
         from maecli.progress import train_progress
         from maecli.registry import registry
         from maecli.specs import SPECS
+        from maecli.storage.lock import locked
         from maecli.sweep.estimate import estimate_seconds
         from maecli.sweep.plan import make_plan
         from maecli.sweep.request import request_sweep
@@ -100,8 +101,9 @@ def sweep(**given: Any) -> None:
             seconds = estimate_seconds(plan, registry(), progress)
             show_plan(list_jobs(plan, Shelf(plan, registry(), out), seconds), str(out), given["as_json"])
             return
-        begin(asked, out, resume=given["resume"], overwrite=given["overwrite"])
-        result = run_sweep(plan, registry(), progress, out)
+        with locked(out):
+            begin(asked, out, resume=given["resume"], overwrite=given["overwrite"])
+            result = run_sweep(plan, registry(), progress, out)
         show_sweep(result, given["as_json"])
         if result.failed:
             failed = "; ".join(f"{run}: {why}" for run, why in result.failed.items())

@@ -20,7 +20,7 @@ from maecli.registry import Registry
 from maecli.resolve import validate, validate_options
 from maecli.runs.plugins import missing_packages, plugins_used, recorded_in, tell_changes
 from maecli.specs import PluginSection, RunSpec
-from maecli.training.checkpoint import Checkpoint
+from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint, check_finite, notes_on
 from maecli.training.task import Task
 
 ENCODER = "encoder."
@@ -126,13 +126,21 @@ def read_recorded(
     `say` is told of plugins that have another version now. Raises PluginError naming the package of a missing plugin.
     """
     metadata = checkpoint.metadata()
-    stored: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in metadata["preprocess"].items()
-    }
     with missing_packages(recorded_in(metadata), checkpoint.path):
-        spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)
+        try:
+            stored: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in metadata["preprocess"].items()
+            }
+            card, preprocess = DataCard.model_validate(metadata["card"]), Preprocess(**stored)
+            spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DamagedCheckpoint(f"{checkpoint.path} records no run that this mae can read ({reason})") from error
     tell_changes(metadata, registry, checkpoint.path, say)
-    return spec, DataCard.model_validate(metadata["card"]), Preprocess(**stored)
+    if say is not None:
+        for note in notes_on(checkpoint):
+            say(note)
+    return spec, card, preprocess
 
 
 def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -141,7 +149,7 @@ def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Give a module its weights. Raises MaeError naming what is missing, left over or of another shape."""
+    """Give a module its weights. Raises MaeError naming what is missing, left over, of another shape or not finite."""
     own = module.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     other = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
@@ -156,4 +164,5 @@ def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) 
                 f"{source} {what} {len(names)} of {len(own)} tensors (of {', '.join(parts)}; first {names[0]}), so it "
                 "is not a checkpoint of this task and model"
             )
+    check_finite(tensors, source)
     module.load_state_dict(dict(tensors))

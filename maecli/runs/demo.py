@@ -23,6 +23,8 @@ from maecli.runs.report import run_sections
 from maecli.runs.request import request
 from maecli.runs.training import train
 from maecli.storage.files import disk_errors, write_text
+from maecli.storage.ledger import Ledger
+from maecli.storage.lock import locked
 
 RECIPE = "demo"
 NUM_PICTURES = 36
@@ -49,9 +51,18 @@ def demo(
 ) -> DemoResult:
     """Pretrain, fine-tune, evaluate and infer; write one page about it."""
     out = out or runs_dir() / "demo"
+    with locked(out):
+        return _demo(registry, progress, out, overwrite, device)
+
+
+def _demo(registry: Registry, progress: TrainProgress, out: Path, overwrite: bool, device: str | None) -> DemoResult:
+    """Do it in a folder that nobody else writes to."""
     runs = {verb: RunDirectory(out / verb) for verb in ("pretrain", "finetune")}
     if not overwrite and any(run.path.exists() for run in runs.values()):
-        raise SpecError(f"{out} holds a demo already; use --overwrite to run it again, or another --out")
+        raise SpecError(f"{out} holds a demo already; use another --out, or --overwrite to run it again")
+    ledger = Ledger(out, "demo")
+    if not ledger.began:
+        ledger.begin()
 
     seconds = 0.0
     for verb, run in runs.items():
@@ -68,7 +79,7 @@ def demo(
     progress.say("\ninfer")
     dataset = make_dataset(spec.dataset, registry)
     pictures = out / "pictures"
-    write_pictures(dataset.split("test"), dataset.card().value_range, pictures)
+    write_pictures(dataset.split("test"), dataset.card().value_range, pictures, ledger)
     predictions = infer(
         pictures, registry, progress, run=runs["finetune"].path, out=out / "infer", overwrite=True, workers=0
     )
@@ -83,11 +94,12 @@ def demo(
         ("mae infer DIR --task classify", "run it on any folder"),
     ]
     report = out / "report.html"
-    environment = runs["finetune"].read_json("environment.json")
+    ledger.claim(report.name)
+    environment = runs["finetune"].environment(progress.say)
     page = render_report(
         "mae demo",
         f"Pretrained without labels, fine-tuned, measured on held-out samples and run on files, in {duration(seconds)} "
-        f"of training on {(environment or {}).get('device')}.",
+        f"of training on {environment.get('device')}.",
         [
             Section("Classification, on held-out samples", [result.evaluation]),
             Section("Reconstruction, on held-out samples", [reconstruction.evaluation]),
@@ -102,10 +114,11 @@ def demo(
     return DemoResult(out, report, result.evaluation, seconds, next_commands)
 
 
-def write_pictures(split: Split, value_range: tuple[float, float], folder: Path) -> None:
-    """Write evenly spaced samples as 8-bit PNG files."""
+def write_pictures(split: Split, value_range: tuple[float, float], folder: Path, ledger: Ledger) -> None:
+    """Write evenly spaced samples as 8-bit PNG files, and note them in the ledger of the folder's parent."""
     from PIL import Image
 
+    ledger.claim(f"{folder.name}/")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(NUM_PICTURES):
@@ -113,6 +126,7 @@ def write_pictures(split: Split, value_range: tuple[float, float], folder: Path)
             low, high = value_range
             image = (split[index]["image"].astype(np.float64) - low) * (255 / (high - low))
             pixels = image.round().astype(np.uint8).transpose(1, 2, 0)
+            ledger.claim(f"{folder.name}/{index:04d}.png")
             Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / f"{index:04d}.png")
 
 

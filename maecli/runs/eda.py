@@ -26,12 +26,14 @@ from maecli.resolve import Asked, Resolved, resolve
 from maecli.runs.assemble import image_size, make_dataset, make_model
 from maecli.runs.directory import runs_dir
 from maecli.runs.environment import describe_environment
+from maecli.runs.outputs import check_out, new_outputs
 from maecli.runs.prepare import check_task
 from maecli.runs.suited import shell, suited_tasks
 from maecli.specs import AugmentSpec, RunSpec
-from maecli.storage.files import disk_errors, new_folder, write_bytes, write_json, write_text
+from maecli.storage.files import write_bytes, write_json, write_text
 
 REPORT, NUMBERS, PICTURES = "report.html", "eda.json", "pictures"
+WRITER = "eda"
 NUM_FIRST = 5
 NUM_PER_CLASS = 6
 MAX_CLASSES = 40
@@ -95,8 +97,9 @@ def eda(
     """
     spec = next(iter(specs.values()))
     out = spec.out or runs_dir() / f"eda-{spec.dataset.name}"
-    check_out(out, overwrite)
     dataset = make_dataset(spec.dataset, registry)
+    needed = {"--root": dataset.root}
+    check_out(out, overwrite, WRITER, needed)
     masks_wanted = any("mask" in registry.task(each.task.name).fields for each in specs.values())
     with progress:
         try:
@@ -118,31 +121,13 @@ def eda(
         environment={key: value for key, value in environment.items() if key not in ("device", "precision")},
         next_commands=next_commands(spec, _fields(findings), registry),
     )
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    with new_folder(out) as folder:
+    with new_outputs(out, overwrite, WRITER, needed) as folder:
         (folder / PICTURES).mkdir()
         for picture in eda_pictures(sections):
             write_bytes(folder / PICTURES / f"{picture.name.replace(' ', '-')}.png", picture.png)
         write_json(folder / NUMBERS, findings.model_dump(mode="json"))
         write_text(folder / REPORT, page)
     return EdaResult(out, out / REPORT, findings)
-
-
-def check_out(out: Path, overwrite: bool) -> None:
-    """Raise SpecError when the page may not be written to this folder: it is a file, or it is not empty.
-
-    With `overwrite` an earlier page may be replaced, and nothing else.
-    """
-    if out.exists() and not out.is_dir():
-        raise SpecError(f"{out} is a file; choose another --out")
-    names = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
-    if not names:
-        return
-    if not names <= {REPORT, NUMBERS, PICTURES} or NUMBERS not in names:
-        raise SpecError(f"{out} holds other things than a page of mae eda, so it stays; use another --out")
-    if not overwrite:
-        raise SpecError(f"{out} holds a page of mae eda already; use --overwrite to replace it, or another --out")
 
 
 def _with_problems(error: DataError, dataset: Dataset) -> DataError:

@@ -15,7 +15,7 @@ from maecli.registry import Registry
 from maecli.resolve import validate
 from maecli.results import Evaluation
 from maecli.runs.assemble import load_assembly, make_dataset
-from maecli.runs.directory import RunDirectory, find_checkpoint
+from maecli.runs.directory import RunDirectory, find_checkpoint, read_checkpoint
 from maecli.runs.report import write_run_report
 from maecli.runs.skipped import Skipped
 from maecli.specs import RunSpec
@@ -74,11 +74,13 @@ def evaluate(
     check_split(split)
     keep_freed_memory()
     run = RunDirectory(path)
-    checkpoint = find_checkpoint(path, which)
+    find_checkpoint(path, which)
     check_run(run)
     device = choose_device(device_name)
     dtype = choose_dtype(precision, device)
-    spec, assembly = load_assembly(checkpoint, registry, progress.say)
+    checkpoint, (spec, assembly) = read_checkpoint(
+        path, which, lambda found: load_assembly(found, registry, progress.say)
+    )
     spec = with_changes(spec, registry, root)
     assembly.module.to(device)
     task = assembly.task
@@ -102,5 +104,5 @@ def evaluate(
     evaluation = measure_split(task, assembly.module, loader, split, size, dtype)
     evaluation = evaluation.model_copy(update={"weights": f"{which} (step {checkpoint.step})"})
     run.write_evaluation(evaluation)
-    write_run_report(run, registry)
+    write_run_report(run, registry, progress.say)
     return EvalResult(run, checkpoint.path, evaluation, skipped.files)

@@ -5,6 +5,7 @@ Shapes: N samples, P patches, D embed_dim, Q classes.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -17,7 +18,9 @@ import numpy as np
 
 from maecli.errors import SpecError, nearest
 from maecli.runs.skipped import skipped_csv
-from maecli.storage.files import disk_errors, new_file, write_text
+from maecli.storage.files import new_file, write_text
+from maecli.storage.ledger import Ledger
+from maecli.storage.lock import locked
 
 FORMATS = ("safetensors", "npy", "csv")
 
@@ -53,16 +56,26 @@ class FeatureFiles:
         self.out, self.format = out, _format(out, file_format)
         self.names = out if self.format == "csv" else out.with_name(f"{out.name}.csv")
         self.skipped = out.with_name(f"{out.name}.skipped.csv")
-        for path in (self.out, self.names):
+        self.ledger = Ledger(self.out.parent, "embed")
+        for path in (self.out, self.names, self.skipped):
             if path.is_dir():
                 raise SpecError(f"{path} is a folder; choose another --out")
-            if path.exists() and not overwrite:
+            if not path.exists():
+                continue
+            if path.name not in self.ledger.paths:
+                raise SpecError(f"{path} is there and was not written by mae embed, so it stays; use another --out")
+            if not overwrite:
                 raise SpecError(f"{path} is there already; use --overwrite to replace it, or another --out")
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the right to write these files. Raises Locked, naming who has it, when another process does."""
+        return locked(self.out.parent, f"{self.out.name}.lock")
 
     def write(self, features: np.ndarray, keys: Sequence[str], labels: Labels | None, about: Mapping[str, Any]) -> None:
         """Write features float32 (N, D) or (N, P, D); `about` goes into the metadata of safetensors."""
-        with disk_errors(self.out):
-            self.out.parent.mkdir(parents=True, exist_ok=True)
+        if not self.ledger.began:
+            self.ledger.begin(whole=False)
+        self.ledger.claim(*dict.fromkeys([self.out.name, self.names.name]))
         if self.format == "csv":
             write_text(self.out, _rows(keys, labels, features))
             return
@@ -88,10 +101,10 @@ class FeatureFiles:
     def write_skipped(self, files: dict[str, str]) -> None:
         """Write the unreadable files, path → reason; without any, a list of an earlier time goes."""
         if files:
+            self.ledger.claim(self.skipped.name)
             write_text(self.skipped, skipped_csv(files))
         else:
-            with disk_errors(self.skipped):
-                self.skipped.unlink(missing_ok=True)
+            self.ledger.remove(self.skipped.name)
 
 
 def _format(out: Path, given: str | None) -> str:

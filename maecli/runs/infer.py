@@ -24,7 +24,7 @@ from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.results import Picture
 from maecli.runs.assemble import load_assembly
-from maecli.runs.directory import find_checkpoint, newest_finished_run, runs_dir
+from maecli.runs.directory import find_checkpoint, newest_finished_run, read_checkpoint, runs_dir
 from maecli.runs.known_labels import KnownLabels
 from maecli.runs.outputs import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.runs.picture_source import PictureSource, file_range, find_source, num_workers
@@ -79,10 +79,10 @@ def infer(
             registry.listing("task", task)  # a task that is not there is the better reason
             raise
         progress.say(f"using {run}, the newest finished run of task {task}")
-    checkpoint = find_checkpoint(run, which)
+    find_checkpoint(run, which)
     device = choose_device(device_name)
     dtype = choose_dtype(precision, device)
-    spec, assembly = load_assembly(checkpoint, registry, progress.say)
+    _, (spec, assembly) = read_checkpoint(run, which, lambda found: load_assembly(found, registry, progress.say))
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
     root, keys = find_source(source)
@@ -105,7 +105,7 @@ def infer(
     module = assembly.module.to(device).eval()
     rows: list[dict[str, str | int | float]] = []
     said = time.monotonic()
-    with new_outputs(out, overwrite) as stage:
+    with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
         with torch.no_grad(), autocast(device, dtype):
             for batch in loader.eval_batches(batch_size):
                 for key, prediction in zip(batch.keys, job.predict(module, batch), strict=True):

@@ -12,10 +12,10 @@ import torch
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
 from maecli.runs.assemble import encoder_tensors, make_model
-from maecli.runs.directory import SPEC, find_checkpoint
+from maecli.runs.directory import SPEC, find_checkpoint, read_checkpoint
 from maecli.runs.plugins import missing_packages, recorded_in, tell_changes
 from maecli.specs import PluginSection
-from maecli.training.checkpoint import MODEL, Checkpoint
+from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
 from maecli.weights.files import find_weights, read_metadata, read_weights
 from maecli.weights.formats import import_encoder
@@ -50,8 +50,13 @@ def initial_weights(path: Path, registry: Registry, say: Callable[[str], None] |
 
     `say` is told of plugins of a run of ours that have another version now.
     """
+    path = path.expanduser()
+    if (path / SPEC).is_file():  # perhaps one that is being trained
+        return read_checkpoint(path, "last", lambda found: _of_run(found.path / MODEL, registry, say))[1]
     file = weights_file(path)
-    return _of_run(file, registry, say) if is_ours(file) else import_encoder(read_weights(file))
+    weights = _of_run(file, registry, say) if is_ours(file) else import_encoder(read_weights(file))
+    check_finite(weights.tensors, weights.source)
+    return weights
 
 
 def _of_run(file: Path, registry: Registry, say: Callable[[str], None] | None) -> EncoderWeights:
@@ -62,7 +67,11 @@ def _of_run(file: Path, registry: Registry, say: Callable[[str], None] | None) -
     with missing_packages(recorded_in(metadata), file):
         encoder = _recorded_encoder(metadata, registry)
     tell_changes(metadata, registry, file, say)
+    if say is not None:
+        for note in notes_on(checkpoint) if file.name == MODEL else ():
+            say(note)
     own = encoder_tensors(tensors)
+    check_finite(own, file)
     return EncoderWeights(
         source=str(checkpoint.path if file.name == MODEL else file),
         format="",

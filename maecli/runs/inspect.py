@@ -16,6 +16,7 @@ from maecli.registry import registry
 from maecli.runs.assemble import ENCODER
 from maecli.runs.initial import weights_file
 from maecli.runs.plugins import changes, missing, recorded_in
+from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder, recognise
 
@@ -65,6 +66,8 @@ def inspect_weights(path: Path, which: str = "last") -> Inspection:
     metadata = _metadata(file)
     notes: list[str] = []
     if "spec" in metadata:
+        Checkpoint(file.path.parent).tensors(file.path.name)  # raises where they are not what was saved
+        notes += notes_on(Checkpoint(file.path.parent)) if file.path.name == MODEL else []
         form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file.tensors)
         used = recorded_in(metadata)
         notes += [f"made with {line}" for line in missing(used, registry())]

@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from maecli.errors import MaeError, SpecError
+from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports.figures import curves
@@ -16,7 +16,7 @@ from maecli.reports.numbers import format_figure
 from maecli.reports.page import Points, Section, render_report
 from maecli.resolve import difference, validate
 from maecli.results import Evaluation, Figure, Picture, Table
-from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
+from maecli.runs.directory import SPEC, RunDirectory
 from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.report import by_epoch, history
 from maecli.storage.files import write_bytes, write_text
@@ -24,6 +24,7 @@ from maecli.storage.files import write_bytes, write_text
 ELSEWHERE = frozenset({"out", "trackers"})
 """Keys of a spec that say nothing about a run."""
 NOT_COMPARED = ("command",)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,19 @@ class RunEntry:
     seconds: float | None
     finished: str
     """Date and time, empty for a run that is not finished."""
+    finished_at: float = 0.0
+    """In seconds since 1970; 0 for a run that is not finished."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as plain values."""
-        return asdict(self) | {"headline": self.headline.model_dump(mode="json") if self.headline else None}
+        plain = {key: value for key, value in asdict(self).items() if key != "finished_at"}
+        return plain | {"headline": self.headline.model_dump(mode="json") if self.headline else None}
 
     def cells(self) -> tuple[str, ...]:
         """Return the entry as a row of a table."""
         what = f"{self.verb} {self.dataset} {self.task} {self.model}, seed {self.seed}"
-        state = f"{self.finished}, {duration(self.seconds)}" if self.seconds is not None else self.state
+        finished = self.seconds is not None and self.state == "finished"
+        state = f"{self.finished}, {duration(self.seconds or 0.0)}" if finished else self.state
         figure = f"{self.headline.label} {format_figure(self.headline)}, {self.split}" if self.headline else ""
         return self.name, what, state, figure
 
@@ -66,8 +71,8 @@ def list_runs(root: Path) -> list[RunEntry]:
     """Return every run in or below a folder, those that finished last at the end."""
     if not root.is_dir():
         raise SpecError(f"{root} is no folder; give one that holds run directories, or set MAE_RUNS")
-    found = sorted(find_runs(root), key=lambda run: (run.read_json(SUMMARY) or {}).get("finished_at", 0.0))
-    return [describe(run, root) for run in found]
+    entries = [describe(run, root) for run in find_runs(root)]
+    return sorted(entries, key=lambda entry: entry.finished_at)
 
 
 def find_runs(root: Path) -> Iterator[RunDirectory]:
@@ -75,34 +80,60 @@ def find_runs(root: Path) -> Iterator[RunDirectory]:
     for file in sorted(root.glob(f"**/{SPEC}")):
         run = RunDirectory(file.parent)
         if run.is_run:
-            yield run
+            yield run  # also one whose spec is damaged
 
 
 def whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
     """Return the spec of a run with the keys that are newer than it, and no tracker, which need not be installed."""
-    spec = run.read_spec()
+    spec = run.spec(lambda _: None)
     with missing_packages(recorded_in(spec), run):
         return validate(spec | {"trackers": []}, spec["verb"], registry).model_dump(mode="json")
 
 
 def describe(run: RunDirectory, root: Path) -> RunEntry:
     """Return a run in short, its name relative to `root`."""
-    spec, summary = run.read_spec(), run.read_json(SUMMARY)
-    evaluation = headline_evaluation(run)
-    when = datetime.datetime.fromtimestamp(summary["finished_at"]).isoformat(" ", "minutes") if summary else ""
+    problems: list[str] = []
+    try:
+        spec = run.spec(problems.append)
+    except MaeError as error:
+        return RunEntry(_name(run, root), "?", "?", "?", "?", f"damaged: {error}", 0, "", None, None, "")
+    summary = _sound(run.summary, problems)
+    evaluation = _sound(lambda: headline_evaluation(run), problems)
+    state = f"damaged: {problems[0]}" if problems else "finished" if summary else _unfinished(run)
     return RunEntry(
-        name=str(run.path.relative_to(root)) if run.path != root else run.path.resolve().name,
+        name=_name(run, root),
         verb=spec["verb"],
         dataset=spec["dataset"]["name"],
         task=spec["task"]["name"],
         model=spec["model"]["name"],
-        state="finished" if summary else _unfinished(run),
+        state=state,
         seed=spec.get("seed", 0),
         split=evaluation.split if evaluation else "",
         headline=evaluation.figures[0] if evaluation and evaluation.figures else None,
-        seconds=summary["seconds"] if summary else None,
-        finished=when,
+        seconds=summary.seconds if summary else None,
+        finished=_date(summary.finished_at) if summary else "",
+        finished_at=summary.finished_at if summary else 0.0,
     )
+
+
+def _sound(read: Callable[[], T], problems: list[str]) -> T | None:
+    """Return what `read` returns, None where a file is damaged, which is noted."""
+    try:
+        return read()
+    except DamagedFile as error:
+        problems.append(str(error))
+        return None
+
+
+def _name(run: RunDirectory, root: Path) -> str:
+    return str(run.path.relative_to(root)) if run.path != root else run.path.resolve().name
+
+
+def _date(seconds: float) -> str:
+    try:
+        return datetime.datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
+    except (OverflowError, ValueError, OSError):  # no time that a calendar has
+        return "?"
 
 
 def _unfinished(run: RunDirectory) -> str:
@@ -155,14 +186,13 @@ def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], 
     names = _names(first, second)
     specs = [whole_spec(run, registry) for run in runs]
     environments = [
-        {key: value for key, value in (run.read_json("environment.json") or {}).items() if key not in NOT_COMPARED}
-        for run in runs
+        {key: value for key, value in run.environment(say).items() if key not in NOT_COMPARED} for run in runs
     ]
     return Comparison(
         names=names,
         spec=difference(specs[0], specs[1], ELSEWHERE),
         environment=difference(environments[0], environments[1], frozenset()),
-        figures=_figures(names, runs),
+        figures=_figures(names, runs, say),
         curves=_curves(names, runs, registry, say),
     )
 
@@ -173,12 +203,16 @@ def _names(first: Path, second: Path) -> tuple[str, str]:
     return (a.name, b.name) if a.name != b.name else (f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}")
 
 
-def _figures(names: tuple[str, str], runs: Sequence[RunDirectory]) -> Table:
+def _figures(names: tuple[str, str], runs: Sequence[RunDirectory], say: Callable[[str], None]) -> Table:
     """Return every figure that one of the runs has, test first."""
     found: dict[tuple[str, str], dict[int, Figure]] = {}
     for number, run in enumerate(runs):
         for split in ("test", "val", "train"):
-            evaluation = run.evaluation(split)
+            try:
+                evaluation = run.evaluation(split)
+            except DamagedFile as error:
+                say(f"left out: {error}")
+                continue
             for figure in evaluation.figures if evaluation else ():
                 found.setdefault((split, figure.label), {})[number] = figure
     order = {"test": 0, "val": 1, "train": 2}

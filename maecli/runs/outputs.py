@@ -1,75 +1,142 @@
-"""The folder that inference writes: what it held is replaced when everything new is there, and not before."""
+"""A folder of outputs, such as predictions: replaced as a whole when everything new is there, and not before."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import itertools
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from maecli.errors import SpecError
-from maecli.runs.skipped import SKIPPED
-from maecli.storage.files import disk_errors
+from maecli.storage.files import disk_errors, exchange, temporary_name
+from maecli.storage.ledger import HERE, HOME, Ledger, is_bare
+from maecli.storage.lock import locked
 
 CSV, JSONL, RECORD = "predictions.csv", "predictions.jsonl", "infer.json"
 FILES = "files"
 """Folder of what was written for each input."""
-STAGE = ".infer.tmp"
-"""Folder inside the outputs, and so on their disk, that is filled first; being killed may leave it behind."""
+STAGE = "stage"
+"""Name of the folder inside `.mae` that is filled first where no folder can be made beside the outputs."""
 
 
 @contextlib.contextmanager
-def new_outputs(out: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a folder to fill; what it holds at the end takes the place of the predictions in `out`.
+def new_outputs(
+    out: Path, overwrite: bool, writer: str = "infer", needed: Mapping[str, Path] | None = None
+) -> Iterator[Path]:
+    """Give a folder to fill, which becomes `out` at one stroke; when the block raises, `out` is as it was.
 
-    Raises SpecError when `out` is not empty and `overwrite` is not asked for, or when it holds anything else. When the
-    block raises, `out` is as it was.
+    `needed` are paths that the block reads, by flag. Raises SpecError when `out` holds anything but earlier outputs of
+    the same `writer`, when it does and `overwrite` is not asked for, or when something needed lies in it; Locked when
+    another process writes there.
     """
-    _check(out, overwrite)
-    made = not out.exists()
-    stage = out / STAGE
-    with disk_errors(out):
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir(parents=True)
-    try:
-        yield stage
-        with disk_errors(out):
-            _swap(stage, out)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if made and not any(out.iterdir()):
-            out.rmdir()
+    check_out(out, overwrite, writer, needed)
+    with locked(out):
+        check_out(out, overwrite, writer, needed)
+        stage = _make_stage(out, writer)
+        try:
+            yield stage
+            Ledger(stage, writer).own(*_names(stage))
+            with locked(stage):  # its lock is that of `out` once it has that name
+                _put_in_place(stage, out, writer)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
 
 
-def _check(out: Path, overwrite: bool) -> None:
-    names = {entry.name for entry in out.iterdir()} - {STAGE} if out.is_dir() else set()
-    if not names:
+def check_out(out: Path, overwrite: bool, writer: str, needed: Mapping[str, Path] | None = None) -> None:
+    """Raise SpecError unless outputs of `writer` may be put into `out`."""
+    if out.exists() and not out.is_dir():
+        raise SpecError(f"{out} is a file; choose another --out")
+    if not out.exists() or is_bare(out):
         return
+    ledger = Ledger(out, writer)
+    foreign = ledger.foreign()
+    if not ledger.began or foreign:
+        what = f"{foreign[0]} and more" if len(foreign) > 1 else "".join(foreign) or "outputs of another kind"
+        raise SpecError(f"{out} holds what mae {writer} did not write ({what}), so it stays; use another --out")
+    for flag, path in (needed or {}).items():
+        if _is_inside(path, out):
+            raise SpecError(f"{flag} {path} lies in --out {out}, which would be replaced; use another --out")
     if not overwrite:
-        raise SpecError(f"{out} is not empty; use --overwrite to replace its predictions, or another --out")
-    # The files of predictions are asked for, so that a folder of pictures called "files" is not taken for ours.
-    if not {CSV, JSONL} <= names <= _written(out):
-        raise SpecError(f"{out} holds other things than predictions, so --overwrite does not touch it")
+        raise SpecError(
+            f"{out} holds what mae {writer} wrote already; use another --out, or --overwrite to replace it whole"
+        )
 
 
-def _written(out: Path) -> set[str]:
-    """Return the names that an inference into `out` may have written, drawings as its record tells."""
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.expanduser().resolve().is_relative_to(folder.resolve())
+
+
+def _make_stage(out: Path, writer: str) -> Path:
+    """Return an empty folder beside `out`, or inside it where it is a disk of its own or its parent is read-only."""
+    beside, inside = temporary_name(out.absolute()), Ledger(out, writer).file.with_name(STAGE)
+    for stage in (beside, inside):
+        _finish_earlier(stage, out, writer)
+    stage = beside if _takes_folders(out, beside) else inside
+    with disk_errors(out):
+        stage.mkdir(parents=True)
+        Ledger(stage, writer).begin()
+    return stage
+
+
+def _takes_folders(out: Path, beside: Path) -> bool:
+    """Whether a folder can be made beside `out` that can take its name."""
     try:
-        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
-        drawings = {str(each["file"]) for each in record["pictures"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        drawings = set()
-    return {CSV, JSONL, SKIPPED, RECORD, FILES} | drawings
+        beside.mkdir()
+        beside.rmdir()
+        return out.stat().st_dev == beside.parent.stat().st_dev
+    except OSError:
+        return False
 
 
-def _swap(stage: Path, out: Path) -> None:
-    """Move the new outputs to their place; each file is replaced at one stroke, the folder of files by two."""
-    new = {entry.name for entry in stage.iterdir()}
-    old = {entry.name for entry in out.iterdir()} - {STAGE}
-    if FILES in old:
-        (out / FILES).rename(stage / f"old {FILES}")
-    for name in sorted(new):
-        (stage / name).replace(out / name)
-    for name in old - new - {FILES}:
-        (out / name).unlink()
+def _finish_earlier(stage: Path, out: Path, writer: str) -> None:
+    """Take back a stage that a killed process left. It may hold what `out` was before: its foreign files go back."""
+    ledger = Ledger(stage, writer)
+    if not ledger.began:
+        with contextlib.suppress(OSError):  # somebody's own, unless it is empty
+            stage.rmdir()
+        return
+    if ledger.paths - {HERE}:  # else it was being filled
+        _retire(stage, out, writer)
+    shutil.rmtree(stage, ignore_errors=True)
+
+
+def _names(stage: Path) -> list[str]:
+    """Return what a stage holds, as a ledger writes it."""
+    found = [path for path in sorted(stage.rglob("*")) if HOME not in path.relative_to(stage).parts]
+    return [path.relative_to(stage).as_posix() + "/" * path.is_dir() for path in found]
+
+
+def _put_in_place(stage: Path, out: Path, writer: str) -> None:
+    """Let the stage take the name `out`, or move what it holds into it where the folder itself cannot be replaced."""
+    with disk_errors(out):
+        if stage.parent == out.absolute().parent:
+            exchange(stage, out)
+            _retire(stage, out, writer)
+            return
+        Ledger(out, writer).remove()
+        shutil.copyfile(Ledger(stage, writer).file, Ledger(out, writer).file)  # first: it says what the rest is
+        for entry in stage.iterdir():
+            if entry.name == HOME:
+                continue
+            if entry.is_dir() and (out / entry.name).is_dir():  # files of others are in it
+                shutil.copytree(entry, out / entry.name, dirs_exist_ok=True)
+            else:
+                entry.replace(out / entry.name)
+
+
+def _retire(old: Path, new: Path, writer: str) -> None:
+    """Remove what the writer wrote into the folder `old`; what is not its own moves to `new`."""
+    Ledger(old, writer).remove()
+    for entry in sorted(old.rglob("*")):
+        relative = entry.relative_to(old)
+        if HOME not in relative.parts and (entry.is_symlink() or not entry.is_dir()):
+            target = _free_name(new / relative)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            entry.rename(target)
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.stem}{f' {n}' if n else ''}{path.suffix}") for n in itertools.count())
+    return next(name for name in names if not os.path.lexists(name))

@@ -26,8 +26,10 @@ from maecli.models.encoder import Encoder
 from maecli.models.heads import Pool, pool_tokens
 from maecli.registry import registry
 from maecli.runs.assemble import build_encoder, encoder_tensors, load_exactly, make_model, read_recorded
-from maecli.runs.directory import find_checkpoint
+from maecli.runs.directory import read_checkpoint
 from maecli.runs.picture_source import file_range
+from maecli.specs import RunSpec
+from maecli.training.checkpoint import Checkpoint
 
 Picture = str | PathLike[str] | Image.Image | np.ndarray
 """A path, an opened picture, or an array (H, W) or (H, W, C)."""
@@ -99,9 +101,13 @@ def load_encoder(
     PluginError naming the package to install when a plugin that it needs is missing; warns where its version changed.
     """
     plugins = registry()
-    found = find_checkpoint(Path(fspath(run)), checkpoint)
-    spec, card, preprocess = read_recorded(found, plugins, warnings.warn)
-    encoder = build_encoder(make_model(spec.model, plugins), preprocess)
-    load_exactly(encoder, encoder_tensors(found.tensors()), str(found.path))
+
+    def read(found: Checkpoint) -> tuple[RunSpec, DataCard, Preprocess, Encoder]:
+        spec, card, preprocess = read_recorded(found, plugins, warnings.warn)
+        encoder = build_encoder(make_model(spec.model, plugins), preprocess)
+        load_exactly(encoder, encoder_tensors(found.tensors()), str(found.path))
+        return spec, card, preprocess, encoder
+
+    _, (spec, card, preprocess, encoder) = read_checkpoint(Path(fspath(run)), checkpoint, read)
     chosen = pool or spec.task.options.get("pool", "mean")
     return PretrainedEncoder(encoder, preprocess, card, chosen).to(choose_device(device)).eval()

@@ -127,7 +127,7 @@ def probe(
         ),
     )
     run.write_evaluation(evaluation)
-    write_run_report(run, registry)
+    write_run_report(run, registry, progress.say)
     return EvalResult(run, loaded.checkpoint.path, evaluation, skipped.files)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from maecli.errors import MaeError, SpecError
+from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.registry import Registry
 from maecli.reports.records import Record, results_table
 from maecli.resolve import DEFAULTS, difference, flatten, resolve
@@ -19,6 +19,7 @@ from maecli.results import Evaluation
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
 from maecli.runs.listing import find_runs, headline_evaluation, whole_spec
 from maecli.specs import CHANGEABLE_ON_RESUME
+from maecli.storage.documents import read_json_object
 from maecli.storage.files import disk_errors, write_json, write_text
 
 SWEEP_JSON = "sweep.json"
@@ -74,17 +75,19 @@ def make_records(run: RunDirectory, registry: Registry) -> list[Record]:
     headline = headline_evaluation(run)
     if headline is None or not headline.figures:
         raise MaeError(f"{run} has no figures; measure it by `mae eval {run}`")
-    probes = [evaluation for evaluation in run.evaluations() if evaluation.probe]
+    probes = [evaluation for evaluation in run.evaluations(lambda _: None) if evaluation.probe]
     return [_make_record(run, evaluation, registry) for evaluation in (headline, *probes)]
 
 
 def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) -> Record:
-    spec, summary = whole_spec(run, registry), run.read_json(SUMMARY) or {}
-    environment = run.read_json("environment.json") or {}
+    spec, summary = whole_spec(run, registry), run.summary()
+    if summary is None:
+        raise MaeError(f"{run} is not finished")
+    environment = run.environment(lambda _: None)
     start = _start(run, spec)
     sweep, arm, point = _in_sweep(run)
     recipe, differences = ("", ()) if sweep else nearest_recipe(spec, start, registry)
-    device, precision = str(summary["device"]), str(summary["precision"])
+    device, precision = summary.device, summary.precision
     computed = _identity(spec)
     if sweep:  # where a run has the time of others, its length depends on the seed
         computed = {key: value for key, value in computed.items() if key not in ("train.epochs", "train.max_steps")}
@@ -111,13 +114,13 @@ def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) 
         weights=evaluation.weights,
         ema=spec["train"]["ema_decay"] is not None,
         figures=evaluation.figures,
-        seconds=summary["seconds"],
-        pretrain_seconds=float((start.read_json(SUMMARY) or {}).get("seconds", 0.0)) if start else 0.0,
+        seconds=summary.seconds,
+        pretrain_seconds=before.seconds if start and (before := start.summary()) else 0.0,
         device=device,
         precision=precision,
         version=str(environment.get("mae", "")),
         revision=environment.get("git_revision"),
-        finished=datetime.datetime.fromtimestamp(summary["finished_at"], datetime.UTC).date().isoformat(),
+        finished=datetime.datetime.fromtimestamp(summary.finished_at, datetime.UTC).date().isoformat(),
     )
 
 
@@ -156,10 +159,16 @@ def _init_words(spec: Mapping[str, Any], start: RunDirectory | None) -> str:
 
 def _in_sweep(run: RunDirectory) -> tuple[str, str, dict[str, str]]:
     """Return the name of the sweep that a run belongs to, its arm and its point; empty for a run of its own."""
-    outcome = RunDirectory(run.path.resolve().parent).read_json(SWEEP_JSON)
-    for row in outcome["rows"] if outcome else ():
-        if run.path.resolve().name in row["runs"]:
-            return str(outcome["name"]) if outcome else "", row["arm"], row["point"]
+    file = run.path.resolve().parent / SWEEP_JSON
+    try:
+        outcome = read_json_object(file)
+        for row in outcome["rows"]:
+            if run.path.resolve().name in row["runs"]:
+                return str(outcome["name"]), str(row["arm"]), dict(row["point"])
+    except FileNotFoundError:
+        pass
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(file, "is no outcome of a sweep") from error
     return "", "", {}
 
 

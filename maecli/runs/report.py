@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import yaml
 
-from maecli.errors import MaeError
+from maecli.errors import DamagedFile, MaeError
 from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports import figures, numbers
-from maecli.reports.page import Section, render_report
+from maecli.reports.page import Points, Section, render_report
 from maecli.results import Evaluation, Picture
-from maecli.runs.directory import RunDirectory
+from maecli.runs.directory import REPORT, RunDirectory, find_checkpoint
 from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.suited import shell, suited_tasks
-from maecli.storage.files import write_text
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
 TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
@@ -28,7 +27,7 @@ def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -
 
     `say` is told of trackers that cannot be had.
     """
-    spec = run.read_spec()
+    spec = run.spec(say)
     found: dict[str, list[tuple[int, float]]] = {}
     for name in spec.get("trackers", ()):
         try:
@@ -37,6 +36,8 @@ def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -
         except MaeError as error:
             say(f"what tracker {name!r} kept is left out: {error}")
         else:
+            for problem in tracker.problems(run.path):
+                say(problem)
             found = tracker.history(run.path) | found
     return found
 
@@ -66,18 +67,21 @@ def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Picture]
 
 def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
     """Return what there is to show of a run: evaluations, test first, then probes and curves."""
-    sections = [Section(_title(each), [each]) for each in _in_order(run)]
     missed: list[str] = []
+    sections = [Section(_title(each), [each]) for each in _in_order(run, missed.append)]
+    if missed:
+        sections.append(Section("Left out", [Points(missed)]))
+    missed = []
     curves = curve_pictures(history(run, registry, missed.append))
     if curves or missed:
         sections.append(Section("Training", [*curves, *missed]))
     return sections
 
 
-def _in_order(run: RunDirectory) -> list[Evaluation]:
+def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]:
     """Return the evaluations of a run: those of its task, then the probes; of each, test first."""
     order = tuple(TITLES)
-    return sorted(run.evaluations(), key=lambda each: (bool(each.probe), order.index(each.split)))
+    return sorted(run.evaluations(say), key=lambda each: (bool(each.probe), order.index(each.split)))
 
 
 def _title(evaluation: Evaluation) -> str:
@@ -87,28 +91,31 @@ def _title(evaluation: Evaluation) -> str:
 
 def describe_run(run: RunDirectory) -> str:
     """Return one sentence about a finished run."""
-    summary = run.read_json("summary.json")
+    try:
+        summary = run.summary()
+    except DamagedFile as error:
+        return f"What this run said of itself cannot be read: {error}."
     if summary is None:
         return "This run is not finished."
     headline = ""
-    for each in [evaluation for evaluation in _in_order(run) if not evaluation.probe][:1]:
+    for each in [evaluation for evaluation in _in_order(run, lambda _: None) if not evaluation.probe][:1]:
         figure = each.figures[0]
         headline = f" {TITLES[each.split]} {figure.label}: {numbers.format_figure(figure)}."
     return (
-        f"{VERBS[summary['verb']]} on {summary['dataset']} ({summary['task']}), {summary['steps']:,} steps in "
-        f"{duration(summary['seconds'])} on {summary['device']}, {summary['init']}.{headline}"
+        f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {summary.steps:,} steps in "
+        f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"
     )
 
 
 def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, str]]:
     """Return the commands that usually follow a run: of fine-tuning, for the tasks that its data can serve."""
-    spec, last = run.read_spec(), run.checkpoints.pointed("last")
+    spec = run.spec(lambda _: None)
     if spec["verb"] != "pretrain":
         return [
             (shell("mae", "eval", run), "measure it on the test split"),
             (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "run it on your own pictures"),
         ]
-    fields = last.metadata()["card"]["fields"] if last is not None else ()
+    fields = _fields_of(run)
     tasks = suited_tasks(fields, registry)
     labelled = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
     if not tasks:
@@ -120,18 +127,26 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
     ]
 
 
-def write_run_report(run: RunDirectory, registry: Registry) -> None:
-    """Write `report.html` from what the run directory holds."""
+def _fields_of(run: RunDirectory) -> Sequence[str]:
+    """Return what the samples of the run's data carry, as far as its checkpoint can tell."""
+    try:
+        return tuple(map(str, find_checkpoint(run.path).metadata()["card"]["fields"]))
+    except (MaeError, KeyError, TypeError):
+        return ()
+
+
+def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> None:
+    """Write `report.html` from what the run directory holds; `say` is told of what is damaged there."""
     page = render_report(
         run.path.resolve().name,
         describe_run(run),
         run_sections(run, registry),
-        spec_yaml=yaml.safe_dump(run.read_spec(), sort_keys=False, allow_unicode=True),
-        environment=run.read_json("environment.json"),
+        spec_yaml=yaml.safe_dump(run.spec(say), sort_keys=False, allow_unicode=True),
+        environment=run.environment(say) or None,
         left_out=left_out(run),
         next_commands=next_commands(run, registry),
     )
-    write_text(run.path / "report.html", page)
+    run.write(REPORT, page)
 
 
 def left_out(run: RunDirectory) -> list[tuple[str, str]]:

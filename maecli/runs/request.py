@@ -45,7 +45,7 @@ def request(
             run = RunDirectory(fresh.out or default_out(fresh))
         if not run.is_run:
             return resolve(verb, registry, **given)
-    stored = run.read_spec()
+    stored = run.spec(lambda _: None)
     if stored.get("verb") != verb:
         raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {verb}")
     flags["out"] = str(run)

@@ -14,7 +14,7 @@ from maecli.data.randomness import derive_seed
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
 from maecli.runs.assemble import build_encoder, encoder_tensors, load_exactly, make_model, read_recorded
-from maecli.runs.directory import find_checkpoint
+from maecli.runs.directory import read_checkpoint
 from maecli.specs import RunSpec
 from maecli.training.checkpoint import Checkpoint
 
@@ -40,7 +40,10 @@ def load_run_encoder(
     `say` is told of plugins that have another version now. Raises MaeError when tensors of the encoder are missing or
     left over.
     """
-    checkpoint = find_checkpoint(path, which)
+    return read_checkpoint(path, which, lambda found: _load(found, registry, say))[1]
+
+
+def _load(checkpoint: Checkpoint, registry: Registry, say: Callable[[str], None] | None) -> RunEncoder:
     spec, card, preprocess = read_recorded(checkpoint, registry, say)
     model = make_model(spec.model, registry)
     torch.manual_seed(derive_seed(spec.seed, "weights"))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maecli.errors import SpecError
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
-from maecli.resolve import difference, validate
 from maecli.results import Evaluation
-from maecli.runs.directory import RunDirectory
+from maecli.runs.directory import ENVIRONMENT, RunDirectory
 from maecli.runs.environment import describe_environment
 from maecli.runs.plugins import with_plugins
 from maecli.runs.prepare import (
@@ -24,9 +23,10 @@ from maecli.runs.prepare import (
     prepare,
 )
 from maecli.runs.report import write_run_report
-from maecli.runs.skipped import SKIPPED
-from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
-from maecli.storage.files import disk_errors, write_json
+from maecli.runs.skipped import SKIPPED, skipped_csv
+from maecli.runs.start import find_start, paths_needed
+from maecli.specs import RunSpec
+from maecli.storage.files import disk_errors
 from maecli.training.checkpoint import Checkpoint
 from maecli.training.evaluation import evaluate, fit_twins
 from maecli.training.tracker import Tracker
@@ -54,21 +54,26 @@ def train(
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
-    begin = time.monotonic()
-    run = RunDirectory(spec.out or default_out(spec))
     if resume and overwrite:
         raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
+    run = RunDirectory(spec.out or default_out(spec))
     going_on = resume and run.is_run
+    if not going_on:
+        run.check_free(overwrite, paths_needed(spec, registry))  # before a lock is put there
+    with run.lock():
+        return _train(run, spec, registry, progress, going_on=going_on, overwrite=overwrite)
+
+
+def _train(
+    run: RunDirectory, spec: RunSpec, registry: Registry, progress: TrainProgress, *, going_on: bool, overwrite: bool
+) -> TrainResult:
+    """Train in a directory that nobody else writes to."""
+    begin = time.monotonic()
     spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
     stored = spec.model_dump(mode="json")
-    if going_on:
-        begun = validate(run.read_spec(), stored["verb"], registry)  # fills in keys that are newer than the run
-        changed = difference(begun.model_dump(mode="json"), stored, CHANGEABLE_ON_RESUME)
-        if changed:
-            raise SpecError(f"{run} cannot be resumed with another spec: " + "; ".join(changed))
-    else:
-        run.check_free(overwrite)
-    last = run.checkpoints.pointed("last") if going_on else None
+    last = find_start(run, stored, registry, progress.say) if going_on else None
+    if not going_on:
+        run.check_free(overwrite, paths_needed(spec, registry))
     prepared = prepare(spec, registry, progress, resuming=last is not None)
     trainer = make_trainer(prepared, run, progress)
     if last is not None:
@@ -76,18 +81,21 @@ def train(
         trainer.load(last)
         progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
     if going_on:
+        run.adopt()
         run.write_spec(stored)
     else:
-        run.start(stored, overwrite)
+        run.start(stored, overwrite, paths_needed(spec, registry))
+    trainer.metadata["run"] = run.id
     environment = describe_environment(spec, registry, prepared.device, prepared.dtype)
-    write_json(run.path / "environment.json", environment)
+    run.write_json(ENVIRONMENT, environment)
     progress.say(introduce(prepared, trainer))
     if ask_frozen_encoder(trainer):
         progress.say("the features of the frozen encoder were computed once, since nothing is augmented")
 
-    with open_trackers(spec, registry, run, trainer.step) as trainer.trackers:
+    with open_trackers(spec, registry, run, trainer.step, progress.say) as trainer.trackers:
         trainer.fit()
-    prepared.skipped.write(run.path / SKIPPED)
+    if prepared.skipped.files:
+        run.write(SKIPPED, skipped_csv(prepared.skipped.files))
     evaluation = None
     if len(prepared.val.split):
         fit_twins(prepared.assembly.task, prepared.train, spec.train.batch_size)
@@ -115,7 +123,7 @@ def train(
             "finished_at": time.time(),
         }
     )
-    write_run_report(run, registry)
+    write_run_report(run, registry, progress.say)
     return TrainResult(run, evaluation, seconds, prepared.skipped.files)
 
 
@@ -131,8 +139,10 @@ def check_same_samples(last: Checkpoint, now: Mapping[str, str], prepared: Prepa
 
 
 @contextlib.contextmanager
-def open_trackers(spec: RunSpec, registry: Registry, run: RunDirectory, start_step: int) -> Iterator[Sequence[Tracker]]:
-    """Give the run's trackers; they are closed whatever happens."""
+def open_trackers(
+    spec: RunSpec, registry: Registry, run: RunDirectory, start_step: int, say: Callable[[str], None]
+) -> Iterator[Sequence[Tracker]]:
+    """Give the run's trackers; they are closed whatever happens. `say` is told what they cannot read back."""
 
     def close(tracker: Tracker) -> None:
         with disk_errors(run.path):
@@ -142,8 +152,12 @@ def open_trackers(spec: RunSpec, registry: Registry, run: RunDirectory, start_st
         trackers = []
         for name in spec.trackers:
             plugin = registry.tracker(name)
+            for problem in plugin.problems(run.path):
+                say(problem)
+            before = run.files(plugin.files)
             with disk_errors(run.path):
                 tracker = plugin(run.path, spec.model_dump(mode="json"), start_step)
             stack.callback(close, tracker)
+            run.ledger.own(*sorted(run.files(plugin.files) - before))
             trackers.append(tracker)
         yield trackers

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,28 @@ def new_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files that belong together, by their paths in a folder: all are written before the first is renamed."""
+    written: list[tuple[Path, Path]] = []
+    with disk_errors(folder):
+        try:
+            for name, data in files.items():
+                temporary = temporary_name(folder / name)
+                written.append((temporary, folder / name))
+                temporary.write_bytes(data)
+                sync(temporary)
+            for temporary, path in written:
+                temporary.replace(path)
+        finally:
+            for temporary, _ in written:
+                temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder to fill; it takes the name `path` when the block ends without an error.
 
-    An interruption leaves one of the two under that name, whole, the old or the new one.
+    A folder of that name is replaced at one stroke where the system can; what it held besides stays in the new one.
     """
     temporary = temporary_name(path)
     with disk_errors(path):
@@ -97,23 +115,51 @@ def new_folder(path: Path) -> Iterator[Path]:
             for file in temporary.iterdir():
                 sync(file)
             sync(temporary)
-            _put_in_place(temporary, path)
-            sync(path.parent)
+            replaces = path.exists()
+            if replaces:
+                exchange(temporary, path)
+            else:
+                temporary.rename(path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+        if replaces:
+            move_missing(temporary, path)
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync(path.parent)
 
 
-def _put_in_place(new: Path, path: Path) -> None:
-    """Give the folder `new` the name `path`; what stood there is deleted when that is done, and not before."""
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+def move_missing(source: Path, target: Path) -> None:
+    """Move what lies in the folder `source` and has no namesake in `target` there."""
+    for entry in source.iterdir():
+        if not os.path.lexists(target / entry.name):
+            entry.rename(target / entry.name)
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Let two folders beside each other swap their names, at one stroke where the system knows how.
+
+    Elsewhere by three renames; a kill between them leaves `second` under a hidden name ending in `.old`.
+    """
+    if _swap_names(first, second):
+        return
+    old = second.with_name(f".{second.name}.old")
+    second.rename(old)
     try:
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
+        first.rename(second)
     except BaseException:
-        if old.exists() and not path.exists():
-            old.rename(path)
+        old.rename(second)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    old.rename(first)
+
+
+def _swap_names(first: Path, second: Path) -> bool:
+    """Exchange two names by the system call for it (Linux renameat2, macOS renamex_np); return whether it worked."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+    names = os.fsencode(first), os.fsencode(second)
+    if hasattr(libc, "renameat2"):
+        return bool(libc.renameat2(here, names[0], here, names[1], swap) == 0)
+    if hasattr(libc, "renamex_np"):
+        return bool(libc.renamex_np(*names, swap) == 0)
+    return False

@@ -141,5 +141,5 @@ def read_evaluation(run: RunDirectory | None, split: str) -> Evaluation | None:
 def seconds_of(job: Job, directories: Mapping[str, RunDirectory]) -> float:
     """Return the training time of a run with the pretraining that it starts from."""
     each = [job, *([job.init] if job.init else [])]
-    summaries = [directories[one.name].read_json(SUMMARY) or {} for one in each if one.name in directories]
-    return sum(float(summary.get("seconds", 0.0)) for summary in summaries)
+    summaries = [directories[one.name].summary() for one in each if one.name in directories]
+    return sum(summary.seconds for summary in summaries if summary is not None)

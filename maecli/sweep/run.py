@@ -5,7 +5,6 @@ runs/sweep-NAME/    sweep.yaml  one run directory for each run  sweep.json  swee
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +20,12 @@ from maecli.runs.directory import SUMMARY, RunDirectory
 from maecli.runs.evaluate import evaluate
 from maecli.runs.training import train
 from maecli.specs import RunSpec
-from maecli.storage.files import disk_errors, write_text
+from maecli.storage.files import write_text
+from maecli.storage.ledger import Ledger, is_bare
 from maecli.sweep.definition import Sweep
 from maecli.sweep.outcome import Outcome, collect
 from maecli.sweep.plan import Job, Plan, identity_of, unused
-from maecli.sweep.write import write_outcome, write_page
+from maecli.sweep.write import WRITER, write_outcome, write_page
 
 DEFINITION = "sweep.yaml"
 _OF_TIME = frozenset({"train.epochs", "train.max_steps"})
@@ -70,21 +70,33 @@ def begin(sweep: Sweep, out: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise SpecError("--resume keeps the runs that are there and --overwrite deletes them; give one of them")
-    if out.is_dir() and any(out.iterdir()):
-        if not (out / DEFINITION).is_file():
+    ledger = Ledger(out, WRITER)
+    if out.is_dir() and not is_bare(out):
+        if not ledger.began and not (out / DEFINITION).is_file():
             raise SpecError(f"{out} is not empty and holds no sweep, so it stays; use another --out")
         if not resume and not overwrite:
-            raise SpecError(
-                f"{out} holds a sweep already; use --resume to go on with it, --overwrite to delete its runs, or "
-                "another --out"
-            )
+            raise SpecError(f"{out} holds a sweep already; use --resume to go on with it, or another --out")
         if overwrite:
-            with disk_errors(out):
-                shutil.rmtree(out)
-    with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+            _clear(out, ledger)
+    if not ledger.began:
+        ledger.begin(**({"adopted": True} if (out / DEFINITION).is_file() else {}))
     asked = {SWEEP: sweep.model_dump(mode="json", exclude_defaults=True)}
+    ledger.claim(DEFINITION)
     write_text(out / DEFINITION, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+
+
+def _clear(out: Path, ledger: Ledger) -> None:
+    """Remove what an earlier sweep wrote, its runs included; what mae did not write stays."""
+    if not ledger.began or "adopted" in ledger.about:
+        raise SpecError(
+            f"{out} holds a sweep of an older mae, which did not note what it wrote, so --overwrite removes nothing "
+            "there; remove it by hand, or use another --out"
+        )
+    for path in sorted(ledger.paths):
+        if path.endswith("/") and (run := RunDirectory(out / path)).ledger.began:
+            with run.lock():
+                run.ledger.remove()
+    ledger.remove()
 
 
 def run_sweep(plan: Plan, registry: Registry, progress: TrainProgress, out: Path) -> SweepResult:
@@ -119,6 +131,8 @@ def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: TrainP
     found = shelf.find(job)
     if found is None or not found.finished:
         spec = shelf.complete(job)
+        if spec.out is not None:
+            Ledger(shelf.out, WRITER).claim(f"{spec.out.name}/")
         shelf.add(job, train(spec, registry, progress, resume=True).run)
     run = shelf.run(job)
     for split in plan.sweep.splits:
@@ -147,7 +161,7 @@ class Shelf:
         if run is None:
             return None
         finished = (run.path / SUMMARY).exists()
-        last = None if finished else run.checkpoints.pointed("last")
+        last = None if finished else next(iter(run.checkpoints.steps()), None)
         return Found(last.step if last else None, finished)
 
     def run(self, job: Job) -> RunDirectory:
@@ -173,7 +187,7 @@ class Shelf:
 
     def _lengthened(self, job: Job, pretrain: Job, finetune: Job) -> Any:
         """Return the training of a spec with as many epochs as fit the time of both runs, at the second one's pace."""
-        seconds = {each.name: float(_summary(self.run(each))["seconds"]) for each in (pretrain, finetune)}
+        seconds = {each.name: _seconds(self.run(each)) for each in (pretrain, finetune)}
         factor = sum(seconds.values()) / max(seconds[finetune.name], 1e-9)
         own, other = job.spec.train, finetune.spec.train
         update: dict[str, Any] = {"epochs": max(1, round(other.epochs * factor))}
@@ -216,18 +230,18 @@ def _stored_specs(out: Path, registry: Registry) -> Iterator[tuple[str, RunSpec]
     for run in sorted(found, key=lambda run: not (run.path / SUMMARY).exists()):
         if not run.is_run:
             continue
-        tree = run.read_spec()
         try:
+            tree = run.spec(lambda _: None)
             yield run.path.name, validate(tree, tree["verb"], registry)
         except MaeError:  # of another version, or of a plugin that is gone: no run of this plan
             continue
 
 
-def _summary(run: RunDirectory) -> dict[str, Any]:
-    summary = run.read_json(SUMMARY)
+def _seconds(run: RunDirectory) -> float:
+    summary = run.summary()
     if summary is None:
         raise MaeError(f"{run} is not finished")
-    return summary
+    return summary.seconds
 
 
 def list_jobs(plan: Plan, shelf: Shelf, seconds: Mapping[str, float]) -> list[dict[str, Any]]:

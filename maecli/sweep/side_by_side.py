@@ -16,7 +16,7 @@ from maecli.registry import Registry
 from maecli.reports.figures import picture_grid
 from maecli.results import Picture
 from maecli.runs.assemble import load_assembly, make_dataset
-from maecli.runs.directory import SUMMARY, RunDirectory, find_checkpoint
+from maecli.runs.directory import SUMMARY, RunDirectory, read_checkpoint
 from maecli.sweep.plan import Job, Plan
 from maecli.sweep.report import point_title
 from maecli.training.task import SideBySide
@@ -52,7 +52,7 @@ def side_by_side(
 @torch.no_grad()
 def _made(run: RunDirectory, registry: Registry) -> SideBySide | None:
     """Return what the task of a run has to show of the first test samples."""
-    spec, assembly = load_assembly(find_checkpoint(run.path), registry)
+    _, (spec, assembly) = read_checkpoint(run.path, "last", lambda found: load_assembly(found, registry))
     task, module = assembly.task, assembly.module
     device = choose_device(spec.device)
     dtype = choose_dtype(spec.precision, device)

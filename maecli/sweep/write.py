@@ -17,18 +17,21 @@ from maecli.runs.directory import RunDirectory
 from maecli.runs.report import by_epoch, history
 from maecli.runs.suited import shell
 from maecli.storage.files import write_bytes, write_json, write_text
+from maecli.storage.ledger import Ledger
 from maecli.sweep.outcome import Outcome, read_evaluation
 from maecli.sweep.plan import Axis, Job, Plan
 from maecli.sweep.report import VERBS, point_title, splits_pictures, sweep_pictures, sweep_tables
 from maecli.sweep.side_by_side import side_by_side
 
 JSON, CSV, PNG, PAGE, PICTURES = "sweep.json", "sweep.csv", "sweep.png", "report.html", "pictures"
+WRITER = "sweep"
 MAX_CURVES = 12
 """On one chart."""
 
 
 def write_outcome(out: Path, outcome: Outcome) -> None:
     """Write what is known so far."""
+    Ledger(out, WRITER).claim(JSON, CSV)
     write_json(out / JSON, outcome.as_json())
     write_text(out / CSV, outcome.as_csv())
 
@@ -47,11 +50,15 @@ def write_page(
     by_split = splits_pictures(outcome, [*splits, "val"]) if set(splits) - {"test", "val"} else []
     curves = list(learning_pictures(plan, directories, registry, progress.say))
     compared = side_by_side(plan, directories, registry, progress) if plan.sweep.side_by_side else []
+    pictures = {
+        f"{picture.name.replace(' ', '-')}.png": picture for picture in (*charts, *by_split, *curves, *compared)
+    }
+    Ledger(out, WRITER).claim(PNG, PAGE, f"{PICTURES}/", *(f"{PICTURES}/{name}" for name in pictures))
     if charts:
         write_bytes(out / PNG, charts[0].png)
     (out / PICTURES).mkdir(exist_ok=True)
-    for picture in (*charts, *by_split, *curves, *compared):
-        write_bytes(out / PICTURES / f"{picture.name.replace(' ', '-')}.png", picture.png)
+    for name, picture in pictures.items():
+        write_bytes(out / PICTURES / name, picture.png)
     sections = [
         Section("Figures", [*sweep_tables(outcome), *charts]),
         Section("On each split", by_split),

@@ -2,28 +2,48 @@
 
 checkpoints/step-000800/model.safetensors    the weights to use; metadata: spec, data card, format version
 checkpoints/step-000800/state.safetensors    what resuming needs besides: optimizer, raw weights, counters
-checkpoints/last, checkpoints/best           names of such folders
+checkpoints/last, checkpoints/best           names of such folders, with the checksums of both files
+
+Each file carries a checksum of its tensors, and one of what is recorded beside them; a pointer repeats the second.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import json
-import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from maecli.errors import MaeError
 from maecli.specs import FORMAT_VERSION
-from maecli.storage.files import new_folder, sync, write_text
+from maecli.storage.documents import read_text
+from maecli.storage.files import new_folder, sync, temporary_name, write_text
+from maecli.storage.ledger import Ledger
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
+RECORD, CHECKSUM = "mae", "mae_checksum"
+"""Entries of a file's metadata: what is recorded, as JSON, and its checksum."""
+OF_TENSORS = "tensors_checksum"
+"""The entry of the record that holds the checksum of the tensors."""
+UNCHECKED = "{} was written by an older mae and carries no checksum, so damage to it would not show"
+_STEP = re.compile(r"step-\d{6,}")
+_POINTER_BYTES = 4096
+
+
+class DamagedCheckpoint(MaeError):
+    """A checkpoint is not what was saved. Exit code 1."""
 
 
 @dataclass(frozen=True)
@@ -31,53 +51,203 @@ class Checkpoint:
     """A finished checkpoint folder."""
 
     path: Path
+    expected: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """File → checksum of its record, as the pointer that named the checkpoint tells."""
+    note: str = field(default="", compare=False)
+    """What a person should know of how it was found."""
 
     @property
     def step(self) -> int:
-        return int(self.path.name.removeprefix("step-"))
+        found = re.fullmatch(r"step-(\d+)", self.path.name)
+        return int(found[1]) if found else 0
 
     def metadata(self, file: str = MODEL) -> dict[str, Any]:
-        """Return what is recorded beside the tensors: `spec`, `card`, `task`, … Raises MaeError if unreadable."""
+        """Return what is recorded beside the tensors: `spec`, `card`, `task`, …
+
+        Raises DamagedCheckpoint when it is not what was written, MaeError when mae did not write it.
+        """
+        record, _ = self._read_record(file)
+        return {key: value for key, value in record.items() if key != OF_TENSORS}
+
+    def _read_record(self, file: str) -> tuple[dict[str, Any], bool]:
+        """Return what is recorded, and whether a checksum vouches for it."""
         path = self.path / file
-        try:
-            with safe_open(path, framework="pt") as opened:
-                recorded = opened.metadata() or {}
-        except (OSError, SafetensorError) as error:
-            raise MaeError(f"{path} cannot be read as a checkpoint: {error}") from error
-        if "mae" not in recorded:
+        with _reading(path), safe_open(path, framework="pt") as opened:
+            beside = opened.metadata() or {}
+        if RECORD not in beside:
             raise MaeError(f"{path} was not written by mae: it carries no spec")
-        metadata: dict[str, Any] = json.loads(recorded["mae"])
-        if metadata["format_version"] > FORMAT_VERSION:
-            raise MaeError(
-                f"{path} has format {metadata['format_version']}, this mae reads up to {FORMAT_VERSION}; update it"
-            )
-        return metadata
+        text, checksum = beside[RECORD], beside.get(CHECKSUM)
+        if checksum is not None and checksum != checksum_of_record(text):
+            raise DamagedCheckpoint(f"{path} is damaged: what it records differs from its checksum")
+        if self.expected.get(file, checksum) != checksum:
+            raise DamagedCheckpoint(f"{path} is not the file that was saved: its checksum differs from the pointer's")
+        record = _parse(text, path)
+        if checksum is None and OF_TENSORS in record:
+            raise DamagedCheckpoint(f"{path} is damaged: its checksum is missing")
+        version = record.get("format_version")
+        if not isinstance(version, int) or version < 1:
+            raise DamagedCheckpoint(f"{path} is damaged: it records no format version")
+        if version > FORMAT_VERSION:
+            raise MaeError(f"{path} has format {version}, this mae reads up to {FORMAT_VERSION}; update it")
+        return record, checksum is not None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether checksums vouch for it; older checkpoints have none."""
+        return self._read_record(MODEL)[1]
 
     def tensors(self, file: str = MODEL) -> dict[str, Tensor]:
-        """Return the tensors of a file, on the CPU."""
+        """Return the tensors of a file, on the CPU, once they agree with their checksum. Raises as `metadata` does."""
         path = self.path / file
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise MaeError(f"{path} cannot be read as a checkpoint: {error}") from error
+        record, _ = self._read_record(file)
+        with _reading(path):
+            tensors = load_file(path)
+        if OF_TENSORS in record and checksum_of_tensors(tensors) != record[OF_TENSORS]:
+            raise DamagedCheckpoint(f"{path} is damaged: its tensors differ from their checksum")
+        return tensors
+
+    def checksums(self) -> dict[str, str]:
+        """Return what a pointer tells of the files: nothing for older ones, which have none."""
+        found = {}
+        for file in (MODEL, STATE):
+            with _reading(self.path / file), safe_open(self.path / file, framework="pt") as opened:
+                beside = opened.metadata() or {}
+            if CHECKSUM in beside:
+                found[file] = beside[CHECKSUM]
+        return found
+
+    def check(self) -> None:
+        """Read both files. Raises DamagedCheckpoint for one that is not what was saved."""
+        for file in (MODEL, STATE):
+            self.tensors(file)
+
+
+def notes_on(checkpoint: Checkpoint) -> list[str]:
+    """Return what a person should know of a checkpoint before it is used."""
+    notes = [checkpoint.note] if checkpoint.note else []
+    return notes if checkpoint.is_checked else [*notes, UNCHECKED.format(checkpoint.path)]
+
+
+def check_finite(tensors: Mapping[str, Tensor], source: object) -> None:
+    """Raise MaeError for weights that are NaN or infinite, naming the first tensor of them."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise MaeError(
+                f"{source} holds NaN or infinite weights (first in {name}), so everything it says would be void; take "
+                "another checkpoint (--checkpoint best), or train again with a lower --base-lr"
+            )
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise DamagedCheckpoint(f"{path} is not there") from None
+    except Exception as error:  # damaged headers make safetensors, and torch behind it, raise almost anything
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedCheckpoint(f"{path} cannot be read as a checkpoint: {reason}") from error
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedCheckpoint(f"{path} is damaged: what it records is not valid JSON") from error
+    if not isinstance(record, dict):
+        raise DamagedCheckpoint(f"{path} is damaged: it records no JSON object")
+    return record
+
+
+def checksum_of_record(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def checksum_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return one checksum of named tensors on the CPU: names, dtypes, shapes, and the CRC-32 of the bytes of each.
+
+    CRC-32 finds every flipped bit and burst and costs a tenth of the time that writing takes; it is no protection
+    against somebody who means it.
+    """
+    names = sorted(tensors)
+    with ThreadPoolExecutor(max_workers=4) as pool:  # zlib lets other threads run
+        sums = pool.map(_crc, (tensors[name] for name in names))
+        lines = [
+            f"{name} {tensors[name].dtype} {list(tensors[name].shape)} {crc:08x}"
+            for name, crc in zip(names, sums, strict=True)
+        ]
+    return hashlib.blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _line(name: str, tensor: Tensor, crc: int) -> str:
+    return f"{name} {tensor.dtype} {list(tensor.shape)} {crc:08x}"
+
+
+def _crc(tensor: Tensor) -> int:
+    if tensor.numel() == 0:
+        return 0
+    numbers: Any = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+    return zlib.crc32(numbers)
 
 
 class CheckpointFolder:
-    """The `checkpoints/` of a run."""
+    """The `checkpoints/` of a run. What it removes are steps that the run's ledger says mae wrote."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ledger: Ledger | None = None) -> None:
         self.path = path
+        self.ledger = ledger or Ledger(path.parent, "run")
 
     def pointed(self, pointer: str) -> Checkpoint | None:
-        """Return the checkpoint that `last` or `best` names, or None if there is none yet."""
+        """Return the checkpoint that `last`, `previous` or `best` names, or None if there is none yet.
+
+        Raises DamagedCheckpoint when the pointer names none.
+        """
+        file = self.path / pointer
         try:
-            name = (self.path / pointer).read_text(encoding="utf-8").strip()
+            text = read_text(file, _POINTER_BYTES)
         except FileNotFoundError:
             return None
-        checkpoint = Checkpoint(self.path / name)
-        if not checkpoint.path.is_dir():
-            raise MaeError(f"{self.path / pointer} names {name}, which is not there")
+        except MaeError as error:
+            raise DamagedCheckpoint(str(error)) from error
+        name, *lines = text.splitlines() or [""]
+        if not _STEP.fullmatch(name):
+            raise DamagedCheckpoint(f"{file} is damaged: it names no checkpoint")
+        checkpoint = Checkpoint(self.path / name, dict(line.split(" ", 1) for line in lines if line.count(" ") == 1))
+        if not (checkpoint.path / MODEL).is_file():
+            raise DamagedCheckpoint(f"{file} names {name}, which is not there")
         return checkpoint
+
+    def steps(self) -> list[Checkpoint]:
+        """Return the checkpoints that are there, the newest first, each as a pointer tells if one does."""
+        told = {each.path: each for each in self._told()}
+        found = [each for each in self.path.glob("step-*") if _STEP.fullmatch(each.name) and (each / MODEL).is_file()]
+        ordered = sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+        return [told.get(path, Checkpoint(path)) for path in ordered]
+
+    def _told(self) -> Iterator[Checkpoint]:
+        for pointer in ("best", "previous", "last"):
+            with contextlib.suppress(DamagedCheckpoint):
+                if (checkpoint := self.pointed(pointer)) is not None:
+                    yield checkpoint
+
+    def newest_good(self) -> tuple[Checkpoint | None, list[str]]:
+        """Return the last checkpoint that is what was saved, or None, and what is wrong with those after it."""
+        problems: list[str] = []
+        try:
+            last = self.pointed("last")
+        except DamagedCheckpoint as error:
+            problems.append(str(error))
+            last = None
+        for checkpoint in self.steps():
+            if last is not None and checkpoint.step > last.step:
+                continue  # a kill came before it was pointed to
+            try:
+                checkpoint.check()
+            except DamagedCheckpoint as error:
+                problems.append(str(error))
+            else:
+                return checkpoint, problems
+        return None, problems
 
     def save(
         self,
@@ -88,40 +258,60 @@ class CheckpointFolder:
         counters: Mapping[str, Any],
         best: bool,
     ) -> Checkpoint:
-        """Write a checkpoint, then point to it, then remove those that nothing points to.
+        """Write a checkpoint, then point to it, then remove those that nothing points to; the one before is kept.
 
         Until the pointer is replaced the one before stays the last: being killed here loses nothing.
         """
         target = self.path / f"step-{step:06d}"
+        place = f"{self.path.name}/"
+        for name in (temporary_name(target).name, target.name):
+            self.ledger.claim(place, f"{place}{name}/", f"{place}{name}/{MODEL}", f"{place}{name}/{STATE}")
+        before = self._last_or_none()
         with new_folder(target) as folder:
-            _write(folder / MODEL, model, metadata)
-            _write(folder / STATE, state, counters)
-        self.point("last", target.name)
+            checksums = {
+                MODEL: _write(folder / MODEL, model, metadata),
+                STATE: _write(folder / STATE, state, counters),
+            }
+        saved = Checkpoint(target, checksums)
+        if before is not None and before.path != target:
+            self.point("previous", before)
+        self.point("last", saved)
         if best:
-            self.point("best", target.name)
+            self.point("best", saved)
         self._remove_unused()
-        return Checkpoint(target)
+        return saved
 
-    def point(self, pointer: str, name: str) -> None:
-        """Let `last` or `best` name a checkpoint that is there."""
-        write_text(self.path / pointer, name + "\n")
+    def _last_or_none(self) -> Checkpoint | None:
+        try:
+            return self.pointed("last")
+        except DamagedCheckpoint:
+            return None
+
+    def point(self, pointer: str, checkpoint: Checkpoint) -> None:
+        """Let `last`, `previous` or `best` name a checkpoint that is there."""
+        self.ledger.claim(f"{self.path.name}/{pointer}")
+        checksums = checkpoint.expected or checkpoint.checksums()
+        lines = [checkpoint.path.name, *(f"{file} {checksum}" for file, checksum in checksums.items())]
+        write_text(self.path / pointer, "\n".join(lines) + "\n")
         sync(self.path)  # before what it named until now is removed
 
     def _remove_unused(self) -> None:
-        kept = {pointed.path for name in ("last", "best") if (pointed := self.pointed(name))}
-        for folder in self.path.glob("step-*"):
-            if folder not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
-        for leftover in self.path.glob(".step-*.tmp"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        kept = {checkpoint.path.name for checkpoint in self._told()}
+        for path in self.ledger.paths:
+            place, _, name = path.rstrip("/").rpartition("/")
+            if path.endswith("/") and place == self.path.name and name not in kept:
+                self.ledger.remove(path)
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    packed = {"mae": json.dumps({"format_version": FORMAT_VERSION, **metadata})}
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Write a file; return the checksum of what it records, which covers that of the tensors."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps({"format_version": FORMAT_VERSION, **metadata, OF_TENSORS: checksum_of_tensors(whole)})
+    checksum = checksum_of_record(text)
     try:
-        save_file(whole, path, packed)
+        save_file(whole, path, {RECORD: text, CHECKSUM: checksum})
         path.chmod(path.parent.stat().st_mode & 0o666)  # it writes files that nobody else may read
     except SafetensorError as error:  # it wraps what the system said
         full = "No space left" in str(error)
         raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+    return checksum

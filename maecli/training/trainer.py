@@ -265,7 +265,7 @@ class Trainer:
         self.seconds_before = counters["seconds"]
         self.loss_sum = state["loss_sum"].to(self.device)
         if counters["is_best"] and self.checkpoints is not None:
-            self.checkpoints.point("best", checkpoint.path.name)  # the run may have been killed before this was done
+            self.checkpoints.point("best", checkpoint)  # the run may have been killed before this was done
 
     @contextlib.contextmanager
     def _listen(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ class TensorBoard(api.Tracker):
     """Scalars for `tensorboard --logdir runs`, in the run's folder `tensorboard/`."""
 
     name = "tensorboard"
+    files = ("tensorboard/*",)
 
     def __init__(self, run_dir: Path, spec: Mapping[str, Any], start_step: int) -> None:
         super().__init__(run_dir, spec, start_step)

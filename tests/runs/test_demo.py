@@ -13,6 +13,7 @@ from maecli.progress import Silent
 from maecli.registry import Registry
 from maecli.runs import demo as module
 from maecli.runs.demo import NUM_PICTURES, demo, write_pictures
+from maecli.storage.ledger import Ledger
 
 SHORT = """
 about: the demo, in a second
@@ -49,6 +50,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
         "pictures",
         "infer",
         "report.html",
+        ".mae",
     }
     assert (result.evaluation.split, result.evaluation.num_samples) == ("test", 360)
     assert all(figure.twins for figure in result.evaluation.figures)
@@ -63,7 +65,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
     with pytest.raises(SpecError) as caught:
         demo(registry, Silent(), device="cpu")
     assert str(caught.value) == (
-        f"{result.out} holds a demo already; use --overwrite to run it again, or another --out"
+        f"{result.out} holds a demo already; use another --out, or --overwrite to run it again"
     )
 
 
@@ -86,7 +88,9 @@ def test_the_verb_shows_figures_and_what_to_do_next(registry, tmp_path, mae, mon
 
 def test_pictures_are_written_in_full_range_and_evenly_spaced(tmp_path):
     values = np.arange(72, dtype=np.uint8).reshape(72, 1, 1, 1).repeat(2, 2).repeat(2, 3) // 18 * 4  # 0, 4, 8, 12
-    write_pictures(TensorSplit({"image": as_tensor(values)}), (0.0, 16.0), tmp_path / "pictures")
+    write_pictures(
+        TensorSplit({"image": as_tensor(values)}), (0.0, 16.0), tmp_path / "pictures", Ledger(tmp_path, "demo")
+    )
     files = sorted((tmp_path / "pictures").iterdir())
     assert [file.name for file in files] == [f"{i:04d}.png" for i in range(0, 72, 2)]
     assert [np.asarray(Image.open(file)).max() for file in files[::9]] == [0, 64, 128, 191]
@@ -95,5 +99,5 @@ def test_pictures_are_written_in_full_range_and_evenly_spaced(tmp_path):
 def test_a_small_split_writes_each_picture_once(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "NUM_PICTURES", 3)
     images = as_tensor(np.zeros((3, 3, 2, 2), np.uint8))
-    write_pictures(TensorSplit({"image": images}), (0.0, 255.0), tmp_path)
+    write_pictures(TensorSplit({"image": images}), (0.0, 255.0), tmp_path, Ledger(tmp_path.parent, "demo"))
     assert len(list(tmp_path.glob("*.png"))) == 3

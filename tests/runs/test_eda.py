@@ -154,12 +154,12 @@ def test_a_file_that_breaks_the_rule_of_another_is_named_too(toy):
 @pytest.mark.usefixtures("undrawn")
 def test_an_earlier_page_is_replaced_only_if_asked_for(toy):
     result = toy(shapes())
-    with pytest.raises(SpecError, match="holds a page of mae eda already; use --overwrite to replace it"):
+    with pytest.raises(SpecError, match="holds what mae eda wrote already; use another --out, or --overwrite"):
         toy(shapes())
     toy(shapes(num_train=4), overwrite=True)
     assert json.loads((result.out / "eda.json").read_text())["pictures"]["train"]["num"] == 4
     (result.out / "thesis.tex").write_text("years of work")
-    with pytest.raises(SpecError, match="holds other things than a page of mae eda, so it stays"):
+    with pytest.raises(SpecError, match=r"holds what mae eda did not write \(thesis\.tex\), so it stays"):
         toy(shapes(), overwrite=True)
     assert (result.out / "thesis.tex").exists()
 
@@ -190,7 +190,7 @@ def test_the_command_works_on_a_real_plugin(mae, tmp_path):
     }
     assert outcome.json["labels"]["test"]["present"][1] == 37
     assert "pictures of train: 1,257 of 1,257" in outcome.stderr
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"report.html", "eda.json", "pictures"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".mae", "report.html", "eda.json", "pictures"}
     assert (tmp_path / "out" / "pictures" / "augmented.png").exists()
 
 

@@ -64,7 +64,7 @@ def test_a_file_reads_back_as_what_the_encoder_made(request, tmp_path, mae, sour
     rows = rows_of(beside)
     assert [row["path"] for row in rows] == names
     assert "label" not in rows[0]
-    assert {file.name for file in out.parent.iterdir()} == {out.name, beside.name}
+    assert {file.name for file in out.parent.iterdir()} == {".mae", out.name, beside.name}
 
 
 def test_the_formats_hold_the_same_bits_and_so_does_a_second_call(pretrained, tmp_path, mae):
@@ -254,12 +254,21 @@ def test_what_contradicts_itself_is_refused(pretrained, tmp_path, mae, monkeypat
 def test_files_are_replaced_only_if_asked_for(pretrained, tmp_path, mae):
     write_pictures(tmp_path / "in", 2)
     out = tmp_path / "features.npy"
-    (tmp_path / "features.npy.csv").write_text("mine")
+    mine = tmp_path / "features.npy.csv"
+    mine.write_text("mine")
     arguments = ("embed", tmp_path / "in", "--run", pretrained, "--out", out, "--workers", 0)
-    refused = mae(*arguments)
-    assert refused.exit_code == 2
-    assert refused.stderr == f"mae: {out}.csv is there already; use --overwrite to replace it, or another --out\n"
+    for flag in ((), ("--overwrite",)):
+        refused = mae(*arguments, *flag)
+        assert refused.exit_code == 2
+        assert refused.stderr == (
+            f"mae: {mine} is there and was not written by mae embed, so it stays; use another --out\n"
+        )
+        assert mine.read_text() == "mine"
     assert not out.exists()
+    mine.unlink()
+    assert mae(*arguments).exit_code == 0
+    refused = mae(*arguments)
+    assert refused.stderr == f"mae: {out} is there already; use --overwrite to replace it, or another --out\n"
     assert mae(*arguments, "--overwrite").exit_code == 0
     (tmp_path / "folder.npy").mkdir()
     refused = mae(*arguments, "--out", tmp_path / "folder.npy", "--overwrite")

@@ -16,6 +16,7 @@ from maecli.data.loading import StreamedLoader
 from maecli.data.randomness import Draws
 from maecli.runs import infer as inference
 from maecli.runs import picture_source
+from maecli.storage.ledger import Ledger
 
 
 def rows_of(out) -> list[dict[str, str]]:
@@ -169,7 +170,7 @@ def test_predictions_are_replaced_only_if_asked_for(finetuned, tmp_path, mae):
     (tmp_path / "in/000.png").unlink()
     refused = mae(*arguments)
     assert refused.exit_code == 2
-    assert f"{tmp_path / 'out'} is not empty; use --overwrite to replace its predictions" in refused.stderr
+    assert f"{tmp_path / 'out'} holds what mae infer wrote already; use another --out, or --overwrite" in refused.stderr
     assert len(rows_of(tmp_path / "out")) == 2
     assert mae(*arguments, "--overwrite").exit_code == 0
     assert len(rows_of(tmp_path / "out")) == 1
@@ -179,7 +180,7 @@ def test_overwriting_touches_nothing_but_predictions(finetuned, pictures, tmp_pa
     copy = shutil.copytree(pictures, tmp_path / "in")
     outcome = mae("infer", copy, "--run", finetuned, "--out", copy, "--overwrite")
     assert outcome.exit_code == 2
-    assert f"{copy} holds other things than predictions, so --overwrite does not touch it" in outcome.stderr
+    assert f"{copy} holds what mae infer did not write (cat and more), so it stays; use another --out" in outcome.stderr
     assert sorted(copy.rglob("*")) == [copy / path.relative_to(pictures) for path in sorted(pictures.rglob("*"))]
 
 
@@ -210,7 +211,8 @@ def test_inference_that_does_not_end_loses_nothing(pretrained, tmp_path, mae, mo
 
 
 def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".mae")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_overwriting_leaves_nothing_of_the_earlier_predictions(pretrained, finetuned, tmp_path, mae):
@@ -230,9 +232,10 @@ def test_overwriting_leaves_nothing_of_the_earlier_predictions(pretrained, finet
 def test_what_a_killed_inference_left_behind_is_no_obstacle(finetuned, tmp_path, mae):
     write_pictures(tmp_path / "in", 1)
     out = tmp_path / "out"
-    (out / ".infer.tmp/files").mkdir(parents=True)
+    Ledger(tmp_path / ".out.tmp", "infer").begin()
+    (tmp_path / ".out.tmp/files").mkdir()
     assert mae("infer", tmp_path / "in", "--run", finetuned, "--out", out, "--workers", 0).exit_code == 0
-    assert not (out / ".infer.tmp").exists()
+    assert not (tmp_path / ".out.tmp").exists()
 
 
 @pytest.mark.parametrize("name", ["files/holiday.png", "predictions.png", "predictions.csv"])
@@ -243,7 +246,7 @@ def test_a_folder_that_no_inference_wrote_is_not_overwritten(finetuned, tmp_path
     file.write_text("precious")
     outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--overwrite")
     assert outcome.exit_code == 2
-    assert "holds other things than predictions, so --overwrite does not touch it" in outcome.stderr
+    assert f"holds what mae infer did not write ({name.split('/')[0]}), so it stays" in outcome.stderr
     assert contents(tmp_path / "out") == {name: b"precious"}
 
 

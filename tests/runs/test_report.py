@@ -66,7 +66,7 @@ def test_files_left_out_are_listed(run):
     assert left_out(run) == []
     (run.path / "skipped.csv").write_text("path,reason\nä.png,empty file\n", encoding="utf-8")
     assert left_out(run) == [("ä.png", "empty file")]
-    write_run_report(run, registry())
+    write_run_report(run, registry(), print)
     assert "ä.png" in (run.path / "report.html").read_text(encoding="utf-8")
     (run.path / "skipped.csv").write_text("a,b\n1,2\n")
     with pytest.raises(MaeError, match=r"skipped\.csv cannot be read: "):

@@ -3,17 +3,32 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 from maecli_plugins.tasks.classify import Classify
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from twins import write_class_folders, write_mixed_folder, write_pictures
 
 
 def tensors(run: Path, file: str = "model.safetensors") -> dict[str, torch.Tensor]:
-    return load_file(run / "checkpoints" / (run / "checkpoints/last").read_text().strip() / file)
+    return load_file(run / "checkpoints" / (run / "checkpoints/last").read_text().split()[0] / file)
+
+
+def as_an_older_version_wrote(run: Path, spec: dict[str, Any]) -> None:
+    """Give the checkpoints of a run another spec and no checksums, and take its mark and ledger away."""
+    for pointer in ("last", "previous", "best"):
+        file = run / "checkpoints" / pointer
+        file.write_text(file.read_text().split()[0] + "\n")
+    for file in (run / "checkpoints").glob("step-*/*.safetensors"):
+        with safe_open(file, "pt") as opened:
+            record = json.loads(opened.metadata()["mae"])
+        old = {key: value for key, value in record.items() if key not in ("tensors_checksum", "run")}
+        save_file(load_file(file), file, {"mae": json.dumps(old | ({"spec": spec} if "spec" in old else {}))})
+    shutil.rmtree(run / ".mae")
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -24,9 +39,11 @@ def test_a_run_directory_holds_everything_that_came_out(pretrained):
     names = {entry.name for entry in pretrained.iterdir()}
     assert names == {
         *("spec.yaml", "environment.json", "summary.json", "metrics.jsonl", "report.html"),
-        *("checkpoints", "evaluation", "pictures"),
+        *("checkpoints", "evaluation", "pictures", ".mae"),
     }
-    assert {entry.name for entry in (pretrained / "checkpoints").iterdir()} == {"last", "best", "step-000008"}
+    assert {entry.name for entry in (pretrained / "checkpoints").iterdir()} == {
+        *("last", "previous", "best", "step-000004", "step-000008"),
+    }
     assert {entry.name for entry in (pretrained / "checkpoints/step-000008").iterdir()} == {
         *("model.safetensors", "state.safetensors"),
     }
@@ -65,8 +82,7 @@ def test_a_finished_run_is_not_replaced(pretrained, mae):
     outcome = mae("pretrain", "--config", pretrained / "spec.yaml", "--out", pretrained)
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        f"mae: run directory {pretrained} is not empty; use --resume to go on, --overwrite to replace it, or "
-        "another --out\n"
+        f"mae: run directory {pretrained} is not empty; use --resume to go on, or another --out\n"
     )
     assert (pretrained / "summary.json").read_bytes() == before
 
@@ -94,6 +110,7 @@ def test_a_run_that_an_older_version_began_is_resumed(pretrained, tmp_path, mae)
     spec = yaml.safe_load((run / "spec.yaml").read_text())
     del spec["task"]["mask"], spec["train"]["beta1"]
     (run / "spec.yaml").write_text(yaml.safe_dump(spec))
+    as_an_older_version_wrote(run, spec)
     outcome = mae("pretrain", "--resume", "--out", run, "--mask", "block")
     assert outcome.stderr.endswith("cannot be resumed with another spec: task.mask: random -> block\n")
     outcome = mae("pretrain", "--resume", "--out", run)
@@ -135,11 +152,14 @@ def test_resume_and_overwrite_exclude_each_other(pretrained, mae):
 
 def test_overwriting_replaces_a_run(pretrained, pictures, tmp_path, mae, toy_pretrain):
     run = shutil.copytree(pretrained, tmp_path / "run")
-    (run / "evaluation/test.json").write_text("{}")
+    assert mae("eval", run).exit_code == 0
+    (run / "evaluation/mine.txt").write_text("mine")
     outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--out", run, "--overwrite", "--epochs", 1)
     assert outcome.exit_code == 0
     assert json.loads((run / "summary.json").read_text())["steps"] == 4
     assert not (run / "evaluation/test.json").exists()
+    assert not (run / "checkpoints/step-000008").exists()
+    assert (run / "evaluation/mine.txt").read_text() == "mine"
 
 
 def test_overwriting_keeps_the_old_run_when_the_new_one_cannot_start(pretrained, tmp_path, mae, toy_pretrain):
@@ -276,7 +296,7 @@ def test_a_good_checkpoint_outlives_a_loss_that_is_no_number(pictures, tmp_path,
     assert f"the loss was not finite at step 6 (learning rate 9.65e-06); the last good checkpoint is {last}" in (
         outcome.stderr
     )
-    assert (run / "checkpoints/last").read_text() == "step-000004\n"
+    assert (run / "checkpoints/last").read_text().split()[0] == "step-000004"
     assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors(run).values())
 
 

@@ -114,14 +114,11 @@ def test_an_interruption_while_the_old_folder_is_deleted_leaves_the_new_one_whol
 
 def test_a_folder_that_cannot_take_its_name_leaves_the_one_before(tmp_path, monkeypatch):
     fill(tmp_path / "new", "old")
-    rename = Path.rename
 
-    def refused(path, target):
-        if path == files.temporary_name(tmp_path / "new"):
-            raise OSError(errno.EACCES, "Permission denied")
-        return rename(path, target)
+    def refused(first, second):
+        raise OSError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "rename", refused)
+    monkeypatch.setattr(files, "exchange", refused)
     with pytest.raises(MaeError, match="no permission; what was saved before is untouched"):
         fill(tmp_path / "new", "new")
     assert (tmp_path / "new/b").read_text() == "old"
@@ -160,3 +157,40 @@ def test_a_new_file_is_there_when_it_is_whole_and_not_before(tmp_path):
         assert path.read_text() == "old"
     assert path.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("at_one_stroke", [True, False])
+def test_two_folders_swap_their_names(tmp_path, monkeypatch, at_one_stroke):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    if not at_one_stroke:
+        monkeypatch.setattr(files, "_swap_names", lambda *_: False)
+    files.exchange(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a/file").read_text() == "b"
+    assert (tmp_path / "b/file").read_text() == "a"
+    assert {entry.name for entry in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_what_a_replaced_folder_held_besides_stays(tmp_path):
+    fill(tmp_path / "new", "old")
+    (tmp_path / "new/mine.txt").write_text("mine")
+    fill(tmp_path / "new", "new")
+    assert (tmp_path / "new/b").read_text() == "new"
+    assert (tmp_path / "new/mine.txt").read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
+def test_files_that_belong_together_are_replaced_together_or_not_at_all(tmp_path, monkeypatch):
+    files.replace_files(tmp_path, {"a": b"1", "b": b"1"})
+    sync = files.sync
+
+    def full(path):
+        if path.name == ".b.tmp":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(path)
+
+    monkeypatch.setattr(files, "sync", full)
+    with pytest.raises(MaeError, match="the disk is full"):
+        files.replace_files(tmp_path, {"a": b"2", "b": b"2"})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "1", "b": "1"}

@@ -163,10 +163,7 @@ def test_killed_and_resumed_it_keeps_what_is_done(tmp_path, mae, write_sweep):
 
     refused = mae("sweep", "--config", file)
     assert refused.exit_code == 2
-    assert refused.stderr == (
-        f"mae: {out} holds a sweep already; use --resume to go on with it, --overwrite to delete its runs, or another "
-        "--out\n"
-    )
+    assert refused.stderr == (f"mae: {out} holds a sweep already; use --resume to go on with it, or another --out\n")
     outcome = mae("sweep", "--resume", "--out", out)
     assert outcome.exit_code == 0, outcome.stderr
     assert f"resuming {out / 'finetune-seed0'} at step " in outcome.stderr

@@ -11,6 +11,7 @@ from maecli.errors import MaeError
 from maecli.registry import registry
 from maecli.runs.assemble import load_assembly, load_exactly
 from maecli.runs.directory import find_checkpoint
+from maecli.storage.ledger import Ledger
 from maecli.training import checkpoint as module
 from maecli.training.checkpoint import Checkpoint, CheckpointFolder
 
@@ -18,6 +19,7 @@ from maecli.training.checkpoint import Checkpoint, CheckpointFolder
 @pytest.fixture
 def folder(tmp_path) -> CheckpointFolder:
     (tmp_path / "checkpoints").mkdir()
+    Ledger(tmp_path, "run").begin()
     return CheckpointFolder(tmp_path / "checkpoints")
 
 
@@ -48,10 +50,20 @@ def test_a_slice_of_a_larger_tensor_is_saved_as_itself(folder):
     assert torch.equal(tensors["b"], whole.T)
 
 
-def test_only_the_last_and_the_best_are_kept(folder):
-    for step in range(1, 5):
+def test_the_last_two_and_the_best_are_kept(folder):
+    for step in range(1, 7):
         save(folder, step, best=step == 2)
-    assert names(folder) == {"last", "best", "step-000002", "step-000004"}
+    assert names(folder) == {"last", "previous", "best", "step-000002", "step-000005", "step-000006"}
+
+
+def test_what_mae_did_not_write_is_kept(folder):
+    save(folder, 1)
+    (folder.path / "step-000077").mkdir()
+    (folder.path / "step-000001/note.txt").write_text("mine")
+    for step in (2, 3, 4):
+        save(folder, step)
+    assert names(folder) == {"last", "previous", "step-000001", "step-000003", "step-000004", "step-000077"}
+    assert [file.name for file in (folder.path / "step-000001").iterdir()] == ["note.txt"]
 
 
 def test_other_people_may_read_a_checkpoint(folder):

@@ -164,8 +164,8 @@ def records(run: Path) -> list[dict[str, float]]:
 
 def assert_same(run: Path, whole: Path) -> None:
     for pointer in ("last", "best"):
-        assert (run / "checkpoints" / pointer).read_text() == (whole / "checkpoints" / pointer).read_text()
-        step = (run / "checkpoints" / pointer).read_text().strip()
+        step, other = ((each / "checkpoints" / pointer).read_text().split()[0] for each in (run, whole))
+        assert step == other
         for file in ("model.safetensors", "state.safetensors"):
             mine, theirs = (load_file(each / "checkpoints" / step / file) for each in (run, whole))
             assert mine.keys() == theirs.keys()
@@ -228,7 +228,7 @@ def test_stopped_by_a_signal_to_every_process_it_saves_and_exits_with_130(server
     wait_for(run, 7, attempt)
     os.killpg(attempt.pid, number)  # as a terminal or a scheduler does: the workers get it too
     assert attempt.wait() == 130, attempt.said()
-    step = int((run / "checkpoints/last").read_text().strip().removeprefix("step-"))
+    step = int((run / "checkpoints/last").read_text().split()[0].removeprefix("step-"))
     assert 7 <= step < TOTAL
     assert f"mae: stopped by {number.name} at step {step}; --resume continues from there\n" in attempt.said()
     attempt = Attempt(server, tmp_path / "log", ["finetune", "--resume", "--out", str(run)])

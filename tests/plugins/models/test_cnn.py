@@ -308,7 +308,7 @@ def trained(pictures, tmp_path_factory):
 
 
 def tensors(run, file):
-    return load_file(run / "checkpoints" / (run / "checkpoints/last").read_text().strip() / file)
+    return load_file(run / "checkpoints" / (run / "checkpoints/last").read_text().split()[0] / file)
 
 
 def test_a_run_is_evaluated_and_names_the_classes_of_pictures(trained, pictures, tmp_path, mae):

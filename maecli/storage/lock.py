@@ -1,0 +1,130 @@
+"""One writer at a time: a lock of the kernel on a folder, released when the process that holds it ends, however.
+
+POSIX record locks (`fcntl.lockf`): unlike those of `flock`, and of libraries built on it, they are not shared by the
+reading processes that a run forks, which may outlive it by seconds after a kill.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from maecli.errors import MaeError
+from maecli.storage.files import disk_errors
+from maecli.storage.ledger import HOME
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = "lock"
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_held: set[Path] = set()
+"""Locks of this process, in which the kernel would grant them again."""
+_guard = threading.Lock()
+
+
+class Locked(MaeError):
+    """Another process writes to a folder. Exit code 1."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path, name: str = LOCK, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a folder, which is made where it is missing, and goes again if nothing was put into it.
+
+    Raises Locked, naming the process and host of the holder, when it is not to be had within `wait_s`. On file systems
+    without locks there is none.
+    """
+    made: list[Path] = []
+    try:
+        handle, file = _acquire(folder, name, wait_s, made)
+        try:
+            yield
+        finally:
+            _release(handle, file)
+    finally:
+        with contextlib.suppress(OSError):
+            for each in made:
+                each.rmdir()
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder; those that had to be made are put before `made`, the innermost first."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            each.mkdir()
+            made.insert(0, each)
+
+
+def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[int, Path]:
+    """Return the open lock file and its path."""
+    until = time.monotonic() + wait_s
+    while True:
+        with disk_errors(folder):
+            try:
+                _make(folder / HOME, made)
+                file = (folder / HOME / name).resolve()
+                handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except FileNotFoundError:  # whoever had made the folder took it away just now
+                continue
+        if _try(handle, file):
+            if _is_still(handle, file):
+                os.ftruncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(errors="replace"))
+                return handle, file
+            _let_go(handle, file)  # whoever held it before took the file away
+            continue
+        holder = os.pread(handle, 300, 0).decode(errors="replace") or "another process"
+        _close_unless_held(handle, file)
+        if time.monotonic() >= until:
+            raise Locked(f"{folder} is being written by {holder}; wait for it to end, or use another --out")
+        time.sleep(0.05)
+
+
+def _try(handle: int, file: Path) -> bool:
+    """Take the lock if it is free."""
+    with _guard:
+        if file in _held:
+            return False
+        if fcntl is not None:
+            try:
+                fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in _UNSUPPORTED:
+                    return False
+        _held.add(file)
+        return True
+
+
+def _is_still(handle: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), file.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _close_unless_held(handle: int, file: Path) -> None:
+    """Close a handle. Where this process holds the lock by another one, closing would release it: it stays open."""
+    with _guard:
+        if file not in _held:
+            os.close(handle)
+
+
+def _release(handle: int, file: Path) -> None:
+    with contextlib.suppress(OSError):
+        file.unlink()  # while it is held: whoever waits for this file sees that it is gone, and makes another
+    _let_go(handle, file)
+
+
+def _let_go(handle: int, file: Path) -> None:
+    with _guard:
+        _held.discard(file)
+        os.close(handle)

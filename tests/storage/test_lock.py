@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from maecli.storage.lock import Locked, locked
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from maecli.storage.lock import locked
+with locked(Path(sys.argv[1])):
+    if os.fork() == 0:
+        time.sleep(30)  # a reading process, which outlives its parent
+        os._exit(0)
+    print("held", flush=True)
+    time.sleep(30)
+"""
+
+
+def test_the_second_is_refused_and_told_who_has_it(tmp_path):
+    with locked(tmp_path), pytest.raises(Locked) as caught, locked(tmp_path):
+        pass
+    assert str(caught.value) == (
+        f"{tmp_path} is being written by process {os.getpid()} on {socket.gethostname()}; wait for it to end, or use "
+        "another --out"
+    )
+
+
+def test_it_is_free_again_afterwards_and_leaves_nothing(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / "new/run"):
+            assert (tmp_path / "new/run/.mae/lock").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_filled_stays(tmp_path):
+    with locked(tmp_path / "run"):
+        (tmp_path / "run/file").touch()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["file"]
+
+
+def test_threads_of_one_process_exclude_each_other(tmp_path):
+    inside, seen = [0], []
+
+    def enter() -> None:
+        with locked(tmp_path, wait_s=20):
+            inside[0] += 1
+            seen.append(inside[0])
+            time.sleep(0.01)
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=enter) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1] * 8
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_another_process_is_excluded_until_it_dies_even_if_its_children_live_on(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Locked, match=f"is being written by process {holder.pid} on "), locked(tmp_path):
+            pass
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+        with locked(tmp_path):
+            pass
+        os.killpg(holder.pid, signal.SIGKILL)
+
+
+def test_many_processes_take_turns(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from maecli.storage.lock import locked\n"
+        "for _ in range(20):\n"
+        "    with locked(Path(sys.argv[1]), wait_s=60):\n"
+        "        file = Path(sys.argv[1], 'count'); n = int(file.read_text()); time.sleep(0.001)\n"
+        "        file.write_text(str(n + 1))\n"
+    )
+    (tmp_path / "count").write_text("0")
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(4)]
+    assert [process.wait(timeout=100) for process in processes] == [0] * 4
+    assert Path(tmp_path, "count").read_text() == "80"
