@@ -15,6 +15,8 @@ from maecli.progress import duration
 from maecli.reports.numbers import format_figure, format_mean, format_twins
 from maecli.results import Figure, mean_figure
 
+MARK = "<!-- Made by `mae results`"
+"""What a table of ours begins with."""
 MAX_DIFFERENCES = 8
 COLUMNS = ("data", "task", "run", "figure", "value", "trivial twins", "seeds", "cost", "device", "weights")
 EXPLANATION = (
@@ -73,7 +75,7 @@ def results_table(records: Sequence[Record], source: str) -> str:
     for record in sorted(records, key=_order):
         groups.setdefault(record.group, []).append(record)
     lines = [
-        f"<!-- Made by `mae results` from {source}, which has a record of each run; not written by hand. -->",
+        f"{MARK} from {source}, which has a record of each run; not written by hand. -->",
         "# Results",
         "",
         EXPLANATION,

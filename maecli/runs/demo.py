@@ -16,14 +16,14 @@ from maecli.registry import Registry
 from maecli.reports.page import Section, render_report
 from maecli.results import Evaluation, Table
 from maecli.runs.assemble import make_dataset
-from maecli.runs.directory import RunDirectory, runs_dir
+from maecli.runs.directory import RunDirectory, clear_runs, runs_dir
 from maecli.runs.evaluate import evaluate
 from maecli.runs.infer import infer
 from maecli.runs.report import run_sections
 from maecli.runs.request import request
 from maecli.runs.training import train
 from maecli.storage.files import disk_errors, write_text
-from maecli.storage.ledger import Ledger
+from maecli.storage.ledger import Ledger, is_bare
 from maecli.storage.lock import locked
 
 RECIPE = "demo"
@@ -58,11 +58,15 @@ def demo(
 def _demo(registry: Registry, progress: TrainProgress, out: Path, overwrite: bool, device: str | None) -> DemoResult:
     """Do it in a folder that nobody else writes to."""
     runs = {verb: RunDirectory(out / verb) for verb in ("pretrain", "finetune")}
-    if not overwrite and any(run.path.exists() for run in runs.values()):
-        raise SpecError(f"{out} holds a demo already; use another --out, or --overwrite to run it again")
     ledger = Ledger(out, "demo")
-    if not ledger.began:
-        ledger.begin()
+    if not is_bare(out):
+        if not ledger.began:
+            raise SpecError(f"{out} is not empty and holds no demo, so it stays; use another --out")
+        if not overwrite:
+            raise SpecError(f"{out} holds a demo already; use another --out, or --overwrite to run it again")
+        clear_runs(ledger)
+    ledger.begin()
+    ledger.claim("infer/", *(f"{verb}/" for verb in runs))
 
     seconds = 0.0
     for verb, run in runs.items():
@@ -71,7 +75,7 @@ def _demo(registry: Registry, progress: TrainProgress, out: Path, overwrite: boo
             flags["init"] = str(runs["pretrain"])
         progress.say(f"\n{verb}")
         spec = request(verb, registry, recipe=RECIPE, flags=flags).spec
-        seconds += train(spec, registry, progress, overwrite=overwrite and run.path.exists()).seconds
+        seconds += train(spec, registry, progress).seconds
     progress.say("\neval")
     reconstruction = evaluate(runs["pretrain"].path, registry, progress, device_name=device or "auto")
     result = evaluate(runs["finetune"].path, registry, progress, device_name=device or "auto")

@@ -294,6 +294,20 @@ class RunDirectory:
             return {}
 
 
+def clear_runs(ledger: Ledger) -> None:
+    """Remove what a writer of several runs wrote into its folder, those runs and their outputs included.
+
+    What mae did not write stays. Raises Locked where another process writes one of the runs.
+    """
+    for path in sorted(path for path in ledger.paths if path.endswith("/")):
+        for writer in ("run", "infer"):
+            below = Ledger(ledger.folder / path, writer)
+            if below.began:
+                with locked(below.folder):
+                    below.remove()
+    ledger.remove()
+
+
 def is_spec(value: Any) -> bool:
     """Whether a value has the outline of a spec: a verb, and a name in each section of a plugin."""
     return (

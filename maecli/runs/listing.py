@@ -20,6 +20,7 @@ from maecli.runs.directory import SPEC, RunDirectory
 from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.report import by_epoch, history
 from maecli.storage.files import write_bytes, write_text
+from maecli.storage.ledger import Ledger
 
 ELSEWHERE = frozenset({"out", "trackers"})
 """Keys of a spec that say nothing about a run."""
@@ -249,15 +250,19 @@ def _both(
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
     """Write the curves as one PNG, or everything as one HTML page: what the suffix of `out` says."""
+    if out.suffix not in (".png", ".html", ".htm"):
+        raise SpecError(f"--out {out} must end with .png for the curves, or with .html for a page")
+    ledger = Ledger(out.parent, "runs")
+    if out.exists() and out.name not in ledger.paths:
+        raise SpecError(f"{out} is there and was not written by mae runs, so it stays; choose another --out")
     if out.suffix == ".png":
         if not comparison.curves:
             raise MaeError(
                 f"{' and '.join(comparison.names)} have no curves: nothing was tracked that can be read back"
             )
+        _claim(ledger, out)
         write_bytes(out, stacked([picture.png for picture in comparison.curves]))
         return
-    if out.suffix not in (".html", ".htm"):
-        raise SpecError(f"--out {out} must end with .png for the curves, or with .html for a page")
     sections = [
         Section("Spec", [Points(comparison.spec or ["No key differs."])]),
         Section("Figures", [comparison.figures]),
@@ -265,7 +270,14 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
         Section("Environment", [Points(comparison.environment or ["Nothing differs."])]),
     ]
     first, second = comparison.names
+    _claim(ledger, out)
     write_text(out, render_report(f"{first} and {second}", "Two runs side by side: first -> second.", sections))
+
+
+def _claim(ledger: Ledger, out: Path) -> None:
+    if not ledger.began:
+        ledger.begin(whole=False)
+    ledger.claim(out.name)
 
 
 def stacked(pictures: Sequence[bytes]) -> bytes:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.registry import Registry
-from maecli.reports.records import Record, results_table
+from maecli.reports.records import MARK, Record, results_table
 from maecli.resolve import DEFAULTS, difference, flatten, resolve
 from maecli.results import Evaluation
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
@@ -38,6 +38,8 @@ def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[i
     if out.suffix != ".md":
         raise SpecError(f"--out {out} must end with .md; the records go to a .json file beside it")
     source = out.with_suffix(".json")
+    if out.exists() and not _is_ours(out):
+        raise SpecError(f"{out} was not written by mae results, so it stays; choose another --out")
     records = {record.key: record for record in read_records(source)}
     new = [record for path in paths for run in _finished(path) for record in make_records(run, registry)]
     records |= {record.key: record for record in new}
@@ -47,6 +49,11 @@ def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[i
     write_json(source, {"records": [record.model_dump(mode="json") for record in ordered]})
     write_text(out, results_table(ordered, source.name))
     return len(new), len(ordered)
+
+
+def _is_ours(table: Path) -> bool:
+    with disk_errors(table), table.open("rb") as file:
+        return file.read(len(MARK)) == MARK.encode()
 
 
 def read_records(source: Path) -> list[Record]:

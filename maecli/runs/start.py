@@ -23,6 +23,17 @@ def paths_needed(spec: RunSpec, registry: Registry) -> dict[str, Path]:
     return needed
 
 
+def check_trackers(run: RunDirectory, spec: RunSpec, registry: Registry) -> None:
+    """Raise SpecError where a tracker would write to a file that is there and was not written by the run before."""
+    for name in spec.trackers:
+        theirs = run.files(registry.tracker(name).files) - run.ledger.paths
+        for path in sorted(path for path in theirs if not path.endswith("/")):
+            raise SpecError(
+                f"{run.path / path} was not written by mae and has the name of what tracker {name} writes, so it "
+                "stays; use another --out"
+            )
+
+
 def find_start(
     run: RunDirectory, stored: Mapping[str, Any], registry: Registry, say: Callable[[str], None]
 ) -> Checkpoint | None:

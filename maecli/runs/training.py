@@ -24,7 +24,7 @@ from maecli.runs.prepare import (
 )
 from maecli.runs.report import write_run_report
 from maecli.runs.skipped import SKIPPED, skipped_csv
-from maecli.runs.start import find_start, paths_needed
+from maecli.runs.start import check_trackers, find_start, paths_needed
 from maecli.specs import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.training.checkpoint import Checkpoint
@@ -74,6 +74,7 @@ def _train(
     last = find_start(run, stored, registry, progress.say) if going_on else None
     if not going_on:
         run.check_free(overwrite, paths_needed(spec, registry))
+        check_trackers(run, spec, registry)
     prepared = prepare(spec, registry, progress, resuming=last is not None)
     trainer = make_trainer(prepared, run, progress)
     if last is not None:
@@ -154,10 +155,11 @@ def open_trackers(
             plugin = registry.tracker(name)
             for problem in plugin.problems(run.path):
                 say(problem)
+            run.ledger.claim(*(name for name in plugin.files if not set("*?[/") & set(name)))
             before = run.files(plugin.files)
             with disk_errors(run.path):
                 tracker = plugin(run.path, spec.model_dump(mode="json"), start_step)
             stack.callback(close, tracker)
-            run.ledger.own(*sorted(run.files(plugin.files) - before))
+            run.ledger.own(*sorted(run.files(plugin.files) - before - run.ledger.paths))
             trackers.append(tracker)
         yield trackers

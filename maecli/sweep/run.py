@@ -16,7 +16,7 @@ from maecli.errors import Interrupted, MaeError, SpecError
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.resolve import SWEEP, read_file, read_sweep, validate
-from maecli.runs.directory import SUMMARY, RunDirectory
+from maecli.runs.directory import SUMMARY, RunDirectory, clear_runs
 from maecli.runs.evaluate import evaluate
 from maecli.runs.training import train
 from maecli.specs import RunSpec
@@ -72,31 +72,29 @@ def begin(sweep: Sweep, out: Path, *, resume: bool, overwrite: bool) -> None:
         raise SpecError("--resume keeps the runs that are there and --overwrite deletes them; give one of them")
     ledger = Ledger(out, WRITER)
     if out.is_dir() and not is_bare(out):
-        if not ledger.began and not (out / DEFINITION).is_file():
+        if not ledger.began and not _is_older_sweep(out):
             raise SpecError(f"{out} is not empty and holds no sweep, so it stays; use another --out")
         if not resume and not overwrite:
             raise SpecError(f"{out} holds a sweep already; use --resume to go on with it, or another --out")
         if overwrite:
-            _clear(out, ledger)
+            if not ledger.began or "adopted" in ledger.about:
+                raise SpecError(
+                    f"{out} holds a sweep of an older mae, which did not note what it wrote, so --overwrite removes "
+                    "nothing there; remove it by hand, or use another --out"
+                )
+            clear_runs(ledger)
     if not ledger.began:
-        ledger.begin(**({"adopted": True} if (out / DEFINITION).is_file() else {}))
+        ledger.begin(**({"adopted": True} if _is_older_sweep(out) else {}))
     asked = {SWEEP: sweep.model_dump(mode="json", exclude_defaults=True)}
     ledger.claim(DEFINITION)
     write_text(out / DEFINITION, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
 
 
-def _clear(out: Path, ledger: Ledger) -> None:
-    """Remove what an earlier sweep wrote, its runs included; what mae did not write stays."""
-    if not ledger.began or "adopted" in ledger.about:
-        raise SpecError(
-            f"{out} holds a sweep of an older mae, which did not note what it wrote, so --overwrite removes nothing "
-            "there; remove it by hand, or use another --out"
-        )
-    for path in sorted(ledger.paths):
-        if path.endswith("/") and (run := RunDirectory(out / path)).ledger.began:
-            with run.lock():
-                run.ledger.remove()
-    ledger.remove()
+def _is_older_sweep(out: Path) -> bool:
+    try:
+        return bool(stored_tree(out))
+    except MaeError:
+        return False
 
 
 def run_sweep(plan: Plan, registry: Registry, progress: TrainProgress, out: Path) -> SweepResult:

@@ -1,0 +1,247 @@
+"""Kill runs at random instants and resume them: does each end with the same bits as one that was never killed?
+
+    uv run python benchmarks/kills.py --kills 100
+
+Real SIGKILLs of real processes: pretraining and fine-tuning with workers, DropPath, a weight average and accumulated
+gradients, killed about eight times each and then left to finish; and `mae infer --overwrite`, after whose kill the old
+or the new predictions must stand, and never a mixture. Exits 1 where one differs.
+
+Starting Python with torch takes seconds, so one process imports everything and forks a child for each attempt, before
+any tensor is computed. Children share nothing but the imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+KILLS_PER_RUN = 8
+TIMING = ("train/samples_per_s", "train/data_wait")
+SERVER = """
+import json, os, sys
+import torch, torch._dynamo
+torch.set_num_threads(1)
+import maecli.runs.demo
+import matplotlib.pyplot
+from maecli.registry import registry
+found = registry()
+found.dataset("folder"), found.task("classify"), found.task("reconstruct"), found.model("vit"), found.tracker("jsonl")
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1), os.dup2(log, 2)
+        from maecli.cli import app
+        sys.argv = ["mae", *order["args"]]
+        app()
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+SETTINGS = (
+    *("dataset.test_share=0", "model.embed_dim=16", "model.depth=2", "model.num_heads=2", "model.drop_path=0.2"),
+    *("train.ema_decay=0.9", "train.clip_grad=1.0", "train.warmup_epochs=1", "augment.flip=true"),
+    *("augment.crop=random-resized", "data.loading=streamed", "checkpoint.every_epochs=0.8", "eval_every_epochs=2"),
+    *("log_every_steps=1", "trackers=[jsonl]"),
+)
+OF_VERB = {
+    "pretrain": ("task.decoder_embed_dim=16", "task.decoder_depth=1", "task.decoder_num_heads=2"),
+    "finetune": ("task.mixup=0.8", "task.cutmix=1.0", "task.patch_drop=0.25"),
+}
+
+
+@dataclass
+class Server:
+    """The process that forks attempts."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def start(self, *args: object) -> int:
+        """Start `mae` with arguments; return the process."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"args": list(map(str, args)), "log": str(self.log)}) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def wait(self, pid: int) -> int:
+        """Return the exit code, or minus the signal that ended the process."""
+        assert self.process.stdout is not None
+        code = int(self.process.stdout.readline())
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)  # its data workers notice only after a while that it is gone
+        return code
+
+    def run(self, *args: object) -> float:
+        """Run `mae` to its end; return the seconds. Exits where it fails."""
+        begin = time.monotonic()
+        code = self.wait(self.start(*args))
+        if code != 0:
+            sys.exit(f"mae {' '.join(map(str, args))} ended with {code}:\n{self.log.read_text()[-2000:]}")
+        return time.monotonic() - begin
+
+    def kill(self, after_s: float, *args: object) -> bool:
+        """Run `mae` and kill it after so many seconds; return whether it lived as long."""
+        pid = self.start(*args)
+        time.sleep(after_s)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        code = self.wait(pid)
+        if code not in (0, -signal.SIGKILL):
+            sys.exit(f"mae {' '.join(map(str, args))} ended with {code}:\n{self.log.read_text()[-2000:]}")
+        return code != 0
+
+
+@contextlib.contextmanager
+def serving(log: Path) -> Iterator[Server]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield Server(process, log)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def write_pictures(root: Path) -> None:
+    """Write 48 training and 8 validation pictures of two classes."""
+    rng = np.random.default_rng(0)
+    for split, num in (("train", 48), ("val", 8)):
+        for i in range(num):
+            file = root / split / ("cat" if i % 2 else "dog") / f"{i:02d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (20, 18, 3), dtype=np.uint8)).save(file)
+
+
+def arguments(verb: str, root: Path) -> list[str]:
+    task = ("--task", "classify") if verb == "finetune" else ()
+    settings = [part for setting in (*SETTINGS, *OF_VERB[verb]) for part in ("--set", setting)]
+    return [
+        *(verb, *task, "--dataset", "folder", "--root", str(root), "--workers", "2", "--model", "vit"),
+        *("--img-size", "16", "--patch-size", "4", "--device", "cpu", "--precision", "float32", "--epochs", "8"),
+        *("--batch-size", "9", "--micro-batch-size", "4", "--base-lr", "0.02", *settings),
+    ]
+
+
+def what_came_out(run: Path) -> dict[str, Any]:
+    """Return everything of a run that must not depend on how often it was killed."""
+    found: dict[str, Any] = {}
+    for pointer in ("last", "best"):
+        step = (run / "checkpoints" / pointer).read_text().split()[0]
+        found[pointer] = step
+        for file in ("model.safetensors", "state.safetensors"):
+            for name, tensor in load_file(run / "checkpoints" / step / file).items():
+                found[f"{pointer} {file} {name}"] = (str(tensor.dtype), tensor.shape, _bytes(tensor))
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found["metrics"] = [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
+    found["evaluation"] = json.loads((run / "evaluation/val.json").read_text())
+    found["leftovers"] = sorted(path.name for path in (run / "checkpoints").glob(".*"))
+    return found
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def kill_runs(server: Server, verb: str, root: Path, out: Path, kills: int, rng: random.Random) -> tuple[int, int, int]:
+    """Kill runs of a verb so often altogether; return how many kills, runs, and runs that ended differently."""
+    seconds = server.run(*arguments(verb, root), "--out", out / "whole")
+    whole = what_came_out(out / "whole")
+    done = runs = different = 0
+    while done < kills:
+        run, told = out / f"run{runs}", [*arguments(verb, root), "--out", str(out / f"run{runs}")]
+        for _ in range(min(KILLS_PER_RUN, kills - done)):
+            if server.kill(rng.uniform(0.0, seconds / 3), *told):
+                done += 1
+            if (run / "spec.yaml").exists():
+                told = [verb, "--resume", "--out", str(run)]
+        server.run(*told)
+        runs += 1
+        ended = what_came_out(run)
+        bad = sorted(key for key in whole.keys() | ended.keys() if whole.get(key) != ended.get(key))
+        if bad:
+            different += 1
+            print(f"{run} differs in {', '.join(bad[:5])}", flush=True)
+        else:
+            shutil.rmtree(run)
+        print(f"{verb}: {done} kills over {runs} runs, {runs - different} bit-identical", flush=True)
+    return done, runs, different
+
+
+def kill_inference(server: Server, run: Path, root: Path, out: Path, kills: int, rng: random.Random) -> tuple[int, int]:
+    """Kill `mae infer --overwrite` so often; return how many kills, and after how many the folder was a mixture."""
+    few, many = root / "val", root / "train"
+    states = {}
+    told = ["infer", "--run", run, "--workers", 0, "--overwrite", "--out", out]
+    for source in (few, many):
+        seconds = server.run(*told, source)
+        states[source] = _contents(out)
+    done = mixed = 0
+    seen = {few: 0, many: 0}
+    while done < kills:
+        source = few if _contents(out) == states[many] else many
+        if not server.kill(rng.uniform(0.0, seconds * 1.05), *told, source):
+            continue
+        done += 1
+        now = [name for name, state in states.items() if state == _contents(out)]
+        if not now:
+            mixed += 1
+            print(f"{out} is a mixture after a kill", flush=True)
+        for name in now:
+            seen[name] += 1
+    print(f"infer --overwrite: {done} kills, {done - mixed} whole", flush=True)
+    return done, mixed
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".mae")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rng = random.Random(given.seed)
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "log") as server:
+        root, out = Path(folder) / "pictures", Path(folder) / "runs"
+        write_pictures(root)
+        out.mkdir()
+        of_infer = given.kills // 5
+        of_verb = {"pretrain": (given.kills - of_infer) // 2}
+        of_verb["finetune"] = given.kills - of_infer - of_verb["pretrain"]
+        kills = runs = bad = 0
+        for verb, number in of_verb.items():
+            each = kill_runs(server, verb, root, out / verb, number, rng)
+            kills, runs, bad = kills + each[0], runs + each[1], bad + each[2]
+        inferences, mixed = kill_inference(server, out / "finetune/whole", root, out / "infer", of_infer, rng)
+    print(
+        f"{kills + inferences} kills: {kills} over {runs} runs, {runs - bad} of them bit-identical to one that was "
+        f"never killed; {inferences} of infer --overwrite, {mixed} mixtures"
+    )
+    sys.exit(1 if bad or mixed else 0)
+
+
+if __name__ == "__main__":
+    main()
