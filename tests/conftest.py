@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from attempts import serving
 from installed import look_again
 from twins import write_class_folders, write_mask_folder
 from typer.testing import CliRunner
@@ -91,6 +93,13 @@ def call(*args: object) -> Outcome:
 def mae() -> Callable[..., Outcome]:
     """Return a function that calls `mae` in this process."""
     return call
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """Return the process that forks attempts; see `attempts`."""
+    with serving() as process:
+        yield process
 
 
 @pytest.fixture

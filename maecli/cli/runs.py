@@ -47,6 +47,9 @@ def runs(
         if out is not None:
             raise SpecError("--out is for two runs laid side by side; name both of them")
         entries = list_runs(given[0])
+        for entry in entries:
+            if entry.problem:
+                tell(entry.problem)
         if as_json:
             print_json({"runs": [entry.as_json() for entry in entries]})
             return

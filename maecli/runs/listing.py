@@ -47,6 +47,8 @@ class RunEntry:
     seconds: float | None
     finished: str
     """Date and time, empty for a run that is not finished."""
+    problem: str = ""
+    """What is damaged there."""
     finished_at: float = 0.0
     """In seconds since 1970; 0 for a run that is not finished."""
 
@@ -97,10 +99,10 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
     try:
         spec = run.spec(problems.append)
     except MaeError as error:
-        return RunEntry(_name(run, root), "?", "?", "?", "?", f"damaged: {error}", 0, "", None, None, "")
+        return RunEntry(_name(run, root), "?", "?", "?", "?", "damaged", 0, "", None, None, "", str(error))
     summary = _sound(run.summary, problems)
     evaluation = _sound(lambda: headline_evaluation(run), problems)
-    state = f"damaged: {problems[0]}" if problems else "finished" if summary else _unfinished(run)
+    state = "damaged" if problems else "finished" if summary else _unfinished(run)
     return RunEntry(
         name=_name(run, root),
         verb=spec["verb"],
@@ -113,6 +115,7 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
         headline=evaluation.figures[0] if evaluation and evaluation.figures else None,
         seconds=summary.seconds if summary else None,
         finished=_date(summary.finished_at) if summary else "",
+        problem="; ".join(problems),
         finished_at=summary.finished_at if summary else 0.0,
     )
 

@@ -40,9 +40,10 @@ class JsonLines(api.Tracker):
         bad = read_records(path)[1]
         if not bad:
             return []
-        lines = f"line{'s' if len(bad) > 1 else ''} {', '.join(map(str, bad[:NUM_NAMED]))}"
         more = f" and {len(bad) - NUM_NAMED:,} more" if len(bad) > NUM_NAMED else ""
-        return [f"{path}: {lines}{more} cannot be read and are left out; the others stay"]
+        lines = ", ".join(map(str, bad[:NUM_NAMED])) + more
+        which, are = ("lines", "are") if len(bad) > 1 else ("line", "is")
+        return [f"{path}: {which} {lines} cannot be read and {are} left out; the others stay"]
 
     @classmethod
     def history(cls, run_dir: Path) -> dict[str, list[tuple[int, float]]]:

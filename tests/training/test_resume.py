@@ -1,113 +1,25 @@
-"""Real processes, stopped for real: by SIGKILL, SIGTERM and SIGINT, at random instants and in the middle of a save.
-
-Starting Python with torch takes seconds, so one process imports everything and then forks a child per attempt, before
-any tensor is computed. Children share nothing but the imports.
-"""
+"""Real processes, stopped for real: by SIGKILL, SIGTERM and SIGINT, at random instants and in the middle of a save."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from attempts import Attempt
 from safetensors.torch import load_file
 from twins import noise, write_picture
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
 
-SERVER = """
-import json, os, signal, sys
-import torch, torch._dynamo
-torch.set_num_threads(1)
-import maecli.runs.demo
-import matplotlib.pyplot
-from maecli.registry import registry
-from maecli.training import checkpoint
-registry().dataset("folder"), registry().task("classify"), registry().model("vit"), registry().tracker("jsonl")
-
-def die_while_writing(file_name, count):
-    save, seen = checkpoint.save_file, [0]
-    def half(tensors, path, packed):
-        save(tensors, path, packed)
-        seen[0] += path.name == file_name
-        if seen[0] == count:
-            os.truncate(path, os.path.getsize(path) // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-    checkpoint.save_file = half
-
-def die_before_pointing(pointer, count):
-    point, seen = checkpoint.CheckpointFolder.point, [0]
-    def never(self, name, target):
-        seen[0] += name == pointer
-        if seen[0] == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        point(self, name, target)
-    checkpoint.CheckpointFolder.point = never
-
-for line in sys.stdin:
-    order = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1), os.dup2(log, 2)
-        if order["trap"]:
-            globals()[order["trap"][0]](*order["trap"][1:])
-        from maecli.cli import app
-        sys.argv = ["mae", *order["args"]]
-        app()
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
 STEPS_PER_EPOCH, EPOCHS = 5, 8
 TOTAL = STEPS_PER_EPOCH * EPOCHS
-
-
-class Attempt:
-    """One process that runs `mae`."""
-
-    def __init__(
-        self, server: subprocess.Popen[str], log: Path, args: list[str], trap: list[Any] | None = None
-    ) -> None:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        self.log, self._server = log, server
-        server.stdin.write(json.dumps({"args": args, "log": str(log), "trap": trap}) + "\n")
-        server.stdin.flush()
-        self.pid = int(server.stdout.readline())
-
-    def wait(self) -> int:
-        """Return the exit code, or minus the signal that ended the process."""
-        assert self._server.stdout is not None
-        code = int(self._server.stdout.readline())
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)  # its data workers notice only after a while that it is gone
-        return code
-
-    def said(self) -> str:
-        return self.log.read_text() if self.log.exists() else ""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[subprocess.Popen[str]]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @pytest.fixture(scope="module")
