@@ -31,6 +31,10 @@ def infer(
     overwrite: OverwriteOption = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per forward pass.")] = 64,
     workers: WorkersOption = None,
+    all_classes: Annotated[
+        bool,
+        typer.Option("--all-classes", help="A column for each class; else of over 100 classes the 5 most likely."),
+    ] = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
@@ -55,6 +59,7 @@ def infer(
             precision=precision or "auto",
             batch_size=batch_size,
             workers=workers,
+            all_classes=all_classes,
         )
         if as_json:
             print_json(
