@@ -57,7 +57,8 @@ class PretrainedEncoder(nn.Module):
 
         As `mae infer` sees files: upright, brought to the channels that the run was trained on, the largest centred
         part of the model's proportions, antialiased, normalised. Raises DataError for what cannot be read or
-        converted.
+        converted, or holds values so large that normalised they are infinite. Features of extreme values may be NaN:
+        nothing waits for the device to look at them.
         """
         several = list(pictures) if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]
         size = self.preprocessing.img_size
@@ -67,7 +68,12 @@ class PretrainedEncoder(nn.Module):
             raise DataError("there is no picture to preprocess")
         raw = torch.stack([crop_and_resize(self._read(each), size) for each in several])
         device = next(self.encoder.parameters()).device
-        return self.preprocessing.normalize(self.preprocessing.pixels(raw.to(device)))
+        batch = self.preprocessing.normalize(self.preprocessing.pixels(raw.to(device)))
+        for picture, finite in zip(several, batch.isfinite().flatten(1).all(1).tolist(), strict=True):
+            if not finite:
+                name = fspath(picture) if isinstance(picture, (str, PathLike)) else "a picture"
+                raise DataError(f"{name} holds values too large to be normalised: they become infinite")
+        return batch
 
     def _read(self, picture: Picture) -> np.ndarray:
         """Return a picture (C, h, w) with the channels and dtype of the run's data."""

@@ -87,6 +87,7 @@ def train(
 
     with open_trackers(spec, registry, run, trainer.step) as trainer.trackers:
         trainer.fit()
+    prepared.skipped.write(run.path / SKIPPED)
     evaluation = None
     if len(prepared.val.split):
         fit_twins(prepared.assembly.task, prepared.train, spec.train.batch_size)
@@ -99,7 +100,6 @@ def train(
             prepared.dtype,
         ).model_copy(update={"weights": f"last (step {trainer.step})"})
         run.write_evaluation(evaluation)
-    prepared.skipped.write(run.path / SKIPPED)
     seconds = time.monotonic() - begin + trainer.seconds_before
     run.write_summary(
         {

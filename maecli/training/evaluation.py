@@ -83,8 +83,8 @@ def measure_finite(
         loader.on_broken(key, reason)
     if left_out and len(left_out) == seen:
         raise DataError(
-            f"the model's output is not finite for any of the {seen:,} samples that can be read, so there is nothing to "
-            "measure; look at the range of the data's values, try --precision float32, or train again"
+            f"the model's output is not finite for any of the {seen:,} samples that can be read, so there is nothing "
+            "to measure; look at the range of the data's values, try --precision float32, or train again"
         )
     if spoilt:
         evaluator, seen = measure(task, module, loader, batch_size, dtype, left_out=left_out)
