@@ -28,6 +28,7 @@ from maecli.registry import registry
 from maecli.runs.assemble import build_encoder, encoder_tensors, load_exactly, make_model, read_recorded
 from maecli.runs.directory import find_checkpoint
 from maecli.runs.picture_source import file_range
+from maecli.training.finite import TOO_LARGE, not_finite
 
 Picture = str | PathLike[str] | Image.Image | np.ndarray
 """A path, an opened picture, or an array (H, W) or (H, W, C)."""
@@ -69,10 +70,9 @@ class PretrainedEncoder(nn.Module):
         raw = torch.stack([crop_and_resize(self._read(each), size) for each in several])
         device = next(self.encoder.parameters()).device
         batch = self.preprocessing.normalize(self.preprocessing.pixels(raw.to(device)))
-        for picture, finite in zip(several, batch.isfinite().flatten(1).all(1).tolist(), strict=True):
-            if not finite:
-                name = fspath(picture) if isinstance(picture, (str, PathLike)) else "a picture"
-                raise DataError(f"{name} holds values too large to be normalised: they become infinite")
+        for picture in (several[i] for i in not_finite(batch)):
+            name = fspath(picture) if isinstance(picture, (str, PathLike)) else "a picture"
+            raise DataError(f"{name} {TOO_LARGE}")
         return batch
 
     def _read(self, picture: Picture) -> np.ndarray:

@@ -17,7 +17,7 @@ from maecli.errors import SpecError, nearest
 from maecli.hardware import autocast
 from maecli.models.encoder import Encoder
 from maecli.models.heads import pool_tokens
-from maecli.training.finite import NOT_FINITE, without
+from maecli.training.finite import NOT_FINITE, not_finite, without
 
 Tokens = Literal["mean", "cls", "patches"]
 TOKENS: tuple[Tokens, ...] = ("mean", "cls", "patches")
@@ -77,12 +77,11 @@ def blocks(
         else:
             made = pool_tokens(made, encoder.num_prefix_tokens, tokens)
         made = made.cpu()
-        finite = (made.flatten(1).amin(1) + made.flatten(1).amax(1)).isfinite()  # (B,); NaN is lowest and highest
-        if not finite.all():
-            gone = (~finite).nonzero().flatten().tolist()
+        if gone := not_finite(made):
             for i in gone:
                 loader.on_broken(batch.keys[i], NOT_FINITE)
-            batch, made = without(batch, gone), made[finite]
+            made = made[[i for i in range(len(made)) if i not in gone]]
+            batch = without(batch, gone)
         if len(batch):
             yield Features(made, batch.keys, batch["label"].cpu() if "label" in batch else None)
     encoder.train(was_training)

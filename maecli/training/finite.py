@@ -20,6 +20,7 @@ from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 
 NOT_FINITE = "the model's output is not finite (NaN or infinite)"
+TOO_LARGE = "holds values too large to be normalised: they become infinite"
 
 T = TypeVar("T")
 
@@ -91,6 +92,13 @@ def try_samples(
         except NotFiniteOutput as error:
             left_out[position] = str(error)
     return made, left_out
+
+
+def not_finite(values: Tensor) -> list[int]:
+    """Return the positions (B,) at which values (B, ...) are not all finite."""
+    rows = values.flatten(1)
+    finite = rows.amin(1).isfinite() & rows.amax(1).isfinite()  # NaN is both; many times as fast as asking each value
+    return [] if finite.all() else (~finite).nonzero().flatten().tolist()
 
 
 def without(batch: Batch, positions: Iterable[int]) -> Batch:

@@ -160,3 +160,16 @@ def test_a_new_file_is_there_when_it_is_whole_and_not_before(tmp_path):
         assert path.read_text() == "old"
     assert path.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "漢"])
+def test_the_longest_names_can_be_written(tmp_path, letter):
+    names = [letter * ((255 - 1) // len(letter.encode())) + end for end in "ab"]
+    assert files.temporary_name(tmp_path / names[0]) != files.temporary_name(tmp_path / names[1])
+    for name in names:
+        path = tmp_path / name
+        assert files.temporary_name(path) == files.temporary_name(path)
+        files.write_text(path, name)
+        assert path.read_text(encoding="utf-8") == name
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert files.temporary_name(tmp_path / ("x" * 250)).name == f".{'x' * 250}.tmp"
