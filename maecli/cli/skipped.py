@@ -15,9 +15,11 @@ MOST_TOLD = 1000
 
 
 def skipped_json(skipped: Mapping[str, str], file: Path) -> dict[str, Any]:
-    """Return what a JSON answer says of files that were left out."""
+    """Return what a JSON answer says of files that were left out: of very many the first, and where all are listed."""
+    if len(skipped) <= MOST_TOLD:
+        return {"skipped": dict(skipped)}
     first = dict(itertools.islice(skipped.items(), MOST_TOLD))
-    return {"skipped": first, "num_skipped": len(skipped), "skipped_file": str(file) if skipped else None}
+    return {"skipped": first, "num_skipped": len(skipped), "skipped_file": str(file)}
 
 
 def exit_if_skipped(skipped: Mapping[str, str], file: Path) -> None:
