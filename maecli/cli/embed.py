@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from maecli.cli.options import (
     RootOption,
     WorkersOption,
 )
+from maecli.cli.skipped import exit_if_skipped, skipped_json
 
 
 @app.command()
@@ -46,7 +46,7 @@ def embed(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write the features of files or of a data set; exits 3 when some could not be read."""
+    """Write the features of files or of a data set; exits 3 when some were left out."""
     with user_errors(as_json):
         from maecli.progress import train_progress
         from maecli.registry import registry
@@ -78,16 +78,11 @@ def embed(
                     "names": str(files.names),
                     "run": str(result.run),
                     "shape": result.shape,
-                    "skipped": result.skipped,
+                    **skipped_json(result.skipped, files.skipped),
                 }
             )
         else:
             print(f"features {' × '.join(map(str, result.shape))}: {files.out}")
             if files.names != files.out:
                 print(f"a row of names for each: {files.names}")
-        if result.skipped:
-            print(
-                f"mae: {len(result.skipped):,} files could not be read; {files.skipped} says why",
-                file=sys.stderr,
-            )
-            raise typer.Exit(3)
+        exit_if_skipped(result.skipped, files.skipped)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from maecli.cli.options import (
     TaskOption,
     WorkersOption,
 )
+from maecli.cli.skipped import exit_if_skipped, skipped_json
 
 
 @app.command()
@@ -31,12 +31,16 @@ def infer(
     overwrite: OverwriteOption = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per forward pass.")] = 64,
     workers: WorkersOption = None,
+    all_classes: Annotated[
+        bool,
+        typer.Option("--all-classes", help="A column for each class; else of over 100 classes the 5 most likely."),
+    ] = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Run a finished run on files; exits 3 when some could not be read."""
+    """Run a finished run on files; exits 3 when some were left out."""
     with user_errors(as_json):
         from maecli.progress import train_progress
         from maecli.registry import registry
@@ -55,6 +59,7 @@ def infer(
             precision=precision or "auto",
             batch_size=batch_size,
             workers=workers,
+            all_classes=all_classes,
         )
         if as_json:
             print_json(
@@ -63,7 +68,7 @@ def infer(
                     "run": str(result.run),
                     "predicted": result.num_predicted,
                     "pictures": [str(picture) for picture in result.pictures],
-                    "skipped": result.skipped,
+                    **skipped_json(result.skipped, result.out / "skipped.csv"),
                 }
             )
         else:
@@ -72,9 +77,4 @@ def infer(
                 print(f"the first of them, drawn: {picture}")
             if (result.out / "files").is_dir():
                 print(f"what was made of each picture: {result.out / 'files'}")
-        if result.skipped:
-            print(
-                f"mae: {len(result.skipped):,} files could not be read; {result.out / 'skipped.csv'} says why",
-                file=sys.stderr,
-            )
-            raise typer.Exit(3)
+        exit_if_skipped(result.skipped, result.out / "skipped.csv")

@@ -6,7 +6,9 @@ Shapes: N samples, P patches, D embed_dim, Q classes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +30,9 @@ from maecli.runs.known_labels import UNKNOWN, KnownLabels
 from maecli.runs.picture_source import PictureSource, file_range, find_source, num_workers
 from maecli.runs.run_encoder import RunEncoder, load_run_encoder
 from maecli.specs import PluginSection
-from maecli.training.features import check_tokens, extract
+from maecli.storage.files import disk_errors
+from maecli.training.features import Features, blocks, check_tokens
+from maecli.training.finite import NOT_FINITE
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,15 @@ class Source:
 
     def labels(self, keys: Sequence[str]) -> Labels | None:
         """Return the labels of samples, None where not one is known."""
-        found = [self.known[key] if isinstance(self.known, KnownLabels) else self.known.get(key) for key in keys]
-        some = next((label for label in found if label is not None), None)
-        if some is None:
-            return None
-        unknown = np.full_like(some, UNKNOWN)
-        numbers = np.stack([unknown if label is None else label for label in found])
-        return Labels(self.classes, numbers) if (numbers != UNKNOWN).any() else None
+        numbers: np.ndarray | None = None
+        for i, key in enumerate(keys):
+            label = self.known[key] if isinstance(self.known, KnownLabels) else self.known.get(key)
+            if label is None or (label == UNKNOWN).all():
+                continue
+            if numbers is None:
+                numbers = np.full((len(keys), *label.shape), UNKNOWN, label.dtype)
+            numbers[i] = label
+        return None if numbers is None else Labels(self.classes, numbers)
 
 
 def embed(
@@ -106,13 +112,42 @@ def embed(
         found = _samples(str(dataset), split, root, loaded, device, workers, skipped, registry)
     progress.say(f"features of {len(found.loader.split):,} samples")
     encoder = loaded.encoder.to(device)
-    features = extract(encoder, found.loader, batch_size, choose_dtype(precision, device), kind)
-    if not features.keys:
-        raise DataError("none of the samples can be read, so there are no features", tuple(skipped.items()))
-    about = {"run": str(run), "checkpoint": str(loaded.checkpoint.path), "tokens": kind}
-    files.write(features.values.numpy(), features.keys, found.labels(features.keys), about)
-    files.write_skipped(skipped)
-    return EmbedResult(files, run, tuple(features.values.shape), skipped)
+    made = blocks(encoder, found.loader, batch_size, choose_dtype(precision, device), kind)
+    with files.lock(), on_disk(made, out.absolute().parent) as (features, keys):
+        if not keys:
+            raise DataError(_nothing(skipped), tuple(skipped.items()))
+        about = {"run": str(run), "checkpoint": str(loaded.checkpoint.path), "tokens": kind}
+        files.write(features, keys, found.labels(keys), about)
+        files.write_skipped(skipped)
+        return EmbedResult(files, run, features.shape, skipped)
+
+
+@contextmanager
+def on_disk(blocks: Iterable[Features], folder: Path) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Give all features, float32 (N, …), and their keys; the features lie in a nameless file on the disk of `folder`.
+
+    Those of all patches of 50,000 pictures take 30 GB, which a disk has more often than a memory.
+    """
+    while not folder.is_dir():
+        folder = folder.parent
+    keys: list[str] = []
+    shape: tuple[int, ...] = ()
+    with ExitStack() as stack:
+        with disk_errors(folder):
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+        for block in blocks:
+            with disk_errors(folder):
+                file.write(block.values.numpy().tobytes())
+            keys += block.keys
+            shape = tuple(block.values.shape[1:])
+        with disk_errors(folder):
+            file.flush()
+        yield np.memmap(file, np.float32, "r", shape=(len(keys), *shape)) if keys else np.empty(0, np.float32), keys
+
+
+def _nothing(skipped: dict[str, str]) -> str:
+    finite = NOT_FINITE not in skipped.values()
+    return f"none of the samples can be read{'' if finite else ' and gives finite features'}, so there are no features"
 
 
 def _files(

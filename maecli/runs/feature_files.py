@@ -6,13 +6,11 @@ Shapes: N samples, P patches, D embed_dim, Q classes.
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,6 +19,7 @@ from maecli.runs.skipped import skipped_csv
 from maecli.storage.files import new_file, write_text
 from maecli.storage.ledger import Ledger
 from maecli.storage.lock import locked
+from maecli.storage.tables import csv_line
 
 FORMATS = ("safetensors", "npy", "csv")
 
@@ -72,31 +71,33 @@ class FeatureFiles:
         return locked(self.out.parent, f"{self.out.name}.lock")
 
     def write(self, features: np.ndarray, keys: Sequence[str], labels: Labels | None, about: Mapping[str, Any]) -> None:
-        """Write features float32 (N, D) or (N, P, D); `about` goes into the metadata of safetensors."""
+        """Write features float32 (N, D) or (N, P, D), which may be mapped from a disk; no copy of them is made.
+
+        `about` goes into the metadata of safetensors.
+        """
         if not self.ledger.began:
             self.ledger.begin(whole=False)
         self.ledger.claim(*dict.fromkeys([self.out.name, self.names.name]))
         if self.format == "csv":
-            write_text(self.out, _rows(keys, labels, features))
+            with new_file(self.out) as table:
+                _write_rows(table, keys, labels, features)
             return
-        with new_file(self.out) as temporary:
-            if self.format == "npy":
-                with temporary.open("wb") as file:
-                    np.save(file, features)
-            else:
-                self._save_tensors(temporary, features, labels, about)
-        write_text(self.names, _rows(keys, labels))
+        with new_file(self.names) as names, new_file(self.out) as temporary:  # each takes its place when both are whole
+            _write_rows(names, keys, labels)
+            with temporary.open("wb") as file:
+                self._write_features(file, features, labels, about)
 
-    def _save_tensors(self, path: Path, features: np.ndarray, labels: Labels | None, about: Mapping[str, Any]) -> None:
-        from safetensors.numpy import save_file
-
-        tensors = {"features": np.ascontiguousarray(features)}
-        told = dict(about)
+    def _write_features(
+        self, file: BinaryIO, features: np.ndarray, labels: Labels | None, about: Mapping[str, Any]
+    ) -> None:
+        if self.format == "npy":
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(features))
+            file.write(features.data)
+            return
+        file.write(_safetensors_header(features, labels, about))
+        file.write(features.data)
         if labels is not None:
-            tensors["label"] = np.ascontiguousarray(labels.numbers)
-            told["classes"] = list(labels.classes)
-        save_file(tensors, path, {"features": json.dumps(told)})
-        path.chmod(path.parent.stat().st_mode & 0o666)  # it writes files that nobody else may read
+            file.write(labels.numbers.data)
 
     def write_skipped(self, files: dict[str, str]) -> None:
         """Write the unreadable files, path → reason; without any, a list of an earlier time goes."""
@@ -118,14 +119,30 @@ def _format(out: Path, given: str | None) -> str:
     return given or ending
 
 
-def _rows(keys: Sequence[str], labels: Labels | None, features: np.ndarray | None = None) -> str:
-    """Return CSV: path, label if any is known, and the features with as many digits as float32 has."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = ["path"] if labels is None else ["path", "label"]
-    writer.writerow([*columns, *(f"f{i}" for i in range(0 if features is None else features.shape[1]))])
+def _safetensors_header(features: np.ndarray, labels: Labels | None, about: Mapping[str, Any]) -> bytes:
+    """Return what stands before the tensors `features` and `label`; safetensors' own writer copies them first."""
+    arrays, told = {"features": features}, dict(about)
+    if labels is not None:
+        arrays["label"] = labels.numbers
+        told["classes"] = list(labels.classes)
+    header: dict[str, Any] = {"__metadata__": {"features": json.dumps(told)}}
+    end = 0
+    for name, array in arrays.items():
+        begin, end = end, end + array.nbytes
+        dtype = {"float32": "F32", "int64": "I64", "int8": "I8"}[str(array.dtype)]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the tensors are aligned
+    return len(text).to_bytes(8, "little") + text
+
+
+def _write_rows(path: Path, keys: Sequence[str], labels: Labels | None, features: np.ndarray | None = None) -> None:
+    """Write CSV: path, label if any is known, and the features with as many digits as float32 has."""
     known = labels.names() if labels is not None else None
-    for i, key in enumerate(keys):
-        row = [key] if known is None else [key, next(known)]
-        writer.writerow(row if features is None else [*row, *(f"{value:.9g}" for value in features[i].tolist())])
-    return text.getvalue()
+    columns = ["path"] if labels is None else ["path", "label"]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(csv_line([*columns, *(f"f{i}" for i in range(0 if features is None else features.shape[1]))]))
+        for i, key in enumerate(keys):
+            row = [key] if known is None else [key, next(known)]
+            numbers = () if features is None else (f",{value:.9g}" for value in features[i].tolist())
+            file.write("".join((csv_line(row).removesuffix("\n"), *numbers, "\n")))

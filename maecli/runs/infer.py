@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,15 @@ from maecli.results import Picture
 from maecli.runs.assemble import load_assembly
 from maecli.runs.directory import find_checkpoint, newest_finished_run, read_checkpoint, runs_dir
 from maecli.runs.known_labels import KnownLabels
+from maecli.runs.output_files import NoName, OutputFiles
 from maecli.runs.outputs import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.runs.picture_source import PictureSource, file_range, find_source, num_workers
+from maecli.runs.rows import Row, RowWriter
 from maecli.runs.skipped import SKIPPED, skipped_csv
-from maecli.storage.files import disk_errors, write_bytes, write_json, write_text
+from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
-from maecli.training.task import Task
+from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
+from maecli.training.task import Prediction, Task
 
 SAY_EVERY_S = 5.0
 
@@ -62,11 +64,14 @@ def infer(
     precision: str = "auto",
     batch_size: int = 64,
     workers: int | None = None,
+    all_classes: bool = False,
 ) -> InferResult:
     """Predict for a picture, or for every picture below a folder; write rows, files and a drawing of the first ones.
 
-    The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name;
-    they replace those in `out` when all are there, and not before.
+    The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name
+    where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the disk as
+    they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all. Samples that cannot
+    be read, or whose output is not finite, are left out and listed.
     Raises DataError when there is no picture, SpecError when `out` holds something else.
     """
     keep_freed_memory()
@@ -89,6 +94,7 @@ def infer(
     out = out or runs_dir() / f"infer-{run.resolve().name}"
 
     card, job = assembly.card, assembly.task
+    job.all_classes = all_classes
     skipped: dict[str, str] = {}
     loader = StreamedLoader(
         PictureSource(root, keys, card),
@@ -103,25 +109,21 @@ def infer(
     if first.labels is not None and first.labels.problem:
         progress.say(first.labels.problem)
     module = assembly.module.to(device).eval()
-    rows: list[dict[str, str | int | float]] = []
     said = time.monotonic()
     with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
-        with torch.no_grad(), autocast(device, dtype):
-            for batch in loader.eval_batches(batch_size):
-                for key, prediction in zip(batch.keys, job.predict(module, batch), strict=True):
-                    rows.append({"path": key, **prediction.row})
-                    for suffix, data in prediction.files.items():
-                        file = stage / FILES / f"{key}{suffix}"
-                        with disk_errors(file):
-                            file.parent.mkdir(parents=True, exist_ok=True)
-                        write_bytes(file, data)
-                first.add(batch)
-                if time.monotonic() - said > SAY_EVERY_S or len(rows) + len(skipped) == len(keys):
-                    said = time.monotonic()
-                    progress.say(f"{len(rows) + len(skipped):,} of {len(keys):,} files")
+        files = OutputFiles(stage / FILES, out / FILES)
+        with torch.no_grad(), autocast(device, dtype), RowWriter(stage / JSONL, stage / CSV) as rows:
+            with OutputWatch(module) as watch:
+                for batch in loader.eval_batches(batch_size):
+                    made, left_out = try_samples(watch, batch, partial(predict, job, module))
+                    skipped.update((batch.keys[position], reason) for position, reason in left_out.items())
+                    rows.add(_rows(made, files, skipped.__setitem__))
+                    first.add(without(batch, left_out))
+                    done = rows.num + len(skipped)
+                    if time.monotonic() - said > SAY_EVERY_S or done == len(keys):
+                        said = time.monotonic()
+                        progress.say(f"{done:,} of {len(keys):,} files")
             pictures = first.draw(module)
-        write_text(stage / CSV, _csv(rows))
-        write_text(stage / JSONL, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         write_text(stage / SKIPPED, skipped_csv(skipped))
         for picture in pictures:
             write_bytes(stage / f"{picture.name}.png", picture.png)
@@ -129,12 +131,40 @@ def infer(
             "run": str(run),
             "task": spec.task.name,
             "source": str(source),
-            "predicted": len(rows),
+            "predicted": rows.num,
             "skipped": len(skipped),
             "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
         }
         write_json(stage / RECORD, record)
-    return InferResult(out, run, len(rows), skipped, tuple(out / f"{picture.name}.png" for picture in pictures))
+    return InferResult(out, run, rows.num, skipped, tuple(out / f"{picture.name}.png" for picture in pictures))
+
+
+def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction]:
+    """Return the task's predictions. Raises NotFiniteOutput where a row has a number that is not finite."""
+    made = task.predict(module, batch)
+    for prediction in made:
+        for name, value in prediction.row.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise NotFiniteOutput(f"{NOT_FINITE}: {name} is {value}")
+    return made
+
+
+def _rows(
+    made: Iterable[tuple[Batch, list[Prediction]]], files: OutputFiles, leave_out: Callable[[str, str], None]
+) -> Iterator[Row]:
+    """Write the files of predictions, and yield their rows, which name each file that is not named as its input."""
+    for batch, predictions in made:
+        for key, prediction in zip(batch.keys, predictions, strict=True):
+            row = {"path": key, **prediction.row}
+            try:
+                for suffix, data in prediction.files.items():
+                    written = files.write(key, suffix, data)
+                    if written != f"{key}{suffix}":
+                        row[f"file{suffix}"] = f"{FILES}/{written}"
+            except NoName as error:
+                leave_out(key, str(error))
+            else:
+                yield row
 
 
 class FirstPictures:
@@ -152,7 +182,7 @@ class FirstPictures:
     def add(self, batch: Batch) -> None:
         """Take from a batch what is still wanted."""
         wanted = 0 if self.task.own_size else NUM_DRAWN - len(self.keys)
-        if wanted > 0:
+        if wanted > 0 and len(batch):
             part = next(batch.micro_batches(wanted))
             self.images.append(part["image"].clone())  # or the whole batch would stay in memory
             self.keys += part.keys
@@ -169,12 +199,3 @@ class FirstPictures:
         ids = torch.cat([draws.ids for draws in self.draws])
         draws = Draws(self.draws[0].seed, self.draws[0].epoch, ids)
         return self.task.draw(module, Batch(tensors, draws, self.keys))
-
-
-def _csv(rows: Sequence[dict[str, str | int | float]]) -> str:
-    text = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["path"]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -30,6 +30,7 @@ from maecli.runs.directory import read_checkpoint
 from maecli.runs.picture_source import file_range
 from maecli.specs import RunSpec
 from maecli.training.checkpoint import Checkpoint
+from maecli.training.finite import TOO_LARGE, not_finite
 
 Picture = str | PathLike[str] | Image.Image | np.ndarray
 """A path, an opened picture, or an array (H, W) or (H, W, C)."""
@@ -59,7 +60,8 @@ class PretrainedEncoder(nn.Module):
 
         As `mae infer` sees files: upright, brought to the channels that the run was trained on, the largest centred
         part of the model's proportions, antialiased, normalised. Raises DataError for what cannot be read or
-        converted.
+        converted, or holds values so large that normalised they are infinite. Features of extreme values may be NaN:
+        nothing waits for the device to look at them.
         """
         several = list(pictures) if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]
         size = self.preprocessing.img_size
@@ -69,7 +71,11 @@ class PretrainedEncoder(nn.Module):
             raise DataError("there is no picture to preprocess")
         raw = torch.stack([crop_and_resize(self._read(each), size) for each in several])
         device = next(self.encoder.parameters()).device
-        return self.preprocessing.normalize(self.preprocessing.pixels(raw.to(device)))
+        batch = self.preprocessing.normalize(self.preprocessing.pixels(raw.to(device)))
+        for picture in (several[i] for i in not_finite(batch)):
+            name = fspath(picture) if isinstance(picture, (str, PathLike)) else "a picture"
+            raise DataError(f"{name} {TOO_LARGE}")
+        return batch
 
     def _read(self, picture: Picture) -> np.ndarray:
         """Return a picture (C, h, w) with the channels and dtype of the run's data."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,8 +44,15 @@ class Guess:
 
     classes: Tensor
     labels: Tensor
+    keys: Sequence[str]
     penalty: float | None = None
     """That of a linear probe."""
+
+    def among(self, keys: Set[str]) -> Guess:
+        """Return what it says of the samples of these keys."""
+        kept = torch.tensor([key in keys for key in self.keys])
+        names = [key for key in self.keys if key in keys]
+        return replace(self, classes=self.classes[kept], labels=self.labels[kept], keys=names)
 
     @property
     def hits(self) -> int:
@@ -113,6 +120,7 @@ def probe(
         progress.say(f"{name}: features of {', '.join(f'{len(each):,} {part}' for part, each in splits.items())}")
         features = Probed.of(encoder, loaders, size, dtype, tokens)
         guesses.append(features.knn(split, card) if chosen == "knn" else features.linear(split, card))
+    guesses = _of_both(guesses, split)
     evaluation = Evaluation(
         split=split,
         probe=_name(chosen, tokens, spec.data.labels),
@@ -160,31 +168,43 @@ class Probed:
 
     values: Mapping[str, Tensor]
     labels: Mapping[str, Tensor]
+    keys: Mapping[str, Sequence[str]]
 
     @classmethod
     def of(
         cls, encoder: Encoder, loaders: Mapping[str, Loader], batch_size: int, dtype: torch.dtype, tokens: Tokens
     ) -> Probed:
-        """Return what an encoder makes of the splits. Raises DataError where nothing of one can be read."""
-        values, labels = {}, {}
+        """Return what an encoder makes of the splits. Raises DataError where nothing of one can be used."""
+        values, labels, keys = {}, {}, {}
         for name, loader in loaders.items():
             home = loader.device if loader.device.type == "cuda" else torch.device("cpu")  # mps has no float64
             found = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens)
             if found.labels is None and len(loader.split):
-                raise DataError(f"none of the {len(loader.split):,} {name} samples can be read, so --probe has nothing")
+                raise DataError(
+                    f"none of the {len(loader.split):,} {name} samples can be read and gives finite features, so "
+                    "--probe has nothing"
+                )
             given = found.labels if found.labels is not None else torch.zeros(0)
-            values[name], labels[name] = found.values.to(home), given.long().to(home)
-        return cls(values, labels)
+            values[name], labels[name], keys[name] = found.values.to(home), given.long().to(home), found.keys
+        return cls(values, labels, keys)
 
     def knn(self, split: str, card: DataCard) -> Guess:
         values, labels = self.values, self.labels
         classes = nearest_neighbours(values["train"], labels["train"], values[split], card.num_classes)
-        return Guess(classes.cpu(), labels[split].cpu())
+        return Guess(classes.cpu(), labels[split].cpu(), self.keys[split])
 
     def linear(self, split: str, card: DataCard) -> Guess:
         values, labels = self.values, self.labels
         fitted = choose_linear(values["train"], labels["train"], values["val"], labels["val"], card.num_classes)
-        return Guess(fitted.predict(values[split]).cpu(), labels[split].cpu(), fitted.penalty)
+        return Guess(fitted.predict(values[split]).cpu(), labels[split].cpu(), self.keys[split], fitted.penalty)
+
+
+def _of_both(guesses: Sequence[Guess], split: str) -> list[Guess]:
+    """Return guesses of the samples that both encoders give finite features of: figures are of the same ones."""
+    shared = set(guesses[0].keys).intersection(*(guess.keys for guess in guesses[1:]))
+    if not shared:
+        raise DataError(f"no {split} sample gives finite features with the run's encoder and with a random one")
+    return [guess.among(shared) for guess in guesses]
 
 
 def _name(kind: Kind, tokens: Tokens, part: str | int | None) -> str:

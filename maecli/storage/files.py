@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import MaeError
+
+NAME_MAX = 255
+"""How many bytes the name of a file may have."""
+CUT = 200
+"""How many of them are kept of a longer name."""
 
 
 @contextlib.contextmanager
@@ -42,7 +48,14 @@ def sync(path: Path) -> None:
 
 
 def temporary_name(path: Path) -> Path:
-    """Return the name beside `path` under which it is written; being killed may leave it behind."""
+    """Return the name beside `path` under which it is written; being killed may leave it behind.
+
+    It is no longer than what file systems take: of a long name it holds the beginning, and a digest of the whole.
+    """
+    name = os.fsencode(path.name)
+    if len(name) > NAME_MAX - len("..tmp"):
+        digest = hashlib.blake2b(name, digest_size=8).hexdigest()
+        return path.with_name(f".{name[:CUT].decode(errors='ignore')}~{digest}.tmp")
     return path.with_name(f".{path.name}.tmp")
 
 

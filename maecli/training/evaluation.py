@@ -2,60 +2,165 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from maecli.data.batch import Batch
 from maecli.data.loading import Loader
+from maecli.errors import DataError
 from maecli.hardware import autocast
 from maecli.results import Evaluation
+from maecli.training.finite import (
+    NOT_FINITE,
+    TOO_LARGE,
+    NotFiniteOutput,
+    OutputWatch,
+    not_finite,
+    try_samples,
+    without,
+)
 from maecli.training.task import Evaluator, Task
 
 NUM_DRAWN = 36
 """How many evenly spaced samples a task gets to draw."""
 
 
+Spoilers = dict[int, tuple[str, str]]
+"""Samples that no figure can be made of, by their position in the split: key and reason."""
+
+
 @torch.no_grad()
 def measure(
-    task: Task[Any], module: nn.Module, loader: Loader, batch_size: int, dtype: torch.dtype, thorough: bool = True
+    task: Task[Any],
+    module: nn.Module,
+    loader: Loader,
+    batch_size: int,
+    dtype: torch.dtype,
+    thorough: bool = True,
+    left_out: Collection[int] = (),
+    watch: OutputWatch | None = None,
 ) -> tuple[Evaluator[Any], int]:
-    """Return an evaluator that has seen the whole split, and the number of samples."""
+    """Return an evaluator that has seen the whole split but for the samples `left_out`, and how many it has seen.
+
+    Raises NotFiniteOutput where `watch` is there and sees an output that is not finite.
+    """
     was_training = module.training
     module.eval()
     evaluator, seen = task.evaluator(thorough), 0
-    with autocast(loader.device, dtype):
-        for batch in loader.eval_batches(batch_size):
-            evaluator.update(module, batch)
-            seen += len(batch)
-    module.train(was_training)
+    try:
+        with autocast(loader.device, dtype):
+            for batch in _batches(loader, batch_size, left_out):
+                update = partial(evaluator.update, module, batch)
+                update() if watch is None else watch.run(update)
+                seen += len(batch)
+    finally:
+        module.train(was_training)
     return evaluator, seen
 
 
 @torch.no_grad()
 def fit_twins(task: Task[Any], loader: Loader, batch_size: int) -> None:
-    """Let the task learn its trivial predictors from evenly spaced training samples."""
+    """Let the task learn its trivial predictors from evenly spaced training samples, of those with finite pictures."""
     if task.twin_samples:
-        task.fit_twins(loader.eval_batches(batch_size, limit=task.twin_samples))
+        batches = loader.eval_batches(batch_size, limit=task.twin_samples)
+        task.fit_twins(finite for batch in batches if len(finite := _with_finite_pictures(loader, batch)))
 
 
 @torch.no_grad()
 def evaluate(
     task: Task[Any], module: nn.Module, loader: Loader, split: str, batch_size: int, dtype: torch.dtype
 ) -> Evaluation:
-    """Return every figure, table and picture of one split. `fit_twins` comes first."""
-    evaluator, seen = measure(task, module, loader, batch_size, dtype)
+    """Return every figure, table and picture of one split. `fit_twins` comes first.
+
+    Samples for which an output or a figure is not finite are left out like those that cannot be read: the loader's
+    `on_broken` is told of each, and the others are measured again. Raises DataError where no other is left.
+    """
+    measured = partial(measure, task, module, loader, batch_size, dtype)
+    left_out: Spoilers = {}
+    try:
+        with OutputWatch(module) as watch:
+            evaluator, seen = measured(watch=watch)
+    except NotFiniteOutput:
+        left_out = find_spoilers(task, module, loader, batch_size, dtype)
+        evaluator, seen = measured(left_out=left_out)
+        if not seen:
+            raise DataError(
+                f"the model's output is not finite for any of the {len(left_out):,} samples that can be read, so there "
+                "is nothing to measure; look at the range of the data's values, try --precision float32, or train again"
+            ) from None
+    figures = list(evaluator.figures())
+    if names := {figure.name for figure in figures if not math.isfinite(figure.value)}:
+        more = find_spoilers(task, module, loader, batch_size, dtype, names, left_out)
+        if 0 < len(more) < seen:  # of all samples it would say that the figure is never finite
+            left_out |= more
+            evaluator, seen = measured(left_out=left_out)
+            figures = list(evaluator.figures())
     pictures = list(evaluator.pictures())
     module.eval()
     with autocast(loader.device, dtype):
-        for batch in loader.eval_batches(NUM_DRAWN, limit=NUM_DRAWN):
+        for batch in _batches(loader, NUM_DRAWN, left_out, limit=NUM_DRAWN):
             pictures += task.draw(module, batch)
             break
     return Evaluation(
         split=split,
         num_samples=seen,
-        figures=tuple(evaluator.figures()),
+        figures=tuple(figures),
         tables=tuple(evaluator.tables()),
         pictures=tuple(pictures),
         notes=tuple(task.describe()),
     )
+
+
+@torch.no_grad()
+def find_spoilers(
+    task: Task[Any],
+    module: nn.Module,
+    loader: Loader,
+    batch_size: int,
+    dtype: torch.dtype,
+    names: Collection[str] = (),
+    known: Collection[int] = (),
+) -> Spoilers:
+    """Return the samples with outputs that are not finite, or that make any of the figures `names` so by themselves.
+
+    Those that are `known` are not looked at. The loader's `on_broken` is told of each.
+    """
+
+    def by_itself(part: Batch) -> None:
+        evaluator = task.evaluator(False)
+        evaluator.update(module, part)
+        for figure in evaluator.figures() if names else ():
+            if figure.name in names and not math.isfinite(figure.value):
+                raise NotFiniteOutput(f"{NOT_FINITE}: its {figure.label} is {figure.value}")
+
+    module.eval()
+    found: Spoilers = {}
+    with autocast(loader.device, dtype), OutputWatch(module) as watch:
+        for batch in _batches(loader, batch_size, known):
+            for i, reason in try_samples(watch, batch, by_itself)[1].items():
+                found[int(batch.draws.ids[i])] = batch.keys[i], reason
+    for key, reason in found.values():
+        loader.on_broken(key, reason)
+    return found
+
+
+def _batches(loader: Loader, batch_size: int, left_out: Collection[int], limit: int | None = None) -> Iterator[Batch]:
+    """Yield the batches of an evaluation without the samples at some positions of the split."""
+    for batch in loader.eval_batches(batch_size, limit):
+        if left_out:
+            batch = without(batch, (i for i, sample in enumerate(batch.draws.ids.tolist()) if sample in left_out))
+        if len(batch):
+            yield batch
+
+
+def _with_finite_pictures(loader: Loader, batch: Batch) -> Batch:
+    """Return a batch without the samples whose pictures overflow when they are normalised; the loader is told."""
+    gone = not_finite(batch["image"]) if "image" in batch else []
+    for i in gone:
+        loader.on_broken(batch.keys[i], TOO_LARGE)
+    return without(batch, gone)

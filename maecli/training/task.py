@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -22,6 +23,10 @@ from maecli.models.encoder import Encoder
 from maecli.results import Figure, Picture, Table
 
 M = TypeVar("M", bound=nn.Module)
+
+MOST_COLUMNS = 100
+"""Classes that get a column each; of more, the most likely are named."""
+NUM_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,8 @@ class Task(ABC, Generic[M]):
     """
     on_whole_pictures: ClassVar[Mapping[str, Any]] = {}
     """Options to take where a recipe leaves patches out and the encoder cannot: it is frozen, or convolutional."""
+    all_classes: bool = False
+    """Whether rows of inference get a column for each class, however many there are; see `class_columns`."""
     twin_samples: ClassVar[int] = 0
     """How many training samples `fit_twins` wants to see."""
 
@@ -124,7 +131,29 @@ class Task(ABC, Generic[M]):
 
     @abstractmethod
     def predict(self, module: M, batch: Batch) -> list[Prediction]:
-        """Return one prediction per sample of the batch, for inference."""
+        """Return one prediction per sample of the batch, for inference.
+
+        What is to be said of each class goes through `class_columns`. A sample for which the module returns NaN or
+        infinity, or whose row holds them, is left out.
+        """
+
+    def class_columns(
+        self, names: Sequence[str], values: NDArray[Any], prefix: str, ranked: str
+    ) -> dict[str, str | int | float]:
+        """Return what a row says of a number (Q,) for each class, rounded to 6 digits.
+
+        Up to 100 classes, or with `all_classes`, a column for each: `prefix` and its name. Of more the 5 highest, in
+        order: class_1 and `ranked`_1, class_2 …, so `prefix` must not be the beginning of `ranked`_. 5,000 columns
+        would be 150 KB for each picture.
+        """
+        if len(names) <= MOST_COLUMNS or self.all_classes:
+            return {f"{prefix}{name}": round(value, 6) for name, value in zip(names, values.tolist(), strict=True)}
+        candidates = np.flatnonzero(values >= np.partition(values, -NUM_NAMED)[-NUM_NAMED])
+        order = candidates[np.argsort(-values[candidates], kind="stable")][:NUM_NAMED].tolist()
+        columns: dict[str, str | int | float] = {}
+        for place, q in enumerate(order, start=1):
+            columns |= {f"class_{place}": names[q], f"{ranked}_{place}": round(float(values[q]), 6)}
+        return columns
 
     def draw(self, module: M, batch: Batch) -> list[Picture]:
         """Return pictures of what the module does with a few samples."""

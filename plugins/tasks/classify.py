@@ -121,12 +121,10 @@ class Classify(api.Task[api.Classifier]):
         return Precision(self.card, thorough) if self.card.multi_label else Accuracy(self.card)
 
     def predict(self, module: api.Classifier, batch: api.Batch) -> list[api.Prediction]:
+        classes = self.card.classes
         return [
             api.Prediction(
-                {
-                    **self.labels.answer(row),
-                    **{f"p_{name}": round(float(p), 6) for name, p in zip(self.card.classes, row, strict=True)},
-                }
+                {**self.labels.answer(row), **self.class_columns(classes, row.numpy(), "p_", "probability")},
             )
             for row in self.labels.probabilities(module(batch["image"])).cpu()
         ]

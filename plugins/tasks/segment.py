@@ -120,7 +120,7 @@ class Segment(api.Task[api.Segmenter]):
         return api.Prediction(
             {
                 "classes": ";".join(present),
-                **{f"share_{name}": round(float(n / mask.size), 6) for name, n in zip(names, counts, strict=True)},
+                **self.class_columns(names, counts / mask.size, "share_", "area"),
             },
             {
                 ".mask.png": api.mask_png(mask, self.card.mask_palette),

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import TOY_MODEL, TOY_RUN, call
 from PIL import Image
-from twins import noise, write_mixed_folder, write_picture, write_pictures
+from twins import noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
 
+from maecli.cli.skipped import skipped_json
 from maecli.data.batch import Batch
 from maecli.data.loading import StreamedLoader
 from maecli.data.randomness import Draws
 from maecli.runs import infer as inference
-from maecli.runs import picture_source
+from maecli.runs import output_files, picture_source
 from maecli.storage.ledger import Ledger
 
 
@@ -99,6 +104,109 @@ def test_a_file_name_that_is_no_utf8_gets_its_row(finetuned, tmp_path, mae):
     assert outcome.exit_code == 0
     lines = (tmp_path / "out/predictions.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[0])["path"] == odd
+
+
+NAMES = [
+    f"{'x' * 250}1.png",
+    f"{'x' * 250}2.png",
+    f"{'漢' * 83}.png",
+    "a\nb.png",
+    "\x1b[31m.png",
+    "[/b][red].png",
+    "-rf.png",
+    "=1+1.png",
+    os.fsdecode(b"\xe9.png"),
+    "a.jpg",
+    "a.jpg.png/a.jpg",
+]
+
+
+def test_any_name_of_a_picture_gets_its_row_and_its_file(pretrained, tmp_path, mae):
+    picture = tmp_path / "picture.png"
+    write_picture(picture, noise(0, 8, 8, 3))
+    keys = []
+    for name in NAMES:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # a file system may take fewer names
+            shutil.copy(picture, tmp_path / "in" / name)
+            keys.append(name)
+    out = tmp_path / "out"
+    outcome = mae("infer", tmp_path / "in", "--run", pretrained, "--out", out, "--workers", 0)
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert sorted(row["path"] for row in rows) == sorted(keys)
+    files = {row["path"]: out / row.get("file.png", f"files/{row['path']}.png") for row in rows}
+    assert {file.stat().st_size > 0 for file in files.values()} == {True}
+    assert {file for file in (out / "files").rglob("*") if file.is_file()} == set(files.values())
+    assert {row["path"] for row in rows if "file.png" in row} == {*NAMES[:3], NAMES[-1]}
+    assert len(rows_of(out)) == len(keys)
+
+
+def test_an_output_that_no_name_fits_ends_nothing(pretrained, tmp_path, mae, monkeypatch):
+    write_pictures(tmp_path / "in", 3)
+    create = output_files.create
+
+    def picky(file, data):
+        if data and len(list(file.parent.glob("*"))) == 1:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        create(file, data)
+
+    monkeypatch.setattr(output_files, "create", picky)
+    outcome = mae("infer", tmp_path / "in", "--run", pretrained, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 3
+    reason = "what was made of it cannot be written: invalid argument"
+    assert skipped_of(tmp_path / "out") == {"001.png": reason, "002.png": reason}
+    assert [row["path"] for row in rows_of(tmp_path / "out")] == ["000.png"]
+
+
+def test_a_picture_that_vanishes_is_listed(finetuned, tmp_path, mae, monkeypatch):
+    write_pictures(tmp_path / "in", 3)
+    find = inference.find_source
+
+    def find_and_lose(source):
+        found = find(source)
+        (tmp_path / "in/001.png").unlink()
+        return found
+
+    monkeypatch.setattr(inference, "find_source", find_and_lose)
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 3
+    assert skipped_of(tmp_path / "out") == {"001.png": "cannot be opened: no such file or directory"}
+    assert len(rows_of(tmp_path / "out")) == 2
+
+
+def test_a_json_answer_names_no_more_than_a_thousand_skipped_files():
+    skipped = {f"{i}.png": "empty file" for i in range(2500)}
+    told = skipped_json(skipped, Path("out/skipped.csv"))
+    assert (len(told["skipped"]), told["num_skipped"], told["skipped_file"]) == (1000, 2500, "out/skipped.csv")
+    assert skipped_json({"a": "empty file"}, Path("skipped.csv")) == {"skipped": {"a": "empty file"}}
+
+
+@pytest.fixture(scope="session")
+def of_many(tmp_path_factory):
+    """Return a classifier of 120 classes."""
+    root = tmp_path_factory.mktemp("many")
+    names = [f"kind {q}" for q in range(120)]
+    write_class_folders(root / "data", names, 2)
+    data = ("--dataset", "folder", "--root", root / "data", "--out", root / "run", "--epochs", 1)
+    outcome = call("finetune", "--task", "classify", *TOY_MODEL, *TOY_RUN, *data)
+    assert outcome.exit_code == 0, outcome.stderr
+    return root / "run"
+
+
+def test_of_many_classes_the_most_likely_are_told_unless_all_are_asked_for(of_many, tmp_path, mae):
+    write_pictures(tmp_path / "in", 3)
+    arguments = ("infer", tmp_path / "in", "--run", of_many, "--workers", 0, "--out")
+    assert mae(*arguments, tmp_path / "few").exit_code == 0
+    assert mae(*arguments, tmp_path / "all", "--all-classes").exit_code == 0
+    for few, every in zip(rows_of(tmp_path / "few"), rows_of(tmp_path / "all"), strict=True):
+        assert list(few)[:4] == ["path", "class", "class_1", "probability_1"]
+        assert list(few)[-2:] == ["class_5", "probability_5"]
+        assert (len(few), len(every)) == (2 + 2 * 5, 2 + 120)
+        assert few["class"] == few["class_1"] == every["class"]
+        probabilities = {name: float(every[f"p_kind {name}"]) for name in range(120)}
+        best = sorted(probabilities.values(), reverse=True)[:5]
+        assert [float(few[f"probability_{place}"]) for place in range(1, 6)] == best
 
 
 def test_a_task_alone_takes_its_newest_finished_run_and_says_which(finetuned, pretrained, tmp_path, mae):

@@ -194,3 +194,16 @@ def test_files_that_belong_together_are_replaced_together_or_not_at_all(tmp_path
     with pytest.raises(MaeError, match="the disk is full"):
         files.replace_files(tmp_path, {"a": b"2", "b": b"2"})
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "1", "b": "1"}
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "漢"])
+def test_the_longest_names_can_be_written(tmp_path, letter):
+    names = [letter * ((255 - 1) // len(letter.encode())) + end for end in "ab"]
+    assert files.temporary_name(tmp_path / names[0]) != files.temporary_name(tmp_path / names[1])
+    for name in names:
+        path = tmp_path / name
+        assert files.temporary_name(path) == files.temporary_name(path)
+        files.write_text(path, name)
+        assert path.read_text(encoding="utf-8") == name
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert files.temporary_name(tmp_path / ("x" * 250)).name == f".{'x' * 250}.tmp"

@@ -283,3 +283,21 @@ def test_drawings_mark_what_is_known_to_be_wrong(monkeypatch, labels, wrong):
 def test_one_label_per_sample_is_monitored_by_accuracy():
     assert task().monitor == "top1"
     assert task().describe() == []
+
+
+def test_of_more_than_100_classes_the_5_likeliest_are_named_in_order():
+    names = tuple(f"kind {q}" for q in range(101))
+    data = card(names, (1,) * 101)
+    job = Classify(Classify.Options(), data, api.Preprocess.of(data, SIZE))
+    logits = torch.zeros(1, 101)
+    logits[0, [7, 50, 3, 100, 9, 8]] = torch.tensor([6.0, 5.0, 4.0, 2.0, 2.0, 1.0])
+    (found,) = job.predict(Says(logits), batch([0]))
+    assert list(found.row)[:5] == ["class", "class_1", "probability_1", "class_2", "probability_2"]
+    best = [found.row[f"class_{place}"] for place in range(1, 6)]
+    assert best == ["kind 7", "kind 50", "kind 3", "kind 9", "kind 100"], "of equal ones the first class comes first"
+    assert found.row["class"] == "kind 7"
+    total = sum(math.exp(value) for value in logits[0].tolist())
+    assert found.row["probability_2"] == pytest.approx(math.exp(5) / total, abs=1e-6)
+    job.all_classes = True
+    (found,) = job.predict(Says(logits), batch([0]))
+    assert list(found.row) == ["class", *(f"p_{name}" for name in names)]

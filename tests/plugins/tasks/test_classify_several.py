@@ -222,6 +222,18 @@ def test_predictions_name_the_classes_above_one_half_and_every_probability():
     assert both.row["p_cat"] == pytest.approx(1 / (1 + math.exp(-2)), abs=1e-6)
 
 
+def test_of_more_than_100_classes_the_5_likeliest_are_named_beside_those_above_one_half():
+    data = card().model_copy(update={"classes": tuple(f"kind {q}" for q in range(120)), "class_counts": (1,) * 120})
+    job = Classify(Classify.Options(), data, api.Preprocess.of(data, SIZE))
+    logits = torch.full((1, 120), -3.0)
+    logits[0, [5, 70]] = torch.tensor([1.0, 2.0])
+    (found,) = job.predict(Says(logits), batch([[0] * 120]))
+    assert found.row["classes"] == "kind 5;kind 70"
+    assert (found.row["class_1"], found.row["class_2"], found.row["class_3"]) == ("kind 70", "kind 5", "kind 0")
+    assert found.row["probability_2"] == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-6)
+    assert len(found.row) == 1 + 2 * 5
+
+
 def drawn(monkeypatch, job, logits, labels):
     sheets = []
     monkeypatch.setattr(api, "contact_sheet", lambda *arguments: sheets.append(arguments) or b"png")

@@ -347,3 +347,15 @@ def test_weights_that_do_not_fit_the_classes_are_refused(weights):
 def test_series_and_volumes_are_refused():
     with pytest.raises(api.SpecError, match="segment works on pictures, not on data of 3 axes such as tiny"):
         task().build(encoder((8, 8, 8)))
+
+
+@torch.no_grad()
+def test_of_more_than_100_classes_those_of_the_largest_areas_are_named():
+    data = card(tuple(f"kind {q}" for q in range(120)))
+    job = Segment(Segment.Options(), data, api.Preprocess.of(data, SIZE))
+    mask = np.zeros((8, 8), np.uint8)
+    mask[:5], mask[5:7] = 9, 4
+    row = job._prediction(np.zeros((1, 8, 8), np.uint8), mask).row
+    assert row["classes"] == "kind 4;kind 9"
+    assert [row[f"class_{place}"] for place in range(1, 6)] == ["kind 9", "kind 4", "kind 0", "kind 1", "kind 2"]
+    assert [row[f"area_{place}"] for place in range(1, 6)] == [0.625, 0.25, 0.125, 0, 0]
