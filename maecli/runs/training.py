@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from maecli.errors import SpecError
@@ -16,7 +16,6 @@ from maecli.runs.directory import RunDirectory
 from maecli.runs.environment import describe_environment
 from maecli.runs.plugins import with_plugins
 from maecli.runs.prepare import (
-    Prepared,
     ask_frozen_encoder,
     default_out,
     introduce,
@@ -24,10 +23,10 @@ from maecli.runs.prepare import (
     prepare,
 )
 from maecli.runs.report import write_run_report
+from maecli.runs.same_data import same_data
 from maecli.runs.skipped import SKIPPED
 from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.storage.files import disk_errors, write_json
-from maecli.training.checkpoint import Checkpoint
 from maecli.training.evaluation import evaluate, fit_twins
 from maecli.training.tracker import Tracker
 
@@ -49,8 +48,9 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    verify_data: bool = False,
 ) -> TrainResult:
-    """Run a spec to its end and return what came out.
+    """Run a spec to its end and return what came out; `verify_data`: see `same_data`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
@@ -71,8 +71,8 @@ def train(
     last = run.checkpoints.pointed("last") if going_on else None
     prepared = prepare(spec, registry, progress, resuming=last is not None)
     trainer = make_trainer(prepared, run, progress)
+    trainer.metadata["samples"] = same_data(prepared, last, run, verify_data, progress.say)
     if last is not None:
-        check_same_samples(last, trainer.metadata["samples"], prepared, run)
         trainer.load(last)
         progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
     if going_on:
@@ -117,17 +117,6 @@ def train(
     )
     write_run_report(run, registry)
     return TrainResult(run, evaluation, seconds, prepared.skipped.files)
-
-
-def check_same_samples(last: Checkpoint, now: Mapping[str, str], prepared: Prepared, run: RunDirectory) -> None:
-    """Raise SpecError when the data hold other samples than when the run began: the schedule would not go on."""
-    recorded = last.metadata().get("samples", {})
-    for name, loader in (("train", prepared.train), ("val", prepared.val)):
-        if recorded.get(name, now[name]) != now[name]:
-            raise SpecError(
-                f"{run} cannot be resumed: its {name} split has other samples now ({len(loader.split):,} of them) than "
-                "when the run began; bring back the data, or begin anew with another --out"
-            )
 
 
 @contextlib.contextmanager
