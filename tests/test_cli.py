@@ -182,6 +182,7 @@ def test_flags_become_the_spec(mae, handed):
         *("--mask", "block"),
         *("--micro-batch-size", "6", "--base-lr", "1e-3", "--seed", "9", "--device", "cpu", "--precision", "float32"),
         *("--out", "there", "--set", "train.clip_grad=1", "--set", "train.beta2=9e-1", "--overwrite"),
+        "--verify-data",
     )
     assert mae("pretrain", *flags).exit_code == 0
     [(spec, how)] = handed
@@ -195,7 +196,7 @@ def test_flags_become_the_spec(mae, handed):
     assert (train.epochs, train.batch_size, train.micro_batch_size, train.base_lr) == (7, 12, 6, 0.001)
     assert (train.clip_grad, train.beta2) == (1, 0.9)
     assert (spec.seed, spec.device, spec.precision, spec.out) == (9, "cpu", "float32", Path("there"))
-    assert how == {"resume": False, "overwrite": True}
+    assert how == {"resume": False, "overwrite": True, "verify_data": True}
 
 
 def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
@@ -205,7 +206,7 @@ def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
     assert (spec.train.freeze, spec.task.options["head"], spec.data.labels) == (True, "mlp", "10%")
     assert (spec.task.name, spec.init, spec.dataset.name) == ("classify", pretrained, "folder")
     assert spec.model.options["embed_dim"] == 16
-    assert how == {"resume": True, "overwrite": False}
+    assert how == {"resume": True, "overwrite": False, "verify_data": False}
 
 
 def test_verbose_says_where_each_setting_came_from(mae, handed):

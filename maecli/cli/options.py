@@ -28,6 +28,10 @@ LabelsOption = Annotated[
     str | None,
     option("--labels", help="Learn from a part of the labels: 10%, or 4 for 4 samples of each class.", panel=DATA),
 ]
+VerifyDataOption = Annotated[
+    bool,
+    option("--verify-data", help="Record the contents of all data files; with --resume, compare them all.", panel=DATA),
+]
 TaskOption = Annotated[str | None, option("--task", help="Task plugin, such as classify.", panel=MODEL)]
 OverwriteOption = Annotated[bool, option("--overwrite", help="Replace what is there.", panel=RUN)]
 DeviceOption = Annotated[str | None, option("--device", help="auto, cpu, mps, cuda or cuda:N.", panel=RUN)]

@@ -15,10 +15,14 @@ from maecli.cli.options import (
     JsonOption,
     OverwriteOption,
     QuietOption,
+    VerifyDataOption,
     asked_for,
     run_options,
 )
 from maecli.cli.show import show_dry_run, show_evaluation, show_training
+
+OF_TRAINING: dict[str, tuple[Any, Any]] = {"verify_data": (VerifyDataOption, False)}
+"""What only the verbs that train know, as (annotation, default)."""
 
 
 def _train(verb: str, given: dict[str, Any]) -> None:
@@ -40,19 +44,20 @@ def _train(verb: str, given: dict[str, Any]) -> None:
         if given["dry_run"]:
             show_dry_run(dry_run(resolved.spec, registry(), progress), given["as_json"])
             return
-        result = train(resolved.spec, registry(), progress, resume=given["resume"], overwrite=given["overwrite"])
+        how = {name: given[name] for name in ("resume", "overwrite", "verify_data")}
+        result = train(resolved.spec, registry(), progress, **how)
         show_training(result, given["as_json"])
 
 
 @app.command()
-@run_options("task", *OF_FINETUNE, more=HELP_OPTIONS)
+@run_options("task", *OF_FINETUNE, more=HELP_OPTIONS | OF_TRAINING)
 def pretrain(**given: Any) -> None:
     """Pretrain a masked autoencoder on unlabelled data."""
     _train("pretrain", given)
 
 
 @app.command()
-@run_options("mask_ratio", "mask", more=HELP_OPTIONS)
+@run_options("mask_ratio", "mask", more=HELP_OPTIONS | OF_TRAINING)
 def finetune(**given: Any) -> None:
     """Fine-tune a pretrained encoder (or one from scratch) for a task."""
     _train("finetune", given)

@@ -66,6 +66,20 @@ class Split(ABC):
         """
         return self[index]["image"]
 
+    def files(self, index: int) -> Sequence[Path]:
+        """Return the files behind a sample: picture, mask, annotation; none where it is made or in memory.
+
+        They need not be readable. `--resume` refuses to go on with others than the run began with.
+        """
+        return ()
+
+    def label(self, index: int) -> np.ndarray | None:
+        """Return what a sample holds as `label`, None where it has none or where the picture would be decoded for it.
+
+        Override it where labels stand in none of the sample's `files`, so that `--resume` sees when one is changed.
+        """
+        return None
+
 
 class TensorSplit(Split):
     """A split that fits in memory: one tensor per field, first axis the sample."""

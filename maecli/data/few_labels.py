@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -44,6 +45,12 @@ class Subset(Split):
 
     def __getitem__(self, index: int) -> Sample:
         return self.split[self.ids[index]]
+
+    def files(self, index: int) -> Sequence[Path]:
+        return self.split.files(self.ids[index])
+
+    def label(self, index: int) -> np.ndarray | None:
+        return self.split.label(self.ids[index])
 
     def size(self, index: int) -> tuple[int, ...]:
         return self.split.size(self.ids[index])

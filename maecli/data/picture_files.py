@@ -56,6 +56,14 @@ class PictureFiles(Split):
     def small(self, index: int, at_least: int) -> np.ndarray:
         return self._image(index, at_least)
 
+    def files(self, index: int) -> Sequence[Path]:
+        names = [self._keys[index]] if self._images else []
+        names += [self._masks[index]] if self._masks is not None else []
+        return [self._root / name for name in names]
+
+    def label(self, index: int) -> np.ndarray | None:
+        return np.asarray(self._labels[index]) if self._labels is not None else None
+
     def __getitem__(self, index: int) -> Sample:
         sample: Sample = {}
         if self._images:

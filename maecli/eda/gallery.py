@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -44,6 +45,12 @@ class Few(Split):
 
     def __getitem__(self, index: int) -> Sample:
         return self._split[self._ids[index]]
+
+    def files(self, index: int) -> Sequence[Path]:
+        return self._split.files(self._ids[index])
+
+    def label(self, index: int) -> np.ndarray | None:
+        return self._split.label(self._ids[index])
 
 
 def displayed(image: np.ndarray, card: DataCard) -> Image:

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -139,6 +139,14 @@ class Moved(Split):
     def __getitem__(self, index: int) -> Sample:
         split, position = self._places[index]
         return split[position]
+
+    def files(self, index: int) -> Sequence[Path]:
+        split, position = self._places[index]
+        return split.files(position)
+
+    def label(self, index: int) -> np.ndarray | None:
+        split, position = self._places[index]
+        return split.label(position)
 
 
 def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[str]]) -> dict[str, PictureScan] | None:

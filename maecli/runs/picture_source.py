@@ -33,6 +33,9 @@ class PictureSource(Split):
     def keys(self) -> Sequence[str]:
         return self._keys
 
+    def files(self, index: int) -> Sequence[Path]:
+        return [self.root / self._keys[index]]
+
     def __getitem__(self, index: int) -> Sample:
         key = self._keys[index]
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -42,6 +42,8 @@ class Prepared:
     assembly: Assembly
     train: Loader
     val: Loader
+    sources: Mapping[str, Split]
+    """The splits that these loaders have their samples from, as the data set gives them."""
     device: torch.device
     dtype: torch.dtype
     skipped: Skipped
@@ -84,11 +86,12 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
         init = "random encoder, frozen" if spec.init is None else f"{init}, frozen"
     assembly.module.to(device)
     own = assembly.task.own_size
-    loaders = [
+    sources = {"train": few.split, "val": dataset.split("val", plugin.fields)}
+    train, val = (
         make_loader(split, assembly.preprocess, device, spec.seed, spec.data, skipped.add, own)
-        for split in (few.split, dataset.split("val", plugin.fields))
-    ]
-    return Prepared(spec, dataset, assembly, loaders[0], loaders[1], device, dtype, skipped, init, few.description)
+        for split in sources.values()
+    )
+    return Prepared(spec, dataset, assembly, train, val, sources, device, dtype, skipped, init, few.description)
 
 
 def check_task(spec: RunSpec, registry: Registry) -> None:
@@ -100,7 +103,6 @@ def check_task(spec: RunSpec, registry: Registry) -> None:
 
 def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainProgress) -> Trainer:
     spec = prepared.spec
-    samples = {"train": fingerprint(prepared.train.split), "val": fingerprint(prepared.val.split)}
     return Trainer(
         prepared.assembly.task,
         prepared.assembly.module,
@@ -109,16 +111,10 @@ def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainPr
         prepared.val,
         prepared.dtype,
         run.checkpoints if run else None,
-        prepared.assembly.metadata(spec) | {"samples": samples},
+        prepared.assembly.metadata(spec),
         (),
         progress,
     )
-
-
-def fingerprint(split: Split) -> str:
-    """Return a digest of the samples of a split: their number, names and order."""
-    keys = "\n".join([str(len(split)), *split.keys])
-    return hashlib.blake2b(keys.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:

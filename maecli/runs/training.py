@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from maecli.errors import SpecError
@@ -15,7 +15,6 @@ from maecli.runs.directory import ENVIRONMENT, RunDirectory
 from maecli.runs.environment import describe_environment
 from maecli.runs.plugins import with_plugins
 from maecli.runs.prepare import (
-    Prepared,
     ask_frozen_encoder,
     default_out,
     introduce,
@@ -23,11 +22,11 @@ from maecli.runs.prepare import (
     prepare,
 )
 from maecli.runs.report import write_run_report
+from maecli.runs.same_data import same_data
 from maecli.runs.skipped import SKIPPED, skipped_csv
 from maecli.runs.start import check_trackers, find_start, paths_needed
 from maecli.specs import RunSpec
 from maecli.storage.files import disk_errors
-from maecli.training.checkpoint import Checkpoint
 from maecli.training.evaluation import evaluate, fit_twins
 from maecli.training.tracker import Tracker
 
@@ -49,8 +48,9 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    verify_data: bool = False,
 ) -> TrainResult:
-    """Run a spec to its end and return what came out.
+    """Run a spec to its end and return what came out; `verify_data`: see `same_data`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
@@ -61,11 +61,18 @@ def train(
     if not going_on:
         run.check_free(overwrite, paths_needed(spec, registry))  # before a lock is put there
     with run.lock():
-        return _train(run, spec, registry, progress, going_on=going_on, overwrite=overwrite)
+        return _train(run, spec, registry, progress, going_on=going_on, overwrite=overwrite, verify_data=verify_data)
 
 
 def _train(
-    run: RunDirectory, spec: RunSpec, registry: Registry, progress: TrainProgress, *, going_on: bool, overwrite: bool
+    run: RunDirectory,
+    spec: RunSpec,
+    registry: Registry,
+    progress: TrainProgress,
+    *,
+    going_on: bool,
+    overwrite: bool,
+    verify_data: bool,
 ) -> TrainResult:
     """Train in a directory that nobody else writes to."""
     begin = time.monotonic()
@@ -77,8 +84,8 @@ def _train(
         check_trackers(run, spec, registry)
     prepared = prepare(spec, registry, progress, resuming=last is not None)
     trainer = make_trainer(prepared, run, progress)
+    trainer.metadata["samples"] = same_data(prepared, last, run, verify_data, progress.say)
     if last is not None:
-        check_same_samples(last, trainer.metadata["samples"], prepared, run)
         trainer.load(last)
         progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
     if going_on:
@@ -95,8 +102,6 @@ def _train(
 
     with open_trackers(spec, registry, run, trainer.step, progress.say) as trainer.trackers:
         trainer.fit()
-    if prepared.skipped.files:
-        run.write(SKIPPED, skipped_csv(prepared.skipped.files))
     evaluation = None
     if len(prepared.val.split):
         fit_twins(prepared.assembly.task, prepared.train, spec.train.batch_size)
@@ -109,6 +114,8 @@ def _train(
             prepared.dtype,
         ).model_copy(update={"weights": f"last (step {trainer.step})"})
         run.write_evaluation(evaluation)
+    if prepared.skipped.files:
+        run.write(SKIPPED, skipped_csv(prepared.skipped.files))
     seconds = time.monotonic() - begin + trainer.seconds_before
     run.write_summary(
         {
@@ -126,17 +133,6 @@ def _train(
     )
     write_run_report(run, registry, progress.say)
     return TrainResult(run, evaluation, seconds, prepared.skipped.files)
-
-
-def check_same_samples(last: Checkpoint, now: Mapping[str, str], prepared: Prepared, run: RunDirectory) -> None:
-    """Raise SpecError when the data hold other samples than when the run began: the schedule would not go on."""
-    recorded = last.metadata().get("samples", {})
-    for name, loader in (("train", prepared.train), ("val", prepared.val)):
-        if recorded.get(name, now[name]) != now[name]:
-            raise SpecError(
-                f"{run} cannot be resumed: its {name} split has other samples now ({len(loader.split):,} of them) than "
-                "when the run began; bring back the data, or begin anew with another --out"
-            )
 
 
 @contextlib.contextmanager

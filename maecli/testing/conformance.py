@@ -82,6 +82,9 @@ class DatasetConformance:
     def test_boxes(self, tmp_path: Path) -> None:
         self._find("boxes", tmp_path)
 
+    def test_files(self, tmp_path: Path) -> None:
+        self._find("files", tmp_path)
+
     def test_workers(self, tmp_path: Path) -> None:
         self._find("workers", tmp_path)
 

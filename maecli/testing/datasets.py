@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -377,6 +378,8 @@ def labels(subject: DatasetSubject) -> None:
             f"{where}: label {int(label)} is none of the {Q} classes, which count from 0; leave samples without a "
             "label out of the splits that are asked for it",
         )
+    for name in SPLIT_NAMES:
+        _check_labels_alone(name, subject.split(name, fields))
     card, train = subject.card(fields), subject.split("train", fields)
     if card.class_counts and len(train) <= MOST_COUNTED:
         read_labels = [each["label"] for i in range(len(train)) if (each := read(train, i)) is not None]
@@ -387,6 +390,17 @@ def labels(subject: DatasetSubject) -> None:
             f"train has {some(counted.tolist())} samples of the classes in turn and the card's class_counts are "
             f"{some(card.class_counts)}; count them from split('train', {fields!r})",
         )
+
+
+def _check_labels_alone(name: SplitName, split: Split) -> None:
+    for index in spaced(len(split), NUM_READ):
+        alone, sample = split.label(index), read(split, index)
+        if alone is not None and sample is not None:
+            expect(
+                _equal(np.asarray(alone), np.asarray(sample["label"])),
+                f"{name} sample {split.keys[index]!r}: label({index}) says {alone}, and the sample {sample['label']}; "
+                "return the same, or None where a sample would have to be decoded",
+            )
 
 
 @CHECKS.add("samples")
@@ -433,6 +447,22 @@ def _asked_with(subject: DatasetSubject, field: str) -> Fields:
         if field in fields:
             return fields
     raise NotLookedAt(f"samples carry no {field}")
+
+
+@CHECKS.add("samples")
+def files(subject: DatasetSubject) -> None:
+    """The files that a split names for its samples are there."""
+    for name, _, split in subject.parts():
+        for index in spaced(len(split), NUM_READ):
+            where = f"{name} sample {split.keys[index]!r}"
+            named = split.files(index)
+            other = [type(path).__name__ for path in named if not isinstance(path, Path)]
+            expect(not other, f"{where}: files({index}) gives {some(other)}; give paths, as pathlib.Path")
+            lost = [path.name for path in named if not path.is_file()]
+            expect(
+                not lost or read(split, index) is None,
+                f"{where}: files({index}) names {some(lost)}, which is no file; name what the sample is read from",
+            )
 
 
 @CHECKS.add("splits")

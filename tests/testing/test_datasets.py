@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -244,6 +245,30 @@ class Holding(Base):
         return split
 
 
+class Misnamed(Each):
+    def files(self, index):
+        return [Path("/a/private/folder/1.png")]
+
+
+class Pathless(Base):
+    """Squares, said to be in files that are not there."""
+
+    def changed(self, name, tensors, keys):
+        return Misnamed(api.TensorSplit(tensors, keys))
+
+
+class Relabelled(Each):
+    def label(self, index):
+        return np.array(2)
+
+
+class Mislabelled(Base):
+    """Squares that are all of one class, as their split says."""
+
+    def changed(self, name, tensors, keys):
+        return Relabelled(api.TensorSplit(tensors, keys))
+
+
 class Missing(Base):
     """Squares."""
 
@@ -308,6 +333,12 @@ WRONG = [
     (HighMask, "masks", "mask holds 4, none of the 4 mask classes; write 255 where nothing is to be judged"),
     (LowMask, "masks", "mask is uint8 of shape (8, 8) for an image of (16, 16); give uint8 of the same size"),
     (BadlyBoxed, "boxes", "box [1.0, 2.0, 17.0, 16.0] is empty or leaves the image of 16 × 16; boxes are left, top"),
+    (
+        Mislabelled,
+        "labels",
+        "train sample 'train-0': label(0) says 2, and the sample 0; return the same, or None where",
+    ),
+    (Pathless, "files", "train sample 'train-0': files(0) names 1.png, which is no file; name what the sample is read"),
     (Holding, "workers", "split('train', ('image',)) cannot be handed to a worker process: "),
     (Missing, "training", "holds values that are no numbers; a picture must be finite after normalising"),
     (Heavy, "imports", "importing a_heavy_module loads jax; import it in the function that uses it, so that listing"),

@@ -50,6 +50,15 @@ class VOCSplit(api.Split):
     def small(self, index: int, at_least: int) -> np.ndarray:
         return self._read(index, at_least)
 
+    def files(self, index: int) -> Sequence[Path]:
+        names = [f"JPEGImages/{self.ids[index]}.jpg"] if "image" in self._fields else []
+        names += [f"SegmentationClass/{self.ids[index]}.png"] if "mask" in self._fields else []
+        names += [f"Annotations/{self.ids[index]}.xml"] if OF_OBJECTS & {*self._fields} else []
+        return [self._folder / name for name in names]
+
+    def label(self, index: int) -> np.ndarray | None:
+        return self.labels[index] if self.labels is not None else None
+
     def shown(self) -> set[str]:
         """Return the classes of which the split has a positive picture, or, without labels, an object."""
         if self.labels is not None:

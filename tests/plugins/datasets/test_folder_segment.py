@@ -47,6 +47,8 @@ def broken_sample(data: Folder, key: str) -> api.BrokenSample:
 def test_pictures_and_masks_of_one_name_are_samples(tmp_path):
     names = write_mask_folder(tmp_path, 6)
     split = everything(tmp_path).split("train", FIELDS)
+    assert split.files(1) == [tmp_path / "images" / names[1], tmp_path / "masks" / names[1]]
+    assert everything(tmp_path).split("train", PLAIN).files(1) == [tmp_path / "images" / names[1]]
     assert split.keys == [f"images/{name}" for name in names]
     for i in range(6):
         sample = split[i]

@@ -37,6 +37,24 @@ def test_a_sample_carries_what_is_asked_for(tmp_path, voc):
     assert set(data.split("test", ("box_label",))[0]) == {"box_label"}
 
 
+def test_the_files_of_a_sample_are_those_of_the_fields_asked_for(tmp_path, voc):
+    folder = write_voc(tmp_path)
+    picture, mask, objects = (
+        folder / f"{name}/2012_000012.{suffix}"
+        for name, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png"), ("Annotations", "xml"))
+    )
+    for fields, files in (
+        (("image",), [picture]),
+        (("image", "mask"), [picture, mask]),
+        (("image", "label"), [picture]),
+        (("image", "mask", "boxes"), [picture, mask, objects]),
+        (("box_label",), [objects]),
+    ):
+        assert voc(tmp_path).split("test", fields).files(0) == files
+    assert voc(tmp_path).split("test", ("image",)).label(0) is None
+    assert voc(tmp_path).split("test", ("image", "label")).label(0)[CAT] == 1
+
+
 def test_boxes_count_from_0_and_end_before_their_right_and_bottom(tmp_path, voc):
     write_voc(tmp_path)
     sample = voc(tmp_path).split("test", ("mask", "boxes"))[0]
