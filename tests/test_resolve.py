@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(SpecError, match=r"--config .*none\.yaml cannot be read: "):
         read_config(tmp_path / "none.yaml", "pretrain")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(SpecError, match=r"--config .*binary\.yaml cannot be read: "):
+    with pytest.raises(SpecError, match=r"--config .*binary\.yaml is not text in UTF-8"):
         read_config(tmp_path / "binary.yaml", "pretrain")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from maecli.errors import MaeError, SpecError
+from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.registry import Registry
 from maecli.reports.records import Record, results_table
 from maecli.resolve import DEFAULTS, difference, flatten, resolve
@@ -19,6 +19,7 @@ from maecli.results import Evaluation
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
 from maecli.runs.listing import find_runs, headline_evaluation, whole_spec
 from maecli.specs import CHANGEABLE_ON_RESUME
+from maecli.storage.documents import read_json
 from maecli.storage.files import disk_errors, write_json, write_text
 
 SWEEP_JSON = "sweep.json"
@@ -50,12 +51,12 @@ def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[i
 
 def read_records(source: Path) -> list[Record]:
     """Return the records of a file, none if there is no file. Raises SpecError for one that holds something else."""
-    if not source.exists():
-        return []
     try:
-        tree = json.loads(source.read_text(encoding="utf-8"))
+        tree = read_json(source)
         return [Record.model_validate(each) for each in tree["records"]]
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except FileNotFoundError:
+        return []
+    except (DamagedFile, KeyError, TypeError, ValidationError) as error:
         raise SpecError(f"{source} holds no records of mae results; choose another --out") from error
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 
-import yaml
-
 from maecli.errors import MaeError
 from maecli.progress import duration
 from maecli.registry import Registry
@@ -16,6 +14,7 @@ from maecli.results import Evaluation, Picture
 from maecli.runs.directory import RunDirectory
 from maecli.runs.plugins import missing_packages, recorded_in
 from maecli.runs.suited import shell, suited_tasks
+from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_text
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
@@ -126,7 +125,7 @@ def write_run_report(run: RunDirectory, registry: Registry) -> None:
         run.path.resolve().name,
         describe_run(run),
         run_sections(run, registry),
-        spec_yaml=yaml.safe_dump(run.read_spec(), sort_keys=False, allow_unicode=True),
+        spec_yaml=dump_yaml(run.read_spec()),
         environment=run.read_json("environment.json"),
         left_out=left_out(run),
         next_commands=next_commands(run, registry),
