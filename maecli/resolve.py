@@ -176,12 +176,12 @@ def explain(error: ValidationError, model: type[BaseModel], section: str = "") -
         unknown = str(first["loc"][-1])
         key = ".".join([*([section] if section else []), *path, unknown])
         return SpecError(f"unknown key {brief(key)}{nearest(unknown, known)}; known: {', '.join(known)}")
-    key = ".".join([*([section] if section else []), *path])
+    key = ".".join([*([section] if section else []), *path]) or "a key of the spec"
     if first["type"] == "missing" and len(path) == len(first["loc"]):
         way = f"--set {key}=…" if section else f"--{path[0]}"
         return SpecError(f"{key} is not set: give {way}, a --recipe or a --config file")
     if first["type"] == "value_error":
-        return SpecError(str(first["ctx"]["error"]))
+        return SpecError(shortened(str(first["ctx"]["error"]), 500))
     text = first["msg"][0].lower() + first["msg"][1:]
     return SpecError(f"{key} is {brief(first['input'])}: {text}")
 

@@ -14,6 +14,7 @@ from maecli.errors import PluginError, UnknownPlugin, nearest
 from maecli.registry.discovery import Kind, Listing, discover
 from maecli.registry.loading import Plugin, Refused, cause
 from maecli.registry.switches import Switches, canonical
+from maecli.text import brief
 
 if TYPE_CHECKING:
     from maecli.data.dataset import Dataset
@@ -60,7 +61,7 @@ class Registry:
             raise PluginError(entries[0].line)
         known = self.names(kind)
         installed = ", ".join(known) or "none"
-        raise UnknownPlugin(f"unknown {kind} {name!r}{nearest(name, known)}; installed: {installed}", kind, name)
+        raise UnknownPlugin(f"unknown {kind} {brief(name)}{nearest(name, known)}; installed: {installed}", kind, name)
 
     def dataset(self, name: str) -> type[Dataset]:
         found: type[Dataset] = self._find("dataset", name)

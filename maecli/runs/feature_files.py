@@ -5,8 +5,6 @@ Shapes: N samples, P patches, D embed_dim, Q classes.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 from maecli.errors import SpecError, nearest
 from maecli.runs.skipped import skipped_csv
 from maecli.storage.files import disk_errors, new_file, write_text
+from maecli.storage.tables import csv_line
 
 FORMATS = ("safetensors", "npy", "csv")
 
@@ -107,12 +106,11 @@ def _format(out: Path, given: str | None) -> str:
 
 def _rows(keys: Sequence[str], labels: Labels | None, features: np.ndarray | None = None) -> str:
     """Return CSV: path, label if any is known, and the features with as many digits as float32 has."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     columns = ["path"] if labels is None else ["path", "label"]
-    writer.writerow([*columns, *(f"f{i}" for i in range(0 if features is None else features.shape[1]))])
+    lines = [csv_line([*columns, *(f"f{i}" for i in range(0 if features is None else features.shape[1]))])]
     known = labels.names() if labels is not None else None
     for i, key in enumerate(keys):
-        row = [key] if known is None else [key, next(known)]
-        writer.writerow(row if features is None else [*row, *(f"{value:.9g}" for value in features[i].tolist())])
-    return text.getvalue()
+        names = csv_line([key] if known is None else [key, next(known)])
+        numbers = [] if features is None else [f"{value:.9g}" for value in features[i].tolist()]
+        lines.append(",".join([names.removesuffix("\n"), *numbers]) + "\n")
+    return "".join(lines)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from maecli.errors import MaeError
+from maecli.errors import DamagedFile, MaeError
 from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports import figures, numbers
 from maecli.reports.page import Section, render_report
 from maecli.results import Evaluation, Picture
-from maecli.runs.directory import RunDirectory
+from maecli.runs.directory import SUMMARY, RunDirectory
 from maecli.runs.plugins import missing_packages, recorded_in
+from maecli.runs.skipped import SKIPPED, read_skipped
 from maecli.runs.suited import shell, suited_tasks
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_text
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
+ENVIRONMENT = "environment.json"
 TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
 """In the order of the page."""
 
@@ -75,24 +77,34 @@ def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
 
 def _in_order(run: RunDirectory) -> list[Evaluation]:
     """Return the evaluations of a run: those of its task, then the probes; of each, test first."""
-    order = tuple(TITLES)
-    return sorted(run.evaluations(), key=lambda each: (bool(each.probe), order.index(each.split)))
+    order = {split: place for place, split in enumerate(TITLES)}
+    return sorted(
+        run.evaluations(),
+        key=lambda each: (bool(each.probe), order.get(each.split, len(order))),
+    )
 
 
 def _title(evaluation: Evaluation) -> str:
-    title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} samples)"
+    title = f"{TITLES.get(evaluation.split, evaluation.split)} ({evaluation.num_samples:,} samples)"
     return f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
 
 
 def describe_run(run: RunDirectory) -> str:
     """Return one sentence about a finished run."""
-    summary = run.read_json("summary.json")
-    if summary is None:
-        return "This run is not finished."
+    try:
+        summary = run.read_json(SUMMARY)
+        return _sentence(run, summary) if summary is not None else "This run is not finished."
+    except DamagedFile as error:
+        return f"What is known of this run is damaged: {error}."
+    except (KeyError, TypeError, ValueError):
+        return f"What is known of this run is damaged: {run.path / SUMMARY} is no summary of a run."
+
+
+def _sentence(run: RunDirectory, summary: Mapping[str, Any]) -> str:
     headline = ""
     for each in [evaluation for evaluation in _in_order(run) if not evaluation.probe][:1]:
         figure = each.figures[0]
-        headline = f" {TITLES[each.split]} {figure.label}: {numbers.format_figure(figure)}."
+        headline = f" {TITLES.get(each.split, each.split)} {figure.label}: {numbers.format_figure(figure)}."
     return (
         f"{VERBS[summary['verb']]} on {summary['dataset']} ({summary['task']}), {summary['steps']:,} steps in "
         f"{duration(summary['seconds'])} on {summary['device']}, {summary['init']}.{headline}"
@@ -126,7 +138,7 @@ def write_run_report(run: RunDirectory, registry: Registry) -> None:
         describe_run(run),
         run_sections(run, registry),
         spec_yaml=dump_yaml(run.read_spec()),
-        environment=run.read_json("environment.json"),
+        environment=_environment(run),
         left_out=left_out(run),
         next_commands=next_commands(run, registry),
     )
@@ -134,12 +146,16 @@ def write_run_report(run: RunDirectory, registry: Registry) -> None:
 
 
 def left_out(run: RunDirectory) -> list[tuple[str, str]]:
-    """Return the files that the run could not read, with reasons."""
-    path = run.path / "skipped.csv"
-    if not path.exists():
-        return []
+    """Return the files that the run could not read, with reasons; a damaged list is named instead of them."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [(row["path"], row["reason"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError) as error:
-        raise MaeError(f"{path} cannot be read: {error}") from error
+        return read_skipped(run.path / SKIPPED)
+    except DamagedFile as error:
+        return [(SKIPPED, error.reason)]
+
+
+def _environment(run: RunDirectory) -> Mapping[str, Any] | None:
+    """Return what the run noted of its machine; where that is damaged, only that it is."""
+    try:
+        return run.read_json(ENVIRONMENT)
+    except DamagedFile as error:
+        return {ENVIRONMENT: error.reason}

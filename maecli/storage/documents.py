@@ -121,6 +121,8 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(" ".join(str(error).split())) from error
     except UnicodeEncodeError as error:
         raise ValueError("it holds letters that UTF-8 cannot hold") from error
+    except OverflowError as error:  # an escape beyond Unicode
+        raise ValueError("it holds an escape of no letter") from error
 
 
 def dump_yaml(value: Any) -> str:
@@ -324,15 +326,15 @@ def _check_tag(tag: str | None, known: tuple[str, ...], line: int) -> None:
 def _scalar(event: ScalarEvent, line: int) -> Any:
     """Return the value of text, by its tag or, without quotes, by how it looks."""
     tag, text = event.tag, event.value
-    if tag in (None, "!"):
-        tag = next((tag for tag, looks in _PLAIN if looks.fullmatch(text)), None) if event.implicit[0] else None
+    if tag is None and event.implicit[0]:
+        tag = next((tag for tag, looks in _PLAIN if looks.fullmatch(text)), None)
     if tag == _TAG + "null":
         return None
     if tag == _TAG + "bool" and _PLAIN[1][1].fullmatch(text):
         return text.lower() in ("true", "yes", "on")
     if tag in (_TAG + "int", _TAG + "float"):
         return _number(text, tag == _TAG + "int", line)
-    if tag in (None, _TAG + "str", _TAG + "merge"):
+    if tag in (None, "!", _TAG + "str", _TAG + "merge"):
         return text
     raise ValueError(f"line {line}: {text[:80]!r} is neither true nor false")
 

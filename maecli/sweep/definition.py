@@ -209,12 +209,11 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
 
 def parse_seeds(text: str) -> int | list[int]:
     """Return what `--seeds 3` or `--seeds 0,5,7` says."""
+    wrong = SpecError(f"--seeds {brief(text)} is neither a number of seeds nor a list of them such as 0,1,2")
     try:
         numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
-        raise SpecError(
-            f"--seeds {brief(text)} is neither a number of seeds nor a list of them such as 0,1,2"
-        ) from error
-    if not numbers or min(numbers) < 0:
-        raise SpecError(f"--seeds {brief(text)} is neither a number of seeds nor a list of them such as 0,1,2")
+        raise wrong from error
+    if not numbers or min(numbers) < 0 or max(numbers) >= 2**63:
+        raise wrong
     return numbers if "," in text else numbers[0]
