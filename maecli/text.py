@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 _UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
-"""Control characters of ASCII and Latin-1, what turns the direction of text or cannot be seen, and half characters.
+"""Control characters of ASCII and Latin-1, what breaks lines or turns the direction of text, and half characters.
 
 Tabs and line breaks stay: they are ours, see `one_line` for text that is not.
 """

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -19,6 +18,7 @@ from maecli.cli.options import (
     RootOption,
     WorkersOption,
 )
+from maecli.terminal import answer, tell
 
 
 @app.command()
@@ -82,12 +82,9 @@ def embed(
                 }
             )
         else:
-            print(f"features {' × '.join(map(str, result.shape))}: {files.out}")
+            answer(f"features {' × '.join(map(str, result.shape))}: {files.out}")
             if files.names != files.out:
-                print(f"a row of names for each: {files.names}")
+                answer(f"a row of names for each: {files.names}")
         if result.skipped:
-            print(
-                f"mae: {len(result.skipped):,} files could not be read; {files.skipped} says why",
-                file=sys.stderr,
-            )
+            tell(f"{len(result.skipped):,} files could not be read; {files.skipped} says why")
             raise typer.Exit(3)

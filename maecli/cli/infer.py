@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -19,6 +18,7 @@ from maecli.cli.options import (
     TaskOption,
     WorkersOption,
 )
+from maecli.terminal import answer, tell
 
 
 @app.command()
@@ -67,14 +67,11 @@ def infer(
                 }
             )
         else:
-            print(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
+            answer(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
             for picture in result.pictures:
-                print(f"the first of them, drawn: {picture}")
+                answer(f"the first of them, drawn: {picture}")
             if (result.out / "files").is_dir():
-                print(f"what was made of each picture: {result.out / 'files'}")
+                answer(f"what was made of each picture: {result.out / 'files'}")
         if result.skipped:
-            print(
-                f"mae: {len(result.skipped):,} files could not be read; {result.out / 'skipped.csv'} says why",
-                file=sys.stderr,
-            )
+            tell(f"{len(result.skipped):,} files could not be read; {result.out / 'skipped.csv'} says why")
             raise typer.Exit(3)

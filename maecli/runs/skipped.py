@@ -11,6 +11,7 @@ from maecli.progress import TrainProgress
 from maecli.storage.documents import read_text
 from maecli.storage.files import write_text
 from maecli.storage.tables import csv_line
+from maecli.text import one_line
 
 SKIPPED = "skipped.csv"
 COLUMNS = ("path", "reason")
@@ -29,7 +30,7 @@ class Skipped:
             raise DataError(f"{key}: {reason}; mend or remove it, or go without --strict to leave it out")
         if key not in self.files:
             self.files[key] = reason
-            self.progress.say(f"left out: {key}: {reason}")
+            self.progress.say(f"left out: {one_line(key)}: {one_line(reason)}")
 
     def write(self, path: Path) -> None:
         """Write the list, if there is anything on it."""

@@ -11,13 +11,47 @@ from contextvars import ContextVar
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from maecli import __version__
 from maecli.errors import DataError, MaeError
+from maecli.memory import out_of_memory
+from maecli.terminal import PlainConsole, complain, tell
+from maecli.text import one_line
+
+INTERRUPTED = 130
+
+
+class Verbs(TyperGroup):
+    """The verbs; what a person typed wrong is quoted as a terminal may show it, and Ctrl-C is no failure of theirs."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Parse what stands before the verb."""
+        with _plain_complaints():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, context: Any) -> Any:
+        """Parse the options of a verb, and run it."""
+        with _plain_complaints():
+            return super().invoke(context)
+
+
+@contextlib.contextmanager
+def _plain_complaints() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if isinstance(getattr(error, "message", None), str) and hasattr(error, "format_message"):
+            error.message = one_line(error.message)  # type: ignore[attr-defined]
+        raise
+
 
 app = typer.Typer(
     name="mae",
+    cls=Verbs,
     help="Pretrain vision transformers by masked autoencoding on your own data, fine-tune them, measure them "
     "honestly, and run them on folders.",
     no_args_is_help=True,
@@ -45,13 +79,8 @@ def root(
     """Options that stand before a verb."""
 
 
-def stderr_console(quiet: bool) -> Console:
-    return Console(stderr=True, quiet=quiet)
-
-
-def tell(line: str) -> None:
-    """Print a line of mae's own on stderr."""
-    print(f"mae: {line}", file=sys.stderr)
+def stderr_console(quiet: bool) -> PlainConsole:
+    return PlainConsole(stderr=True, quiet=quiet)
 
 
 @contextlib.contextmanager
@@ -64,15 +93,29 @@ def user_errors(as_json: bool = False) -> Iterator[None]:
         try:
             yield
         except (MaeError, KeyboardInterrupt) as error:
-            message, code = (str(error), error.exit_code) if isinstance(error, MaeError) else ("interrupted", 130)
-            problems, untold = (error.problems, error.untold) if isinstance(error, DataError) else ((), [])
-            if as_json:
-                listed = [{"path": path, "rule": rule} for path, rule in problems]
-                print_json({"error": message, "exit_code": code} | ({"problems": listed} if listed else {}))
-            for path, rule in untold:
-                print(f"{path}: {rule}", file=sys.stderr)
-            tell(message)
-            raise typer.Exit(code) from None
+            message, code = ("interrupted", INTERRUPTED) if isinstance(error, KeyboardInterrupt) else _told(error)
+            _give_up(message, code, error, as_json)
+        except Exception as error:
+            found = out_of_memory(error)
+            if found is None:
+                raise
+            _give_up(*_told(found), found, as_json)
+
+
+def _told(error: MaeError) -> tuple[str, int]:
+    return str(error), error.exit_code
+
+
+def _give_up(message: str, code: int, error: BaseException, as_json: bool) -> None:
+    """Tell the message and leave with the code."""
+    problems, untold = (error.problems, error.untold) if isinstance(error, DataError) else ((), [])
+    if as_json:
+        listed = [{"path": path, "rule": rule} for path, rule in problems]
+        print_json({"error": message, "exit_code": code} | ({"problems": listed} if listed else {}))
+    for path, rule in untold:
+        complain(f"{path}: {rule}")
+    tell(message)
+    raise typer.Exit(code) from None
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
