@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ __all__ = ["app", "main"]
 
 INTERRUPTED, NOBODY_READS = 130, 141
 """Exit codes, as of programs that SIGINT or SIGPIPE ends."""
+NOWHERE_TO_WRITE = 1
+"""Exit code where the answer cannot be written, as on a full disk."""
 
 
 def __getattr__(name: str) -> Any:
@@ -43,13 +46,22 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         code = NOBODY_READS
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"mae: cannot print the answer: {error.strerror}", file=sys.stderr)
+        code = NOWHERE_TO_WRITE
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while Python ends, nothing catches Ctrl-C
-    if code == NOBODY_READS:
+    if code in (NOBODY_READS, NOWHERE_TO_WRITE):  # what is left of the answer would be written as Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 
 def _run() -> int | str | None:
+    if sys.stdout is None:  # closed by whoever called
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from maecli.cli.verbs import app
 

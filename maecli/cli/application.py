@@ -14,12 +14,11 @@ import typer
 from typer.core import TyperGroup
 
 from maecli import __version__
+from maecli.cli import INTERRUPTED, NOBODY_READS
 from maecli.errors import DataError, MaeError
 from maecli.memory import out_of_memory
 from maecli.terminal import PlainConsole, complain, tell
 from maecli.text import one_line
-
-INTERRUPTED = 130
 
 
 class Verbs(TyperGroup):
@@ -43,6 +42,8 @@ def _plain_complaints() -> Iterator[None]:
     except KeyboardInterrupt:
         tell("interrupted")
         raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        raise typer.Exit(NOBODY_READS) from None
     except Exception as error:
         if isinstance(getattr(error, "message", None), str) and hasattr(error, "format_message"):
             error.message = one_line(error.message)  # type: ignore[attr-defined]
