@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,15 @@ from rich.console import Console
 from rich.progress import TextColumn
 from rich.text import Text
 
-from maecli.text import one_line, printable
+from maecli.text import one_line, printable, shortened
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
     from rich.segment import Segment
+
+
+_LONG_WORD = re.compile(r"\S{1000,}")
+_SHOWN = 200  # letters of it
 
 
 class PlainConsole(Console):
@@ -55,7 +60,7 @@ def answer(*lines: str) -> None:
 
 def tell(line: str) -> None:
     """Print a line of mae's own on stderr."""
-    complain(f"mae: {line}")
+    complain(f"mae: {_LONG_WORD.sub(lambda word: shortened(word[0], _SHOWN), line)}")
 
 
 def complain(line: str) -> None:

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from maecli import __version__
 from maecli.cli import INTERRUPTED, NOBODY_READS
-from maecli.errors import DataError, MaeError
+from maecli.errors import DataError, MachineError, MaeError
 from maecli.memory import out_of_memory
 from maecli.terminal import PlainConsole, complain, tell
 from maecli.text import one_line
@@ -97,7 +97,7 @@ def user_errors(as_json: bool = False) -> Iterator[None]:
             message, code = ("interrupted", INTERRUPTED) if isinstance(error, KeyboardInterrupt) else _told(error)
             _give_up(message, code, error, as_json)
         except Exception as error:
-            found = out_of_memory(error)
+            found = out_of_memory(error) or MachineError.of(error)
             if found is None:
                 raise
             _give_up(*_told(found), found, as_json)
