@@ -1,5 +1,11 @@
 """`python -m maecli` is `mae`."""
 
+import os
+import sys
+
+if not sys.flags.safe_path and sys.path[0] in ("", os.getcwd()):  # noqa: PTH109
+    del sys.path[0]  # Python's doing for -m: modules and plugins that lie in somebody's folder are not ours to import
+
 from maecli.cli import main
 
 main()

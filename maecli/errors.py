@@ -7,8 +7,14 @@ traceback. Everything else is a bug of ours and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Sequence
+
+_OF_THE_MACHINE = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE}
+    | {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
+)
 
 
 class MaeError(Exception):
@@ -23,6 +29,18 @@ class DamagedFile(MaeError):
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"{path} {reason}")
         self.path, self.reason = path, reason
+
+
+class MachineError(MaeError):
+    """The machine refuses a file: no permission, a name that is too long, a disk that fails. Exit code 1."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> MachineError | None:
+        """Return the sentence for an error of the operating system; None for those that may be a bug of ours."""
+        if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
+            return None
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return cls(f"{where}{(error.strerror or str(error)).lower()}")
 
 
 class SpecError(MaeError):

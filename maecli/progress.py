@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
+
+from maecli.terminal import PlainConsole, text_column
+from maecli.text import one_line
 
 PLAIN_EVERY_S = 5.0
 
@@ -91,7 +93,7 @@ class Silent:
 class PlainLines(Silent):
     """A line every few seconds, for logs and pipes."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: PlainConsole) -> None:
         self.console = console
         self._last = float("-inf")
 
@@ -108,17 +110,17 @@ class PlainLines(Silent):
             self.say(str(state))
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
 
 class Animated(Silent):
     """One moving line on a terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: PlainConsole) -> None:
         self.progress = Progress(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.description}"),
+            text_column("{task.description}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -132,13 +134,13 @@ class Animated(Silent):
         self.progress.update(self._task, completed=state.step, total=state.total_steps, description=text)
 
     def count(self, state: CountState) -> None:
-        text = f"{state.what}  {state.per_s:,.0f}/s"
+        text = f"{one_line(state.what)}  {state.per_s:,.0f}/s"
         if self._task is None:
             self._task = self.progress.add_task(text)
         self.progress.update(self._task, completed=state.done, total=state.total, description=text)
 
     def say(self, text: str) -> None:
-        self.progress.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.progress.console.print(text, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -164,7 +166,7 @@ class Counting:
             self.progress.count(CountState(self.what, self.done, self.total, rate))
 
 
-def train_progress(console: Console) -> TrainProgress:
+def train_progress(console: PlainConsole) -> TrainProgress:
     """Return what suits the console: nothing when it is quiet, lines without a terminal, else an animation."""
     if console.quiet:
         return Silent()

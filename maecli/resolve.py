@@ -8,22 +8,21 @@ layers below said about the first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from maecli.errors import SpecError, nearest
+from maecli.errors import DamagedFile, SpecError, nearest
 from maecli.registry import Registry
 from maecli.specs import SPECS, PluginSection, RunSpec
+from maecli.storage import documents
+from maecli.text import brief, shortened
 
 Tree = dict[str, Any]
 PLUGIN_SECTIONS = ("dataset", "task", "model")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 DEFAULTS = "defaults"
 """The recipe that every run starts from."""
 OF_PIXELS = ("channels", "mean", "std")
@@ -62,11 +61,15 @@ def nest(settings: Mapping[str, Any]) -> Tree:
     tree: Tree = {}
     for dotted, value in settings.items():
         *path, last = dotted.split(".")
+        if not all((*path, last)):
+            raise SpecError(f"the key {brief(dotted)} has an empty part; write keys as in train.epochs")
+        if len(path) >= documents.MAX_DEPTH:
+            raise SpecError(f"the key {brief(dotted)} has more than {documents.MAX_DEPTH} parts")
         branch = tree
         for part in path:
             branch = branch.setdefault(part, {})
             if not isinstance(branch, dict):
-                raise SpecError(f"{dotted}: {part} is a value, not a section")
+                raise SpecError(f"{shortened(dotted)}: {shortened(part)} is a value, not a section")
         branch[last] = value
     return tree
 
@@ -77,29 +80,17 @@ def parse_sets(assignments: Sequence[str]) -> Tree:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise SpecError(f"--set {assignment!r} is not of the form a.b=c")
-        settings[key.strip()] = parse_yaml(text, f"--set {key}")
+            raise SpecError(f"--set {brief(assignment)} is not of the form a.b=c")
+        settings[key.strip()] = parse_yaml(text, f"--set {shortened(key)}")
     return nest(settings)
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """Return a YAML value, 1e-3 as a number too. Raises SpecError, which begins with `where`."""
+    """Return a YAML value. Raises SpecError, which begins with `where`."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
-    return _numbers(value)
-
-
-def _numbers(tree: Any) -> Any:
-    """Return a parsed document with numbers such as 1e-3, which YAML 1.1 takes for text, as numbers."""
-    if isinstance(tree, dict):
-        return {key: _numbers(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_numbers(value) for value in tree]
-    if isinstance(tree, str) and _NUMBER.fullmatch(tree):
-        return float(tree)
-    return tree
+        return documents.parse_yaml(text)
+    except ValueError as error:
+        raise SpecError(f"{where} is not valid YAML: {error}") from error
 
 
 def read_document(text: str, verb: str, where: str, required: bool = True, task: str | None = None) -> Tree:
@@ -117,7 +108,7 @@ def read_document(text: str, verb: str, where: str, required: bool = True, task:
     if sections or SWEEP in tree:
         unknown = set(tree) - set(sections) - {"about", SWEEP}
         if unknown:
-            raise SpecError(f"{where}: a recipe has sections per verb, not {', '.join(sorted(unknown))}")
+            raise SpecError(f"{where}: a recipe has sections per verb, not {shortened(', '.join(sorted(unknown)))}")
         name = f"{verb}-{task}" if f"{verb}-{task}" in sections else verb
         if name not in sections:
             if not required:
@@ -128,7 +119,7 @@ def read_document(text: str, verb: str, where: str, required: bool = True, task:
             raise SpecError(f"{where}: {name} must be a YAML mapping")
         return section
     if tree.get("verb", verb) != verb:
-        raise SpecError(f"{where} is a spec of mae {tree['verb']}, not of mae {verb}")
+        raise SpecError(f"{where} is a spec of mae {shortened(str(tree['verb']))}, not of mae {verb}")
     return tree
 
 
@@ -149,9 +140,11 @@ def read_config(path: Path, verb: str, task: str | None = None) -> Tree:
 def read_file(path: Path) -> str:
     """Return the text of what `--config` names."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"--config {path} cannot be read: {error}") from error
+        return documents.read_text(path, documents.MAX_YAML_BYTES)
+    except FileNotFoundError as error:
+        raise SpecError(f"--config {path} cannot be read: there is no such file") from error
+    except DamagedFile as error:
+        raise SpecError(f"--config {error}") from error
 
 
 def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
@@ -162,7 +155,9 @@ def merge(layers: Sequence[Layer]) -> tuple[Tree, dict[str, str]]:
         for section in PLUGIN_SECTIONS:
             chosen = layer.settings.get(section) or {}
             if not isinstance(chosen, Mapping):
-                raise SpecError(f"{layer.source}: {section} is a section; write {section}.name: {chosen}")
+                raise SpecError(
+                    f"{layer.source}: {section} is a section; write {section}.name: {shortened(str(chosen))}"
+                )
             name = chosen.get("name")
             if name is not None and name != flat.get(f"{section}.name", name):
                 for key in [key for key in flat if key.startswith(f"{section}.")]:
@@ -180,15 +175,15 @@ def explain(error: ValidationError, model: type[BaseModel], section: str = "") -
     if first["type"] == "extra_forbidden":
         unknown = str(first["loc"][-1])
         key = ".".join([*([section] if section else []), *path, unknown])
-        return SpecError(f"unknown key {key!r}{nearest(unknown, known)}; known: {', '.join(known)}")
-    key = ".".join([*([section] if section else []), *path])
+        return SpecError(f"unknown key {brief(key)}{nearest(unknown, known)}; known: {', '.join(known)}")
+    key = ".".join([*([section] if section else []), *path]) or "a key of the spec"
     if first["type"] == "missing" and len(path) == len(first["loc"]):
         way = f"--set {key}=…" if section else f"--{path[0]}"
         return SpecError(f"{key} is not set: give {way}, a --recipe or a --config file")
     if first["type"] == "value_error":
-        return SpecError(str(first["ctx"]["error"]))
+        return SpecError(shortened(str(first["ctx"]["error"]), 500))
     text = first["msg"][0].lower() + first["msg"][1:]
-    return SpecError(f"{key} is {first['input']!r}: {text}")
+    return SpecError(f"{key} is {brief(first['input'])}: {text}")
 
 
 def _fields_along(model: type[BaseModel], location: Sequence[str | int]) -> tuple[list[str], list[str]]:

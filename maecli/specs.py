@@ -15,12 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 FORMAT_VERSION = 1
 """Of spec files and checkpoints; raised when an older reader could misread them."""
 
+_COUNT = re.compile(r"[0-9]{1,18}")
+
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PluginSection(BaseModel):
@@ -42,7 +44,7 @@ class DataSpec(Section):
         default="auto",
         description="resident: all in device memory; streamed: read by workers; auto: as the data set suggests",
     )
-    workers: Annotated[int, Field(ge=0)] | None = Field(
+    workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
         default=None, description="worker processes of streamed loading; default: by the number of cores"
     )
     cache: Annotated[float, Field(ge=0)] = Field(
@@ -69,7 +71,7 @@ class DataSpec(Section):
             return None
         text = str(value).replace(" ", "")
         share = re.fullmatch(r"(\d+(?:\.\d+)?)%", text)
-        if not (0 < float(share[1]) <= 100 if share else text.isdecimal() and int(text) > 0):
+        if not (0 < float(share[1]) <= 100 if share else _COUNT.fullmatch(text) and int(text) > 0):
             raise ValueError(
                 f"data.labels {value!r} must be a share above 0% and up to 100%, such as 10%, or a number of samples "
                 "per class, such as 4"
@@ -200,7 +202,7 @@ class RunSpec(Section):
     init_partial: bool = Field(
         default=False, description="let tensors that init lacks start anew, and leave out those without a place"
     )
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
     precision: Literal["auto", "float32", "bf16"] = Field(
         default="auto", description="auto: bf16 where the hardware multiplies it natively"

@@ -305,3 +305,11 @@ def test_interrupting_after_saving_exits_with_130(pictures, mae, toy_pretrain, m
 def test_without_arguments_the_help_is_shown():
     result = CliRunner().invoke(cli.app, [])
     assert "Usage: " in result.output
+
+
+@pytest.mark.parametrize("size", ["", "0", "-16x16", "16x", "1x1x1x1", "65537", "9" * 30, "9" * 5000, "nan", "١٦x"])
+def test_an_odd_size_is_refused_in_a_sentence(mae, size):
+    outcome = mae("eda", "--dataset", "digits", "--img-size", size)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith("mae: --img-size '")
+    assert "is no size; write 224, or 64x84 for height x width" in outcome.stderr

@@ -234,7 +234,7 @@ def test_a_damaged_file_of_settings_is_told_and_stops_no_list(site, mae, apart):
     write_disabled([]).write_text("{")
     outcome = mae("plugins", "list", "--json")
     assert outcome.exit_code == 0
-    assert outcome.stderr.startswith(f"mae: {config_file()} cannot be read ")
+    assert outcome.stderr.startswith(f"mae: {config_file()} is not valid JSON ")
     assert outcome.stderr.endswith("mend or delete it: it says what is disabled\n")
     assert theirs(outcome)["dataset.birds"]["status"] == "ok"
     assert mae("plugins", "show", "digits").exit_code == 2

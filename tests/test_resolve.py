@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(SpecError, match=r"--config .*none\.yaml cannot be read: "):
         read_config(tmp_path / "none.yaml", "pretrain")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(SpecError, match=r"--config .*binary\.yaml cannot be read: "):
+    with pytest.raises(SpecError, match=r"--config .*binary\.yaml is not text in UTF-8"):
         read_config(tmp_path / "binary.yaml", "pretrain")
 
 
@@ -347,3 +347,31 @@ def test_a_recipes_section_follows_the_task_that_a_flag_or_a_set_names(tmp_path)
     by_flag = resolve("finetune", registry(), config=file, flags={"task.name": "classify"})
     by_set = resolve("finetune", registry(), config=file, sets=["task.name=classify"])
     assert by_flag.spec.seed == by_set.spec.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("train.base_lr=.nan", "train.base_lr is nan: input should be a finite number"),
+        ("train.base_lr=.inf", "train.base_lr is inf: input should be a finite number"),
+        ("train.epochs=.inf", "train.epochs is inf: input should be a finite number"),
+        ("train.base_lr=1e999", "--set train.base_lr is not valid YAML: line 1: '1e999' is no number of 64 bits"),
+        ("task.mask_ratio=.nan", "task.mask_ratio is nan: input should be a finite number (options of reconstruct)"),
+        ("train.epochs=99999999999", "train.epochs is 99999999999: input should be less than 2147483648"),
+        ("seed=9223372036854775808", "seed is 9223372036854775808: input should be less than 9223372036854775808"),
+        ("data.workers=2000", "data.workers is 2000: input should be less than or equal to 1024"),
+        ("data.labels=" + "9" * 19, "data.labels 9999999999999999999 must be a share above 0%"),
+        ("a..b=1", "the key 'a..b' has an empty part; write keys as in train.epochs"),
+        (".=1", "the key '.' has an empty part"),
+        ("a" + ".a" * 64 + "=1", " has more than 64 parts"),
+        ("dataset=voc", "--set: dataset is a section; write dataset.name: voc"),
+        ("train.epochs=" + "[" * 9000, "--set train.epochs is not valid YAML: "),
+        ("task.head=" + "x" * 5000, "unknown key 'task.head'"),
+        ("x" * 5000 + "=1", " … "),
+    ],
+)
+def test_odd_values_are_refused_in_a_sentence(assignment, sentence):
+    with pytest.raises(SpecError) as raised:
+        resolve("pretrain", registry(), recipe="digits", sets=[assignment])
+    assert sentence in str(raised.value)
+    assert len(str(raised.value)) < 500

@@ -1,12 +1,78 @@
-"""The command line: parse, hand over, print. Imports neither torch nor any plugin before a verb runs."""
+"""The command line: parse, hand over, print. Imports neither torch nor any plugin before a verb runs.
 
-# Each adds its verbs, in the order of --help.
-from maecli.cli import train, sweep, eda, evaluate, infer, embed, inspect, runs, results, listing, plugins, plugins_new  # noqa: F401, I001
-from maecli.cli.app import app
+`app` is there once it is asked for, so that `main` is in charge before anything takes time.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maecli.cli.verbs import app
 
 __all__ = ["app", "main"]
 
+INTERRUPTED, NOBODY_READS = 130, 141
+"""Exit codes, as of programs that SIGINT or SIGPIPE ends."""
+NOWHERE_TO_WRITE = 1
+"""Exit code where the answer cannot be written, as on a full disk."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        from maecli.cli.verbs import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line, and leave with its exit code.
+
+    Ctrl-C ends it by a line and 130 at whatever moment; where nobody reads what it prints, as in `mae runs | head`, it
+    ends in silence with 141.
+    """
+    sys.unraisablehook = _tell_unraisable
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the next ones nobody needs to be told
+        print("mae: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = NOBODY_READS
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"mae: cannot print the answer: {error.strerror}", file=sys.stderr)
+        code = NOWHERE_TO_WRITE
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while Python ends, nothing catches Ctrl-C
+    if code in (NOBODY_READS, NOWHERE_TO_WRITE):  # what is left of the answer would be written as Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    if sys.stdout is None:  # closed by whoever called
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    from maecli.cli.verbs import app
+
+    try:
+        app()
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+def _tell_unraisable(unraisable: Any) -> None:
+    """Say nothing of a Ctrl-C, or a closed pipe, that came where it could not be raised."""
+    if not isinstance(unraisable.exc_value, (KeyboardInterrupt, BrokenPipeError)):
+        sys.__unraisablehook__(unraisable)

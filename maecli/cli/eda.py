@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import typer
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.options import NOT_OF_EDA, asked_for, run_options
+from maecli.terminal import answer, tell
 
 
 @app.command()
@@ -34,12 +34,9 @@ def eda(**given: Any) -> None:
             print_json({"report": str(result.report), **result.findings.model_dump(mode="json")})
         else:
             for sentence in result.findings.advice:
-                print(f"- {sentence}")
-            print(f"\nopen {result.report}")
+                answer(f"- {sentence}")
+            answer("", f"open {result.report}")
         if problems:
             faults = "1 fault" if len(problems) == 1 else f"{len(problems):,} faults, the first of them"
-            print(
-                f"mae: {faults}: {problems[0].path}: {problems[0].rule}; the page lists what breaks a rule",
-                file=sys.stderr,
-            )
+            tell(f"{faults}: {problems[0].path}: {problems[0].rule}; the page lists what breaks a rule")
             raise typer.Exit(3)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -19,6 +19,7 @@ from maecli.cli.options import (
     WorkersOption,
 )
 from maecli.cli.skipped import exit_if_skipped, skipped_json
+from maecli.terminal import answer
 
 
 @app.command()
@@ -82,7 +83,7 @@ def embed(
                 }
             )
         else:
-            print(f"features {' × '.join(map(str, result.shape))}: {files.out}")
+            answer(f"features {' × '.join(map(str, result.shape))}: {files.out}")
             if files.names != files.out:
-                print(f"a row of names for each: {files.names}")
+                answer(f"a row of names for each: {files.names}")
         exit_if_skipped(result.skipped, files.skipped)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -19,6 +19,7 @@ from maecli.cli.options import (
 )
 from maecli.cli.show import show_evaluation
 from maecli.errors import SpecError
+from maecli.terminal import answer
 
 
 @app.command("eval")
@@ -71,4 +72,4 @@ def evaluate(
             )
             return
         show_evaluation(result.evaluation, with_tables=True)
-        print(f"\nreport: {result.run.path / 'report.html'}")
+        answer("", f"report: {result.run.path / 'report.html'}")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from rich.console import Console
-
-from maecli.cli.app import print_json
+from maecli.cli.application import print_json
 from maecli.cli.options import OUTPUT, asked_for, option
 from maecli.cli.plugins import options_table
+from maecli.terminal import PlainConsole
 
 HELP_OPTIONS: dict[str, tuple[Any, Any]] = {
     "help_options": (
@@ -34,8 +33,8 @@ def show_chosen_options(verb: str, given: dict[str, Any]) -> None:
     if given["as_json"]:
         print_json({"plugins": [each.as_json() for each in found]})
         return
-    console = Console()
+    console = PlainConsole()
     for each in found:
-        console.print(f"\n{each.heading}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"\n{each.heading}", soft_wrap=True)
         if each.options:
             console.print(options_table(each.options, each.here))

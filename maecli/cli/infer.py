@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -19,6 +19,7 @@ from maecli.cli.options import (
     WorkersOption,
 )
 from maecli.cli.skipped import exit_if_skipped, skipped_json
+from maecli.terminal import answer
 
 
 @app.command()
@@ -72,9 +73,9 @@ def infer(
                 }
             )
         else:
-            print(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
+            answer(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
             for picture in result.pictures:
-                print(f"the first of them, drawn: {picture}")
+                answer(f"the first of them, drawn: {picture}")
             if (result.out / "files").is_dir():
-                print(f"what was made of each picture: {result.out / 'files'}")
+                answer(f"what was made of each picture: {result.out / 'files'}")
         exit_if_skipped(result.skipped, result.out / "skipped.csv")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
-from rich.text import Text
 
-from maecli.cli.app import app, print_json, user_errors
+from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import CheckpointOption, JsonOption
+from maecli.terminal import PlainConsole
+from maecli.text import one_line
 
 if TYPE_CHECKING:
     from maecli.runs.inspect import Inspection
@@ -35,7 +35,7 @@ def inspect(
 
 
 def _show(found: Inspection) -> None:
-    console = Console()
+    console = PlainConsole()
     where = f", tensors under {found.under!r}" if found.under else ""
     size = f"{found.num_parameters:,} parameters, {found.num_bytes / 2**20:,.1f} MiB"
     rows = [
@@ -48,10 +48,10 @@ def _show(found: Inspection) -> None:
     ]
     table = RichTable(box=None, show_header=False, pad_edge=False)
     for key, value in rows:
-        table.add_row(Text(key), Text(value))  # what a file says is no markup
+        table.add_row(one_line(key), one_line(value))
     console.print(table)
     for note in found.notes:
-        console.print(Text(note, style="dim"))
+        console.print(note, style="dim")
     console.print()
     listing = RichTable(box=None, header_style="bold", pad_edge=False)
     listing.add_column("tensor", overflow="fold")
@@ -60,7 +60,7 @@ def _show(found: Inspection) -> None:
     listing.add_column("dtype")
     for group in found.groups:
         shape = " × ".join(str(length) for length in group.shape) or "scalar"
-        listing.add_row(Text(group.name), str(group.num), shape, group.dtype)
+        listing.add_row(one_line(group.name), str(group.num), shape, one_line(group.dtype))
     console.print(listing)
 
 

@@ -7,12 +7,13 @@ import textwrap
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from maecli.cli.app import app, print_json, tell, user_errors
+from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import JsonOption
 from maecli.errors import SpecError
+from maecli.terminal import PlainConsole, tell
+from maecli.text import one_line, printable
 
 
 @app.command()
@@ -30,17 +31,17 @@ def recipes(
             if as_json:
                 print_json(vars(describe(name, registry())) | {"text": text})
             else:
-                print(text, end="")
+                print(printable(text), end="")
             return
         found = list_recipes(registry(), tell)
         if as_json:
             print_json({"recipes": [vars(each) for each in found]})
             return
-        console = Console(highlight=False)
+        console = PlainConsole()
         for each in found:
             facts = f" ({', '.join(each.sections)}{f'; {each.cost}' if each.cost else ''})"
-            console.print(Text.assemble((each.name, "bold"), facts))
-            console.print(textwrap.indent(textwrap.fill(each.about, console.width - 4), " " * 4), markup=False)
+            console.print(Text.assemble((one_line(each.name), "bold"), facts))
+            console.print(textwrap.indent(textwrap.fill(each.about, console.width - 4), " " * 4))
 
 
 @app.command()

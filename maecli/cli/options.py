@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maecli.errors import SpecError
+from maecli.text import brief
 
 if TYPE_CHECKING:
     from maecli.resolve import Asked
 
+MAX_SIDE = 2**16
+"""Pixels; more than any picture has."""
 DATA, MODEL, TRAINING, RUN, OUTPUT = "Data", "Model", "Training", "Run", "Output"
 
 
@@ -208,8 +211,11 @@ def _size(text: str | None, name: str) -> int | list[int] | None:
     """Return pixels from `224` or `64x84`."""
     if text is None:
         return None
+    wrong = SpecError(f"--{name} {brief(text)} is no size; write 224, or 64x84 for height x width")
     try:
         sizes = [int(part) for part in text.lower().split("x")]
     except ValueError as error:
-        raise SpecError(f"--{name} {text!r} is no size; write 224, or 64x84 for height x width") from error
+        raise wrong from error
+    if len(sizes) > 3 or not all(0 < size <= MAX_SIDE for size in sizes):
+        raise wrong
     return sizes[0] if len(sizes) == 1 else sizes

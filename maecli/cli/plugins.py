@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
-from rich.text import Text
 
-from maecli.cli.app import app, print_json, tell, user_errors
+from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import JsonOption, RootOption
 from maecli.errors import PluginError, SpecError, nearest
+from maecli.terminal import PlainConsole, answer, tell
+from maecli.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +68,7 @@ def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> Non
             show_listings(listings)
         bad = [each for each in listings if each.status in ("clash", "broken")]
         if bad and found.switches.strict:
-            print(f"mae: {bad[0].line} (MAE_STRICT_PLUGINS is set)", file=sys.stderr)
+            tell(f"{bad[0].line} (MAE_STRICT_PLUGINS is set)")
             raise typer.Exit(PluginError.exit_code)
 
 
@@ -79,11 +78,11 @@ def show_listings(listings: Sequence[Listing]) -> None:
     for column in ("kind", "name", "package", "version", "status"):
         table.add_column(column, overflow="fold")
     for each in listings:
-        table.add_row(*(Text(cell) for cell in (each.kind, each.name, each.package, each.version, each.status)))
-    console = Console()
+        table.add_row(*map(one_line, (each.kind, each.name, each.package, each.version, each.status)))
+    console = PlainConsole()
     console.print(table)
     for number, line in enumerate(each.line for each in listings if each.reason):
-        console.print(("" if number else "\n") + line, markup=False, highlight=False, soft_wrap=True)
+        console.print(("" if number else "\n") + one_line(line), soft_wrap=True)
 
 
 @plugins_app.command()
@@ -102,10 +101,10 @@ def show(name: NameArgument, root: RootOption = None, as_json: JsonOption = Fals
 
 def show_about(found: About) -> None:
     """Print a plugin in full."""
-    console = Console()
+    console = PlainConsole()
 
     def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
     each = found.listing
     say(f"{each.kind} {each.name}, of {each.package} {each.version} ({each.module})")
@@ -121,7 +120,7 @@ def show_about(found: About) -> None:
         table = RichTable(box=None, show_header=False, pad_edge=False)
         for key, value in found.card.items():
             if value not in (None, "", [], {}):
-                table.add_row(Text(key.replace("_", " ")), Text(_words(value)))
+                table.add_row(one_line(key.replace("_", " ")), one_line(_words(value)))
         console.print(table)
     elif found.no_card:
         say(f"\nno data card: {found.no_card}")
@@ -135,7 +134,7 @@ def options_table(options: Sequence[Option], given: dict[str, str] | None = None
         table.add_column(column, overflow="fold")
     for each in options:
         here = [(given or {}).get(each.key, "")] if given else []
-        table.add_row(*(Text(cell) for cell in (each.key, each.type, each.default, *here, each.description)))
+        table.add_row(*map(one_line, (each.key, each.type, each.default, *here, each.description)))
     return table
 
 
@@ -186,9 +185,9 @@ def check(
             for each in findings:
                 told = each.problem or each.note
                 word = "broken" if each.problem else "skipped" if each.note else "ok"
-                print(f"{word:7}  {each.check}" + (f"\n         {told}" if told else ""))
+                answer(f"{word:7}  {each.check}", *([f"         {told}"] if told else []))
         if broken:
-            print(f"mae: {kind} {rest!r} breaks {len(broken)} of {len(findings)} promises", file=sys.stderr)
+            tell(f"{kind} {rest!r} breaks {len(broken)} of {len(findings)} promises")
             raise typer.Exit(PluginError.exit_code)
 
 
@@ -215,7 +214,7 @@ def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
         if as_json:
             print_json({"disabled": key, "file": str(file)})
         else:
-            print(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
+            answer(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
 
 
 @plugins_app.command()
@@ -237,7 +236,7 @@ def enable(name: SwitchArgument, as_json: JsonOption = False) -> None:
         if as_json:
             print_json({"enabled": key, "file": str(file)})
         else:
-            print(f"{key} is enabled")
+            answer(f"{key} is enabled")
 
 
 def _key(name: str) -> str:

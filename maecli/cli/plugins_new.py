@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.app import print_json, user_errors
+from maecli.cli.application import print_json, user_errors
 from maecli.cli.options import JsonOption
 from maecli.cli.plugins import plugins_app
+from maecli.terminal import answer
 
 
 @plugins_app.command()
@@ -32,6 +33,6 @@ def new(
             names = [file.relative_to(folder).as_posix() for file in files]
             print_json({"package": package, "out": str(folder), "files": names})
             return
-        print(f"{folder}: {len(files)} files")
+        answer(f"{folder}: {len(files)} files")
         for step in plan.first_steps(folder):
-            print(f"  {step}")
+            answer(f"  {step}")

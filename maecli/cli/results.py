@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.app import app, print_json, user_errors
+from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import JsonOption
+from maecli.terminal import answer
 
 
 @app.command()
@@ -30,4 +31,4 @@ def results(
         if as_json:
             print_json({"out": str(out), "added": added, "records": total})
             return
-        print(f"{out}: {total} records, {added} of them added or replaced")
+        answer(f"{out}: {total} records, {added} of them added or replaced")

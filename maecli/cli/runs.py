@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from maecli.cli.app import app, print_json, tell, user_errors
+from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import JsonOption
 from maecli.cli.show import rich_table
 from maecli.errors import SpecError
+from maecli.terminal import PlainConsole, answer, tell
 
 if TYPE_CHECKING:
     from maecli.runs.listing import Comparison
@@ -54,9 +54,11 @@ def runs(
             print_json({"runs": [entry.as_json() for entry in entries]})
             return
         if not entries:
-            print(f"no runs in {given[0]}")
+            answer(f"no runs in {given[0]}")
             return
-        Console().print(rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries))))
+        PlainConsole().print(
+            rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries)))
+        )
 
 
 def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> None:
@@ -65,13 +67,13 @@ def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> 
         print_json(comparison.as_json() | {"out": str(out) if out else None})
         return
     first, second = comparison.names
-    print(f"{first} -> {second}\n\nspec")
+    answer(f"{first} -> {second}", "", "spec")
     for line in comparison.spec or ["no key differs"]:
-        print(f"  {line}")
-    print()
-    Console().print(rich_table(comparison.figures))
-    print("\nenvironment")
+        answer(f"  {line}")
+    answer("")
+    PlainConsole().print(rich_table(comparison.figures))
+    answer("", "environment")
     for line in comparison.environment or ["nothing differs"]:
-        print(f"  {line}")
+        answer(f"  {line}")
     if out is not None:
-        print(f"\nwritten: {out}")
+        answer("", f"written: {out}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table as RichTable
 
-from maecli.cli.app import print_json
+from maecli.cli.application import print_json
+from maecli.terminal import PlainConsole, answer
+from maecli.text import one_line
 
 if TYPE_CHECKING:
     from maecli.results import Evaluation, Table
@@ -23,7 +24,7 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
 
     table = RichTable(box=None, header_style="bold", pad_edge=False)
     for column in (
-        f"{evaluation.split}, {evaluation.num_samples:,} samples",
+        f"{one_line(evaluation.split)}, {evaluation.num_samples:,} samples",
         "value (95% interval)",
         "trivial twins",
         "",
@@ -36,8 +37,10 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
             below.append(f"{label}: {figure.note}")
         elif figure.note:
             label += f" ({figure.note})"
-        table.add_row(label, format_figure(figure), "\n".join(format_twins(figure)), verdict(figure))
-    console = Console()
+        table.add_row(
+            one_line(label), format_figure(figure), "\n".join(map(one_line, format_twins(figure))), verdict(figure)
+        )
+    console = PlainConsole()
     console.print(table)
     for note in (*below, *evaluation.notes):
         console.print(note, style="dim")
@@ -50,12 +53,12 @@ def rich_table(table: Table) -> RichTable:
     """Return a table whose columns of numbers are set flush right."""
     from maecli.reports.numbers import format_value
 
-    drawn = RichTable(title=table.title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    drawn = RichTable(title=one_line(table.title), title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column, cells in zip(table.columns, zip(*table.rows, strict=True), strict=False):
         numeric = any(not isinstance(cell, str) for cell in cells)
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        drawn.add_column(one_line(column), justify="right" if numeric else "left", overflow="fold")
     for row in table.rows:
-        drawn.add_row(*(cell if isinstance(cell, str) else format_value(cell) for cell in row))
+        drawn.add_row(*(one_line(cell) if isinstance(cell, str) else format_value(cell) for cell in row))
     return drawn
 
 
@@ -75,7 +78,11 @@ def show_training(result: TrainResult, as_json: bool) -> None:
         return
     if result.evaluation:
         show_evaluation(result.evaluation)
-    print(f"\nfinished {result.run} in {duration(result.seconds)}\nreport: {result.run.path / 'report.html'}")
+    answer(
+        "",
+        f"finished {result.run} in {duration(result.seconds)}",
+        f"report: {result.run.path / 'report.html'}",
+    )
 
 
 def show_dry_run(result: DryRun, as_json: bool) -> None:
@@ -84,5 +91,5 @@ def show_dry_run(result: DryRun, as_json: bool) -> None:
         return
     table = RichTable(box=None, show_header=False, pad_edge=False)
     for key, value in result.facts.items():
-        table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
-    Console().print(table)
+        table.add_row(one_line(key.replace("_", " ")), f"{value:,}" if isinstance(value, int) else one_line(value))
+    PlainConsole().print(table)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from maecli.terminal import tell
 
 MOST_TOLD = 1000
 """How many files a JSON answer names; the list on the disk has all."""
@@ -29,5 +30,5 @@ def exit_if_skipped(skipped: Mapping[str, str], file: Path) -> None:
 
         unreadable = not any(reason.startswith(NOT_FINITE) for reason in skipped.values())
         what = "could not be read" if unreadable else "were left out"
-        print(f"mae: {len(skipped):,} files {what}; {file} says why", file=sys.stderr)
+        tell(f"{len(skipped):,} files {what}; {file} says why")
         raise typer.Exit(3)

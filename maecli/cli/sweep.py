@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.options import RUN, SPEC_FLAGS, TRAINING, option, run_options, spec_settings
 from maecli.cli.show import rich_table
 from maecli.cli.train import finetune, pretrain
+from maecli.terminal import PlainConsole, answer, tell
 
 if TYPE_CHECKING:
     from maecli.sweep.address import Words
@@ -107,7 +106,7 @@ def sweep(**given: Any) -> None:
         show_sweep(result, given["as_json"])
         if result.failed:
             failed = "; ".join(f"{run}: {why}" for run, why in result.failed.items())
-            print(f"mae: {len(result.failed)} of {len(plan.jobs)} runs failed: {failed}", file=sys.stderr)
+            tell(f"{len(result.failed)} of {len(plan.jobs)} runs failed: {failed}")
             raise typer.Exit(1)
 
 
@@ -134,9 +133,9 @@ def show_plan(jobs: list[dict[str, Any]], out: str, as_json: bool) -> None:
 
     left = [job for job in jobs if not job["state"].startswith("finished")]
     rows = [(*list(job.values())[:3], duration(job["estimated_seconds"]) if job in left else "") for job in jobs]
-    Console().print(rich_table(Table(title="", columns=("run", "starts from", "state", "time"), rows=tuple(rows))))
+    PlainConsole().print(rich_table(Table(title="", columns=("run", "starts from", "state", "time"), rows=tuple(rows))))
     time = duration(sum(job["estimated_seconds"] for job in left))
-    print(f"\n{len(jobs)} runs in {out}, {len(left)} of them to do, in about {time} of training")
+    answer("", f"{len(jobs)} runs in {out}, {len(left)} of them to do, in about {time} of training")
 
 
 def show_sweep(result: SweepResult, as_json: bool) -> None:
@@ -147,8 +146,8 @@ def show_sweep(result: SweepResult, as_json: bool) -> None:
     if as_json:
         print_json({"out": str(result.out), **result.outcome.as_json()})
         return
-    console = Console()
+    console = PlainConsole()
     for table in sweep_tables(result.outcome):
         console.print(rich_table(table))
         console.print()
-    print(f"report: {result.out / PAGE}")
+    answer(f"report: {result.out / PAGE}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maecli.cli.app import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_console, user_errors
 from maecli.cli.help_options import HELP_OPTIONS, show_chosen_options
 from maecli.cli.options import (
     OF_FINETUNE,
@@ -20,6 +20,7 @@ from maecli.cli.options import (
     run_options,
 )
 from maecli.cli.show import show_dry_run, show_evaluation, show_training
+from maecli.terminal import answer
 
 OF_TRAINING: dict[str, tuple[Any, Any]] = {"verify_data": (VerifyDataOption, False)}
 """What only the verbs that train know, as (annotation, default)."""
@@ -84,8 +85,11 @@ def demo(
             print_json({"report": str(result.report), **result.evaluation.as_json()})
             return
         show_evaluation(result.evaluation)
-        print(
-            f"\nopen {result.report}: reconstructions, curves and the confusion matrix\n\nnext, on your own pictures:"
+        answer(
+            "",
+            f"open {result.report}: reconstructions, curves and the confusion matrix",
+            "",
+            "next, on your own pictures:",
         )
         for command, does in result.next_commands:
-            print(f"  {command}\n      {does}")
+            answer(f"  {command}", f"      {does}")

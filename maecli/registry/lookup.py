@@ -14,6 +14,7 @@ from maecli.errors import PluginError, UnknownPlugin, nearest
 from maecli.registry.discovery import Kind, Listing, discover
 from maecli.registry.loading import Plugin, Refused, cause
 from maecli.registry.switches import Switches, canonical
+from maecli.text import brief, one_line
 
 if TYPE_CHECKING:
     from maecli.data.dataset import Dataset
@@ -60,7 +61,7 @@ class Registry:
             raise PluginError(entries[0].line)
         known = self.names(kind)
         installed = ", ".join(known) or "none"
-        raise UnknownPlugin(f"unknown {kind} {name!r}{nearest(name, known)}; installed: {installed}", kind, name)
+        raise UnknownPlugin(f"unknown {kind} {brief(name)}{nearest(name, known)}; installed: {installed}", kind, name)
 
     def dataset(self, name: str) -> type[Dataset]:
         found: type[Dataset] = self._find("dataset", name)
@@ -145,10 +146,10 @@ def registry() -> Registry:
 def _registry(switches: Switches) -> Registry:
     found = Registry(switches=switches)
     for line in found.not_installed:
-        print(f"mae: {line}", file=sys.stderr)
+        print(f"mae: {one_line(line)}", file=sys.stderr)
     for listing in found.checked() if switches.strict else found.listings:
         if listing.status in ("clash", "broken"):
             if switches.strict:
                 raise PluginError(f"{listing.line} (MAE_STRICT_PLUGINS is set)")
-            print(f"mae: {listing.line}", file=sys.stderr)
+            print(f"mae: {one_line(listing.line)}", file=sys.stderr)
     return found

@@ -7,14 +7,14 @@ folder `MAE_CONFIG`, else in `~/.config/mae`.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from maecli.errors import SpecError
+from maecli.errors import DamagedFile, SpecError
+from maecli.storage.documents import read_json
 from maecli.storage.files import disk_errors, write_json
 
 FILE = "plugins.json"
@@ -78,11 +78,12 @@ def read_disabled() -> list[str]:
     """Return what `mae plugins disable` was told. Raises SpecError when its file was damaged."""
     file = config_file()
     try:
-        disabled = json.loads(file.read_text(encoding="utf-8"))["disabled"]
+        tree = read_json(file)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SpecError(f"{file} cannot be read ({error!r}); mend or delete it: it says what is disabled") from error
+    except DamagedFile as error:
+        raise SpecError(f"{error}; mend or delete it: it says what is disabled") from error
+    disabled = tree.get("disabled") if isinstance(tree, dict) else None
     if not isinstance(disabled, list) or not all(isinstance(each, str) for each in disabled):
         raise SpecError(f"{file} must hold a list of names under 'disabled'; mend or delete it")
     return disabled

@@ -5,7 +5,11 @@ Lengths are PNG pixels, two for each CSS pixel.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import io
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +23,7 @@ WIDTH = 1040
 TEXT = 28
 SMALL = 24
 
+_LONGEST = 120  # letters of a text
 _LEGEND_LETTERS = 66
 """As many letters of a legend fit side by side."""
 
@@ -39,7 +44,15 @@ def pt(pixels: int) -> float:
     return pixels * 72 / DPI
 
 
+def load_matplotlib() -> None:
+    """Import matplotlib without a `matplotlibrc` of the current folder, which is whoever's folder that is."""
+    if "matplotlib" not in sys.modules and Path("matplotlibrc").exists():
+        with contextlib.chdir(Path(__file__).parent):
+            importlib.import_module("matplotlib")
+
+
 def new_figure(width: int, height: int, layout: Any = None) -> Figure:
+    load_matplotlib()
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", layout=layout)
@@ -85,11 +98,19 @@ def to_png(figure: Figure, palette: bool = False) -> bytes:
 
 
 def plain(text: str) -> str:
-    """Return the text on one line, with a box for each letter that matplotlib's own font cannot draw."""
+    """Return the text on one line, with a box for each letter that matplotlib's own font cannot draw.
+
+    Of a long one the middle is left out: a figure has no room for it. One that begins with _ gets a blank before it, or
+    matplotlib would leave it out of legends.
+    """
+    load_matplotlib()
     from matplotlib.font_manager import findfont, get_font
 
     font = get_font(findfont("DejaVu Sans"))
-    return "".join(c if font.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
+    shown = "".join(c if font.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
+    if len(shown) > _LONGEST:
+        shown = f"{shown[: _LONGEST // 2]}…{shown[-_LONGEST // 2 :]}"
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def shortened(name: str, length: int = 14) -> str:

@@ -108,7 +108,7 @@ def histogram(found: Histogram, x_label: str, scale: Scale = "linear", share: bo
     for number, (name, counts) in enumerate(found.counts.items()):
         heights = np.array(counts) / max(1, sum(counts))
         median = found.medians[name]
-        label = f"{name}, median {_percent(median) if share else f'{median:.3g}'}"
+        label = f"{plain(name)}, median {_percent(median) if share else f'{median:.3g}'}"
         color = SERIES[number % len(SERIES)]
         axes.stairs(heights, edges, color=color, lw=1.8, fill=False, label=label, zorder=3)
         axes.stairs(heights, edges, color=color, fill=True, alpha=0.14)
@@ -124,7 +124,9 @@ def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
     for number, (name, counted) in enumerate(common.items()):
         widths, heights = [size[1] for size, _ in counted], [size[0] for size, _ in counted]
         areas = [14 + 500 * num / most for _, num in counted]
-        axes.scatter(widths, heights, areas, color=SERIES[number % len(SERIES)], alpha=0.45, lw=0, label=name, zorder=3)
+        axes.scatter(
+            widths, heights, areas, color=SERIES[number % len(SERIES)], alpha=0.45, lw=0, label=plain(name), zorder=3
+        )
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.12)
     _finish(figure, axes, "width in pixels", "height in pixels")

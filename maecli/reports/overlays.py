@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maecli.data.masks import VOID, VOID_COLOUR, Palette
+from maecli.reports.canvas import load_matplotlib, plain
 from maecli.reports.figures import as_rgb, picture_grid
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _legend(entries: Sequence[_Entry], width: int, size: int) -> Image.Image:
     x, y = margin, margin
     for name, _, share in entries:
         room = width - 2 * margin - line - round(font.getlength(f" {share}"))
-        text = f"{_fitted(' '.join(name.split()), font, room)} {share}".rstrip()
+        text = f"{_fitted(plain(name), font, room)} {share}".rstrip()
         wide = line + round(font.getlength(text))
         if x > margin and x + wide > width - margin:
             x, y = margin, y + line
@@ -176,6 +177,7 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
 
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
+    load_matplotlib()
     from matplotlib import get_data_path
     from PIL import ImageFont
 

@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maecli.errors import DamagedFile, MaeError, SpecError, nearest
 from maecli.results import Evaluation, Picture
 from maecli.runs.skipped import SKIPPED
 from maecli.specs import SPECS
-from maecli.storage.documents import read_json_object, read_yaml
+from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
 from maecli.storage.ledger import Ledger, is_bare
 from maecli.storage.lock import locked
@@ -184,7 +183,7 @@ class RunDirectory:
         write_json(self.path / name, value)
 
     def write_spec(self, spec: Mapping[str, Any]) -> None:
-        self.write(SPEC, yaml.safe_dump(dict(spec), sort_keys=False, allow_unicode=True))
+        self.write(SPEC, dump_yaml(dict(spec)))
 
     def read_spec(self) -> dict[str, Any]:
         """Return the resolved spec. Raises SpecError when there is none, DamagedFile for what is no spec."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import torch
-import yaml
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
@@ -30,6 +29,7 @@ from maecli.runs.outputs import check_out, new_outputs
 from maecli.runs.prepare import check_task
 from maecli.runs.suited import shell, suited_tasks
 from maecli.specs import AugmentSpec, RunSpec
+from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
 
 REPORT, NUMBERS, PICTURES = "report.html", "eda.json", "pictures"
@@ -117,7 +117,7 @@ def eda(
     page = render_eda(
         findings,
         sections,
-        spec_yaml=yaml.safe_dump(_told_spec(specs), sort_keys=False, allow_unicode=True),
+        spec_yaml=dump_yaml(_told_spec(specs)),
         environment={key: value for key, value in environment.items() if key not in ("device", "precision")},
         next_commands=next_commands(spec, _fields(findings), registry),
     )

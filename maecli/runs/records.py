@@ -19,7 +19,7 @@ from maecli.results import Evaluation
 from maecli.runs.directory import SPEC, SUMMARY, RunDirectory
 from maecli.runs.listing import find_runs, headline_evaluation, whole_spec
 from maecli.specs import CHANGEABLE_ON_RESUME
-from maecli.storage.documents import read_json_object
+from maecli.storage.documents import read_json, read_json_object
 from maecli.storage.files import disk_errors, write_json, write_text
 
 SWEEP_JSON = "sweep.json"
@@ -58,12 +58,12 @@ def _is_ours(table: Path) -> bool:
 
 def read_records(source: Path) -> list[Record]:
     """Return the records of a file, none if there is no file. Raises SpecError for one that holds something else."""
-    if not source.exists():
-        return []
     try:
-        tree = json.loads(source.read_text(encoding="utf-8"))
+        tree = read_json(source)
         return [Record.model_validate(each) for each in tree["records"]]
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except FileNotFoundError:
+        return []
+    except (DamagedFile, KeyError, TypeError, ValidationError) as error:
         raise SpecError(f"{source} holds no records of mae results; choose another --out") from error
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
-
-import yaml
 
 from maecli.errors import DamagedFile, MaeError
 from maecli.progress import duration
@@ -15,7 +12,9 @@ from maecli.reports.page import Points, Section, render_report
 from maecli.results import Evaluation, Picture
 from maecli.runs.directory import REPORT, RunDirectory, find_checkpoint
 from maecli.runs.plugins import missing_packages, recorded_in
+from maecli.runs.skipped import SKIPPED, read_skipped
 from maecli.runs.suited import shell, suited_tasks
+from maecli.storage.documents import dump_yaml
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
 TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
@@ -85,7 +84,7 @@ def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]
 
 
 def _title(evaluation: Evaluation) -> str:
-    title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} samples)"
+    title = f"{TITLES.get(evaluation.split, evaluation.split)} ({evaluation.num_samples:,} samples)"
     return f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
 
 
@@ -100,7 +99,7 @@ def describe_run(run: RunDirectory) -> str:
     headline = ""
     for each in [evaluation for evaluation in _in_order(run, lambda _: None) if not evaluation.probe][:1]:
         figure = each.figures[0]
-        headline = f" {TITLES[each.split]} {figure.label}: {numbers.format_figure(figure)}."
+        headline = f" {TITLES.get(each.split, each.split)} {figure.label}: {numbers.format_figure(figure)}."
     return (
         f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {summary.steps:,} steps in "
         f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"
@@ -141,7 +140,7 @@ def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str],
         run.path.resolve().name,
         describe_run(run),
         run_sections(run, registry),
-        spec_yaml=yaml.safe_dump(run.spec(say), sort_keys=False, allow_unicode=True),
+        spec_yaml=dump_yaml(run.spec(say)),
         environment=run.environment(say) or None,
         left_out=left_out(run),
         next_commands=next_commands(run, registry),
@@ -150,12 +149,8 @@ def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str],
 
 
 def left_out(run: RunDirectory) -> list[tuple[str, str]]:
-    """Return the files that the run could not read, with reasons."""
-    path = run.path / "skipped.csv"
-    if not path.exists():
-        return []
+    """Return the files that the run could not read, with reasons; a damaged list is named instead of them."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [(row["path"], row["reason"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError) as error:
-        raise MaeError(f"{path} cannot be read: {error}") from error
+        return read_skipped(run.path / SKIPPED)
+    except DamagedFile as error:
+        return [(SKIPPED, error.reason)]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from maecli.errors import SpecError, nearest
 from maecli.specs import SPECS, RunSpec
+from maecli.text import brief
 
 OF_BOTH = frozenset({"dataset", "model", "data", "device", "precision", "compile"})
 _NO_PLACE = {
@@ -24,6 +25,7 @@ _NO_PLACE = {
     "version": "it is the format of a spec",
     "verb": "it follows from the sections pretrain and finetune",
 }
+_LONGEST = 200  # letters; keys are written out in messages
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def address(
     verb that the sweep does not do.
     """
     verb, dot, rest = key.partition(".")
+    if len(key) > _LONGEST:
+        raise SpecError(f"unknown key {brief(key)}; write a key of the spec, such as model.patch_size")
     if dot and verb in SPECS:
         if verb not in verbs:
             raise SpecError(f"{key} is a key of mae {verb}, which this sweep does not do")

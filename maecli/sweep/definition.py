@@ -29,6 +29,7 @@ that it is meant for is told in `maecli.sweep.address`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,8 +40,11 @@ from maecli.errors import SpecError, nearest
 from maecli.registry import Registry
 from maecli.resolve import SWEEP, explain, flatten, nest, parse_yaml, read_file, read_sweep
 from maecli.specs import SPECS, Section
+from maecli.text import brief, shortened
 
 Tree = dict[str, Any]
+MAX_SEEDS, MAX_VALUES, MAX_RUNS = 1000, 1000, 10_000
+"""Of a sweep, of one key of its grid, and points times seeds: what is more is a slip of the hand."""
 
 
 class Stage(BaseModel):
@@ -74,7 +78,7 @@ class Sweep(Section):
     """One sweep, as it was asked for."""
 
     name: str = Field(default="", pattern=r"^[\w.+-]*$", description="of its directory: runs/sweep-NAME")
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] = Field(default=(0,), min_length=1, max_length=MAX_SEEDS)
     pretrain: Stage | None = None
     finetune: Stage | None = None
     arms: dict[str, Arm] = Field(default={})
@@ -101,6 +105,8 @@ class Sweep(Section):
         if isinstance(given, int):
             if isinstance(given, bool) or given < 1:
                 raise ValueError(f"seeds is {given!r}: give how many, at least 1, or a list of them")
+            if given > MAX_SEEDS:
+                raise ValueError(f"seeds is {brief(given)}: a sweep takes at most {MAX_SEEDS:,}")
             return tuple(range(given))
         return given
 
@@ -137,8 +143,13 @@ class Sweep(Section):
         for key, values in self.grid.items():
             if not values:
                 raise ValueError(f"the grid key {key} has no values")
+            if len(values) > MAX_VALUES:
+                raise ValueError(f"the grid key {key} has {len(values):,} values; a sweep takes at most {MAX_VALUES:,}")
             if isinstance(values, list) and any(value in values[:i] for i, value in enumerate(values)):
-                raise ValueError(f"the grid key {key} has a value twice: {values}")
+                raise ValueError(f"the grid key {key} has a value twice: {brief(values)}")
+        runs = math.prod(map(len, self.grid.values())) * len(self.seeds)
+        if runs > MAX_RUNS:
+            raise ValueError(f"the grid and the seeds make {runs:.3g} points; a sweep takes at most {MAX_RUNS:,}")
         return self
 
     @property
@@ -187,21 +198,22 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
         key, equals, values = text.partition("=")
         key = key.strip()
         if not equals or not key or not values.strip():
-            raise SpecError(f"--grid {text!r} is not of the form KEY=VALUE,VALUE, such as mask_ratio=0.5,0.75")
+            raise SpecError(f"--grid {brief(text)} is not of the form KEY=VALUE,VALUE, such as mask_ratio=0.5,0.75")
         if key in grid:
-            raise SpecError(f"--grid {key} is given twice; write all its values in one: {key}=VALUE,VALUE")
-        grid[key] = parse_yaml(f"[{values}]", f"--grid {key}")
+            raise SpecError(f"--grid {shortened(key)} is given twice; write all its values in one: {key}=VALUE,VALUE")
+        grid[key] = parse_yaml(f"[{values}]", f"--grid {shortened(key)}")
         if None in grid[key]:
-            raise SpecError(f"--grid {text!r} has an empty value; the values are separated by single commas")
+            raise SpecError(f"--grid {brief(text)} has an empty value; the values are separated by single commas")
     return grid
 
 
 def parse_seeds(text: str) -> int | list[int]:
     """Return what `--seeds 3` or `--seeds 0,5,7` says."""
+    wrong = SpecError(f"--seeds {brief(text)} is neither a number of seeds nor a list of them such as 0,1,2")
     try:
         numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
-        raise SpecError(f"--seeds {text!r} is neither a number of seeds nor a list of them such as 0,1,2") from error
-    if not numbers or min(numbers) < 0:
-        raise SpecError(f"--seeds {text!r} is neither a number of seeds nor a list of them such as 0,1,2")
+        raise wrong from error
+    if not numbers or min(numbers) < 0 or max(numbers) >= 2**63:
+        raise wrong
     return numbers if "," in text else numbers[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +9,7 @@ from typing import Any
 
 from maecli.results import Evaluation, Figure, mean_figure
 from maecli.runs.directory import SUMMARY, RunDirectory
+from maecli.storage.tables import csv_line
 from maecli.sweep.plan import Axis, Job, Plan
 
 
@@ -77,24 +76,20 @@ class Outcome:
     def as_csv(self) -> str:
         """Return one line per row; each twin has two cells of one column, as `name value`."""
         axes = [axis.name for axis in self.axes]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         head = ["verb", "arm", *axes, "split", "figure", "unit", "mean", "sd", "low", "high", "num_seeds", "values"]
-        writer.writerow([*head, "twins", "beats_twins", "seconds", "runs"])
+        lines = [csv_line([*head, "twins", "beats_twins", "seconds", "runs"])]
         for row in self.rows:
             figure = row.figure
             low, high = figure.interval or ("", "")
-            writer.writerow(
-                [
-                    *(row.verb, row.arm, *(row.point.get(axis, "") for axis in axes), row.split, figure.name),
-                    *(figure.unit, figure.value, "" if row.sd is None else row.sd, low, high, len(row.seeds)),
-                    " ".join(map(repr, row.values)),
-                    "; ".join(f"{name} {value!r}" for name, value in figure.twins.items()),
-                    "" if figure.beats_twins is None else figure.beats_twins,
-                    *(round(row.seconds, 1), " ".join(row.runs)),
-                ]
-            )
-        return text.getvalue()
+            cells = [
+                *(row.verb, row.arm, *(row.point.get(axis, "") for axis in axes), row.split, figure.name),
+                *(figure.unit, figure.value, row.sd, low, high, len(row.seeds)),
+                " ".join(map(repr, row.values)),
+                "; ".join(f"{name} {value!r}" for name, value in figure.twins.items()),
+                *(figure.beats_twins, round(row.seconds, 1), " ".join(row.runs)),
+            ]
+            lines.append(csv_line(cells))
+        return "".join(lines)
 
 
 def collect(plan: Plan, directories: Mapping[str, RunDirectory], failed: Mapping[str, str]) -> Outcome:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maecli.errors import Interrupted, MaeError, SpecError
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
@@ -20,6 +18,7 @@ from maecli.runs.directory import SUMMARY, RunDirectory, clear_runs
 from maecli.runs.evaluate import evaluate
 from maecli.runs.training import train
 from maecli.specs import RunSpec
+from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_text
 from maecli.storage.ledger import Ledger, is_bare
 from maecli.sweep.definition import Sweep
@@ -87,7 +86,7 @@ def begin(sweep: Sweep, out: Path, *, resume: bool, overwrite: bool) -> None:
         ledger.begin(**({"adopted": True} if _is_older_sweep(out) else {}))
     asked = {SWEEP: sweep.model_dump(mode="json", exclude_defaults=True)}
     ledger.claim(DEFINITION)
-    write_text(out / DEFINITION, yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
+    write_text(out / DEFINITION, dump_yaml(asked))
 
 
 def _is_older_sweep(out: Path) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.reports.page import Points, Section, render_report
@@ -16,6 +14,7 @@ from maecli.results import Picture
 from maecli.runs.directory import RunDirectory
 from maecli.runs.report import by_epoch, history
 from maecli.runs.suited import shell
+from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.storage.ledger import Ledger
 from maecli.sweep.outcome import Outcome, read_evaluation
@@ -76,9 +75,7 @@ def write_page(
         outcome.name or "sweep",
         describe(plan, outcome),
         kept,
-        spec_yaml=yaml.safe_dump(
-            {SWEEP: plan.sweep.model_dump(mode="json", exclude_defaults=True)}, sort_keys=False, allow_unicode=True
-        ),
+        spec_yaml=dump_yaml({SWEEP: plan.sweep.model_dump(mode="json", exclude_defaults=True)}),
         next_commands=runs,
     )
     write_text(out / PAGE, page)

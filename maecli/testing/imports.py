@@ -57,7 +57,7 @@ def import_costs(modules: Sequence[str], base: Sequence[str]) -> dict[str, Impor
     What one has loaded costs the next ones nothing. Modules that are not found by their names, such as those of test
     files, are left out. Raises `Broken` for one that fails.
     """
-    command = [sys.executable, "-c", PROGRAM, *(json.dumps(list(names)) for names in (base, HEAVY, modules))]
+    command = [sys.executable, "-P", "-c", PROGRAM, *(json.dumps(list(names)) for names in (base, HEAVY, modules))]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

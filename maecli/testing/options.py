@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from maecli import options
 from maecli.resolve import parse_yaml
+from maecli.storage.documents import dump_yaml
 from maecli.testing.finding import expect, some
 
 
@@ -54,7 +54,7 @@ def check_options(plugin: type[Any], base: type[options.Options]) -> None:
 
 def check_round_trip(chosen: BaseModel) -> None:
     """Raise `Broken` unless options come back from a spec file as they went in."""
-    written = yaml.safe_dump(chosen.model_dump(mode="json"))
+    written = dump_yaml(chosen.model_dump(mode="json"))
     read = type(chosen).model_validate(parse_yaml(written, "the options"))
     changed = [name for name in type(chosen).model_fields if getattr(read, name) != getattr(chosen, name)]
     expect(

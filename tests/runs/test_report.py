@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from maecli.errors import MaeError
 from maecli.progress import duration
 from maecli.registry import registry
 from maecli.runs.directory import RunDirectory
 from maecli.runs.report import curve_pictures, describe_run, history, left_out, next_commands, write_run_report
+from maecli.runs.skipped import skipped_csv
 
 
 @pytest.fixture
@@ -68,9 +68,32 @@ def test_files_left_out_are_listed(run):
     assert left_out(run) == [("ä.png", "empty file")]
     write_run_report(run, registry(), print)
     assert "ä.png" in (run.path / "report.html").read_text(encoding="utf-8")
-    (run.path / "skipped.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(MaeError, match=r"skipped\.csv cannot be read: "):
-        left_out(run)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"a,b\n1,2\n", b"", b"\xff\xfe", b'path,reason\n"open', b"path,reason\nx\n", b"\0\0", b"path,reason\na,b,c\n"],
+)
+def test_a_damaged_list_of_files_is_named_on_the_page(run, damage):
+    (run.path / "skipped.csv").write_bytes(damage)
+    ((name, reason),) = left_out(run)
+    assert name == "skipped.csv"
+    assert reason in ("is no list of files that were left out", "is not text in UTF-8")
+    write_run_report(run, registry())
+    assert reason in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_list_of_files_may_hold_any_name(run):
+    files = {"=1+1.png": "-x", "a\nb\r.png": "empty", 'a,"b".png': "", "x" * 5000: "too long"}
+    (run.path / "skipped.csv").write_text(skipped_csv(files), encoding="utf-8", newline="")
+    marked = {"'=1+1.png": "'-x"} | {name: reason for name, reason in files.items() if name != "=1+1.png"}
+    assert dict(left_out(run)) == marked
+
+
+@pytest.mark.parametrize("damage", ['{"verb": 1}', '{"verb": "pretrain", "seconds": "x"}'])
+def test_a_damaged_summary_is_told_on_the_page(run, damage):
+    (run.path / "summary.json").write_text(damage)
+    assert describe_run(run).startswith("What is known of this run is damaged: ")
 
 
 def test_a_resumed_runs_time_is_the_sum_of_its_attempts(run, mae):

@@ -149,3 +149,18 @@ def test_what_must_be_a_mapping_is_told(tmp_path, key):
     file.write_text(f"sweep: {{{key}: [1]}}")
     with pytest.raises(SpecError, match=f"sweep.{key} must be a YAML mapping"):
         request_sweep(registry(), words(), config=file)
+
+
+@pytest.mark.parametrize(
+    ("tree", "sentence"),
+    [
+        ({"seeds": 10**9}, "seeds is 1000000000: a sweep takes at most 1,000"),
+        ({"seeds": [2**63]}, "input should be less than 9223372036854775808"),
+        ({"grid": {"seed": list(range(1001))}}, "the grid key seed has 1,001 values; a sweep takes at most 1,000"),
+        ({"grid": {f"k{i}": [1, 2, 3] for i in range(100)}}, "make 5.15e+47 points; a sweep takes at most 10,000"),
+    ],
+)
+def test_a_sweep_of_more_runs_than_anybody_meant_is_refused(tree, sentence):
+    with pytest.raises(SpecError) as raised:
+        make_sweep(tree)
+    assert sentence in str(raised.value)

@@ -1,0 +1,68 @@
+"""What is shown on a terminal: text as it is, without markup, and nothing of others that steers the terminal."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import TextColumn
+from rich.text import Text
+
+from maecli.text import one_line, printable, shortened
+
+if TYPE_CHECKING:
+    from rich.console import ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+
+_LONG_WORD = re.compile(r"\S{1000,}")
+_SHOWN = 200  # letters of it
+
+
+class PlainConsole(Console):
+    """A console that shows [red] and :smile: as they are, and control characters as escapes.
+
+    When nobody reads stderr any more it is quiet from then on: the work is worth more than the words about it.
+    """
+
+    def __init__(self, stderr: bool = False, quiet: bool = False) -> None:
+        super().__init__(stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """Return text as it is measured and shown."""
+        return super().render_str(printable(text), **settings)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is written, whichever way the text came in; colours are added later."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    def on_broken_pipe(self) -> None:
+        """Be quiet on stderr; end the command where its answer is not wanted."""
+        self.quiet = True
+        if not self.stderr:
+            raise BrokenPipeError
+
+
+def text_column(text: str) -> TextColumn:
+    """Return a column of a progress line whose text is shown as it is."""
+    return TextColumn(text, markup=False)
+
+
+def answer(*lines: str) -> None:
+    """Print lines of an answer on stdout, whatever names they hold."""
+    for line in lines:
+        print(one_line(line))
+
+
+def tell(line: str) -> None:
+    """Print a line of mae's own on stderr."""
+    complain(f"mae: {_LONG_WORD.sub(lambda word: shortened(word[0], _SHOWN), line)}")
+
+
+def complain(line: str) -> None:
+    """Print one line on stderr, whatever names it holds."""
+    print(one_line(line), file=sys.stderr)

@@ -1,0 +1,156 @@
+"""Whatever words come in by flags and files, only errors of ours come out, and soon.
+
+`MAE_FUZZ=8000 pytest tests/fuzz/test_fuzz_specs.py` tries more of them, `MAE_FUZZ_SEED=7` others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import odd_words
+import pytest
+
+from maecli.cli.sweep import words
+from maecli.errors import MaeError
+from maecli.registry import registry
+from maecli.resolve import Layer, flatten, merge, nest, parse_sets, read_document, read_sweep, resolve, validate
+from maecli.resolve import validate_options as check_options
+from maecli.specs import SPECS, FinetuneSpec
+from maecli.storage.documents import dump_yaml, parse_json, parse_yaml
+from maecli.sweep.definition import make_sweep, parse_grid, parse_seeds
+from maecli.sweep.plan import make_plan
+from maecli.sweep.request import request_sweep
+
+NUMBER = int(os.environ.get("MAE_FUZZ", "1000"))
+LONGEST = 1000  # letters of a message
+
+
+def inputs(make: Callable[[random.Random], Any]) -> Iterator[Any]:
+    draw = random.Random(os.environ.get("MAE_FUZZ_SEED", "0"))
+    return (make(draw) for _ in range(NUMBER))
+
+
+def fails_well(read: Callable[..., object], *given: object) -> None:
+    """Call a reader; it may raise what a person is told, in a sentence, and nothing else."""
+    told = "."
+    try:
+        read(*given)
+    except MaeError as error:
+        told = str(error)
+    assert 0 < len(told) < LONGEST
+
+
+def value_of(parse: Callable[[str], Any], text: str) -> Any:
+    """Return what a parser reads, None where it raises ValueError with a reason."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        kind, told = type(error), str(error)
+    assert kind is ValueError
+    assert 0 < len(told) < LONGEST
+    return None
+
+
+def known_keys() -> list[str]:
+    """Return keys of a spec that a small run has."""
+    keys = []
+    for name, field in FinetuneSpec.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", {})
+        keys += [name, *(f"{name}.{each}" for each in inner)]
+    for kind, name in (("dataset", "digits"), ("task", "classify"), ("task", "reconstruct"), ("model", "vit")):
+        keys += [f"{kind}.{each}" for each in getattr(registry(), kind)(name).Options.model_fields]
+    return keys
+
+
+KEYS = known_keys()
+RECIPES = [registry().recipe(name) for name in registry().names("recipe")]
+
+
+def assignments(draw: random.Random) -> list[str]:
+    return [odd_words.assignment(draw, KEYS) for _ in range(draw.choice([1, 1, 1, 2]))]
+
+
+def document(draw: random.Random) -> str:
+    return odd_words.document(draw, RECIPES)
+
+
+def test_yaml_is_read_or_refused_and_what_is_written_comes_back():
+    for text in inputs(lambda draw: document(draw) if draw.random() < 0.5 else odd_words.text(draw)):
+        value = value_of(parse_yaml, text)
+        assert repr(parse_yaml(dump_yaml(value))) == repr(value)
+
+
+def test_json_is_read_or_refused():
+    def spoilt(draw: random.Random) -> str:
+        return odd_words.spoilt(json.dumps(odd_words.tree(draw), default=str, skipkeys=True), draw)
+
+    for text in inputs(spoilt):
+        value_of(parse_json, text)
+
+
+@pytest.mark.parametrize("verb", SPECS)
+def test_set(verb):
+    task = "classify" if verb == "finetune" else "reconstruct"
+
+    def read(sets: list[str]) -> None:
+        spec = resolve(verb, registry(), recipe="digits", flags={"task.name": task}, sets=sets).spec
+        written = dump_yaml(spec.model_dump(mode="json"))
+        assert SPECS[verb].model_validate(parse_yaml(written)) == spec
+
+    for sets in inputs(assignments):
+        fails_well(parse_sets, sets)
+        fails_well(read, sets)
+
+
+def test_spec_files():
+    def read(text: str) -> None:
+        settings = read_document(text, "finetune", "x.yaml")
+        resolve("finetune", registry(), recipe="digits", extra=[Layer("x.yaml", settings)])
+
+    for text in inputs(document):
+        fails_well(read_document, text, "pretrain", "x.yaml")
+        fails_well(read, text)
+
+
+def test_settings_of_any_type():
+    whole = {"dataset": {"name": "digits"}, "task": {"name": "classify"}, "model": {"name": "vit"}}
+    for tree in inputs(odd_words.tree):
+        if isinstance(tree, dict):
+            fails_well(lambda tree=tree: nest(dict(flatten(tree))))
+            fails_well(merge, [Layer("below", whole), Layer("above", tree)])
+            fails_well(validate, whole | tree, "finetune", registry())
+            fails_well(make_sweep, tree)
+
+
+@pytest.mark.parametrize("kind", ["dataset", "task", "model"])
+def test_options_of_plugins(kind):
+    for name in registry().names(kind):
+        options = getattr(registry(), kind)(name).Options
+        for key in options.model_fields:
+            for value in odd_words.VALUES:
+                fails_well(check_options, kind, name, {key: value}, options)
+
+
+def test_grids_and_seeds():
+    def read(grid: list[str], sets: list[str]) -> None:
+        asked, _ = request_sweep(registry(), words(), grid=grid, sets=sets, flags={"dataset.name": "digits"})
+        make_plan(asked, registry(), words())
+
+    for grid in inputs(assignments):
+        fails_well(parse_grid, grid)
+        fails_well(parse_seeds, grid[0].partition("=")[2])
+        fails_well(read, grid[:1], grid[1:])
+
+
+def test_sweep_files():
+    def read(text: str) -> None:
+        tree = read_sweep(text, "x.yaml")
+        if tree is not None:
+            make_plan(make_sweep(tree), registry(), words())
+
+    for text in inputs(document):
+        fails_well(read, text)

@@ -1,0 +1,152 @@
+"""However a command ends early, it ends in a line or in silence, and never in a traceback of ours."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from maecli.memory import out_of_memory
+from maecli.progress import PlainLines
+from maecli.runs import training
+from maecli.terminal import PlainConsole
+
+MAE = (sys.executable, "-m", "maecli")
+
+
+def is_ours(stderr: str) -> bool:
+    """Whether a traceback comes from mae, not from Python before it had loaded mae."""
+    return "Traceback" in stderr and "maecli" in stderr.replace("__editable___maecli", "").replace("-m maecli", "")
+
+
+@pytest.mark.parametrize("tries", range(3))
+def test_ctrl_c_at_any_moment_is_one_line(tries, tmp_path):
+    command = [*MAE, "pretrain", "--recipe", "digits", "--dry-run", "--device", "cpu", "--out", tmp_path / "run"]
+    for number in range(tries, 30, 3):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(2 * number / 29)
+        process.send_signal(signal.SIGINT)
+        if number % 2:
+            time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
+        assert not is_ours(stderr), stderr
+        assert process.returncode in (130, -signal.SIGINT) or "Traceback" in stderr, stderr
+        assert stderr.count("interrupted") <= 1
+
+
+def test_ctrl_c_while_options_are_parsed_is_one_line(mae, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("maecli.cli.application.TyperGroup.invoke", interrupt)
+    outcome = mae("runs")
+    assert (outcome.exit_code, outcome.stderr) == (130, "mae: interrupted\n")
+
+
+@pytest.mark.parametrize("verb", [("schema",), ("recipes",), ("plugins", "list", "--quick"), ("recipes", "digits")])
+def test_a_closed_pipe_ends_a_command_in_silence(verb):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*MAE, *verb], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_progress_that_nobody_reads_ends_no_work():
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    console = PlainConsole(stderr=True)
+    console.file = Closed()
+    progress = PlainLines(console)
+    progress.say("a")
+    progress.say("b")
+    assert console.quiet
+
+
+@pytest.mark.parametrize("verb", ["eval", "infer", "inspect", "runs", "pretrain --root", "pretrain --init"])
+def test_a_name_that_is_too_long_is_one_line(mae, verb):
+    outcome = mae(*verb.split(), "x" * 5000)
+    assert outcome.exit_code in (1, 2)
+    assert len(outcome.stderr) < 1000
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.EACCES, "permission denied"), (errno.EIO, "input/output error")])
+def test_what_the_machine_refuses_is_one_line(mae, monkeypatch, number, told, tmp_path):
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "/some/file")
+
+    monkeypatch.setattr(training, "train", fail)
+    outcome = mae("pretrain", "--recipe", "digits", "--out", tmp_path / "run")
+    assert (outcome.exit_code, outcome.stderr) == (1, f"mae: /some/file: {told}\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
+def test_an_answer_that_cannot_be_written_is_one_line():
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run([*MAE, "recipes"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "mae: cannot print the answer: No space left on device\n"
+
+
+def test_closed_streams_are_no_mistake():
+    for closed in (">&-", "2>&-", "<&-"):
+        shell = f"{sys.executable} -m maecli schema {closed}"
+        done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+class OutOfMemoryError(RuntimeError):
+    """What torch calls it."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 9. GiB for an array"),
+        OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has " + "x" * 1000),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("MPS backend out of memory"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_a_lack_of_memory_is_told_with_ways_out(mae, monkeypatch, error, tmp_path):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(training, "train", fail)
+    outcome = mae("pretrain", "--recipe", "digits", "--out", tmp_path / "run", "--json")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("mae: memory is used up")
+    for way in ("--batch-size", "--micro-batch-size", "--img-size", "--workers"):
+        assert way in outcome.stderr
+    assert len(outcome.stderr) < 500
+    assert outcome.json["exit_code"] == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes cannot be multiplied"), OSError(errno.EIO, "x"), KeyError("x")])
+def test_other_errors_are_no_lack_of_memory(error):
+    assert out_of_memory(error) is None
+
+
+def test_modules_in_the_current_folder_are_not_imported(tmp_path):
+    for name in ("yaml", "typer", "rich", "numpy", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a stranger was imported')\n")
+    package = tmp_path / "evil-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[mae]\ndataset.evil = evil\n")
+    done = subprocess.run(
+        [*MAE, "plugins", "list"], cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "evil" not in done.stdout
