@@ -6,7 +6,6 @@ epoch, sample) alone. So stopping, restarting, and the number of workers change 
 
 from __future__ import annotations
 
-import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +14,15 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from maecli.data.augment import augment
 from maecli.data.batch import Batch
 from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
+from maecli.data.parcels import Parcel
 from maecli.data.preprocess import Preprocess, crop_and_resize, crop_and_resize_mask
 from maecli.data.randomness import Draws, derive_seed
+from maecli.data.reading import read_sample
+from maecli.data.workers import in_workers
 from maecli.errors import DataError
 from maecli.hardware import num_cores
 from maecli.specs import AugmentSpec, DataSpec
@@ -144,7 +144,7 @@ class ResidentLoader(Loader):
         readable = []
         for index in range(len(split)):
             try:
-                samples.append(_read(split[index], self.preprocess.img_size))
+                samples.append(_read(read_sample(split, index), self.preprocess.img_size))
                 readable.append(split.keys[index])
             except BrokenSample as error:
                 self.on_broken(error.key, error.reason)
@@ -179,29 +179,15 @@ class StreamedLoader(Loader):
     def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
         size = None if self.own_size and spec is None else self.preprocess.img_size
         cache = self.cache_bytes // max(1, self.workers or 0) if spec is not None else 0
-        reader = _Reader(self.split, size, self.seed, spec, cache)
-        loader = DataLoader(
-            reader,
-            batch_sampler=_Plan(plan),
-            num_workers=self.workers or 0,
-            collate_fn=_collate,
-            pin_memory=self.device.type == "cuda",
-            prefetch_factor=4 if self.workers else None,
-            worker_init_fn=_ignore_signals if self.workers else None,
-            generator=torch.Generator().manual_seed(0),  # or it would draw from the global one
-        )
-        for tensors, epoch, ids, broken in loader:
-            keys = [self.split.keys[i] for i in ids.tolist()] if spec is None else ()
-            yield Batch(tensors, self._draws(epoch, ids), keys, broken).to(self.device)
-
-
-def _ignore_signals(_worker: int) -> None:
-    """Leave the SIGINT or SIGTERM that a terminal or scheduler sends to every process to the main one: it saves.
-
-    A second SIGTERM ends the worker, so that one which hangs can be ended.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL) and None)
+        read = _Reader(self.split, size, self.seed, spec, cache)
+        if self.workers:
+            parcels = in_workers(read, plan, self.workers, pin_memory=self.device.type == "cuda")
+        else:
+            parcels = (read(job) for job in plan)
+        for tensors, (epoch, ids, broken) in parcels:
+            keys = [self.split.keys[i] for i in ids] if spec is None else ()
+            draws = self._draws(epoch, torch.tensor(ids, dtype=torch.int64))
+            yield Batch(dict(tensors), draws, keys, broken).to(self.device)
 
 
 def default_workers() -> int:
@@ -209,30 +195,18 @@ def default_workers() -> int:
     return max(1, min(8, num_cores() - 1))
 
 
-class _Plan:
-    """A batch sampler over a plan of (epoch, ids)."""
-
-    def __init__(self, plan: Iterator[tuple[int, np.ndarray]]) -> None:
-        self.plan = plan
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for epoch, ids in self.plan:
-            yield [(epoch, int(i)) for i in ids]
-
-
 class _Read(NamedTuple):
     """What a worker made of one item of the plan."""
 
     tensors: dict[str, Tensor]
     """Empty when nothing could be read."""
-    epoch: int
     number: int
     """Position of the sample that was read, which may stand in for the planned one."""
     broken: list[tuple[str, str]]
 
 
-class _Reader(TorchDataset[_Read]):
-    """Reads one sample in a worker. In training an unreadable one is replaced by the next readable one."""
+class _Reader:
+    """Reads the samples of a batch. In training an unreadable one is replaced by the next readable one."""
 
     def __init__(
         self, split: Split, size: tuple[int, ...] | None, seed: int, spec: AugmentSpec | None, cache_bytes: int = 0
@@ -246,17 +220,26 @@ class _Reader(TorchDataset[_Read]):
 
             self.transform = TrainTransform(spec, (size[0], size[1]), seed)
 
-    def __getitem__(self, item: tuple[int, int]) -> _Read:
-        epoch, index = item
+    def __call__(self, job: tuple[int, np.ndarray]) -> Parcel[tuple[int, list[int], list[tuple[str, str]]]]:
+        """Return the stacked fields of a batch; with the epoch, the samples' positions and what could not be read."""
+        epoch, ids = job
+        items = [self._item(epoch, index) for index in ids.tolist()]
+        read = [item for item in items if item.tensors]
+        names = read[0].tensors.keys() if read else ()
+        tensors = {name: torch.stack([item.tensors[name] for item in read]) for name in names}
+        broken = [entry for item in items for entry in item.broken]
+        return Parcel(tensors, (epoch, [item.number for item in read], broken))
+
+    def _item(self, epoch: int, index: int) -> _Read:
         broken: list[tuple[str, str]] = []
         attempts = len(self.split) if self.training else 1
         for offset in range(attempts):
             number = (index + offset) % len(self.split)
             try:
-                return _Read(self._sample(epoch, number), epoch, number, broken)
+                return _Read(self._sample(epoch, number), number, broken)
             except BrokenSample as error:
                 broken.append((error.key, error.reason))
-        return _Read({}, epoch, index, broken)
+        return _Read({}, index, broken)
 
     def _sample(self, epoch: int, index: int) -> dict[str, Tensor]:
         sample = self.kept.get(index) or self._read_and_keep(index)
@@ -266,7 +249,7 @@ class _Reader(TorchDataset[_Read]):
 
     def _read_and_keep(self, index: int) -> Sample:
         """Return a sample from its file; the first ones that fit stay in memory: decoding costs the most."""
-        sample = self.split[index]
+        sample = read_sample(self.split, index)
         num_bytes = sum(array.nbytes for array in sample.values())
         if num_bytes <= self.free_bytes:
             self.free_bytes -= num_bytes
@@ -285,15 +268,6 @@ def _read(sample: Sample, size: Sequence[int] | None) -> dict[str, Tensor]:
         else:
             tensors[name] = torch.from_numpy(np.array(array))  # a copy: it may be read-only
     return tensors
-
-
-def _collate(items: list[_Read]) -> tuple[dict[str, Tensor], int, Tensor, list[tuple[str, str]]]:
-    """Return stacked fields, the epoch, the samples' positions (B,), and what could not be read."""
-    read = [item for item in items if item.tensors]
-    names = read[0].tensors.keys() if read else ()
-    tensors = {name: torch.stack([item.tensors[name] for item in read]) for name in names}
-    numbers = torch.tensor([item.number for item in read], dtype=torch.int64)
-    return tensors, items[0].epoch, numbers, [entry for item in items for entry in item.broken]
 
 
 def make_loader(
