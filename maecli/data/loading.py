@@ -7,7 +7,7 @@ epoch, sample) alone. So stopping, restarting, and the number of workers change 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -73,7 +73,9 @@ class Loader(ABC):
     own_size: bool = False
     """Whether evaluation leaves each picture at its own size; batches then hold pictures of one size."""
 
-    def train_batches(self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int) -> Iterator[Batch]:
+    def train_batches(
+        self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int
+    ) -> Generator[Batch, None, None]:
         """Yield augmented batches from `start_step` to `total_steps`."""
         plan = train_schedule(self.seed, len(self.split), batch_size, start_step, total_steps)
         for batch in self._fetch(plan, spec):
