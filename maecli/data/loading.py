@@ -6,6 +6,7 @@ epoch, sample) alone. So stopping, restarting, and the number of workers change 
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from maecli.data.parcels import Parcel
 from maecli.data.preprocess import Preprocess, crop_and_resize, crop_and_resize_mask
 from maecli.data.randomness import Draws, derive_seed
 from maecli.data.reading import read_sample
-from maecli.data.workers import in_workers
+from maecli.data.workers import WorkerEnded, in_workers
 from maecli.errors import DataError
 from maecli.hardware import num_cores
 from maecli.specs import AugmentSpec, DataSpec
@@ -30,6 +31,13 @@ from maecli.specs import AugmentSpec, DataSpec
 if TYPE_CHECKING:
     from maecli.data.transforms import TrainTransform
 
+Job = tuple[int, np.ndarray]
+"""An epoch, and the positions of the samples to read for it."""
+Told = tuple[int, list[int], list[tuple[str, str]]]
+"""What goes with a batch's tensors: the epoch, the positions of the samples, and what could not be read."""
+
+SEARCH_S = 2.0
+"""How long a sample that ended a worker is searched for."""
 FIXED = -1
 """The epoch of draws that never change: evaluation, test masks."""
 
@@ -39,9 +47,7 @@ def epoch_order(seed: int, epoch: int, num_samples: int) -> np.ndarray:
     return np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(num_samples)
 
 
-def train_schedule(
-    seed: int, num_samples: int, batch_size: int, start_step: int, total_steps: int
-) -> Iterator[tuple[int, np.ndarray]]:
+def train_schedule(seed: int, num_samples: int, batch_size: int, start_step: int, total_steps: int) -> Iterator[Job]:
     """Yield (epoch, ids (batch_size,)) for each step; what an epoch has left over is dropped."""
     steps_per_epoch = num_samples // batch_size
     epoch, order = -1, np.empty(0, np.int64)
@@ -101,7 +107,7 @@ class Loader(ABC):
         return not self.own_size or isinstance(self.split, TensorSplit)
 
     @abstractmethod
-    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+    def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         """Yield the planned batches on the device, images in their own dtype and range."""
 
     def _draws(self, epoch: int, ids: Tensor) -> Draws:
@@ -157,7 +163,7 @@ class ResidentLoader(Loader):
         self.split = TensorSplit(tensors, readable)
         return tensors
 
-    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+    def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         keys = self.split.keys
         for epoch, ids in plan:
             where = torch.from_numpy(ids).to(self.device)
@@ -178,18 +184,39 @@ class StreamedLoader(Loader):
         if self.workers is None:
             self.workers = default_workers()
 
-    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+    def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         size = None if self.own_size and spec is None else self.preprocess.img_size
         cache = self.cache_bytes // max(1, self.workers or 0) if spec is not None else 0
         read = _Reader(self.split, size, self.seed, spec, cache)
-        if self.workers:
-            parcels = in_workers(read, plan, self.workers, pin_memory=self.device.type == "cuda")
-        else:
-            parcels = (read(job) for job in plan)
-        for tensors, (epoch, ids, broken) in parcels:
+        for tensors, (epoch, ids, broken) in self._parcels(read, plan):
             keys = [self.split.keys[i] for i in ids] if spec is None else ()
             draws = self._draws(epoch, torch.tensor(ids, dtype=torch.int64))
             yield Batch(dict(tensors), draws, keys, broken).to(self.device)
+
+    def _parcels(self, read: _Reader, plan: Iterator[Job]) -> Iterator[Parcel[Told]]:
+        if not self.workers:
+            yield from map(read, plan)
+            return
+        try:
+            yield from in_workers(read, plan, self.workers, pin_memory=self.device.type == "cuda")
+        except WorkerEnded as error:
+            culprit = None if "SIGKILL" in error.how or error.job is None else find_culprit(read, *error.job)
+            at = "" if culprit is None else f" while it read {self.split.keys[culprit]}"
+            raise WorkerEnded(error.how, error.way_out, error.job, at) from error
+
+
+def find_culprit(read: _Reader, epoch: int, ids: np.ndarray) -> int | None:
+    """Return which sample of a batch ends a process that reads it, if one does so again and is found soon."""
+    deadline = time.monotonic() + SEARCH_S
+    jobs = ((epoch, ids[i : i + 1]) for i in range(len(ids)) if time.monotonic() < deadline)
+    try:
+        for _ in in_workers(read, jobs, 1):
+            pass
+    except WorkerEnded as error:
+        return int(error.job[1][0]) if error.job is not None else None
+    except Exception:
+        return None  # another fault, and not what is asked for
+    return None
 
 
 def default_workers() -> int:
@@ -222,8 +249,8 @@ class _Reader:
 
             self.transform = TrainTransform(spec, (size[0], size[1]), seed)
 
-    def __call__(self, job: tuple[int, np.ndarray]) -> Parcel[tuple[int, list[int], list[tuple[str, str]]]]:
-        """Return the stacked fields of a batch; with the epoch, the samples' positions and what could not be read."""
+    def __call__(self, job: Job) -> Parcel[Told]:
+        """Return the stacked fields of a batch."""
         epoch, ids = job
         items = [self._item(epoch, index) for index in ids.tolist()]
         read = [item for item in items if item.tensors]

@@ -47,11 +47,11 @@ _living: set[_Worker] = set()
 
 
 class WorkerEnded(LoadingError):
-    """A worker process is gone; `job` is the number of the job that it was at."""
+    """A worker process is gone: `how` it ended, the `way_out`, and the `job` that it was `at`."""
 
-    def __init__(self, message: str, job: int | None = None) -> None:
-        super().__init__(message)
-        self.job = job
+    def __init__(self, how: str, way_out: str, job: Any = None, at: str = "") -> None:
+        super().__init__(f"a data worker {how}{at}; {way_out}")
+        self.how, self.way_out, self.job = how, way_out, job
 
 
 def in_workers(
@@ -108,8 +108,8 @@ class _Worker:
     """The main process's side of a worker."""
 
     def __init__(self, work: Callable[[Any], Parcel[Any]], number: int) -> None:
-        self.at: deque[int] = deque()
-        """Numbers of the jobs that it was given, the one that it is at first."""
+        self.given: deque[tuple[int, Any]] = deque()
+        """Jobs with their numbers, first the one that it is at."""
         self.socket, theirs = socket.socketpair()
         self.process = multiprocessing.Process(target=_serve, args=(theirs, _ByValue(work), number), daemon=True)
         _living.add(self)
@@ -123,7 +123,7 @@ class _Worker:
             theirs.close()
 
     def give(self, number: int, job: object) -> None:
-        self.at.append(number)
+        self.given.append((number, job))
         try:
             for part in pack(Parcel({}, job)):
                 self.socket.sendall(part)
@@ -136,31 +136,31 @@ class _Worker:
             parcel = receive(self.socket, pin_memory)
         except EOFError:
             raise self._gone() from None
-        return self.at.popleft(), parcel
+        return self.given.popleft()[0], parcel
 
     def _gone(self) -> WorkerEnded:
         self.process.join(END_S)
-        return WorkerEnded(f"a data worker {_how_it_ended(self.process.exitcode)}", self.at[0] if self.at else None)
+        job = self.given[0][1] if self.given else None
+        return WorkerEnded(*_how_it_ended(self.process.exitcode), job)
 
     def close(self) -> None:
         self.socket.close()
         _living.discard(self)
 
 
-def _how_it_ended(code: int | None) -> str:
+def _how_it_ended(code: int | None) -> tuple[str, str]:
+    """Return how, and the way out."""
     if code is None:
-        return f"closed its connection; {IN_MAIN}"
+        return "closed its connection", IN_MAIN
     if code >= 0:
-        return f"ended by itself with exit code {code}; {IN_MAIN}"
-    if code == -signal.SIGKILL:
-        return f"was killed by SIGKILL, as the system does when memory runs out; {LESS_MEMORY}"
-    name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+        return f"ended by itself with exit code {code}", IN_MAIN
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if name == "SIGKILL":
+        return f"was killed by {name}, as the system does when memory runs out", LESS_MEMORY
     if name == "SIGBUS":
-        return (
-            "was killed by SIGBUS, as happens where /dev/shm or a disk is full or a file shrinks while it is read; "
-            f"make room (docker run --shm-size), or use fewer --workers; {IN_MAIN}"
-        )
-    return f"was killed by {name}; {IN_MAIN}"
+        full = "/dev/shm or a disk is full, or a file shrinks while it is read"
+        return f"was killed by {name}, as happens where {full}", f"make room (docker run --shm-size); {IN_MAIN}"
+    return f"was killed by {name}", f"mend or remove what it read, or update what decodes it; {IN_MAIN}"
 
 
 def _end(workers: Sequence[_Worker]) -> None:
