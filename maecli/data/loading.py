@@ -200,20 +200,22 @@ class StreamedLoader(Loader):
         try:
             yield from in_workers(read, plan, self.workers, pin_memory=self.device.type == "cuda")
         except WorkerEnded as error:
-            culprit = None if "SIGKILL" in error.how or error.job is None else find_culprit(read, *error.job)
-            at = "" if culprit is None else f" while it read {self.split.keys[culprit]}"
-            raise WorkerEnded(error.how, error.way_out, error.job, at) from error
+            culprit = None if "SIGKILL" in error.how else find_culprit(read, error.jobs)
+            if culprit is None:
+                raise
+            at = f" while it read {self.split.keys[culprit]}"
+            raise WorkerEnded(error.how, error.way_out, error.jobs, at) from error
 
 
-def find_culprit(read: _Reader, epoch: int, ids: np.ndarray) -> int | None:
-    """Return which sample of a batch ends a process that reads it, if one does so again and is found soon."""
+def find_culprit(read: _Reader, jobs: Sequence[Job]) -> int | None:
+    """Return which sample of some batches ends a process that reads it, if one does so again and is found soon."""
     deadline = time.monotonic() + SEARCH_S
-    jobs = ((epoch, ids[i : i + 1]) for i in range(len(ids)) if time.monotonic() < deadline)
+    single = ((epoch, ids[i : i + 1]) for epoch, ids in jobs for i in range(len(ids)) if time.monotonic() < deadline)
     try:
-        for _ in in_workers(read, jobs, 1):
+        for _ in in_workers(read, single, 1, ahead=1):
             pass
     except WorkerEnded as error:
-        return int(error.job[1][0]) if error.job is not None else None
+        return int(error.jobs[0][1][0])
     except Exception:
         return None  # another fault, and not what is asked for
     return None

@@ -38,24 +38,26 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 AHEAD = 4
-"""Jobs that a worker has been given and whose results were not taken yet."""
+"""Jobs that a worker has been given, and whose results were not taken yet, unless told otherwise."""
 END_S = 1.0
 """How long workers whose sockets are closed may take to end before they are killed."""
+GONE_S = 5.0
+"""How long a process that closed its socket is waited for, to say how it ended."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _living: set[_Worker] = set()
 
 
 class WorkerEnded(LoadingError):
-    """A worker process is gone: `how` it ended, the `way_out`, and the `job` that it was `at`."""
+    """A worker process is gone: `how` it ended, the `way_out`, and the `jobs` whose results it still owed."""
 
-    def __init__(self, how: str, way_out: str, job: Any = None, at: str = "") -> None:
+    def __init__(self, how: str, way_out: str, jobs: Sequence[Any] = (), at: str = "") -> None:
         super().__init__(f"a data worker {how}{at}; {way_out}")
-        self.how, self.way_out, self.job = how, way_out, job
+        self.how, self.way_out, self.jobs = how, way_out, jobs
 
 
 def in_workers(
-    work: Callable[[J], Parcel[R]], jobs: Iterator[J], num_workers: int, pin_memory: bool = False
+    work: Callable[[J], Parcel[R]], jobs: Iterator[J], num_workers: int, pin_memory: bool = False, ahead: int = AHEAD
 ) -> Generator[Parcel[R], None, None]:
     """Yield `work(job)` for each job, in order; job i is done by worker i modulo `num_workers`.
 
@@ -74,13 +76,13 @@ def in_workers(
                 raise LoadingError(f"{num_workers} data workers cannot be started: {reason}") from error
             for worker in workers:
                 sockets.register(worker.socket, selectors.EVENT_READ, worker)
-            yield from _in_order(workers, sockets, jobs, pin_memory)
+            yield from _in_order(workers, sockets, jobs, pin_memory, ahead)
     finally:
         _end(workers)
 
 
 def _in_order(
-    workers: Sequence[_Worker], sockets: selectors.BaseSelector, jobs: Iterator[J], pin_memory: bool
+    workers: Sequence[_Worker], sockets: selectors.BaseSelector, jobs: Iterator[J], pin_memory: bool, ahead: int
 ) -> Iterator[Parcel[Any]]:
     numbered = enumerate(jobs)
     waiting: deque[int] = deque()
@@ -91,7 +93,7 @@ def _in_order(
             workers[number % len(workers)].give(number, job)
             waiting.append(number)
 
-    give(AHEAD * len(workers))
+    give(ahead * len(workers))
     while waiting:
         while waiting[0] not in done:
             for key, _ in sockets.select():
@@ -109,7 +111,7 @@ class _Worker:
 
     def __init__(self, work: Callable[[Any], Parcel[Any]], number: int) -> None:
         self.given: deque[tuple[int, Any]] = deque()
-        """Jobs with their numbers, first the one that it is at."""
+        """Jobs whose results it owes, with their numbers."""
         self.socket, theirs = socket.socketpair()
         self.process = multiprocessing.Process(target=_serve, args=(theirs, _ByValue(work), number), daemon=True)
         _living.add(self)
@@ -139,9 +141,8 @@ class _Worker:
         return self.given.popleft()[0], parcel
 
     def _gone(self) -> WorkerEnded:
-        self.process.join(END_S)
-        job = self.given[0][1] if self.given else None
-        return WorkerEnded(*_how_it_ended(self.process.exitcode), job)
+        self.process.join(GONE_S)
+        return WorkerEnded(*_how_it_ended(self.process.exitcode), [job for _, job in self.given])
 
     def close(self) -> None:
         self.socket.close()
@@ -279,10 +280,9 @@ def _result(work: Callable[[Any], Parcel[Any]], job: Any) -> list[memoryview]:
 
 def _failure(error: Exception) -> list[memoryview]:
     """Return a parcel with the error, or with one that says the same where it cannot be pickled."""
-    short = None if isinstance(error, MaeError) else shortage(error)
-    if short is not None:
+    if not isinstance(error, MaeError) and (short := shortage(error)):
         error = LoadingError(f"a data worker fails: {short}")
-    else:
+    if not isinstance(error, MaeError):
         error.add_note(f"In a data worker:\n{traceback.format_exc()}")
     return pack(Parcel({}, _Failure(_portable(error))))
 
