@@ -411,8 +411,8 @@ FAULTS = {
     "handles": (
         raising(BrokenSample("05.png", "cannot be opened: too many open files"), OSError(errno.EMFILE, "x")),
         (
-            r"too few file handles \([\d,]+ are allowed\); raise the limit with ulimit -n; --set data\.workers=0 reads in "
-            "the main process"
+            r"too few file handles \([\d,]+ are allowed\); raise the limit with ulimit -n; --set data\.workers=0 reads "
+            "in the main process"
         ),
     ),
 }
@@ -433,7 +433,7 @@ def test_what_is_no_fault_of_a_sample_ends_the_run_and_leaves_none_out(fault, ki
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
 @pytest.mark.parametrize("training", [True, False])
 def test_a_decoder_that_ends_its_worker_is_told_with_its_sample(training):
-    loader = streamed(Failing(lambda: os.kill(os.getpid(), signal.SIGABRT)), 2)
+    loader = streamed(Failing(lambda: os._exit(7)), 2)
     batches = loader.train_batches(CHANGES, 4, 0, 9) if training else loader.eval_batches(4)
     with pytest.raises(
         LoadingError, match=r"^a data worker was killed by SIGABRT while it read 05\.png; mend or remove"

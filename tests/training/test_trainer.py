@@ -434,7 +434,7 @@ def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_
 def test_data_that_fail_before_the_first_step_leave_nothing_to_save(tmp_path):
     trainer = make(tmp_path)
     trainer.train_loader = interruptible(trainer.train_loader, 0, worker_ends)
-    with pytest.raises(LoadingError, match="^a data worker was killed by SIGKILL; use fewer$"):
+    with pytest.raises(LoadingError, match=r"^a data worker was killed by SIGKILL; use fewer$"):
         trainer.fit()
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
