@@ -285,8 +285,8 @@ def test_a_killed_worker_ends_the_run_which_saves_and_resumes_as_if_nothing_had_
         assert step >= steps
         assert attempt.said().splitlines()[-1] == (
             "mae: a data worker was killed by SIGKILL, as the system does when memory runs out; use less with a "
-            "smaller --batch-size, --set data.cache=0 or fewer --workers; --set data.workers=0 reads in the main process; step "
-            f"{step} is saved, and --resume continues from there"
+            "smaller --batch-size, --set data.cache=0 or fewer --workers; --set data.workers=0 reads in the main "
+            f"process; step {step} is saved, and --resume continues from there"
         )
         assert "Traceback" not in attempt.said()
         told = ["finetune", "--resume", "--out", str(run)]
