@@ -85,6 +85,10 @@ class PluginError(MaeError):
     exit_code = 4
 
 
+class LoadingError(MaeError):
+    """Samples could not be brought to the device: a worker process ended, or a resource ran out. Exit code 1."""
+
+
 class NotFiniteError(MaeError):
     """The loss became NaN or infinite. Exit code 5."""
 

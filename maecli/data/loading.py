@@ -6,23 +6,24 @@ epoch, sample) alone. So stopping, restarting, and the number of workers change 
 
 from __future__ import annotations
 
-import signal
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from maecli.data.augment import augment
 from maecli.data.batch import Batch
 from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
+from maecli.data.parcels import Parcel
 from maecli.data.preprocess import Preprocess, crop_and_resize, crop_and_resize_mask
 from maecli.data.randomness import Draws, derive_seed
+from maecli.data.reading import read_sample
+from maecli.data.workers import WorkerEnded, in_workers
 from maecli.errors import DataError
 from maecli.hardware import num_cores
 from maecli.specs import AugmentSpec, DataSpec
@@ -30,6 +31,13 @@ from maecli.specs import AugmentSpec, DataSpec
 if TYPE_CHECKING:
     from maecli.data.transforms import TrainTransform
 
+Job = tuple[int, np.ndarray]
+"""An epoch, and the positions of the samples to read for it."""
+Told = tuple[int, list[int], list[tuple[str, str]]]
+"""What goes with a batch's tensors: the epoch, the positions of the samples, and what could not be read."""
+
+SEARCH_S = 2.0
+"""How long a sample that ended a worker is searched for."""
 FIXED = -1
 """The epoch of draws that never change: evaluation, test masks."""
 
@@ -39,9 +47,7 @@ def epoch_order(seed: int, epoch: int, num_samples: int) -> np.ndarray:
     return np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(num_samples)
 
 
-def train_schedule(
-    seed: int, num_samples: int, batch_size: int, start_step: int, total_steps: int
-) -> Iterator[tuple[int, np.ndarray]]:
+def train_schedule(seed: int, num_samples: int, batch_size: int, start_step: int, total_steps: int) -> Iterator[Job]:
     """Yield (epoch, ids (batch_size,)) for each step; what an epoch has left over is dropped."""
     steps_per_epoch = num_samples // batch_size
     epoch, order = -1, np.empty(0, np.int64)
@@ -73,7 +79,9 @@ class Loader(ABC):
     own_size: bool = False
     """Whether evaluation leaves each picture at its own size; batches then hold pictures of one size."""
 
-    def train_batches(self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int) -> Iterator[Batch]:
+    def train_batches(
+        self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int
+    ) -> Generator[Batch, None, None]:
         """Yield augmented batches from `start_step` to `total_steps`."""
         plan = train_schedule(self.seed, len(self.split), batch_size, start_step, total_steps)
         for batch in self._fetch(plan, spec):
@@ -99,7 +107,7 @@ class Loader(ABC):
         return not self.own_size or isinstance(self.split, TensorSplit)
 
     @abstractmethod
-    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+    def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         """Yield the planned batches on the device, images in their own dtype and range."""
 
     def _draws(self, epoch: int, ids: Tensor) -> Draws:
@@ -144,7 +152,7 @@ class ResidentLoader(Loader):
         readable = []
         for index in range(len(split)):
             try:
-                samples.append(_read(split[index], self.preprocess.img_size))
+                samples.append(_read(read_sample(split, index), self.preprocess.img_size))
                 readable.append(split.keys[index])
             except BrokenSample as error:
                 self.on_broken(error.key, error.reason)
@@ -155,7 +163,7 @@ class ResidentLoader(Loader):
         self.split = TensorSplit(tensors, readable)
         return tensors
 
-    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+    def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         keys = self.split.keys
         for epoch, ids in plan:
             where = torch.from_numpy(ids).to(self.device)
@@ -176,32 +184,41 @@ class StreamedLoader(Loader):
         if self.workers is None:
             self.workers = default_workers()
 
-    def _fetch(self, plan: Iterator[tuple[int, np.ndarray]], spec: AugmentSpec | None) -> Iterator[Batch]:
+    def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         size = None if self.own_size and spec is None else self.preprocess.img_size
         cache = self.cache_bytes // max(1, self.workers or 0) if spec is not None else 0
-        reader = _Reader(self.split, size, self.seed, spec, cache)
-        loader = DataLoader(
-            reader,
-            batch_sampler=_Plan(plan),
-            num_workers=self.workers or 0,
-            collate_fn=_collate,
-            pin_memory=self.device.type == "cuda",
-            prefetch_factor=4 if self.workers else None,
-            worker_init_fn=_ignore_signals if self.workers else None,
-            generator=torch.Generator().manual_seed(0),  # or it would draw from the global one
-        )
-        for tensors, epoch, ids, broken in loader:
-            keys = [self.split.keys[i] for i in ids.tolist()] if spec is None else ()
-            yield Batch(tensors, self._draws(epoch, ids), keys, broken).to(self.device)
+        read = _Reader(self.split, size, self.seed, spec, cache)
+        for tensors, (epoch, ids, broken) in self._parcels(read, plan):
+            keys = [self.split.keys[i] for i in ids] if spec is None else ()
+            draws = self._draws(epoch, torch.tensor(ids, dtype=torch.int64))
+            yield Batch(dict(tensors), draws, keys, broken).to(self.device)
+
+    def _parcels(self, read: _Reader, plan: Iterator[Job]) -> Iterator[Parcel[Told]]:
+        if not self.workers:
+            yield from map(read, plan)
+            return
+        try:
+            yield from in_workers(read, plan, self.workers, pin_memory=self.device.type == "cuda")
+        except WorkerEnded as error:
+            culprit = None if "SIGKILL" in error.how else find_culprit(read, error.jobs)
+            if culprit is None:
+                raise
+            at = f" while it read {self.split.keys[culprit]}"
+            raise WorkerEnded(error.how, error.way_out, error.jobs, at) from error
 
 
-def _ignore_signals(_worker: int) -> None:
-    """Leave the SIGINT or SIGTERM that a terminal or scheduler sends to every process to the main one: it saves.
-
-    A second SIGTERM ends the worker, so that one which hangs can be ended.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL) and None)
+def find_culprit(read: _Reader, jobs: Sequence[Job]) -> int | None:
+    """Return which sample of some batches ends a process that reads it, if one does so again and is found soon."""
+    deadline = time.monotonic() + SEARCH_S
+    single = ((epoch, ids[i : i + 1]) for epoch, ids in jobs for i in range(len(ids)) if time.monotonic() < deadline)
+    try:
+        for _ in in_workers(read, single, 1, ahead=1):
+            pass
+    except WorkerEnded as error:
+        return int(error.jobs[0][1][0])
+    except Exception:
+        return None  # another fault, and not what is asked for
+    return None
 
 
 def default_workers() -> int:
@@ -209,30 +226,18 @@ def default_workers() -> int:
     return max(1, min(8, num_cores() - 1))
 
 
-class _Plan:
-    """A batch sampler over a plan of (epoch, ids)."""
-
-    def __init__(self, plan: Iterator[tuple[int, np.ndarray]]) -> None:
-        self.plan = plan
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for epoch, ids in self.plan:
-            yield [(epoch, int(i)) for i in ids]
-
-
 class _Read(NamedTuple):
     """What a worker made of one item of the plan."""
 
     tensors: dict[str, Tensor]
     """Empty when nothing could be read."""
-    epoch: int
     number: int
     """Position of the sample that was read, which may stand in for the planned one."""
     broken: list[tuple[str, str]]
 
 
-class _Reader(TorchDataset[_Read]):
-    """Reads one sample in a worker. In training an unreadable one is replaced by the next readable one."""
+class _Reader:
+    """Reads the samples of a batch. In training an unreadable one is replaced by the next readable one."""
 
     def __init__(
         self, split: Split, size: tuple[int, ...] | None, seed: int, spec: AugmentSpec | None, cache_bytes: int = 0
@@ -246,17 +251,26 @@ class _Reader(TorchDataset[_Read]):
 
             self.transform = TrainTransform(spec, (size[0], size[1]), seed)
 
-    def __getitem__(self, item: tuple[int, int]) -> _Read:
-        epoch, index = item
+    def __call__(self, job: Job) -> Parcel[Told]:
+        """Return the stacked fields of a batch."""
+        epoch, ids = job
+        items = [self._item(epoch, index) for index in ids.tolist()]
+        read = [item for item in items if item.tensors]
+        names = read[0].tensors.keys() if read else ()
+        tensors = {name: torch.stack([item.tensors[name] for item in read]) for name in names}
+        broken = [entry for item in items for entry in item.broken]
+        return Parcel(tensors, (epoch, [item.number for item in read], broken))
+
+    def _item(self, epoch: int, index: int) -> _Read:
         broken: list[tuple[str, str]] = []
         attempts = len(self.split) if self.training else 1
         for offset in range(attempts):
             number = (index + offset) % len(self.split)
             try:
-                return _Read(self._sample(epoch, number), epoch, number, broken)
+                return _Read(self._sample(epoch, number), number, broken)
             except BrokenSample as error:
                 broken.append((error.key, error.reason))
-        return _Read({}, epoch, index, broken)
+        return _Read({}, index, broken)
 
     def _sample(self, epoch: int, index: int) -> dict[str, Tensor]:
         sample = self.kept.get(index) or self._read_and_keep(index)
@@ -266,7 +280,7 @@ class _Reader(TorchDataset[_Read]):
 
     def _read_and_keep(self, index: int) -> Sample:
         """Return a sample from its file; the first ones that fit stay in memory: decoding costs the most."""
-        sample = self.split[index]
+        sample = read_sample(self.split, index)
         num_bytes = sum(array.nbytes for array in sample.values())
         if num_bytes <= self.free_bytes:
             self.free_bytes -= num_bytes
@@ -285,15 +299,6 @@ def _read(sample: Sample, size: Sequence[int] | None) -> dict[str, Tensor]:
         else:
             tensors[name] = torch.from_numpy(np.array(array))  # a copy: it may be read-only
     return tensors
-
-
-def _collate(items: list[_Read]) -> tuple[dict[str, Tensor], int, Tensor, list[tuple[str, str]]]:
-    """Return stacked fields, the epoch, the samples' positions (B,), and what could not be read."""
-    read = [item for item in items if item.tensors]
-    names = read[0].tensors.keys() if read else ()
-    tensors = {name: torch.stack([item.tensors[name] for item in read]) for name in names}
-    numbers = torch.tensor([item.number for item in read], dtype=torch.int64)
-    return tensors, items[0].epoch, numbers, [entry for item in items for entry in item.broken]
 
 
 def make_loader(

@@ -18,7 +18,7 @@ from torch import nn
 from maecli.data.batch import Batch
 from maecli.data.loading import Loader
 from maecli.data.randomness import derive_seed
-from maecli.errors import Interrupted, MaeError, NotFiniteError, SpecError
+from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.hardware import autocast
 from maecli.progress import Silent, TrainProgress, TrainState
 from maecli.specs import RunSpec
@@ -38,6 +38,10 @@ from maecli.training.tracker import Tracker
 
 RAW = "raw."
 """Prefix of the weights under training in the state, where the model file holds their average."""
+
+
+class _Stopped(BaseException):
+    """A signal asked to stop while data were waited for."""
 
 
 class Trainer:
@@ -83,8 +87,12 @@ class Trainer:
         self.loss_steps = 0
         self.bad_step = torch.full((), -1, dtype=torch.int64, device=self.device)
         self.stop_signal: int | None = None
+        self.validation_due = False
+        """Whether the validation of this step was begun and not finished."""
         self.seconds_before = 0.0
         """What earlier attempts at this run took, up to the checkpoint that it continues from."""
+        self._between_steps = False
+        self._saved_step = 0  # there is nothing to save before the first one
         self._began = time.monotonic()
         self._clock = Clock()
 
@@ -96,15 +104,18 @@ class Trainer:
     def fit(self) -> None:
         """Run optimizer steps from `self.step` to `self.total_steps`.
 
-        Raises NotFiniteError when the loss is no number, and Interrupted after saving when a signal asks to stop.
+        Raises NotFiniteError when the loss is no number, Interrupted after saving when a signal asks to stop, and
+        whatever ends the reading of data, after saving what is finished.
         """
         spec = self.spec
         batches = self.train_loader.train_batches(spec.augment, spec.train.batch_size, self.step, self.total_steps)
         self.module.train()
         self._clock.start()
-        with self._listen(), self.progress:
+        with self._listen(), self.progress, contextlib.closing(batches):
+            if self.validation_due:
+                self.save(self.validate())
             while self.step < self.total_steps:
-                with self._clock.waiting():
+                with self._clock.waiting(), self._reading():
                     batch = next(batches)
                 self.train_step(batch)
                 self.step += 1
@@ -115,8 +126,7 @@ class Trainer:
                 if improved or self.is_due(self._steps(spec.checkpoint.every_epochs)) or self._must_save():
                     self.save(improved)
                 if self.stop_signal is not None and self.step < self.total_steps:
-                    name = signal.Signals(self.stop_signal).name
-                    raise Interrupted(f"stopped by {name} at step {self.step}; --resume continues from there")
+                    raise self._interrupted()
 
     def train_step(self, batch: Batch) -> None:
         """Do one optimizer step; gradients are summed over micro-batches."""
@@ -206,11 +216,14 @@ class Trainer:
         if self.val_loader is None or len(self.val_loader.split) == 0:
             return False
         self.check_finite()
-        with self._clock.paused():
+        self.validation_due = True
+        torch.manual_seed(derive_seed(self.spec.seed, "validation", self.step))  # it may be made up for after a restart
+        with self._clock.paused(), self._reading():
             evaluator, _ = measure(
                 self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype, thorough=False
             )
             figures = {figure.name: figure for figure in evaluator.figures()}
+        self.validation_due = False
         self._track({f"val/{name}": figure.value for name, figure in figures.items()})
         monitored = figures[self.task.monitor]
         self.progress.say(
@@ -241,11 +254,13 @@ class Trainer:
                 "loss_steps": self.loss_steps,
                 "best": self.best,
                 "is_best": best,
+                "validation_due": self.validation_due,
                 "seed": self.spec.seed,
                 "seconds": self.seconds_before + time.monotonic() - self._began,
             }
             metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
             self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best)
+        self._saved_step = self.step
         self._clock.saved()
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -262,14 +277,50 @@ class Trainer:
         except (RuntimeError, KeyError) as error:
             raise MaeError(f"{checkpoint.path} does not fit this run: {' '.join(str(error).split())}") from error
         self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
+        self.validation_due = counters.get("validation_due", False)  # older runs never saved before it was done
+        self._saved_step = self.step
         self.seconds_before = counters["seconds"]
         self.loss_sum = state["loss_sum"].to(self.device)
         if counters["is_best"] and self.checkpoints is not None:
             self.checkpoints.point("best", checkpoint)  # the run may have been killed before this was done
 
     @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Read data between two steps. If that fails, or a signal stops it, what is finished is saved first.
+
+        A signal ends it at once: data may be waited for for ever.
+        """
+        self._between_steps = True
+        try:
+            if self.stop_signal is not None and self.step < self.total_steps:
+                raise _Stopped
+            yield
+        except _Stopped:
+            self._between_steps = False
+            self._save_what_is_new()
+            raise self._interrupted() from None
+        except Exception as error:
+            self._between_steps = False
+            if self._save_what_is_new() and isinstance(error, LoadingError):
+                raise LoadingError(f"{error}; step {self.step} is saved, and --resume continues from there") from error
+            raise
+        finally:
+            self._between_steps = False
+
+    def _save_what_is_new(self) -> bool:
+        """Save this step unless that was done; return whether there is anything to resume from."""
+        if self.step != self._saved_step:
+            self.save()
+        return self.checkpoints is not None and self.step > 0
+
+    def _interrupted(self) -> Interrupted:
+        assert self.stop_signal is not None
+        name = signal.Signals(self.stop_signal).name
+        return Interrupted(f"stopped by {name} at step {self.step}; --resume continues from there")
+
+    @contextlib.contextmanager
     def _listen(self) -> Iterator[None]:
-        """Finish the step and save on the first SIGINT or SIGTERM; the second acts as it always does."""
+        """Save on the first SIGINT or SIGTERM, after the step or in a wait for data; the second acts as always."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -279,6 +330,8 @@ class Trainer:
             self.stop_signal = number
             for each, handler in before.items():
                 signal.signal(each, handler)
+            if self._between_steps:
+                raise _Stopped
 
         for number in before:
             signal.signal(number, note)

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
+import functools
 import itertools
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -18,7 +22,7 @@ from maecli.data.loading import (
     train_schedule,
 )
 from maecli.data.preprocess import Preprocess
-from maecli.errors import DataError
+from maecli.errors import DataError, LoadingError
 from maecli.specs import AugmentSpec, DataSpec
 
 CPU = torch.device("cpu")
@@ -343,3 +347,103 @@ def test_decoded_samples_that_fit_are_kept_between_epochs_and_make_no_difference
         images, decoded = batches(room)
         assert decoded == expected
         assert all(one.equal(other) for one, other in zip(plain, images, strict=True))
+
+
+def same(one, other):
+    assert one.tensors.keys() == other.tensors.keys()
+    for name, tensor in one.tensors.items():
+        assert (tensor.dtype, tensor.shape) == (other[name].dtype, other[name].shape)
+        assert tensor.equal(other[name])
+    assert one.draws.ids.equal(other.draws.ids)
+    assert (one.draws.seed, one.draws.epoch) == (other.draws.seed, other.draws.epoch)
+    assert (list(one.keys), list(one.broken)) == (list(other.keys), list(other.broken))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("crop", ["pad", "random-resized", "scale-jitter"])
+def test_through_workers_come_the_very_bits_of_the_main_process(workers, crop):
+    wide = Preprocess((8, 8), 3, (0.0, 255.0), (0.0,) * 3, (1.0,) * 3)
+    here, there = (StreamedLoader(Masked(), wide, CPU, 0, workers=number) for number in (0, workers))
+    spec = AugmentSpec(crop=crop, flip=True, rotate=20, color=0.2)
+    for one, other in zip(here.train_batches(spec, 2, 1, 7), there.train_batches(spec, 2, 1, 7), strict=True):
+        same(one, other)
+    for own_size in (False, True):
+        here.own_size = there.own_size = own_size
+        for one, other in zip(here.eval_batches(4), there.eval_batches(4), strict=True):
+            same(one, other)
+
+
+class Failing(Files):
+    """Files of a plugin, one of which does something odd."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def __getitem__(self, index):
+        if index == 5:
+            self.act()
+        return super().__getitem__(index)
+
+
+def raising(error, cause=None):
+    def act():
+        raise error from cause
+
+    return act
+
+
+FAULTS = {
+    "of a plugin": (
+        raising(KeyError("y")),
+        (
+            r"tests\.data\.test_loading\.Failing raised KeyError: 'y' \(test_loading\.py, line \d+\); a split raises "
+            "api.BrokenSample for a sample that is to be left out"
+        ),
+    ),
+    "memory": (
+        raising(MemoryError()),
+        (
+            "memory ran out; use less with a smaller --batch-size, --set data.cache=0 or fewer --workers; --set "
+            "data.workers=0 reads in the main process"
+        ),
+    ),
+    "handles": (
+        raising(BrokenSample("05.png", "cannot be opened: too many open files"), OSError(errno.EMFILE, "x")),
+        (
+            r"too few file handles \([\d,]+ are allowed\); raise the limit with ulimit -n; --set data\.workers=0 reads "
+            "in the main process"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", ["resident", 0, 2])
+def test_what_is_no_fault_of_a_sample_ends_the_run_and_leaves_none_out(fault, kind):
+    act, reason = FAULTS[fault]
+    told, split = [], Failing(act)
+    make = resident if kind == "resident" else functools.partial(streamed, workers=kind)
+    with pytest.raises(LoadingError, match=f"^05\\.png cannot be read: {reason}$") as caught:
+        list(make(split, on_broken=told.append).eval_batches(2))
+    assert told == []
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
+@pytest.mark.parametrize("training", [True, False])
+def test_a_decoder_that_ends_its_worker_is_told_with_its_sample(training):
+    loader = streamed(Failing(lambda: os._exit(7)), 2)
+    batches = loader.train_batches(CHANGES, 4, 0, 9) if training else loader.eval_batches(4)
+    with pytest.raises(
+        LoadingError, match=r"^a data worker was killed by SIGABRT while it read 05\.png; mend or remove"
+    ):
+        list(batches)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
+def test_a_worker_that_is_killed_from_outside_blames_no_sample():
+    main = os.getpid()
+    split = Failing(lambda: os.getpid() != main and os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(LoadingError, match=r"^a data worker was killed by SIGKILL, as the system does when memory"):
+        list(streamed(split, 2).eval_batches(4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -150,3 +151,95 @@ def test_stopped_by_a_signal_to_every_process_it_saves_and_exits_with_130(server
         mine, theirs = (load_file(each / f"checkpoints/step-{TOTAL:06d}" / file) for each in (run, whole))
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def data_workers(attempt: Attempt) -> list[int]:
+    """Return the processes that a process started."""
+    return [int(pid) for pid in Path(f"/proc/{attempt.pid}/task/{attempt.pid}/children").read_text().split()]
+
+
+def assert_gone(processes: list[int]) -> None:
+    deadline = time.monotonic() + 10
+    while left := [pid for pid in processes if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+
+
+@needs_proc
+def test_a_killed_worker_ends_the_run_which_saves_and_resumes_as_if_nothing_had_been(
+    server, arguments, whole, tmp_path
+):
+    run = tmp_path / "run"
+    told = [*arguments, "--out", str(run)]
+    for steps in (3, 17):
+        attempt = Attempt(server, tmp_path / f"log{steps}", told)
+        wait_for(run, steps, attempt)
+        processes = data_workers(attempt)
+        begin = time.monotonic()
+        os.kill(processes[-1], signal.SIGKILL)
+        assert attempt.wait() == 1, attempt.said()
+        assert time.monotonic() - begin < 10
+        assert_gone(processes)
+        step = int((run / "checkpoints/last").read_text().split()[0].removeprefix("step-"))
+        assert step >= steps
+        assert attempt.said().splitlines()[-1] == (
+            "mae: a data worker was killed by SIGKILL, as the system does when memory runs out; use less with a "
+            "smaller --batch-size, --set data.cache=0 or fewer --workers; --set data.workers=0 reads in the main "
+            f"process; step {step} is saved, and --resume continues from there"
+        )
+        assert "Traceback" not in attempt.said()
+        told = ["finetune", "--resume", "--out", str(run)]
+    attempt = Attempt(server, tmp_path / "log", told)
+    assert attempt.wait() == 0, attempt.said()
+    assert_same(run, whole)
+
+
+@needs_proc
+def test_workers_that_hang_do_not_keep_the_first_ctrl_c_from_saving_and_ending_the_run(
+    server, arguments, whole, tmp_path
+):
+    run = tmp_path / "run"
+    attempt = Attempt(server, tmp_path / "log", [*arguments, "--out", str(run)])
+    wait_for(run, 3, attempt)
+    processes = data_workers(attempt)
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    seen = -1
+    while steps_logged(run) > seen:
+        seen = steps_logged(run)
+        time.sleep(1)
+    begin = time.monotonic()
+    os.kill(attempt.pid, signal.SIGINT)
+    assert attempt.wait() == 130, attempt.said()
+    assert time.monotonic() - begin < 10
+    assert f"mae: stopped by SIGINT at step {seen}; --resume continues from there\n" in attempt.said()
+    assert_gone(processes)
+    attempt = Attempt(server, tmp_path / "log2", ["finetune", "--resume", "--out", str(run)])
+    assert attempt.wait() == 0, attempt.said()
+    assert_same(run, whole)
+
+
+@needs_proc
+def test_shared_memory_that_holds_no_batch_makes_no_difference(server, arguments, whole, tmp_path):
+    mount = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/dev/shm"]
+    if shutil.which("unshare") is None or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small /dev/shm is not permitted here")
+    run = tmp_path / "run"
+    attempt = Attempt(server, tmp_path / "log", [*arguments, "--out", str(run)], ["shared_memory_of", "16k"])
+    assert attempt.wait() == 0, attempt.said()
+    assert_same(run, whole)
+
+
+@needs_proc
+def test_too_few_file_handles_end_a_run_with_one_sentence(server, arguments, tmp_path):
+    settings = ["--out", str(tmp_path / "run"), "--workers", "40"]
+    attempt = Attempt(server, tmp_path / "log", [*arguments, *settings], ["allow", "RLIMIT_NOFILE", 60])
+    assert attempt.wait() == 1, attempt.said()
+    assert attempt.said().splitlines()[-1] == (
+        "mae: 40 data workers cannot be started: too few file handles (60 are allowed); raise the limit with ulimit "
+        "-n; --set data.workers=0 reads in the main process"
+    )
+    assert "Traceback" not in attempt.said()

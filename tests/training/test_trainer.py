@@ -18,7 +18,7 @@ from maecli.data.batch import Batch
 from maecli.data.dataset import TensorSplit
 from maecli.data.loading import ResidentLoader
 from maecli.data.preprocess import Preprocess
-from maecli.errors import Interrupted, MaeError, NotFiniteError, SpecError
+from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.results import Figure
 from maecli.specs import PluginSection, PretrainSpec
 from maecli.training.checkpoint import CheckpointFolder
@@ -366,3 +366,100 @@ def test_a_long_epoch_is_saved_within(tmp_path):
     trainer.checkpoints.save = lambda step, *_: saved.append(step)  # type: ignore[union-attr, method-assign]
     trainer.fit()
     assert saved == list(range(1, 10))
+
+
+class Interruptible(ResidentLoader):
+    """A loader that does something before one of its batches."""
+
+    act: Any = None
+    before_batch = 0
+
+    def _fetch(self, plan: Any, spec: Any) -> Any:
+        for number, batch in enumerate(super()._fetch(plan, spec)):
+            if self.act is not None and number == self.before_batch:
+                self.act()
+            yield batch
+
+
+def interruptible(loader: Any, before_batch: int, act: Any) -> Interruptible:
+    other = Interruptible(loader.split, loader.preprocess, loader.device, loader.seed)
+    other.act, other.before_batch = act, before_batch
+    return other
+
+
+def worker_ends() -> None:
+    raise LoadingError("a data worker was killed by SIGKILL; use fewer")
+
+
+def data_never_come() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("act", [worker_ends, data_never_come])
+@pytest.mark.parametrize(("split", "before_batch", "step"), [("train", 4, 4), ("train", 6, 6), ("val", 0, 3)])
+def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_been(
+    tmp_path, act, split, before_batch, step
+):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = make(tmp_path / "whole", Brightness(noise=0.1))
+    whole.fit()
+    first = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100)
+    if split == "train":
+        first.train_loader = interruptible(first.train_loader, before_batch, act)
+    else:
+        first.val_loader = interruptible(first.val_loader, before_batch, act)
+    begin = time.monotonic()
+    with pytest.raises(MaeError) as caught:
+        first.fit()
+    assert time.monotonic() - begin < 10
+    told = "a data worker was killed by SIGKILL; use fewer; step {} is saved, and --resume continues from there"
+    if act is data_never_come:
+        told = "stopped by SIGINT at step {}; --resume continues from there"
+    assert str(caught.value) == told.format(step)
+
+    second = make(tmp_path / "parts", Brightness(noise=0.1))
+    last = CheckpointFolder(tmp_path / "parts/checkpoints").pointed("last")
+    assert last is not None
+    second.load(last)
+    assert second.step == step
+    second.fit()
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
+    for name in ("train/loss", "val/error"):
+        assert records(first, name) + records(second, name) == records(whole, name)
+    assert second.best == whole.best
+
+
+def test_data_that_fail_before_the_first_step_leave_nothing_to_save(tmp_path):
+    trainer = make(tmp_path)
+    trainer.train_loader = interruptible(trainer.train_loader, 0, worker_ends)
+    with pytest.raises(LoadingError, match=r"^a data worker was killed by SIGKILL; use fewer$"):
+        trainer.fit()
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["step", "save"])
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_runs_out_leaves_the_last_good_checkpoint_alone(tmp_path, monkeypatch, where, error):
+    trainer = make(tmp_path, save_epochs=1)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    def step(batch: Batch, step: Any = trainer.train_step) -> None:
+        step(batch)
+        if trainer.step == 4:
+            fails() if where == "step" else monkeypatch.setattr("maecli.training.checkpoint._write", fails)
+
+    trainer.train_step = step  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        trainer.fit()
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    last = folder.pointed("last")
+    assert last is not None
+    assert last.step == 3
+    assert sorted(path.name for path in folder.path.iterdir()) == ["best", "last", "step-000003"]
+    again = make(tmp_path)
+    again.load(last)
+    assert again.step == 3
