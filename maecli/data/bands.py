@@ -41,19 +41,22 @@ def by_bands(change: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray) -> 
     return whole
 
 
-def averaging(channels: int, size: tuple[int, int], at_least: int | None) -> tuple[int, int]:
+def averaging(
+    channels: int, size: tuple[int, int], at_least: int | None, large: int = LARGE, wanted: int = AVERAGED
+) -> tuple[int, int]:
     """Return how many rows and columns become one where a picture (H, W) is wanted no smaller than `at_least`.
 
-    Pictures that are not large keep their size, and so does a side that is as short as that.
+    Pictures of up to `large` values keep their size, and so does a side that is as short as that; others are brought
+    to about the `wanted` ones.
     """
     height, width = size
-    if at_least is None or channels * height * width <= LARGE:
+    if at_least is None or channels * height * width <= large:
         return 1, 1
-    wanted = channels * height * width / AVERAGED
+    surplus = channels * height * width / wanted
     most_rows, most_columns = max(1, height // at_least), max(1, width // at_least)
-    columns = min(most_columns, math.ceil(math.sqrt(wanted)))
-    rows = min(most_rows, math.ceil(wanted / columns))
-    return rows, min(most_columns, math.ceil(wanted / rows))
+    columns = min(most_columns, math.ceil(math.sqrt(surplus)))
+    rows = min(most_rows, math.ceil(surplus / columns))
+    return rows, min(most_columns, math.ceil(surplus / rows))
 
 
 def averaged(pixels: np.ndarray, factors: tuple[int, int]) -> np.ndarray:
