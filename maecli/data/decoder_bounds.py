@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import lzma
+import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_HEADER_READS = 2**14
 """Pieces that a header may be read in: every marker of a JPEG, every chunk of a PNG before its pixels is a few."""
+LONG_READ = 2**16
 SCANNED = 32
 """How many times `max_pixels` the scans of a JPEG may go over, all together: progressive ones have about ten scans."""
 MAX_SCANS = 1000
@@ -32,7 +34,7 @@ _SOS, _EOI = 0xDA, 0xD9
 
 
 class FewReads:
-    """An open file that may be read in so many pieces, each within the file, until the block is left."""
+    """An open file that may be read in so many pieces until the block is left, and never beyond its end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._left = file, float(MAX_HEADER_READS)
@@ -47,6 +49,8 @@ class FewReads:
         self._left -= 1
         if self._left < 0:
             raise BrokenSample(self._file.name, f"damaged file: its header has over {MAX_HEADER_READS:,} pieces")
+        if num > LONG_READ:  # Python sets the memory aside before it looks what is there
+            num = min(num, max(0, os.fstat(self._file.fileno()).st_size - self._file.tell()))
         return self._file.read(num)
 
     def __getattr__(self, name: str) -> Any:

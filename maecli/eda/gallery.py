@@ -114,7 +114,7 @@ def after_augmentation(
         few: Split = TensorSplit({name: tensor[where] for name, tensor in chosen.split.tensors.items()}, keys)
     else:
         few = Few(chosen.split, chosen.ids)
-    here = data.model_copy(update={"workers": 0})
+    here = data.model_copy(update={"workers": 0, "cache": 0.0})  # each is read once
     loader = make_loader(few, preprocess, torch.device("cpu"), seed, here)
     shown: dict[int, Shown] = {}
     for batch in loader.train_batches(augment, len(keys), 0, 1):

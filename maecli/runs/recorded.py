@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from maecli.errors import DamagedFile
+from maecli.weights.files import finite_json
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ def parse_record(text: object, path: Path) -> dict[str, Any]:
         raise DamagedFile(path, f"has metadata of mae that are no JSON ({str(error)[:120]})") from error
     if not isinstance(record, dict):
         raise DamagedFile(path, "has metadata of mae that are no JSON object")
-    return record
+    return {str(key): finite_json(value, path) for key, value in record.items()}
 
 
 def part_of(record: Mapping[str, Any], path: Path, kind: type[T], *keys: str) -> T:

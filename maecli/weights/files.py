@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maecli.errors import MaeError, SpecError
+from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.storage.documents import read_json
 
 CONFIG, PIXELS_CONFIG = "config.json", "preprocessor_config.json"
@@ -36,6 +36,7 @@ MAX_PICKLE_BYTES = 64 * 2**20
 """Of the list of tensors in an archive of torch.save: 100 bytes for each, and what a training run keeps beside them."""
 MAX_TEXT, MAX_DEPTH = 10_000, 4
 """Characters of a text, and levels of containers in containers, that are told of what lies beside tensors."""
+MAX_JSON_DEPTH = 64
 _REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 _AGAIN = "it may be cut short: fetch it again"
 
@@ -230,4 +231,20 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = read_json(path)
     except FileNotFoundError:
         return {}
-    return config if isinstance(config, dict) else {}
+    return finite_json(config, path) if isinstance(config, dict) else {}
+
+
+def finite_json(value: Any, path: Path, depth: int = 0) -> Any:
+    """Return a value that JSON held, NaN and infinity as text, and all text such that UTF-8 can hold it.
+
+    Raises DamagedFile where containers stand in each other deeper than anything that is written so.
+    """
+    if depth > MAX_JSON_DEPTH:
+        raise DamagedFile(path, f"holds JSON that is more than {MAX_JSON_DEPTH} levels deep")
+    if isinstance(value, str):
+        return _name(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {_name(key): finite_json(each, path, depth + 1) for key, each in value.items()}
+    return [finite_json(each, path, depth + 1) for each in value] if isinstance(value, list) else value
