@@ -12,6 +12,11 @@ from defusedxml import DefusedXmlException, ElementTree  # type: ignore[import-u
 
 from maecli.data.dataset import BrokenSample
 
+MAX_BYTES = 2**24
+"""Of an annotation: 60,000 objects."""
+MAX_NUMBER = 2.0**31
+"""Of a coordinate or a size in pixels."""
+
 Box = tuple[float, float, float, float]
 
 
@@ -48,10 +53,10 @@ class Annotation:
         size = size or self.size
         for number, thing in enumerate(self.objects, 1):
             if thing.name not in classes:
-                yield f"object {number} is of the unknown class {thing.name!r}"
+                yield f"object {number} is of the unknown class {thing.name[:60]!r}"
             left, top, right, bottom = thing.box
             corners = f"xmin {left + 1:g}, ymin {top + 1:g}, xmax {right:g}, ymax {bottom:g}"
-            box = f"the box of object {number} ({thing.name}; {corners})"
+            box = f"the box of object {number} ({thing.name[:60]}; {corners})"
             if left >= right or top >= bottom:
                 yield f"{box} ends before it begins"
             elif left < 0 or top < 0 or (size is not None and (right > size[1] or bottom > size[0])):
@@ -69,11 +74,14 @@ def read_annotation(path: Path) -> Annotation:
     entities, which could be made to fill the memory or to read other files.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise BrokenSample(str(path), f"cannot be read ({error.strerror})") from error
     if not data:
         raise BrokenSample(str(path), "empty file")
+    if len(data) > MAX_BYTES:
+        raise BrokenSample(str(path), f"is larger than {MAX_BYTES:,} bytes, so it is no annotation of a picture")
     try:
         root = ElementTree.fromstring(data)
     except DefusedXmlException as error:
@@ -93,7 +101,7 @@ def _object(element: Element) -> AnnotatedObject:
     name = _text(element, "name")
     box = element.find("bndbox")
     if box is None:
-        raise ValueError(f"an object ({name}) has no <bndbox>")
+        raise ValueError(f"an object ({name[:60]}) has no <bndbox>")
     left, top, right, bottom = (_number(box, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
     return AnnotatedObject(
         name, (left - 1, top - 1, right, bottom), _flag(element, "difficult"), _flag(element, "truncated")
@@ -120,8 +128,8 @@ def _number(element: Element, tag: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"<{tag}> is {text[:40]!r}, not a number")
+    if not abs(value) <= MAX_NUMBER:  # nor NaN
+        raise ValueError(f"<{tag}> is {text[:40]!r}, not a number of pixels")
     return value
 
 

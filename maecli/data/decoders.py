@@ -9,20 +9,29 @@ Shapes: C channels, H height, W width.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import numpy as np
 
+from maecli.data.bands import averaging, collected
 from maecli.data.dataset import BrokenSample
+from maecli.data.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans, pillow_formats
+from maecli.data.orientation import orientation_of
+from maecli.data.tiff_pages import TiffPages
 
 if TYPE_CHECKING:
     import tifffile
     from PIL import Image
-    from PIL.ImageFile import ImageFile
 
 NpyLayout = Literal["auto", "hwc", "chw"]
+
+MAX_NPY_HEADER = 10_000
+"""Bytes that describe an array: NumPy's own bound, tested before they are read."""
+MOST_UNPACKED = 32
+"""Bytes of pixels for each byte of a TIFF, where pixels take more than 4 bytes for each of `max_pixels`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +69,8 @@ def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> Sourc
     Pillow's classes are used directly, not through `Image.open`, whose own bound on the number of pixels is one
     for the whole process.
     """
-    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+    from PIL import WebPImagePlugin
 
-    formats: tuple[tuple[bytes, type[ImageFile]], ...] = (
-        (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-        (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-        (b"BM", BmpImagePlugin.BmpImageFile),
-    )
     start = file.read(30)
     file.seek(0)
     if not start:
@@ -78,9 +82,12 @@ def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> Sourc
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         _check_size(file.name, _webp_size(start), max_pixels)  # Pillow sets the canvas aside when it opens one
         return PillowFile(WebPImagePlugin.WebPImageFile(file), max_pixels, file.name)
-    for magic, factory in formats:
+    for magic, factory in pillow_formats().items():
         if start.startswith(magic):
-            return PillowFile(factory(file), max_pixels, file.name)
+            with FewReads(file) as opening:
+                image = factory(opening)
+            check_runs(image, file.name)
+            return PillowFile(image, max_pixels, file.name)
     raise BrokenSample(file.name, "not a JPEG, PNG, WebP, BMP, TIFF or .npy file")
 
 
@@ -133,8 +140,9 @@ class PillowFile:
             raise BrokenSample(name, f"has the colour mode {image.mode}, which is not supported")
         _check_size(name, (image.height, image.width), max_pixels)
         channels, alpha, dtype = _MODES[image.mode]
-        orientation = _orientation_in_header(image)
-        self.image = image
+        # Pillow would decode a PNG's pixels to look for a note behind them
+        orientation = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
+        self.image, self.max_pixels, self.name = image, max_pixels, name
         self.info = PictureInfo(
             size=(image.width, image.height) if orientation >= 5 else (image.height, image.width),
             channels=channels,
@@ -144,19 +152,32 @@ class PillowFile:
         )
 
     def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
+        image = self.image
+        if image.format == "JPEG":
+            check_scans(image, self.max_pixels, self.name)
         if at_least is not None:
-            self.image.draft(None, (at_least, at_least))
-        self.image.load()
-        orientation = _orientation(self.image)
-        image: Image.Image = self.image
+            image.draft(None, (at_least, at_least))
+        image.load()
+        size, channels = (image.height, image.width), self.info.channels + (self.info.alpha and keep_alpha)
+        factors = averaging(channels, size, at_least)
+
+        def read(rows: slice) -> np.ndarray:
+            whole = rows.stop - rows.start == image.height
+            part = image if whole else image.crop((0, rows.start, image.width, rows.stop))
+            return self._pixels(part, keep_alpha)
+
+        pixels = collected(read, channels, size, factors)
+        return np.ascontiguousarray(_upright(pixels, orientation_of(image)), dtype=self.info.dtype)
+
+    def _pixels(self, image: Image.Image, keep_alpha: bool) -> np.ndarray:
+        """Return the (C, h, w) of some rows."""
         if self.info.alpha:
             image = image.convert("LA" if self.info.channels == 1 else "RGBA")
             image = image if keep_alpha else _on_white(image)
         elif image.mode == "1" or self.info.channels == 3:
             image = image.convert("L" if image.mode == "1" else "RGB")
         pixels = np.asarray(image)
-        pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        return np.ascontiguousarray(_upright(pixels, orientation), dtype=self.info.dtype)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -165,23 +186,6 @@ def _on_white(image: Image.Image) -> Image.Image:
     colour = image.convert("RGBA")
     white = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, colour).convert("L" if image.mode == "LA" else "RGB")
-
-
-def _orientation_in_header(image: Image.Image) -> int:
-    if image.format == "TIFF":
-        return 1  # Pillow tells the upright size, and turns the pixels itself
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1  # Pillow would decode the pixels to look behind them
-    return _orientation(image)
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
-    try:
-        value = int(image.getexif().get(0x0112, 1))
-    except Exception:  # a damaged note beside the pixels is no reason to lose the picture
-        return 1
-    return value if 1 <= value <= 8 else 1
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -201,12 +205,14 @@ def _tiff(file: BinaryIO, max_pixels: int) -> Source:
     All pages that tifffile joins to one series are one picture: pages and samples are its channels.
     """
     end = os.fstat(file.fileno()).st_size
-    if not _pages_are_there(file, end):
-        raise BrokenSample(file.name, "truncated file")
+    TiffPages(file, end, max_pixels).check()
     file.seek(0)
     import tifffile
 
-    series = tifffile.TiffFile(file).series[0]
+    bound_codecs(tifffile.TIFF.DECOMPRESSORS)
+    # other files of a set are not opened, nor are lists of pages believed that only index them
+    opened = tifffile.TiffFile(file, _multifile=False, is_mmstack=False, is_ndtiff=False)
+    series = opened.series[0]
     page = series.keyframe
     for part in series.pages:
         if part is None or any(a + n > end for a, n in zip(part.dataoffsets, part.databytecounts, strict=True)):
@@ -218,33 +224,13 @@ def _tiff(file: BinaryIO, max_pixels: int) -> Source:
 
         file.seek(0)
         return PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name)
-    return TiffFile(series, max_pixels, file.name)
-
-
-def _pages_are_there(file: BinaryIO, end: int) -> bool:
-    """Whether the chain of a TIFF's page headers stays within the file; tifffile only logs if it does not."""
-    head = file.read(16)
-    order: Literal["little", "big"] = "little" if head.startswith(b"II") else "big"
-    big = 43 in (head[2], head[3])  # BigTIFF
-    width, entry, counter = (8, 20, 8) if big else (4, 12, 2)
-    offset = int.from_bytes(head[8:16] if big else head[4:8], order)
-    seen: set[int] = set()
-    while offset != 0 and offset not in seen:
-        seen.add(offset)
-        file.seek(min(offset, end))
-        num = int.from_bytes(file.read(counter), order)
-        after = offset + counter + num * entry
-        if after + width > end:
-            return False
-        file.seek(after)
-        offset = int.from_bytes(file.read(width), order)
-    return bool(seen)
+    return TiffFile(series, max_pixels, file.name, end)
 
 
 class TiffFile:
     """A TIFF that tifffile decodes: any number of channels, in pages or samples."""
 
-    def __init__(self, series: tifffile.TiffPageSeries, max_pixels: int, name: str) -> None:
+    def __init__(self, series: tifffile.TiffPageSeries, max_pixels: int, name: str, num_bytes: int) -> None:
         axes, shape = series.axes, series.shape
         if "Y" not in axes or "X" not in axes or len(axes) > 3:
             raise BrokenSample(name, f"has the axes {axes} {tuple(shape)}; a picture has H, W and channels")
@@ -254,29 +240,43 @@ class TiffFile:
         self.orientation = int(tag.value) if tag is not None and int(tag.value) in range(1, 9) else 1
         height, width = shape[axes.index("Y")], shape[axes.index("X")]
         _check_size(name, (height, width), max_pixels)
+        channels, dtype = shape[self.order[0]] if len(axes) == 3 else 1, np.dtype(series.dtype)
+        if channels < 1:
+            raise BrokenSample(name, "has no pixels")
+        asked = channels * height * width * dtype.itemsize
+        if asked > max(MOST_UNPACKED * num_bytes, 4 * max_pixels):
+            raise BrokenSample(
+                name, f"asks for {asked:,} bytes of pixels, over {MOST_UNPACKED} times its own and 4 times max_pixels"
+            )
         self.info = PictureInfo(
             size=(width, height) if self.orientation >= 5 else (height, width),
-            channels=shape[self.order[0]] if len(axes) == 3 else 1,
-            dtype=given_dtype(np.dtype(series.dtype), name),
+            channels=channels,
+            dtype=given_dtype(dtype, name),
         )
 
-    def decode(self, _keep_alpha: bool, _at_least: int | None, /) -> np.ndarray:
+    def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
         pixels = self.series.asarray().transpose(self.order)
         pixels = pixels[None] if pixels.ndim == 2 else pixels
-        return as_given(_upright(pixels, self.orientation), self.info.dtype)
+        return _shrunk(_upright(pixels, self.orientation), self.info, at_least)
 
 
 class NpyFile:
     """An array (H, W), (H, W, C) or (C, H, W) in NumPy's own format."""
 
     def __init__(self, file: BinaryIO, max_pixels: int, layout: NpyLayout) -> None:
+        length = int.from_bytes(file.read(12)[8:12], "little")  # of the header; version 1 has two bytes for it
+        file.seek(0)
         version = np.lib.format.read_magic(file)
+        if (length % 2**16 if version == (1, 0) else length) > MAX_NPY_HEADER:
+            raise BrokenSample(file.name, f"damaged file: its header is longer than {MAX_NPY_HEADER:,} bytes")
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
         if len(shape) not in (2, 3):
             raise BrokenSample(file.name, f"has the shape {shape}; a picture has H, W and channels")
+        if min(shape) < 1:
+            raise BrokenSample(file.name, "has no pixels")
         given = given_dtype(dtype, file.name)
-        if os.fstat(file.fileno()).st_size - file.tell() < int(np.prod(shape)) * dtype.itemsize:
+        if os.fstat(file.fileno()).st_size - file.tell() < math.prod(shape) * dtype.itemsize:
             raise BrokenSample(file.name, "truncated file")
         first = layout == "chw" or (layout == "auto" and shape[0] < shape[-1])
         self.axis = 0 if first else len(shape) - 1
@@ -286,11 +286,19 @@ class NpyFile:
         self.file = file
         self.info = PictureInfo(size=(size[0], size[1]), channels=channels, dtype=given, array=True)
 
-    def decode(self, _keep_alpha: bool, _at_least: int | None, /) -> np.ndarray:
+    def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
         self.file.seek(0)
         pixels: np.ndarray = np.load(self.file, allow_pickle=False)
         pixels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, self.axis, 0)
-        return as_given(pixels, self.info.dtype)
+        return _shrunk(pixels, self.info, at_least)
+
+
+def _shrunk(pixels: np.ndarray, info: PictureInfo, at_least: int | None) -> np.ndarray:
+    """Return an array (C, H, W) in the dtype that it is read as, averaged if it is large and may be."""
+    factors = averaging(len(pixels), info.size, at_least)
+    if factors == (1, 1):
+        return as_given(pixels, info.dtype)
+    return collected(lambda rows: as_given(pixels[:, rows], info.dtype), len(pixels), info.size, factors)
 
 
 def given_dtype(dtype: np.dtype, name: str) -> str:
@@ -313,5 +321,6 @@ def given_dtype(dtype: np.dtype, name: str) -> str:
 
 
 def as_given(pixels: np.ndarray, dtype: str) -> np.ndarray:
-    """Return the numbers as `given_dtype` says; truths become 0 and 255."""
-    return np.ascontiguousarray(pixels * np.uint8(255) if pixels.dtype == bool else pixels).astype(dtype)
+    """Return the numbers as `given_dtype` says, the array itself if it is so already; truths become 0 and 255."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is looked for later
+        return np.ascontiguousarray(pixels * np.uint8(255) if pixels.dtype == bool else pixels, dtype=dtype)

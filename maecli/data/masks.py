@@ -8,11 +8,17 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maecli.data.bands import bands
 from maecli.data.dataset import BrokenSample
+from maecli.data.decoder_bounds import FewReads
 from maecli.data.pictures import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 VOID = 255
 """The number of pixels that are not judged: borders in VOC, padding."""
@@ -51,12 +57,10 @@ def read_mask(path: Path, num_classes: int, palette: Palette, *, max_pixels: int
 
     try:
         # Pillow's class and not `Image.open`, whose own bound on the number of pixels is one for the whole process
-        with path.open("rb") as file, PngImagePlugin.PngImageFile(file) as image:
+        with path.open("rb") as file, FewReads(file) as opening, PngImagePlugin.PngImageFile(opening) as image:
             if image.width * image.height > max_pixels:
                 raise BrokenSample(str(path), f"mask of {image.width}×{image.height} is over {max_pixels:,} pixels")
-            step = _GREY_STEPS.get(str(image.tile[0].args), 1) if image.tile else 1
-            mode, pixels = image.mode, np.asarray(image)
-            pixels = pixels if step == 1 else pixels // step
+            return _decoded(path, image, num_classes, palette)
     except (BrokenSample, MemoryError):
         raise
     except FileNotFoundError as error:
@@ -64,24 +68,31 @@ def read_mask(path: Path, num_classes: int, palette: Palette, *, max_pixels: int
     except Exception as error:  # decoders raise almost anything on damaged files
         empty = path.is_file() and path.stat().st_size == 0
         raise BrokenSample(str(path), "empty file" if empty else "mask is not a sound PNG") from error
-    if mode in ("P", "L"):
-        return _checked(path, pixels, num_classes)
-    if mode == "1":
-        return _checked(path, pixels.astype(np.uint8), num_classes)
-    if mode in ("RGB", "RGBA"):
-        return _from_colours(path, pixels[..., :3], palette)
-    raise BrokenSample(str(path), f"mask has mode {mode}; use a palette, 8-bit grey or RGB PNG")
 
 
-def _checked(path: Path, numbers: np.ndarray, num_classes: int) -> np.ndarray:
-    counts = np.bincount(numbers.ravel(), minlength=VOID + 1)
+def _decoded(path: Path, image: ImageFile, num_classes: int, palette: Palette) -> np.ndarray:
+    """Return the numbers of an opened mask, a band of rows at a time."""
+    step = _GREY_STEPS.get(str(image.tile[0].args), 1) if image.tile else 1
+    image.load()
+    mask = np.empty((image.height, image.width), np.uint8)
+    counts = np.zeros(VOID + 1, np.int64)
+    for rows in bands(image.height, len(image.getbands()) * image.width):
+        whole = rows.stop - rows.start == image.height
+        pixels = np.asarray(image if whole else image.crop((0, rows.start, image.width, rows.stop)))
+        if image.mode in ("RGB", "RGBA"):
+            mask[rows] = _from_colours(path, pixels[..., :3], palette)
+        elif image.mode in ("P", "L", "1"):
+            mask[rows] = pixels if step == 1 else pixels // step
+            counts += np.bincount(mask[rows].ravel(), minlength=VOID + 1)
+        else:
+            raise BrokenSample(str(path), f"mask has mode {image.mode}; use a palette, 8-bit grey or RGB PNG")
     counts[: min(num_classes, VOID)] = counts[VOID] = 0
     if counts.any():
         raise BrokenSample(
             str(path),
             f"mask has the number {counts.argmax()}; classes are 0 to {num_classes - 1}, and {VOID} is void",
         )
-    return np.array(numbers, np.uint8)
+    return mask
 
 
 def _from_colours(path: Path, pixels: np.ndarray, palette: Palette) -> np.ndarray:

@@ -14,6 +14,8 @@ from maecli.data.pictures import MAX_PIXELS
 from maecli.errors import DataError
 
 IMAGES_FOLDER, MASKS_FOLDER, CLASSES_FILE = "images", "masks", "classes.txt"
+MAX_CHARACTERS = 2**20
+"""Of the names of up to 255 classes."""
 BACKGROUNDS = frozenset({"background", "bg", "_background_"})
 """Names by which the first class of a `classes.txt` is known to be no object; in lower case."""
 
@@ -25,13 +27,17 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """
     what = "write one class name per line: the first line names the pixels of number 0, the next those of 1, and so on"
     try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_CHARACTERS + 1)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing; {what}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text; save it in UTF-8") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
+    if len(text) > MAX_CHARACTERS:
+        raise DataError(f"{path} has more than {MAX_CHARACTERS:,} characters; {what}")
+    names = [line.strip() for line in text.rstrip().splitlines()]
     if not names:
         raise DataError(f"{path} is empty; {what}")
     if len(names) > VOID:

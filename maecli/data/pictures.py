@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maecli.data.bands import bands, by_bands
 from maecli.data.dataset import BrokenSample
 from maecli.data.decoders import NpyLayout, PictureInfo, PillowFile, as_given, given_dtype, open_source
 
@@ -54,7 +55,8 @@ def read_picture(
         dtype: uint8 or uint16 scales the other of the two by its full range; other dtypes must match.
         npy_layout: which axis of a 3-D `.npy` holds the channels; `auto` takes the shorter one of the first
             and the last, and the last if they are equal. 2-D arrays are (H, W).
-        at_least: let JPEG decode at a half, quarter or eighth of its size, but with sides no shorter than this.
+        at_least: let JPEG decode at a half, quarter or eighth of its size, and average blocks of pixels of a picture
+            of more than 2²⁶ values, but with sides no shorter than this.
 
     Raises `BrokenSample` if the file is damaged, too large or cannot be brought to `channels` and `dtype`.
     """
@@ -84,7 +86,8 @@ def picture_array(
         else:
             if picture.ndim not in (2, 3):
                 raise BrokenSample(str(name), f"has the shape {picture.shape}; a picture has H, W and channels")
-            pixels = as_given(np.atleast_3d(picture).transpose(2, 0, 1), given_dtype(picture.dtype, str(name)))
+            given = as_given(np.atleast_3d(picture).transpose(2, 0, 1), given_dtype(picture.dtype, str(name)))
+            pixels = given.copy() if np.shares_memory(given, picture) else given
             info = PictureInfo((pixels.shape[1], pixels.shape[2]), len(pixels), str(pixels.dtype))
         check_convertible(name, info, channels, dtype)
         _check_finite(pixels, name)
@@ -103,8 +106,12 @@ def check_convertible(path: Path, info: PictureInfo, channels: int | None, dtype
 
 
 def _check_finite(pixels: np.ndarray, path: Path) -> None:
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+    if pixels.dtype.kind == "f" and not all(np.isfinite(pixels[:, rows]).all() for rows in _rows(pixels)):
         raise BrokenSample(str(path), "holds NaN or infinite values")
+
+
+def _rows(pixels: np.ndarray) -> Iterator[slice]:
+    return bands(pixels.shape[1], len(pixels) * pixels.shape[2])
 
 
 def channel_stats(
@@ -118,16 +125,22 @@ def channel_stats(
     first, second, count = np.zeros(1), np.zeros(1), 0
     low, high = value_range
     for image in images:
-        pixels = (image.astype(np.float64) - low) / (high - low)
-        batch = pixels[None] if pixels.ndim == 3 else pixels  # (B, C, H, W)
-        first = first + batch.mean((2, 3)).sum(0)
-        second = second + (batch**2).mean((2, 3)).sum(0)
-        count += len(batch)
+        for part, share in _shares(image[None] if image.ndim == 3 else image):  # (B, C, h, W)
+            pixels = (part.astype(np.float64) - low) / (high - low)
+            first = first + share * pixels.mean((2, 3)).sum(0)
+            second = second + share * (pixels**2).mean((2, 3)).sum(0)
+        count += 1 if image.ndim == 3 else len(image)
     if count == 0:
         raise ValueError("no pictures to take the mean of")
     mean = first / count
     std = np.sqrt(np.maximum(second / count - mean**2, 0.0))
     return tuple(mean.tolist()), tuple(np.where(std > 1e-6, std, 1.0).tolist())
+
+
+def _shares(batch: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield large pictures (B, C, H, W) a band of rows at a time, and the share of all rows that it is."""
+    for rows in bands(batch.shape[2], batch[:, :, :1].size):
+        yield batch[:, :, rows], (rows.stop - rows.start) / batch.shape[2]
 
 
 @contextmanager
@@ -159,6 +172,10 @@ def _to_channels(pixels: np.ndarray, channels: int | None) -> np.ndarray:
         return pixels
     if len(pixels) == 1:
         return np.repeat(pixels, channels, axis=0)
+    return by_bands(_grey, pixels)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
     grey = np.tensordot(np.array(GREY), pixels, 1)[None]  # (1, H, W)
     return (grey if pixels.dtype.kind == "f" else np.rint(grey)).astype(pixels.dtype)
 
@@ -168,5 +185,5 @@ def _to_dtype(pixels: np.ndarray, dtype: str | None) -> np.ndarray:
     if dtype is None or pixels.dtype == dtype:
         return pixels
     if dtype == "uint8":
-        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return by_bands(lambda part: ((part.astype(np.uint32) + 128) // 257).astype(np.uint8), pixels)
     return pixels.astype(np.uint16) * np.uint16(257)

@@ -7,7 +7,9 @@ an array, and refuses every other; so that not even numpy's own functions are ca
 from __future__ import annotations
 
 import math
+import os
 import pickle
+import pickletools
 import re
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -19,6 +21,10 @@ from maecli.errors import DataError
 _RECONSTRUCT = {("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")}
 _NUMBERS = re.compile(r"[?b]1?|[iuf][1248]")
 """Element types that are admitted: truth values, integers and floats."""
+
+MAX_BYTES = 2**30
+SLACK = 16
+"""How far the numbers under which a pickle remembers things may run ahead of their count."""
 
 
 class Refused(Exception):
@@ -91,7 +97,12 @@ def read_plain_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return _plain(_load(file))
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise DataError(f"{path} is larger than {MAX_BYTES:,} bytes; a pickled file of that size is not read")
+            _check_memory(file)
+            return _plain(_load(file), {})
+    except DataError:
+        raise
     except Refused as refused:
         raise DataError(
             f"{path} calls for {refused}, which plain data never do; nothing was run: delete the file and fetch "
@@ -105,16 +116,30 @@ def read_plain_pickle(path: Path) -> Any:
         ) from error
 
 
+def _check_memory(file: BinaryIO) -> None:
+    """Refuse a program whose numbers for things to remember have gaps: a list as long as the highest would be made."""
+    num = 0
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            num += 1
+            if not isinstance(argument, int) or not 0 <= argument <= num + SLACK:
+                raise Refused(f"memory for {argument} things")
+    file.seek(0)
+
+
 def _load(file: BinaryIO) -> Any:
     return _PlainUnpickler(file, encoding="latin1").load()
 
 
-def _plain(value: Any) -> Any:
-    """Put arrays in the place of those that stood in for them."""
+def _plain(value: Any, known: dict[int, Any]) -> Any:
+    """Put arrays in the place of those that stood in for them; what stands in many places is gone over once."""
     if isinstance(value, _Array):
         return value.value
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(each) for each in value)
-    return value
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if id(value) not in known:
+        if isinstance(value, dict):
+            known[id(value)] = {key: _plain(each, known) for key, each in value.items()}
+        else:
+            known[id(value)] = type(value)(_plain(each, known) for each in value)
+    return known[id(value)]

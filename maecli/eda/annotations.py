@@ -5,6 +5,7 @@ Shapes: Q classes, K boxes of a sample, R regions of a mask, H, W height and wid
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
+from maecli.data.bands import bands
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Split, TensorSplit
 from maecli.data.masks import VOID
 from maecli.eda.findings import Boxes, Labels, Masks, Problem
-from maecli.eda.parallel import in_threads
+from maecli.eda.parallel import Room, in_threads
 
 Numbers = NDArray[np.float64]
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)
@@ -145,8 +147,14 @@ def scan_labels(split: Split, card: DataCard, tick: Callable[[], None]) -> Label
 
 def scan_masks(split: Split, card: DataCard, tick: Callable[[], None]) -> MaskScan:
     """Count every mask of a split, calling `tick` after each."""
+    room, sizes_are_known = Room(), type(split).size is not Split.size
+
+    def count(index: int) -> _Mask:
+        with room.taken(split.size(index)) if sizes_are_known else contextlib.nullcontext():
+            return _count_mask(split[index]["mask"], card)
+
     scan = MaskScan()
-    for index, found in _each(split, lambda i: _count_mask(split[i]["mask"], card), tick):
+    for index, found in _each(split, count, tick):
         if isinstance(found, Problem):
             scan.problems.append(found)
         else:
@@ -180,18 +188,26 @@ def scan_boxes(split: Split, tick: Callable[[], None]) -> BoxScan:
 
 def _count_mask(mask: NDArray[np.uint8], card: DataCard) -> _Mask:
     """Return the pixels of each class in a mask (H, W), and the connected regions of those that are objects."""
-    counts = np.bincount(mask.ravel(), minlength=256)
+    counts = _counts(mask, 256)
     classes: list[int] = []
     areas: list[float] = []
     for number in np.flatnonzero(counts[: len(card.mask_classes)]).tolist():
         if number == card.background:
             continue
-        regions, _ = ndimage.label(mask == number, EIGHT_NEIGHBOURS)
-        shares = np.bincount(regions.ravel())[1:] / mask.size
+        regions, num = ndimage.label(mask == number, EIGHT_NEIGHBOURS)
+        shares = _counts(regions, num + 1)[1:] / mask.size
         shares = shares[shares >= SPECK]
         classes += [number] * len(shares)
         areas += shares.tolist()
     return _Mask(counts[: len(card.mask_classes)], int(counts[VOID]), np.array(classes, np.int64), np.array(areas))
+
+
+def _counts(numbers: NDArray[np.integer], num: int) -> NDArray[np.int64]:
+    """Return how often each of 0 to `num` - 1 stands in (H, W); numpy would make a copy of eight bytes per pixel."""
+    counts = np.zeros(num, np.int64)
+    for rows in bands(len(numbers), numbers.shape[1]):
+        counts += np.bincount(numbers[rows].ravel(), minlength=num)
+    return counts
 
 
 def _each(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> Iterator[tuple[int, R | Problem]]:

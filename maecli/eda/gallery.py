@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from maecli.data.bands import averaging, collected
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
 from maecli.data.loading import make_loader
@@ -22,6 +23,9 @@ from maecli.specs import AugmentSpec, DataSpec
 
 SHOWN_SIDE = 320
 """Pixels that a shown picture is decoded to at least."""
+
+SHOWN_WHOLE, SHOWN_PIXELS = 2**22, 2**20
+"""Pixels up to which a picture is kept to be shown as it is, and to about how many a larger one is averaged."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,22 @@ def displayed(image: np.ndarray, card: DataCard) -> Image:
     return np.clip(np.nan_to_num((image.astype(np.float32) - low) / (high - low), nan=0.5), 0, 1)
 
 
+def shown_of(key: str, image: np.ndarray, card: DataCard, mask: np.ndarray | None = None) -> Shown:
+    """Return a sample to show; of a large one, averages of pixels, and of its mask the pixels in their middles."""
+    if image.ndim != 3:
+        return Shown(key, displayed(image, card), mask)
+    size = (image.shape[1], image.shape[2])
+    factors = averaging(1, size, SHOWN_SIDE, SHOWN_WHOLE, SHOWN_PIXELS)
+    small = collected(lambda rows: image[:, rows], len(image), size, factors)
+    if mask is not None and factors != (1, 1):
+        rows, columns = (
+            np.minimum(np.arange(0, length, factor) + factor // 2, length - 1)
+            for length, factor in zip(size, factors, strict=True)
+        )
+        mask = mask[np.ix_(rows, columns)]
+    return Shown(key, displayed(small, card), mask)
+
+
 def first_samples(split: Split, card: DataCard, num: int) -> Chosen:
     """Return the first `num` samples that can be read."""
     ids: list[int] = []
@@ -71,7 +91,7 @@ def first_samples(split: Split, card: DataCard, num: int) -> Chosen:
         except BrokenSample:
             continue
         ids.append(index)
-        shown.append(Shown(split.keys[index], displayed(sample["image"], card), sample.get("mask")))
+        shown.append(shown_of(split.keys[index], sample["image"], card, sample.get("mask")))
     return Chosen(split, tuple(ids), tuple(shown))
 
 
@@ -81,7 +101,7 @@ def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> l
     shown = []
     for index in few:
         try:
-            shown.append(Shown(split.keys[index], displayed(split.small(index, SHOWN_SIDE), card)))
+            shown.append(shown_of(split.keys[index], split.small(index, SHOWN_SIDE), card))
         except BrokenSample:
             continue
     return shown
@@ -101,7 +121,7 @@ def after_augmentation(
         few: Split = TensorSplit({name: tensor[where] for name, tensor in chosen.split.tensors.items()}, keys)
     else:
         few = Few(chosen.split, chosen.ids)
-    here = data.model_copy(update={"workers": 0})
+    here = data.model_copy(update={"workers": 0, "cache": 0.0})  # each is read once
     loader = make_loader(few, preprocess, torch.device("cpu"), seed, here)
     shown: dict[int, Shown] = {}
     for batch in loader.train_batches(augment, len(keys), 0, 1):

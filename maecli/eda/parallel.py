@@ -1,9 +1,12 @@
-"""Many samples at once, in threads: decoders release the interpreter while they work."""
+"""Many samples at once, in threads: decoders release the interpreter while they work. Of large ones, only a few."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,6 +17,8 @@ R = TypeVar("R")
 MAX_THREADS = 16
 AHEAD = 16
 """Samples that are started per thread before the first of them is taken."""
+MAX_PIXELS_AT_ONCE = 2**26
+"""Pixels of the samples that are worked on at a time; a larger one is worked on alone."""
 
 
 def in_threads(look: Callable[[int], R], num: int) -> Iterator[R]:
@@ -30,3 +35,24 @@ def in_threads(look: Callable[[int], R], num: int) -> Iterator[R]:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class Room:
+    """How many more pixels may be worked on: threads that look at large samples share it."""
+
+    def __init__(self) -> None:
+        self._left, self._freed = MAX_PIXELS_AT_ONCE, threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, size: Sequence[int]) -> Iterator[None]:
+        """Wait until there is room for a sample of this size, and hold it for the block."""
+        pixels = min(math.prod(size), MAX_PIXELS_AT_ONCE)
+        with self._freed:
+            self._freed.wait_for(lambda: self._left >= pixels)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._left += pixels
+                self._freed.notify_all()

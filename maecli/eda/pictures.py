@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from maecli.data.bands import bands
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Split
 from maecli.data.pictures import GREY
 from maecli.eda.findings import Pictures, Problem, Sizes
-from maecli.eda.parallel import in_threads
+from maecli.eda.parallel import Room, in_threads
 
 SMALL_SIDE = 64
 """Pixels that the shorter side of a picture is decoded to at least."""
@@ -73,9 +74,13 @@ class PictureScan:
 def scan_pictures(split: Split, card: DataCard, tick: Callable[[], None]) -> PictureScan:
     """Look at every picture of a split once, calling `tick` after each."""
 
+    room = Room()
+
     def look(index: int) -> Look | BrokenSample:
         try:
-            return look_at(split, index, card.value_range)
+            size = split.size(index)
+            with room.taken(size):
+                return look_at(split, index, size, card.value_range)
         except BrokenSample as broken:
             return broken
 
@@ -90,16 +95,22 @@ def scan_pictures(split: Split, card: DataCard, tick: Callable[[], None]) -> Pic
     return scan
 
 
-def look_at(split: Split, index: int, value_range: tuple[float, float]) -> Look:
-    """Return what one picture shows. Raises `BrokenSample`."""
-    size, image = split.size(index), split.small(index, SMALL_SIDE)
+def look_at(split: Split, index: int, size: tuple[int, ...], value_range: tuple[float, float]) -> Look:
+    """Return what one picture, of this size, shows. Raises `BrokenSample`."""
+    image = split.small(index, SMALL_SIDE)
     digest = pixel_digest(image, size)
     reduced = tuple(image.shape[1:]) != tuple(size)
     if image.ndim != 3:
         return Look(size, digest, reduced, None, flat=False, grey=False)
     low, high = value_range
-    pixels = np.nan_to_num((image.astype(np.float32) - low) / (high - low))  # (C, H, W)
-    grey = len(pixels) == 3 and float(np.ptp(pixels, axis=0).max()) <= GREY_TOLERANCE
+    pixels = image.astype(np.float32)  # (C, H, W); changed in place, since it may be large
+    pixels -= low
+    pixels /= high - low
+    np.nan_to_num(pixels, copy=False)
+    grey = len(pixels) == 3 and all(
+        float(np.ptp(pixels[:, rows], axis=0).max()) <= GREY_TOLERANCE
+        for rows in bands(pixels.shape[1], 3 * pixels.shape[2])
+    )
     thumbnail = grey_thumbnail(pixels)
     flat = float(thumbnail.std()) <= FLAT_STD
     return Look(size, digest, reduced, None if flat else _stretched(thumbnail), flat, grey)
@@ -108,7 +119,9 @@ def look_at(split: Split, index: int, value_range: tuple[float, float]) -> Look:
 def pixel_digest(image: np.ndarray, size: Sequence[int]) -> bytes:
     """Return 16 bytes that are the same for equal pixels of pictures of equal size, and else differ."""
     head = f"{image.dtype} {image.shape} {tuple(size)}".encode()
-    return hashlib.blake2b(head + np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+    digest = hashlib.blake2b(head, digest_size=16)
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.digest()
 
 
 def grey_thumbnail(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

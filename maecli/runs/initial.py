@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from maecli.registry import Registry
 from maecli.runs.assemble import encoder_tensors, make_model
 from maecli.runs.directory import SPEC, find_checkpoint, read_checkpoint
 from maecli.runs.plugins import missing_packages, recorded_in, tell_changes
+from maecli.runs.recorded import parse_record, part_of, sizes_of
 from maecli.specs import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
@@ -30,7 +30,7 @@ def weights_file(path: Path, which: str = "last") -> Path:
 def is_ours(file: Path) -> bool:
     """Whether a file of weights was written by mae, so that it says what its tensors are."""
     recorded = read_metadata(file).get("mae")
-    return recorded is not None and "spec" in json.loads(recorded)
+    return recorded is not None and "spec" in parse_record(recorded, file)
 
 
 def offered_spec(path: Path) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def offered_spec(path: Path) -> dict[str, Any]:
     """
     file = weights_file(path)
     if is_ours(file):
-        spec: dict[str, Any] = Checkpoint(file.parent).metadata(file.name)["spec"]
+        spec: dict[str, Any] = part_of(Checkpoint(file.parent).metadata(file.name), file, dict, "spec")
         return spec
     return {"model": import_encoder(read_weights(file)).model_options()}
 
@@ -65,7 +65,7 @@ def _of_run(file: Path, registry: Registry, say: Callable[[str], None] | None) -
     tensors = checkpoint.tensors(file.name)
     metadata = checkpoint.metadata(file.name)
     with missing_packages(recorded_in(metadata), file):
-        encoder = _recorded_encoder(metadata, registry)
+        encoder = _recorded_encoder(metadata, file, registry)
     tell_changes(metadata, registry, file, say)
     if say is not None:
         for note in notes_on(checkpoint) if file.name == MODEL else ():
@@ -84,12 +84,14 @@ def _of_run(file: Path, registry: Registry, say: Callable[[str], None] | None) -
     )
 
 
-def _recorded_encoder(metadata: dict[str, Any], registry: Registry) -> Encoder:
-    """Return an encoder as the metadata of a checkpoint describe it, with random weights.
+def _recorded_encoder(metadata: dict[str, Any], file: Path, registry: Registry) -> Encoder:
+    """Return an encoder as the metadata of a checkpoint describe it, with random weights. Raises DamagedFile.
 
     The random numbers of the process go on as if it had not been built.
     """
-    model = make_model(PluginSection(**metadata["spec"]["model"]), registry)
-    stored = metadata["preprocess"]
+    section = part_of(metadata, file, dict, "spec", "model")
+    part_of(section, file, str, "name")
+    in_chans, img_size = sizes_of(metadata, file)
+    model = make_model(PluginSection(**section), registry)
     with torch.random.fork_rng(devices=[]):
-        return model.build(stored["in_chans"], tuple(stored["img_size"]))
+        return model.build(in_chans, img_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,11 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from maecli.errors import SpecError
+from maecli.errors import DamagedFile, SpecError
 from maecli.registry import registry
 from maecli.runs.assemble import ENCODER
 from maecli.runs.initial import weights_file
 from maecli.runs.plugins import changes, missing, recorded_in
+from maecli.runs.recorded import parse_record, part_of, sizes_of
 from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder, recognise
@@ -68,7 +68,7 @@ def inspect_weights(path: Path, which: str = "last") -> Inspection:
     if "spec" in metadata:
         Checkpoint(file.path.parent).tensors(file.path.name)  # raises where they are not what was saved
         notes += notes_on(Checkpoint(file.path.parent)) if file.path.name == MODEL else []
-        form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file.tensors)
+        form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file)
         used = recorded_in(metadata)
         notes += [f"made with {line}" for line in missing(used, registry())]
         notes += changes(used, registry(), "this checkpoint")
@@ -104,25 +104,29 @@ def group_tensors(tensors: Mapping[str, Tensor]) -> tuple[Group, ...]:
 def _metadata(file: WeightFile) -> dict[str, Any]:
     """Return what lies beside the tensors; of ours, parsed."""
     beside = dict(file.beside)
-    ours: dict[str, Any] = json.loads(beside.pop("mae", "{}"))
+    ours = parse_record(beside.pop("mae"), file.path) if file.kind == "safetensors" and "mae" in beside else {}
+    if not isinstance(ours.get("plugins") or [], list):
+        raise DamagedFile(file.path, "has metadata of mae whose plugins are no list")
     config = {"config.json": file.config} if file.config else {}
     return beside | config | ours
 
 
-def _recorded(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the architecture that one of our checkpoints records."""
-    model, stored, card = metadata["spec"]["model"], metadata["preprocess"], metadata["card"]
+def _recorded(metadata: Mapping[str, Any], file: WeightFile) -> dict[str, Any]:
+    """Return the architecture that one of our checkpoints records. Raises DamagedFile."""
+    model, card = (part_of(metadata, file.path, dict, *keys) for keys in (("spec", "model"), ("card",)))
+    in_chans, img_size = sizes_of(metadata, file.path)
     options = {key: value for key, value in model.items() if key not in ("name", "img_size")}
-    has_head = any(name.startswith("head.") for name in tensors)
+    has_head = any(name.startswith("head.") for name in file.tensors)
+    classes = {key: part_of(card, file.path, list, key) for key in ("classes", "mask_classes")}
     return {
-        "model": model["name"],
+        "model": part_of(model, file.path, str, "name"),
         **options,
-        "img_size": stored["img_size"],
-        "in_chans": stored["in_chans"],
-        "task": metadata["task"],
-        **{key: (len(card[key]) or None) if has_head else None for key in ("classes", "mask_classes")},
-        "encoder_parameters": sum(tensor.numel() for name, tensor in tensors.items() if name.startswith(ENCODER)),
-        "decoder": any(name.startswith("decoder.") for name in tensors),
+        "img_size": list(img_size),
+        "in_chans": in_chans,
+        "task": part_of(metadata, file.path, str, "task"),
+        **{key: (len(names) or None) if has_head else None for key, names in classes.items()},
+        "encoder_parameters": sum(tensor.numel() for name, tensor in file.tensors.items() if name.startswith(ENCODER)),
+        "decoder": any(name.startswith("decoder.") for name in file.tensors),
     }
 
 

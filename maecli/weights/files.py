@@ -8,9 +8,11 @@ containers; one class is added, `argparse.Namespace`, which the training checkpo
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import re
+import struct
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maecli.errors import MaeError, SpecError
+from maecli.errors import DamagedFile, MaeError, SpecError
+from maecli.storage.documents import read_json
 
 CONFIG, PIXELS_CONFIG = "config.json", "preprocessor_config.json"
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -29,6 +32,11 @@ FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
 `preprocessor_config.json` what is done to its pictures."""
 CONTAINERS = ("model", "state_dict", "model_state_dict", "module")
 """Entries of a training checkpoint that hold the model's tensors, by frequency."""
+MAX_PICKLE_BYTES = 64 * 2**20
+"""Of the list of tensors in an archive of torch.save: 100 bytes for each, and what a training run keeps beside them."""
+MAX_TEXT, MAX_DEPTH = 10_000, 4
+"""Characters of a text, and levels of containers in containers, that are told of what lies beside tensors."""
+MAX_JSON_DEPTH = 64
 _REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 _AGAIN = "it may be cut short: fetch it again"
 
@@ -76,17 +84,56 @@ def read_weights(path: Path) -> WeightFile:
     start = _first_bytes(path)
     if start[8:9] == b"{":
         metadata = read_metadata(path)
-        try:
-            return WeightFile(path, "safetensors", load_file(path), beside=dict(metadata), config=config, pixels=pixels)
-        except (OSError, SafetensorError) as error:
-            raise MaeError(f"{path} cannot be read as safetensors ({error}); {_AGAIN}") from error
-    loaded = _load_torch(path, mapped=start.startswith(b"PK"))
+        return WeightFile(path, "safetensors", _load_safe(path), beside=dict(metadata), config=config, pixels=pixels)
+    zipped = start.startswith(b"PK")
+    if zipped:
+        _check_records(path)
+    loaded = _load_torch(path, mapped=zipped)
     under, tensors = _tensors_of(loaded)
     if not tensors:
         raise MaeError(f"{path} holds no named tensors; save a state dict: torch.save(model.state_dict(), path)")
+    _check_tensors(path, tensors)
     entries = loaded if under else {}
-    beside = {str(key): _plain(value) for key, value in entries.items() if key != under}
+    beside = {_name(key): _plain(value) for key, value in entries.items() if key != under}
     return WeightFile(path, "torch", tensors, under, beside, config, pixels)
+
+
+def _load_safe(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except Exception as error:  # besides its own errors, those of torch for a type of numbers that it lacks
+        raise MaeError(f"{path} cannot be read as safetensors ({_first_line(error)}); {_AGAIN}") from error
+
+
+def _check_records(path: Path) -> None:
+    """Raise MaeError unless the records of an archive are stored as they are, which is how torch.save stores them.
+
+    A compressed one could be a thousand times as large as the file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, struct.error) as error:
+        raise _unreadable(path, error) from error
+    for record in records:
+        if record.compress_type != zipfile.ZIP_STORED or record.file_size != record.compress_size:
+            raise MaeError(f"{path} holds compressed records, which torch.save does not write; {_AGAIN}")
+        if record.filename.endswith(".pkl") and record.file_size > MAX_PICKLE_BYTES:
+            raise MaeError(f"{path} lists its tensors in more than {MAX_PICKLE_BYTES:,} bytes, so it is no state dict")
+
+
+def _check_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise MaeError for a tensor without plain values of its own in the file."""
+    num_bytes = path.stat().st_size
+    for name, tensor in tensors.items():
+        kind = "nested" if tensor.is_nested else "meta" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
+        if kind != "strided":
+            raise MaeError(f"{path}: {name} is a {kind} tensor, not plain numbers; save its dense values")
+        if tensor.numel() * tensor.element_size() > num_bytes:
+            raise MaeError(
+                f"{path}: {name} is said to hold {tensor.numel():,} numbers, more than the file has; save it by "
+                "tensor.contiguous().clone()"
+            )
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -97,7 +144,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         with safe_open(path, framework="pt") as opened:
             return opened.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise MaeError(f"{path} cannot be read as safetensors ({error}); {_AGAIN}") from error
+        raise MaeError(f"{path} cannot be read as safetensors ({_first_line(error)}); {_AGAIN}") from error
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -129,10 +176,14 @@ def _load_torch(path: Path, mapped: bool) -> Any:
                 f"{path} is a TorchScript archive, which is a program; save its state dict instead, by "
                 "torch.save(model.state_dict(), path)"
             ) from error
-        raise MaeError(
-            f"{path} is neither safetensors nor a file of torch.save that can be read without running it "
-            f"({type(error).__name__}); {_AGAIN}, or save its state dict alone"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> MaeError:
+    return MaeError(
+        f"{path} is neither safetensors nor a file of torch.save that can be read without running it "
+        f"({type(error).__name__}); {_AGAIN}, or save its state dict alone"
+    )
 
 
 def _tensors_of(loaded: Any) -> tuple[str, dict[str, Tensor]]:
@@ -142,30 +193,58 @@ def _tensors_of(loaded: Any) -> tuple[str, dict[str, Tensor]]:
     for under in (*CONTAINERS, ""):
         held = loaded.get(under) if under else loaded
         if isinstance(held, Mapping):
-            tensors = {str(name): value.detach() for name, value in held.items() if isinstance(value, Tensor)}
+            tensors = {_name(name): value.detach() for name, value in held.items() if isinstance(value, Tensor)}
             if tensors:
                 return under, tensors
     return "", {}
 
 
-def _plain(value: Any) -> Any:
+def _name(key: object) -> str:
+    """Return a name that can be written in UTF-8; pickles know strings that cannot, and keys that are no strings."""
+    text = key if isinstance(key, str) else str(key) if type(key) in (int, bool) else type(key).__name__
+    return text.encode("utf-8", errors="backslashreplace").decode()
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
     """Return a value that JSON can hold; of large or foreign ones their kind."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, str):
+        return _name(value) if len(value) <= MAX_TEXT else f"text of {len(value):,} characters"
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**63):
         return value
-    if isinstance(value, argparse.Namespace):
-        return {key: _plain(each) for key, each in vars(value).items()}
-    if isinstance(value, (list, tuple)) and len(value) <= 8:
-        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if depth < MAX_DEPTH and isinstance(value, argparse.Namespace):
+        return {_name(key): _plain(each, depth + 1) for key, each in vars(value).items()}
+    if depth < MAX_DEPTH and isinstance(value, (list, tuple)) and len(value) <= 8:
+        return [_plain(each, depth + 1) for each in value]
     if isinstance(value, (Mapping, list, tuple)):
         return f"{type(value).__name__} of {len(value)}"
     return type(value).__name__
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise MaeError(f"{path} cannot be read as JSON: {error}") from error
-    return config if isinstance(config, dict) else {}
+    return finite_json(config, path) if isinstance(config, dict) else {}
+
+
+def finite_json(value: Any, path: Path, depth: int = 0) -> Any:
+    """Return a value that JSON held, NaN and infinity as text, and all text such that UTF-8 can hold it.
+
+    Raises DamagedFile where containers stand in each other deeper than anything that is written so.
+    """
+    if depth > MAX_JSON_DEPTH:
+        raise DamagedFile(path, f"holds JSON that is more than {MAX_JSON_DEPTH} levels deep")
+    if isinstance(value, str):
+        return _name(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {_name(key): finite_json(each, path, depth + 1) for key, each in value.items()}
+    return [finite_json(each, path, depth + 1) for each in value] if isinstance(value, list) else value

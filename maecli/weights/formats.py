@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from maecli.errors import SpecError
-from maecli.weights.adapt import linear_of_kernel, side_of
+from maecli.weights.adapt import describe_size, linear_of_kernel, side_of
 from maecli.weights.encoder_weights import EncoderWeights
 from maecli.weights.files import WeightFile
 
@@ -32,6 +32,18 @@ HEAD = re.compile(
     r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token)(\.|$)"
 )
 """Beginnings of names, as timm writes them, that belong to a decoder or a head."""
+BLOCK = re.compile(r"blocks\.(\d+)\.")
+TOKENS = ("cls_token", "dist_token", "reg_token", "pos_embed")
+AXES = (
+    (re.compile(r"blocks\.\d+\.(norm[12]|attn\.(qkv|q|k|v|proj)|mlp\.fc[12])\.bias"), (1,)),
+    (re.compile(r"(blocks\.\d+\.norm[12]|norm|fc_norm)\.(weight|bias)"), (1,)),
+    (re.compile(r"blocks\.\d+\.(attn\.(qkv|q|k|v|proj)|mlp\.fc[12])\.weight"), (2,)),
+    (re.compile(r"cls_token|dist_token|reg_token|pos_embed"), (3,)),
+    (re.compile(re.escape(KERNEL)), (3, 4, 5)),
+)
+"""Names, and how many axes what bears them has in every vision transformer that is known here."""
+MAX_PATCH = 1024
+"""Pixels of a patch along an axis: resampling it takes a matrix of their square."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +146,9 @@ def import_encoder(file: WeightFile) -> EncoderWeights:
     _check_activation(file)
     inside = {form.canonical(name[len(prefix) :]): name for name in file.tensors if name.startswith(prefix)}
     ours = {name: file.tensors[theirs] for name, theirs in inside.items() if not HEAD.match(name)}
-    num_heads = file.config.get("num_attention_heads")
     tensors = {name: _floating(tensor, name, file) for name, tensor in ours.items()}
     _check_blocks(tensors, file)
+    num_heads = _heads_on_record(file, len(tensors[KERNEL]))
     _join_qkv(tensors)
     kernel = tensors.pop(KERNEL)
     tensors["patch_embed.weight"] = linear_of_kernel(kernel)
@@ -151,7 +163,7 @@ def import_encoder(file: WeightFile) -> EncoderWeights:
         patch_size=patch_size,
         in_chans=kernel.shape[1],
         grid=grid,
-        num_heads=int(num_heads) if isinstance(num_heads, int) else None,
+        num_heads=num_heads,
         changed=_complete(tensors),
         num_others=len(file.tensors) - len(ours),
         notes=_notes(file),
@@ -179,6 +191,23 @@ def _check_blocks(tensors: Mapping[str, Tensor], file: WeightFile) -> None:
     for name, axes in ((KERNEL, (3, 4, 5)), ("blocks.0.norm1.weight", (1,)), ("blocks.0.mlp.fc1.weight", (2,))):
         if name not in tensors or tensors[name].ndim not in axes:
             raise SpecError(f"{file.path} is a transformer of another kind: it has no usual {name}")
+    for name, tensor in tensors.items():
+        for pattern, axes in AXES:
+            if pattern.fullmatch(name) and (tensor.ndim not in axes or not tensor.numel()):
+                raise _other_kind(name, tensor, file)
+        if name in TOKENS and (len(tensor), tensor.shape[-1]) != (1, len(tensors[KERNEL])):
+            raise _other_kind(name, tensor, file)
+    if max(tensors[KERNEL].shape[2:]) > MAX_PATCH:
+        raise SpecError(f"{file.path} has patches of {describe_size(tensors[KERNEL].shape[2:])}, over {MAX_PATCH}")
+    if len(tensors[KERNEL]) != len(tensors["blocks.0.norm1.weight"]):
+        raise _other_kind(KERNEL, tensors[KERNEL], file)
+    numbers = {match[1] for name in tensors if (match := BLOCK.match(name))}
+    if numbers != {str(number) for number in range(len(numbers))}:
+        raise SpecError(f"{file.path} lacks some of the blocks 0 to {max(numbers, key=lambda n: (len(n), n))[:20]}")
+
+
+def _other_kind(name: str, tensor: Tensor, file: WeightFile) -> SpecError:
+    return SpecError(f"{file.path} is a transformer of another kind: its {name} is {describe_size(tensor.shape)}")
 
 
 def _floating(tensor: Tensor, name: str, file: WeightFile) -> Tensor:
@@ -194,7 +223,7 @@ def _join_qkv(tensors: dict[str, Tensor]) -> None:
     """Put queries, keys and values that have layers of their own into one, in place."""
     for first in [name for name in tensors if re.search(r"\.attn\.q\.(weight|bias)$", name)]:
         parts = [first.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
-        if all(name in tensors for name in parts):
+        if all(name in tensors and tensors[name].shape[1:] == tensors[first].shape[1:] for name in parts):
             tensors[first.replace(".attn.q.", ".attn.qkv.")] = torch.cat([tensors.pop(name) for name in parts])
 
 
@@ -215,6 +244,16 @@ def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
             tensors.update(zip(ours, norms, strict=True))
             changed["fc_norm, which stood behind the pooling, to norm before it"] = ours
     return changed
+
+
+def _heads_on_record(file: WeightFile, embed_dim: int) -> int | None:
+    """Return the attention heads that a `config.json` tells. Raises SpecError for a number that cannot be."""
+    heads = file.config.get("num_attention_heads")
+    if heads is None or type(heads) is not int:
+        return None
+    if not 1 <= heads <= embed_dim or embed_dim % heads:
+        raise SpecError(f"{file.path}: its config.json gives {heads:.20g} attention heads for a width of {embed_dim}")
+    return heads
 
 
 def _grid_on_record(config: Mapping[str, Any], patch_size: tuple[int, ...]) -> tuple[int, ...]:
@@ -252,12 +291,12 @@ def _split_positions(tensors: dict[str, Tensor], on_record: tuple[int, ...]) -> 
 def _notes(file: WeightFile) -> tuple[str, ...]:
     notes = []
     eps = file.config.get("layer_norm_eps")
-    if isinstance(eps, (int, float)) and eps > NORM_EPS:
+    if isinstance(eps, (int, float)) and NORM_EPS < eps < 1:
         notes.append(f"its layer norms add {eps:g} to the variance, ours {NORM_EPS:g}")
     timm = file.config.get("pretrained_cfg")
     of_timm = timm if isinstance(timm, dict) else {}
     mean, std = (file.pixels.get(f"image_{key}") or of_timm.get(key) for key in ("mean", "std"))
-    if isinstance(mean, list) and isinstance(std, list):
+    if all(isinstance(value, list) and all(type(each) in (int, float) for each in value) for value in (mean, std)):
         settings = f"--set 'data.mean={json.dumps(mean)}' --set 'data.std={json.dumps(std)}'"
         notes.append(f"its pixels were normalised as {settings} does")
     return tuple(notes)

@@ -18,6 +18,8 @@ TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
 PYTHON_FOLDER, BINARY_FOLDER = "cifar-10-batches-py", "cifar-10-batches-bin"
 SHAPE = (3, 32, 32)
+MAX_BYTES = 2**30
+"""Of a batch; a published one has 31 million."""
 VALUES = 3 * 32 * 32
 
 
@@ -153,6 +155,8 @@ def read_binary_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises `DataError` naming the file and the rule it breaks.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise api.DataError(f"{path} is larger than {MAX_BYTES:,} bytes, so it is no batch of CIFAR-10")
         records = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise api.DataError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -164,7 +164,7 @@ def test_weights_in_parts_are_told(tmp_path):
 def test_a_broken_config_is_told(tmp_path):
     save_file(STATE, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text("{")
-    assert problem(tmp_path).startswith(f"{tmp_path / 'config.json'} cannot be read as JSON: ")
+    assert problem(tmp_path).startswith(f"{tmp_path / 'config.json'} is not valid JSON (")
 
 
 def test_what_is_not_there_is_told(tmp_path):

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from .layout import FAMILIES, SUFFIXES, Family
 
+MAX_CHARACTERS = 2**26
+"""Of a list; the longest published one has 430,000."""
+
 
 class Fault(NamedTuple):
     """A file that breaks a rule, by its path from the folder that holds the year's."""
@@ -67,14 +70,18 @@ class Devkit:
     def rows(self, path: str, faults: list[Fault], if_empty: str) -> list[list[str]]:
         """Return the words of each line that has any."""
         try:
-            lines = (self.folder / path).read_text(encoding="utf-8-sig").splitlines()
+            with (self.folder / path).open(encoding="utf-8-sig") as file:
+                text = file.read(MAX_CHARACTERS + 1)
         except FileNotFoundError:
             faults.append(self.fault(path, "is missing"))
             return []
         except (OSError, UnicodeDecodeError) as error:
             faults.append(self.fault(path, f"cannot be read ({error})"))
             return []
-        rows = [line.split() for line in lines if line.strip()]
+        if len(text) > MAX_CHARACTERS:
+            faults.append(self.fault(path, f"has more than {MAX_CHARACTERS:,} characters, so it is no list of images"))
+            return []
+        rows = [words for line in text.splitlines() if (words := line.split(maxsplit=2))]
         if not rows:
             faults.append(self.fault(path, if_empty))
         return rows

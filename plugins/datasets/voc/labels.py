@@ -59,7 +59,7 @@ class Labels:
                 for row in devkit.rows(path, faults, "tells no labels"):
                     if len(row) != 2 or row[1] not in LABELS:
                         faults.append(
-                            devkit.fault(path, f"has the line {' '.join(row)!r}, not an image and 1, 0 or -1")
+                            devkit.fault(path, f"has the line {' '.join(row)[:60]!r}, not an image and 1, 0 or -1")
                         )
                     elif row[0] not in labels:
                         faults.append(devkit.fault(path, f"names {row[0]}, which {name}.txt does not name"))

@@ -19,6 +19,8 @@ FOLDER = "tiny-imagenet-200"
 CLASSES, WORDS = "wnids.txt", "words.txt"
 TEST_PICTURES, TEST_CLASSES = "val/images", "val/val_annotations.txt"
 NUM_THREADS = 8
+MAX_CHARACTERS = 2**26
+"""Of a list; the longest published one has 2.7 million."""
 
 
 class TinyImageNet(api.Dataset):
@@ -238,7 +240,8 @@ def class_names(wnids: Sequence[str], words: Mapping[str, str]) -> tuple[str, ..
 def _lines(path: Path) -> list[str]:
     """Return the lines of a text. Raises `DataError` if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
     except OSError as error:
         raise api.DataError(
             f"{path} cannot be read ({(error.strerror or str(error)).lower()}); unpack the whole archive, or point "
@@ -246,6 +249,9 @@ def _lines(path: Path) -> list[str]:
         ) from error
     except UnicodeDecodeError as error:
         raise api.DataError(f"{path} is not a text in UTF-8; restore it from the archive") from error
+    if len(text) > MAX_CHARACTERS:
+        raise api.DataError(f"{path} has more than {MAX_CHARACTERS:,} characters; restore it from the archive")
+    return text.splitlines()
 
 
 @api.hookimpl

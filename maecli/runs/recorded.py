@@ -1,0 +1,45 @@
+"""What a file of weights of ours records beside its tensors, as far as it has the shape that it should have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maecli.errors import DamagedFile
+from maecli.weights.files import finite_json
+
+T = TypeVar("T")
+
+
+def parse_record(text: object, path: Path) -> dict[str, Any]:
+    """Return the object that a file's metadata hold under `mae`. Raises DamagedFile for what is none."""
+    try:
+        record = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError) as error:
+        raise DamagedFile(path, f"has metadata of mae that are no JSON ({str(error)[:120]})") from error
+    if not isinstance(record, dict):
+        raise DamagedFile(path, "has metadata of mae that are no JSON object")
+    return {str(key): finite_json(value, path) for key, value in record.items()}
+
+
+def part_of(record: Mapping[str, Any], path: Path, kind: type[T], *keys: str) -> T:
+    """Return what a record holds under `keys`, one in the other. Raises DamagedFile unless it is of that kind."""
+    value: Any = record
+    for number, key in enumerate(keys, 1):
+        if not isinstance(value, Mapping) or key not in value:
+            raise DamagedFile(path, f"has metadata of mae without {'.'.join(keys[:number])}")
+        value = value[key]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise DamagedFile(path, f"has metadata of mae whose {'.'.join(keys)} is no {kind.__name__}")
+    return value
+
+
+def sizes_of(record: Mapping[str, Any], path: Path) -> tuple[int, tuple[int, ...]]:
+    """Return the channels and the size that a record's model works at. Raises DamagedFile."""
+    channels = part_of(record, path, int, "preprocess", "in_chans")
+    size = part_of(record, path, list, "preprocess", "img_size")
+    if channels < 1 or not size or not all(type(length) is int and length > 0 for length in size):
+        raise DamagedFile(path, f"has metadata of mae with {channels} channels and the size {str(size)[:60]}")
+    return channels, tuple(size)

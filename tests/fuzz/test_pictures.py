@@ -1,0 +1,116 @@
+"""1,000 damaged files of each format of pictures: each is read, or refused by one sentence of ours, at once."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from fuzz.mutate import survives
+from PIL import Image, PngImagePlugin
+from twins import encoded, noise, rotated_jpeg
+
+from maecli.data.dataset import BrokenSample
+from maecli.data.masks import class_palette, mask_png, read_mask
+from maecli.data.pictures import probe_picture, read_picture
+
+MAX_PIXELS = 2**18
+GREY, COLOUR, CLEAR = (Image.fromarray(noise(i, *shape)) for i, shape in enumerate([(9, 7), (8, 11, 3), (6, 5, 4)]))
+
+
+def tiff(array: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, array, **options)
+    return buffer.getvalue()
+
+
+def npy(array: np.ndarray, version: tuple[int, int] = (1, 0)) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, version)
+    return buffer.getvalue()
+
+
+def noted_png() -> bytes:
+    note = PngImagePlugin.PngInfo()
+    note.add_text("Comment", "x" * 300, zip=True)
+    note.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    return encoded(COLOUR, "PNG", pnginfo=note, exif=exif, icc_profile=b"i" * 400)
+
+
+STACK = noise(3, 4, 10, 12)
+SAMPLES = {
+    "png": [
+        *(encoded(image, "PNG") for image in (GREY, COLOUR, CLEAR, COLOUR.quantize(9), GREY.convert("1"))),
+        encoded(Image.fromarray(noise(1, 5, 6).astype(np.uint16) * 257), "PNG"),
+        noted_png(),
+    ],
+    "jpeg": [
+        encoded(GREY, "JPEG"),
+        encoded(COLOUR, "JPEG", progressive=True),
+        encoded(COLOUR.convert("CMYK"), "JPEG"),
+        rotated_jpeg(6),
+    ],
+    "tiff": [
+        *(encoded(image, "TIFF") for image in (GREY, COLOUR, CLEAR)),
+        *(encoded(COLOUR, "TIFF", compression=how) for how in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")),
+        tiff(STACK, photometric="minisblack"),
+        tiff(STACK, photometric="minisblack", planarconfig="separate", compression="zlib", predictor=2),
+        tiff(noise(4, 32, 32, 5), photometric="minisblack", tile=(16, 16), compression="lzma"),
+        tiff(STACK, photometric="minisblack", ome=True, metadata={"axes": "CYX"}),
+        tiff(STACK.astype(np.uint16), imagej=True, metadata={"axes": "CYX"}),
+        tiff(STACK, photometric="minisblack", bigtiff=True, byteorder=">", rowsperstrip=2),
+    ],
+    "bmp": [
+        *(encoded(image, "BMP") for image in (GREY, COLOUR, COLOUR.quantize(9), GREY.convert("1"))),
+        # 4×2 pixels in runs of 8-bit numbers
+        encoded(Image.new("P", (4, 2)), "BMP")[:54].replace(b"\0\0\0\0\x08", b"\1\0\0\0\x08")
+        + bytes(1024)
+        + b"\4\1\0\0\0\4\1\2\3\4\0\1",
+    ],
+    "webp": [
+        encoded(COLOUR, "WEBP"),
+        encoded(COLOUR, "WEBP", lossless=True),
+        encoded(CLEAR, "WEBP"),
+        encoded(COLOUR, "WEBP", save_all=True, append_images=[COLOUR.rotate(90)], exif=b"Exif\0\0II*\0\10\0\0\0\0\0"),
+    ],
+    "npy": [
+        npy(noise(0, 5, 6)),
+        npy(noise(0, 5, 6, 3).astype(np.float32)),
+        npy(np.asfortranarray(noise(0, 3, 6, 5).astype(np.int64)), (2, 0)),
+    ],
+}
+
+
+def probe_then_read(path: Path) -> None:
+    """Read a header, then all, twice; what the header says must hold."""
+    info = probe_picture(path, max_pixels=MAX_PIXELS)
+    pixels = read_picture(path, max_pixels=MAX_PIXELS)
+    assert pixels.shape == (info.channels, *info.size)
+    assert pixels.dtype == info.dtype
+    read_picture(path, max_pixels=MAX_PIXELS, at_least=4)
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_a_damaged_picture_is_read_or_refused_by_a_sentence(kind, tmp_path):
+    came = survives(probe_then_read, SAMPLES[kind], tmp_path / "picture", BrokenSample)
+    assert came["BrokenSample"] > 100
+
+
+def test_a_damaged_mask_is_read_or_refused_by_a_sentence(tmp_path):
+    palette = class_palette(3)
+    numbers = np.array([[0, 1, 2], [255, 2, 1]], np.uint8)
+    colours = np.array([*palette, *[(0, 0, 0)] * 252, (224, 224, 192)], np.uint8)[numbers]
+    samples = [
+        mask_png(numbers, palette),
+        encoded(Image.fromarray(numbers), "PNG"),
+        encoded(Image.fromarray(colours), "PNG"),
+    ]
+
+    def read(path: Path) -> None:
+        assert read_mask(path, 3, palette, max_pixels=MAX_PIXELS).dtype == np.uint8
+
+    assert survives(read, samples, tmp_path / "mask.png", BrokenSample)["BrokenSample"] > 100
