@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from maecli.data.card import DataCard
@@ -25,6 +27,10 @@ from maecli.training.task import Task
 
 ENCODER = "encoder."
 """What the names of an encoder's tensors begin with in our checkpoints."""
+
+
+MAX_LENGTH = 65_536
+"""Pixels, cells or steps along an axis of what a model takes."""
 
 
 @dataclass
@@ -128,10 +134,7 @@ def read_recorded(
     metadata = checkpoint.metadata()
     with missing_packages(recorded_in(metadata), checkpoint.path):
         try:
-            stored: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value for key, value in metadata["preprocess"].items()
-            }
-            card, preprocess = DataCard.model_validate(metadata["card"]), Preprocess(**stored)
+            card, preprocess = DataCard.model_validate(metadata["card"]), _as_preprocess(metadata["preprocess"])
             spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -141,6 +144,18 @@ def read_recorded(
         for note in notes_on(checkpoint):
             say(note)
     return spec, card, preprocess
+
+
+def _as_preprocess(recorded: Mapping[str, Any]) -> Preprocess:
+    """Return what was recorded of the preprocessing. Raises ValueError for what is none."""
+    preprocess = TypeAdapter(Preprocess).validate_python(recorded)
+    numbers = (*preprocess.value_range, *preprocess.mean, *preprocess.std)
+    channels = {preprocess.in_chans, len(preprocess.mean), len(preprocess.std)}
+    if not all(map(math.isfinite, numbers)) or min(preprocess.std, default=0) <= 0 or len(channels) > 1:
+        raise ValueError("its mean and std do not fit its channels")
+    if not preprocess.img_size or not all(0 < length <= MAX_LENGTH for length in preprocess.img_size):
+        raise ValueError(f"it has the size {str(preprocess.img_size)[:60]}")
+    return preprocess
 
 
 def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

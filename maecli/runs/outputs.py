@@ -32,6 +32,7 @@ def new_outputs(
     another process writes there.
     """
     check_out(out, overwrite, writer, needed)
+    out = out.resolve()  # a link to another disk stays one
     with locked(out):
         check_out(out, overwrite, writer, needed)
         stage = _make_stage(out, writer)
@@ -70,7 +71,7 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 def _make_stage(out: Path, writer: str) -> Path:
     """Return an empty folder beside `out`, or inside it where it is a disk of its own or its parent is read-only."""
-    beside, inside = temporary_name(out.absolute()), Ledger(out, writer).file.with_name(STAGE)
+    beside, inside = temporary_name(out), Ledger(out, writer).file.with_name(STAGE)
     for stage in (beside, inside):
         _finish_earlier(stage, out, writer)
     stage = beside if _takes_folders(out, beside) else inside
@@ -111,7 +112,7 @@ def _names(stage: Path) -> list[str]:
 def _put_in_place(stage: Path, out: Path, writer: str) -> None:
     """Let the stage take the name `out`, or move what it holds into it where the folder itself cannot be replaced."""
     with disk_errors(out):
-        if stage.parent == out.absolute().parent:
+        if stage.parent == out.parent:
             exchange(stage, out)
             _retire(stage, out, writer)
             return

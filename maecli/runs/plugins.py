@@ -54,7 +54,8 @@ def recorded_in(record: Mapping[str, Any]) -> list[Used]:
     Records of before there was this memory name none.
     """
     used: list[Used] = []
-    for each in record.get("plugins") or ():
+    recorded = record.get("plugins")
+    for each in recorded if isinstance(recorded, (list, tuple)) else ():
         if isinstance(each, Mapping):
             used.append({key: str(each.get(key, "?")) for key in ("kind", "name", "package", "version")})
         elif found := _TOLD.fullmatch(str(each)):

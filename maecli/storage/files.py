@@ -152,11 +152,11 @@ def move_missing(source: Path, target: Path) -> None:
 def exchange(first: Path, second: Path) -> None:
     """Let two folders beside each other swap their names, at one stroke where the system knows how.
 
-    Elsewhere by three renames; a kill between them leaves `second` under a hidden name ending in `.old`.
+    Elsewhere by three renames; a kill between them leaves `second` under a hidden name ending in `.old.tmp`.
     """
     if _swap_names(first, second):
         return
-    old = second.with_name(f".{second.name}.old")
+    old = temporary_name(second.with_name(f"{second.name}.old"))
     second.rename(old)
     try:
         first.rename(second)
