@@ -1,6 +1,7 @@
 """Named tensors through a socket: they travel as they lie in memory, and whatever goes with them is pickled.
 
-A parcel is a length, a pickle of (names, dtypes, shapes, the rest), and the bytes of each tensor.
+A parcel is a length, a pickle of (names, dtypes, shapes, the rest), and the bytes of each tensor. Both ends belong to
+one program and its children: nothing that is unpickled here comes from a file or from anybody else.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -64,3 +65,22 @@ def _fill(end: socket.socket, view: memoryview) -> None:
         if num == 0:
             raise EOFError
         view = view[num:]
+
+
+class ByValue:
+    """Carries an object to a process that is not forked, its tensors included: not in shared memory, as torch would."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[Callable[[bytes], ByValue], tuple[bytes]]:
+        return _unpacked, (pickle.dumps(self.value),)
+
+
+def _unpacked(packed: bytes) -> ByValue:
+    return ByValue(pickle.loads(packed))
+
+
+def carried(value: Any) -> Any:
+    """Return what arrives of a value in another process. Raises whatever pickle raises where nothing can."""
+    return pickle.loads(pickle.dumps(value))

@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import multiprocessing
 import os
-import pickle
 import queue
 import random
 import selectors
@@ -30,7 +29,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 
-from maecli.data.parcels import Parcel, pack, receive
+from maecli.data.parcels import ByValue, Parcel, carried, pack, receive
 from maecli.data.shortage import IN_MAIN, LESS_MEMORY, shortage
 from maecli.errors import LoadingError, MaeError
 
@@ -113,7 +112,7 @@ class _Worker:
         self.given: deque[tuple[int, Any]] = deque()
         """Jobs whose results it owes, with their numbers."""
         self.socket, theirs = socket.socketpair()
-        self.process = multiprocessing.Process(target=_serve, args=(theirs, _ByValue(work), number), daemon=True)
+        self.process = multiprocessing.Process(target=_serve, args=(theirs, ByValue(work), number), daemon=True)
         _living.add(self)
         try:
             with _signals_wait():
@@ -207,27 +206,13 @@ def _signals_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _ByValue:
-    """Carries an object to a process that is not forked, its tensors included: not in shared memory, as torch would."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __reduce__(self) -> tuple[Callable[[bytes], _ByValue], tuple[bytes]]:
-        return _unpacked, (pickle.dumps(self.value),)
-
-
-def _unpacked(packed: bytes) -> _ByValue:
-    return _ByValue(pickle.loads(packed))
-
-
 class _Failure(NamedTuple):
     """What a job raised."""
 
     error: Exception
 
 
-def _serve(end: socket.socket, work: _ByValue, number: int) -> None:
+def _serve(end: socket.socket, work: ByValue, number: int) -> None:
     """Do jobs in a worker until the socket ends. Two threads receive and send, so that no job waits for the other side.
 
     The SIGINT or SIGTERM that a terminal or scheduler sends to every process is left to the main one: it saves.
@@ -289,7 +274,7 @@ def _failure(error: Exception) -> list[memoryview]:
 
 def _portable(error: Exception) -> Exception:
     with contextlib.suppress(Exception):
-        again = pickle.loads(pickle.dumps(error))
+        again = carried(error)
         if type(again) is type(error) and str(again) == str(error):
             return error
     if isinstance(error, MaeError):

@@ -436,7 +436,7 @@ def test_a_decoder_that_ends_its_worker_is_told_with_its_sample(training):
     loader = streamed(Failing(lambda: os._exit(7)), 2)
     batches = loader.train_batches(CHANGES, 4, 0, 9) if training else loader.eval_batches(4)
     with pytest.raises(
-        LoadingError, match=r"^a data worker was killed by SIGABRT while it read 05\.png; mend or remove"
+        LoadingError, match=r"^a data worker ended by itself with exit code 7 while it read 05\.png; --set"
     ):
         list(batches)
 
