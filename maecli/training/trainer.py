@@ -274,14 +274,14 @@ class Trainer:
             self.module.load_state_dict(model)
             moments = {name.removeprefix("optim."): state[name] for name in state if name.startswith("optim.")}
             load_optimizer_tensors(self.optimizer, moments)
+            self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
+            self.seconds_before, is_best = counters["seconds"], counters["is_best"]
+            self.loss_sum = state["loss_sum"].to(self.device)
         except (RuntimeError, KeyError) as error:
             raise MaeError(f"{checkpoint.path} does not fit this run: {' '.join(str(error).split())}") from error
-        self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
         self.validation_due = counters.get("validation_due", False)  # older runs never saved before it was done
         self._saved_step = self.step
-        self.seconds_before = counters["seconds"]
-        self.loss_sum = state["loss_sum"].to(self.device)
-        if counters["is_best"] and self.checkpoints is not None:
+        if is_best and self.checkpoints is not None:
             self.checkpoints.point("best", checkpoint)  # the run may have been killed before this was done
 
     @contextlib.contextmanager

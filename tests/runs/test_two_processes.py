@@ -61,7 +61,7 @@ def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_pa
                 f"mae: {out} is being written by process {begun.pid} on {socket.gethostname()}; wait for it to end, or "
                 "use another --out\n"
             )
-        for number in range(6):
+        for number in range(2):
             outcome = mae("eval", out)
             assert outcome.exit_code == 0, outcome.stderr
             outcome = mae("infer", pictures, "--run", out, "--out", tmp_path / f"pred{number}", "--workers", 0)
@@ -82,7 +82,7 @@ def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_pa
 
 def test_many_at_once_end_with_one_run_whole(server, other, pictures, tmp_path):
     data = ("--dataset", "folder", "--root", pictures)
-    for number in range(4):
+    for number in range(2):
         out = tmp_path / f"run{number}"
         ends = []
         both = [
