@@ -119,10 +119,10 @@ def crop_and_resize(image: np.ndarray, size: Sequence[int]) -> Tensor:
     cut = as_tensor(image[:, top : top + height, left : left + width])
     if (height, width) == (h, w):
         return cut.contiguous()
-    planes = cut.split(1) if cut.numel() > BAND else (cut,)  # of a large picture, one plane at a time as float32
+    step = 1 if cut.numel() > BAND else len(cut)  # of a large picture, one plane at a time as float32
     parts = [
-        F.interpolate(part.unsqueeze(0).to(torch.float32), (h, w), mode="bilinear", antialias=True)[0]
-        for part in planes
+        F.interpolate(cut[i : i + step].unsqueeze(0).to(torch.float32), (h, w), mode="bilinear", antialias=True)[0]
+        for i in range(0, len(cut), step)
     ]
     resized = torch.cat(parts)
     if cut.dtype.is_floating_point:
