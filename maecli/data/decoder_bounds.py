@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
-MAX_HEADER_READS = 2**14
+MAX_HEADER_READS = 2**12
 """Pieces that a header may be read in: every marker of a JPEG, every chunk of a PNG before its pixels is a few."""
 LONG_READ = 2**16
 SCANNED = 32

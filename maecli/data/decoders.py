@@ -215,8 +215,10 @@ def _tiff(file: BinaryIO, max_pixels: int) -> Source:
     series = opened.series[0]
     page = series.keyframe
     for part in series.pages:
-        if part is None or any(a + n > end for a, n in zip(part.dataoffsets, part.databytecounts, strict=True)):
+        if part is None or any(a + n > end for a, n in zip(part.dataoffsets, part.databytecounts, strict=False)):
             raise BrokenSample(file.name, "truncated file")
+        if len(part.dataoffsets) != len(part.databytecounts):
+            raise BrokenSample(file.name, "damaged file: its strips have not as many places as lengths")
     grey = page.samplesperpixel == 1 and str(page.dtype) in ("bool", "uint8", "uint16", "float32")
     colour = page.samplesperpixel in (3, 4) and page.bitspersample == 8 and page.planarconfig == 1
     if len(series.pages) == 1 and (grey or (colour and page.photometric != tifffile.PHOTOMETRIC.MINISBLACK)):

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maecli.data.bands import BAND
 from maecli.data.card import DataCard
 from maecli.data.dataset import as_tensor
 from maecli.errors import SpecError
@@ -118,7 +119,12 @@ def crop_and_resize(image: np.ndarray, size: Sequence[int]) -> Tensor:
     cut = as_tensor(image[:, top : top + height, left : left + width])
     if (height, width) == (h, w):
         return cut.contiguous()
-    resized = F.interpolate(cut.unsqueeze(0).to(torch.float32), (h, w), mode="bilinear", antialias=True).squeeze(0)
+    step = 1 if cut.numel() > BAND else len(cut)  # of a large picture, one plane at a time as float32
+    parts = [
+        F.interpolate(cut[i : i + step].unsqueeze(0).to(torch.float32), (h, w), mode="bilinear", antialias=True)[0]
+        for i in range(0, len(cut), step)
+    ]
+    resized = torch.cat(parts)
     if cut.dtype.is_floating_point:
         return resized.to(cut.dtype)
     return resized.round_().clamp_(torch.iinfo(cut.dtype).min, torch.iinfo(cut.dtype).max).to(cut.dtype)

@@ -40,7 +40,11 @@ def offered_spec(path: Path) -> dict[str, Any]:
     """
     file = weights_file(path)
     if is_ours(file):
-        spec: dict[str, Any] = part_of(Checkpoint(file.parent).metadata(file.name), file, dict, "spec")
+        metadata = Checkpoint(file.parent).metadata(file.name)
+        spec: dict[str, Any] = part_of(metadata, file, dict, "spec")
+        part_of(metadata, file, dict, "spec", "data")
+        for section in ("dataset", "model"):
+            part_of(metadata, file, str, "spec", section, "name")
         return spec
     return {"model": import_encoder(read_weights(file)).model_options()}
 

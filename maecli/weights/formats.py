@@ -195,6 +195,7 @@ def _check_blocks(tensors: Mapping[str, Tensor], file: WeightFile) -> None:
         for pattern, axes in AXES:
             if pattern.fullmatch(name) and (tensor.ndim not in axes or not tensor.numel()):
                 raise _other_kind(name, tensor, file)
+    for name, tensor in tensors.items():
         if name in TOKENS and (len(tensor), tensor.shape[-1]) != (1, len(tensors[KERNEL])):
             raise _other_kind(name, tensor, file)
     if max(tensors[KERNEL].shape[2:]) > MAX_PATCH:

@@ -155,3 +155,11 @@ def test_a_mask_keeps_to_its_picture_and_to_its_numbers():
     assert enlarged.tolist() == np.kron(mask[:, 2:6], np.ones((2, 2), np.uint8)).tolist()
     batch = Preprocess((8, 8), 1, (0.0, 255.0), (0.0,), (1.0,)).resize_mask(torch.from_numpy(mask)[None])
     assert batch[0].equal(enlarged)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_large_picture_is_resized_plane_by_plane_to_the_same_numbers(dtype, monkeypatch):
+    picture = np.random.default_rng(0).integers(0, 256, (3, 61, 47)).astype(dtype)
+    whole = crop_and_resize(picture, (8, 12))
+    monkeypatch.setattr("maecli.data.preprocess.BAND", 100)
+    assert crop_and_resize(picture, (8, 12)).equal(whole)

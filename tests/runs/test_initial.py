@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 
@@ -171,3 +172,20 @@ def test_what_is_not_there_is_told(tmp_path, mae):
     assert outcome.stderr == (
         f"mae: {tmp_path / 'none'} does not exist; give a run directory, a checkpoint folder or a file of weights\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (None, "whose spec is no dict"),
+        ({"data": {}, "dataset": {"name": "digits"}, "model": 5}, "without spec.model.name"),
+        ({"data": {}, "dataset": {}, "model": {"name": "vit"}}, "without spec.dataset.name"),
+        ({"dataset": {"name": "digits"}, "model": {"name": "vit"}}, "without spec.data"),
+    ],
+)
+def test_a_record_of_another_shape_is_told_by_its_part(spec, said, tmp_path, mae):
+    path = tmp_path / "x.safetensors"
+    save_file({"encoder.norm.weight": torch.ones(4)}, path, {"mae": json.dumps({"format_version": 1, "spec": spec})})
+    outcome = mae("finetune", "--task", "classify", "--dataset", "digits", "--init", path, "--dry-run")
+    assert outcome.exit_code == 1
+    assert f"{path} has metadata of mae {said}" in outcome.stderr
