@@ -32,11 +32,13 @@ class DamagedFile(MaeError):
 
 
 class MachineError(MaeError):
-    """The machine refuses a file: no permission, a name that is too long, a disk that fails. Exit code 1."""
+    """The machine refuses a file, or a thread: no permission, a name too long, a disk that fails. Exit code 1."""
 
     @classmethod
     def of(cls, error: BaseException) -> MachineError | None:
         """Return the sentence for an error of the operating system; None for those that may be a bug of ours."""
+        if isinstance(error, RuntimeError) and "start new thread" in str(error):
+            return cls("no more threads are allowed; raise the limit with ulimit -u, or use fewer --workers")
         if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
             return None
         where = f"{error.filename}: " if error.filename is not None else ""
