@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -15,7 +17,7 @@ import pytest
 import tifffile
 from fuzz.mutate import little_memory
 from PIL import Image
-from twins import encoded, noise
+from twins import encoded, noise, write_class_folders
 
 from maecli.data import bands, decoder_bounds, labels, tiff_pages
 from maecli.data.annotations import read_annotation
@@ -431,3 +433,33 @@ def test_a_box_at_infinity_is_no_box(tmp_path):
     (tmp_path / "a.xml").write_text(f"<annotation>{box}</annotation>")
     with pytest.raises(BrokenSample, match="<xmax> is '1e300', not a number of pixels"):
         read_annotation(tmp_path / "a.xml")
+
+
+LOOK = """
+import resource, sys
+from pathlib import Path
+from maecli.data.pictures import read_picture
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+picture = read_picture(Path(sys.argv[1]), at_least=64)
+print(picture.shape[1], picture.max(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is counted in other units")
+def test_a_picture_of_67_million_pixels_in_a_small_file_takes_its_decoder_and_no_copy(tmp_path):
+    """Pillow's four bytes for each of 8192 × 8192 pixels are 256 MiB; each copy would be 192 MiB more."""
+    path = tmp_path / "x.png"
+    path.write_bytes(encoded(Image.new("RGB", (8192, 8192), (7, 8, 9)), "PNG"))
+    assert path.stat().st_size < 2**20
+    done = subprocess.run([sys.executable, "-c", LOOK, path], capture_output=True, text=True, check=True)
+    height, brightest, kilobytes = map(int, done.stdout.split())
+    assert (height, brightest) == (2731, 9)
+    assert kilobytes < 450 * 2**10
+
+
+def test_a_data_set_with_a_hostile_tiff_is_gone_over_without_it(tmp_path, mae):
+    write_class_folders(tmp_path / "data", num=4)
+    (tmp_path / "data/cat/loop.tif").write_bytes(tiff_of(page(GREY_4X4, 8)))
+    outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "data", "--out", tmp_path / "out", "--json")
+    assert outcome.exit_code == 3, outcome.stderr  # it breaks a rule; the page is written all the same
+    assert "leads back into itself" in (tmp_path / "out/eda.json").read_text()

@@ -91,14 +91,14 @@ _CHANGES = (_flip, _flip, _overwrite, _overwrite, _insert, _cut, _remove, _dupli
 
 
 @contextmanager
-def little_memory() -> Iterator[None]:
-    """Let this process have no more than `MEMORY` beyond what it has; asking for more raises MemoryError."""
+def little_memory(num_bytes: int = MEMORY) -> Iterator[None]:
+    """Let this process have no more than so many bytes beyond what it has; asking for more raises MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else None
     if pages is None:
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + num_bytes, before[1]))
     try:
         yield
     finally:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fuzz.mutate import little_memory
 from maecli_plugins.datasets.mnist import MNIST, read_idx
 from torchvision import datasets
 from twins import noise, write_idx, write_mnist
@@ -78,7 +81,7 @@ def broken_idx(path: Path, kind: str) -> str:
         "magic": (b"\0\0\x0d\x03" + data[4:], "begins with 00000d03, not with 00000803"),
         "header": (data[:10], "truncated"),
         "short": (data[:-1], "truncated, 3135 of 3136 bytes of data"),
-        "long": (data + b"\0", "3137 bytes of data where its header says 3136"),
+        "long": (data + b"\0", "more bytes of data than the 3136 that its header says"),
         "empty": (b"", "begins with nothing, not with 00000803"),
     }[kind]
     path.write_bytes(changed)
@@ -208,3 +211,16 @@ def test_the_docstring_states_the_default_canvases():
     assert options.canvas_size == (64, 84)
     assert (options.train_canvases, options.val_canvases, options.test_canvases) == (10_000, 1_000, 2_000)
     assert options.canvas_overlap == 0.15
+
+
+def test_a_compressed_file_is_read_as_far_as_its_header_says_and_no_further(tmp_path):
+    """256 MiB of zeros behind 16 bytes of header take 260 kB."""
+    header = bytes([0, 0, 8, 3]) + struct.pack(">III", 1, 28, 28)
+    (tmp_path / "x.gz").write_bytes(gzip.compress(header + bytes(2**28), 9))
+    with little_memory(2**26), pytest.raises(api.DataError, match="more bytes of data than the 784"):
+        read_idx(tmp_path / "x.gz", 3)
+    (tmp_path / "y.gz").write_bytes(
+        gzip.compress(header[:4] + struct.pack(">III", 2**32 - 1, 2**32 - 1, 28) + bytes(9))
+    )
+    with pytest.raises(api.DataError, match="over 1,073,741,824"):
+        read_idx(tmp_path / "y.gz", 3)
