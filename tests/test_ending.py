@@ -94,7 +94,10 @@ def test_an_answer_that_cannot_be_written_is_one_line():
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = subprocess.run([*MAE, "recipes"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "mae: cannot print the answer: No space left on device\n"
+    assert done.stderr.lower() in (
+        "mae: cannot print the answer: no space left on device\n",
+        "mae: no space left on device\n",  # where the answer is longer than what Python holds back
+    )
 
 
 def test_closed_streams_are_no_mistake():

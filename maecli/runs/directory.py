@@ -304,6 +304,8 @@ def clear_runs(ledger: Ledger) -> None:
             if below.began:
                 with locked(below.folder):
                     below.remove()
+                with contextlib.suppress(OSError):  # another writer's lines are there
+                    below.file.parent.rmdir()
     ledger.remove()
 
 

@@ -6,15 +6,14 @@ import json
 import random
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import yaml
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from checkpoint_files import rewrite, without_checksums
+from safetensors.torch import load_file
 
-from maecli.training.checkpoint import CHECKSUM, RECORD, Checkpoint, checksum_of_record, checksum_of_tensors
+from maecli.training.checkpoint import Checkpoint, checksum_of_tensors
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
 
@@ -23,32 +22,6 @@ def flip(file: Path, bit: int) -> None:
     data = bytearray(file.read_bytes())
     data[bit // 8] ^= 1 << bit % 8
     file.write_bytes(data)
-
-
-def change(file: Path, change_record: Any = None, change_tensors: Any = None) -> None:
-    """Write a checkpoint file anew with other contents and sound checksums."""
-    with safe_open(file, "pt") as opened:
-        record = json.loads(opened.metadata()[RECORD])
-    tensors = load_file(file)
-    if change_record:
-        change_record(record)
-    if change_tensors:
-        change_tensors(tensors)
-    record["tensors_checksum"] = checksum_of_tensors(tensors)
-    text = json.dumps(record)
-    save_file(tensors, file, {RECORD: text, CHECKSUM: checksum_of_record(text)})
-
-
-def without_checksums(run: Path) -> None:
-    """Give a run the form that it had before there were checksums."""
-    for pointer in ("last", "previous", "best"):
-        file = run / "checkpoints" / pointer
-        file.write_text(file.read_text().split()[0] + "\n")
-    for file in (run / "checkpoints").glob("step-*/*.safetensors"):
-        with safe_open(file, "pt") as opened:
-            record = json.loads(opened.metadata()[RECORD])
-        del record["tensors_checksum"]
-        save_file(load_file(file), file, {RECORD: json.dumps(record)})
 
 
 @pytest.fixture
@@ -176,8 +149,7 @@ def test_weights_that_are_no_numbers_are_refused(run, pictures, tmp_path, mae, t
     def spoil(tensors: dict[str, torch.Tensor]) -> None:
         tensors["encoder.norm.weight"][3] = value
 
-    change(file, change_tensors=spoil)
-    without_checksums(run)
+    rewrite(file, change_tensors=spoil)
     told = {
         "eval": ("eval", run),
         "infer": ("infer", pictures, "--run", run, "--out", tmp_path / "out"),

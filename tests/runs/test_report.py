@@ -79,7 +79,7 @@ def test_a_damaged_list_of_files_is_named_on_the_page(run, damage):
     ((name, reason),) = left_out(run)
     assert name == "skipped.csv"
     assert reason in ("is no list of files that were left out", "is not text in UTF-8")
-    write_run_report(run, registry())
+    write_run_report(run, registry(), print)
     assert reason in (run.path / "report.html").read_text(encoding="utf-8")
 
 
@@ -93,7 +93,7 @@ def test_a_list_of_files_may_hold_any_name(run):
 @pytest.mark.parametrize("damage", ['{"verb": 1}', '{"verb": "pretrain", "seconds": "x"}'])
 def test_a_damaged_summary_is_told_on_the_page(run, damage):
     (run.path / "summary.json").write_text(damage)
-    assert describe_run(run).startswith("What is known of this run is damaged: ")
+    assert describe_run(run).startswith("What this run said of itself cannot be read: ")
 
 
 def test_a_resumed_runs_time_is_the_sum_of_its_attempts(run, mae):

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoint_files import rewrite
 from installed import look_again, write_package
 from maecli_plugins.datasets.folder import Folder
 from maecli_plugins.datasets.mnist import MNIST
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from twins import VOC_SHOWN, noise, write_mnist, write_palette, write_picture, write_voc
 
 from maecli.data import fingerprint
@@ -81,11 +81,7 @@ def flip(path: Path, where: int) -> None:
 
 def record(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change what the last checkpoint records."""
-    path = find_checkpoint(run).path / "model.safetensors"
-    with safe_open(path, framework="pt") as opened:
-        metadata = json.loads(opened.metadata()["mae"])
-    change(metadata)
-    save_file(load_file(path), path, {"mae": json.dumps(metadata)})
+    rewrite(find_checkpoint(run).path / "model.safetensors", change)
 
 
 def samples_of(run: Path) -> dict[str, Any]:
