@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,13 +38,12 @@ def main() -> None:
     ends in silence with 141.
     """
     sys.unraisablehook = _tell_unraisable
+    interruptions = _note_interruptions()
     try:
         code = _run()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the next ones nobody needs to be told
-        print("mae: interrupted", file=sys.stderr)
-        code = INTERRUPTED
+        code = _interrupted()
     except BrokenPipeError:
         code = NOBODY_READS
     except OSError as error:
@@ -51,10 +51,33 @@ def main() -> None:
             raise
         print(f"mae: cannot print the answer: {error.strerror}", file=sys.stderr)
         code = NOWHERE_TO_WRITE
+    except Exception:
+        if not interruptions:
+            raise
+        code = _interrupted()  # libraries that are being imported make other errors of it
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while Python ends, nothing catches Ctrl-C
     if code in (NOBODY_READS, NOWHERE_TO_WRITE):  # what is left of the answer would be written as Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _note_interruptions() -> list[int]:
+    """Return a list to which each SIGINT is added from now on, before it is raised as ever."""
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever called wants it ignored
+        signal.signal(signal.SIGINT, note)
+    return noted
+
+
+def _interrupted() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the next ones nobody needs to be told
+    print("mae: interrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _run() -> int | str | None:
