@@ -215,6 +215,11 @@ class RunSpec(Section):
         "recorded when it starts, not chosen",
     )
 
+    @field_validator("out")
+    @classmethod
+    def _out_of_a_home(cls, out: Path | None) -> Path | None:
+        return out.expanduser() if out is not None else None
+
     @model_validator(mode="after")
     def _micro_batch_fits(self) -> RunSpec:
         micro = self.train.micro_batch_size

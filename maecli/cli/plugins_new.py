@@ -27,7 +27,7 @@ def new(
         from maecli.scaffold import plan_package, write_package
 
         plan = plan_package(package, dataset, task, Registry())
-        folder = out or Path(package)
+        folder = (out or Path(package)).expanduser()
         files = write_package(plan, folder)
         if as_json:
             names = [file.relative_to(folder).as_posix() for file in files]

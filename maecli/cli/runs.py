@@ -41,6 +41,7 @@ def runs(
         if len(given) == 2:
             comparison = compare(given[0], given[1], registry(), tell)
             if out is not None:
+                out = out.expanduser()
                 write_comparison(comparison, out)
             show_comparison(comparison, out, as_json)
             return

@@ -12,6 +12,9 @@ from typing import Literal
 from maecli.storage.ledger import HERE, HOME, written_paths
 
 OLDER_RUN = frozenset({"spec.yaml", "checkpoints"})
+OLDER_PREDICTIONS = frozenset({"infer.json", "predictions.jsonl", "predictions.csv", "skipped.csv"})
+WHOLE = "./*"
+"""Stands for all that a folder of before there were ledgers holds."""
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
 
 
@@ -37,9 +40,10 @@ def find_files(root: Path) -> list[str]:
         with os.scandir(root / folder) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name)
         written = _written_by_mae(root / folder, {entry.name for entry in entries})
-        if folder and HERE in written:
+        if folder and WHOLE in written:
             continue
-        ours |= {f"{folder}/{path}" if folder else path for path in written}
+        if folder or HERE not in written:  # what mae made as a whole is data to whoever names it
+            ours |= {f"{folder}/{path}" if folder else path for path in written}
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith(".") or path in ours:
@@ -64,9 +68,9 @@ def is_picture(path: str) -> bool:
 
 def _written_by_mae(folder: Path, names: Set[str]) -> Set[str]:
     """Return what mae wrote into a folder of these entries; all of it for a run of before this was noted."""
-    if HOME in names:
-        return written_paths(folder)
-    return {HERE} if names >= OLDER_RUN and _is_older_run(folder) else set()
+    written = written_paths(folder) if HOME in names else frozenset()
+    older = (names >= OLDER_RUN and _is_older_run(folder)) or names >= OLDER_PREDICTIONS
+    return {WHOLE} if not written and older else written
 
 
 def _is_older_run(folder: Path) -> bool:

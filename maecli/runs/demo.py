@@ -50,7 +50,7 @@ def demo(
     device: str | None = None,
 ) -> DemoResult:
     """Pretrain, fine-tune, evaluate and infer; write one page about it."""
-    out = out or runs_dir() / "demo"
+    out = (out or runs_dir() / "demo").expanduser()
     with locked(out):
         return _demo(registry, progress, out, overwrite, device)
 

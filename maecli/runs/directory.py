@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, MaeError, SpecError, nearest
 from maecli.results import Evaluation, Picture
 from maecli.runs.skipped import SKIPPED
@@ -124,16 +125,28 @@ class RunDirectory:
                     "--out"
                 )
         if self.is_older:
+            there = [name for name in (*OWN_NAMES, PICTURES) if os.path.lexists(self.path / name)]
             raise SpecError(
-                f"{self.path} holds a run of an older mae, which did not note what it wrote, so --overwrite removes "
-                f"nothing there; remove its {', '.join(OWN_NAMES[:-1])} and {EVALUATION} by hand, or use another --out"
+                f"{self.path} holds a run without a ledger of what mae wrote, as older versions kept none, so "
+                f"--overwrite removes nothing there; remove its {', '.join(there)} and what its trackers wrote by "
+                "hand, or use another --out"
             )
-        in_the_way = sorted(set(self.ledger.foreign()) & set(OWN_NAMES))
+        if links := self.ledger.links():
+            raise SpecError(
+                f"{self.path / links[0]} is a link to elsewhere, where --overwrite removes nothing; remove "
+                "the run by hand, or use another --out"
+            )
+        in_the_way = sorted(set(self.ledger.foreign()) & set(OWN_NAMES)) + self._foreign_drawings()
         if in_the_way:
             raise SpecError(
                 f"{self.path / in_the_way[0]} was not written by mae and has the name of what a run writes, so it "
                 "stays; use another --out"
             )
+
+    def _foreign_drawings(self) -> list[str]:
+        """Return pictures of others whose names are those of a run's drawings."""
+        drawings = self.files(f"{PICTURES}/{split}-*.png" for split in SPLIT_NAMES)
+        return sorted(path for path in drawings - self.ledger.paths if not path.endswith("/"))
 
     def _is_free(self) -> bool:
         """Whether there is nothing here, or the traces of a run that was killed before it wrote anything."""
@@ -361,7 +374,7 @@ def find_checkpoint(path: Path, which: str = "last") -> Checkpoint:
         return Checkpoint(path)
     if not path.exists():
         raise SpecError(f"{path} does not exist; give a run directory or a checkpoint folder")
-    if not (path / SPEC).is_file():
+    if not (path / SPEC).exists() and not RunDirectory(path).is_run:
         raise SpecError(f"{path} is neither a run directory nor a checkpoint: it has no {SPEC} and no {MODEL}")
     folder = CheckpointFolder(path / CHECKPOINTS)
     try:

@@ -99,6 +99,7 @@ def embed(
     loaded = load_run_encoder(run, which, registry, progress.say)
     kind = check_tokens(tokens, loaded.encoder, "--tokens")
     out = out or runs_dir() / f"embed-{run.resolve().name}.{file_format or FORMATS[0]}"
+    out = out.expanduser()
     files = FeatureFiles(out, file_format, overwrite)
     if files.format == "csv" and kind == "patches":
         raise SpecError("--tokens patches gives a table per sample, and a row of CSV has no room for it; use npy")

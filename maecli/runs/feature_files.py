@@ -61,7 +61,7 @@ class FeatureFiles:
                 raise SpecError(f"{path} is a folder; choose another --out")
             if not path.exists():
                 continue
-            if path.name not in self.ledger.paths:
+            if not self.ledger.is_as_noted(path.name):
                 raise SpecError(f"{path} is there and was not written by mae embed, so it stays; use another --out")
             if not overwrite:
                 raise SpecError(f"{path} is there already; use --overwrite to replace it, or another --out")
@@ -81,11 +81,13 @@ class FeatureFiles:
         if self.format == "csv":
             with new_file(self.out) as table:
                 _write_rows(table, keys, labels, features)
+            self.ledger.note(self.out.name)
             return
         with new_file(self.names) as names, new_file(self.out) as temporary:  # each takes its place when both are whole
             _write_rows(names, keys, labels)
             with temporary.open("wb") as file:
                 self._write_features(file, features, labels, about)
+        self.ledger.note(self.out.name, self.names.name)
 
     def _write_features(
         self, file: BinaryIO, features: np.ndarray, labels: Labels | None, about: Mapping[str, Any]
@@ -104,6 +106,7 @@ class FeatureFiles:
         if files:
             self.ledger.claim(self.skipped.name)
             write_text(self.skipped, skipped_csv(files))
+            self.ledger.note(self.skipped.name)
         else:
             self.ledger.remove(self.skipped.name)
 

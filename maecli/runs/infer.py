@@ -91,7 +91,7 @@ def infer(
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
     root, keys = find_source(source)
-    out = out or runs_dir() / f"infer-{run.resolve().name}"
+    out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
 
     card, job = assembly.card, assembly.task
     job.all_classes = all_classes

@@ -256,7 +256,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     if out.suffix not in (".png", ".html", ".htm"):
         raise SpecError(f"--out {out} must end with .png for the curves, or with .html for a page")
     ledger = Ledger(out.parent, "runs")
-    if out.exists() and out.name not in ledger.paths:
+    if out.exists() and not ledger.is_as_noted(out.name):
         raise SpecError(f"{out} is there and was not written by mae runs, so it stays; choose another --out")
     if out.suffix == ".png":
         if not comparison.curves:
@@ -265,6 +265,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
             )
         _claim(ledger, out)
         write_bytes(out, stacked([picture.png for picture in comparison.curves]))
+        ledger.note(out.name)
         return
     sections = [
         Section("Spec", [Points(comparison.spec or ["No key differs."])]),
@@ -275,6 +276,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     first, second = comparison.names
     _claim(ledger, out)
     write_text(out, render_report(f"{first} and {second}", "Two runs side by side: first -> second.", sections))
+    ledger.note(out.name)
 
 
 def _claim(ledger: Ledger, out: Path) -> None:

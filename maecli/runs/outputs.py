@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from maecli.errors import SpecError
+from maecli.errors import MaeError, SpecError
 from maecli.storage.files import disk_errors, exchange, temporary_name
 from maecli.storage.ledger import HERE, HOME, Ledger, is_bare
-from maecli.storage.lock import locked
+from maecli.storage.lock import LOCK, locked
 
 CSV, JSONL, RECORD = "predictions.csv", "predictions.jsonl", "infer.json"
 FILES = "files"
@@ -39,10 +39,11 @@ def new_outputs(
         try:
             yield stage
             Ledger(stage, writer).own(*_names(stage))
-            with locked(stage):  # its lock is that of `out` once it has that name
-                _put_in_place(stage, out, writer)
-        finally:
+        except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
+            raise
+        with locked(stage):  # its lock is that of `out` once it has that name
+            _put_in_place(stage, out, writer)
 
 
 def check_out(out: Path, overwrite: bool, writer: str, needed: Mapping[str, Path] | None = None) -> None:
@@ -78,11 +79,17 @@ def _make_stage(out: Path, writer: str) -> Path:
     with disk_errors(out):
         stage.mkdir(parents=True)
         Ledger(stage, writer).begin()
+        shutil.copymode(out, stage)
     return stage
 
 
 def _takes_folders(out: Path, beside: Path) -> bool:
-    """Whether a folder can be made beside `out` that can take its name."""
+    """Whether a folder can be made beside `out` that can take its name.
+
+    Not that of the folder which a person works in: their shell would stay in the one that goes.
+    """
+    if Path.cwd().is_relative_to(out):
+        return False
     try:
         beside.mkdir()
         beside.rmdir()
@@ -98,9 +105,10 @@ def _finish_earlier(stage: Path, out: Path, writer: str) -> None:
         with contextlib.suppress(OSError):  # somebody's own, unless it is empty
             stage.rmdir()
         return
-    if ledger.paths - {HERE}:  # else it was being filled
+    if ledger.paths - {HERE}:
         _retire(stage, out, writer)
-    shutil.rmtree(stage, ignore_errors=True)
+    else:  # it was being filled
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _names(stage: Path) -> list[str]:
@@ -125,17 +133,43 @@ def _put_in_place(stage: Path, out: Path, writer: str) -> None:
                 shutil.copytree(entry, out / entry.name, dirs_exist_ok=True)
             else:
                 entry.replace(out / entry.name)
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _retire(old: Path, new: Path, writer: str) -> None:
-    """Remove what the writer wrote into the folder `old`; what is not its own moves to `new`."""
-    Ledger(old, writer).remove()
-    for entry in sorted(old.rglob("*")):
-        relative = entry.relative_to(old)
-        if HOME not in relative.parts and (entry.is_symlink() or not entry.is_dir()):
-            target = _free_name(new / relative)
+    """Move what the writer did not write from the folder `old` to `new`, then remove the rest, which it did.
+
+    Raises MaeError, and removes nothing, where something cannot be moved.
+    """
+    ledger = Ledger(old, writer)
+    ours = {old / path for path in ledger.paths} | {ledger.file, ledger.file.with_name(LOCK)}
+    foreign = [entry for entry in sorted(old.rglob("*")) if entry.is_symlink() or not entry.is_dir()]
+    for entry in (entry for entry in foreign if entry not in ours):
+        try:
+            target = _free_place(new, entry.relative_to(old))
             target.parent.mkdir(parents=True, exist_ok=True)
             entry.rename(target)
+        except OSError as error:
+            raise MaeError(
+                f"{new} is replaced, but {entry.relative_to(old)}, which mae did not write, cannot be moved there "
+                f"({error.strerror or error}): it lies in {old}"
+            ) from error
+    ledger.remove()
+    for folder in sorted((entry for entry in old.rglob("*") if entry.is_dir()), reverse=True):
+        with contextlib.suppress(OSError):  # empty ones of a person go with their parents
+            folder.rmdir()
+    shutil.rmtree(old / HOME, ignore_errors=True)
+    old.rmdir()
+
+
+def _free_place(folder: Path, relative: Path) -> Path:
+    """Return a path below a folder where nothing is, as like the wanted one as can be."""
+    place = folder
+    for part in relative.parts[:-1]:
+        place /= part
+        if os.path.lexists(place) and not place.is_dir():
+            place = _free_name(place)
+    return _free_name(place / relative.name)
 
 
 def _free_name(path: Path) -> Path:

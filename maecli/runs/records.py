@@ -37,6 +37,7 @@ def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[i
     """
     if out.suffix != ".md":
         raise SpecError(f"--out {out} must end with .md; the records go to a .json file beside it")
+    out = out.expanduser()
     source = out.with_suffix(".json")
     if out.exists() and not _is_ours(out):
         raise SpecError(f"{out} was not written by mae results, so it stays; choose another --out")

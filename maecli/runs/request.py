@@ -9,7 +9,7 @@ from typing import Unpack
 from maecli.errors import SpecError
 from maecli.registry import Registry
 from maecli.resolve import Asked, Given, Layer, Resolved, read_config, resolve
-from maecli.runs.directory import RunDirectory
+from maecli.runs.directory import SPEC, RunDirectory
 from maecli.runs.initial import offered_spec
 from maecli.runs.plugins import Used, missing_packages, recorded_in
 from maecli.runs.prepare import default_out
@@ -39,11 +39,11 @@ def request(
         if not resume:
             return resolve(verb, registry, **given)
         if flags.get("out"):
-            run = RunDirectory(Path(flags["out"]))
+            run = RunDirectory(Path(flags["out"]).expanduser())
         else:
             fresh = resolve(verb, registry, **given).spec
             run = RunDirectory(fresh.out or default_out(fresh))
-        if not run.is_run:
+        if not run.is_run or (not (run.path / SPEC).exists() and not run.checkpoints.steps()):  # killed before both
             return resolve(verb, registry, **given)
     stored = run.spec(lambda _: None)
     if stored.get("verb") != verb:

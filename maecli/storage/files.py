@@ -104,10 +104,12 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
             for name, data in files.items():
                 temporary = temporary_name(folder / name)
                 written.append((temporary, folder / name))
-                temporary.write_bytes(data)
-                sync(temporary)
+                with disk_errors(folder / name):
+                    temporary.write_bytes(data)
+                    sync(temporary)
             for temporary, path in written:
-                temporary.replace(path)
+                with disk_errors(path):
+                    temporary.replace(path)
         finally:
             for temporary, _ in written:
                 temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,7 @@ from maecli.storage.files import disk_errors, temporary_name, write_text
 HOME = ".mae"
 """The folder inside a folder of ours that holds what is ours alone."""
 FILE = "ledger"
+MAX_BYTES = 2**30
 HERE = "./"
 """The path that stands for the folder itself, where mae made it."""
 
@@ -81,6 +83,21 @@ class Ledger:
             with disk_errors(self.file):
                 self._append(new)
 
+    def note(self, *paths: str) -> None:
+        """Note files as they are now, so that a person's file that takes their place later is told from them."""
+        with disk_errors(self.file):
+            self._append({"path": path, "as": _state(self.folder / path)} for path in paths)
+
+    def is_as_noted(self, path: str) -> bool:
+        """Whether a file is the one that this writer wrote, as far as it was noted."""
+        return path in self.paths and not self._is_another(path, self._noted())
+
+    def _noted(self) -> dict[str, Any]:
+        return {line["path"]: line["as"] for line in self._own() if "path" in line and "as" in line}
+
+    def _is_another(self, path: str, noted: Mapping[str, Any]) -> bool:
+        return path in noted and noted[path] != _state(self.folder / path)
+
     def own(self, *paths: str) -> None:
         """Note files that this writer wrote before there was a ledger."""
         with disk_errors(self.file):
@@ -97,13 +114,16 @@ class Ledger:
     def remove(self, below: str = "") -> None:
         """Remove what this writer wrote, or the part of it whose paths begin with `below`; nothing else.
 
-        Folders that it made go when they are empty then; nothing is followed through a link. What is gone is noted
-        last, so that a removal which was interrupted can be repeated.
+        Folders that it made go when they are empty then. A link is followed only to a part of what was written there,
+        such as one checkpoint of a run whose checkpoints were moved to another disk. What is gone is noted last, so
+        that a removal which was interrupted can be repeated.
         """
         gone = {path for path in self.paths if path.startswith(below) and path != HERE}
+        noted = self._noted()
         with disk_errors(self.folder):
             for path in sorted(gone, key=lambda path: (-path.count("/"), path.endswith("/"))):  # the innermost first
-                self._remove_one(PurePosixPath(path), is_folder=path.endswith("/"))
+                if not self._is_another(path, noted) and (below or not self._leads_elsewhere(path)):
+                    self._remove_one(PurePosixPath(path), is_folder=path.endswith("/"))
             if below:
                 self._append({"gone": path} for path in sorted(gone))
             else:
@@ -111,8 +131,6 @@ class Ledger:
 
     def _remove_one(self, path: PurePosixPath, is_folder: bool) -> None:
         target = self.folder / path
-        if any((self.folder / parent).is_symlink() for parent in path.parents if parent != PurePosixPath(".")):
-            return
         if is_folder:
             if not target.is_symlink():
                 _rmdir_if_empty(target)
@@ -120,6 +138,15 @@ class Ledger:
         for file in (target, temporary_name(target)):
             if file.is_symlink() or file.is_file():
                 file.unlink(missing_ok=True)
+
+    def links(self) -> list[str]:
+        """Return the folders that it made and that are links to elsewhere now."""
+        folders = (path.rstrip("/") for path in self.paths if path.endswith("/"))
+        return sorted(path for path in folders if (self.folder / path).is_symlink())
+
+    def _leads_elsewhere(self, path: str) -> bool:
+        parents = PurePosixPath(path).parents
+        return any((self.folder / parent).is_symlink() for parent in parents if parent != PurePosixPath("."))
 
     def _forget(self) -> None:
         """Take this writer's lines out of the ledger, and the ledger away when it was the only one."""
@@ -138,6 +165,8 @@ class Ledger:
             status = self.file.stat()
         except OSError:
             self._read = _Read()
+            return []
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
             return []
         if status.st_ino != self._read.inode or status.st_size < self._read.size:
             self._read = _Read(status.st_ino)
@@ -164,15 +193,17 @@ class Ledger:
 
 def is_bare(folder: Path) -> bool:
     """Whether a folder holds nothing, or nothing but a lock of ours."""
-    return all(entry.name == HOME and not (entry / FILE).exists() for entry in folder.iterdir())
+    entries = list(folder.iterdir())
+    return not entries or (
+        [entry.name for entry in entries] == [HOME]
+        and entries[0].is_dir()
+        and all(entry.name.endswith("lock") and entry.is_file() for entry in entries[0].iterdir())
+    )
 
 
 def written_paths(folder: Path) -> frozenset[str]:
     """Return what any writer of mae wrote into a folder, the folder itself ("./") included where mae made it."""
-    try:
-        return frozenset(_paths(_sound_lines((folder / HOME / FILE).read_bytes())))
-    except OSError:
-        return frozenset()
+    return frozenset(_paths(Ledger(folder, "")._all()))
 
 
 @dataclass
@@ -208,9 +239,20 @@ def _sound_lines(data: bytes) -> list[dict[str, Any]]:
             line = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        if isinstance(line, dict) and isinstance(line.get("by"), str) and _stays_inside(line.get("path", HERE)):
+        if not isinstance(line, dict) or not isinstance(line.get("by"), str):
+            continue
+        if all(_stays_inside(line.get(key, HERE)) for key in ("path", "gone")):
             lines.append(line)
     return lines
+
+
+def _state(file: Path) -> list[int]:
+    """Return what tells a file from another one in its place: size and time; nothing where there is no file."""
+    try:
+        status = file.lstat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _stays_inside(path: Any) -> bool:

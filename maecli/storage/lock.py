@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import threading
 import time
@@ -77,6 +78,7 @@ def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[
                 continue
         if _try(handle, file):
             if _is_still(handle, file):
+                _check_ours(handle, file)
                 os.ftruncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(errors="replace"))
                 return handle, file
@@ -87,6 +89,13 @@ def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[
         if time.monotonic() >= until:
             raise Locked(f"{folder} is being written by {holder}; wait for it to end, or use another --out")
         time.sleep(0.05)
+
+
+def _check_ours(handle: int, file: Path) -> None:
+    """Raise MaeError, and let go, where the file of a lock holds something of a person's."""
+    if not re.match(rb"$|process \d+ on ", os.pread(handle, 300, 0)):
+        _let_go(handle, file)
+        raise MaeError(f"{file} is no lock of mae's, so it stays as it is; move it away, or use another --out")
 
 
 def _try(handle: int, file: Path) -> bool:

@@ -38,6 +38,7 @@ def request_sweep(
     """
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     tree = find_tree(registry, recipe, config)
+    out = out.expanduser() if out is not None else None
     if not tree and resume and out is not None:
         tree = stored_tree(out)
     if not tree and not grid and not given:

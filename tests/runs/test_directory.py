@@ -87,12 +87,11 @@ def test_a_run_of_before_there_were_marks_is_not_overwritten(tmp_path):
     with pytest.raises(SpecError) as caught:
         run.start(OTHER, overwrite=True)
     assert str(caught.value) == (
-        f"{run} holds a run of an older mae, which did not note what it wrote, so --overwrite removes nothing there; "
-        "remove its spec.yaml, environment.json, summary.json, report.html, skipped.csv, checkpoints and evaluation by "
-        "hand, or use another --out"
+        f"{run} holds a run without a ledger of what mae wrote, as older versions kept none, so --overwrite removes "
+        "nothing there; remove its spec.yaml and what its trackers wrote by hand, or use another --out"
     )
     run.adopt()
-    with pytest.raises(SpecError, match="a run of an older mae"):
+    with pytest.raises(SpecError, match="a run without a ledger of what mae wrote"):
         run.start(OTHER, overwrite=True)
     assert run.read_spec() == SPEC
 
@@ -116,7 +115,9 @@ def test_overwriting_does_not_follow_links(tmp_path):
     run = started(tmp_path / "run")
     run.ledger.claim("checkpoints/", "checkpoints/last")
     (run.path / "checkpoints").symlink_to(tmp_path / "precious")
-    run.start(OTHER, overwrite=True, needed={})
+    with pytest.raises(SpecError, match="run/checkpoints is a link to elsewhere, where --overwrite removes nothing"):
+        run.start(OTHER, overwrite=True)
+    run.ledger.remove()
     assert (tmp_path / "precious/last").read_text() == "mine"
 
 

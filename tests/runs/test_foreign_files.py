@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from twins import write_pictures
 
 from maecli.data.finding import find_files, find_pictures
+from maecli.errors import MaeError
 from maecli.runs.outputs import new_outputs
 
 NAMES = (
@@ -166,22 +168,108 @@ def test_a_file_of_someone_with_the_name_of_a_new_output_is_kept_under_another(t
     assert (out / "files/a 1.png").read_text() == "mine"
 
 
-def test_a_kill_between_the_swap_and_the_clearing_loses_nothing(tmp_path, monkeypatch):
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["maecli.runs.outputs._retire", "maecli.runs.outputs._free_place"])
+def test_a_kill_between_the_swap_and_the_clearing_loses_nothing(tmp_path, monkeypatch, where):
     out = tmp_path / "out"
     with new_outputs(out, overwrite=False) as stage:
         fill("1")(stage)
     (out / "files/mine.png").write_text("mine")
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr("maecli.runs.outputs._retire", killed)
-        patched.setattr("maecli.runs.outputs.shutil.rmtree", lambda *_, **__: None)  # a kill does not tidy up
+        patched.setattr(where, killed)
         with pytest.raises(KeyboardInterrupt), new_outputs(out, overwrite=True) as stage:
             fill("2")(stage)
     assert (out / "files/a.png").read_text() == "2"
     with new_outputs(out, overwrite=True) as stage:
         fill("3")(stage)
     assert (out / "files/mine.png").read_text() == "mine"
+    assert (out / "files/a.png").read_text() == "3"
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_cannot_be_moved_is_kept_and_named(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with new_outputs(out, overwrite=False) as stage:
+        fill("1")(stage)
+    (out / "files/mine.png").write_text("mine")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("maecli.runs.outputs._free_place", refuse)
+        with pytest.raises(MaeError) as caught, new_outputs(out, overwrite=True) as stage:
+            fill("2")(stage)
+    assert str(caught.value) == (
+        f"{out} is replaced, but files/mine.png, which mae did not write, cannot be moved there (Permission denied): "
+        f"it lies in {tmp_path / '.out.tmp'}"
+    )
+    assert (tmp_path / ".out.tmp/files/mine.png").read_text() == "mine"
+
+
+def test_a_folder_of_someone_where_a_new_output_is_a_file_takes_another_name(tmp_path):
+    out = tmp_path / "out"
+    with new_outputs(out, overwrite=False) as stage:
+        (stage / "files").mkdir()
+    (out / "files/a.png").mkdir()
+    (out / "files/a.png/note.txt").write_text("mine")
+    (out / "files/.mae").mkdir()
+    (out / "files/.mae/diary.txt").write_text("mine")
+    with new_outputs(out, overwrite=True) as stage:
+        fill("ours")(stage)
+    assert (out / "files/a.png").read_text() == "ours"
+    assert (out / "files/a 1.png/note.txt").read_text() == "mine"
+    assert (out / "files/.mae/diary.txt").read_text() == "mine"
+
+
+def test_the_folder_that_one_works_in_stays_the_same(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir(mode=0o750)
+    monkeypatch.chdir(tmp_path / "here")
+    for text in ("1", "2"):
+        with new_outputs(Path(), overwrite=True) as stage:
+            fill(text)(stage)
+        assert Path("files/a.png").read_text() == text
+    inode = (tmp_path / "here").stat().st_ino
+    assert Path().stat().st_ino == inode
+    monkeypatch.chdir(tmp_path)
+    with new_outputs(tmp_path / "here", overwrite=True) as stage:
+        fill("3")(stage)
+    assert (tmp_path / "here").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_tilde_is_the_home_for_outputs_too(tmp_path, monkeypatch, pictures, pretrained, mae):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert mae("infer", pictures, "--run", pretrained, "--out", "~/pred", "--workers", 0).exit_code == 0
+    assert (tmp_path / "pred/predictions.csv").exists()
+
+
+def test_a_persons_pictures_in_a_folder_that_mae_made_are_data(tmp_path, pictures, pretrained, mae):
+    root = tmp_path / "photos"
+    write_pictures(root, 2)
+    assert mae("infer", root, "--run", pretrained, "--out", root / "cat", "--workers", 0).exit_code == 0
+    (root / "cat/mine.png").write_bytes((root / "000.png").read_bytes())
+    assert find_pictures(root) == ["000.png", "001.png", "cat/mine.png"]
+    assert "files/000.png.png" in find_pictures(root / "cat"), "named as data, predictions are data"
+
+
+def test_a_comparison_does_not_replace_a_file_of_someone(tmp_path, pretrained, mae):
+    out = tmp_path / "page.html"
+    for _ in range(2):
+        assert mae("runs", pretrained, pretrained, "--out", out).exit_code == 0
+    out.write_text("mine")
+    outcome = mae("runs", pretrained, pretrained, "--out", out)
+    assert outcome.exit_code == 2
+    assert out.read_text() == "mine"
+
+
+def test_drawings_of_someone_are_in_the_way_before_the_training_and_not_after_it(tmp_path, pictures, mae, toy_finetune):
+    out = tmp_path / "run"
+    (out / "pictures").mkdir(parents=True)
+    (out / "pictures/val-confusion-matrix.png").write_text("mine")
+    outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--out", out, "--overwrite")
+    assert outcome.exit_code == 2
+    assert "pictures/val-confusion-matrix.png was not written by mae" in outcome.stderr
+    assert contents(out) == {"pictures/val-confusion-matrix.png": b"mine"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,9 @@ def test_a_path_that_leads_out_of_the_folder_is_none(tmp_path, path):
     assert (tmp_path / "precious").read_text() == "mine"
 
 
-@pytest.mark.parametrize("damage", [b"\xff\xfe", b"{", b"[1]", b'"a"', b'{"by": 3}', b"[" * 9999, b"null"])
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe", b"{", b"[1]", b'"a"', b'{"by": 3}', b"[" * 9999, b"null", b'{"by": "run", "gone": ["a"]}']
+)
 def test_damaged_lines_are_passed_over(tmp_path, damage):
     ledger = begun(tmp_path)
     write(ledger, "a")
@@ -114,6 +117,45 @@ def test_nothing_is_followed_through_a_link(tmp_path):
     ledger.remove()
     assert (tmp_path / "precious/a").read_text() == "mine"
     assert not (tmp_path / "out/b").is_symlink()
+
+
+def test_a_part_of_what_was_written_is_removed_also_through_a_link(tmp_path):
+    """As of checkpoints that were moved to another disk."""
+    ledger = begun(tmp_path / "out")
+    write(ledger, "sub/", "sub/a", "sub/b")
+    (tmp_path / "out/sub").rename(tmp_path / "elsewhere")
+    (tmp_path / "out/sub").symlink_to(tmp_path / "elsewhere")
+    assert ledger.links() == ["sub"]
+    ledger.remove("sub/a")
+    assert files_in(tmp_path / "elsewhere") == {"b"}
+
+
+def test_a_file_that_took_the_place_of_a_noted_one_is_its_owners(tmp_path):
+    ledger = begun(tmp_path)
+    write(ledger, "a", "b")
+    ledger.note("a", "b")
+    assert ledger.is_as_noted("a")
+    (tmp_path / "a").write_text("mine now")
+    assert not ledger.is_as_noted("a")
+    ledger.remove()
+    assert files_in(tmp_path) == {"a"}
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "empty"])
+def test_a_ledger_that_is_no_file_of_lines_is_none(tmp_path, kind):
+    file = tmp_path / ".mae/ledger"
+    file.parent.mkdir()
+    {"fifo": lambda: os.mkfifo(file), "folder": file.mkdir, "empty": file.touch}[kind]()
+    assert written_paths(tmp_path) == set()
+    assert not Ledger(tmp_path, "run").began
+    assert not is_bare(tmp_path)
+
+
+def test_a_folder_that_a_person_calls_so_is_not_taken_for_an_empty_one(tmp_path):
+    (tmp_path / ".mae").mkdir()
+    assert is_bare(tmp_path)
+    (tmp_path / ".mae/diary.txt").write_text("mine")
+    assert not is_bare(tmp_path)
 
 
 def test_a_file_that_became_a_folder_stays(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from maecli.errors import MaeError
 from maecli.storage.lock import Locked, locked
 
 HOLDER = """
@@ -40,6 +41,14 @@ def test_it_is_free_again_afterwards_and_leaves_nothing(tmp_path):
         with locked(tmp_path / "new/run"):
             assert (tmp_path / "new/run/.mae/lock").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_someone_that_is_called_so_is_left_alone(tmp_path):
+    (tmp_path / ".mae").mkdir()
+    (tmp_path / ".mae/lock").write_text("mine")
+    with pytest.raises(MaeError, match="is no lock of mae's, so it stays as it is"), locked(tmp_path):
+        pass
+    assert (tmp_path / ".mae/lock").read_text() == "mine"
 
 
 def test_a_folder_that_was_filled_stays(tmp_path):
