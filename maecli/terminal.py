@@ -58,6 +58,10 @@ def answer(*lines: str) -> None:
         print(one_line(line))
 
 
+interruption_told = False
+"""Whether a person was told that Ctrl-C ends the process: it need not be said again."""
+
+
 def tell(line: str) -> None:
     """Print a line of mae's own on stderr."""
     complain(f"mae: {_LONG_WORD.sub(lambda word: shortened(word[0], _SHOWN), line)}")

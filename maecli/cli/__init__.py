@@ -76,7 +76,8 @@ def _note_interruptions() -> list[int]:
 
 def _interrupted() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the next ones nobody needs to be told
-    print("mae: interrupted", file=sys.stderr)
+    if not getattr(sys.modules.get("maecli.terminal"), "interruption_told", False):
+        print("mae: interrupted", file=sys.stderr)
     return INTERRUPTED
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from maecli import __version__
+from maecli import __version__, terminal
 from maecli.cli import INTERRUPTED, NOBODY_READS
 from maecli.errors import DataError, MachineError, MaeError
 from maecli.memory import out_of_memory
@@ -116,6 +116,8 @@ def _give_up(message: str, code: int, error: BaseException, as_json: bool) -> No
     for path, rule in untold:
         complain(f"{path}: {rule}")
     tell(message)
+    if isinstance(error, KeyboardInterrupt):
+        terminal.interruption_told = True
     raise typer.Exit(code) from None
 
 

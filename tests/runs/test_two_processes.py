@@ -18,7 +18,7 @@ from conftest import TOY_DECODER, TOY_MODEL, TOY_RUN
 from safetensors import safe_open
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
-LONG = ("--epochs", "100000", "--set", "checkpoint.every_epochs=0.25", "--set", "eval_every_epochs=1000")
+LONG = ("--epochs", "100000", "--set", "checkpoint.every_epochs=1", "--set", "eval_every_epochs=1000")
 
 
 def attempt(server: subprocess.Popen[str], log: Path, *args: object) -> Attempt:
@@ -61,7 +61,7 @@ def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_pa
                 f"mae: {out} is being written by process {begun.pid} on {socket.gethostname()}; wait for it to end, or "
                 "use another --out\n"
             )
-        for number in range(2):
+        for number in range(1):
             outcome = mae("eval", out)
             assert outcome.exit_code == 0, outcome.stderr
             outcome = mae("infer", pictures, "--run", out, "--out", tmp_path / f"pred{number}", "--workers", 0)
@@ -82,7 +82,7 @@ def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_pa
 
 def test_many_at_once_end_with_one_run_whole(server, other, pictures, tmp_path):
     data = ("--dataset", "folder", "--root", pictures)
-    for number in range(2):
+    for number in range(1):
         out = tmp_path / f"run{number}"
         ends = []
         both = [

@@ -173,7 +173,7 @@ def test_a_config_that_contradicts_the_weights_is_refused(config, said, tmp_path
 @pytest.mark.parametrize(
     "config",
     [
-        {"image_size": 10**100, "layer_norm_eps": 10**400, "pretrained_cfg": []},
+        {"image_size": 10**100, "layer_norm_eps": 10**290, "pretrained_cfg": []},
         {"image_size": [], "layer_norm_eps": "1e-6", "num_attention_heads": True},
         {"image_size": [None, 4], "pretrained_cfg": {"mean": [{}], "std": ["x"]}},
         {"image_size": -4, "num_attention_heads": "2", "text": "\ud800"},
