@@ -39,7 +39,7 @@ SERVER = """
 import json, os, sys
 import torch, torch._dynamo
 torch.set_num_threads(1)
-import maecli.runs.demo
+import maecli.verbs.demo
 import matplotlib.pyplot
 from maecli.registry import registry
 found = registry()

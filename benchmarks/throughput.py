@@ -115,12 +115,12 @@ class Ours:
         from maecli import hardware
         from maecli.data.card import DataCard
         from maecli.data.dataset import TensorSplit
-        from maecli.data.loading import ResidentLoader
         from maecli.data.preprocess import Preprocess
+        from maecli.loading.loaders import ResidentLoader
         from maecli.models.mae import Decoder, MaskedAutoencoder
         from maecli.models.vit import VisionTransformer
         from maecli.registry import registry
-        from maecli.specs import PluginSection, PretrainSpec, TrainSpec
+        from maecli.schema import PluginSection, PretrainSpec, TrainSpec
         from maecli.training.trainer import Trainer
         from maecli.weights.hugging_face import from_hf_vit_mae
 
@@ -219,7 +219,7 @@ def finish(device: Any) -> None:
 
 
 def count_linear(x: Sequence[int], weight: Sequence[int], *_: Any, **__: Any) -> int:
-    """Return the operations of a linear layer that maecli.models.amx hands to oneDNN, which torch does not count."""
+    """Return the operations of a linear layer that `kernels.amx` hands to oneDNN, which torch does not count."""
     return 2 * math.prod(x) * weight[0]
 
 
@@ -229,7 +229,7 @@ def serve(side: str, size: Size, compiled: bool, weights: Path, batch_size: int)
     from torch.utils.flop_counter import FlopCounterMode
 
     from maecli.hardware import describe_device
-    from maecli.models import amx
+    from maecli.models.kernels import amx
 
     worker = (Ours if side == "ours" else Theirs)(size, compiled, weights, batch_size)
     for line in sys.stdin:

@@ -112,3 +112,8 @@ def keep_freed_memory() -> bool:
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of <malloc.h>
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(mmap_max, 0)) and bool(libc.mallopt(trim_threshold, 2**31 - 1))
+
+
+def default_workers() -> int:
+    """Return how many reading processes to start: the cores of this process, less one, 1 to 8."""
+    return max(1, min(8, num_cores() - 1))

@@ -1,4 +1,7 @@
-"""Names and signatures of `maecli.api` and `maecli.testing`: `python tests/api_surface.py > tests/api_names.txt`."""
+"""Names and signatures of `maecli.api` and `maecli.testing`.
+
+python tests/api_surface.py > tests/api/api_names.txt
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ SERVER = """
 import json, os, signal, sys
 import torch, torch._dynamo
 torch.set_num_threads(1)
-import maecli.runs.demo
+import maecli.verbs.demo
 import matplotlib.pyplot
 from maecli.registry import registry
 from maecli.training import checkpoint

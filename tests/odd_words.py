@@ -6,7 +6,7 @@ import json
 import random
 from typing import Any
 
-from maecli.specs import FinetuneSpec
+from maecli.schema import FinetuneSpec
 
 KEYS = [
     *("train.epochs", "train.batch_size", "train.base_lr", "train.freeze", "task.mask_ratio", "task.head", "seed"),

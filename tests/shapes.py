@@ -14,7 +14,7 @@ from twins import noise
 
 from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split
-from maecli.data.masks import VOID, class_palette
+from maecli.modalities.pictures.masks import VOID, class_palette
 
 SIDE, HEIGHT, WIDTH = 8, 24, 32
 FIELDS = ("image", "label", "mask", "boxes", "box_label")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from maecli import __version__, cli
 from maecli.errors import DataError, Interrupted, MaeError, NotFiniteError, PluginError, SpecError
-from maecli.specs import SPECS
+from maecli.schema import SPECS
 from maecli.training import trainer
 
 VERBS = (
@@ -85,7 +85,7 @@ def test_each_kind_of_error_has_its_exit_code(mae, monkeypatch, error, code):
         if error is not None:
             raise error("it failed")
 
-    monkeypatch.setattr("maecli.runs.training.train", fail)
+    monkeypatch.setattr("maecli.run.train.train", fail)
     monkeypatch.setattr("maecli.cli.train.show_training", lambda *_: None)
     outcome = mae("pretrain", "--dataset", "digits", "--quiet")
     assert outcome.exit_code == code
@@ -98,7 +98,7 @@ def test_errors_are_json_too(mae, monkeypatch, error):
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("maecli.runs.training.train", fail)
+    monkeypatch.setattr("maecli.run.train.train", fail)
     outcome = mae("pretrain", "--dataset", "digits", "--json")
     code, message = (2, "no") if isinstance(error, SpecError) else (130, "interrupted")
     assert outcome.exit_code == code
@@ -110,7 +110,7 @@ def test_a_bug_keeps_its_traceback(mae, monkeypatch):
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("maecli.runs.training.train", bug)
+    monkeypatch.setattr("maecli.run.train.train", bug)
     with pytest.raises(ZeroDivisionError):
         mae("pretrain", "--dataset", "digits")
 
@@ -170,7 +170,7 @@ def handed(monkeypatch):
     def keep(spec, *_: object, **how: object) -> None:
         found.append((spec, how))
 
-    monkeypatch.setattr("maecli.runs.training.train", keep)
+    monkeypatch.setattr("maecli.run.train.train", keep)
     monkeypatch.setattr("maecli.cli.train.show_training", lambda *_: None)
     return found
 

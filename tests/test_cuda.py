@@ -14,9 +14,9 @@ from maecli.models.masking import random_masking
 from maecli.models.vit import VisionTransformer
 from maecli.progress import Silent
 from maecli.registry import registry
-from maecli.runs.directory import find_checkpoint
-from maecli.runs.request import request
-from maecli.runs.training import train
+from maecli.run.directory import find_checkpoint
+from maecli.run.request import request
+from maecli.run.train import train
 from maecli.training.checkpoint import MODEL
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")

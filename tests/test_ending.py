@@ -14,7 +14,7 @@ import pytest
 
 from maecli.memory import out_of_memory
 from maecli.progress import PlainLines
-from maecli.runs import training
+from maecli.run import train as training
 from maecli.terminal import PlainConsole
 
 MAE = (sys.executable, "-m", "maecli")

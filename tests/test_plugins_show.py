@@ -9,7 +9,7 @@ import pytest
 from installed import DATASET, dataset_package, look_again, write_package
 from pydantic import BaseModel, Field
 
-from maecli.registry.options import describe_options, type_words
+from maecli.registry.describe import describe_options, type_words
 
 
 def test_show_tells_words_options_card_and_command(site, mae):

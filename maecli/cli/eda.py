@@ -18,8 +18,8 @@ def eda(**given: Any) -> None:
     with user_errors(given["as_json"]):
         from maecli.progress import train_progress
         from maecli.registry import registry
-        from maecli.runs.eda import eda as run_eda
-        from maecli.runs.eda import resolve_eda
+        from maecli.verbs.eda import eda as run_eda
+        from maecli.verbs.eda import resolve_eda
 
         progress = train_progress(stderr_console(given["quiet"]))
         resolved = resolve_eda(registry(), **asked_for(given))

@@ -51,7 +51,7 @@ def embed(
     with user_errors(as_json):
         from maecli.progress import train_progress
         from maecli.registry import registry
-        from maecli.runs.embed import embed as run_embed
+        from maecli.verbs.embed import embed as run_embed
 
         result = run_embed(
             registry(),

@@ -27,7 +27,7 @@ HELP_OPTIONS: dict[str, tuple[Any, Any]] = {
 def show_chosen_options(verb: str, given: dict[str, Any]) -> None:
     """Print the options of each chosen plugin, and what recipes, files and flags make of them."""
     from maecli.registry import registry
-    from maecli.runs.chosen_options import chosen_options
+    from maecli.verbs.chosen_options import chosen_options
 
     found = chosen_options(verb, registry(), **asked_for(given))
     if given["as_json"]:

@@ -45,7 +45,7 @@ def infer(
     with user_errors(as_json):
         from maecli.progress import train_progress
         from maecli.registry import registry
-        from maecli.runs.infer import infer as run_inference
+        from maecli.verbs.infer import infer as run_inference
 
         result = run_inference(
             source,

@@ -14,7 +14,7 @@ from maecli.terminal import PlainConsole
 from maecli.text import one_line
 
 if TYPE_CHECKING:
-    from maecli.runs.inspect import Inspection
+    from maecli.verbs.inspect import Inspection
 
 
 @app.command()
@@ -25,7 +25,7 @@ def inspect(
 ) -> None:
     """Say what a checkpoint contains: format, architecture, tensors. Runs nothing in it."""
     with user_errors(as_json):
-        from maecli.runs.inspect import inspect_weights
+        from maecli.verbs.inspect import inspect_weights
 
         found = inspect_weights(path, which)
         if as_json:

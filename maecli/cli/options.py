@@ -14,7 +14,7 @@ from maecli.errors import SpecError
 from maecli.text import brief
 
 if TYPE_CHECKING:
-    from maecli.resolve import Asked
+    from maecli.spec.resolve import Asked
 
 MAX_SIDE = 2**16
 """Pixels; more than any picture has."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maecli.registry import Listing
-    from maecli.registry.options import Option
-    from maecli.runs.about import About
+    from maecli.registry.describe import Option
+    from maecli.verbs.plugins import About
 
 plugins_app = typer.Typer(help="List, show, check, switch off and make plugins.", invoke_without_command=True)
 app.add_typer(plugins_app, name="plugins")
@@ -90,7 +90,7 @@ def show(name: NameArgument, root: RootOption = None, as_json: JsonOption = Fals
     """Say what a plugin is: its own words, its options, a data set's card if the data are there, how to use it."""
     with user_errors(as_json):
         from maecli.registry import Registry
-        from maecli.runs.about import describe_plugin
+        from maecli.verbs.plugins import describe_plugin
 
         found = describe_plugin(name, Registry(), root)
         if as_json:
@@ -161,7 +161,7 @@ def check(
     """Try whether a plugin keeps the promises that mae relies on; exits 4 where it does not."""
     with user_errors(as_json):
         from maecli.registry import Registry
-        from maecli.runs.about import find_plugin
+        from maecli.verbs.plugins import find_plugin
 
         found = Registry()
         kind, rest = find_plugin(name, found)
@@ -203,7 +203,7 @@ def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
         own = {each.key for each in registry.listings if each.package == OWN_PACKAGE} | {OWN_PACKAGE}
         known = {form for each in theirs for form in _forms(canonical(each.package), each.key)}
         if key not in known | own and any(each.name == name for each in registry.listings):
-            from maecli.runs.about import find_plugin  # imports torch
+            from maecli.verbs.plugins import find_plugin  # imports torch
 
             key = ".".join(find_plugin(name, registry))
         if key not in known:

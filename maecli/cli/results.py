@@ -25,7 +25,7 @@ def results(
     """Add runs to a table of results in Markdown; it is made of records, so that old run directories may be gone."""
     with user_errors(as_json):
         from maecli.registry import registry
-        from maecli.runs.records import add_results
+        from maecli.verbs.results import add_results
 
         added, total = add_results([path.expanduser() for path in runs or ()], out, registry())
         if as_json:

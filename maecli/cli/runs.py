@@ -14,7 +14,7 @@ from maecli.errors import SpecError
 from maecli.terminal import PlainConsole, answer, tell
 
 if TYPE_CHECKING:
-    from maecli.runs.listing import Comparison
+    from maecli.verbs.runs import Comparison
 
 
 @app.command()
@@ -32,8 +32,8 @@ def runs(
     with user_errors(as_json):
         from maecli.registry import registry
         from maecli.results import Table
-        from maecli.runs.directory import runs_dir
-        from maecli.runs.listing import COLUMNS, compare, list_runs, write_comparison
+        from maecli.run.directory import runs_dir
+        from maecli.verbs.runs import COLUMNS, compare, list_runs, write_comparison
 
         given = [path.expanduser() for path in paths or [runs_dir()]]
         if len(given) > 2:

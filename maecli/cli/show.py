@@ -12,8 +12,8 @@ from maecli.text import one_line
 
 if TYPE_CHECKING:
     from maecli.results import Evaluation, Table
-    from maecli.runs.dry_run import DryRun
-    from maecli.runs.training import TrainResult
+    from maecli.run.dry_run import DryRun
+    from maecli.run.train import TrainResult
 
 _LONG_NOTE = 40  # letters; a longer one would make a tower of the column
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maecli.cli.application import app, print_json, stderr_console, user_errors
+from maecli.cli.finetune import finetune
 from maecli.cli.options import RUN, SPEC_FLAGS, TRAINING, option, run_options, spec_settings
+from maecli.cli.pretrain import pretrain
 from maecli.cli.show import rich_table
-from maecli.cli.train import finetune, pretrain
 from maecli.terminal import PlainConsole, answer, tell
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def sweep(**given: Any) -> None:
     with user_errors(given["as_json"]):
         from maecli.progress import train_progress
         from maecli.registry import registry
-        from maecli.specs import SPECS
+        from maecli.schema import SPECS
         from maecli.storage.lock import locked
         from maecli.sweep.estimate import estimate_seconds
         from maecli.sweep.plan import make_plan

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from maecli import options
+from maecli import plugin_options
 from maecli.data.card import DataCard, SplitName
 
 Sample = dict[str, np.ndarray]
@@ -28,7 +28,7 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("MAE_DATA") or "data").expanduser()
 
 
-class DatasetOptions(options.Options):
+class DatasetOptions(plugin_options.Options):
     """Options that every data set has."""
 
     root: Path | None = Field(default=None, description="folder that holds the data; default: MAE_DATA, else ./data")

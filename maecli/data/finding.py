@@ -1,4 +1,4 @@
-"""Finding pictures: every file under a folder, in an order that does not change."""
+"""Finding files: every file under a folder, in an order that does not change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Set
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from maecli.storage.ledger import HERE, HOME, written_paths
@@ -15,7 +15,6 @@ OLDER_RUN = frozenset({"spec.yaml", "checkpoints"})
 OLDER_PREDICTIONS = frozenset({"infer.json", "predictions.jsonl", "predictions.csv", "skipped.csv"})
 WHOLE = "./*"
 """Stands for all that a folder of before there were ledgers holds."""
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
 
 
 def find_files(root: Path) -> list[str]:
@@ -54,16 +53,6 @@ def find_files(root: Path) -> list[str]:
                 case "file":
                     files.append(path)
     return sorted(files)
-
-
-def find_pictures(root: Path) -> list[str]:
-    """Return the files under `root` whose suffix is a picture's, as a sorted list of relative POSIX paths."""
-    return [path for path in find_files(root) if is_picture(path)]
-
-
-def is_picture(path: str) -> bool:
-    """Whether the name ends as a picture's does, in capitals or not."""
-    return PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _written_by_mae(folder: Path, names: Set[str]) -> Set[str]:

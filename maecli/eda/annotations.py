@@ -17,9 +17,9 @@ from scipy import ndimage  # type: ignore[import-untyped]
 from maecli.data.bands import bands
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Split, TensorSplit
-from maecli.data.masks import VOID
 from maecli.eda.findings import Boxes, Labels, Masks, Problem
 from maecli.eda.parallel import Room, in_threads
+from maecli.modalities.pictures.masks import VOID
 
 Numbers = NDArray[np.float64]
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)

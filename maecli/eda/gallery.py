@@ -15,11 +15,11 @@ import torch
 from maecli.data.bands import averaging, collected
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
-from maecli.data.loading import make_loader
 from maecli.data.preprocess import Preprocess
 from maecli.eda.findings import Pair
 from maecli.eda.shown import Image, Shown
-from maecli.specs import AugmentSpec, DataSpec
+from maecli.loading.loaders import make_loader
+from maecli.schema import AugmentSpec, DataSpec
 
 SHOWN_SIDE = 320
 """Pixels that a shown picture is decoded to at least."""

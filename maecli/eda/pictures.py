@@ -17,9 +17,9 @@ from PIL import Image
 from maecli.data.bands import bands
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Split
-from maecli.data.pictures import GREY
 from maecli.eda.findings import Pictures, Problem, Sizes
 from maecli.eda.parallel import Room, in_threads
+from maecli.modalities.pictures.read import GREY
 
 SMALL_SIDE = 64
 """Pixels that the shorter side of a picture is decoded to at least."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maecli.models import amx
-from maecli.models.amx import Linear
+from maecli.models.kernels import amx
+from maecli.models.kernels.amx import Linear
 
 SHORT = 512
 """Up to this many tokens the (N, N) matrix of a head is small enough to be written out."""

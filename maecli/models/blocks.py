@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from maecli.models.amx import Linear
 from maecli.models.attention import Attention
+from maecli.models.kernels.amx import Linear
 
 
 class DropPath(nn.Module):

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from maecli import options
+from maecli import plugin_options
 from maecli.models.encoder import Encoder
 
 
-class ModelOptions(options.Options):
+class ModelOptions(plugin_options.Options):
     """Options that every model has."""
 
     img_size: int | tuple[int, ...] | None = Field(

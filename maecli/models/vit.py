@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from maecli.models.amx import Linear
 from maecli.models.blocks import Block, init_weights
 from maecli.models.encoder import Encoder
+from maecli.models.kernels.amx import Linear
 from maecli.models.masking import take
 from maecli.models.patches import grid_of, patchify
 from maecli.models.positions import interpolate_pos_embed, sincos_pos_embed

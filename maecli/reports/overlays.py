@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.data.masks import VOID, VOID_COLOUR, Palette
+from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette
 from maecli.reports.canvas import load_matplotlib, plain
 from maecli.reports.figures import as_rgb, picture_grid
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maecli.errors import SpecError, nearest
-from maecli.specs import SPECS, RunSpec
+from maecli.schema import SPECS, RunSpec
 from maecli.text import brief
 
 OF_BOTH = frozenset({"dataset", "model", "data", "device", "precision", "compile"})

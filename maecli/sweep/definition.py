@@ -38,8 +38,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from maecli.errors import SpecError, nearest
 from maecli.registry import Registry
-from maecli.resolve import SWEEP, explain, flatten, nest, parse_yaml, read_file, read_sweep
-from maecli.specs import SPECS, Section
+from maecli.schema import SPECS, Section
+from maecli.spec.resolve import SWEEP, explain, flatten, nest, parse_yaml, read_file, read_sweep
 from maecli.text import brief, shortened
 
 Tree = dict[str, Any]

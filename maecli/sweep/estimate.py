@@ -6,7 +6,7 @@ import json
 
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
-from maecli.runs.dry_run import dry_run
+from maecli.run.dry_run import dry_run
 from maecli.sweep.plan import Plan, identity_of
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from maecli.results import Evaluation, Figure, mean_figure
-from maecli.runs.directory import SUMMARY, RunDirectory
+from maecli.run.directory import SUMMARY, RunDirectory
 from maecli.storage.tables import csv_line
 from maecli.sweep.plan import Axis, Job, Plan
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
-from maecli.resolve import Layer, flatten, merge, nest, resolve
-from maecli.runs.request import request
-from maecli.specs import CHANGEABLE_ON_RESUME, RunSpec
+from maecli.run.request import request
+from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
+from maecli.spec.resolve import Layer, flatten, merge, nest, resolve
 from maecli.sweep.address import Words, address
 from maecli.sweep.definition import Arm, Sweep
 

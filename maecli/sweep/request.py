@@ -8,8 +8,8 @@ from typing import Any
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
-from maecli.resolve import flatten, parse_sets
-from maecli.runs.directory import runs_dir
+from maecli.run.directory import runs_dir
+from maecli.spec.resolve import flatten, parse_sets
 from maecli.sweep.address import Words
 from maecli.sweep.definition import Sweep, find_tree, make_sweep, parse_grid, parse_seeds
 from maecli.sweep.plan import file_name

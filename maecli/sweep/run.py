@@ -13,11 +13,11 @@ from typing import Any
 from maecli.errors import Interrupted, MaeError, SpecError
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
-from maecli.resolve import SWEEP, read_file, read_sweep, validate
-from maecli.runs.directory import SUMMARY, RunDirectory, clear_runs
-from maecli.runs.evaluate import evaluate
-from maecli.runs.training import train
-from maecli.specs import RunSpec
+from maecli.run.directory import SUMMARY, RunDirectory, clear_runs
+from maecli.run.evaluate import evaluate
+from maecli.run.train import train
+from maecli.schema import RunSpec
+from maecli.spec.resolve import SWEEP, read_file, read_sweep, validate
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_text
 from maecli.storage.ledger import Ledger, is_bare

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maecli.data.loading import make_loader
 from maecli.hardware import autocast, choose_device, choose_dtype
+from maecli.loading.loaders import make_loader
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.reports.figures import picture_grid
 from maecli.results import Picture
-from maecli.runs.assemble import load_assembly, make_dataset
-from maecli.runs.directory import SUMMARY, RunDirectory, read_checkpoint
+from maecli.run.assemble import load_assembly, make_dataset
+from maecli.run.directory import SUMMARY, RunDirectory, read_checkpoint
 from maecli.sweep.plan import Job, Plan
 from maecli.sweep.report import point_title
 from maecli.training.task import SideBySide

@@ -9,11 +9,11 @@ from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.reports.page import Points, Section, render_report
 from maecli.reports.sweep_charts import learning_chart
-from maecli.resolve import SWEEP
 from maecli.results import Picture
-from maecli.runs.directory import RunDirectory
-from maecli.runs.report import by_epoch, history
-from maecli.runs.suited import shell
+from maecli.run.directory import RunDirectory
+from maecli.run.report import by_epoch, history
+from maecli.run.suited import shell
+from maecli.spec.resolve import SWEEP
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.storage.ledger import Ledger

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from maecli.data.dataset import Dataset
 from maecli.errors import DataError, MaeError, PluginError, SpecError
 from maecli.registry import KINDS, Registry, registry
-from maecli.runs.assemble import make_dataset
-from maecli.specs import PluginSection
+from maecli.run.assemble import make_dataset
+from maecli.schema import PluginSection
 from maecli.testing import datasets, models, recipes, tasks, trackers
 from maecli.testing.finding import Checks, Finding, describe_error
 

@@ -16,10 +16,10 @@ import torch
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split, TensorSplit
-from maecli.data.loading import make_loader
-from maecli.data.masks import VOID
 from maecli.data.preprocess import Preprocess
-from maecli.specs import AugmentSpec, DataSpec
+from maecli.loading.loaders import make_loader
+from maecli.modalities.pictures.masks import VOID
+from maecli.schema import AugmentSpec, DataSpec
 from maecli.testing import options as class_and_options
 from maecli.testing.finding import Broken, Checks, Finding, NotLookedAt, describe_error, expect, some
 from maecli.testing.imports import check_import

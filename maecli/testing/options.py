@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from maecli import options
-from maecli.resolve import parse_yaml
+from maecli import plugin_options
+from maecli.spec.resolve import parse_yaml
 from maecli.storage.documents import dump_yaml
 from maecli.testing.finding import expect, some
 
@@ -26,7 +26,7 @@ def check_class(plugin: type[Any]) -> None:
     )
 
 
-def check_options(plugin: type[Any], base: type[options.Options]) -> None:
+def check_options(plugin: type[Any], base: type[plugin_options.Options]) -> None:
     """Raise `Broken` unless a plugin's options can be read, refused and explained."""
     model = plugin.Options
     expect(

@@ -7,8 +7,8 @@ from typing import Any
 
 from maecli.errors import nearest
 from maecli.registry import Registry
-from maecli.resolve import PLUGIN_SECTIONS, SWEEP, lay, parse_yaml, read_document, read_sweep, validate
-from maecli.specs import SPECS
+from maecli.schema import SPECS
+from maecli.spec.resolve import PLUGIN_SECTIONS, SWEEP, lay, parse_yaml, read_document, read_sweep, validate
 from maecli.sweep.definition import make_sweep
 from maecli.testing.finding import Checks, expect
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from safetensors.torch import load, save
 from torch import nn
 
-from maecli.runs.assemble import load_exactly
+from maecli.run.assemble import load_exactly
 from maecli.testing.finding import Broken, describe_error
 
 

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from maecli import options as base_options
+from maecli import plugin_options as base_options
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.loading import Loader, make_loader
 from maecli.data.preprocess import Preprocess
+from maecli.loading.loaders import Loader, make_loader
 from maecli.models.encoder import Encoder
 from maecli.results import Figure, Picture
-from maecli.specs import SPECS, AugmentSpec, DataSpec
+from maecli.schema import SPECS, AugmentSpec, DataSpec
 from maecli.testing import options as class_and_options
 from maecli.testing.finding import Broken, Checks, Finding, NotLookedAt, describe_error, expect, some
 from maecli.testing.gradients import check_step

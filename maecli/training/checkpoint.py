@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from maecli.errors import MaeError
-from maecli.specs import FORMAT_VERSION
+from maecli.schema import FORMAT_VERSION
 from maecli.storage.documents import read_text
 from maecli.storage.files import new_folder, sync, temporary_name, write_text
 from maecli.storage.ledger import Ledger

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from maecli.data.batch import Batch
-from maecli.data.loading import Loader
 from maecli.errors import DataError
 from maecli.hardware import autocast
+from maecli.loading.loaders import Loader
 from maecli.results import Evaluation
 from maecli.training.finite import (
     NOT_FINITE,

@@ -12,9 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from maecli.data.loading import Loader
 from maecli.errors import SpecError, nearest
 from maecli.hardware import autocast
+from maecli.loading.loaders import Loader
 from maecli.models.encoder import Encoder
 from maecli.models.heads import pool_tokens
 from maecli.training.finite import NOT_FINITE, not_finite, without

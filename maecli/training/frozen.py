@@ -9,9 +9,9 @@ from torch import nn
 
 from maecli.data.batch import Batch
 from maecli.data.dataset import TensorSplit
-from maecli.data.loading import Loader, ResidentLoader
 from maecli.hardware import autocast
-from maecli.specs import AugmentSpec
+from maecli.loading.loaders import Loader, ResidentLoader
+from maecli.schema import AugmentSpec
 from maecli.training.task import Task
 
 FIELD = "features"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from maecli.models.encoder import Encoder
-from maecli.specs import TrainSpec
+from maecli.schema import TrainSpec
 
 NOT_DECAYED = ("cls_token", "mask_token", "pos_embed", "layer_scale")
 """Tokens, and what scales a residual branch, by name: vectors that have more than one axis in some models."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from maecli import options
+from maecli import plugin_options
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
@@ -88,7 +88,7 @@ class Task(ABC, Generic[M]):
     twin_samples: ClassVar[int] = 0
     """How many training samples `fit_twins` wants to see."""
 
-    Options: ClassVar[type[options.Options]] = options.Options
+    Options: ClassVar[type[plugin_options.Options]] = plugin_options.Options
 
     def __init__(self, options: Any, card: DataCard, preprocess: Preprocess) -> None:
         """Keep what is needed. Raise SpecError or DataError when the data do not suit the task."""

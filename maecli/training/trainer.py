@@ -16,12 +16,12 @@ import torch
 from torch import nn
 
 from maecli.data.batch import Batch
-from maecli.data.loading import Loader
 from maecli.data.randomness import derive_seed
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.hardware import autocast
+from maecli.loading.loaders import Loader
 from maecli.progress import Silent, TrainProgress, TrainState
-from maecli.specs import RunSpec
+from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.training.checkpoint import STATE, Checkpoint, CheckpointFolder
 from maecli.training.evaluation import measure

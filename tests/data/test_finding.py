@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 
-from maecli.data.finding import find_files, find_pictures
+from maecli.data.finding import find_files
+from maecli.modalities.pictures.files import find_pictures
 
 
 def test_files_are_found_sorted_and_hidden_ones_are_not(tmp_path):

@@ -14,7 +14,7 @@ from maecli.data import fingerprint
 from maecli.data.dataset import BrokenSample, Split, TensorSplit
 from maecli.data.few_labels import Subset
 from maecli.data.fingerprint import Fingerprint, look_at
-from maecli.data.picture_files import PictureFiles, Reading
+from maecli.modalities.pictures.picture_files import PictureFiles, Reading
 
 
 def write_files(root: Path, num: int) -> list[str]:

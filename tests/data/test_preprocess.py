@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess, crop_and_resize, crop_and_resize_mask
+from maecli.data.preprocess import Preprocess
 from maecli.errors import SpecError
+from maecli.modalities.pictures.fit import crop_and_resize, crop_and_resize_mask
 
 
 def card(channels=1, **changes):

@@ -15,7 +15,7 @@ from maecli.data.few_labels import Subset
 from maecli.data.sample_files import NO_FILE, UNREADABLE, files_of, hashes_of, states_of
 from maecli.eda.gallery import Few
 from maecli.eda.survey import Moved
-from maecli.runs.picture_source import PictureSource
+from maecli.modalities.pictures.source import PictureSource
 
 
 class Named(Split):

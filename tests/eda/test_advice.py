@@ -9,7 +9,6 @@ import pytest
 from shapes import Shapes, shapes
 
 from maecli.data.card import DataCard
-from maecli.data.masks import class_palette
 from maecli.eda.advice import advise
 from maecli.eda.findings import (
     Duplicates,
@@ -24,6 +23,7 @@ from maecli.eda.findings import (
     Sizes,
 )
 from maecli.eda.survey import survey
+from maecli.modalities.pictures.masks import class_palette
 
 
 def pictures(num: int = 2000, size: tuple[int, int] = (64, 64), **changes: Any) -> Pictures:

@@ -17,9 +17,9 @@ import pytest
 from maecli.cli.sweep import words
 from maecli.errors import MaeError
 from maecli.registry import registry
-from maecli.resolve import Layer, flatten, merge, nest, parse_sets, read_document, read_sweep, resolve, validate
-from maecli.resolve import validate_options as check_options
-from maecli.specs import SPECS, FinetuneSpec
+from maecli.schema import SPECS, FinetuneSpec
+from maecli.spec.resolve import Layer, flatten, merge, nest, parse_sets, read_document, read_sweep, resolve, validate
+from maecli.spec.resolve import validate_options as check_options
 from maecli.storage.documents import dump_yaml, parse_json, parse_yaml
 from maecli.sweep.definition import make_sweep, parse_grid, parse_seeds
 from maecli.sweep.plan import make_plan

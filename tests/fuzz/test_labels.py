@@ -14,12 +14,12 @@ from maecli_plugins.datasets.cifar10 import read_binary_batch, read_python_batch
 from maecli_plugins.datasets.mnist import read_idx
 from twins import noise
 
-from maecli.data.annotations import read_annotation
 from maecli.data.dataset import BrokenSample
-from maecli.data.labels import read_labels
-from maecli.data.paired_masks import read_classes
-from maecli.data.plain_pickle import read_plain_pickle
+from maecli.data.label_files import read_labels
 from maecli.errors import DataError
+from maecli.modalities.pictures.annotations import read_annotation
+from maecli.modalities.pictures.paired_masks import read_classes
+from maecli.modalities.pictures.plain_pickle import read_plain_pickle
 
 TABLES = [
     b"file,label,split,group\na.png,cat,train,1\nb/c.png,dog,val,2\n",

@@ -13,8 +13,8 @@ from PIL import Image, PngImagePlugin
 from twins import encoded, noise, rotated_jpeg
 
 from maecli.data.dataset import BrokenSample
-from maecli.data.masks import class_palette, mask_png, read_mask
-from maecli.data.pictures import probe_picture, read_picture
+from maecli.modalities.pictures.masks import class_palette, mask_png, read_mask
+from maecli.modalities.pictures.read import probe_picture, read_picture
 
 MAX_PIXELS = 2**18
 GREY, COLOUR, CLEAR = (Image.fromarray(noise(i, *shape)) for i, shape in enumerate([(9, 7), (8, 11, 3), (6, 5, 4)]))

@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from maecli.errors import MaeError
 from maecli.registry import registry
-from maecli.runs.assemble import load_assembly
-from maecli.runs.directory import RunDirectory
-from maecli.runs.listing import describe
-from maecli.runs.report import describe_run
+from maecli.run.assemble import load_assembly
+from maecli.run.directory import RunDirectory
+from maecli.run.report import describe_run
 from maecli.storage.ledger import Ledger, written_paths
 from maecli.training.checkpoint import CHECKSUM, RECORD, Checkpoint, CheckpointFolder, checksum_of_record
+from maecli.verbs.runs import describe
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
 

@@ -13,7 +13,7 @@ from fuzz.mutate import survives
 from safetensors.torch import save
 
 from maecli.errors import MaeError
-from maecli.runs.inspect import inspect_weights
+from maecli.verbs.inspect import inspect_weights
 from maecli.weights.files import read_weights
 from maecli.weights.formats import import_encoder
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from maecli.models import amx
 from maecli.models.attention import SHORT, Attention, attend
+from maecli.models.kernels import amx
 
 
 def test_attention_of_one_head_is_what_a_person_computes():

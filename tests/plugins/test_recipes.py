@@ -5,8 +5,8 @@ import yaml
 
 from maecli.cli.sweep import words
 from maecli.registry import registry
-from maecli.resolve import DEFAULTS, SWEEP, flatten, resolve
-from maecli.specs import SPECS
+from maecli.schema import SPECS
+from maecli.spec.resolve import DEFAULTS, SWEEP, flatten, resolve
 from maecli.sweep.definition import find_tree, make_sweep
 from maecli.sweep.plan import make_plan
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maecli.data.masks import VOID, VOID_COLOUR
+from maecli.modalities.pictures.masks import VOID, VOID_COLOUR
 from maecli.reports import overlays
 from maecli.reports.overlays import ClassStyle, blend, overlay, overlay_rows
 

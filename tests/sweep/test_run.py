@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maecli.runs.dry_run import DryRun
+from maecli.run.dry_run import DryRun
 
 ARMS = {"pretrained": {}, "scratch": {"scratch": True}, "longer": {"total_time_of": "pretrained"}}
 

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from maecli.errors import MaeError
 from maecli.registry import registry
-from maecli.runs.assemble import load_assembly, load_exactly
-from maecli.runs.directory import find_checkpoint
+from maecli.run.assemble import load_assembly, load_exactly
+from maecli.run.directory import find_checkpoint
 from maecli.storage.ledger import Ledger
 from maecli.training import checkpoint as module
 from maecli.training.checkpoint import Checkpoint, CheckpointFolder

@@ -8,9 +8,9 @@ from torch import nn
 
 from maecli import api
 from maecli.data.dataset import TensorSplit
-from maecli.data.loading import ResidentLoader
 from maecli.data.preprocess import Preprocess
 from maecli.errors import DataError
+from maecli.loading.loaders import ResidentLoader
 from maecli.training.evaluation import evaluate
 from maecli.training.features import extract
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, not_finite, try_samples, without

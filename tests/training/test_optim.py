@@ -9,7 +9,7 @@ from torch import nn
 from maecli.models.heads import Classifier, ClassifierHead
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.vit import VisionTransformer
-from maecli.specs import TrainSpec
+from maecli.schema import TrainSpec
 from maecli.training.optim import (
     WeightAverage,
     load_optimizer_tensors,

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from maecli.data.batch import Batch
 from maecli.data.dataset import TensorSplit
-from maecli.data.loading import ResidentLoader
 from maecli.data.preprocess import Preprocess
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
+from maecli.loading.loaders import ResidentLoader
 from maecli.results import Figure
-from maecli.specs import PluginSection, PretrainSpec
+from maecli.schema import PluginSection, PretrainSpec
 from maecli.training.checkpoint import CheckpointFolder
 from maecli.training.task import Evaluator, Prediction, Task
 from maecli.training.tracker import Tracker

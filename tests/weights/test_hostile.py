@@ -19,7 +19,7 @@ from fuzz.test_weights import OURS, D, look_at_all, tiny_vit
 from safetensors.torch import save_file
 
 from maecli.errors import MaeError
-from maecli.runs.inspect import inspect_weights
+from maecli.verbs.inspect import inspect_weights
 from maecli.weights import files
 from maecli.weights.files import read_weights
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from maecli import api
 from maecli.cli import app
-from maecli.specs import TrainSpec
+from maecli.schema import TrainSpec
 from maecli.training.optim import WeightAverage, parameter_groups
 from maecli.training.trainer import Trainer
 

@@ -1,0 +1,1 @@
+"""How samples reach the device: resident in its memory, or streamed by worker processes."""

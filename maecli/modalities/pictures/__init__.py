@@ -1,0 +1,1 @@
+"""Pictures: decoded, brought to a size, changed at random, with their masks."""

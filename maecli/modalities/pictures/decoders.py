@@ -1,0 +1,328 @@
+"""Decoders of picture files: what the first bytes say a file is, its header, and its pixels upright.
+
+JPEG, PNG, WebP and BMP by Pillow, TIFF by Pillow or tifffile, `.npy` by NumPy; each is loaded when a file needs it. A
+damaged file raises whatever its decoder raises, or `BrokenSample` where the reason is known: `read` makes
+all of them `BrokenSample`.
+
+Shapes: C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+
+import numpy as np
+
+from maecli.data.bands import averaging, collected
+from maecli.data.dataset import BrokenSample
+from maecli.modalities.pictures.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans, pillow_formats
+from maecli.modalities.pictures.orientation import orientation_of
+from maecli.modalities.pictures.tiff_pages import TiffPages
+
+if TYPE_CHECKING:
+    import tifffile
+    from PIL import Image
+
+NpyLayout = Literal["auto", "hwc", "chw"]
+
+MAX_NPY_HEADER = 10_000
+"""Bytes that describe an array: NumPy's own bound, tested before they are read."""
+MOST_UNPACKED = 32
+"""Bytes of pixels for each byte of a TIFF, where pixels take more than 4 bytes for each of `max_pixels`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInfo:
+    """What a picture's header says."""
+
+    size: tuple[int, int]
+    """(H, W) of the upright picture, after EXIF orientation."""
+    channels: int
+    """Channels without alpha: 1 for grey, 3 for colour, palette and CMYK, any number for arrays."""
+    dtype: str
+    """uint8, uint16, int16, int32 or float32: what `read_picture` returns unless told otherwise."""
+    alpha: bool = False
+    array: bool = False
+    """Whether it is a `.npy` array, whose channels are taken as they are."""
+    upper_bits: bool = False
+    """Whether it is a 16-bit colour PNG, of which Pillow decodes the upper 8 bits."""
+
+
+class Source(Protocol):
+    """An open file: its header, and a way to decode the rest."""
+
+    info: PictureInfo
+
+    def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
+        """Return (C, H, W), upright."""
+
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> Source:
+    """Open what the first bytes say it is.
+
+    Pillow's classes are used directly, not through `Image.open`, whose own bound on the number of pixels is one
+    for the whole process.
+    """
+    from PIL import WebPImagePlugin
+
+    start = file.read(30)
+    file.seek(0)
+    if not start:
+        raise BrokenSample(file.name, "empty file")
+    if start.startswith(b"\x93NUMPY"):
+        return NpyFile(file, max_pixels, npy_layout)
+    if start.startswith(_TIFF):
+        return _tiff(file, max_pixels)
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        _check_size(file.name, _webp_size(start), max_pixels)  # Pillow sets the canvas aside when it opens one
+        return PillowFile(WebPImagePlugin.WebPImageFile(file), max_pixels, file.name)
+    for magic, factory in pillow_formats().items():
+        if start.startswith(magic):
+            with FewReads(file) as opening:
+                image = factory(opening)
+            check_runs(image, file.name)
+            return PillowFile(image, max_pixels, file.name)
+    raise BrokenSample(file.name, "not a JPEG, PNG, WebP, BMP, TIFF or .npy file")
+
+
+def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    height, width = size
+    if height < 1 or width < 1:
+        raise BrokenSample(name, "has no pixels")
+    if height * width > max_pixels:
+        raise BrokenSample(name, f"has {height * width:,} pixels, more than max_pixels ({max_pixels:,})")
+
+
+def _webp_size(start: bytes) -> tuple[int, int]:
+    """Return (H, W) from the first 30 bytes of a WebP file (RFC 9649, sections 2.5 to 2.7)."""
+    if len(start) < 30:
+        raise EOFError
+    if start[12:16] == b"VP8X":
+        return int.from_bytes(start[27:30], "little") + 1, int.from_bytes(start[24:27], "little") + 1
+    if start[12:16] == b"VP8L":
+        bits = int.from_bytes(start[21:25], "little")
+        return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+    return int.from_bytes(start[28:30], "little") & 0x3FFF, int.from_bytes(start[26:28], "little") & 0x3FFF
+
+
+_MODES: dict[str, tuple[int, bool, str]] = {
+    "1": (1, False, "uint8"),
+    "L": (1, False, "uint8"),
+    "LA": (1, True, "uint8"),
+    "La": (1, True, "uint8"),
+    "P": (3, False, "uint8"),
+    "PA": (3, True, "uint8"),
+    "RGB": (3, False, "uint8"),
+    "RGBX": (3, False, "uint8"),
+    "RGBA": (3, True, "uint8"),
+    "RGBa": (3, True, "uint8"),
+    "CMYK": (3, False, "uint8"),
+    "YCbCr": (3, False, "uint8"),
+    "I;16": (1, False, "uint16"),
+    "I;16B": (1, False, "uint16"),
+    "I": (1, False, "int32"),
+    "F": (1, False, "float32"),
+}
+"""Pillow's mode → channels, alpha, dtype."""
+
+
+class PillowFile:
+    """A picture that Pillow decodes."""
+
+    def __init__(self, image: Image.Image, max_pixels: int, name: str) -> None:
+        if image.mode not in _MODES:
+            raise BrokenSample(name, f"has the colour mode {image.mode}, which is not supported")
+        _check_size(name, (image.height, image.width), max_pixels)
+        channels, alpha, dtype = _MODES[image.mode]
+        # Pillow would decode a PNG's pixels to look for a note behind them
+        orientation = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
+        self.image, self.max_pixels, self.name = image, max_pixels, name
+        self.info = PictureInfo(
+            size=(image.width, image.height) if orientation >= 5 else (image.height, image.width),
+            channels=channels,
+            dtype=dtype,
+            alpha=alpha or (image.mode == "P" and "transparency" in image.info),
+            upper_bits=any(str(tile.args) in ("RGB;16B", "RGBA;16B", "LA;16B") for tile in getattr(image, "tile", ())),
+        )
+
+    def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
+        image = self.image
+        if image.format == "JPEG":
+            check_scans(image, self.max_pixels, self.name)
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        size, channels = (image.height, image.width), self.info.channels + (self.info.alpha and keep_alpha)
+        factors = averaging(channels, size, at_least)
+
+        def read(rows: slice) -> np.ndarray:
+            whole = rows.stop - rows.start == image.height
+            part = image if whole else image.crop((0, rows.start, image.width, rows.stop))
+            return self._pixels(part, keep_alpha)
+
+        pixels = collected(read, channels, size, factors)
+        return np.ascontiguousarray(_upright(pixels, orientation_of(image)), dtype=self.info.dtype)
+
+    def _pixels(self, image: Image.Image, keep_alpha: bool) -> np.ndarray:
+        """Return the (C, h, w) of some rows."""
+        if self.info.alpha:
+            image = image.convert("LA" if self.info.channels == 1 else "RGBA")
+            image = image if keep_alpha else _on_white(image)
+        elif image.mode == "1" or self.info.channels == 3:
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        pixels = np.asarray(image)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    colour = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, colour).convert("L" if image.mode == "LA" else "RGB")
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation of (C, H, W): Exif 2.32, tag 0x0112."""
+    if orientation >= 5:
+        pixels = pixels.transpose(0, 2, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[:, ::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, :, ::-1]
+    return pixels
+
+
+def _tiff(file: BinaryIO, max_pixels: int) -> Source:
+    """Let Pillow read the first image of a TIFF if it has the usual colours, tifffile the rest.
+
+    All pages that tifffile joins to one series are one picture: pages and samples are its channels.
+    """
+    end = os.fstat(file.fileno()).st_size
+    TiffPages(file, end, max_pixels).check()
+    file.seek(0)
+    import tifffile
+
+    bound_codecs(tifffile.TIFF.DECOMPRESSORS)
+    # other files of a set are not opened, nor are lists of pages believed that only index them
+    opened = tifffile.TiffFile(file, _multifile=False, is_mmstack=False, is_ndtiff=False)
+    series = opened.series[0]
+    page = series.keyframe
+    for part in series.pages:
+        if part is None or any(a + n > end for a, n in zip(part.dataoffsets, part.databytecounts, strict=False)):
+            raise BrokenSample(file.name, "truncated file")
+        if len(part.dataoffsets) != len(part.databytecounts):
+            raise BrokenSample(file.name, "damaged file: its strips have not as many places as lengths")
+    grey = page.samplesperpixel == 1 and str(page.dtype) in ("bool", "uint8", "uint16", "float32")
+    colour = page.samplesperpixel in (3, 4) and page.bitspersample == 8 and page.planarconfig == 1
+    if len(series.pages) == 1 and (grey or (colour and page.photometric != tifffile.PHOTOMETRIC.MINISBLACK)):
+        from PIL import TiffImagePlugin
+
+        file.seek(0)
+        return PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name)
+    return TiffFile(series, max_pixels, file.name, end)
+
+
+class TiffFile:
+    """A TIFF that tifffile decodes: any number of channels, in pages or samples."""
+
+    def __init__(self, series: tifffile.TiffPageSeries, max_pixels: int, name: str, num_bytes: int) -> None:
+        axes, shape = series.axes, series.shape
+        if "Y" not in axes or "X" not in axes or len(axes) > 3:
+            raise BrokenSample(name, f"has the axes {axes} {tuple(shape)}; a picture has H, W and channels")
+        self.series = series
+        self.order = [i for i, axis in enumerate(axes) if axis not in "YX"] + [axes.index("Y"), axes.index("X")]
+        tag = series.keyframe.tags.get("Orientation")
+        self.orientation = int(tag.value) if tag is not None and int(tag.value) in range(1, 9) else 1
+        height, width = shape[axes.index("Y")], shape[axes.index("X")]
+        _check_size(name, (height, width), max_pixels)
+        channels, dtype = shape[self.order[0]] if len(axes) == 3 else 1, np.dtype(series.dtype)
+        if channels < 1:
+            raise BrokenSample(name, "has no pixels")
+        asked = channels * height * width * dtype.itemsize
+        if asked > max(MOST_UNPACKED * num_bytes, 4 * max_pixels):
+            raise BrokenSample(
+                name, f"asks for {asked:,} bytes of pixels, over {MOST_UNPACKED} times its own and 4 times max_pixels"
+            )
+        self.info = PictureInfo(
+            size=(width, height) if self.orientation >= 5 else (height, width),
+            channels=channels,
+            dtype=given_dtype(dtype, name),
+        )
+
+    def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
+        pixels = self.series.asarray().transpose(self.order)
+        pixels = pixels[None] if pixels.ndim == 2 else pixels
+        return _shrunk(_upright(pixels, self.orientation), self.info, at_least)
+
+
+class NpyFile:
+    """An array (H, W), (H, W, C) or (C, H, W) in NumPy's own format."""
+
+    def __init__(self, file: BinaryIO, max_pixels: int, layout: NpyLayout) -> None:
+        length = int.from_bytes(file.read(12)[8:12], "little")  # of the header; version 1 has two bytes for it
+        file.seek(0)
+        version = np.lib.format.read_magic(file)
+        if (length % 2**16 if version == (1, 0) else length) > MAX_NPY_HEADER:
+            raise BrokenSample(file.name, f"damaged file: its header is longer than {MAX_NPY_HEADER:,} bytes")
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+        if len(shape) not in (2, 3):
+            raise BrokenSample(file.name, f"has the shape {shape}; a picture has H, W and channels")
+        if min(shape) < 1:
+            raise BrokenSample(file.name, "has no pixels")
+        given = given_dtype(dtype, file.name)
+        if os.fstat(file.fileno()).st_size - file.tell() < math.prod(shape) * dtype.itemsize:
+            raise BrokenSample(file.name, "truncated file")
+        first = layout == "chw" or (layout == "auto" and shape[0] < shape[-1])
+        self.axis = 0 if first else len(shape) - 1
+        size = shape if len(shape) == 2 else tuple(n for i, n in enumerate(shape) if i != self.axis)
+        _check_size(file.name, (size[0], size[1]), max_pixels)
+        channels = shape[self.axis] if len(shape) == 3 else 1
+        self.file = file
+        self.info = PictureInfo(size=(size[0], size[1]), channels=channels, dtype=given, array=True)
+
+    def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
+        self.file.seek(0)
+        pixels: np.ndarray = np.load(self.file, allow_pickle=False)
+        pixels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, self.axis, 0)
+        return _shrunk(pixels, self.info, at_least)
+
+
+def _shrunk(pixels: np.ndarray, info: PictureInfo, at_least: int | None) -> np.ndarray:
+    """Return an array (C, H, W) in the dtype that it is read as, averaged if it is large and may be."""
+    factors = averaging(len(pixels), info.size, at_least)
+    if factors == (1, 1):
+        return as_given(pixels, info.dtype)
+    return collected(lambda rows: as_given(pixels[:, rows], info.dtype), len(pixels), info.size, factors)
+
+
+def given_dtype(dtype: np.dtype, name: str) -> str:
+    """Return the dtype that numbers of `dtype` are read as: few kinds, which torch has too.
+
+    Raises `BrokenSample` for what is not numbers.
+    """
+    match dtype.kind, dtype.itemsize:
+        case ("b", _) | ("u", 1):
+            return "uint8"
+        case ("u", 2):
+            return "uint16"
+        case ("i", 1 | 2):
+            return "int16"
+        case ("i", 4):
+            return "int32"
+        case ("u" | "i" | "f", _):
+            return "float32"
+    raise BrokenSample(name, f"holds {'Python objects' if dtype.hasobject else dtype}, not plain numbers")
+
+
+def as_given(pixels: np.ndarray, dtype: str) -> np.ndarray:
+    """Return the numbers as `given_dtype` says, the array itself if it is so already; truths become 0 and 255."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is looked for later
+        return np.ascontiguousarray(pixels * np.uint8(255) if pixels.dtype == bool else pixels, dtype=dtype)

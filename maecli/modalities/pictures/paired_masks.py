@@ -1,0 +1,120 @@
+"""Masks that lie beside their pictures: `images/a/1.jpg` has the mask `masks/a/1.png`, `classes.txt` the names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from maecli.data.dataset import BrokenSample
+from maecli.errors import DataError
+from maecli.modalities.pictures.masks import VOID, class_palette, read_mask
+from maecli.modalities.pictures.read import MAX_PIXELS
+
+IMAGES_FOLDER, MASKS_FOLDER, CLASSES_FILE = "images", "masks", "classes.txt"
+MAX_CHARACTERS = 2**20
+"""Of the names of up to 255 classes."""
+BACKGROUNDS = frozenset({"background", "bg", "_background_"})
+"""Names by which the first class of a `classes.txt` is known to be no object; in lower case."""
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Return the class names of a `classes.txt`: one in each line, whose number from 0 is that of its pixels.
+
+    Raises `DataError` naming the line.
+    """
+    what = "write one class name per line: the first line names the pixels of number 0, the next those of 1, and so on"
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing; {what}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text; save it in UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    if len(text) > MAX_CHARACTERS:
+        raise DataError(f"{path} has more than {MAX_CHARACTERS:,} characters; {what}")
+    names = [line.strip() for line in text.rstrip().splitlines()]
+    if not names:
+        raise DataError(f"{path} is empty; {what}")
+    if len(names) > VOID:
+        raise DataError(
+            f"{path} has {len(names)} lines; a mask holds up to {VOID} classes, and {VOID} means not judged"
+        )
+    for number, name in enumerate(names):
+        if not name:
+            raise DataError(f"{path}, line {number + 1}: no name for the class {number}; {what}")
+        if name in names[:number]:
+            raise DataError(f"{path}, line {number + 1}: {name!r} is class {names.index(name)} already")
+    return tuple(names)
+
+
+def background_of(names: Sequence[str]) -> int | None:
+    """Return 0 if the first class is named as the background, else None."""
+    return 0 if names and names[0].lower() in BACKGROUNDS else None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which picture has which mask."""
+
+    masks: Mapping[str, str]
+    """Picture → mask, both relative to the folder that holds `images/` and `masks/`."""
+    problems: Mapping[str, str]
+    """What stands in the way of a pair, path → rule that it breaks."""
+
+
+def pair_masks(images: Sequence[str], files: Sequence[str]) -> Pairing:
+    """Pair the pictures below `images/` with the files below `masks/` of the same name but for the suffix."""
+    by_stem: dict[str, list[str]] = {}
+    for image in images:
+        by_stem.setdefault(_stem(image), []).append(image)
+    masks: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    for mask in files:
+        candidates = by_stem.get(_stem(mask), [])
+        if PurePosixPath(mask).suffix.lower() != ".png":
+            problems[mask] = f"is no .png file; a mask is a PNG whose pixels are the lines of {CLASSES_FILE}, from 0"
+        elif not candidates:
+            problems[mask] = f"mask without a picture: there is no {IMAGES_FOLDER}/{_stem(mask)}.*"
+        elif len(candidates) > 1:
+            problems[mask] = f"mask of {len(candidates)} pictures: {' and '.join(candidates)}; rename one of them"
+        elif candidates[0] in masks:
+            problems[mask] = f"second mask of {candidates[0]}, beside {masks[candidates[0]]}"
+        else:
+            masks[candidates[0]] = mask
+    return Pairing(masks, problems)
+
+
+def _stem(path: str) -> str:
+    """Return `a/1` for `images/a/1.jpg` and for `masks/a/1.png`."""
+    return PurePosixPath(*PurePosixPath(path).parts[1:]).with_suffix("").as_posix()
+
+
+def read_paired_mask(
+    root: Path,
+    mask: str,
+    image: str,
+    size: tuple[int, int],
+    num_classes: int,
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
+    """Return the mask (H, W) uint8 of a picture whose upright size is `size`.
+
+    An EXIF orientation turns the picture alone: masks are taken as they are. Colours are those of
+    `class_palette`. Raises `BrokenSample` for what `read_mask` refuses, and for a mask of another size.
+    """
+    try:
+        numbers = read_mask(root / mask, num_classes, class_palette(num_classes), max_pixels=max_pixels)
+    except BrokenSample as broken:
+        raise BrokenSample(mask, broken.reason) from broken
+    if numbers.shape != size:
+        height, width = numbers.shape
+        raise BrokenSample(
+            mask, f"mask is {width}×{height} where {image}, upright, is {size[1]}×{size[0]} wide and high"
+        )
+    return numbers

@@ -1,0 +1,189 @@
+"""Pictures as arrays: reading their headers, decoding them, and giving them the channels and dtype that are wanted.
+
+JPEG, PNG, WebP, BMP and TIFF, told apart by their first bytes and not by their names, and arrays in `.npy`
+files. Whatever is wrong with a file becomes a `BrokenSample` with a short reason. The libraries that decode are loaded
+when a file needs them: `maecli.api` is imported by plugins that read none.
+
+Shapes: C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maecli.data.bands import bands, by_bands
+from maecli.data.dataset import BrokenSample
+from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo, PillowFile, as_given, given_dtype, open_source
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 178_956_970
+"""Default bound on height times width, against decompression bombs; Pillow warns at the same number."""
+
+GREY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey: ITU-R BT.601."""
+
+
+def probe_picture(path: Path, *, max_pixels: int = MAX_PIXELS, npy_layout: NpyLayout = "auto") -> PictureInfo:
+    """Read a picture's header, and no pixels. Raises `BrokenSample` if the file cannot be a picture."""
+    with _reading(path), path.open("rb") as file:
+        return open_source(file, max_pixels, npy_layout).info
+
+
+def read_picture(
+    path: Path,
+    *,
+    channels: int | None = None,
+    dtype: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    npy_layout: NpyLayout = "auto",
+    at_least: int | None = None,
+) -> np.ndarray:
+    """Return a picture (C, H, W) of its own dtype, upright according to its EXIF orientation.
+
+    Args:
+        channels: the C to return; None for the picture's own. Grey is repeated to 3, colour weighted to 1
+            (ITU-R 601), one more than the picture's own keeps its alpha, which is otherwise laid on white.
+            CMYK and palettes become RGB. Arrays are not converted.
+        dtype: uint8 or uint16 scales the other of the two by its full range; other dtypes must match.
+        npy_layout: which axis of a 3-D `.npy` holds the channels; `auto` takes the shorter one of the first
+            and the last, and the last if they are equal. 2-D arrays are (H, W).
+        at_least: let JPEG decode at a half, quarter or eighth of its size, and average blocks of pixels of a picture
+            of more than 2²⁶ values, but with sides no shorter than this.
+
+    Raises `BrokenSample` if the file is damaged, too large or cannot be brought to `channels` and `dtype`.
+    """
+    with _reading(path), path.open("rb") as file:
+        source = open_source(file, max_pixels, npy_layout)
+        check_convertible(path, source.info, channels, dtype)
+        pixels = source.decode(channels == source.info.channels + 1, at_least)
+        _check_finite(pixels, path)
+        return _to_dtype(_to_channels(pixels, channels), dtype)
+
+
+def picture_array(
+    picture: Image.Image | np.ndarray, *, channels: int | None = None, dtype: str | None = None
+) -> np.ndarray:
+    """Return an opened picture, or an array (H, W) or (H, W, C), as `read_picture` returns a file: (C, H, W).
+
+    Raises `BrokenSample` if it cannot be brought to `channels` and `dtype`.
+    """
+    from PIL import Image
+
+    name = Path(getattr(picture, "filename", "") or "picture")
+    with _reading(name):
+        if isinstance(picture, Image.Image):
+            source = PillowFile(picture, MAX_PIXELS, str(name))
+            info = source.info
+            pixels = source.decode(channels == info.channels + 1, None)
+        else:
+            if picture.ndim not in (2, 3):
+                raise BrokenSample(str(name), f"has the shape {picture.shape}; a picture has H, W and channels")
+            given = as_given(np.atleast_3d(picture).transpose(2, 0, 1), given_dtype(picture.dtype, str(name)))
+            pixels = given.copy() if np.shares_memory(given, picture) else given
+            info = PictureInfo((pixels.shape[1], pixels.shape[2]), len(pixels), str(pixels.dtype))
+        check_convertible(name, info, channels, dtype)
+        _check_finite(pixels, name)
+        return _to_dtype(_to_channels(pixels, channels), dtype)
+
+
+def check_convertible(path: Path, info: PictureInfo, channels: int | None, dtype: str | None) -> None:
+    """Raise `BrokenSample` unless `read_picture` can bring such a picture to `channels` and `dtype`."""
+    if channels is not None and info.channels != channels:
+        repeatable = not info.array and {info.channels, channels} == {1, 3}
+        if not repeatable and not (info.alpha and channels == info.channels + 1):
+            plural = "" if info.channels == 1 else "s"
+            raise BrokenSample(str(path), f"has {info.channels} channel{plural} where {channels} are wanted")
+    if dtype is not None and info.dtype != dtype and not {info.dtype, dtype} <= {"uint8", "uint16"}:
+        raise BrokenSample(str(path), f"has {info.dtype} pixels where {dtype} is wanted")
+
+
+def _check_finite(pixels: np.ndarray, path: Path) -> None:
+    if pixels.dtype.kind == "f" and not all(np.isfinite(pixels[:, rows]).all() for rows in _rows(pixels)):
+        raise BrokenSample(str(path), "holds NaN or infinite values")
+
+
+def _rows(pixels: np.ndarray) -> Iterator[slice]:
+    return bands(pixels.shape[1], len(pixels) * pixels.shape[2])
+
+
+def channel_stats(
+    images: Iterable[np.ndarray], value_range: tuple[float, float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation per channel, in units of [0, 1], of pictures or batches of them.
+
+    Takes arrays (C, H, W) or (B, C, H, W). Each picture counts the same, whatever its size, as it will once all
+    are resized. A channel that never varies gets the deviation 1, so that it can be divided by.
+    """
+    first, second, count = np.zeros(1), np.zeros(1), 0
+    low, high = value_range
+    for image in images:
+        for part, share in _shares(image[None] if image.ndim == 3 else image):  # (B, C, h, W)
+            pixels = (part.astype(np.float64) - low) / (high - low)
+            first = first + share * pixels.mean((2, 3)).sum(0)
+            second = second + share * (pixels**2).mean((2, 3)).sum(0)
+        count += 1 if image.ndim == 3 else len(image)
+    if count == 0:
+        raise ValueError("no pictures to take the mean of")
+    mean = first / count
+    std = np.sqrt(np.maximum(second / count - mean**2, 0.0))
+    return tuple(mean.tolist()), tuple(np.where(std > 1e-6, std, 1.0).tolist())
+
+
+def _shares(batch: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield large pictures (B, C, H, W) a band of rows at a time, and the share of all rows that it is."""
+    for rows in bands(batch.shape[2], batch[:, :, :1].size):
+        yield batch[:, :, rows], (rows.stop - rows.start) / batch.shape[2]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into a `BrokenSample` with a reason for people."""
+    try:
+        yield
+    except (BrokenSample, MemoryError):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise BrokenSample(str(path), f"cannot be opened: {os.strerror(error.errno).lower()}") from error
+        raise BrokenSample(str(path), _reason(error)) from error
+    except Exception as error:  # decoders raise almost anything on damaged files
+        raise BrokenSample(str(path), _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = (str(error).splitlines() or [""])[0].removeprefix(f"{type(error).__name__}: ")[:120]
+    if "imagecodecs" in text:
+        return f"compressed in a way that needs the package imagecodecs: {text.split(' requires')[0]}"
+    if "truncated" in text or isinstance(error, EOFError):
+        return "truncated file"
+    return f"damaged file: {text or type(error).__name__}"
+
+
+def _to_channels(pixels: np.ndarray, channels: int | None) -> np.ndarray:
+    if channels is None or len(pixels) == channels:
+        return pixels
+    if len(pixels) == 1:
+        return np.repeat(pixels, channels, axis=0)
+    return by_bands(_grey, pixels)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    grey = np.tensordot(np.array(GREY), pixels, 1)[None]  # (1, H, W)
+    return (grey if pixels.dtype.kind == "f" else np.rint(grey)).astype(pixels.dtype)
+
+
+def _to_dtype(pixels: np.ndarray, dtype: str | None) -> np.ndarray:
+    """Scale between uint8 and uint16 by the full range: 65,535 is 255 times 257."""
+    if dtype is None or pixels.dtype == dtype:
+        return pixels
+    if dtype == "uint8":
+        return by_bands(lambda part: ((part.astype(np.uint32) + 128) // 257).astype(np.uint8), pixels)
+    return pixels.astype(np.uint16) * np.uint16(257)

@@ -1,0 +1,66 @@
+"""Mean and deviation of a set of files, from some of its train pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from maecli.data.dataset import BrokenSample, Split
+from maecli.data.splits import place
+from maecli.errors import DataError
+from maecli.modalities.pictures.read import channel_stats
+
+NUM_MEASURED = 256
+MEASURED_SIDE = 256
+"""JPEG may be decoded smaller than it is, but with no side below this."""
+
+
+class Measured(NamedTuple):
+    """What decoding some train pictures says of a set."""
+
+    num: int
+    """How many were decoded."""
+    value_range: tuple[float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    broken: Mapping[str, str]
+    """Those that could not be, key → reason."""
+
+
+def measure(train: Split, root: Path, value_range: tuple[float, float] | None) -> Measured:
+    """Decode up to 256 pictures of `train`, chosen by the fixed seed, for mean and deviation in units of [0, 1].
+
+    Without a `value_range`, it is what these pictures reach, [0, 1] at least. Raises `DataError`, naming the set's
+    `root`, if none can be decoded.
+    """
+    keys = train.keys
+    chosen = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_MEASURED]
+    broken: dict[str, str] = {}
+    if value_range is None:
+        value_range = _reach(_decoded(train, chosen, root, broken))
+    mean, std = channel_stats(_decoded(train, chosen, root, broken), value_range)
+    return Measured(len(chosen) - len(broken), value_range, mean, std, broken)
+
+
+def _decoded(split: Split, chosen: Sequence[int], root: Path, broken: dict[str, str]) -> Iterator[np.ndarray]:
+    """Decode those of the pictures that can be, small where their format allows it."""
+    for i in chosen:
+        try:
+            yield split.small(i, MEASURED_SIDE)
+        except BrokenSample as sample:
+            broken[sample.key] = sample.reason
+    if len(broken) == len(chosen):
+        reason = "".join(f"; {key}, for one: {reason}" for key, reason in [*broken.items()][:1])
+        raise DataError(f"none of the {len(chosen)} train pictures tried in {root} can be decoded{reason}")
+
+
+def _reach(images: Iterator[np.ndarray]) -> tuple[float, float]:
+    """Return (0, 1) if all values lie within, else the least and the greatest value."""
+    extremes = [(float(image.min()), float(image.max())) for image in images]
+    least, most = min(low for low, _ in extremes), max(high for _, high in extremes)
+    if least >= 0.0 and most <= 1.0:
+        return 0.0, 1.0
+    return least, most if most > least else least + 1.0

@@ -1,0 +1,1 @@
+"""A run on the disk, and the ways from a spec and from a checkpoint to what works."""

@@ -1,0 +1,424 @@
+"""The run directory: everything that came out of a run, in one place.
+
+spec.yaml  environment.json  summary.json  metrics.jsonl  checkpoints/  evaluation/  pictures/  report.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from maecli.data.card import SPLIT_NAMES
+from maecli.errors import DamagedFile, MaeError, SpecError, nearest
+from maecli.outputs.skipped import SKIPPED
+from maecli.results import Evaluation, Picture
+from maecli.schema import SPECS
+from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
+from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
+from maecli.storage.ledger import Ledger, is_bare
+from maecli.storage.lock import locked
+from maecli.training.checkpoint import MODEL, Checkpoint, CheckpointFolder, DamagedCheckpoint
+
+SPEC, SUMMARY, ENVIRONMENT, REPORT = "spec.yaml", "summary.json", "environment.json", "report.html"
+EVALUATION, PICTURES, CHECKPOINTS = "evaluation", "pictures", "checkpoints"
+POINTERS = ("last", "best")
+OWN_NAMES = (SPEC, ENVIRONMENT, SUMMARY, REPORT, SKIPPED, CHECKPOINTS, EVALUATION)
+"""What a run needs to have for itself in its directory."""
+RESULTS_LOCK, RESULTS_WAIT_S = "results.lock", 60.0
+"""Held for the moment in which figures are written: a training run and `mae eval` may both have some."""
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+def runs_dir() -> Path:
+    """Return the folder that run directories go to: `MAE_RUNS`, else `./runs`."""
+    return Path(os.environ.get("MAE_RUNS") or "runs").expanduser()
+
+
+class Summary(BaseModel):
+    """What a finished run says of itself in `summary.json`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    verb: str
+    task: str
+    dataset: str
+    steps: int
+    seconds: float
+    device: str
+    precision: str
+    init: str
+    train_samples: int = 0
+    finished_at: float
+
+
+class RunDirectory:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ledger = Ledger(path, "run")
+        self.checkpoints = CheckpointFolder(path / CHECKPOINTS, self.ledger)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run was started here: it is marked as one, or, from before there were marks, has a spec of ours."""
+        return self.ledger.began or self._looks_like_one
+
+    @property
+    def _looks_like_one(self) -> bool:
+        """Whether there is a spec, or a checkpoint of ours if the spec is damaged."""
+        try:
+            self.read_spec()
+        except DamagedFile:
+            with contextlib.suppress(MaeError):
+                return any(checkpoint.metadata() for checkpoint in self.checkpoints.steps())
+            return False
+        except MaeError:
+            return False
+        return True
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it is a run of before it was noted what mae writes."""
+        return "adopted" in self.ledger.about if self.ledger.began else self._looks_like_one
+
+    @property
+    def id(self) -> str:
+        """What the run's checkpoints record too; empty for older runs."""
+        return str(self.ledger.about.get("id", ""))
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the right to write here. Raises Locked, naming who has it, when another process does."""
+        return locked(self.path)
+
+    def check_free(self, overwrite: bool, needed: Mapping[str, Path] | None = None) -> None:
+        """Raise SpecError when no new run may start here: the directory is not empty.
+
+        With `overwrite` what an earlier run wrote here may be removed, and nothing else: what was not written by mae
+        stays, beside the new run. `needed` are paths of the new run, by flag, which must not be what is removed.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise SpecError(f"{self.path} is a file; choose another --out")
+        if self._is_free():
+            return
+        if not overwrite:
+            if not self.is_run:
+                raise SpecError(f"{self.path} is not empty and holds no run of mae, so it stays; use another --out")
+            raise SpecError(f"run directory {self.path} is not empty; use --resume to go on, or another --out")
+        for flag, path in (needed or {}).items():
+            if _resolved(path).is_relative_to(_resolved(self.path)):
+                raise SpecError(
+                    f"{flag} {path} lies in --out {self.path}, where --overwrite removes what mae wrote; use another "
+                    "--out"
+                )
+        if self.is_older:
+            there = [name for name in (*OWN_NAMES, PICTURES) if os.path.lexists(self.path / name)]
+            raise SpecError(
+                f"{self.path} holds a run without a ledger of what mae wrote, as older versions kept none, so "
+                f"--overwrite removes nothing there; remove its {', '.join(there)} and what its trackers wrote by "
+                "hand, or use another --out"
+            )
+        if links := self.ledger.links():
+            raise SpecError(
+                f"{self.path / links[0]} is a link to elsewhere, where --overwrite removes nothing; remove "
+                "the run by hand, or use another --out"
+            )
+        in_the_way = sorted(set(self.ledger.foreign()) & set(OWN_NAMES)) + self._foreign_drawings()
+        if in_the_way:
+            raise SpecError(
+                f"{self.path / in_the_way[0]} was not written by mae and has the name of what a run writes, so it "
+                "stays; use another --out"
+            )
+
+    def _foreign_drawings(self) -> list[str]:
+        """Return pictures of others whose names are those of a run's drawings."""
+        drawings = self.files(f"{PICTURES}/{split}-*.png" for split in SPLIT_NAMES)
+        return sorted(path for path in drawings - self.ledger.paths if not path.endswith("/"))
+
+    def _is_free(self) -> bool:
+        """Whether there is nothing here, or the traces of a run that was killed before it wrote anything."""
+        if not self.path.is_dir() or is_bare(self.path):
+            return True
+        leftover = temporary_name(self.path / SPEC).name
+        foreign = [name for name in self.ledger.foreign() if name != leftover]
+        return not foreign and not any((self.path / path).is_file() for path in self.ledger.paths)
+
+    def start(self, spec: Mapping[str, Any], overwrite: bool, needed: Mapping[str, Path] | None = None) -> None:
+        """Make the directory for a new run and write its spec; what `overwrite` replaces goes first.
+
+        From the first moment on it is a run that can be resumed or overwritten, whenever the process is killed.
+        Raises like `check_free`.
+        """
+        self.check_free(overwrite, needed)
+        self.ledger.remove()
+        self.ledger.begin(id=_identity(spec))
+        self.write_spec(spec)
+
+    def adopt(self) -> None:
+        """Mark an older run that goes on, so that what is written from now on is noted."""
+        if self.ledger.began:
+            return
+        self.ledger.begin(adopted=True)
+        for checkpoint in self.checkpoints.steps():
+            place = f"{CHECKPOINTS}/{checkpoint.path.name}/"
+            self.ledger.own(place, *(f"{place}{file.name}" for file in checkpoint.path.iterdir()))
+
+    def files(self, patterns: Iterable[str]) -> set[str]:
+        """Return the files and folders that are there and fit one of the patterns, as the ledger writes them."""
+        found: set[str] = set()
+        for pattern in patterns:
+            for path in self.path.glob(pattern):
+                name = path.relative_to(self.path)
+                found.add(f"{name.as_posix()}/" if path.is_dir() else name.as_posix())
+                found |= {f"{parent.as_posix()}/" for parent in name.parents if parent != Path()}
+        return found
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text file of the run, by its path in the directory."""
+        self.ledger.claim(name)
+        write_text(self.path / name, text)
+
+    def write_json(self, name: str, value: Any) -> None:
+        self.ledger.claim(name)
+        write_json(self.path / name, value)
+
+    def write_spec(self, spec: Mapping[str, Any]) -> None:
+        self.write(SPEC, dump_yaml(dict(spec)))
+
+    def read_spec(self) -> dict[str, Any]:
+        """Return the resolved spec. Raises SpecError when there is none, DamagedFile for what is no spec."""
+        try:
+            spec = read_yaml(self.path / SPEC)
+        except FileNotFoundError:
+            raise SpecError(f"{self.path} is not a run directory: it has no {SPEC}") from None
+        if not is_spec(spec):
+            raise DamagedFile(self.path / SPEC, "holds no spec of mae")
+        return dict(spec)
+
+    def spec(self, say: Say) -> dict[str, Any]:
+        """Return the spec, that of the last checkpoint where `spec.yaml` is damaged; `say` is told then."""
+        try:
+            return self.read_spec()
+        except MaeError as error:
+            try:
+                checkpoint = find_checkpoint(self.path)
+                recorded = checkpoint.metadata()["spec"]
+            except (MaeError, KeyError):
+                raise error from None
+            say(f"{error}; the spec in {checkpoint.path} is taken")
+            return dict(recorded)
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """Keep the figures as JSON and the pictures as PNG, in the place of earlier ones of that name at one stroke."""
+        files = {f"{PICTURES}/{evaluation.name}-{picture.name}.png": picture.png for picture in evaluation.pictures}
+        record = evaluation.as_json() | {
+            "pictures": [
+                {"name": picture.name, "caption": picture.caption, "checksum": _checksum(picture.png)}
+                for picture in evaluation.pictures
+            ]
+        }
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        files[f"{EVALUATION}/{evaluation.name}.json"] = text.encode("utf-8", errors="backslashreplace")
+        with locked(self.path, RESULTS_LOCK, RESULTS_WAIT_S):
+            self.ledger.claim(f"{EVALUATION}/", f"{PICTURES}/", *files)
+            for folder in (EVALUATION, PICTURES):
+                with disk_errors(self.path):
+                    (self.path / folder).mkdir(exist_ok=True)
+            replace_files(self.path, files)
+
+    def evaluations(self, say: Say) -> Iterator[Evaluation]:
+        """Yield the evaluations and probes made so far, with their pictures; `say` is told of damaged ones."""
+        for file in sorted((self.path / EVALUATION).glob("*.json")):
+            try:
+                yield self._read_evaluation(file, say)
+            except (DamagedFile, FileNotFoundError) as error:
+                say(f"left out: {error}")
+
+    def _read_evaluation(self, file: Path, say: Say) -> Evaluation:
+        record = read_json_object(file)
+        pictures = []
+        for each in record.get("pictures") or ():
+            try:
+                pictures.append(self._read_picture(file.stem, each))
+            except (OSError, KeyError, TypeError, ValueError):
+                say(f"left out: a picture of {file} is not there or belongs to another evaluation")
+        return _as_evaluation(record | {"pictures": pictures}, file)
+
+    def _read_picture(self, name: str, told: Mapping[str, Any]) -> Picture:
+        """Return a picture of an evaluation. Raises ValueError when it is not the one that was written with it."""
+        picture = str(told["name"])
+        if "/" in picture or "\0" in picture:
+            raise ValueError(picture)
+        png = (self.path / PICTURES / f"{name}-{picture}.png").read_bytes()
+        if told.get("checksum", _checksum(png)) != _checksum(png):
+            raise ValueError(picture)
+        return Picture(name=picture, caption=str(told.get("caption", "")), png=png)
+
+    def evaluation(self, split: str) -> Evaluation | None:
+        """Return what the run's own task found on a split, without pictures; None where it was not measured.
+
+        Raises DamagedFile for a record that this version cannot read.
+        """
+        file = self.path / EVALUATION / f"{split}.json"
+        try:
+            return _as_evaluation(read_json_object(file) | {"pictures": ()}, file)
+        except FileNotFoundError:
+            return None
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Mark the run as finished."""
+        self.write_json(SUMMARY, dict(summary))
+
+    def summary(self) -> Summary | None:
+        """Return what a finished run says of itself, None for one that is not finished. Raises DamagedFile."""
+        try:
+            return Summary.model_validate(read_json_object(self.path / SUMMARY))
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise DamagedFile(self.path / SUMMARY, f"is no summary of a run ({_first(error)})") from error
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / SUMMARY).is_file()
+
+    def environment(self, say: Say) -> dict[str, Any]:
+        """Return where the run happened; nothing where that is not known, or damaged, which `say` is told."""
+        try:
+            return read_json_object(self.path / ENVIRONMENT)
+        except FileNotFoundError:
+            return {}
+        except DamagedFile as error:
+            say(f"left out: {error}")
+            return {}
+
+
+def clear_runs(ledger: Ledger) -> None:
+    """Remove what a writer of several runs wrote into its folder, those runs and their outputs included.
+
+    What mae did not write stays. Raises Locked where another process writes one of the runs.
+    """
+    for path in sorted(path for path in ledger.paths if path.endswith("/")):
+        for writer in ("run", "infer"):
+            below = Ledger(ledger.folder / path, writer)
+            if below.began:
+                with locked(below.folder):
+                    below.remove()
+                with contextlib.suppress(OSError):  # another writer's lines are there
+                    below.file.parent.rmdir()
+    ledger.remove()
+
+
+def is_spec(value: Any) -> bool:
+    """Whether a value has the outline of a spec: a verb, and a name in each section of a plugin."""
+    return (
+        isinstance(value, dict)
+        and value.get("verb") in SPECS
+        and all(
+            isinstance(value.get(section), dict) and isinstance(value[section].get("name"), str)
+            for section in ("dataset", "task", "model")
+        )
+    )
+
+
+def _as_evaluation(record: Mapping[str, Any], file: Path) -> Evaluation:
+    try:
+        return Evaluation.model_validate(record)
+    except ValidationError as error:
+        raise DamagedFile(file, f"is no evaluation that this mae can read ({_first(error)})") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def _identity(spec: Mapping[str, Any]) -> str:
+    """Return what tells a run's checkpoints from those of others: a digest of its spec, wherever it is written."""
+    text = json.dumps({key: value for key, value in spec.items() if key != "out"}, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _resolved(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+def find_checkpoint(path: Path, which: str = "last") -> Checkpoint:
+    """Return the checkpoint that a path means: a run directory, a checkpoint folder, or its model file.
+
+    Raises SpecError when the path is none of these, MaeError when the run has no such checkpoint yet.
+    """
+    if which not in POINTERS:
+        raise SpecError(f"checkpoint {which!r} is none of {', '.join(POINTERS)}{nearest(which, POINTERS)}")
+    path = path.expanduser()
+    if path.name == MODEL:
+        path = path.parent
+    if (path / MODEL).is_file():
+        return Checkpoint(path)
+    if not path.exists():
+        raise SpecError(f"{path} does not exist; give a run directory or a checkpoint folder")
+    if not (path / SPEC).exists() and not RunDirectory(path).is_run:
+        raise SpecError(f"{path} is neither a run directory nor a checkpoint: it has no {SPEC} and no {MODEL}")
+    folder = CheckpointFolder(path / CHECKPOINTS)
+    try:
+        checkpoint = folder.pointed(which)
+    except DamagedCheckpoint as error:
+        found = folder.steps() if which == "last" else []
+        if not found:
+            raise
+        checkpoint = dataclasses.replace(found[0], note=f"{error}; the newest checkpoint is taken, {found[0].path}")
+    if checkpoint is None:
+        raise MaeError(f"{path} has no {which} checkpoint yet")
+    return checkpoint
+
+
+def read_checkpoint(path: Path, which: str, read: Callable[[Checkpoint], T]) -> tuple[Checkpoint, T]:
+    """Return the checkpoint that a path means, and what `read` makes of it.
+
+    A run that is being trained may remove a checkpoint while it is read: then the one after it is taken.
+    """
+    checkpoint = find_checkpoint(path, which)
+    for pause_s in (0.0, 0.1, 0.2, 0.5, 1.0):
+        try:
+            return checkpoint, read(checkpoint)
+        except DamagedCheckpoint:
+            time.sleep(pause_s)
+            now = find_checkpoint(path, which)
+            if now == checkpoint and now.expected == checkpoint.expected and pause_s:
+                raise
+            checkpoint = now
+    return checkpoint, read(checkpoint)
+
+
+def newest_finished_run(task: str, root: Path) -> RunDirectory:
+    """Return the run of `task` under `root` that finished last. Raises MaeError when there is none."""
+    found: list[tuple[float, RunDirectory]] = []
+    for file in root.glob(f"**/{SUMMARY}"):
+        run = RunDirectory(file.parent)
+        with contextlib.suppress(DamagedFile):  # another one will do
+            summary = run.summary()
+            if summary is not None and summary.task == task:
+                found.append((summary.finished_at, run))
+    if not found:
+        raise MaeError(
+            f"no finished run of task {task!r} under {root}; train one with `mae finetune --task {task}`, or name "
+            "one with --run"
+        )
+    return max(found, key=lambda pair: pair[0])[1]

@@ -1,0 +1,266 @@
+"""`mae eval --probe`: what a simple classifier makes of a run's frozen encoder, and of a random one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from maecli.data.card import DataCard, SplitName
+from maecli.data.dataset import Dataset
+from maecli.data.few_labels import WHOLE, few_labels
+from maecli.errors import DataError, SpecError, nearest
+from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
+from maecli.loading.loaders import Loader, make_loader
+from maecli.measures import wilson_interval
+from maecli.models.encoder import Encoder
+from maecli.outputs.skipped import Skipped
+from maecli.progress import TrainProgress
+from maecli.registry import Registry
+from maecli.results import Evaluation, Figure, Table
+from maecli.run.assemble import make_dataset
+from maecli.run.directory import RunDirectory
+from maecli.run.evaluate import EvalResult, check_run, check_split, with_changes
+from maecli.run.report import write_run_report
+from maecli.run.run_encoder import load_run_encoder
+from maecli.training.features import Tokens, check_tokens, extract
+from maecli.training.probes import NEIGHBOURS, PENALTIES, TEMPERATURE, choose_linear, nearest_neighbours
+
+Kind = Literal["knn", "linear"]
+KINDS: dict[Kind, str] = {"knn": "kNN probe", "linear": "linear probe"}
+"""The probes, and what people call them."""
+POOLS: tuple[Tokens, ...] = ("mean", "cls")
+FIELDS = ("image", "label")
+RANDOM = "random encoder"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a probe says of the asked split."""
+
+    classes: Tensor
+    labels: Tensor
+    keys: Sequence[str]
+    penalty: float | None = None
+    """That of a linear probe."""
+
+    def among(self, keys: Set[str]) -> Guess:
+        """Return what it says of the samples of these keys."""
+        kept = torch.tensor([key in keys for key in self.keys])
+        names = [key for key in self.keys if key in keys]
+        return replace(self, classes=self.classes[kept], labels=self.labels[kept], keys=names)
+
+    @property
+    def hits(self) -> int:
+        return int((self.classes == self.labels).sum())
+
+    def recall(self, q: int) -> float:
+        """Return the share of the samples of class `q` that were found."""
+        return float((self.classes[self.labels == q] == q).double().mean())
+
+
+def probe(
+    path: Path,
+    registry: Registry,
+    progress: TrainProgress,
+    kind: str,
+    *,
+    split: SplitName = "test",
+    which: str = "last",
+    labels: str | None = None,
+    pool: str = "mean",
+    device_name: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    root: Path | None = None,
+) -> EvalResult:
+    """Fit a probe to the features of a run's training split, measure it on `split`, and add it to the run's report.
+
+    The features are those of the frozen encoder; beside them stand those of a random one. `labels` takes a part of
+    the training samples, by default the part that the run itself learnt from.
+    Raises SpecError for an unknown probe and for the split that it is fitted to, DataError where samples have no
+    label, or several.
+    """
+    chosen = _check_kind(kind)
+    check_split(split)
+    if split == "train":
+        raise SpecError("--probe is fitted to train, where it would find what it has seen; give --split val or test")
+    keep_freed_memory()
+    run = RunDirectory(path)
+    loaded = load_run_encoder(path, which, registry, progress.say)
+    check_run(run)
+    tokens = check_tokens(pool, loaded.encoder, "--pool", POOLS)
+    device = choose_device(device_name)
+    dtype = choose_dtype(precision, device)
+    spec = with_changes(loaded.spec, registry, root, labels)
+    dataset = make_dataset(spec.dataset, registry)
+    card = labelled_card(dataset)
+    few = few_labels(dataset, card, FIELDS, str(spec.data.labels or WHOLE), spec.seed, f"--probe {kind}")
+    splits = {"train": few.split, "val": dataset.split("val", FIELDS), split: dataset.split(split, FIELDS)}
+    if chosen == "knn" and split != "val":
+        del splits["val"]
+    skipped = Skipped(progress, spec.data.strict)
+    for file, reason in dataset.broken().items():
+        skipped.add(file, reason)
+    for name in ("train", split):
+        if len(splits[name]) == 0:
+            raise DataError(f"{card.name} has no {name} samples with {', '.join(FIELDS)}; it has {card.split_sizes}")
+
+    loaders = {
+        name: make_loader(each, loaded.preprocess, device, spec.seed, spec.data, skipped.add)
+        for name, each in splits.items()
+    }
+    size = batch_size or spec.train.batch_size
+    guesses: list[Guess] = []
+    for name, encoder in (("the run's encoder", loaded.encoder), (f"a {RANDOM}", loaded.twin)):
+        progress.say(f"{name}: features of {', '.join(f'{len(each):,} {part}' for part, each in splits.items())}")
+        features = Probed.of(encoder, loaders, size, dtype, tokens)
+        guesses.append(features.knn(split, card) if chosen == "knn" else features.linear(split, card))
+    guesses = _of_both(guesses, split)
+    evaluation = Evaluation(
+        split=split,
+        probe=_name(chosen, tokens, spec.data.labels),
+        num_samples=len(guesses[0].labels),
+        weights=f"{which} (step {loaded.checkpoint.step})",
+        figures=(_top1(guesses, few.card, KINDS[chosen]),),
+        tables=(_per_class(guesses, card),),
+        notes=(
+            _method(chosen, guesses, len(splits.get("val", ()))),
+            _data(tokens, few.description),
+            f"The {RANDOM} has the same architecture and the weights that seed {spec.seed} gives.",
+        ),
+    )
+    run.write_evaluation(evaluation)
+    write_run_report(run, registry, progress.say)
+    return EvalResult(run, loaded.checkpoint.path, evaluation, skipped.files)
+
+
+def _check_kind(kind: str) -> Kind:
+    for known in KINDS:
+        if kind == known:
+            return known
+    raise SpecError(f"--probe {kind!r} is none of {', '.join(KINDS)}{nearest(kind, KINDS)}")
+
+
+def labelled_card(dataset: Dataset) -> DataCard:
+    """Return the card of the labelled samples. Raises DataError where they have no label, or several."""
+    card = dataset.card(FIELDS)
+    if "label" not in card.fields or card.num_classes < 2:
+        raise DataError(
+            f"{card.name} has {card.num_classes} labelled classes, and --probe needs at least 2; without --probe mae "
+            "eval measures what the run was trained for"
+        )
+    if card.multi_label:
+        raise DataError(
+            f"{card.name} has several labels per sample, and --probe takes one; probe it by mae finetune "
+            "--freeze --head linear --init RUN"
+        )
+    return card
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Features and labels of each split, where a probe is fitted."""
+
+    values: Mapping[str, Tensor]
+    labels: Mapping[str, Tensor]
+    keys: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(
+        cls, encoder: Encoder, loaders: Mapping[str, Loader], batch_size: int, dtype: torch.dtype, tokens: Tokens
+    ) -> Probed:
+        """Return what an encoder makes of the splits. Raises DataError where nothing of one can be used."""
+        values, labels, keys = {}, {}, {}
+        for name, loader in loaders.items():
+            home = loader.device if loader.device.type == "cuda" else torch.device("cpu")  # mps has no float64
+            found = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens)
+            if found.labels is None and len(loader.split):
+                raise DataError(
+                    f"none of the {len(loader.split):,} {name} samples can be read and gives finite features, so "
+                    "--probe has nothing"
+                )
+            given = found.labels if found.labels is not None else torch.zeros(0)
+            values[name], labels[name], keys[name] = found.values.to(home), given.long().to(home), found.keys
+        return cls(values, labels, keys)
+
+    def knn(self, split: str, card: DataCard) -> Guess:
+        values, labels = self.values, self.labels
+        classes = nearest_neighbours(values["train"], labels["train"], values[split], card.num_classes)
+        return Guess(classes.cpu(), labels[split].cpu(), self.keys[split])
+
+    def linear(self, split: str, card: DataCard) -> Guess:
+        values, labels = self.values, self.labels
+        fitted = choose_linear(values["train"], labels["train"], values["val"], labels["val"], card.num_classes)
+        return Guess(fitted.predict(values[split]).cpu(), labels[split].cpu(), self.keys[split], fitted.penalty)
+
+
+def _of_both(guesses: Sequence[Guess], split: str) -> list[Guess]:
+    """Return guesses of the samples that both encoders give finite features of: figures are of the same ones."""
+    shared = set(guesses[0].keys).intersection(*(guess.keys for guess in guesses[1:]))
+    if not shared:
+        raise DataError(f"no {split} sample gives finite features with the run's encoder and with a random one")
+    return [guess.among(shared) for guess in guesses]
+
+
+def _name(kind: Kind, tokens: Tokens, part: str | int | None) -> str:
+    """Return what tells the probes of one run apart: linear, knn-cls, linear-10pct, linear-4-per-class."""
+    words: list[str] = [kind] if tokens == "mean" else [kind, tokens]
+    if part is not None and part != WHOLE:
+        words.append(str(part).replace("%", "pct") if str(part).endswith("%") else f"{part}-per-class")
+    return "-".join(words)
+
+
+def _top1(guesses: Sequence[Guess], card: DataCard, what: str) -> Figure:
+    own, random = guesses
+    num, counts = len(own.labels), card.class_counts or torch.bincount(own.labels).tolist()
+    majority = max(range(len(counts)), key=lambda q: (counts[q], -q))
+    return Figure(
+        name="top1",
+        label=f"top-1 accuracy of a {what}",
+        value=own.hits / num,
+        unit="share",
+        twins={
+            RANDOM: random.hits / num,
+            f"majority ({card.classes[majority]})": float((own.labels == majority).double().mean()),
+            "chance": 1 / card.num_classes,
+        },
+        interval=wilson_interval(own.hits, num),
+    )
+
+
+def _per_class(guesses: Sequence[Guess], card: DataCard) -> Table:
+    own, random = guesses
+    rows = []
+    for q, name in enumerate(card.classes):
+        num = int((own.labels == q).sum())
+        rows.append((name, num, own.recall(q), random.recall(q)) if num else (name, 0, "n/a", "n/a"))
+    return Table(title="Per class", columns=("class", "samples", "recall", f"recall of a {RANDOM}"), rows=tuple(rows))
+
+
+def _data(tokens: Tokens, samples: str) -> str:
+    pooled = "class token" if tokens == "cls" else "mean of the patch tokens"
+    return (
+        f"Features are the {pooled} after the last norm of the frozen encoder, of whole pictures without augmentation; "
+        f"the probe is fitted to {samples}."
+    )
+
+
+def _method(kind: Kind, guesses: Sequence[Guess], num_val: int) -> str:
+    if kind == "knn":
+        return (
+            f"kNN: the {NEIGHBOURS} nearest training samples by cosine similarity vote with weight exp(similarity / "
+            f"{TEMPERATURE}), as in arXiv:1805.01978 and arXiv:2104.14294; nothing is chosen."
+        )
+    own, random = (guess.penalty for guess in guesses)
+    how = "Linear: multinomial logistic regression on standardised features, fitted to the end by L-BFGS; the weight of"
+    if not num_val:
+        return f"{how} the squared norm is {own:g}, since there are no validation samples to choose it by."
+    return (
+        f"{how} the squared norm was chosen on validation alone from {len(PENALTIES)} between {min(PENALTIES):g} and "
+        f"{max(PENALTIES):g}: {own:g} ({RANDOM}: {random:g})."
+    )

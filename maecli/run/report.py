@@ -1,0 +1,156 @@
+"""The page of a run: what it learnt, how good it is, and how to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from maecli.errors import DamagedFile, MaeError
+from maecli.outputs.skipped import SKIPPED, read_skipped
+from maecli.progress import duration
+from maecli.registry import Registry
+from maecli.reports import figures, numbers
+from maecli.reports.page import Points, Section, render_report
+from maecli.results import Evaluation, Picture
+from maecli.run.directory import REPORT, RunDirectory, find_checkpoint
+from maecli.run.plugins_used import missing_packages, recorded_in
+from maecli.run.suited import shell, suited_tasks
+from maecli.storage.documents import dump_yaml
+
+VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
+TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
+"""In the order of the page."""
+
+
+def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> dict[str, list[tuple[int, float]]]:
+    """Return the run's metrics as far as its trackers can read them back, metric → (step, value).
+
+    `say` is told of trackers that cannot be had.
+    """
+    spec = run.spec(say)
+    found: dict[str, list[tuple[int, float]]] = {}
+    for name in spec.get("trackers", ()):
+        try:
+            with missing_packages(recorded_in(spec), run):
+                tracker = registry.tracker(name)
+        except MaeError as error:
+            say(f"what tracker {name!r} kept is left out: {error}")
+        else:
+            for problem in tracker.problems(run.path):
+                say(problem)
+            found = tracker.history(run.path) | found
+    return found
+
+
+def by_epoch(metrics: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, list[tuple[float, float]]]:
+    """Return metrics by epoch instead of by step; by step where the run did not note its epochs."""
+    epochs = [(step, epoch) for step, epoch in metrics.get("train/epoch", ()) if step]
+    factor = epochs[-1][1] / epochs[-1][0] if epochs else 1.0
+    return {name: [(step * factor, value) for step, value in points] for name, points in metrics.items()}
+
+
+def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Picture]:
+    """Return the drawn curves of a run: losses together, every other validation figure by itself."""
+    losses = {"training": metrics.get("train/loss", [])}
+    pictures = []
+    if losses["training"]:
+        png = figures.curves(losses, "step", "training loss", log_y=min(y for _, y in losses["training"]) > 0)
+        caption = "Mean training loss since the last logged step."
+        pictures.append(Picture(name="training loss", caption=caption, png=png))
+    first = next((name for name in metrics if name.startswith("val/")), None)
+    if first is not None and len(metrics[first]) > 1:
+        label = first.removeprefix("val/")
+        png = figures.curves({label: metrics[first]}, "step", f"validation {label}")
+        pictures.append(Picture(name=f"validation {label}", caption=f"Validation {label} as it was trained.", png=png))
+    return pictures
+
+
+def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
+    """Return what there is to show of a run: evaluations, test first, then probes and curves."""
+    missed: list[str] = []
+    sections = [Section(_title(each), [each]) for each in _in_order(run, missed.append)]
+    if missed:
+        sections.append(Section("Left out", [Points(missed)]))
+    missed = []
+    curves = curve_pictures(history(run, registry, missed.append))
+    if curves or missed:
+        sections.append(Section("Training", [*curves, *missed]))
+    return sections
+
+
+def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]:
+    """Return the evaluations of a run: those of its task, then the probes; of each, test first."""
+    order = tuple(TITLES)
+    return sorted(run.evaluations(say), key=lambda each: (bool(each.probe), order.index(each.split)))
+
+
+def _title(evaluation: Evaluation) -> str:
+    title = f"{TITLES.get(evaluation.split, evaluation.split)} ({evaluation.num_samples:,} samples)"
+    return f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
+
+
+def describe_run(run: RunDirectory) -> str:
+    """Return one sentence about a finished run."""
+    try:
+        summary = run.summary()
+    except DamagedFile as error:
+        return f"What this run said of itself cannot be read: {error}."
+    if summary is None:
+        return "This run is not finished."
+    headline = ""
+    for each in [evaluation for evaluation in _in_order(run, lambda _: None) if not evaluation.probe][:1]:
+        figure = each.figures[0]
+        headline = f" {TITLES.get(each.split, each.split)} {figure.label}: {numbers.format_figure(figure)}."
+    return (
+        f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {summary.steps:,} steps in "
+        f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"
+    )
+
+
+def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, str]]:
+    """Return the commands that usually follow a run: of fine-tuning, for the tasks that its data can serve."""
+    spec = run.spec(lambda _: None)
+    if spec["verb"] != "pretrain":
+        return [
+            (shell("mae", "eval", run), "measure it on the test split"),
+            (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "run it on your own pictures"),
+        ]
+    fields = _fields_of(run)
+    tasks = suited_tasks(fields, registry)
+    labelled = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
+    if not tasks:
+        labelled = [shell("mae", "finetune", "--root", "LABELLED", "--task", "TASK", "--init", run)]
+    return [
+        (shell("mae", "eval", run), "measure the reconstructions on the test split"),
+        *((command, "learn from labels, starting from this encoder") for command in labelled),
+        (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "see how your own pictures are reconstructed"),
+    ]
+
+
+def _fields_of(run: RunDirectory) -> Sequence[str]:
+    """Return what the samples of the run's data carry, as far as its checkpoint can tell."""
+    try:
+        return tuple(map(str, find_checkpoint(run.path).metadata()["card"]["fields"]))
+    except (MaeError, KeyError, TypeError):
+        return ()
+
+
+def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> None:
+    """Write `report.html` from what the run directory holds; `say` is told of what is damaged there."""
+    page = render_report(
+        run.path.resolve().name,
+        describe_run(run),
+        run_sections(run, registry),
+        spec_yaml=dump_yaml(run.spec(say)),
+        environment=run.environment(say) or None,
+        left_out=left_out(run),
+        next_commands=next_commands(run, registry),
+    )
+    run.write(REPORT, page)
+
+
+def left_out(run: RunDirectory) -> list[tuple[str, str]]:
+    """Return the files that the run could not read, with reasons; a damaged list is named instead of them."""
+    try:
+        return read_skipped(run.path / SKIPPED)
+    except DamagedFile as error:
+        return [(SKIPPED, error.reason)]

@@ -1,1 +1,0 @@
-"""One module per verb: from a spec to objects to a run directory."""

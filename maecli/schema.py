@@ -1,0 +1,271 @@
+"""What a run is: one pydantic object per verb, written to the run directory and into every checkpoint.
+
+A plugin's section holds its name and its options; the options are checked by the plugin's own model after look-up
+(`maecli.spec.resolve`), so that this module, and `mae --help`, load no plugin and no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+FORMAT_VERSION = 1
+"""Of spec files and checkpoints; raised when an older reader could misread them."""
+
+_COUNT = re.compile(r"[0-9]{1,18}")
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PluginSection(BaseModel):
+    """A plugin by name, and its options beside the name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class DataSpec(Section):
+    """How samples are brought to the model."""
+
+    loading: Literal["auto", "resident", "streamed"] = Field(
+        default="auto",
+        description="resident: all in device memory; streamed: read by workers; auto: as the data set suggests",
+    )
+    workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
+        default=None, description="worker processes of streamed loading; default: by the number of cores"
+    )
+    cache: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="GiB of decoded pictures that the workers keep between epochs, all together"
+    )
+    channels: Positive | None = Field(default=None, description="copy one grey channel to this many")
+    mean: tuple[float, ...] | None = Field(
+        default=None, description="per channel, in [0, 1] units; default: the data card's"
+    )
+    std: tuple[float, ...] | None = Field(
+        default=None, description="per channel, in [0, 1] units; default: the data card's"
+    )
+    strict: bool = Field(default=False, description="stop at the first unreadable file instead of leaving it out")
+    labels: str | int | None = Field(
+        default=None,
+        description="learn from a part of the training labels: a share such as 10%, or so many samples of each class; "
+        "stratified, by the seed; default: all",
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_a_part(cls, value: str | int | None) -> str | None:
+        if value is None:
+            return None
+        text = str(value).replace(" ", "")
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)%", text)
+        if not (0 < float(share[1]) <= 100 if share else _COUNT.fullmatch(text) and int(text) > 0):
+            raise ValueError(
+                f"data.labels {value!r} must be a share above 0% and up to 100%, such as 10%, or a number of samples "
+                "per class, such as 4"
+            )
+        return text
+
+
+class AugmentSpec(Section):
+    """Random changes to training pictures; evaluation and inference never use them."""
+
+    crop: Literal["none", "pad", "random-resized", "scale-jitter"] = Field(
+        default="none",
+        description=(
+            "pad: shift by up to crop_padding pixels; random-resized: a random part, resized; scale-jitter: the whole "
+            "picture times jitter_scale, then a random part of the model's size, padded where it is smaller"
+        ),
+    )
+    crop_padding: Annotated[int, Field(ge=0)] = Field(default=4, description="pixels, for crop = pad")
+    crop_scale: tuple[float, float] = Field(
+        default=(0.2, 1.0), description="share of the area, for crop = random-resized"
+    )
+    crop_ratio: tuple[float, float] = Field(
+        default=(0.75, 4 / 3), description="width / height, for crop = random-resized"
+    )
+    jitter_scale: tuple[float, float] = Field(
+        default=(0.5, 2.0), description="for crop = scale-jitter; 1 just covers the model's size"
+    )
+    flip: bool = Field(default=False, description="mirror left to right for half of the samples")
+    rotate: Annotated[float, Field(ge=0, le=180)] = Field(
+        default=0.0, description="largest angle in degrees, either way"
+    )
+    translate: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="largest shift in pixels, either way on each axis"
+    )
+    zoom: tuple[float, float] = Field(default=(1.0, 1.0), description="range of magnification")
+    color: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="brightness, contrast and saturation times 1 - color to 1 + color"
+    )
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> AugmentSpec:
+        for name in ("crop_scale", "crop_ratio", "jitter_scale", "zoom"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"augment.{name} ({low}, {high}) must be two rising numbers above 0")
+        return self
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether pictures stay as they are."""
+        return not (self.cuts or self.moves_pixels or self.flip or self.color)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether a random part of each picture is cut out and resized."""
+        return self.crop in ("random-resized", "scale-jitter")
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether pictures are shifted, turned or zoomed."""
+        return self.crop == "pad" or self.rotate > 0 or self.translate > 0 or self.zoom != (1.0, 1.0)
+
+
+class TrainSpec(Section):
+    """Optimizer (AdamW) and schedule (cosine decay after linear warm-up)."""
+
+    epochs: Positive = Field(default=100, description="passes over the training split")
+    max_steps: Positive | None = Field(
+        default=None, description="end after this many optimizer steps, the schedule fitted to them"
+    )
+    batch_size: Positive = Field(default=256, description="samples per optimizer step, over all processes")
+    micro_batch_size: Positive | None = Field(
+        default=None, description="samples per forward pass; gradients are summed over them"
+    )
+    base_lr: Annotated[float, Field(gt=0)] = Field(
+        default=1.5e-4, description="learning rate per 256 samples: lr = base_lr * batch_size / 256"
+    )
+    min_lr: Annotated[float, Field(ge=0)] = Field(default=0.0, description="learning rate at the end")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(default=0.0, description="linear rise from 0")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        default=0.05, description="not applied to biases, norms and tokens"
+    )
+    beta1: Share = 0.9
+    beta2: Share = 0.95
+    clip_grad: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="largest norm of all gradients together"
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="factor on the learning rate per layer below the head"
+    )
+    ema_decay: Share | None = Field(
+        default=None, description="keep an exponential moving average of the weights, and use it"
+    )
+    freeze: bool = Field(
+        default=False,
+        description="train the head alone: the encoder keeps its weights and works as in evaluation, without dropout",
+    )
+
+
+class CheckpointSpec(Section):
+    """When the run saves itself."""
+
+    every_epochs: Annotated[float, Field(gt=0)] = Field(default=1.0, description="and at the end")
+    every_minutes: Annotated[float, Field(gt=0)] = Field(default=10.0, description="within a long epoch")
+
+
+class RunSpec(Section):
+    """What `mae pretrain` and `mae finetune` have in common."""
+
+    version: Literal[1] = 1
+    dataset: PluginSection
+    task: PluginSection
+    model: PluginSection
+    data: DataSpec = DataSpec()
+    augment: AugmentSpec = AugmentSpec()
+    train: TrainSpec = TrainSpec()
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    trackers: tuple[str, ...] = ()
+    eval_every_epochs: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="how often the validation split is measured"
+    )
+    log_every_steps: Positive = 20
+    init: Path | None = Field(
+        default=None,
+        description="start from this encoder: a run directory, a checkpoint folder, or a file of weights (official "
+        "MAE, Hugging Face, timm, torchvision)",
+    )
+    init_partial: bool = Field(
+        default=False, description="let tensors that init lacks start anew, and leave out those without a place"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto", description="auto: bf16 where the hardware multiplies it natively"
+    )
+    compile: bool = Field(default=False, description="use torch.compile")
+    out: Path | None = Field(default=None, description="run directory; default: runs/VERB-DATASET[-TASK]")
+    plugins: tuple[str, ...] = Field(
+        default=(),
+        description="plugins of other packages that the run used, such as dataset.whatever from mae-whatever 1.2; "
+        "recorded when it starts, not chosen",
+    )
+
+    @field_validator("out")
+    @classmethod
+    def _out_of_a_home(cls, out: Path | None) -> Path | None:
+        return out.expanduser() if out is not None else None
+
+    @model_validator(mode="after")
+    def _micro_batch_fits(self) -> RunSpec:
+        micro = self.train.micro_batch_size
+        if micro is not None and micro > self.train.batch_size:
+            raise ValueError(
+                f"train.micro_batch_size ({micro}) must not be above train.batch_size ({self.train.batch_size})"
+            )
+        return self
+
+
+class PretrainSpec(RunSpec):
+    """One pretraining run."""
+
+    verb: Literal["pretrain"] = "pretrain"
+
+    @model_validator(mode="after")
+    def _something_is_learnt(self) -> PretrainSpec:
+        if self.train.freeze:
+            raise ValueError("train.freeze is for mae finetune: pretraining is what trains the encoder")
+        return self
+
+
+class FinetuneSpec(RunSpec):
+    """One fine-tuning run."""
+
+    verb: Literal["finetune"] = "finetune"
+
+
+SPECS: dict[str, type[RunSpec]] = {"pretrain": PretrainSpec, "finetune": FinetuneSpec}
+
+CHANGEABLE_ON_RESUME = frozenset(
+    {
+        "out",
+        "device",
+        "compile",
+        "trackers",
+        "log_every_steps",
+        "train.micro_batch_size",
+        "data.workers",
+        "data.cache",
+        "data.loading",
+        "data.strict",
+        "dataset.root",
+        "init",
+        "init_partial",
+        "plugins",
+    }
+)
+"""Keys, flattened with dots, that `--resume` may change: they say where and how, not what is computed."""

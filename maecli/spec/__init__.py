@@ -1,0 +1,1 @@
+"""Where each setting of a run comes from."""

@@ -1,0 +1,1 @@
+"""What happens between what a person asks for and the result; a file per verb."""

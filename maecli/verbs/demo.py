@@ -1,0 +1,144 @@
+"""`mae demo`: the whole path on data that need no download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maecli.data.dataset import Split
+from maecli.errors import SpecError
+from maecli.progress import TrainProgress, duration
+from maecli.registry import Registry
+from maecli.reports.page import Section, render_report
+from maecli.results import Evaluation, Table
+from maecli.run.assemble import make_dataset
+from maecli.run.directory import RunDirectory, clear_runs, runs_dir
+from maecli.run.evaluate import evaluate
+from maecli.run.report import run_sections
+from maecli.run.request import request
+from maecli.run.train import train
+from maecli.storage.files import disk_errors, write_text
+from maecli.storage.ledger import Ledger, is_bare
+from maecli.storage.lock import locked
+from maecli.verbs.infer import infer
+
+RECIPE = "demo"
+NUM_PICTURES = 36
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made."""
+
+    out: Path
+    report: Path
+    evaluation: Evaluation
+    seconds: float
+    next_commands: Sequence[tuple[str, str]]
+
+
+def demo(
+    registry: Registry,
+    progress: TrainProgress,
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    device: str | None = None,
+) -> DemoResult:
+    """Pretrain, fine-tune, evaluate and infer; write one page about it."""
+    out = (out or runs_dir() / "demo").expanduser()
+    with locked(out):
+        return _demo(registry, progress, out, overwrite, device)
+
+
+def _demo(registry: Registry, progress: TrainProgress, out: Path, overwrite: bool, device: str | None) -> DemoResult:
+    """Do it in a folder that nobody else writes to."""
+    runs = {verb: RunDirectory(out / verb) for verb in ("pretrain", "finetune")}
+    ledger = Ledger(out, "demo")
+    if not is_bare(out):
+        if not ledger.began:
+            raise SpecError(f"{out} is not empty and holds no demo, so it stays; use another --out")
+        if not overwrite:
+            raise SpecError(f"{out} holds a demo already; use another --out, or --overwrite to run it again")
+        clear_runs(ledger)
+    ledger.begin()
+    ledger.claim("infer/", *(f"{verb}/" for verb in runs))
+
+    seconds = 0.0
+    for verb, run in runs.items():
+        flags: dict[str, Any] = {"out": str(run), "device": device}
+        if verb == "finetune":
+            flags["init"] = str(runs["pretrain"])
+        progress.say(f"\n{verb}")
+        spec = request(verb, registry, recipe=RECIPE, flags=flags).spec
+        seconds += train(spec, registry, progress).seconds
+    progress.say("\neval")
+    reconstruction = evaluate(runs["pretrain"].path, registry, progress, device_name=device or "auto")
+    result = evaluate(runs["finetune"].path, registry, progress, device_name=device or "auto")
+
+    progress.say("\ninfer")
+    dataset = make_dataset(spec.dataset, registry)
+    pictures = out / "pictures"
+    write_pictures(dataset.split("test"), dataset.card().value_range, pictures, ledger)
+    predictions = infer(
+        pictures, registry, progress, run=runs["finetune"].path, out=out / "infer", overwrite=True, workers=0
+    )
+
+    next_commands = [
+        ("mae pretrain --dataset folder --root DIR", "learn from your own pictures, without labels"),
+        (
+            "mae finetune --dataset folder --root DIR --task classify --init runs/pretrain-folder",
+            "learn your classes: one sub-folder per class, or a labels.csv",
+        ),
+        ("mae eval runs/finetune-folder-classify", "see how good it is, and against what"),
+        ("mae infer DIR --task classify", "run it on any folder"),
+    ]
+    report = out / "report.html"
+    ledger.claim(report.name)
+    environment = runs["finetune"].environment(progress.say)
+    page = render_report(
+        "mae demo",
+        f"Pretrained without labels, fine-tuned, measured on held-out samples and run on files, in {duration(seconds)} "
+        f"of training on {environment.get('device')}.",
+        [
+            Section("Classification, on held-out samples", [result.evaluation]),
+            Section("Reconstruction, on held-out samples", [reconstruction.evaluation]),
+            Section("Pretraining", run_sections(runs["pretrain"], registry)[-1].content),
+            Section("Fine-tuning", run_sections(runs["finetune"], registry)[-1].content),
+            Section("Inference on files", [_first_rows(predictions.out)]),
+        ],
+        environment=environment,
+        next_commands=next_commands,
+    )
+    write_text(report, page)
+    return DemoResult(out, report, result.evaluation, seconds, next_commands)
+
+
+def write_pictures(split: Split, value_range: tuple[float, float], folder: Path, ledger: Ledger) -> None:
+    """Write evenly spaced samples as 8-bit PNG files, and note them in the ledger of the folder's parent."""
+    from PIL import Image
+
+    ledger.claim(f"{folder.name}/")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(NUM_PICTURES):
+            index = number * len(split) // NUM_PICTURES
+            low, high = value_range
+            image = (split[index]["image"].astype(np.float64) - low) * (255 / (high - low))
+            pixels = image.round().astype(np.uint8).transpose(1, 2, 0)
+            ledger.claim(f"{folder.name}/{index:04d}.png")
+            Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / f"{index:04d}.png")
+
+
+def _first_rows(out: Path, num: int = 12) -> Table:
+    """Return the first predictions: path, class and the probability of that class."""
+    import json
+
+    lines = (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines[:num]]
+    table = tuple((row["path"], row["class"], f"{row['p_' + row['class']]:.1%}") for row in rows)
+    return Table(title=f"The first of {len(lines)} predictions", columns=("path", "class", "probability"), rows=table)

@@ -1,0 +1,261 @@
+"""`mae eda`: what is in a data set, as one page and as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+import torch
+
+from maecli.data.card import DataCard
+from maecli.data.dataset import Dataset
+from maecli.data.preprocess import Preprocess
+from maecli.eda import gallery
+from maecli.eda.advice import advise
+from maecli.eda.findings import Findings
+from maecli.eda.shown import Augmented, Gallery, Shown
+from maecli.eda.survey import IMAGE, Survey, survey
+from maecli.errors import DataError, SpecError
+from maecli.outputs.folder import check_out, new_outputs
+from maecli.progress import Counting, TrainProgress, duration
+from maecli.registry import Registry
+from maecli.reports.eda import eda_pictures, eda_sections, render_eda
+from maecli.run.assemble import image_size, make_dataset, make_model
+from maecli.run.directory import runs_dir
+from maecli.run.environment import describe_environment
+from maecli.run.open import check_task
+from maecli.run.suited import shell, suited_tasks
+from maecli.schema import AugmentSpec, RunSpec
+from maecli.spec.resolve import Asked, Resolved, resolve
+from maecli.storage.documents import dump_yaml
+from maecli.storage.files import write_bytes, write_json, write_text
+
+REPORT, NUMBERS, PICTURES = "report.html", "eda.json", "pictures"
+WRITER = "eda"
+NUM_FIRST = 5
+NUM_PER_CLASS = 6
+MAX_CLASSES = 40
+NUM_COPIES = 12
+SEEN_BY = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class EdaResult:
+    """What was found, and where the page stands."""
+
+    out: Path
+    report: Path
+    findings: Findings
+
+
+def resolve_eda(registry: Registry, **asked: Unpack[Asked]) -> dict[str, Resolved]:
+    """Return the specs that training on this data would have: of each verb that resolves, pretraining first.
+
+    A task, and what `--set` says of one, is fine-tuning's.
+    Raises SpecError when neither verb resolves, which is then pretraining's, and fine-tuning's whenever a task or
+    something of it is given.
+    """
+    sets, flags = asked.get("sets", ()), {k: v for k, v in (asked.get("flags") or {}).items() if v is not None}
+    others = [each for each in sets if not _is_of_task(each)]
+    without_task = {key: value for key, value in flags.items() if key != "task.name"}
+    said: dict[str, Asked] = {"pretrain": {**asked, "sets": others, "flags": without_task}, "finetune": asked}
+    specs: dict[str, Resolved] = {}
+    errors: list[SpecError] = []
+    for verb, own in said.items():
+        try:
+            resolved = resolve(verb, registry, **own)
+            check_task(resolved.spec, registry)
+        except SpecError as error:
+            if verb == "finetune" and ("task.name" in flags or len(others) < len(sets)):
+                raise
+            errors.append(error)  # a data set need not have a recipe for both
+        else:
+            specs[verb] = resolved
+    if not specs:
+        raise errors[0]
+    return specs
+
+
+def _is_of_task(assignment: str) -> bool:
+    return assignment.partition("=")[0].strip().split(".")[0] == "task"
+
+
+def eda(
+    specs: Mapping[str, RunSpec],
+    registry: Registry,
+    progress: TrainProgress,
+    *,
+    overwrite: bool = False,
+) -> EdaResult:
+    """Go over the data set of the specs (by verb), and write the page and the numbers, all of them at the end.
+
+    Raises DataError when the data cannot be used, naming files that break a rule, and SpecError when the output
+    folder holds something else.
+    """
+    spec = next(iter(specs.values()))
+    out = spec.out or runs_dir() / f"eda-{spec.dataset.name}"
+    dataset = make_dataset(spec.dataset, registry)
+    needed = {"--root": dataset.root}
+    check_out(out, overwrite, WRITER, needed)
+    masks_wanted = any("mask" in registry.task(each.task.name).fields for each in specs.values())
+    with progress:
+        try:
+            found = survey(dataset, lambda what, total: Counting(progress, what, total), masks_wanted, progress.say)
+        except DataError as error:
+            progress.say("checking every file against its rules")
+            raise _with_problems(error, dataset) from error
+    findings = found.findings
+    size = image_size(make_model(spec.model, registry), findings.card)
+    findings = findings.model_copy(update={"advice": tuple(advise(findings, size))})
+    progress.say(f"went over {spec.dataset.name} in {duration(findings.seconds)}; drawing")
+
+    sections = eda_sections(findings, make_gallery(found, dataset, specs, registry))
+    environment = describe_environment(spec, registry, torch.device("cpu"), torch.float32)
+    page = render_eda(
+        findings,
+        sections,
+        spec_yaml=dump_yaml(_told_spec(specs)),
+        environment={key: value for key, value in environment.items() if key not in ("device", "precision")},
+        next_commands=next_commands(spec, _fields(findings), registry),
+    )
+    with new_outputs(out, overwrite, WRITER, needed) as folder:
+        (folder / PICTURES).mkdir()
+        for picture in eda_pictures(sections):
+            write_bytes(folder / PICTURES / f"{picture.name.replace(' ', '-')}.png", picture.png)
+        write_json(folder / NUMBERS, findings.model_dump(mode="json"))
+        write_text(folder / REPORT, page)
+    return EdaResult(out, out / REPORT, findings)
+
+
+def _with_problems(error: DataError, dataset: Dataset) -> DataError:
+    """Return the error with all files that break a rule; its sentence names the first of them."""
+    try:
+        known = [*dataset.problems()]
+    except DataError:
+        known = []
+    problems = [*dict.fromkeys([*known, *error.problems])]
+    untold = DataError(str(error), problems).untold
+    if not untold:
+        return DataError(str(error), problems)
+    first = "; ".join(f"{path}: {rule}" for path, rule in untold[:NAMED])
+    more = f"; and {len(untold) - NAMED:,} more" if len(untold) > NAMED else ""
+    return DataError(f"{error}; besides, {first}{more}", problems)
+
+
+def make_gallery(found: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry) -> Gallery:
+    """Return the pictures to show; none for samples that are no pictures."""
+    if found.findings.duplicates is None:
+        return Gallery()
+    findings, splits = found.findings, {name: scan.split for name, scan in found.pictures.items()}
+    pairs = findings.duplicates.pairs if findings.duplicates else ()
+    first, augmented = _augmented(found, dataset, specs, registry)
+    return Gallery(
+        classes=_samples_per_class(found, dataset),
+        first=first.shown,
+        augmented=augmented,
+        copies=gallery.side_by_side(pairs, splits, findings.card, NUM_COPIES),
+    )
+
+
+def _samples_per_class(found: Survey, dataset: Dataset) -> list[tuple[str, list[Shown]]]:
+    """Return rows of training samples: by label, else by what their masks show, else, untitled, as they come."""
+    findings, card = found.findings, found.findings.card
+    labels, masks = found.labels.get("train"), found.masks.get("train")
+    if labels is not None and labels.rows:
+        names, showing, fields = card.classes, labels.showing, ("image", "label")
+    elif masks is not None and masks.masks and findings.mask_card is not None:
+        card = findings.mask_card
+        names, showing, fields = card.mask_classes, masks.showing, ("image", "mask")
+    else:
+        split = dataset.split("train", IMAGE)
+        shown = gallery.pictures_of(split, card, range(len(split)), 6 * NUM_PER_CLASS)
+        return [("", shown[i : i + NUM_PER_CLASS]) for i in range(0, len(shown), NUM_PER_CLASS)]
+    split = dataset.split("train", fields)
+    members = {name: showing(number) for number, name in enumerate(names)}
+    frequent = sorted(members, key=lambda name: -len(members[name]))[:MAX_CLASSES]
+    rows = [
+        (f"{name} ({len(ids):,})", gallery.pictures_of(split, card, ids, NUM_PER_CLASS))
+        for name, ids in members.items()
+        if ids and name in frequent
+    ]
+    return [(title, shown) for title, shown in rows if shown]
+
+
+def _augmented(
+    found: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry
+) -> tuple[gallery.Chosen, list[Augmented]]:
+    """Return the first training samples, with masks where there are any, and what each verb makes of them.
+
+    Masks are shown as fine-tuning changes them, and samples that were made for masks to fine-tuning alone.
+    """
+    findings = found.findings
+    masked = findings.mask_card is not None and "train" in findings.masks
+    card = findings.mask_card if masked and findings.mask_card is not None else findings.card
+    chosen = gallery.first_samples(dataset.split("train", ("image", "mask") if masked else IMAGE), card, NUM_FIRST)
+    pretrained_on = set(found.pictures["train"].split.keys)
+    augmented = []
+    for verb, spec in specs.items() if chosen.ids else ():
+        if verb == "pretrain" and not {each.key for each in chosen.shown} <= pretrained_on:
+            continue
+        preprocess = _preprocess(spec, card, registry)
+        shown = gallery.after_augmentation(chosen, preprocess, spec.augment, spec.data, spec.seed)
+        if verb == "pretrain":
+            shown = [Shown(each.key, each.image) for each in shown]
+        augmented.append(Augmented(SEEN_BY[verb], describe_augment(spec.augment, preprocess.img_size), shown))
+    return chosen, augmented
+
+
+def _preprocess(spec: RunSpec, card: DataCard, registry: Registry) -> Preprocess:
+    size = image_size(make_model(spec.model, registry), card)
+    return Preprocess.of(card, size, spec.data.channels, spec.data.mean, spec.data.std)
+
+
+def describe_augment(spec: AugmentSpec, size: Sequence[int]) -> str:
+    """Return the augmentation in words."""
+    target = " × ".join(map(str, size))
+    cuts = {
+        "none": f"the centred part in the model's proportions, resized to {target}",
+        "pad": f"resized to {target} and shifted by up to {spec.crop_padding} pixels",
+        "random-resized": f"a random part of {spec.crop_scale[0]:.0%} to {spec.crop_scale[1]:.0%} of the area, "
+        f"resized to {target}",
+        "scale-jitter": f"scaled by {spec.jitter_scale[0]:g} to {spec.jitter_scale[1]:g}, a random part of {target}",
+    }
+    parts = [cuts[spec.crop]]
+    parts += ["mirrored half of the time"] if spec.flip else []
+    parts += [f"turned by up to {spec.rotate:g}°"] if spec.rotate else []
+    parts += [f"shifted by up to {spec.translate:g} pixels"] if spec.translate else []
+    parts += [f"zoomed by {spec.zoom[0]:g} to {spec.zoom[1]:g}"] if spec.zoom != (1.0, 1.0) else []
+    parts += [f"brightness, contrast and saturation changed by up to {spec.color:.0%}"] if spec.color else []
+    return ", ".join(parts)
+
+
+def _fields(findings: Findings) -> set[str]:
+    """Return what the samples carry, those with masks included."""
+    return {*findings.card.fields, *(findings.mask_card.fields if findings.mask_card else ())}
+
+
+def _told_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
+    """Return what the specs say of data and pictures."""
+    told = ("dataset", "data", "augment")
+    dumped = {verb: spec.model_dump(mode="json") for verb, spec in specs.items()}
+    return {
+        verb: {key: spec[key] for key in told} | {"model": {"img_size": spec["model"].get("img_size")}}
+        for verb, spec in dumped.items()
+    }
+
+
+def next_commands(spec: RunSpec, fields: Collection[str], registry: Registry) -> list[tuple[str, str]]:
+    """Return the commands that usually follow: pretraining, and each task that samples with these fields can serve."""
+    root = spec.dataset.options.get("root")
+    data = ["--dataset", spec.dataset.name, *(["--root", root] if root else [])]
+    init = runs_dir() / f"pretrain-{spec.dataset.name}"
+    return [
+        (shell("mae", "pretrain", *data), "learn from the pictures, without labels"),
+        *(
+            (shell("mae", "finetune", *data, "--task", task, "--init", init), "learn the task, from that encoder")
+            for task in suited_tasks(fields, registry)
+        ),
+    ]

@@ -1,0 +1,201 @@
+"""`mae infer`: run a finished run on files."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from maecli.data.batch import Batch
+from maecli.data.randomness import Draws
+from maecli.errors import MaeError, SpecError
+from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
+from maecli.loading.loaders import StreamedLoader
+from maecli.modalities.pictures.known_labels import KnownLabels
+from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
+from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
+from maecli.outputs.named_files import NoName, OutputFiles
+from maecli.outputs.rows import Row, RowWriter
+from maecli.outputs.skipped import SKIPPED, skipped_csv
+from maecli.progress import TrainProgress
+from maecli.registry import Registry
+from maecli.results import Picture
+from maecli.run.assemble import load_assembly
+from maecli.run.directory import find_checkpoint, newest_finished_run, read_checkpoint, runs_dir
+from maecli.storage.files import write_bytes, write_json, write_text
+from maecli.training.evaluation import NUM_DRAWN
+from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
+from maecli.training.task import Prediction, Task
+
+SAY_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class InferResult:
+    """What inference wrote."""
+
+    out: Path
+    run: Path
+    num_predicted: int
+    skipped: dict[str, str]
+    pictures: tuple[Path, ...] = ()
+    """Drawings of the first predictions."""
+
+
+def infer(
+    source: Path,
+    registry: Registry,
+    progress: TrainProgress,
+    *,
+    task: str | None = None,
+    run: Path | None = None,
+    which: str = "last",
+    out: Path | None = None,
+    overwrite: bool = False,
+    device_name: str = "auto",
+    precision: str = "auto",
+    batch_size: int = 64,
+    workers: int | None = None,
+    all_classes: bool = False,
+) -> InferResult:
+    """Predict for a picture, or for every picture below a folder; write rows, files and a drawing of the first ones.
+
+    The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name
+    where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the disk as
+    they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all. Samples that cannot
+    be read, or whose output is not finite, are left out and listed.
+    Raises DataError when there is no picture, SpecError when `out` holds something else.
+    """
+    keep_freed_memory()
+    if run is None:
+        if task is None:
+            raise SpecError("give --run RUN, or --task TASK to take the newest finished run of that task")
+        try:
+            run = newest_finished_run(task, runs_dir()).path
+        except MaeError:
+            registry.listing("task", task)  # a task that is not there is the better reason
+            raise
+        progress.say(f"using {run}, the newest finished run of task {task}")
+    find_checkpoint(run, which)
+    device = choose_device(device_name)
+    dtype = choose_dtype(precision, device)
+    _, (spec, assembly) = read_checkpoint(run, which, lambda found: load_assembly(found, registry, progress.say))
+    if task is not None and task != spec.task.name:
+        raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
+    root, keys = find_source(source)
+    out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
+
+    card, job = assembly.card, assembly.task
+    job.all_classes = all_classes
+    skipped: dict[str, str] = {}
+    loader = StreamedLoader(
+        PictureSource(root, keys, card),
+        file_range(assembly.preprocess, card),
+        device,
+        spec.seed,
+        skipped.__setitem__,
+        own_size=job.own_size,
+        workers=num_workers(len(keys), batch_size, job.own_size) if workers is None else workers,
+    )
+    first = FirstPictures(job, KnownLabels(root, card) if "label" in job.fields else None)
+    if first.labels is not None and first.labels.problem:
+        progress.say(first.labels.problem)
+    module = assembly.module.to(device).eval()
+    said = time.monotonic()
+    with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
+        files = OutputFiles(stage / FILES, out / FILES)
+        with torch.no_grad(), autocast(device, dtype), RowWriter(stage / JSONL, stage / CSV) as rows:
+            with OutputWatch(module) as watch:
+                for batch in loader.eval_batches(batch_size):
+                    made, left_out = try_samples(watch, batch, partial(predict, job, module))
+                    skipped.update((batch.keys[position], reason) for position, reason in left_out.items())
+                    rows.add(_rows(made, files, skipped.__setitem__))
+                    first.add(without(batch, left_out))
+                    done = rows.num + len(skipped)
+                    if time.monotonic() - said > SAY_EVERY_S or done == len(keys):
+                        said = time.monotonic()
+                        progress.say(f"{done:,} of {len(keys):,} files")
+            pictures = first.draw(module)
+        write_text(stage / SKIPPED, skipped_csv(skipped))
+        for picture in pictures:
+            write_bytes(stage / f"{picture.name}.png", picture.png)
+        record = {
+            "run": str(run),
+            "task": spec.task.name,
+            "source": str(source),
+            "predicted": rows.num,
+            "skipped": len(skipped),
+            "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
+        }
+        write_json(stage / RECORD, record)
+    return InferResult(out, run, rows.num, skipped, tuple(out / f"{picture.name}.png" for picture in pictures))
+
+
+def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction]:
+    """Return the task's predictions. Raises NotFiniteOutput where a row has a number that is not finite."""
+    made = task.predict(module, batch)
+    for prediction in made:
+        for name, value in prediction.row.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise NotFiniteOutput(f"{NOT_FINITE}: {name} is {value}")
+    return made
+
+
+def _rows(
+    made: Iterable[tuple[Batch, list[Prediction]]], files: OutputFiles, leave_out: Callable[[str, str], None]
+) -> Iterator[Row]:
+    """Write the files of predictions, and yield their rows, which name each file that is not named as its input."""
+    for batch, predictions in made:
+        for key, prediction in zip(batch.keys, predictions, strict=True):
+            row = {"path": key, **prediction.row}
+            try:
+                for suffix, data in prediction.files.items():
+                    written = files.write(key, suffix, data)
+                    if written != f"{key}{suffix}":
+                        row[f"file{suffix}"] = f"{FILES}/{written}"
+            except NoName as error:
+                leave_out(key, str(error))
+            else:
+                yield row
+
+
+class FirstPictures:
+    """The first samples of an inference, kept to be drawn together, with their labels where these are known.
+
+    Nothing is kept of pictures at their own size: they do not stack, and such tasks draw each by itself.
+    """
+
+    def __init__(self, task: Task[Any], labels: KnownLabels | None) -> None:
+        self.task, self.labels = task, labels
+        self.images: list[Tensor] = []
+        self.keys: list[str] = []
+        self.draws: list[Draws] = []
+
+    def add(self, batch: Batch) -> None:
+        """Take from a batch what is still wanted."""
+        wanted = 0 if self.task.own_size else NUM_DRAWN - len(self.keys)
+        if wanted > 0 and len(batch):
+            part = next(batch.micro_batches(wanted))
+            self.images.append(part["image"].clone())  # or the whole batch would stay in memory
+            self.keys += part.keys
+            self.draws.append(part.draws)
+
+    def draw(self, module: nn.Module) -> list[Picture]:
+        """Return the task's drawings of the samples."""
+        if not self.keys:
+            return []
+        tensors = {"image": torch.cat(self.images)}
+        if self.labels is not None:
+            labels = np.stack([self.labels[key] for key in self.keys])
+            tensors["label"] = torch.from_numpy(labels).to(tensors["image"].device)
+        ids = torch.cat([draws.ids for draws in self.draws])
+        draws = Draws(self.draws[0].seed, self.draws[0].epoch, ids)
+        return self.task.draw(module, Batch(tensors, draws, self.keys))

@@ -1,0 +1,212 @@
+"""`mae results`: from run directories to records, and from those to the table that people read."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from maecli.errors import DamagedFile, MaeError, SpecError
+from maecli.registry import Registry
+from maecli.reports.records import MARK, Record, results_table
+from maecli.results import Evaluation
+from maecli.run.directory import SPEC, SUMMARY, RunDirectory
+from maecli.schema import CHANGEABLE_ON_RESUME
+from maecli.spec.resolve import DEFAULTS, difference, flatten, resolve
+from maecli.storage.documents import read_json, read_json_object
+from maecli.storage.files import disk_errors, write_json, write_text
+from maecli.verbs.runs import find_runs, headline_evaluation, whole_spec
+
+SWEEP_JSON = "sweep.json"
+NOT_COMPUTED = CHANGEABLE_ON_RESUME | {
+    *("out", "seed", "version", "precision", "eval_every_epochs", "checkpoint.every_epochs"),
+    "checkpoint.every_minutes",
+}
+"""Keys that do not change what is learnt, or are told elsewhere in a record."""
+
+
+def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[int, int]:
+    """Add the finished runs in or below each path to the records beside `out`, and make the table anew.
+
+    Returns how many records were written and how many there are. A record of the same run is replaced.
+    """
+    if out.suffix != ".md":
+        raise SpecError(f"--out {out} must end with .md; the records go to a .json file beside it")
+    out = out.expanduser()
+    source = out.with_suffix(".json")
+    if out.exists() and not _is_ours(out):
+        raise SpecError(f"{out} was not written by mae results, so it stays; choose another --out")
+    records = {record.key: record for record in read_records(source)}
+    new = [record for path in paths for run in _finished(path) for record in make_records(run, registry)]
+    records |= {record.key: record for record in new}
+    ordered = sorted(records.values(), key=lambda record: (record.group, record.seed))
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(source, {"records": [record.model_dump(mode="json") for record in ordered]})
+    write_text(out, results_table(ordered, source.name))
+    return len(new), len(ordered)
+
+
+def _is_ours(table: Path) -> bool:
+    with disk_errors(table), table.open("rb") as file:
+        return file.read(len(MARK)) == MARK.encode()
+
+
+def read_records(source: Path) -> list[Record]:
+    """Return the records of a file, none if there is no file. Raises SpecError for one that holds something else."""
+    try:
+        tree = read_json(source)
+        return [Record.model_validate(each) for each in tree["records"]]
+    except FileNotFoundError:
+        return []
+    except (DamagedFile, KeyError, TypeError, ValidationError) as error:
+        raise SpecError(f"{source} holds no records of mae results; choose another --out") from error
+
+
+def _finished(path: Path) -> Iterator[RunDirectory]:
+    """Yield the finished runs in or below a path. Raises SpecError when there is none."""
+    if not path.is_dir():
+        raise SpecError(f"{path} is no run directory and no folder of runs")
+    found = [run for run in find_runs(path) if (run.path / SUMMARY).exists()]
+    if not found:
+        raise SpecError(f"{path} holds no finished run")
+    yield from found
+
+
+def make_records(run: RunDirectory, registry: Registry) -> list[Record]:
+    """Return the records of a finished run: of its own task on test, else on validation, and of each probe."""
+    headline = headline_evaluation(run)
+    if headline is None or not headline.figures:
+        raise MaeError(f"{run} has no figures; measure it by `mae eval {run}`")
+    probes = [evaluation for evaluation in run.evaluations(lambda _: None) if evaluation.probe]
+    return [_make_record(run, evaluation, registry) for evaluation in (headline, *probes)]
+
+
+def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) -> Record:
+    spec, summary = whole_spec(run, registry), run.summary()
+    if summary is None:
+        raise MaeError(f"{run} is not finished")
+    environment = run.environment(lambda _: None)
+    start = _start(run, spec)
+    sweep, arm, point = _in_sweep(run)
+    recipe, differences = ("", ()) if sweep else nearest_recipe(spec, start, registry)
+    device, precision = summary.device, summary.precision
+    computed = _identity(spec)
+    if sweep:  # where a run has the time of others, its length depends on the seed
+        computed = {key: value for key, value in computed.items() if key not in ("train.epochs", "train.max_steps")}
+    place = [sweep, arm, point, device, precision, evaluation.split, *filter(None, [evaluation.probe])]
+    group = _digest([computed, _init_identity(spec, start, registry), *place])
+    return Record(
+        key=_digest([group, spec["seed"]]),
+        group=group,
+        run=run.path.resolve().name,
+        verb=spec["verb"],
+        dataset=spec["dataset"]["name"],
+        task=spec["task"]["name"],
+        model=spec["model"]["name"],
+        recipe=recipe,
+        differences=tuple(differences),
+        sweep=sweep,
+        arm=arm,
+        point=point,
+        init=_init_words(spec, start),
+        seed=spec["seed"],
+        split=evaluation.split,
+        probe=evaluation.probe,
+        num_samples=evaluation.num_samples,
+        weights=evaluation.weights,
+        ema=spec["train"]["ema_decay"] is not None,
+        figures=evaluation.figures,
+        seconds=summary.seconds,
+        pretrain_seconds=before.seconds if start and (before := start.summary()) else 0.0,
+        device=device,
+        precision=precision,
+        version=str(environment.get("mae", "")),
+        revision=environment.get("git_revision"),
+        finished=datetime.datetime.fromtimestamp(summary.finished_at, datetime.UTC).date().isoformat(),
+    )
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _identity(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a spec computes: no paths, no seed."""
+    return {key: value for key, value in flatten(spec) if key not in NOT_COMPUTED}
+
+
+def _start(run: RunDirectory, spec: Mapping[str, Any]) -> RunDirectory | None:
+    """Return the run that `init` names, by its directory or a checkpoint in it, if it is still there."""
+    if not spec.get("init"):
+        return None
+    path = Path(spec["init"])
+    places = [path, *list(path.parents)[:3], run.path.parent / path.name]
+    return next((RunDirectory(place) for place in places if (place / SPEC).is_file()), None)
+
+
+def _init_identity(spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry) -> Any:
+    if start is not None:
+        return _identity(whole_spec(start, registry))
+    return Path(spec["init"]).name if spec.get("init") else None
+
+
+def _init_words(spec: Mapping[str, Any], start: RunDirectory | None) -> str:
+    if not spec.get("init"):
+        return "from scratch" if spec["verb"] == "finetune" else ""
+    if start is None:
+        return f"from {Path(spec['init']).name}"
+    before = start.read_spec()
+    return f"from {before['verb']}ing on {before['dataset']['name']}"
+
+
+def _in_sweep(run: RunDirectory) -> tuple[str, str, dict[str, str]]:
+    """Return the name of the sweep that a run belongs to, its arm and its point; empty for a run of its own."""
+    file = run.path.resolve().parent / SWEEP_JSON
+    try:
+        outcome = read_json_object(file)
+        for row in outcome["rows"]:
+            if run.path.resolve().name in row["runs"]:
+                return str(outcome["name"]), str(row["arm"]), dict(row["point"])
+    except FileNotFoundError:
+        pass
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(file, "is no outcome of a sweep") from error
+    return "", "", {}
+
+
+def nearest_recipe(
+    spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry
+) -> tuple[str, Sequence[str]]:
+    """Return the recipe that a run differs from in the fewest keys, and these as `key: recipe's -> run's`."""
+    dataset, task = spec["dataset"]["name"], spec["task"]["name"]
+    offered = start.read_spec() if start and spec["verb"] == "finetune" else None
+    best: tuple[str, Sequence[str]] | None = None
+    own = _own_recipe(dataset, registry)
+    for name in _first(own, registry.names("recipe")):
+        flags = {"dataset.name": dataset, "task.name": task if spec["verb"] == "finetune" else None}
+        try:
+            found = resolve(spec["verb"], registry, recipe=name, flags=flags, init_spec=offered)
+        except MaeError:  # for another verb, or for other data
+            continue
+        lines = difference(found.spec.model_dump(mode="json"), spec, NOT_COMPUTED)
+        if best is None or len(lines) < len(best[1]):
+            best = name, lines
+    return best or (DEFAULTS, [])
+
+
+def _own_recipe(dataset: str, registry: Registry) -> str | None:
+    try:
+        return registry.dataset(dataset).recipe
+    except MaeError:
+        return None
+
+
+def _first(name: str | None, names: Iterable[str]) -> list[str]:
+    """Return the names, the given one first: it wins where others are as near."""
+    return sorted(names, key=lambda each: (each != name, each))

@@ -1,0 +1,302 @@
+"""`mae runs`: what run directories there are, and what two of them differ in."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maecli.errors import DamagedFile, MaeError, SpecError
+from maecli.progress import duration
+from maecli.registry import Registry
+from maecli.reports.figures import curves
+from maecli.reports.numbers import format_figure
+from maecli.reports.page import Points, Section, render_report
+from maecli.results import Evaluation, Figure, Picture, Table
+from maecli.run.directory import SPEC, RunDirectory
+from maecli.run.plugins_used import missing_packages, recorded_in
+from maecli.run.report import by_epoch, history
+from maecli.spec.resolve import difference, validate
+from maecli.storage.files import write_bytes, write_text
+from maecli.storage.ledger import Ledger
+
+ELSEWHERE = frozenset({"out", "trackers"})
+"""Keys of a spec that say nothing about a run."""
+NOT_COMPARED = ("command",)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """One run directory, in short."""
+
+    name: str
+    """Path below the folder that was listed."""
+    verb: str
+    dataset: str
+    task: str
+    model: str
+    state: str
+    """finished, or unfinished and at which step."""
+    seed: int
+    split: str
+    """What the headline was measured on; empty where nothing is measured."""
+    headline: Figure | None
+    seconds: float | None
+    finished: str
+    """Date and time, empty for a run that is not finished."""
+    problem: str = ""
+    """What is damaged there."""
+    finished_at: float = 0.0
+    """In seconds since 1970; 0 for a run that is not finished."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as plain values."""
+        plain = {key: value for key, value in asdict(self).items() if key != "finished_at"}
+        return plain | {"headline": self.headline.model_dump(mode="json") if self.headline else None}
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the entry as a row of a table."""
+        what = f"{self.verb} {self.dataset} {self.task} {self.model}, seed {self.seed}"
+        finished = self.seconds is not None and self.state == "finished"
+        state = f"{self.finished}, {duration(self.seconds or 0.0)}" if finished else self.state
+        figure = f"{self.headline.label} {format_figure(self.headline)}, {self.split}" if self.headline else ""
+        return self.name, what, state, figure
+
+
+COLUMNS = ("run", "what", "finished, time", "headline (95% interval)")
+"""Few, so that they can be read in a terminal of 80 characters."""
+
+
+def list_runs(root: Path) -> list[RunEntry]:
+    """Return every run in or below a folder, those that finished last at the end."""
+    if not root.is_dir():
+        raise SpecError(f"{root} is no folder; give one that holds run directories, or set MAE_RUNS")
+    entries = [describe(run, root) for run in find_runs(root)]
+    return sorted(entries, key=lambda entry: entry.finished_at)
+
+
+def find_runs(root: Path) -> Iterator[RunDirectory]:
+    """Yield the run directories in or below a folder, by name."""
+    for file in sorted(root.glob(f"**/{SPEC}")):
+        run = RunDirectory(file.parent)
+        if run.is_run:
+            yield run  # also one whose spec is damaged
+
+
+def whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
+    """Return the spec of a run with the keys that are newer than it, and no tracker, which need not be installed."""
+    spec = run.spec(lambda _: None)
+    with missing_packages(recorded_in(spec), run):
+        return validate(spec | {"trackers": []}, spec["verb"], registry).model_dump(mode="json")
+
+
+def describe(run: RunDirectory, root: Path) -> RunEntry:
+    """Return a run in short, its name relative to `root`."""
+    problems: list[str] = []
+    try:
+        spec = run.spec(problems.append)
+    except MaeError as error:
+        return RunEntry(_name(run, root), "?", "?", "?", "?", "damaged", 0, "", None, None, "", str(error))
+    summary = _sound(run.summary, problems)
+    evaluation = _sound(lambda: headline_evaluation(run), problems)
+    state = "damaged" if problems else "finished" if summary else _unfinished(run)
+    return RunEntry(
+        name=_name(run, root),
+        verb=spec["verb"],
+        dataset=spec["dataset"]["name"],
+        task=spec["task"]["name"],
+        model=spec["model"]["name"],
+        state=state,
+        seed=spec.get("seed", 0),
+        split=evaluation.split if evaluation else "",
+        headline=evaluation.figures[0] if evaluation and evaluation.figures else None,
+        seconds=summary.seconds if summary else None,
+        finished=_date(summary.finished_at) if summary else "",
+        problem="; ".join(problems),
+        finished_at=summary.finished_at if summary else 0.0,
+    )
+
+
+def _sound(read: Callable[[], T], problems: list[str]) -> T | None:
+    """Return what `read` returns, None where a file is damaged, which is noted."""
+    try:
+        return read()
+    except DamagedFile as error:
+        problems.append(str(error))
+        return None
+
+
+def _name(run: RunDirectory, root: Path) -> str:
+    return str(run.path.relative_to(root)) if run.path != root else run.path.resolve().name
+
+
+def _date(seconds: float) -> str:
+    try:
+        return datetime.datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
+    except (OverflowError, ValueError, OSError):  # no time that a calendar has
+        return "?"
+
+
+def _unfinished(run: RunDirectory) -> str:
+    try:
+        last = run.checkpoints.pointed("last")
+    except MaeError:
+        last = None
+    return f"unfinished, step {last.step}" if last else "unfinished, nothing saved"
+
+
+def headline_evaluation(run: RunDirectory) -> Evaluation | None:
+    """Return what was measured of the run's own task: on test, else on validation, without pictures."""
+    for split in ("test", "val"):
+        evaluation = run.evaluation(split)
+        if evaluation is not None:
+            return evaluation
+    return None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side."""
+
+    names: tuple[str, str]
+    spec: Sequence[str]
+    """`key: first -> second` for each key that differs."""
+    environment: Sequence[str]
+    figures: Table
+    curves: Sequence[Picture]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything but the pictures as plain values."""
+        return {
+            "runs": list(self.names),
+            "spec": list(self.spec),
+            "environment": list(self.environment),
+            "figures": [dict(zip(self.figures.columns, row, strict=True)) for row in self.figures.rows],
+        }
+
+
+def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], None]) -> Comparison:
+    """Return what two runs differ in; `say` is told of curves that cannot be had.
+
+    Raises SpecError when one of the folders is no run.
+    """
+    runs = [RunDirectory(path) for path in (first, second)]
+    for run in runs:
+        if not run.is_run:
+            raise SpecError(f"{run} is no run directory, so it cannot be laid beside another")
+    names = _names(first, second)
+    specs = [whole_spec(run, registry) for run in runs]
+    environments = [
+        {key: value for key, value in run.environment(say).items() if key not in NOT_COMPARED} for run in runs
+    ]
+    return Comparison(
+        names=names,
+        spec=difference(specs[0], specs[1], ELSEWHERE),
+        environment=difference(environments[0], environments[1], frozenset()),
+        figures=_figures(names, runs, say),
+        curves=_curves(names, runs, registry, say),
+    )
+
+
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """Return the names of two folders, with their parents where they are alike."""
+    a, b = first.resolve(), second.resolve()
+    return (a.name, b.name) if a.name != b.name else (f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}")
+
+
+def _figures(names: tuple[str, str], runs: Sequence[RunDirectory], say: Callable[[str], None]) -> Table:
+    """Return every figure that one of the runs has, test first."""
+    found: dict[tuple[str, str], dict[int, Figure]] = {}
+    for number, run in enumerate(runs):
+        for split in ("test", "val", "train"):
+            try:
+                evaluation = run.evaluation(split)
+            except DamagedFile as error:
+                say(f"left out: {error}")
+                continue
+            for figure in evaluation.figures if evaluation else ():
+                found.setdefault((split, figure.label), {})[number] = figure
+    order = {"test": 0, "val": 1, "train": 2}
+    rows = tuple(
+        (split, label, *(format_figure(figures[i]) if i in figures else "not measured" for i in (0, 1)))
+        for (split, label), figures in sorted(found.items(), key=lambda each: order[each[0][0]])
+    )
+    return Table(title="Figures (95% interval)", columns=("split", "figure", *names), rows=rows)
+
+
+def _curves(
+    names: tuple[str, str], runs: Sequence[RunDirectory], registry: Registry, say: Callable[[str], None]
+) -> list[Picture]:
+    """Return the training losses of both runs, and each validation figure that both monitored first, by epoch."""
+    metrics = [by_epoch(history(run, registry, say)) for run in runs]
+    pictures = []
+    losses = _both(names, metrics, "train/loss")
+    if losses:
+        pictures.append(Picture(name="loss", caption="Training loss.", png=curves(losses, "epoch", "training loss")))
+    first = next((name for name in metrics[0] if name.startswith("val/")), None)
+    shown = _both(names, metrics, first) if first else {}
+    if first and shown:
+        label = first.removeprefix("val/")
+        png = curves(shown, "epoch", f"validation {label}")
+        pictures.append(Picture(name=f"validation-{label}", caption=f"Validation {label}.", png=png))
+    return pictures
+
+
+def _both(
+    names: tuple[str, str], metrics: Sequence[Mapping[str, Sequence[tuple[float, float]]]], key: str
+) -> dict[str, Sequence[tuple[float, float]]]:
+    return {name: found[key] for name, found in zip(names, metrics, strict=True) if found.get(key)}
+
+
+def write_comparison(comparison: Comparison, out: Path) -> None:
+    """Write the curves as one PNG, or everything as one HTML page: what the suffix of `out` says."""
+    if out.suffix not in (".png", ".html", ".htm"):
+        raise SpecError(f"--out {out} must end with .png for the curves, or with .html for a page")
+    ledger = Ledger(out.parent, "runs")
+    if out.exists() and not ledger.is_as_noted(out.name):
+        raise SpecError(f"{out} is there and was not written by mae runs, so it stays; choose another --out")
+    if out.suffix == ".png":
+        if not comparison.curves:
+            raise MaeError(
+                f"{' and '.join(comparison.names)} have no curves: nothing was tracked that can be read back"
+            )
+        _claim(ledger, out)
+        write_bytes(out, stacked([picture.png for picture in comparison.curves]))
+        ledger.note(out.name)
+        return
+    sections = [
+        Section("Spec", [Points(comparison.spec or ["No key differs."])]),
+        Section("Figures", [comparison.figures]),
+        Section("Curves", comparison.curves),
+        Section("Environment", [Points(comparison.environment or ["Nothing differs."])]),
+    ]
+    first, second = comparison.names
+    _claim(ledger, out)
+    write_text(out, render_report(f"{first} and {second}", "Two runs side by side: first -> second.", sections))
+    ledger.note(out.name)
+
+
+def _claim(ledger: Ledger, out: Path) -> None:
+    if not ledger.began:
+        ledger.begin(whole=False)
+    ledger.claim(out.name)
+
+
+def stacked(pictures: Sequence[bytes]) -> bytes:
+    """Return PNGs of one width as one, each below the one before."""
+    import io
+
+    from PIL import Image
+
+    images = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]
+    whole = Image.new("RGB", (max(image.width for image in images), sum(image.height for image in images)), "white")
+    top = 0
+    for image in images:
+        whole.paste(image, (0, top))
+        top += image.height
+    buffer = io.BytesIO()
+    whole.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from twins import write_palette
+
+from maecli.data.dataset import BrokenSample
+from maecli.errors import DataError
+from maecli.modalities.pictures.masks import class_palette
+from maecli.modalities.pictures.paired_masks import background_of, pair_masks, read_classes, read_paired_mask
+
+
+def test_class_names_are_numbered_by_their_lines(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_bytes("\ufeffbackground\r\n  grey cat \r\n#dog\r\n\r\n".encode())
+    assert read_classes(path) == ("background", "grey cat", "#dog")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "classes.txt is missing; write one class name per line: the first line names the pixels of number 0"),
+        ("\n \n", "classes.txt is empty; write one class name per line"),
+        ("a\n\nb\n", "classes.txt, line 2: no name for the class 1; write one class name per line"),
+        ("a\nb\na\n", "classes.txt, line 3: 'a' is class 0 already"),
+        ("".join(f"{i}\n" for i in range(256)), "has 256 lines; a mask holds up to 255 classes, and 255 means"),
+        ("größe".encode("latin-1"), "classes.txt: not UTF-8 text; save it in UTF-8"),
+    ],
+)
+def test_a_bad_list_of_classes_says_what_to_write(tmp_path, text, words):
+    path = tmp_path / "classes.txt"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DataError) as caught:
+        read_classes(path)
+    assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)
+
+
+def test_a_list_of_classes_that_is_a_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"cannot be read \(.*[Ii]s a directory"):
+        read_classes(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["background", "Background", "BG", "_background_"])
+def test_the_first_class_may_be_the_background(name):
+    assert background_of((name, "cat")) == 0
+    assert background_of(("cat", name)) is None
+    assert background_of(()) is None
+
+
+def test_pictures_and_masks_are_paired_by_name():
+    pairing = pair_masks(["images/1.jpg", "images/a/1.jpg", "images/a.b.png", "images/alone.jpg"], MASKS := [
+        "masks/1.png", "masks/a/1.PNG", "masks/a.b.png"
+    ])  # fmt: skip
+    assert pairing.masks == dict(zip(["images/1.jpg", "images/a/1.jpg", "images/a.b.png"], MASKS, strict=True))
+    assert pairing.problems == {}
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "path", "rule"),
+    [
+        ([], ["masks/a/1.png"], "masks/a/1.png", "mask without a picture: there is no images/a/1.*"),
+        (
+            ["images/1.jpg", "images/1.png"],
+            ["masks/1.png"],
+            "masks/1.png",
+            "mask of 2 pictures: images/1.jpg and images/1.png; rename one of them",
+        ),
+        (["images/1.jpg"], ["masks/1.jpg"], "masks/1.jpg", "is no .png file; a mask is a PNG"),
+        (
+            ["images/1.jpg"],
+            ["masks/1.PNG", "masks/1.png"],
+            "masks/1.png",
+            "second mask of images/1.jpg, beside masks/1.PNG",
+        ),
+    ],
+)
+def test_what_makes_no_pair_is_told_with_its_rule(images, masks, path, rule):
+    pairing = pair_masks(images, masks)
+    assert list(pairing.problems) == [path]
+    assert pairing.problems[path].startswith(rule)
+    assert path not in pairing.masks.values()
+
+
+def test_a_mask_is_read_as_numbers_or_as_colours(tmp_path):
+    numbers = np.array([[0, 1, 2], [255, 0, 1]], np.uint8)
+    write_palette(tmp_path / "masks/numbers.png", numbers)
+    colours = np.array(class_palette(256), np.uint8)[numbers]
+    Image.fromarray(colours).save(tmp_path / "masks/colours.png")
+    for name in ("numbers", "colours"):
+        read = read_paired_mask(tmp_path, f"masks/{name}.png", f"images/{name}.jpg", (2, 3), 3)
+        np.testing.assert_array_equal(read, numbers)
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
+    write_palette(tmp_path / "masks/1.png", np.zeros((2, 3), np.uint8))
+    with pytest.raises(BrokenSample) as caught:
+        read_paired_mask(tmp_path, "masks/1.png", "images/1.jpg", (3, 2), 2)
+    assert caught.value.key == "masks/1.png"
+    assert caught.value.reason == "mask is 3×2 where images/1.jpg, upright, is 2×3 wide and high"
+
+
+def test_a_damaged_mask_is_called_by_its_path_within_the_folder(tmp_path):
+    (tmp_path / "1.png").touch()
+    with pytest.raises(BrokenSample, match=r"^1\.png: empty file$"):
+        read_paired_mask(tmp_path, "1.png", "1.jpg", (2, 3), 3)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from maecli.outputs.skipped import skipped_csv
+from maecli.progress import duration
+from maecli.registry import registry
+from maecli.run.directory import RunDirectory
+from maecli.run.report import curve_pictures, describe_run, history, left_out, next_commands, write_run_report
+
+
+@pytest.fixture
+def run(finetuned, tmp_path) -> RunDirectory:
+    return RunDirectory(shutil.copytree(finetuned, tmp_path / "run"))
+
+
+def test_the_page_of_a_run_stands_alone_and_shows_what_matters(pretrained):
+    page = (pretrained / "report.html").read_text(encoding="utf-8")
+    for word in ("masked MSE", "mean patch", "data:image/png;base64,", "training loss", "finetune", "embed_dim"):
+        assert word in page, word
+    assert 'src="http' not in page
+
+
+def test_metrics_are_read_back_from_the_trackers(run):
+    metrics = history(run, registry(), pytest.fail)
+    assert [step for step, _ in metrics["train/loss"]] == list(range(1, 9))
+    assert [step for step, _ in metrics["val/top1"]] == [4, 8]
+
+
+def test_curves_need_two_points_of_validation():
+    losses = {"train/loss": [(1, 2.0), (2, 1.0)]}
+    assert [picture.name for picture in curve_pictures(losses)] == ["training loss"]
+    assert [picture.name for picture in curve_pictures(losses | {"val/x": [(1, 0.5)]})] == ["training loss"]
+    both = curve_pictures(losses | {"val/x": [(1, 0.5), (2, 0.6)]})
+    assert [picture.name for picture in both] == ["training loss", "validation x"]
+    assert curve_pictures({}) == []
+    assert curve_pictures({"train/loss": [(1, -1.0), (2, 0.0)]})
+
+
+def test_a_run_is_described_by_its_headline(run):
+    text = describe_run(run)
+    assert text.startswith("Fine-tuned on folder (classify), 8 steps in ")
+    assert "from scratch. Validation top-1 accuracy: " in text
+    (run.path / "summary.json").unlink()
+    assert describe_run(run) == "This run is not finished."
+
+
+def test_the_next_commands_fit_the_verb(run, pretrained):
+    assert [command.split()[1] for command, _ in next_commands(run, registry())] == ["eval", "infer"]
+    commands = [command for command, _ in next_commands(RunDirectory(pretrained), registry())]
+    assert [command.split()[1] for command in commands] == ["eval", "finetune", "infer"]
+    assert "--task classify" in commands[1], "the pictures have labels, and no masks"
+
+
+def test_an_evaluation_of_the_test_split_comes_first(run, mae):
+    assert mae("eval", run.path).exit_code == 0
+    assert "Test top-1 accuracy: " in describe_run(run)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert page.index("Test") < page.index("Validation")
+
+
+def test_files_left_out_are_listed(run):
+    assert left_out(run) == []
+    (run.path / "skipped.csv").write_text("path,reason\nä.png,empty file\n", encoding="utf-8")
+    assert left_out(run) == [("ä.png", "empty file")]
+    write_run_report(run, registry(), print)
+    assert "ä.png" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"a,b\n1,2\n", b"", b"\xff\xfe", b'path,reason\n"open', b"path,reason\nx\n", b"\0\0", b"path,reason\na,b,c\n"],
+)
+def test_a_damaged_list_of_files_is_named_on_the_page(run, damage):
+    (run.path / "skipped.csv").write_bytes(damage)
+    ((name, reason),) = left_out(run)
+    assert name == "skipped.csv"
+    assert reason in ("is no list of files that were left out", "is not text in UTF-8")
+    write_run_report(run, registry(), print)
+    assert reason in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_list_of_files_may_hold_any_name(run):
+    files = {"=1+1.png": "-x", "a\nb\r.png": "empty", 'a,"b".png': "", "x" * 5000: "too long"}
+    (run.path / "skipped.csv").write_text(skipped_csv(files), encoding="utf-8", newline="")
+    marked = {"'=1+1.png": "'-x"} | {name: reason for name, reason in files.items() if name != "=1+1.png"}
+    assert dict(left_out(run)) == marked
+
+
+@pytest.mark.parametrize("damage", ['{"verb": 1}', '{"verb": "pretrain", "seconds": "x"}'])
+def test_a_damaged_summary_is_told_on_the_page(run, damage):
+    (run.path / "summary.json").write_text(damage)
+    assert describe_run(run).startswith("What this run said of itself cannot be read: ")
+
+
+def test_a_resumed_runs_time_is_the_sum_of_its_attempts(run, mae):
+    before = json.loads((run.path / "summary.json").read_text())["seconds"]
+    assert before > 0
+    last = run.checkpoints.pointed("last")
+    assert last is not None
+    trained = last.metadata("state.safetensors")["seconds"]
+    assert mae("finetune", "--resume", "--out", run.path).exit_code == 0
+    assert json.loads((run.path / "summary.json").read_text())["seconds"] >= round(trained, 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3600, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_durations_are_for_people(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import csv
+from importlib.metadata import EntryPoint, entry_points
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from maecli.data.dataset import TensorSplit, as_tensor
+from maecli.errors import SpecError
+from maecli.progress import Silent
+from maecli.registry import Registry
+from maecli.storage.ledger import Ledger
+from maecli.verbs import demo as module
+from maecli.verbs.demo import NUM_PICTURES, demo, write_pictures
+
+SHORT = """
+about: the demo, in a second
+pretrain: &short
+  dataset: {name: digits}
+  model: {name: vit-lite, patch_size: 4, embed_dim: 16, depth: 1, num_heads: 2}
+  train: {epochs: 1, batch_size: 128, warmup_epochs: 0, micro_batch_size: null}
+  trackers: [jsonl]
+  log_every_steps: 1
+finetune:
+  <<: *short
+  task: {name: classify}
+"""
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch) -> Registry:
+    """Everything installed, with a shorter recipe for the demo."""
+    package = tmp_path / "mae_short"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "demo.yaml").write_text(SHORT)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = [point for point in entry_points(group="mae") if point.name != "recipe.demo"]
+    return Registry([*points, EntryPoint("recipe.demo", "mae_short", "mae")])
+
+
+def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_path):
+    result = demo(registry, Silent(), device="cpu")
+    assert result.out == tmp_path / "runs/demo"
+    assert {entry.name for entry in result.out.iterdir()} == {
+        "pretrain",
+        "finetune",
+        "pictures",
+        "infer",
+        "report.html",
+        ".mae",
+    }
+    assert (result.evaluation.split, result.evaluation.num_samples) == ("test", 360)
+    assert all(figure.twins for figure in result.evaluation.figures)
+    with (result.out / "infer/predictions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == NUM_PICTURES
+    assert (result.out / "infer/skipped.csv").read_text() == "path,reason\n"
+    page = result.report.read_text(encoding="utf-8")
+    for word in ("Classification, on held-out samples", "Reconstruction, on held-out samples", "majority", "Inference"):
+        assert word in page
+    assert f"encoder from {result.out / 'pretrain'}" in (result.out / "finetune/summary.json").read_text()
+    assert result.seconds > 0
+    with pytest.raises(SpecError) as caught:
+        demo(registry, Silent(), device="cpu")
+    assert str(caught.value) == (
+        f"{result.out} holds a demo already; use another --out, or --overwrite to run it again"
+    )
+
+
+def test_the_verb_shows_figures_and_what_to_do_next(registry, tmp_path, mae, monkeypatch):
+    monkeypatch.setattr("maecli.registry.registry", lambda: registry)
+    outcome = mae("demo", "--out", tmp_path / "there", "--device", "cpu", "--quiet")
+    assert outcome.exit_code == 0
+    assert outcome.stderr == ""
+    for word in (
+        "top-1 accuracy",
+        "majority",
+        f"open {tmp_path / 'there/report.html'}",
+        "mae pretrain --dataset folder",
+    ):
+        assert word in outcome.stdout
+    again = mae("demo", "--out", tmp_path / "there", "--json")
+    assert again.exit_code == 2
+    assert again.json["exit_code"] == 2
+
+
+def test_pictures_are_written_in_full_range_and_evenly_spaced(tmp_path):
+    values = np.arange(72, dtype=np.uint8).reshape(72, 1, 1, 1).repeat(2, 2).repeat(2, 3) // 18 * 4  # 0, 4, 8, 12
+    write_pictures(
+        TensorSplit({"image": as_tensor(values)}), (0.0, 16.0), tmp_path / "pictures", Ledger(tmp_path, "demo")
+    )
+    files = sorted((tmp_path / "pictures").iterdir())
+    assert [file.name for file in files] == [f"{i:04d}.png" for i in range(0, 72, 2)]
+    assert [np.asarray(Image.open(file)).max() for file in files[::9]] == [0, 64, 128, 191]
+
+
+def test_a_small_split_writes_each_picture_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "NUM_PICTURES", 3)
+    images = as_tensor(np.zeros((3, 3, 2, 2), np.uint8))
+    write_pictures(TensorSplit({"image": images}), (0.0, 255.0), tmp_path, Ledger(tmp_path.parent, "demo"))
+    assert len(list(tmp_path.glob("*.png"))) == 3

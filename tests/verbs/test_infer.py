@@ -1,0 +1,447 @@
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TOY_MODEL, TOY_RUN, call
+from PIL import Image
+from twins import noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
+
+from maecli.cli.skipped import skipped_json
+from maecli.data.batch import Batch
+from maecli.data.randomness import Draws
+from maecli.loading.loaders import StreamedLoader
+from maecli.modalities.pictures import source as picture_source
+from maecli.outputs import named_files
+from maecli.storage.ledger import Ledger
+from maecli.verbs import infer as inference
+
+
+def rows_of(out) -> list[dict[str, str]]:
+    with (out / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def skipped_of(out) -> dict[str, str]:
+    with (out / "skipped.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row["reason"] for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_mixed_folder_gets_a_row_for_every_readable_picture(finetuned, tmp_path, mae, workers):
+    mixed = write_mixed_folder(tmp_path / "mixed")
+    assert len(mixed) == 200
+    out = tmp_path / "out"
+    outcome = mae("infer", tmp_path / "mixed", "--run", finetuned, "--out", out, "--workers", workers, "--json")
+    assert outcome.exit_code == 3
+    broken = mixed.broken | mixed.truncated
+    assert outcome.json["predicted"] == len(mixed.readable)
+    assert set(outcome.json["skipped"]) == set(broken) | set(mixed.arrays)
+    rows = rows_of(out)
+    assert sorted(row["path"] for row in rows) == sorted(mixed.readable)
+    for row in rows:
+        assert list(row) == ["path", "class", "p_cat", "p_dog"]
+        probabilities = {name: float(row[f"p_{name}"]) for name in ("cat", "dog")}
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert row["class"] == max(probabilities, key=lambda name: probabilities[name])
+    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert [{key: str(value) for key, value in line.items()} for line in lines] == rows
+    skipped = skipped_of(out)
+    assert skipped == outcome.json["skipped"]
+    for key, word in broken.items():
+        assert word in skipped[key]
+    for key in mixed.arrays:
+        assert skipped[key] == "has 5 channels where 3 are wanted"
+    assert f"{len(skipped)} files could not be read; {out / 'skipped.csv'} says why" in outcome.stderr
+
+
+def test_files_of_one_name_never_meet(pretrained, tmp_path, mae):
+    for i, key in enumerate(("a/1.jpg", "b/1.png", "b/1.jpg", "1.png")):
+        write_picture(tmp_path / "in" / key, noise(i, 8, 8, 3))
+    out = tmp_path / "out"
+    outcome = mae("infer", tmp_path / "in", "--run", pretrained, "--out", out, "--workers", 0)
+    assert outcome.exit_code == 0
+    assert f"4 predicted: {out / 'predictions.csv'}" in outcome.stdout
+    assert sorted(row["path"] for row in rows_of(out)) == ["1.png", "a/1.jpg", "b/1.jpg", "b/1.png"]
+    files = sorted(path.relative_to(out / "files").as_posix() for path in (out / "files").rglob("*.png"))
+    assert files == ["1.png.png", "a/1.jpg.png", "b/1.jpg.png", "b/1.png.png"]
+
+
+def test_one_picture_is_enough(finetuned, pictures, tmp_path, mae):
+    outcome = mae("infer", pictures / "cat/003.png", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 0
+    assert [row["path"] for row in rows_of(tmp_path / "out")] == ["003.png"]
+
+
+def test_batches_do_not_change_a_prediction(finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 7)
+    found = []
+    for size in (1, 3, 64):
+        out = tmp_path / f"out{size}"
+        settings = ("--workers", 0, "--batch-size", size, "--precision", "float32")
+        assert mae("infer", tmp_path / "in", "--run", finetuned, "--out", out, *settings).exit_code == 0
+        found.append(
+            [(row["path"], row["class"], pytest.approx(float(row["p_cat"]), abs=2e-6)) for row in rows_of(out)]
+        )
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_file_name_that_is_no_utf8_gets_its_row(finetuned, tmp_path, mae):
+    names = write_pictures(tmp_path / "in", 1)
+    odd = os.fsdecode(b"caf\xe9.png")
+    try:
+        os.rename(tmp_path / "in" / names[0], tmp_path / "in" / odd)  # noqa: PTH104
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0, "--json")
+    assert outcome.exit_code == 0
+    lines = (tmp_path / "out/predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(lines[0])["path"] == odd
+
+
+NAMES = [
+    f"{'x' * 250}1.png",
+    f"{'x' * 250}2.png",
+    f"{'漢' * 83}.png",
+    "a\nb.png",
+    "\x1b[31m.png",
+    "[/b][red].png",
+    "-rf.png",
+    "=1+1.png",
+    os.fsdecode(b"\xe9.png"),
+    "a.jpg",
+    "a.jpg.png/a.jpg",
+]
+
+
+def test_any_name_of_a_picture_gets_its_row_and_its_file(pretrained, tmp_path, mae):
+    picture = tmp_path / "picture.png"
+    write_picture(picture, noise(0, 8, 8, 3))
+    keys = []
+    for name in NAMES:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # a file system may take fewer names
+            shutil.copy(picture, tmp_path / "in" / name)
+            keys.append(name)
+    out = tmp_path / "out"
+    outcome = mae("infer", tmp_path / "in", "--run", pretrained, "--out", out, "--workers", 0)
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert sorted(row["path"] for row in rows) == sorted(keys)
+    files = {row["path"]: out / row.get("file.png", f"files/{row['path']}.png") for row in rows}
+    assert {file.stat().st_size > 0 for file in files.values()} == {True}
+    assert {file for file in (out / "files").rglob("*") if file.is_file()} == set(files.values())
+    assert {row["path"] for row in rows if "file.png" in row} == {*NAMES[:3], NAMES[-1]}
+    assert len(rows_of(out)) == len(keys)
+
+
+def test_an_output_that_no_name_fits_ends_nothing(pretrained, tmp_path, mae, monkeypatch):
+    write_pictures(tmp_path / "in", 3)
+    create = named_files.create
+
+    def picky(file, data):
+        if data and len(list(file.parent.glob("*"))) == 1:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        create(file, data)
+
+    monkeypatch.setattr(named_files, "create", picky)
+    outcome = mae("infer", tmp_path / "in", "--run", pretrained, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 3
+    reason = "what was made of it cannot be written: invalid argument"
+    assert skipped_of(tmp_path / "out") == {"001.png": reason, "002.png": reason}
+    assert [row["path"] for row in rows_of(tmp_path / "out")] == ["000.png"]
+
+
+def test_a_picture_that_vanishes_is_listed(finetuned, tmp_path, mae, monkeypatch):
+    write_pictures(tmp_path / "in", 3)
+    find = inference.find_source
+
+    def find_and_lose(source):
+        found = find(source)
+        (tmp_path / "in/001.png").unlink()
+        return found
+
+    monkeypatch.setattr(inference, "find_source", find_and_lose)
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 3
+    assert skipped_of(tmp_path / "out") == {"001.png": "cannot be opened: no such file or directory"}
+    assert len(rows_of(tmp_path / "out")) == 2
+
+
+def test_a_json_answer_names_no_more_than_a_thousand_skipped_files():
+    skipped = {f"{i}.png": "empty file" for i in range(2500)}
+    told = skipped_json(skipped, Path("out/skipped.csv"))
+    assert (len(told["skipped"]), told["num_skipped"], told["skipped_file"]) == (1000, 2500, "out/skipped.csv")
+    assert skipped_json({"a": "empty file"}, Path("skipped.csv")) == {"skipped": {"a": "empty file"}}
+
+
+@pytest.fixture(scope="session")
+def of_many(tmp_path_factory):
+    """Return a classifier of 120 classes."""
+    root = tmp_path_factory.mktemp("many")
+    names = [f"kind {q}" for q in range(120)]
+    write_class_folders(root / "data", names, 2)
+    data = ("--dataset", "folder", "--root", root / "data", "--out", root / "run", "--epochs", 1)
+    outcome = call("finetune", "--task", "classify", *TOY_MODEL, *TOY_RUN, *data)
+    assert outcome.exit_code == 0, outcome.stderr
+    return root / "run"
+
+
+def test_of_many_classes_the_most_likely_are_told_unless_all_are_asked_for(of_many, tmp_path, mae):
+    write_pictures(tmp_path / "in", 3)
+    arguments = ("infer", tmp_path / "in", "--run", of_many, "--workers", 0, "--out")
+    assert mae(*arguments, tmp_path / "few").exit_code == 0
+    assert mae(*arguments, tmp_path / "all", "--all-classes").exit_code == 0
+    for few, every in zip(rows_of(tmp_path / "few"), rows_of(tmp_path / "all"), strict=True):
+        assert list(few)[:4] == ["path", "class", "class_1", "probability_1"]
+        assert list(few)[-2:] == ["class_5", "probability_5"]
+        assert (len(few), len(every)) == (2 + 2 * 5, 2 + 120)
+        assert few["class"] == few["class_1"] == every["class"]
+        probabilities = {name: float(every[f"p_kind {name}"]) for name in range(120)}
+        best = sorted(probabilities.values(), reverse=True)[:5]
+        assert [float(few[f"probability_{place}"]) for place in range(1, 6)] == best
+
+
+def test_a_task_alone_takes_its_newest_finished_run_and_says_which(finetuned, pretrained, tmp_path, mae):
+    for name, source, finished_at in (("old", finetuned, 1.0), ("new", finetuned, 2.0), ("other", pretrained, 3.0)):
+        run = shutil.copytree(source, tmp_path / "runs" / name)
+        summary = json.loads((run / "summary.json").read_text()) | {"finished_at": finished_at}
+        (run / "summary.json").write_text(json.dumps(summary))
+    write_pictures(tmp_path / "in", 2)
+    outcome = mae("infer", tmp_path / "in", "--task", "classify", "--workers", 0, "--json")
+    assert outcome.exit_code == 0
+    assert outcome.json["run"] == str(tmp_path / "runs/new")
+    assert f"using {tmp_path / 'runs/new'}, the newest finished run of task classify" in outcome.stderr
+    assert outcome.json["out"] == str(tmp_path / "runs/infer-new")
+
+
+def test_pictures_that_are_all_broken_are_all_listed(finetuned, tmp_path, mae):
+    for name in ("a.png", "b.png"):
+        write_picture(tmp_path / "in" / name, noise(0, 8, 8))
+        (tmp_path / "in" / name).write_bytes(b"")
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 3
+    assert skipped_of(tmp_path / "out") == {"a.png": "empty file", "b.png": "empty file"}
+    assert rows_of(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "give --run RUN, or --task TASK to take the newest finished run of that task"),
+        (("--task", "clasify"), 2, "unknown task 'clasify'; did you mean 'classify'?; installed: classify"),
+        (("--task", "classify"), 1, "no finished run of task 'classify' under "),
+    ],
+)
+def test_without_a_run_the_way_to_one_is_told(tmp_path, mae, arguments, code, words):
+    write_pictures(tmp_path / "in", 1)
+    outcome = mae("infer", tmp_path / "in", *arguments)
+    assert outcome.exit_code == code
+    assert words in outcome.stderr
+
+
+def test_what_is_no_run_is_refused(tmp_path, mae):
+    write_pictures(tmp_path / "in", 1)
+    outcome = mae("infer", tmp_path / "in", "--run", tmp_path / "in")
+    assert outcome.exit_code == 2
+    assert "is neither a run directory nor a checkpoint" in outcome.stderr
+
+
+def test_a_run_of_another_task_is_refused(finetuned, pictures, mae):
+    outcome = mae("infer", pictures, "--run", finetuned, "--task", "reconstruct")
+    assert outcome.exit_code == 2
+    assert f"{finetuned} was trained for task 'classify', not 'reconstruct'" in outcome.stderr
+
+
+def test_a_source_without_pictures_is_refused(finetuned, tmp_path, mae):
+    outcome = mae("infer", tmp_path / "none", "--run", finetuned)
+    assert outcome.exit_code == 3
+    assert f"{tmp_path / 'none'} does not exist; give a picture or a folder of pictures" in outcome.stderr
+    (tmp_path / "empty").mkdir()
+    outcome = mae("infer", tmp_path / "empty", "--run", finetuned)
+    assert outcome.exit_code == 3
+    assert "holds no picture (JPEG, PNG, WebP, BMP, TIFF or .npy), also not in its folders" in outcome.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_predictions_are_replaced_only_if_asked_for(finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 2)
+    arguments = ("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert mae(*arguments).exit_code == 0
+    (tmp_path / "in/000.png").unlink()
+    refused = mae(*arguments)
+    assert refused.exit_code == 2
+    assert f"{tmp_path / 'out'} holds what mae infer wrote already; use another --out, or --overwrite" in refused.stderr
+    assert len(rows_of(tmp_path / "out")) == 2
+    assert mae(*arguments, "--overwrite").exit_code == 0
+    assert len(rows_of(tmp_path / "out")) == 1
+
+
+def test_overwriting_touches_nothing_but_predictions(finetuned, pictures, tmp_path, mae):
+    copy = shutil.copytree(pictures, tmp_path / "in")
+    outcome = mae("infer", copy, "--run", finetuned, "--out", copy, "--overwrite")
+    assert outcome.exit_code == 2
+    assert f"{copy} holds what mae infer did not write (cat and more), so it stays; use another --out" in outcome.stderr
+    assert sorted(copy.rglob("*")) == [copy / path.relative_to(pictures) for path in sorted(pictures.rglob("*"))]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_inference_that_does_not_end_loses_nothing(pretrained, tmp_path, mae, monkeypatch, error):
+    write_pictures(tmp_path / "in", 3)
+    out = tmp_path / "out"
+    arguments = ("infer", tmp_path / "in", "--run", pretrained, "--workers", 0, "--batch-size", 1, "--overwrite")
+    assert mae(*arguments, "--out", out).exit_code == 0
+    before = contents(out)
+    batches = StreamedLoader.eval_batches
+
+    def some(self, batch_size, limit=None):
+        yield next(batches(self, batch_size, limit))
+        raise error("midway")
+
+    monkeypatch.setattr(StreamedLoader, "eval_batches", some)
+    if error is KeyboardInterrupt:
+        assert mae(*arguments, "--out", out).exit_code == 130
+        assert mae(*arguments, "--out", tmp_path / "new").exit_code == 130
+    else:
+        with pytest.raises(error, match="midway"):
+            mae(*arguments, "--out", out)
+        with pytest.raises(error, match="midway"):
+            mae(*arguments, "--out", tmp_path / "new")
+    assert contents(out) == before
+    assert not (tmp_path / "new").exists()
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".mae")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_overwriting_leaves_nothing_of_the_earlier_predictions(pretrained, finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 2)
+    out = tmp_path / "out"
+    arguments = ("infer", tmp_path / "in", "--out", out, "--workers", 0, "--overwrite", "--run")
+    assert mae(*arguments, pretrained).exit_code == 0
+    common = {"predictions.csv", "predictions.jsonl", "skipped.csv", "infer.json"}
+    assert set(contents(out)) == common | {"files/000.png.png", "files/001.png.png", "reconstructions.png"}
+    (tmp_path / "in/000.png").unlink()
+    assert mae(*arguments, pretrained).exit_code == 0
+    assert set(contents(out)) == common | {"files/001.png.png", "reconstructions.png"}
+    assert mae(*arguments, finetuned).exit_code == 0
+    assert set(contents(out)) == common | {"predictions.png"}
+
+
+def test_what_a_killed_inference_left_behind_is_no_obstacle(finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 1)
+    out = tmp_path / "out"
+    Ledger(tmp_path / ".out.tmp", "infer").begin()
+    (tmp_path / ".out.tmp/files").mkdir()
+    assert mae("infer", tmp_path / "in", "--run", finetuned, "--out", out, "--workers", 0).exit_code == 0
+    assert not (tmp_path / ".out.tmp").exists()
+
+
+@pytest.mark.parametrize("name", ["files/holiday.png", "predictions.png", "predictions.csv"])
+def test_a_folder_that_no_inference_wrote_is_not_overwritten(finetuned, tmp_path, mae, name):
+    write_pictures(tmp_path / "in", 1)
+    file = tmp_path / "out" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("precious")
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--overwrite")
+    assert outcome.exit_code == 2
+    assert f"holds what mae infer did not write ({name.split('/')[0]}), so it stays" in outcome.stderr
+    assert contents(tmp_path / "out") == {name: b"precious"}
+
+
+def red(file):
+    """Return the number of pixels in the colour of a wrong prediction's frame."""
+    pixels = np.asarray(Image.open(file).convert("RGB")).astype(int)
+    return int((np.abs(pixels - (0xB3, 0x26, 0x1E)).max(-1) < 8).sum())
+
+
+def test_the_first_predictions_are_drawn_and_marked_where_they_are_known_to_be_wrong(finetuned, tmp_path, mae):
+    for i in range(40):
+        write_picture(tmp_path / "in" / f"{i:03d}.png", np.full((8, 8), 6 * i, np.uint8))
+    arguments = ("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0, "--overwrite")
+    outcome = mae(*arguments, "--batch-size", 16, "--json")
+    sheet = tmp_path / "out/predictions.png"
+    assert outcome.json["pictures"] == [str(sheet)]
+    assert red(sheet) == 0
+    record = json.loads((tmp_path / "out/infer.json").read_text())
+    assert record["pictures"] == [
+        {
+            "file": "predictions.png",
+            "caption": "Predicted class and probability; predictions that are known to be wrong are marked.",
+        }
+    ]
+    assert (record["task"], record["predicted"], record["skipped"]) == ("classify", 40, 0)
+    guesses = {row["path"]: row["class"] for row in rows_of(tmp_path / "out")}
+    other = {"cat": "dog", "dog": "cat"}
+    for wrong, marked in ((set(), False), ({"039.png"}, False), ({"035.png"}, True)):
+        labels = [f"{key},{other[guess] if key in wrong else guess}" for key, guess in guesses.items()]
+        (tmp_path / "in/labels.csv").write_text("\n".join(["file,label", *labels]))
+        outcome = mae(*arguments)
+        assert f"the first of them, drawn: {sheet}" in outcome.stdout
+        assert (red(sheet) > 0) == marked  # only the first 36 are drawn
+
+
+def test_a_labels_file_that_cannot_be_used_is_named(finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 1)
+    (tmp_path / "in/labels.csv").write_text("picture,class\n000.png,cat\n")
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 0
+    assert f"no prediction is marked by labels.csv: {tmp_path / 'in/labels.csv'}, line 1: no column" in outcome.stderr
+
+
+class Recorder:
+    """A task that keeps what it is asked to draw."""
+
+    def __init__(self, own_size):
+        self.own_size, self.drawn = own_size, []
+
+    def draw(self, module, batch):
+        self.drawn.append(batch)
+        return []
+
+
+def some_pictures(first, num):
+    ids = torch.arange(first, first + num)
+    images = ids.float().reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2).clone()
+    return Batch({"image": images}, Draws(0, -1, ids), [f"{i}.png" for i in ids.tolist()])
+
+
+def test_the_first_36_samples_are_drawn_with_their_own_random_numbers():
+    task = Recorder(own_size=False)
+    first = inference.FirstPictures(task, None)
+    for start in (0, 20, 40):
+        first.add(some_pictures(start, 20))
+    first.draw(torch.nn.Identity())
+    (batch,) = task.drawn
+    assert batch["image"][:, 0, 0, 0].tolist() == list(range(36))
+    assert batch.draws.ids.tolist() == list(range(36))
+    assert list(batch.keys) == [f"{i}.png" for i in range(36)]
+    assert "label" not in batch
+
+
+def test_nothing_is_kept_of_pictures_at_their_own_size():
+    task = Recorder(own_size=True)
+    first = inference.FirstPictures(task, None)
+    first.add(some_pictures(0, 1))
+    assert first.draw(torch.nn.Identity()) == []
+    assert task.drawn == []
+    assert first.images == []
+
+
+@pytest.mark.parametrize(
+    ("num_files", "own_size", "workers"),
+    [(63, False, 0), (200, False, 3), (10_000, False, 7), (15, True, 0), (31, True, 1), (10_000, True, 2)],
+)
+def test_processes_are_started_where_they_pay_and_few_for_large_pictures(monkeypatch, num_files, own_size, workers):
+    monkeypatch.setattr(picture_source, "default_workers", lambda: 7)
+    assert picture_source.num_workers(num_files, 64, own_size) == workers
