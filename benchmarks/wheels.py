@@ -155,7 +155,7 @@ def expect(right: bool, sentence: str) -> None:
 
 
 def write_tiny_imagenet(root: Path) -> None:
-    """Write a twin of Tiny ImageNet: two classes of noise, 64 × 64."""
+    """Write a baseline of Tiny ImageNet: two classes of noise, 64 × 64."""
     random = np.random.default_rng(0)
 
     def write(path: Path) -> None:

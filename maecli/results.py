@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain values: each figure beside its trivial twin.
+"""What an evaluation found, as plain values: each metric beside its baseline.
 
 Numbers only, no tensors and no modules: tasks produce these, reports and the command line show them.
 """
@@ -10,10 +10,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
-class Figure(BaseModel):
+class Metric(BaseModel):
     """One measured number, with what a trivial predictor gets on the same samples."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,20 +25,22 @@ class Figure(BaseModel):
         default="", description="share: 0 to 1, shown as a percentage; squared: squared pixel units of [0, 1]"
     )
     better: Literal["higher", "lower"] = "higher"
-    twins: dict[str, float] = Field(
-        default_factory=dict, description="trivial predictors on the same samples, such as majority and chance"
+    baselines: dict[str, float] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("baselines", "twins"),  # what it was called in older records
+        description="what trivial predictors get on the same samples, such as majority and chance",
     )
     interval: tuple[float, float] | None = Field(default=None, description="95% interval of the value")
     note: str = ""
 
     @property
-    def beats_twins(self) -> bool | None:
-        """Whether the value is better than every twin; None without twins."""
-        if not self.twins:
+    def beats_baselines(self) -> bool | None:
+        """Whether the value is better than every baseline; None without baselines."""
+        if not self.baselines:
             return None
         if self.better == "higher":
-            return self.value > max(self.twins.values())
-        return self.value < min(self.twins.values())
+            return self.value > max(self.baselines.values())
+        return self.value < min(self.baselines.values())
 
 
 class Table(BaseModel):
@@ -51,7 +53,7 @@ class Table(BaseModel):
     rows: tuple[tuple[str | int | float, ...], ...]
 
 
-class Picture(BaseModel):
+class Drawing(BaseModel):
     """A finished PNG with the sentence that belongs under it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,7 +64,7 @@ class Picture(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """Everything that one evaluation of one split produced. The first figure is the headline."""
+    """Everything that one evaluation of one split produced. The first metric is the headline."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,9 +72,9 @@ class Evaluation(BaseModel):
     probe: str = Field(default="", description="what probed the frozen encoder, such as knn; empty: the run's task")
     num_samples: int
     weights: str = Field(default="", description="which weights: the last or the best checkpoint, and its step")
-    figures: tuple[Figure, ...]
+    metrics: tuple[Metric, ...] = Field(validation_alias=AliasChoices("metrics", "figures"))
     tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -81,21 +83,21 @@ class Evaluation(BaseModel):
         return f"probe-{self.probe}-{self.split}" if self.probe else self.split
 
     def as_json(self) -> dict[str, Any]:
-        """Return the evaluation without its pictures, ready for `json.dumps`."""
-        return self.model_dump(mode="json", exclude={"pictures"})
+        """Return the evaluation without its drawings, ready for `json.dumps`."""
+        return self.model_dump(mode="json", exclude={"drawings"})
 
 
-def mean_figure(figures: Sequence[Figure]) -> tuple[Figure, float | None]:
-    """Return the mean over seeds, of the twins too, and the sample standard deviation, None of a single one.
+def mean_metric(metrics: Sequence[Metric]) -> tuple[Metric, float | None]:
+    """Return the mean over seeds, of the baselines too, and the sample standard deviation, None of a single one.
 
-    A single figure keeps its interval: it tells what the samples leave open, not the seeds.
+    A single metric keeps its interval: it tells what the samples leave open, not the seeds.
     """
-    first = figures[0]
-    if len(figures) == 1:
+    first = metrics[0]
+    if len(metrics) == 1:
         return first, None
-    values = [figure.value for figure in figures]
-    shared = [name for name in first.twins if all(name in figure.twins for figure in figures)]
-    twins = {name: statistics.fmean(figure.twins[name] for figure in figures) for name in shared}
+    values = [metric.value for metric in metrics]
+    shared = [name for name in first.baselines if all(name in metric.baselines for metric in metrics)]
+    baselines = {name: statistics.fmean(metric.baselines[name] for metric in metrics) for name in shared}
     finite = all(map(math.isfinite, values))
     mean, sd = (statistics.fmean(values), statistics.stdev(values)) if finite else (math.nan, math.nan)
-    return first.model_copy(update={"value": mean, "twins": twins, "interval": None}), sd
+    return first.model_copy(update={"value": mean, "baselines": baselines, "interval": None}), sd

@@ -14,8 +14,8 @@ import pytest
 import torch
 from attempts import serving
 from installed import look_again
-from twins import write_class_folders, write_mask_folder
 from typer.testing import CliRunner
+from write_data import write_class_folders, write_mask_folder
 
 from maecli.cli import app
 

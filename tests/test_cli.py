@@ -229,16 +229,16 @@ def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, 
     found = outcome.json
     assert found["run"] == str(tmp_path / "runs/pretrain-folder")
     assert set(found) == {"run", "seconds", "evaluation", "skipped"}
-    assert found["evaluation"]["figures"][0]["twins"]
+    assert found["evaluation"]["metrics"][0]["baselines"]
     assert "\x1b" not in outcome.stderr
     assert "\r" not in outcome.stderr
     assert "step 4/4  epoch 1.00  loss " in outcome.stderr
 
 
-def test_figures_are_printed_beside_their_twins(pictures, mae, toy_finetune):
+def test_metrics_are_printed_beside_their_baselines(pictures, mae, toy_finetune):
     outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--epochs", 1)
     words = " ".join(outcome.stdout.split())
-    for word in ("val, 4 samples", "trivial twins", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%"):
+    for word in ("val, 4 samples", "baselines", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%"):
         assert word in words
 
 

@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from strangers import install, run_mae, run_pytest
-from twins import write_pictures
+from fake_packages import install, run_mae, run_pytest
+from write_data import write_pictures
 
 from maecli import api, hookspecs
 from maecli.cli.plugins import plugins_app

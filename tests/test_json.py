@@ -97,4 +97,4 @@ def test_what_other_processes_print_goes_to_stderr(site):
 
 def test_no_verb_prints_json_by_itself():
     printing = {path.name for path in Path(cli.__file__).parent.glob("*.py") if "json.dumps" in path.read_text("utf-8")}
-    assert printing == {"application.py", "listing.py"}, "use print_json; a schema is JSON without --json"
+    assert printing == {"application.py", "schema.py"}, "use print_json; a schema is JSON without --json"

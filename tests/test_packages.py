@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from strangers import install, run_mae, run_pytest
-from twins import noise, write_picture, write_pictures
+from fake_packages import install, run_mae, run_pytest
+from write_data import noise, write_picture, write_pictures
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in (ROOT / "plugins/packages").glob("*/pyproject.toml"))
@@ -127,9 +127,9 @@ def test_they_work_with_every_verb(site, tmp_path):
     [line] = [line for line in printed.splitlines() if line.startswith("{")]
     evaluation = json.loads(line)
     assert evaluation["num_samples"] == 2
-    assert [figure["name"] for figure in evaluation["figures"]] == ["psnr", "mse"]
-    twins = {"noisy picture", "mean of 3 pixels each way", "mean picture"}
-    assert all(set(figure["twins"]) == twins for figure in evaluation["figures"])
+    assert [metric["name"] for metric in evaluation["metrics"]] == ["psnr", "mse"]
+    baselines = {"noisy picture", "mean of 3 pixels each way", "mean picture"}
+    assert all(set(metric["baselines"]) == baselines for metric in evaluation["metrics"])
     out = tmp_path / "runs/infer-finetune-tiny-imagenet-denoise"
     assert sorted(path.name for path in (out / "files").iterdir()) == [f"00{i}.png.denoised.png" for i in range(3)]
     assert (out / "predictions.csv").read_text().splitlines()[0] == "path,removed_rms"

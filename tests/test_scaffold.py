@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from entry_points import point
+from fake_packages import install, run_mae, run_pytest
 from installed import write_package as write_installed
-from strangers import install, run_mae, run_pytest
-from test_registry import point
 
 from maecli import __version__
 from maecli.errors import SpecError

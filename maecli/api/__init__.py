@@ -84,10 +84,10 @@ from maecli.overlap import (
 )
 from maecli.plugin_options import Options
 from maecli.reports.charts import class_bars
-from maecli.reports.figures import confusion_matrix, contact_sheet, curves, picture_grid
+from maecli.reports.drawings import confusion_matrix, contact_sheet, curves, picture_grid
 from maecli.reports.masks import mask_strip
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
-from maecli.results import Figure, Picture, Table
+from maecli.results import Drawing, Metric, Table
 from maecli.storage.files import write_text
 from maecli.training.task import Evaluator, Prediction, SideBySide, Task
 from maecli.training.tracker import Tracker
@@ -119,10 +119,10 @@ __all__ = [
     "Dataset",
     "DatasetOptions",
     "Decoder",
+    "Drawing",
     "Draws",
     "Encoder",
     "Evaluator",
-    "Figure",
     "HeadNorm",
     "HybridVisionTransformer",
     "LabelRow",
@@ -131,13 +131,13 @@ __all__ = [
     "MaskedAutoencoder",
     "Masking",
     "Measured",
+    "Metric",
     "Model",
     "ModelOptions",
     "NpyLayout",
     "Options",
     "Pairing",
     "Palette",
-    "Picture",
     "PictureFiles",
     "PictureInfo",
     "PluginError",

@@ -28,7 +28,7 @@ def runs(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List run directories, or lay two of them side by side: spec, figures, curves, environment."""
+    """List run directories, or lay two of them side by side: spec, metrics, curves, environment."""
     with user_errors(as_json):
         from maecli.registry import registry
         from maecli.results import Table
@@ -72,7 +72,7 @@ def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> 
     for line in comparison.spec or ["no key differs"]:
         answer(f"  {line}")
     answer("")
-    PlainConsole().print(rich_table(comparison.figures))
+    PlainConsole().print(rich_table(comparison.metrics))
     answer("", "environment")
     for line in comparison.environment or ["nothing differs"]:
         answer(f"  {line}")

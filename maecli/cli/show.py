@@ -19,26 +19,26 @@ _LONG_NOTE = 40  # letters; a longer one would make a tower of the column
 
 
 def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
-    """Print figures beside their twins and what is to be known of them; below, what has a row per class."""
-    from maecli.reports.numbers import format_figure, format_twins, verdict
+    """Print metrics beside their baselines and what is to be known of them; below, what has a row per class."""
+    from maecli.reports.numbers import format_baselines, format_metric, verdict
 
     table = RichTable(box=None, header_style="bold", pad_edge=False)
     for column in (
         f"{one_line(evaluation.split)}, {evaluation.num_samples:,} samples",
         "value (95% interval)",
-        "trivial twins",
+        "baselines",
         "",
     ):
         table.add_column(column, overflow="fold")
     below = []
-    for figure in evaluation.figures:
-        label = figure.label
-        if len(figure.note) > _LONG_NOTE:
-            below.append(f"{label}: {figure.note}")
-        elif figure.note:
-            label += f" ({figure.note})"
+    for metric in evaluation.metrics:
+        label = metric.label
+        if len(metric.note) > _LONG_NOTE:
+            below.append(f"{label}: {metric.note}")
+        elif metric.note:
+            label += f" ({metric.note})"
         table.add_row(
-            one_line(label), format_figure(figure), "\n".join(map(one_line, format_twins(figure))), verdict(figure)
+            one_line(label), format_metric(metric), "\n".join(map(one_line, format_baselines(metric))), verdict(metric)
         )
     console = PlainConsole()
     console.print(table)

@@ -81,7 +81,7 @@ def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") 
         if overlap.exact:
             yield (
                 f"{_pictures(overlap.exact, num)} of {held_out} {_are(overlap.exact)} in {other} too, pixel by pixel: "
-                f"figures on {held_out} would be too good; take {_them(overlap.exact)} out of {other}."
+                f"metrics on {held_out} would be too good; take {_them(overlap.exact)} out of {other}."
             )
         if overlap.near and overlap.other == "train":
             sure = f" ({overlap.very_near:,} all but identical)" if overlap.very_near else ""
@@ -96,7 +96,7 @@ def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") 
                 )
             else:
                 yield (
-                    f"{found}: look at the pairs below, and take copies out of {other} before you trust figures on "
+                    f"{found}: look at the pairs below, and take copies out of {other} before you trust metrics on "
                     f"{held_out}."
                 )
 
@@ -129,7 +129,7 @@ def _on_masks(findings: Findings) -> Iterator[str]:
         )
     total = masks.void_pixels + sum(masks.pixels)
     if masks.void_pixels > MANY_VOID * total:
-        yield f"{masks.void_pixels / total:.1%} of {split}'s mask pixels are void: neither loss nor figures count them."
+        yield f"{masks.void_pixels / total:.1%} of {split}'s mask pixels are void: neither loss nor metrics count them."
 
 
 def _on_classes(findings: Findings) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _on_frequencies(
         return
     (least, rare), (most, frequent) = min(used), max(used)
     if most >= IMBALANCED * least:
-        reading = "the figures per class" if several else "macro-F1 and recall per class"
+        reading = "the metrics per class" if several else "macro-F1 and recall per class"
         share = "" if several else f" ({most / sum(present):.1%} of all)"
         yield (
             f"Classes are uneven in train: {most:,} {what} show {frequent}{share}, {least:,} {rare}. Read {reading} "
@@ -205,7 +205,7 @@ def _on_splits(findings: Findings) -> Iterator[str]:
 
 
 def _on_few(findings: Findings, name: str) -> Iterator[str]:
-    """Caution against figures from a handful of samples."""
+    """Caution against metrics from a handful of samples."""
     num, which = findings.pictures[name].num if name in findings.pictures else 0, ""
     if name in findings.labels:
         num, which = findings.labels[name].num, " with a label"

@@ -1,4 +1,4 @@
-"""What `mae eda` finds in a data set, as plain values: what `eda.json` holds, and pages and figures are made from."""
+"""What `mae eda` finds in a data set, as plain values: what `eda.json` holds, and pages and metrics are made from."""
 
 from __future__ import annotations
 

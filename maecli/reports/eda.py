@@ -1,4 +1,4 @@
-"""The page of `mae eda`, its figures and tables, from plain findings and pictures."""
+"""The page of `mae eda`, its metrics and tables, from plain findings and pictures."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from PIL.Image import Resampling
 from maecli.data.card import DataCard
 from maecli.eda.findings import Contradiction, Findings, Histogram, Masks, Overlap, Pair
 from maecli.eda.shown import Gallery
-from maecli.reports import charts, figures
+from maecli.reports import charts, drawings
 from maecli.reports.numbers import format_value
 from maecli.reports.overlays import ClassStyle, blend
 from maecli.reports.page import Points, Section, render_report
-from maecli.results import Picture, Table
+from maecli.results import Drawing, Table
 
 MAX_LISTED_PAIRS = 100
 MAX_LISTED_GROUPS = 100
@@ -40,9 +40,9 @@ def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
     return [section for section in sections if section.content]
 
 
-def eda_pictures(sections: Sequence[Section]) -> list[Picture]:
+def eda_pictures(sections: Sequence[Section]) -> list[Drawing]:
     """Return the pictures of the sections, to be written as files too."""
-    return [item for section in sections for item in section.content if isinstance(item, Picture)]
+    return [item for section in sections for item in section.content if isinstance(item, Drawing)]
 
 
 def render_eda(
@@ -73,7 +73,7 @@ def render_eda(
     )
 
 
-def _pictures(findings: Findings) -> Iterator[str | Picture | Table]:
+def _pictures(findings: Findings) -> Iterator[str | Drawing | Table]:
     card = findings.card
     channels = "1 channel" if card.channels == 1 else f"{card.channels} channels"
     low, high = card.value_range
@@ -89,7 +89,7 @@ def _pictures(findings: Findings) -> Iterator[str | Picture | Table]:
     common = {name: pictures.sizes.common for name, pictures in findings.pictures.items() if pictures.sizes is not None}
     if len({size for counted in common.values() for size, _ in counted if len(size) == 2}) > 1:
         caption = "Sizes of the pictures; a disc's area is the number of pictures of that size."
-        yield Picture(name="sizes", caption=caption, png=charts.sizes(common))
+        yield Drawing(name="sizes", caption=caption, png=charts.sizes(common))
     yield Table(
         title="Mean and standard deviation of the training pictures, of a range of 0 to 1",
         columns=("channel", "mean", "standard deviation"),
@@ -99,12 +99,12 @@ def _pictures(findings: Findings) -> Iterator[str | Picture | Table]:
         yield "\n\n".join(f"{note[:1].upper()}{note[1:]}." for note in card.notes)
 
 
-def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | Table]:
+def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | Table]:
     card = findings.card
     if findings.labels:
         panels = {name: labels.present for name, labels in findings.labels.items()}
         several = "; a sample may have several" if card.multi_label else ""
-        yield Picture(
+        yield Drawing(
             name="class frequencies",
             caption=f"Samples of each class, by split{several}.{_shortened_note(card.classes)}",
             png=charts.class_panels(card.classes, panels),
@@ -117,14 +117,14 @@ def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | T
         columns = max(len(shown) for _, shown in gallery.classes)
         blank = np.ones((1, 8, 8), np.float32)
         rows = [[*(each.image for each in shown), *[blank] * (columns - len(shown))] for _, shown in gallery.classes]
-        yield Picture(
+        yield Drawing(
             name="samples per class",
             caption="Training samples, evenly spaced among those of each class.",
-            png=figures.picture_grid(rows, [""] * columns, [title for title, _ in gallery.classes]),
+            png=drawings.picture_grid(rows, [""] * columns, [title for title, _ in gallery.classes]),
         )
 
 
-def _masks(findings: Findings, gallery: Gallery) -> Iterator[Picture | Table]:
+def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
     card = findings.mask_card
     if card is None or not findings.masks:
         return
@@ -137,7 +137,7 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Picture | Table]:
     name, masks = next(iter(findings.masks.items()))
     panels: dict[str, Sequence[float]] = {"images": masks.images, "regions": masks.objects}
     panels["pixels"] = [pixels / max(1, sum(masks.pixels)) for pixels in masks.pixels]
-    yield Picture(
+    yield Drawing(
         name="mask class frequencies",
         caption=f"Classes of the masks of {name}, by images, connected regions and pixels, in the colours of the "
         f"masks.{_shortened_note(card.mask_classes)}",
@@ -156,10 +156,10 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Picture | Table]:
         share=True,
     )
     if pairs := [shown for shown in gallery.first if shown.mask is not None]:
-        yield Picture(
+        yield Drawing(
             name="image-mask pairs",
             caption="The first image–mask pairs of train: picture, mask, and one over the other.",
-            png=figures.picture_grid(
+            png=drawings.picture_grid(
                 [
                     [shown.image, _style(card).colours()[shown.mask], blend(shown.image, shown.mask, _style(card))]
                     for shown in pairs
@@ -171,14 +171,14 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Picture | Table]:
         )
 
 
-def _boxes(findings: Findings) -> Iterator[Picture | Table]:
+def _boxes(findings: Findings) -> Iterator[Drawing | Table]:
     classes, found = findings.card.classes, findings.objects
     if not findings.boxes:
         return
     rows = [(name, boxes.num, sum(boxes.objects)) for name, boxes in findings.boxes.items()]
     yield Table(title="Annotated boxes", columns=("split", "pictures", "boxes"), rows=tuple(rows))
     name, boxes = next(iter(findings.boxes.items()))
-    yield Picture(
+    yield Drawing(
         name="box class frequencies",
         caption=f"Classes of the boxes of {name}, by images and objects.{_shortened_note(classes)}",
         png=charts.class_panels(classes, {"images": boxes.images, "objects": boxes.objects}),
@@ -191,7 +191,7 @@ def _boxes(findings: Findings) -> Iterator[Picture | Table]:
     yield from _chart(found.aspects, "box aspect ratios", "Width / height of each box.", "width / height", scale="log2")
 
 
-def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Picture]:
+def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
     if not gallery.augmented:
         return
     card = findings.mask_card
@@ -210,14 +210,14 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Picture]:
                     if shown.mask is not None
                 ]
             )
-    yield Picture(
+    yield Drawing(
         name="augmented",
         caption="The same samples as training gives them to the model, at its size. They differ in every epoch.",
-        png=figures.picture_grid([*zip(*columns, strict=True)], titles, [shown.key for shown in gallery.first]),
+        png=drawings.picture_grid([*zip(*columns, strict=True)], titles, [shown.key for shown in gallery.first]),
     )
 
 
-def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | Table]:
+def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | Table]:
     found = findings.duplicates
     if found is None:
         return
@@ -246,10 +246,10 @@ def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Picture | Ta
         yield _contradiction_table(findings.contradictions)
     if gallery.copies:
         pairs = [[first.image, second.image] for _, first, second in gallery.copies]
-        yield Picture(
+        yield Drawing(
             name="copies",
             caption=f"The first {len(pairs)} pairs: those across splits before those within, exact before near.",
-            png=figures.picture_grid(pairs, ["", ""], [_told(pair) for pair, _, _ in gallery.copies], COPIES_PX),
+            png=drawings.picture_grid(pairs, ["", ""], [_told(pair) for pair, _, _ in gallery.copies], COPIES_PX),
         )
     listed = found.pairs[:MAX_LISTED_PAIRS]
     yield _pair_table(f"The first {len(listed):,} of {found.num_exact + found.num_near:,} pairs", listed)
@@ -354,9 +354,9 @@ def _class_table(title: str, classes: Sequence[str], per_split: Mapping[str, Seq
 
 def _chart(
     found: Histogram | None, name: str, caption: str, x_label: str, scale: charts.Scale = "linear", share: bool = False
-) -> Iterator[Picture]:
+) -> Iterator[Drawing]:
     if found is not None:
-        yield Picture(name=name, caption=caption, png=charts.histogram(found, x_label, scale, share))
+        yield Drawing(name=name, caption=caption, png=charts.histogram(found, x_label, scale, share))
 
 
 def _told(pair: Pair) -> str:

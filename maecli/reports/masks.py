@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maecli.reports.canvas import RULE, SERIES, WIDTH
-from maecli.reports.figures import picture_grid
+from maecli.reports.drawings import picture_grid
 
 _COLUMNS = 6  # on the whole width of a page; fewer pictures are not drawn larger
 _LONGEST = 150  # PNG pixels of a picture, so that each patch has whole ones

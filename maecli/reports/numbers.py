@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from maecli.results import Figure
+    from maecli.results import Metric
 
 _PLAIN = re.compile(r"-?[\d,]+(?:\.(\d+))?(\D*)")
 """A number as `format_value` writes it: its decimals, and what follows."""
 
 
 def format_value(value: float, unit: str = "") -> str:
-    """Return `value` as people read it, given a unit of `results.Figure`.
+    """Return `value` as people read it, given a unit of `results.Metric`.
 
     A share becomes a percentage of two decimals, or more where two would turn it into a false 0 or 100.
     Counts and whole numbers keep all their digits, dB has two decimals, everything else four significant
@@ -40,55 +40,55 @@ def format_interval(interval: tuple[float, float], unit: str = "") -> str:
     return " to ".join(format_value(end, unit) for end in interval)
 
 
-def format_figure(figure: Figure) -> str:
-    """Return a figure's value, with its 95% interval in parentheses if it has one."""
-    value = format_value(figure.value, figure.unit)
-    return f"{value} ({format_interval(figure.interval, figure.unit)})" if figure.interval else value
+def format_metric(metric: Metric) -> str:
+    """Return a metric's value, with its 95% interval in parentheses if it has one."""
+    value = format_value(metric.value, metric.unit)
+    return f"{value} ({format_interval(metric.interval, metric.unit)})" if metric.interval else value
 
 
-def format_mean(figure: Figure, sd: float | None) -> str:
+def format_mean(metric: Metric, sd: float | None) -> str:
     """Return `97.22 ± 0.31%`; of one seed the value with its 95% interval."""
     if sd is None:
-        return format_figure(figure)
-    text = format_value(figure.value, figure.unit)
+        return format_metric(metric)
+    text = format_value(metric.value, metric.unit)
     found = _PLAIN.fullmatch(text)
     if not found:
-        return f"{text} ± {format_value(sd, figure.unit)}"
+        return f"{text} ± {format_value(sd, metric.unit)}"
     decimals, suffix = len(found[1] or ""), found[2]
-    scale = 100 if figure.unit == "share" else 1
+    scale = 100 if metric.unit == "share" else 1
     return f"{text.removesuffix(suffix)} ± {scale * sd:.{decimals}f}{suffix}"
 
 
-def format_twins(figure: Figure) -> list[str]:
-    """Return the trivial twins of a figure, such as ["majority 11.35%", "chance 10.00%"]."""
-    return [f"{_words(name)} {format_value(value, figure.unit)}" for name, value in figure.twins.items()]
+def format_baselines(metric: Metric) -> list[str]:
+    """Return the baselines of a metric, such as ["majority 11.35%", "chance 10.00%"]."""
+    return [f"{_words(name)} {format_value(value, metric.unit)}" for name, value in metric.baselines.items()]
 
 
-def verdict(figure: Figure) -> str:
-    """Return the sentence that names the twins which the figure does not beat; empty if it beats them all."""
-    if figure.beats_twins is not False:
+def verdict(metric: Metric) -> str:
+    """Return the sentence that names the baselines which the metric does not beat; empty if it beats them all."""
+    if metric.beats_baselines is not False:
         return ""
-    unbeaten = (name for name, twin in figure.twins.items() if not _is_better(figure, figure.value, twin))
-    return f"Does not beat {_listed(figure, unbeaten)}."
+    unbeaten = (name for name, baseline in metric.baselines.items() if not _is_better(metric, metric.value, baseline))
+    return f"Does not beat {_listed(metric, unbeaten)}."
 
 
-def caution(figure: Figure) -> str:
-    """Return a sentence if the figure beats its twins only by less than its 95% interval; empty otherwise."""
-    if not figure.beats_twins or figure.interval is None:
+def caution(metric: Metric) -> str:
+    """Return a sentence if the metric beats its baselines only by less than its 95% interval; empty otherwise."""
+    if not metric.beats_baselines or metric.interval is None:
         return ""
-    worst = min(figure.interval) if figure.better == "higher" else max(figure.interval)
-    doubtful = [name for name, twin in figure.twins.items() if not _is_better(figure, worst, twin)]
+    worst = min(metric.interval) if metric.better == "higher" else max(metric.interval)
+    doubtful = [name for name, baseline in metric.baselines.items() if not _is_better(metric, worst, baseline)]
     return (
-        f"Not clearly better than {_listed(figure, doubtful)}, which lies within its 95% interval." if doubtful else ""
+        f"Not clearly better than {_listed(metric, doubtful)}, which lies within its 95% interval." if doubtful else ""
     )
 
 
-def _is_better(figure: Figure, value: float, twin: float) -> bool:
-    return value > twin if figure.better == "higher" else value < twin
+def _is_better(metric: Metric, value: float, baseline: float) -> bool:
+    return value > baseline if metric.better == "higher" else value < baseline
 
 
-def _listed(figure: Figure, names: Iterable[str]) -> str:
-    return " or ".join(f"{_words(name)} ({format_value(figure.twins[name], figure.unit)})" for name in names)
+def _listed(metric: Metric, names: Iterable[str]) -> str:
+    return " or ".join(f"{_words(name)} ({format_value(metric.baselines[name], metric.unit)})" for name in names)
 
 
 def _words(name: str) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette
 from maecli.reports.canvas import load_matplotlib, plain
-from maecli.reports.figures import as_rgb, picture_grid
+from maecli.reports.drawings import as_rgb, picture_grid
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a run: figures beside their twins, pictures, tables, spec, environment.
+"""One self-contained HTML page of a run: metrics beside their baselines, pictures, tables, spec, environment.
 
 The page loads nothing: pictures are data URIs, style is inline, there is no script, and its content security
 policy forbids the rest. All text is escaped.
@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maecli.reports import numbers
-from maecli.results import Evaluation, Figure, Picture, Table
+from maecli.results import Drawing, Evaluation, Metric, Table
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -46,12 +46,12 @@ class Points(NamedTuple):
 class Section:
     """A titled part of the page; its content is shown in the given order and may hold further sections.
 
-    A string is text, its paragraphs separated by empty lines. Figures in succession share one table, commands
+    A string is text, its paragraphs separated by empty lines. Metrics in succession share one table, commands
     in succession one list.
     """
 
     title: str
-    content: Sequence[str | Points | Evaluation | Figure | Picture | Table | Command | Section] = ()
+    content: Sequence[str | Points | Evaluation | Metric | Drawing | Table | Command | Section] = ()
 
 
 def render_report(
@@ -116,9 +116,9 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
         return [_part(item, f"{anchor}-{number}", level + 1) for number, item in enumerate(items, 1)]
     if issubclass(kind, Evaluation):
         return [block for evaluation in items for block in _evaluation(evaluation)]
-    if issubclass(kind, Figure):
-        return [_figures(items, "Figures")]
-    if issubclass(kind, Picture):
+    if issubclass(kind, Metric):
+        return [_metrics(items, "Metrics")]
+    if issubclass(kind, Drawing):
         return [_picture(picture) for picture in items]
     if issubclass(kind, Table):
         return [_table(table) for table in items]
@@ -132,31 +132,31 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
 def _evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     samples = "sample" if evaluation.num_samples == 1 else "samples"
     caption = f"{evaluation.split} split, {evaluation.num_samples:,} {samples}"
-    yield _figures(evaluation.figures, caption)
+    yield _metrics(evaluation.metrics, caption)
     if evaluation.notes:
         yield {"kind": "notes", "notes": evaluation.notes}
-    yield from map(_picture, evaluation.pictures)
+    yield from map(_picture, evaluation.drawings)
     yield from map(_table, evaluation.tables)
 
 
-def _figures(figures: Sequence[Figure], caption: str) -> dict[str, Any]:
+def _metrics(metrics: Sequence[Metric], caption: str) -> dict[str, Any]:
     rows = [
         {
-            "label": figure.label,
-            "value": numbers.format_value(figure.value, figure.unit),
-            "interval": numbers.format_interval(figure.interval, figure.unit) if figure.interval else "",
-            "twins": numbers.format_twins(figure),
-            "verdict": numbers.verdict(figure),
-            "caution": numbers.caution(figure),
-            "note": figure.note,
-            "direction": "" if figure.better == "higher" else "lower is better",
+            "label": metric.label,
+            "value": numbers.format_value(metric.value, metric.unit),
+            "interval": numbers.format_interval(metric.interval, metric.unit) if metric.interval else "",
+            "baselines": numbers.format_baselines(metric),
+            "verdict": numbers.verdict(metric),
+            "caution": numbers.caution(metric),
+            "note": metric.note,
+            "direction": "" if metric.better == "higher" else "lower is better",
         }
-        for figure in figures
+        for metric in metrics
     ]
-    return {"kind": "figures", "caption": caption, "rows": rows}
+    return {"kind": "metrics", "caption": caption, "rows": rows}
 
 
-def _picture(picture: Picture) -> dict[str, Any]:
+def _picture(picture: Drawing) -> dict[str, Any]:
     from PIL import Image
 
     with Image.open(io.BytesIO(picture.png)) as image:

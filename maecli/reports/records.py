@@ -9,18 +9,18 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from maecli.progress import duration
-from maecli.reports.numbers import format_figure, format_mean, format_twins
-from maecli.results import Figure, mean_figure
+from maecli.reports.numbers import format_baselines, format_mean, format_metric
+from maecli.results import Metric, mean_metric
 
 MARK = "<!-- Made by `mae results`"
 """What a table of ours begins with."""
 MAX_DIFFERENCES = 8
-COLUMNS = ("data", "task", "run", "figure", "value", "trivial twins", "seeds", "cost", "device", "weights")
+COLUMNS = ("data", "task", "run", "metric", "value", "baselines", "seeds", "cost", "device", "weights")
 EXPLANATION = (
-    "Each figure stands beside what trivial predictors get on the same samples. Of several seeds it is the mean ± the "
+    "Each metric stands beside what trivial predictors get on the same samples. Of several seeds it is the mean ± the "
     "sample standard deviation, of one seed the value with its 95% interval over the samples. The cost is the time of "
     "training, validation included, with that of the pretraining that the run started from before it."
 )
@@ -53,11 +53,11 @@ class Record(BaseModel):
     seed: int
     split: str
     probe: str = ""
-    """What probed the frozen encoder, such as knn; empty: the figures are those of the run's task."""
+    """What probed the frozen encoder, such as knn; empty: the metrics are those of the run's task."""
     num_samples: int
     weights: str
     ema: bool
-    figures: tuple[Figure, ...]
+    metrics: tuple[Metric, ...] = Field(validation_alias=AliasChoices("metrics", "figures"))
     """The first one is the headline."""
     seconds: float
     pretrain_seconds: float
@@ -106,15 +106,15 @@ def _order(record: Record) -> tuple[str | int, ...]:
 
 def _row(group: Sequence[Record]) -> list[str]:
     first = group[0]
-    figure, sd = mean_figure([record.figures[0] for record in group])
+    metric, sd = mean_metric([record.metrics[0] for record in group])
     seeds = [record.seed for record in group]
     return [
         first.dataset,
         f"{first.probe} probe" if first.probe else first.task,
         _what(first),
-        f"{figure.label}{f' ({figure.note})' if figure.note else ''}, {_split(first)}",
-        format_mean(figure, sd) if sd is not None else format_figure(figure),
-        ", ".join(format_twins(figure)) or "none",
+        f"{metric.label}{f' ({metric.note})' if metric.note else ''}, {_split(first)}",
+        format_mean(metric, sd) if sd is not None else format_metric(metric),
+        ", ".join(format_baselines(metric)) or "none",
         f"one seed ({seeds[0]})" if len(seeds) == 1 else f"{len(seeds)} ({', '.join(map(str, seeds))})",
         _cost(group),
         f"{first.device}, {first.precision}",

@@ -30,7 +30,7 @@ _BAR = 44  # PNG pixels
 _LOG_FROM = 8
 """Ratio of the largest to the smallest x from which the axis is logarithmic."""
 _FAR = 2.0
-"""A twin further away than this many times the range of the points is named in the legend, not drawn."""
+"""A baseline further away than this many times the range of the points is named in the legend, not drawn."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ def points_chart(
     y_label: str,
     unit: str = "",
     levels: Mapping[str, Mark] | None = None,
-    twin: tuple[str, Mapping[float, float]] | None = None,
+    baseline: tuple[str, Mapping[float, float]] | None = None,
 ) -> bytes:
     """Return a PNG of one line per series of marks by x, each with its error bar, ticks at the values of x.
 
-    `levels` do not depend on x and are drawn across. `twin` is a trivial predictor, its name and its value by x.
+    `levels` do not depend on x and are drawn across. `baseline` is a trivial predictor, its name and its value by x.
     """
     figure, axes = new_axes(_height(len(series) + len(levels or {}) + 1))
     for number, (name, marks) in enumerate(series.items()):
@@ -65,8 +65,8 @@ def points_chart(
         axes.axhline(level.value, color=colour, lw=1.6, ls="-.", label=plain(name))
         axes.axhspan(level.low, level.high, color=colour, alpha=0.12, lw=0)
         every += [level.low, level.high]
-    if twin is not None:
-        _twin(axes, twin, every, unit)
+    if baseline is not None:
+        _baseline(axes, baseline, every, unit)
     if ticks and min(ticks) > 0 and max(ticks) >= _LOG_FROM * min(ticks):
         axes.set_xscale("log")
     _ticks(axes, ticks, unit)
@@ -74,11 +74,15 @@ def points_chart(
 
 
 def bars_chart(
-    bars: Mapping[str, Mark], x_label: str, unit: str = "", twins: Mapping[str, float] | None = None, twin: str = ""
+    bars: Mapping[str, Mark],
+    x_label: str,
+    unit: str = "",
+    baselines: Mapping[str, float] | None = None,
+    baseline: str = "",
 ) -> bytes:
     """Return a PNG of one bar per name, from zero, each with its number and error bar.
 
-    `twins` are what the trivial predictor `twin` gets, drawn as a stroke across the bars of these names.
+    `baselines` are what the trivial predictor `baseline` gets, drawn as a stroke across the bars of these names.
     """
     if not bars:
         raise ValueError("a bar chart needs at least one bar")
@@ -89,10 +93,10 @@ def bars_chart(
     low = [mark.value - mark.low for mark in marks]
     high = [mark.high - mark.value for mark in marks]
     axes.errorbar([mark.value for mark in marks], places, xerr=(low, high), fmt="none", ecolor=INK, elinewidth=1.4)
-    stroked = [(place, twins[name]) for place, name in enumerate(names) if twins and name in twins]
+    stroked = [(place, baselines[name]) for place, name in enumerate(names) if baselines and name in baselines]
     if stroked:
         ends = [place - 0.42 for place, _ in stroked], [place + 0.42 for place, _ in stroked]
-        axes.vlines([value for _, value in stroked], *ends, color=SERIES[1], lw=2, label=plain(twin))
+        axes.vlines([value for _, value in stroked], *ends, color=SERIES[1], lw=2, label=plain(baseline))
     top = max([*(mark.high for mark in marks), *(value for _, value in stroked), 1e-12])
     for place, mark in enumerate(marks):
         text = format_value(mark.value, unit)
@@ -162,9 +166,9 @@ def _errors(axes: Axes, xs: Sequence[float], marks: Sequence[Mark], number: int,
     )
 
 
-def _twin(axes: Axes, twin: tuple[str, Mapping[float, float]], every: Sequence[float], unit: str) -> None:
+def _baseline(axes: Axes, baseline: tuple[str, Mapping[float, float]], every: Sequence[float], unit: str) -> None:
     """Draw a trivial predictor where it is near enough to leave the points legible, else name it in the legend."""
-    name, values = twin
+    name, values = baseline
     numbers = list(values.values())
     spread = max(every) - min(every) if every else 0.0
     gap = max(min(every) - max(numbers), min(numbers) - max(every), 0.0) if every else 0.0

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, MaeError, SpecError, nearest
 from maecli.outputs.skipped import SKIPPED
-from maecli.results import Evaluation, Picture
+from maecli.results import Drawing, Evaluation
 from maecli.schema import SPECS
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
@@ -34,7 +34,7 @@ POINTERS = ("last", "best")
 OWN_NAMES = (SPEC, ENVIRONMENT, SUMMARY, REPORT, SKIPPED, CHECKPOINTS, EVALUATION)
 """What a run needs to have for itself in its directory."""
 RESULTS_LOCK, RESULTS_WAIT_S = "results.lock", 60.0
-"""Held for the moment in which figures are written: a training run and `mae eval` may both have some."""
+"""Held for the moment in which metrics are written: a training run and `mae eval` may both have some."""
 Say = Callable[[str], None]
 T = TypeVar("T")
 
@@ -222,12 +222,12 @@ class RunDirectory:
             return dict(recorded)
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
-        """Keep the figures as JSON and the pictures as PNG, in the place of earlier ones of that name at one stroke."""
-        files = {f"{PICTURES}/{evaluation.name}-{picture.name}.png": picture.png for picture in evaluation.pictures}
+        """Keep the metrics as JSON and the drawings as PNG, in the place of earlier ones of that name at one stroke."""
+        files = {f"{PICTURES}/{evaluation.name}-{drawing.name}.png": drawing.png for drawing in evaluation.drawings}
         record = evaluation.as_json() | {
-            "pictures": [
-                {"name": picture.name, "caption": picture.caption, "checksum": _checksum(picture.png)}
-                for picture in evaluation.pictures
+            "drawings": [
+                {"name": drawing.name, "caption": drawing.caption, "checksum": _checksum(drawing.png)}
+                for drawing in evaluation.drawings
             ]
         }
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
@@ -240,7 +240,7 @@ class RunDirectory:
             replace_files(self.path, files)
 
     def evaluations(self, say: Say) -> Iterator[Evaluation]:
-        """Yield the evaluations and probes made so far, with their pictures; `say` is told of damaged ones."""
+        """Yield the evaluations and probes made so far, with their drawings; `say` is told of damaged ones."""
         for file in sorted((self.path / EVALUATION).glob("*.json")):
             try:
                 yield self._read_evaluation(file, say)
@@ -248,33 +248,33 @@ class RunDirectory:
                 say(f"left out: {error}")
 
     def _read_evaluation(self, file: Path, say: Say) -> Evaluation:
-        record = read_json_object(file)
-        pictures = []
-        for each in record.get("pictures") or ():
+        record = _read_record(file)
+        drawings = []
+        for each in record.pop("drawings", None) or ():
             try:
-                pictures.append(self._read_picture(file.stem, each))
+                drawings.append(self._read_drawing(file.stem, each))
             except (OSError, KeyError, TypeError, ValueError):
-                say(f"left out: a picture of {file} is not there or belongs to another evaluation")
-        return _as_evaluation(record | {"pictures": pictures}, file)
+                say(f"left out: a drawing of {file} is not there or belongs to another evaluation")
+        return _as_evaluation(record | {"drawings": drawings}, file)
 
-    def _read_picture(self, name: str, told: Mapping[str, Any]) -> Picture:
-        """Return a picture of an evaluation. Raises ValueError when it is not the one that was written with it."""
-        picture = str(told["name"])
-        if "/" in picture or "\0" in picture:
-            raise ValueError(picture)
-        png = (self.path / PICTURES / f"{name}-{picture}.png").read_bytes()
+    def _read_drawing(self, name: str, told: Mapping[str, Any]) -> Drawing:
+        """Return a drawing of an evaluation. Raises ValueError when it is not the one that was written with it."""
+        drawing = str(told["name"])
+        if "/" in drawing or "\0" in drawing:
+            raise ValueError(drawing)
+        png = (self.path / PICTURES / f"{name}-{drawing}.png").read_bytes()
         if told.get("checksum", _checksum(png)) != _checksum(png):
-            raise ValueError(picture)
-        return Picture(name=picture, caption=str(told.get("caption", "")), png=png)
+            raise ValueError(drawing)
+        return Drawing(name=drawing, caption=str(told.get("caption", "")), png=png)
 
     def evaluation(self, split: str) -> Evaluation | None:
-        """Return what the run's own task found on a split, without pictures; None where it was not measured.
+        """Return what the run's own task found on a split, without drawings; None where it was not measured.
 
         Raises DamagedFile for a record that this version cannot read.
         """
         file = self.path / EVALUATION / f"{split}.json"
         try:
-            return _as_evaluation(read_json_object(file) | {"pictures": ()}, file)
+            return _as_evaluation(_read_record(file) | {"drawings": ()}, file)
         except FileNotFoundError:
             return None
 
@@ -332,6 +332,13 @@ def is_spec(value: Any) -> bool:
             for section in ("dataset", "task", "model")
         )
     )
+
+
+def _read_record(file: Path) -> dict[str, Any]:
+    """Return the record of an evaluation under today's names; drawings were once called pictures."""
+    record = read_json_object(file)
+    older = record.pop("pictures", ())
+    return {"drawings": older, **record}
 
 
 def _as_evaluation(record: Mapping[str, Any], file: Path) -> Evaluation:

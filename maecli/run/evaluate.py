@@ -20,7 +20,7 @@ from maecli.run.report import write_run_report
 from maecli.schema import RunSpec
 from maecli.spec.resolve import validate
 from maecli.training.evaluation import evaluate as measure_split
-from maecli.training.evaluation import fit_twins
+from maecli.training.evaluation import fit_baselines
 
 
 def check_split(split: str) -> None:
@@ -87,7 +87,7 @@ def evaluate(
     dataset = make_dataset(spec.dataset, registry)
     skipped = Skipped(progress, spec.data.strict)
     train = None
-    if split == "train" or task.twin_samples:
+    if split == "train" or task.baseline_samples:
         part = str(spec.data.labels or WHOLE)
         train = few_labels(dataset, assembly.card, task.fields, part, spec.seed, task.name).split
     samples = train if train is not None and split == "train" else dataset.split(split, task.fields)
@@ -98,8 +98,8 @@ def evaluate(
         sizes = dataset.card(task.fields).split_sizes
         raise DataError(f"{spec.dataset.name} has no {split} samples with {', '.join(task.fields)}; it has {sizes}")
     size = batch_size or spec.train.batch_size
-    if train is not None and task.twin_samples:
-        fit_twins(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, skipped.add), size)
+    if train is not None and task.baseline_samples:
+        fit_baselines(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, skipped.add), size)
     loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, skipped.add, task.own_size)
     evaluation = measure_split(task, assembly.module, loader, split, size, dtype)
     evaluation = evaluation.model_copy(update={"weights": f"{which} (step {checkpoint.step})"})

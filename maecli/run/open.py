@@ -148,7 +148,7 @@ def introduce(prepared: Prepared, trainer: Trainer) -> str:
     device = f"{describe_device(prepared.device)}, {str(prepared.dtype).removeprefix('torch.')}"
     told = [f"labels  {prepared.samples}"] if spec.data.labels is not None else []
     if spec.train.freeze and spec.init is None:
-        told.append("twin    without --init the frozen encoder is random: what a pretrained one has to beat")
+        told.append("baseline    without --init the frozen encoder is random: what a pretrained one has to beat")
     return "\n".join(
         [
             f"data    {data}",

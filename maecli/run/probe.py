@@ -21,7 +21,7 @@ from maecli.models.encoder import Encoder
 from maecli.outputs.skipped import Skipped
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
-from maecli.results import Evaluation, Figure, Table
+from maecli.results import Evaluation, Metric, Table
 from maecli.run.assemble import make_dataset
 from maecli.run.directory import RunDirectory
 from maecli.run.evaluate import EvalResult, check_run, check_split, with_changes
@@ -116,7 +116,7 @@ def probe(
     }
     size = batch_size or spec.train.batch_size
     guesses: list[Guess] = []
-    for name, encoder in (("the run's encoder", loaded.encoder), (f"a {RANDOM}", loaded.twin)):
+    for name, encoder in (("the run's encoder", loaded.encoder), (f"a {RANDOM}", loaded.baseline)):
         progress.say(f"{name}: features of {', '.join(f'{len(each):,} {part}' for part, each in splits.items())}")
         features = Probed.of(encoder, loaders, size, dtype, tokens)
         guesses.append(features.knn(split, card) if chosen == "knn" else features.linear(split, card))
@@ -126,7 +126,7 @@ def probe(
         probe=_name(chosen, tokens, spec.data.labels),
         num_samples=len(guesses[0].labels),
         weights=f"{which} (step {loaded.checkpoint.step})",
-        figures=(_top1(guesses, few.card, KINDS[chosen]),),
+        metrics=(_top1(guesses, few.card, KINDS[chosen]),),
         tables=(_per_class(guesses, card),),
         notes=(
             _method(chosen, guesses, len(splits.get("val", ()))),
@@ -200,7 +200,7 @@ class Probed:
 
 
 def _of_both(guesses: Sequence[Guess], split: str) -> list[Guess]:
-    """Return guesses of the samples that both encoders give finite features of: figures are of the same ones."""
+    """Return guesses of the samples that both encoders give finite features of: metrics are of the same ones."""
     shared = set(guesses[0].keys).intersection(*(guess.keys for guess in guesses[1:]))
     if not shared:
         raise DataError(f"no {split} sample gives finite features with the run's encoder and with a random one")
@@ -215,16 +215,16 @@ def _name(kind: Kind, tokens: Tokens, part: str | int | None) -> str:
     return "-".join(words)
 
 
-def _top1(guesses: Sequence[Guess], card: DataCard, what: str) -> Figure:
+def _top1(guesses: Sequence[Guess], card: DataCard, what: str) -> Metric:
     own, random = guesses
     num, counts = len(own.labels), card.class_counts or torch.bincount(own.labels).tolist()
     majority = max(range(len(counts)), key=lambda q: (counts[q], -q))
-    return Figure(
+    return Metric(
         name="top1",
         label=f"top-1 accuracy of a {what}",
         value=own.hits / num,
         unit="share",
-        twins={
+        baselines={
             RANDOM: random.hits / num,
             f"majority ({card.classes[majority]})": float((own.labels == majority).double().mean()),
             "chance": 1 / card.num_classes,

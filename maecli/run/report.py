@@ -8,9 +8,9 @@ from maecli.errors import DamagedFile, MaeError
 from maecli.outputs.skipped import SKIPPED, read_skipped
 from maecli.progress import duration
 from maecli.registry import Registry
-from maecli.reports import figures, numbers
+from maecli.reports import drawings, numbers
 from maecli.reports.page import Points, Section, render_report
-from maecli.results import Evaluation, Picture
+from maecli.results import Drawing, Evaluation
 from maecli.run.directory import REPORT, RunDirectory, find_checkpoint
 from maecli.run.plugins_used import missing_packages, recorded_in
 from maecli.run.suited import shell, suited_tasks
@@ -48,19 +48,19 @@ def by_epoch(metrics: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, li
     return {name: [(step * factor, value) for step, value in points] for name, points in metrics.items()}
 
 
-def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Picture]:
-    """Return the drawn curves of a run: losses together, every other validation figure by itself."""
+def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Drawing]:
+    """Return the drawn curves of a run: losses together, every other validation metric by itself."""
     losses = {"training": metrics.get("train/loss", [])}
     pictures = []
     if losses["training"]:
-        png = figures.curves(losses, "step", "training loss", log_y=min(y for _, y in losses["training"]) > 0)
+        png = drawings.curves(losses, "step", "training loss", log_y=min(y for _, y in losses["training"]) > 0)
         caption = "Mean training loss since the last logged step."
-        pictures.append(Picture(name="training loss", caption=caption, png=png))
+        pictures.append(Drawing(name="training loss", caption=caption, png=png))
     first = next((name for name in metrics if name.startswith("val/")), None)
     if first is not None and len(metrics[first]) > 1:
         label = first.removeprefix("val/")
-        png = figures.curves({label: metrics[first]}, "step", f"validation {label}")
-        pictures.append(Picture(name=f"validation {label}", caption=f"Validation {label} as it was trained.", png=png))
+        png = drawings.curves({label: metrics[first]}, "step", f"validation {label}")
+        pictures.append(Drawing(name=f"validation {label}", caption=f"Validation {label} as it was trained.", png=png))
     return pictures
 
 
@@ -98,8 +98,8 @@ def describe_run(run: RunDirectory) -> str:
         return "This run is not finished."
     headline = ""
     for each in [evaluation for evaluation in _in_order(run, lambda _: None) if not evaluation.probe][:1]:
-        figure = each.figures[0]
-        headline = f" {TITLES.get(each.split, each.split)} {figure.label}: {numbers.format_figure(figure)}."
+        metric = each.metrics[0]
+        headline = f" {TITLES.get(each.split, each.split)} {metric.label}: {numbers.format_metric(metric)}."
     return (
         f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {summary.steps:,} steps in "
         f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"

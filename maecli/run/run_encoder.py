@@ -1,4 +1,4 @@
-"""The encoder of a run by itself: frozen, with what it needs to see pictures, and its random twin."""
+"""The encoder of a run by itself: frozen, with what it needs to see pictures, and its random baseline."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RunEncoder:
     card: DataCard
     preprocess: Preprocess
     encoder: Encoder
-    twin: Encoder
+    baseline: Encoder
     """The same architecture with the random weights of the run's seed: what the run itself started from, or would."""
 
 
@@ -47,9 +47,9 @@ def _load(checkpoint: Checkpoint, registry: Registry, say: Callable[[str], None]
     spec, card, preprocess = read_recorded(checkpoint, registry, say)
     model = make_model(spec.model, registry)
     torch.manual_seed(derive_seed(spec.seed, "weights"))
-    twin = build_encoder(model, preprocess)
+    baseline = build_encoder(model, preprocess)
     encoder = build_encoder(model, preprocess)
     load_exactly(encoder, encoder_tensors(checkpoint.tensors()), str(checkpoint.path))
-    for each in (encoder, twin):
+    for each in (encoder, baseline):
         each.freeze()
-    return RunEncoder(checkpoint, spec, card, preprocess, encoder, twin)
+    return RunEncoder(checkpoint, spec, card, preprocess, encoder, baseline)

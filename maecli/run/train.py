@@ -27,7 +27,7 @@ from maecli.run.same_data import same_data
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
-from maecli.training.evaluation import evaluate, fit_twins
+from maecli.training.evaluation import evaluate, fit_baselines
 from maecli.training.tracker import Tracker
 
 
@@ -104,7 +104,7 @@ def _train(
         trainer.fit()
     evaluation = None
     if len(prepared.val.split):
-        fit_twins(prepared.assembly.task, prepared.train, spec.train.batch_size)
+        fit_baselines(prepared.assembly.task, prepared.train, spec.train.batch_size)
         evaluation = evaluate(
             prepared.assembly.task,
             trainer.final_module,

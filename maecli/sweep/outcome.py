@@ -1,4 +1,4 @@
-"""What came out of a sweep: each figure as mean and standard deviation over seeds, beside its trivial twins."""
+"""What came out of a sweep: each metric as mean and standard deviation over seeds, beside its baselines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from maecli.results import Evaluation, Figure, mean_figure
+from maecli.results import Evaluation, Metric, mean_metric
 from maecli.run.directory import SUMMARY, RunDirectory
 from maecli.storage.tables import csv_line
 from maecli.sweep.plan import Axis, Job, Plan
@@ -15,15 +15,15 @@ from maecli.sweep.plan import Axis, Job, Plan
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of one arm at one point, on one split."""
+    """One metric of one arm at one point, on one split."""
 
     verb: str
     arm: str
     point: Mapping[str, str]
     """Axis → label, of the axes that matter to these runs."""
     split: str
-    figure: Figure
-    """Its value and its twins are means over seeds; it has an interval where there is one seed."""
+    metric: Metric
+    """Its value and its baselines are means over seeds; it has an interval where there is one seed."""
     sd: float | None
     """Sample standard deviation over seeds; None of one seed."""
     values: tuple[float, ...]
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All rows of a sweep. The first figure of a split is its headline."""
+    """All rows of a sweep. The first metric of a split is its headline."""
 
     name: str
     axes: tuple[Axis, ...]
@@ -52,7 +52,7 @@ class Outcome:
     failed: Mapping[str, str]
 
     def headlines(self, verb: str, split: str | None = None) -> list[Row]:
-        """Return one row per point and arm, of the first figure on a split, the first one that was asked for."""
+        """Return one row per point and arm, of the first metric on a split, the first one that was asked for."""
         split = split or self.splits[0]
         first: dict[tuple[Any, ...], Row] = {}
         for row in self.rows:
@@ -67,26 +67,26 @@ class Outcome:
             "axes": [{"name": axis.name, "values": [choice.label for choice in axis.choices]} for axis in self.axes],
             "seeds": list(self.seeds),
             "rows": [
-                {**asdict(row), "figure": row.figure.model_dump(mode="json"), "point": dict(row.point)}
+                {**asdict(row), "metric": row.metric.model_dump(mode="json"), "point": dict(row.point)}
                 for row in self.rows
             ],
             "failed": dict(self.failed),
         }
 
     def as_csv(self) -> str:
-        """Return one line per row; each twin has two cells of one column, as `name value`."""
+        """Return one line per row; each baseline has two cells of one column, as `name value`."""
         axes = [axis.name for axis in self.axes]
-        head = ["verb", "arm", *axes, "split", "figure", "unit", "mean", "sd", "low", "high", "num_seeds", "values"]
-        lines = [csv_line([*head, "twins", "beats_twins", "seconds", "runs"])]
+        head = ["verb", "arm", *axes, "split", "metric", "unit", "mean", "sd", "low", "high", "num_seeds", "values"]
+        lines = [csv_line([*head, "baselines", "beats_baselines", "seconds", "runs"])]
         for row in self.rows:
-            figure = row.figure
-            low, high = figure.interval or ("", "")
+            metric = row.metric
+            low, high = metric.interval or ("", "")
             cells = [
-                *(row.verb, row.arm, *(row.point.get(axis, "") for axis in axes), row.split, figure.name),
-                *(figure.unit, figure.value, row.sd, low, high, len(row.seeds)),
+                *(row.verb, row.arm, *(row.point.get(axis, "") for axis in axes), row.split, metric.name),
+                *(metric.unit, metric.value, row.sd, low, high, len(row.seeds)),
                 " ".join(map(repr, row.values)),
-                "; ".join(f"{name} {value!r}" for name, value in figure.twins.items()),
-                *(figure.beats_twins, round(row.seconds, 1), " ".join(row.runs)),
+                "; ".join(f"{name} {value!r}" for name, value in metric.baselines.items()),
+                *(metric.beats_baselines, round(row.seconds, 1), " ".join(row.runs)),
             ]
             lines.append(csv_line(cells))
         return "".join(lines)
@@ -106,17 +106,17 @@ def _rows(jobs: Sequence[Job], directories: Mapping[str, RunDirectory], splits: 
     for split in dict.fromkeys([*splits, "val"]):
         found = {job: read_evaluation(directories.get(job.name), split) for job in jobs}
         measured = {job: evaluation for job, evaluation in found.items() if evaluation is not None}
-        for name in _figure_names(measured.values()):
-            have = [(job, figure) for job, each in measured.items() for figure in each.figures if figure.name == name]
-            figure, sd = mean_figure([figure for _, figure in have])
+        for name in _metric_names(measured.values()):
+            have = [(job, metric) for job, each in measured.items() for metric in each.metrics if metric.name == name]
+            metric, sd = mean_metric([metric for _, metric in have])
             yield Row(
                 verb=jobs[0].verb,
                 arm=jobs[0].arm,
                 point=jobs[0].point,
                 split=split,
-                figure=figure,
+                metric=metric,
                 sd=sd,
-                values=tuple(figure.value for _, figure in have),
+                values=tuple(metric.value for _, metric in have),
                 seeds=tuple(job.spec.seed for job, _ in have),
                 missing=tuple(job.spec.seed for job in jobs if job not in measured),
                 seconds=statistics.fmean(seconds_of(job, directories) for job, _ in have),
@@ -124,8 +124,8 @@ def _rows(jobs: Sequence[Job], directories: Mapping[str, RunDirectory], splits: 
             )
 
 
-def _figure_names(evaluations: Iterable[Evaluation]) -> list[str]:
-    return list(dict.fromkeys(figure.name for each in evaluations for figure in each.figures))
+def _metric_names(evaluations: Iterable[Evaluation]) -> list[str]:
+    return list(dict.fromkeys(metric.name for each in evaluations for metric in each.metrics))
 
 
 def read_evaluation(run: RunDirectory | None, split: str) -> Evaluation | None:

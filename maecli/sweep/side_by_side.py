@@ -13,8 +13,8 @@ from maecli.hardware import autocast, choose_device, choose_dtype
 from maecli.loading.loaders import make_loader
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
-from maecli.reports.figures import picture_grid
-from maecli.results import Picture
+from maecli.reports.drawings import picture_grid
+from maecli.results import Drawing
 from maecli.run.assemble import load_assembly, make_dataset
 from maecli.run.directory import SUMMARY, RunDirectory, read_checkpoint
 from maecli.sweep.plan import Job, Plan
@@ -28,7 +28,7 @@ _COLUMN = 170
 
 def side_by_side(
     plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, progress: TrainProgress
-) -> list[Picture]:
+) -> list[Drawing]:
     """Return for each verb and arm a picture of test samples: what was given, then what each point makes of it.
 
     The first seed speaks for a point. What was given stands once where it is the same for all points, which is told
@@ -65,7 +65,7 @@ def _made(run: RunDirectory, registry: Registry) -> SideBySide | None:
     return None
 
 
-def _pictures(name: str, made: Mapping[str, SideBySide]) -> list[Picture]:
+def _pictures(name: str, made: Mapping[str, SideBySide]) -> list[Drawing]:
     """Return one picture, or several where the points do not fit into one."""
     first = next(iter(made.values())).given
     same = {
@@ -89,7 +89,7 @@ def _pictures(name: str, made: Mapping[str, SideBySide]) -> list[Picture]:
             else "What was given is the same for all."
         )
         suffix = f" {start // room + 1}" if len(points) > room else ""
-        pictures.append(Picture(name=name + suffix, caption=caption, png=png))
+        pictures.append(Drawing(name=name + suffix, caption=caption, png=png))
     return pictures
 
 

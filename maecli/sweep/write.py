@@ -9,7 +9,7 @@ from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.reports.page import Points, Section, render_report
 from maecli.reports.sweep_charts import learning_chart
-from maecli.results import Picture
+from maecli.results import Drawing
 from maecli.run.directory import RunDirectory
 from maecli.run.report import by_epoch, history
 from maecli.run.suited import shell
@@ -59,7 +59,7 @@ def write_page(
     for name, picture in pictures.items():
         write_bytes(out / PICTURES / name, picture.png)
     sections = [
-        Section("Figures", [*sweep_tables(outcome), *charts]),
+        Section("Metrics", [*sweep_tables(outcome), *charts]),
         Section("On each split", by_split),
         Section("Side by side", compared),
         Section("Training", curves),
@@ -92,8 +92,8 @@ def describe(plan: Plan, outcome: Outcome) -> str:
 
 def learning_pictures(
     plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, say: Callable[[str], None]
-) -> Iterator[Picture]:
-    """Yield for each verb and arm the training loss and the validation figure by epoch, test at the end of each.
+) -> Iterator[Drawing]:
+    """Yield for each verb and arm the training loss and the validation metric by epoch, test at the end of each.
 
     Only the first seed is drawn. `say` is told of curves that cannot be had.
     """
@@ -115,7 +115,7 @@ def _curves(
     directories: Mapping[str, RunDirectory],
     registry: Registry,
     say: Callable[[str], None],
-) -> Iterator[Picture]:
+) -> Iterator[Drawing]:
     losses: dict[str, list[tuple[float, float]]] = {}
     validation: dict[str, list[tuple[float, float]]] = {}
     ends: dict[str, tuple[float, float]] = {}
@@ -130,16 +130,16 @@ def _curves(
         test = read_evaluation(run, "test")
         if test is None:
             continue
-        figure = test.figures[0]
-        label, unit = figure.label, figure.unit
-        points = metrics.get(f"val/{figure.name}")
+        metric = test.metrics[0]
+        label, unit = metric.label, metric.unit
+        points = metrics.get(f"val/{metric.name}")
         if points:
             validation[title] = points
-            ends[title] = (points[-1][0], figure.value)
+            ends[title] = (points[-1][0], metric.value)
     if losses:
         png = learning_chart(losses, "training loss")
-        yield Picture(name=f"loss-{name}", caption=f"{what}: training loss of each point, first seed.", png=png)
+        yield Drawing(name=f"loss-{name}", caption=f"{what}: training loss of each point, first seed.", png=png)
     if any(len(points) > 1 for points in validation.values()):
         png = learning_chart(validation, f"validation {label}", unit, ends, "test, at the end")
         caption = f"{what}: validation {label} of each point, first seed; the diamond is test, read once."
-        yield Picture(name=f"validation-{name}", caption=caption, png=png)
+        yield Drawing(name=f"validation-{name}", caption=caption, png=png)

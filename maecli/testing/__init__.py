@@ -5,8 +5,8 @@ In the tests of a package, three lines per plugin give one pytest test per promi
     from maecli.testing import DatasetConformance, ModelConformance, TaskConformance, TrackerConformance
 
     class TestBirds(DatasetConformance):
-        def dataset(self, tmp_path):                     # write a tiny twin of the data into tmp_path, or use none
-            return Birds(Birds.Options(root=write_twin(tmp_path)))
+        def dataset(self, tmp_path):                     # write a tiny copy of the data into tmp_path, or use none
+            return Birds(Birds.Options(root=write_tiny(tmp_path)))
 
     class TestDenoise(TaskConformance):
         task = Denoise                                   # options = {"sigma": 0.1} where the defaults do not do

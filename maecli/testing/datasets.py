@@ -215,7 +215,7 @@ def splits(subject: DatasetSubject) -> None:
                 where = seen.setdefault(key, name)
                 expect(
                     where is name,
-                    f"key {key!r} is in {where} and in {name}; a sample belongs to one split, so that figures are not "
+                    f"key {key!r} is in {where} and in {name}; a sample belongs to one split, so that metrics are not "
                     "taken on what was learnt",
                 )
             doubles = len(split) - len(set(split.keys))

@@ -22,7 +22,7 @@ from maecli.data.dataset import Dataset
 from maecli.data.preprocess import Preprocess
 from maecli.loading.loaders import Loader, make_loader
 from maecli.models.encoder import Encoder
-from maecli.results import Figure, Picture
+from maecli.results import Drawing, Metric
 from maecli.schema import SPECS, AugmentSpec, DataSpec
 from maecli.testing import options as class_and_options
 from maecli.testing.finding import Broken, Checks, Finding, NotLookedAt, describe_error, expect, some
@@ -213,41 +213,41 @@ def frozen(subject: TaskSubject) -> None:
 
 @CHECKS.add("build")
 def evaluation(subject: TaskSubject) -> None:
-    """Figures are finite numbers with twins beside them; the monitored one is always among them."""
+    """Metrics are finite numbers with baselines beside them; the monitored one is always among them."""
     task, module = subject.task, subject.module.eval()
     with torch.no_grad():
-        if subject.plugin.twin_samples:
-            task.fit_twins(subject.loader("train").eval_batches(BATCH, limit=subject.plugin.twin_samples))
+        if subject.plugin.baseline_samples:
+            task.fit_baselines(subject.loader("train").eval_batches(BATCH, limit=subject.plugin.baseline_samples))
         for thorough in (True, False):
             evaluator: Evaluator[Any] = task.evaluator(thorough)
             for batch in subject.loader("val").eval_batches(BATCH):
                 evaluator.update(module, batch)
-            _check_figures(subject, list(evaluator.figures()), thorough)
+            _check_metrics(subject, list(evaluator.metrics()), thorough)
             if thorough:
                 tables = [table.model_dump(mode="json") for table in evaluator.tables()]
                 json.dumps(tables)
-                _check_pictures("evaluator().pictures()", evaluator.pictures())
+                _check_pictures("evaluator().drawings()", evaluator.drawings())
 
 
-def _check_figures(subject: TaskSubject, figures: Sequence[Figure], thorough: bool) -> None:
+def _check_metrics(subject: TaskSubject, metrics: Sequence[Metric], thorough: bool) -> None:
     which = f"evaluator(thorough={thorough})"
-    expect(bool(figures), f"{which} has no figures; return at least the one that says how good the module is")
-    names = [figure.name for figure in figures]
+    expect(bool(metrics), f"{which} has no metrics; return at least the one that says how good the module is")
+    names = [metric.name for metric in metrics]
     twice = sorted({name for name in names if names.count(name) > 1})
-    expect(not twice, f"{which} has two figures of the name {some(twice)}; give each its own")
+    expect(not twice, f"{which} has two metrics of the name {some(twice)}; give each its own")
     monitor = getattr(subject.task, "monitor", None)
     expect(
         monitor in names,
-        f"monitor is {monitor!r}, and {which} has {', '.join(names)}; name the figure that decides which checkpoint is "
+        f"monitor is {monitor!r}, and {which} has {', '.join(names)}; name the metric that decides which checkpoint is "
         "best, and measure it even when not thorough",
     )
-    for figure in figures:
-        bad = [value for value in (figure.value, *figure.twins.values()) if not math.isfinite(value)]
-        expect(not bad, f"figure {figure.name!r} of {which} is {some(bad)}; a figure is a finite number")
+    for metric in metrics:
+        bad = [value for value in (metric.value, *metric.baselines.values()) if not math.isfinite(value)]
+        expect(not bad, f"metric {metric.name!r} of {which} is {some(bad)}; a metric is a finite number")
     expect(
-        bool(figures[0].twins),
-        f"figure {figures[0].name!r} of {which} stands alone; put beside the headline, as twins, what trivial "
-        "predictors get on the same samples (the majority, the mean of training: see fit_twins)",
+        bool(metrics[0].baselines),
+        f"metric {metrics[0].name!r} of {which} stands alone; put beside the headline, as baselines, what trivial "
+        "predictors get on the same samples (the majority, the mean of training: see fit_baselines)",
     )
 
 
@@ -366,9 +366,9 @@ def drawing(subject: TaskSubject) -> None:
         _check_side_by_side(subject.task.side_by_side(module, full), len(full))
 
 
-def _check_pictures(what: str, pictures: Sequence[Picture]) -> None:
+def _check_pictures(what: str, pictures: Sequence[Drawing]) -> None:
     for picture in pictures:
-        expect(isinstance(picture, Picture), f"{what} returns {type(picture).__name__}; return api.Picture(…)")
+        expect(isinstance(picture, Drawing), f"{what} returns {type(picture).__name__}; return api.Drawing(…)")
         expect(picture.png.startswith(PNG), f"{what}: picture {picture.name!r} is no PNG; encode it as one")
         expect(
             bool(picture.name) and "/" not in picture.name,

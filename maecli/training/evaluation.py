@@ -31,7 +31,7 @@ NUM_DRAWN = 36
 
 
 Spoilers = dict[int, tuple[str, str]]
-"""Samples that no figure can be made of, by their position in the split: key and reason."""
+"""Samples that no metric can be made of, by their position in the split: key and reason."""
 
 
 @torch.no_grad()
@@ -64,20 +64,20 @@ def measure(
 
 
 @torch.no_grad()
-def fit_twins(task: Task[Any], loader: Loader, batch_size: int) -> None:
+def fit_baselines(task: Task[Any], loader: Loader, batch_size: int) -> None:
     """Let the task learn its trivial predictors from evenly spaced training samples, of those with finite pictures."""
-    if task.twin_samples:
-        batches = loader.eval_batches(batch_size, limit=task.twin_samples)
-        task.fit_twins(finite for batch in batches if len(finite := _with_finite_pictures(loader, batch)))
+    if task.baseline_samples:
+        batches = loader.eval_batches(batch_size, limit=task.baseline_samples)
+        task.fit_baselines(finite for batch in batches if len(finite := _with_finite_pictures(loader, batch)))
 
 
 @torch.no_grad()
 def evaluate(
     task: Task[Any], module: nn.Module, loader: Loader, split: str, batch_size: int, dtype: torch.dtype
 ) -> Evaluation:
-    """Return every figure, table and picture of one split. `fit_twins` comes first.
+    """Return every metric, table and picture of one split. `fit_baselines` comes first.
 
-    Samples for which an output or a figure is not finite are left out like those that cannot be read: the loader's
+    Samples for which an output or a metric is not finite are left out like those that cannot be read: the loader's
     `on_broken` is told of each, and the others are measured again. Raises DataError where no other is left.
     """
     measured = partial(measure, task, module, loader, batch_size, dtype)
@@ -93,25 +93,25 @@ def evaluate(
                 f"the model's output is not finite for any of the {len(left_out):,} samples that can be read, so there "
                 "is nothing to measure; look at the range of the data's values, try --precision float32, or train again"
             ) from None
-    figures = list(evaluator.figures())
-    if names := {figure.name for figure in figures if not math.isfinite(figure.value)}:
+    metrics = list(evaluator.metrics())
+    if names := {metric.name for metric in metrics if not math.isfinite(metric.value)}:
         more = find_spoilers(task, module, loader, batch_size, dtype, names, left_out)
-        if 0 < len(more) < seen:  # of all samples it would say that the figure is never finite
+        if 0 < len(more) < seen:  # of all samples it would say that the metric is never finite
             left_out |= more
             evaluator, seen = measured(left_out=left_out)
-            figures = list(evaluator.figures())
-    pictures = list(evaluator.pictures())
+            metrics = list(evaluator.metrics())
+    drawings = list(evaluator.drawings())
     module.eval()
     with autocast(loader.device, dtype):
         for batch in _batches(loader, NUM_DRAWN, left_out, limit=NUM_DRAWN):
-            pictures += task.draw(module, batch)
+            drawings += task.draw(module, batch)
             break
     return Evaluation(
         split=split,
         num_samples=seen,
-        figures=tuple(figures),
+        metrics=tuple(metrics),
         tables=tuple(evaluator.tables()),
-        pictures=tuple(pictures),
+        drawings=tuple(drawings),
         notes=tuple(task.describe()),
     )
 
@@ -126,7 +126,7 @@ def find_spoilers(
     names: Collection[str] = (),
     known: Collection[int] = (),
 ) -> Spoilers:
-    """Return the samples with outputs that are not finite, or that make any of the figures `names` so by themselves.
+    """Return the samples with outputs that are not finite, or that make any of the metrics `names` so by themselves.
 
     Those that are `known` are not looked at. The loader's `on_broken` is told of each.
     """
@@ -134,9 +134,9 @@ def find_spoilers(
     def by_itself(part: Batch) -> None:
         evaluator = task.evaluator(False)
         evaluator.update(module, part)
-        for figure in evaluator.figures() if names else ():
-            if figure.name in names and not math.isfinite(figure.value):
-                raise NotFiniteOutput(f"{NOT_FINITE}: its {figure.label} is {figure.value}")
+        for metric in evaluator.metrics() if names else ():
+            if metric.name in names and not math.isfinite(metric.value):
+                raise NotFiniteOutput(f"{NOT_FINITE}: its {metric.label} is {metric.value}")
 
     module.eval()
     found: Spoilers = {}

@@ -20,7 +20,7 @@ from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
 from maecli.models.encoder import Encoder
-from maecli.results import Figure, Picture, Table
+from maecli.results import Drawing, Metric, Table
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -55,15 +55,15 @@ class Evaluator(ABC, Generic[M]):
         """Add one batch. Called without gradients, module in eval mode, autocast on where it pays."""
 
     @abstractmethod
-    def figures(self) -> Sequence[Figure]:
-        """Return the figures of all batches so far, the headline first, each with its trivial twins."""
+    def metrics(self) -> Sequence[Metric]:
+        """Return the metrics of all batches so far, the headline first, each with its baselines."""
 
     def tables(self) -> Sequence[Table]:
         """Return what is worth a table, such as recall per class."""
         return ()
 
-    def pictures(self) -> Sequence[Picture]:
-        """Return drawings of the figures, such as a confusion matrix."""
+    def drawings(self) -> Sequence[Drawing]:
+        """Return drawings of the metrics, such as a confusion matrix."""
         return ()
 
 
@@ -75,7 +75,7 @@ class Task(ABC, Generic[M]):
     fields: ClassVar[tuple[str, ...]] = ("image",)
     """What a sample must carry."""
     monitor: str
-    """Name of the figure on validation data that decides which checkpoint is `best`."""
+    """Name of the metric on validation data that decides which checkpoint is `best`."""
     own_size: ClassVar[bool] = False
     """Whether evaluation and inference get each picture (and mask) at its own size, instead of the model's.
 
@@ -85,8 +85,8 @@ class Task(ABC, Generic[M]):
     """Options to take where a recipe leaves patches out and the encoder cannot: it is frozen, or convolutional."""
     all_classes: bool = False
     """Whether rows of inference get a column for each class, however many there are; see `class_columns`."""
-    twin_samples: ClassVar[int] = 0
-    """How many training samples `fit_twins` wants to see."""
+    baseline_samples: ClassVar[int] = 0
+    """How many training samples `fit_baselines` wants to see."""
 
     Options: ClassVar[type[plugin_options.Options]] = plugin_options.Options
 
@@ -120,11 +120,11 @@ class Task(ABC, Generic[M]):
     def evaluator(self, thorough: bool = True) -> Evaluator[M]:
         """Return a fresh evaluator.
 
-        Validation between epochs is not `thorough`: figures that cost much and are not the monitored one may be left
+        Validation between epochs is not `thorough`: metrics that cost much and are not the monitored one may be left
         out there.
         """
 
-    def fit_twins(self, batches: Iterable[Batch]) -> None:
+    def fit_baselines(self, batches: Iterable[Batch]) -> None:
         """Learn from training samples what the trivial predictors need; called once, before `evaluator`."""
         for _ in batches:
             return
@@ -155,7 +155,7 @@ class Task(ABC, Generic[M]):
             columns |= {f"class_{place}": names[q], f"{ranked}_{place}": round(float(values[q]), 6)}
         return columns
 
-    def draw(self, module: M, batch: Batch) -> list[Picture]:
+    def draw(self, module: M, batch: Batch) -> list[Drawing]:
         """Return pictures of what the module does with a few samples."""
         return []
 
@@ -167,5 +167,5 @@ class Task(ABC, Generic[M]):
         return None
 
     def describe(self) -> Sequence[str]:
-        """Return sentences about how the figures were taken, for the report."""
+        """Return sentences about how the metrics were taken, for the report."""
         return ()

@@ -212,7 +212,7 @@ class Trainer:
                 tracker.log(self.step, metrics)
 
     def validate(self) -> bool:
-        """Measure the validation split; return whether the monitored figure is the best so far."""
+        """Measure the validation split; return whether the monitored metric is the best so far."""
         if self.val_loader is None or len(self.val_loader.split) == 0:
             return False
         self.check_finite()
@@ -222,13 +222,13 @@ class Trainer:
             evaluator, _ = measure(
                 self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype, thorough=False
             )
-            figures = {figure.name: figure for figure in evaluator.figures()}
+            metrics = {metric.name: metric for metric in evaluator.metrics()}
         self.validation_due = False
-        self._track({f"val/{name}": figure.value for name, figure in figures.items()})
-        monitored = figures[self.task.monitor]
+        self._track({f"val/{name}": metric.value for name, metric in metrics.items()})
+        monitored = metrics[self.task.monitor]
         self.progress.say(
             f"epoch {self.step / self.steps_per_epoch:g}: validation "
-            + ", ".join(f"{figure.label} {figure.value:.4f}" for figure in list(figures.values())[:2])
+            + ", ".join(f"{metric.label} {metric.value:.4f}" for metric in list(metrics.values())[:2])
         )
         sign = 1.0 if monitored.better == "higher" else -1.0
         if math.isnan(monitored.value) or (self.best is not None and sign * monitored.value <= sign * self.best):

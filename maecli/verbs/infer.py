@@ -27,7 +27,7 @@ from maecli.outputs.rows import Row, RowWriter
 from maecli.outputs.skipped import SKIPPED, skipped_csv
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
-from maecli.results import Picture
+from maecli.results import Drawing
 from maecli.run.assemble import load_assembly
 from maecli.run.directory import find_checkpoint, newest_finished_run, read_checkpoint, runs_dir
 from maecli.storage.files import write_bytes, write_json, write_text
@@ -188,7 +188,7 @@ class FirstPictures:
             self.keys += part.keys
             self.draws.append(part.draws)
 
-    def draw(self, module: nn.Module) -> list[Picture]:
+    def draw(self, module: nn.Module) -> list[Drawing]:
         """Return the task's drawings of the samples."""
         if not self.keys:
             return []

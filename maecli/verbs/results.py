@@ -81,8 +81,8 @@ def _finished(path: Path) -> Iterator[RunDirectory]:
 def make_records(run: RunDirectory, registry: Registry) -> list[Record]:
     """Return the records of a finished run: of its own task on test, else on validation, and of each probe."""
     headline = headline_evaluation(run)
-    if headline is None or not headline.figures:
-        raise MaeError(f"{run} has no figures; measure it by `mae eval {run}`")
+    if headline is None or not headline.metrics:
+        raise MaeError(f"{run} has no metrics; measure it by `mae eval {run}`")
     probes = [evaluation for evaluation in run.evaluations(lambda _: None) if evaluation.probe]
     return [_make_record(run, evaluation, registry) for evaluation in (headline, *probes)]
 
@@ -121,7 +121,7 @@ def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) 
         num_samples=evaluation.num_samples,
         weights=evaluation.weights,
         ema=spec["train"]["ema_decay"] is not None,
-        figures=evaluation.figures,
+        metrics=evaluation.metrics,
         seconds=summary.seconds,
         pretrain_seconds=before.seconds if start and (before := start.summary()) else 0.0,
         device=device,

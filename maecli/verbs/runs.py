@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.progress import duration
 from maecli.registry import Registry
-from maecli.reports.figures import curves
-from maecli.reports.numbers import format_figure
+from maecli.reports.drawings import curves
+from maecli.reports.numbers import format_metric
 from maecli.reports.page import Points, Section, render_report
-from maecli.results import Evaluation, Figure, Picture, Table
+from maecli.results import Drawing, Evaluation, Metric, Table
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.plugins_used import missing_packages, recorded_in
 from maecli.run.report import by_epoch, history
@@ -43,7 +43,7 @@ class RunEntry:
     seed: int
     split: str
     """What the headline was measured on; empty where nothing is measured."""
-    headline: Figure | None
+    headline: Metric | None
     seconds: float | None
     finished: str
     """Date and time, empty for a run that is not finished."""
@@ -62,8 +62,8 @@ class RunEntry:
         what = f"{self.verb} {self.dataset} {self.task} {self.model}, seed {self.seed}"
         finished = self.seconds is not None and self.state == "finished"
         state = f"{self.finished}, {duration(self.seconds or 0.0)}" if finished else self.state
-        figure = f"{self.headline.label} {format_figure(self.headline)}, {self.split}" if self.headline else ""
-        return self.name, what, state, figure
+        metric = f"{self.headline.label} {format_metric(self.headline)}, {self.split}" if self.headline else ""
+        return self.name, what, state, metric
 
 
 COLUMNS = ("run", "what", "finished, time", "headline (95% interval)")
@@ -112,7 +112,7 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
         state=state,
         seed=spec.get("seed", 0),
         split=evaluation.split if evaluation else "",
-        headline=evaluation.figures[0] if evaluation and evaluation.figures else None,
+        headline=evaluation.metrics[0] if evaluation and evaluation.metrics else None,
         seconds=summary.seconds if summary else None,
         finished=_date(summary.finished_at) if summary else "",
         problem="; ".join(problems),
@@ -165,8 +165,8 @@ class Comparison:
     spec: Sequence[str]
     """`key: first -> second` for each key that differs."""
     environment: Sequence[str]
-    figures: Table
-    curves: Sequence[Picture]
+    metrics: Table
+    curves: Sequence[Drawing]
 
     def as_json(self) -> dict[str, Any]:
         """Return everything but the pictures as plain values."""
@@ -174,7 +174,7 @@ class Comparison:
             "runs": list(self.names),
             "spec": list(self.spec),
             "environment": list(self.environment),
-            "figures": [dict(zip(self.figures.columns, row, strict=True)) for row in self.figures.rows],
+            "metrics": [dict(zip(self.metrics.columns, row, strict=True)) for row in self.metrics.rows],
         }
 
 
@@ -196,7 +196,7 @@ def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], 
         names=names,
         spec=difference(specs[0], specs[1], ELSEWHERE),
         environment=difference(environments[0], environments[1], frozenset()),
-        figures=_figures(names, runs, say),
+        metrics=_metrics(names, runs, say),
         curves=_curves(names, runs, registry, say),
     )
 
@@ -207,9 +207,9 @@ def _names(first: Path, second: Path) -> tuple[str, str]:
     return (a.name, b.name) if a.name != b.name else (f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}")
 
 
-def _figures(names: tuple[str, str], runs: Sequence[RunDirectory], say: Callable[[str], None]) -> Table:
-    """Return every figure that one of the runs has, test first."""
-    found: dict[tuple[str, str], dict[int, Figure]] = {}
+def _metrics(names: tuple[str, str], runs: Sequence[RunDirectory], say: Callable[[str], None]) -> Table:
+    """Return every metric that one of the runs has, test first."""
+    found: dict[tuple[str, str], dict[int, Metric]] = {}
     for number, run in enumerate(runs):
         for split in ("test", "val", "train"):
             try:
@@ -217,31 +217,31 @@ def _figures(names: tuple[str, str], runs: Sequence[RunDirectory], say: Callable
             except DamagedFile as error:
                 say(f"left out: {error}")
                 continue
-            for figure in evaluation.figures if evaluation else ():
-                found.setdefault((split, figure.label), {})[number] = figure
+            for metric in evaluation.metrics if evaluation else ():
+                found.setdefault((split, metric.label), {})[number] = metric
     order = {"test": 0, "val": 1, "train": 2}
     rows = tuple(
-        (split, label, *(format_figure(figures[i]) if i in figures else "not measured" for i in (0, 1)))
-        for (split, label), figures in sorted(found.items(), key=lambda each: order[each[0][0]])
+        (split, label, *(format_metric(metrics[i]) if i in metrics else "not measured" for i in (0, 1)))
+        for (split, label), metrics in sorted(found.items(), key=lambda each: order[each[0][0]])
     )
-    return Table(title="Figures (95% interval)", columns=("split", "figure", *names), rows=rows)
+    return Table(title="Metrics (95% interval)", columns=("split", "metric", *names), rows=rows)
 
 
 def _curves(
     names: tuple[str, str], runs: Sequence[RunDirectory], registry: Registry, say: Callable[[str], None]
-) -> list[Picture]:
-    """Return the training losses of both runs, and each validation figure that both monitored first, by epoch."""
+) -> list[Drawing]:
+    """Return the training losses of both runs, and each validation metric that both monitored first, by epoch."""
     metrics = [by_epoch(history(run, registry, say)) for run in runs]
     pictures = []
     losses = _both(names, metrics, "train/loss")
     if losses:
-        pictures.append(Picture(name="loss", caption="Training loss.", png=curves(losses, "epoch", "training loss")))
+        pictures.append(Drawing(name="loss", caption="Training loss.", png=curves(losses, "epoch", "training loss")))
     first = next((name for name in metrics[0] if name.startswith("val/")), None)
     shown = _both(names, metrics, first) if first else {}
     if first and shown:
         label = first.removeprefix("val/")
         png = curves(shown, "epoch", f"validation {label}")
-        pictures.append(Picture(name=f"validation-{label}", caption=f"Validation {label}.", png=png))
+        pictures.append(Drawing(name=f"validation-{label}", caption=f"Validation {label}.", png=png))
     return pictures
 
 
@@ -269,7 +269,7 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
         return
     sections = [
         Section("Spec", [Points(comparison.spec or ["No key differs."])]),
-        Section("Figures", [comparison.figures]),
+        Section("Metrics", [comparison.metrics]),
         Section("Curves", comparison.curves),
         Section("Environment", [Points(comparison.environment or ["Nothing differs."])]),
     ]

@@ -129,7 +129,7 @@ class Classify(api.Task[api.Classifier]):
             for row in self.labels.probabilities(module(batch["image"])).cpu()
         ]
 
-    def draw(self, module: api.Classifier, batch: api.Batch) -> list[api.Picture]:
+    def draw(self, module: api.Classifier, batch: api.Batch) -> list[api.Drawing]:
         if batch["image"].ndim != 4:
             return []
         probabilities = self.labels.probabilities(module(batch["image"])).cpu()
@@ -137,7 +137,7 @@ class Classify(api.Task[api.Classifier]):
         pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
         captions = [self.labels.caption(row) for row in probabilities]
         png = api.contact_sheet(list(pictures), captions, wrong, batch.keys)
-        return [api.Picture(name="predictions", caption=self.labels.drawn, png=png)]
+        return [api.Drawing(name="predictions", caption=self.labels.drawn, png=png)]
 
     def describe(self) -> Sequence[str]:
         return [self.labels.note] if self.labels.note else []
@@ -150,7 +150,7 @@ class Labels(ABC):
     drawn: ClassVar[str]
     """The sentence under drawn predictions."""
     note: ClassVar[str] = ""
-    """How the figures were taken, where that needs saying."""
+    """How the metrics were taken, where that needs saying."""
 
     def __init__(self, card: api.DataCard) -> None:
         self.card = card
@@ -208,7 +208,7 @@ class OneLabel(Labels):
 
 
 class SeveralLabels(Labels):
-    """Labels (B, Q): 1 present, 0 absent, -1 not to be judged, neither in the loss nor in any figure.
+    """Labels (B, Q): 1 present, 0 absent, -1 not to be judged, neither in the loss nor in any metric.
 
     A class counts as predicted above a probability of one half.
     """
@@ -293,40 +293,40 @@ class Accuracy(api.Evaluator[api.Classifier]):
         self.matrix += torch.bincount(cells, minlength=num * num).reshape(num, num)
         self.loss_sum += float(F.cross_entropy(logits, label, reduction="sum"))
 
-    def figures(self) -> Sequence[api.Figure]:
+    def metrics(self) -> Sequence[api.Metric]:
         num, hits = int(self.matrix.sum()), int(self.matrix.trace())
         truth = self.matrix.sum(1)  # (Q,)
         # A data set that does not count its classes is measured against the most frequent class of the split.
         counts = torch.tensor(self.card.class_counts) if self.card.class_counts else truth
         majority = int(counts.argmax())
         present = int((truth > 0).sum())
-        twins = {
+        baselines = {
             f"majority ({self.card.classes[majority]})": int(truth[majority]) / max(num, 1),
             "chance": 1 / self.card.num_classes,
         }
         return [
-            api.Figure(
+            api.Metric(
                 name="top1",
                 label="top-1 accuracy",
                 value=hits / max(num, 1),
                 unit="share",
-                twins=twins,
+                baselines=baselines,
                 interval=api.wilson_interval(hits, num) if num else None,
             ),
-            api.Figure(
+            api.Metric(
                 name="macro_f1",
                 label="macro F1",
                 value=float(_f1(self.matrix)[truth > 0].sum() / max(present, 1)),
                 unit="share",
-                twins={"majority": _majority_f1(truth, majority)},
+                baselines={"majority": _majority_f1(truth, majority)},
                 note="" if present == len(truth) else f"mean of the {present} classes that occur",
             ),
-            api.Figure(
+            api.Metric(
                 name="cross_entropy",
                 label="cross-entropy",
                 value=self.loss_sum / max(num, 1),
                 better="lower",
-                twins={"chance": math.log(self.card.num_classes), "training frequencies": self._prior(counts)},
+                baselines={"chance": math.log(self.card.num_classes), "training frequencies": self._prior(counts)},
             ),
         ]
 
@@ -350,15 +350,15 @@ class Accuracy(api.Evaluator[api.Classifier]):
         )
         return [api.Table(title="Per class", columns=("class", "samples", "recall", "precision", "F1"), rows=rows)]
 
-    def pictures(self) -> Sequence[api.Picture]:
+    def drawings(self) -> Sequence[api.Drawing]:
         png = api.confusion_matrix(self.matrix.numpy(), self.card.classes)
-        return [api.Picture(name="confusion-matrix", caption="Rows: truth. Columns: prediction.", png=png)]
+        return [api.Drawing(name="confusion-matrix", caption="Rows: truth. Columns: prediction.", png=png)]
 
 
 def _f1(matrix: Tensor) -> Tensor:
     """Return the F1 score (Q,) of each class; 0 for one that neither occurs nor is predicted."""
     both = (matrix.sum(0) + matrix.sum(1)).clamp(min=1)
-    return 2.0 * matrix.diagonal().double() / both  # double: float32 could beat an equal twin by rounding
+    return 2.0 * matrix.diagonal().double() / both  # double: float32 could beat an equal baseline by rounding
 
 
 def _majority_f1(truth: Tensor, majority: int) -> float:
@@ -396,30 +396,34 @@ class Precision(api.Evaluator[api.Classifier]):
             for q in range(self.card.num_classes)
         ]
 
-    def figures(self) -> Sequence[api.Figure]:
+    def metrics(self) -> Sequence[api.Metric]:
         return [self._mean_precision(), self._cross_entropy()]
 
-    def _mean_precision(self) -> api.Figure:
+    def _mean_precision(self) -> api.Metric:
         classes = self._per_class()
         counted = [each for each in classes if each[0]]
         missing = [name for name, (num, *_) in zip(self.card.classes, classes, strict=True) if not num]
-        twins = {"one score for all": float(np.mean([num / judged for num, judged, _ in counted]))} if counted else {}
+        baselines = (
+            {"one score for all": float(np.mean([num / judged for num, judged, _ in counted]))} if counted else {}
+        )
         interval = None
         if self.thorough and counted:
-            twins["random ranking"] = float(np.mean([api.random_precision(num, judged) for num, judged, _ in counted]))
+            baselines["random ranking"] = float(
+                np.mean([api.random_precision(num, judged) for num, judged, _ in counted])
+            )
             logits, truth = self._all()
             interval = api.mean_precision_interval(logits.numpy(), truth.numpy())
-        return api.Figure(
+        return api.Metric(
             name="map",
             label="mean average precision",
             value=float(np.mean([precision for *_, precision in counted])) if counted else 0.0,
             unit="share",
-            twins=twins,
+            baselines=baselines,
             interval=interval,
             note=f"no positive sample, so left out: {', '.join(missing)}" if missing else "",
         )
 
-    def _cross_entropy(self) -> api.Figure:
+    def _cross_entropy(self) -> api.Metric:
         logits, truth = self._all()
         judged = truth >= 0
         present = (truth == 1).double()
@@ -429,12 +433,12 @@ class Precision(api.Evaluator[api.Classifier]):
             return float(losses[judged].mean()) if judged.any() else 0.0
 
         constant = -(present * frequency.log() + (1 - present) * (1 - frequency).log())
-        return api.Figure(
+        return api.Metric(
             name="cross_entropy",
             label="binary cross-entropy",
             value=mean(F.binary_cross_entropy_with_logits(logits.double(), present, reduction="none")),
             better="lower",
-            twins={"even odds": math.log(2), "training frequencies": mean(constant)},
+            baselines={"even odds": math.log(2), "training frequencies": mean(constant)},
         )
 
     def tables(self) -> Sequence[api.Table]:
@@ -445,7 +449,7 @@ class Precision(api.Evaluator[api.Classifier]):
         columns = ("class", "positives", "average precision", "share of positives")
         return [api.Table(title="Per class", columns=columns, rows=rows)]
 
-    def pictures(self) -> Sequence[api.Picture]:
+    def drawings(self) -> Sequence[api.Drawing]:
         classes = {name: each for name, each in zip(self.card.classes, self._per_class(), strict=True) if each[0]}
         if not classes:
             return []
@@ -453,7 +457,7 @@ class Precision(api.Evaluator[api.Classifier]):
         shares = {name: num / judged for name, (num, judged, _) in classes.items()}
         png = api.class_bars(precision, "average precision", shares, "one score for all")
         caption = "Average precision of each class, beside its share of positives: what one score for all gets."
-        return [api.Picture(name="average-precision", caption=caption, png=png)]
+        return [api.Drawing(name="average-precision", caption=caption, png=png)]
 
 
 def _shares(present: Tensor, judged: Tensor) -> Tensor:

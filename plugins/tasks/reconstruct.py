@@ -26,7 +26,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
     name = "reconstruct"
     verb = "pretrain"
     monitor = "mse"
-    twin_samples = 4096
+    baseline_samples = 4096
 
     class Options(api.Options):
         mask_ratio: float = Field(default=0.75, gt=0, lt=1, description="share of the patches that is hidden")
@@ -91,7 +91,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         loss: Tensor = module(batch["image"], self.masking(batch))
         return loss
 
-    def fit_twins(self, batches: Iterable[api.Batch]) -> None:
+    def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
         """Average the training pictures, in pixel units."""
         total, num = None, 0
         for batch in batches:
@@ -126,7 +126,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
             for error, row in zip(errors.tolist(), rows, strict=True)
         ]
 
-    def draw(self, module: api.MaskedAutoencoder, batch: api.Batch) -> list[api.Picture]:
+    def draw(self, module: api.MaskedAutoencoder, batch: api.Batch) -> list[api.Drawing]:
         rows = self._quadruplets(module, batch, NUM_PICTURES)
         if not rows:
             return []
@@ -137,7 +137,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         )
         caption = f"Reconstructions with {self.hidden}. {how}"
         png = api.picture_grid(rows, self._titles())
-        return [api.Picture(name="reconstructions", caption=caption, png=png)]
+        return [api.Drawing(name="reconstructions", caption=caption, png=png)]
 
     def side_by_side(self, module: api.MaskedAutoencoder, batch: api.Batch) -> api.SideBySide | None:
         rows = self._quadruplets(module, batch, NUM_PICTURES)
@@ -182,7 +182,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         if self.options.norm_pix_loss:
             notes.append(
                 "Oracle: the model predicts normalised patches, which are un-normalised with each hidden patch's true "
-                "mean and variance; its trivial twin knows each hidden patch's mean."
+                "mean and variance; its baseline knows each hidden patch's mean."
             )
         return notes
 
@@ -201,7 +201,7 @@ class SeenMasks:
         self.sum = masks.sum(0) if self.sum is None else self.sum + masks.sum(0)
         self.num += len(masks)
 
-    def draw(self, task: Reconstruct) -> list[api.Picture]:
+    def draw(self, task: Reconstruct) -> list[api.Drawing]:
         if self.sum is None:
             return []
         first, mean = torch.stack(self.first).cpu().numpy(), (self.sum / self.num).cpu().numpy()
@@ -209,11 +209,11 @@ class SeenMasks:
             f"The masks of {len(first)} samples, with {task.hidden}, and the mean over all {self.num:,}: blue patches "
             "are seen by the encoder, grey ones are not."
         )
-        return [api.Picture(name="masks", caption=caption, png=api.mask_strip(first, mean, task.patch_size))]
+        return [api.Drawing(name="masks", caption=caption, png=api.mask_strip(first, mean, task.patch_size))]
 
 
 class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
-    """Error sums over hidden pixels, of the model and of its trivial twins; SSIM and masks where it is thorough."""
+    """Error sums over hidden pixels, of the model and of its baselines; SSIM and masks where it is thorough."""
 
     def __init__(self, task: Reconstruct, thorough: bool = True) -> None:
         self.task, self.thorough = task, thorough
@@ -221,7 +221,7 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
         self.pixels = 0.0
         self.masks = SeenMasks()
 
-    def _twins(self, truth: Tensor, patch_size: Sequence[int]) -> dict[str, Tensor]:
+    def _baselines(self, truth: Tensor, patch_size: Sequence[int]) -> dict[str, Tensor]:
         if self.task.options.norm_pix_loss:
             return {"own mean of each patch": truth.mean(-1, keepdim=True).expand_as(truth)}
         if self.task.mean_picture is None:
@@ -238,7 +238,7 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
         hidden = masking.mask.unsqueeze(-1).expand_as(truth)
         self.pixels += float(hidden.sum())
         shape = batch["image"].shape[2:]
-        for name, guess in {"": pred, **self._twins(truth, patch_size)}.items():
+        for name, guess in {"": pred, **self._baselines(truth, patch_size)}.items():
             error = (guess - truth).float()
             sums = {
                 "mse": float((error.square() * hidden).sum(dtype=torch.float64)),
@@ -258,29 +258,29 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
         x, y, mask = (api.unpatchify(patches, grid, patch_size) for patches in (truth, pasted, hidden))
         return float((api.ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64))
 
-    def figures(self) -> Sequence[api.Figure]:
+    def metrics(self) -> Sequence[api.Metric]:
         def shares(key: str) -> dict[str, float]:
             return {name: sums[key] / max(self.pixels, 1.0) for name, sums in self.sums.items()}
 
         note = "oracle" if self.task.options.norm_pix_loss else ""
         mse = shares("mse")
         decibels = {name: -10 * math.log10(max(value, 1e-12)) for name, value in mse.items()}
-        figures = [
-            _figure("mse", "masked MSE", mse, note, unit="squared", better="lower"),
-            _figure("psnr", "masked PSNR", decibels, note, unit="dB"),
+        metrics = [
+            _metric("mse", "masked MSE", mse, note, unit="squared", better="lower"),
+            _metric("psnr", "masked PSNR", decibels, note, unit="dB"),
         ]
         if "ssim" in self.sums[""]:
-            figures.append(_figure("ssim", "masked SSIM", shares("ssim"), note, unit="index"))
-        figures.append(_figure("atol", "masked pixels within 0.1", shares("atol"), note, unit="share"))
-        return figures
+            metrics.append(_metric("ssim", "masked SSIM", shares("ssim"), note, unit="index"))
+        metrics.append(_metric("atol", "masked pixels within 0.1", shares("atol"), note, unit="share"))
+        return metrics
 
-    def pictures(self) -> Sequence[api.Picture]:
+    def drawings(self) -> Sequence[api.Drawing]:
         return self.masks.draw(self.task)
 
 
-def _figure(name: str, label: str, values: dict[str, float], note: str, **kind: Any) -> api.Figure:
-    twins = {twin: value for twin, value in values.items() if twin}
-    return api.Figure(name=name, label=label, value=values[""], twins=twins, note=note, **kind)
+def _metric(name: str, label: str, values: dict[str, float], note: str, **kind: Any) -> api.Metric:
+    baselines = {baseline: value for baseline, value in values.items() if baseline}
+    return api.Metric(name=name, label=label, value=values[""], baselines=baselines, note=note, **kind)
 
 
 @api.hookimpl

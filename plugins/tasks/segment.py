@@ -205,25 +205,27 @@ class Overlap(api.Evaluator[api.Segmenter]):
         masks = (mask[::step, ::step].cpu().numpy() for mask in (truth, guess))
         self.drawn.append((self.task.drawable(small)[0], *masks))
 
-    def figures(self) -> Sequence[api.Figure]:
+    def metrics(self) -> Sequence[api.Metric]:
         counts, background = api.overlap_counts(self.matrix.numpy()), self.card.background
-        always, twin = self._constant(counts)
+        always, baseline = self._constant(counts)
         scores = api.overlap_scores(counts, background)
-        twins = {name: {always: float(value)} for name, value in api.overlap_scores(twin, background).items()}
+        baselines = {name: {always: float(value)} for name, value in api.overlap_scores(baseline, background).items()}
         if background is not None:
-            twins["foreground_iou"]["all-foreground"] = 1 - twins["pixel_accuracy"][always] if counts[1].any() else 0.0
+            baselines["foreground_iou"]["all-foreground"] = (
+                1 - baselines["pixel_accuracy"][always] if counts[1].any() else 0.0
+            )
         intervals = api.overlap_intervals(np.stack(self.counts), background) if self.counts else {}
         absent = self._absent(counts)
         note = f"mean of {len(self.card.mask_classes) - len(absent)} classes"
         if absent:
             note += f"; no pixel here of {', '.join(absent)}"
         return [
-            api.Figure(
+            api.Metric(
                 name=name,
                 label=LABELS[name],
                 value=float(value),
                 unit="share",
-                twins=twins[name],
+                baselines=baselines[name],
                 interval=intervals.get(name),
                 note=note if name == "miou" else "",
             )
@@ -243,10 +245,10 @@ class Overlap(api.Evaluator[api.Segmenter]):
 
     def tables(self) -> Sequence[api.Table]:
         counts = api.overlap_counts(self.matrix.numpy())
-        always, twin = self._constant(counts)
+        always, baseline = self._constant(counts)
         total = max(int(counts[1].sum()), 1)
         columns = ("class", "pixels", "share of pixels", "IoU", "accuracy", f"IoU of {always}")
-        measures = (counts[1] / total, api.iou(counts), api.recall(counts), api.iou(twin))
+        measures = (counts[1] / total, api.iou(counts), api.recall(counts), api.iou(baseline))
         rows = tuple(
             (
                 name,
@@ -257,35 +259,35 @@ class Overlap(api.Evaluator[api.Segmenter]):
         )
         return [api.Table(title="Per class, shares from 0 to 1", columns=columns, rows=rows)]
 
-    def pictures(self) -> Sequence[api.Picture]:
+    def drawings(self) -> Sequence[api.Drawing]:
         return [*self._samples(), *self._bars(), self._confusion()]
 
-    def _samples(self) -> list[api.Picture]:
+    def _samples(self) -> list[api.Drawing]:
         if not self.drawn:
             return []
         where = np.linspace(0, len(self.drawn) - 1, min(NUM_DRAWN, len(self.drawn))).round().astype(int)
         pictures, truths, guesses = zip(*(self.drawn[i] for i in where), strict=True)
         png = api.overlay_rows(pictures, truths, guesses, self.task.style)
         caption = "Samples from all over the split, with true and predicted masks."
-        return [api.Picture(name="predictions", caption=caption, png=png)]
+        return [api.Drawing(name="predictions", caption=caption, png=png)]
 
-    def _bars(self) -> list[api.Picture]:
+    def _bars(self) -> list[api.Drawing]:
         counts = api.overlap_counts(self.matrix.numpy())
-        always, twin = self._constant(counts)
+        always, baseline = self._constant(counts)
         frequent = [int(i) for i in np.argsort(-counts[1], kind="stable") if counts[1][i]][:MOST_BARS]
         if not frequent:
             return []
         names = self.card.mask_classes
-        own, trivial = ({names[i]: float(iou[i]) for i in frequent} for iou in (api.iou(counts), api.iou(twin)))
+        own, trivial = ({names[i]: float(iou[i]) for i in frequent} for iou in (api.iou(counts), api.iou(baseline)))
         marks = {name: value for name, value in trivial.items() if value > 0}
         png = api.class_bars(own, "IoU", marks, f"IoU of {always}, where it is not 0")
         which = f"the {MOST_BARS} most frequent classes" if len(frequent) == MOST_BARS else "each class of the split"
-        return [api.Picture(name="iou-per-class", caption=f"IoU of {which}.", png=png)]
+        return [api.Drawing(name="iou-per-class", caption=f"IoU of {which}.", png=png)]
 
-    def _confusion(self) -> api.Picture:
+    def _confusion(self) -> api.Drawing:
         png = api.confusion_matrix(self.matrix.numpy(), self.card.mask_classes)
         caption = "Pixels. Rows: truth. Columns: prediction. Colour: share of the true class."
-        return api.Picture(name="confusion-matrix", caption=caption, png=png)
+        return api.Drawing(name="confusion-matrix", caption=caption, png=png)
 
 
 @api.hookimpl

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from shapes import shapes
+from toy_dataset import shapes
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split, TensorSplit

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from shapes import shapes
+from toy_dataset import shapes
 
 from maecli.data import fingerprint
 from maecli.data.dataset import BrokenSample, Split, TensorSplit

@@ -162,5 +162,5 @@ def test_a_mask_keeps_to_its_picture_and_to_its_numbers():
 def test_a_large_picture_is_resized_plane_by_plane_to_the_same_numbers(dtype, monkeypatch):
     picture = np.random.default_rng(0).integers(0, 256, (3, 61, 47)).astype(dtype)
     whole = crop_and_resize(picture, (8, 12))
-    monkeypatch.setattr("maecli.data.preprocess.BAND", 100)
+    monkeypatch.setattr("maecli.modalities.pictures.fit.BAND", 100)
     assert crop_and_resize(picture, (8, 12)).equal(whole)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shapes import shapes
+from toy_dataset import shapes
 
 from maecli.data.dataset import Sample, Split
 from maecli.data.few_labels import Subset

@@ -65,7 +65,7 @@ def test_a_group_never_falls_into_two_splits(labels):
 
 
 def test_samples_without_a_group_stand_alone():
-    groups = ["twins", "twins"] + [None] * 98
+    groups = ["baselines", "baselines"] + [None] * 98
     parts = cut(KEYS, val_share=0.1, test_share=0.1, groups=groups)
     assert [len(parts[name]) for name in ("train", "val", "test")] == [80, 10, 10]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from shapes import Shapes, shapes
+from toy_dataset import Shapes, shapes
 
 from maecli.data.card import DataCard
 from maecli.eda.advice import advise
@@ -78,19 +78,19 @@ def test_background_is_no_merit():
         "74.1% of the pixels are background: read mIoU, not pixel accuracy. Predicting background everywhere has that "
         "accuracy, and an mIoU of 37.0% (train)."
     )
-    assert void == "9.1% of train's mask pixels are void: neither loss nor figures count them."
+    assert void == "9.1% of train's mask pixels are void: neither loss nor metrics count them."
 
 
 def test_copies_across_splits_leak():
     told = said(duplicates=copies(overlap("test", "train", exact=2, near=1), overlap("train", "test", exact=2, near=1)))
     assert told == [
         (
-            "2 of 2,000 pictures of test are in train too, pixel by pixel: figures on test would be too good; take "
+            "2 of 2,000 pictures of test are in train too, pixel by pixel: metrics on test would be too good; take "
             "them out of train."
         ),
         (
             "1 of 2,000 pictures of test has a near copy in train: look at the pairs below, and take copies out of "
-            "train before you trust figures on test."
+            "train before you trust metrics on test."
         ),
     ]
 
@@ -109,7 +109,7 @@ def test_copies_across_the_splits_of_masks_leak_too():
     )
     assert told == (
         "3 of 40 pictures of val with masks have a near copy in train with masks: look at the pairs below, and take "
-        "copies out of train with masks before you trust figures on val with masks."
+        "copies out of train with masks before you trust metrics on val with masks."
     )
     assert few.startswith("val has 40 pictures with a mask: ")
 
@@ -218,7 +218,7 @@ def test_no_larger_size_is_advised_where_a_smaller_one_is():
 
 
 @pytest.mark.parametrize(("num", "told"), [(1, "val has 1 picture: "), (2, "val has 2 pictures: "), (99, "±10 points")])
-def test_figures_from_a_handful_of_pictures_are_cautioned_against(num, told):
+def test_metrics_from_a_handful_of_pictures_are_cautioned_against(num, told):
     three = {"train": pictures(), "val": pictures(num), "test": pictures(100)}
     (caution,) = said(pictures=three)
     assert told in caution

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from shapes import HEIGHT, WIDTH, Shapes, shapes
+from toy_dataset import HEIGHT, WIDTH, Shapes, shapes
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset, DatasetOptions, TensorSplit

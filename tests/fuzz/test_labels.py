@@ -12,7 +12,7 @@ import pytest
 from fuzz.mutate import survives
 from maecli_plugins.datasets.cifar10 import read_binary_batch, read_python_batch
 from maecli_plugins.datasets.mnist import read_idx
-from twins import noise
+from write_data import noise
 
 from maecli.data.dataset import BrokenSample
 from maecli.data.label_files import read_labels

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from fuzz.mutate import survives
 from PIL import Image, PngImagePlugin
-from twins import encoded, noise, rotated_jpeg
+from write_data import encoded, noise, rotated_jpeg
 
 from maecli.data.dataset import BrokenSample
 from maecli.modalities.pictures.masks import class_palette, mask_png, read_mask

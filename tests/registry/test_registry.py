@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import json
 import sys
-from email.message import Message
-from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
-from typing import Any
 
 import pytest
+from entry_points import point
 
 from maecli import __version__
 from maecli.errors import PluginError, SpecError
@@ -16,30 +14,6 @@ from maecli.registry import Listing, Registry
 from maecli.registry.switches import Switches, config_file, write_disabled
 
 SPOKEN = f"mae {__version__} speaks {', '.join(map(str, SUPPORTED_API_VERSIONS))}"
-
-
-class Package(Distribution):
-    """A package that is not installed."""
-
-    def __init__(self, name: str, version: str) -> None:
-        self._metadata = Message()
-        self._metadata["Name"], self._metadata["Version"] = name, version
-
-    @property
-    def metadata(self) -> Any:
-        return self._metadata
-
-    def read_text(self, filename: str) -> str | None:
-        return None
-
-    def locate_file(self, path: Any) -> Any:
-        raise NotImplementedError
-
-
-def point(name: str, module: str = "nowhere", package: str = "mae-birds", version: str = "1.2") -> EntryPoint:
-    point = EntryPoint(name, module, "mae")
-    vars(point)["dist"] = Package(package, version)
-    return point
 
 
 @pytest.fixture

@@ -91,11 +91,11 @@ def test_shares_are_bars_of_their_length_the_longest_first() -> None:
 
 
 def test_marks_are_drawn_and_explained(drawn: set[str]) -> None:
-    plain, marked = (rgb(charts.class_bars({"$cat": 0.2}, "IoU", marks, "$twin")) for marks in ({}, {"$cat": 0.7}))
+    plain, marked = (rgb(charts.class_bars({"$cat": 0.2}, "IoU", marks, "$baseline")) for marks in ({}, {"$cat": 0.7}))
     orange = (0xD5, 0x5E, 0x00)
     assert not (plain == orange).all(-1).any()
     assert (marked == orange).all(-1).any()
-    assert {"$cat", "$twin", "20.00%", "IoU"} <= drawn
+    assert {"$cat", "$baseline", "20.00%", "IoU"} <= drawn
 
 
 def test_more_classes_make_a_taller_chart() -> None:

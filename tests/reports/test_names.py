@@ -1,4 +1,4 @@
-"""Figures draw names as they are, whatever they look like, and do not stumble over any."""
+"""Metrics draw names as they are, whatever they look like, and do not stumble over any."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from maecli.eda.findings import Histogram
-from maecli.reports import charts, figures, sweep_charts
+from maecli.reports import charts, drawings, sweep_charts
 from maecli.reports.axes import new_axes
 from maecli.reports.canvas import draw_legend, plain
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
@@ -35,11 +35,11 @@ NAMES = [
 ]
 
 
-def test_a_figure_of_every_kind_draws_any_name():
+def test_a_metric_of_every_kind_draws_any_name():
     """Warnings are errors here, such as that of a letter which the font lacks."""
     begin = time.monotonic()
     numbers = np.arange(len(NAMES))
-    figures.confusion_matrix(np.eye(len(NAMES), dtype=int), NAMES)
+    drawings.confusion_matrix(np.eye(len(NAMES), dtype=int), NAMES)
     charts.class_panels(NAMES, {name: numbers.tolist() for name in NAMES[:3]})
     shares = dict.fromkeys(NAMES, 0.1)
     charts.class_bars(shares, NAMES[1], shares, NAMES[1])
@@ -49,14 +49,14 @@ def test_a_figure_of_every_kind_draws_any_name():
         found = Histogram(edges=(0.0, 1.0), counts=dict.fromkeys(few, (1,)), medians=dict.fromkeys(few, 0.5))
         charts.histogram(found, few[-1])
         charts.sizes({name: [((8, 8), 1)] for name in few})
-        figures.curves(dict.fromkeys(few, points), few[0], few[-1], twins=dict.fromkeys(few[:1], 1.0))
+        drawings.curves(dict.fromkeys(few, points), few[0], few[-1], baselines=dict.fromkeys(few[:1], 1.0))
         sweep_charts.learning_chart(dict.fromkeys(few, points), few[0], "", {few[0]: points[0]}, few[-1])
     mark = Mark(1.0, 0.5, 1.5)
-    sweep_charts.bars_chart(dict.fromkeys(NAMES, mark), NAMES[1], twins={NAMES[0]: 1.0}, twin=NAMES[1])
+    sweep_charts.bars_chart(dict.fromkeys(NAMES, mark), NAMES[1], baselines={NAMES[0]: 1.0}, baseline=NAMES[1])
     sweep_charts.points_chart({name: {1.0: mark, 2.0: mark} for name in NAMES}, NAMES[1], NAMES[0])
     picture = np.zeros((1, 8, 8), np.float32)
-    figures.picture_grid([[picture]] * len(NAMES), [NAMES[1]], NAMES)
-    figures.contact_sheet([picture] * len(NAMES), NAMES, keys=NAMES)
+    drawings.picture_grid([[picture]] * len(NAMES), [NAMES[1]], NAMES)
+    drawings.contact_sheet([picture] * len(NAMES), NAMES, keys=NAMES)
     style = ClassStyle(NAMES, [(i, i, i) for i in range(len(NAMES))])
     mask = np.arange(64, dtype=np.uint8).reshape(8, 8) % len(NAMES)
     overlay(picture, mask, style)
@@ -65,10 +65,10 @@ def test_a_figure_of_every_kind_draws_any_name():
 
 
 def test_a_legend_has_dollar_signs_and_names_that_begin_with_a_stroke():
-    figure, axes = new_axes(200)
+    metric, axes = new_axes(200)
     for name in ("$x_1$", "_hidden"):
         axes.plot([0, 1], label=plain(name))
-    texts = draw_legend(figure).get_texts()
+    texts = draw_legend(metric).get_texts()
     assert [text.get_text().strip() for text in texts] == ["$x_1$", "_hidden"]
     assert not any(text.get_parse_math() for text in texts)
 
@@ -81,7 +81,7 @@ def test_a_long_name_loses_its_middle():
 def test_settings_for_matplotlib_in_the_current_folder_are_not_read(tmp_path, content):
     (tmp_path / "matplotlibrc").write_bytes(content)
     program = (
-        "from maecli.reports.figures import curves\n"
+        "from maecli.reports.drawings import curves\n"
         "curves({'a': [(0, 1), (1, 2)]}, 'x', 'y')\n"
         "import matplotlib\n"
         "print(matplotlib.rcParams['text.usetex'])\n"

@@ -1,4 +1,4 @@
-"""How numbers read, and when a figure is said not to beat its twins."""
+"""How numbers read, and when a metric is said not to beat its baselines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from maecli.reports.numbers import caution, format_figure, format_twins, format_value, verdict
-from maecli.results import Figure
+from maecli.reports.numbers import caution, format_baselines, format_metric, format_value, verdict
+from maecli.results import Metric
 
 
 @pytest.mark.parametrize(
@@ -43,26 +43,26 @@ def test_rounding_never_claims_a_perfect_or_an_absent_share(share: float, text: 
     assert format_value(share, "share") == text
 
 
-def top1(value: float, **changes: object) -> Figure:
+def top1(value: float, **changes: object) -> Metric:
     fields = {"name": "top1", "label": "top-1 accuracy", "value": value, "unit": "share"}
-    return Figure.model_validate({**fields, "twins": {"majority": 0.1135, "chance": 0.1}, **changes})
+    return Metric.model_validate({**fields, "baselines": {"majority": 0.1135, "chance": 0.1}, **changes})
 
 
-def test_a_figure_is_written_with_its_interval_if_it_has_one() -> None:
-    assert format_figure(top1(0.9722, interval=(0.9688, 0.9753))) == "97.22% (96.88% to 97.53%)"
-    assert format_figure(top1(0.9722)) == "97.22%"
+def test_a_metric_is_written_with_its_interval_if_it_has_one() -> None:
+    assert format_metric(top1(0.9722, interval=(0.9688, 0.9753))) == "97.22% (96.88% to 97.53%)"
+    assert format_metric(top1(0.9722)) == "97.22%"
 
 
-def test_twins_are_written_in_the_unit_of_their_figure() -> None:
-    assert format_twins(top1(0.9)) == ["majority 11.35%", "chance 10.00%"]
-    assert format_twins(top1(0.9, twins={"mean_patch": 0.2})) == ["mean patch 20.00%"]
+def test_baselines_are_written_in_the_unit_of_their_metric() -> None:
+    assert format_baselines(top1(0.9)) == ["majority 11.35%", "chance 10.00%"]
+    assert format_baselines(top1(0.9, baselines={"mean_patch": 0.2})) == ["mean patch 20.00%"]
 
 
 @pytest.mark.parametrize(
-    ("figure", "sentence"),
+    ("metric", "sentence"),
     [
         (top1(0.5), ""),
-        (top1(0.5, twins={}), ""),
+        (top1(0.5, baselines={}), ""),
         (top1(0.11), "Does not beat majority (11.35%)."),
         (top1(0.1135), "Does not beat majority (11.35%)."),
         (top1(0.09), "Does not beat majority (11.35%) or chance (10.00%)."),
@@ -71,12 +71,12 @@ def test_twins_are_written_in_the_unit_of_their_figure() -> None:
         (top1(0.105, better="lower"), "Does not beat chance (10.00%)."),
     ],
 )
-def test_the_verdict_names_the_twins_that_were_not_beaten(figure: Figure, sentence: str) -> None:
-    assert verdict(figure) == sentence
+def test_the_verdict_names_the_baselines_that_were_not_beaten(metric: Metric, sentence: str) -> None:
+    assert verdict(metric) == sentence
 
 
 @pytest.mark.parametrize(
-    ("figure", "sentence"),
+    ("metric", "sentence"),
     [
         (top1(0.2, interval=(0.18, 0.22)), ""),
         (top1(0.12), ""),
@@ -91,5 +91,5 @@ def test_the_verdict_names_the_twins_that_were_not_beaten(figure: Figure, senten
         ),
     ],
 )
-def test_a_win_by_less_than_the_interval_is_called_unclear(figure: Figure, sentence: str) -> None:
-    assert caution(figure) == sentence
+def test_a_win_by_less_than_the_interval_is_called_unclear(metric: Metric, sentence: str) -> None:
+    assert caution(metric) == sentence

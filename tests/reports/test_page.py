@@ -1,4 +1,4 @@
-"""The page holds everything in itself, escapes what it is given, and says what a figure is worth."""
+"""The page holds everything in itself, escapes what it is given, and says what a metric is worth."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from browser import needs_browser, opened
 from PIL import Image
-from twins import encoded, noise
+from write_data import encoded, noise
 
-from maecli.reports import figures
+from maecli.reports import drawings
 from maecli.reports.page import Command, Section, render_report
-from maecli.results import Evaluation, Figure, Picture, Table
+from maecli.results import Drawing, Evaluation, Metric, Table
 
 HOSTILE = "<script>alert('x')</script>\"' onerror=alert(1) & co"
 VOID = {"meta", "img", "br", "link", "input"}
@@ -52,7 +52,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def figure(value: float = 0.9722, **changes: object) -> Figure:
+def metric(value: float = 0.9722, **changes: object) -> Metric:
     fields = {
         "name": "top1",
         "label": "top-1 accuracy",
@@ -60,15 +60,15 @@ def figure(value: float = 0.9722, **changes: object) -> Figure:
         "unit": "share",
         "interval": (0.9688, 0.9753),
     }
-    return Figure.model_validate({**fields, "twins": {"majority": 0.1135, "chance": 0.1}, **changes})
+    return Metric.model_validate({**fields, "baselines": {"majority": 0.1135, "chance": 0.1}, **changes})
 
 
-def picture(caption: str = "Loss by step.", name: str = "loss_curve") -> Picture:
-    return Picture(name=name, caption=caption, png=figures.picture_grid([[np.eye(8)]], ["x"]))
+def picture(caption: str = "Loss by step.", name: str = "loss_curve") -> Drawing:
+    return Drawing(name=name, caption=caption, png=drawings.picture_grid([[np.eye(8)]], ["x"]))
 
 
 def evaluation(**changes: Any) -> Evaluation:
-    fields = {"split": "test", "num_samples": 10000, "figures": (figure(),)}
+    fields = {"split": "test", "num_samples": 10000, "metrics": (metric(),)}
     return Evaluation.model_validate({**fields, **changes})
 
 
@@ -85,9 +85,9 @@ def everything(text: str = "plain") -> str:
     )
     shown = evaluation(
         split=text,
-        figures=(figure(label=text, note=text, twins={text: 0.99}), figure(label=f"{text} 2", better="lower")),
+        metrics=(metric(label=text, note=text, baselines={text: 0.99}), metric(label=f"{text} 2", better="lower")),
         tables=(table,),
-        pictures=(picture(text, text),),
+        drawings=(picture(text, text),),
         notes=(text,),
     )
     sections = [
@@ -97,7 +97,7 @@ def everything(text: str = "plain") -> str:
                 text,
                 Command(text, text),
                 shown,
-                Section(text, [figure(), picture(text), Section(text, [table])]),
+                Section(text, [metric(), picture(text), Section(text, [table])]),
             ],
         )
     ] * 4
@@ -155,7 +155,7 @@ def test_every_picture_has_a_text_its_pixels_and_its_size() -> None:
 
 @pytest.mark.parametrize(("side", "kind"), [(100, "png"), (400, "jpeg")], ids=["small", "large"])
 def test_a_large_photograph_is_shown_as_a_jpeg_of_its_size(side: int, kind: str) -> None:
-    shown = Picture(name="photograph", caption="", png=encoded(Image.fromarray(noise(1, side, side, 3)), "PNG"))
+    shown = Drawing(name="photograph", caption="", png=encoded(Image.fromarray(noise(1, side, side, 3)), "PNG"))
     (image,) = Page(report(Section("x", [shown]))).all("img")
 
     head, data = image["src"].split(";base64,")
@@ -166,30 +166,30 @@ def test_a_large_photograph_is_shown_as_a_jpeg_of_its_size(side: int, kind: str)
 
 
 def test_a_large_chart_stays_a_png() -> None:
-    chart = Picture(name="chart", caption="", png=encoded(Image.fromarray(noise(1, 600, 600)), "PNG"))
+    chart = Drawing(name="chart", caption="", png=encoded(Image.fromarray(noise(1, 600, 600)), "PNG"))
 
     assert Page(report(Section("x", [chart]))).all("img")[0]["src"].startswith("data:image/png;")
 
 
-def test_a_figure_stands_beside_its_interval_and_its_twins() -> None:
+def test_a_metric_stands_beside_its_interval_and_its_baselines() -> None:
     text = " ".join(Page(report(Section("Test", [evaluation()]))).text.split())
 
     assert "test split, 10,000 samples" in text
-    assert "top-1 accuracy 97.22% 95% interval: 96.88% to 97.53% trivial twins: majority 11.35%, chance 10.00%" in text
+    assert "top-1 accuracy 97.22% 95% interval: 96.88% to 97.53% baselines: majority 11.35%, chance 10.00%" in text
 
 
 @pytest.mark.parametrize(
     ("shown", "sentences"),
     [
-        (figure(), 0),
-        (figure(twins={}), 0),
-        (figure(0.11, interval=None), 1),
-        (figure(0.11, better="lower"), 1),
-        (figure(0.05, better="lower", interval=None), 0),
+        (metric(), 0),
+        (metric(baselines={}), 0),
+        (metric(0.11, interval=None), 1),
+        (metric(0.11, better="lower"), 1),
+        (metric(0.05, better="lower", interval=None), 0),
     ],
 )
-def test_the_verdict_appears_exactly_when_a_figure_does_not_beat_its_twins(shown: Figure, sentences: int) -> None:
-    assert report(Section("Test", [evaluation(figures=(shown,))])).count("Does not beat") == sentences
+def test_the_verdict_appears_exactly_when_a_metric_does_not_beat_its_baselines(shown: Metric, sentences: int) -> None:
+    assert report(Section("Test", [evaluation(metrics=(shown,))])).count("Does not beat") == sentences
     assert report(Section("Test", [shown])).count("Does not beat") == sentences
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maecli.errors import DamagedFile, MaeError, SpecError
-from maecli.results import Evaluation, Figure, Picture
+from maecli.results import Drawing, Evaluation, Metric
 from maecli.run.directory import RunDirectory, find_checkpoint, newest_finished_run, runs_dir
 from maecli.storage.files import temporary_name
 
@@ -160,28 +160,28 @@ def test_a_directory_without_a_spec_says_so(tmp_path):
         RunDirectory(tmp_path).read_spec()
 
 
-def test_an_evaluation_is_read_back_with_its_pictures(tmp_path):
+def test_an_evaluation_is_read_back_with_its_drawings(tmp_path):
     run = started(tmp_path / "run")
-    figure = Figure(name="top1", label="accuracy", value=0.5, twins={"chance": 0.1})
-    picture = Picture(name="matrix", caption="A matrix.", png=b"png")
-    evaluation = Evaluation(split="test", num_samples=3, figures=(figure,), pictures=(picture,))
+    metric = Metric(name="top1", label="accuracy", value=0.5, baselines={"chance": 0.1})
+    picture = Drawing(name="matrix", caption="A matrix.", png=b"png")
+    evaluation = Evaluation(split="test", num_samples=3, metrics=(metric,), drawings=(picture,))
     run.write_evaluation(evaluation)
     assert list(run.evaluations(print)) == [evaluation]
     assert (run.path / "pictures/test-matrix.png").read_bytes() == b"png"
     record = json.loads((run.path / "evaluation/test.json").read_text())
-    assert [(each["name"], each["caption"]) for each in record["pictures"]] == [("matrix", "A matrix.")]
+    assert [(each["name"], each["caption"]) for each in record["drawings"]] == [("matrix", "A matrix.")]
 
 
 def test_a_picture_of_another_evaluation_is_not_shown_with_this_one(tmp_path):
     run = started(tmp_path / "run")
-    figure = Figure(name="top1", label="accuracy", value=0.5, twins={"chance": 0.1})
-    picture = Picture(name="matrix", caption="A matrix.", png=b"png")
-    run.write_evaluation(Evaluation(split="test", num_samples=3, figures=(figure,), pictures=(picture,)))
+    metric = Metric(name="top1", label="accuracy", value=0.5, baselines={"chance": 0.1})
+    picture = Drawing(name="matrix", caption="A matrix.", png=b"png")
+    run.write_evaluation(Evaluation(split="test", num_samples=3, metrics=(metric,), drawings=(picture,)))
     (run.path / "pictures/test-matrix.png").write_bytes(b"of a later one that was killed")
     said: list[str] = []
-    assert [evaluation.pictures for evaluation in run.evaluations(said.append)] == [()]
+    assert [evaluation.drawings for evaluation in run.evaluations(said.append)] == [()]
     assert said == [
-        f"left out: a picture of {run.path / 'evaluation/test.json'} is not there or belongs to another evaluation"
+        f"left out: a drawing of {run.path / 'evaluation/test.json'} is not there or belongs to another evaluation"
     ]
 
 

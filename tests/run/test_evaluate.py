@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from twins import write_voc
+from write_data import write_voc
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def run(finetuned, tmp_path):
     return shutil.copytree(finetuned, tmp_path / "run")
 
 
-def test_figures_are_printed_beside_their_twins(run, mae):
+def test_metrics_are_printed_beside_their_baselines(run, mae):
     outcome = mae("eval", run, "--device", "cpu")
     assert outcome.exit_code == 0
     words = " ".join(outcome.stdout.split())
@@ -22,21 +22,21 @@ def test_figures_are_printed_beside_their_twins(run, mae):
     assert "Test" in (run / "report.html").read_text()
 
 
-def test_json_is_one_object_with_figures_and_twins(run, mae):
+def test_json_is_one_object_with_metrics_and_baselines(run, mae):
     outcome = mae("eval", run, "--json", "--device", "cpu")
     found = outcome.json
     assert (found["run"], found["split"], found["num_samples"]) == (str(run), "test", 4)
     assert found["checkpoint"] == str(run / "checkpoints/step-000008")
     assert found["skipped"] == {}
-    figures = {figure["name"]: figure for figure in found["figures"]}
-    assert figures["top1"]["twins"] == {"majority (cat)": 0.5, "chance": 0.5}
-    assert json.loads((run / "evaluation/test.json").read_text())["figures"] == found["figures"]
+    metrics = {metric["name"]: metric for metric in found["metrics"]}
+    assert metrics["top1"]["baselines"] == {"majority (cat)": 0.5, "chance": 0.5}
+    assert json.loads((run / "evaluation/test.json").read_text())["metrics"] == found["metrics"]
 
 
 def test_the_validation_split_gets_what_training_measured(run, mae):
     before = json.loads((run / "evaluation/val.json").read_text())
     outcome = mae("eval", run, "--split", "val", "--json", "--device", "cpu", "--precision", "float32")
-    assert outcome.json["figures"] == before["figures"]
+    assert outcome.json["metrics"] == before["metrics"]
 
 
 def test_the_data_may_have_moved(run, pictures, tmp_path, mae):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from twins import write_pictures
+from write_data import write_pictures
 
 from maecli.data.finding import find_files
 from maecli.errors import MaeError

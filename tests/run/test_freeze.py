@@ -58,7 +58,9 @@ def test_without_weights_the_random_encoder_is_said_plainly(frozen, mae):
     arguments, run = frozen
     outcome = mae(*arguments, "--head", "linear")
     assert outcome.exit_code == 0, outcome.stderr
-    assert "twin    without --init the frozen encoder is random: what a pretrained one has to beat\n" in outcome.stderr
+    assert (
+        "baseline    without --init the frozen encoder is random: what a pretrained one has to beat\n" in outcome.stderr
+    )
     assert "parameters, of which 34 learn, " in outcome.stderr  # 16 × 2 weights and 2 biases
     assert json.loads((run / "summary.json").read_text())["init"] == "random encoder, frozen"
     spec = yaml.safe_load((run / "spec.yaml").read_text())

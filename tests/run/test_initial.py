@@ -8,9 +8,9 @@ import shutil
 import pytest
 import torch
 import yaml
-from peers import difference, hf_vit, inputs, official_mae, timm_tokens, timm_vit
+from reference_models import difference, hf_vit, inputs, official_mae, timm_tokens, timm_vit
 from safetensors.torch import load_file, save_file
-from twins import write_mnist
+from write_data import write_mnist
 
 from maecli.registry import registry
 from maecli.run.assemble import load_assembly

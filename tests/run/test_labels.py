@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from twins import write_voc
+from write_data import write_voc
 
 from maecli.run.directory import find_checkpoint
 

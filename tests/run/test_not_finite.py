@@ -111,7 +111,7 @@ def damaged(floats, tmp_path):
 
 @pytest.mark.parametrize("task", ["classify", "reconstruct"])
 @pytest.mark.parametrize("probe", [(), ("--probe", "knn")])
-def test_figures_are_of_the_samples_with_finite_outputs(runs, damaged, tmp_path, mae, task, probe):
+def test_metrics_are_of_the_samples_with_finite_outputs(runs, damaged, tmp_path, mae, task, probe):
     run = shutil.copytree(runs[task], tmp_path / "run")
     arguments = ("eval", run, "--json", "--device", "cpu", *(probe or ("--split", "train")))
     whole = mae(*arguments).json
@@ -122,7 +122,7 @@ def test_figures_are_of_the_samples_with_finite_outputs(runs, damaged, tmp_path,
     assert set(skipped) <= {f"{name}/00{i}.npy" for name in ("cat", "dog") for i in range(6)}
     if not probe:
         assert 0 < found["num_samples"] == whole["num_samples"] - len(skipped)
-    numbers = [number for figure in found["figures"] for number in (figure["value"], *figure["twins"].values())]
+    numbers = [number for metric in found["metrics"] for number in (metric["value"], *metric["baselines"].values())]
     assert np.isfinite(numbers).all()
     assert all(f"left out: {key}: {reason}" in " ".join(outcome.stderr.split()) for key, reason in skipped.items())
 

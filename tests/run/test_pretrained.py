@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from twins import noise, write_mnist, write_picture
+from write_data import noise, write_mnist, write_picture
 
 import maecli
 from maecli.errors import DataError, SpecError

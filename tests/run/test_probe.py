@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from twins import write_pictures, write_voc
+from write_data import write_pictures, write_voc
 
 from maecli.data.dataset import TensorSplit
 from maecli.data.preprocess import Preprocess
@@ -48,14 +48,14 @@ def test_any_run_is_probed_beside_a_random_encoder(request, tmp_path, mae, kind,
         assert "has a label; put the pictures of each class into a folder of their own" in outcome.stderr
         return
     found = probe(mae, run, kind)
-    (figure,) = found["figures"]
-    assert list(figure["twins"]) == ["random encoder", "majority (cat)", "chance"]
-    assert figure["twins"]["chance"] == figure["twins"]["majority (cat)"] == 0.5
-    assert figure["value"] == 1.0, "cats are darker than dogs"
-    assert (figure["name"], figure["interval"][1]) == ("top1", 1.0)
+    (metric,) = found["metrics"]
+    assert list(metric["baselines"]) == ["random encoder", "majority (cat)", "chance"]
+    assert metric["baselines"]["chance"] == metric["baselines"]["majority (cat)"] == 0.5
+    assert metric["value"] == 1.0, "cats are darker than dogs"
+    assert (metric["name"], metric["interval"][1]) == ("top1", 1.0)
     assert (found["split"], found["probe"], found["num_samples"]) == ("test", kind, 4)
     written = json.loads((run / f"evaluation/probe-{kind}-test.json").read_text())
-    assert written["figures"] == found["figures"]
+    assert written["metrics"] == found["metrics"]
     for name, data in before.items():
         assert (run / "evaluation" / name).read_bytes() == data
 
@@ -109,7 +109,7 @@ def test_a_probe_is_the_same_from_call_to_call(run, mae):
 
 
 @torch.no_grad()
-def test_the_figure_is_that_of_features_made_by_hand(run, pictures, mae):
+def test_the_metric_is_that_of_features_made_by_hand(run, pictures, mae):
     loaded = load_run_encoder(run, "last", registry())
     files = StreamedLoader(_folder(run, "train"), loaded.preprocess, CPU, 0, workers=0)
     test = StreamedLoader(_folder(run, "test"), loaded.preprocess, CPU, 0, workers=0)
@@ -119,7 +119,7 @@ def test_the_figure_is_that_of_features_made_by_hand(run, pictures, mae):
         made[name] = loaded.encoder(batch["image"])[:, 1:].mean(1), batch["label"]
     guesses = nearest_neighbours(*made["train"], made["test"][0], 2)
     share = float((guesses == made["test"][1]).double().mean())
-    assert probe(mae, run, "knn")["figures"][0]["value"] == share
+    assert probe(mae, run, "knn")["metrics"][0]["value"] == share
 
 
 def _folder(run, split):
@@ -173,16 +173,16 @@ def test_a_class_token_that_is_not_there_is_refused():
         check_tokens("cls", bare, "--pool")
 
 
-def test_the_random_twin_has_the_weights_that_the_run_began_with(toy_pretrain, pictures, tmp_path, mae):
+def test_the_random_baseline_has_the_weights_that_the_run_began_with(toy_pretrain, pictures, tmp_path, mae):
     data = ("--dataset", "folder", "--root", pictures, "--out", tmp_path / "run", "--seed", 3, "--epochs", 1)
     still = ("--base-lr", 1e-30, "--set", "train.weight_decay=0")
     assert mae(*toy_pretrain, *data, *still).exit_code == 0
     loaded = load_run_encoder(tmp_path / "run", "last", registry())
     assert loaded.encoder.frozen
-    assert loaded.twin.frozen
-    twin = loaded.twin.state_dict()
+    assert loaded.baseline.frozen
+    baseline = loaded.baseline.state_dict()
     for name, tensor in loaded.encoder.state_dict().items():
-        torch.testing.assert_close(tensor, twin[name], atol=1e-7, rtol=0)
+        torch.testing.assert_close(tensor, baseline[name], atol=1e-7, rtol=0)
 
 
 @pytest.mark.parametrize(

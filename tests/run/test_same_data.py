@@ -18,7 +18,7 @@ from installed import look_again, write_package
 from maecli_plugins.datasets.folder import Folder
 from maecli_plugins.datasets.mnist import MNIST
 from safetensors.torch import load_file
-from twins import VOC_SHOWN, noise, write_mnist, write_palette, write_picture, write_voc
+from write_data import VOC_SHOWN, noise, write_mnist, write_palette, write_picture, write_voc
 
 from maecli.data import fingerprint
 from maecli.errors import Interrupted

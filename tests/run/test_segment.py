@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from twins import noise, rotated_jpeg, write_picture
+from write_data import noise, rotated_jpeg, write_picture
 
 from maecli.modalities.pictures.read import read_picture
 from maecli.registry import Registry
@@ -26,13 +26,13 @@ def test_an_evaluation_tells_iou_per_class(segmented, mae):
     outcome = mae("eval", segmented, "--device", "cpu", "--json")
     assert outcome.exit_code == 0, outcome.stderr
     found = json.loads((segmented / "evaluation/test.json").read_text())
-    assert found["figures"] == outcome.json["figures"]
-    miou = next(figure for figure in found["figures"] if figure["name"] == "miou")
+    assert found["metrics"] == outcome.json["metrics"]
+    miou = next(metric for metric in found["metrics"] if metric["name"] == "miou")
     [table] = found["tables"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
     assert [(row["class"], row["pixels"]) for row in rows] == [("background", 2 * 60), ("cat", 16), ("dog", 16)]
     assert miou["value"] == pytest.approx(np.mean([row["IoU"] for row in rows]))
-    assert miou["twins"] == {"all-background": pytest.approx(120 / 152 / 3)}
+    assert miou["baselines"] == {"all-background": pytest.approx(120 / 152 / 3)}
     with Image.open(segmented / "pictures/test-iou-per-class.png") as chart:
         assert (0x00, 0x72, 0xB2) in {colour for _, colour in chart.convert("RGB").getcolors(1 << 24)}
     assert "IoU of each class of the split." in (segmented / "report.html").read_text()

@@ -10,7 +10,7 @@ import yaml
 from checkpoint_files import rewrite, without_checksums
 from maecli_plugins.tasks.classify import Classify
 from safetensors.torch import load_file
-from twins import write_class_folders, write_mixed_folder, write_pictures
+from write_data import write_class_folders, write_mixed_folder, write_pictures
 
 
 def tensors(run: Path, file: str = "model.safetensors") -> dict[str, torch.Tensor]:

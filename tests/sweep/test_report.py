@@ -8,7 +8,7 @@ from PIL import Image
 
 from maecli.reports.numbers import format_mean
 from maecli.reports.sweep_charts import Mark, bars_chart, learning_chart, points_chart
-from maecli.results import Figure, mean_figure
+from maecli.results import Metric, mean_metric
 from maecli.sweep.outcome import Outcome, Row
 from maecli.sweep.plan import Axis, Choice
 from maecli.sweep.report import format_seeds, mark, point_title, splits_pictures, sweep_pictures, sweep_tables
@@ -17,15 +17,15 @@ RATIO = Axis("mask_ratio", tuple(Choice(f"{x:g}", {}, x) for x in (0.5, 0.75)))
 SIZE = Axis("size", (Choice("small", {}), Choice("large", {})))
 
 
-def top1(value: float, **changes: object) -> Figure:
-    fields = {"name": "top1", "label": "top-1 accuracy", "value": value, "unit": "share", "twins": {"chance": 0.1}}
-    return Figure.model_validate(fields | changes)
+def top1(value: float, **changes: object) -> Metric:
+    fields = {"name": "top1", "label": "top-1 accuracy", "value": value, "unit": "share", "baselines": {"chance": 0.1}}
+    return Metric.model_validate(fields | changes)
 
 
 def row(point: dict[str, str], *values: float, arm: str = "", split: str = "test", **changes: object) -> Row:
-    figure, sd = mean_figure([top1(value, **changes) for value in values])
+    metric, sd = mean_metric([top1(value, **changes) for value in values])
     seeds = tuple(range(len(values)))
-    return Row("finetune", arm, point, split, figure, sd, values, seeds, (), 65.0, ("run",))
+    return Row("finetune", arm, point, split, metric, sd, values, seeds, (), 65.0, ("run",))
 
 
 def outcome(*rows: Row) -> Outcome:
@@ -34,22 +34,22 @@ def outcome(*rows: Row) -> Outcome:
 
 
 def test_mean_and_deviation_over_seeds_are_those_of_the_textbook():
-    figure, sd = mean_figure([top1(0.90, interval=(0.8, 0.95)), top1(0.92), top1(0.97)])
-    assert figure.value == pytest.approx(0.93)
+    metric, sd = mean_metric([top1(0.90, interval=(0.8, 0.95)), top1(0.92), top1(0.97)])
+    assert metric.value == pytest.approx(0.93)
     assert sd == pytest.approx(math.sqrt((0.03**2 + 0.01**2 + 0.04**2) / 2))
-    assert figure.interval is None
-    assert format_mean(figure, sd) == "93.00 ± 3.61%"
+    assert metric.interval is None
+    assert format_mean(metric, sd) == "93.00 ± 3.61%"
 
 
-def test_twins_are_averaged_too():
-    figure, _ = mean_figure([top1(0.5, twins={"a": 0.1, "b": 0.3}), top1(0.7, twins={"a": 0.2})])
-    assert figure.twins == {"a": pytest.approx(0.15)}
+def test_baselines_are_averaged_too():
+    metric, _ = mean_metric([top1(0.5, baselines={"a": 0.1, "b": 0.3}), top1(0.7, baselines={"a": 0.2})])
+    assert metric.baselines == {"a": pytest.approx(0.15)}
 
 
 def test_one_seed_keeps_its_interval_and_has_no_deviation():
-    figure, sd = mean_figure([top1(0.9, interval=(0.8, 0.95))])
+    metric, sd = mean_metric([top1(0.9, interval=(0.8, 0.95))])
     assert sd is None
-    assert format_mean(figure, sd) == "90.00% (80.00% to 95.00%)"
+    assert format_mean(metric, sd) == "90.00% (80.00% to 95.00%)"
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_one_seed_keeps_its_interval_and_has_no_deviation():
     ],
 )
 def test_a_deviation_has_the_decimals_of_its_mean(value, sd, unit, text):
-    assert format_mean(Figure(name="x", label="x", value=value, unit=unit), sd) == text
+    assert format_mean(Metric(name="x", label="x", value=value, unit=unit), sd) == text
 
 
-def test_the_table_has_a_row_per_point_and_arm_beside_its_twin():
+def test_the_table_has_a_row_per_point_and_arm_beside_its_baseline():
     [table] = sweep_tables(outcome(row({"mask_ratio": "0.5"}, 0.9, 0.92), row({}, 0.05, arm="scratch")))
     assert table.title == "Fine-tuning: top-1 accuracy, test"
-    assert table.columns == ("mask ratio", "arm", "mean ± sd", "best trivial twin", "", "seeds", "training time")
+    assert table.columns == ("mask ratio", "arm", "mean ± sd", "best baseline", "", "seeds", "training time")
     assert table.rows == (
         ("0.5", "", "91.00 ± 1.41%", "chance 10.00%", "", "2 seeds", "1 min 05 s"),
         ("any", "scratch", "5.00%", "chance 10.00%", "does not beat it", "one seed", "1 min 05 s"),
@@ -80,7 +80,7 @@ def test_seeds_that_are_missing_are_named():
     assert format_seeds(Row(**{**vars(each), "missing": (2,)})) == "2 seeds, without 2"
 
 
-def test_the_figures_of_another_task_have_a_table_of_their_own():
+def test_the_metrics_of_another_task_have_a_table_of_their_own():
     other = row({}, 0.3, name="map", label="mean average precision", arm="several")
     assert [table.title for table in sweep_tables(outcome(row({}, 0.9, arm="one"), other))] == [
         "Fine-tuning: top-1 accuracy, test",
@@ -114,21 +114,26 @@ def test_numbers_are_drawn_along_x_and_the_rest_as_lines(drawn):
         for ratio in ("0.5", "0.75")
     ]
     [picture] = sweep_pictures(outcome(*rows, row({"size": "small"}, 0.4, arm="scratch")))
-    [(kind, series, x, y, unit, levels, twin)] = drawn
+    [(kind, series, x, y, unit, levels, baseline)] = drawn
     assert (kind, x, y, unit) == ("points", "mask ratio", "top-1 accuracy, test", "share")
     assert series == {
         "small": {0.5: Mark(0.5, 0.5, 0.5), 0.75: Mark(0.5, 0.5, 0.5)},
         "large": {0.5: Mark(0.7, 0.7, 0.7), 0.75: Mark(0.7, 0.7, 0.7)},
     }
     assert levels == {"small · scratch": Mark(0.4, 0.4, 0.4)}
-    assert twin == ("chance", {0.5: 0.1, 0.75: 0.1})
+    assert baseline == ("chance", {0.5: 0.1, 0.75: 0.1})
     assert picture.caption == "Top-1 accuracy, test. One seed each."
 
 
 def test_names_are_drawn_as_bars(drawn):
     sweep_pictures(outcome(row({"size": "small"}, 0.5), row({"size": "large"}, 0.7)))
-    [(kind, bars, _, _, twins, twin)] = drawn
-    assert (kind, list(bars), twins, twin) == ("bars", ["small", "large"], {"small": 0.1, "large": 0.1}, "chance")
+    [(kind, bars, _, _, baselines, baseline)] = drawn
+    assert (kind, list(bars), baselines, baseline) == (
+        "bars",
+        ["small", "large"],
+        {"small": 0.1, "large": 0.1},
+        "chance",
+    )
 
 
 def test_each_split_has_a_line_of_its_own(drawn):
@@ -145,9 +150,9 @@ def test_each_split_has_a_line_of_its_own(drawn):
 @pytest.mark.parametrize("far", [False, True])
 def test_charts_are_pngs_of_the_page_width(far):
     marks = {x: Mark(x, x - 0.1, x + 0.1) for x in (1.0, 2.0, 16.0)}
-    twin = ("mean picture", dict.fromkeys(marks, -1000.0 if far else 0.5))
+    baseline = ("mean picture", dict.fromkeys(marks, -1000.0 if far else 0.5))
     charts = [
-        points_chart({"a_b $x$": marks}, "size", "error", "", {"scratch": Mark(3, 2, 4)}, twin),
+        points_chart({"a_b $x$": marks}, "size", "error", "", {"scratch": Mark(3, 2, 4)}, baseline),
         bars_chart(
             {"small": Mark(0.5, 0.4, 0.6), "large": Mark(0.7, 0.7, 0.7)}, "share", "share", {"small": 0.1}, "chance"
         ),

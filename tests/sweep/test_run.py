@@ -26,7 +26,7 @@ def finished_at(out: Path) -> dict[str, float]:
 
 
 def read_when(out: Path) -> dict[str, float]:
-    """Return when each run's test figures were written."""
+    """Return when each run's test metrics were written."""
     return {file.parents[1].name: file.stat().st_mtime_ns for file in out.glob("*/evaluation/test.json")}
 
 
@@ -62,21 +62,21 @@ def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path,
     assert longer["train"]["max_steps"] == max(1, round(2 * share))
 
     rows = json.loads((out / "sweep.json").read_text())["rows"]
-    [row] = [row for row in rows if (row["arm"], row["split"], row["figure"]["name"]) == ("pretrained", "test", "top1")]
+    [row] = [row for row in rows if (row["arm"], row["split"], row["metric"]["name"]) == ("pretrained", "test", "top1")]
     values = [
         json.loads((out / f"finetune-pretrained-mask-ratio-0.5-seed{seed}/evaluation/test.json").read_text())
         for seed in (0, 1)
     ]
-    shares = [each["figures"][0]["value"] for each in values]
+    shares = [each["metrics"][0]["value"] for each in values]
     assert row["values"] == shares
-    assert row["figure"]["value"] == pytest.approx(sum(shares) / 2)
+    assert row["metric"]["value"] == pytest.approx(sum(shares) / 2)
     assert row["sd"] == pytest.approx(abs(shares[0] - shares[1]) / 2**0.5)
-    assert row["figure"]["twins"]["chance"] == 0.1
+    assert row["metric"]["baselines"]["chance"] == 0.1
     with (out / "sweep.csv").open(newline="") as lines:
         written = list(csv.DictReader(lines))
     assert len(written) == len(rows)
     assert {line["mask_ratio"] for line in written if line["arm"] == "scratch"} == {""}
-    for word in ("top-1 accuracy, test", "masked MSE, test", "mean ± sd", "best trivial twin", "majority", "2 seeds"):
+    for word in ("top-1 accuracy, test", "masked MSE, test", "mean ± sd", "best baseline", "majority", "2 seeds"):
         assert word in " ".join(outcome.stdout.split())
 
     ends, reads = finished_at(out), read_when(out)

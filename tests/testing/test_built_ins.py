@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from twins import write_cifar10, write_class_folders, write_mask_folder, write_mnist, write_voc
+from write_data import write_cifar10, write_class_folders, write_mask_folder, write_mnist, write_voc
 
 from maecli.registry import registry
 from maecli.testing import (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from entry_points import point
 from installed import DATASET, look_again, write_package
-from test_registry import point
 
 from maecli import testing
 from maecli.errors import SpecError

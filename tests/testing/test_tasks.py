@@ -127,13 +127,13 @@ class Unmonitored(Classify):
 
 
 class Alone(Accuracy):
-    def figures(self):
-        return [figure.model_copy(update={"twins": {}}) for figure in super().figures()]
+    def metrics(self):
+        return [metric.model_copy(update={"baselines": {}}) for metric in super().metrics()]
 
 
 class NotANumber(Accuracy):
-    def figures(self):
-        return [figure.model_copy(update={"value": float("nan")}) for figure in super().figures()]
+    def metrics(self):
+        return [metric.model_copy(update={"value": float("nan")}) for metric in super().metrics()]
 
 
 class Without(Classify):
@@ -216,7 +216,7 @@ class NoPng(Classify):
     """Classes."""
 
     def draw(self, module, batch):
-        return [api.Picture(name="drawn", caption="What is seen.", png=b"GIF89a")]
+        return [api.Drawing(name="drawn", caption="What is seen.", png=b"GIF89a")]
 
 
 class NoCaption(Classify):
@@ -302,9 +302,9 @@ WRONG = [
     (
         Without,
         "evaluation",
-        "figure 'top1' of evaluator(thorough=True) stands alone; put beside the headline, as twins",
+        "metric 'top1' of evaluator(thorough=True) stands alone; put beside the headline, as baselines",
     ),
-    (Undefined, "evaluation", "figure 'top1' of evaluator(thorough=True) is nan; a figure is a finite number"),
+    (Undefined, "evaluation", "metric 'top1' of evaluator(thorough=True) is nan; a metric is a finite number"),
     (NeedsLabels, "prediction", "predict() wants 'label' of the batch; inference has pictures and nothing else"),
     (Short, "prediction", "predict() returns 5 predictions for 6 samples; return a list with one per sample, in order"),
     (predicting({"p": torch.tensor(1.0)}), "prediction", "predict(): 'p' of 'train-0' is Tensor; rows are written as"),

@@ -114,8 +114,8 @@ class Mean(api.Evaluator):
     def update(self, module, batch):
         self.said += module(batch["image"]).mean((1, 2, 3)).tolist()
 
-    def figures(self):
-        return [api.Figure(name="mean", label="mean", value=sum(self.said) / len(self.said))]
+    def metrics(self):
+        return [api.Metric(name="mean", label="mean", value=sum(self.said) / len(self.said))]
 
 
 class Stranger(api.Task):
@@ -154,7 +154,7 @@ def loader(values, told):
 def test_an_evaluation_leaves_such_samples_out_and_tells_of_each(batch_size):
     told, task = [], Stranger()
     found = evaluate(task, Root(), loader([8.0, 10.0, 5.0, 0.0, 99.0], told), "test", batch_size, torch.float32)
-    assert (found.num_samples, found.figures[0].value) == (3, (0 + 1 + 2) / 3)
+    assert (found.num_samples, found.metrics[0].value) == (3, (0 + 1 + 2) / 3)
     assert told == [("10", NOT_FINITE), ("99", NOT_FINITE)]
     assert task.drawn == [["8", "5", "0"]]
 
@@ -176,16 +176,16 @@ class Inverse(Stranger):
 
 
 @pytest.mark.parametrize("batch_size", [1, 64])
-def test_a_sample_that_spoils_a_figure_is_left_out_though_its_output_is_finite(batch_size):
+def test_a_sample_that_spoils_a_metric_is_left_out_though_its_output_is_finite(batch_size):
     told = []
     found = evaluate(Inverse(), Root(), loader([1.0, 0.0, 2.0], told), "test", batch_size, torch.float32)
-    assert (found.num_samples, found.figures[0].value) == (2, 0.75)
+    assert (found.num_samples, found.metrics[0].value) == (2, 0.75)
     assert told == [("0", f"{NOT_FINITE}: its mean is inf")]
     found = evaluate(Inverse(), Root(), loader([0.0, 0.0], []), "test", batch_size, torch.float32)
-    assert (found.num_samples, found.figures[0].value) == (2, math.inf)
+    assert (found.num_samples, found.metrics[0].value) == (2, math.inf)
 
 
-def test_where_no_sample_is_left_there_is_no_figure():
+def test_where_no_sample_is_left_there_is_no_metric():
     told = []
     with pytest.raises(DataError, match="is not finite for any of the 2 samples that can be read, so there is nothing"):
         evaluate(Stranger(), Root(), loader([10.0, 99.0], told), "test", 64, torch.float32)

@@ -15,7 +15,7 @@ import pytest
 import torch
 from attempts import Attempt
 from safetensors.torch import load_file
-from twins import noise, write_picture
+from write_data import noise, write_picture
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
 

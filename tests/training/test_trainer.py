@@ -19,7 +19,7 @@ from maecli.data.dataset import TensorSplit
 from maecli.data.preprocess import Preprocess
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.loading.loaders import ResidentLoader
-from maecli.results import Figure
+from maecli.results import Metric
 from maecli.schema import PluginSection, PretrainSpec
 from maecli.training.checkpoint import CheckpointFolder
 from maecli.training.task import Evaluator, Prediction, Task
@@ -63,9 +63,9 @@ class Error(Evaluator[nn.Linear]):
         assert not module.training
         self.value += float(self.task.loss(module, batch))
 
-    def figures(self) -> Sequence[Figure]:
+    def metrics(self) -> Sequence[Metric]:
         value = self.task.measured.pop(0) if self.task.measured else self.value
-        return [Figure(name="error", label="error", value=value, better="lower")]
+        return [Metric(name="error", label="error", value=value, better="lower")]
 
 
 class Notes(Tracker):

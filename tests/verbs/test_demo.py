@@ -53,7 +53,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
         ".mae",
     }
     assert (result.evaluation.split, result.evaluation.num_samples) == ("test", 360)
-    assert all(figure.twins for figure in result.evaluation.figures)
+    assert all(metric.baselines for metric in result.evaluation.metrics)
     with (result.out / "infer/predictions.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == NUM_PICTURES
     assert (result.out / "infer/skipped.csv").read_text() == "path,reason\n"
@@ -69,7 +69,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
     )
 
 
-def test_the_verb_shows_figures_and_what_to_do_next(registry, tmp_path, mae, monkeypatch):
+def test_the_verb_shows_metrics_and_what_to_do_next(registry, tmp_path, mae, monkeypatch):
     monkeypatch.setattr("maecli.registry.registry", lambda: registry)
     outcome = mae("demo", "--out", tmp_path / "there", "--device", "cpu", "--quiet")
     assert outcome.exit_code == 0

@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 import pytest
-from shapes import Shapes, shapes
-from twins import noise, write_mixed_folder, write_palette, write_picture, write_voc
+from toy_dataset import Shapes, shapes
+from write_data import noise, write_mixed_folder, write_palette, write_picture, write_voc
 
 from maecli.eda.findings import Findings
 from maecli.errors import DataError, SpecError

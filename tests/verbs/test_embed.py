@@ -10,7 +10,7 @@ import torch
 from checkpoint_files import rewrite
 from safetensors import safe_open
 from safetensors.numpy import load_file
-from twins import noise, write_class_folders, write_mixed_folder, write_mnist, write_picture, write_pictures
+from write_data import noise, write_class_folders, write_mixed_folder, write_mnist, write_picture, write_pictures
 
 from maecli.loading.loaders import StreamedLoader
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source

@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import TOY_MODEL, TOY_RUN, call
 from PIL import Image
-from twins import noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
+from write_data import noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
 
 from maecli.cli.skipped import skipped_json
 from maecli.data.batch import Batch

@@ -3,7 +3,7 @@ from __future__ import annotations
 import argparse
 
 import torch
-from peers import hf_vit_mae, official_mae, timm_vit
+from reference_models import hf_vit_mae, official_mae, timm_vit
 from safetensors.torch import save_file
 
 from maecli.run.directory import find_checkpoint

@@ -23,7 +23,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def seeds(finetuned, tmp_path):
-    """Two runs that differ in their seed only, with known figures on test."""
+    """Two runs that differ in their seed only, with known metrics on test."""
     found = []
     for seed, value in ((0, 0.5), (1, 0.7)):
         run = shutil.copytree(finetuned, tmp_path / f"runs/seed{seed}")
@@ -31,7 +31,7 @@ def seeds(finetuned, tmp_path):
         (run / "spec.yaml").write_text(yaml.safe_dump(spec | {"seed": seed, "out": str(run)}))
         record = json.loads((run / "evaluation/val.json").read_text())
         record |= {"split": "test", "num_samples": 40, "pictures": [], "weights": "last (step 8)"}
-        record["figures"][0] |= {"value": value, "twins": {"chance": 0.5}, "interval": [0.4, 0.8]}
+        record["metrics"][0] |= {"value": value, "baselines": {"chance": 0.5}, "interval": [0.4, 0.8]}
         (run / "evaluation/test.json").write_text(json.dumps(record))
         summary = json.loads((run / "summary.json").read_text())
         (run / "summary.json").write_text(json.dumps(summary | {"seconds": 60.0 + 20 * seed, "device": "a | b"}))
@@ -51,9 +51,9 @@ def test_seeds_become_one_row_and_the_old_directories_are_not_needed(seeds, tmp_
     assert mae("results", seeds[1], "--out", out, "--json").json == {"out": str(out), "added": 1, "records": 2}
     [row] = rows(out.with_suffix(".md"))
     assert row["value"] == "60.00 ± 14.14%"
-    assert (row["trivial twins"], row["seeds"], row["cost"]) == ("chance 50.00%", "2 (0, 1)", "1 min 10 s")
+    assert (row["baselines"], row["seeds"], row["cost"]) == ("chance 50.00%", "2 (0, 1)", "1 min 10 s")
     assert (row["data"], row["task"], row["weights"]) == ("folder", "classify", "last epoch")
-    assert row["figure"] == "top-1 accuracy, test (40)"
+    assert row["metric"] == "top-1 accuracy, test (40)"
     assert row["run"].startswith("recipe folder, vit, `")
     assert row["run"].endswith("from scratch")
 
@@ -68,14 +68,14 @@ def test_a_run_that_is_added_again_replaces_its_record(seeds, tmp_path, mae):
 def test_probes_have_rows_of_their_own(seeds, tmp_path, mae):
     for value, run in zip((0.25, 0.35), seeds, strict=True):
         record = json.loads((run / "evaluation/test.json").read_text()) | {"probe": "knn"}
-        figure = {**record["figures"][0], "label": "top-1 accuracy of a kNN probe", "value": value}
-        (run / "evaluation/probe-knn-test.json").write_text(json.dumps(record | {"figures": [figure]}))
+        metric = {**record["metrics"][0], "label": "top-1 accuracy of a kNN probe", "value": value}
+        (run / "evaluation/probe-knn-test.json").write_text(json.dumps(record | {"metrics": [metric]}))
     out = tmp_path / "results.md"
     assert mae("results", seeds[0].parent, "--out", out, "--json").json["records"] == 4
     task, probe = rows(out)
     assert (task["task"], task["value"]) == ("classify", "60.00 ± 14.14%")
     assert (probe["task"], probe["value"]) == ("knn probe", "30.00 ± 7.07%")
-    assert probe["figure"] == "top-1 accuracy of a kNN probe, test (40)"
+    assert probe["metric"] == "top-1 accuracy of a kNN probe, test (40)"
 
 
 def test_records_and_table_tell_nothing_of_paths(seeds, tmp_path, mae):
@@ -123,11 +123,11 @@ def test_a_file_of_something_else_is_not_replaced(seeds, tmp_path, mae):
     assert (tmp_path / "results.json").read_text() == "[1]"
 
 
-def test_a_run_without_figures_is_told(seeds, tmp_path, mae):
+def test_a_run_without_metrics_is_told(seeds, tmp_path, mae):
     shutil.rmtree(seeds[0] / "evaluation")
     outcome = mae("results", seeds[0], "--out", tmp_path / "results.md")
     assert outcome.exit_code == 1
-    assert outcome.stderr == f"mae: {seeds[0]} has no figures; measure it by `mae eval {seeds[0]}`\n"
+    assert outcome.stderr == f"mae: {seeds[0]} has no metrics; measure it by `mae eval {seeds[0]}`\n"
 
 
 def test_the_published_table_is_what_its_records_say():

@@ -65,8 +65,8 @@ def test_two_runs_side_by_side_show_what_differs(two, mae):
     [line] = found["environment"]
     assert line.startswith("libraries.torch: ")
     assert line.endswith(" -> 1.0")
-    assert found["figures"][0]["figure"] == "top-1 accuracy"
-    assert found["figures"][0]["first"] == found["figures"][0]["second"]
+    assert found["metrics"][0]["metric"] == "top-1 accuracy"
+    assert found["metrics"][0]["first"] == found["metrics"][0]["second"]
     told = mae("runs", *two).stdout
     assert "train.base_lr: 0.001 -> 0.25" in told
 

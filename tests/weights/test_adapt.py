@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from peers import difference
+from reference_models import difference
 
 from maecli.weights.adapt import change_channels, kernel_of_linear, linear_of_kernel, resize_kernel, side_of
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from peers import DEPTH, D, difference, inputs, timm_tokens, timm_vit
+from reference_models import DEPTH, D, difference, inputs, timm_tokens, timm_vit
 
 from maecli.errors import SpecError
 from maecli.models.positions import interpolate_pos_embed

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from peers import (
+from reference_models import (
     DEPTH,
     D,
     difference,

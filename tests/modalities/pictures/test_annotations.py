@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from twins import voc_annotation, voc_object
+from write_data import voc_annotation, voc_object
 
 from maecli import api
 

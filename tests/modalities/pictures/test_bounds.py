@@ -17,7 +17,7 @@ import pytest
 import tifffile
 from fuzz.mutate import little_memory
 from PIL import Image
-from twins import encoded, noise, write_class_folders
+from write_data import encoded, noise, write_class_folders
 
 from maecli.data import bands, label_files
 from maecli.data.dataset import BrokenSample

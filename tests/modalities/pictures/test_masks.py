@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from twins import noise, png, png_header, write_palette, write_picture
+from write_data import noise, png, png_header, write_palette, write_picture
 
 from maecli import api
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from twins import write_palette
+from write_data import write_palette
 
 from maecli.data.dataset import BrokenSample
 from maecli.errors import DataError

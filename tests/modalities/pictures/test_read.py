@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageOps
-from twins import encoded, noise, png_header, rotated_jpeg, write_mixed_folder
+from write_data import encoded, noise, png_header, rotated_jpeg, write_mixed_folder
 
 from maecli.data.dataset import BrokenSample
 from maecli.modalities.pictures.decoders import PictureInfo

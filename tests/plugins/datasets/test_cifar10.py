@@ -11,7 +11,7 @@ import pytest
 import torch
 from maecli_plugins.datasets.cifar10 import BINARY_FOLDER, CIFAR10, PYTHON_FOLDER, read_binary_batch, read_python_batch
 from torchvision import datasets
-from twins import write_cifar10
+from write_data import write_cifar10
 
 from maecli import api
 
@@ -115,7 +115,7 @@ def test_missing_files_are_named_with_the_folder_and_the_ways_out(tmp_path):
 
 @pytest.fixture
 def mirror(served, monkeypatch):
-    """Serve a twin in the place of the published archive."""
+    """Serve a baseline in the place of the published archive."""
     folder, address = served
     write_cifar10(folder / PYTHON_FOLDER)
     archive = folder / "cifar-10-python.tar.gz"

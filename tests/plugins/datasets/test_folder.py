@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from maecli_plugins.datasets.folder import Folder
 from PIL import Image, ImageFile
-from twins import encoded, noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
+from write_data import encoded, noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
 
 from maecli import api
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from maecli_plugins.datasets.folder import Folder
 from PIL import Image
-from twins import noise, rotated_jpeg, write_class_folders, write_mask_folder, write_palette, write_picture
+from write_data import noise, rotated_jpeg, write_class_folders, write_mask_folder, write_palette, write_picture
 
 from maecli import api
 

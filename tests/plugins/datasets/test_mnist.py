@@ -11,7 +11,7 @@ import torch
 from fuzz.mutate import little_memory
 from maecli_plugins.datasets.mnist import MNIST, read_idx
 from torchvision import datasets
-from twins import noise, write_idx, write_mnist
+from write_data import noise, write_idx, write_mnist
 
 from maecli import api
 
@@ -138,7 +138,7 @@ def test_missing_files_are_named_with_the_folder_and_the_ways_out(tmp_path):
 
 @pytest.fixture
 def mirror(served, monkeypatch):
-    """Serve a twin in the place of torchvision's mirrors, which are checked by MD5."""
+    """Serve a baseline in the place of torchvision's mirrors, which are checked by MD5."""
     folder, address = served
     write_mnist(folder)
     sums = {name: hashlib.md5((folder / f"{name}.gz").read_bytes()).hexdigest() for name in NAMES}
@@ -195,7 +195,7 @@ def test_masks_come_from_canvases_of_each_split_s_own_digits(tmp_path):
     assert set(tensors) == {"image", "mask"}
     assert torch.equal(tensors["mask"] > 0, tensors["image"][:, 0] > 127)
     rows = (tensors["mask"] > 0).sum(2)
-    assert rows.max() >= 28  # the twin's digit is a row that is bright from edge to edge
+    assert rows.max() >= 28  # the baseline's digit is a row that is bright from edge to edge
 
 
 def test_digits_are_as_before_where_no_mask_is_asked_for(tmp_path):

@@ -314,7 +314,7 @@ def tensors(run, file):
 def test_a_run_is_evaluated_and_names_the_classes_of_pictures(trained, pictures, tmp_path, mae):
     outcome = mae("eval", trained, "--device", "cpu", "--json")
     assert outcome.exit_code == 0, outcome.stderr
-    assert outcome.json["figures"][0]["name"] == "top1"
+    assert outcome.json["metrics"][0]["name"] == "top1"
     out = tmp_path / "out"
     outcome = mae("infer", pictures, "--run", trained, "--out", out, "--device", "cpu", "--workers", 0)
     assert outcome.exit_code == 0, outcome.stderr

@@ -77,8 +77,8 @@ def measured(*parts):
     return evaluator
 
 
-def figures(evaluator):
-    return {figure.name: figure for figure in evaluator.figures()}
+def metrics(evaluator):
+    return {metric.name: metric for metric in evaluator.metrics()}
 
 
 @pytest.mark.parametrize(
@@ -104,26 +104,26 @@ def test_no_patch_is_left_out_for_a_frozen_encoder():
 
 
 def test_accuracy_is_the_share_of_hits_beside_majority_and_chance():
-    top1 = figures(measured())["top1"]
+    top1 = metrics(measured())["top1"]
     assert top1.value == pytest.approx(0.6)
-    assert top1.twins == {"majority (emu)": pytest.approx(0.3), "chance": pytest.approx(1 / 3)}
+    assert top1.baselines == {"majority (emu)": pytest.approx(0.3), "chance": pytest.approx(1 / 3)}
     assert top1.interval == pytest.approx(api.wilson_interval(6, 10))
-    assert top1.beats_twins
+    assert top1.beats_baselines
 
 
 def test_macro_f1_averages_the_classes_beside_that_of_the_majority():
-    f1 = figures(measured())["macro_f1"]
+    f1 = metrics(measured())["macro_f1"]
     by_class = [2 * 3 / (4 + 5), 2 * 2 / (3 + 3), 2 * 1 / (3 + 2)]
     assert f1.value == pytest.approx(sum(by_class) / 3)
-    assert f1.twins == {"majority": pytest.approx(2 * 3 / (10 + 3) / 3)}
+    assert f1.baselines == {"majority": pytest.approx(2 * 3 / (10 + 3) / 3)}
 
 
 def test_cross_entropy_stands_beside_chance_and_the_training_frequencies():
-    entropy = figures(measured())["cross_entropy"]
+    entropy = metrics(measured())["cross_entropy"]
     hit, miss = math.log(math.exp(2) + 2) - 2, math.log(math.exp(2) + 2)
     assert entropy.value == pytest.approx((6 * hit + 4 * miss) / 10, rel=1e-5)
     frequencies = -(4 * math.log(0.1) + 3 * math.log(0.3) + 3 * math.log(0.6)) / 10
-    assert entropy.twins == {
+    assert entropy.baselines == {
         "chance": pytest.approx(math.log(3)),
         "training frequencies": pytest.approx(frequencies, rel=1e-6),
     }
@@ -141,35 +141,37 @@ def test_the_table_tells_recall_and_precision_of_each_class():
 def test_batches_add_up():
     whole, parts = measured(), measured((TRUTH[:7], GUESS[:7]), (TRUTH[7:], GUESS[7:]))
     assert whole.matrix.tolist() == parts.matrix.tolist() == [[3, 1, 0], [0, 2, 1], [2, 0, 1]]
-    for name, figure in figures(whole).items():
-        assert figures(parts)[name].value == pytest.approx(figure.value)
+    for name, metric in metrics(whole).items():
+        assert metrics(parts)[name].value == pytest.approx(metric.value)
 
 
-def test_a_model_that_always_says_the_majority_has_exactly_its_twins_figures():
-    found = figures(measured((TRUTH, [2] * 10)))
-    for name, twin in [("top1", "majority (emu)"), ("macro_f1", "majority")]:
-        assert found[name].value == pytest.approx(found[name].twins[twin])
-        assert not found[name].beats_twins
+def test_a_model_that_always_says_the_majority_has_exactly_its_baselines_metrics():
+    found = metrics(measured((TRUTH, [2] * 10)))
+    for name, baseline in [("top1", "majority (emu)"), ("macro_f1", "majority")]:
+        assert found[name].value == pytest.approx(found[name].baselines[baseline])
+        assert not found[name].beats_baselines
 
 
 def test_a_class_that_does_not_occur_is_left_out_of_the_mean_and_that_is_said():
     evaluator = measured(([0, 0, 1], [0, 2, 1]))
-    f1 = figures(evaluator)["macro_f1"]
+    f1 = metrics(evaluator)["macro_f1"]
     assert f1.value == pytest.approx((2 / 3 + 1) / 2)
     assert f1.note == "mean of the 2 classes that occur"
-    assert f1.twins == {"majority": 0.0}, "train's most frequent class, emu, does not occur"
+    assert f1.baselines == {"majority": 0.0}, "train's most frequent class, emu, does not occur"
     assert evaluator.tables()[0].rows[2] == ("emu", 0, "n/a", "n/a", "n/a")
 
 
-def test_an_empty_split_gives_figures_of_zero_without_an_interval():
-    found = figures(task().evaluator())
+def test_an_empty_split_gives_metrics_of_zero_without_an_interval():
+    found = metrics(task().evaluator())
     assert found["top1"].value == 0
     assert found["top1"].interval is None
-    assert all(math.isfinite(value) for figure in found.values() for value in (figure.value, *figure.twins.values()))
+    assert all(
+        math.isfinite(value) for metric in found.values() for value in (metric.value, *metric.baselines.values())
+    )
 
 
 def test_the_confusion_matrix_is_drawn():
-    (picture,) = measured().pictures()
+    (picture,) = measured().drawings()
     assert picture.png.startswith(b"\x89PNG")
     assert picture.caption == "Rows: truth. Columns: prediction."
 

@@ -139,19 +139,19 @@ def measured(*parts, thorough=True, data=None):
     return evaluator
 
 
-def figures(evaluator):
-    return {figure.name: figure for figure in evaluator.figures()}
+def metrics(evaluator):
+    return {metric.name: metric for metric in evaluator.metrics()}
 
 
 def test_the_headline_is_the_mean_average_precision_of_the_classes_that_occur():
     evaluator = measured()
-    headline = evaluator.figures()[0]
+    headline = evaluator.metrics()[0]
     assert (headline.name, headline.label, headline.unit) == ("map", "mean average precision", "share")
     assert headline.value == pytest.approx((CAT + DOG) / 2)
     assert headline.note == "no positive sample, so left out: emu"
-    assert headline.twins["one score for all"] == pytest.approx((2 / 4 + 2 / 3) / 2)
+    assert headline.baselines["one score for all"] == pytest.approx((2 / 4 + 2 / 3) / 2)
     random = (api.random_precision(2, 4) + api.random_precision(2, 3)) / 2
-    assert headline.twins["random ranking"] == pytest.approx(random)
+    assert headline.baselines["random ranking"] == pytest.approx(random)
     low, high = headline.interval
     assert 0 < low <= headline.value <= high <= 1
 
@@ -169,48 +169,48 @@ def test_the_table_tells_the_average_precision_of_each_class():
 def test_the_classes_that_occur_are_drawn_beside_their_shares(monkeypatch):
     bars = []
     monkeypatch.setattr(api, "class_bars", lambda *arguments: bars.append(arguments) or b"png")
-    (picture,) = measured().pictures()
+    (picture,) = measured().drawings()
     assert (picture.name, picture.png) == ("average-precision", b"png")
     ((precision, _, shares, _),) = bars
     assert precision == {"cat": pytest.approx(CAT), "dog": pytest.approx(DOG)}
     assert shares == {"cat": 0.5, "dog": pytest.approx(2 / 3)}
-    assert task().evaluator().pictures() == []
+    assert task().evaluator().drawings() == []
 
 
-def test_the_monitored_figure_is_the_mean_average_precision_and_is_cheap_between_epochs():
+def test_the_monitored_metric_is_the_mean_average_precision_and_is_cheap_between_epochs():
     assert task().monitor == "map"
-    quick = figures(measured(thorough=False))[task().monitor]
-    assert quick.value == figures(measured())["map"].value
+    quick = metrics(measured(thorough=False))[task().monitor]
+    assert quick.value == metrics(measured())["map"].value
     assert quick.interval is None
-    assert list(quick.twins) == ["one score for all"]
+    assert list(quick.baselines) == ["one score for all"]
 
 
 def test_batches_add_up():
-    whole, parts = figures(measured()), figures(measured((TRUTH[:3], SCORES[:3]), (TRUTH[3:], SCORES[3:])))
-    for name, figure in whole.items():
-        assert parts[name] == figure
+    whole, parts = metrics(measured()), metrics(measured((TRUTH[:3], SCORES[:3]), (TRUTH[3:], SCORES[3:])))
+    for name, metric in whole.items():
+        assert parts[name] == metric
 
 
-def test_one_score_for_all_has_exactly_its_twins_figure():
-    found = figures(measured((TRUTH, [[0.0] * 3] * 4)))
-    assert found["map"].value == pytest.approx(found["map"].twins["one score for all"])
+def test_one_score_for_all_has_exactly_its_baselines_metric():
+    found = metrics(measured((TRUTH, [[0.0] * 3] * 4)))
+    assert found["map"].value == pytest.approx(found["map"].baselines["one score for all"])
     assert found["cross_entropy"].value == pytest.approx(math.log(2))
-    assert found["cross_entropy"].twins["even odds"] == pytest.approx(math.log(2))
+    assert found["cross_entropy"].baselines["even odds"] == pytest.approx(math.log(2))
 
 
 @pytest.mark.parametrize(("counts", "shares"), [((10, 49, 0), (0.11, 0.5, 0.01)), ((), (0.5, 0.6, 1 / 6))])
 def test_cross_entropy_stands_beside_constant_frequencies(counts, shares):
-    found = figures(measured(data=card(class_counts=counts)))["cross_entropy"]
+    found = metrics(measured(data=card(class_counts=counts)))["cross_entropy"]
     judged = [(SCORES[i][q], q, TRUTH[i][q]) for i in range(4) for q in range(3) if TRUTH[i][q] >= 0]
     assert found.value == pytest.approx(np.mean([bce(score, truth) for score, _, truth in judged]))
     constant = [bce(math.log(shares[q] / (1 - shares[q])), truth) for _, q, truth in judged]
-    assert found.twins["training frequencies"] == pytest.approx(np.mean(constant))
+    assert found.baselines["training frequencies"] == pytest.approx(np.mean(constant))
     assert found.better == "lower"
 
 
-def test_an_empty_split_gives_figures_of_zero():
-    found = figures(task().evaluator())
-    assert (found["map"].value, found["map"].interval, found["map"].twins) == (0, None, {})
+def test_an_empty_split_gives_metrics_of_zero():
+    found = metrics(task().evaluator())
+    assert (found["map"].value, found["map"].interval, found["map"].baselines) == (0, None, {})
     assert found["map"].note == "no positive sample, so left out: cat, dog, emu"
     assert found["cross_entropy"].value == 0
 
@@ -262,7 +262,7 @@ def test_a_drawing_is_wrong_where_a_known_class_is_missed_or_an_absent_one_is_se
     assert wrong == [False, False, True, True, None]
 
 
-def test_how_the_figures_were_taken_is_told():
+def test_how_the_metrics_were_taken_is_told():
     (note,) = task().describe()
     assert "classes without a positive image are left out of the mean" in note
 

@@ -73,16 +73,16 @@ def pixels_oracle(job, predict, patch_size=PATCH):
     return Oracle(patches, patch_size)
 
 
-def figures(job, module, *batches):
+def metrics(job, module, *batches):
     evaluator = job.evaluator()
     for each in batches:
         evaluator.update(module, each)
-    return {figure.name: figure for figure in evaluator.figures()}
+    return {metric.name: metric for metric in evaluator.metrics()}
 
 
 def test_a_perfect_prediction_has_no_error():
     job = task()
-    found = figures(job, pixels_oracle(job, lambda pixels: pixels), batch(job, pictures(3)))
+    found = metrics(job, pixels_oracle(job, lambda pixels: pixels), batch(job, pictures(3)))
     assert list(found) == ["mse", "psnr", "ssim", "atol"]  # the headline first
     assert found["mse"].value == pytest.approx(0, abs=1e-12)
     assert found["ssim"].value == pytest.approx(1, abs=1e-6)
@@ -97,7 +97,7 @@ def test_errors_are_in_pixel_units_and_on_hidden_patches_alone():
     def guess(pixels):
         return pixels + torch.where(mask > 0, 0.2, 50.0)
 
-    found = figures(job, pixels_oracle(job, guess), batch(job, pixels))
+    found = metrics(job, pixels_oracle(job, guess), batch(job, pixels))
     assert found["mse"].value == pytest.approx(0.04, rel=1e-4)
     assert found["psnr"].value == pytest.approx(-10 * math.log10(0.04), rel=1e-4)
     assert found["atol"].value == 0
@@ -106,7 +106,7 @@ def test_errors_are_in_pixel_units_and_on_hidden_patches_alone():
 def test_pixels_within_a_tenth_are_counted():
     job = task()
     columns = torch.tensor([0.05, 0.5] * 4)  # of every two columns one is near
-    found = figures(job, pixels_oracle(job, lambda pixels: pixels + columns), batch(job, pictures(2)))
+    found = metrics(job, pixels_oracle(job, lambda pixels: pixels + columns), batch(job, pictures(2)))
     assert found["atol"].value == pytest.approx(0.5)
     assert found["mse"].value == pytest.approx((0.05**2 + 0.5**2) / 2, rel=1e-4)
 
@@ -114,39 +114,39 @@ def test_pixels_within_a_tenth_are_counted():
 def test_batches_add_up():
     job, pixels = task(), pictures(5)
     module = pixels_oracle(job, lambda pixels: pixels * 0.5)
-    whole = figures(job, module, batch(job, pixels))
-    parts = figures(job, module, batch(job, pixels[:3]), batch(job, pixels[3:], first=3))
-    for name, figure in whole.items():
-        assert figure.value == pytest.approx(parts[name].value, rel=1e-5)
+    whole = metrics(job, module, batch(job, pixels))
+    parts = metrics(job, module, batch(job, pixels[:3]), batch(job, pixels[3:], first=3))
+    for name, metric in whole.items():
+        assert metric.value == pytest.approx(parts[name].value, rel=1e-5)
 
 
-def test_the_trivial_twins_are_the_mean_picture_and_the_mean_patch_of_the_training_pictures():
+def test_the_trivial_baselines_are_the_mean_picture_and_the_mean_patch_of_the_training_pictures():
     job, training, pixels = task(), pictures(7, seed=1), pictures(3)
-    job.fit_twins(iter([batch(job, training[:5]), batch(job, training[5:], first=5)]))
+    job.fit_baselines(iter([batch(job, training[:5]), batch(job, training[5:], first=5)]))
     mean = training.mean(0, keepdim=True)
     assert torch.allclose(job.mean_picture, mean[0], atol=1e-6)
     patch = api.patchify(mean, PATCH).mean(1, keepdim=True).expand(-1, NUM_PATCHES, -1)
     for name, guess in {"mean picture": mean, "mean patch": api.unpatchify(patch, (4, 4), PATCH)}.items():
         module = pixels_oracle(job, lambda pixels, guess=guess: guess.expand_as(pixels))
-        for figure in figures(job, module, batch(job, pixels)).values():
-            assert figure.value == pytest.approx(figure.twins[name], rel=1e-4), figure.name
+        for metric in metrics(job, module, batch(job, pixels)).values():
+            assert metric.value == pytest.approx(metric.baselines[name], rel=1e-4), metric.name
 
 
-def test_a_model_that_sees_nothing_does_not_beat_its_twins():
+def test_a_model_that_sees_nothing_does_not_beat_its_baselines():
     job = task()
-    job.fit_twins([batch(job, pictures(8, seed=1))])
+    job.fit_baselines([batch(job, pictures(8, seed=1))])
     mean = job.mean_picture
-    twin = figures(job, pixels_oracle(job, lambda pixels: mean.expand_as(pixels)), batch(job, pictures(3)))
-    better = figures(job, pixels_oracle(job, lambda pixels: (pixels + mean) / 2), batch(job, pictures(3)))
-    assert not twin["mse"].beats_twins
-    assert all(figure.beats_twins for figure in better.values())
+    baseline = metrics(job, pixels_oracle(job, lambda pixels: mean.expand_as(pixels)), batch(job, pictures(3)))
+    better = metrics(job, pixels_oracle(job, lambda pixels: (pixels + mean) / 2), batch(job, pictures(3)))
+    assert not baseline["mse"].beats_baselines
+    assert all(metric.beats_baselines for metric in better.values())
 
 
-def test_without_training_pictures_there_are_no_twins():
+def test_without_training_pictures_there_are_no_baselines():
     job = task()
-    job.fit_twins(())
-    found = figures(job, pixels_oracle(job, lambda pixels: pixels), batch(job, pictures(2)))
-    assert all(figure.twins == {} for figure in found.values())
+    job.fit_baselines(())
+    found = metrics(job, pixels_oracle(job, lambda pixels: pixels), batch(job, pictures(2)))
+    assert all(metric.baselines == {} for metric in found.values())
 
 
 def test_normalised_predictions_are_brought_back_to_pixels_by_each_patchs_own_mean_and_deviation():
@@ -162,21 +162,21 @@ def test_normalised_predictions_are_brought_back_to_pixels_by_each_patchs_own_me
 
 def test_perfect_normalised_predictions_have_no_error():
     job = task(norm_pix_loss=True)
-    found = figures(job, Oracle(api.normalize_patches), batch(job, pictures(3)))
+    found = metrics(job, Oracle(api.normalize_patches), batch(job, pictures(3)))
     assert found["mse"].value == pytest.approx(0, abs=1e-10)
     assert found["ssim"].value == pytest.approx(1, abs=1e-4)
-    assert {figure.note for figure in found.values()} == {"oracle"}
+    assert {metric.note for metric in found.values()} == {"oracle"}
 
 
-def test_the_twin_of_normalised_predictions_knows_each_hidden_patchs_mean():
+def test_the_baseline_of_normalised_predictions_knows_each_hidden_patchs_mean():
     """With one mean and deviation for both channels, predicting zero is predicting the patch's own mean."""
     one = card().model_copy(update={"mean": (0.5, 0.5), "std": (0.25, 0.25)})
     job = Reconstruct(Reconstruct.Options(norm_pix_loss=True), one, api.Preprocess.of(one, SIZE))
     job.build(encoder())
-    found = figures(job, Oracle(torch.zeros_like), batch(job, pictures(3)))
-    for figure in found.values():
-        assert list(figure.twins) == ["own mean of each patch"]
-        assert figure.value == pytest.approx(figure.twins["own mean of each patch"], rel=1e-4)
+    found = metrics(job, Oracle(torch.zeros_like), batch(job, pictures(3)))
+    for metric in found.values():
+        assert list(metric.baselines) == ["own mean of each patch"]
+        assert metric.value == pytest.approx(metric.baselines["own mean of each patch"], rel=1e-4)
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -250,11 +250,11 @@ def test_the_decoder_is_what_suits_the_model_unless_it_is_given():
 @pytest.mark.parametrize(("size", "patch_size"), [((12,), (3,)), ((8, 12), (4, 2)), ((4, 6, 4), (2, 3, 2))])
 def test_series_pictures_and_volumes_are_measured(size, patch_size, mask):
     job = task(size, patch_size, mask_ratio=0.5, mask=mask)
-    job.fit_twins([batch(job, pictures(4, size, seed=1))])
+    job.fit_baselines([batch(job, pictures(4, size, seed=1))])
     module = job.build(encoder(size, patch_size)).eval()
-    found = figures(job, module, batch(job, pictures(3, size)))
+    found = metrics(job, module, batch(job, pictures(3, size)))
     assert ("ssim" in found) == (len(size) == 2)
-    assert all(math.isfinite(figure.value) and len(figure.twins) == 2 for figure in found.values())
+    assert all(math.isfinite(metric.value) and len(metric.baselines) == 2 for metric in found.values())
     assert float(job.loss(module, batch(job, pictures(3, size)))) > 0
     assert len(job.draw(module, batch(job, pictures(3, size)))) == (1 if len(size) == 2 else 0)
 
@@ -288,7 +288,7 @@ def test_the_masks_of_an_evaluation_are_drawn_with_their_mean(mask, monkeypatch)
     batches = [batch(job, pixels[:4]), batch(job, pixels[4:], first=4)]
     for each in batches:
         evaluator.update(pixels_oracle(job, lambda pixels: pixels, (2, 3)), each)
-    (picture,) = evaluator.pictures()
+    (picture,) = evaluator.drawings()
     masks = torch.cat([job.masking(each).mask for each in batches]).reshape(7, 4, 4)
     [(first, mean, patch_size)] = drawn
     assert (first == masks[:5].numpy()).all()
@@ -306,7 +306,7 @@ def test_masks_of_series_and_volumes_are_not_drawn(size, patch_size):
     job = task(size, patch_size)
     evaluator = job.evaluator()
     evaluator.update(job.build(encoder(size, patch_size)).eval(), batch(job, pictures(3, size)))
-    assert list(evaluator.pictures()) == []
+    assert list(evaluator.drawings()) == []
 
 
 def test_notes_say_what_the_errors_are_and_own_up_to_the_oracle():
@@ -323,7 +323,7 @@ def test_validation_between_epochs_leaves_out_what_costs_much():
     for thorough in (True, False):
         evaluator = job.evaluator(thorough)
         evaluator.update(module, batch(job, pictures(2)))
-        measured[thorough] = [figure.name for figure in evaluator.figures()]
-        assert len(evaluator.pictures()) == thorough
+        measured[thorough] = [metric.name for metric in evaluator.metrics()]
+        assert len(evaluator.drawings()) == thorough
     assert measured == {True: ["mse", "psnr", "ssim", "atol"], False: ["mse", "psnr", "atol"]}
     assert job.monitor in measured[False]

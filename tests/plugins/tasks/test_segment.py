@@ -96,46 +96,46 @@ def measured(*pairs, job=None, module=None):
     return evaluator
 
 
-def figures(evaluator):
-    return {figure.name: figure for figure in evaluator.figures()}
+def metrics(evaluator):
+    return {metric.name: metric for metric in evaluator.metrics()}
 
 
 def test_the_scores_are_those_of_the_confusion_matrix_beside_all_background():
     evaluator = measured()
     assert (evaluator.matrix // 8).tolist() == [[3, 1, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]
-    found = figures(evaluator)
+    found = metrics(evaluator)
     assert list(found) == ["miou", "foreground_iou", "pixel_accuracy", "mean_class_accuracy"]
     assert found["miou"].value == pytest.approx((3 / 4 + 1 / 3 + 1 / 1) / 3)
-    assert found["miou"].twins == {"all-background": pytest.approx(4 / 7 / 3)}
+    assert found["miou"].baselines == {"all-background": pytest.approx(4 / 7 / 3)}
     assert found["foreground_iou"].value == pytest.approx(3 / 4)
-    assert found["foreground_iou"].twins == {"all-background": 0, "all-foreground": pytest.approx(3 / 7)}
+    assert found["foreground_iou"].baselines == {"all-background": 0, "all-foreground": pytest.approx(3 / 7)}
     assert found["pixel_accuracy"].value == pytest.approx(5 / 7)
-    assert found["pixel_accuracy"].twins == {"all-background": pytest.approx(4 / 7)}
+    assert found["pixel_accuracy"].baselines == {"all-background": pytest.approx(4 / 7)}
     assert found["mean_class_accuracy"].value == pytest.approx((3 / 4 + 1 / 2 + 1) / 3)
-    assert found["mean_class_accuracy"].twins == {"all-background": pytest.approx(1 / 3)}
-    assert all(figure.unit == "share" for figure in found.values())
+    assert found["mean_class_accuracy"].baselines == {"all-background": pytest.approx(1 / 3)}
+    assert all(metric.unit == "share" for metric in found.values())
 
 
 def test_a_class_that_the_split_lacks_is_left_out_of_the_mean_and_named():
-    assert figures(measured())["miou"].note == "mean of 3 classes; no pixel here of emu"
+    assert metrics(measured())["miou"].note == "mean of 3 classes; no pixel here of emu"
     every = measured((mask_of(0, 1, 2, 3, 0, 1, 2, 3), GUESS))
-    assert figures(every)["miou"].note == "mean of 4 classes"
+    assert metrics(every)["miou"].note == "mean of 4 classes"
     emu = measured().tables()[0].rows[3]
     assert emu == ("emu", 0, "n/a", "n/a", "n/a", "n/a")
 
 
-def test_a_model_that_only_knows_background_has_exactly_the_twins_figures():
-    for figure in figures(measured(module=Always(0))).values():
-        assert figure.value == figure.twins["all-background"]
-        assert not figure.beats_twins
+def test_a_model_that_only_knows_background_has_exactly_the_baselines_metrics():
+    for metric in metrics(measured(module=Always(0))).values():
+        assert metric.value == metric.baselines["all-background"]
+        assert not metric.beats_baselines
 
 
-def test_without_a_background_the_twin_is_the_splits_most_frequent_class():
+def test_without_a_background_the_baseline_is_the_splits_most_frequent_class():
     truth = mask_of(2, 2, 2, 2, 1, 1, 0, 255)
-    found = figures(measured((truth, GUESS), job=task(background=None), module=Always(2)))
+    found = metrics(measured((truth, GUESS), job=task(background=None), module=Always(2)))
     assert "foreground_iou" not in found
-    for figure in found.values():
-        assert figure.value == figure.twins["all dog"]
+    for metric in found.values():
+        assert metric.value == metric.baselines["all dog"]
 
 
 def test_one_matrix_adds_up_over_pictures_of_any_size():
@@ -149,7 +149,7 @@ def test_batches_and_single_pictures_measure_the_same():
     truths, guesses = torch.cat([TRUTH, GUESS]), torch.cat([GUESS, GUESS])
     together = measured((truths, guesses))
     apart = measured((truths[:1], guesses[:1]), (truths[1:], guesses[1:]))
-    assert [figure.model_dump() for figure in together.figures()] == [figure.model_dump() for figure in apart.figures()]
+    assert [metric.model_dump() for metric in together.metrics()] == [metric.model_dump() for metric in apart.metrics()]
 
 
 def test_the_table_tells_each_classs_pixels_iou_and_accuracy():
@@ -160,30 +160,30 @@ def test_the_table_tells_each_classs_pixels_iou_and_accuracy():
 
 
 def test_intervals_come_from_two_pictures_on_and_only_when_thorough():
-    assert figures(measured())["miou"].interval is None
+    assert metrics(measured())["miou"].interval is None
     two = measured((TRUTH, GUESS), (TRUTH, TRUTH.where(TRUTH < 4, 0)))
-    for figure in figures(two).values():
-        low, high = figure.interval
-        assert low <= figure.value <= high
+    for metric in metrics(two).values():
+        low, high = metric.interval
+        assert low <= metric.value <= high
         assert low < high
     quick = task().evaluator(thorough=False)
     for guess in (GUESS, TRUTH.where(TRUTH < 4, 0)):
         quick.update(Says(), batch(TRUTH, guess[:, None].float()))
-    assert [f.value for f in quick.figures()] == [f.value for f in two.figures()]
-    assert all(figure.interval is None for figure in quick.figures())
-    assert [picture.name for picture in quick.pictures()] == ["iou-per-class", "confusion-matrix"]
+    assert [f.value for f in quick.metrics()] == [f.value for f in two.metrics()]
+    assert all(metric.interval is None for metric in quick.metrics())
+    assert [picture.name for picture in quick.drawings()] == ["iou-per-class", "confusion-matrix"]
 
 
 def test_a_split_without_a_judged_pixel_gives_zeros():
     for evaluator in (measured((mask_of(*[255] * 8), GUESS)), task().evaluator()):
-        for figure in evaluator.figures():
-            assert figure.value == 0
-            assert all(math.isfinite(twin) for twin in figure.twins.values())
-        assert all(picture.png for picture in evaluator.pictures())
+        for metric in evaluator.metrics():
+            assert metric.value == 0
+            assert all(math.isfinite(baseline) for baseline in metric.baselines.values())
+        assert all(picture.png for picture in evaluator.drawings())
 
 
 def test_samples_bars_and_confusion_are_drawn():
-    pictures = measured().pictures()
+    pictures = measured().drawings()
     assert [picture.name for picture in pictures] == ["predictions", "iou-per-class", "confusion-matrix"]
     assert all(picture.png.startswith(b"\x89PNG") for picture in pictures)
 

@@ -52,7 +52,7 @@ class Denoise(api.Task[Denoiser]):
 
     name = "denoise"
     monitor = "psnr"
-    twin_samples = NUM_AVERAGED
+    baseline_samples = NUM_AVERAGED
 
     class Options(api.Options):
         sigma: float = Field(
@@ -86,7 +86,7 @@ class Denoise(api.Task[Denoiser]):
         clean = self.preprocess.to_pixels(batch["image"])
         return F.mse_loss(self.denoise(module, self.add_noise(batch)), clean)
 
-    def fit_twins(self, batches: Iterable[api.Batch]) -> None:
+    def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
         """Average the training pictures, in pixel units."""
         total, num = None, 0
         for batch in batches:
@@ -118,7 +118,7 @@ class Denoise(api.Task[Denoiser]):
         clean, given, made = (pixels.clamp(0, 1).float().cpu().numpy() for pixels in shown)
         return clean, given, made
 
-    def draw(self, module: Denoiser, batch: api.Batch) -> list[api.Picture]:
+    def draw(self, module: Denoiser, batch: api.Batch) -> list[api.Drawing]:
         if (pictures := self.triplets(module, batch)) is None:
             return []
         rows = [list(row) for row in zip(*pictures, strict=True)]
@@ -127,7 +127,7 @@ class Denoise(api.Task[Denoiser]):
             f"Pictures as given, with noise of standard deviation {self.options.sigma:g} added, and what the model "
             "makes of these."
         )
-        return [api.Picture(name="denoised", caption=caption, png=png)]
+        return [api.Drawing(name="denoised", caption=caption, png=png)]
 
     def side_by_side(self, module: Denoiser, batch: api.Batch) -> api.SideBySide | None:
         if (pictures := self.triplets(module, batch)) is None:
@@ -149,7 +149,7 @@ class Denoise(api.Task[Denoiser]):
 
 
 class Errors(api.Evaluator[Denoiser]):
-    """Squared errors over all pixels, of the model and of its trivial twins."""
+    """Squared errors over all pixels, of the model and of its baselines."""
 
     def __init__(self, task: Denoise) -> None:
         self.task = task
@@ -171,12 +171,12 @@ class Errors(api.Evaluator[Denoiser]):
             self.sums[name] = self.sums.get(name, 0.0) + float(error)
         self.num += clean.numel()
 
-    def figures(self) -> Sequence[api.Figure]:
+    def metrics(self) -> Sequence[api.Metric]:
         mse = {name: total / max(self.num, 1) for name, total in self.sums.items()}
         psnr = {name: -10 * math.log10(max(value, 1e-12)) for name, value in mse.items()}
         return [
-            _figure("psnr", "PSNR", psnr, unit="dB"),
-            _figure("mse", "MSE", mse, unit="squared", better="lower"),
+            _metric("psnr", "PSNR", psnr, unit="dB"),
+            _metric("mse", "MSE", mse, unit="squared", better="lower"),
         ]
 
 
@@ -185,9 +185,9 @@ def blur(pixels: Tensor) -> Tensor:
     return AVERAGE[pixels.ndim - 2](pixels, 3, stride=1, padding=1, count_include_pad=False)
 
 
-def _figure(name: str, label: str, values: dict[str, float], **kind: Any) -> api.Figure:
-    twins = {twin: value for twin, value in values.items() if twin}
-    return api.Figure(name=name, label=label, value=values[""], twins=twins, **kind)
+def _metric(name: str, label: str, values: dict[str, float], **kind: Any) -> api.Metric:
+    baselines = {baseline: value for baseline, value in values.items() if baseline}
+    return api.Metric(name=name, label=label, value=values[""], baselines=baselines, **kind)
 
 
 def _file(pixels: np.ndarray) -> dict[str, bytes]:

@@ -87,39 +87,39 @@ def test_some_steps_beat_the_noisy_picture_and_every_weight_learns():
         optimizer.step()
     assert [name for name, value in before.items() if torch.equal(value, module.get_parameter(name))] == []
     psnr, mse = evaluate(task, module)
-    assert psnr.value > psnr.twins["noisy picture"] + 1
-    assert mse.value < mse.twins["noisy picture"]
+    assert psnr.value > psnr.baselines["noisy picture"] + 1
+    assert mse.value < mse.baselines["noisy picture"]
 
 
-def evaluate(task: Denoise, module: Denoiser) -> list[api.Figure]:
-    task.fit_twins([make_batch(task, 2), make_batch(task, 3)])
+def evaluate(task: Denoise, module: Denoiser) -> list[api.Metric]:
+    task.fit_baselines([make_batch(task, 2), make_batch(task, 3)])
     evaluator = task.evaluator()
     with torch.no_grad():
         for batch in make_batch(task, 8).micro_batches(3):
             evaluator.update(module.eval(), batch)
-    return list(evaluator.figures())
+    return list(evaluator.metrics())
 
 
-def test_figures_stand_beside_noisy_blurred_and_mean_pictures():
+def test_metrics_stand_beside_noisy_blurred_and_mean_pictures():
     task = make_task()
     psnr, mse = evaluate(task, task.build(encoder(task)))
     assert [psnr.name, mse.name] == [task.monitor, "mse"]
-    assert list(psnr.twins) == ["noisy picture", "mean of 3 pixels each way", "mean picture"]
-    assert mse.value == pytest.approx(mse.twins["noisy picture"])
+    assert list(psnr.baselines) == ["noisy picture", "mean of 3 pixels each way", "mean picture"]
+    assert mse.value == pytest.approx(mse.baselines["noisy picture"])
     assert mse.value == pytest.approx(0.01, rel=0.1)
     assert psnr.value == pytest.approx(-10 * math.log10(mse.value))
-    assert mse.twins["mean picture"] == pytest.approx(0, abs=1e-12), "all pictures are alike"
-    assert mse.twins["mean of 3 pixels each way"] < mse.value / 3
-    assert psnr.beats_twins is False
+    assert mse.baselines["mean picture"] == pytest.approx(0, abs=1e-12), "all pictures are alike"
+    assert mse.baselines["mean of 3 pixels each way"] < mse.value / 3
+    assert psnr.beats_baselines is False
 
 
 @torch.no_grad()
 def test_without_training_samples_there_is_no_mean_picture():
     task = make_task()
-    task.fit_twins([])
+    task.fit_baselines([])
     evaluator = task.evaluator()
     evaluator.update(task.build(encoder(task)).eval(), make_batch(task))
-    assert list(evaluator.figures()[0].twins) == ["noisy picture", "mean of 3 pixels each way"]
+    assert list(evaluator.metrics()[0].baselines) == ["noisy picture", "mean of 3 pixels each way"]
 
 
 def test_a_blur_is_the_mean_of_the_neighbours_that_are_there():
@@ -177,7 +177,7 @@ def make_series() -> tuple[Denoise, Denoiser]:
     return task, task.build(encoder(task))
 
 
-def test_the_report_says_how_figures_were_taken():
+def test_the_report_says_how_metrics_were_taken():
     noise, taken = make_task(sigma=0.2).describe()
     assert noise == (
         "Gaussian noise of standard deviation 0.2 in pixel units of [0, 1], the same in every evaluation, is added to "

@@ -21,7 +21,7 @@ def write_jpeg(path: Path, seed: int, size: tuple[int, int] = (64, 64), grey: bo
 
 
 def write_set(root: Path, per_class: int = 10, num_test: int = 6) -> Path:
-    """Write a tiny twin of Tiny ImageNet; the first train picture of each class is grey."""
+    """Write a tiny copy of Tiny ImageNet; the first train picture of each class is grey."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in WNIDS))
     (root / "words.txt").write_text("".join(f"{wnid}\t{words}\n" for wnid, words in WORDS.items()))

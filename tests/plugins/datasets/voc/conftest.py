@@ -19,7 +19,7 @@ def voc() -> Callable[..., VOC]:
 
 @pytest.fixture
 def ids() -> Callable[..., set[str]]:
-    """Return the pictures of a split of VOC by their numbers in the twin."""
+    """Return the pictures of a split of VOC by their numbers in the baseline."""
 
     def ids(data: VOC, name: api.SplitName, *fields: str) -> set[str]:
         return {Path(key).stem for key in data.split(name, fields).keys}

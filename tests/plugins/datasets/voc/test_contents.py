@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from twins import voc_annotation, voc_object, write_palette, write_voc
+from write_data import voc_annotation, voc_object, write_palette, write_voc
 
 from maecli import api
 

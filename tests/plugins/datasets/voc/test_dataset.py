@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from maecli_plugins.datasets.voc.dataset import CLASSES, VOC
-from twins import VOC_CLASSES, write_voc
+from write_data import VOC_CLASSES, write_voc
 
 
 def test_the_classes_are_the_official_ones_in_order():

@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 from torchvision.datasets import voc as torchvision_voc
-from twins import write_voc
+from write_data import write_voc
 
 from maecli import api
 
@@ -42,7 +42,7 @@ def test_a_year_is_not_downloaded_into_another_years_folder(tmp_path, voc):
 
 @pytest.fixture
 def mirror(tmp_path, served, monkeypatch):
-    """Serve archives of twins in the place of the official ones, which are checked by MD5."""
+    """Serve archives of baselines in the place of the official ones, which are checked by MD5."""
     folder, address = served
     year_2012 = write_voc(tmp_path / "made")
     year_2007 = write_voc(tmp_path / "made", year=2007, test=4)

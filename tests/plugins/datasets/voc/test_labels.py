@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from twins import VOC_CLASSES, voc_annotation, voc_object, write_voc, write_voc_list
+from write_data import VOC_CLASSES, voc_annotation, voc_object, write_voc, write_voc_list
 
 from maecli import api
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from twins import write_voc, write_voc_list
+from write_data import write_voc, write_voc_list
 
 from maecli import api
 

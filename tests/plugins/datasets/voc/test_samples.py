@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from twins import VOC_CLASSES, noise, write_picture, write_voc
+from write_data import VOC_CLASSES, noise, write_picture, write_voc
 
 from maecli import api
 

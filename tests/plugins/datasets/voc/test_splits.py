@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from twins import write_voc
+from write_data import write_voc
 
 
 def read_list(path: Path) -> set[str]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from twins import noise
+from write_data import noise
 
 from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split

@@ -1,4 +1,4 @@
-"""Figures decode to the promised sizes and show what they were given."""
+"""Metrics decode to the promised sizes and show what they were given."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from maecli.reports import figures
+from maecli.reports import drawings
 
 RED = (179, 38, 30)
 
@@ -51,7 +51,7 @@ def test_a_tiny_picture_is_enlarged_to_crisp_squares() -> None:
     picture = np.zeros((8, 8, 3), np.uint8)
     picture[2, 5] = (10, 200, 30)
 
-    pixels = decoded(figures.picture_grid([[picture]], ["original"]))
+    pixels = decoded(drawings.picture_grid([[picture]], ["original"]))
 
     factor = 320 // 8
     assert count(pixels, (10, 200, 30)) == factor**2
@@ -62,13 +62,13 @@ def test_a_tiny_picture_is_enlarged_to_crisp_squares() -> None:
 def test_a_large_picture_is_reduced_and_keeps_its_proportions() -> None:
     picture = np.full((3, 300, 1500), 7, np.uint8)
 
-    pixels = decoded(figures.picture_grid([[picture]], ["panorama"]))
+    pixels = decoded(drawings.picture_grid([[picture]], ["panorama"]))
 
     assert count(pixels, (7, 7, 7)) == 320 * 64
 
 
 def test_no_word_of_a_column_title_is_broken(drawn: list[str]) -> None:
-    figures.picture_grid([[np.zeros((160, 160, 3), np.uint8)] * 2], ["prediction", "with visible patches"])
+    drawings.picture_grid([[np.zeros((160, 160, 3), np.uint8)] * 2], ["prediction", "with visible patches"])
 
     assert "prediction" in drawn
 
@@ -77,8 +77,8 @@ def test_columns_fit_into_max_px() -> None:
     rows = [[np.zeros((1, 28, 28), np.float32)] * 4] * 2
     titles = ["original", "masked", "reconstruction", "reconstruction with visible patches"]
 
-    assert decoded(figures.picture_grid(rows, titles)).shape[1] <= 1040
-    assert decoded(figures.picture_grid(rows, titles, max_px=500)).shape[1] <= 500
+    assert decoded(drawings.picture_grid(rows, titles)).shape[1] <= 1040
+    assert decoded(drawings.picture_grid(rows, titles, max_px=500)).shape[1] <= 500
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_any_number_of_channels_is_shown_by_the_stated_rule(
     picture = np.empty(shape, np.float32)
     picture[:] = np.reshape(levels, (-1, 1, 1)) if len(shape) == 3 else levels[0]
 
-    pixels = decoded(figures.picture_grid([[picture]], [""]))
+    pixels = decoded(drawings.picture_grid([[picture]], [""]))
 
     assert count(pixels, shown) == (320 // max(shape[-2:])) ** 2 * shape[-2] * shape[-1]
 
@@ -105,19 +105,19 @@ def test_any_number_of_channels_is_shown_by_the_stated_rule(
 def test_channels_may_stand_last() -> None:
     first = np.arange(3 * 5 * 7, dtype=np.uint8).reshape(3, 5, 7)
 
-    assert figures.picture_grid([[first]], [""]) == figures.picture_grid([[first.transpose(1, 2, 0)]], [""])
+    assert drawings.picture_grid([[first]], [""]) == drawings.picture_grid([[first.transpose(1, 2, 0)]], [""])
 
 
 def test_missing_values_are_grey_and_excess_is_clipped() -> None:
     picture = np.array([[np.nan, 7.0], [-3.0, 0.5]])
 
-    levels = {tuple(pixel) for pixel in decoded(figures.picture_grid([[picture]], [""])).reshape(-1, 3).tolist()}
+    levels = {tuple(pixel) for pixel in decoded(drawings.picture_grid([[picture]], [""])).reshape(-1, 3).tolist()}
 
     assert levels == {(128, 128, 128), (255, 255, 255), (0, 0, 0)}
 
 
 def test_the_titles_of_columns_and_rows_are_drawn(drawn: list[str]) -> None:
-    figures.picture_grid([[np.zeros((8, 8))] * 2] * 2, ["original", "masked"], ["first", "second"])
+    drawings.picture_grid([[np.zeros((8, 8))] * 2] * 2, ["original", "masked"], ["first", "second"])
 
     assert drawn == ["original", "masked", "first", "second"]
 
@@ -132,70 +132,70 @@ def test_the_titles_of_columns_and_rows_are_drawn(drawn: list[str]) -> None:
 )
 def test_what_is_no_picture_is_refused(picture: NDArray[Any], what: str) -> None:
     with pytest.raises(ValueError, match=what):
-        figures.picture_grid([[picture]], ["original"])
+        drawings.picture_grid([[picture]], ["original"])
 
 
 def test_a_grid_that_does_not_fit_together_is_refused() -> None:
     picture = np.zeros((8, 8))
     with pytest.raises(ValueError, match="each row needs 2 pictures, one per column title"):
-        figures.picture_grid([[picture]], ["original", "masked"])
+        drawings.picture_grid([[picture]], ["original", "masked"])
     with pytest.raises(ValueError, match="at least one row and one column"):
-        figures.picture_grid([], ["original"])
+        drawings.picture_grid([], ["original"])
     with pytest.raises(ValueError, match=r"40 columns do not fit into max_px \(100\)"):
-        figures.picture_grid([[picture] * 40], ["x"] * 40, max_px=100)
+        drawings.picture_grid([[picture] * 40], ["x"] * 40, max_px=100)
 
 
 def test_a_wrong_prediction_has_a_red_frame_and_the_word(drawn: list[str]) -> None:
     pictures = [np.zeros((1, 8, 8))] * 3
-    right = figures.contact_sheet(pictures, ["3 99%", "4 80%", "5 70%"], [False, None, False])
+    right = drawings.contact_sheet(pictures, ["3 99%", "4 80%", "5 70%"], [False, None, False])
     assert "wrong" not in drawn
     assert count(decoded(right), RED) == 0
 
-    one_wrong = figures.contact_sheet(pictures, ["3 99%", "4 80%", "5 70%"], [False, None, True])
+    one_wrong = drawings.contact_sheet(pictures, ["3 99%", "4 80%", "5 70%"], [False, None, True])
     assert drawn.count("wrong") == 1
     side = 8 * (156 // 8)
     assert count(decoded(one_wrong), RED) >= side**2 - (side - 16) ** 2
 
 
 def test_a_contact_sheet_shows_the_first_36(drawn: list[str]) -> None:
-    figures.contact_sheet([np.zeros((8, 8))] * 40, [f"n{i}" for i in range(40)])
+    drawings.contact_sheet([np.zeros((8, 8))] * 40, [f"n{i}" for i in range(40)])
 
     assert drawn == [f"n{i}" for i in range(36)]
 
 
 def test_a_contact_sheet_names_files_below_their_captions_without_the_middle_of_long_names(drawn: list[str]) -> None:
     keys = ["cats/1.png", "IMG_20240131_101523_burst_0007.jpg"]
-    figures.contact_sheet([np.zeros((99, 99))] * 2, ["cat 99%", "dog 80%"], [True, None], keys)
+    drawings.contact_sheet([np.zeros((99, 99))] * 2, ["cat 99%", "dog 80%"], [True, None], keys)
 
     assert drawn == ["cat 99%", "wrong", "1.png", "dog 80%", "IMG_20…t_0007.jpg"]
 
 
 def test_a_contact_sheet_refuses_no_pictures_and_missing_captions() -> None:
     with pytest.raises(ValueError, match="needs at least one picture"):
-        figures.contact_sheet([], [])
+        drawings.contact_sheet([], [])
     with pytest.raises(ValueError, match="shorter"):
-        figures.contact_sheet([np.zeros((8, 8))] * 2, ["one"])
+        drawings.contact_sheet([np.zeros((8, 8))] * 2, ["one"])
 
 
 @pytest.mark.parametrize("caption", ["$x^", "a_b^c \\frac", "tab\tand\nbreak", "花 🌸", "<script>"])
 def test_any_caption_can_be_drawn(caption: str) -> None:
-    figures.contact_sheet([np.zeros((8, 8))], [caption], [True])
-    figures.confusion_matrix(np.eye(2, dtype=int), [caption, "other"])
-    figures.curves({caption: [(0, 1), (1, 2)]}, caption, caption, twins={caption: 1.0})
+    drawings.contact_sheet([np.zeros((8, 8))], [caption], [True])
+    drawings.confusion_matrix(np.eye(2, dtype=int), [caption, "other"])
+    drawings.curves({caption: [(0, 1), (1, 2)]}, caption, caption, baselines={caption: 1.0})
 
 
 def test_letters_that_the_font_lacks_become_boxes(drawn: list[str]) -> None:
-    figures.contact_sheet([np.zeros((8, 8))], ["花 99%"])
+    drawings.contact_sheet([np.zeros((8, 8))], ["花 99%"])
 
     assert drawn == ["□ 99%"]
 
 
-def test_curves_name_their_series_and_their_twins(drawn: list[str]) -> None:
-    png = figures.curves(
+def test_curves_name_their_series_and_their_baselines(drawn: list[str]) -> None:
+    png = drawings.curves(
         {"train": [(1, 0.2), (2, 0.9)], "val": [(1, 0.3), (2, 0.8)]},
         "epoch",
         "top-1 accuracy",
-        twins={"all_background": 0.1135},
+        baselines={"all_background": 0.1135},
         unit="share",
     )
 
@@ -218,17 +218,17 @@ def test_curves_name_their_series_and_their_twins(drawn: list[str]) -> None:
     ids=["none", "one", "not finite", "not positive", "nine decades"],
 )
 def test_curves_of_any_points_can_be_drawn(points: list[tuple[float, float]], log_y: bool) -> None:
-    assert decoded(figures.curves({"loss": points}, "step", "loss", log_y=log_y)).shape == (640, 1040, 3)
+    assert decoded(drawings.curves({"loss": points}, "step", "loss", log_y=log_y)).shape == (640, 1040, 3)
 
 
 def test_curves_without_finite_points_say_so(drawn: list[str]) -> None:
-    figures.curves({"loss": [(1, float("nan"))]}, "step", "loss")
+    drawings.curves({"loss": [(1, float("nan"))]}, "step", "loss")
 
     assert "no points to draw" in drawn
 
 
 def test_whole_steps_have_whole_ticks(drawn: list[str]) -> None:
-    figures.curves({"loss": [(1, 0.5), (3, 0.4)]}, "epoch", "loss")
+    drawings.curves({"loss": [(1, 0.5), (3, 0.4)]}, "epoch", "loss")
 
     assert {"1", "2", "3"} <= set(drawn)
     assert "1.5" not in drawn
@@ -237,7 +237,7 @@ def test_whole_steps_have_whole_ticks(drawn: list[str]) -> None:
 def test_a_small_confusion_matrix_shows_every_count(drawn: list[str]) -> None:
     matrix = np.array([[41, 9, 0], [3, 1250, 7], [0, 0, 0]])
 
-    pixels = decoded(figures.confusion_matrix(matrix, ["cat", "dog", "a class that nobody ever saw"]))
+    pixels = decoded(drawings.confusion_matrix(matrix, ["cat", "dog", "a class that nobody ever saw"]))
 
     assert {"41", "9", "3", "1.2k", "7", "cat", "dog", "a class that …", "predicted", "true"} <= set(drawn)
     assert drawn.count("0") == 4
@@ -253,15 +253,15 @@ def test_colour_is_the_share_of_the_true_class(monkeypatch: pytest.MonkeyPatch) 
         return imshow(self, pixels, **options)
 
     monkeypatch.setattr(Axes, "imshow", recording)
-    figures.confusion_matrix(np.array([[3, 1], [0, 0]]), ["a", "b"])
-    figures.confusion_matrix(np.eye(1000, dtype=int) * 5, [str(i) for i in range(1000)])
+    drawings.confusion_matrix(np.array([[3, 1], [0, 0]]), ["a", "b"])
+    drawings.confusion_matrix(np.eye(1000, dtype=int) * 5, [str(i) for i in range(1000)])
 
     assert shown[0].tolist() == [[0.75, 0.25], [0.0, 0.0]]
     assert np.array_equal(shown[1], np.eye(200))  # the largest share of each 5 by 5 tile
 
 
 def test_many_classes_have_few_names_and_no_counts(drawn: list[str]) -> None:
-    figures.confusion_matrix(np.eye(1000, dtype=int) * 7, [f"c{i}" for i in range(1000)])
+    drawings.confusion_matrix(np.eye(1000, dtype=int) * 7, [f"c{i}" for i in range(1000)])
 
     assert "7" not in drawn
     assert {text for text in drawn if text.startswith("c")} == {f"c{i}" for i in range(0, 1000, 50)}
@@ -270,21 +270,21 @@ def test_many_classes_have_few_names_and_no_counts(drawn: list[str]) -> None:
 
 def test_a_confusion_matrix_must_fit_its_classes() -> None:
     with pytest.raises(ValueError, match=r"of 2 classes must have shape \(2, 2\), not \(3, 3\)"):
-        figures.confusion_matrix(np.eye(3, dtype=int), ["a", "b"])
+        drawings.confusion_matrix(np.eye(3, dtype=int), ["a", "b"])
 
 
 def test_threads_draw_what_one_thread_draws() -> None:
     def draw(seed: int) -> bytes:
         points = [(i, float(y)) for i, y in enumerate(np.random.default_rng(seed).random(20))]
-        return figures.curves({"loss": points}, "step", "loss")
+        return drawings.curves({"loss": points}, "step", "loss")
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(draw, range(4))) == [draw(seed) for seed in range(4)]
 
 
-def test_importing_the_figures_loads_no_matplotlib() -> None:
+def test_importing_the_metrics_loads_no_matplotlib() -> None:
     check = (
-        "import sys, maecli.reports.figures, maecli.reports.page;"
+        "import sys, maecli.reports.drawings, maecli.reports.page;"
         "sys.exit('matplotlib' in sys.modules or 'jinja2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
@@ -292,7 +292,7 @@ def test_importing_the_figures_loads_no_matplotlib() -> None:
 
 def test_pyplot_is_never_loaded() -> None:
     check = (
-        "import sys, numpy; from maecli.reports import figures;"
-        "figures.curves({'a': [(0, 1), (1, 2)]}, 'x', 'y'); sys.exit('matplotlib.pyplot' in sys.modules)"
+        "import sys, numpy; from maecli.reports import drawings;"
+        "drawings.curves({'a': [(0, 1), (1, 2)]}, 'x', 'y'); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -115,10 +115,10 @@ def curves(
     y_label: str,
     *,
     log_y: bool = False,
-    twins: Mapping[str, float] | None = None,
+    baselines: Mapping[str, float] | None = None,
     unit: str = "",
 ) -> bytes:
-    """Return a PNG of one line per series of (x, y) points, and a dashed line per trivial twin.
+    """Return a PNG of one line per series of (x, y) points, and a dashed line per baseline.
 
     Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis. With unit "share" the y axis
     is in percent.
@@ -129,7 +129,9 @@ def curves(
         marker = "o" if np.isfinite(values[:, 1]).sum() <= 12 else ""
         colour, style = series_style(index)
         axes.plot(values[:, 0], values[:, 1], style, color=colour, lw=1.6, marker=marker, ms=3.5, label=plain(name))
-    lines = {name: value for name, value in (twins or {}).items() if np.isfinite(value) and not (log_y and value <= 0)}
+    lines = {
+        name: value for name, value in (baselines or {}).items() if np.isfinite(value) and not (log_y and value <= 0)
+    }
     for index, (name, value) in enumerate(lines.items()):
         label = f"{plain(name.replace('_', ' '))} {format_value(value, unit)}"
         axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[index % len(_DASHES)], label=label)
