@@ -447,7 +447,7 @@ def test_every_installed_name_can_be_used():
 
 
 def test_plugins_in_the_tree_are_all_announced():
-    plugins = Path(__file__).parents[1] / "plugins"
+    plugins = Path(__file__).parents[2] / "plugins"
     modules = {
         ".".join(("maecli_plugins", *path.relative_to(plugins).with_suffix("").parts))
         for path in plugins.rglob("*.py")
