@@ -9,21 +9,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from yaml.events import (
     AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
     Event,
-    MappingEndEvent,
-    MappingStartEvent,
+    NodeEvent,
     ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
 )
 
 from maecli.errors import DamagedFile
@@ -39,19 +37,17 @@ _MAX_DIGITS = 300  # of JSON's; below what a float can hold, so that no int is t
 _LONG_NUMBER = re.compile(rf"[0-9]{{{_MAX_DIGITS}}}")
 
 _TAG = "tag:yaml.org,2002:"
-_PLAIN = (
-    (_TAG + "null", re.compile(r"~|null|Null|NULL|")),
-    (_TAG + "bool", re.compile(r"true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF")),
-    (_TAG + "int", re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)")),
-    (
-        _TAG + "float",
-        re.compile(
-            r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?"
-            r"|[0-9]+[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
-        ),
-    ),
-    (_TAG + "merge", re.compile("<<")),
+_FLOAT = (
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+"
+    r"|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
 )
+_PLAIN = {
+    "null": "~|null|Null|NULL|",
+    "bool": "true|True|TRUE|false|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF",
+    "int": r"[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)",
+    "float": _FLOAT,
+    "merge": "<<",
+}
 """What text without quotes is, by YAML 1.1."""
 _SURROGATE = re.compile(r"\\[uU](?:0000)?[dD][89a-fA-F]")
 _MAX_SLOW = 2**16
@@ -115,8 +111,11 @@ def parse_yaml(text: str) -> Any:
     """Return a YAML value, in which nothing is shared. Raises ValueError with a reason in few words."""
     if len(text) > MAX_YAML_BYTES:
         raise ValueError(f"it is longer than {MAX_YAML_BYTES:,} bytes")
+    slow = len(text) <= _MAX_SLOW and _SURROGATE.search(text)
+    loader = _SlowLoader if slow else _Loader
     try:
-        return _Reading().value(_events(text))
+        check_events(yaml.parse(text, Loader=loader))
+        return _copy(yaml.load(text, Loader=loader))  # a SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
     except UnicodeEncodeError as error:
@@ -138,7 +137,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_implicit_resolver(_TAG + "float", re.compile(rf"(?:{_PLAIN[3][1].pattern})\Z"), list("-+.0123456789"))
+_Dumper.add_implicit_resolver(_TAG + "float", re.compile(rf"(?:{_FLOAT})\Z"), list("-+.0123456789"))
 
 
 def read_text(path: Path, max_bytes: int) -> str:
@@ -165,203 +164,132 @@ def _too_deep() -> str:
     return f"it is nested more than {MAX_DEPTH} deep"
 
 
-def _events(text: str) -> Iterator[Event]:
-    """Yield the events of a document; libyaml finds them ten times as fast, but reads no escapes of half characters.
+def check_events(events: Iterable[Event]) -> None:
+    """Raise ValueError where a document is larger or deeper than the bounds, with every alias written out.
 
-    A folder's name may hold those, where it is no UTF-8.
+    Before anything is built: a builder calls itself for every level, and copies of copies grow without end.
     """
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loader = yaml.SafeLoader(text) if len(text) <= _MAX_SLOW and _SURROGATE.search(text) else fast(text)
-    try:
-        while loader.check_event():
-            yield loader.get_event()
-    finally:
-        loader.dispose()
-
-
-@dataclass(frozen=True)
-class _Anchored:
-    """What an alias stands for."""
-
-    value: Any
-    size: int
-    height: int
-
-
-class _Open:
-    """A list or mapping whose end has not come."""
-
-    def __init__(self, anchor: str | None, line: int, is_mapping: bool) -> None:
-        self.anchor, self.line, self.is_mapping = anchor, line, is_mapping
-        self.items: list[Any] = []
-        self.own: dict[str, Any] = {}
-        self.merged: list[dict[str, Any]] = []
-        self.key: str | None = None
-        self.is_merge = False
-        self.size, self.height = 1, 1
-
-    @property
-    def value(self) -> Any:
-        if not self.is_mapping:
-            return self.items
-        lowest_first = reversed(self.merged)
-        return {key: value for each in (*lowest_first, self.own) for key, value in each.items()}
-
-    def add(self, value: Any, size: int, height: int, line: int) -> None:
-        """Take the next item, or the value of the key that stands before it."""
-        self.size += size
-        self.height = max(self.height, height + 1)
-        if not self.is_mapping:
-            self.items.append(value)
-        elif self.is_merge:
-            parts = value if isinstance(value, list) else [value]
-            if not all(isinstance(part, dict) for part in parts):
-                raise ValueError(f"line {line}: << takes a mapping, or a list of them")
-            self.merged += parts
+    total, documents = 0, 0
+    sizes: dict[str, tuple[int, int]] = {}  # anchor: letters and values, levels
+    stack: list[tuple[str | None, list[int]]] = []
+    for event in events:
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        size, height = 1, 0
+        anchor = getattr(event, "anchor", None)
+        if isinstance(event, DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise ValueError(f"line {line}: a second document begins")
+        if not isinstance(event, (NodeEvent, CollectionEndEvent)):
+            continue
+        if isinstance(event, AliasEvent):
+            if anchor not in sizes:
+                inside = anchor in (name for name, _ in stack)
+                reason = "stands for what it is a part of" if inside else "stands for nothing"
+                raise ValueError(f"line {line}: the alias *{str(anchor)[:80]} {reason}")
+            (size, height), anchor = sizes[anchor], None
+        elif isinstance(event, ScalarEvent):
+            size += len(event.value)
+            if "\0" in event.value:
+                raise ValueError(f"line {line}: there is a NUL in {event.value[:80]!r}")
+        elif isinstance(event, CollectionEndEvent):
+            anchor, (size, height) = stack.pop()
         else:
-            assert self.key is not None
-            self.own[self.key] = value
-        self.key, self.is_merge = None, False
-
-    def take_key(self, text: str, is_merge: bool, line: int) -> None:
-        self.key, self.is_merge = text, is_merge
-        self.size += 1 + len(text)
-        if not is_merge and text in self.own:
-            raise ValueError(f"line {line}: the key {text[:80]!r} stands there twice")
-
-    @property
-    def wants_key(self) -> bool:
-        return self.is_mapping and self.key is None
-
-
-class _Reading:
-    """Builds the value of one document from its events, without recursion."""
-
-    def __init__(self) -> None:
-        self.stack: list[_Open] = []
-        self.anchors: dict[str, _Anchored] = {}
-        self.size = 0
-        self.root: Any = None
-
-    def value(self, events: Iterator[Event]) -> Any:
-        documents = 0
-        for event in events:
-            line = event.start_mark.line + 1 if event.start_mark else 0
-            if isinstance(event, DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise ValueError(f"line {line}: a second document begins")
-            elif isinstance(event, AliasEvent):
-                self._alias(event.anchor, line)
-            elif isinstance(event, ScalarEvent):
-                self._scalar(event, line)
-            elif isinstance(event, (SequenceStartEvent, MappingStartEvent)):
-                self._begin(event, line)
-            elif isinstance(event, (SequenceEndEvent, MappingEndEvent)):
-                done = self.stack.pop()
-                self._put(done.value, done.size, done.height, done.anchor, done.line)
-        return self.root
-
-    def _begin(self, event: SequenceStartEvent | MappingStartEvent, line: int) -> None:
-        is_mapping = isinstance(event, MappingStartEvent)
-        _check_tag(event.tag, ("map",) if is_mapping else ("seq",), line)
-        if self.stack and self.stack[-1].wants_key:
-            raise ValueError(f"line {line}: a key must be text, not a list or mapping")
-        self._grow(1, line)
-        self.stack.append(_Open(event.anchor, line, is_mapping))
-        if len(self.stack) > MAX_DEPTH:
-            raise ValueError(_too_deep())
-
-    def _scalar(self, event: ScalarEvent, line: int) -> None:
-        self._grow(1 + len(event.value), line)
-        if "\0" in event.value:
-            raise ValueError(f"line {line}: there is a NUL in {event.value[:80]!r}")
-        _check_tag(event.tag, ("null", "bool", "int", "float", "str"), line)
-        is_merge = event.implicit[0] and event.value == "<<"
-        if self.stack and self.stack[-1].wants_key:
-            self._keep(event.anchor, event.value, 1 + len(event.value), 0)
-            self.stack[-1].take_key(event.value, is_merge, line)
-            return
-        self._put(_scalar(event, line), 1 + len(event.value), 0, event.anchor, line)
-
-    def _alias(self, name: str | None, line: int) -> None:
-        name = name or ""
-        if name not in self.anchors:
-            open_ones = [each.anchor for each in self.stack]
-            reason = "stands for what it is a part of" if name in open_ones else "stands for nothing"
-            raise ValueError(f"line {line}: the alias *{name[:80]} {reason}")
-        found = self.anchors[name]
-        self._grow(found.size, line)
-        if len(self.stack) + found.height > MAX_DEPTH:
-            raise ValueError(_too_deep())
-        if self.stack and self.stack[-1].wants_key:
-            if not isinstance(found.value, str):
-                raise ValueError(f"line {line}: a key must be text, and *{name[:80]} stands for something else")
-            self.stack[-1].take_key(found.value, False, line)
-            return
-        self._put(_copy(found.value), found.size, found.height, None, line)
-
-    def _put(self, value: Any, size: int, height: int, anchor: str | None, line: int) -> None:
-        self._keep(anchor, value, size, height)
-        if self.stack:
-            self.stack[-1].add(value, size, height, line)
-        else:
-            self.root = value
-
-    def _keep(self, anchor: str | None, value: Any, size: int, height: int) -> None:
-        if anchor is not None:
-            self.anchors[anchor] = _Anchored(value, size, height)
-
-    def _grow(self, size: int, line: int) -> None:
-        self.size += size
-        if self.size > MAX_YAML_SIZE:
+            stack.append((anchor, [1, 1]))
+        if not isinstance(event, CollectionEndEvent):
+            total += size
+        if total > MAX_YAML_SIZE:
             raise ValueError(f"line {line}: with its aliases written out it has more than {MAX_YAML_SIZE:,} letters")
+        if len(stack) + height > MAX_DEPTH and not isinstance(event, CollectionEndEvent):
+            raise ValueError(_too_deep())
+        if isinstance(event, CollectionStartEvent):
+            continue
+        if anchor is not None:
+            sizes[anchor] = size, height
+        if stack:
+            around = stack[-1][1]
+            around[:] = around[0] + size, max(around[1], height + 1)
 
 
-def _check_tag(tag: str | None, known: tuple[str, ...], line: int) -> None:
-    if tag not in (None, "!") and tag not in {_TAG + each for each in known}:
-        raise ValueError(f"line {line}: the tag {str(tag)[:80]} is not read; leave it out")
+class _Rules(yaml.constructor.SafeConstructor):
+    """What YAML means here: see the module."""
 
+    yaml_implicit_resolvers: ClassVar[Any] = {
+        None: [(_TAG + kind, re.compile(rf"(?:{pattern})\Z")) for kind, pattern in _PLAIN.items()]
+    }
 
-def _scalar(event: ScalarEvent, line: int) -> Any:
-    """Return the value of text, by its tag or, without quotes, by how it looks."""
-    tag, text = event.tag, event.value
-    if tag is None and event.implicit[0]:
-        tag = next((tag for tag, looks in _PLAIN if looks.fullmatch(text)), None)
-    if tag == _TAG + "null":
-        return None
-    if tag == _TAG + "bool" and _PLAIN[1][1].fullmatch(text):
-        return text.lower() in ("true", "yes", "on")
-    if tag in (_TAG + "int", _TAG + "float"):
-        return _number(text, tag == _TAG + "int", line)
-    if tag in (None, "!", _TAG + "str", _TAG + "merge"):
-        return text
-    raise ValueError(f"line {line}: {text[:80]!r} is neither true nor false")
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        """Return a mapping whose keys are text as it is written."""
+        keys: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"{_line(key)}: a key must be text, not a list or mapping")
+            if key.tag == _TAG + "merge":
+                parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                if not all(isinstance(part, yaml.MappingNode) for part in parts):
+                    raise ValueError(f"{_line(key)}: << takes a mapping, or a list of them")
+            elif key.value in keys:
+                raise ValueError(f"{_line(key)}: the key {key.value[:80]!r} stands there twice")
+            else:
+                keys.add(key.value)
+        self.flatten_mapping(node)
+        return {key.value: self.construct_object(value, deep=deep) for key, value in node.value}
 
+    def construct_bool(self, node: Any) -> bool:
+        """Return true or false."""
+        value = self.bool_values.get(node.value.lower())
+        if value is None:
+            raise ValueError(f"{_line(node)}: {node.value[:80]!r} is neither true nor false")
+        return bool(value)
 
-def _number(text: str, is_int: bool, line: int) -> int | float:
-    plain = text.replace("_", "").lower()
-    try:
-        if not is_int:
-            number = float(plain.replace(".inf", "inf").replace(".nan", "nan"))
-            if math.isinf(number) and "inf" not in plain:
+    def construct_number(self, node: Any) -> int | float:
+        """Return a number of 64 bits."""
+        text = node.value
+        try:
+            if node.tag == _TAG + "int":
+                whole = self.construct_yaml_int(node)
+                if whole.bit_length() > _MAX_BITS:
+                    raise ValueError("it is too large")
+                return whole
+            number = self.construct_yaml_float(node)
+            if math.isinf(number) and "inf" not in text.lower():
                 raise ValueError("it is too large")
-            return number
-        digits = plain.lstrip("+-")
-        if len(digits) > 2 * _MAX_BITS:
-            raise ValueError("it is too large")
-        base = {"0b": 2, "0x": 16}.get(digits[:2], 8 if len(digits) > 1 and digits[0] == "0" else 10)
-        value = int(digits, base)
-        if value.bit_length() > _MAX_BITS:
-            raise ValueError("it is too large")
-    except ValueError as error:
-        shown = text if len(text) < 40 else f"{text[:20]}… ({len(text):,} digits)"
-        raise ValueError(f"line {line}: {shown!r} is no number of {_MAX_BITS} bits") from error
-    return -value if plain.startswith("-") else value
+        except (ValueError, IndexError) as error:
+            shown = text if len(text) < 40 else f"{text[:20]}… ({len(text):,} digits)"
+            raise ValueError(f"{_line(node)}: {shown!r} is no number of {_MAX_BITS} bits") from error
+        return number
+
+    def construct_unread(self, node: Any) -> Any:
+        """Refuse a value of another type."""
+        raise ValueError(f"{_line(node)}: the tag {node.tag[:80]} is not read; leave it out")
+
+    yaml_constructors: ClassVar[Any] = {
+        _TAG + "null": yaml.constructor.SafeConstructor.construct_yaml_null,
+        _TAG + "bool": construct_bool,
+        _TAG + "int": construct_number,
+        _TAG + "float": construct_number,
+        _TAG + "str": yaml.constructor.SafeConstructor.construct_yaml_str,
+        _TAG + "merge": yaml.constructor.SafeConstructor.construct_yaml_str,
+        _TAG + "seq": yaml.constructor.SafeConstructor.construct_yaml_seq,
+        _TAG + "map": yaml.constructor.SafeConstructor.construct_yaml_map,
+        None: construct_unread,
+    }
+
+
+class _SlowLoader(_Rules, yaml.SafeLoader):
+    """Reads escapes of half characters, which libyaml does not: names of folders that are no UTF-8 hold those."""
+
+
+class _Loader(_Rules, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Ten times as fast where PyYAML has libyaml."""
+
+
+def _line(node: Any) -> str:
+    return f"line {node.start_mark.line + 1}"
 
 
 def _copy(value: Any) -> Any:
-    """Return lists and mappings anew; they are at most MAX_DEPTH deep."""
+    """Return lists and mappings anew, at most MAX_DEPTH deep, so that aliases share nothing."""
     if isinstance(value, dict):
-        return {key: _copy(each) for key, each in value.items()}
-    return [_copy(each) for each in value] if isinstance(value, list) else value
+        return {key: _copy(inner) for key, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
