@@ -1,4 +1,4 @@
-"""Names and signatures of `maecli.api` and `maecli.testing`.
+"""Names and signatures of `maecli.api`, its drawers and `maecli.testing`.
 
 python tests/api_surface.py > tests/api/api_names.txt
 """
@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,12 +19,14 @@ from maecli import api, testing
 
 def surface() -> list[str]:
     """Return a line for each name that is offered, and for each public method and field of its classes."""
-    kit = [line for name in testing.__all__ for line in _lines(f"testing.{name}", getattr(testing, name))]
-    return [line for name in api.__all__ for line in _lines(name, getattr(api, name))] + kit
+    own = (line for name in api.__all__ for line in _lines(name, getattr(api, name)))
+    return [*own, *_lines("testing", testing)]
 
 
 def _lines(name: str, value: Any) -> Iterator[str]:
-    if isinstance(value, type):
+    if isinstance(value, ModuleType):
+        yield from (line for inner in value.__all__ for line in _lines(f"{name}.{inner}", getattr(value, inner)))
+    elif isinstance(value, type):
         yield f"class {name}({', '.join(_name(base) for base in value.__bases__ if base is not object)})"
         yield from (f"{name}.{line}" for line in sorted(_members(value)))
     elif inspect.isfunction(value):

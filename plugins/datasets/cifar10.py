@@ -51,7 +51,9 @@ class CIFAR10(api.Dataset):
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         train = self._splits["train"].tensors
-        mean, std = api.channel_stats((part.numpy() for part in torch.split(train["image"], 4096)), (0.0, 255.0))
+        mean, std = api.pictures.channel_stats(
+            (part.numpy() for part in torch.split(train["image"], 4096)), (0.0, 255.0)
+        )
         return api.DataCard(
             name=self.name,
             title="CIFAR-10 photographs, 32x32",
@@ -140,7 +142,7 @@ def read_python_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises `DataError` naming the file and the rule it breaks.
     """
-    batch = api.read_plain_pickle(path)
+    batch = api.pictures.read_plain_pickle(path)
     data, labels = (batch.get("data"), batch.get("labels")) if isinstance(batch, dict) else (None, None)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (VALUES,):
         raise api.DataError(f"{path}: `data` must be an array of {VALUES:,} bytes per picture")

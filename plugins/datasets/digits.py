@@ -32,7 +32,7 @@ class Digits(api.Dataset):
     name = "digits"
     recipe = "digits"
 
-    class Options(api.CanvasOptions):
+    class Options(api.pictures.CanvasOptions):
         train_canvases: int = Field(default=1_000, ge=1, description="canvases of train; the same ones in each epoch")
         val_canvases: int = Field(default=200, ge=1, description="canvases of val")
         test_canvases: int = Field(default=400, ge=1, description="canvases of test")
@@ -42,7 +42,7 @@ class Digits(api.Dataset):
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         train = self._splits["train"].tensors
-        mean, std = api.channel_stats([train["image"].numpy()], (0.0, 16.0))
+        mean, std = api.pictures.channel_stats([train["image"].numpy()], (0.0, 16.0))
         card = api.DataCard(
             name=self.name,
             title="scikit-learn's handwritten digits, 8x8",
@@ -66,8 +66,8 @@ class Digits(api.Dataset):
         return self._canvases.split(name, fields) if "mask" in fields else self._splits[name]
 
     @cached_property
-    def _canvases(self) -> api.CanvasSet:
-        return api.CanvasSet(self._splits, self.options, INK)
+    def _canvases(self) -> api.pictures.CanvasSet:
+        return api.pictures.CanvasSet(self._splits, self.options, INK)
 
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:

@@ -19,8 +19,8 @@ NUM_PEEKED = 32
 NUM_THREADS = 8
 NUM_NAMED = 3
 NOTHING_JUDGED = (
-    f"masks hold nothing but 0 and {api.VOID}, which means not judged; write the number of the class where they "
-    f"say {api.VOID}"
+    f"masks hold nothing but 0 and {api.pictures.VOID}, which means not judged; write the number of the class where "
+    f"they say {api.pictures.VOID}"
 )
 
 
@@ -73,9 +73,9 @@ class Folder(api.Dataset):
             description="share of the samples taken as test if no split is given as such",
         )
         max_pixels: int = Field(
-            default=api.MAX_PIXELS, ge=1, description="larger pictures count as broken: decompression bombs"
+            default=api.pictures.MAX_PIXELS, ge=1, description="larger pictures count as broken: decompression bombs"
         )
-        npy_layout: api.NpyLayout = Field(
+        npy_layout: api.pictures.NpyLayout = Field(
             default="auto",
             description="channel axis of 3-D .npy arrays; auto: the shorter of first and last, last if equal",
         )
@@ -112,8 +112,8 @@ class Folder(api.Dataset):
             classes=index.classes,
             class_counts=tuple(in_train[name] for name in index.classes),
             mask_classes=names,
-            mask_palette=api.class_palette(len(names)),
-            background=api.background_of(names),
+            mask_palette=api.pictures.class_palette(len(names)),
+            background=api.pictures.background_of(names),
             split_sizes={name: len(keys) for name, keys in parts.items()},
             split_origin=self._split_origin(),
             source=str(self.root),
@@ -124,16 +124,18 @@ class Folder(api.Dataset):
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
         return self._split(self._keys(name, fields), fields)
 
-    def _split(self, keys: Sequence[str], fields: Sequence[str]) -> api.PictureFiles:
+    def _split(self, keys: Sequence[str], fields: Sequence[str]) -> api.pictures.PictureFiles:
         index = self._index
         numbers = np.array([index.numbers[key] for key in keys], np.int64) if "label" in fields else None
         masks = [index.masks[key] for key in keys] if "mask" in fields else None
         num_classes = len(self._class_names) if "mask" in fields else 0
         sizes = np.array([index.infos[key].size for key in keys], np.int64)
-        reading = api.Reading(
+        reading = api.pictures.Reading(
             index.channels, index.dtype, self.options.max_pixels, self.options.npy_layout, num_classes
         )
-        return api.PictureFiles(self.root, keys, sizes, "image" in fields, numbers, masks, reading, self._broken)
+        return api.pictures.PictureFiles(
+            self.root, keys, sizes, "image" in fields, numbers, masks, reading, self._broken
+        )
 
     def _keys(self, name: api.SplitName, fields: Sequence[str]) -> list[str]:
         """Return the pictures of a split that have all of `fields`. Raises DataError if no picture at all has."""
@@ -142,7 +144,7 @@ class Folder(api.Dataset):
             if not index.classes:
                 raise api.DataError(
                     f"no picture in {self.root} has a label; put the pictures of each class into a folder of their "
-                    f"own, or write a {api.LABELS_FILE} with the columns file and label"
+                    f"own, or write a {api.pictures.LABELS_FILE} with the columns file and label"
                 )
             keys = [key for key in keys if key in index.labels]
         if "mask" in fields:
@@ -162,7 +164,7 @@ class Folder(api.Dataset):
         try:
             split = self._split(list(self._index.masks), ("mask",))
         except api.DataError as error:
-            yield api.CLASSES_FILE, str(error)
+            yield api.pictures.CLASSES_FILE, str(error)
             return
         numbers: set[int] = set()
         for i in range(len(split)):
@@ -172,14 +174,14 @@ class Folder(api.Dataset):
                 if broken.key not in found:
                     yield broken.key, broken.reason
         if _nothing_judged(numbers):
-            yield api.MASKS_FOLDER, NOTHING_JUDGED
+            yield api.pictures.MASKS_FOLDER, NOTHING_JUDGED
 
     @cached_property
     def _class_names(self) -> tuple[str, ...]:
         """Return the names of what masks show. Raises DataError for a set without masks."""
         if not self._index.masks:
             raise api.DataError(self._why_no_masks())
-        return api.read_classes(self.root / api.CLASSES_FILE)
+        return api.pictures.read_classes(self.root / api.pictures.CLASSES_FILE)
 
     @property
     def _can_segment(self) -> bool:
@@ -199,16 +201,16 @@ class Folder(api.Dataset):
             with suppress(api.BrokenSample):  # told of when it is read for use
                 numbers.update(np.unique(split[i]["mask"]).tolist())
         if _nothing_judged(numbers):
-            raise api.DataError(f"{self.root / api.MASKS_FOLDER}: {NOTHING_JUDGED}")
+            raise api.DataError(f"{self.root / api.pictures.MASKS_FOLDER}: {NOTHING_JUDGED}")
         return names
 
     def _why_no_masks(self) -> str:
-        index, images, masks = self._index, api.IMAGES_FOLDER, api.MASKS_FOLDER
+        index, images, masks = self._index, api.pictures.IMAGES_FOLDER, api.pictures.MASKS_FOLDER
         way_out = f"the mask of {images}/a/1.jpg is {masks}/a/1.png"
         if not index.paired:
             return (
                 f"{self.root} has no masks; put the pictures into {images}/, their masks as PNG files of the same "
-                f"names into {masks}/, and the names of the classes into {api.CLASSES_FILE}: {way_out}"
+                f"names into {masks}/, and the names of the classes into {api.pictures.CLASSES_FILE}: {way_out}"
             )
         if not index.unpaired:
             return f"no picture in {self.root / images} that can be read has a mask; {way_out}"
@@ -218,9 +220,9 @@ class Folder(api.Dataset):
     @cached_property
     def _index(self) -> Index:
         """Read all headers, and join them with labels, given splits and groups."""
-        paired = (self.root / api.IMAGES_FOLDER).is_dir() and (self.root / api.MASKS_FOLDER).is_dir()
+        paired = (self.root / api.pictures.IMAGES_FOLDER).is_dir() and (self.root / api.pictures.MASKS_FOLDER).is_dir()
         keys, masks, ignored = self._find(paired)
-        rows = api.read_labels(self.root / api.LABELS_FILE, frozenset(keys))
+        rows = api.pictures.read_labels(self.root / api.pictures.LABELS_FILE, frozenset(keys))
         with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
             probed = zip(keys, pool.map(self._probe, keys), strict=True)
             infos = {key: info for key, info in probed if info is not None}
@@ -231,15 +233,17 @@ class Folder(api.Dataset):
             raise api.DataError(
                 f"none of the {len(keys)} pictures in {self.root} can be used; {key}, for one: {reason}"
             )
-        pairing = api.pair_masks([key for key in keys if paired and key.startswith(f"{api.IMAGES_FOLDER}/")], masks)
-        inner = {key: key.removeprefix(f"{api.IMAGES_FOLDER}/") if paired else key for key in keys}
-        labels, given, groups = api.folder_labels(inner), api.folder_splits(inner), dict[str, str]()
+        pairing = api.pictures.pair_masks(
+            [key for key in keys if paired and key.startswith(f"{api.pictures.IMAGES_FOLDER}/")], masks
+        )
+        inner = {key: key.removeprefix(f"{api.pictures.IMAGES_FOLDER}/") if paired else key for key in keys}
+        labels, given, groups = api.pictures.folder_labels(inner), api.pictures.folder_splits(inner), dict[str, str]()
         if rows is not None:
             if any(row.label for row in rows.values()):
                 labels = {key: row.label for key, row in rows.items() if row.label}
             given |= {key: row.split for key, row in rows.items() if row.split is not None}
             groups = {key: row.group for key, row in rows.items() if row.group}
-            api.check_groups(self.root / api.LABELS_FILE, given, rows)
+            api.pictures.check_groups(self.root / api.pictures.LABELS_FILE, given, rows)
         labels = {key: label for key, label in labels.items() if key in infos}
         with_mask = {key: mask for key, mask in pairing.masks.items() if key in infos}
         return Index(infos, channels, dtype, labels, given, groups, ignored, paired, with_mask, dict(pairing.problems))
@@ -248,28 +252,36 @@ class Folder(api.Dataset):
         """Return the keys of all files that are named as pictures, those of masks, and the suffixes of the others."""
         if not self.root.is_dir():
             raise api.DataError(f"{self.root} is not a folder; point --root at the one that holds your pictures")
-        files = [path for path in api.find_files(self.root) if path not in (api.LABELS_FILE, api.CLASSES_FILE)]
-        masks = [path for path in files if paired and path.startswith(f"{api.MASKS_FOLDER}/")]
-        files = [path for path in files if not paired or not path.startswith(f"{api.MASKS_FOLDER}/")]
-        keys = [path for path in files if api.is_picture(path)]
+        files = [
+            path
+            for path in api.pictures.find_files(self.root)
+            if path not in (api.pictures.LABELS_FILE, api.pictures.CLASSES_FILE)
+        ]
+        masks = [path for path in files if paired and path.startswith(f"{api.pictures.MASKS_FOLDER}/")]
+        files = [path for path in files if not paired or not path.startswith(f"{api.pictures.MASKS_FOLDER}/")]
+        keys = [path for path in files if api.pictures.is_picture(path)]
         if not keys:
             raise api.DataError(
                 f"no pictures in {self.root}: none of its {len(files)} files ends in "
-                f"{', '.join(sorted(api.PICTURE_SUFFIXES))}; point --root at the one that holds your pictures"
+                f"{', '.join(sorted(api.pictures.PICTURE_SUFFIXES))}; point --root at the one that holds your pictures"
             )
-        return keys, masks, Counter(PurePosixPath(path).suffix.lower() for path in files if not api.is_picture(path))
+        return (
+            keys,
+            masks,
+            Counter(PurePosixPath(path).suffix.lower() for path in files if not api.pictures.is_picture(path)),
+        )
 
-    def _probe(self, key: str) -> api.PictureInfo | None:
+    def _probe(self, key: str) -> api.pictures.PictureInfo | None:
         limit, layout = self.options.max_pixels, self.options.npy_layout
         try:
-            return api.probe_picture(self.root / key, max_pixels=limit, npy_layout=layout)
+            return api.pictures.probe_picture(self.root / key, max_pixels=limit, npy_layout=layout)
         except api.BrokenSample as broken:
             self._broken[key] = broken.reason
             return None
 
-    def _fits(self, key: str, info: api.PictureInfo, channels: int, dtype: str) -> bool:
+    def _fits(self, key: str, info: api.pictures.PictureInfo, channels: int, dtype: str) -> bool:
         try:
-            api.check_convertible(self.root / key, info, channels, dtype)
+            api.pictures.check_convertible(self.root / key, info, channels, dtype)
         except api.BrokenSample as broken:
             self._broken[key] = broken.reason
             return False
@@ -308,7 +320,7 @@ class Folder(api.Dataset):
     def _split_origin(self) -> str:
         index = self._index
         given = [name for name in api.SPLIT_NAMES if name in index.given_splits]
-        origins = [f"{', '.join(given)}: given by folders or {api.LABELS_FILE}"] if given else []
+        origins = [f"{', '.join(given)}: given by folders or {api.pictures.LABELS_FILE}"] if given else []
         shares = (("val", self.options.val_share), ("test", self.options.test_share))
         cut = [f"{name} ({share:g})" for name, share in shares if name not in given and share > 0]
         if cut:
@@ -319,9 +331,9 @@ class Folder(api.Dataset):
         return "; ".join(origins) or "everything is train"
 
     @cached_property
-    def _measured(self) -> api.Measured:
+    def _measured(self) -> api.pictures.Measured:
         value_range = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(self._index.dtype)
-        return api.measure(self.split("train"), self.root, value_range)
+        return api.pictures.measure(self.split("train"), self.root, value_range)
 
     def _notes(self) -> Iterator[str]:
         index, infos = self._index, self._index.infos.values()
@@ -363,7 +375,7 @@ def mae_datasets() -> list[type[api.Dataset]]:
 class Index:
     """What headers, folders and `labels.csv` say of the pictures."""
 
-    infos: dict[str, api.PictureInfo]
+    infos: dict[str, api.pictures.PictureInfo]
     """The sound pictures, sorted by key."""
     channels: int
     dtype: str
@@ -400,10 +412,10 @@ class Index:
 
 
 def _nothing_judged(numbers: Set[int]) -> bool:
-    return numbers <= {0, api.VOID} and api.VOID in numbers
+    return numbers <= {0, api.pictures.VOID} and api.pictures.VOID in numbers
 
 
-def _agree(infos: Collection[api.PictureInfo], channels: int | None) -> tuple[int, str]:
+def _agree(infos: Collection[api.pictures.PictureInfo], channels: int | None) -> tuple[int, str]:
     """Return the channels and the dtype of a set.
 
     Grey and colour count together, as do 8 and 16 bits, because each can be converted to the other; apart from

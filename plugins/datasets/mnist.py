@@ -49,7 +49,7 @@ class MNIST(api.Dataset):
     name = "mnist"
     recipe = "mnist"
 
-    class Options(api.CanvasOptions):
+    class Options(api.pictures.CanvasOptions):
         download: bool = Field(
             default=True, description="download the files into <root>/MNIST/raw if they are not there"
         )
@@ -58,7 +58,9 @@ class MNIST(api.Dataset):
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         train = self._splits["train"].tensors
-        mean, std = api.channel_stats((part.numpy() for part in torch.split(train["image"], 4096)), (0.0, 255.0))
+        mean, std = api.pictures.channel_stats(
+            (part.numpy() for part in torch.split(train["image"], 4096)), (0.0, 255.0)
+        )
         card = api.DataCard(
             name=self.name,
             title="MNIST handwritten digits, 28x28",
@@ -83,8 +85,8 @@ class MNIST(api.Dataset):
         return self._canvases.split(name, fields) if "mask" in fields else self._splits[name]
 
     @cached_property
-    def _canvases(self) -> api.CanvasSet:
-        return api.CanvasSet(self._splits, self.options, INK)
+    def _canvases(self) -> api.pictures.CanvasSet:
+        return api.pictures.CanvasSet(self._splits, self.options, INK)
 
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:

@@ -35,9 +35,11 @@ class ViT(api.Model):
     """The decoder that suits this size in pretraining: embed_dim, depth, num_heads."""
 
     def build(self, in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
-        return self._build(api.VisionTransformer, in_chans, img_size)
+        return self._build(api.nets.VisionTransformer, in_chans, img_size)
 
-    def _build(self, encoder: type[api.VisionTransformer], in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
+    def _build(
+        self, encoder: type[api.nets.VisionTransformer], in_chans: int, img_size: tuple[int, ...]
+    ) -> api.Encoder:
         settings: dict[str, Any] = self.options.model_dump(exclude={"img_size", "patch_size"})
         patch = self.options.patch_size
         patch_size = (patch,) * len(img_size) if isinstance(patch, int) else tuple(patch)
@@ -121,7 +123,7 @@ class Hybrid(ViT):
         )
 
     def build(self, in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
-        return self._build(api.HybridVisionTransformer, in_chans, img_size)
+        return self._build(api.nets.HybridVisionTransformer, in_chans, img_size)
 
 
 class HybridLite(Hybrid):

@@ -22,7 +22,7 @@ MAX_NAMED = 3
 """Classes in the caption of one picture."""
 
 
-class Classify(api.Task[api.Classifier]):
+class Classify(api.Task[api.nets.Classifier]):
     """Cross-entropy on pooled tokens; top-1 accuracy beside majority and chance.
 
     Where samples have several labels, each class is judged for itself: binary cross-entropy; mean average precision
@@ -68,14 +68,14 @@ class Classify(api.Task[api.Classifier]):
         self.labels: Labels = SeveralLabels(card) if card.multi_label else OneLabel(card)
         self.monitor = self.labels.monitor
 
-    def build(self, encoder: api.Encoder) -> api.Classifier:
+    def build(self, encoder: api.Encoder) -> api.nets.Classifier:
         if self.options.patch_drop:
             self._check_patch_drop(encoder)
         norm = self.options.head_norm
         if norm == "auto":
             norm = "batch" if encoder.frozen else "none"
         head = self.labels.head(encoder.embed_dim, self.options.head, norm)
-        return api.Classifier(encoder, head, self.options.pool)
+        return api.nets.Classifier(encoder, head, self.options.pool)
 
     def _check_patch_drop(self, encoder: api.Encoder) -> None:
         """Raise SpecError where patches cannot, or must not, be left out."""
@@ -90,37 +90,37 @@ class Classify(api.Task[api.Classifier]):
                 f"task.patch_drop {drop} would hide patches from a frozen encoder, which works on whole pictures; give "
                 "--set task.patch_drop=0 with --freeze"
             )
-        if api.num_kept(math.prod(encoder.grid), drop) == 0:
+        if api.nets.num_kept(math.prod(encoder.grid), drop) == 0:
             raise api.SpecError(f"task.patch_drop {drop} leaves no patch")
 
-    def frozen_features(self, module: api.Classifier, batch: api.Batch) -> Tensor | None:
+    def frozen_features(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
         mixes = self.options.mixup or self.options.cutmix
         return None if mixes else module.pooled(batch["image"])
 
-    def loss(self, module: api.Classifier, batch: api.Batch) -> Tensor:
+    def loss(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
         target = self.labels.target(batch["label"])
         if "features" in batch:
             return self.labels.loss(_logits(module, batch), target, self.options.label_smoothing)
         image = batch["image"]
         alphas = (self.options.mixup, self.options.cutmix)
         if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
-            image, share = api.mix(image, *alphas)
+            image, share = api.nets.mix(image, *alphas)
             target = torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))  # NaN where either is
         logits = module(image, self._ids_keep(module, batch))
         return self.labels.loss(logits, target, self.options.label_smoothing)
 
-    def _ids_keep(self, module: api.Classifier, batch: api.Batch) -> Tensor | None:
+    def _ids_keep(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
         drop = self.options.patch_drop if batch.progress < self.options.patch_drop_until else 0.0
         num_patches = math.prod(module.encoder.grid)
-        kept = api.num_kept(num_patches, drop)
+        kept = api.nets.num_kept(num_patches, drop)
         if kept == num_patches:
             return None
         return batch.draws.uniform("patch_drop", num_patches).argsort(1)[:, :kept]
 
-    def evaluator(self, thorough: bool = True) -> api.Evaluator[api.Classifier]:
+    def evaluator(self, thorough: bool = True) -> api.Evaluator[api.nets.Classifier]:
         return Precision(self.card, thorough) if self.card.multi_label else Accuracy(self.card)
 
-    def predict(self, module: api.Classifier, batch: api.Batch) -> list[api.Prediction]:
+    def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
         classes = self.card.classes
         return [
             api.Prediction(
@@ -129,14 +129,14 @@ class Classify(api.Task[api.Classifier]):
             for row in self.labels.probabilities(module(batch["image"])).cpu()
         ]
 
-    def draw(self, module: api.Classifier, batch: api.Batch) -> list[api.Drawing]:
+    def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
         if batch["image"].ndim != 4:
             return []
         probabilities = self.labels.probabilities(module(batch["image"])).cpu()
         wrong = self.labels.wrong(probabilities, batch["label"].cpu()) if "label" in batch else None
         pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
         captions = [self.labels.caption(row) for row in probabilities]
-        png = api.contact_sheet(list(pictures), captions, wrong, batch.keys)
+        png = api.draw.contact_sheet(list(pictures), captions, wrong, batch.keys)
         return [api.Drawing(name="predictions", caption=self.labels.drawn, png=png)]
 
     def describe(self) -> Sequence[str]:
@@ -155,9 +155,9 @@ class Labels(ABC):
     def __init__(self, card: api.DataCard) -> None:
         self.card = card
 
-    def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.HeadNorm) -> api.ClassifierHead:
+    def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.nets.HeadNorm) -> api.nets.ClassifierHead:
         """Return a new head."""
-        return api.ClassifierHead(embed_dim, self.card.num_classes, kind, norm)
+        return api.nets.ClassifierHead(embed_dim, self.card.num_classes, kind, norm)
 
     @abstractmethod
     def target(self, label: Tensor) -> Tensor:
@@ -224,7 +224,7 @@ class SeveralLabels(Labels):
         "of it, and classes without a positive image are left out of the mean."
     )
 
-    def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.HeadNorm) -> api.ClassifierHead:
+    def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.nets.HeadNorm) -> api.nets.ClassifierHead:
         """Return a head that begins with each class's frequency in training. Source: arXiv:1708.02002, section 4.1."""
         head = PreciseHead(embed_dim, self.card.num_classes, kind, norm)
         if self.card.class_counts:
@@ -260,7 +260,7 @@ class SeveralLabels(Labels):
         return [bool(miss) if some else None for miss, some in zip(misses.any(1), known.any(1).tolist(), strict=True)]
 
 
-class PreciseHead(api.ClassifierHead):
+class PreciseHead(api.nets.ClassifierHead):
     """A head that works in float32: in bfloat16 many samples of a rare class would get one score."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -268,7 +268,7 @@ class PreciseHead(api.ClassifierHead):
             return super().forward(x.float())  # type: ignore[no-untyped-call]
 
 
-def _logits(module: api.Classifier, batch: api.Batch) -> Tensor:
+def _logits(module: api.nets.Classifier, batch: api.Batch) -> Tensor:
     """Return logits (B, Q) of a batch of pictures, or of features computed before."""
     return module.judge(batch["features"]) if "features" in batch else module(batch["image"])
 
@@ -278,7 +278,7 @@ def frequencies(card: api.DataCard) -> Tensor:
     return (torch.tensor(card.class_counts) + 1.0) / (card.split_sizes["train"] + 2.0)
 
 
-class Accuracy(api.Evaluator[api.Classifier]):
+class Accuracy(api.Evaluator[api.nets.Classifier]):
     """A confusion matrix, and what follows from it."""
 
     def __init__(self, card: api.DataCard) -> None:
@@ -286,7 +286,7 @@ class Accuracy(api.Evaluator[api.Classifier]):
         self.matrix = torch.zeros(card.num_classes, card.num_classes, dtype=torch.int64)  # true, predicted
         self.loss_sum = 0.0
 
-    def update(self, module: api.Classifier, batch: api.Batch) -> None:
+    def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
         logits, label = _logits(module, batch), batch["label"]
         num = self.card.num_classes
         cells = (label * num + logits.argmax(-1)).cpu()
@@ -311,7 +311,7 @@ class Accuracy(api.Evaluator[api.Classifier]):
                 value=hits / max(num, 1),
                 unit="share",
                 baselines=baselines,
-                interval=api.wilson_interval(hits, num) if num else None,
+                interval=api.measure.wilson_interval(hits, num) if num else None,
             ),
             api.Metric(
                 name="macro_f1",
@@ -351,7 +351,7 @@ class Accuracy(api.Evaluator[api.Classifier]):
         return [api.Table(title="Per class", columns=("class", "samples", "recall", "precision", "F1"), rows=rows)]
 
     def drawings(self) -> Sequence[api.Drawing]:
-        png = api.confusion_matrix(self.matrix.numpy(), self.card.classes)
+        png = api.draw.confusion_matrix(self.matrix.numpy(), self.card.classes)
         return [api.Drawing(name="confusion-matrix", caption="Rows: truth. Columns: prediction.", png=png)]
 
 
@@ -367,7 +367,7 @@ def _majority_f1(truth: Tensor, majority: int) -> float:
     return 2.0 * int(truth[majority]) / max(num + int(truth[majority]), 1) / max(int((truth > 0).sum()), 1)
 
 
-class Precision(api.Evaluator[api.Classifier]):
+class Precision(api.Evaluator[api.nets.Classifier]):
     """Scores and labels of all samples, and how well each class's scores rank its samples."""
 
     def __init__(self, card: api.DataCard, thorough: bool = True) -> None:
@@ -375,7 +375,7 @@ class Precision(api.Evaluator[api.Classifier]):
         self.logits: list[Tensor] = []
         self.labels: list[Tensor] = []
 
-    def update(self, module: api.Classifier, batch: api.Batch) -> None:
+    def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
         self.logits.append(_logits(module, batch).cpu())
         self.labels.append(batch["label"].cpu())
 
@@ -391,7 +391,7 @@ class Precision(api.Evaluator[api.Classifier]):
             (
                 int((truth[:, q] == 1).sum()),
                 int((truth[:, q] >= 0).sum()),
-                float(api.average_precision(logits[:, q], truth[:, q])),
+                float(api.measure.average_precision(logits[:, q], truth[:, q])),
             )
             for q in range(self.card.num_classes)
         ]
@@ -409,10 +409,10 @@ class Precision(api.Evaluator[api.Classifier]):
         interval = None
         if self.thorough and counted:
             baselines["random ranking"] = float(
-                np.mean([api.random_precision(num, judged) for num, judged, _ in counted])
+                np.mean([api.measure.random_precision(num, judged) for num, judged, _ in counted])
             )
             logits, truth = self._all()
-            interval = api.mean_precision_interval(logits.numpy(), truth.numpy())
+            interval = api.measure.mean_precision_interval(logits.numpy(), truth.numpy())
         return api.Metric(
             name="map",
             label="mean average precision",
@@ -455,7 +455,7 @@ class Precision(api.Evaluator[api.Classifier]):
             return []
         precision = {name: each[2] for name, each in classes.items()}
         shares = {name: num / judged for name, (num, judged, _) in classes.items()}
-        png = api.class_bars(precision, "average precision", shares, "one score for all")
+        png = api.draw.class_bars(precision, "average precision", shares, "one score for all")
         caption = "Average precision of each class, beside its share of positives: what one score for all gets."
         return [api.Drawing(name="average-precision", caption=caption, png=png)]
 

@@ -20,7 +20,7 @@ NUM_PICTURES = 8
 NUM_MASKS = 5
 
 
-class Reconstruct(api.Task[api.MaskedAutoencoder]):
+class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
     """Mean squared error on hidden patches. Source: MAE, arXiv:2111.06377."""
 
     name = "reconstruct"
@@ -30,7 +30,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
 
     class Options(api.Options):
         mask_ratio: float = Field(default=0.75, gt=0, lt=1, description="share of the patches that is hidden")
-        mask: api.Mask = Field(
+        mask: api.nets.Mask = Field(
             default="random",
             description="random: any patches; grid: all but a regular grid of them; block: rectangles, best near 0.5",
         )
@@ -47,7 +47,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
         self.mean_picture: Tensor | None = None  # (C, *S) in [0, 1]
         self.patch_size: tuple[int, ...] = ()
 
-    def build(self, encoder: api.Encoder) -> api.MaskedAutoencoder:
+    def build(self, encoder: api.Encoder) -> api.nets.MaskedAutoencoder:
         if not encoder.can_mask:
             raise api.SpecError(
                 "reconstruct hides patches, and this model reads whole pictures; pretrain a vision transformer, such "
@@ -55,7 +55,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
             )
         self.patch_size = encoder.patch_size
         num_patches = math.prod(encoder.grid)
-        kept = api.num_kept(num_patches, self.options.mask_ratio)
+        kept = api.nets.num_kept(num_patches, self.options.mask_ratio)
         if not 0 < kept < num_patches:
             what = "every patch" if kept == 0 else "no patch"
             raise api.SpecError(
@@ -64,30 +64,30 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
             )
         if self.options.mask == "grid":
             try:
-                api.find_lattice(encoder.grid, self.options.mask_ratio)
+                api.nets.find_lattice(encoder.grid, self.options.mask_ratio)
             except ValueError as error:
                 raise api.SpecError(f"task.{error}") from error
         width, depth, heads = encoder.decoder_defaults
-        decoder = api.Decoder(
+        decoder = api.nets.Decoder(
             encoder,
             self.options.decoder_embed_dim or width,
             self.options.decoder_depth or depth,
             self.options.decoder_num_heads or heads,
             self.options.decoder_mlp_ratio,
         )
-        return api.MaskedAutoencoder(encoder, decoder, self.options.norm_pix_loss)
+        return api.nets.MaskedAutoencoder(encoder, decoder, self.options.norm_pix_loss)
 
-    def masking(self, batch: api.Batch) -> api.Masking:
+    def masking(self, batch: api.Batch) -> api.nets.Masking:
         """Draw which patches of each sample are hidden."""
         mask, grid = self.options.mask, self.grid(batch)
-        noise = batch.draws.uniform("mask", api.mask_draws(mask, grid))
-        return api.make_masking(mask, noise, grid, self.options.mask_ratio)
+        noise = batch.draws.uniform("mask", api.nets.mask_draws(mask, grid))
+        return api.nets.make_masking(mask, noise, grid, self.options.mask_ratio)
 
     def grid(self, batch: api.Batch) -> list[int]:
         """Return how many patches lie along each axis of the batch's pictures."""
         return [size // patch for size, patch in zip(batch["image"].shape[2:], self.patch_size, strict=True)]
 
-    def loss(self, module: api.MaskedAutoencoder, batch: api.Batch) -> Tensor:
+    def loss(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> Tensor:
         loss: Tensor = module(batch["image"], self.masking(batch))
         return loss
 
@@ -103,30 +103,32 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
     def evaluator(self, thorough: bool = True) -> MaskedErrors:
         return MaskedErrors(self, thorough)
 
-    def reconstruct(self, module: api.MaskedAutoencoder, batch: api.Batch) -> tuple[api.Masking, Tensor, Tensor]:
+    def reconstruct(
+        self, module: api.nets.MaskedAutoencoder, batch: api.Batch
+    ) -> tuple[api.nets.Masking, Tensor, Tensor]:
         """Return the masking, true patches and predicted patches (B, N, P), both in pixel units."""
         masking = self.masking(batch)
         x = batch["image"]
         pred = module.reconstruct(x, masking.ids_keep).float()
         patch_size = self.patch_size
         if self.options.norm_pix_loss:
-            pred = api.denormalize_patches(pred, api.patchify(x, patch_size))
+            pred = api.nets.denormalize_patches(pred, api.nets.patchify(x, patch_size))
         grid = self.grid(batch)
-        pixels = self.preprocess.to_pixels(api.unpatchify(pred, grid, patch_size))
+        pixels = self.preprocess.to_pixels(api.nets.unpatchify(pred, grid, patch_size))
         truth = self.preprocess.to_pixels(x)
-        return masking, api.patchify(truth, patch_size), api.patchify(pixels, patch_size)
+        return masking, api.nets.patchify(truth, patch_size), api.nets.patchify(pixels, patch_size)
 
-    def predict(self, module: api.MaskedAutoencoder, batch: api.Batch) -> list[api.Prediction]:
+    def predict(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Prediction]:
         masking, truth, pred = self.reconstruct(module, batch)
         hidden = masking.mask.unsqueeze(-1)
         errors = ((pred - truth).square() * hidden).sum((1, 2)) / (hidden.sum((1, 2)) * truth.shape[-1])
         rows = self._quadruplets(module, batch, len(batch))
         return [
-            api.Prediction({"masked_mse": error}, {".png": api.picture_grid([row], self._titles(), max_px=900)})
+            api.Prediction({"masked_mse": error}, {".png": api.draw.picture_grid([row], self._titles(), max_px=900)})
             for error, row in zip(errors.tolist(), rows, strict=True)
         ]
 
-    def draw(self, module: api.MaskedAutoencoder, batch: api.Batch) -> list[api.Drawing]:
+    def draw(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Drawing]:
         rows = self._quadruplets(module, batch, NUM_PICTURES)
         if not rows:
             return []
@@ -136,10 +138,10 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
             else "Predictions are pixels."
         )
         caption = f"Reconstructions with {self.hidden}. {how}"
-        png = api.picture_grid(rows, self._titles())
+        png = api.draw.picture_grid(rows, self._titles())
         return [api.Drawing(name="reconstructions", caption=caption, png=png)]
 
-    def side_by_side(self, module: api.MaskedAutoencoder, batch: api.Batch) -> api.SideBySide | None:
+    def side_by_side(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> api.SideBySide | None:
         rows = self._quadruplets(module, batch, NUM_PICTURES)
         if not rows:
             return None
@@ -155,7 +157,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
     def _titles() -> list[str]:
         return ["original", "masked", "prediction", "with visible patches"]
 
-    def _quadruplets(self, module: api.MaskedAutoencoder, batch: api.Batch, num: int) -> list[list[Any]]:
+    def _quadruplets(self, module: api.nets.MaskedAutoencoder, batch: api.Batch, num: int) -> list[list[Any]]:
         if batch["image"].ndim != 4:
             return []
         batch = next(batch.micro_batches(num))
@@ -170,7 +172,7 @@ class Reconstruct(api.Task[api.MaskedAutoencoder]):
             pred,
             torch.where(hidden > 0, pred, truth),
         ]
-        pictures = [api.unpatchify(patches, grid, patch_size).clamp(0, 1).cpu().numpy() for patches in columns]
+        pictures = [api.nets.unpatchify(patches, grid, patch_size).clamp(0, 1).cpu().numpy() for patches in columns]
         return [list(row) for row in zip(*pictures, strict=True)]
 
     def describe(self) -> Sequence[str]:
@@ -209,10 +211,10 @@ class SeenMasks:
             f"The masks of {len(first)} samples, with {task.hidden}, and the mean over all {self.num:,}: blue patches "
             "are seen by the encoder, grey ones are not."
         )
-        return [api.Drawing(name="masks", caption=caption, png=api.mask_strip(first, mean, task.patch_size))]
+        return [api.Drawing(name="masks", caption=caption, png=api.draw.mask_strip(first, mean, task.patch_size))]
 
 
-class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
+class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
     """Error sums over hidden pixels, of the model and of its baselines; SSIM and masks where it is thorough."""
 
     def __init__(self, task: Reconstruct, thorough: bool = True) -> None:
@@ -226,13 +228,13 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
             return {"own mean of each patch": truth.mean(-1, keepdim=True).expand_as(truth)}
         if self.task.mean_picture is None:
             return {}
-        patches = api.patchify(self.task.mean_picture.to(truth.device).unsqueeze(0), patch_size)
+        patches = api.nets.patchify(self.task.mean_picture.to(truth.device).unsqueeze(0), patch_size)
         return {
             "mean patch": patches.mean(1, keepdim=True).expand_as(truth),
             "mean picture": patches.expand_as(truth),
         }
 
-    def update(self, module: api.MaskedAutoencoder, batch: api.Batch) -> None:
+    def update(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> None:
         masking, truth, pred = self.task.reconstruct(module, batch)
         patch_size = self.task.patch_size
         hidden = masking.mask.unsqueeze(-1).expand_as(truth)
@@ -255,8 +257,8 @@ class MaskedErrors(api.Evaluator[api.MaskedAutoencoder]):
     @staticmethod
     def _ssim(truth: Tensor, pasted: Tensor, hidden: Tensor, patch_size: Sequence[int], shape: Sequence[int]) -> float:
         grid = [size // patch for size, patch in zip(shape, patch_size, strict=True)]
-        x, y, mask = (api.unpatchify(patches, grid, patch_size) for patches in (truth, pasted, hidden))
-        return float((api.ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64))
+        x, y, mask = (api.nets.unpatchify(patches, grid, patch_size) for patches in (truth, pasted, hidden))
+        return float((api.measure.ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64))
 
     def metrics(self) -> Sequence[api.Metric]:
         def shares(key: str) -> dict[str, float]:

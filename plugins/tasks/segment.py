@@ -28,7 +28,7 @@ LABELS = {
 }
 
 
-class Segment(api.Task[api.Segmenter]):
+class Segment(api.Task[api.nets.Segmenter]):
     """Cross-entropy and Dice per pixel; IoU over a whole split, beside always saying background.
 
     Pixels of the number 255 are neither learnt nor judged.
@@ -68,10 +68,10 @@ class Segment(api.Task[api.Segmenter]):
     def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
         super().__init__(options, card, preprocess)
         num = len(card.mask_classes)
-        if not 2 <= num <= api.VOID:
+        if not 2 <= num <= api.pictures.VOID:
             raise api.DataError(
-                f"{card.name} has {num} mask classes; segment needs 2 to {api.VOID}: give a data set whose masks name "
-                "their classes"
+                f"{card.name} has {num} mask classes; segment needs 2 to {api.pictures.VOID}: give a data set whose "
+                "masks name their classes"
             )
         weights = options.class_weights
         if weights is not None and (len(weights) != num or min(weights) < 0 or max(weights) == 0):
@@ -79,35 +79,35 @@ class Segment(api.Task[api.Segmenter]):
                 f"task.class_weights {list(weights)} must be one number for each mask class of {card.name}, none below "
                 f"0 and not all 0; the {num} classes are {', '.join(card.mask_classes)}"
             )
-        self.style = api.ClassStyle(card.mask_classes, card.mask_palette, card.background)
+        self.style = api.draw.ClassStyle(card.mask_classes, card.mask_palette, card.background)
 
-    def build(self, encoder: api.Encoder) -> api.Segmenter:
+    def build(self, encoder: api.Encoder) -> api.nets.Segmenter:
         if len(encoder.img_size) != 2:
             raise api.SpecError(
                 f"segment works on pictures, not on data of {len(encoder.img_size)} axes such as {self.card.name}"
             )
         options, num = self.options, len(self.card.mask_classes)
-        head = api.segmentation_head(options.head, encoder, num, options.head_channels, options.head_drop)
-        return api.Segmenter(encoder, head)
+        head = api.nets.segmentation_head(options.head, encoder, num, options.head_channels, options.head_drop)
+        return api.nets.Segmenter(encoder, head)
 
-    def loss(self, module: api.Segmenter, batch: api.Batch) -> Tensor:
+    def loss(self, module: api.nets.Segmenter, batch: api.Batch) -> Tensor:
         logits, mask = module(batch["image"]), batch["mask"].long()
         loss = cross_entropy(logits, mask, self.options.class_weights)
         if self.options.dice:
             loss = loss + self.options.dice * dice_loss(logits, mask)
         return loss
 
-    def classes_of(self, module: api.Segmenter, image: Tensor) -> Tensor:
+    def classes_of(self, module: api.nets.Segmenter, image: Tensor) -> Tensor:
         """Return the predicted classes (B, H, W) uint8 of pictures (B, C, H, W), at their own size."""
         options = self.options
-        return api.predict_classes(
+        return api.nets.predict_classes(
             module, image, self.preprocess.img_size, options.inference, options.stride, options.flip
         )
 
     def evaluator(self, thorough: bool = True) -> Overlap:
         return Overlap(self, thorough)
 
-    def predict(self, module: api.Segmenter, batch: api.Batch) -> list[api.Prediction]:
+    def predict(self, module: api.nets.Segmenter, batch: api.Batch) -> list[api.Prediction]:
         masks = self.classes_of(module, batch["image"]).cpu().numpy()
         return [
             self._prediction(picture, mask) for picture, mask in zip(self.drawable(batch["image"]), masks, strict=True)
@@ -123,8 +123,8 @@ class Segment(api.Task[api.Segmenter]):
                 **self.class_columns(names, counts / mask.size, "share_", "area"),
             },
             {
-                ".mask.png": api.mask_png(mask, self.card.mask_palette),
-                ".overlay.png": api.overlay(picture, mask, self.style),
+                ".mask.png": api.pictures.mask_png(mask, self.card.mask_palette),
+                ".overlay.png": api.draw.overlay(picture, mask, self.style),
             },
         )
 
@@ -143,7 +143,7 @@ class Segment(api.Task[api.Segmenter]):
             "that nobody resized."
         )
         counted = "IoU comes from one confusion matrix over the whole split; void pixels are not judged."
-        return [read, f"{counted} 95% intervals are of {api.RESAMPLES:,} resamples of whole pictures."]
+        return [read, f"{counted} 95% intervals are of {api.measure.RESAMPLES:,} resamples of whole pictures."]
 
 
 def cross_entropy(logits: Tensor, mask: Tensor, class_weights: Sequence[float] | None = None) -> Tensor:
@@ -152,8 +152,8 @@ def cross_entropy(logits: Tensor, mask: Tensor, class_weights: Sequence[float] |
     Takes logits (B, Q, H, W) and masks (B, H, W) int64.
     """
     weights = torch.tensor(class_weights or [1.0] * logits.shape[1], device=logits.device)
-    total = F.cross_entropy(logits, mask, weights, ignore_index=api.VOID, reduction="sum")
-    judged = torch.where(mask == api.VOID, 0.0, weights[mask.clamp(max=len(weights) - 1)])
+    total = F.cross_entropy(logits, mask, weights, ignore_index=api.pictures.VOID, reduction="sum")
+    judged = torch.where(mask == api.pictures.VOID, 0.0, weights[mask.clamp(max=len(weights) - 1)])
     return total / judged.sum().clamp(min=1e-6)  # torch's own mean would be 0 / 0 without a judged pixel
 
 
@@ -164,7 +164,7 @@ def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
     Source: V-Net, arXiv:1606.04797, section 3, with squares below; there for one class.
     """
     Q = logits.shape[1]
-    judged = (mask != api.VOID).unsqueeze(1)
+    judged = (mask != api.pictures.VOID).unsqueeze(1)
     truth = F.one_hot(mask.where(judged[:, 0], 0), Q).movedim(-1, 1) * judged  # (B, Q, H, W)
     p = logits.softmax(1) * judged
     both, sizes = (p * truth).sum((0, 2, 3)), (p * p + truth).sum((0, 2, 3))  # (Q,)
@@ -173,7 +173,7 @@ def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
     return losses.sum() / occurs.sum().clamp(min=1)
 
 
-class Overlap(api.Evaluator[api.Segmenter]):
+class Overlap(api.Evaluator[api.nets.Segmenter]):
     """One confusion matrix over all pictures, what follows from it, and a few pictures to look at."""
 
     def __init__(self, task: Segment, thorough: bool) -> None:
@@ -184,13 +184,13 @@ class Overlap(api.Evaluator[api.Segmenter]):
         self.drawn: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # picture, truth, prediction
         self.seen, self.every = 0, 1
 
-    def update(self, module: api.Segmenter, batch: api.Batch) -> None:
+    def update(self, module: api.nets.Segmenter, batch: api.Batch) -> None:
         predicted = self.task.classes_of(module, batch["image"])
         for i, (truth, guess) in enumerate(zip(batch["mask"], predicted, strict=True)):
-            matrix = api.confusion(truth, guess, len(self.matrix)).cpu()
+            matrix = api.measure.confusion(truth, guess, len(self.matrix)).cpu()
             self.matrix += matrix
             if self.thorough:
-                self.counts.append(api.overlap_counts(matrix.numpy()))
+                self.counts.append(api.measure.overlap_counts(matrix.numpy()))
                 self._keep(batch["image"][i : i + 1], truth, guess)
             self.seen += 1
 
@@ -206,15 +206,17 @@ class Overlap(api.Evaluator[api.Segmenter]):
         self.drawn.append((self.task.drawable(small)[0], *masks))
 
     def metrics(self) -> Sequence[api.Metric]:
-        counts, background = api.overlap_counts(self.matrix.numpy()), self.card.background
+        counts, background = api.measure.overlap_counts(self.matrix.numpy()), self.card.background
         always, baseline = self._constant(counts)
-        scores = api.overlap_scores(counts, background)
-        baselines = {name: {always: float(value)} for name, value in api.overlap_scores(baseline, background).items()}
+        scores = api.measure.overlap_scores(counts, background)
+        baselines = {
+            name: {always: float(value)} for name, value in api.measure.overlap_scores(baseline, background).items()
+        }
         if background is not None:
             baselines["foreground_iou"]["all-foreground"] = (
                 1 - baselines["pixel_accuracy"][always] if counts[1].any() else 0.0
             )
-        intervals = api.overlap_intervals(np.stack(self.counts), background) if self.counts else {}
+        intervals = api.measure.overlap_intervals(np.stack(self.counts), background) if self.counts else {}
         absent = self._absent(counts)
         note = f"mean of {len(self.card.mask_classes) - len(absent)} classes"
         if absent:
@@ -236,19 +238,19 @@ class Overlap(api.Evaluator[api.Segmenter]):
         """Return the trivial predictor's name and counts: all background, else the split's most frequent class."""
         number = self.card.background
         if number is not None:
-            return "all-background", api.constant_counts(counts, number)
+            return "all-background", api.measure.constant_counts(counts, number)
         number = int(counts[1].argmax())
-        return f"all {self.card.mask_classes[number]}", api.constant_counts(counts, number)
+        return f"all {self.card.mask_classes[number]}", api.measure.constant_counts(counts, number)
 
     def _absent(self, counts: np.ndarray) -> list[str]:
         return [name for name, pixels in zip(self.card.mask_classes, counts[1], strict=True) if pixels == 0]
 
     def tables(self) -> Sequence[api.Table]:
-        counts = api.overlap_counts(self.matrix.numpy())
+        counts = api.measure.overlap_counts(self.matrix.numpy())
         always, baseline = self._constant(counts)
         total = max(int(counts[1].sum()), 1)
         columns = ("class", "pixels", "share of pixels", "IoU", "accuracy", f"IoU of {always}")
-        measures = (counts[1] / total, api.iou(counts), api.recall(counts), api.iou(baseline))
+        measures = (counts[1] / total, api.measure.iou(counts), api.measure.recall(counts), api.measure.iou(baseline))
         rows = tuple(
             (
                 name,
@@ -267,25 +269,27 @@ class Overlap(api.Evaluator[api.Segmenter]):
             return []
         where = np.linspace(0, len(self.drawn) - 1, min(NUM_DRAWN, len(self.drawn))).round().astype(int)
         pictures, truths, guesses = zip(*(self.drawn[i] for i in where), strict=True)
-        png = api.overlay_rows(pictures, truths, guesses, self.task.style)
+        png = api.draw.overlay_rows(pictures, truths, guesses, self.task.style)
         caption = "Samples from all over the split, with true and predicted masks."
         return [api.Drawing(name="predictions", caption=caption, png=png)]
 
     def _bars(self) -> list[api.Drawing]:
-        counts = api.overlap_counts(self.matrix.numpy())
+        counts = api.measure.overlap_counts(self.matrix.numpy())
         always, baseline = self._constant(counts)
         frequent = [int(i) for i in np.argsort(-counts[1], kind="stable") if counts[1][i]][:MOST_BARS]
         if not frequent:
             return []
         names = self.card.mask_classes
-        own, trivial = ({names[i]: float(iou[i]) for i in frequent} for iou in (api.iou(counts), api.iou(baseline)))
+        own, trivial = (
+            {names[i]: float(iou[i]) for i in frequent} for iou in (api.measure.iou(counts), api.measure.iou(baseline))
+        )
         marks = {name: value for name, value in trivial.items() if value > 0}
-        png = api.class_bars(own, "IoU", marks, f"IoU of {always}, where it is not 0")
+        png = api.draw.class_bars(own, "IoU", marks, f"IoU of {always}, where it is not 0")
         which = f"the {MOST_BARS} most frequent classes" if len(frequent) == MOST_BARS else "each class of the split"
         return [api.Drawing(name="iou-per-class", caption=f"IoU of {which}.", png=png)]
 
     def _confusion(self) -> api.Drawing:
-        png = api.confusion_matrix(self.matrix.numpy(), self.card.mask_classes)
+        png = api.draw.confusion_matrix(self.matrix.numpy(), self.card.mask_classes)
         caption = "Pixels. Rows: truth. Columns: prediction. Colour: share of the true class."
         return api.Drawing(name="confusion-matrix", caption=caption, png=png)
 

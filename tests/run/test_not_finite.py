@@ -159,7 +159,7 @@ CARD = api.DataCard(
     classes=("cat", "dog"),
     class_counts=(1, 1),
     mask_classes=("background", "cat"),
-    mask_palette=api.class_palette(2),
+    mask_palette=api.pictures.class_palette(2),
     background=0,
     split_sizes={"train": 2},
     split_origin="made up",
@@ -171,7 +171,7 @@ CARD = api.DataCard(
 def test_every_task_leaves_out_the_sample_and_no_other(task):
     job = task(task.Options(), CARD, api.Preprocess.of(CARD, SIZE))
     torch.manual_seed(0)
-    module = job.build(api.VisionTransformer(SIZE, (4, 4), 1, 12, 1, 2)).eval()
+    module = job.build(api.nets.VisionTransformer(SIZE, (4, 4), 1, 12, 1, 2)).eval()
     image = torch.zeros(3, 1, *SIZE)
     image[1, 0, 2:6] = HUGE
     batch = api.Batch({"image": image}, api.Draws(0, -1, torch.arange(3)), ["a", "b", "c"])

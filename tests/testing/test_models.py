@@ -18,7 +18,7 @@ class Base(api.Model):
     """A small transformer."""
 
     name = "small"
-    encoder: type[api.VisionTransformer] = api.VisionTransformer
+    encoder: type[api.nets.VisionTransformer] = api.nets.VisionTransformer
 
     def build(self, in_chans, img_size):
         return self.encoder(img_size, (8, 8), in_chans, 16, 2, 2, mlp_ratio=2.0)
@@ -29,64 +29,64 @@ def of(encoder, **attributes):
     return type("Wrong", (Base,), {"__doc__": "A small transformer.", "encoder": made, **attributes})
 
 
-class Wordless(api.VisionTransformer):
+class Wordless(api.nets.VisionTransformer):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         del self.depth
 
 
-class Elsewhere(api.VisionTransformer):
+class Elsewhere(api.nets.VisionTransformer):
     def __init__(self, img_size, *args, **options):
         super().__init__((16, 16), *args, **options)
 
 
-class Unmaskable(api.VisionTransformer):
+class Unmaskable(api.nets.VisionTransformer):
     can_mask = False
 
 
-class Unseeded(api.VisionTransformer):
+class Unseeded(api.nets.VisionTransformer):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         nn.init.constant_(self.cls_token, np.random.uniform())
 
 
-class Headless(api.VisionTransformer):
+class Headless(api.nets.VisionTransformer):
     def forward(self, x, ids_keep=None):
         return super().forward(x, ids_keep)[:, 1:]
 
 
-class Whole(api.VisionTransformer):
+class Whole(api.nets.VisionTransformer):
     def forward(self, x, ids_keep=None):
         return super().forward(x)
 
 
-class Peeking(api.VisionTransformer):
+class Peeking(api.nets.VisionTransformer):
     def forward(self, x, ids_keep=None):
         return super().forward(x, ids_keep) + x.mean()
 
 
-class LastOnly(api.VisionTransformer):
+class LastOnly(api.nets.VisionTransformer):
     def features(self, x, depths):
         return super().features(x, depths)[-1:]
 
 
-class Coarse(api.VisionTransformer):
+class Coarse(api.nets.VisionTransformer):
     def features(self, x, depths):
         return [each[:, :, ::2] for each in super().features(x, depths)]
 
 
-class Upwards(api.VisionTransformer):
+class Upwards(api.nets.VisionTransformer):
     def layer_of(self, name):
         return -1 if name == "cls_token" else super().layer_of(name)
 
 
-class Unused(api.VisionTransformer):
+class Unused(api.nets.VisionTransformer):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.spare = nn.Linear(2, 2)
 
 
-class Restless(api.VisionTransformer):
+class Restless(api.nets.VisionTransformer):
     def forward(self, x, ids_keep=None):
         return super().forward(x, ids_keep) * (2 if self.training else 1)
 
@@ -94,7 +94,7 @@ class Restless(api.VisionTransformer):
         return nn.Module.train(self, mode)
 
 
-class Remembering(api.VisionTransformer):
+class Remembering(api.nets.VisionTransformer):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.factor = float(torch.rand(()))
@@ -119,7 +119,11 @@ class Rounding(Base):
 
 WRONG = [
     (Bare, "options", "Bare.Options describes width with no word"),
-    (of(api.VisionTransformer, training_only={"drop"}), "options", "Wrong.training_only names drop, which is none"),
+    (
+        of(api.nets.VisionTransformer, training_only={"drop"}),
+        "options",
+        "Wrong.training_only names drop, which is none",
+    ),
     (
         of(lambda *args, **options: nn.Identity()),
         "build",
@@ -146,7 +150,7 @@ WRONG = [
     (of(Remembering), "saving", "the tokens of small differ after saving and loading; keep all that they depend on in"),
     (Rounding, "spec", "the options sigma come back from a spec file as another value, such as 0.0 for 0.5; use types"),
     (
-        of(api.VisionTransformer, __module__="a_heavy_module"),
+        of(api.nets.VisionTransformer, __module__="a_heavy_module"),
         "imports",
         "importing a_heavy_module loads jax; import it",
     ),

@@ -192,7 +192,7 @@ def test_where_no_sample_is_left_there_is_no_metric():
     assert len(told) == 2
 
 
-class Encoder(api.VisionTransformer):
+class Encoder(api.nets.VisionTransformer):
     """Answers NaN for a picture of values above BAD."""
 
     def forward(self, x, ids_keep=None):

@@ -125,8 +125,3 @@ def mask_png(mask: np.ndarray, palette: Palette) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def one_hot(mask: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return (Q, H, W) bool of a mask (H, W): true where a pixel is of the class; void is of none."""
-    return np.arange(num_classes)[:, None, None] == mask[None]

@@ -9,4 +9,4 @@ CLASSES = (
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 MASK_CLASSES = ("background", *CLASSES)
-PALETTE = api.class_palette(len(MASK_CLASSES))
+PALETTE = api.pictures.class_palette(len(MASK_CLASSES))

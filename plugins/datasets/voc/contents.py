@@ -24,7 +24,7 @@ def content_faults(devkit: Devkit, labels: Labels) -> Iterator[Fault]:
         size: tuple[int, int] | None = None
         if key in pictures:
             try:
-                size = api.probe_picture(devkit.folder / f"JPEGImages/{key}.jpg").size
+                size = api.pictures.probe_picture(devkit.folder / f"JPEGImages/{key}.jpg").size
             except api.BrokenSample as broken:
                 yield devkit.fault(f"JPEGImages/{key}.jpg", broken.reason)
         for kind in ("Annotations", "SegmentationClass"):
@@ -42,7 +42,7 @@ def content_faults(devkit: Devkit, labels: Labels) -> Iterator[Fault]:
 def _annotation_rules(file: Path, size: tuple[int, int] | None, listed: np.ndarray | None) -> Iterator[str]:
     """Yield what is wrong with an annotation, also beside the `listed` label (Q,) of its picture."""
     try:
-        annotation = api.read_annotation(file)
+        annotation = api.pictures.read_annotation(file)
     except api.BrokenSample as broken:
         yield broken.reason
         return
@@ -54,7 +54,7 @@ def _annotation_rules(file: Path, size: tuple[int, int] | None, listed: np.ndarr
 
 def _mask_rules(file: Path, size: tuple[int, int] | None) -> Iterator[str]:
     try:
-        mask = api.read_mask(file, len(MASK_CLASSES), PALETTE)
+        mask = api.pictures.read_mask(file, len(MASK_CLASSES), PALETTE)
     except api.BrokenSample as broken:
         yield broken.reason
         return

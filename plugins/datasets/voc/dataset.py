@@ -71,7 +71,7 @@ class VOC(api.Dataset):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._broken: dict[str, str] = {}
-        self._measurements: dict[tuple[str, ...], api.Measured] = {}
+        self._measurements: dict[tuple[str, ...], api.pictures.Measured] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         year, splits = self.options.year, {name: self.split(name, fields) for name in api.SPLIT_NAMES}
@@ -161,10 +161,10 @@ class VOC(api.Dataset):
     def _labels(self) -> Labels:
         return Labels(self._devkit)
 
-    def _measured(self, train: VOCSplit) -> api.Measured:
+    def _measured(self, train: VOCSplit) -> api.pictures.Measured:
         keys = tuple(train.keys)
         if keys not in self._measurements:
-            self._measurements[keys] = api.measure(train, self._devkit.folder, (0.0, 255.0))
+            self._measurements[keys] = api.pictures.measure(train, self._devkit.folder, (0.0, 255.0))
             self._broken |= self._measurements[keys].broken
         return self._measurements[keys]
 

@@ -45,7 +45,7 @@ class VOCSplit(api.Split):
 
     def size(self, index: int) -> tuple[int, ...]:
         with keyed(self._keys[index]):
-            return api.probe_picture(self._picture(index)).size
+            return api.pictures.probe_picture(self._picture(index)).size
 
     def small(self, index: int, at_least: int) -> np.ndarray:
         return self._read(index, at_least)
@@ -74,12 +74,12 @@ class VOCSplit(api.Split):
 
     def _read(self, index: int, at_least: int | None = None) -> np.ndarray:
         with keyed(self._keys[index]):
-            return api.read_picture(self._picture(index), channels=3, dtype="uint8", at_least=at_least)
+            return api.pictures.read_picture(self._picture(index), channels=3, dtype="uint8", at_least=at_least)
 
     def _mask(self, index: int, size: tuple[int, ...]) -> np.ndarray:
         path = f"SegmentationClass/{self.ids[index]}.png"
         with keyed(self._keys[index], path):
-            mask = api.read_mask(self._folder / path, len(MASK_CLASSES), PALETTE)
+            mask = api.pictures.read_mask(self._folder / path, len(MASK_CLASSES), PALETTE)
         if mask.shape != size:
             raise api.BrokenSample(self._keys[index], f"{path}: {other_size(mask, size)}")
         return mask

@@ -14,7 +14,7 @@ MASK = np.array([[0, 1, 2], [2, 255, 0]], np.uint8)
 
 
 def read(path, num_classes: int = 3) -> np.ndarray:
-    return api.read_mask(path, num_classes, PALETTE)
+    return api.pictures.read_mask(path, num_classes, PALETTE)
 
 
 def refused(path, num_classes: int = 3) -> str:
@@ -25,19 +25,19 @@ def refused(path, num_classes: int = 3) -> str:
 
 
 def test_the_palette_is_vocs():
-    palette = api.class_palette(256)
+    palette = api.pictures.class_palette(256)
     assert palette[:9] == (
         *((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)),
         *((128, 128, 128), (64, 0, 0)),
     )
     assert palette[20] == (0, 64, 128)  # tvmonitor
-    assert palette[255] == api.VOID_COLOUR == (224, 224, 192)
+    assert palette[255] == api.pictures.VOID_COLOUR == (224, 224, 192)
     assert len(set(palette)) == 256
 
 
 def test_a_palette_is_a_prefix_of_every_longer_one():
-    assert api.class_palette(21) == api.class_palette(200)[:21]
-    assert api.class_palette(0) == ()
+    assert api.pictures.class_palette(21) == api.pictures.class_palette(200)[:21]
+    assert api.pictures.class_palette(0) == ()
 
 
 def test_palette_and_grey_pngs_hold_the_numbers_whatever_their_colours(tmp_path):
@@ -79,16 +79,16 @@ def test_black_and_white_pngs_hold_0_and_1(tmp_path):
 def test_colour_pngs_hold_the_palettes_colours(tmp_path, channels):
     colours = np.zeros((256, channels), np.uint8)
     colours[:, 3:] = 255
-    colours[:3, :3], colours[255, :3] = PALETTE, api.VOID_COLOUR
+    colours[:3, :3], colours[255, :3] = PALETTE, api.pictures.VOID_COLOUR
     write_picture(tmp_path / "colour.png", colours[MASK])
     np.testing.assert_array_equal(read(tmp_path / "colour.png"), MASK)
 
 
 def test_every_class_of_a_large_palette_is_found_by_its_colour(tmp_path):
-    palette = api.class_palette(255)
+    palette = api.pictures.class_palette(255)
     numbers = np.arange(255, dtype=np.uint8).reshape(15, 17)
     write_picture(tmp_path / "colour.png", np.array(palette, np.uint8)[numbers])
-    np.testing.assert_array_equal(api.read_mask(tmp_path / "colour.png", 255, palette), numbers)
+    np.testing.assert_array_equal(api.pictures.read_mask(tmp_path / "colour.png", 255, palette), numbers)
 
 
 def test_numbers_without_a_class_are_named(tmp_path):
@@ -131,33 +131,25 @@ def test_masks_of_too_many_pixels_are_not_decoded(tmp_path):
     assert refused(tmp_path / "mask.png") == "mask of 30000×30000 is over 178,956,970 pixels"
     write_palette(tmp_path / "small.png", MASK)
     with pytest.raises(api.BrokenSample, match="mask of 3×2 is over 5 pixels"):
-        api.read_mask(tmp_path / "small.png", 3, PALETTE, max_pixels=5)
+        api.pictures.read_mask(tmp_path / "small.png", 3, PALETTE, max_pixels=5)
 
 
 def test_a_written_mask_reads_back_equal_in_pillow_and_here(tmp_path):
     numbers = noise(0, 11, 13) % 3
-    numbers[0, 0] = api.VOID
+    numbers[0, 0] = api.pictures.VOID
     path = tmp_path / "mask.png"
-    path.write_bytes(api.mask_png(numbers, PALETTE))
+    path.write_bytes(api.pictures.mask_png(numbers, PALETTE))
     np.testing.assert_array_equal(read(path), numbers)
     with Image.open(path) as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(np.asarray(image), numbers)
         colours = np.asarray(image.convert("RGB"))
-    assert tuple(colours[0, 0]) == api.VOID_COLOUR
+    assert tuple(colours[0, 0]) == api.pictures.VOID_COLOUR
     np.testing.assert_array_equal(colours[numbers == 1], np.broadcast_to(PALETTE[1], colours[numbers == 1].shape))
 
 
 def test_masks_with_255_classes_can_be_written(tmp_path):
-    palette = api.class_palette(255)
+    palette = api.pictures.class_palette(255)
     numbers = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    (tmp_path / "mask.png").write_bytes(api.mask_png(numbers, palette))
-    np.testing.assert_array_equal(api.read_mask(tmp_path / "mask.png", 255, palette), numbers)
-
-
-def test_one_hot_is_true_in_the_plane_of_a_pixels_class_and_void_in_none():
-    planes = api.one_hot(MASK, 3)
-    assert planes.dtype == bool
-    assert planes.shape == (3, 2, 3)
-    assert planes.sum(0).tolist() == [[1, 1, 1], [1, 0, 1]]
-    np.testing.assert_array_equal(planes.argmax(0)[MASK != api.VOID], MASK[MASK != api.VOID])
+    (tmp_path / "mask.png").write_bytes(api.pictures.mask_png(numbers, palette))
+    np.testing.assert_array_equal(api.pictures.read_mask(tmp_path / "mask.png", 255, palette), numbers)

@@ -55,7 +55,7 @@ def test_pictures_and_masks_of_one_name_are_samples(tmp_path):
         assert set(sample) == {"image", "mask"}
         assert (sample["image"].shape, sample["mask"].shape, sample["mask"].dtype) == ((3, 8, 10), (8, 10), np.uint8)
         assert sample["mask"][3, 2] == 1 + i % 2
-        assert sample["mask"][6, 2] == api.VOID
+        assert sample["mask"][6, 2] == api.pictures.VOID
         assert (sample["image"][1 + i % 2, 2:7, 1:5] == 255).all()
         assert (sample["mask"] == 0).sum() == 80 - 20
 
@@ -192,7 +192,7 @@ def test_rgb_masks_have_the_colours_of_the_card(tmp_path):
     names = write_mask_folder(tmp_path, 3)
     mask = np.array(Image.open(tmp_path / "masks" / names[0]))
     palette = folder(tmp_path).card(FIELDS).mask_palette
-    colours = np.array([*palette, *[api.VOID_COLOUR] * 253], np.uint8)[mask]
+    colours = np.array([*palette, *[api.pictures.VOID_COLOUR] * 253], np.uint8)[mask]
     write_picture(tmp_path / "masks" / names[0], colours)
     np.testing.assert_array_equal(everything(tmp_path).split("train", FIELDS)[0]["mask"], mask)
 

@@ -62,7 +62,7 @@ def num_parameters(module):
 
 def classifier(plugin=cnn.MobileNetV3Small, img_size=(32, 32)):
     encoder = build(plugin, img_size=img_size)
-    return api.Classifier(encoder, api.ClassifierHead(encoder.embed_dim, 3))
+    return api.nets.Classifier(encoder, api.nets.ClassifierHead(encoder.embed_dim, 3))
 
 
 def task(plugin, **options):
@@ -167,7 +167,7 @@ def test_every_parameter_belongs_to_the_stem_a_stage_or_what_follows(plugin):
 
 
 def test_layer_decay_slows_the_stem_most():
-    module = api.Classifier(build(cnn.ResNet18, device="meta"), api.ClassifierHead(512, 3))
+    module = api.nets.Classifier(build(cnn.ResNet18, device="meta"), api.nets.ClassifierHead(512, 3))
     groups = parameter_groups(module, TrainSpec(layer_decay=0.5))
     scales = {name: group["lr_scale"] for group in groups for name in group["names"]}
     assert scales["encoder.net.conv1.weight"] == 0.5**5
@@ -178,7 +178,7 @@ def test_layer_decay_slows_the_stem_most():
 @pytest.mark.parametrize("plugin", LIGHT, ids=lambda plugin: plugin.name)
 def test_only_kernels_and_matrices_are_decayed(plugin):
     encoder = build(plugin, device="meta")
-    module = api.Classifier(encoder, api.ClassifierHead(encoder.embed_dim, 3))
+    module = api.nets.Classifier(encoder, api.nets.ClassifierHead(encoder.embed_dim, 3))
     decayed = {
         name
         for group in parameter_groups(module, TrainSpec(weight_decay=0.1))
@@ -237,7 +237,7 @@ def test_leaving_patches_out_of_a_classifiers_training_is_refused_in_one_sentenc
     text = r"task\.patch_drop 0\.25 leaves patches out, and this model reads whole pictures; give --set .* with it"
     with pytest.raises(api.SpecError, match=f"^{text}$"):
         task(Classify, patch_drop=0.25).build(build(cnn.MobileNetV3Small))
-    assert isinstance(task(Classify).build(build(cnn.MobileNetV3Small)), api.Classifier)
+    assert isinstance(task(Classify).build(build(cnn.MobileNetV3Small)), api.nets.Classifier)
 
 
 def test_one_picture_of_one_cell_is_refused_where_batch_norm_would_learn_from_it():
@@ -253,7 +253,7 @@ def test_one_picture_of_one_cell_is_refused_where_batch_norm_would_learn_from_it
 @pytest.mark.parametrize("kind", ["conv", "shuffle", "upernet"])
 def test_every_segmentation_head_serves_pictures_of_any_size(plugin, kind):
     encoder = build(plugin, img_size=(28, 44))
-    module = api.Segmenter(encoder, api.segmentation_head(kind, encoder, 3, 8))
+    module = api.nets.Segmenter(encoder, api.nets.segmentation_head(kind, encoder, 3, 8))
     logits = module(torch.randn(2, 3, 28, 44))
     assert logits.shape == (2, 3, 28, 44)
     logits.square().mean().backward()
@@ -266,7 +266,7 @@ def test_every_segmentation_head_serves_pictures_of_any_size(plugin, kind):
 @torch.no_grad()
 def test_the_pixels_of_a_picture_that_is_padded_are_those_of_the_padded_one():
     encoder = build(cnn.MobileNetV3Small, img_size=(16, 24))
-    module = api.Segmenter(encoder, api.segmentation_head("conv", encoder, 3)).eval()
+    module = api.nets.Segmenter(encoder, api.nets.segmentation_head("conv", encoder, 3)).eval()
     x = torch.randn(1, 3, 13, 20)
     assert torch.equal(module(x), module(nn.functional.pad(x, (0, 4, 0, 3)))[:, :, :13, :20])
 

@@ -35,7 +35,7 @@ def task(**options):
 
 def encoder():
     torch.manual_seed(0)
-    return api.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
+    return api.nets.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
 
 
 def batch(labels, image=None, progress=0.0):
@@ -107,7 +107,7 @@ def test_accuracy_is_the_share_of_hits_beside_majority_and_chance():
     top1 = metrics(measured())["top1"]
     assert top1.value == pytest.approx(0.6)
     assert top1.baselines == {"majority (emu)": pytest.approx(0.3), "chance": pytest.approx(1 / 3)}
-    assert top1.interval == pytest.approx(api.wilson_interval(6, 10))
+    assert top1.interval == pytest.approx(api.measure.wilson_interval(6, 10))
     assert top1.beats_baselines
 
 
@@ -271,7 +271,7 @@ def test_drawings_show_pictures_and_nothing_for_other_data():
 @pytest.mark.parametrize(("labels", "wrong"), [([0, 0], [False, True]), ([-1, 2], [None, False]), (None, None)])
 def test_drawings_mark_what_is_known_to_be_wrong(monkeypatch, labels, wrong):
     sheets = []
-    monkeypatch.setattr(api, "contact_sheet", lambda *arguments: sheets.append(arguments) or b"png")
+    monkeypatch.setattr(api.draw, "contact_sheet", lambda *arguments: sheets.append(arguments) or b"png")
     samples = batch(labels or [0, 0])
     if labels is None:
         del samples.tensors["label"]

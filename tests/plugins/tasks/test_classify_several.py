@@ -40,7 +40,7 @@ def task(data=None, **options):
 
 def encoder():
     torch.manual_seed(0)
-    return api.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
+    return api.nets.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
 
 
 def batch(labels, image=None, progress=0.0):
@@ -150,7 +150,7 @@ def test_the_headline_is_the_mean_average_precision_of_the_classes_that_occur():
     assert headline.value == pytest.approx((CAT + DOG) / 2)
     assert headline.note == "no positive sample, so left out: emu"
     assert headline.baselines["one score for all"] == pytest.approx((2 / 4 + 2 / 3) / 2)
-    random = (api.random_precision(2, 4) + api.random_precision(2, 3)) / 2
+    random = (api.measure.random_precision(2, 4) + api.measure.random_precision(2, 3)) / 2
     assert headline.baselines["random ranking"] == pytest.approx(random)
     low, high = headline.interval
     assert 0 < low <= headline.value <= high <= 1
@@ -168,7 +168,7 @@ def test_the_table_tells_the_average_precision_of_each_class():
 
 def test_the_classes_that_occur_are_drawn_beside_their_shares(monkeypatch):
     bars = []
-    monkeypatch.setattr(api, "class_bars", lambda *arguments: bars.append(arguments) or b"png")
+    monkeypatch.setattr(api.draw, "class_bars", lambda *arguments: bars.append(arguments) or b"png")
     (picture,) = measured().drawings()
     assert (picture.name, picture.png) == ("average-precision", b"png")
     ((precision, _, shares, _),) = bars
@@ -236,7 +236,7 @@ def test_of_more_than_100_classes_the_5_likeliest_are_named_beside_those_above_o
 
 def drawn(monkeypatch, job, logits, labels):
     sheets = []
-    monkeypatch.setattr(api, "contact_sheet", lambda *arguments: sheets.append(arguments) or b"png")
+    monkeypatch.setattr(api.draw, "contact_sheet", lambda *arguments: sheets.append(arguments) or b"png")
     (picture,) = job.draw(Says(logits), batch(labels))
     (sheet,) = sheets
     assert picture.png == b"png"

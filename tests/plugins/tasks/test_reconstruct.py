@@ -31,7 +31,7 @@ def card(size=SIZE):
 
 def encoder(size=SIZE, patch_size=PATCH):
     torch.manual_seed(0)
-    return api.VisionTransformer(size, patch_size, 2, 12, 1, 2, decoder=(8, 1, 2))
+    return api.nets.VisionTransformer(size, patch_size, 2, 12, 1, 2, decoder=(8, 1, 2))
 
 
 def task(size=SIZE, patch_size=PATCH, **options):
@@ -59,7 +59,7 @@ class Oracle(nn.Module):
         self.predict, self.patch_size = predict, patch_size
 
     def reconstruct(self, x, ids_keep, ids_pred=None):
-        return self.predict(api.patchify(x, self.patch_size))
+        return self.predict(api.nets.patchify(x, self.patch_size))
 
 
 def pixels_oracle(job, predict, patch_size=PATCH):
@@ -67,8 +67,8 @@ def pixels_oracle(job, predict, patch_size=PATCH):
 
     def patches(true_patches):
         grid = [size // patch for size, patch in zip(job.preprocess.img_size, patch_size, strict=True)]
-        pixels = job.preprocess.to_pixels(api.unpatchify(true_patches, grid, patch_size))
-        return api.patchify(job.preprocess.normalize(predict(pixels)), patch_size)
+        pixels = job.preprocess.to_pixels(api.nets.unpatchify(true_patches, grid, patch_size))
+        return api.nets.patchify(job.preprocess.normalize(predict(pixels)), patch_size)
 
     return Oracle(patches, patch_size)
 
@@ -92,7 +92,7 @@ def test_a_perfect_prediction_has_no_error():
 
 def test_errors_are_in_pixel_units_and_on_hidden_patches_alone():
     job, pixels = task(mask_ratio=0.5), pictures(3)
-    mask = api.unpatchify(job.masking(batch(job, pixels)).mask.unsqueeze(-1).expand(-1, -1, 4), (4, 4), PATCH)
+    mask = api.nets.unpatchify(job.masking(batch(job, pixels)).mask.unsqueeze(-1).expand(-1, -1, 4), (4, 4), PATCH)
 
     def guess(pixels):
         return pixels + torch.where(mask > 0, 0.2, 50.0)
@@ -125,8 +125,8 @@ def test_the_trivial_baselines_are_the_mean_picture_and_the_mean_patch_of_the_tr
     job.fit_baselines(iter([batch(job, training[:5]), batch(job, training[5:], first=5)]))
     mean = training.mean(0, keepdim=True)
     assert torch.allclose(job.mean_picture, mean[0], atol=1e-6)
-    patch = api.patchify(mean, PATCH).mean(1, keepdim=True).expand(-1, NUM_PATCHES, -1)
-    for name, guess in {"mean picture": mean, "mean patch": api.unpatchify(patch, (4, 4), PATCH)}.items():
+    patch = api.nets.patchify(mean, PATCH).mean(1, keepdim=True).expand(-1, NUM_PATCHES, -1)
+    for name, guess in {"mean picture": mean, "mean patch": api.nets.unpatchify(patch, (4, 4), PATCH)}.items():
         module = pixels_oracle(job, lambda pixels, guess=guess: guess.expand_as(pixels))
         for metric in metrics(job, module, batch(job, pixels)).values():
             assert metric.value == pytest.approx(metric.baselines[name], rel=1e-4), metric.name
@@ -152,17 +152,17 @@ def test_without_training_pictures_there_are_no_baselines():
 def test_normalised_predictions_are_brought_back_to_pixels_by_each_patchs_own_mean_and_deviation():
     job, pixels = task(norm_pix_loss=True), pictures(2)
     x = job.preprocess.normalize(pixels)
-    mean = api.patchify(x, PATCH).mean(-1, keepdim=True)
-    deviation = api.patchify(x, PATCH).std(-1, keepdim=True)  # unbiased
+    mean = api.nets.patchify(x, PATCH).mean(-1, keepdim=True)
+    deviation = api.nets.patchify(x, PATCH).std(-1, keepdim=True)  # unbiased
     _, truth, pred = job.reconstruct(Oracle(torch.ones_like), batch(job, pixels))
-    assert torch.allclose(truth, api.patchify(pixels, PATCH), atol=1e-6)
+    assert torch.allclose(truth, api.nets.patchify(pixels, PATCH), atol=1e-6)
     expected = (mean + deviation).expand(-1, -1, 8) * torch.tensor(STD).repeat(4) + torch.tensor(MEAN).repeat(4)
     assert torch.allclose(pred, expected, atol=1e-5)
 
 
 def test_perfect_normalised_predictions_have_no_error():
     job = task(norm_pix_loss=True)
-    found = metrics(job, Oracle(api.normalize_patches), batch(job, pictures(3)))
+    found = metrics(job, Oracle(api.nets.normalize_patches), batch(job, pictures(3)))
     assert found["mse"].value == pytest.approx(0, abs=1e-10)
     assert found["ssim"].value == pytest.approx(1, abs=1e-4)
     assert {metric.note for metric in found.values()} == {"oracle"}
@@ -210,7 +210,7 @@ def test_a_mask_ratio_that_rounding_saves_is_taken():
 
 def test_patches_are_hidden_at_random_unless_another_mask_is_given():
     each = batch(task(), pictures(4))
-    drawn = api.random_masking(each.draws.uniform("mask", NUM_PATCHES), 0.75)
+    drawn = api.nets.random_masking(each.draws.uniform("mask", NUM_PATCHES), 0.75)
     assert task().masking(each).mask.equal(drawn.mask)
     assert not task(mask="block").masking(each).mask.equal(drawn.mask)
 
@@ -283,7 +283,7 @@ def test_drawings_say_how_much_was_hidden_and_what_the_prediction_is():
 @pytest.mark.parametrize("mask", MASKS)
 def test_the_masks_of_an_evaluation_are_drawn_with_their_mean(mask, monkeypatch):
     job, pixels, drawn = task((8, 12), (2, 3), mask=mask), pictures(7, (8, 12)), []
-    monkeypatch.setattr(api, "mask_strip", lambda *given: drawn.append(given) or b"png")
+    monkeypatch.setattr(api.draw, "mask_strip", lambda *given: drawn.append(given) or b"png")
     evaluator = job.evaluator()
     batches = [batch(job, pixels[:4]), batch(job, pixels[4:], first=4)]
     for each in batches:

@@ -14,7 +14,7 @@ from maecli import api
 
 SIZE = (8, 8)
 CLASSES = ("background", "cat", "dog", "emu")
-PALETTE = api.class_palette(4)
+PALETTE = api.pictures.class_palette(4)
 
 
 def card(classes=CLASSES, background=0):
@@ -27,7 +27,7 @@ def card(classes=CLASSES, background=0):
         mean=(0.5,),
         std=(0.5,),
         mask_classes=classes,
-        mask_palette=api.class_palette(len(classes)),
+        mask_palette=api.pictures.class_palette(len(classes)),
         background=background,
         split_sizes={"train": 100},
         split_origin="made up",
@@ -41,7 +41,7 @@ def task(background=0, **options):
 
 def encoder(size=SIZE):
     torch.manual_seed(0)
-    return api.VisionTransformer(size, (4,) * len(size), 1, 12, 2, 2)
+    return api.nets.VisionTransformer(size, (4,) * len(size), 1, 12, 2, 2)
 
 
 def batch(mask, image=None):
@@ -213,7 +213,7 @@ def random_batch(num=2):
 def test_cross_entropy_leaves_out_void_pixels():
     logits = torch.randn(2, 4, *SIZE)
     mask = torch.randint(0, 4, (2, *SIZE))
-    mask[:, :3] = api.VOID
+    mask[:, :3] = api.pictures.VOID
     expected = nn.functional.cross_entropy(logits[:, :, 3:], mask[:, 3:])
     assert torch.allclose(cross_entropy(logits, mask), expected)
 
@@ -233,7 +233,7 @@ def test_dice_by_hand():
 
 
 def test_dice_is_over_the_classes_that_occur_and_leaves_out_void_pixels():
-    truth = torch.tensor([[[0, 0], [1, api.VOID]]])
+    truth = torch.tensor([[[0, 0], [1, api.pictures.VOID]]])
     logits = 50.0 * nn.functional.one_hot(torch.tensor([[[0, 0], [1, 2]]]), 4).movedim(-1, 1).float()
     assert float(dice_loss(logits, truth)) == pytest.approx(0, abs=1e-6)
 

@@ -44,7 +44,7 @@ class Denoiser(nn.Module):
         """Return the denoised pictures (B, C, *S) float32 of noisy ones, both normalised, of the encoder's size."""
         tokens = self.encoder(x)[:, self.encoder.num_prefix_tokens :]  # (B, N, D)
         patches = self.head(tokens).float()  # (B, N, P)
-        return x + api.unpatchify(patches, self.encoder.grid, self.encoder.patch_size)
+        return x + api.nets.unpatchify(patches, self.encoder.grid, self.encoder.patch_size)
 
 
 class Denoise(api.Task[Denoiser]):
@@ -122,7 +122,7 @@ class Denoise(api.Task[Denoiser]):
         if (pictures := self.triplets(module, batch)) is None:
             return []
         rows = [list(row) for row in zip(*pictures, strict=True)]
-        png = api.picture_grid(rows, ["as given", "noise added", "denoised"])
+        png = api.draw.picture_grid(rows, ["as given", "noise added", "denoised"])
         caption = (
             f"Pictures as given, with noise of standard deviation {self.options.sigma:g} added, and what the model "
             "makes of these."

@@ -39,7 +39,7 @@ def make_task(channels: int = 3, size: tuple[int, ...] = (8, 8), **options: Any)
 def encoder(task: Denoise, patch: int = 4) -> api.Encoder:
     size = task.preprocess.img_size
     torch.manual_seed(0)
-    return api.VisionTransformer(
+    return api.nets.VisionTransformer(
         size, (patch,) * len(size), task.preprocess.in_chans, embed_dim=24, depth=1, num_heads=2
     )
 

@@ -66,7 +66,7 @@ def test_boxes_count_from_0_and_end_before_their_right_and_bottom(tmp_path, voc)
 
 def test_boxes_and_sizes_are_read_without_decoding_pictures(tmp_path, voc, monkeypatch):
     write_voc(tmp_path)
-    monkeypatch.setattr(api, "read_picture", None)
+    monkeypatch.setattr(api.pictures, "read_picture", None)
     split = voc(tmp_path).split("test", ("boxes", "box_label"))
     assert len(split[0]["boxes"]) == 2
     assert [split.size(i) for i in range(3)] == [(20, 30), (21, 30), (22, 30)]
@@ -91,7 +91,7 @@ def test_masks_are_read_as_pillow_reads_them(tmp_path, voc):
 def test_rgb_masks_say_the_same_as_palette_ones(tmp_path, voc):
     folder = write_voc(tmp_path)
     before = voc(tmp_path).split("test", ("mask",))[0]["mask"]
-    colours = np.array(api.class_palette(256), np.uint8)
+    colours = np.array(api.pictures.class_palette(256), np.uint8)
     write_picture(folder / "SegmentationClass/2012_000012.png", colours[before])
     np.testing.assert_array_equal(voc(tmp_path).split("test", ("mask",))[0]["mask"], before)
 

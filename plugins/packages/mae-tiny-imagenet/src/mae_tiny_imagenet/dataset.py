@@ -79,10 +79,16 @@ class TinyImageNet(api.Dataset):
         layout, keys = self._layout, self._keys(name)
         sizes = np.array([self._sizes[key] for key in keys], np.int64).reshape(-1, 2)
         labels = np.array([layout.labels[key] for key in keys], np.int64) if "label" in fields else None
-        reading = api.Reading(
-            channels=3, dtype="uint8", max_pixels=api.MAX_PIXELS, npy_layout="auto", num_classes=len(layout.names)
+        reading = api.pictures.Reading(
+            channels=3,
+            dtype="uint8",
+            max_pixels=api.pictures.MAX_PIXELS,
+            npy_layout="auto",
+            num_classes=len(layout.names),
         )
-        return api.PictureFiles(layout.root, keys, sizes, "image" in fields, labels, None, reading, self._broken)
+        return api.pictures.PictureFiles(
+            layout.root, keys, sizes, "image" in fields, labels, None, reading, self._broken
+        )
 
     def broken(self) -> Mapping[str, str]:
         _ = self._sizes  # reads the headers, if that was not done
@@ -112,8 +118,8 @@ class TinyImageNet(api.Dataset):
     def _size(self, key: str) -> tuple[int, int] | None:
         path = self._layout.root / key
         try:
-            info = api.probe_picture(path)
-            api.check_convertible(path, info, 3, "uint8")
+            info = api.pictures.probe_picture(path)
+            api.pictures.check_convertible(path, info, 3, "uint8")
         except api.BrokenSample as broken:
             self._broken[key] = broken.reason
             return None
@@ -135,8 +141,8 @@ class TinyImageNet(api.Dataset):
         return [key for key in self._parts[name] if key in self._sizes]
 
     @cached_property
-    def _measured(self) -> api.Measured:
-        return api.measure(self.split("train"), self._layout.root, (0.0, 255.0))
+    def _measured(self) -> api.pictures.Measured:
+        return api.pictures.measure(self.split("train"), self._layout.root, (0.0, 255.0))
 
     def _notes(self) -> Iterator[str]:
         yield f"mean and std were measured on {self._measured.num} train pictures chosen by the fixed seed"
@@ -183,7 +189,7 @@ def _train_labels(root: Path, numbers: Mapping[str, int], faults: dict[str, str]
     labels: dict[str, int] = {}
     for wnid, number in numbers.items():
         folder = f"train/{wnid}/images"
-        found = api.find_pictures(root / folder) if (root / folder).is_dir() else []
+        found = api.pictures.find_pictures(root / folder) if (root / folder).is_dir() else []
         if not found:
             faults[folder] = f"holds no picture of the class {wnid}, which {CLASSES} names"
         labels |= {f"{folder}/{name}": number for name in found}
@@ -196,7 +202,7 @@ def _train_labels(root: Path, numbers: Mapping[str, int], faults: dict[str, str]
 
 def _test_labels(root: Path, numbers: Mapping[str, int], faults: dict[str, str]) -> dict[str, int]:
     """Return the classes of the official validation set; each file and each line that does not fit is a fault."""
-    present = set(api.find_pictures(root / TEST_PICTURES)) if (root / TEST_PICTURES).is_dir() else set()
+    present = set(api.pictures.find_pictures(root / TEST_PICTURES)) if (root / TEST_PICTURES).is_dir() else set()
     labels: dict[str, int] = {}
     said: dict[str, str] = {}
     for line_number, line in enumerate(_lines(root / TEST_CLASSES), start=1):

@@ -1,0 +1,18 @@
+"""Drawings as PNG bytes. matplotlib is loaded when the first one is made."""
+
+from maecli.reports.charts import class_bars
+from maecli.reports.drawings import confusion_matrix, contact_sheet, curves, picture_grid
+from maecli.reports.masks import mask_strip
+from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
+
+__all__ = [
+    "ClassStyle",
+    "class_bars",
+    "confusion_matrix",
+    "contact_sheet",
+    "curves",
+    "mask_strip",
+    "overlay",
+    "overlay_rows",
+    "picture_grid",
+]
