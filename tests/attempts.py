@@ -24,6 +24,7 @@ import maecli.verbs.demo
 import matplotlib.pyplot
 from maecli.registry import registry
 from maecli.training import checkpoint
+from maecli.training.checkpoint_folder import CheckpointFolder
 registry().dataset("folder"), registry().task("classify"), registry().model("vit"), registry().tracker("jsonl")
 
 def die_while_writing(file_name, count):
@@ -37,13 +38,13 @@ def die_while_writing(file_name, count):
     checkpoint.save_file = half
 
 def die_before_pointing(pointer, count):
-    point, seen = checkpoint.CheckpointFolder.point, [0]
+    point, seen = CheckpointFolder.point, [0]
     def never(self, name, target):
         seen[0] += name == pointer
         if seen[0] == count:
             os.kill(os.getpid(), signal.SIGKILL)
         point(self, name, target)
-    checkpoint.CheckpointFolder.point = never
+    CheckpointFolder.point = never
 
 def allow(limit, number):
     import resource

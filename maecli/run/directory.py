@@ -26,7 +26,8 @@ from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
 from maecli.storage.ledger import Ledger, is_bare
 from maecli.storage.lock import locked
-from maecli.training.checkpoint import MODEL, Checkpoint, CheckpointFolder, DamagedCheckpoint
+from maecli.training.checkpoint import MODEL, Checkpoint, DamagedCheckpoint
+from maecli.training.checkpoint_folder import CheckpointFolder
 
 SPEC, SUMMARY, ENVIRONMENT, REPORT = "spec.yaml", "summary.json", "environment.json", "report.html"
 EVALUATION, PICTURES, CHECKPOINTS = "evaluation", "pictures", "checkpoints"

@@ -1,10 +1,9 @@
-"""Checkpoints: safetensors only, whole or not there, with pointers to the last and the best.
+"""One checkpoint: a folder of two safetensors files.
 
-checkpoints/step-000800/model.safetensors    the weights to use; metadata: spec, data card, format version
-checkpoints/step-000800/state.safetensors    what resuming needs besides: optimizer, raw weights, counters
-checkpoints/last, checkpoints/best           names of such folders, with the checksums of both files
+step-000800/model.safetensors    the weights to use; metadata: spec, data card, format version
+step-000800/state.safetensors    what resuming needs besides: optimizer, raw weights, counters
 
-Each file carries a checksum of its tensors, and one of what is recorded beside them; a pointer repeats the second.
+Each carries a checksum of its tensors, and one of what is recorded beside them.
 """
 
 from __future__ import annotations
@@ -28,9 +27,6 @@ from torch import Tensor
 
 from maecli.errors import MaeError
 from maecli.schema import FORMAT_VERSION
-from maecli.storage.documents import read_text
-from maecli.storage.files import new_folder, sync, temporary_name, write_text
-from maecli.storage.ledger import Ledger
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
 RECORD, CHECKSUM = "mae", "mae_checksum"
@@ -38,8 +34,6 @@ RECORD, CHECKSUM = "mae", "mae_checksum"
 OF_TENSORS = "tensors_checksum"
 """The entry of the record that holds the checksum of the tensors."""
 UNCHECKED = "{} was written by an older mae and carries no checksum, so damage to it would not show"
-_STEP = re.compile(r"step-\d{6,}")
-_POINTER_BYTES = 4096
 
 
 class DamagedCheckpoint(MaeError):
@@ -179,10 +173,6 @@ def checksum_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     return hashlib.blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _line(name: str, tensor: Tensor, crc: int) -> str:
-    return f"{name} {tensor.dtype} {list(tensor.shape)} {crc:08x}"
-
-
 def _crc(tensor: Tensor) -> int:
     if tensor.numel() == 0:
         return 0
@@ -190,120 +180,7 @@ def _crc(tensor: Tensor) -> int:
     return zlib.crc32(numbers)
 
 
-class CheckpointFolder:
-    """The `checkpoints/` of a run. What it removes are steps that the run's ledger says mae wrote."""
-
-    def __init__(self, path: Path, ledger: Ledger | None = None) -> None:
-        self.path = path
-        self.ledger = ledger or Ledger(path.parent, "run")
-
-    def pointed(self, pointer: str) -> Checkpoint | None:
-        """Return the checkpoint that `last`, `previous` or `best` names, or None if there is none yet.
-
-        Raises DamagedCheckpoint when the pointer names none.
-        """
-        file = self.path / pointer
-        try:
-            text = read_text(file, _POINTER_BYTES)
-        except FileNotFoundError:
-            return None
-        except MaeError as error:
-            raise DamagedCheckpoint(str(error)) from error
-        name, *lines = text.splitlines() or [""]
-        if not _STEP.fullmatch(name):
-            raise DamagedCheckpoint(f"{file} is damaged: it names no checkpoint")
-        checkpoint = Checkpoint(self.path / name, dict(line.split(" ", 1) for line in lines if line.count(" ") == 1))
-        if not (checkpoint.path / MODEL).is_file():
-            raise DamagedCheckpoint(f"{file} names {name}, which is not there")
-        return checkpoint
-
-    def steps(self) -> list[Checkpoint]:
-        """Return the checkpoints that are there, the newest first, each as a pointer tells if one does."""
-        told = {each.path: each for each in self._told()}
-        found = [each for each in self.path.glob("step-*") if _STEP.fullmatch(each.name) and (each / MODEL).is_file()]
-        ordered = sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
-        return [told.get(path, Checkpoint(path)) for path in ordered]
-
-    def _told(self) -> Iterator[Checkpoint]:
-        for pointer in ("best", "previous", "last"):
-            with contextlib.suppress(DamagedCheckpoint):
-                if (checkpoint := self.pointed(pointer)) is not None:
-                    yield checkpoint
-
-    def newest_good(self) -> tuple[Checkpoint | None, list[str]]:
-        """Return the last checkpoint that is what was saved, or None, and what is wrong with those after it."""
-        problems: list[str] = []
-        try:
-            last = self.pointed("last")
-        except DamagedCheckpoint as error:
-            problems.append(str(error))
-            last = None
-        for checkpoint in self.steps():
-            if last is not None and checkpoint.step > last.step:
-                continue  # a kill came before it was pointed to
-            try:
-                checkpoint.check()
-            except DamagedCheckpoint as error:
-                problems.append(str(error))
-            else:
-                return checkpoint, problems
-        return None, problems
-
-    def save(
-        self,
-        step: int,
-        model: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        metadata: Mapping[str, Any],
-        counters: Mapping[str, Any],
-        best: bool,
-    ) -> Checkpoint:
-        """Write a checkpoint, then point to it, then remove those that nothing points to; the one before is kept.
-
-        Until the pointer is replaced the one before stays the last: being killed here loses nothing.
-        """
-        target = self.path / f"step-{step:06d}"
-        place = f"{self.path.name}/"
-        for name in (temporary_name(target).name, target.name):
-            self.ledger.claim(place, f"{place}{name}/", f"{place}{name}/{MODEL}", f"{place}{name}/{STATE}")
-        before = self._last_or_none()
-        with new_folder(target) as folder:
-            checksums = {
-                MODEL: _write(folder / MODEL, model, metadata),
-                STATE: _write(folder / STATE, state, counters),
-            }
-        saved = Checkpoint(target, checksums)
-        if before is not None and before.path != target:
-            self.point("previous", before)
-        self.point("last", saved)
-        if best:
-            self.point("best", saved)
-        self._remove_unused()
-        return saved
-
-    def _last_or_none(self) -> Checkpoint | None:
-        try:
-            return self.pointed("last")
-        except DamagedCheckpoint:
-            return None
-
-    def point(self, pointer: str, checkpoint: Checkpoint) -> None:
-        """Let `last`, `previous` or `best` name a checkpoint that is there."""
-        self.ledger.claim(f"{self.path.name}/{pointer}")
-        checksums = checkpoint.expected or checkpoint.checksums()
-        lines = [checkpoint.path.name, *(f"{file} {checksum}" for file, checksum in checksums.items())]
-        write_text(self.path / pointer, "\n".join(lines) + "\n")
-        sync(self.path)  # before what it named until now is removed
-
-    def _remove_unused(self) -> None:
-        kept = {checkpoint.path.name for checkpoint in self._told()}
-        for path in self.ledger.paths:
-            place, _, name = path.rstrip("/").rpartition("/")
-            if path.endswith("/") and place == self.path.name and name not in kept:
-                self.ledger.remove(path)
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
     """Write a file; return the checksum of what it records, which covers that of the tensors."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"format_version": FORMAT_VERSION, **metadata, OF_TENSORS: checksum_of_tensors(whole)})

@@ -21,7 +21,8 @@ from maecli.run.assemble import load_assembly
 from maecli.run.directory import RunDirectory
 from maecli.run.report import describe_run
 from maecli.storage.ledger import Ledger, written_paths
-from maecli.training.checkpoint import CHECKSUM, RECORD, Checkpoint, CheckpointFolder, checksum_of_record
+from maecli.training.checkpoint import CHECKSUM, RECORD, Checkpoint, checksum_of_record
+from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.verbs.runs import describe
 
 MODEL, STATE = "model.safetensors", "state.safetensors"

@@ -13,7 +13,8 @@ from maecli.run.assemble import load_assembly, load_exactly
 from maecli.run.directory import find_checkpoint
 from maecli.storage.ledger import Ledger
 from maecli.training import checkpoint as module
-from maecli.training.checkpoint import Checkpoint, CheckpointFolder
+from maecli.training.checkpoint import Checkpoint
+from maecli.training.checkpoint_folder import CheckpointFolder
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, S
 from maecli.loading.loaders import ResidentLoader
 from maecli.results import Metric
 from maecli.schema import PluginSection, PretrainSpec
-from maecli.training.checkpoint import CheckpointFolder
+from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.task import Evaluator, Prediction, Task
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
@@ -450,7 +450,9 @@ def test_memory_that_runs_out_leaves_the_last_good_checkpoint_alone(tmp_path, mo
     def step(batch: Batch, step: Any = trainer.train_step) -> None:
         step(batch)
         if trainer.step == 4:
-            fails() if where == "step" else monkeypatch.setattr("maecli.training.checkpoint._write", fails)
+            if where == "step":
+                fails()
+            monkeypatch.setattr("maecli.training.checkpoint_folder.write_tensors", fails)
 
     trainer.train_step = step  # type: ignore[method-assign]
     with pytest.raises(type(error)):
