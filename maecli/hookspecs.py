@@ -6,15 +6,16 @@ A plugin is a module that implements some of these functions with `@api.hookimpl
     [project.entry-points.mae]
     "dataset.whatever" = "mae_whatever"
     "task.denoise" = "mae_whatever"
+    recipes = "mae_whatever"
 
-**When.** The module is imported, and its hook for that kind called once, when one of its things is named by a run, a
+**When.** The module is imported, and its hook of that kind called, when one of its things is first named by a run, a
 checkpoint or `mae plugins show`, or when `mae plugins list` finds out what works. **Not** for any `--help`, nor for a
-run that names none of its things. **Results** are the classes of one module; they are not mixed with those of other
-plugins, and only what an entry point announces can be named. A hook that raises, or returns anything else than a list
-of classes derived from the base named here, makes this plugin's things of that kind unusable, and nothing else.
+run that names none of its things. **Results** are the classes of one module; only what an entry point announces can be
+named. A hook that raises, or returns anything else than a list of classes derived from the base named here, makes this
+module's things of that kind unusable, and nothing else. All hooks are there since 0.1.
 
 A module may say `MAE_API_VERSION = 1`, the `api.API_VERSION` that it was written for; without it the current one is
-assumed. A recipe needs no hook: `"recipe.whatever" = "mae_whatever.recipes"` names a package with `whatever.yaml`.
+assumed. Recipes need no hook: `recipes` names a package, and each `NAME.yaml` in its folder is the recipe NAME.
 """
 
 from __future__ import annotations
@@ -40,32 +41,22 @@ hookimpl = pluggy.HookimplMarker("mae")
 
 @hookspec
 def mae_datasets() -> list[type[Dataset]]:  # type: ignore[empty-body]
-    """Return the data sets, classes derived from `api.Dataset`, that this module adds. Since 0.1.
-
-    Called once, when one of them is first named; not when another kind of this module is. Results are not joined.
-    """
+    """Return the data sets that this module adds."""
 
 
 @hookspec
 def mae_tasks() -> list[type[Task[Any]]]:  # type: ignore[empty-body]
-    """Return the tasks, classes derived from `api.Task`, that this module adds. Since 0.1.
-
-    Called once, when one of them is first named; not when another kind of this module is. Results are not joined.
-    """
+    """Return the tasks that this module adds."""
 
 
 @hookspec
 def mae_models() -> list[type[Model]]:  # type: ignore[empty-body]
-    """Return the models (encoders and baselines), derived from `api.Model`, that this module adds. Since 0.1.
-
-    Called once, when one of them is first named; not when another kind of this module is. Results are not joined.
-    """
+    """Return the models, encoders and baselines, that this module adds."""
 
 
 @hookspec
 def mae_trackers() -> list[type[Tracker]]:  # type: ignore[empty-body]
-    """Return the trackers (where metrics go), derived from `api.Tracker`, that this module adds. Since 0.1.
+    """Return the trackers that this module adds: places where metrics go.
 
-    Called once, when a run that writes by one of them starts, or a report or comparison reads their metrics back, as
-    after `mae eval`; not to infer. Results are not joined.
+    Called too where a report or comparison reads metrics back, as after `mae eval`; not to infer.
     """

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in (ROOT / "plugins/packages").glob("*/pyproject.toml"))
 ENTRY_POINTS = {
     "mae-denoise": {"task.denoise"},
-    "mae-tiny-imagenet": {"dataset.tiny-imagenet", "recipe.tiny-imagenet"},
+    "mae-tiny-imagenet": {"dataset.tiny-imagenet", "recipes"},
 }
 TOY = (
     *("--model", "vit", "--img-size", "16", "--patch-size", "4", "--device", "cpu", "--workers", "0"),

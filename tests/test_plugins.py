@@ -13,22 +13,9 @@ import pytest
 from installed import dataset_package, look_again, write_package
 
 from maecli import testing
-from maecli.registry import Registry, trial
 from maecli.registry.switches import config_file, write_disabled
 
 NUM_PACKAGES = 20
-
-
-@pytest.fixture(autouse=True)
-def _listing_takes_no_process(request, monkeypatch):
-    """Let modules be tried in this process, which has torch already, unless a test says `apart`."""
-    if "apart" not in request.fixturenames:
-        monkeypatch.setattr(trial, "try_apart", lambda listings: [Registry().check(each) for each in listings])
-
-
-@pytest.fixture
-def apart():
-    """Modules are tried in a process of their own, as they are for users."""
 
 
 def process(site: Path, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -77,65 +64,12 @@ def test_a_broken_package_is_named_in_one_line_and_everything_else_works(site, m
     }
 
 
-@pytest.mark.parametrize(
-    ("code", "end"),
-    [
-        ("import os\nos._exit(0)", "ended its process with exit code 0"),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "ended its process by SIGSEGV"),
-    ],
-)
-def test_a_package_that_ends_its_process_is_named_and_the_others_are_tried(site, mae, apart, code, end):
-    for name in ("albatross", "wren"):
-        dataset_package(site, name, f"mae-{name}")
-    write_package(site, "mae-deadly", {"dataset.deadly": "mae_deadly"}, "0.3", mae_deadly=code)
-    look_again()
-    outcome = mae("plugins", "list", "--json")
-    assert outcome.exit_code == 0
-    rows = theirs(outcome)
-    statuses = {key: row["status"] for key, row in rows.items()}
-    assert statuses == {"dataset.albatross": "ok", "dataset.deadly": "broken", "dataset.wren": "ok"}
-    assert rows["dataset.deadly"]["reason"] == f"dataset 'deadly' cannot be imported: it {end}"
-    assert "mae_albatross" not in sys.modules
-
-
-def test_a_package_that_hangs_is_named_too(site, mae, apart, monkeypatch):
-    monkeypatch.setattr(trial, "SECONDS", 3.0)
-    write_package(site, "mae-hung", {"task.hung": "mae_hung"}, "0.3", mae_hung="while True: pass")
-    look_again()
-    outcome = mae("plugins", "list", "--json")
-    assert outcome.exit_code == 0
-    reason = "task 'hung' cannot be imported: it did not end in 3 seconds"
-    assert (theirs(outcome)["task.hung"]["status"], theirs(outcome)["task.hung"]["reason"]) == ("broken", reason)
-
-
 def test_a_quick_list_imports_nothing(site, mae):
     write_package(site, "mae-rotten", {"task.rot": "mae_rotten"}, mae_rotten="1 / 0")
     look_again()
     assert theirs(mae("plugins", "list", "--quick", "--json"))["task.rot"]["status"] == "unchecked"
     assert theirs(mae("plugins", "--quick", "--json"))["task.rot"]["status"] == "unchecked"
     assert "mae_rotten" not in sys.modules
-
-
-@pytest.mark.parametrize(
-    ("entry_points", "told"),
-    [
-        (b"[mae]\nthere is no equals sign\n", True),
-        ("[mae]\ndataset.möwe = mae_odd\n".encode("latin-1"), True),
-        ("[console_scripts]\nmöwe = mae_odd:main\n".encode("latin-1"), False),
-    ],
-)
-def test_a_package_that_cannot_even_be_read_is_listed_where_it_has_plugins(site, mae, entry_points, told):
-    dataset_package(site)
-    info = site / "mae_odd-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mae-odd\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_bytes(entry_points)
-    look_again()
-    outcome = mae("plugins", "--quick")
-    assert outcome.exit_code == 0
-    assert ("mae-odd 1.0: its entry_points.txt cannot be read: " in outcome.stdout) is told
-    assert "dataset  birds" in outcome.stdout
-    assert " digits " in outcome.stdout
 
 
 def test_a_clash_is_told_by_verbs_that_use_plugins_and_stops_none(site, mae):
@@ -147,32 +81,18 @@ def test_a_clash_is_told_by_verbs_that_use_plugins_and_stops_none(site, mae):
     assert outcome.stderr.splitlines() == [
         (
             "mae: mae-aves 1.2: dataset 'birds' is also claimed by mae-birds, so neither is used; "
-            "`mae plugins disable mae-aves:dataset.birds` gives this one up"
+            "`mae plugins disable mae-aves` gives this one up"
         ),
         (
             "mae: mae-birds 1.2: dataset 'birds' is also claimed by mae-aves, so neither is used; "
-            "`mae plugins disable mae-birds:dataset.birds` gives this one up"
+            "`mae plugins disable mae-birds` gives this one up"
         ),
     ]
-    assert mae("plugins", "disable", "mae-aves:dataset.birds").exit_code == 0
+    assert mae("plugins", "disable", "mae-aves").exit_code == 0
     look_again()
     assert mae("recipes").stderr == ""
     statuses = {row["package"]: row["status"] for row in mae("plugins", "--json").json["plugins"]}
     assert statuses == {"maecli": "ok", "mae-birds": "ok", "mae-aves": "disabled"}
-
-
-def test_strictness_makes_an_error_of_what_disables_one_plugin(site, mae, monkeypatch):
-    write_package(site, "mae-rotten", {"task.rot": "mae_rotten"}, "0.3", mae_rotten="1 / 0")
-    look_again()
-    monkeypatch.setenv("MAE_STRICT_PLUGINS", "1")
-    line = "mae-rotten 0.3: task 'rot' cannot be imported: ZeroDivisionError: division by zero"
-    outcome = mae("recipes")
-    assert (outcome.exit_code, outcome.stderr) == (4, f"mae: {line} (MAE_STRICT_PLUGINS is set)\n")
-    listed = mae("plugins")
-    assert (listed.exit_code, listed.stderr) == (4, f"mae: {line} (MAE_STRICT_PLUGINS is set)\n")
-    assert line in listed.stdout
-    monkeypatch.setenv("MAE_STRICT_PLUGINS", "0")
-    assert (mae("recipes").exit_code, mae("recipes").stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +102,6 @@ def test_strictness_makes_an_error_of_what_disables_one_plugin(site, mae, monkey
         ("Mae_Birds", "mae-birds"),
         ("dataset.birds", "dataset.birds"),
         ("birds", "dataset.birds"),
-        ("mae.birds:dataset.birds", "mae-birds:dataset.birds"),
     ],
 )
 def test_what_is_disabled_stays_so_until_it_is_enabled(site, mae, name, key):
@@ -228,16 +147,12 @@ def test_an_option_before_its_command_is_not_dropped_in_silence(mae, flag, comma
         assert outcome.json["error"] == message
 
 
-def test_a_damaged_file_of_settings_is_told_and_stops_no_list(site, mae, apart):
-    dataset_package(site)
-    look_again()
+def test_a_damaged_file_of_settings_is_told(mae):
     write_disabled([]).write_text("{")
-    outcome = mae("plugins", "list", "--json")
-    assert outcome.exit_code == 0
+    outcome = mae("plugins", "list")
+    assert outcome.exit_code == 2
     assert outcome.stderr.startswith(f"mae: {config_file()} is not valid JSON ")
     assert outcome.stderr.endswith("mend or delete it: it says what is disabled\n")
-    assert theirs(outcome)["dataset.birds"]["status"] == "ok"
-    assert mae("plugins", "show", "digits").exit_code == 2
 
 
 @pytest.mark.parametrize("verb", [("plugins", "--quick"), ("recipes",)])
@@ -294,7 +209,7 @@ def test_check_asks_the_conformance_kit(site, mae, monkeypatch):
     dataset_package(site)
     look_again()
     outcome = mae("plugins", "check", "birds")
-    assert asked == [("dataset", "birds", None)]
+    assert asked == [("dataset", "birds", {})]
     assert outcome.exit_code == 4
     assert outcome.stdout == (
         "ok       card\nbroken   splits\n         train and val share 'a.png'; cut them apart\n"
@@ -307,12 +222,14 @@ def test_check_asks_the_conformance_kit(site, mae, monkeypatch):
 
 
 def test_a_broken_recipe_of_a_stranger_leaves_the_others(site, mae):
-    write_package(site, "mae-rotten", {"recipe.rot": "mae_rotten"}, "0.3", mae_rotten="1 / 0")
+    write_package(site, "mae-rotten", {"recipes": "mae_rotten"}, "0.3")
+    (site / "mae_rotten").mkdir()
+    (site / "mae_rotten/rot.yaml").write_bytes(b"\xff")
     look_again()
     outcome = mae("recipes", "--json")
     assert outcome.exit_code == 0
     assert len(outcome.json["recipes"]) > 5
-    assert outcome.stderr == ("mae: mae-rotten 0.3: recipe 'rot' cannot be read: ZeroDivisionError: division by zero\n")
+    assert outcome.stderr.startswith("mae: mae-rotten 0.3: recipe 'rot' cannot be read: UnicodeDecodeError: ")
 
 
 def test_help_and_a_quick_list_are_fast_with_many_packages_and_import_none_of_them(tmp_path):

@@ -72,7 +72,7 @@ def test_a_package_has_everything_that_a_package_needs(tmp_path):
     about = tomllib.loads(files[0].read_text())
     assert about["project"]["entry-points"]["mae"] == {
         "dataset.birds": "mae_birds.dataset",
-        "recipe.birds": "mae_birds",
+        "recipes": "mae_birds",
         "task.sing": "mae_birds.task",
     }
     assert about["project"]["dependencies"][0] == f"maecli{bounds()}"

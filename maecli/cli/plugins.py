@@ -1,7 +1,8 @@
-"""`mae plugins`: what is installed, whether it works, and switching it off and on. Works whatever is broken."""
+"""`mae plugins`: what is installed, whether it works, switching it off and on, and beginning with a new one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from rich.table import Table as RichTable
 
 from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import JsonOption, RootOption
-from maecli.errors import PluginError, SpecError, nearest
+from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import one_line
 
@@ -28,10 +29,7 @@ QuickOption = Annotated[
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="KIND.NAME, or a name that only one kind has.")]
 SwitchArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME", help="A package, KIND.NAME, PACKAGE:KIND.NAME, or a name of a plugin that only one kind has."
-    ),
+    str, typer.Argument(metavar="NAME", help="A package, KIND.NAME, or a name of a plugin that only one kind has.")
 ]
 
 
@@ -49,27 +47,18 @@ def plugins(context: typer.Context, quick: QuickOption = False, as_json: JsonOpt
 
 @plugins_app.command("list")
 def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> None:
-    """List what is installed: kind, name, package, version, and whether it works.
-
-    Modules of other packages are imported to find out, in a process of their own: none can take this one with it.
-    """
+    """List what is installed: kind, name, package, version, and whether it works, which importing it shows."""
     with user_errors(as_json):
         from maecli.registry import Registry
-        from maecli.registry.switches import Switches
-        from maecli.registry.trial import try_apart
 
-        found = Registry(switches=Switches.read(say=tell))
-        for line in found.not_installed:
+        registry = Registry()
+        for line in registry.not_installed:
             tell(line)
-        listings = found.listings if quick else try_apart(found.listings)
+        listings = registry.listings if quick else registry.checked()
         if as_json:
-            print_json({"plugins": [vars(each) for each in listings]})
+            print_json({"plugins": [vars(listing) for listing in listings]})
         else:
             show_listings(listings)
-        bad = [each for each in listings if each.status in ("clash", "broken")]
-        if bad and found.switches.strict:
-            tell(f"{bad[0].line} (MAE_STRICT_PLUGINS is set)")
-            raise typer.Exit(PluginError.exit_code)
 
 
 def show_listings(listings: Sequence[Listing]) -> None:
@@ -161,33 +150,18 @@ def check(
     """Try whether a plugin keeps the promises that mae relies on; exits 4 where it does not."""
     with user_errors(as_json):
         from maecli.registry import Registry
-        from maecli.verbs.plugins import find_plugin
+        from maecli.verbs.plugins import check_plugin
 
-        found = Registry()
-        kind, rest = find_plugin(name, found)
-        found.listing(kind, rest)
-        if dataset is not None and kind != "task":
-            raise SpecError(f"--dataset is what a task is tried on, and {rest!r} is a {kind}; leave it out")
-        if root is not None and kind != "dataset" and dataset is None:
-            way = "; name one by --dataset" if kind == "task" else "; leave it out"
-            raise SpecError(f"--root says where a data set's files are, and {rest!r} is a {kind}{way}")
-        from maecli import testing
-
-        given = {"root": str(root)} if root else None
-        if dataset is None:
-            findings = testing.check(kind, rest, given, found)
-        else:
-            findings = testing.check(kind, rest, None, found, {**(given or {}), "name": dataset})
-        broken = [each for each in findings if each.problem is not None]
+        listing, findings = check_plugin(name, Registry(), dataset, root)
+        broken = [finding for finding in findings if finding.problem is not None]
         if as_json:
-            print_json({"kind": kind, "name": rest, "findings": [vars(each) for each in findings]})
+            print_json({"kind": listing.kind, "name": listing.name, "findings": [vars(each) for each in findings]})
         else:
-            for each in findings:
-                told = each.problem or each.note
-                word = "broken" if each.problem else "skipped" if each.note else "ok"
-                answer(f"{word:7}  {each.check}", *([f"         {told}"] if told else []))
+            for finding in findings:
+                text = finding.problem or finding.advice or finding.note
+                answer(f"{finding.status:7}  {finding.check}", *([f"         {text}"] if text else []))
         if broken:
-            tell(f"{kind} {rest!r} breaks {len(broken)} of {len(findings)} promises")
+            tell(f"{listing.kind} {listing.name!r} breaks {len(broken)} of {len(findings)} promises")
             raise typer.Exit(PluginError.exit_code)
 
 
@@ -195,22 +169,10 @@ def check(
 def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
     """Leave out a package, or one plugin of it, from now on, without uninstalling it."""
     with user_errors(as_json):
-        from maecli.registry import OWN_PACKAGE, Registry
-        from maecli.registry.switches import canonical, read_disabled, write_disabled
+        from maecli.registry import Registry
+        from maecli.verbs import plugins as verbs
 
-        key, registry = _key(name), Registry()
-        theirs = [each for each in registry.listings if each.package != OWN_PACKAGE]
-        own = {each.key for each in registry.listings if each.package == OWN_PACKAGE} | {OWN_PACKAGE}
-        known = {form for each in theirs for form in _forms(canonical(each.package), each.key)}
-        if key not in known | own and any(each.name == name for each in registry.listings):
-            from maecli.verbs.plugins import find_plugin  # imports torch
-
-            key = ".".join(find_plugin(name, registry))
-        if key not in known:
-            if key in own:
-                raise SpecError(f"{key} is built in, and stays")
-            raise SpecError(f"{name!r} is no installed package and no plugin of one{nearest(key, known)}")
-        file = write_disabled([*read_disabled(), key])
+        key, file = verbs.disable(name, Registry())
         if as_json:
             print_json({"disabled": key, "file": str(file)})
         else:
@@ -221,34 +183,33 @@ def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
 def enable(name: SwitchArgument, as_json: JsonOption = False) -> None:
     """Use again what was disabled."""
     with user_errors(as_json):
-        from maecli.registry.switches import read_disabled, write_disabled
+        from maecli.verbs import plugins as verbs
 
-        key, disabled = _key(name), read_disabled()
-        if key not in disabled:
-            things = [each for each in disabled if ":" not in each and each.partition(".")[2] == name]
-            if len(things) > 1:
-                raise SpecError(f"{name!r} is the name of several; write {' or '.join(things)}")
-            if not things:
-                others = ", ".join(disabled) or "nothing is"
-                raise SpecError(f"{name!r} is not disabled{nearest(key, disabled)}; disabled: {others}")
-            key = things[0]
-        file = write_disabled(each for each in disabled if each != key)
+        key, file = verbs.enable(name)
         if as_json:
             print_json({"enabled": key, "file": str(file)})
         else:
             answer(f"{key} is enabled")
 
 
-def _key(name: str) -> str:
-    """Return a package's name as they are compared, the rest as it is."""
-    from maecli.registry import KINDS
-    from maecli.registry.switches import canonical
+@plugins_app.command()
+def new(
+    package: Annotated[str, typer.Argument(metavar="PACKAGE", help="Name of the package, such as mae-whatever.")],
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Name of the data set that it adds.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Name of the task that it adds.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Empty or new folder; default: ./PACKAGE.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a package with a small example that installs, passes its own tests and runs at once."""
+    with user_errors(as_json):
+        from maecli.registry import Registry
+        from maecli.scaffold import plan_package, write_package
 
-    package, colon, thing = name.partition(":")
-    if not colon and package.partition(".")[0] in KINDS and "." in package:
-        return name
-    return canonical(package) + colon + thing
-
-
-def _forms(package: str, key: str) -> tuple[str, str, str]:
-    return package, key, f"{package}:{key}"
+        plan = plan_package(package, dataset, task, Registry())
+        folder = (out or Path(package)).expanduser()
+        files = write_package(plan, folder)
+        if as_json:
+            names = [file.relative_to(folder).as_posix() for file in files]
+            print_json({"package": package, "out": str(folder), "files": names})
+            return
+        answer(f"{folder}: {len(files)} files", *(f"  {step}" for step in plan.first_steps(folder)))

@@ -16,7 +16,6 @@ from maecli.cli import (  # noqa: I001
     recipes,  # noqa: F401
     schema,  # noqa: F401
     plugins,  # noqa: F401
-    plugins_new,  # noqa: F401
 )
 from maecli.cli.application import app
 

@@ -1,15 +1,14 @@
-"""What a person has switched: plugins off, other packages out, strictness on.
+"""What a person has switched: plugins off, other packages out.
 
-`MAE_LOAD_PLUGINS=a,b` leaves only the built-in plugins and those of the packages a and b; `MAE_STRICT_PLUGINS=1` makes
-an error of what otherwise disables one plugin; `mae plugins disable` keeps a small file, `plugins.json`, in the
-folder `MAE_CONFIG`, else in `~/.config/mae`.
+`MAE_LOAD_PLUGINS=a,b` leaves only the built-in plugins and those of the packages a and b; `mae plugins disable` keeps a
+small file, `plugins.json`, in the folder `MAE_CONFIG`, else in `~/.config/mae`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,37 +38,23 @@ class Switches:
     """What is switched in this process."""
 
     disabled: frozenset[str] = frozenset()
-    """Packages, things as KIND.NAME, and things of one package as PACKAGE:KIND.NAME."""
+    """Packages, and things as KIND.NAME."""
     only: frozenset[str] | None = None
     """The packages that `MAE_LOAD_PLUGINS` leaves, beside our own; None: all."""
-    strict: bool = False
 
     @classmethod
-    def read(cls, say: Callable[[str], None] | None = None) -> Switches:
-        """Return what the environment and the user's file say.
+    def read(cls) -> Switches:
+        """Return what the environment and the user's file say. Raises SpecError when the file was damaged."""
+        packages = os.environ.get("MAE_LOAD_PLUGINS")
+        names = (canonical(name.strip()) for name in (packages or "").split(","))
+        return cls(frozenset(read_disabled()), None if packages is None else frozenset(filter(None, names)))
 
-        `say` is told of a file that cannot be read, which then disables nothing; without it SpecError is raised.
-        """
-        try:
-            disabled = read_disabled()
-        except SpecError as error:
-            if say is None:
-                raise
-            say(str(error))
-            disabled = []
-        listed = os.environ.get("MAE_LOAD_PLUGINS")
-        names = [name.strip() for name in (listed or "").split(",")]
-        only = None if listed is None else frozenset(canonical(name) for name in names if name)
-        strict = os.environ.get("MAE_STRICT_PLUGINS", "") not in ("", "0")
-        return cls(frozenset(disabled), only, strict)
-
-    def why_off(self, kind: str, name: str, package: str) -> str:
-        """Return why a stranger's thing is switched off, in words that follow its name; empty if it is not."""
-        package, thing = canonical(package), f"{kind}.{name}"
-        for key in (package, thing, f"{package}:{thing}"):
-            if key in self.disabled:
-                return f"is disabled; `mae plugins enable {key}` brings it back"
-        if self.only is not None and package not in self.only:
+    def why_off(self, key: str, package: str) -> str:
+        """Return why a stranger's KIND.NAME is switched off, in words that follow its name; empty if it is not."""
+        for switched in (canonical(package), key):
+            if switched in self.disabled:
+                return f"is disabled; `mae plugins enable {switched}` brings it back"
+        if self.only is not None and canonical(package) not in self.only:
             return "is left out by MAE_LOAD_PLUGINS, which does not name its package"
         return ""
 
@@ -84,7 +69,7 @@ def read_disabled() -> list[str]:
     except DamagedFile as error:
         raise SpecError(f"{error}; mend or delete it: it says what is disabled") from error
     disabled = tree.get("disabled") if isinstance(tree, dict) else None
-    if not isinstance(disabled, list) or not all(isinstance(each, str) for each in disabled):
+    if not isinstance(disabled, list) or not all(isinstance(name, str) for name in disabled):
         raise SpecError(f"{file} must hold a list of names under 'disabled'; mend or delete it")
     return disabled
 

@@ -24,6 +24,12 @@ class Finding:
     """What is wrong, where, and what to do; None where the promise is kept."""
     note: str = ""
     """Why something was not looked at."""
+    advice: str = ""
+    """What would be better otherwise, though no promise is broken."""
+
+    @property
+    def status(self) -> str:
+        return "broken" if self.problem else "advice" if self.advice else "skipped" if self.note else "ok"
 
 
 class Broken(Exception):

@@ -1,4 +1,4 @@
-"""What there is to say of one installed plugin: its class, its options, its data, how it is used."""
+"""`mae plugins`: what there is to say of a plugin, whether it keeps its promises, and switching it off and on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import dataclasses
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maecli.errors import MaeError, SpecError, nearest
-from maecli.registry import KINDS, Kind, Listing, Registry
+from maecli.registry import KINDS, OWN_PACKAGE, Kind, Listing, Registry
 from maecli.registry.describe import Option, describe_options
-from maecli.run.assemble import make_dataset
+from maecli.registry.switches import canonical, read_disabled, write_disabled
 from maecli.schema import PluginSection
 from maecli.spec.resolve import PLUGIN_SECTIONS
 from maecli.verbs.recipes import describe
+
+if TYPE_CHECKING:
+    from maecli.testing import Finding
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,14 @@ def find_plugin(name: str, registry: Registry) -> tuple[Kind, str]:
     kind, _, rest = name.partition(".")
     if kind in KINDS and rest:
         return kind, rest
-    kinds = sorted({entry.kind for entry in registry.listings if entry.name == name and entry.kind in KINDS})
+    kinds = [kind for kind in KINDS if any((each.kind, each.name) == (kind, name) for each in registry.listings)]
     if len(kinds) > 1 and "recipe" in kinds:
         kinds.remove("recipe")  # a data set and its recipe share their name
     if len(kinds) == 1:
         return kinds[0], name
     if kinds:
         raise SpecError(f"{name!r} is the name of several; write {' or '.join(f'{each}.{name}' for each in kinds)}")
-    known = sorted({entry.name for entry in registry.listings if entry.kind in KINDS})
+    known = sorted({listing.name for listing in registry.listings})
     raise SpecError(f"no installed plugin is named {name!r}{nearest(name, known)}; `mae plugins` lists them")
 
 
@@ -76,16 +79,70 @@ def describe_plugin(name: str, registry: Registry, root: Path | None = None) -> 
     options = tuple(describe_options(kind, plugin.Options)) if kind in PLUGIN_SECTIONS else ()
     card, no_card = None, ""
     if kind == "dataset":
+        from maecli.run.assemble import make_dataset  # imports torch, which switching off need not wait for
+
+        section = PluginSection.model_validate({"name": name} | ({} if root is None else {"root": str(root)}))
         try:
-            given = {} if root is None else {"root": str(root)}
-            made = make_dataset(PluginSection(name=name, **given), registry)
-            card = made.card().model_dump(mode="json")
+            card = make_dataset(section, registry).card().model_dump(mode="json")
         except MaeError as error:
             no_card = str(error)
         except Exception as error:  # whatever a stranger's data set does is to be told, not to end this
             no_card = f"{plugin.__name__}.card() fails: {type(error).__name__}: {error}"
     about = inspect.cleandoc(plugin.__doc__ or "")
     return About(listing, about, options, _facts(kind, plugin), card, no_card, _command(kind, name, plugin, root))
+
+
+def check_plugin(
+    name: str, registry: Registry, dataset: str | None = None, root: Path | None = None
+) -> tuple[Listing, list[Finding]]:
+    """Return a plugin and what the conformance kit finds; a task is tried on `dataset`, whose files are in `root`.
+
+    Raises SpecError for an unknown plugin and for options that mean nothing to it, PluginError for one that is refused.
+    """
+    from maecli import testing  # see describe_plugin
+
+    kind, name = find_plugin(name, registry)
+    listing = registry.listing(kind, name)
+    if dataset is not None and kind != "task":
+        raise SpecError(f"--dataset is what a task is tried on, and {name!r} is a {kind}; leave it out")
+    if root is not None and kind != "dataset" and dataset is None:
+        way = "; name one by --dataset" if kind == "task" else "; leave it out"
+        raise SpecError(f"--root says where a data set's files are, and {name!r} is a {kind}{way}")
+    options = {"root": str(root)} if root else {}
+    if dataset is None:
+        return listing, testing.check(kind, name, options, registry)
+    return listing, testing.check(kind, name, None, registry, {**options, "name": dataset})
+
+
+def disable(name: str, registry: Registry) -> tuple[str, Path]:
+    """Leave out a package or a plugin from now on; return the key that stands for it, and the file that keeps it.
+
+    Raises SpecError for what is not installed, and for what is built in.
+    """
+    packages = {canonical(listing.package) for listing in registry.listings}
+    key = canonical(name) if canonical(name) in packages else name
+    if key not in packages and any(listing.name == name for listing in registry.listings):
+        key = ".".join(find_plugin(name, registry))
+    owners = {listing.package for listing in registry.listings if key in (listing.key, canonical(listing.package))}
+    if not owners:
+        known = packages | {listing.key for listing in registry.listings if listing.package != OWN_PACKAGE}
+        raise SpecError(f"{name!r} is no installed package and no plugin of one{nearest(key, known - {OWN_PACKAGE})}")
+    if owners == {OWN_PACKAGE}:
+        raise SpecError(f"{key} is built in, and stays")
+    return key, write_disabled([*read_disabled(), key])
+
+
+def enable(name: str) -> tuple[str, Path]:
+    """Use again what was disabled; return its key and the file. Raises SpecError for what is not disabled."""
+    disabled = read_disabled()
+    keys = [key for key in disabled if key in (name, canonical(name)) or key.partition(".")[2] == name]
+    if len(keys) > 1:
+        raise SpecError(f"{name!r} is the name of several; write {' or '.join(keys)}")
+    if not keys:
+        raise SpecError(
+            f"{name!r} is not disabled{nearest(name, disabled)}; disabled: {', '.join(disabled) or 'nothing is'}"
+        )
+    return keys[0], write_disabled(key for key in disabled if key not in keys)
 
 
 def _facts(kind: Kind, plugin: type[Any]) -> dict[str, str]:

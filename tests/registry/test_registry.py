@@ -78,28 +78,27 @@ def test_of_two_packages_with_one_name_neither_is_taken(module):
         registry.dataset("birds")
     assert str(caught.value) == (
         "mae-aves 3: dataset 'birds' is also claimed by mae-birds, so neither is used; "
-        "`mae plugins disable mae-aves:dataset.birds` gives this one up"
+        "`mae plugins disable mae-aves` gives this one up"
     )
     assert caught.value.exit_code == 4
     assert {listing.package: listing.reason for listing in registry.listings if listing.status == "clash"} == {
         "mae-aves": "dataset 'birds' is also claimed by mae-birds, so neither is used; "
-        "`mae plugins disable mae-aves:dataset.birds` gives this one up",
+        "`mae plugins disable mae-aves` gives this one up",
         "mae-birds": "dataset 'birds' is also claimed by mae-aves, so neither is used; "
-        "`mae plugins disable mae-birds:dataset.birds` gives this one up",
+        "`mae plugins disable mae-birds` gives this one up",
     }
 
 
-@pytest.mark.parametrize("key", ["mae-aves", "mae-aves:dataset.birds"])
-def test_of_two_packages_with_one_name_disabling_one_lets_the_other_work(module, key):
+def test_of_two_packages_with_one_name_disabling_one_lets_the_other_work(module):
     clash = [
         point("dataset.birds", module("mae_birds", BIRDS)),
         point("dataset.birds", package="mae_Aves", version="3"),
     ]
-    registry = Registry(clash, Switches(disabled=frozenset({key})))
+    registry = Registry(clash, Switches(disabled=frozenset({"mae-aves"})))
     assert registry.dataset("birds").__name__ == "Birds"
     assert {listing.package: (listing.status, listing.reason) for listing in registry.listings} == {
         "mae-birds": ("unchecked", ""),
-        "mae_Aves": ("disabled", f"dataset 'birds' is disabled; `mae plugins enable {key}` brings it back"),
+        "mae_Aves": ("disabled", "dataset 'birds' is disabled; `mae plugins enable mae-aves` brings it back"),
     }
 
 
@@ -112,29 +111,26 @@ def test_a_built_in_name_stays_built_in(module):
         (
             "mae-birds",
             "clash",
-            (
-                "dataset 'digits' is a built-in name, which stays ours; `mae plugins disable mae-birds:dataset.digits` "
-                "gives this one up"
-            ),
+            "dataset 'digits' is a built-in name, which stays ours; `mae plugins disable mae-birds` gives this one up",
         ),
         ("maecli", "ok", ""),
     ]
-    everything_off = Switches(frozenset({"maecli", "dataset.digits", "maecli:dataset.digits"}), frozenset())
+    everything_off = Switches(frozenset({"maecli", "dataset.digits"}), frozenset())
     assert Registry(points, everything_off).dataset("digits").__name__ == "Ours"
 
 
 def test_one_name_may_be_of_several_kinds():
-    registry = Registry([point("dataset.birds"), point("recipe.birds", package="another")])
+    registry = Registry([point("dataset.birds"), point("task.birds", package="another")])
     assert registry.listing("dataset", "birds").package == "mae-birds"
-    assert registry.listing("recipe", "birds").package == "another"
+    assert registry.listing("task", "birds").package == "another"
 
 
-@pytest.mark.parametrize("name", ["birds", "bird.birds", "dataset."])
+@pytest.mark.parametrize("name", ["birds", "bird.birds", "dataset.", "recipe.birds"])
 def test_an_entry_point_of_another_form_is_listed_with_its_problem(name):
     [listing] = Registry([point(name)]).listings
     assert listing.status == "broken"
     assert listing.line == (
-        f"mae-birds 1.2: entry point {name!r} is not named as one of dataset, task, model, tracker, recipe, a dot and "
+        f"mae-birds 1.2: entry point {name!r} is neither 'recipes' nor one of dataset, task, model, tracker, a dot and "
         "a name"
     )
 
@@ -181,9 +177,8 @@ def test_a_module_that_is_not_there_names_its_package():
         Registry([point("dataset.birds", "mae_nowhere")]).dataset("birds")
 
 
-@pytest.mark.parametrize("body", [BIRDS, "from maecli.api import Telepathy", "from maecli import api\napi.Telepathy"])
-def test_a_plugin_for_a_newer_api_is_refused_also_where_it_fails_for_that(module, body):
-    name = module("mae_newer", f"MAE_API_VERSION = {API_VERSION + 1}\n{body}")
+def test_a_plugin_for_a_newer_api_is_refused(module):
+    name = module("mae_newer", f"MAE_API_VERSION = {API_VERSION + 1}\n{BIRDS}")
     with pytest.raises(PluginError) as caught:
         Registry([point("dataset.birds", name)]).dataset("birds")
     assert str(caught.value) == (
@@ -195,15 +190,8 @@ def test_a_plugin_for_a_newer_api_is_refused_also_where_it_fails_for_that(module
     ("stated", "reason"),
     [
         ("0", f"was written for plugin API 0, and {SPOKEN}: upgrade the plugin"),
-        ("'1'", f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}, not '1'"),
-        ("True", f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}, not True"),
-        (
-            "__import__('torch').ones(2, 2)",
-            (
-                f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}, not an object of type "
-                "Tensor"
-            ),
-        ),
+        ("'1'", f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}"),
+        ("True", f"cannot be used: MAE_API_VERSION must be a whole number such as {API_VERSION}"),
     ],
 )
 def test_an_api_version_that_is_not_spoken_is_refused(module, stated, reason):
@@ -245,44 +233,20 @@ HOOK = "from maecli import api\n{before}\n@api.hookimpl\ndef mae_{kind}s():\n   
             "dataset",
             "",
             "return [object]",
-            "its hook mae_datasets returns class object, which is no class derived from api.Dataset",
-        ),
-        (
-            "dataset",
-            "import torch",
-            "return [torch.zeros(2, 2)]",
-            "its hook mae_datasets returns an object of type Tensor, which is no class derived from api.Dataset",
+            "its hook mae_datasets returns object, not classes of api.Dataset",
         ),
         (
             "dataset",
             "class Shy:\n    def __repr__(self): return 1 / 0",
             "return [Shy()]",
-            "its hook mae_datasets returns an object of type Shy, which is no class derived from api.Dataset",
+            "its hook mae_datasets returns an object of type Shy, not classes of api.Dataset",
         ),
-        (
-            "tracker",
-            "import torch\nclass A(api.Tracker): name = torch.zeros(2, 2)",
-            "return [A]",
-            "A.name is an object of type Tensor; give it the name to call it by",
-        ),
-        ("task", "", "return ['x']", "its hook mae_tasks returns 'x', which is no class derived from api.Task"),
+        ("task", "", "return ['x']", "its hook mae_tasks returns an object of type str, not classes of api.Task"),
         (
             "model",
             "class A(api.Tracker): name = 'a'",
             "return [A]",
-            "its hook mae_models returns class A, which is no class derived from api.Model",
-        ),
-        (
-            "tracker",
-            "class A(api.Tracker): pass",
-            "return [A]",
-            "A.name is None; give it the name to call it by",
-        ),
-        (
-            "tracker",
-            "class A(api.Tracker): name = 'a'\nclass B(api.Tracker): name = 'a'",
-            "return [A, B]",
-            "its hook mae_trackers returns two classes named 'a'",
+            "its hook mae_models returns A, not classes of api.Model",
         ),
     ],
 )
@@ -306,15 +270,6 @@ def test_a_class_without_its_methods_is_told(module):
     with pytest.raises(PluginError) as caught:
         Registry([point("dataset.birds", name)]).dataset("birds")
     assert str(caught.value) == "mae-birds 1.2: dataset 'birds' cannot be used: Birds does not define card, split"
-
-
-def test_options_of_another_base_are_told(module):
-    text = BIRDS.replace('    name = "birds"\n', '    name = "birds"\n    Options = api.Options\n')
-    with pytest.raises(PluginError) as caught:
-        Registry([point("dataset.birds", module("mae_bad", text))]).dataset("birds")
-    assert str(caught.value) == (
-        "mae-birds 1.2: dataset 'birds' cannot be used: Birds.Options must be derived from api.DatasetOptions"
-    )
 
 
 def test_a_hook_that_does_not_exist_offers_the_nearest(module):
@@ -358,19 +313,27 @@ def test_what_a_plugin_prints_at_import_does_not_reach_stdout(module, capsys):
     assert (captured.out, captured.err) == ("", "hello\n")
 
 
-def test_a_recipe_is_a_file_of_its_package(tmp_path, monkeypatch):
-    package = tmp_path / "mae_cooking"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "soup.yaml").write_text("pretrain: {}\n")
+def test_each_yaml_file_of_a_folder_is_a_recipe_and_none_is_opened_before_it_is_named(tmp_path, monkeypatch):
+    folder = tmp_path / "mae_cooking/recipes"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("raise RuntimeError('imported')")
+    (folder / "soup.yaml").write_text("pretrain: {}\n")
+    (folder / "stew.yaml").write_bytes(b"\xff")
+    (folder / "notes.txt").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry = Registry([point("recipe.soup", "mae_cooking"), point("recipe.stew", "mae_cooking")])
+    registry = Registry([point("recipes", "mae_cooking.recipes")])
+    assert registry.names("recipe") == ["soup", "stew"]
     assert registry.recipe("soup") == "pretrain: {}\n"
     assert [listing.status for listing in registry.checked()] == ["ok", "broken"]
-    with pytest.raises(PluginError, match=r"^mae-birds 1\.2: recipe 'stew' cannot be read: FileNotFoundError: .*stew"):
+    with pytest.raises(PluginError, match=r"^mae-birds 1\.2: recipe 'stew' cannot be read: UnicodeDecodeError: "):
         registry.recipe("stew")
-    with pytest.raises(PluginError, match=r"^mae-birds 1\.2: recipe 'none' cannot be read: ModuleNotFoundError: "):
-        Registry([point("recipe.none", "mae_no_such_package")]).recipe("none")
+    assert "mae_cooking" not in sys.modules
+
+
+@pytest.mark.parametrize("package", ["mae_no_such_package", "json"])
+def test_a_folder_without_recipes_is_told(package):
+    [listing] = Registry([point("recipes", package)]).listings
+    assert listing.line == f"mae-birds 1.2: entry point 'recipes' names {package}, where no .yaml file is found"
 
 
 def test_mae_load_plugins_leaves_the_named_packages_and_the_built_in_ones(monkeypatch):
@@ -403,7 +366,7 @@ def test_names_in_mae_load_plugins_that_no_package_has_are_told():
     assert Registry(points, Switches()).not_installed == []
 
 
-@pytest.mark.parametrize("key", ["mae-birds", "dataset.birds", "mae-birds:dataset.birds"])
+@pytest.mark.parametrize("key", ["mae-birds", "dataset.birds"])
 def test_what_is_disabled_says_how_it_comes_back(key):
     write_disabled([key])
     with pytest.raises(PluginError) as caught:
@@ -429,11 +392,8 @@ def test_a_damaged_file_of_settings_is_named(text):
     file = write_disabled(["mae-birds"])
     assert json.loads(file.read_text()) == {"disabled": ["mae-birds"]}
     file.write_text(text)
-    with pytest.raises(SpecError, match=rf"^{file} .*mend or delete it") as caught:
+    with pytest.raises(SpecError, match=rf"^{file} .*mend or delete it"):
         Registry([])
-    told: list[str] = []
-    assert Switches.read(say=told.append) == Switches()
-    assert told == [str(caught.value)]
 
 
 def test_every_installed_name_can_be_used():

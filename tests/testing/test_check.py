@@ -29,9 +29,8 @@ def changed(old: str, new: str) -> str:
 
 
 def install_recipe(site, text: str) -> None:
-    write_package(site, "mae-birds", {"recipe.birds": "mae_birds"})
+    write_package(site, "mae-birds", {"recipes": "mae_birds"})
     (site / "mae_birds").mkdir()
-    (site / "mae_birds/__init__.py").write_text("")
     (site / "mae_birds/birds.yaml").write_text(text)
     look_again()
 
@@ -82,7 +81,7 @@ def test_without_its_data_a_data_set_is_skipped_and_not_broken(site, mae, where)
     outcome = mae("plugins", "check", "birds", "--json")
     assert outcome.exit_code == 0
     first, *others = outcome.json["findings"]
-    assert first == {"check": "data", "problem": None, "note": ABSENT}
+    assert first == {"check": "data", "problem": None, "note": ABSENT, "advice": ""}
     assert [each["check"] for each in others] == (["options", "spec", "imports"] if "card" in where else [])
     assert {each["problem"] for each in others} <= {None}
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,13 +34,11 @@ finetune:
 @pytest.fixture
 def registry(tmp_path, monkeypatch) -> Registry:
     """Everything installed, with a shorter recipe for the demo."""
-    package = tmp_path / "mae_short"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "demo.yaml").write_text(SHORT)
+    shutil.copytree(Path(__file__).parents[2] / "plugins/recipes", tmp_path / "mae_short")
+    (tmp_path / "mae_short/demo.yaml").write_text(SHORT)
     monkeypatch.syspath_prepend(str(tmp_path))
-    points = [point for point in entry_points(group="mae") if point.name != "recipe.demo"]
-    return Registry([*points, EntryPoint("recipe.demo", "mae_short", "mae")])
+    points = [point for point in entry_points(group="mae") if point.name != "recipes"]
+    return Registry([*points, EntryPoint("recipes", "mae_short", "mae")])
 
 
 def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_path):

@@ -24,11 +24,10 @@ def others(tmp_path, monkeypatch):
     """A registry with two recipes of a stranger's package, one of them empty."""
     package = tmp_path / "mae_other"
     package.mkdir()
-    (package / "__init__.py").touch()
     (package / "ratio.yaml").write_text(SWEEP.replace("something. Cost", "something.\n  Cost"))
     (package / "empty.yaml").write_text("about: nothing\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    return Registry([EntryPoint(f"recipe.{name}", "mae_other", "mae") for name in ("ratio", "empty")])
+    return Registry([EntryPoint("recipes", "mae_other", "mae")])
 
 
 def test_a_recipe_in_short(others):
