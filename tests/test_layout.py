@@ -38,7 +38,6 @@ FLOORS = (
         "memory",
         "results",
         "measures",
-        "overlap",
     },
     {"errors", "text"},
 )

@@ -94,7 +94,7 @@ def test_our_wheel_holds_neither(tmp_path):
     [wheel] = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert "maecli_plugins/tasks/classify.py" in names
+    assert "maecli_plugins/tasks/classify/task.py" in names
     assert [name for name in names if "packages" in name or "denoise" in name or "tiny" in name] == []
 
 

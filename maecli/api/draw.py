@@ -2,7 +2,6 @@
 
 from maecli.reports.charts import class_bars
 from maecli.reports.drawings import confusion_matrix, contact_sheet, curves, picture_grid
-from maecli.reports.masks import mask_strip
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "confusion_matrix",
     "contact_sheet",
     "curves",
-    "mask_strip",
     "overlay",
     "overlay_rows",
     "picture_grid",

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from maecli import api
 
+from .hybrid import HybridVisionTransformer
+
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -123,7 +125,7 @@ class Hybrid(ViT):
         )
 
     def build(self, in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
-        return self._build(api.nets.HybridVisionTransformer, in_chans, img_size)
+        return self._build(HybridVisionTransformer, in_chans, img_size)
 
 
 class HybridLite(Hybrid):

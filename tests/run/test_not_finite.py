@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import TOY_DECODER, TOY_MODEL, TOY_RUN, call
-from maecli_plugins.tasks.classify import Classify
-from maecli_plugins.tasks.reconstruct import Reconstruct
-from maecli_plugins.tasks.segment import Segment
+from maecli_plugins.tasks.classify.task import Classify
+from maecli_plugins.tasks.reconstruct.task import Reconstruct
+from maecli_plugins.tasks.segment.task import Segment
 
 import maecli
 from maecli import api

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from checkpoint_files import rewrite, without_checksums
-from maecli_plugins.tasks.classify import Classify
+from maecli_plugins.tasks.classify.task import Classify
 from safetensors.torch import load_file
 from write_data import write_class_folders, write_mixed_folder, write_pictures
 

@@ -153,7 +153,7 @@ def test_imports_are_those_of_the_entry_points_module(site, monkeypatch):
 
 DARK = """
 from maecli import api
-from maecli_plugins.tasks.classify import Classify
+from maecli_plugins.tasks.classify.task import Classify
 
 class Dark(Classify):
     \"\"\"Whether a picture is dark.\"\"\"

@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from maecli_plugins.tasks.classify import Accuracy, Classify
+from maecli_plugins.tasks.classify.one import Accuracy
+from maecli_plugins.tasks.classify.task import Classify
 from pydantic import Field, PlainSerializer
 from torch import nn
 

@@ -7,8 +7,9 @@ import signal
 import pytest
 import torch
 from maecli_plugins.models import cnn
-from maecli_plugins.tasks.classify import Classify
-from maecli_plugins.tasks.reconstruct import Reconstruct
+from maecli_plugins.tasks.classify.task import Classify
+from maecli_plugins.tasks.reconstruct.task import Reconstruct
+from maecli_plugins.tasks.segment.heads import Segmenter, segmentation_head
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
@@ -253,7 +254,7 @@ def test_one_picture_of_one_cell_is_refused_where_batch_norm_would_learn_from_it
 @pytest.mark.parametrize("kind", ["conv", "shuffle", "upernet"])
 def test_every_segmentation_head_serves_pictures_of_any_size(plugin, kind):
     encoder = build(plugin, img_size=(28, 44))
-    module = api.nets.Segmenter(encoder, api.nets.segmentation_head(kind, encoder, 3, 8))
+    module = Segmenter(encoder, segmentation_head(kind, encoder, 3, 8))
     logits = module(torch.randn(2, 3, 28, 44))
     assert logits.shape == (2, 3, 28, 44)
     logits.square().mean().backward()
@@ -266,7 +267,7 @@ def test_every_segmentation_head_serves_pictures_of_any_size(plugin, kind):
 @torch.no_grad()
 def test_the_pixels_of_a_picture_that_is_padded_are_those_of_the_padded_one():
     encoder = build(cnn.MobileNetV3Small, img_size=(16, 24))
-    module = api.nets.Segmenter(encoder, api.nets.segmentation_head("conv", encoder, 3)).eval()
+    module = Segmenter(encoder, segmentation_head("conv", encoder, 3)).eval()
     x = torch.randn(1, 3, 13, 20)
     assert torch.equal(module(x), module(nn.functional.pad(x, (0, 4, 0, 3)))[:, :, :13, :20])
 

@@ -173,7 +173,7 @@ class Errors(api.Evaluator[Denoiser]):
 
     def metrics(self) -> Sequence[api.Metric]:
         mse = {name: total / max(self.num, 1) for name, total in self.sums.items()}
-        psnr = {name: -10 * math.log10(max(value, 1e-12)) for name, value in mse.items()}
+        psnr = {name: api.measure.psnr(value) for name, value in mse.items()}
         return [
             _metric("psnr", "PSNR", psnr, unit="dB"),
             _metric("mse", "MSE", mse, unit="squared", better="lower"),

@@ -4,9 +4,8 @@ import io
 
 import numpy as np
 import pytest
+from maecli_plugins.tasks.reconstruct.masks import mask_strip
 from PIL import Image
-
-from maecli.reports.masks import mask_strip
 
 VISIBLE, HIDDEN = (0, 114, 178), (213, 217, 222)
 

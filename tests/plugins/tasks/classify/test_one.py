@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from maecli_plugins.tasks.classify import Classify
+from maecli_plugins.tasks.classify.task import Classify
 from torch import nn
 
 from maecli import api

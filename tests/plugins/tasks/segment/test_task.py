@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from maecli_plugins.tasks.segment import DRAWN_SIDE, Segment, cross_entropy, dice_loss
+from maecli_plugins.tasks.segment.evaluator import DRAWN_SIDE
+from maecli_plugins.tasks.segment.losses import cross_entropy, dice_loss
+from maecli_plugins.tasks.segment.task import Segment
 from PIL import Image
 from torch import nn
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from maecli_plugins.tasks.segment.heads import Segmenter, segmentation_head
 from torch import nn
 
-from maecli.models.segmentation import Segmenter, segmentation_head
 from maecli.models.vit import VisionTransformer
 
 KINDS = ("conv", "shuffle", "upernet")
@@ -103,11 +103,3 @@ def test_dropped_channels_change_training_only(kind):
     with torch.no_grad():
         assert not torch.equal(module.train()(x), module(x))
         assert torch.equal(module.eval()(x), module(x))
-
-
-@pytest.mark.parametrize(("size", "patch"), [((8,), (2,)), ((4, 4, 4), (2, 2, 2))])
-def test_series_and_volumes_are_refused(size, patch):
-    made = VisionTransformer(size, patch, 1, 12, 1, 2)
-    head = segmentation_head("conv", made, 2)
-    with pytest.raises(ValueError, match=f"segmentation needs an encoder of pictures, not one of {len(size)} axes"):
-        Segmenter(made, head)

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maecli.models.encoder import Encoder
-from maecli.models.upernet import FeaturePyramid, UPerNet
+from maecli import api
+
+from .upernet import FeaturePyramid, UPerNet
 
 SegmentationKind = Literal["conv", "shuffle", "upernet"]
 
@@ -33,7 +34,7 @@ class SegmentationHead(nn.Module, ABC):
 class ConvHead(SegmentationHead):
     """A 1×1 convolution on the token grid: the linear probe of dense prediction."""
 
-    def __init__(self, encoder: Encoder, num_classes: int, drop: float = 0.0) -> None:
+    def __init__(self, encoder: api.Encoder, num_classes: int, drop: float = 0.0) -> None:
         super().__init__()
         self.depths = (encoder.depth,)
         self.drop = nn.Dropout2d(drop)
@@ -50,7 +51,7 @@ class ShuffleHead(SegmentationHead):
     Tokens say what a patch shows, the picture where its edges run.
     """
 
-    def __init__(self, encoder: Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
+    def __init__(self, encoder: api.Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
         super().__init__()
         self.depths = (encoder.depth,)
         self.patch_size = (encoder.patch_size[0], encoder.patch_size[1])
@@ -77,7 +78,7 @@ class UPerHead(SegmentationHead):
     ViT-B, following BEiT's code, takes them after 4, 6, 8 and 12 of 12: arXiv:2111.06377, section A.4.
     """
 
-    def __init__(self, encoder: Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
+    def __init__(self, encoder: api.Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
         super().__init__()
         self.pyramid: nn.Module
         if encoder.pyramid:
@@ -97,10 +98,8 @@ class UPerHead(SegmentationHead):
 class Segmenter(nn.Module):
     """An encoder with a head on its maps."""
 
-    def __init__(self, encoder: Encoder, head: SegmentationHead) -> None:
+    def __init__(self, encoder: api.Encoder, head: SegmentationHead) -> None:
         super().__init__()
-        if len(encoder.patch_size) != 2:
-            raise ValueError(f"segmentation needs an encoder of pictures, not one of {len(encoder.patch_size)} axes")
         self.encoder, self.head = encoder, head
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +115,7 @@ class Segmenter(nn.Module):
 
 
 def segmentation_head(
-    kind: SegmentationKind, encoder: Encoder, num_classes: int, channels: int | None = None, drop: float = 0.0
+    kind: SegmentationKind, encoder: api.Encoder, num_classes: int, channels: int | None = None, drop: float = 0.0
 ) -> SegmentationHead:
     """Return a new head. `channels` is the width before the last layer: by default as many as classes, UPerNet 256.
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from maecli_plugins.tasks.reconstruct import Reconstruct
+from maecli_plugins.tasks.reconstruct.task import Reconstruct
 from torch import nn
 
 from maecli import api
@@ -283,7 +283,8 @@ def test_drawings_say_how_much_was_hidden_and_what_the_prediction_is():
 @pytest.mark.parametrize("mask", MASKS)
 def test_the_masks_of_an_evaluation_are_drawn_with_their_mean(mask, monkeypatch):
     job, pixels, drawn = task((8, 12), (2, 3), mask=mask), pictures(7, (8, 12)), []
-    monkeypatch.setattr(api.draw, "mask_strip", lambda *given: drawn.append(given) or b"png")
+    strip = "maecli_plugins.tasks.reconstruct.evaluator.mask_strip"
+    monkeypatch.setattr(strip, lambda *arguments: drawn.append(arguments) or b"png")
     evaluator = job.evaluator()
     batches = [batch(job, pixels[:4]), batch(job, pixels[4:], first=4)]
     for each in batches:

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.reports.canvas import RULE, SERIES, WIDTH
-from maecli.reports.drawings import picture_grid
+from maecli import api
 
-_COLUMNS = 6  # on the whole width of a page; fewer pictures are not drawn larger
-_LONGEST = 150  # PNG pixels of a picture, so that each patch has whole ones
-_GAP_FROM = 6  # patches of fewer pixels are drawn without a line between them
+WIDTH, COLUMNS = 1040, 6
+"""PNG pixels of a strip that fills a page, and its pictures; fewer are not drawn larger."""
+LONGEST = 150
+"""PNG pixels of a picture, so that each patch has whole ones."""
+GAP_FROM = 6
+"""Patches of fewer pixels are drawn without a line between them."""
+VISIBLE, HIDDEN = (np.array(colour, np.float64)[:, None, None] for colour in ((0, 114, 178), (213, 217, 222)))
+"""Blue and grey (3, 1, 1) RGB."""
 
 
 def mask_strip(masks: NDArray[Any], mean: NDArray[Any], patch_size: Sequence[int]) -> bytes:
@@ -23,20 +27,15 @@ def mask_strip(masks: NDArray[Any], mean: NDArray[Any], patch_size: Sequence[int
     """
     pictures = [_picture(share, patch_size) for share in (*masks, mean)]
     titles = ["masks", *[""] * (len(masks) - 1), "mean"]
-    return picture_grid([pictures], titles, max_px=WIDTH * len(pictures) // _COLUMNS)
+    return api.draw.picture_grid([pictures], titles, max_px=WIDTH * len(pictures) // COLUMNS)
 
 
 def _picture(share: NDArray[Any], patch_size: Sequence[int]) -> NDArray[np.uint8]:
     """Return the shares (H, W) at which patches are hidden as colours (3, pixels, pixels)."""
-    visible, hidden = (_rgb(colour)[:, None, None] for colour in (SERIES[0], RULE))
-    colours = visible + (hidden - visible) * share
+    colours = VISIBLE + (HIDDEN - VISIBLE) * share
     longest = max(cells * patch for cells, patch in zip(share.shape, patch_size, strict=True))
-    height, width = (max(1, patch * _LONGEST // longest) for patch in patch_size)
+    height, width = (max(1, patch * LONGEST // longest) for patch in patch_size)
     large = colours.repeat(height, axis=1).repeat(width, axis=2)
-    if min(height, width) >= _GAP_FROM:
+    if min(height, width) >= GAP_FROM:
         large[:, ::height] = large[:, :, ::width] = 255
     return large.round().astype(np.uint8)
-
-
-def _rgb(colour: str) -> NDArray[np.float64]:
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float64)

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-
-from maecli.data.mixing import box_masks, mix
+from maecli_plugins.tasks.classify.mixing import box_masks, mix
 
 
 def numbered(num):

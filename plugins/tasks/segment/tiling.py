@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maecli.models.segmentation import Segmenter
+from .heads import Segmenter
 
 Inference = Literal["whole", "slide"]
 

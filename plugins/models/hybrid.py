@@ -12,11 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maecli.models.blocks import init_weights
-from maecli.models.masking import take
-from maecli.models.patches import grid_of
-from maecli.models.positions import interpolate_pos_embed
-from maecli.models.vit import VisionTransformer
+from maecli.api import nets
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -106,7 +102,7 @@ def _strides(patch_size: Sequence[int]) -> list[tuple[int, int]]:
     return strides
 
 
-class HybridVisionTransformer(VisionTransformer):
+class HybridVisionTransformer(nets.VisionTransformer):
     """Convolutional stem, then transformer blocks. It can be pretrained by masked autoencoding like a plain one."""
 
     def __init__(
@@ -120,15 +116,15 @@ class HybridVisionTransformer(VisionTransformer):
     ) -> None:
         stem = MaskedStem(patch_size, in_chans, embed_dim, stem_units)
         super().__init__(img_size, patch_size, in_chans, embed_dim, **settings)
-        self.patch_embed = stem.apply(init_weights)
+        self.patch_embed = stem.apply(nets.init_weights)
 
     def embed(self, x: Tensor, ids_keep: Tensor | None) -> Tensor:
-        h, w = grid_of(x.shape[2:], self.patch_size)
-        pos_embed = interpolate_pos_embed(self.pos_embed, self.grid, (h, w))
+        h, w = nets.grid_of(x.shape[2:], self.patch_size)
+        pos_embed = nets.interpolate_pos_embed(self.pos_embed, self.grid, (h, w))
         visible = None
         if ids_keep is not None:
             visible = x.new_zeros(len(x), h * w).scatter_(1, ids_keep, 1.0).reshape(len(x), 1, h, w)
         tokens = self.patch_embed(x, visible).flatten(1, 2)  # (B, N, D)
         if ids_keep is not None:
-            tokens, pos_embed = take(tokens, ids_keep), take(pos_embed, ids_keep)
+            tokens, pos_embed = nets.take(tokens, ids_keep), nets.take(pos_embed, ids_keep)
         return self._with_cls_token(tokens + pos_embed)

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from maecli_plugins.tasks.segment import tiling
+from maecli_plugins.tasks.segment.tiling import predict_classes, working_size
 from torch import nn
-
-from maecli.models import tiling
-from maecli.models.tiling import predict_classes, working_size
 
 
 class Brightness(nn.Module):

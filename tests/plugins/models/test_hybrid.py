@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from maecli_plugins.models.hybrid import HybridVisionTransformer, MaskedStem
 
-from maecli.models.hybrid import HybridVisionTransformer, MaskedStem
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.masking import random_masking
 

@@ -9,25 +9,10 @@ Shapes: H, W height and width, Q classes, K pictures.
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from maecli import api
 
 RESAMPLES = 1000
-PIXELS_AT_ONCE = 1 << 22
-
-
-def confusion(truth: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-    """Return the counts (Q, Q) int64, rows true and columns predicted, of two masks of one shape, uint8.
-
-    Pixels whose true class is not one of the `num_classes` (void) are left out.
-    """
-    matrix = torch.zeros(num_classes**2, dtype=torch.int64, device=truth.device)
-    parts = (torch.split(mask.flatten(), PIXELS_AT_ONCE) for mask in (truth, predicted))
-    for true, guess in zip(*parts, strict=True):
-        judged = true < num_classes
-        cells = true[judged].int() * num_classes + guess[judged].int()
-        matrix += torch.bincount(cells, minlength=num_classes**2)
-    return matrix.reshape(num_classes, num_classes)
 
 
 def overlap_counts(matrix: np.ndarray) -> np.ndarray:
@@ -89,7 +74,4 @@ def overlap_intervals(pictures: np.ndarray, background: int | None) -> dict[str,
     sums = [generator.multinomial(K, np.full(K, 1 / K)) @ flat for _ in range(RESAMPLES)]
     scores = overlap_scores(np.stack(sums).reshape(RESAMPLES, *pictures.shape[1:]), background)
     whole = overlap_scores(pictures.sum(0), background)
-    return {
-        name: (max(0.0, float(whole[name] - 1.96 * drawn.std())), min(1.0, float(whole[name] + 1.96 * drawn.std())))
-        for name, drawn in scores.items()
-    }
+    return {name: api.measure.bootstrap_interval(float(whole[name]), drawn) for name, drawn in scores.items()}

@@ -3,10 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from maecli import overlap
-from maecli.overlap import (
-    confusion,
+from maecli_plugins.tasks.segment.overlap import (
     constant_counts,
     iou,
     overlap_counts,
@@ -14,6 +11,8 @@ from maecli.overlap import (
     overlap_scores,
     recall,
 )
+
+from maecli.api.measure import confusion
 
 TRUTH = torch.tensor([[0, 0, 0, 1], [0, 0, 1, 1], [255, 255, 2, 2]], dtype=torch.uint8)
 GUESS = torch.tensor([[0, 0, 1, 1], [0, 3, 1, 0], [1, 2, 2, 0]], dtype=torch.uint8)
@@ -23,17 +22,6 @@ GUESS = torch.tensor([[0, 0, 1, 1], [0, 3, 1, 0], [1, 2, 2, 0]], dtype=torch.uin
 #             2  1 0 1 0
 #             3  0 0 0 0
 COUNTS = overlap_counts(confusion(TRUTH, GUESS, 4).numpy())
-
-
-@pytest.mark.parametrize("at_once", [1 << 22, 5])
-def test_the_matrix_counts_judged_pixels_by_truth_and_prediction(at_once, monkeypatch):
-    monkeypatch.setattr(overlap, "PIXELS_AT_ONCE", at_once)
-    assert confusion(TRUTH, GUESS, 4).tolist() == [[3, 1, 0, 1], [1, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
-
-
-def test_many_classes_do_not_overflow():
-    mask = torch.full((2, 2), 254, dtype=torch.uint8)
-    assert confusion(mask, mask, 255)[254, 254] == 4
 
 
 def test_counts_are_hits_truth_and_predictions():

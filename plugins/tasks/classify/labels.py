@@ -1,0 +1,62 @@
+"""What one label per sample and several do differently.
+
+Shapes: B batch, Q classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from maecli import api
+
+
+class Labels(ABC):
+    """What one label per sample and several do differently. Probabilities are (B, Q), or (Q,) of one sample."""
+
+    monitor: ClassVar[str]
+    drawn: ClassVar[str]
+    """The sentence under drawn predictions."""
+    note: ClassVar[str] = ""
+    """How the metrics were taken, where that needs saying."""
+
+    def __init__(self, card: api.DataCard) -> None:
+        self.card = card
+
+    def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.nets.HeadNorm) -> api.nets.ClassifierHead:
+        """Return a new head."""
+        return api.nets.ClassifierHead(embed_dim, self.card.num_classes, kind, norm)
+
+    @abstractmethod
+    def evaluator(self, thorough: bool) -> api.Evaluator[api.nets.Classifier]:
+        """Return a fresh evaluator."""
+
+    @abstractmethod
+    def target(self, label: Tensor) -> Tensor:
+        """Return float targets (B, Q), NaN where nothing is judged."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        """Return the mean loss () of logits and targets (B, Q)."""
+
+    @abstractmethod
+    def probabilities(self, logits: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
+        """Return the predicted class or classes (Q,) of one sample."""
+
+    @abstractmethod
+    def caption(self, probabilities: Tensor) -> str:
+        """Return classes (Q,) with their probabilities, in few words."""
+
+    @abstractmethod
+    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+        """Return whether each sample's prediction is wrong; None where no label is known, which is -1."""
+
+
+def logits_of(module: api.nets.Classifier, batch: api.Batch) -> Tensor:
+    """Return logits (B, Q) of a batch of pictures, or of features computed before."""
+    return module.judge(batch["features"]) if "features" in batch else module(batch["image"])

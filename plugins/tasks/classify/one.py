@@ -1,0 +1,131 @@
+"""One label per sample: accuracy beside majority and chance.
+
+Shapes: B batch, Q classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maecli import api
+
+from .labels import Labels, logits_of
+
+
+class OneLabel(Labels):
+    monitor = "top1"
+    drawn = "Predicted class and probability; predictions that are known to be wrong are marked."
+
+    def evaluator(self, thorough: bool) -> Accuracy:
+        return Accuracy(self.card)
+
+    def target(self, label: Tensor) -> Tensor:
+        return F.one_hot(label, self.card.num_classes).float()
+
+    def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        return F.cross_entropy(logits, target, label_smoothing=smoothing)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)
+
+    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
+        return {"class": self.card.classes[int(probabilities.argmax())]}
+
+    def caption(self, probabilities: Tensor) -> str:
+        return f"{self.card.classes[int(probabilities.argmax())]} {float(probabilities.max()):.0%}"
+
+    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+        guesses = probabilities.argmax(-1).tolist()
+        return [guess != truth if truth >= 0 else None for guess, truth in zip(guesses, label.tolist(), strict=True)]
+
+
+class Accuracy(api.Evaluator[api.nets.Classifier]):
+    """A confusion matrix, and what follows from it."""
+
+    def __init__(self, card: api.DataCard) -> None:
+        self.card = card
+        self.matrix = torch.zeros(card.num_classes, card.num_classes, dtype=torch.int64)  # true, predicted
+        self.loss_sum = 0.0
+
+    def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
+        logits, label = logits_of(module, batch), batch["label"]
+        self.matrix += api.measure.confusion(label, logits.argmax(-1), len(self.matrix)).cpu()
+        self.loss_sum += float(F.cross_entropy(logits, label, reduction="sum"))
+
+    def metrics(self) -> Sequence[api.Metric]:
+        num, hits = int(self.matrix.sum()), int(self.matrix.trace())
+        truth = self.matrix.sum(1)  # (Q,)
+        # A data set that does not count its classes is measured against the most frequent class of the split.
+        counts = torch.tensor(self.card.class_counts) if self.card.class_counts else truth
+        majority = int(counts.argmax())
+        present = int((truth > 0).sum())
+        baselines = {
+            f"majority ({self.card.classes[majority]})": int(truth[majority]) / max(num, 1),
+            "chance": 1 / self.card.num_classes,
+        }
+        return [
+            api.Metric(
+                name="top1",
+                label="top-1 accuracy",
+                value=hits / max(num, 1),
+                unit="share",
+                baselines=baselines,
+                interval=api.measure.wilson_interval(hits, num) if num else None,
+            ),
+            api.Metric(
+                name="macro_f1",
+                label="macro F1",
+                value=float(_f1(self.matrix)[truth > 0].sum() / max(present, 1)),
+                unit="share",
+                baselines={"majority": _majority_f1(truth, majority)},
+                note="" if present == len(truth) else f"mean of the {present} classes that occur",
+            ),
+            api.Metric(
+                name="cross_entropy",
+                label="cross-entropy",
+                value=self.loss_sum / max(num, 1),
+                better="lower",
+                baselines={"chance": math.log(self.card.num_classes), "training frequencies": self._prior(counts)},
+            ),
+        ]
+
+    def _prior(self, counts: Tensor) -> float:
+        """Return the cross-entropy of always predicting the training set's class frequencies."""
+        frequency = (counts.double() + 1e-9) / (counts.sum() + 1e-9)
+        truth = self.matrix.sum(1).double()
+        return float(-(truth * frequency.log()).sum() / truth.sum().clamp(min=1))
+
+    def tables(self) -> Sequence[api.Table]:
+        truth, predicted = self.matrix.sum(1), self.matrix.sum(0)
+        hits = self.matrix.diagonal()
+        measures = (hits / truth.clamp(min=1), hits / predicted.clamp(min=1), _f1(self.matrix))
+        rows = tuple(
+            (
+                name,
+                int(truth[i]),
+                *(float(measure[i]) if truth[i] else "n/a" for measure in measures),
+            )
+            for i, name in enumerate(self.card.classes)
+        )
+        return [api.Table(title="Per class", columns=("class", "samples", "recall", "precision", "F1"), rows=rows)]
+
+    def drawings(self) -> Sequence[api.Drawing]:
+        png = api.draw.confusion_matrix(self.matrix.numpy(), self.card.classes)
+        return [api.Drawing(name="confusion-matrix", caption="Rows: truth. Columns: prediction.", png=png)]
+
+
+def _f1(matrix: Tensor) -> Tensor:
+    """Return the F1 score (Q,) of each class; 0 for one that neither occurs nor is predicted."""
+    both = (matrix.sum(0) + matrix.sum(1)).clamp(min=1)
+    return 2.0 * matrix.diagonal().double() / both  # double: float32 could beat an equal baseline by rounding
+
+
+def _majority_f1(truth: Tensor, majority: int) -> float:
+    """Return the macro F1, over the classes that occur, of always predicting one class."""
+    num = int(truth.sum())
+    return 2.0 * int(truth[majority]) / max(num + int(truth[majority]), 1) / max(int((truth > 0).sum()), 1)

@@ -1,0 +1,147 @@
+"""Classification: one label per sample, or several.
+
+Shapes: B batch, N patches, Q classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from maecli import api
+
+from .labels import Labels, logits_of
+from .mixing import mix
+from .one import OneLabel
+from .several import SeveralLabels
+
+
+class Classify(api.Task[api.nets.Classifier]):
+    """Cross-entropy on pooled tokens; top-1 accuracy beside majority and chance.
+
+    Where samples have several labels, each class is judged for itself: binary cross-entropy; mean average precision
+    beside random rankings.
+    """
+
+    name = "classify"
+    fields = ("image", "label")
+    on_whole_pictures: ClassVar[Mapping[str, Any]] = {"patch_drop": 0.0}
+
+    class Options(api.Options):
+        pool: Literal["mean", "cls"] = Field(default="mean", description="mean of the patch tokens, or class token")
+        head: Literal["linear", "mlp"] = Field(default="linear", description="what stands on the pooled token")
+        head_norm: Literal["auto", "none", "batch"] = Field(
+            default="auto",
+            description="batch: standardise features over the batch before the head, without parameters, "
+            "arXiv:2111.06377, appendix A.1; auto: batch where the encoder is frozen, else none",
+        )
+        label_smoothing: float = Field(
+            default=0.0,
+            ge=0,
+            lt=1,
+            description="arXiv:1512.00567, section 7; of several labels, each is smoothed towards one half",
+        )
+        mixup: float = Field(default=0.0, ge=0, description="alpha of mixup, arXiv:1710.09412; 0: off")
+        cutmix: float = Field(default=0.0, ge=0, description="alpha of CutMix, arXiv:1905.04899; 0: off")
+        mix_until: float = Field(default=1.0, ge=0, le=1, description="share of the run in which samples are mixed")
+        patch_drop: float = Field(
+            default=0.0, ge=0, lt=1, description="share of patches left out in training, arXiv:2208.07220"
+        )
+        patch_drop_until: float = Field(
+            default=1.0, ge=0, le=1, description="share of the run in which patches are left out"
+        )
+
+    def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
+        super().__init__(options, card, preprocess)
+        at_least = 1 if card.multi_label else 2
+        if card.num_classes < at_least:
+            raise api.DataError(
+                f"{card.name} has {card.num_classes} labelled classes; classify needs at least {at_least}: sort the "
+                "pictures into one folder per class, or name their labels in labels.csv"
+            )
+        self.labels: Labels = SeveralLabels(card) if card.multi_label else OneLabel(card)
+        self.monitor = self.labels.monitor
+
+    def build(self, encoder: api.Encoder) -> api.nets.Classifier:
+        if self.options.patch_drop:
+            self._check_patch_drop(encoder)
+        norm = self.options.head_norm
+        if norm == "auto":
+            norm = "batch" if encoder.frozen else "none"
+        head = self.labels.head(encoder.embed_dim, self.options.head, norm)
+        return api.nets.Classifier(encoder, head, self.options.pool)
+
+    def _check_patch_drop(self, encoder: api.Encoder) -> None:
+        """Raise SpecError where patches cannot, or must not, be left out."""
+        drop = self.options.patch_drop
+        if not encoder.can_mask:
+            raise api.SpecError(
+                f"task.patch_drop {drop} leaves patches out, and this model reads whole pictures; give "
+                "--set task.patch_drop=0 with it"
+            )
+        if encoder.frozen:
+            raise api.SpecError(
+                f"task.patch_drop {drop} would hide patches from a frozen encoder, which works on whole pictures; give "
+                "--set task.patch_drop=0 with --freeze"
+            )
+        if api.nets.num_kept(math.prod(encoder.grid), drop) == 0:
+            raise api.SpecError(f"task.patch_drop {drop} leaves no patch")
+
+    def frozen_features(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
+        mixes = self.options.mixup or self.options.cutmix
+        return None if mixes else module.pooled(batch["image"])
+
+    def loss(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
+        target = self.labels.target(batch["label"])
+        if "features" in batch:
+            return self.labels.loss(logits_of(module, batch), target, self.options.label_smoothing)
+        image = batch["image"]
+        alphas = (self.options.mixup, self.options.cutmix)
+        if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
+            image, share = mix(image, *alphas)
+            target = torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))  # NaN where either is
+        logits = module(image, self._ids_keep(module, batch))
+        return self.labels.loss(logits, target, self.options.label_smoothing)
+
+    def _ids_keep(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
+        drop = self.options.patch_drop if batch.progress < self.options.patch_drop_until else 0.0
+        num_patches = math.prod(module.encoder.grid)
+        kept = api.nets.num_kept(num_patches, drop)
+        if kept == num_patches:
+            return None
+        return batch.draws.uniform("patch_drop", num_patches).argsort(1)[:, :kept]
+
+    def evaluator(self, thorough: bool = True) -> api.Evaluator[api.nets.Classifier]:
+        return self.labels.evaluator(thorough)
+
+    def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
+        classes = self.card.classes
+        return [
+            api.Prediction(
+                {**self.labels.answer(row), **self.class_columns(classes, row.numpy(), "p_", "probability")},
+            )
+            for row in self.labels.probabilities(module(batch["image"])).cpu()
+        ]
+
+    def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
+        if batch["image"].ndim != 4:
+            return []
+        probabilities = self.labels.probabilities(module(batch["image"])).cpu()
+        wrong = self.labels.wrong(probabilities, batch["label"].cpu()) if "label" in batch else None
+        pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
+        captions = [self.labels.caption(row) for row in probabilities]
+        png = api.draw.contact_sheet(list(pictures), captions, wrong, batch.keys)
+        return [api.Drawing(name="predictions", caption=self.labels.drawn, png=png)]
+
+    def describe(self) -> Sequence[str]:
+        return [self.labels.note] if self.labels.note else []
+
+
+@api.hookimpl
+def mae_tasks() -> list[type[api.Task[Any]]]:
+    return [Classify]

@@ -1,0 +1,1 @@
+"""Masked autoencoding: the task in `task`, its errors and the drawing of its masks."""

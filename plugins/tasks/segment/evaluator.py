@@ -1,0 +1,150 @@
+"""Scores of a whole split, with tables and drawings of them.
+
+Shapes: H, W height and width, Q classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maecli import api
+
+from .heads import Segmenter
+from .overlap import constant_counts, iou, overlap_counts, overlap_intervals, overlap_scores, recall
+
+if TYPE_CHECKING:
+    from .task import Segment
+
+NUM_DRAWN = 6
+DRAWN_SIDE = 640
+"""Drawings are made from pictures reduced to this."""
+MOST_BARS = 60
+LABELS = {
+    "miou": "mIoU",
+    "foreground_iou": "foreground IoU",
+    "pixel_accuracy": "pixel accuracy",
+    "mean_class_accuracy": "mean class accuracy",
+}
+
+
+class Overlap(api.Evaluator[Segmenter]):
+    """One confusion matrix over all pictures, what follows from it, and a few pictures to look at."""
+
+    def __init__(self, task: Segment, thorough: bool) -> None:
+        self.task, self.card, self.thorough = task, task.card, thorough
+        num = len(self.card.mask_classes)
+        self.matrix = torch.zeros(num, num, dtype=torch.int64)  # true, predicted
+        self.counts: list[np.ndarray] = []  # (3, Q) of each picture
+        self.drawn: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # picture, truth, prediction
+        self.seen, self.every = 0, 1
+
+    def update(self, module: Segmenter, batch: api.Batch) -> None:
+        predicted = self.task.classes_of(module, batch["image"])
+        for i, (truth, guess) in enumerate(zip(batch["mask"], predicted, strict=True)):
+            matrix = api.measure.confusion(truth, guess, len(self.matrix)).cpu()
+            self.matrix += matrix
+            if self.thorough:
+                self.counts.append(overlap_counts(matrix.numpy()))
+                self._keep(batch["image"][i : i + 1], truth, guess)
+            self.seen += 1
+
+    def _keep(self, image: Tensor, truth: Tensor, guess: Tensor) -> None:
+        """Hold evenly spaced samples to draw: every second one is let go when there are twice as many as needed."""
+        if self.seen % self.every:
+            return
+        if len(self.drawn) == 2 * NUM_DRAWN:
+            self.drawn, self.every = self.drawn[::2], 2 * self.every
+        step = -(-max(truth.shape) // DRAWN_SIDE)
+        small = image if step == 1 else F.avg_pool2d(image, min(step, *truth.shape), step, ceil_mode=True)
+        masks = (mask[::step, ::step].cpu().numpy() for mask in (truth, guess))
+        self.drawn.append((self.task.drawable(small)[0], *masks))
+
+    def metrics(self) -> Sequence[api.Metric]:
+        counts, background = overlap_counts(self.matrix.numpy()), self.card.background
+        always, baseline = self._constant(counts)
+        scores = overlap_scores(counts, background)
+        baselines = {name: {always: float(value)} for name, value in overlap_scores(baseline, background).items()}
+        if background is not None:
+            baselines["foreground_iou"]["all-foreground"] = (
+                1 - baselines["pixel_accuracy"][always] if counts[1].any() else 0.0
+            )
+        intervals = overlap_intervals(np.stack(self.counts), background) if self.counts else {}
+        absent = self._absent(counts)
+        note = f"mean of {len(self.card.mask_classes) - len(absent)} classes"
+        if absent:
+            note += f"; no pixel here of {', '.join(absent)}"
+        return [
+            api.Metric(
+                name=name,
+                label=LABELS[name],
+                value=float(value),
+                unit="share",
+                baselines=baselines[name],
+                interval=intervals.get(name),
+                note=note if name == "miou" else "",
+            )
+            for name, value in scores.items()
+        ]
+
+    def _constant(self, counts: np.ndarray) -> tuple[str, np.ndarray]:
+        """Return the trivial predictor's name and counts: all background, else the split's most frequent class."""
+        number = self.card.background
+        if number is not None:
+            return "all-background", constant_counts(counts, number)
+        number = int(counts[1].argmax())
+        return f"all {self.card.mask_classes[number]}", constant_counts(counts, number)
+
+    def _absent(self, counts: np.ndarray) -> list[str]:
+        return [name for name, pixels in zip(self.card.mask_classes, counts[1], strict=True) if pixels == 0]
+
+    def tables(self) -> Sequence[api.Table]:
+        counts = overlap_counts(self.matrix.numpy())
+        always, baseline = self._constant(counts)
+        total = max(int(counts[1].sum()), 1)
+        columns = ("class", "pixels", "share of pixels", "IoU", "accuracy", f"IoU of {always}")
+        measures = (counts[1] / total, iou(counts), recall(counts), iou(baseline))
+        rows = tuple(
+            (
+                name,
+                int(counts[1][i]),
+                *(float(measure[i]) if counts[1][i] else "n/a" for measure in measures),
+            )
+            for i, name in enumerate(self.card.mask_classes)
+        )
+        return [api.Table(title="Per class, shares from 0 to 1", columns=columns, rows=rows)]
+
+    def drawings(self) -> Sequence[api.Drawing]:
+        return [*self._samples(), *self._bars(), self._confusion()]
+
+    def _samples(self) -> list[api.Drawing]:
+        if not self.drawn:
+            return []
+        where = np.linspace(0, len(self.drawn) - 1, min(NUM_DRAWN, len(self.drawn))).round().astype(int)
+        pictures, truths, guesses = zip(*(self.drawn[i] for i in where), strict=True)
+        png = api.draw.overlay_rows(pictures, truths, guesses, self.task.style)
+        caption = "Samples from all over the split, with true and predicted masks."
+        return [api.Drawing(name="predictions", caption=caption, png=png)]
+
+    def _bars(self) -> list[api.Drawing]:
+        counts = overlap_counts(self.matrix.numpy())
+        always, baseline = self._constant(counts)
+        frequent = [int(i) for i in np.argsort(-counts[1], kind="stable") if counts[1][i]][:MOST_BARS]
+        if not frequent:
+            return []
+        names = self.card.mask_classes
+        own, trivial = ({names[i]: float(iou[i]) for i in frequent} for iou in (iou(counts), iou(baseline)))
+        marks = {name: value for name, value in trivial.items() if value > 0}
+        png = api.draw.class_bars(own, "IoU", marks, f"IoU of {always}, where it is not 0")
+        which = f"the {MOST_BARS} most frequent classes" if len(frequent) == MOST_BARS else "each class of the split"
+        return [api.Drawing(name="iou-per-class", caption=f"IoU of {which}.", png=png)]
+
+    def _confusion(self) -> api.Drawing:
+        png = api.draw.confusion_matrix(self.matrix.numpy(), self.card.mask_classes)
+        caption = "Pixels. Rows: truth. Columns: prediction. Colour: share of the true class."
+        return api.Drawing(name="confusion-matrix", caption=caption, png=png)
