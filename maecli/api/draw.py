@@ -1,7 +1,8 @@
 """Drawings as PNG bytes. matplotlib is loaded when the first one is made."""
 
 from maecli.reports.charts import class_bars
-from maecli.reports.drawings import confusion_matrix, contact_sheet, curves, picture_grid
+from maecli.reports.drawings import confusion_matrix, curves
+from maecli.reports.grids import contact_sheet, picture_grid
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
 
 __all__ = [

@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import io
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
+    from PIL import Image, ImageFont
 
 DPI = 192  # two PNG pixels per CSS pixel
 WIDTH = 1040
@@ -24,9 +26,6 @@ TEXT = 28
 SMALL = 24
 
 _LONGEST = 120  # letters of a text
-_LEGEND_LETTERS = 66
-"""As many letters of a legend fit side by side."""
-
 INK = "#1f2328"
 QUIET = "#59636e"
 RULE = "#d5d9de"
@@ -64,7 +63,8 @@ def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) ->
     It has `columns`, or fewer where names are too long for that.
     """
     names = [name for axes in figure.axes for name in axes.get_legend_handles_labels()[1]]
-    columns = max(1, min(columns, _LEGEND_LETTERS // max(map(len, names), default=1)))
+    longest = max((font(SMALL).getlength(name) for name in names), default=0) + (handle_length + 3) * SMALL
+    columns = max(1, min(columns, int(WIDTH // longest)))
     legend = figure.legend(
         loc="outside upper left",
         ncols=columns,
@@ -92,9 +92,45 @@ def to_png(figure: Figure, palette: bool = False) -> bytes:
         image = Image.fromarray(np.ascontiguousarray(pixels))
         if palette:
             image = image.quantize(256, dither=Image.Dither.NONE)
+    return encode_png(image, optimize=True, dpi=(DPI, DPI))
+
+
+def encode_png(image: Image.Image, **options: Any) -> bytes:
+    """Return a picture as PNG; `options` are those of PIL."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True, dpi=(DPI, DPI))
+    image.save(buffer, "PNG", **options)
     return buffer.getvalue()
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the type of all drawings at a size in pixels, which tells how long a text is."""
+    load_matplotlib()
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+
+
+def fitted(text: str, size: int, width: int) -> str:
+    """Return a text no longer than `width`; of a long one the middle goes, since a number or a suffix often ends it."""
+    text = plain(text)
+    short, kept = text, len(text)
+    while kept > 1 and font(size).getlength(short) > width:
+        kept -= 1
+        short = f"{text[: kept // 3]}…{text[kept // 3 - kept :]}"
+    return short
+
+
+def wrapped(text: str, size: int, width: int, lines: int) -> list[str]:
+    """Break a text between its words into at most `lines` lines of `width`; what is too long loses its middle."""
+    made: list[str] = []
+    for word in plain(text).split():
+        if made and (len(made) == lines or font(size).getlength(f"{made[-1]} {word}") <= width):
+            made[-1] += f" {word}"
+        else:
+            made.append(word)
+    return [fitted(line, size, width) for line in made]
 
 
 def plain(text: str) -> str:
@@ -116,10 +152,3 @@ def plain(text: str) -> str:
 def shortened(name: str, length: int = 14) -> str:
     name = plain(name)
     return name if len(name) <= length else name[: length - 1] + "…"
-
-
-def without_middle(name: str, length: int) -> str:
-    """Return a name of at most `length` letters, three at least; of a file's, the end tells more than the start."""
-    name = plain(name)
-    tail = 2 * (length - 1) // 3
-    return name if len(name) <= length else f"{name[: length - 1 - tail]}…{name[-tail:]}"

@@ -13,7 +13,8 @@ from PIL.Image import Resampling
 from maecli.data.card import DataCard
 from maecli.eda.findings import Contradiction, Findings, Histogram, Masks, Overlap, Pair
 from maecli.eda.shown import Gallery
-from maecli.reports import charts, drawings
+from maecli.reports import charts
+from maecli.reports.grids import picture_grid
 from maecli.reports.numbers import format_value
 from maecli.reports.overlays import ClassStyle, blend
 from maecli.reports.page import Points, Section, render_report
@@ -120,7 +121,7 @@ def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | T
         yield Drawing(
             name="samples per class",
             caption="Training samples, evenly spaced among those of each class.",
-            png=drawings.picture_grid(rows, [""] * columns, [title for title, _ in gallery.classes]),
+            png=picture_grid(rows, [""] * columns, [title for title, _ in gallery.classes]),
         )
 
 
@@ -159,7 +160,7 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
         yield Drawing(
             name="image-mask pairs",
             caption="The first image–mask pairs of train: picture, mask, and one over the other.",
-            png=drawings.picture_grid(
+            png=picture_grid(
                 [
                     [shown.image, _style(card).colours()[shown.mask], blend(shown.image, shown.mask, _style(card))]
                     for shown in pairs
@@ -213,7 +214,7 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
     yield Drawing(
         name="augmented",
         caption="The same samples as training gives them to the model, at its size. They differ in every epoch.",
-        png=drawings.picture_grid([*zip(*columns, strict=True)], titles, [shown.key for shown in gallery.first]),
+        png=picture_grid([*zip(*columns, strict=True)], titles, [shown.key for shown in gallery.first]),
     )
 
 
@@ -249,7 +250,7 @@ def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | Ta
         yield Drawing(
             name="copies",
             caption=f"The first {len(pairs)} pairs: those across splits before those within, exact before near.",
-            png=drawings.picture_grid(pairs, ["", ""], [_told(pair) for pair, _, _ in gallery.copies], COPIES_PX),
+            png=picture_grid(pairs, ["", ""], [_told(pair) for pair, _, _ in gallery.copies], COPIES_PX),
         )
     listed = found.pairs[:MAX_LISTED_PAIRS]
     yield _pair_table(f"The first {len(listed):,} of {found.num_exact + found.num_near:,} pairs", listed)

@@ -17,10 +17,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maecli.reports import numbers
+from maecli.reports.canvas import encode_png
+from maecli.reports.grids import read_grid
 from maecli.results import Drawing, Evaluation, Metric, Table
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from PIL import Image
 
 _CONTENTS_FROM = 4
 _LONG_TABLE = 25
@@ -119,7 +122,7 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
     if issubclass(kind, Metric):
         return [_metrics(items, "Metrics")]
     if issubclass(kind, Drawing):
-        return [_picture(picture) for picture in items]
+        return [_drawing(drawing) for drawing in items]
     if issubclass(kind, Table):
         return [_table(table) for table in items]
     if issubclass(kind, Points):
@@ -135,7 +138,7 @@ def _evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     yield _metrics(evaluation.metrics, caption)
     if evaluation.notes:
         yield {"kind": "notes", "notes": evaluation.notes}
-    yield from map(_picture, evaluation.drawings)
+    yield from map(_drawing, evaluation.drawings)
     yield from map(_table, evaluation.tables)
 
 
@@ -156,25 +159,39 @@ def _metrics(metrics: Sequence[Metric], caption: str) -> dict[str, Any]:
     return {"kind": "metrics", "caption": caption, "rows": rows}
 
 
-def _picture(picture: Drawing) -> dict[str, Any]:
+def _drawing(drawing: Drawing) -> dict[str, Any]:
+    """Return what the template needs of a drawing: the PNG as it is, or each picture of a grid with its texts."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(picture.png)) as image:
-        dpi = image.info.get("dpi", (96, 96))[0] or 96
-        width, height = (round(side * 96 / dpi) for side in image.size)  # CSS pixels are 1/96 inch
-        kind, data = "png", picture.png
-        if image.mode == "RGB" and len(data) > _LARGE_PNG:
-            buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=85, subsampling=0)  # full colour resolution keeps edges of masks clean
-            kind, data = min(("jpeg", buffer.getvalue()), (kind, data), key=lambda each: len(each[1]))
-    return {
-        "kind": "picture",
-        "source": f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}",
-        "width": width,
-        "height": height,
-        "alt": picture.name.replace("_", " ").replace("-", " "),
-        "caption": picture.caption,
-    }
+    name = drawing.name.replace("_", " ").replace("-", " ")
+    with Image.open(io.BytesIO(drawing.png)) as image:
+        css_pixel = (image.info.get("dpi", (96, 96))[0] or 96) / 96  # of 1/96 inch
+        photographs = image.mode == "RGB" and len(drawing.png) > _LARGE_PNG
+        block = {"kind": "drawing", "caption": drawing.caption}
+        grid = read_grid(image)
+        if grid is None:
+            return block | {"image": _image(image, css_pixel, photographs, name, drawing.png)}
+        cells = []
+        for number, cell in enumerate(grid.cells):
+            column = grid.columns[number % len(grid.columns)] if grid.columns else ""
+            alt = ", ".join(filter(None, [cell.row, column, cell.caption])) or f"{name} {number + 1}"
+            cells.append(_image(image.crop(cell.box), css_pixel, photographs, alt) | {"cell": cell})
+        return block | {"grid": grid, "cells": cells, "column_width": round(grid.width / css_pixel)}
+
+
+def _image(
+    image: Image.Image, css_pixel: float, photograph: bool, alt: str, png: bytes | None = None
+) -> dict[str, str | int]:
+    """Return the attributes of an image; `png` is what it was read from."""
+    data = {"png": png or encode_png(image, optimize=True)}
+    if photograph:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=85, subsampling=0)  # full colour resolution keeps edges of masks clean
+        data["jpeg"] = buffer.getvalue()
+    kind = min(data, key=lambda kind: len(data[kind]))
+    width, height = (round(side / css_pixel) for side in image.size)
+    source = f"data:image/{kind};base64,{base64.b64encode(data[kind]).decode('ascii')}"
+    return {"src": source, "width": width, "height": height, "alt": alt}
 
 
 def _table(table: Table) -> dict[str, Any]:

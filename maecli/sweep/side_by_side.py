@@ -13,7 +13,7 @@ from maecli.hardware import autocast, choose_device, choose_dtype
 from maecli.loading.loaders import make_loader
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
-from maecli.reports.drawings import picture_grid
+from maecli.reports.grids import picture_grid
 from maecli.results import Drawing
 from maecli.run.assemble import load_assembly, make_dataset
 from maecli.run.directory import SUMMARY, RunDirectory, read_checkpoint

@@ -1,4 +1,4 @@
-"""Metrics decode to the promised sizes and show what they were given."""
+"""Charts decode to the promised sizes and show what they were given."""
 
 from __future__ import annotations
 
@@ -18,18 +18,12 @@ from PIL import Image
 
 from maecli.reports import drawings
 
-RED = (179, 38, 30)
-
 
 def decoded(png: bytes) -> NDArray[np.uint8]:
     """Return the PNG as (H, W, 3)."""
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB"))
-
-
-def count(pixels: NDArray[np.uint8], colour: tuple[int, int, int]) -> int:
-    return int((pixels == np.array(colour, dtype=np.uint8)).all(axis=-1).sum())
 
 
 @pytest.fixture
@@ -47,147 +41,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     return texts
 
 
-def test_a_tiny_picture_is_enlarged_to_crisp_squares() -> None:
-    picture = np.zeros((8, 8, 3), np.uint8)
-    picture[2, 5] = (10, 200, 30)
-
-    pixels = decoded(drawings.picture_grid([[picture]], ["original"]))
-
-    factor = 320 // 8
-    assert count(pixels, (10, 200, 30)) == factor**2
-    rows, columns = np.nonzero((pixels == [10, 200, 30]).all(axis=-1))
-    assert [np.ptp(rows) + 1, np.ptp(columns) + 1] == [factor] * 2
-
-
-def test_a_large_picture_is_reduced_and_keeps_its_proportions() -> None:
-    picture = np.full((3, 300, 1500), 7, np.uint8)
-
-    pixels = decoded(drawings.picture_grid([[picture]], ["panorama"]))
-
-    assert count(pixels, (7, 7, 7)) == 320 * 64
-
-
-def test_no_word_of_a_column_title_is_broken(drawn: list[str]) -> None:
-    drawings.picture_grid([[np.zeros((160, 160, 3), np.uint8)] * 2], ["prediction", "with visible patches"])
-
-    assert "prediction" in drawn
-
-
-def test_columns_fit_into_max_px() -> None:
-    rows = [[np.zeros((1, 28, 28), np.float32)] * 4] * 2
-    titles = ["original", "masked", "reconstruction", "reconstruction with visible patches"]
-
-    assert decoded(drawings.picture_grid(rows, titles)).shape[1] <= 1040
-    assert decoded(drawings.picture_grid(rows, titles, max_px=500)).shape[1] <= 500
-
-
-@pytest.mark.parametrize(
-    ("shape", "levels", "shown"),
-    [
-        ((4, 4), [0.2], (51, 51, 51)),
-        ((1, 4, 4), [0.2], (51, 51, 51)),
-        ((2, 4, 4), [0.2, 0.4], (51, 102, 0)),
-        ((3, 4, 6), [0.2, 0.4, 0.6], (51, 102, 153)),
-        ((5, 4, 4), [0.2, 0.4, 0.6, 0.8, 1.0], (51, 102, 153)),
-    ],
-)
-def test_any_number_of_channels_is_shown_by_the_stated_rule(
-    shape: tuple[int, ...], levels: list[float], shown: tuple[int, int, int]
-) -> None:
-    picture = np.empty(shape, np.float32)
-    picture[:] = np.reshape(levels, (-1, 1, 1)) if len(shape) == 3 else levels[0]
-
-    pixels = decoded(drawings.picture_grid([[picture]], [""]))
-
-    assert count(pixels, shown) == (320 // max(shape[-2:])) ** 2 * shape[-2] * shape[-1]
-
-
-def test_channels_may_stand_last() -> None:
-    first = np.arange(3 * 5 * 7, dtype=np.uint8).reshape(3, 5, 7)
-
-    assert drawings.picture_grid([[first]], [""]) == drawings.picture_grid([[first.transpose(1, 2, 0)]], [""])
-
-
-def test_missing_values_are_grey_and_excess_is_clipped() -> None:
-    picture = np.array([[np.nan, 7.0], [-3.0, 0.5]])
-
-    levels = {tuple(pixel) for pixel in decoded(drawings.picture_grid([[picture]], [""])).reshape(-1, 3).tolist()}
-
-    assert levels == {(128, 128, 128), (255, 255, 255), (0, 0, 0)}
-
-
-def test_the_titles_of_columns_and_rows_are_drawn(drawn: list[str]) -> None:
-    drawings.picture_grid([[np.zeros((8, 8))] * 2] * 2, ["original", "masked"], ["first", "second"])
-
-    assert drawn == ["original", "masked", "first", "second"]
-
-
-@pytest.mark.parametrize(
-    ("picture", "what"),
-    [
-        (np.zeros((4, 4), np.int16), r"not int16 of shape \(4, 4\)"),
-        (np.zeros((2, 3, 4, 4)), r"not uint8 of shape \(2, 3, 4, 4\)"),
-        (np.zeros((0, 4), np.uint8), r"not uint8 of shape \(0, 4\)"),
-    ],
-)
-def test_what_is_no_picture_is_refused(picture: NDArray[Any], what: str) -> None:
-    with pytest.raises(ValueError, match=what):
-        drawings.picture_grid([[picture]], ["original"])
-
-
-def test_a_grid_that_does_not_fit_together_is_refused() -> None:
-    picture = np.zeros((8, 8))
-    with pytest.raises(ValueError, match="each row needs 2 pictures, one per column title"):
-        drawings.picture_grid([[picture]], ["original", "masked"])
-    with pytest.raises(ValueError, match="at least one row and one column"):
-        drawings.picture_grid([], ["original"])
-    with pytest.raises(ValueError, match=r"40 columns do not fit into max_px \(100\)"):
-        drawings.picture_grid([[picture] * 40], ["x"] * 40, max_px=100)
-
-
-def test_a_wrong_prediction_has_a_red_frame_and_the_word(drawn: list[str]) -> None:
-    pictures = [np.zeros((1, 8, 8))] * 3
-    right = drawings.contact_sheet(pictures, ["3 99%", "4 80%", "5 70%"], [False, None, False])
-    assert "wrong" not in drawn
-    assert count(decoded(right), RED) == 0
-
-    one_wrong = drawings.contact_sheet(pictures, ["3 99%", "4 80%", "5 70%"], [False, None, True])
-    assert drawn.count("wrong") == 1
-    side = 8 * (156 // 8)
-    assert count(decoded(one_wrong), RED) >= side**2 - (side - 16) ** 2
-
-
-def test_a_contact_sheet_shows_the_first_36(drawn: list[str]) -> None:
-    drawings.contact_sheet([np.zeros((8, 8))] * 40, [f"n{i}" for i in range(40)])
-
-    assert drawn == [f"n{i}" for i in range(36)]
-
-
-def test_a_contact_sheet_names_files_below_their_captions_without_the_middle_of_long_names(drawn: list[str]) -> None:
-    keys = ["cats/1.png", "IMG_20240131_101523_burst_0007.jpg"]
-    drawings.contact_sheet([np.zeros((99, 99))] * 2, ["cat 99%", "dog 80%"], [True, None], keys)
-
-    assert drawn == ["cat 99%", "wrong", "1.png", "dog 80%", "IMG_20…t_0007.jpg"]
-
-
-def test_a_contact_sheet_refuses_no_pictures_and_missing_captions() -> None:
-    with pytest.raises(ValueError, match="needs at least one picture"):
-        drawings.contact_sheet([], [])
-    with pytest.raises(ValueError, match="shorter"):
-        drawings.contact_sheet([np.zeros((8, 8))] * 2, ["one"])
-
-
 @pytest.mark.parametrize("caption", ["$x^", "a_b^c \\frac", "tab\tand\nbreak", "花 🌸", "<script>"])
 def test_any_caption_can_be_drawn(caption: str) -> None:
-    drawings.contact_sheet([np.zeros((8, 8))], [caption], [True])
     drawings.confusion_matrix(np.eye(2, dtype=int), [caption, "other"])
     drawings.curves({caption: [(0, 1), (1, 2)]}, caption, caption, baselines={caption: 1.0})
-
-
-def test_letters_that_the_font_lacks_become_boxes(drawn: list[str]) -> None:
-    drawings.contact_sheet([np.zeros((8, 8))], ["花 99%"])
-
-    assert drawn == ["□ 99%"]
 
 
 def test_curves_name_their_series_and_their_baselines(drawn: list[str]) -> None:

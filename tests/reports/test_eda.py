@@ -1,4 +1,4 @@
-"""The page of `mae eda` in a real browser: every metric is seen, nothing is complained of, and it fits a phone."""
+"""The page of `mae eda` in a real browser: every drawing is seen, nothing is complained of, and it fits a phone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ onload = () => {
 
 @pytest.fixture(scope="module")
 def page() -> tuple[str, int]:
-    """Return a page with every kind of metric, and how many it has."""
+    """Return a page with every kind of drawing, and how many it has."""
     dataset = Shapes({"train": [*range(8), 3], "val": [9, 1], "test": [11]})
     found = survey(dataset, lambda *_: lambda: None)
     findings = found.findings.model_copy(update={"advice": tuple(advise(found.findings, (24, 32)))})
@@ -79,7 +79,7 @@ def measured(page: str, folder: Path, *arguments: str) -> tuple[list[dict[str, A
 
 
 @needs_browser
-def test_every_metric_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent(
+def test_every_drawing_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent(
     page: tuple[str, int], tmp_path: Path
 ) -> None:
     source, num = page
@@ -90,11 +90,11 @@ def test_every_metric_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent(
     assert [frame["width"] for frame in frames] == list(WIDTHS)
     for frame in frames:
         assert frame["scroll"] <= frame["width"], "the page itself does not scroll sideways"
-        assert len(frame["images"]) == num
+        assert len(frame["images"]) > num, "a grid has an image for each of its pictures"
         for natural, width, height, left, right, visible in frame["images"]:
             assert natural > 0
             assert visible
-            assert min(width, height) > 50
+            assert min(width, height) > 40
             assert 0 <= left < right <= frame["width"]
         assert frame["focusable"] > 10
 
@@ -108,7 +108,7 @@ def test_the_page_is_dark_where_that_is_preferred_and_a_fault_would_be_noticed(
 
     assert {frame["paper"] for frame in frames} == {"rgb(22, 24, 27)"}
     assert any("Content Security Policy" in line for line in console), "the policy refuses scripts"
-    assert all(frame["images"][-1][0] == 0 for frame in frames), "a damaged metric has no width of its own"
+    assert all(frame["images"][-1][0] == 0 for frame in frames), "a damaged image has no width of its own"
 
 
 def test_pictures_of_middling_size_fill_their_column() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from maecli.eda.findings import Histogram
-from maecli.reports import charts, drawings, sweep_charts
+from maecli.reports import charts, drawings, grids, sweep_charts
 from maecli.reports.axes import new_axes
 from maecli.reports.canvas import draw_legend, plain
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
@@ -55,8 +55,8 @@ def test_a_metric_of_every_kind_draws_any_name():
     sweep_charts.bars_chart(dict.fromkeys(NAMES, mark), NAMES[1], baselines={NAMES[0]: 1.0}, baseline=NAMES[1])
     sweep_charts.points_chart({name: {1.0: mark, 2.0: mark} for name in NAMES}, NAMES[1], NAMES[0])
     picture = np.zeros((1, 8, 8), np.float32)
-    drawings.picture_grid([[picture]] * len(NAMES), [NAMES[1]], NAMES)
-    drawings.contact_sheet([picture] * len(NAMES), NAMES, keys=NAMES)
+    grids.picture_grid([[picture]] * len(NAMES), [NAMES[1]], NAMES)
+    grids.contact_sheet([picture] * len(NAMES), NAMES, keys=NAMES)
     style = ClassStyle(NAMES, [(i, i, i) for i in range(len(NAMES))])
     mask = np.arange(64, dtype=np.uint8).reshape(8, 8) % len(NAMES)
     overlay(picture, mask, style)

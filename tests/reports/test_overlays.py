@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR
 from maecli.reports import overlays
+from maecli.reports.grids import write_legend
 from maecli.reports.overlays import ClassStyle, blend, overlay, overlay_rows
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
@@ -98,19 +99,20 @@ def test_the_legend_names_each_class_with_its_share_the_most_frequent_first():
     mask[:30] = 2
     mask[30, :1] = 1
     found = overlays._entries(mask, STYLE)
-    assert found == [("background", None, "70.0%"), ("dog", BLUE, "30.0%"), ("cat", RED, "<0.1%")]
+    assert found == [("background 70.0%", ""), ("dog 30.0%", "#0000c8"), ("cat <0.1%", "#c80000")]
     mask[:] = VOID
-    assert overlays._entries(mask, STYLE) == [("not judged", VOID_COLOUR, "100.0%")]
+    assert overlays._entries(mask, STYLE) == [("not judged 100.0%", "#e0e0c0")]
 
 
-def test_long_legends_break_into_lines_and_long_names_are_cut():
-    entries = [(f"class {i}", RED, "1.0%") for i in range(40)]
-    few, many = (overlays._legend(part, 400, 14) for part in (entries[:2], entries))
-    assert few.width == many.width == 400
-    assert many.height > 10 * 14 > few.height
-    endless = overlays._legend([("x" * 500, RED, "1.0%")], 400, 14)
-    right = np.asarray(endless)[:, 386:]
-    assert (right == 255).all()
+def test_long_legends_break_into_lines_and_long_names_lose_their_middle():
+    def drawn(entries):
+        image = Image.new("RGB", (400, 2000), "white")
+        return np.asarray(image.crop((0, 0, 400, write_legend(ImageDraw.Draw(image), entries, 0, 400, 14))))
+
+    entries = [(f"class {i} 1.0%", "#c80000") for i in range(40)]
+    assert len(drawn(entries)) > 10 * 14 > len(drawn(entries[:2]))
+    endless = drawn([("x" * 500 + " 1.0%", "#c80000")])
+    assert (endless[:, 386:] == 255).all()
 
 
 def test_rows_show_picture_truth_and_prediction_over_one_legend():

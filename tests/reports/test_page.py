@@ -17,7 +17,8 @@ from browser import needs_browser, opened
 from PIL import Image
 from write_data import encoded, noise
 
-from maecli.reports import drawings
+from maecli.reports.drawings import curves
+from maecli.reports.grids import contact_sheet, picture_grid
 from maecli.reports.page import Command, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table
 
@@ -64,7 +65,15 @@ def metric(value: float = 0.9722, **changes: object) -> Metric:
 
 
 def picture(caption: str = "Loss by step.", name: str = "loss_curve") -> Drawing:
-    return Drawing(name=name, caption=caption, png=drawings.picture_grid([[np.eye(8)]], ["x"]))
+    return Drawing(name=name, caption=caption, png=curves({"loss": [(0, 1), (1, 2)]}, "step", "loss"))
+
+
+def grids(text: str) -> list[Drawing]:
+    """Return a grid under titles and one that breaks anywhere, all of whose texts are `text`."""
+    pixels = np.eye(8)
+    titled = picture_grid([[pixels] * 3] * 2, [text] * 3, [text] * 2, legend=[(text, "#c80000"), (text, "")])
+    sheet = contact_sheet([pixels] * 9, [text] * 9, [True] * 9, [text.replace("/", " ")] * 9)
+    return [Drawing(name=text, caption=text, png=png) for png in (titled, sheet)]
 
 
 def evaluation(**changes: Any) -> Evaluation:
@@ -87,7 +96,7 @@ def everything(text: str = "plain") -> str:
         split=text,
         metrics=(metric(label=text, note=text, baselines={text: 0.99}), metric(label=f"{text} 2", better="lower")),
         tables=(table,),
-        drawings=(picture(text, text),),
+        drawings=(picture(text, text), *grids(text)),
         notes=(text,),
     )
     sections = [
@@ -146,11 +155,22 @@ def test_every_picture_has_a_text_its_pixels_and_its_size() -> None:
     (image,) = images
     assert image["alt"] == "loss curve"
     assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == shown.png
-    assert (image["width"], image["height"]) == (
-        "172",
-        "194",
-    )  # half of 344 by 388 pixels, which are drawn at 192 dpi
+    assert (image["width"], image["height"]) == ("520", "320")  # half of its pixels, which are drawn at 192 dpi
     assert all(image["alt"] for image in Page(everything()).all("img"))
+
+
+def test_the_texts_of_a_grid_are_text_beside_its_pictures() -> None:
+    titled, sheet = grids("cat & dog")
+    page = Page(report(Section("x", [titled])))
+    assert page.text.count("cat & dog") == 3 + 2 + 2 + 1  # columns, rows, legend, and the sentence below
+    assert [image["alt"] for image in page.all("img")] == [*["cat & dog, cat & dog", "cat & dog", "cat & dog"] * 2]
+    assert {(image["width"], image["height"]) for image in page.all("img")} == {("160", "160")}
+    assert page.all("div")[0]["style"] == "--columns: 3; --width: 160px"
+    assert [span.get("style") for span in page.all("span")] == ["background: #c80000", None]
+
+    page = Page(report(Section("x", [sheet])))
+    assert page.text.count("cat & dog wrong") == 9
+    assert len(page.all("figcaption")) == 9 + 1
 
 
 @pytest.mark.parametrize(("side", "kind"), [(100, "png"), (400, "jpeg")], ids=["small", "large"])
