@@ -1,7 +1,8 @@
 """What can go wrong, as a tree: each class is one exit code of the command line.
 
 A `MaeError` is a user's mistake or a fact about their machine: the command line prints its message and no
-traceback. Everything else is a bug of ours and keeps its traceback.
+traceback. A `BrokenSample` is about one sample, which is left out. Everything else is a bug of ours and keeps its
+traceback.
 """
 
 from __future__ import annotations
@@ -9,12 +10,35 @@ from __future__ import annotations
 import difflib
 import errno
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 _OF_THE_MACHINE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE}
     | {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 )
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """A file or row, and why it is left out: a short sentence such as 'truncated file', or the rule that it breaks."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class BrokenSample(Exception):
+    """One sample cannot be read; a loader leaves it out and tells of its fault."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)  # so that it can be pickled
+        self.fault = Fault(path, reason)
+
+    def __str__(self) -> str:
+        return str(self.fault)
 
 
 class MaeError(Exception):
@@ -62,22 +86,22 @@ class UnknownPlugin(SpecError):
 class DataError(MaeError):
     """Data are missing, broken or contradict each other. Exit code 3.
 
-    `problems` are files that break a rule, as (path, rule), where more of them are known than a sentence can name.
+    `faults` are files that break a rule, where more of them are known than a sentence can name.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, problems: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, message: str, faults: Iterable[Fault] = ()) -> None:
         super().__init__(message)
-        self.problems = tuple(problems)
+        self.faults = tuple(faults)
 
     @property
-    def untold(self) -> list[tuple[str, str]]:
-        """The problems that the message does not name, by path and rule."""
+    def unnamed_faults(self) -> list[Fault]:
+        """The faults that the message does not name."""
         return [
-            (path, rule)
-            for path, rule in self.problems
-            if not re.search(rf"(^|[\s/]){re.escape(path)}(, for one)?: {re.escape(rule)}", str(self))
+            fault
+            for fault in self.faults
+            if not re.search(rf"(^|[\s/]){re.escape(fault.path)}(, for one)?: {re.escape(fault.reason)}", str(self))
         ]
 
 

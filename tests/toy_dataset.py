@@ -13,7 +13,8 @@ import numpy as np
 from write_data import noise
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split
+from maecli.data.dataset import Dataset, DatasetOptions, Sample, Split
+from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.masks import VOID, class_palette
 
 SIDE, HEIGHT, WIDTH = 8, 24, 32
@@ -118,8 +119,9 @@ class Shapes(Dataset):
         self.splits.append(split)
         return split
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        yield from self.rules
+    def all_faults(self) -> Iterator[Fault]:
+        for path, rule in self.rules:
+            yield Fault(path, rule)
 
 
 def shapes(num_train: int = 6, num_val: int = 3, num_test: int = 3, **changes: object) -> Shapes:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -109,12 +110,12 @@ def _told(error: MaeError) -> tuple[str, int]:
 
 def _give_up(message: str, code: int, error: BaseException, as_json: bool) -> None:
     """Tell the message and leave with the code."""
-    problems, untold = (error.problems, error.untold) if isinstance(error, DataError) else ((), [])
+    faults, others = (error.faults, error.unnamed_faults) if isinstance(error, DataError) else ((), [])
     if as_json:
-        listed = [{"path": path, "rule": rule} for path, rule in problems]
-        print_json({"error": message, "exit_code": code} | ({"problems": listed} if listed else {}))
-    for path, rule in untold:
-        complain(f"{path}: {rule}")
+        listed = [asdict(fault) for fault in faults]
+        print_json({"error": message, "exit_code": code} | ({"faults": listed} if listed else {}))
+    for fault in others:
+        complain(str(fault))
     tell(message)
     if isinstance(error, KeyboardInterrupt):
         terminal.interruption_told = True

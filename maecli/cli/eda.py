@@ -29,14 +29,14 @@ def eda(**given: Any) -> None:
                     progress.say(f"{verb}: {key}: from {source}")
         specs = {verb: each.spec for verb, each in resolved.items()}
         result = run_eda(specs, registry(), progress, overwrite=given["overwrite"])
-        problems = result.findings.problems
+        faults = result.findings.faults
         if given["as_json"]:
             print_json({"report": str(result.report), **result.findings.model_dump(mode="json")})
         else:
             for sentence in result.findings.advice:
                 answer(f"- {sentence}")
             answer("", f"open {result.report}")
-        if problems:
-            faults = "1 fault" if len(problems) == 1 else f"{len(problems):,} faults, the first of them"
-            tell(f"{faults}: {problems[0].path}: {problems[0].rule}; the page lists what breaks a rule")
+        if faults:
+            number = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults, the first of them"
+            tell(f"{number}: {faults[0]}; the page lists what breaks a rule")
             raise typer.Exit(3)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_console, user_errors
+from maecli.cli.faults import exit_if_skipped, skipped_json
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -18,7 +19,6 @@ from maecli.cli.options import (
     RootOption,
     WorkersOption,
 )
-from maecli.cli.skipped import exit_if_skipped, skipped_json
 from maecli.terminal import answer
 
 
@@ -79,11 +79,11 @@ def embed(
                     "names": str(files.names),
                     "run": str(result.run),
                     "shape": result.shape,
-                    **skipped_json(result.skipped, files.skipped),
+                    **skipped_json(result.faults, files.skipped),
                 }
             )
         else:
             answer(f"features {' × '.join(map(str, result.shape))}: {files.out}")
             if files.names != files.out:
                 answer(f"a row of names for each: {files.names}")
-        exit_if_skipped(result.skipped, files.skipped)
+        exit_if_skipped(result.faults, files.skipped)

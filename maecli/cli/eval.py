@@ -67,7 +67,7 @@ def evaluate(
                     "run": str(result.run),
                     "checkpoint": str(result.checkpoint),
                     **result.evaluation.as_json(),
-                    "skipped": result.skipped,
+                    "skipped": {fault.path: fault.reason for fault in result.faults},
                 }
             )
             return

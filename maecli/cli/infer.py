@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_console, user_errors
+from maecli.cli.faults import exit_if_skipped, skipped_json
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -18,7 +19,6 @@ from maecli.cli.options import (
     TaskOption,
     WorkersOption,
 )
-from maecli.cli.skipped import exit_if_skipped, skipped_json
 from maecli.terminal import answer
 
 
@@ -69,7 +69,7 @@ def infer(
                     "run": str(result.run),
                     "predicted": result.num_predicted,
                     "pictures": [str(picture) for picture in result.pictures],
-                    **skipped_json(result.skipped, result.out / "skipped.csv"),
+                    **skipped_json(result.faults, result.out / "skipped.csv"),
                 }
             )
         else:
@@ -78,4 +78,4 @@ def infer(
                 answer(f"the first of them, drawn: {picture}")
             if (result.out / "files").is_dir():
                 answer(f"what was made of each picture: {result.out / 'files'}")
-        exit_if_skipped(result.skipped, result.out / "skipped.csv")
+        exit_if_skipped(result.faults, result.out / "skipped.csv")

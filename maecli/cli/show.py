@@ -72,7 +72,7 @@ def show_training(result: TrainResult, as_json: bool) -> None:
                 "run": str(result.run),
                 "seconds": round(result.seconds, 1),
                 "evaluation": evaluation,
-                "skipped": result.skipped,
+                "skipped": {fault.path: fault.reason for fault in result.faults},
             }
         )
         return

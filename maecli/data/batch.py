@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from maecli.data.randomness import Draws
+from maecli.errors import Fault
 
 
 @dataclass
@@ -19,8 +20,8 @@ class Batch:
     draws: Draws
     keys: Sequence[str] = ()
     """Names of the samples, where somebody needs them (inference)."""
-    broken: Sequence[tuple[str, str]] = field(default=())
-    """Samples that could not be read, as (key, reason)."""
+    faults: Sequence[Fault] = ()
+    """Of samples that could not be read."""
     progress: float = 0.0
     """Share of the training run that is done, in [0, 1)."""
 
@@ -37,7 +38,7 @@ class Batch:
         """Return the batch with its tensors and sample numbers on `device`."""
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors.items()}
         draws = Draws(self.draws.seed, self.draws.epoch, self.draws.ids.to(device, non_blocking=True))
-        return Batch(moved, draws, self.keys, self.broken, self.progress)
+        return Batch(moved, draws, self.keys, self.faults, self.progress)
 
     def micro_batches(self, size: int) -> Iterator[Batch]:
         """Yield consecutive parts of at most `size` samples."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from maecli import plugin_options
 from maecli.data.card import DataCard, SplitName
+from maecli.errors import Fault
 
 Sample = dict[str, np.ndarray]
 
@@ -99,18 +100,6 @@ class TensorSplit(Split):
         return {name: tensor[index].numpy() for name, tensor in self.tensors.items()}
 
 
-class BrokenSample(Exception):
-    """One sample cannot be read; `reason` is a short sentence such as 'truncated file'."""
-
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"{key}: {reason}")
-        self.key = key
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[BrokenSample], tuple[str, str]]:
-        return BrokenSample, (self.key, self.reason)  # it crosses from loader workers
-
-
 class Dataset(ABC):
     """Base of a data-set plugin. The subclass's docstring is its data card in words.
 
@@ -140,16 +129,16 @@ class Dataset(ABC):
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
         """Return one split, holding those samples that have all of `fields`. May be empty."""
 
-    def broken(self) -> Mapping[str, str]:
-        """Return the files found unreadable so far, path → reason."""
-        return {}
+    def faults(self) -> Collection[Fault]:
+        """Return the faults that are known so far: files that `card` and `split` leave out."""
+        return ()
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield every file that breaks a rule, as (path, rule): what only reading everything shows, for `mae eda`.
+    def all_faults(self) -> Iterator[Fault]:
+        """Yield the fault of every file that breaks a rule: what only reading everything shows, for `mae eda`.
 
         Samples that cannot be decoded need not be named here: they are found when they are read.
         """
-        yield from self.broken().items()
+        yield from self.faults()
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import BrokenSample, Dataset, Sample, Split, TensorSplit
+from maecli.data.dataset import Dataset, Sample, Split, TensorSplit
 from maecli.data.randomness import derive_seed
 from maecli.data.splits import place
-from maecli.errors import SpecError
+from maecli.errors import BrokenSample, SpecError
 
 WHOLE = "100%"
 

@@ -19,9 +19,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from maecli.data.dataset import BrokenSample, Split, TensorSplit
+from maecli.data.dataset import Split, TensorSplit
 from maecli.data.sample_files import NO_FILE, UNREADABLE, files_of, hashes_of, states_of
 from maecli.data.tally import PRIME, Names, Tally, short_hash
+from maecli.errors import BrokenSample
 
 NUM_SAMPLED = 64
 """Files whose hashes are kept one by one, so that one can be named where many were replaced."""

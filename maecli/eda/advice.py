@@ -32,7 +32,7 @@ def advise(findings: Findings, img_size: Sequence[int]) -> list[str]:
     """Return sentences, the most urgent first; `img_size` is what the model would work at."""
     sentences = [
         *_on_copies(findings),
-        *_on_problems(findings),
+        *_on_faults(findings),
         *_on_masks(findings),
         *_on_classes(findings),
         *_on_splits(findings),
@@ -101,8 +101,8 @@ def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") 
                 )
 
 
-def _on_problems(findings: Findings) -> Iterator[str]:
-    num = len({problem.path for problem in findings.problems})
+def _on_faults(findings: Findings) -> Iterator[str]:
+    num = len({fault.path for fault in findings.faults})
     if num:
         yield (
             f"{num:,} {'file breaks' if num == 1 else 'files break'} a rule or cannot be read; all are listed below. "

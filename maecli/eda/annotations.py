@@ -16,9 +16,10 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from maecli.data.bands import bands
 from maecli.data.card import DataCard
-from maecli.data.dataset import BrokenSample, Split, TensorSplit
-from maecli.eda.findings import Boxes, Labels, Masks, Problem
+from maecli.data.dataset import Split, TensorSplit
+from maecli.eda.findings import Boxes, Labels, Masks
 from maecli.eda.parallel import Room, in_threads
+from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.masks import VOID
 
 Numbers = NDArray[np.float64]
@@ -36,7 +37,7 @@ class LabelScan:
     ids: list[int] = field(default_factory=list)
     rows: list[NDArray[np.int8]] = field(default_factory=list)
     """(Q,) per sample: 1 present, 0 absent, -1 not to be judged."""
-    problems: list[Problem] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def summary(self, num_classes: int) -> Labels:
         rows = np.array(self.rows, np.int8).reshape(-1, num_classes)
@@ -66,7 +67,7 @@ class MaskScan:
 
     ids: list[int] = field(default_factory=list)
     masks: list[_Mask] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def summary(self, card: DataCard) -> Masks | None:
         """Return the counts; None for a split without masks."""
@@ -115,7 +116,7 @@ class BoxScan:
     """(K,) per sample, as shares of the picture."""
     aspects: list[Numbers] = field(default_factory=list)
     """(K,) per sample, width / height."""
-    problems: list[Problem] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def summary(self, num_classes: int) -> Boxes | None:
         """Return the counts; None for a split without annotated samples."""
@@ -134,8 +135,8 @@ def scan_labels(split: Split, card: DataCard, tick: Callable[[], None]) -> Label
     scan = LabelScan()
     tensor = split.tensors.get("label") if isinstance(split, TensorSplit) else None
     for index, label in _each(split, lambda i: tensor[i].numpy() if tensor is not None else split[i]["label"], tick):
-        if isinstance(label, Problem):
-            scan.problems.append(label)
+        if isinstance(label, Fault):
+            scan.faults.append(label)
             continue
         row = np.asarray(label, np.int8) if card.multi_label else np.zeros(card.num_classes, np.int8)
         if not card.multi_label:
@@ -155,8 +156,8 @@ def scan_masks(split: Split, card: DataCard, tick: Callable[[], None]) -> MaskSc
 
     scan = MaskScan()
     for index, found in _each(split, count, tick):
-        if isinstance(found, Problem):
-            scan.problems.append(found)
+        if isinstance(found, Fault):
+            scan.faults.append(found)
         else:
             scan.ids.append(index)
             scan.masks.append(found)
@@ -175,8 +176,8 @@ def scan_boxes(split: Split, tick: Callable[[], None]) -> BoxScan:
 
     scan = BoxScan()
     for index, found in _each(split, measure, tick):
-        if isinstance(found, Problem):
-            scan.problems.append(found)
+        if isinstance(found, Fault):
+            scan.faults.append(found)
             continue
         classes, areas, aspects = found
         scan.ids.append(index)
@@ -210,14 +211,14 @@ def _counts(numbers: NDArray[np.integer], num: int) -> NDArray[np.int64]:
     return counts
 
 
-def _each(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> Iterator[tuple[int, R | Problem]]:
+def _each(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> Iterator[tuple[int, R | Fault]]:
     """Yield (position, what was read, or why it could not be) of every sample."""
 
-    def attempt(index: int) -> R | Problem:
+    def attempt(index: int) -> R | Fault:
         try:
             return read(index)
         except BrokenSample as broken:
-            return Problem(path=broken.key, rule=broken.reason)
+            return broken.fault
 
     for index, found in enumerate(in_threads(attempt, len(split))):
         yield index, found

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn  # type: ignore[import-untyped]
 
-from maecli.data.dataset import BrokenSample
 from maecli.eda.findings import Duplicates, Overlap, Pair, Where
 from maecli.eda.pictures import THUMBNAIL, PictureScan, pixel_digest
+from maecli.errors import BrokenSample
 
 MAX_DISTANCE = 8
 """Bits of two hashes that may differ. JPEG at quality 30 changes up to 6, brightness by a fifth up to 10 and mostly 4;
@@ -143,7 +143,7 @@ def _whole_digest(scan: PictureScan, index: int) -> bytes:
     try:
         image = scan.split[index]["image"]
     except BrokenSample as broken:
-        return broken.key.encode(errors="surrogateescape")
+        return broken.fault.path.encode(errors="surrogateescape")
     return pixel_digest(image, image.shape[1:])
 
 

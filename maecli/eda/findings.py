@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from maecli.data.card import DataCard
+from maecli.errors import Fault
 
 
 class Found(BaseModel):
@@ -18,13 +19,6 @@ class Where(Found):
 
     split: str
     key: str
-
-
-class Problem(Found):
-    """A file that cannot be read or that breaks a rule."""
-
-    path: str
-    rule: str
 
 
 class Histogram(Found):
@@ -152,6 +146,6 @@ class Findings(Found):
         description="copies among the pictures with labels or masks, by the splits of these where they are others",
     )
     contradictions: tuple[Contradiction, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    faults: tuple[Fault, ...] = ()
     advice: tuple[str, ...] = ()
     seconds: float = 0.0

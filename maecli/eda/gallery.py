@@ -14,10 +14,11 @@ import torch
 
 from maecli.data.bands import averaging, collected
 from maecli.data.card import DataCard
-from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
+from maecli.data.dataset import Sample, Split, TensorSplit
 from maecli.data.preprocess import Preprocess
 from maecli.eda.findings import Pair
 from maecli.eda.shown import Image, Shown
+from maecli.errors import BrokenSample
 from maecli.loading.loaders import make_loader
 from maecli.schema import AugmentSpec, DataSpec
 

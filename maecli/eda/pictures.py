@@ -16,9 +16,10 @@ from PIL import Image
 
 from maecli.data.bands import bands
 from maecli.data.card import DataCard
-from maecli.data.dataset import BrokenSample, Split
-from maecli.eda.findings import Pictures, Problem, Sizes
+from maecli.data.dataset import Split
+from maecli.eda.findings import Pictures, Sizes
 from maecli.eda.parallel import Room, in_threads
+from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.read import GREY
 
 SMALL_SIDE = 64
@@ -59,12 +60,12 @@ class PictureScan:
     ids: list[int] = field(default_factory=list)
     """Positions of the readable pictures."""
     looks: list[Look] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def summary(self) -> Pictures:
         return Pictures(
             num=len(self.split),
-            num_broken=len(self.problems),
+            num_broken=len(self.faults),
             sizes=_sizes([look.size for look in self.looks]),
             num_flat=sum(look.flat for look in self.looks),
             num_grey=sum(look.grey for look in self.looks),
@@ -76,18 +77,18 @@ def scan_pictures(split: Split, card: DataCard, tick: Callable[[], None]) -> Pic
 
     room = Room()
 
-    def look(index: int) -> Look | BrokenSample:
+    def look(index: int) -> Look | Fault:
         try:
             size = split.size(index)
             with room.taken(size):
                 return look_at(split, index, size, card.value_range)
         except BrokenSample as broken:
-            return broken
+            return broken.fault
 
     scan = PictureScan(split)
     for index, found in enumerate(in_threads(look, len(split))):
-        if isinstance(found, BrokenSample):
-            scan.problems.append(Problem(path=found.key, rule=found.reason))
+        if isinstance(found, Fault):
+            scan.faults.append(found)
         else:
             scan.ids.append(index)
             scan.looks.append(found)

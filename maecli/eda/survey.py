@@ -28,9 +28,9 @@ from maecli.eda.annotations import (
 )
 from maecli.eda.contradictions import Row, find_contradictions
 from maecli.eda.duplicates import exact_groups, find_duplicates, places
-from maecli.eda.findings import Duplicates, Findings, Objects, Problem, Where
+from maecli.eda.findings import Duplicates, Findings, Objects, Where
 from maecli.eda.pictures import PictureScan, scan_pictures
-from maecli.errors import DataError
+from maecli.errors import DataError, Fault
 
 Ticks = Callable[[str, int], Callable[[], None]]
 """Told what is gone over and how many there are, gives what is to be called after each."""
@@ -106,7 +106,7 @@ def survey(
         duplicates=duplicates,
         copies_by=copies_by,
         contradictions=tuple(find_contradictions(equal, known, card.classes)),
-        problems=tuple(_problems(dataset, [*pictures.values(), *labels.values(), *masks.values(), *boxes.values()])),
+        faults=tuple(_all_faults(dataset, [*pictures.values(), *labels.values(), *masks.values(), *boxes.values()])),
     )
     seconds = round(time.monotonic() - begin, 1)
     return Survey(findings.model_copy(update={"seconds": seconds}), pictures, labels, masks)
@@ -119,10 +119,9 @@ def _pictures(dataset: Dataset, card: DataCard, ticks: Ticks) -> dict[str, Pictu
         scans[name] = scan_pictures(split, card, ticks(f"pictures of {name}", len(split)))
     if not any(scan.ids for scan in scans.values()):
         num = sum(len(scan.split) for scan in scans.values())
-        broken = next((problem for scan in scans.values() for problem in scan.problems), None)
-        reason = f"; {broken.path}, for one: {broken.rule}" if broken else ""
-        problems = [(problem.path, problem.rule) for scan in scans.values() for problem in scan.problems]
-        raise DataError(f"none of the {num:,} pictures of {card.name} can be read{reason}", problems)
+        faults = [fault for scan in scans.values() for fault in scan.faults]
+        reason = "".join(f"; {fault.path}, for one: {fault.reason}" for fault in faults[:1])
+        raise DataError(f"none of the {num:,} pictures of {card.name} can be read{reason}", faults)
     return scans
 
 
@@ -221,15 +220,15 @@ def _objects(masks: dict[str, MaskScan], mask_card: DataCard | None, boxes: dict
     )
 
 
-def _problems(dataset: Dataset, scans: list[PictureScan | LabelScan | MaskScan | BoxScan]) -> list[Problem]:
+def _all_faults(dataset: Dataset, scans: list[PictureScan | LabelScan | MaskScan | BoxScan]) -> list[Fault]:
     """Return what the scans met and what the data set itself knows, each once."""
-    met = [problem for scan in scans for problem in scan.problems]
-    known = [Problem(path=path, rule=rule) for path, rule in dataset.problems()]
-    named = {(PurePosixPath(problem.path).name, problem.rule) for problem in known}
-    return list(dict.fromkeys([*known, *(problem for problem in met if _of_another_file(problem) not in named)]))
+    met = [fault for scan in scans for fault in scan.faults]
+    known = [*dataset.all_faults()]
+    named = {(PurePosixPath(fault.path).name, fault.reason) for fault in known}
+    return list(dict.fromkeys([*known, *(fault for fault in met if _of_another_file(fault) not in named)]))
 
 
-def _of_another_file(problem: Problem) -> tuple[str, str]:
-    """Return the file and the rule of a sample that is broken by one of its files: `masks/1.png: empty file`."""
-    file, _, rule = problem.rule.partition(": ")
-    return PurePosixPath(file).name, rule
+def _of_another_file(fault: Fault) -> tuple[str, str]:
+    """Return the file and the reason of a sample that is broken by one of its files: `masks/1.png: empty file`."""
+    file, _, reason = fault.reason.partition(": ")
+    return PurePosixPath(file).name, reason

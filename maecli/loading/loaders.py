@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from maecli.data.batch import Batch
-from maecli.data.dataset import BrokenSample, Sample, Split, TensorSplit
+from maecli.data.dataset import Sample, Split, TensorSplit
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws, derive_seed
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError, Fault
 from maecli.hardware import default_workers
 from maecli.loading.parcels import Parcel
 from maecli.loading.reading import read_sample
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 Job = tuple[int, np.ndarray]
 """An epoch, and the positions of the samples to read for it."""
-Told = tuple[int, list[int], list[tuple[str, str]]]
-"""What goes with a batch's tensors: the epoch, the positions of the samples, and what could not be read."""
+Told = tuple[int, list[int], list[Fault]]
+"""What goes with a batch's tensors: the epoch, the positions of the samples, and the faults of others."""
 
 SEARCH_S = 2.0
 """How long a sample that ended a worker is searched for."""
@@ -60,14 +60,14 @@ def train_schedule(seed: int, num_samples: int, batch_size: int, start_step: int
         yield epoch, order[first : first + batch_size]
 
 
-def refuse(key: str, reason: str) -> None:
+def refuse(fault: Fault) -> None:
     """Raise DataError for a sample that cannot be read: what a loader does unless told otherwise."""
-    raise DataError(f"{key}: {reason}")
+    raise DataError(str(fault))
 
 
 @dataclass
 class Loader(ABC):
-    """Batches of one split on one device. `on_broken` is told of each sample that cannot be read."""
+    """Batches of one split on one device. `on_fault` is told of each sample that cannot be read."""
 
     cuts_on_device: ClassVar[bool]
     """Whether cutting, mirroring and colour are left to the device; else samples arrive with it done."""
@@ -76,7 +76,7 @@ class Loader(ABC):
     preprocess: Preprocess
     device: torch.device
     seed: int
-    on_broken: Callable[[str, str], None] = refuse
+    on_fault: Callable[[Fault], None] = refuse
     own_size: bool = False
     """Whether evaluation leaves each picture at its own size; batches then hold pictures of one size."""
 
@@ -116,8 +116,8 @@ class Loader(ABC):
         return Draws(0 if epoch == FIXED else self.seed, epoch, ids)
 
     def _report(self, batch: Batch) -> None:
-        for key, reason in batch.broken:
-            self.on_broken(key, reason)
+        for fault in batch.faults:
+            self.on_fault(fault)
 
     def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
         self._report(batch)
@@ -156,7 +156,7 @@ class ResidentLoader(Loader):
                 samples.append(_read(read_sample(split, index), self.preprocess.img_size))
                 readable.append(split.keys[index])
             except BrokenSample as error:
-                self.on_broken(error.key, error.reason)
+                self.on_fault(error.fault)
         if samples:
             tensors = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
         else:
@@ -189,10 +189,10 @@ class StreamedLoader(Loader):
         size = None if self.own_size and spec is None else self.preprocess.img_size
         cache = self.cache_bytes // max(1, self.workers or 0) if spec is not None else 0
         read = _Reader(self.split, size, self.seed, spec, cache)
-        for tensors, (epoch, ids, broken) in self._parcels(read, plan):
+        for tensors, (epoch, ids, faults) in self._parcels(read, plan):
             keys = [self.split.keys[i] for i in ids] if spec is None else ()
             draws = self._draws(epoch, torch.tensor(ids, dtype=torch.int64))
-            yield Batch(dict(tensors), draws, keys, broken).to(self.device)
+            yield Batch(dict(tensors), draws, keys, faults).to(self.device)
 
     def _parcels(self, read: _Reader, plan: Iterator[Job]) -> Iterator[Parcel[Told]]:
         if not self.workers:
@@ -229,7 +229,7 @@ class _Read(NamedTuple):
     """Empty when nothing could be read."""
     number: int
     """Position of the sample that was read, which may stand in for the planned one."""
-    broken: list[tuple[str, str]]
+    faults: list[Fault]
 
 
 class _Reader:
@@ -254,19 +254,19 @@ class _Reader:
         read = [item for item in items if item.tensors]
         names = read[0].tensors.keys() if read else ()
         tensors = {name: torch.stack([item.tensors[name] for item in read]) for name in names}
-        broken = [entry for item in items for entry in item.broken]
-        return Parcel(tensors, (epoch, [item.number for item in read], broken))
+        faults = [fault for item in items for fault in item.faults]
+        return Parcel(tensors, (epoch, [item.number for item in read], faults))
 
     def _item(self, epoch: int, index: int) -> _Read:
-        broken: list[tuple[str, str]] = []
+        faults: list[Fault] = []
         attempts = len(self.split) if self.training else 1
         for offset in range(attempts):
             number = (index + offset) % len(self.split)
             try:
-                return _Read(self._sample(epoch, number), number, broken)
+                return _Read(self._sample(epoch, number), number, faults)
             except BrokenSample as error:
-                broken.append((error.key, error.reason))
-        return _Read({}, index, broken)
+                faults.append(error.fault)
+        return _Read({}, index, faults)
 
     def _sample(self, epoch: int, index: int) -> dict[str, Tensor]:
         sample = self.kept.get(index) or self._read_and_keep(index)
@@ -303,7 +303,7 @@ def make_loader(
     device: torch.device,
     seed: int,
     spec: DataSpec,
-    on_broken: Callable[[str, str], None] = refuse,
+    on_fault: Callable[[Fault], None] = refuse,
     own_size: bool = False,
 ) -> Loader:
     """Return the loader that suits the split, or the one that `spec.loading` asks for.
@@ -312,6 +312,6 @@ def make_loader(
     """
     resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"
     if resident and (isinstance(split, TensorSplit) or not own_size):
-        return ResidentLoader(split, preprocess, device, seed, on_broken, own_size)
+        return ResidentLoader(split, preprocess, device, seed, on_fault, own_size)
     cache_bytes = int(spec.cache * 2**30)
-    return StreamedLoader(split, preprocess, device, seed, on_broken, own_size, spec.workers, cache_bytes)
+    return StreamedLoader(split, preprocess, device, seed, on_fault, own_size, spec.workers, cache_bytes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from maecli.data.dataset import BrokenSample, Sample, Split
-from maecli.errors import LoadingError, MaeError
+from maecli.data.dataset import Sample, Split
+from maecli.errors import BrokenSample, LoadingError, MaeError
 from maecli.loading.shortage import shortage
 
 
@@ -20,7 +20,7 @@ def read_sample(split: Split, index: int) -> Sample:
         return split[index]
     except BrokenSample as error:
         if short := shortage(error):
-            raise LoadingError(f"{error.key} cannot be read: {short}") from error
+            raise LoadingError(f"{error.fault.path} cannot be read: {short}") from error
         raise
     except MaeError:
         raise

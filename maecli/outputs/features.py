@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from maecli.errors import SpecError, nearest
-from maecli.outputs.skipped import skipped_csv
+from maecli.errors import Fault, SpecError, nearest
+from maecli.outputs.faults import faults_csv
 from maecli.storage.files import new_file, write_text
 from maecli.storage.ledger import Ledger
 from maecli.storage.lock import locked
@@ -101,11 +101,11 @@ class FeatureFiles:
         if labels is not None:
             file.write(labels.numbers.data)
 
-    def write_skipped(self, files: dict[str, str]) -> None:
-        """Write the unreadable files, path → reason; without any, a list of an earlier time goes."""
-        if files:
+    def write_faults(self, faults: Collection[Fault]) -> None:
+        """Write the list of faults; without any, one of an earlier time goes."""
+        if faults:
             self.ledger.claim(self.skipped.name)
-            write_text(self.skipped, skipped_csv(files))
+            write_text(self.skipped, faults_csv(faults))
             self.ledger.note(self.skipped.name)
         else:
             self.ledger.remove(self.skipped.name)

@@ -36,7 +36,7 @@ def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
         Section("Boxes", [*_boxes(findings)]),
         Section("As the model sees them", [*_augmented(findings, gallery)]),
         Section("Copies", [*_copies(findings, gallery)]),
-        Section("Files that break a rule", [*_problems(findings)]),
+        Section("Files that break a rule", [*_faults(findings)]),
     ]
     return [section for section in sections if section.content]
 
@@ -287,9 +287,9 @@ def _contradiction_table(contradictions: Sequence[Contradiction]) -> Table:
     )
 
 
-def _problems(findings: Findings) -> Iterator[Table]:
-    if findings.problems:
-        rows = tuple((problem.path, problem.rule) for problem in findings.problems)
+def _faults(findings: Findings) -> Iterator[Table]:
+    if findings.faults:
+        rows = tuple((fault.path, fault.reason) for fault in findings.faults)
         yield Table(title=f"{len(rows):,} found", columns=("file", "rule that it breaks"), rows=rows)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from maecli.errors import Fault
 from maecli.reports import numbers
 from maecli.reports.canvas import encode_png
 from maecli.reports.grids import read_grid
@@ -64,17 +65,17 @@ def render_report(
     *,
     spec_yaml: str = "",
     environment: Mapping[str, Any] | None = None,
-    left_out: Sequence[tuple[str, str]] = (),
+    faults: Sequence[Fault] = (),
     next_commands: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the page as HTML.
 
-    `left_out` names files that were skipped and why; `next_commands` are commands to try and what each does.
+    `faults` are of files that were left out; `next_commands` are commands to try and what each does.
     What is empty does not appear. From four sections on, the page starts with a table of contents.
     """
     parts = [_part(section, f"section-{number}") for number, section in enumerate(sections, 1)]
     contents = [(part["id"], part["title"]) for part in parts]
-    if left_out:
+    if faults:
         contents.append(("left-out", "Files left out"))
     if next_commands:
         contents.append(("next", "What to try next"))
@@ -83,7 +84,7 @@ def render_report(
         summary=summary,
         contents=contents if len(contents) >= _CONTENTS_FROM else [],
         parts=parts,
-        left_out=left_out,
+        faults=faults,
         next_commands=[Command(*command) for command in next_commands],
         spec_yaml=spec_yaml.strip(),
         environment=list(_flat(environment or {})),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.data.few_labels import WHOLE, few_labels
-from maecli.errors import DataError, SpecError, nearest
+from maecli.errors import DataError, Fault, SpecError, nearest
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
 from maecli.loading.loaders import make_loader
-from maecli.outputs.skipped import Skipped
+from maecli.outputs.faults import Faults
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.results import Evaluation
@@ -52,7 +53,7 @@ class EvalResult:
     run: RunDirectory
     checkpoint: Path
     evaluation: Evaluation
-    skipped: dict[str, str]
+    faults: Collection[Fault]
 
 
 def evaluate(
@@ -85,24 +86,23 @@ def evaluate(
     assembly.module.to(device)
     task = assembly.task
     dataset = make_dataset(spec.dataset, registry)
-    skipped = Skipped(progress, spec.data.strict)
+    faults = Faults(progress.say, spec.data.strict)
     train = None
     if split == "train" or task.baseline_samples:
         part = str(spec.data.labels or WHOLE)
         train = few_labels(dataset, assembly.card, task.fields, part, spec.seed, task.name).split
     samples = train if train is not None and split == "train" else dataset.split(split, task.fields)
-    for file, reason in dataset.broken().items():  # after the splits, since making one may find more
-        skipped.add(file, reason)
+    faults.update(dataset.faults())  # after the splits, since making one may find more
 
     if len(samples) == 0:
         sizes = dataset.card(task.fields).split_sizes
         raise DataError(f"{spec.dataset.name} has no {split} samples with {', '.join(task.fields)}; it has {sizes}")
     size = batch_size or spec.train.batch_size
     if train is not None and task.baseline_samples:
-        fit_baselines(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, skipped.add), size)
-    loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, skipped.add, task.own_size)
+        fit_baselines(task, make_loader(train, assembly.preprocess, device, spec.seed, spec.data, faults.add), size)
+    loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, faults.add, task.own_size)
     evaluation = measure_split(task, assembly.module, loader, split, size, dtype)
     evaluation = evaluation.model_copy(update={"weights": f"{which} (step {checkpoint.step})"})
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
-    return EvalResult(run, checkpoint.path, evaluation, skipped.files)
+    return EvalResult(run, checkpoint.path, evaluation, faults)

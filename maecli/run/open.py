@@ -20,7 +20,7 @@ from maecli.hardware import (
 )
 from maecli.loading.loaders import Loader, make_loader
 from maecli.models.encoder import Encoder
-from maecli.outputs.skipped import Skipped
+from maecli.outputs.faults import Faults
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.run.assemble import Assembly, assemble, make_dataset
@@ -46,7 +46,7 @@ class Prepared:
     """The splits that these loaders have their samples from, as the data set gives them."""
     device: torch.device
     dtype: torch.dtype
-    skipped: Skipped
+    faults: Faults
     init: str
     samples: str
     """What part of the training split is learnt from, in words."""
@@ -71,9 +71,8 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
     plugin = registry.task(spec.task.name)
     part = str(spec.data.labels or WHOLE)
     few = few_labels(dataset, dataset.card(plugin.fields), plugin.fields, part, spec.seed, spec.task.name)
-    skipped = Skipped(progress, spec.data.strict)
-    for path, reason in dataset.broken().items():
-        skipped.add(path, reason)
+    faults = Faults(progress.say, spec.data.strict)
+    faults.update(dataset.faults())
     assembly = assemble(spec, few.card, registry)
     init = "from scratch"
     if spec.init is not None and resuming:
@@ -88,10 +87,10 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
     own = assembly.task.own_size
     sources = {"train": few.split, "val": dataset.split("val", plugin.fields)}
     train, val = (
-        make_loader(split, assembly.preprocess, device, spec.seed, spec.data, skipped.add, own)
+        make_loader(split, assembly.preprocess, device, spec.seed, spec.data, faults.add, own)
         for split in sources.values()
     )
-    return Prepared(spec, dataset, assembly, train, val, sources, device, dtype, skipped, init, few.description)
+    return Prepared(spec, dataset, assembly, train, val, sources, device, dtype, faults, init, few.description)
 
 
 def check_task(spec: RunSpec, registry: Registry) -> None:

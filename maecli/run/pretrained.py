@@ -17,9 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import BrokenSample
 from maecli.data.preprocess import Preprocess
-from maecli.errors import DataError, SpecError
+from maecli.errors import BrokenSample, DataError, SpecError
 from maecli.hardware import choose_device
 from maecli.modalities.pictures.fit import crop_and_resize
 from maecli.modalities.pictures.read import picture_array, read_picture

@@ -18,7 +18,7 @@ from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
 from maecli.loading.loaders import Loader, make_loader
 from maecli.measures import wilson_interval
 from maecli.models.encoder import Encoder
-from maecli.outputs.skipped import Skipped
+from maecli.outputs.faults import Faults
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.results import Evaluation, Metric, Table
@@ -103,15 +103,14 @@ def probe(
     splits = {"train": few.split, "val": dataset.split("val", FIELDS), split: dataset.split(split, FIELDS)}
     if chosen == "knn" and split != "val":
         del splits["val"]
-    skipped = Skipped(progress, spec.data.strict)
-    for file, reason in dataset.broken().items():
-        skipped.add(file, reason)
+    faults = Faults(progress.say, spec.data.strict)
+    faults.update(dataset.faults())
     for name in ("train", split):
         if len(splits[name]) == 0:
             raise DataError(f"{card.name} has no {name} samples with {', '.join(FIELDS)}; it has {card.split_sizes}")
 
     loaders = {
-        name: make_loader(each, loaded.preprocess, device, spec.seed, spec.data, skipped.add)
+        name: make_loader(each, loaded.preprocess, device, spec.seed, spec.data, faults.add)
         for name, each in splits.items()
     }
     size = batch_size or spec.train.batch_size
@@ -136,7 +135,7 @@ def probe(
     )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
-    return EvalResult(run, loaded.checkpoint.path, evaluation, skipped.files)
+    return EvalResult(run, loaded.checkpoint.path, evaluation, faults)
 
 
 def _check_kind(kind: str) -> Kind:

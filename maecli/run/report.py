@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from maecli.errors import DamagedFile, MaeError
-from maecli.outputs.skipped import SKIPPED, read_skipped
+from maecli.errors import DamagedFile, Fault, MaeError
+from maecli.outputs.faults import SKIPPED, read_faults
 from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports import drawings, numbers
@@ -142,15 +142,15 @@ def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str],
         run_sections(run, registry),
         spec_yaml=dump_yaml(run.spec(say)),
         environment=run.environment(say) or None,
-        left_out=left_out(run),
+        faults=run_faults(run),
         next_commands=next_commands(run, registry),
     )
     run.write(REPORT, page)
 
 
-def left_out(run: RunDirectory) -> list[tuple[str, str]]:
+def run_faults(run: RunDirectory) -> list[Fault]:
     """Return the files that the run could not read, with reasons; a damaged list is named instead of them."""
     try:
-        return read_skipped(run.path / SKIPPED)
+        return read_faults(run.path / SKIPPED)
     except DamagedFile as error:
-        return [(SKIPPED, error.reason)]
+        return [Fault(SKIPPED, error.reason)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 
-from maecli.errors import SpecError
-from maecli.outputs.skipped import SKIPPED, skipped_csv
+from maecli.errors import Fault, SpecError
+from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.results import Evaluation
@@ -38,7 +38,7 @@ class TrainResult:
     run: RunDirectory
     evaluation: Evaluation | None
     seconds: float
-    skipped: dict[str, str] = field(default_factory=dict)
+    faults: Collection[Fault] = ()
 
 
 def train(
@@ -114,8 +114,8 @@ def _train(
             prepared.dtype,
         ).model_copy(update={"weights": f"last (step {trainer.step})"})
         run.write_evaluation(evaluation)
-    if prepared.skipped.files:
-        run.write(SKIPPED, skipped_csv(prepared.skipped.files))
+    if prepared.faults:
+        run.write(SKIPPED, faults_csv(prepared.faults))
     seconds = time.monotonic() - begin + trainer.seconds_before
     run.write_summary(
         {
@@ -132,7 +132,7 @@ def _train(
         }
     )
     write_run_report(run, registry, progress.say)
-    return TrainResult(run, evaluation, seconds, prepared.skipped.files)
+    return TrainResult(run, evaluation, seconds, prepared.faults)
 
 
 @contextlib.contextmanager

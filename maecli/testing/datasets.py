@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
-from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split, TensorSplit
+from maecli.data.dataset import Dataset, DatasetOptions, Sample, Split, TensorSplit
 from maecli.data.preprocess import Preprocess
+from maecli.errors import BrokenSample
 from maecli.loading.loaders import make_loader
 from maecli.modalities.pictures.masks import VOID
 from maecli.schema import AugmentSpec, DataSpec
@@ -489,7 +490,7 @@ def training(subject: DatasetSubject) -> None:
         card, split = subject.card(fields), subject.split("train", fields)
         axes = 2 if card.size is None else len(card.size)
         preprocess = Preprocess.of(card, (AXIS,) * axes)
-        loader = make_loader(split, preprocess, torch.device("cpu"), 0, DataSpec(workers=0), lambda key, reason: None)
+        loader = make_loader(split, preprocess, torch.device("cpu"), 0, DataSpec(workers=0), lambda _: None)
         batch = next(loader.train_batches(AugmentSpec(), min(8, len(split)), 0, 1))
         image = batch["image"]
         far = float(image.abs().max())

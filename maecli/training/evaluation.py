@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from maecli.data.batch import Batch
-from maecli.errors import DataError
+from maecli.errors import DataError, Fault
 from maecli.hardware import autocast
 from maecli.loading.loaders import Loader
 from maecli.results import Evaluation
@@ -30,7 +30,7 @@ NUM_DRAWN = 36
 """How many evenly spaced samples a task gets to draw."""
 
 
-Spoilers = dict[int, tuple[str, str]]
+Spoilers = dict[int, Fault]
 """Samples that no metric can be made of, by their position in the split: key and reason."""
 
 
@@ -78,7 +78,7 @@ def evaluate(
     """Return every metric, table and picture of one split. `fit_baselines` comes first.
 
     Samples for which an output or a metric is not finite are left out like those that cannot be read: the loader's
-    `on_broken` is told of each, and the others are measured again. Raises DataError where no other is left.
+    `on_fault` is told of each, and the others are measured again. Raises DataError where no other is left.
     """
     measured = partial(measure, task, module, loader, batch_size, dtype)
     left_out: Spoilers = {}
@@ -128,7 +128,7 @@ def find_spoilers(
 ) -> Spoilers:
     """Return the samples with outputs that are not finite, or that make any of the metrics `names` so by themselves.
 
-    Those that are `known` are not looked at. The loader's `on_broken` is told of each.
+    Those that are `known` are not looked at. The loader's `on_fault` is told of each.
     """
 
     def by_itself(part: Batch) -> None:
@@ -143,9 +143,9 @@ def find_spoilers(
     with autocast(loader.device, dtype), OutputWatch(module) as watch:
         for batch in _batches(loader, batch_size, known):
             for i, reason in try_samples(watch, batch, by_itself)[1].items():
-                found[int(batch.draws.ids[i])] = batch.keys[i], reason
-    for key, reason in found.values():
-        loader.on_broken(key, reason)
+                found[int(batch.draws.ids[i])] = Fault(batch.keys[i], reason)
+    for fault in found.values():
+        loader.on_fault(fault)
     return found
 
 
@@ -162,5 +162,5 @@ def _with_finite_pictures(loader: Loader, batch: Batch) -> Batch:
     """Return a batch without the samples whose pictures overflow when they are normalised; the loader is told."""
     gone = not_finite(batch["image"]) if "image" in batch else []
     for i in gone:
-        loader.on_broken(batch.keys[i], TOO_LARGE)
+        loader.on_fault(Fault(batch.keys[i], TOO_LARGE))
     return without(batch, gone)

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from maecli.errors import SpecError, nearest
+from maecli.errors import Fault, SpecError, nearest
 from maecli.hardware import autocast
 from maecli.loading.loaders import Loader
 from maecli.models.encoder import Encoder
@@ -64,7 +64,7 @@ def blocks(
     """Yield the features of a loader's split, a batch at a time, in its order.
 
     mean: of the patch tokens; cls: the class token; patches: each patch's token. All come after the last norm. Samples
-    whose features are not finite are left out, and the loader's `on_broken` is told of them.
+    whose features are not finite are left out, and the loader's `on_fault` is told of them.
     """
     was_training = encoder.training
     encoder.eval()
@@ -79,7 +79,7 @@ def blocks(
         made = made.cpu()
         if gone := not_finite(made):
             for i in gone:
-                loader.on_broken(batch.keys[i], NOT_FINITE)
+                loader.on_fault(Fault(batch.keys[i], NOT_FINITE))
             made = made[[i for i in range(len(made)) if i not in gone]]
             batch = without(batch, gone)
         if len(batch):

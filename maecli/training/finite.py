@@ -113,7 +113,7 @@ def without(batch: Batch, positions: Iterable[int]) -> Batch:
         {name: tensor[where.to(tensor.device)] for name, tensor in batch.tensors.items()},
         Draws(draws.seed, draws.epoch, draws.ids[where]),
         [batch.keys[i] for i in kept] if batch.keys else (),
-        batch.broken,
+        batch.faults,
         batch.progress,
     )
 

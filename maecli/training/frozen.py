@@ -55,4 +55,4 @@ def computed_once(
         stand_ins = torch.arange(len(loader.split), device=loader.device) % len(keys)
         tensors = {name: tensor[stand_ins] for name, tensor in tensors.items()}
         keys = list(loader.split.keys)
-    return FeatureLoader(TensorSplit(tensors, keys), loader.preprocess, loader.device, loader.seed, loader.on_broken)
+    return FeatureLoader(TensorSplit(tensors, keys), loader.preprocess, loader.device, loader.seed, loader.on_fault)

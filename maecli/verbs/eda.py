@@ -106,7 +106,7 @@ def eda(
             found = survey(dataset, lambda what, total: Counting(progress, what, total), masks_wanted, progress.say)
         except DataError as error:
             progress.say("checking every file against its rules")
-            raise _with_problems(error, dataset) from error
+            raise _with_all_faults(error, dataset) from error
     findings = found.findings
     size = image_size(make_model(spec.model, registry), findings.card)
     findings = findings.model_copy(update={"advice": tuple(advise(findings, size))})
@@ -130,19 +130,19 @@ def eda(
     return EdaResult(out, out / REPORT, findings)
 
 
-def _with_problems(error: DataError, dataset: Dataset) -> DataError:
+def _with_all_faults(error: DataError, dataset: Dataset) -> DataError:
     """Return the error with all files that break a rule; its sentence names the first of them."""
     try:
-        known = [*dataset.problems()]
+        known = [*dataset.all_faults()]
     except DataError:
         known = []
-    problems = [*dict.fromkeys([*known, *error.problems])]
-    untold = DataError(str(error), problems).untold
-    if not untold:
-        return DataError(str(error), problems)
-    first = "; ".join(f"{path}: {rule}" for path, rule in untold[:NAMED])
-    more = f"; and {len(untold) - NAMED:,} more" if len(untold) > NAMED else ""
-    return DataError(f"{error}; besides, {first}{more}", problems)
+    complete = DataError(str(error), dict.fromkeys([*known, *error.faults]))
+    others = complete.unnamed_faults
+    if not others:
+        return complete
+    first = "; ".join(map(str, others[:NAMED]))
+    more = f"; and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+    return DataError(f"{error}; besides, {first}{more}", complete.faults)
 
 
 def make_gallery(found: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry) -> Gallery:

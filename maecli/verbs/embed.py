@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,12 @@ import torch
 
 from maecli.data.card import SplitName
 from maecli.data.few_labels import labels_by_key
-from maecli.errors import DataError, SpecError
+from maecli.errors import DataError, Fault, SpecError
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
 from maecli.loading.loaders import Loader, StreamedLoader, make_loader
 from maecli.modalities.pictures.known_labels import UNKNOWN, KnownLabels
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
+from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
@@ -42,7 +43,7 @@ class EmbedResult:
     files: FeatureFiles
     run: Path
     shape: tuple[int, ...]
-    skipped: dict[str, str]
+    faults: Collection[Fault]
 
 
 @dataclass(frozen=True)
@@ -104,23 +105,23 @@ def embed(
     if files.format == "csv" and kind == "patches":
         raise SpecError("--tokens patches gives a table per sample, and a row of CSV has no room for it; use npy")
     device = choose_device(device_name)
-    skipped: dict[str, str] = {}
+    faults = Faults()
     if source is not None:
-        found = _files(source, loaded, device, batch_size, workers, skipped)
+        found = _files(source, loaded, device, batch_size, workers, faults)
         if isinstance(found.known, KnownLabels) and found.known.problem:
             progress.say(found.known.problem)
     else:
-        found = _samples(str(dataset), split, root, loaded, device, workers, skipped, registry)
+        found = _samples(str(dataset), split, root, loaded, device, workers, faults, registry)
     progress.say(f"features of {len(found.loader.split):,} samples")
     encoder = loaded.encoder.to(device)
     made = blocks(encoder, found.loader, batch_size, choose_dtype(precision, device), kind)
     with files.lock(), on_disk(made, out.absolute().parent) as (features, keys):
         if not keys:
-            raise DataError(_nothing(skipped), tuple(skipped.items()))
+            raise DataError(_nothing(faults), faults)
         about = {"run": str(run), "checkpoint": str(loaded.checkpoint.path), "tokens": kind}
         files.write(features, keys, found.labels(keys), about)
-        files.write_skipped(skipped)
-        return EmbedResult(files, run, features.shape, skipped)
+        files.write_faults(faults)
+        return EmbedResult(files, run, features.shape, faults)
 
 
 @contextmanager
@@ -146,8 +147,8 @@ def on_disk(blocks: Iterable[Features], folder: Path) -> Iterator[tuple[np.ndarr
         yield np.memmap(file, np.float32, "r", shape=(len(keys), *shape)) if keys else np.empty(0, np.float32), keys
 
 
-def _nothing(skipped: dict[str, str]) -> str:
-    finite = NOT_FINITE not in skipped.values()
+def _nothing(faults: Faults) -> str:
+    finite = all(fault.reason != NOT_FINITE for fault in faults)
     return f"none of the samples can be read{'' if finite else ' and gives finite features'}, so there are no features"
 
 
@@ -157,7 +158,7 @@ def _files(
     device: torch.device,
     batch_size: int,
     workers: int | None,
-    skipped: dict[str, str],
+    faults: Faults,
 ) -> Source:
     root, keys = find_source(source)
     card = loaded.card
@@ -166,7 +167,7 @@ def _files(
         file_range(loaded.preprocess, card),
         device,
         loaded.spec.seed,
-        skipped.__setitem__,
+        faults.add,
         workers=num_workers(len(keys), batch_size) if workers is None else workers,
     )
     return Source(loader, card.classes, KnownLabels(root, card))
@@ -179,7 +180,7 @@ def _samples(
     loaded: RunEncoder,
     device: torch.device,
     workers: int | None,
-    skipped: dict[str, str],
+    faults: Faults,
     registry: Registry,
 ) -> Source:
     """Return the samples of a data set: the run's own, with its options, or another one."""
@@ -195,11 +196,11 @@ def _samples(
             "one channel can be copied to more"
         )
     samples = dataset.split(split)
-    skipped.update(dataset.broken())
+    faults.update(dataset.faults())
     if len(samples) == 0:
         raise DataError(f"{name} has no {split} samples; it has {card.split_sizes}")
     preprocess = dataclasses.replace(loaded.preprocess, value_range=card.value_range)
     settings = spec.data.model_copy(update={} if workers is None else {"workers": workers})
-    loader = make_loader(samples, preprocess, device, spec.seed, settings, skipped.__setitem__)
+    loader = make_loader(samples, preprocess, device, spec.seed, settings, faults.add)
     known = labels_by_key(dataset, split, samples) if "label" in card.fields else {}
     return Source(loader, card.classes, known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
-from maecli.errors import MaeError, SpecError
+from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
 from maecli.loading.loaders import StreamedLoader
 from maecli.modalities.pictures.known_labels import KnownLabels
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
+from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.outputs.named_files import NoName, OutputFiles
 from maecli.outputs.rows import Row, RowWriter
-from maecli.outputs.skipped import SKIPPED, skipped_csv
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.results import Drawing
@@ -45,7 +45,7 @@ class InferResult:
     out: Path
     run: Path
     num_predicted: int
-    skipped: dict[str, str]
+    faults: Collection[Fault]
     pictures: tuple[Path, ...] = ()
     """Drawings of the first predictions."""
 
@@ -95,13 +95,13 @@ def infer(
 
     card, job = assembly.card, assembly.task
     job.all_classes = all_classes
-    skipped: dict[str, str] = {}
+    faults = Faults()
     loader = StreamedLoader(
         PictureSource(root, keys, card),
         file_range(assembly.preprocess, card),
         device,
         spec.seed,
-        skipped.__setitem__,
+        faults.add,
         own_size=job.own_size,
         workers=num_workers(len(keys), batch_size, job.own_size) if workers is None else workers,
     )
@@ -116,15 +116,15 @@ def infer(
             with OutputWatch(module) as watch:
                 for batch in loader.eval_batches(batch_size):
                     made, left_out = try_samples(watch, batch, partial(predict, job, module))
-                    skipped.update((batch.keys[position], reason) for position, reason in left_out.items())
-                    rows.add(_rows(made, files, skipped.__setitem__))
+                    faults.update(Fault(batch.keys[position], reason) for position, reason in left_out.items())
+                    rows.add(_rows(made, files, faults.add))
                     first.add(without(batch, left_out))
-                    done = rows.num + len(skipped)
+                    done = rows.num + len(faults)
                     if time.monotonic() - said > SAY_EVERY_S or done == len(keys):
                         said = time.monotonic()
                         progress.say(f"{done:,} of {len(keys):,} files")
             pictures = first.draw(module)
-        write_text(stage / SKIPPED, skipped_csv(skipped))
+        write_text(stage / SKIPPED, faults_csv(faults))
         for picture in pictures:
             write_bytes(stage / f"{picture.name}.png", picture.png)
         record = {
@@ -132,11 +132,11 @@ def infer(
             "task": spec.task.name,
             "source": str(source),
             "predicted": rows.num,
-            "skipped": len(skipped),
+            "skipped": len(faults),
             "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
         }
         write_json(stage / RECORD, record)
-    return InferResult(out, run, rows.num, skipped, tuple(out / f"{picture.name}.png" for picture in pictures))
+    return InferResult(out, run, rows.num, faults, tuple(out / f"{picture.name}.png" for picture in pictures))
 
 
 def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction]:
@@ -150,7 +150,7 @@ def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction
 
 
 def _rows(
-    made: Iterable[tuple[Batch, list[Prediction]]], files: OutputFiles, leave_out: Callable[[str, str], None]
+    made: Iterable[tuple[Batch, list[Prediction]]], files: OutputFiles, on_fault: Callable[[Fault], None]
 ) -> Iterator[Row]:
     """Write the files of predictions, and yield their rows, which name each file that is not named as its input."""
     for batch, predictions in made:
@@ -162,7 +162,7 @@ def _rows(
                     if written != f"{key}{suffix}":
                         row[f"file{suffix}"] = f"{FILES}/{written}"
             except NoName as error:
-                leave_out(key, str(error))
+                on_fault(Fault(key, str(error)))
             else:
                 yield row
 

@@ -91,7 +91,7 @@ class Folder(api.Dataset):
                 "must add up to less than 1, so that something is left for train"
             )
         super().__init__(options)
-        self._broken: dict[str, str] = {}
+        self._faults: set[api.Fault] = set()
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         index, measured = self._index, self._measured
@@ -134,7 +134,7 @@ class Folder(api.Dataset):
             index.channels, index.dtype, self.options.max_pixels, self.options.npy_layout, num_classes
         )
         return api.pictures.PictureFiles(
-            self.root, keys, sizes, "image" in fields, numbers, masks, reading, self._broken
+            self.root, keys, sizes, "image" in fields, numbers, masks, reading, self._faults
         )
 
     def _keys(self, name: api.SplitName, fields: Sequence[str]) -> list[str]:
@@ -152,29 +152,29 @@ class Folder(api.Dataset):
             keys = [key for key in keys if key in index.masks]
         return keys
 
-    def broken(self) -> Mapping[str, str]:
+    def faults(self) -> Collection[api.Fault]:
         _ = self._index  # reads the headers, if that was not done
-        return dict(sorted(self._broken.items()))
+        return sorted(self._faults)
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        found = {**self.broken(), **self._index.unpaired}
-        yield from sorted(found.items())
+    def all_faults(self) -> Iterator[api.Fault]:
+        known = {*self.faults(), *self._index.unpaired}
+        yield from sorted(known)
         if not self._index.masks:
             return
         try:
             split = self._split(list(self._index.masks), ("mask",))
         except api.DataError as error:
-            yield api.pictures.CLASSES_FILE, str(error)
+            yield api.Fault(api.pictures.CLASSES_FILE, str(error))
             return
         numbers: set[int] = set()
         for i in range(len(split)):
             try:
                 numbers.update(np.unique(split[i]["mask"]).tolist())
             except api.BrokenSample as broken:
-                if broken.key not in found:
-                    yield broken.key, broken.reason
+                if broken.fault not in known:
+                    yield broken.fault
         if _nothing_judged(numbers):
-            yield api.pictures.MASKS_FOLDER, NOTHING_JUDGED
+            yield api.Fault(api.pictures.MASKS_FOLDER, NOTHING_JUDGED)
 
     @cached_property
     def _class_names(self) -> tuple[str, ...]:
@@ -194,7 +194,7 @@ class Folder(api.Dataset):
     def _mask_classes(self) -> tuple[str, ...]:
         """Return the class names, once some masks were seen to hold more than class 0. Raises DataError."""
         names, masks = self._class_names, self._index.masks
-        self._broken |= self._index.unpaired
+        self._faults.update(self._index.unpaired)
         split = self._split(sorted(masks, key=api.place)[:NUM_PEEKED], ("mask",))
         numbers: set[int] = set()
         for i in range(len(split)):
@@ -214,8 +214,10 @@ class Folder(api.Dataset):
             )
         if not index.unpaired:
             return f"no picture in {self.root / images} that can be read has a mask; {way_out}"
-        path, rule = min(index.unpaired.items())
-        return f"none of the files in {self.root / masks} is the mask of a picture; {path}, for one: {rule}"
+        first = min(index.unpaired)
+        return (
+            f"none of the files in {self.root / masks} is the mask of a picture; {first.path}, for one: {first.reason}"
+        )
 
     @cached_property
     def _index(self) -> Index:
@@ -229,9 +231,9 @@ class Folder(api.Dataset):
         channels, dtype = _agree(infos.values(), self.options.channels)
         infos = {key: info for key, info in infos.items() if self._fits(key, info, channels, dtype)}
         if not infos:
-            key, reason = min(self._broken.items())
+            first = min(self._faults)
             raise api.DataError(
-                f"none of the {len(keys)} pictures in {self.root} can be used; {key}, for one: {reason}"
+                f"none of the {len(keys)} pictures in {self.root} can be used; {first.path}, for one: {first.reason}"
             )
         pairing = api.pictures.pair_masks(
             [key for key in keys if paired and key.startswith(f"{api.pictures.IMAGES_FOLDER}/")], masks
@@ -246,7 +248,7 @@ class Folder(api.Dataset):
             api.pictures.check_groups(self.root / api.pictures.LABELS_FILE, given, rows)
         labels = {key: label for key, label in labels.items() if key in infos}
         with_mask = {key: mask for key, mask in pairing.masks.items() if key in infos}
-        return Index(infos, channels, dtype, labels, given, groups, ignored, paired, with_mask, dict(pairing.problems))
+        return Index(infos, channels, dtype, labels, given, groups, ignored, paired, with_mask, pairing.faults)
 
     def _find(self, paired: bool) -> tuple[list[str], list[str], Counter[str]]:
         """Return the keys of all files that are named as pictures, those of masks, and the suffixes of the others."""
@@ -276,14 +278,14 @@ class Folder(api.Dataset):
         try:
             return api.pictures.probe_picture(self.root / key, max_pixels=limit, npy_layout=layout)
         except api.BrokenSample as broken:
-            self._broken[key] = broken.reason
+            self._faults.add(api.Fault(key, broken.fault.reason))
             return None
 
     def _fits(self, key: str, info: api.pictures.PictureInfo, channels: int, dtype: str) -> bool:
         try:
             api.pictures.check_convertible(self.root / key, info, channels, dtype)
         except api.BrokenSample as broken:
-            self._broken[key] = broken.reason
+            self._faults.add(api.Fault(key, broken.fault.reason))
             return False
         return True
 
@@ -355,8 +357,8 @@ class Folder(api.Dataset):
         if index.ignored:
             kinds = (f"{num} {suffix or 'without suffix'}" for suffix, num in sorted(index.ignored.items()))
             yield f"ignored, not pictures: {', '.join(kinds)}"
-        if self._broken:
-            yield f"{len(self._broken)} files are broken and left out"
+        if self._faults:
+            yield f"{len(self._faults)} files are broken and left out"
         if index.classes and len(index.labels) < len(infos):
             yield f"{len(infos) - len(index.labels)} pictures have no label"
         if index.masks and len(index.masks) < len(infos):
@@ -387,8 +389,8 @@ class Index:
     """Whether `images/` and `masks/` are there."""
     masks: dict[str, str]
     """Picture → its mask."""
-    unpaired: dict[str, str]
-    """File below `masks/` that is no picture's mask → why."""
+    unpaired: Sequence[api.Fault]
+    """Of files below `masks/` that are no picture's mask."""
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ import torch
 from toy_dataset import shapes
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import BrokenSample, Dataset, DatasetOptions, Sample, Split, TensorSplit
+from maecli.data.dataset import Dataset, DatasetOptions, Sample, Split, TensorSplit
 from maecli.data.few_labels import Subset, choose, class_counts, few_labels, labels_by_key
-from maecli.errors import SpecError
+from maecli.errors import BrokenSample, SpecError
 
 KEYS = [f"{i:04d}.png" for i in range(1000)]
 LABELS = [np.array(0 if i < 700 else 1 if i < 995 else 2) for i in range(1000)]

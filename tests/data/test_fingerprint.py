@@ -11,9 +11,10 @@ import torch
 from toy_dataset import shapes
 
 from maecli.data import fingerprint
-from maecli.data.dataset import BrokenSample, Split, TensorSplit
+from maecli.data.dataset import Split, TensorSplit
 from maecli.data.few_labels import Subset
 from maecli.data.fingerprint import Fingerprint, look_at
+from maecli.errors import BrokenSample
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading
 
 

@@ -19,10 +19,10 @@ from maecli.eda.findings import (
     Objects,
     Overlap,
     Pictures,
-    Problem,
     Sizes,
 )
 from maecli.eda.survey import survey
+from maecli.errors import Fault
 from maecli.modalities.pictures.masks import class_palette
 
 
@@ -252,8 +252,8 @@ def test_broken_files_are_counted():
     broken = {"train/1.png": "truncated file"}
     found = survey(shapes(num_train=30, broken=broken), lambda *_: lambda: None).findings
     assert advise(found, (24, 32))[0].startswith("1 file breaks a rule or cannot be read; all are listed below.")
-    problems = [Problem(path="a.xml", rule=rule) for rule in ("is no XML", "names no image")]
-    assert said(problems=problems)[0].startswith("1 file breaks a rule"), "which may break several"
+    faults = [Fault("a.xml", reason) for reason in ("is no XML", "names no image")]
+    assert said(faults=faults)[0].startswith("1 file breaks a rule"), "which may break several"
 
 
 def test_a_picture_repeated_in_train_is_told():

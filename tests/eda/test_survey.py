@@ -13,11 +13,11 @@ from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset, DatasetOptions, TensorSplit
 from maecli.eda import histograms
 from maecli.eda.annotations import scan_labels, scan_masks
-from maecli.eda.findings import Findings, Problem, Where
+from maecli.eda.findings import Findings, Where
 from maecli.eda.parallel import in_threads
 from maecli.eda.pictures import scan_pictures
 from maecli.eda.survey import Moved, regrouped, survey
-from maecli.errors import DataError
+from maecli.errors import DataError, Fault
 
 
 def look(dataset: Dataset) -> Findings:
@@ -91,9 +91,9 @@ def test_broken_files_are_named_once_with_what_the_data_set_knows():
     broken = {"train/1.png": "truncated file"}
     rules = [("a.xml", "names a class that there is not"), ("train/1.png", "truncated file")]
     findings = look(shapes(broken=broken, rules=rules))
-    assert findings.problems == (
-        Problem(path="a.xml", rule="names a class that there is not"),
-        Problem(path="train/1.png", rule="truncated file"),
+    assert findings.faults == (
+        Fault(path="a.xml", reason="names a class that there is not"),
+        Fault(path="train/1.png", reason="truncated file"),
     )
     assert (findings.pictures["train"].num, findings.pictures["train"].num_broken) == (6, 1)
     assert findings.masks["train"].num == 5
@@ -102,7 +102,7 @@ def test_broken_files_are_named_once_with_what_the_data_set_knows():
 def test_a_sample_broken_by_its_mask_is_not_named_beside_the_mask():
     broken = {"train/1.png": "masks/1.png: has the number 37", "train/2.png": "masks/2.png: empty file"}
     findings = look(shapes(broken=broken, rules=[("VOC/masks/1.png", "has the number 37")]))
-    assert [problem.path for problem in findings.problems] == ["VOC/masks/1.png", "train/2.png"]
+    assert [fault.path for fault in findings.faults] == ["VOC/masks/1.png", "train/2.png"]
 
 
 def test_copies_across_splits_are_found():
@@ -182,7 +182,7 @@ def test_a_set_of_which_nothing_can_be_read_is_refused():
         DataError, match=r"none of the 4 pictures of shapes can be read; train/0.png, .*: empty file"
     ) as caught:
         look(shapes(2, 2, 0, broken=broken))
-    assert caught.value.problems == tuple(broken.items())
+    assert caught.value.faults == tuple(Fault(*fault) for fault in broken.items())
 
 
 def test_volumes_have_sizes_and_no_copies():

@@ -14,9 +14,8 @@ from maecli_plugins.datasets.cifar10 import read_binary_batch, read_python_batch
 from maecli_plugins.datasets.mnist import read_idx
 from write_data import noise
 
-from maecli.data.dataset import BrokenSample
 from maecli.data.label_files import read_labels
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError
 from maecli.modalities.pictures.annotations import read_annotation
 from maecli.modalities.pictures.paired_masks import read_classes
 from maecli.modalities.pictures.plain_pickle import read_plain_pickle

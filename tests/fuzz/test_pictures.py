@@ -12,7 +12,7 @@ from fuzz.mutate import survives
 from PIL import Image, PngImagePlugin
 from write_data import encoded, noise, rotated_jpeg
 
-from maecli.data.dataset import BrokenSample
+from maecli.errors import BrokenSample
 from maecli.modalities.pictures.masks import class_palette, mask_png, read_mask
 from maecli.modalities.pictures.read import probe_picture, read_picture
 

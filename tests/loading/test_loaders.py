@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from maecli.data.dataset import BrokenSample, Split, TensorSplit
+from maecli.data.dataset import Split, TensorSplit
 from maecli.data.preprocess import Preprocess
-from maecli.errors import DataError, LoadingError
+from maecli.errors import BrokenSample, DataError, Fault, LoadingError
 from maecli.loading.loaders import (
     FIXED,
     ResidentLoader,
@@ -68,12 +68,12 @@ def preprocess(size=(8, 8)):
     return Preprocess(size, 1, (0.0, 255.0), (0.5,), (0.25,))
 
 
-def streamed(split=None, workers=0, on_broken=refuse, size=(8, 8)):
-    return StreamedLoader(split or Files(), preprocess(size), CPU, 0, on_broken, workers=workers)
+def streamed(split=None, workers=0, on_fault=refuse, size=(8, 8)):
+    return StreamedLoader(split or Files(), preprocess(size), CPU, 0, on_fault, workers=workers)
 
 
-def resident(split=None, on_broken=refuse, size=(8, 8)):
-    return ResidentLoader(split or in_memory(), preprocess(size), CPU, 0, on_broken)
+def resident(split=None, on_fault=refuse, size=(8, 8)):
+    return ResidentLoader(split or in_memory(), preprocess(size), CPU, 0, on_fault)
 
 
 def labels(batches):
@@ -210,20 +210,21 @@ def test_series_are_loaded_without_the_changes_that_are_for_pictures():
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_in_training_a_broken_sample_is_replaced_by_the_next_readable_one_and_reported(workers):
-    reports = {}
-    loader = streamed(Files(broken={2, 3, 10}), workers, reports.setdefault)
+    reports = []
+    loader = streamed(Files(broken={2, 3, 10}), workers, reports.append)
     batches = list(loader.train_batches(CHANGES, 4, 0, 4))
     planned = [ids.tolist() for _, ids in train_schedule(0, NUM, 4, 0, 4)]
     stand_in = {2: 4, 3: 4, 10: 0}
     assert labels(batches) == [[stand_in.get(i, i) for i in ids] for ids in planned]
     assert [batch.draws.ids.tolist() for batch in batches] == labels(batches)
     drawn = {i for ids in planned for i in ids}
-    assert reports.keys() == {f"{i:02d}.png" for i in {2, 3, 10} & (drawn | ({3} if 2 in drawn else set()))}
-    assert set(reports.values()) == {"truncated file"}
+    expected = {2, 3, 10} & (drawn | ({3} if 2 in drawn else set()))
+    assert {fault.path for fault in reports} == {f"{i:02d}.png" for i in expected}
+    assert {fault.reason for fault in reports} == {"truncated file"}
 
 
 def test_a_stand_in_is_changed_as_it_would_be_in_its_own_place():
-    batches = streamed(Files(broken={2, 3, 10}), on_broken={}.setdefault).train_batches(CHANGES, 4, 0, 2)
+    batches = streamed(Files(broken={2, 3, 10}), on_fault=[].append).train_batches(CHANGES, 4, 0, 2)
     whole = {int(b["label"]): b["image"] for b in streamed().train_batches(CHANGES, 1, 0, NUM)}
     for batch in batches:
         for label, image in zip(batch["label"].tolist(), batch["image"], strict=True):
@@ -233,17 +234,17 @@ def test_a_stand_in_is_changed_as_it_would_be_in_its_own_place():
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
 def test_in_evaluation_a_broken_sample_is_left_out_and_reported(workers, batch_size):
-    reports = {}
-    batches = list(streamed(Files(broken={0, 2, 3}), workers, reports.setdefault).eval_batches(batch_size))
+    reports = []
+    batches = list(streamed(Files(broken={0, 2, 3}), workers, reports.append).eval_batches(batch_size))
     assert flat(labels(batches)) == [1, 4, 5, 6, 7, 8, 9, 10]
     assert flat(batch.keys for batch in batches)[:2] == ["01.png", "04.png"]
-    assert reports == dict.fromkeys(("00.png", "02.png", "03.png"), "truncated file")
+    assert reports == [Fault(path, "truncated file") for path in ("00.png", "02.png", "03.png")]
 
 
 def test_a_resident_split_leaves_broken_samples_out_when_it_is_read():
-    reports = {}
-    loader = resident(Files(broken={1, 5}), reports.setdefault)
-    assert reports.keys() == {"01.png", "05.png"}
+    reports = []
+    loader = resident(Files(broken={1, 5}), reports.append)
+    assert [fault.path for fault in reports] == ["01.png", "05.png"]
     assert flat(labels(loader.eval_batches(4))) == [0, 2, 3, 4, 6, 7, 8, 9, 10]
     assert flat(batch.keys for batch in loader.eval_batches(4))[1] == "02.png"
 
@@ -257,12 +258,12 @@ def test_without_a_listener_a_broken_sample_stops_the_run():
 
 def test_training_on_nothing_but_broken_samples_is_refused():
     with pytest.raises(DataError, match="none of the 11 training samples can be read"):
-        list(streamed(Files(broken=range(NUM)), on_broken={}.setdefault).train_batches(CHANGES, 4, 0, 1))
+        list(streamed(Files(broken=range(NUM)), on_fault=[].append).train_batches(CHANGES, 4, 0, 1))
 
 
 def test_evaluating_nothing_but_broken_samples_gives_no_batch():
-    assert list(streamed(Files(broken=range(NUM)), on_broken={}.setdefault).eval_batches(4)) == []
-    assert list(resident(Files(broken=range(NUM)), on_broken={}.setdefault).eval_batches(4)) == []
+    assert list(streamed(Files(broken=range(NUM)), on_fault=[].append).eval_batches(4)) == []
+    assert list(resident(Files(broken=range(NUM)), on_fault=[].append).eval_batches(4)) == []
 
 
 @pytest.mark.parametrize(
@@ -356,7 +357,7 @@ def same(one, other):
         assert tensor.equal(other[name])
     assert one.draws.ids.equal(other.draws.ids)
     assert (one.draws.seed, one.draws.epoch) == (other.draws.seed, other.draws.epoch)
-    assert (list(one.keys), list(one.broken)) == (list(other.keys), list(other.broken))
+    assert (list(one.keys), list(one.faults)) == (list(other.keys), list(other.faults))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -425,7 +426,7 @@ def test_what_is_no_fault_of_a_sample_ends_the_run_and_leaves_none_out(fault, ki
     told, split = [], Failing(act)
     make = resident if kind == "resident" else functools.partial(streamed, workers=kind)
     with pytest.raises(LoadingError, match=f"^05\\.png cannot be read: {reason}$") as caught:
-        list(make(split, on_broken=told.append).eval_batches(2))
+        list(make(split, on_fault=told.append).eval_batches(2))
     assert told == []
     assert caught.value.exit_code == 1
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from maecli.errors import DataError, LoadingError, UnknownPlugin
+from maecli.errors import DataError, Fault, LoadingError, UnknownPlugin
 from maecli.loading import workers
 from maecli.loading.parcels import Parcel
 from maecli.loading.workers import AHEAD, WorkerEnded, in_workers
@@ -179,9 +179,9 @@ def test_an_error_that_cannot_be_pickled_still_says_what_it_was():
 
 
 def test_a_sentence_of_ours_stays_as_it_is():
-    _, error, _ = taken(raising(DataError("a.png: truncated file", [("a.png", "truncated file")])))
+    _, error, _ = taken(raising(DataError("a.png: truncated file", [Fault("a.png", "truncated file")])))
     assert type(error) is DataError
-    assert error.problems == (("a.png", "truncated file"),)
+    assert error.faults == (Fault("a.png", "truncated file"),)
 
 
 @pytest.mark.parametrize(

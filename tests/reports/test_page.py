@@ -17,6 +17,7 @@ from browser import needs_browser, opened
 from PIL import Image
 from write_data import encoded, noise
 
+from maecli.errors import Fault
 from maecli.reports.drawings import curves
 from maecli.reports.grids import contact_sheet, picture_grid
 from maecli.reports.page import Command, Section, render_report
@@ -116,7 +117,7 @@ def everything(text: str = "plain") -> str:
         sections,
         spec_yaml=f"name: {text}",
         environment={text: {text: text}},
-        left_out=[(text, text)],
+        faults=[Fault(text, text)],
         next_commands=[(text, text)],
     )
 
@@ -279,7 +280,7 @@ def test_the_end_of_the_page_tells_spec_environment_leftovers_and_next_steps() -
     source = report(
         spec_yaml="optim:\n  base_lr: 0.001\n",
         environment={"device": "cpu", "git": {"clean": True}, "plugins": ["voc 1.0", "mnist 0.1.0"]},
-        left_out=[("a.png", "the file ends after 12 bytes"), ("b.png", "not a picture")],
+        faults=[Fault("a.png", "the file ends after 12 bytes"), Fault("b.png", "not a picture")],
         next_commands=[("mae eval runs/a  --split test", "reads the test split")],
     )
     page = Page(source)

@@ -5,11 +5,12 @@ import shutil
 
 import pytest
 
-from maecli.outputs.skipped import skipped_csv
+from maecli.errors import Fault
+from maecli.outputs.faults import faults_csv
 from maecli.progress import duration
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory
-from maecli.run.report import curve_pictures, describe_run, history, left_out, next_commands, write_run_report
+from maecli.run.report import curve_pictures, describe_run, history, next_commands, run_faults, write_run_report
 
 
 @pytest.fixture
@@ -63,9 +64,9 @@ def test_an_evaluation_of_the_test_split_comes_first(run, mae):
 
 
 def test_files_left_out_are_listed(run):
-    assert left_out(run) == []
+    assert run_faults(run) == []
     (run.path / "skipped.csv").write_text("path,reason\nä.png,empty file\n", encoding="utf-8")
-    assert left_out(run) == [("ä.png", "empty file")]
+    assert run_faults(run) == [Fault("ä.png", "empty file")]
     write_run_report(run, registry(), print)
     assert "ä.png" in (run.path / "report.html").read_text(encoding="utf-8")
 
@@ -76,18 +77,19 @@ def test_files_left_out_are_listed(run):
 )
 def test_a_damaged_list_of_files_is_named_on_the_page(run, damage):
     (run.path / "skipped.csv").write_bytes(damage)
-    ((name, reason),) = left_out(run)
-    assert name == "skipped.csv"
-    assert reason in ("is no list of files that were left out", "is not text in UTF-8")
+    [fault] = run_faults(run)
+    assert fault.path == "skipped.csv"
+    assert fault.reason in ("is no list of files that were left out", "is not text in UTF-8")
     write_run_report(run, registry(), print)
-    assert reason in (run.path / "report.html").read_text(encoding="utf-8")
+    assert fault.reason in (run.path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_list_of_files_may_hold_any_name(run):
     files = {"=1+1.png": "-x", "a\nb\r.png": "empty", 'a,"b".png': "", "x" * 5000: "too long"}
-    (run.path / "skipped.csv").write_text(skipped_csv(files), encoding="utf-8", newline="")
+    text = faults_csv(Fault(*file) for file in files.items())
+    (run.path / "skipped.csv").write_text(text, encoding="utf-8", newline="")
     marked = {"'=1+1.png": "'-x"} | {name: reason for name, reason in files.items() if name != "=1+1.png"}
-    assert dict(left_out(run)) == marked
+    assert {fault.path: fault.reason for fault in run_faults(run)} == marked
 
 
 @pytest.mark.parametrize("damage", ['{"verb": 1}', '{"verb": "pretrain", "seconds": "x"}'])

@@ -9,7 +9,7 @@ from torch import nn
 from maecli import api
 from maecli.data.dataset import TensorSplit
 from maecli.data.preprocess import Preprocess
-from maecli.errors import DataError
+from maecli.errors import DataError, Fault
 from maecli.loading.loaders import ResidentLoader
 from maecli.training.evaluation import evaluate
 from maecli.training.features import extract
@@ -147,7 +147,7 @@ def loader(values, told):
     image = torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2)
     split = TensorSplit({"image": image}, [f"{value:g}" for value in values])
     preprocess = Preprocess((2, 2), 1, (0.0, 1.0), (0.0,), (1.0,))
-    return ResidentLoader(split, preprocess, torch.device("cpu"), 0, lambda *each: told.append(each))
+    return ResidentLoader(split, preprocess, torch.device("cpu"), 0, told.append)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
@@ -155,7 +155,7 @@ def test_an_evaluation_leaves_such_samples_out_and_tells_of_each(batch_size):
     told, task = [], Stranger()
     found = evaluate(task, Root(), loader([8.0, 10.0, 5.0, 0.0, 99.0], told), "test", batch_size, torch.float32)
     assert (found.num_samples, found.metrics[0].value) == (3, (0 + 1 + 2) / 3)
-    assert told == [("10", NOT_FINITE), ("99", NOT_FINITE)]
+    assert told == [Fault("10", NOT_FINITE), Fault("99", NOT_FINITE)]
     assert task.drawn == [["8", "5", "0"]]
 
 
@@ -180,7 +180,7 @@ def test_a_sample_that_spoils_a_metric_is_left_out_though_its_output_is_finite(b
     told = []
     found = evaluate(Inverse(), Root(), loader([1.0, 0.0, 2.0], told), "test", batch_size, torch.float32)
     assert (found.num_samples, found.metrics[0].value) == (2, 0.75)
-    assert told == [("0", f"{NOT_FINITE}: its mean is inf")]
+    assert told == [Fault("0", f"{NOT_FINITE}: its mean is inf")]
     found = evaluate(Inverse(), Root(), loader([0.0, 0.0], []), "test", batch_size, torch.float32)
     assert (found.num_samples, found.metrics[0].value) == (2, math.inf)
 
@@ -204,6 +204,6 @@ def test_features_that_are_no_numbers_are_left_out(tokens):
     torch.manual_seed(0)
     encoder, told = Encoder((2, 2), (1, 1), 1, 12, 1, 2), []
     found = extract(encoder, loader([1.0, 10.0, 2.0], told), 64, torch.float32, tokens)
-    assert (list(found.keys), len(found.values), told) == (["1", "2"], 2, [("10", NOT_FINITE)])
+    assert (list(found.keys), len(found.values), told) == (["1", "2"], 2, [Fault("10", NOT_FINITE)])
     assert bool(found.values.isfinite().all())
     assert extract(encoder, loader([10.0], []), 64, torch.float32, tokens).values.shape == (0, 12)

@@ -15,7 +15,7 @@ from toy_dataset import Shapes, shapes
 from write_data import noise, write_mixed_folder, write_palette, write_picture, write_voc
 
 from maecli.eda.findings import Findings
-from maecli.errors import DataError, SpecError
+from maecli.errors import DataError, Fault, SpecError
 from maecli.progress import Counting, CountState, Silent
 from maecli.registry import registry
 from maecli.schema import AugmentSpec
@@ -121,7 +121,7 @@ def test_copies_are_shown_side_by_side_and_every_problem_is_listed(toy):
     page = result.report.read_text(encoding="utf-8")
     for word in ("exact", "Files that break a rule", "VOC/a.xml", "a box lies outside the image", "train/4.png"):
         assert word in page
-    assert len(result.findings.problems) == 3
+    assert len(result.findings.faults) == 3
 
 
 @pytest.mark.parametrize("fields", [("image", "label"), ("image", "mask")])
@@ -141,8 +141,8 @@ def test_an_unusable_set_names_the_files_that_break_a_rule(toy):
         "none of the 2 pictures of shapes can be read; train/0.png, for one: empty file; besides, 0.xml: is no XML; "
         "1.xml: is no XML; 2.xml: is no XML; and 2 more"
     )
-    assert caught.value.problems == (*rules, *broken.items())
-    assert caught.value.untold == [("3.xml", "is no XML"), ("train/1.png", "empty file")]
+    assert caught.value.faults == tuple(Fault(*fault) for fault in (*rules, *broken.items()))
+    assert caught.value.unnamed_faults == [Fault("3.xml", "is no XML"), Fault("train/1.png", "empty file")]
 
 
 def test_a_file_that_breaks_the_rule_of_another_is_named_too(toy):
@@ -210,7 +210,7 @@ def test_a_mixed_folder_gets_a_page_and_exits_with_3(mae, tmp_path):
     outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "mixed", "--img-size", "16")
     assert outcome.exit_code == 3, outcome.stderr
     out = tmp_path / "runs" / "eda-folder"
-    listed = {problem["path"] for problem in json.loads((out / "eda.json").read_text())["problems"]}
+    listed = {fault["path"] for fault in json.loads((out / "eda.json").read_text())["faults"]}
     assert f"mae: {len(listed):,} faults, the first of them: " in outcome.stderr
     assert outcome.stdout.endswith(f"open {out / 'report.html'}\n")
     assert listed == set(mixed.broken) | set(mixed.truncated) | set(mixed.arrays)
@@ -260,7 +260,7 @@ def test_every_fault_of_the_lists_is_told(mae, tmp_path, how):
     assert not any(line in sentence for line in listed), "none is told twice"
     if "--json" in how:
         assert outcome.json["exit_code"] == 3
-        assert rules <= {problem["rule"] for problem in outcome.json["problems"]}
+        assert rules <= {fault["reason"] for fault in outcome.json["faults"]}
 
 
 def test_voc_gets_a_page_that_tells_its_two_kinds_of_lists_apart(mae, tmp_path):

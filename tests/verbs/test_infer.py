@@ -15,9 +15,10 @@ from conftest import TOY_MODEL, TOY_RUN, call
 from PIL import Image
 from write_data import noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
 
-from maecli.cli.skipped import skipped_json
+from maecli.cli.faults import skipped_json
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
+from maecli.errors import Fault
 from maecli.loading.loaders import StreamedLoader
 from maecli.modalities.pictures import source as picture_source
 from maecli.outputs import named_files
@@ -177,10 +178,10 @@ def test_a_picture_that_vanishes_is_listed(finetuned, tmp_path, mae, monkeypatch
 
 
 def test_a_json_answer_names_no_more_than_a_thousand_skipped_files():
-    skipped = {f"{i}.png": "empty file" for i in range(2500)}
-    told = skipped_json(skipped, Path("out/skipped.csv"))
+    faults = [Fault(f"{i}.png", "empty file") for i in range(2500)]
+    told = skipped_json(faults, Path("out/skipped.csv"))
     assert (len(told["skipped"]), told["num_skipped"], told["skipped_file"]) == (1000, 2500, "out/skipped.csv")
-    assert skipped_json({"a": "empty file"}, Path("skipped.csv")) == {"skipped": {"a": "empty file"}}
+    assert skipped_json([Fault("a", "empty file")], Path("skipped.csv")) == {"skipped": {"a": "empty file"}}
 
 
 @pytest.fixture(scope="session")

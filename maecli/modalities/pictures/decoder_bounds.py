@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from maecli.data.dataset import BrokenSample
+from maecli.errors import BrokenSample
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from maecli.data.dataset import BrokenSample
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError, Fault
 from maecli.modalities.pictures.masks import VOID, class_palette, read_mask
 from maecli.modalities.pictures.read import MAX_PIXELS
 
@@ -63,8 +62,8 @@ class Pairing:
 
     masks: Mapping[str, str]
     """Picture → mask, both relative to the folder that holds `images/` and `masks/`."""
-    problems: Mapping[str, str]
-    """What stands in the way of a pair, path → rule that it breaks."""
+    faults: Sequence[Fault]
+    """What stands in the way of a pair."""
 
 
 def pair_masks(images: Sequence[str], files: Sequence[str]) -> Pairing:
@@ -73,20 +72,20 @@ def pair_masks(images: Sequence[str], files: Sequence[str]) -> Pairing:
     for image in images:
         by_stem.setdefault(_stem(image), []).append(image)
     masks: dict[str, str] = {}
-    problems: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for mask in files:
         candidates = by_stem.get(_stem(mask), [])
         if PurePosixPath(mask).suffix.lower() != ".png":
-            problems[mask] = f"is no .png file; a mask is a PNG whose pixels are the lines of {CLASSES_FILE}, from 0"
+            reasons[mask] = f"is no .png file; a mask is a PNG whose pixels are the lines of {CLASSES_FILE}, from 0"
         elif not candidates:
-            problems[mask] = f"mask without a picture: there is no {IMAGES_FOLDER}/{_stem(mask)}.*"
+            reasons[mask] = f"mask without a picture: there is no {IMAGES_FOLDER}/{_stem(mask)}.*"
         elif len(candidates) > 1:
-            problems[mask] = f"mask of {len(candidates)} pictures: {' and '.join(candidates)}; rename one of them"
+            reasons[mask] = f"mask of {len(candidates)} pictures: {' and '.join(candidates)}; rename one of them"
         elif candidates[0] in masks:
-            problems[mask] = f"second mask of {candidates[0]}, beside {masks[candidates[0]]}"
+            reasons[mask] = f"second mask of {candidates[0]}, beside {masks[candidates[0]]}"
         else:
             masks[candidates[0]] = mask
-    return Pairing(masks, problems)
+    return Pairing(masks, [Fault(mask, reason) for mask, reason in reasons.items()])
 
 
 def _stem(path: str) -> str:
@@ -110,8 +109,8 @@ def read_paired_mask(
     """
     try:
         numbers = read_mask(root / mask, num_classes, class_palette(num_classes), max_pixels=max_pixels)
-    except BrokenSample as broken:
-        raise BrokenSample(mask, broken.reason) from broken
+    except BrokenSample as error:
+        raise BrokenSample(mask, error.fault.reason) from error
     if numbers.shape != size:
         height, width = numbers.shape
         raise BrokenSample(

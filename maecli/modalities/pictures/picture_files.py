@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from maecli.data.dataset import BrokenSample, Sample, Split
+from maecli.data.dataset import Sample, Split
+from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.decoders import NpyLayout
 from maecli.modalities.pictures.paired_masks import read_paired_mask
 from maecli.modalities.pictures.read import read_picture
@@ -28,7 +29,7 @@ class Reading:
 
 
 class PictureFiles(Split):
-    """Pictures and masks decoded one by one, as they are asked for."""
+    """Pictures and masks decoded one by one, as they are asked for; what cannot be is added to `faults`."""
 
     def __init__(
         self,
@@ -39,11 +40,11 @@ class PictureFiles(Split):
         labels: np.ndarray | None,
         masks: Sequence[str] | None,
         reading: Reading,
-        broken: dict[str, str],
+        faults: set[Fault],
     ) -> None:
         self._root, self._keys, self._sizes = root, keys, sizes
         self._images, self._labels, self._masks = images, labels, masks
-        self._reading, self._broken = reading, broken
+        self._reading, self._faults = reading, faults
 
     @property
     def keys(self) -> Sequence[str]:
@@ -100,6 +101,7 @@ class PictureFiles(Split):
         """Call a broken file by its path within the folder, and remember it."""
         try:
             yield
-        except BrokenSample as broken:
-            self._broken[key] = broken.reason
-            raise BrokenSample(key, broken.reason) from broken
+        except BrokenSample as error:
+            broken = BrokenSample(key, error.fault.reason)
+            self._faults.add(broken.fault)
+            raise broken from error

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import BrokenSample, Sample, Split
+from maecli.data.dataset import Sample, Split
 from maecli.data.preprocess import Preprocess
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError
 from maecli.hardware import default_workers
 from maecli.modalities.pictures.files import find_pictures
 from maecli.modalities.pictures.read import read_picture
@@ -41,7 +41,7 @@ class PictureSource(Split):
         try:
             return {"image": read_picture(self.root / key, channels=self.card.channels, dtype=self.dtype)}
         except BrokenSample as error:
-            raise BrokenSample(key, error.reason) from error
+            raise BrokenSample(key, error.fault.reason) from error
 
 
 def file_range(preprocess: Preprocess, card: DataCard) -> Preprocess:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from maecli.data.dataset import BrokenSample, Split
+from maecli.data.dataset import Split
 from maecli.data.splits import place
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError, Fault
 from maecli.modalities.pictures.read import channel_stats
 
 NUM_MEASURED = 256
@@ -26,8 +26,8 @@ class Measured(NamedTuple):
     value_range: tuple[float, float]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    broken: Mapping[str, str]
-    """Those that could not be, key → reason."""
+    faults: Collection[Fault]
+    """Of those that could not be."""
 
 
 def measure(train: Split, root: Path, value_range: tuple[float, float] | None) -> Measured:
@@ -38,22 +38,22 @@ def measure(train: Split, root: Path, value_range: tuple[float, float] | None) -
     """
     keys = train.keys
     chosen = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_MEASURED]
-    broken: dict[str, str] = {}
+    faults: dict[int, Fault] = {}
     if value_range is None:
-        value_range = _reach(_decoded(train, chosen, root, broken))
-    mean, std = channel_stats(_decoded(train, chosen, root, broken), value_range)
-    return Measured(len(chosen) - len(broken), value_range, mean, std, broken)
+        value_range = _reach(_decoded(train, chosen, root, faults))
+    mean, std = channel_stats(_decoded(train, chosen, root, faults), value_range)
+    return Measured(len(chosen) - len(faults), value_range, mean, std, faults.values())
 
 
-def _decoded(split: Split, chosen: Sequence[int], root: Path, broken: dict[str, str]) -> Iterator[np.ndarray]:
+def _decoded(split: Split, chosen: Sequence[int], root: Path, faults: dict[int, Fault]) -> Iterator[np.ndarray]:
     """Decode those of the pictures that can be, small where their format allows it."""
     for i in chosen:
         try:
             yield split.small(i, MEASURED_SIDE)
-        except BrokenSample as sample:
-            broken[sample.key] = sample.reason
-    if len(broken) == len(chosen):
-        reason = "".join(f"; {key}, for one: {reason}" for key, reason in [*broken.items()][:1])
+        except BrokenSample as error:
+            faults[i] = error.fault
+    if len(faults) == len(chosen):
+        reason = "".join(f"; {fault.path}, for one: {fault.reason}" for fault in [*faults.values()][:1])
         raise DataError(f"none of the {len(chosen)} train pictures tried in {root} can be decoded{reason}")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 from xml.etree.ElementTree import Element, ParseError
 
-from maecli.data.dataset import BrokenSample
+from maecli.errors import BrokenSample
 
 MAX_PAGES = 4096
 """Pages of a file, those of lower resolution included: channels of a hyperspectral picture fit in."""

@@ -10,14 +10,14 @@ import numpy as np
 from maecli import api
 
 from .classes import CLASSES, MASK_CLASSES, PALETTE
-from .devkit import Devkit, Fault
+from .devkit import Devkit
 from .labels import Labels
 from .layout import SUFFIXES
 from .objects import label_of
 from .samples import other_size
 
 
-def content_faults(devkit: Devkit, labels: Labels) -> Iterator[Fault]:
+def content_faults(devkit: Devkit, labels: Labels) -> Iterator[api.Fault]:
     """Yield what is wrong with each picture's header, annotation and mask, and between them."""
     pictures, annotations, masks = (devkit.stems(kind) for kind in ("JPEGImages", "Annotations", "SegmentationClass"))
     for key in sorted(pictures | annotations | masks):
@@ -26,7 +26,7 @@ def content_faults(devkit: Devkit, labels: Labels) -> Iterator[Fault]:
             try:
                 size = api.pictures.probe_picture(devkit.folder / f"JPEGImages/{key}.jpg").size
             except api.BrokenSample as broken:
-                yield devkit.fault(f"JPEGImages/{key}.jpg", broken.reason)
+                yield devkit.fault(f"JPEGImages/{key}.jpg", broken.fault.reason)
         for kind in ("Annotations", "SegmentationClass"):
             if key in devkit.stems(kind):
                 path = f"{kind}/{key}{SUFFIXES[kind]}"
@@ -44,7 +44,7 @@ def _annotation_rules(file: Path, size: tuple[int, int] | None, listed: np.ndarr
     try:
         annotation = api.pictures.read_annotation(file)
     except api.BrokenSample as broken:
-        yield broken.reason
+        yield broken.fault.reason
         return
     yield from annotation.broken_rules(CLASSES, size)
     if listed is not None and (differ := np.flatnonzero(listed != label_of(annotation.objects))).size:
@@ -56,7 +56,7 @@ def _mask_rules(file: Path, size: tuple[int, int] | None) -> Iterator[str]:
     try:
         mask = api.pictures.read_mask(file, len(MASK_CLASSES), PALETTE)
     except api.BrokenSample as broken:
-        yield broken.reason
+        yield broken.fault.reason
         return
     if size is not None and mask.shape != size:
         yield other_size(mask, size)

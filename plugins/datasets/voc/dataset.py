@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -70,7 +70,7 @@ class VOC(api.Dataset):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self._broken: dict[str, str] = {}
+        self._faults: set[api.Fault] = set()
         self._measurements: dict[tuple[str, ...], api.pictures.Measured] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
@@ -115,7 +115,7 @@ class VOC(api.Dataset):
         if faults:
             more = f" (and {len(faults) - 1} more such faults)" if len(faults) > 1 else ""
             raise api.DataError(
-                f"{devkit.folder.parent / faults[0].path}: {faults[0].rule}{more}; "
+                f"{devkit.folder.parent / faults[0].path}: {faults[0].reason}{more}; "
                 "restore what is missing, or correct the lists"
             )
         ids = split_ids(devkit, families, self.options.val_share)[name]
@@ -126,13 +126,13 @@ class VOC(api.Dataset):
             try:
                 labels[key] = self._labels.of(key)
             except api.BrokenSample as broken:
-                self._broken[broken.key] = broken.reason
+                self._faults.add(broken.fault)
         return VOCSplit(devkit.folder, list(labels), fields, np.array([*labels.values()]).reshape(-1, len(CLASSES)))
 
-    def broken(self) -> Mapping[str, str]:
-        return dict(sorted(self._broken.items()))
+    def faults(self) -> Collection[api.Fault]:
+        return sorted(self._faults)
 
-    def problems(self) -> Iterator[tuple[str, str]]:
+    def all_faults(self) -> Iterator[api.Fault]:
         """Yield every file that breaks a rule: all lists, annotations and masks are read, and all pictures' headers.
 
         Paths begin with the year's folder.
@@ -140,7 +140,7 @@ class VOC(api.Dataset):
         try:
             devkit = self._devkit
         except api.DataError as error:
-            yield str(self.root), str(error)
+            yield api.Fault(str(self.root), str(error))
             return
         for family in FAMILIES if devkit.families else FAMILIES[:1]:  # one missing ImageSets is one fault
             yield from devkit.faults(family, SUFFIXES if family == "Segmentation" else ("JPEGImages", "Annotations"))
@@ -165,7 +165,7 @@ class VOC(api.Dataset):
         keys = tuple(train.keys)
         if keys not in self._measurements:
             self._measurements[keys] = api.pictures.measure(train, self._devkit.folder, (0.0, 255.0))
-            self._broken |= self._measurements[keys].broken
+            self._faults.update(self._measurements[keys].faults)
         return self._measurements[keys]
 
     def _notes(
@@ -183,8 +183,9 @@ class VOC(api.Dataset):
                 shown = split.shown()
                 if len(split) and shown and (lacking := [each for each in CLASSES if each not in shown]):
                     yield f"{name} shows no {', '.join(lacking)}: a mean over classes leaves them out"
-        if self._broken:
-            yield f"broken and left out: {', '.join(sorted(self._broken)[:3])}{' …' if len(self._broken) > 3 else ''}"
+        if self._faults:
+            paths = sorted(fault.path for fault in self._faults)
+            yield f"broken and left out: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}"
 
 
 @api.hookimpl

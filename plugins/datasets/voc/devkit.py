@@ -7,19 +7,13 @@ import os
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+
+from maecli import api
 
 from .layout import FAMILIES, SUFFIXES, Family
 
 MAX_CHARACTERS = 2**26
 """Of a list; the longest published one has 430,000."""
-
-
-class Fault(NamedTuple):
-    """A file that breaks a rule, by its path from the folder that holds the year's."""
-
-    path: str
-    rule: str
 
 
 class Devkit:
@@ -28,7 +22,7 @@ class Devkit:
     def __init__(self, folder: Path, year: int) -> None:
         self.folder, self.year = folder, year
         self.families = tuple(family for family in FAMILIES if (folder / "ImageSets" / family).is_dir())
-        self._read: dict[Family, tuple[dict[str, list[str]], list[Fault]]] = {}
+        self._read: dict[Family, tuple[dict[str, list[str]], list[api.Fault]]] = {}
         self._stems: dict[str, frozenset[str]] = {}
 
     def lists(self, family: Family) -> dict[str, list[str]]:
@@ -42,7 +36,7 @@ class Devkit:
             return frozenset()
         return frozenset(key for family in self.families for key in self.lists(family).get("test", ()))
 
-    def faults(self, family: Family, needed: Collection[str]) -> list[Fault]:
+    def faults(self, family: Family, needed: Collection[str]) -> list[api.Fault]:
         """Return what is wrong with the lists of a family, and which files in the folders `needed` are absent."""
         lists, faults = self._read_lists(family)
         faults = list(faults)
@@ -67,7 +61,7 @@ class Devkit:
                 self._stems[kind] = frozenset(Path(name).stem for name in names if name.endswith(SUFFIXES[kind]))
         return self._stems.get(kind, frozenset())
 
-    def rows(self, path: str, faults: list[Fault], if_empty: str) -> list[list[str]]:
+    def rows(self, path: str, faults: list[api.Fault], if_empty: str) -> list[list[str]]:
         """Return the words of each line that has any."""
         try:
             with (self.folder / path).open(encoding="utf-8-sig") as file:
@@ -86,16 +80,17 @@ class Devkit:
             faults.append(self.fault(path, if_empty))
         return rows
 
-    def fault(self, path: str, rule: str) -> Fault:
-        return Fault(f"{self.folder.name}/{path}", rule)
+    def fault(self, path: str, rule: str) -> api.Fault:
+        """Return the fault of a file, by its path from the folder that holds the year's."""
+        return api.Fault(f"{self.folder.name}/{path}", rule)
 
-    def _read_lists(self, family: Family) -> tuple[dict[str, list[str]], list[Fault]]:
+    def _read_lists(self, family: Family) -> tuple[dict[str, list[str]], list[api.Fault]]:
         if family not in self._read:
-            faults: list[Fault] = []
+            faults: list[api.Fault] = []
             self._read[family] = dict(self._official(family, faults)), faults
         return self._read[family]
 
-    def _official(self, family: Family, faults: list[Fault]) -> Iterator[tuple[str, list[str]]]:
+    def _official(self, family: Family, faults: list[api.Fault]) -> Iterator[tuple[str, list[str]]]:
         where = f"ImageSets/{family}"
         if family not in self.families:
             missing = where if (self.folder / "ImageSets").is_dir() else "ImageSets"

@@ -6,8 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
+from maecli import api
+
 from .classes import CLASSES
-from .devkit import Devkit, Fault
+from .devkit import Devkit
 from .layout import Family
 from .objects import label_of, objects_of
 
@@ -39,16 +41,16 @@ class Labels:
         return self._class_lists[0]
 
     @property
-    def faults(self) -> list[Fault]:
+    def faults(self) -> list[api.Fault]:
         """What is wrong with the class lists."""
         return self._class_lists[1]
 
     @cached_property
-    def _class_lists(self) -> tuple[dict[str, np.ndarray], list[Fault]]:
+    def _class_lists(self) -> tuple[dict[str, np.ndarray], list[api.Fault]]:
         """Return labels (Q,) int8 by id, as far as there are class lists, and what is wrong with these."""
         devkit = self._devkit
         found: dict[str, np.ndarray] = {}
-        faults: list[Fault] = []
+        faults: list[api.Fault] = []
         for name, ids in devkit.lists("Main").items() if "Main" in devkit.families else ():
             paths = [f"ImageSets/Main/{each}_{name}.txt" for each in CLASSES]
             if not any((devkit.folder / path).is_file() for path in paths):

@@ -49,4 +49,5 @@ def keyed(key: str, path: str = "") -> Iterator[None]:
     try:
         yield
     except api.BrokenSample as broken:
-        raise api.BrokenSample(key, f"{path}: {broken.reason}" if path else broken.reason) from broken
+        reason = broken.fault.reason
+        raise api.BrokenSample(key, f"{path}: {reason}" if path else reason) from broken

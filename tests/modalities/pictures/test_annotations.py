@@ -96,8 +96,8 @@ def test_what_is_no_annotation_is_named_with_the_rule(written, text, reason):
     path = written(text)
     with pytest.raises(api.BrokenSample) as caught:
         api.pictures.read_annotation(path)
-    assert caught.value.key == str(path)
-    assert caught.value.reason.startswith(reason)
+    assert caught.value.fault.path == str(path)
+    assert caught.value.fault.reason.startswith(reason)
 
 
 def test_an_absent_annotation_is_named(tmp_path):

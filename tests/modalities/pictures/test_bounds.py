@@ -20,9 +20,8 @@ from PIL import Image
 from write_data import encoded, noise, write_class_folders
 
 from maecli.data import bands, label_files
-from maecli.data.dataset import BrokenSample
 from maecli.data.label_files import read_labels
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError
 from maecli.modalities.pictures import decoder_bounds, tiff_pages
 from maecli.modalities.pictures.annotations import read_annotation
 from maecli.modalities.pictures.masks import class_palette, read_mask
@@ -43,7 +42,7 @@ def refused(tmp_path: Path) -> Callable[..., str]:
         with little_memory(), pytest.raises(BrokenSample) as caught:
             read(path)
         assert time.process_time() - begin < 5
-        return caught.value.reason
+        return caught.value.fault.reason
 
     return refuse
 

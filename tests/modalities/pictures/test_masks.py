@@ -20,8 +20,8 @@ def read(path, num_classes: int = 3) -> np.ndarray:
 def refused(path, num_classes: int = 3) -> str:
     with pytest.raises(api.BrokenSample) as caught:
         read(path, num_classes)
-    assert caught.value.key == str(path)
-    return caught.value.reason
+    assert caught.value.fault.path == str(path)
+    return caught.value.fault.reason
 
 
 def test_the_palette_is_vocs():

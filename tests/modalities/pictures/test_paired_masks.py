@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 from write_data import write_palette
 
-from maecli.data.dataset import BrokenSample
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError
 from maecli.modalities.pictures.masks import class_palette
 from maecli.modalities.pictures.paired_masks import background_of, pair_masks, read_classes, read_paired_mask
 
@@ -55,7 +54,7 @@ def test_pictures_and_masks_are_paired_by_name():
         "masks/1.png", "masks/a/1.PNG", "masks/a.b.png"
     ])  # fmt: skip
     assert pairing.masks == dict(zip(["images/1.jpg", "images/a/1.jpg", "images/a.b.png"], MASKS, strict=True))
-    assert pairing.problems == {}
+    assert pairing.faults == []
 
 
 @pytest.mark.parametrize(
@@ -79,8 +78,9 @@ def test_pictures_and_masks_are_paired_by_name():
 )
 def test_what_makes_no_pair_is_told_with_its_rule(images, masks, path, rule):
     pairing = pair_masks(images, masks)
-    assert list(pairing.problems) == [path]
-    assert pairing.problems[path].startswith(rule)
+    [fault] = pairing.faults
+    assert fault.path == path
+    assert fault.reason.startswith(rule)
     assert path not in pairing.masks.values()
 
 
@@ -98,8 +98,8 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
     write_palette(tmp_path / "masks/1.png", np.zeros((2, 3), np.uint8))
     with pytest.raises(BrokenSample) as caught:
         read_paired_mask(tmp_path, "masks/1.png", "images/1.jpg", (3, 2), 2)
-    assert caught.value.key == "masks/1.png"
-    assert caught.value.reason == "mask is 3×2 where images/1.jpg, upright, is 2×3 wide and high"
+    assert caught.value.fault.path == "masks/1.png"
+    assert caught.value.fault.reason == "mask is 3×2 where images/1.jpg, upright, is 2×3 wide and high"
 
 
 def test_a_damaged_mask_is_called_by_its_path_within_the_folder(tmp_path):

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image, ImageOps
 from write_data import encoded, noise, png_header, rotated_jpeg, write_mixed_folder
 
-from maecli.data.dataset import BrokenSample
+from maecli.errors import BrokenSample
 from maecli.modalities.pictures.decoders import PictureInfo
 from maecli.modalities.pictures.files import find_pictures
 from maecli.modalities.pictures.read import channel_stats, probe_picture, read_picture
@@ -33,7 +33,7 @@ def saved(array: np.ndarray) -> bytes:
 def reason_of(path: Path, **options) -> str:
     with pytest.raises(BrokenSample) as caught:
         read_picture(path, **options)
-    return caught.value.reason
+    return caught.value.fault.reason
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maecli.data.dataset import BrokenSample, Split
+from maecli.data.dataset import Split
 from maecli.data.splits import place
-from maecli.errors import DataError
+from maecli.errors import BrokenSample, DataError, Fault
 from maecli.modalities.pictures import statistics
 from maecli.modalities.pictures.statistics import measure
 
@@ -33,7 +33,7 @@ class Levels(Split):
 def test_mean_and_deviation_are_in_units_of_the_range(tmp_path):
     split = Levels(0, 102)
     found = measure(split, tmp_path, (0.0, 255.0))
-    assert (found.num, found.value_range, found.broken) == (2, (0.0, 255.0), {})
+    assert (found.num, found.value_range, [*found.faults]) == (2, (0.0, 255.0), [])
     assert (*found.mean, *found.std) == pytest.approx((0.2, 0.2))
     assert split.sides == [256, 256]
 
@@ -56,7 +56,7 @@ def test_the_range_is_what_the_pictures_reach_if_it_is_not_given(tmp_path, level
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), None])
 def test_broken_pictures_are_left_out_and_told(tmp_path, value_range):
     found = measure(Levels(None, 0.5), tmp_path, value_range)
-    assert (found.num, found.mean, found.broken) == (1, (0.5,), {"0.png": "empty file"})
+    assert (found.num, found.mean, [*found.faults]) == (1, (0.5,), [Fault("0.png", "empty file")])
 
 
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), None])

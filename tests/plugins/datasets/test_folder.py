@@ -13,6 +13,10 @@ from write_data import encoded, noise, write_class_folders, write_mixed_folder, 
 from maecli import api
 
 
+def reasons(data: Folder) -> dict[str, str]:
+    return {fault.path: fault.reason for fault in data.faults()}
+
+
 def folder(root: Path, **options) -> Folder:
     return Folder(Folder.Options(root=root, **options))
 
@@ -236,15 +240,15 @@ def test_a_mixed_folder_keeps_what_is_readable_and_lists_the_rest(tmp_path):
         try:
             image = split[i]["image"]
         except api.BrokenSample as broken:
-            truncated[broken.key] = broken.reason
+            truncated[broken.fault.path] = broken.fault.reason
         else:
             assert (image.shape, image.dtype) == ((3, *mixed.readable[key][1:]), np.uint8)
     assert truncated == dict.fromkeys(mixed.truncated, "truncated file")
-    assert set(data.broken()) == set(mixed.broken) | set(mixed.truncated) | set(mixed.arrays)
+    assert set(reasons(data)) == set(mixed.broken) | set(mixed.truncated) | set(mixed.arrays)
     for key, word in (mixed.broken | mixed.truncated).items():
-        assert word in data.broken()[key]
+        assert word in reasons(data)[key]
     for key in mixed.arrays:
-        assert data.broken()[key] == "has 5 channels where 3 are wanted"
+        assert reasons(data)[key] == "has 5 channels where 3 are wanted"
     assert any("grey, given three equal channels" in note for note in card.notes)
     assert any("of 16 bits, scaled to 8" in note for note in card.notes)
     assert any("transparent, laid on white" in note for note in card.notes)
@@ -254,7 +258,7 @@ def test_a_lower_pixel_limit_leaves_large_pictures_out(tmp_path):
     write_pictures(tmp_path, 3)
     write_picture(tmp_path / "large.png", noise(0, 9, 8, 3))
     data = folder(tmp_path, max_pixels=64)
-    assert data.broken() == {"large.png": "has 72 pixels, more than max_pixels (64)"}
+    assert reasons(data) == {"large.png": "has 72 pixels, more than max_pixels (64)"}
 
 
 @pytest.mark.parametrize(
@@ -316,7 +320,7 @@ def test_other_files_are_counted_and_hidden_ones_are_not(tmp_path):
         (tmp_path / name).touch()
     data = folder(tmp_path)
     assert "ignored, not pictures: 1 without suffix, 2 .txt" in data.card().notes
-    assert data.broken() == {}
+    assert not data.faults()
 
 
 def test_a_link_in_a_circle_does_not_hang(tmp_path):

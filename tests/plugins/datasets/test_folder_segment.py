@@ -16,6 +16,10 @@ FIELDS = ("image", "mask")
 PLAIN = ("image",)
 
 
+def reasons(data: Folder) -> dict[str, str]:
+    return {fault.path: fault.reason for fault in data.faults()}
+
+
 def folder(root: Path, **options) -> Folder:
     return Folder(Folder.Options(root=root, **options))
 
@@ -36,12 +40,12 @@ def error_of(data: Folder) -> str:
     return str(caught.value)
 
 
-def broken_sample(data: Folder, key: str) -> api.BrokenSample:
+def fault_of(data: Folder, key: str) -> api.Fault:
     split = data.split("train", FIELDS)
     with pytest.raises(api.BrokenSample) as caught:
         split[split.keys.index(key)]
-    assert data.broken()[caught.value.key] == caught.value.reason
-    return caught.value
+    assert caught.value.fault in data.faults()
+    return caught.value.fault
 
 
 def test_pictures_and_masks_of_one_name_are_samples(tmp_path):
@@ -98,7 +102,7 @@ def test_pretraining_needs_neither_sound_masks_nor_class_names(tmp_path):
     data = everything(tmp_path)
     assert (data.card().fields, data.card().mask_classes) == (("image",), ())
     assert set(data.split("train")[0]) == {"image"}
-    assert data.broken() == {}
+    assert not data.faults()
 
 
 def test_the_same_pictures_are_test_with_and_without_masks(tmp_path):
@@ -181,11 +185,8 @@ def test_a_mask_stands_beside_the_upright_picture(tmp_path):
     sample = split[position]
     assert split.size(position) == sample["image"].shape[1:] == sample["mask"].shape == (32, 16)
     np.testing.assert_array_equal(sample["mask"], np.eye(32, 16))
-    broken = broken_sample(data, "images/wrong.jpg")
-    assert (broken.key, broken.reason) == (
-        "masks/wrong.png",
-        "mask is 32×16 where images/wrong.jpg, upright, is 16×32 wide and high",
-    )
+    reason = "mask is 32×16 where images/wrong.jpg, upright, is 16×32 wide and high"
+    assert fault_of(data, "images/wrong.jpg") == api.Fault("masks/wrong.png", reason)
 
 
 def test_rgb_masks_have_the_colours_of_the_card(tmp_path):
@@ -226,10 +227,10 @@ def test_every_broken_rule_is_told_once_with_its_path(tmp_path, used):
     data = everything(tmp_path)
     if used:
         data.card(FIELDS)
-    problems = list(data.problems())
-    assert sorted(path for path, _ in problems) == sorted(expected)
-    for path, rule in problems:
-        assert rule.startswith(expected[path])
+    faults = list(data.all_faults())
+    assert sorted(fault.path for fault in faults) == sorted(expected)
+    for fault in faults:
+        assert fault.reason.startswith(expected[fault.path])
 
 
 def test_one_bad_mask_breaks_its_own_sample_alone(tmp_path):
@@ -238,30 +239,30 @@ def test_one_bad_mask_breaks_its_own_sample_alone(tmp_path):
     split = data.split("train", FIELDS)
     assert split.keys == [f"images/00{i}.png" for i in (0, 1, 2, 3, 5, 7)]
     for i in range(4):
-        broken = broken_sample(data, f"images/00{i}.png")
-        assert broken.key == f"masks/00{i}.png"
-        assert broken.reason.startswith(expected[broken.key])
+        fault = fault_of(data, f"images/00{i}.png")
+        assert fault.path == f"masks/00{i}.png"
+        assert fault.reason.startswith(expected[fault.path])
     assert set(split[4]) == set(split[5]) == {"image", "mask"}
-    assert "masks/lost.png" in data.broken()
+    assert "masks/lost.png" in reasons(data)
 
 
-def test_problems_of_a_folder_without_class_names_say_what_to_write(tmp_path):
+def test_faults_of_a_folder_without_class_names_say_what_to_write(tmp_path):
     write_mask_folder(tmp_path, 3)
     (tmp_path / "classes.txt").unlink()
-    [(path, rule)] = everything(tmp_path).problems()
-    assert path == "classes.txt"
-    assert rule.startswith(f"{tmp_path / 'classes.txt'} is missing; write one class name per line")
-    assert error_of(everything(tmp_path)) == rule
+    [fault] = everything(tmp_path).all_faults()
+    assert fault.path == "classes.txt"
+    assert fault.reason.startswith(f"{tmp_path / 'classes.txt'} is missing; write one class name per line")
+    assert error_of(everything(tmp_path)) == fault.reason
 
 
-def test_a_folder_without_masks_has_no_more_problems(tmp_path):
+def test_a_folder_without_masks_has_no_more_faults(tmp_path):
     write_class_folders(tmp_path, num=3)
-    assert list(folder(tmp_path).problems()) == []
+    assert list(folder(tmp_path).all_faults()) == []
 
 
-def test_a_sound_folder_of_masks_has_no_problems(tmp_path):
+def test_a_sound_folder_of_masks_has_no_faults(tmp_path):
     write_mask_folder(tmp_path, 5)
-    assert list(folder(tmp_path).problems()) == []
+    assert list(folder(tmp_path).all_faults()) == []
 
 
 def test_masks_of_0_and_255_alone_are_refused(tmp_path):
@@ -270,7 +271,7 @@ def test_masks_of_0_and_255_alone_are_refused(tmp_path):
         write_palette(tmp_path / "masks" / name, np.eye(8, 10, dtype=np.uint8) * 255)
     rule = "masks hold nothing but 0 and 255, which means not judged; write the number of the class where they say 255"
     assert error_of(everything(tmp_path)) == f"{tmp_path / 'masks'}: {rule}"
-    assert list(everything(tmp_path).problems()) == [("masks", rule)]
+    assert list(everything(tmp_path).all_faults()) == [api.Fault("masks", rule)]
 
 
 def test_without_masks_the_error_says_how_to_give_them(tmp_path):

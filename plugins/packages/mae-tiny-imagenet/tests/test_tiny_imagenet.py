@@ -104,9 +104,9 @@ def test_pictures_of_several_sizes_have_no_common_one(root):
     assert dataset.split("test").size(0) == (20, 30)
 
 
-def test_a_sound_set_has_no_problems(root):
+def test_a_sound_set_has_no_faults(root):
     dataset = of(root)
-    assert list(dataset.problems()) == []
+    assert list(dataset.all_faults()) == []
     assert dataset.card().notes == ("mean and std were measured on 27 train pictures chosen by the fixed seed",)
 
 
@@ -122,7 +122,7 @@ def test_every_fault_is_named_and_left_out(root):
     first = min(key for key in sound["train"])
     (root / first).write_bytes(b"no picture")
     dataset = of(root)
-    assert dict(dataset.problems()) == {
+    assert {fault.path: fault.reason for fault in dataset.all_faults()} == {
         first: "not a JPEG, PNG, WebP, BMP, TIFF or .npy file",
         "train/n04/images": "holds no picture of the class n04, which wnids.txt names",
         "train/n77": "is a class that wnids.txt lacks; its pictures are left out",
@@ -132,7 +132,7 @@ def test_every_fault_is_named_and_left_out(root):
         "val/images/val_9.JPEG": "has no class in val/val_annotations.txt",
         "val/val_annotations.txt:9": "is not a file, a tab and the identifier of a class",
     }
-    assert dict(dataset.broken()) == {first: "not a JPEG, PNG, WebP, BMP, TIFF or .npy file"}
+    assert dataset.faults() == [api.Fault(first, "not a JPEG, PNG, WebP, BMP, TIFF or .npy file")]
     left = {name: set(dataset.split(name).keys) for name in api.SPLIT_NAMES}
     assert left == sound | {"train": sound["train"] - {first}, "test": sound["test"] - {"val/images/val_1.JPEG"}}
     assert dataset.card().notes[1:] == (
@@ -148,7 +148,7 @@ def test_a_damaged_body_shows_when_it_is_read(root):
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(api.BrokenSample, match=r"val/images/val_2\.JPEG: truncated file"):
         split[2]
-    assert dict(dataset.broken()) == {"val/images/val_2.JPEG": "truncated file"}
+    assert dataset.faults() == [api.Fault("val/images/val_2.JPEG", "truncated file")]
 
 
 def test_another_folder_is_refused_with_two_ways_out(tmp_path):

@@ -71,37 +71,37 @@ def test_a_damaged_sample_is_named_with_its_file_and_the_rule(tmp_path, voc, kin
     assert len(split) == {"boxes": 5}.get(fields[0], 6)  # it keeps its place, and is left out when it is read
     with pytest.raises(api.BrokenSample) as caught:
         split[0]
-    assert caught.value.key == "VOC2012/JPEGImages/2012_000012.jpg"
-    assert rule in caught.value.reason
+    assert caught.value.fault.path == "VOC2012/JPEGImages/2012_000012.jpg"
+    assert rule in caught.value.fault.reason
     assert file in str(caught.value)
     assert split[1]
 
 
 @pytest.mark.parametrize("kind", PICTURE_KINDS + MASK_KINDS + ANNOTATION_KINDS)
-def test_problems_name_the_damaged_file_and_the_rule(tmp_path, voc, kind):
+def test_all_faults_name_the_damaged_file_and_the_rule(tmp_path, voc, kind):
     file, rule = damage_sample(write_voc(tmp_path), kind)
-    first, *_ = [(path, told) for path, told in voc(tmp_path).problems() if file in path]
-    assert first[0].startswith("VOC2012/")
-    assert rule in first[1]
+    first, *_ = [fault for fault in voc(tmp_path).all_faults() if file in fault.path]
+    assert first.path.startswith("VOC2012/")
+    assert rule in first.reason
 
 
-def test_a_sound_devkit_has_no_problems(tmp_path, voc):
+def test_a_sound_devkit_has_no_faults(tmp_path, voc):
     write_voc(tmp_path)
-    assert list(voc(tmp_path).problems()) == []
+    assert list(voc(tmp_path).all_faults()) == []
 
 
-def test_problems_name_contradictions_between_files(tmp_path, voc):
+def test_all_faults_name_contradictions_between_files(tmp_path, voc):
     folder = write_voc(tmp_path)
     (folder / "Annotations/2012_000001.xml").write_text(voc_annotation(voc_object("boat", (1, 1, 9, 9)), 30, 21))
     (folder / "Annotations/2012_000002.xml").write_text(voc_annotation(voc_object("person", (1, 1, 9, 9)), 22, 30))
     write_palette(folder / "SegmentationClass/stray.png", np.zeros((4, 4), np.uint8))
-    assert list(voc(tmp_path).problems()) == [
-        (
+    assert list(voc(tmp_path).all_faults()) == [
+        api.Fault(
             "VOC2012/Annotations/2012_000001.xml",
             "does not agree with the class lists in ImageSets/Main on boat, dog",
         ),
-        ("VOC2012/Annotations/2012_000002.xml", "gives the image 22×30 pixels, but it has 30×22 pixels"),
-        ("VOC2012/SegmentationClass/stray.png", "belongs to no picture: there is no JPEGImages/stray.jpg"),
+        api.Fault("VOC2012/Annotations/2012_000002.xml", "gives the image 22×30 pixels, but it has 30×22 pixels"),
+        api.Fault("VOC2012/SegmentationClass/stray.png", "belongs to no picture: there is no JPEGImages/stray.jpg"),
     ]
 
 
@@ -110,7 +110,7 @@ def test_an_unreadable_train_picture_is_left_out_of_the_statistics_and_listed(tm
     (folder / "JPEGImages/2012_000000.jpg").write_bytes(b"")
     data = voc(tmp_path, val_share=0)
     card = data.card(("image", "mask"))
-    assert data.broken() == {"VOC2012/JPEGImages/2012_000000.jpg": "empty file"}
+    assert data.faults() == [api.Fault("VOC2012/JPEGImages/2012_000000.jpg", "empty file")]
     assert "mean and std were measured on 11 train pictures chosen by the fixed seed" in card.notes
     assert "broken and left out: VOC2012/JPEGImages/2012_000000.jpg" in card.notes
 

@@ -21,10 +21,10 @@ def test_missing_data_are_named_with_the_folder_and_the_ways_out(tmp_path, voc, 
     assert all(word in message for word in ["JPEGImages", "--root", "MAE_DATA"])
 
 
-def test_problems_do_not_fail_where_there_is_nothing(tmp_path, voc):
-    [(path, rule)] = voc(tmp_path).problems()
-    assert path == str(tmp_path)
-    assert rule.startswith(f"VOC 2012 was not found in {tmp_path} and download is off")
+def test_all_faults_do_not_fail_where_there_is_nothing(tmp_path, voc):
+    [fault] = voc(tmp_path).all_faults()
+    assert fault.path == str(tmp_path)
+    assert fault.reason.startswith(f"VOC 2012 was not found in {tmp_path} and download is off")
 
 
 @pytest.mark.parametrize("below", ["", "VOCdevkit/VOC2007"])

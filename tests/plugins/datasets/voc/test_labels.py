@@ -40,9 +40,9 @@ def test_a_broken_annotation_takes_its_label_out_where_there_are_no_class_lists(
     (folder / "Annotations/2012_000012.xml").write_text(entity)
     data = voc(tmp_path)
     assert "2012_000012" not in ids(data, "test", "image", "label")
-    [(key, reason)] = data.broken().items()
-    assert key == "VOC2012/JPEGImages/2012_000012.jpg"
-    assert reason == "Annotations/2012_000012.xml: declares XML entities, which are refused"
+    [fault] = data.faults()
+    assert fault.path == "VOC2012/JPEGImages/2012_000012.jpg"
+    assert fault.reason == "Annotations/2012_000012.xml: declares XML entities, which are refused"
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_class_lists_that_contradict_their_list_are_refused(tmp_path, voc, lines
     with pytest.raises(api.DataError) as caught:
         voc(tmp_path).card(("image", "label"))
     assert str(caught.value).startswith(f"{path}: {rule}")
-    assert ("VOC2012/ImageSets/Main/boat_train.txt", rule) in voc(tmp_path).problems()
+    assert api.Fault("VOC2012/ImageSets/Main/boat_train.txt", rule) in voc(tmp_path).all_faults()

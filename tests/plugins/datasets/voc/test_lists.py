@@ -73,10 +73,10 @@ def test_lists_that_do_not_hold_are_refused_in_one_sentence(tmp_path, voc, kind)
 
 
 @pytest.mark.parametrize("kind", LIST_KINDS)
-def test_problems_name_the_lists_that_do_not_hold(tmp_path, voc, kind):
+def test_all_faults_name_the_lists_that_do_not_hold(tmp_path, voc, kind):
     path, rule = damage_lists(write_voc(tmp_path), kind)
-    found = list(voc(tmp_path).problems())
-    assert any(where == f"VOC2012/{path}" and told.startswith(rule) for where, told in found)
+    faults = list(voc(tmp_path).all_faults())
+    assert any(fault.path == f"VOC2012/{path}" and fault.reason.startswith(rule) for fault in faults)
 
 
 def test_the_number_of_further_faults_is_told(tmp_path, voc):

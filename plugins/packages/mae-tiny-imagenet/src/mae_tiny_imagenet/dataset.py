@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,7 +48,7 @@ class TinyImageNet(api.Dataset):
 
     def __init__(self, options: api.DatasetOptions) -> None:
         super().__init__(options)
-        self._broken: dict[str, str] = {}
+        self._faults: set[api.Fault] = set()
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         layout, splits = self._layout, {name: self._keys(name) for name in api.SPLIT_NAMES}
@@ -87,15 +87,15 @@ class TinyImageNet(api.Dataset):
             num_classes=len(layout.names),
         )
         return api.pictures.PictureFiles(
-            layout.root, keys, sizes, "image" in fields, labels, None, reading, self._broken
+            layout.root, keys, sizes, "image" in fields, labels, None, reading, self._faults
         )
 
-    def broken(self) -> Mapping[str, str]:
+    def faults(self) -> Collection[api.Fault]:
         _ = self._sizes  # reads the headers, if that was not done
-        return dict(sorted(self._broken.items()))
+        return sorted(self._faults)
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        yield from sorted({**self._layout.faults, **self.broken()}.items())
+    def all_faults(self) -> Iterator[api.Fault]:
+        yield from sorted({*self._layout.faults, *self.faults()})
 
     @cached_property
     def _layout(self) -> Layout:
@@ -121,7 +121,7 @@ class TinyImageNet(api.Dataset):
             info = api.pictures.probe_picture(path)
             api.pictures.check_convertible(path, info, 3, "uint8")
         except api.BrokenSample as broken:
-            self._broken[key] = broken.reason
+            self._faults.add(api.Fault(key, broken.fault.reason))
             return None
         return info.size
 
@@ -148,8 +148,8 @@ class TinyImageNet(api.Dataset):
         yield f"mean and std were measured on {self._measured.num} train pictures chosen by the fixed seed"
         if self._layout.faults:
             yield f"{len(self._layout.faults)} faults of the layout; mae eda names each"
-        if self._broken:
-            yield f"{len(self._broken)} files are broken and left out"
+        if self._faults:
+            yield f"{len(self._faults)} files are broken and left out"
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ class Layout:
     """What people call the classes."""
     labels: dict[str, int]
     """Picture, as a path below `root`, to the position of its class in `names`."""
-    faults: dict[str, str]
-    """File or folder, to the rule that it breaks."""
+    faults: Sequence[api.Fault]
+    """Of files, folders and lines."""
 
 
 def read_layout(root: Path) -> Layout:
@@ -174,33 +174,34 @@ def read_layout(root: Path) -> Layout:
     if not wnids:
         raise api.DataError(f"{root / CLASSES} names no class; write one identifier per line")
     numbers = {wnid: i for i, wnid in enumerate(wnids)}
-    faults: dict[str, str] = {}
-    labels = _train_labels(root, numbers, faults)
+    reasons: dict[str, str] = {}
+    labels = _train_labels(root, numbers, reasons)
     if not labels:
         raise api.DataError(
             f"no picture in {root / 'train'}; those of the class {wnids[0]} belong into train/{wnids[0]}/images: "
             "unpack the whole archive, or point --root at a folder that holds all of it"
         )
-    labels |= _test_labels(root, numbers, faults)
+    labels |= _test_labels(root, numbers, reasons)
+    faults = [api.Fault(path, reason) for path, reason in reasons.items()]
     return Layout(root, class_names(wnids, read_words(root / WORDS)), labels, faults)
 
 
-def _train_labels(root: Path, numbers: Mapping[str, int], faults: dict[str, str]) -> dict[str, int]:
+def _train_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]) -> dict[str, int]:
     labels: dict[str, int] = {}
     for wnid, number in numbers.items():
         folder = f"train/{wnid}/images"
         found = api.pictures.find_pictures(root / folder) if (root / folder).is_dir() else []
         if not found:
-            faults[folder] = f"holds no picture of the class {wnid}, which {CLASSES} names"
+            reasons[folder] = f"holds no picture of the class {wnid}, which {CLASSES} names"
         labels |= {f"{folder}/{name}": number for name in found}
     if (root / "train").is_dir():
         for other in (root / "train").iterdir():
             if other.is_dir() and other.name not in numbers and not other.name.startswith("."):
-                faults[f"train/{other.name}"] = f"is a class that {CLASSES} lacks; its pictures are left out"
+                reasons[f"train/{other.name}"] = f"is a class that {CLASSES} lacks; its pictures are left out"
     return labels
 
 
-def _test_labels(root: Path, numbers: Mapping[str, int], faults: dict[str, str]) -> dict[str, int]:
+def _test_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]) -> dict[str, int]:
     """Return the classes of the official validation set; each file and each line that does not fit is a fault."""
     present = set(api.pictures.find_pictures(root / TEST_PICTURES)) if (root / TEST_PICTURES).is_dir() else set()
     labels: dict[str, int] = {}
@@ -211,17 +212,17 @@ def _test_labels(root: Path, numbers: Mapping[str, int], faults: dict[str, str])
         file, _, rest = line.partition("\t")
         wnid, key = rest.partition("\t")[0].strip(), f"{TEST_PICTURES}/{file}"
         if not wnid:
-            faults[f"{TEST_CLASSES}:{line_number}"] = "is not a file, a tab and the identifier of a class"
+            reasons[f"{TEST_CLASSES}:{line_number}"] = "is not a file, a tab and the identifier of a class"
         elif said.setdefault(file, wnid) != wnid:
-            faults[key] = f"has two classes in {TEST_CLASSES}: {said[file]} and {wnid}"
+            reasons[key] = f"has two classes in {TEST_CLASSES}: {said[file]} and {wnid}"
             labels.pop(key, None)
         elif wnid not in numbers:
-            faults[key] = f"has the class {wnid} in {TEST_CLASSES}, which {CLASSES} lacks"
+            reasons[key] = f"has the class {wnid} in {TEST_CLASSES}, which {CLASSES} lacks"
         elif file not in present:
-            faults[key] = f"is not there, though {TEST_CLASSES} names it"
-        elif key not in faults:
+            reasons[key] = f"is not there, though {TEST_CLASSES} names it"
+        elif key not in reasons:
             labels[key] = numbers[wnid]
-    faults |= {f"{TEST_PICTURES}/{file}": f"has no class in {TEST_CLASSES}" for file in present - said.keys()}
+    reasons |= {f"{TEST_PICTURES}/{file}": f"has no class in {TEST_CLASSES}" for file in present - said.keys()}
     return dict(sorted(labels.items()))
 
 
