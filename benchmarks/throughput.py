@@ -114,8 +114,8 @@ class Ours:
 
         from maecli import hardware
         from maecli.data.card import DataCard
-        from maecli.data.dataset import TensorSplit
         from maecli.data.preprocess import Preprocess
+        from maecli.data.sample import TensorSplit
         from maecli.loading.loaders import ResidentLoader
         from maecli.models.mae import Decoder, MaskedAutoencoder
         from maecli.models.vit import VisionTransformer

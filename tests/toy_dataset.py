@@ -13,7 +13,8 @@ import numpy as np
 from write_data import noise
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import Dataset, DatasetOptions, Sample, Split
+from maecli.data.dataset import Dataset, DatasetOptions
+from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.masks import VOID, class_palette
 

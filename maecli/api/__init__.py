@@ -10,10 +10,11 @@ signatures are held by a test. `API_VERSION` is raised when a plugin that was ri
 from maecli.api import draw, measure, nets, pictures
 from maecli.data.batch import Batch
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
-from maecli.data.dataset import Dataset, DatasetOptions, Sample, Split, TensorSplit
+from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.downloads import downloading
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws
+from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.data.splits import SPLIT_SEED, cut, place
 from maecli.errors import BrokenSample, DataError, Fault, SpecError
 from maecli.hookspecs import API_VERSION, hookimpl

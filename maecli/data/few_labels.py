@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import Dataset, Sample, Split, TensorSplit
+from maecli.data.dataset import Dataset
 from maecli.data.randomness import derive_seed
+from maecli.data.sample import Split, TensorSplit, view
 from maecli.data.splits import place
 from maecli.errors import BrokenSample, SpecError
 
@@ -30,41 +30,6 @@ class FewLabels:
     card: DataCard
     description: str
     """What was chosen, in words."""
-
-
-class Subset(Split):
-    """Some samples of a split, in its order."""
-
-    def __init__(self, split: Split, ids: Sequence[int]) -> None:
-        self.split, self.ids = split, ids
-        self._keys = [split.keys[i] for i in ids]
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return self._keys
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.split[self.ids[index]]
-
-    def files(self, index: int) -> Sequence[Path]:
-        return self.split.files(self.ids[index])
-
-    def label(self, index: int) -> np.ndarray | None:
-        return self.split.label(self.ids[index])
-
-    def size(self, index: int) -> tuple[int, ...]:
-        return self.split.size(self.ids[index])
-
-    def small(self, index: int, at_least: int) -> np.ndarray:
-        return self.split.small(self.ids[index], at_least)
-
-
-def subset(split: Split, ids: Sequence[int]) -> Split:
-    """Return the samples with the positions `ids` of a split, in memory if it is."""
-    if isinstance(split, TensorSplit):
-        tensors = {name: tensor[list(ids)] for name, tensor in split.tensors.items()}
-        return TensorSplit(tensors, [split.keys[i] for i in ids])
-    return Subset(split, ids)
 
 
 def few_labels(
@@ -102,7 +67,7 @@ def few_labels(
     if counts:
         told += f", {min(counts):,}{'' if len(set(counts)) == 1 else f' to {max(counts):,}'} of each class"
     changes = {"split_sizes": {**card.split_sizes, "train": len(chosen)}, "class_counts": counts}
-    return FewLabels(subset(split, chosen), card.model_copy(update=changes), told)
+    return FewLabels(view(split, chosen), card.model_copy(update=changes), told)
 
 
 def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from maecli.data.dataset import Split, TensorSplit
+from maecli.data.sample import Split, TensorSplit
 from maecli.data.sample_files import NO_FILE, UNREADABLE, files_of, hashes_of, states_of
 from maecli.data.tally import PRIME, Names, Tally, short_hash
 from maecli.errors import BrokenSample

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from maecli.data.dataset import Split
+from maecli.data.sample import Split
 
 FILES_AT_ONCE = 512
 READ_IN_TURN, BYTES_IN_TURN = 8, 32 << 20

@@ -16,7 +16,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from maecli.data.bands import bands
 from maecli.data.card import DataCard
-from maecli.data.dataset import Split, TensorSplit
+from maecli.data.sample import Split, TensorSplit
 from maecli.eda.findings import Boxes, Labels, Masks
 from maecli.eda.parallel import Room, in_threads
 from maecli.errors import BrokenSample, Fault

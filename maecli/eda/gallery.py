@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from maecli.data.bands import averaging, collected
 from maecli.data.card import DataCard
-from maecli.data.dataset import Sample, Split, TensorSplit
 from maecli.data.preprocess import Preprocess
+from maecli.data.sample import Split, view
 from maecli.eda.findings import Pair
 from maecli.eda.shown import Image, Shown
 from maecli.errors import BrokenSample
@@ -36,26 +35,6 @@ class Chosen:
     split: Split
     ids: tuple[int, ...]
     shown: tuple[Shown, ...]
-
-
-class Few(Split):
-    """Some samples of a split, as a split."""
-
-    def __init__(self, split: Split, ids: Sequence[int]) -> None:
-        self._split, self._ids = split, ids
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return [self._split.keys[i] for i in self._ids]
-
-    def __getitem__(self, index: int) -> Sample:
-        return self._split[self._ids[index]]
-
-    def files(self, index: int) -> Sequence[Path]:
-        return self._split.files(self._ids[index])
-
-    def label(self, index: int) -> np.ndarray | None:
-        return self._split.label(self._ids[index])
 
 
 def displayed(image: np.ndarray, card: DataCard) -> Image:
@@ -117,13 +96,8 @@ def after_augmentation(
     other parts of them, of the same kind.
     """
     keys = [chosen.split.keys[i] for i in chosen.ids]
-    if isinstance(chosen.split, TensorSplit):
-        where = torch.tensor(chosen.ids)
-        few: Split = TensorSplit({name: tensor[where] for name, tensor in chosen.split.tensors.items()}, keys)
-    else:
-        few = Few(chosen.split, chosen.ids)
     here = data.model_copy(update={"workers": 0, "cache": 0.0})  # each is read once
-    loader = make_loader(few, preprocess, torch.device("cpu"), seed, here)
+    loader = make_loader(view(chosen.split, chosen.ids), preprocess, torch.device("cpu"), seed, here)
     shown: dict[int, Shown] = {}
     for batch in loader.train_batches(augment, len(keys), 0, 1):
         pixels = preprocess.to_pixels(batch["image"]).clamp(0, 1).numpy()

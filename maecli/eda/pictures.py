@@ -16,7 +16,7 @@ from PIL import Image
 
 from maecli.data.bands import bands
 from maecli.data.card import DataCard
-from maecli.data.dataset import Split
+from maecli.data.sample import Split
 from maecli.eda.findings import Pictures, Sizes
 from maecli.eda.parallel import Room, in_threads
 from maecli.errors import BrokenSample, Fault

@@ -9,14 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maecli.data.card import SPLIT_NAMES, DataCard
-from maecli.data.dataset import Dataset, Sample, Split
+from maecli.data.dataset import Dataset
+from maecli.data.sample import View
 from maecli.eda import histograms
 from maecli.eda.annotations import (
     BoxScan,
@@ -125,29 +126,6 @@ def _pictures(dataset: Dataset, card: DataCard, ticks: Ticks) -> dict[str, Pictu
     return scans
 
 
-class Moved(Split):
-    """Pictures that stand in other splits, by their keys."""
-
-    def __init__(self, places: Mapping[str, tuple[Split, int]]) -> None:
-        self._keys, self._places = list(places), list(places.values())
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return self._keys
-
-    def __getitem__(self, index: int) -> Sample:
-        split, position = self._places[index]
-        return split[position]
-
-    def files(self, index: int) -> Sequence[Path]:
-        split, position = self._places[index]
-        return split.files(position)
-
-    def label(self, index: int) -> np.ndarray | None:
-        split, position = self._places[index]
-        return split.label(position)
-
-
 def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[str]]) -> dict[str, PictureScan] | None:
     """Return what was seen of the pictures with these keys, by the splits that the keys are given for.
 
@@ -163,8 +141,8 @@ def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[s
     scans: dict[str, PictureScan] = {}
     for name, wanted in keys.items():
         found = {key: seen[key] for key in wanted if key in seen}
-        places = {key: (pictures[home].split, index) for key, (home, index, _) in found.items()}
-        scans[name] = PictureScan(Moved(places), [*range(len(found))], [look for _, _, look in found.values()])
+        split = View([(pictures[home].split, index) for home, index, _ in found.values()])
+        scans[name] = PictureScan(split, [*range(len(found))], [look for _, _, look in found.values()])
     moved = any(seen[key][0] != name for name, scan in scans.items() for key in scan.split.keys)
     return scans if moved else None
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from maecli.data.batch import Batch
-from maecli.data.dataset import Sample, Split, TensorSplit
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws, derive_seed
+from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.errors import BrokenSample, DataError, Fault
 from maecli.hardware import default_workers
 from maecli.loading.parcels import Parcel

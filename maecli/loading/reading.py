@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from maecli.data.dataset import Sample, Split
+from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, LoadingError, MaeError
 from maecli.loading.shortage import shortage
 

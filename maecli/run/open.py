@@ -9,8 +9,9 @@ from typing import cast
 
 import torch
 
-from maecli.data.dataset import Dataset, Split
+from maecli.data.dataset import Dataset
 from maecli.data.few_labels import WHOLE, few_labels
+from maecli.data.sample import Split
 from maecli.errors import SpecError
 from maecli.hardware import (
     choose_device,

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import Split
-from maecli.data.few_labels import subset
 from maecli.data.fingerprint import WHOLE, Fingerprint, Look, look_at
+from maecli.data.sample import Split, view
 from maecli.data.sample_files import UNREADABLE
 from maecli.errors import SpecError
 from maecli.loading.loaders import Loader
@@ -73,7 +72,7 @@ def _see(name: str, loader: Loader, source: Split, fields: Sequence[str], everyt
     keys = loader.split.keys
     if len(keys) < len(source):
         kept = set(keys)
-        source = subset(source, [i for i, key in enumerate(source.keys) if key in kept])
+        source = view(source, [i for i, key in enumerate(source.keys) if key in kept])
     order = "\n".join([str(len(keys)), *keys]).encode("utf-8", "surrogateescape")
     return Seen(name, look_at(source, fields, everything), hashlib.blake2b(order, digest_size=8).hexdigest())
 

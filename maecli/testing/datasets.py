@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
-from maecli.data.dataset import Dataset, DatasetOptions, Sample, Split, TensorSplit
+from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.preprocess import Preprocess
+from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.errors import BrokenSample
 from maecli.loading.loaders import make_loader
 from maecli.modalities.pictures.masks import VOID

@@ -13,7 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import Dataset, DatasetOptions, Split, TensorSplit
+from maecli.data.dataset import Dataset, DatasetOptions
+from maecli.data.sample import Split, TensorSplit
 from maecli.modalities.pictures.masks import class_palette
 from maecli.modalities.pictures.read import channel_stats
 

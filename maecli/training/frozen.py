@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from maecli.data.batch import Batch
-from maecli.data.dataset import TensorSplit
+from maecli.data.sample import TensorSplit
 from maecli.hardware import autocast
 from maecli.loading.loaders import Loader, ResidentLoader
 from maecli.schema import AugmentSpec

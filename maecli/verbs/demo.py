@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from maecli.data.dataset import Split
+from maecli.data.sample import Split
 from maecli.errors import SpecError
 from maecli.progress import TrainProgress, duration
 from maecli.registry import Registry

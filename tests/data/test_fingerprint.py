@@ -11,9 +11,8 @@ import torch
 from toy_dataset import shapes
 
 from maecli.data import fingerprint
-from maecli.data.dataset import Split, TensorSplit
-from maecli.data.few_labels import Subset
 from maecli.data.fingerprint import Fingerprint, look_at
+from maecli.data.sample import Split, TensorSplit, View, view
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading
 
@@ -112,7 +111,7 @@ def test_labels_count_without_a_picture_being_decoded(tmp_path):
     before = look_at(pictures(tmp_path / "a", keys, [0] * 20), ("image", "label")).fingerprint
     now = look_at(pictures(tmp_path / "a", keys, [0] * 9 + [1] + [0] * 10), ("image", "label"))
     assert now.changed("labels", before.facts["labels"]) == ["0009.png"]
-    part = Subset(pictures(tmp_path / "a", keys, list(range(20))), [3, 4])
+    part = view(pictures(tmp_path / "a", keys, list(range(20))), [3, 4])
     assert look_at(part, ("image", "label")).facts["labels"][1] == [4, 5]
 
 
@@ -219,7 +218,7 @@ def test_of_large_tensors_rows_at_even_distances_are_read_unless_all_are_asked_f
 def test_an_empty_split_has_a_fingerprint():
     empty = TensorSplit({"image": torch.zeros(0, 1, 2, 2)}, [])
     assert look_at(empty, ()).fingerprint == look_at(empty, ()).fingerprint
-    assert look_at(Subset(empty, []), ("image", "label")).fingerprint.num_parts == 0
+    assert look_at(View([]), ("image", "label")).fingerprint.num_parts == 0
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import Split, TensorSplit
+from maecli.data.sample import Split, TensorSplit
 from maecli.eda import duplicates
 from maecli.eda.duplicates import MAX_DISTANCE, find_duplicates, perceptual_hashes
 from maecli.eda.findings import Duplicates

@@ -10,13 +10,14 @@ import torch
 from toy_dataset import HEIGHT, WIDTH, Shapes, shapes
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import Dataset, DatasetOptions, TensorSplit
+from maecli.data.dataset import Dataset, DatasetOptions
+from maecli.data.sample import TensorSplit, View
 from maecli.eda import histograms
 from maecli.eda.annotations import scan_labels, scan_masks
 from maecli.eda.findings import Findings, Where
 from maecli.eda.parallel import in_threads
 from maecli.eda.pictures import scan_pictures
-from maecli.eda.survey import Moved, regrouped, survey
+from maecli.eda.survey import regrouped, survey
 from maecli.errors import DataError, Fault
 
 
@@ -157,7 +158,7 @@ def test_keys_that_two_splits_share_tell_no_picture():
 
 def test_pictures_in_other_splits_are_read_from_their_own():
     split = TensorSplit({"image": torch.arange(2.0).reshape(2, 1, 1, 1)}, ["a", "b"])
-    moved = Moved({"b": (split, 1), "a": (split, 0)})
+    moved = View([(split, 1), (split, 0)])
     assert [moved[i]["image"].item() for i in range(len(moved))] == [1, 0]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from maecli.data.dataset import Split, TensorSplit
 from maecli.data.preprocess import Preprocess
+from maecli.data.sample import Split, TensorSplit
 from maecli.errors import BrokenSample, DataError, Fault, LoadingError
 from maecli.loading.loaders import (
     FIXED,

@@ -7,8 +7,8 @@ import pytest
 import torch
 from write_data import write_pictures, write_voc
 
-from maecli.data.dataset import TensorSplit
 from maecli.data.preprocess import Preprocess
+from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
 from maecli.loading.loaders import ResidentLoader, StreamedLoader
 from maecli.models.vit import VisionTransformer

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from maecli import api
-from maecli.data.dataset import TensorSplit
 from maecli.data.preprocess import Preprocess
+from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, Fault
 from maecli.loading.loaders import ResidentLoader
 from maecli.training.evaluation import evaluate

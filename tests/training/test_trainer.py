@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from maecli.data.batch import Batch
-from maecli.data.dataset import TensorSplit
 from maecli.data.preprocess import Preprocess
+from maecli.data.sample import TensorSplit
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.loading.loaders import ResidentLoader
 from maecli.results import Metric

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maecli.data.dataset import TensorSplit, as_tensor
+from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
+from maecli.modalities.pictures.fit import as_tensor
 from maecli.progress import Silent
 from maecli.registry import Registry
 from maecli.storage.ledger import Ledger

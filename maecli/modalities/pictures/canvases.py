@@ -13,8 +13,9 @@ from pydantic import Field
 from torch import Tensor
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import DatasetOptions, TensorSplit
+from maecli.data.dataset import DatasetOptions
 from maecli.data.randomness import Draws
+from maecli.data.sample import TensorSplit
 from maecli.data.splits import SPLIT_SEED
 from maecli.errors import DataError, SpecError
 from maecli.modalities.pictures.masks import class_palette

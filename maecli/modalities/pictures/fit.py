@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maecli.data.bands import BAND
-from maecli.data.dataset import as_tensor
 from maecli.data.preprocess import centred_box
 
 
@@ -45,3 +44,11 @@ def crop_and_resize_mask(mask: np.ndarray, size: Sequence[int]) -> Tensor:
     top, left, height, width = centred_box(mask.shape, size)
     part = as_tensor(mask[top : top + height, left : left + width])
     return F.interpolate(part[None, None], (size[0], size[1]), mode="nearest-exact")[0, 0]
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Return a tensor for an array of any dtype that torch has a counterpart of (uint16 becomes int32)."""
+    if array.dtype == np.uint16:
+        array = array.astype(np.int32)
+    array = np.ascontiguousarray(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maecli.data.dataset import Sample, Split
+from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.decoders import NpyLayout
 from maecli.modalities.pictures.paired_masks import read_paired_mask

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import Sample, Split
 from maecli.data.preprocess import Preprocess
+from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, DataError
 from maecli.hardware import default_workers
 from maecli.modalities.pictures.files import find_pictures

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from maecli.data.dataset import Split
+from maecli.data.sample import Split
 from maecli.data.splits import place
 from maecli.errors import BrokenSample, DataError, Fault
 from maecli.modalities.pictures.read import channel_stats

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maecli.data.dataset import as_tensor
 from maecli.data.preprocess import centred_box
 from maecli.data.randomness import Draws, derive_seed
 from maecli.errors import SpecError
 from maecli.modalities.pictures.augment import crop_boxes
+from maecli.modalities.pictures.fit import as_tensor
 from maecli.modalities.pictures.masks import VOID
 from maecli.schema import AugmentSpec
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import TensorSplit
+from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, SpecError
 from maecli.modalities.pictures.canvases import CanvasOptions, CanvasSet
 

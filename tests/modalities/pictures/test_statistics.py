@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maecli.data.dataset import Split
+from maecli.data.sample import Split
 from maecli.data.splits import place
 from maecli.errors import BrokenSample, DataError, Fault
 from maecli.modalities.pictures import statistics

@@ -1,0 +1,121 @@
+"""Samples, and splits: sequences of them.
+
+A sample is a dict of named arrays: `image` (C, H, W); `label` () int64, or (Q,) int8 where samples have several
+labels; `mask` (H, W) uint8; `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+Sample = dict[str, np.ndarray]
+
+
+class Split(ABC):
+    """A part of a data set: samples by position, each with a stable key."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> Sequence[str]:
+        """One stable, unique name per sample: a relative path, or a running number."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Sample:
+        """Return one sample, at its own size.
+
+        Raises `BrokenSample` when the file behind it cannot be read.
+        """
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def size(self, index: int) -> tuple[int, ...]:
+        """Return the spatial size of a sample's image. Override it where that needs no decoding.
+
+        Raises `BrokenSample`.
+        """
+        return tuple(self[index]["image"].shape[1:])
+
+    def small(self, index: int, at_least: int) -> np.ndarray:
+        """Return the image (C, H, W), perhaps reduced, no side below `at_least` unless it was. For statistics.
+
+        Override it where a small picture is cheaper to decode. Raises `BrokenSample`.
+        """
+        return self[index]["image"]
+
+    def files(self, index: int) -> Sequence[Path]:
+        """Return the files behind a sample: picture, mask, annotation; none where it is made or in memory.
+
+        They need not be readable. `--resume` refuses to go on with others than the run began with.
+        """
+        return ()
+
+    def label(self, index: int) -> np.ndarray | None:
+        """Return what a sample holds as `label`, None where it has none or where the picture would be decoded for it.
+
+        Override it where labels stand in none of the sample's `files`, so that `--resume` sees when one is changed.
+        """
+        return None
+
+
+class TensorSplit(Split):
+    """A split that fits in memory: one tensor per field, first axis the sample."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], keys: Sequence[str] | None = None) -> None:
+        lengths = {name: len(tensor) for name, tensor in tensors.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"fields of one split differ in length: {lengths}")
+        self.tensors = dict(tensors)
+        self._keys = keys if keys is not None else [str(i) for i in range(next(iter(lengths.values())))]
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def __getitem__(self, index: int) -> Sample:
+        return {name: tensor[index].numpy() for name, tensor in self.tensors.items()}
+
+
+class View(Split):
+    """Some samples of one split or several, each by its split and its position there."""
+
+    def __init__(self, places: Sequence[tuple[Split, int]]) -> None:
+        self._places = places
+        self._keys = [split.keys[index] for split, index in places]
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def __getitem__(self, index: int) -> Sample:
+        split, position = self._places[index]
+        return split[position]
+
+    def size(self, index: int) -> tuple[int, ...]:
+        split, position = self._places[index]
+        return split.size(position)
+
+    def small(self, index: int, at_least: int) -> np.ndarray:
+        split, position = self._places[index]
+        return split.small(position, at_least)
+
+    def files(self, index: int) -> Sequence[Path]:
+        split, position = self._places[index]
+        return split.files(position)
+
+    def label(self, index: int) -> np.ndarray | None:
+        split, position = self._places[index]
+        return split.label(position)
+
+
+def view(split: Split, ids: Sequence[int]) -> Split:
+    """Return the samples with the positions `ids` of a split, in memory if it is."""
+    if isinstance(split, TensorSplit):
+        tensors = {name: tensor[list(ids)] for name, tensor in split.tensors.items()}
+        return TensorSplit(tensors, [split.keys[i] for i in ids])
+    return View([(split, i) for i in ids])
