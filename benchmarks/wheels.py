@@ -185,9 +185,11 @@ def good_and_new(stranger: Stranger) -> None:
     stranger.install(stranger.build(stranger.folder / "mae-fresh"))
     where = stranger.call(stranger.python, "-c", "import maecli, mae_fresh; print(maecli.__file__, mae_fresh.__file__)")
     expect(where.stdout.count(str(stranger.environment)) == 2, f"not the wheels are imported: {where.stdout}")
-    tests = ("mae-fresh/tests", "--mae-check", "dataset.fresh", "--mae-check", "task.glow")
-    passed = stranger.call(stranger.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
-    step("the new package's own tests and pytest --mae-check", passed.stdout.strip().splitlines()[-1])
+    tests = stranger.folder / "mae-fresh/tests"
+    passed = stranger.call(stranger.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests)
+    step("the new package's own tests", passed.stdout.strip().splitlines()[-1])
+    for name in ("dataset.fresh", "task.glow"):
+        stranger.mae("plugins", "check", name)
     statuses = {name: each["status"] for name, each in stranger.listed().items()}
     expect(set(statuses.values()) == {"ok"} and len(statuses) == 6, f"mae plugins list: {statuses}")
     step("mae plugins list", f"{len(statuses)} things of 3 packages, all ok")

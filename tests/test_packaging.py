@@ -104,11 +104,6 @@ def test_the_command_is_installed():
     assert script.value == "maecli.cli:main"
 
 
-def test_the_option_of_pytest_is_installed():
-    [plugin] = importlib.metadata.entry_points(group="pytest11", name="mae")
-    assert plugin.value == "maecli.pytest_plugin"
-
-
 def test_entry_points_are_those_of_the_project_file():
     declared = PYPROJECT["project"]["entry-points"]["mae"]
     announced = {each.key: each.module for each in registry().listings if each.kind != "recipe"}

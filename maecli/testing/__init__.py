@@ -15,8 +15,7 @@ A task is tried on pictures that the kit makes (16 × 16 with `label` and `mask`
 of 16 numbers per token; override `dataset(self, tmp_path)` to try it on other data. `ModelConformance` takes `model`,
 `TrackerConformance` takes `tracker`.
 
-From Python, and as `mae plugins check NAME` does it, every promise at once; `pytest --mae-check KIND.NAME` makes a
-test of each:
+From Python, and as `mae plugins check NAME` does it, every promise at once:
 
     check("task", "denoise")                             # an installed plugin by kind and name
     check("task", "boxes", dataset={"name": "birds"})    # a task on an installed data set
@@ -25,9 +24,9 @@ test of each:
     check_model(Twins, {"depth": 2})
     check_tracker(Lines)
 
-Each returns a list of `Finding(check, problem, note)`: `problem` is None where the promise is kept, else a sentence
-that says what is wrong, where, and what to do; `note` says why something was not looked at. Nothing is raised.
-Only the four classes need pytest, and import it when a test fails.
+Each returns a list of `Finding(check, problem, note, advice)`: `problem` is None where the promise is kept, else a
+sentence that says what is wrong, where, and what to do; `note` says why something was not looked at; `advice` says what
+would be better, such as an import that takes less time. Nothing is raised; the four classes make a warning of advice.
 """
 
 from maecli.testing.by_name import check

@@ -5,8 +5,9 @@ Shapes: C channels, H, W height and width, Q classes, K boxes.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -22,9 +23,9 @@ from maecli.errors import BrokenSample
 from maecli.loading.loaders import make_loader
 from maecli.modalities.pictures.masks import VOID
 from maecli.schema import AugmentSpec, DataSpec
-from maecli.testing import options as class_and_options
-from maecli.testing.finding import Broken, Checks, Finding, NotLookedAt, describe_error, expect, some
+from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, describe_error, expect, find_all, some
 from maecli.testing.imports import check_import
+from maecli.testing.options import check_class, check_options, check_round_trip
 from maecli.testing.small import AXIS, small_autoencoder
 
 NUM_READ = 24
@@ -42,21 +43,18 @@ Fields = tuple[str, ...]
 
 
 class DatasetSubject:
-    """A data set under the eyes of the checks, and what they have found out about it."""
+    """A data set that is looked at; each of its cards and splits is made once."""
 
     def __init__(
         self,
         dataset: Dataset,
         fields: Sequence[Sequence[str]] | None = None,
         equal_pictures: int = 0,
-        entry_module: str | None = None,
     ) -> None:
-        """`entry_module` is what the entry point names, where there is one."""
         self.dataset, self.plugin, self.equal_pictures = dataset, type(dataset), equal_pictures
-        self.entry_module = entry_module or self.plugin.__module__
         self._fields = fields
-        self._cards: dict[Fields, DataCard] = {}
-        self._splits: dict[tuple[SplitName, Fields], Split] = {}
+        self.card: Callable[[Fields], DataCard] = functools.cache(dataset.card)
+        self.split: Callable[[SplitName, Fields], Split] = functools.cache(dataset.split)
 
     @cached_property
     def field_sets(self) -> list[Fields]:
@@ -65,16 +63,6 @@ class DatasetSubject:
             return [tuple(each) for each in self._fields]
         others = [field for field in self.dataset.card().fields if field in KNOWN]
         return [("image",), *(("image", field) for field in others)]
-
-    def card(self, fields: Fields) -> DataCard:
-        if fields not in self._cards:
-            self._cards[fields] = self.dataset.card(fields)
-        return self._cards[fields]
-
-    def split(self, name: SplitName, fields: Fields) -> Split:
-        if (name, fields) not in self._splits:
-            self._splits[name, fields] = self.dataset.split(name, fields)
-        return self._splits[name, fields]
 
     def parts(self) -> Iterator[tuple[SplitName, Fields, Split]]:
         """Yield every split with each set of fields."""
@@ -105,34 +93,17 @@ def read(split: Split, index: int) -> Sample | None:
         return None
 
 
-CHECKS: Checks[DatasetSubject] = Checks()
-
-
-def check_dataset(
-    dataset: Dataset, fields: Sequence[Sequence[str]] | None = None, equal_pictures: int = 0
-) -> list[Finding]:
-    """Return what every check finds on a data set.
-
-    `fields` are the sets of fields to ask for; by default pictures alone, and pictures with each field that its card
-    names. `equal_pictures` is how many pictures of val and test are known to be in another split too.
-    """
-    return CHECKS.find_all(DatasetSubject(dataset, fields, equal_pictures))
-
-
-@CHECKS.add()
 def options(subject: DatasetSubject) -> None:
     """The class has a name and a docstring; each option has a default and a description."""
-    class_and_options.check_class(subject.plugin)
-    class_and_options.check_options(subject.plugin, DatasetOptions)
+    check_class(subject.plugin)
+    check_options(subject.plugin, DatasetOptions)
 
 
-@CHECKS.add("options")
 def spec(subject: DatasetSubject) -> None:
     """Options come back from a spec file as they went in."""
-    class_and_options.check_round_trip(subject.dataset.options)
+    check_round_trip(subject.dataset.options)
 
 
-@CHECKS.add()
 def card(subject: DatasetSubject) -> None:
     """The card is complete, agrees with itself, and survives JSON."""
     plugin = subject.plugin
@@ -190,7 +161,6 @@ def _check_names(asked: str, card: DataCard, fields: Fields) -> None:
     expect(inside, f"{asked} has background {card.background}, which is none of the {len(card.mask_classes)} classes")
 
 
-@CHECKS.add("card")
 def splits(subject: DatasetSubject) -> None:
     """Splits are as large as the card says; no key stands in two of them, or twice in one."""
     for fields in subject.field_sets:
@@ -227,7 +197,6 @@ def splits(subject: DatasetSubject) -> None:
         )
 
 
-@CHECKS.add("samples")
 def leaks(subject: DatasetSubject) -> None:
     """No picture of one split is in another, pixel by pixel."""
     seen: dict[bytes, tuple[str, str]] = {}
@@ -253,7 +222,6 @@ def leaks(subject: DatasetSubject) -> None:
         )
 
 
-@CHECKS.add("splits")
 def samples(subject: DatasetSubject) -> None:
     """Samples hold the fields that were asked for; pictures have the card's channels, size and dtype."""
     for name, fields, split in subject.parts():
@@ -303,7 +271,6 @@ def _check_sample(where: str, sample: Sample, fields: Fields, card: DataCard) ->
     )
 
 
-@CHECKS.add("samples")
 def repeatable(subject: DatasetSubject) -> None:
     """A sample is the same when it is read again, and in another instance of the data set."""
     other = subject.plugin(subject.dataset.options)
@@ -335,7 +302,6 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-@CHECKS.add("samples")
 def values(subject: DatasetSubject) -> None:
     """Pixels lie in the card's value_range."""
     for where, card, sample in subject.samples():
@@ -354,7 +320,6 @@ def values(subject: DatasetSubject) -> None:
             )
 
 
-@CHECKS.add("samples")
 def labels(subject: DatasetSubject) -> None:
     """Labels are numbers of the card's classes, as often as it counts them."""
     fields = _asked_with(subject, "label")
@@ -405,7 +370,6 @@ def _check_labels_alone(name: SplitName, split: Split) -> None:
             )
 
 
-@CHECKS.add("samples")
 def masks(subject: DatasetSubject) -> None:
     """Masks are as large as their pictures, and hold numbers of the card's mask classes, or 255."""
     _asked_with(subject, "mask")
@@ -423,7 +387,6 @@ def masks(subject: DatasetSubject) -> None:
         )
 
 
-@CHECKS.add("samples")
 def boxes(subject: DatasetSubject) -> None:
     """Boxes are left, top, right, bottom in pixels, inside their pictures."""
     _asked_with(subject, "boxes")
@@ -451,7 +414,6 @@ def _asked_with(subject: DatasetSubject, field: str) -> Fields:
     raise NotLookedAt(f"samples carry no {field}")
 
 
-@CHECKS.add("samples")
 def files(subject: DatasetSubject) -> None:
     """The files that a split names for its samples are there."""
     for name, _, split in subject.parts():
@@ -467,7 +429,6 @@ def files(subject: DatasetSubject) -> None:
             )
 
 
-@CHECKS.add("splits")
 def workers(subject: DatasetSubject) -> None:
     """Splits that are read from files can be handed to worker processes."""
     for name, fields, split in subject.parts():
@@ -482,7 +443,6 @@ def workers(subject: DatasetSubject) -> None:
             ) from error
 
 
-@CHECKS.add("values")
 def training(subject: DatasetSubject) -> None:
     """A batch of train goes through loading and a tiny masked autoencoder, and gives a finite loss."""
     for fields in subject.field_sets:
@@ -508,7 +468,27 @@ def training(subject: DatasetSubject) -> None:
         )
 
 
-@CHECKS.add("options")
 def imports(subject: DatasetSubject) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.entry_module)
+    check_import(subject.plugin.__module__)
+
+
+STAGES: Stages = (
+    (options, spec, imports),
+    (card,),
+    (splits,),
+    (samples, workers),
+    (repeatable, values, labels, masks, boxes, files),
+    (leaks, training),
+)
+
+
+def check_dataset(
+    dataset: Dataset, fields: Sequence[Sequence[str]] | None = None, equal_pictures: int = 0
+) -> list[Finding]:
+    """Return a finding for each promise of a data set.
+
+    `fields` are the sets of fields to ask for; by default pictures alone, and pictures with each field that its card
+    names. `equal_pictures` is how many pictures of val and test are known to be in another split too.
+    """
+    return find_all(STAGES, DatasetSubject(dataset, fields, equal_pictures))

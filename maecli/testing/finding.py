@@ -1,23 +1,22 @@
-"""Checks: each is one promise of a plugin, looked at by itself, and what came of it in one sentence."""
+"""Promises of plugins, and what comes of looking at each: one sentence."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any
 
 from maecli.errors import MaeError
 
-S = TypeVar("S")
 OWN = Path(__file__).parents[1]
 LIBRARIES = frozenset({"numpy", "PIL", "pydantic", "torch"})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """What came of looking at one promise."""
 
     check: str
     problem: str | None
@@ -37,70 +36,57 @@ class Broken(Exception):
 
 
 class NotLookedAt(Exception):
-    """A check has nothing to look at; the text says why."""
+    """There is nothing to look at; the text says why."""
 
 
-@dataclass(frozen=True)
-class Check(Generic[S]):
-    """One promise."""
-
-    name: str
-    look: Callable[[S], None]
-    """Raises `Broken`, or `NotLookedAt`; whatever else it raises is a problem too."""
-    after: tuple[str, ...]
-    """Checks that have to find nothing first: what they look at is what this one stands on."""
-
-    @property
-    def promise(self) -> str:
-        """Say what is promised."""
-        return (self.look.__doc__ or "").strip().splitlines()[0]
+class Advice(Exception):
+    """A promise is kept, and the text says what would be better."""
 
 
-class Checks(Generic[S]):
-    """The promises of one kind of plugin, in the order in which they are looked at."""
+Promise = Callable[[Any], None]
+"""Takes a plugin with what it is tried on. Raises `Broken`, `NotLookedAt` or `Advice`; all else is a problem too.
 
-    def __init__(self) -> None:
-        self._checks: dict[str, Check[S]] = {}
+Its name is the finding's, its docstring what is promised.
+"""
+Stages = tuple[tuple[Promise, ...], ...]
+"""The promises of one kind of plugin; those of a stage stand on what is promised in the stages before it.
 
-    def __iter__(self) -> Iterator[Check[S]]:
-        return iter(self._checks.values())
-
-    def add(self, *after: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
-        """Return a decorator that adds a function as a check of its name."""
-
-        def added(look: Callable[[S], None]) -> Callable[[S], None]:
-            name = look.__name__.strip("_")
-            self._checks[name] = Check(name, look, after)
-            return look
-
-        return added
-
-    def find(self, name: str, subject: S, done: dict[str, Finding] | None = None) -> Finding:
-        """Return what one check finds; those that it stands on come first, unless they are `done`."""
-        done = {} if done is None else done
-        if name not in done:
-            check = self._checks[name]
-            before = [self.find(other, subject, done) for other in check.after]
-            reasons = [f"not looked at: {each.check} comes first" for each in before if each.problem is not None]
-            reasons += [each.note for each in before if each.note]
-            done[name] = Finding(name, None, reasons[0]) if reasons else _look(check, subject)
-        return done[name]
-
-    def find_all(self, subject: S) -> list[Finding]:
-        done: dict[str, Finding] = {}
-        return [self.find(check.name, subject, done) for check in self]
+The first one needs no data.
+"""
 
 
-def _look(check: Check[S], subject: S) -> Finding:
+def names(stages: Stages) -> list[str]:
+    """Return the names of the promises, in the order in which they are looked at."""
+    return [promise.__name__ for stage in stages for promise in stage]
+
+
+def find_all(stages: Stages, subject: Any) -> list[Finding]:
+    """Return a finding for each promise; where one is broken, those of later stages are not looked at."""
+    findings: list[Finding] = []
+    for stage in stages:
+        broken = [finding.check for finding in findings if finding.problem is not None]
+        for promise in stage:
+            if broken:
+                findings.append(Finding(promise.__name__, None, f"not looked at: {broken[0]} comes first"))
+            else:
+                findings.append(_find(promise, subject))
+    return findings
+
+
+def _find(promise: Promise, subject: Any) -> Finding:
+    name = promise.__name__
     try:
-        check.look(subject)
+        promise(subject)
     except Broken as broken:
-        return Finding(check.name, str(broken))
+        return Finding(name, str(broken))
     except NotLookedAt as reason:
-        return Finding(check.name, None, str(reason))
+        return Finding(name, None, str(reason))
+    except Advice as advice:
+        return Finding(name, None, advice=str(advice))
     except Exception as error:  # a plugin may raise anything; that is the finding
-        return Finding(check.name, f"{check.promise.removesuffix('.')}; this fails: {describe_error(error)}")
-    return Finding(check.name, None)
+        promised = (promise.__doc__ or "").strip().splitlines()[0].removesuffix(".")
+        return Finding(name, f"{promised}; this fails: {describe_error(error)}")
+    return Finding(name, None)
 
 
 def describe_error(error: Exception) -> str:

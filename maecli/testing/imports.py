@@ -9,17 +9,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maecli.testing.finding import Broken, NotLookedAt, expect, some
+from maecli.testing.finding import Advice, Broken, NotLookedAt, some
 
 LIMIT_S = 0.3
-"""Most seconds of processor time beyond `BASE`."""
+"""Seconds of processor time beyond `BASE` that nobody minds."""
 BASE = ("torch", "maecli.api")
 """What every plugin stands on, and need not answer for."""
 HEAVY = (
     *("albumentations", "cv2", "jax", "matplotlib", "pandas", "scipy", "sklearn", "skimage", "tensorboard"),
     *("tensorflow", "tifffile", "timm", "torchaudio", "torchvision", "transformers"),
 )
-"""Libraries that take long to load, and are to be imported where they are used."""
+"""Libraries that take long to load, and had better be imported where they are used."""
 
 PROGRAM = """
 import importlib, json, sys, time
@@ -67,26 +67,21 @@ def import_costs(modules: Sequence[str], base: Sequence[str]) -> dict[str, Impor
     return {name: ImportCost(seconds, tuple(heavy)) for name, (seconds, heavy) in measured.items()}
 
 
-def check_cost(module: str, cost: ImportCost) -> None:
-    """Raise `Broken` where an import loads heavy libraries, or takes too long."""
-    expect(
-        not cost.heavy,
-        f"importing {module} loads {', '.join(cost.heavy)}; import it in the function that uses it, so that listing "
-        "and other runs do not wait for it",
-    )
-    expect(
-        cost.seconds <= LIMIT_S,
-        f"importing {module} takes {cost.seconds:.2f} s beyond torch, more than {LIMIT_S} s; move what is computed or "
-        "imported at its top into the functions that need it",
-    )
-
-
 def check_import(module: str) -> None:
-    """Raise `Broken` when a plugin's module is slow to import."""
-    for attempt in range(2):  # the first one may have to compile it
+    """Raise `Advice` where importing a plugin's module loads heavy libraries, or takes too long."""
+    for _ in range(2):  # the first time it may have to be compiled
         costs = import_costs([module], BASE)
         if module not in costs:
             raise NotLookedAt(f"{module} is no module that can be imported by its name")
-        if attempt or costs[module].seconds <= LIMIT_S:
-            check_cost(module, costs[module])
-            return
+        if costs[module].seconds <= LIMIT_S:
+            break
+    if costs[module].heavy:
+        raise Advice(
+            f"importing {module} loads {', '.join(costs[module].heavy)}; import it in the function that uses it, so "
+            "that listing and other runs do not wait for it"
+        )
+    if costs[module].seconds > LIMIT_S:
+        raise Advice(
+            f"importing {module} takes {costs[module].seconds:.2f} s beyond torch, more than {LIMIT_S} s; move what is "
+            "computed or imported at its top into the functions that need it"
+        )

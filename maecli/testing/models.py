@@ -16,10 +16,10 @@ from torch import Tensor
 
 from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model, ModelOptions
-from maecli.testing import options as class_and_options
-from maecli.testing.finding import Broken, Checks, Finding, describe_error, expect, some
+from maecli.testing.finding import Broken, Finding, Stages, describe_error, expect, find_all, some
 from maecli.testing.gradients import check_step
 from maecli.testing.imports import check_import
+from maecli.testing.options import check_class, check_options, check_round_trip
 from maecli.testing.saving import hand_over
 
 SMALLER: Mapping[str, Any] = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0, "patch_size": 8}
@@ -28,25 +28,21 @@ CHANNELS, PICTURES = 3, 2
 
 
 class ModelSubject:
-    """A model under the eyes of the checks."""
+    """A model that is looked at, and an encoder of it."""
 
     def __init__(
         self,
         plugin: type[Model],
         options: Mapping[str, Any] | None = None,
         img_size: tuple[int, ...] = (32, 32),
-        entry_module: str | None = None,
     ) -> None:
-        """`entry_module` is what the entry point names, where there is one."""
-        self.plugin, self.given, self.img_size = plugin, options, img_size
-        self.entry_module = entry_module or plugin.__module__
+        self.plugin, self.settings, self.img_size = plugin, options, img_size
 
     @cached_property
     def options(self) -> Any:
-        given = self.given
-        if given is None:
-            given = {name: value for name, value in SMALLER.items() if name in self.plugin.Options.model_fields}
-        return self.plugin.Options.model_validate(given)
+        fields = self.plugin.Options.model_fields
+        smaller = {name: value for name, value in SMALLER.items() if name in fields}
+        return self.plugin.Options.model_validate(smaller if self.settings is None else self.settings)
 
     def build(self, seed: int = 0) -> Encoder:
         """Return a new encoder, its weights drawn from a seed."""
@@ -66,36 +62,20 @@ class ModelSubject:
         return math.prod(self.encoder.grid)
 
 
-CHECKS: Checks[ModelSubject] = Checks()
-
-
-def check_model(
-    model: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
-) -> list[Finding]:
-    """Return what every check finds on a model for pictures (3, *img_size).
-
-    Without `options` the model is made small where its options have the usual names (embed_dim, depth, num_heads).
-    """
-    return CHECKS.find_all(ModelSubject(model, options, img_size))
-
-
-@CHECKS.add()
 def options(subject: ModelSubject) -> None:
     """The class has a name and a docstring; each option has a default and a description."""
     plugin = subject.plugin
-    class_and_options.check_class(plugin)
-    class_and_options.check_options(plugin, ModelOptions)
+    check_class(plugin)
+    check_options(plugin, ModelOptions)
     unknown = sorted(set(plugin.training_only) - set(plugin.Options.model_fields))
     expect(not unknown, f"{plugin.__name__}.training_only names {some(unknown)}, which is none of its options")
 
 
-@CHECKS.add("options")
 def spec(subject: ModelSubject) -> None:
     """Options come back from a spec file as they went in."""
-    class_and_options.check_round_trip(subject.options)
+    check_round_trip(subject.options)
 
 
-@CHECKS.add("options")
 def build(subject: ModelSubject) -> None:
     """The encoder is built for the given pictures, and says what it is like."""
     name = subject.plugin.name
@@ -124,7 +104,6 @@ def build(subject: ModelSubject) -> None:
     )
 
 
-@CHECKS.add("build")
 def repeatable(subject: ModelSubject) -> None:
     """One seed gives one set of weights."""
     first, second = subject.encoder.state_dict(), subject.build().state_dict()
@@ -136,7 +115,6 @@ def repeatable(subject: ModelSubject) -> None:
     )
 
 
-@CHECKS.add("build")
 @torch.no_grad()
 def tokens(subject: ModelSubject) -> None:
     """Tokens are as many and as wide as the encoder says, also of a part of the patches."""
@@ -175,7 +153,6 @@ def tokens(subject: ModelSubject) -> None:
     )
 
 
-@CHECKS.add("build")
 @torch.no_grad()
 def features(subject: ModelSubject) -> None:
     """There is a map after each of `depth` blocks, as wide as the encoder says."""
@@ -196,7 +173,6 @@ def features(subject: ModelSubject) -> None:
         )
 
 
-@CHECKS.add("build")
 def layers(subject: ModelSubject) -> None:
     """Each parameter belongs to a layer from 0 to depth + 1."""
     encoder, last = subject.encoder, subject.encoder.depth + 1
@@ -209,14 +185,12 @@ def layers(subject: ModelSubject) -> None:
         )
 
 
-@CHECKS.add("tokens")
 def training(subject: ModelSubject) -> None:
     """One step has a finite loss, and its gradients reach every parameter that learns."""
     encoder = copy.deepcopy(subject.encoder).train()
     check_step(subject.plugin.name, encoder, lambda: encoder(subject.pictures).square().mean())
 
 
-@CHECKS.add("tokens")
 def freezing(subject: ModelSubject) -> None:
     """A frozen encoder gives the same tokens in training as in evaluation."""
     encoder = copy.deepcopy(subject.encoder)
@@ -230,7 +204,6 @@ def freezing(subject: ModelSubject) -> None:
     )
 
 
-@CHECKS.add("tokens")
 def saving(subject: ModelSubject) -> None:
     """An encoder with the weights of a checkpoint gives the tokens of the saved one."""
     encoder, other = subject.encoder, subject.build(seed=1).eval()
@@ -244,7 +217,24 @@ def saving(subject: ModelSubject) -> None:
     )
 
 
-@CHECKS.add("options")
 def imports(subject: ModelSubject) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.entry_module)
+    check_import(subject.plugin.__module__)
+
+
+STAGES: Stages = (
+    (options, spec, imports),
+    (build,),
+    (repeatable, tokens, features, layers),
+    (training, freezing, saving),
+)
+
+
+def check_model(
+    model: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
+) -> list[Finding]:
+    """Return a finding for each promise of a model for pictures (3, *img_size).
+
+    Without `options` the model is made small where its options have the usual names (embed_dim, depth, num_heads).
+    """
+    return find_all(STAGES, ModelSubject(model, options, img_size))

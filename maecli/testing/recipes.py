@@ -10,18 +10,15 @@ from maecli.registry import Registry
 from maecli.schema import SPECS
 from maecli.spec.resolve import PLUGIN_SECTIONS, SWEEP, lay, parse_yaml, read_document, read_sweep, validate
 from maecli.sweep.definition import make_sweep
-from maecli.testing.finding import Checks, expect
+from maecli.testing.finding import Stages, expect
 
 
 class RecipeSubject:
-    """A recipe under the eyes of the checks."""
+    """A recipe that is looked at."""
 
     def __init__(self, name: str, plugins: Registry) -> None:
         self.name, self.plugins, self.where = name, plugins, f"recipe {name}"
-
-    @cached_property
-    def text(self) -> str:
-        return self.plugins.recipe(self.name)
+        self.text = plugins.recipe(name)
 
     @cached_property
     def tree(self) -> Any:
@@ -33,10 +30,6 @@ class RecipeSubject:
         return [name for name in map(str, self.tree) if name.split("-")[0] in SPECS]
 
 
-CHECKS: Checks[RecipeSubject] = Checks()
-
-
-@CHECKS.add()
 def reading(subject: RecipeSubject) -> None:
     """The file is YAML, with sections that verbs read."""
     for verb in SPECS:
@@ -50,7 +43,6 @@ def reading(subject: RecipeSubject) -> None:
     )
 
 
-@CHECKS.add("reading")
 def settings(subject: RecipeSubject) -> None:
     """Every section names installed plugins, and keys and values that they and the verb take."""
     for section in subject.sections:
@@ -61,3 +53,6 @@ def settings(subject: RecipeSubject) -> None:
     sweep = read_sweep(subject.text, subject.where)
     if sweep is not None:
         make_sweep({"name": subject.name, **sweep})
+
+
+STAGES: Stages = ((reading,), (settings,))

@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from maecli import plugin_options as base_options
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
 from maecli.data.preprocess import Preprocess
 from maecli.loading.loaders import Loader, make_loader
 from maecli.models.encoder import Encoder
+from maecli.plugin_options import Options
 from maecli.results import Drawing, Metric
 from maecli.schema import SPECS, AugmentSpec, DataSpec
-from maecli.testing import options as class_and_options
-from maecli.testing.finding import Broken, Checks, Finding, NotLookedAt, describe_error, expect, some
+from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, describe_error, expect, find_all, some
 from maecli.testing.gradients import check_step
 from maecli.testing.imports import check_import
+from maecli.testing.options import check_class, check_options, check_round_trip
 from maecli.testing.saving import hand_over
 from maecli.testing.small import AXIS, small_encoder
 from maecli.testing.synthetic import Synthetic
@@ -39,22 +39,19 @@ PLAIN = (str, int, float)
 
 
 class TaskSubject:
-    """A task under the eyes of the checks, with data, a module and batches to try it on."""
+    """A task that is looked at, with data, a module and batches to try it on."""
 
     def __init__(
         self,
         plugin: type[Task[Any]],
         dataset: Dataset | None = None,
         options: Mapping[str, Any] | None = None,
-        entry_module: str | None = None,
     ) -> None:
-        """`entry_module` is what the entry point names, where there is one."""
-        self.plugin, self.dataset, self.given = plugin, dataset or Synthetic(), dict(options or {})
-        self.entry_module = entry_module or plugin.__module__
+        self.plugin, self.dataset, self.settings = plugin, dataset or Synthetic(), dict(options or {})
 
     @cached_property
     def options(self) -> Any:
-        return self.plugin.Options.model_validate(self.given)
+        return self.plugin.Options.model_validate(self.settings)
 
     @cached_property
     def card(self) -> DataCard:
@@ -94,22 +91,11 @@ class TaskSubject:
         return Batch({"image": batch["image"]}, batch.draws, batch.keys)
 
 
-CHECKS: Checks[TaskSubject] = Checks()
-
-
-def check_task(
-    task: type[Task[Any]], dataset: Dataset | None = None, options: Mapping[str, Any] | None = None
-) -> list[Finding]:
-    """Return what every check finds on a task with these options, on a data set or on pictures made by rule."""
-    return CHECKS.find_all(TaskSubject(task, dataset, options))
-
-
-@CHECKS.add()
 def options(subject: TaskSubject) -> None:
     """The class says what it is, and of what; each option has a default and a description."""
     plugin = subject.plugin
-    class_and_options.check_class(plugin)
-    class_and_options.check_options(plugin, base_options.Options)
+    check_class(plugin)
+    check_options(plugin, Options)
     expect(
         plugin.verb in SPECS,
         f"{plugin.__name__}.verb is {plugin.verb!r}; write one of {', '.join(SPECS)}, the verb that trains it",
@@ -122,13 +108,11 @@ def options(subject: TaskSubject) -> None:
     expect(not unknown, f"{plugin.__name__}.on_whole_pictures names {some(unknown)}, which is none of its options")
 
 
-@CHECKS.add("options")
 def spec(subject: TaskSubject) -> None:
     """Options come back from a spec file as they went in."""
-    class_and_options.check_round_trip(subject.options)
+    check_round_trip(subject.options)
 
 
-@CHECKS.add("options")
 def build(subject: TaskSubject) -> None:
     """The task accepts the data, and builds a module that holds the encoder."""
     fields = [field for field in subject.plugin.fields if field not in subject.card.fields]
@@ -141,7 +125,7 @@ def build(subject: TaskSubject) -> None:
         module = subject.module
     except Exception as error:
         raise Broken(
-            f"{subject.plugin.name} cannot be built for {subject.card.name} with {subject.given or 'its defaults'}: "
+            f"{subject.plugin.name} cannot be built for {subject.card.name} with {subject.settings or 'its defaults'}: "
             f"{describe_error(error)}; build a module for any encoder, or give the kit a data set and options that suit"
         ) from error
     expect(isinstance(module, nn.Module), f"build() returns {type(module).__name__}; return the nn.Module to train")
@@ -158,14 +142,12 @@ def build(subject: TaskSubject) -> None:
     )
 
 
-@CHECKS.add("build")
 def training(subject: TaskSubject) -> None:
     """One step has a finite loss, and its gradients reach every parameter that learns."""
     batch, module = subject.train_batch(), subject.build().train()
     check_step(subject.plugin.name, module, lambda: subject.task.loss(module, batch))
 
 
-@CHECKS.add("training")
 def repeatable(subject: TaskSubject) -> None:
     """The loss of one batch is the same when the same step is done again."""
     batch, module, losses = subject.train_batch(), subject.build().train(), []
@@ -179,7 +161,6 @@ def repeatable(subject: TaskSubject) -> None:
     )
 
 
-@CHECKS.add("repeatable")
 def frozen(subject: TaskSubject) -> None:
     """Features that a frozen encoder computed before teach a head what pictures teach it."""
     task, batch = subject.task, subject.train_batch()
@@ -211,7 +192,6 @@ def frozen(subject: TaskSubject) -> None:
     )
 
 
-@CHECKS.add("build")
 def evaluation(subject: TaskSubject) -> None:
     """Metrics are finite numbers with baselines beside them; the monitored one is always among them."""
     task, module = subject.task, subject.module.eval()
@@ -251,7 +231,6 @@ def _check_metrics(subject: TaskSubject, metrics: Sequence[Metric], thorough: bo
     )
 
 
-@CHECKS.add("build")
 def prediction(subject: TaskSubject) -> None:
     """Each picture alone gives one row of plain values, and files as bytes."""
     module, batch, name = subject.module.eval(), subject.picture_batch(), subject.plugin.name
@@ -309,7 +288,6 @@ def prediction(subject: TaskSubject) -> None:
     )
 
 
-@CHECKS.add("prediction")
 def alone(subject: TaskSubject) -> None:
     """What is predicted for a picture does not depend on the pictures beside it."""
     module, batch = subject.module.eval(), subject.picture_batch()
@@ -332,7 +310,6 @@ def _close(a: object, b: object) -> bool:
     return a == b
 
 
-@CHECKS.add("prediction")
 def saving(subject: TaskSubject) -> None:
     """A module with the weights of a checkpoint predicts what the saved one did."""
     batch, module, other = subject.picture_batch(), subject.module.eval(), subject.build(seed=1).eval()
@@ -349,7 +326,6 @@ def saving(subject: TaskSubject) -> None:
         )
 
 
-@CHECKS.add("prediction")
 def drawing(subject: TaskSubject) -> None:
     """Drawings are named PNGs with a caption, of pictures with and without what else a sample carries."""
     module = subject.module.eval()
@@ -398,7 +374,22 @@ def _check_side_by_side(sides: SideBySide | None, num: int) -> None:
             )
 
 
-@CHECKS.add("options")
 def imports(subject: TaskSubject) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.entry_module)
+    check_import(subject.plugin.__module__)
+
+
+STAGES: Stages = (
+    (options, spec, imports),
+    (build,),
+    (training, evaluation, prediction),
+    (repeatable, alone, saving, drawing),
+    (frozen,),
+)
+
+
+def check_task(
+    task: type[Task[Any]], dataset: Dataset | None = None, options: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """Return a finding for each promise of a task with these options, on a data set or on pictures made by rule."""
+    return find_all(STAGES, TaskSubject(task, dataset, options))

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from maecli.testing.finding import Checks, Finding, expect
+from maecli.testing.finding import Finding, Stages, expect, find_all
 from maecli.testing.imports import check_import
 from maecli.testing.options import check_class
 from maecli.training.tracker import Tracker
@@ -20,87 +20,73 @@ RECORDS: tuple[tuple[int, Mapping[str, float]], ...] = (
 SPEC: Mapping[str, object] = {"verb": "pretrain", "seed": 0, "train": {"epochs": 1}}
 
 
-class TrackerSubject:
-    """A tracker under the eyes of the checks."""
-
-    def __init__(self, plugin: type[Tracker], entry_module: str | None = None) -> None:
-        """`entry_module` is what the entry point names, where there is one."""
-        self.plugin, self.entry_module = plugin, entry_module or plugin.__module__
-
-    def write(self, run_dir: Path, start_step: int = 0, until: int = 3) -> None:
-        """Log what a run of some steps would, from `start_step` on."""
-        tracker = self.plugin(run_dir, SPEC, start_step)
-        for step, metrics in RECORDS:
-            if start_step < step <= until:
-                tracker.log(step, metrics)
-        tracker.close()
+EXPECTED: Mapping[str, list[tuple[int, float]]] = {
+    "train/loss": [(1, 2.0), (2, 1.5), (3, 1.25)],
+    "train/lr": [(1, 1e-3), (2, 5e-4), (3, 0.0)],
+    "val/top1": [(2, 0.5)],
+}
+"""What is read back of `RECORDS`."""
 
 
-CHECKS: Checks[TrackerSubject] = Checks()
-
-
-def check_tracker(tracker: type[Tracker]) -> list[Finding]:
-    """Return what every check finds on a tracker, which writes to a temporary run directory."""
-    return CHECKS.find_all(TrackerSubject(tracker))
-
-
-def _expected() -> dict[str, list[tuple[int, float]]]:
-    history: dict[str, list[tuple[int, float]]] = {}
-    for step, metrics in RECORDS:
-        for name, value in metrics.items():
-            history.setdefault(name, []).append((step, value))
-    return history
-
-
-@CHECKS.add()
-def options(subject: TrackerSubject) -> None:
+def options(tracker: type[Tracker]) -> None:
     """The class has a name and a docstring."""
-    check_class(subject.plugin)
+    check_class(tracker)
 
 
-@CHECKS.add("options")
-def logging(subject: TrackerSubject) -> None:
+def logging(tracker: type[Tracker]) -> None:
     """It opens, takes metrics and closes, and knows its run directory."""
     with tempfile.TemporaryDirectory() as folder:
-        tracker = subject.plugin(Path(folder), SPEC, 0)
-        for step, metrics in RECORDS:
-            tracker.log(step, metrics)
-        tracker.close()
+        writer = _write(tracker, Path(folder))
         expect(
-            getattr(tracker, "run_dir", None) == Path(folder),
-            f"{subject.plugin.__name__} has no run_dir; call super().__init__(run_dir, spec, start_step), which keeps "
-            "it for messages about a full disk",
+            getattr(writer, "run_dir", None) == Path(folder),
+            f"{tracker.__name__} has no run_dir; call super().__init__(run_dir, spec, start_step), which keeps it for "
+            "messages about a full disk",
         )
 
 
-@CHECKS.add("logging")
-def history(subject: TrackerSubject) -> None:
+def history(tracker: type[Tracker]) -> None:
     """What it reads back of a run is what was logged, in order; or it reads nothing back."""
     with tempfile.TemporaryDirectory() as folder:
-        subject.write(Path(folder))
-        found = subject.plugin.history(Path(folder))
+        _write(tracker, Path(folder))
+        metrics = tracker.history(Path(folder))
     expect(
-        found in ({}, _expected()),
-        f"history() of {subject.plugin.__name__} is {found}; return metric → [(step, value), …] as they were logged, "
-        f"{_expected()}, or {{}} where nothing can be read back",
+        metrics in ({}, EXPECTED),
+        f"history() of {tracker.__name__} is {metrics}; return metric → [(step, value), …] as they were logged, "
+        f"{EXPECTED}, or {{}} where nothing can be read back",
     )
 
 
-@CHECKS.add("history")
-def resuming(subject: TrackerSubject) -> None:
+def resuming(tracker: type[Tracker]) -> None:
     """A run that goes on from step 1 replaces what was logged after it."""
     with tempfile.TemporaryDirectory() as folder:
-        subject.write(Path(folder), until=2)
-        subject.write(Path(folder), start_step=1)
-        found = subject.plugin.history(Path(folder))
+        _write(tracker, Path(folder), until=2)
+        _write(tracker, Path(folder), start_step=1)
+        metrics = tracker.history(Path(folder))
     expect(
-        found in ({}, _expected()),
-        f"after a run that was cut off at step 2 went on from step 1, history() of {subject.plugin.__name__} is "
-        f"{found}; drop in __init__ what lies after start_step",
+        metrics in ({}, EXPECTED),
+        f"after a run that was cut off at step 2 went on from step 1, history() of {tracker.__name__} is {metrics}; "
+        "drop in __init__ what lies after start_step",
     )
 
 
-@CHECKS.add("options")
-def imports(subject: TrackerSubject) -> None:
+def _write(tracker: type[Tracker], run_dir: Path, start_step: int = 0, until: int = 3) -> Tracker:
+    """Log what a run of some steps would, from `start_step` on; return the tracker, which is closed."""
+    writer = tracker(run_dir, SPEC, start_step)
+    for step, metrics in RECORDS:
+        if start_step < step <= until:
+            writer.log(step, metrics)
+    writer.close()
+    return writer
+
+
+def imports(tracker: type[Tracker]) -> None:
     """The module is imported fast, and loads no heavy library."""
-    check_import(subject.entry_module)
+    check_import(tracker.__module__)
+
+
+STAGES: Stages = ((options, imports), (logging,), (history,), (resuming,))
+
+
+def check_tracker(tracker: type[Tracker]) -> list[Finding]:
+    """Return a finding for each promise of a tracker, which writes to temporary run directories."""
+    return find_all(STAGES, tracker)

@@ -9,7 +9,8 @@ from installed import DATASET, look_again, write_package
 from maecli import testing
 from maecli.errors import SpecError
 from maecli.registry import Registry, registry
-from maecli.testing import Finding, check, imports, recipes, tasks, trackers
+from maecli.testing import Finding, check, imports, tasks, trackers
+from maecli.testing.finding import names
 
 pytestmark = pytest.mark.usefixtures("told_costs")
 
@@ -36,7 +37,7 @@ def install_recipe(site, text: str) -> None:
 
 
 def test_an_installed_plugin_is_checked_by_its_name():
-    assert check("tracker", "jsonl") == [Finding(each.name, None) for each in trackers.CHECKS]
+    assert check("tracker", "jsonl") == [Finding(name, None) for name in names(trackers.STAGES)]
     assert check("recipe", "digits") == [Finding("reading", None), Finding("settings", None)]
 
 
@@ -126,29 +127,20 @@ def test_a_wrong_recipe_fails_that_check_with_a_sentence(site, mae, text, broken
     assert sentence in problems[broken]
 
 
-def test_each_check_of_recipes_says_what_it_promises():
-    assert [(each.name, each.promise[-1]) for each in recipes.CHECKS] == [("reading", "."), ("settings", ".")]
-
-
 def test_a_recipe_may_leave_the_data_set_and_the_task_to_whoever_runs_it(site):
     install_recipe(site, "finetune: {train: {epochs: 3}}")
     assert [finding.problem for finding in check("recipe", "birds")] == [None, None]
 
 
-def test_imports_are_those_of_the_entry_points_module(site, monkeypatch):
-    asked = []
-
-    def costs(modules, base):
-        asked.extend(modules)
-        return {name: imports.ImportCost(0.0, ()) for name in modules}
-
-    monkeypatch.setattr(imports, "import_costs", costs)
-    write_package(
-        site, "mae-birds", {"dataset.birds": "mae_front"}, mae_birds=BIRDS, mae_front="from mae_birds import *"
+def test_a_heavy_import_is_advice_and_no_failure(site, mae, monkeypatch):
+    cost = imports.ImportCost(0.0, ("matplotlib",))
+    monkeypatch.setattr(imports, "import_costs", lambda modules, base: dict.fromkeys(modules, cost))
+    outcome = mae("plugins", "check", "jsonl")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.splitlines()[1] == "advice   imports"
+    assert outcome.stdout.splitlines()[2].startswith(
+        "         importing maecli_plugins.trackers.jsonl loads matplotlib; "
     )
-    look_again()
-    check("dataset", "birds")
-    assert asked == ["mae_front"]
 
 
 DARK = """
@@ -177,7 +169,7 @@ def test_a_task_can_be_tried_on_an_installed_data_set(site, mae):
     found = check("task", "dark", dataset={"name": "birds", "side": 16})
     assert {each.check: each.problem for each in found}["build"] is None
     found = mae("plugins", "check", "dark", "--dataset", "birds", "--json").json["findings"]
-    assert [each["check"] for each in found] == [each.name for each in tasks.CHECKS]
+    assert [each["check"] for each in found] == names(tasks.STAGES)
 
 
 def test_a_task_on_absent_data_is_skipped(mae, tmp_path):
