@@ -1,16 +1,16 @@
 """What a run is: one pydantic object per verb, written to the run directory and into every checkpoint.
 
 A plugin's section holds its name and its options; the options are checked by the plugin's own model after look-up
-(`maecli.spec.resolve`), so that this module, and `mae --help`, load no plugin and no torch.
+(`maecli.spec.validate`), so that this module, and `mae --help`, load no plugin and no torch.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 FORMAT_VERSION = 1
 """Of spec files and checkpoints; raised when an older reader could misread them."""
@@ -182,6 +182,7 @@ class RunSpec(Section):
     """What `mae pretrain` and `mae finetune` have in common."""
 
     version: Literal[1] = 1
+    verb: Literal["pretrain", "finetune"]
     dataset: PluginSection
     task: PluginSection
     model: PluginSection
@@ -214,6 +215,18 @@ class RunSpec(Section):
         description="plugins of other packages that the run used, such as dataset.whatever from mae-whatever 1.2; "
         "recorded when it starts, not chosen",
     )
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each setting came from, by dotted key; what is not there is the plugin's default."""
+        return self._sources
+
+    def with_sources(self, sources: dict[str, str]) -> Self:
+        """Return the same spec with where its settings came from."""
+        spec = self.model_copy()
+        spec._sources = sources
+        return spec
 
     @field_validator("out")
     @classmethod
@@ -248,6 +261,8 @@ class FinetuneSpec(RunSpec):
     verb: Literal["finetune"] = "finetune"
 
 
+PLUGIN_SECTIONS = ("dataset", "task", "model")
+"""Sections of a spec that name a plugin, and hold its options."""
 SPECS: dict[str, type[RunSpec]] = {"pretrain": PretrainSpec, "finetune": FinetuneSpec}
 
 CHANGEABLE_ON_RESUME = frozenset(

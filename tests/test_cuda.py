@@ -17,6 +17,7 @@ from maecli.registry import registry
 from maecli.run.directory import find_checkpoint
 from maecli.run.request import request
 from maecli.run.train import train
+from maecli.spec.ask import Ask
 from maecli.training.checkpoint import MODEL
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
@@ -53,13 +54,12 @@ def test_the_loss_of_a_masked_autoencoder_is_that_of_the_cpu():
 
 def test_a_run_on_cuda_finishes_and_can_be_repeated_on_the_cpu(tmp_path):
     flags = {"dataset.name": "digits", "out": str(tmp_path / "run"), "device": "cuda"}
-    spec = request("pretrain", registry(), flags=flags, sets=TOY).spec
+    spec = request(Ask("pretrain", flags=flags, sets=TOY), registry())
     result = train(spec, registry(), Silent())
     assert result.evaluation is not None
     weights = load_file(find_checkpoint(result.run.path).path / MODEL)
     assert all(torch.isfinite(value).all() for value in weights.values())
-    again = request(
-        "finetune", registry(), flags={"init": str(result.run), "device": "cpu", "out": str(tmp_path / "f")}
-    )
-    short = again.spec.model_copy(update={"train": again.spec.train.model_copy(update={"max_steps": 2})})
+    flags = {"init": str(result.run), "device": "cpu", "out": str(tmp_path / "f")}
+    again = request(Ask("finetune", flags=flags), registry())
+    short = again.model_copy(update={"train": again.train.model_copy(update={"max_steps": 2})})
     assert train(short, registry(), Silent()).evaluation is not None

@@ -1,4 +1,4 @@
-"""The options of the verbs, each declared once, with the key of the spec that it sets."""
+"""The options of the verbs, each declared once, and how those that set keys of the spec become an `Ask`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from maecli.cli.application import user_errors
 from maecli.errors import SpecError
+from maecli.spec.ask import Ask
 from maecli.text import brief
-
-if TYPE_CHECKING:
-    from maecli.spec.resolve import Asked
 
 MAX_SIDE = 2**16
 """Pixels; more than any picture has."""
@@ -31,10 +30,6 @@ LabelsOption = Annotated[
     str | None,
     option("--labels", help="Learn from a part of the labels: 10%, or 4 for 4 samples of each class.", panel=DATA),
 ]
-VerifyDataOption = Annotated[
-    bool,
-    option("--verify-data", help="Record the contents of all data files; with --resume, compare them all.", panel=DATA),
-]
 TaskOption = Annotated[str | None, option("--task", help="Task plugin, such as classify.", panel=MODEL)]
 OverwriteOption = Annotated[bool, option("--overwrite", help="Replace what is there.", panel=RUN)]
 DeviceOption = Annotated[str | None, option("--device", help="auto, cpu, mps, cuda or cuda:N.", panel=RUN)]
@@ -42,6 +37,7 @@ PrecisionOption = Annotated[str | None, option("--precision", help="auto, float3
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="last or best (by validation).")]
 JsonOption = Annotated[bool, option("--json", help="One JSON object on stdout.", panel=OUTPUT)]
 QuietOption = Annotated[bool, option("--quiet", "-q", help="Errors only.", panel=OUTPUT)]
+VerboseOption = Annotated[bool, option("--verbose", "-v", help="Also say where each setting came from.", panel=OUTPUT)]
 
 
 @dataclass(frozen=True)
@@ -50,87 +46,43 @@ class Flag:
 
     key: str
     annotation: Any
+    default: Any = None
+    only: str = ""
+    """The one verb that trains with it; empty: both do."""
 
 
-SPEC_FLAGS = {
-    "dataset": Flag(
-        "dataset.name",
-        Annotated[str | None, option("--dataset", help="Data set plugin, see mae plugins.", panel=DATA)],
-    ),
+def _flag(key: str, kind: type[Any], panel: str, help: str, only: str = "") -> Flag:
+    """Return a flag that has the name of its place in `FLAGS`."""
+    return Flag(key, kind | None, typer.Option(None, help=help, rich_help_panel=panel), only)
+
+
+FLAGS = {
+    "dataset": _flag("dataset.name", str, DATA, "Data set plugin, see mae plugins."),
     "root": Flag("dataset.root", RootOption),
     "workers": Flag("data.workers", WorkersOption),
-    "strict": Flag(
-        "data.strict",
-        Annotated[bool | None, option("--strict/--no-strict", help="Stop at the first unreadable file.", panel=DATA)],
-    ),
-    "labels": Flag("data.labels", LabelsOption),
-    "task": Flag("task.name", TaskOption),
-    "model": Flag(
-        "model.name", Annotated[str | None, option("--model", help="Model plugin, such as vit-small.", panel=MODEL)]
-    ),
-    "patch_size": Flag(
-        "model.patch_size",
-        Annotated[str | None, option("--patch-size", help="Pixels: 16, or 16x8 (height x width).", panel=MODEL)],
-    ),
-    "img_size": Flag(
-        "model.img_size",
-        Annotated[str | None, option("--img-size", help="Pixels: 224, or 64x84 (height x width).", panel=MODEL)],
-    ),
-    "mask_ratio": Flag(
-        "task.mask_ratio",
-        Annotated[float | None, option("--mask-ratio", help="Share of the patches that is hidden.", panel=MODEL)],
-    ),
-    "mask": Flag(
-        "task.mask",
-        Annotated[str | None, option("--mask", help="How they are chosen: random, grid or block.", panel=MODEL)],
-    ),
-    "init": Flag(
-        "init",
-        Annotated[
-            Path | None,
-            option("--init", help="Start from this encoder: a run, checkpoint or file of weights.", panel=MODEL),
-        ],
-    ),
-    "init_partial": Flag(
-        "init_partial",
-        Annotated[
-            bool | None,
-            option("--init-partial/--no-init-partial", help="Let what --init lacks start anew.", panel=MODEL),
-        ],
-    ),
-    "freeze": Flag(
-        "train.freeze",
-        Annotated[bool | None, option("--freeze/--no-freeze", help="Train the head alone.", panel=MODEL)],
-    ),
-    "head": Flag(
-        "task.head", Annotated[str | None, option("--head", help="Kind of head, such as linear or mlp.", panel=MODEL)]
-    ),
-    "epochs": Flag(
-        "train.epochs",
-        Annotated[int | None, option("--epochs", help="Passes over the training data.", panel=TRAINING)],
-    ),
-    "batch_size": Flag(
-        "train.batch_size",
-        Annotated[int | None, option("--batch-size", help="Samples per optimizer step.", panel=TRAINING)],
-    ),
-    "micro_batch_size": Flag(
-        "train.micro_batch_size",
-        Annotated[int | None, option("--micro-batch-size", help="Samples per forward pass.", panel=TRAINING)],
-    ),
-    "base_lr": Flag(
-        "train.base_lr",
-        Annotated[float | None, option("--base-lr", help="Learning rate per 256 samples of a batch.", panel=TRAINING)],
-    ),
-    "seed": Flag("seed", Annotated[int | None, option("--seed", help="Seed of all randomness.", panel=TRAINING)]),
+    "strict": _flag("data.strict", bool, DATA, "Stop at the first unreadable file."),
+    "labels": Flag("data.labels", LabelsOption, only="finetune"),
+    "task": Flag("task.name", TaskOption, only="finetune"),
+    "model": _flag("model.name", str, MODEL, "Model plugin, such as vit-small."),
+    "patch_size": _flag("model.patch_size", str, MODEL, "Pixels: 16, or 16x8 (height x width)."),
+    "img_size": _flag("model.img_size", str, MODEL, "Pixels: 224, or 64x84 (height x width)."),
+    "mask_ratio": _flag("task.mask_ratio", float, MODEL, "Share of the patches that is hidden.", only="pretrain"),
+    "mask": _flag("task.mask", str, MODEL, "How they are chosen: random, grid or block.", only="pretrain"),
+    "init": _flag("init", Path, MODEL, "Start from this encoder: a run, checkpoint or file of weights."),
+    "init_partial": _flag("init_partial", bool, MODEL, "Let what --init lacks start anew."),
+    "freeze": _flag("train.freeze", bool, MODEL, "Train the head alone.", only="finetune"),
+    "head": _flag("task.head", str, MODEL, "Kind of head, such as linear or mlp.", only="finetune"),
+    "epochs": _flag("train.epochs", int, TRAINING, "Passes over the training data."),
+    "batch_size": _flag("train.batch_size", int, TRAINING, "Samples per optimizer step."),
+    "micro_batch_size": _flag("train.micro_batch_size", int, TRAINING, "Samples per forward pass."),
+    "base_lr": _flag("train.base_lr", float, TRAINING, "Learning rate per 256 samples of a batch."),
+    "seed": _flag("seed", int, TRAINING, "Seed of all randomness."),
     "device": Flag("device", DeviceOption),
     "precision": Flag("precision", PrecisionOption),
-    "out": Flag(
-        "out",
-        Annotated[Path | None, option("--out", help="Run directory; default: runs/VERB-DATASET[-TASK].", panel=RUN)],
-    ),
+    "out": _flag("out", Path, RUN, "Run directory; default: runs/VERB-DATASET[-TASK]."),
 }
 
-RUN_OPTIONS: dict[str, tuple[Any, Any]] = {
+SOURCES: dict[str, tuple[Any, Any]] = {
     "recipe": (Annotated[str | None, option("--recipe", help="Start from a shipped recipe.", panel=RUN)], None),
     "config": (
         Annotated[
@@ -146,71 +98,62 @@ RUN_OPTIONS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "resume": (Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)], False),
-    "overwrite": (OverwriteOption, False),
-    "dry_run": (
-        Annotated[bool, option("--dry-run", help="Resolve, build, time a few steps, write nothing.", panel=RUN)],
-        False,
-    ),
-    "as_json": (JsonOption, False),
-    "quiet": (QuietOption, False),
-    "verbose": (
-        Annotated[bool, option("--verbose", "-v", help="Also say where each setting came from.", panel=OUTPUT)],
-        False,
-    ),
 }
-"""Options that say how to run, as (annotation, default)."""
+"""Where else settings come from, as (annotation, default)."""
 
 
-OF_FINETUNE = ("labels", "freeze", "head")
-"""What only learning from labels knows."""
-
-NOT_OF_EDA = (
-    *("workers", "strict", "model", "patch_size", "mask_ratio", "mask", "init", "init_partial", "epochs"),
-    *("batch_size", "micro_batch_size", "base_lr", "device", "precision", "resume", "dry_run", *OF_FINETUNE),
-)
-"""What says nothing about the data or how a model would see them."""
-
-
-def run_options(
-    *without: str, more: Mapping[str, tuple[Any, Any]] | None = None
+def asks(
+    verb: str, *names: str, like: Callable[..., None] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a verb that takes `**given` every flag of the spec and every option of a run, except those named.
+    """Hand a verb, beside options of its own, the `Ask` that its flags and `SOURCES` make.
 
-    `more` are options of its own, as (annotation, default).
+    Those are the ones of `names`, else all that serve the verb; its own options may be those of another function,
+    `like`. A user's error in it is one message, and so is one in a flag.
     """
+    flags = {name: flag for name, flag in FLAGS.items() if (name in names if names else flag.only in ("", verb))}
+    sources = {name: source for name, source in SOURCES.items() if not names or name in names}
 
-    def declare(verb: Callable[..., None]) -> Callable[..., None]:
-        flags = {name: (flag.annotation, None) for name, flag in SPEC_FLAGS.items()}
-        verb.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    def declare(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(like or command, eval_str=True).parameters.values()
+
+        def run(**options: Any) -> None:
+            with user_errors(options["as_json"]):
+                command(_ask(verb, flags, options), **{parameter.name: options[parameter.name] for parameter in own})
+
+        declared = {name: (flag.annotation, flag.default) for name, flag in flags.items()} | sources
+        declared |= {parameter.name: (parameter.annotation, parameter.default) for parameter in own}
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-                for name, (annotation, default) in (flags | RUN_OPTIONS | dict(more or {})).items()
-                if name not in without
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+                for name, (annotation, default) in declared.items()
             ]
         )
-        return verb
+        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+        return run
 
     return declare
 
 
-def asked_for(given: dict[str, Any]) -> Asked:
-    """Return what the options of a verb ask for, as it is resolved."""
-    sets, flags = given["sets"] or (), spec_settings(given)
-    return {"recipe": given["recipe"], "config": given["config"], "sets": sets, "flags": flags}
+def _ask(verb: str, flags: Mapping[str, Flag], options: Mapping[str, Any]) -> Ask:
+    """Return what the options of a verb ask for; a key that only another verb trains with begins with that verb."""
+    settings = {}
+    for name, flag in flags.items():
+        if options[name] is not None:
+            key = flag.key if flag.only in ("", verb) else f"{flag.only}.{flag.key}"
+            settings[key] = _value(name, options[name])
+    sources = {name: options[name] for name in ("recipe", "config", "resume") if name in options}
+    return Ask(verb, sets=options["sets"] or (), flags=settings, **sources)
 
 
-def spec_settings(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the dotted keys of the spec that the given flags set, None where a flag was not given."""
-    settings = {flag.key: given[name] for name, flag in SPEC_FLAGS.items() if name in given}
-    for name in ("patch_size", "img_size"):
-        settings[f"model.{name}"] = _size(given.get(name), name.replace("_", "-"))
-    return {key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+def _value(name: str, value: Any) -> Any:
+    """Return the value of a flag as a spec has it."""
+    if name in ("patch_size", "img_size"):
+        return _size(value, name.replace("_", "-"))
+    return str(value) if isinstance(value, Path) else value
 
 
-def _size(text: str | None, name: str) -> int | list[int] | None:
+def _size(text: str, name: str) -> int | list[int]:
     """Return pixels from `224` or `64x84`."""
-    if text is None:
-        return None
     wrong = SpecError(f"--{name} {brief(text)} is no size; write 224, or 64x84 for height x width")
     try:
         sizes = [int(part) for part in text.lower().split("x")]

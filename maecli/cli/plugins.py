@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 
 from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import JsonOption, RootOption
+from maecli.cli.show import options_table
 from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import one_line
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from maecli.registry import Listing
-    from maecli.registry.describe import Option
     from maecli.verbs.plugins import About
 
 plugins_app = typer.Typer(help="List, show, check, switch off and make plugins.", invoke_without_command=True)
@@ -114,17 +114,6 @@ def show_about(found: About) -> None:
     elif found.no_card:
         say(f"\nno data card: {found.no_card}")
     say(f"\n  {found.command}")
-
-
-def options_table(options: Sequence[Option], given: dict[str, str] | None = None) -> RichTable:
-    """Return options with types, defaults and descriptions; `given` says what settings make of some of them."""
-    table = RichTable(box=None, header_style="bold", pad_edge=False)
-    for column in ("option (--set KEY=VALUE)", "type", "default", *(["here"] if given else []), "what it does"):
-        table.add_column(column, overflow="fold")
-    for each in options:
-        here = [(given or {}).get(each.key, "")] if given else []
-        table.add_row(*map(one_line, (each.key, each.type, each.default, *here, each.description)))
-    return table
 
 
 def _words(value: Any) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from maecli.cli.application import app
-from maecli.cli.help_options import HELP_OPTIONS
-from maecli.cli.options import OF_FINETUNE, run_options
-from maecli.cli.train import OF_TRAINING, train_by
+from maecli.cli.options import asks
+from maecli.cli.train import train
+from maecli.spec.ask import Ask
 
 
 @app.command()
-@run_options("task", *OF_FINETUNE, more=HELP_OPTIONS | OF_TRAINING)
-def pretrain(**given: Any) -> None:
+@asks("pretrain", like=train)
+def pretrain(ask: Ask, **options: Any) -> None:
     """Pretrain a masked autoencoder on unlabelled data."""
-    train_by("pretrain", given)
+    train(ask, **options)

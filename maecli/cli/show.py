@@ -11,9 +11,13 @@ from maecli.terminal import PlainConsole, answer
 from maecli.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maecli.registry.describe import Option
     from maecli.results import Evaluation, Table
     from maecli.run.dry_run import DryRun
     from maecli.run.train import TrainResult
+    from maecli.verbs.train import ChosenOptions
 
 _LONG_NOTE = 40  # letters; a longer one would make a tower of the column
 
@@ -93,3 +97,26 @@ def show_dry_run(result: DryRun, as_json: bool) -> None:
     for key, value in result.facts.items():
         table.add_row(one_line(key.replace("_", " ")), f"{value:,}" if isinstance(value, int) else one_line(value))
     PlainConsole().print(table)
+
+
+def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:
+    """Print the options of each chosen plugin, and what recipes, files and flags make of them."""
+    if as_json:
+        print_json({"plugins": [plugin.as_json() for plugin in plugins]})
+        return
+    console = PlainConsole()
+    for plugin in plugins:
+        console.print(f"\n{plugin.heading}", soft_wrap=True)
+        if plugin.options:
+            console.print(options_table(plugin.options, plugin.here))
+
+
+def options_table(options: Sequence[Option], here: Mapping[str, str] | None = None) -> RichTable:
+    """Return options with types, defaults and descriptions; `here` says what settings make of some of them."""
+    table = RichTable(box=None, header_style="bold", pad_edge=False)
+    for column in ("option (--set KEY=VALUE)", "type", "default", *(["here"] if here else []), "what it does"):
+        table.add_column(column, overflow="fold")
+    for option in options:
+        value = [here.get(option.key, "")] if here else []
+        table.add_row(*map(one_line, (option.key, option.type, option.default, *value, option.description)))
+    return table

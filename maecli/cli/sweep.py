@@ -2,126 +2,84 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_console, user_errors
-from maecli.cli.finetune import finetune
-from maecli.cli.options import RUN, SPEC_FLAGS, TRAINING, option, run_options, spec_settings
-from maecli.cli.pretrain import pretrain
+from maecli.cli.application import app, print_json, stderr_console
+from maecli.cli.options import RUN, TRAINING, JsonOption, OverwriteOption, QuietOption, asks, option
 from maecli.cli.show import rich_table
+from maecli.spec.ask import Ask
 from maecli.terminal import PlainConsole, answer, tell
 
 if TYPE_CHECKING:
-    from maecli.sweep.address import Words
     from maecli.sweep.run import SweepResult
 
-NOT_OF_SWEEP = ("init", "init_partial", "epochs", "batch_size", "micro_batch_size", "base_lr", "seed", "verbose")
-"""What each verb of a sweep has in its own way: --set finetune.train.epochs=5."""
-
-OF_SWEEP: dict[str, tuple[Any, Any]] = {
-    "grid": (
-        Annotated[
-            list[str] | None,
-            option(
-                "--grid",
-                help="A key and its values, repeatable: every combination is run. mask_ratio=0.5,0.75 or "
-                "model.patch_size=2,4; a key that both verbs have is written with one: finetune.train.epochs=5,10.",
-                panel=RUN,
-                metavar="KEY=V,V",
-            ),
-        ],
-        None,
+GridOption = Annotated[
+    list[str] | None,
+    option(
+        "--grid",
+        help="A key and its values, repeatable: every combination is run. model.patch_size=2,4 for both verbs, "
+        "pretrain.task.mask_ratio=0.5,0.75 or finetune.train.epochs=5,10 for one.",
+        panel=RUN,
+        metavar="KEY=V,V",
     ),
-    "seeds": (
-        Annotated[str | None, option("--seeds", help="How many (3), or which (0,5,7).", panel=TRAINING)],
-        None,
+]
+SeedsOption = Annotated[str | None, option("--seeds", help="How many (3), or which (0,5,7).", panel=TRAINING)]
+NoPretrainOption = Annotated[bool, option("--no-pretrain", help="Only fine-tune, from scratch.", panel=RUN)]
+NoFinetuneOption = Annotated[
+    bool, option("--no-finetune", help="Only pretrain, and measure reconstructions.", panel=RUN)
+]
+DryRunOption = Annotated[
+    bool,
+    option(
+        "--dry-run",
+        help="List the runs, what is there of them, and how long they would take; write nothing.",
+        panel=RUN,
     ),
-    "no_pretrain": (
-        Annotated[bool, option("--no-pretrain", help="Only fine-tune, from scratch.", panel=RUN)],
-        False,
-    ),
-    "no_finetune": (
-        Annotated[bool, option("--no-finetune", help="Only pretrain, and measure reconstructions.", panel=RUN)],
-        False,
-    ),
-    "dry_run": (
-        Annotated[
-            bool,
-            option(
-                "--dry-run",
-                help="List the runs, what is there of them, and how long they would take; write nothing.",
-                panel=RUN,
-            ),
-        ],
-        False,
-    ),
-}
+]
 
 
 @app.command()
-@run_options(*NOT_OF_SWEEP, more=OF_SWEEP)
-def sweep(**given: Any) -> None:
+@asks(
+    "sweep",
+    *("dataset", "root", "workers", "strict", "labels", "task", "model", "patch_size", "img_size", "mask_ratio"),
+    *("mask", "freeze", "head", "device", "precision", "out", "recipe", "config", "sets", "resume"),
+)
+def sweep(
+    ask: Ask,
+    grid: GridOption = None,
+    seeds: SeedsOption = None,
+    no_pretrain: NoPretrainOption = False,
+    no_finetune: NoFinetuneOption = False,
+    overwrite: OverwriteOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
     """Pretrain, fine-tune and measure at every point of a grid, for several seeds; what is finished is not repeated.
 
-    A key of --grid and --set goes to the verb that it is meant for: task.mask_ratio to pretraining, task.head to
-    fine-tuning, dataset.*, model.* and data.* to both; any other key is written with its verb, as in
-    pretrain.train.epochs.
+    A key of --grid and --set begins with the verb that it is for, as pretrain.task.mask_ratio or
+    finetune.train.epochs; dataset.*, model.* and data.* may go to both.
     """
-    with user_errors(given["as_json"]):
-        from maecli.progress import train_progress
-        from maecli.registry import registry
-        from maecli.schema import SPECS
-        from maecli.storage.lock import locked
-        from maecli.sweep.estimate import estimate_seconds
-        from maecli.sweep.plan import make_plan
-        from maecli.sweep.request import request_sweep
-        from maecli.sweep.run import Shelf, begin, list_jobs, run_sweep
+    from maecli.progress import train_progress
+    from maecli.registry import registry
+    from maecli.sweep.plan import make_plan
+    from maecli.verbs import sweep as verbs
 
-        progress = train_progress(stderr_console(given["quiet"]))
-        flags = {key: value for key, value in spec_settings(given).items() if key != "out"}
-        asked, out = request_sweep(
-            registry(),
-            words(),
-            recipe=given["recipe"],
-            config=given["config"],
-            grid=given["grid"] or (),
-            seeds=given["seeds"],
-            sets=given["sets"] or (),
-            flags=flags,
-            without=[verb for verb in SPECS if given[f"no_{verb}"]],
-            out=given["out"],
-            resume=given["resume"],
-        )
-        plan = make_plan(asked, registry(), words())
-        if given["dry_run"]:
-            seconds = estimate_seconds(plan, registry(), progress)
-            show_plan(list_jobs(plan, Shelf(plan, registry(), out), seconds), str(out), given["as_json"])
-            return
-        with locked(out):
-            begin(asked, out, resume=given["resume"], overwrite=given["overwrite"])
-            result = run_sweep(plan, registry(), progress, out)
-        show_sweep(result, given["as_json"])
-        if result.failed:
-            failed = "; ".join(f"{run}: {why}" for run, why in result.failed.items())
-            tell(f"{len(result.failed)} of {len(plan.jobs)} runs failed: {failed}")
-            raise typer.Exit(1)
-
-
-def words() -> Words:
-    """Return what the flags of the two verbs call the keys of a spec."""
-    from maecli.sweep.address import Words
-
-    verbs: dict[str, Callable[..., None]] = {"pretrain": pretrain, "finetune": finetune}
-    flags = {verb: inspect.signature(command).parameters.keys() for verb, command in verbs.items()}
-    having = {name: [verb for verb in verbs if name in flags[verb]] for name in SPEC_FLAGS}
-    return Words(
-        short={name: flag.key for name, flag in SPEC_FLAGS.items()},
-        only={SPEC_FLAGS[name].key: found[0] for name, found in having.items() if len(found) == 1},
-    )
+    progress = train_progress(stderr_console(quiet))
+    without = [verb for verb, left_out in (("pretrain", no_pretrain), ("finetune", no_finetune)) if left_out]
+    requested, out = verbs.request_sweep(ask, registry(), grid=grid or (), seeds=seeds, without=without)
+    plan = make_plan(requested, registry())
+    if dry_run:
+        show_plan(verbs.dry_run(plan, out, registry(), progress), str(out), as_json)
+        return
+    result = verbs.sweep(plan, out, registry(), progress, resume=ask.resume, overwrite=overwrite)
+    show_sweep(result, as_json)
+    if result.failed:
+        failed = "; ".join(f"{run}: {why}" for run, why in result.failed.items())
+        tell(f"{len(result.failed)} of {len(plan.jobs)} runs failed: {failed}")
+        raise typer.Exit(1)
 
 
 def show_plan(jobs: list[dict[str, Any]], out: str, as_json: bool) -> None:

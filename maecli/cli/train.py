@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from maecli.cli.application import stderr_console, user_errors
-from maecli.cli.help_options import show_chosen_options
-from maecli.cli.options import (
-    VerifyDataOption,
-    asked_for,
-)
-from maecli.cli.show import show_dry_run, show_training
+from maecli.cli.application import stderr_console
+from maecli.cli.options import DATA, OUTPUT, RUN, JsonOption, OverwriteOption, QuietOption, VerboseOption, option
+from maecli.cli.show import show_chosen_options, show_dry_run, show_training
+from maecli.spec.ask import Ask
 
-OF_TRAINING: dict[str, tuple[Any, Any]] = {"verify_data": (VerifyDataOption, False)}
-"""What only the verbs that train know, as (annotation, default)."""
+VerifyDataOption = Annotated[
+    bool,
+    option("--verify-data", help="Record the contents of all data files; with --resume, compare them all.", panel=DATA),
+]
+DryRunOption = Annotated[bool, option("--dry-run", help="Resolve, build, time a few steps, write nothing.", panel=RUN)]
+HelpOptionsOption = Annotated[
+    bool,
+    option(
+        "--help-options",
+        help="List the options of the data set, task and model that the other flags choose, and run nothing.",
+        panel=OUTPUT,
+    ),
+]
 
 
-def train_by(verb: str, given: dict[str, Any]) -> None:
-    with user_errors(given["as_json"]):
-        if given["help_options"]:
-            show_chosen_options(verb, given)
-            return
-        from maecli.progress import train_progress
-        from maecli.registry import registry
-        from maecli.run.dry_run import dry_run
-        from maecli.run.request import request
-        from maecli.run.train import train
+def train(
+    ask: Ask,
+    overwrite: OverwriteOption = False,
+    verify_data: VerifyDataOption = False,
+    dry_run: DryRunOption = False,
+    help_options: HelpOptionsOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Hand an ask over, and print what came out."""
+    from maecli.progress import train_progress
+    from maecli.registry import registry
+    from maecli.verbs import train as verbs
 
-        progress = train_progress(stderr_console(given["quiet"]))
-        resolved = request(verb, registry(), **asked_for(given), resume=given["resume"])
-        if given["verbose"]:
-            for key, source in sorted(resolved.sources.items()):
-                progress.say(f"{key}: from {source}")
-        if given["dry_run"]:
-            show_dry_run(dry_run(resolved.spec, registry(), progress), given["as_json"])
-            return
-        how = {name: given[name] for name in ("resume", "overwrite", "verify_data")}
-        result = train(resolved.spec, registry(), progress, **how)
-        show_training(result, given["as_json"])
+    progress = train_progress(stderr_console(quiet))
+    if help_options:
+        show_chosen_options(verbs.chosen_options(ask, registry()), as_json)
+    elif dry_run:
+        show_dry_run(verbs.dry_run(ask, registry(), progress, verbose=verbose), as_json)
+    else:
+        result = verbs.train(ask, registry(), progress, overwrite=overwrite, verify_data=verify_data, verbose=verbose)
+        show_training(result, as_json)

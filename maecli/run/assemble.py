@@ -21,7 +21,7 @@ from maecli.models.plugin import Model
 from maecli.registry import Registry
 from maecli.run.plugins_used import missing_packages, plugins_used, recorded_in, tell_changes
 from maecli.schema import PluginSection, RunSpec
-from maecli.spec.resolve import validate, validate_options
+from maecli.spec.validate import validate, validate_options
 from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint, check_finite, notes_on
 from maecli.training.task import Task
 
@@ -47,7 +47,7 @@ class Assembly:
     def metadata(self, spec: RunSpec) -> dict[str, Any]:
         """Return what a checkpoint records, enough to rebuild the module without the data."""
         return {
-            "verb": spec.model_dump()["verb"],
+            "verb": spec.verb,
             "task": self.task.name,
             "spec": spec.model_dump(mode="json"),
             "card": self.card.model_dump(mode="json"),

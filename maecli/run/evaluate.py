@@ -19,7 +19,7 @@ from maecli.run.assemble import load_assembly, make_dataset
 from maecli.run.directory import RunDirectory, find_checkpoint, read_checkpoint
 from maecli.run.report import write_run_report
 from maecli.schema import RunSpec
-from maecli.spec.resolve import validate
+from maecli.spec.validate import validate
 from maecli.training.evaluation import evaluate as measure_split
 from maecli.training.evaluation import fit_baselines
 

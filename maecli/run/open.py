@@ -55,9 +55,8 @@ class Prepared:
 
 def default_out(spec: RunSpec) -> Path:
     """Return where a run goes unless told otherwise: runs/pretrain-DATASET, runs/finetune-DATASET-TASK."""
-    verb = spec.model_dump()["verb"]
-    task = "" if verb == "pretrain" else f"-{spec.task.name}"
-    return runs_dir() / f"{verb}-{spec.dataset.name}{task}"
+    task = "" if spec.verb == "pretrain" else f"-{spec.task.name}"
+    return runs_dir() / f"{spec.verb}-{spec.dataset.name}{task}"
 
 
 def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming: bool = False) -> Prepared:
@@ -96,9 +95,9 @@ def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming
 
 def check_task(spec: RunSpec, registry: Registry) -> None:
     """Raise SpecError when the task belongs to the other verb."""
-    verb, task = spec.model_dump()["verb"], registry.task(spec.task.name)
-    if task.verb != verb:
-        raise SpecError(f"task {spec.task.name} is for mae {task.verb}, not for mae {verb}")
+    task = registry.task(spec.task.name)
+    if task.verb != spec.verb:
+        raise SpecError(f"task {spec.task.name} is for mae {task.verb}, not for mae {spec.verb}")
 
 
 def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainProgress) -> Trainer:

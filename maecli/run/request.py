@@ -1,10 +1,9 @@
-"""From what a person asked for to the spec of the run: where `--init` and `--resume` come in."""
+"""From what a person asks for to the spec of the run: where `--init` and `--resume` come in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
-from typing import Unpack
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
@@ -12,51 +11,45 @@ from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.initial import offered_spec
 from maecli.run.open import default_out
 from maecli.run.plugins_used import Used, missing_packages, recorded_in
-from maecli.spec.resolve import Asked, Given, Layer, Resolved, read_config, resolve
+from maecli.schema import RunSpec
+from maecli.spec.ask import Ask
+from maecli.spec.layers import Layer
+from maecli.spec.recipes import read_config
+from maecli.spec.resolve import resolve
 
 
-def request(
-    verb: str,
-    registry: Registry,
-    *,
-    resume: bool = False,
-    extra: Sequence[Layer] = (),
-    **asked: Unpack[Asked],
-) -> Resolved:
-    """Return the resolved spec of a run.
+def request(ask: Ask, registry: Registry) -> RunSpec:
+    """Return the spec of the run that is asked for.
 
-    To resume, what is given is laid over the spec of the run that is there, so that nothing has to be repeated; a
-    difference shows when the run starts. `extra` lies over the file and below `--set`.
+    To resume, what is asked for is laid over the spec of the run that is there, so that nothing has to be repeated; a
+    difference shows when the run starts.
 
     Raises PluginError naming the package to install when the run of `--init`, or the one to resume, or that of the
     spec file used a plugin that is not installed, and no other is chosen.
     """
-    flags, config = dict(asked.get("flags") or {}), asked.get("config")
-    init = flags.get("init")
-    offered = offered_spec(Path(init)) if init else None
-    given: Given = {**asked, "init_spec": offered, "extra": extra, "base": None}
-    with missing_packages(_recorded_by(config, verb), config), missing_packages(recorded_in(offered or {}), init):
-        if not resume:
-            return resolve(verb, registry, **given)
-        if flags.get("out"):
-            run = RunDirectory(Path(flags["out"]).expanduser())
+    init = ask.flags.get("init")
+    offer = offered_spec(Path(init)) if init else None
+    with missing_packages(_recorded_by(ask), ask.config), missing_packages(recorded_in(offer or {}), init):
+        if not ask.resume:
+            return resolve(ask, registry, offer)
+        if ask.flags.get("out"):
+            run = RunDirectory(Path(ask.flags["out"]).expanduser())
         else:
-            fresh = resolve(verb, registry, **given).spec
+            fresh = resolve(ask, registry, offer)
             run = RunDirectory(fresh.out or default_out(fresh))
         if not run.is_run or (not (run.path / SPEC).exists() and not run.checkpoints.steps()):  # killed before both
-            return resolve(verb, registry, **given)
+            return resolve(ask, registry, offer)
     stored = run.spec(lambda _: None)
-    if stored.get("verb") != verb:
-        raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {verb}")
-    flags["out"] = str(run)
+    if stored.get("verb") != ask.verb:
+        raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {ask.verb}")
+    ask = dataclasses.replace(ask, flags={**ask.flags, "out": str(run)})
     with missing_packages(recorded_in(stored), run):
-        given["flags"], given["init_spec"], given["base"] = flags, None, Layer(f"spec of {run}", stored)
-        return resolve(verb, registry, **given)
+        return resolve(ask, registry, base=Layer.of(f"spec of {run}", stored))
 
 
-def _recorded_by(config: Path | None, verb: str) -> list[Used]:
+def _recorded_by(ask: Ask) -> list[Used]:
     """Return the plugins that a spec file records; what is wrong with the file shows when it is resolved."""
     try:
-        return recorded_in(read_config(config, verb)) if config is not None else []
+        return recorded_in(read_config(ask.config, ask.verb)) if ask.config is not None else []
     except SpecError:
         return []

@@ -11,7 +11,8 @@ from maecli.registry import Registry
 from maecli.run.assemble import make_dataset
 from maecli.run.directory import RunDirectory
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
-from maecli.spec.resolve import difference, validate
+from maecli.spec.layers import difference
+from maecli.spec.validate import validate
 from maecli.training.checkpoint import UNCHECKED, Checkpoint
 
 

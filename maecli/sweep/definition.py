@@ -18,13 +18,13 @@ The section `sweep` of a recipe or file:
         model.patch_size: [2, 4]            a key and its values, or
         size:                               a name of its own, and named settings
           small: {model.depth: 3}
-          medium: {model.depth: 4, pretrain.task.decoder_depth: 2}
-      settings: {model.depth: 4}            over both sections, addressed like keys of the grid
+          medium: {model.depth: 4, pretrain.task.decoder_depth: 2}      a key of one verb begins with it
+      settings: {model.depth: 4}            over both sections, with keys like those of the grid
       splits: [test]                        what each run is measured on, beside the validation split
       side_by_side: true                    lay what the points make of the same samples beside each other
 
-A sweep with only one of `pretrain` and `finetune` does only that; with neither it does both. How a key finds the verb
-that it is meant for is told in `maecli.sweep.address`.
+A sweep with only one of `pretrain` and `finetune` does only that; with neither it does both. Which verb a key is for is
+told in `maecli.sweep.address`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from maecli.errors import SpecError, nearest
 from maecli.registry import Registry
 from maecli.schema import SPECS, Section
-from maecli.spec.resolve import SWEEP, explain, flatten, nest, parse_yaml, read_file, read_sweep
+from maecli.spec.layers import Settings, flatten
+from maecli.spec.recipes import SWEEP, parse_yaml, read_file, read_sweep
+from maecli.spec.validate import explain
 from maecli.text import brief, shortened
 
 Tree = dict[str, Any]
@@ -55,9 +57,9 @@ class Stage(BaseModel):
     recipe: str | None = None
 
     @property
-    def settings(self) -> Tree:
-        """The settings as in a spec; dotted keys are nested."""
-        return nest(dict(flatten(self.__pydantic_extra__ or {})))
+    def settings(self) -> Settings:
+        """The settings of a spec by dotted key, however they were written."""
+        return flatten(self.__pydantic_extra__ or {})
 
 
 class Arm(Stage):
@@ -85,7 +87,7 @@ class Sweep(Section):
     grid: dict[str, list[Any] | dict[str, Tree]] = Field(default={})
     splits: tuple[Literal["train", "val", "test"], ...] = ("test",)
     side_by_side: bool = False
-    settings: Tree = Field(default={}, description="over those of both sections; keys are addressed like the grid's")
+    settings: Tree = Field(default={}, description="over those of both sections; keys are written like the grid's")
 
     @model_validator(mode="before")
     @classmethod
@@ -198,7 +200,7 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
         key, equals, values = text.partition("=")
         key = key.strip()
         if not equals or not key or not values.strip():
-            raise SpecError(f"--grid {brief(text)} is not of the form KEY=VALUE,VALUE, such as mask_ratio=0.5,0.75")
+            raise SpecError(f"--grid {brief(text)} is not of the form KEY=VALUE,VALUE, such as model.patch_size=2,4")
         if key in grid:
             raise SpecError(f"--grid {shortened(key)} is given twice; write all its values in one: {key}=VALUE,VALUE")
         grid[key] = parse_yaml(f"[{values}]", f"--grid {shortened(key)}")

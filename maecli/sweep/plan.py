@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -14,8 +14,10 @@ from maecli.errors import SpecError
 from maecli.registry import Registry
 from maecli.run.request import request
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
-from maecli.spec.resolve import Layer, flatten, merge, nest, resolve
-from maecli.sweep.address import Words, address
+from maecli.spec.ask import Ask
+from maecli.spec.layers import Layer, flatten, topmost
+from maecli.spec.resolve import resolve
+from maecli.sweep.address import address
 from maecli.sweep.definition import Arm, Sweep
 
 _LONGEST_NAME = 80
@@ -84,72 +86,39 @@ class Plan:
         return (CHANGEABLE_ON_RESUME - self.varied - {"init"}) | {"out"}
 
 
-def make_plan(sweep: Sweep, registry: Registry, words: Words) -> Plan:
+def make_plan(sweep: Sweep, registry: Registry) -> Plan:
     """Return the runs of a sweep.
 
     Every spec is resolved here, so that a mistake in the last point shows before the first run.
     """
-    return _Planner(sweep, registry, words).plan()
+    return _Planner(sweep, registry).plan()
 
 
 class _Planner:
-    def __init__(self, sweep: Sweep, registry: Registry, words: Words) -> None:
-        self.sweep, self.registry, self.words = sweep, registry, words
+    def __init__(self, sweep: Sweep, registry: Registry) -> None:
+        self.sweep, self.registry = sweep, registry
         self.arms: dict[str, Arm] = sweep.arms or ({"": Arm()} if sweep.finetune is not None else {})
-        self.options: dict[str, set[str]] = {}
-        self.options = self._task_options()
-        self.settings: Settings = {verb: {} for verb in sweep.verbs}
-        for key, value in flatten(sweep.settings):
-            self._place(self.settings, key, value)
+        self.settings: Settings = {verb: {} for verb in sweep.verbs} | self._by_verb(flatten(sweep.settings))
         self.axes = tuple(self._axis(name, values) for name, values in sweep.grid.items())
         _check_apart(self.axes)
 
-    def _place(self, settings: Settings, key: str, value: Any) -> None:
-        full, verbs = address(key, self.sweep.verbs, self.words, self.options)
-        for verb in verbs:
-            settings.setdefault(verb, {})[full] = value
-
-    def _task_options(self) -> dict[str, set[str]]:
-        """Return the names of the options of each verb's tasks, at the first point.
-
-        The tasks must be known before their options can be told apart, so everything else is placed first.
-        """
+    def _by_verb(self, keys: Mapping[str, Any]) -> Settings:
+        """Return what keys of a sweep set in the specs of each verb."""
         settings: Settings = {}
-        for key, value in [*flatten(self.sweep.settings), *self._first_point()]:
-            full = self.words.short.get(key, key)
-            if not full.startswith("task.") or full in self.words.only:
-                self._place(settings, key, value)
-        options: dict[str, set[str]] = {}
-        pretrain: RunSpec | None = None
-        for verb in self.sweep.verbs:
-            for arm in list(self.arms.values()) if verb == "finetune" else [Arm()]:
-                spec = self._resolve(verb, arm, settings.get(verb, {}), 0, pretrain)
-                options.setdefault(verb, set()).update(self.registry.task(spec.task.name).Options.model_fields)
-            if verb == "pretrain":
-                pretrain = spec
-        return options
-
-    def _first_point(self) -> Iterator[tuple[str, Any]]:
-        for name, values in self.sweep.grid.items():
-            if isinstance(values, dict):
-                yield from flatten(next(iter(values.values())))
-            else:
-                yield name, values[0]
+        for key, value in keys.items():
+            full, verbs = address(key, self.sweep.verbs)
+            for verb in verbs:
+                settings.setdefault(verb, {})[full] = value
+        return settings
 
     def _axis(self, name: str, values: Sequence[Any] | Mapping[str, Mapping[str, Any]]) -> Axis:
-        choices = []
         if isinstance(values, Mapping):
-            for label, tree in values.items():
-                settings: Settings = {}
-                for key, value in flatten(tree):
-                    self._place(settings, key, value)
-                choices.append(Choice(str(label), settings))
-            return Axis(name, tuple(choices))
+            named = [Choice(str(label), self._by_verb(flatten(tree))) for label, tree in values.items()]
+            return Axis(name, tuple(named))
+        choices = []
         for value in values:
-            settings = {}
-            self._place(settings, name, value)
             number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-            choices.append(Choice(label_of(value), settings, number))
+            choices.append(Choice(label_of(value), self._by_verb({name: value}), number))
         return Axis(short_name(name, self.sweep.grid), tuple(choices))
 
     def _resolve(
@@ -158,18 +127,18 @@ class _Planner:
         """Return a complete spec without `out`; a fine-tuning is offered data and model of its pretraining."""
         stage = self.sweep.stage(verb)
         layers = [Layer(f"sweep.{verb}", stage.settings), Layer("sweep.arms", arm.settings)]
-        init = None if arm.from_scratch else settings.get("init", merge(layers)[0].get("init"))
-        layers.append(Layer("grid", nest({**settings, "seed": seed, "init": init})))
-        recipe = arm.recipe or stage.recipe
+        init = None if arm.from_scratch else settings.get("init", topmost("init", layers))
+        layers.append(Layer("grid", {**settings, "seed": seed, "init": init}))
+        flags = {"init": str(init)} if init else {}
+        ask = Ask(verb, recipe=arm.recipe or stage.recipe, flags=flags, extra=layers)
         if pretrain is not None and init is None:
-            offered = pretrain.model_dump(mode="json")
-            return resolve(verb, self.registry, recipe=recipe, extra=layers, init_spec=offered).spec
-        return request(verb, self.registry, recipe=recipe, extra=layers, flags={"init": init}).spec
+            return resolve(ask, self.registry, offer=pretrain.model_dump(mode="json"))
+        return request(ask, self.registry)
 
     def plan(self) -> Plan:
         """Return each different run once."""
         parts = [part for axis in self.axes for choice in axis.choices for part in choice.settings.values()]
-        arms = [dict(flatten(arm.settings)) for arm in self.arms.values()]
+        arms = [arm.settings for arm in self.arms.values()]
         plan = Plan(self.sweep, self.axes, varied=frozenset(key for part in [*parts, *arms] for key in part))
         known: dict[str, Job] = {}
         points = itertools.product(*(axis.choices for axis in self.axes))
@@ -234,7 +203,7 @@ def _once(plan: Plan, known: dict[str, Job], job: Job) -> Job:
 
 def identity_of(spec: RunSpec, ignored: frozenset[str]) -> dict[str, Any]:
     """Return the dotted keys of a spec that make it what it is."""
-    return {key: value for key, value in flatten(spec.model_dump(mode="json")) if key not in ignored}
+    return {key: value for key, value in flatten(spec.model_dump(mode="json")).items() if key not in ignored}
 
 
 def unused(name: str, taken: set[str]) -> str:

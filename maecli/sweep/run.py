@@ -17,7 +17,8 @@ from maecli.run.directory import SUMMARY, RunDirectory, clear_runs
 from maecli.run.evaluate import evaluate
 from maecli.run.train import train
 from maecli.schema import RunSpec
-from maecli.spec.resolve import SWEEP, read_file, read_sweep, validate
+from maecli.spec.recipes import SWEEP, read_file, read_sweep
+from maecli.spec.validate import validate
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_text
 from maecli.storage.ledger import Ledger, is_bare

@@ -13,7 +13,7 @@ from maecli.results import Drawing
 from maecli.run.directory import RunDirectory
 from maecli.run.report import by_epoch, history
 from maecli.run.suited import shell
-from maecli.spec.resolve import SWEEP
+from maecli.spec.recipes import SWEEP
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.storage.ledger import Ledger

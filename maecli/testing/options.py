@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from maecli import plugin_options
-from maecli.spec.resolve import parse_yaml
+from maecli.spec.recipes import parse_yaml
 from maecli.storage.documents import dump_yaml
 from maecli.testing.finding import expect, some
 

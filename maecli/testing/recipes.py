@@ -7,8 +7,12 @@ from typing import Any
 
 from maecli.errors import nearest
 from maecli.registry import Registry
-from maecli.schema import SPECS
-from maecli.spec.resolve import PLUGIN_SECTIONS, SWEEP, lay, parse_yaml, read_document, read_sweep, validate
+from maecli.schema import PLUGIN_SECTIONS, SPECS
+from maecli.spec.ask import Ask
+from maecli.spec.layers import nest
+from maecli.spec.recipes import SWEEP, parse_yaml, read_document, read_sweep
+from maecli.spec.resolve import stack
+from maecli.spec.validate import validate
 from maecli.sweep.definition import make_sweep
 from maecli.testing.finding import Stages, expect
 
@@ -47,9 +51,11 @@ def settings(subject: RecipeSubject) -> None:
     """Every section names installed plugins, and keys and values that they and the verb take."""
     for section in subject.sections:
         verb, _, task = section.partition("-")
-        tree, _ = lay(verb, subject.plugins, recipe=subject.name, flags={"task.name": task or None})
-        chosen = [each for each in PLUGIN_SECTIONS if each in tree]  # who runs the recipe chooses the others
-        validate({each: {"name": ""} for each in PLUGIN_SECTIONS} | tree, verb, subject.plugins, chosen)
+        flags = {"task.name": task} if task else {}
+        chosen, _ = stack(Ask(verb, recipe=subject.name, flags=flags), subject.plugins)
+        tree = nest(chosen)
+        named = [section for section in PLUGIN_SECTIONS if section in tree]  # who runs the recipe chooses the others
+        validate({section: {"name": ""} for section in PLUGIN_SECTIONS} | tree, verb, subject.plugins, named)
     sweep = read_sweep(subject.text, subject.where)
     if sweep is not None:
         make_sweep({"name": subject.name, **sweep})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from maecli.run.evaluate import evaluate
 from maecli.run.report import run_sections
 from maecli.run.request import request
 from maecli.run.train import train
+from maecli.spec.ask import Ask
 from maecli.storage.files import disk_errors, write_text
 from maecli.storage.ledger import Ledger, is_bare
 from maecli.storage.lock import locked
@@ -70,11 +70,11 @@ def _demo(registry: Registry, progress: TrainProgress, out: Path, overwrite: boo
 
     seconds = 0.0
     for verb, run in runs.items():
-        flags: dict[str, Any] = {"out": str(run), "device": device}
+        flags = {"out": str(run)} | ({"device": device} if device else {})
         if verb == "finetune":
             flags["init"] = str(runs["pretrain"])
         progress.say(f"\n{verb}")
-        spec = request(verb, registry, recipe=RECIPE, flags=flags).spec
+        spec = request(Ask(verb, recipe=RECIPE, flags=flags), registry)
         seconds += train(spec, registry, progress).seconds
     progress.say("\neval")
     reconstruction = evaluate(runs["pretrain"].path, registry, progress, device_name=device or "auto")

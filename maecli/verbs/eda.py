@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 
@@ -28,7 +29,8 @@ from maecli.run.environment import describe_environment
 from maecli.run.open import check_task
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
-from maecli.spec.resolve import Asked, Resolved, resolve
+from maecli.spec.ask import Ask
+from maecli.spec.resolve import resolve
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
 
@@ -51,36 +53,36 @@ class EdaResult:
     findings: Findings
 
 
-def resolve_eda(registry: Registry, **asked: Unpack[Asked]) -> dict[str, Resolved]:
+def resolve_eda(ask: Ask, registry: Registry) -> dict[str, RunSpec]:
     """Return the specs that training on this data would have: of each verb that resolves, pretraining first.
 
     A task, and what `--set` says of one, is fine-tuning's.
     Raises SpecError when neither verb resolves, which is then pretraining's, and fine-tuning's whenever a task or
     something of it is given.
     """
-    sets, flags = asked.get("sets", ()), {k: v for k, v in (asked.get("flags") or {}).items() if v is not None}
-    others = [each for each in sets if not _is_of_task(each)]
-    without_task = {key: value for key, value in flags.items() if key != "task.name"}
-    said: dict[str, Asked] = {"pretrain": {**asked, "sets": others, "flags": without_task}, "finetune": asked}
-    specs: dict[str, Resolved] = {}
+    sets = [each for each in ask.sets if each.partition("=")[0].strip().split(".")[0] != "task"]
+    flags = dict(ask.flags)
+    name = flags.pop("finetune.task.name", None)
+    task = {"task.name": name} if name is not None else {}
+    asks = (
+        dataclasses.replace(ask, verb="pretrain", sets=sets, flags=flags),
+        dataclasses.replace(ask, verb="finetune", flags=flags | task),
+    )
+    specs: dict[str, RunSpec] = {}
     errors: list[SpecError] = []
-    for verb, own in said.items():
+    for each in asks:
         try:
-            resolved = resolve(verb, registry, **own)
-            check_task(resolved.spec, registry)
+            spec = resolve(each, registry)
+            check_task(spec, registry)
         except SpecError as error:
-            if verb == "finetune" and ("task.name" in flags or len(others) < len(sets)):
+            if each.verb == "finetune" and (task or len(sets) < len(ask.sets)):
                 raise
             errors.append(error)  # a data set need not have a recipe for both
         else:
-            specs[verb] = resolved
+            specs[spec.verb] = spec
     if not specs:
         raise errors[0]
     return specs
-
-
-def _is_of_task(assignment: str) -> bool:
-    return assignment.partition("=")[0].strip().split(".")[0] == "task"
 
 
 def eda(

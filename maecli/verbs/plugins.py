@@ -12,8 +12,7 @@ from maecli.errors import MaeError, SpecError, nearest
 from maecli.registry import KINDS, OWN_PACKAGE, Kind, Listing, Registry
 from maecli.registry.describe import Option, describe_options
 from maecli.registry.switches import canonical, read_disabled, write_disabled
-from maecli.schema import PluginSection
-from maecli.spec.resolve import PLUGIN_SECTIONS
+from maecli.schema import PLUGIN_SECTIONS, PluginSection
 from maecli.verbs.recipes import describe
 
 if TYPE_CHECKING:

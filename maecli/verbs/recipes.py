@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from maecli.errors import MaeError, PluginError
 from maecli.registry import Registry
-from maecli.spec.resolve import DEFAULTS, SWEEP, parse_yaml
+from maecli.spec.recipes import DEFAULTS, SWEEP, parse_yaml
 
 _COST = re.compile(r"^\s*Cost:\s*(.+?)\.?\s*$", re.MULTILINE)
 _SENTENCE = re.compile(r".+?(?:\.(?=\s)|\n\n|\Z)", re.DOTALL)

@@ -17,7 +17,10 @@ from maecli.reports.records import MARK, Record, results_table
 from maecli.results import Evaluation
 from maecli.run.directory import SPEC, SUMMARY, RunDirectory
 from maecli.schema import CHANGEABLE_ON_RESUME
-from maecli.spec.resolve import DEFAULTS, difference, flatten, resolve
+from maecli.spec.ask import Ask
+from maecli.spec.layers import difference, flatten
+from maecli.spec.recipes import DEFAULTS
+from maecli.spec.resolve import resolve
 from maecli.storage.documents import read_json, read_json_object
 from maecli.storage.files import disk_errors, write_json, write_text
 from maecli.verbs.runs import find_runs, headline_evaluation, whole_spec
@@ -138,7 +141,7 @@ def _digest(value: Any) -> str:
 
 def _identity(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a spec computes: no paths, no seed."""
-    return {key: value for key, value in flatten(spec) if key not in NOT_COMPUTED}
+    return {key: value for key, value in flatten(spec).items() if key not in NOT_COMPUTED}
 
 
 def _start(run: RunDirectory, spec: Mapping[str, Any]) -> RunDirectory | None:
@@ -189,12 +192,12 @@ def nearest_recipe(
     best: tuple[str, Sequence[str]] | None = None
     own = _own_recipe(dataset, registry)
     for name in _first(own, registry.names("recipe")):
-        flags = {"dataset.name": dataset, "task.name": task if spec["verb"] == "finetune" else None}
+        flags = {"dataset.name": dataset} | ({"task.name": task} if spec["verb"] == "finetune" else {})
         try:
-            found = resolve(spec["verb"], registry, recipe=name, flags=flags, init_spec=offered)
+            found = resolve(Ask(spec["verb"], recipe=name, flags=flags), registry, offered)
         except MaeError:  # for another verb, or for other data
             continue
-        lines = difference(found.spec.model_dump(mode="json"), spec, NOT_COMPUTED)
+        lines = difference(found.model_dump(mode="json"), spec, NOT_COMPUTED)
         if best is None or len(lines) < len(best[1]):
             best = name, lines
     return best or (DEFAULTS, [])

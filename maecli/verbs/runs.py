@@ -18,7 +18,8 @@ from maecli.results import Drawing, Evaluation, Metric, Table
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.plugins_used import missing_packages, recorded_in
 from maecli.run.report import by_epoch, history
-from maecli.spec.resolve import difference, validate
+from maecli.spec.layers import difference
+from maecli.spec.validate import validate
 from maecli.storage.files import write_bytes, write_text
 from maecli.storage.ledger import Ledger
 

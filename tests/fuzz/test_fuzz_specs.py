@@ -14,16 +14,19 @@ from typing import Any
 import odd_words
 import pytest
 
-from maecli.cli.sweep import words
 from maecli.errors import MaeError
 from maecli.registry import registry
 from maecli.schema import SPECS, FinetuneSpec
-from maecli.spec.resolve import Layer, flatten, merge, nest, parse_sets, read_document, read_sweep, resolve, validate
-from maecli.spec.resolve import validate_options as check_options
+from maecli.spec.ask import Ask
+from maecli.spec.layers import Layer, flatten, merge, nest
+from maecli.spec.recipes import parse_sets, read_document, read_sweep
+from maecli.spec.resolve import resolve
+from maecli.spec.validate import validate
+from maecli.spec.validate import validate_options as check_options
 from maecli.storage.documents import dump_yaml, parse_json, parse_yaml
 from maecli.sweep.definition import make_sweep, parse_grid, parse_seeds
 from maecli.sweep.plan import make_plan
-from maecli.sweep.request import request_sweep
+from maecli.verbs.sweep import request_sweep
 
 NUMBER = int(os.environ.get("MAE_FUZZ", "1000"))
 LONGEST = 1000  # letters of a message
@@ -97,9 +100,9 @@ def test_set(verb):
     task = "classify" if verb == "finetune" else "reconstruct"
 
     def read(sets: list[str]) -> None:
-        spec = resolve(verb, registry(), recipe="digits", flags={"task.name": task}, sets=sets).spec
+        spec = resolve(Ask(verb, recipe="digits", flags={"task.name": task}, sets=sets), registry())
         written = dump_yaml(spec.model_dump(mode="json"))
-        assert SPECS[verb].model_validate(parse_yaml(written)) == spec
+        assert SPECS[verb].model_validate(parse_yaml(written)).model_dump() == spec.model_dump()
 
     for sets in inputs(assignments):
         fails_well(parse_sets, sets)
@@ -109,7 +112,7 @@ def test_set(verb):
 def test_spec_files():
     def read(text: str) -> None:
         settings = read_document(text, "finetune", "x.yaml")
-        resolve("finetune", registry(), recipe="digits", extra=[Layer("x.yaml", settings)])
+        resolve(Ask("finetune", recipe="digits", extra=[Layer.of("x.yaml", settings)]), registry())
 
     for text in inputs(document):
         fails_well(read_document, text, "pretrain", "x.yaml")
@@ -120,8 +123,8 @@ def test_settings_of_any_type():
     whole = {"dataset": {"name": "digits"}, "task": {"name": "classify"}, "model": {"name": "vit"}}
     for tree in inputs(odd_words.tree):
         if isinstance(tree, dict):
-            fails_well(lambda tree=tree: nest(dict(flatten(tree))))
-            fails_well(merge, [Layer("below", whole), Layer("above", tree)])
+            fails_well(lambda tree=tree: nest(flatten(tree)))
+            fails_well(merge, [Layer.of("below", whole), Layer.of("above", tree)])
             fails_well(validate, whole | tree, "finetune", registry())
             fails_well(make_sweep, tree)
 
@@ -137,8 +140,8 @@ def test_options_of_plugins(kind):
 
 def test_grids_and_seeds():
     def read(grid: list[str], sets: list[str]) -> None:
-        asked, _ = request_sweep(registry(), words(), grid=grid, sets=sets, flags={"dataset.name": "digits"})
-        make_plan(asked, registry(), words())
+        ask = Ask("sweep", sets=sets, flags={"dataset.name": "digits"})
+        make_plan(request_sweep(ask, registry(), grid=grid)[0], registry())
 
     for grid in inputs(assignments):
         fails_well(parse_grid, grid)
@@ -150,7 +153,7 @@ def test_sweep_files():
     def read(text: str) -> None:
         tree = read_sweep(text, "x.yaml")
         if tree is not None:
-            make_plan(make_sweep(tree), registry(), words())
+            make_plan(make_sweep(tree), registry())
 
     for text in inputs(document):
         fails_well(read, text)

@@ -3,10 +3,12 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from maecli.cli.sweep import words
 from maecli.registry import registry
 from maecli.schema import SPECS
-from maecli.spec.resolve import DEFAULTS, SWEEP, flatten, resolve
+from maecli.spec.ask import Ask
+from maecli.spec.layers import flatten
+from maecli.spec.recipes import DEFAULTS, SWEEP
+from maecli.spec.resolve import resolve
 from maecli.sweep.definition import find_tree, make_sweep
 from maecli.sweep.plan import make_plan
 
@@ -35,21 +37,21 @@ def test_a_recipe_says_what_it_is_about_and_is_for_some_verb(name):
 def test_a_recipe_resolves_for_each_of_its_sections(name, section):
     settings = yaml.safe_load(registry().recipe(name))[section]
     verb, _, task = section.partition("-")
-    found = resolve(verb, registry(), recipe=name, flags={"task.name": task or None})
-    assert found.spec.model_dump()["verb"] == verb
-    chosen = dict(flatten(found.spec.model_dump(mode="json")))
-    for key, value in flatten(settings):
+    spec = resolve(Ask(verb, recipe=name, flags={"task.name": task} if task else {}), registry())
+    assert spec.verb == verb
+    chosen = flatten(spec.model_dump(mode="json"))
+    for key, value in flatten(settings).items():
         assert chosen[key] == (pytest.approx(float(value)) if isinstance(chosen[key], float) else value), key
 
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_run_of_a_sweep_resolves_and_pretrains_only_what_differs(name):
     sweep = make_sweep(find_tree(registry(), name, None))
-    jobs = make_plan(sweep, registry(), words()).jobs
+    jobs = make_plan(sweep, registry()).jobs
     assert len({job.name for job in jobs}) == len(jobs)
     assert len(jobs) > 2
     for job in jobs:
-        assert job.verb == job.spec.model_dump()["verb"]
+        assert job.verb == job.spec.verb
         assert job.init is None or (job.init.verb, job.init.spec.seed) == ("pretrain", job.spec.seed)
         if job.init is not None:
             model, before = job.spec.model.options, job.init.spec.model.options
@@ -61,8 +63,8 @@ def test_a_data_sets_own_recipe_is_used_without_being_asked_for(name):
     assert registry().dataset(name).recipe == name
     for verb in SPECS:
         task = {"task.name": "classify"} if verb == "finetune" else {}
-        found = resolve(verb, registry(), flags={"dataset.name": name, **task})
-        assert f"recipe {name}" in found.sources.values()
+        spec = resolve(Ask(verb, flags={"dataset.name": name, **task}), registry())
+        assert f"recipe {name}" in spec.sources.values()
 
 
 def test_every_recipe_beside_the_code_is_announced():

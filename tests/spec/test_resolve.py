@@ -8,32 +8,25 @@ import yaml
 
 from maecli.errors import PluginError, SpecError
 from maecli.registry import registry
-from maecli.spec.resolve import (
-    Layer,
-    Resolved,
-    difference,
-    flatten,
-    merge,
-    nest,
-    parse_sets,
-    read_config,
-    read_document,
-    resolve,
-    validate_options,
-)
+from maecli.schema import RunSpec
+from maecli.spec.ask import Ask
+from maecli.spec.layers import Layer, difference, flatten, merge, nest
+from maecli.spec.recipes import parse_sets, read_config, read_document
+from maecli.spec.resolve import Offer, resolve
+from maecli.spec.validate import validate_options
 
 
-def resolved(verb: str = "pretrain", *sets: str, **given: Any) -> Resolved:
-    return resolve(verb, registry(), sets=sets, **given)
+def resolved(verb: str = "pretrain", *sets: str, offer: Offer | None = None, **sources: Any) -> RunSpec:
+    return resolve(Ask(verb, sets=sets, **sources), registry(), offer)
 
 
-def value(found: Resolved, key: str) -> Any:
-    return dict(flatten(found.spec.model_dump(mode="json")))[key]
+def value(spec: RunSpec, key: str) -> Any:
+    return flatten(spec.model_dump(mode="json"))[key]
 
 
-def error_of(*sets: str, verb: str = "pretrain", **given: Any) -> str:
+def error_of(*sets: str, verb: str = "pretrain", **sources: Any) -> str:
     with pytest.raises(SpecError) as caught:
-        resolved(verb, *sets, **given)
+        resolved(verb, *sets, **sources)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -42,7 +35,7 @@ def error_of(*sets: str, verb: str = "pretrain", **given: Any) -> str:
 def test_flattening_and_nesting_are_inverse():
     tree = {"a": {"b": 1, "c": {"d": [1, {"e": 2}]}}, "f": None}
     flat = {"a.b": 1, "a.c.d": [1, {"e": 2}], "f": None}
-    assert dict(flatten(tree)) == flat
+    assert flatten(tree) == flat
     assert nest(flat) == tree
 
 
@@ -65,11 +58,11 @@ def test_flattening_and_nesting_are_inverse():
     ],
 )
 def test_values_of_set_are_read_as_yaml_with_all_numbers(text, expected):
-    assert parse_sets([f"a.b={text}"]) == {"a": {"b": expected}}
+    assert parse_sets([f"a.b={text}"]) == flatten({"a.b": expected})
 
 
 def test_later_assignments_win():
-    assert parse_sets(["a.b=1", "a.c=2", "a.b=3"]) == {"a": {"b": 3, "c": 2}}
+    assert parse_sets(["a.b=1", "a.c=2", "a.b=3"]) == {"a.b": 3, "a.c": 2}
 
 
 @pytest.mark.parametrize("assignment", ["a.b", "=3", " =3"])
@@ -123,18 +116,18 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_a_layer_that_names_another_plugin_drops_the_options_of_the_first():
     settings, sources = merge(
         [
-            Layer("low", {"model": {"name": "a", "width": 3}, "seed": 1}),
-            Layer("same", {"model": {"name": "a", "depth": 2}}),
-            Layer("other", {"model": {"name": "b", "height": 4}}),
+            Layer("low", {"model.name": "a", "model.width": 3, "seed": 1}),
+            Layer("same", {"model.name": "a", "model.depth": 2}),
+            Layer("other", {"model.name": "b", "model.height": 4}),
         ]
     )
-    assert settings == {"model": {"name": "b", "height": 4}, "seed": 1}
+    assert settings == {"model.name": "b", "model.height": 4, "seed": 1}
     assert sources == {"model.name": "other", "model.height": "other", "seed": "low"}
 
 
 def test_a_layer_without_a_name_keeps_the_options():
-    settings, _ = merge([Layer("low", {"model": {"name": "a", "width": 3}}), Layer("top", {"model": {"depth": 2}})])
-    assert settings == {"model": {"name": "a", "width": 3, "depth": 2}}
+    settings, _ = merge([Layer("low", {"model.name": "a", "model.width": 3}), Layer("top", {"model.depth": 2})])
+    assert settings == {"model.name": "a", "model.width": 3, "model.depth": 2}
 
 
 @pytest.mark.parametrize("chosen", ["digits", 5, ["digits"]])
@@ -159,7 +152,7 @@ def test_each_source_lies_over_the_one_before(config):
     assert plain.sources["train.epochs"] == "recipe digits"
     assert value(plain, "train.epochs") == yaml.safe_load(registry().recipe("digits"))["pretrain"]["train"]["epochs"]
     assert value(plain, "model.depth") != 2
-    assert value(resolved(flags=data, init_spec=offered), "model.depth") == 2
+    assert value(resolved(flags=data, offer=offered), "model.depth") == 2
     sets = ("train.batch_size=40", "train.base_lr=4")
     found = resolved("pretrain", *sets, config=config, flags=data | {"train.base_lr": 5.0})
     expected = {"epochs": (30, str(config)), "batch_size": (40, "--set"), "base_lr": (5.0, "flag")}
@@ -169,14 +162,14 @@ def test_each_source_lies_over_the_one_before(config):
 def test_a_file_lies_over_what_init_offers(tmp_path):
     offered = {"dataset": {"name": "digits"}, "model": {"name": "vit-lite", "depth": 2, "embed_dim": 64}, "data": {}}
     (tmp_path / "config.yaml").write_text("finetune: {task: {name: classify}, model: {depth: 3}}")
-    found = resolved("finetune", config=tmp_path / "config.yaml", init_spec=offered)
+    found = resolved("finetune", config=tmp_path / "config.yaml", offer=offered)
     assert (value(found, "model.depth"), value(found, "model.embed_dim")) == (3, 64)
 
 
 def test_init_does_not_hand_on_what_only_concerned_its_training():
     model = {"name": "vit-lite", "depth": 2, "drop_path": 0.3}
     offered = {"dataset": {"name": "digits"}, "model": model, "data": {}}
-    found = resolved("finetune", init_spec=offered)
+    found = resolved("finetune", offer=offered)
     own = yaml.safe_load(registry().recipe("digits"))["finetune"]["model"]["drop_path"]
     assert (value(found, "model.depth"), value(found, "model.drop_path")) == (2, own)
 
@@ -184,28 +177,23 @@ def test_init_does_not_hand_on_what_only_concerned_its_training():
 def test_init_hands_on_how_pixels_are_normalised_to_the_same_data_set_only():
     data = {"mean": [0.4], "std": [0.2], "channels": 3, "workers": 2}
     offered = {"dataset": {"name": "digits"}, "model": {"name": "vit-lite"}, "data": data}
-    same = resolved("finetune", init_spec=offered)
+    same = resolved("finetune", offer=offered)
     assert (value(same, "data.mean"), value(same, "data.channels")) == ([0.4], 3)
-    other = resolved("finetune", init_spec=offered, flags={"dataset.name": "mnist"})
+    other = resolved("finetune", offer=offered, flags={"dataset.name": "mnist"})
     assert (value(other, "data.mean"), value(other, "data.channels"), value(other, "data.workers")) == (None, None, 2)
 
 
 def test_options_that_init_offers_without_a_name_go_to_any_model_that_has_them():
     offered = {"model": {"depth": 3, "patch_size": 2, "unheard_of": 1}}
-    found = resolved("finetune", init_spec=offered, flags={"dataset.name": "digits"})
+    found = resolved("finetune", offer=offered, flags={"dataset.name": "digits"})
     assert (value(found, "model.name"), value(found, "model.depth"), value(found, "model.patch_size")) == (
         "vit-lite",
         3,
         2,
     )
     assert found.sources["model.depth"] == "--init"
-    named = resolved("finetune", init_spec=offered, flags={"dataset.name": "digits", "model.name": "vit-tiny"})
+    named = resolved("finetune", offer=offered, flags={"dataset.name": "digits", "model.name": "vit-tiny"})
     assert value(named, "model.depth") == 12
-
-
-def test_a_flag_that_is_not_given_says_nothing():
-    found = resolved(flags={"dataset.name": "digits", "train.epochs": None})
-    assert found.sources["train.epochs"] == "recipe digits"
 
 
 def test_set_speaks_of_the_plugin_that_the_flag_names():
@@ -244,9 +232,9 @@ def test_every_option_of_the_plugins_is_in_the_spec():
 
 
 def test_a_spec_resolves_to_itself(tmp_path):
-    first = resolved("finetune", "train.base_lr=1e-3", flags={"dataset.name": "digits", "task.name": "classify"}).spec
+    first = resolved("finetune", "train.base_lr=1e-3", flags={"dataset.name": "digits", "task.name": "classify"})
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(first.model_dump(mode="json")))
-    assert resolved("finetune", config=tmp_path / "spec.yaml").spec == first
+    assert resolved("finetune", config=tmp_path / "spec.yaml").model_dump() == first.model_dump()
 
 
 @pytest.mark.parametrize(
@@ -344,9 +332,9 @@ def test_a_recipes_section_follows_the_task_that_a_flag_or_a_set_names(tmp_path)
     file = tmp_path / "recipe.yaml"
     dataset = "dataset: {name: digits}"
     file.write_text(f"finetune: {{seed: 1, {dataset}}}\nfinetune-classify: {{seed: 2, {dataset}}}")
-    by_flag = resolve("finetune", registry(), config=file, flags={"task.name": "classify"})
-    by_set = resolve("finetune", registry(), config=file, sets=["task.name=classify"])
-    assert by_flag.spec.seed == by_set.spec.seed == 2
+    by_flag = resolved("finetune", config=file, flags={"task.name": "classify"})
+    by_set = resolved("finetune", "task.name=classify", config=file)
+    assert by_flag.seed == by_set.seed == 2
 
 
 @pytest.mark.parametrize(
@@ -372,6 +360,6 @@ def test_a_recipes_section_follows_the_task_that_a_flag_or_a_set_names(tmp_path)
 )
 def test_odd_values_are_refused_in_a_sentence(assignment, sentence):
     with pytest.raises(SpecError) as raised:
-        resolve("pretrain", registry(), recipe="digits", sets=[assignment])
+        resolved("pretrain", assignment, recipe="digits")
     assert sentence in str(raised.value)
     assert len(str(raised.value)) < 500

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.cli.sweep import words
 from maecli.errors import SpecError
 from maecli.registry import registry
+from maecli.spec.ask import Ask
 from maecli.sweep.definition import find_tree, make_sweep, parse_grid, parse_seeds
-from maecli.sweep.request import request_sweep
+from maecli.verbs.sweep import request_sweep
 
 
 def test_the_values_of_a_grid_key_are_yaml():
@@ -24,9 +24,9 @@ def test_the_values_of_a_grid_key_are_yaml():
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["mask_ratio"], "--grid 'mask_ratio' is not of the form KEY=VALUE,VALUE, such as mask_ratio=0.5,0.75"),
-        (["mask_ratio="], "--grid 'mask_ratio=' is not of the form KEY=VALUE,VALUE, such as mask_ratio=0.5,0.75"),
-        (["=1,2"], "--grid '=1,2' is not of the form KEY=VALUE,VALUE, such as mask_ratio=0.5,0.75"),
+        (["mask_ratio"], "--grid 'mask_ratio' is not of the form KEY=VALUE,VALUE, such as model.patch_size=2,4"),
+        (["mask_ratio="], "--grid 'mask_ratio=' is not of the form KEY=VALUE,VALUE, such as model.patch_size=2,4"),
+        (["=1,2"], "--grid '=1,2' is not of the form KEY=VALUE,VALUE, such as model.patch_size=2,4"),
         (["a=1", "a=2"], "--grid a is given twice; write all its values in one: a=VALUE,VALUE"),
         (["a=[1"], "--grid a is not valid YAML: "),
         (["a=1,null"], "--grid 'a=1,null' has an empty value; the values are separated by single commas"),
@@ -65,7 +65,7 @@ def test_a_sweep_does_what_has_a_section_or_both(tree, verbs):
 
 def test_settings_are_dotted_or_nested():
     sweep = make_sweep({"arms": {"probe": {"train.freeze": True, "task": {"head": "linear"}, "recipe": "digits"}}})
-    assert sweep.arms["probe"].settings == {"train": {"freeze": True}, "task": {"head": "linear"}}
+    assert sweep.arms["probe"].settings == {"train.freeze": True, "task.head": "linear"}
     assert sweep.arms["probe"].recipe == "digits"
 
 
@@ -127,18 +127,15 @@ def test_a_file_needs_the_section_and_gives_the_name(tmp_path):
 
 def test_the_command_line_lies_over_the_file(tmp_path):
     file = tmp_path / "ratios.yaml"
-    file.write_text("sweep: {grid: {task.mask_ratio: [0.5], model.depth: [1]}, settings: {model: {depth: 1}}}")
+    file.write_text("sweep: {grid: {pretrain.task.mask_ratio: [0.5], model.depth: [1]}, settings: {model: {depth: 1}}}")
     sweep, out = request_sweep(
+        Ask("sweep", config=file, sets=["model.embed_dim=32"], flags={"device": "cpu"}),
         registry(),
-        words(),
-        config=file,
-        grid=["mask_ratio=0.6,0.7"],
-        sets=["model.embed_dim=32"],
-        flags={"device": "cpu", "precision": None},
+        grid=["pretrain.task.mask_ratio=0.6,0.7"],
         seeds="2",
         without=["finetune"],
     )
-    assert sweep.grid == {"model.depth": [1], "mask_ratio": [0.6, 0.7]}
+    assert sweep.grid == {"model.depth": [1], "pretrain.task.mask_ratio": [0.6, 0.7]}
     assert sweep.settings == {"model.depth": 1, "model.embed_dim": 32, "device": "cpu"}
     assert (sweep.seeds, sweep.verbs, out) == ((0, 1), ("pretrain",), tmp_path / "runs/sweep-ratios")
 
@@ -148,7 +145,7 @@ def test_what_must_be_a_mapping_is_told(tmp_path, key):
     file = tmp_path / "ratios.yaml"
     file.write_text(f"sweep: {{{key}: [1]}}")
     with pytest.raises(SpecError, match=f"sweep.{key} must be a YAML mapping"):
-        request_sweep(registry(), words(), config=file)
+        request_sweep(Ask("sweep", config=file), registry())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.cli.sweep import words
 from maecli.errors import SpecError
 from maecli.registry import registry
 from maecli.sweep.definition import make_sweep
@@ -10,7 +9,7 @@ from maecli.sweep.plan import Plan, file_name, label_of, make_plan
 
 
 def planned(tree: dict, **changes: object) -> Plan:
-    return make_plan(make_sweep(tree | changes), registry(), words())
+    return make_plan(make_sweep(tree | changes), registry())
 
 
 def names(plan: Plan) -> list[str]:
@@ -18,7 +17,7 @@ def names(plan: Plan) -> list[str]:
 
 
 def test_a_key_of_pretraining_pretrains_at_each_point(tree):
-    plan = planned(tree, grid={"mask_ratio": [0.5, 0.75]}, seeds=2)
+    plan = planned(tree, grid={"pretrain.task.mask_ratio": [0.5, 0.75]}, seeds=2)
     assert names(plan) == [
         f"{verb}-mask-ratio-{ratio}-seed{seed}"
         for ratio in (0.5, 0.75)
@@ -47,7 +46,7 @@ def test_an_arm_from_scratch_knows_nothing_of_the_pretraining_and_is_run_once(tr
     plan = planned(
         tree,
         arms={"pretrained": {}, "scratch": {"scratch": True}},
-        grid={"mask_ratio": [0.5, 0.75], "model.depth": [1, 2]},
+        grid={"pretrain.task.mask_ratio": [0.5, 0.75], "model.depth": [1, 2]},
     )
     scratch = [job for job in plan.jobs if job.arm == "scratch"]
     assert [job.name for job in scratch] == ["finetune-scratch-depth-1-seed0", "finetune-scratch-depth-2-seed0"]
@@ -79,8 +78,9 @@ def test_fine_tuning_may_be_on_other_data(tree):
     assert finetune.spec.model.options["embed_dim"] == 16
 
 
-def test_settings_are_addressed_like_the_grid(tree):
-    pretrain, finetune = planned(tree, settings={"mask_ratio": 0.6, "model.depth": 2, "head": "mlp"}).jobs
+def test_settings_are_written_like_the_grid(tree):
+    settings = {"pretrain.task.mask_ratio": 0.6, "model.depth": 2, "finetune.task": {"head": "mlp"}}
+    pretrain, finetune = planned(tree, settings=settings).jobs
     assert pretrain.spec.task.options["mask_ratio"] == 0.6
     assert finetune.spec.task.options["head"] == "mlp"
     assert pretrain.spec.model.options["depth"] == finetune.spec.model.options["depth"] == 2
@@ -98,13 +98,13 @@ def test_a_mistake_in_the_last_point_shows_before_the_first_run(tree):
     with pytest.raises(
         SpecError, match=r"task.mask_ratio is 1.5: input should be less than 1 \(options of reconstruct\)"
     ):
-        planned(tree, grid={"mask_ratio": [0.5, 1.5]})
+        planned(tree, grid={"pretrain.task.mask_ratio": [0.5, 1.5]})
 
 
 def test_two_axes_of_one_key_are_refused(tree):
-    said = r"mask_ratio and pretrain.task.mask_ratio of the grid both set pretrain.task.mask_ratio; leave one out"
+    said = r"ratio and mask_ratio of the grid both set pretrain.task.mask_ratio; leave one out"
     with pytest.raises(SpecError, match=said):
-        planned(tree, grid={"mask_ratio": [0.5], "pretrain.task.mask_ratio": [0.6]})
+        planned(tree, grid={"ratio": {"half": {"pretrain.task.mask_ratio": 0.5}}, "pretrain.task.mask_ratio": [0.6]})
 
 
 def test_values_are_written_as_people_read_them():

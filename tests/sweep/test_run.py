@@ -31,7 +31,7 @@ def read_when(out: Path) -> dict[str, float]:
 
 
 def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path, mae, write_sweep):
-    file = write_sweep(arms=ARMS, grid={"mask_ratio": [0.5]}, seeds=2, side_by_side=True)
+    file = write_sweep(arms=ARMS, grid={"pretrain.task.mask_ratio": [0.5]}, seeds=2, side_by_side=True)
     outcome = mae("sweep", "--config", file, "--quiet")
     assert outcome.exit_code == 0, outcome.stderr
     out = tmp_path / "runs/sweep-tiny"
@@ -80,7 +80,8 @@ def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path,
         assert word in " ".join(outcome.stdout.split())
 
     ends, reads = finished_at(out), read_when(out)
-    again = mae("sweep", "--config", file, "--resume", "--quiet", "--grid", "mask_ratio=0.5,0.75", "--seeds", 1)
+    more = ("--grid", "pretrain.task.mask_ratio=0.5,0.75", "--seeds", 1)
+    again = mae("sweep", "--config", file, "--resume", "--quiet", *more)
     assert again.exit_code == 0, again.stderr
     later = finished_at(out)
     assert {name: later[name] for name in ends} == ends
@@ -108,7 +109,7 @@ def test_a_dry_run_times_each_kind_of_run_once(mae, write_sweep, monkeypatch):
     timed = []
 
     def dry_run(spec, registry, progress):
-        timed.append((spec.model_dump()["verb"], spec.train.epochs))
+        timed.append((spec.verb, spec.train.epochs))
         return DryRun({"estimated_seconds": 60 if timed[-1][0] == "pretrain" else 10})
 
     monkeypatch.setattr("maecli.sweep.estimate.dry_run", dry_run)
@@ -199,14 +200,17 @@ def test_overwriting_deletes_the_runs_of_the_sweep_before(tmp_path, mae, write_s
         ((), "mae: nothing says what to sweep over: give --grid KEY=VALUE,VALUE with --dataset, a --recipe or a"),
         (("--resume", "--out", "nowhere"), "mae: nowhere holds no sweep: it has no sweep.yaml"),
         (
-            ("--dataset", "digits", "--grid", "epochs=1,2"),
-            "mae: epochs means something else in each verb: write pretrain",
+            ("--dataset", "digits", "--grid", "train.epochs=1,2"),
+            "mae: train.epochs is for one verb at a time: write pretrain.train.epochs or finetune.train.epochs",
         ),
         (
             ("--dataset", "digits", "--grid", "mask_ratio"),
             "mae: --grid 'mask_ratio' is not of the form KEY=VALUE,VALUE",
         ),
-        (("--dataset", "digts", "--grid", "mask_ratio=0.5"), "mae: unknown dataset 'digts'; did you mean 'digits'?"),
+        (
+            ("--dataset", "digts", "--grid", "model.depth=1,2"),
+            "mae: unknown dataset 'digts'; did you mean 'digits'?",
+        ),
         (
             ("--dataset", "digits", "--no-pretrain", "--no-finetune"),
             "mae: a sweep without pretraining and without fine-tuning does nothing",

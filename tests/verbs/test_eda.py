@@ -19,6 +19,7 @@ from maecli.errors import DataError, Fault, SpecError
 from maecli.progress import Counting, CountState, Silent
 from maecli.registry import registry
 from maecli.schema import AugmentSpec
+from maecli.spec.ask import Ask
 from maecli.verbs import eda as verb
 from maecli.verbs.eda import eda, resolve_eda
 
@@ -50,10 +51,7 @@ def toy(monkeypatch, tmp_path):
         monkeypatch.setattr(verb, "make_dataset", lambda *_: dataset)
         sets = [f"{key}={value}" for key, value in changes.pop("sets", {}).items()]
         flags = {"dataset.name": "digits", "model.img_size": [24, 32], "out": str(tmp_path / "out")}
-        specs = {
-            name: each.spec
-            for name, each in resolve_eda(registry(), sets=["model.patch_size=4", *sets], flags=flags).items()
-        }
+        specs = resolve_eda(Ask("eda", sets=["model.patch_size=4", *sets], flags=flags), registry())
         return eda(specs, registry(), Silent(), **changes)
 
     return run
@@ -294,12 +292,9 @@ def test_a_wrong_call_is_one_sentence(mae, args, code, words):
 
 
 def test_what_is_set_of_a_task_is_for_fine_tuning():
-    specs = resolve_eda(registry(), sets=["task.head=upernet"], flags={"dataset.name": "voc"})
-    assert [(verb, each.spec.task.name) for verb, each in specs.items()] == [
-        ("pretrain", "reconstruct"),
-        ("finetune", "segment"),
-    ]
-    assert specs["finetune"].spec.task.options["head"] == "upernet"
+    specs = resolve_eda(Ask("eda", sets=["task.head=upernet"], flags={"dataset.name": "voc"}), registry())
+    assert {verb: spec.task.name for verb, spec in specs.items()} == {"pretrain": "reconstruct", "finetune": "segment"}
+    assert specs["finetune"].task.options["head"] == "upernet"
 
 
 def test_a_folder_without_pictures_exits_with_3(mae, tmp_path):

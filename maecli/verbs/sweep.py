@@ -1,4 +1,4 @@
-"""From what a person asked for to a sweep and its directory."""
+"""`mae sweep`: from what a person asks for to the runs that it takes, and to what came out of them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import SpecError
+from maecli.progress import TrainProgress
 from maecli.registry import Registry
 from maecli.run.directory import runs_dir
-from maecli.spec.resolve import flatten, parse_sets
-from maecli.sweep.address import Words
+from maecli.spec.ask import Ask
+from maecli.spec.layers import flatten
+from maecli.spec.recipes import parse_sets
+from maecli.storage.lock import locked
 from maecli.sweep.definition import Sweep, find_tree, make_sweep, parse_grid, parse_seeds
-from maecli.sweep.plan import file_name
-from maecli.sweep.run import stored_tree
+from maecli.sweep.estimate import estimate_seconds
+from maecli.sweep.plan import Plan, file_name
+from maecli.sweep.run import Shelf, SweepResult, begin, list_jobs, run_sweep, stored_tree
 
 
 def request_sweep(
+    ask: Ask,
     registry: Registry,
-    words: Words,
     *,
-    recipe: str | None = None,
-    config: Path | None = None,
     grid: Sequence[str] = (),
     seeds: str | None = None,
-    sets: Sequence[str] = (),
-    flags: Mapping[str, Any] | None = None,
     without: Collection[str] = (),
-    out: Path | None = None,
-    resume: bool = False,
 ) -> tuple[Sweep, Path]:
     """Return the sweep that a recipe or file and the command line amount to, and where it goes.
 
@@ -36,27 +34,26 @@ def request_sweep(
     there; an axis of the grid takes the place of the one of the same key. Raises SpecError when nothing says what
     varies.
     """
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
-    tree = find_tree(registry, recipe, config)
-    out = out.expanduser() if out is not None else None
-    if not tree and resume and out is not None:
+    flags = dict(ask.flags)
+    out = Path(flags.pop("out")).expanduser() if "out" in flags else None
+    tree = find_tree(registry, ask.recipe, ask.config)
+    if not tree and ask.resume and out is not None:
         tree = stored_tree(out)
-    if not tree and not grid and not given:
+    if not tree and not grid and not flags:
         raise SpecError(
             "nothing says what to sweep over: give --grid KEY=VALUE,VALUE with --dataset, a --recipe or a --config "
             "file; mae recipes lists what is shipped"
         )
-    settings = dict(flatten(_mapping(tree, "settings"))) | dict(flatten(parse_sets(sets))) | given
-    axes = parse_grid(grid)
-    asked = {words.short.get(key, key) for key in axes}
-    kept = {key: values for key, values in _mapping(tree, "grid").items() if words.short.get(key, key) not in asked}
-    tree |= {"settings": settings, "grid": kept | axes}
+    tree |= {
+        "settings": flatten(_mapping(tree, "settings")) | parse_sets(ask.sets) | flags,
+        "grid": dict(_mapping(tree, "grid")) | parse_grid(grid),
+    }
     if seeds is not None:
         tree["seeds"] = parse_seeds(seeds)
     tree |= dict.fromkeys(without, False)
     if "finetune" in without:
         tree.pop("arms", None)
-    name = str(tree.get("name") or given.get("dataset.name") or "unnamed")
+    name = str(tree.get("name") or flags.get("dataset.name") or "unnamed")
     sweep = make_sweep(tree | {"name": file_name(name)})
     return sweep, out or runs_dir() / f"sweep-{sweep.name}"
 
@@ -67,3 +64,17 @@ def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(part, Mapping):
         raise SpecError(f"sweep.{key} must be a YAML mapping")
     return part
+
+
+def dry_run(plan: Plan, out: Path, registry: Registry, progress: TrainProgress) -> list[dict[str, Any]]:
+    """Return the runs of a plan, what is there of them, and how long they would take; write nothing."""
+    return list_jobs(plan, Shelf(plan, registry, out), estimate_seconds(plan, registry, progress))
+
+
+def sweep(
+    plan: Plan, out: Path, registry: Registry, progress: TrainProgress, *, resume: bool = False, overwrite: bool = False
+) -> SweepResult:
+    """Do the runs of a plan that are not there yet, and return what came out."""
+    with locked(out):
+        begin(plan.sweep, out, resume=resume, overwrite=overwrite)
+        return run_sweep(plan, registry, progress, out)

@@ -1,0 +1,27 @@
+"""What a person asks for, once the command line has read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maecli.spec.layers import Layer
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Where the settings of a run come from, beside the defaults and the data set's recipe."""
+
+    verb: str
+    recipe: str | None = None
+    config: Path | None = None
+    sets: Sequence[str] = ()
+    """As typed behind `--set`: a.b=c."""
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    """What the flags set, by dotted key."""
+    resume: bool = False
+    extra: Sequence[Layer] = ()
+    """Over the file and below `--set`, as the grid of a sweep."""

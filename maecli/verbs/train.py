@@ -1,0 +1,94 @@
+"""`mae pretrain` and `mae finetune`: from what a person asks for to a run, what it would be, or what can be set."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import maecli.run.dry_run as dry
+import maecli.run.train as training
+from maecli.progress import TrainProgress
+from maecli.registry import Registry
+from maecli.registry.describe import Option, describe_options, value_words
+from maecli.run.initial import offered_spec
+from maecli.run.request import request
+from maecli.schema import PLUGIN_SECTIONS, RunSpec
+from maecli.spec.ask import Ask
+from maecli.spec.resolve import stack
+
+
+def train(
+    ask: Ask,
+    registry: Registry,
+    progress: TrainProgress,
+    *,
+    overwrite: bool = False,
+    verify_data: bool = False,
+    verbose: bool = False,
+) -> training.TrainResult:
+    """Do the run that is asked for; `verbose`: say where each setting came from."""
+    spec = _spec(ask, registry, progress, verbose)
+    return training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
+
+
+def dry_run(ask: Ask, registry: Registry, progress: TrainProgress, *, verbose: bool = False) -> dry.DryRun:
+    """Build what is asked for and time a few steps; write nothing."""
+    return dry.dry_run(_spec(ask, registry, progress, verbose), registry, progress)
+
+
+def _spec(ask: Ask, registry: Registry, progress: TrainProgress, verbose: bool) -> RunSpec:
+    spec = request(ask, registry)
+    if verbose:
+        for key, source in sorted(spec.sources.items()):
+            progress.say(f"{key}: from {source}")
+    return spec
+
+
+@dataclass(frozen=True)
+class ChosenOptions:
+    """The options of one chosen plugin."""
+
+    section: str
+    """dataset, task or model."""
+    name: str
+    """Empty where none is chosen."""
+    about: str
+    options: tuple[Option, ...]
+    here: dict[str, str]
+    """What settings make of options: key → value, with the source."""
+
+    @property
+    def heading(self) -> str:
+        if not self.name:
+            return f"{self.section}: none is chosen; `mae plugins` lists them"
+        return f"{self.section} {self.name}" + (f": {self.about}" if self.about else "")
+
+    def as_json(self) -> dict[str, Any]:
+        options = [dataclasses.asdict(option) for option in self.options]
+        return {"kind": self.section, "name": self.name, "about": self.about, "options": options, "here": self.here}
+
+
+def chosen_options(ask: Ask, registry: Registry) -> list[ChosenOptions]:
+    """Return the options of the data set, the task and the model that are chosen, before anything is missing or wrong.
+
+    Nothing is validated.
+    """
+    init = ask.flags.get("init")
+    settings, sources = stack(ask, registry, offered_spec(Path(init)) if init else None)
+    plugins = []
+    for section in PLUGIN_SECTIONS:
+        name = str(settings.get(f"{section}.name") or "")
+        if not name:
+            plugins.append(ChosenOptions(section, "", "", (), {}))
+            continue
+        plugin = getattr(registry, section)(name)
+        about = (plugin.__doc__ or "").strip().partition("\n")[0]
+        here = {
+            key: f"{value_words(value)} ({sources[key]})"
+            for key, value in settings.items()
+            if key.startswith(f"{section}.") and key != f"{section}.name"
+        }
+        plugins.append(ChosenOptions(section, name, about, tuple(describe_options(section, plugin.Options)), here))
+    return plugins
