@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -83,16 +79,6 @@ def test_an_error_after_something_was_printed_is_one_object(site, mae):
     outcome = mae("plugins", "show", "birds", "--json")
     assert outcome.exit_code == outcome.json["exit_code"] == 4
     assert outcome.stderr.splitlines()[0] == "la"
-
-
-def test_what_other_processes_print_goes_to_stderr(site):
-    with (site / "mae_choir.py").open("a") as module:
-        module.write("\nimport subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(\"la la\")'])\n")
-    settings = os.environ | {"PYTHONPATH": str(site)}
-    command = [sys.executable, "-m", "maecli", "plugins", "show", "birds", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=settings, check=True)
-    assert json.loads(done.stdout)["name"] == "birds"
-    assert "la la" in done.stderr.splitlines()
 
 
 def test_no_verb_prints_json_by_itself():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -61,10 +60,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_STDOUT, _STDERR = 1, 2
-"""File descriptors, which programs that a plugin starts write to."""
-_answer: ContextVar[str] = ContextVar("answer", default="")
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -85,62 +80,42 @@ def stderr_console(quiet: bool) -> PlainConsole:
     return PlainConsole(stderr=True, quiet=quiet)
 
 
+_stdout: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
+"""Where the one object of `--json` goes, while what plugins print goes to stderr."""
+
+
 @contextlib.contextmanager
 def user_errors(as_json: bool = False) -> Iterator[None]:
     """Print a user's error as one message, without a traceback, and exit with its code.
 
-    `as_json`: one object is printed, that of the error or else what `print_json` was given, and nothing beside it.
+    `as_json`: what is printed goes to stderr, but for the one object that `print_json` is given, or that of the error.
     """
-    with _one_object() if as_json else contextlib.nullcontext():
+    if as_json:
+        _stdout.set(sys.stdout)
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         try:
             yield
-        except (MaeError, KeyboardInterrupt) as error:
-            message, code = ("interrupted", INTERRUPTED) if isinstance(error, KeyboardInterrupt) else _told(error)
-            _give_up(message, code, error, as_json)
+        except KeyboardInterrupt:
+            _give_up("interrupted", INTERRUPTED, as_json)
         except Exception as error:
-            found = out_of_memory(error) or MachineError.of(error)
-            if found is None:
+            ours = error if isinstance(error, MaeError) else out_of_memory(error) or MachineError.of(error)
+            if ours is None:
                 raise
-            _give_up(*_told(found), found, as_json)
+            _give_up(str(ours), ours.exit_code, as_json, ours if isinstance(ours, DataError) else None)
 
 
-def _told(error: MaeError) -> tuple[str, int]:
-    return str(error), error.exit_code
-
-
-def _give_up(message: str, code: int, error: BaseException, as_json: bool) -> None:
-    """Tell the message and leave with the code."""
-    faults, others = (error.faults, error.unnamed_faults) if isinstance(error, DataError) else ((), [])
+def _give_up(message: str, code: int, as_json: bool, data: DataError | None = None) -> None:
+    """Tell the message, and before it the faults that it does not name, and leave with the code."""
     if as_json:
-        listed = [asdict(fault) for fault in faults]
+        listed = [asdict(fault) for fault in data.faults] if data else []
         print_json({"error": message, "exit_code": code} | ({"faults": listed} if listed else {}))
-    for fault in others:
+    for fault in data.unnamed_faults if data else []:
         complain(str(fault))
     tell(message)
-    if isinstance(error, KeyboardInterrupt):
-        terminal.interruption_told = True
+    terminal.interruption_told |= code == INTERRUPTED
     raise typer.Exit(code) from None
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
-    """Give the object that `--json` promises; it is printed when the block of `user_errors(as_json)` ends."""
-    _answer.set(json.dumps(answer))
-
-
-@contextlib.contextmanager
-def _one_object() -> Iterator[None]:
-    """Print the object of `print_json` after the block; what plugins, or processes of theirs, print goes to stderr."""
-    _answer.set("")
-    stdout = sys.stdout
-    stdout.flush()
-    kept = os.dup(_STDOUT)
-    try:
-        os.dup2(_STDERR, _STDOUT)
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-    finally:
-        stdout.flush()
-        os.dup2(kept, _STDOUT)
-        os.close(kept)
-        if answer := _answer.get():
-            print(answer)
+    """Print the object that `--json` promises, last of all."""
+    print(json.dumps(answer), file=_stdout.get())
