@@ -110,6 +110,7 @@ class Ours:
     """The trainer's own step on a batch that is there already."""
 
     def __init__(self, size: Size, compiled: bool, weights: Path, batch_size: int) -> None:
+        from hugging_face import from_hf_vit_mae
         from safetensors.torch import load_file
 
         from maecli import hardware
@@ -122,7 +123,6 @@ class Ours:
         from maecli.registry import registry
         from maecli.schema import PluginSection, PretrainSpec, TrainSpec
         from maecli.training.trainer import Trainer
-        from maecli.weights.hugging_face import from_hf_vit_mae
 
         hardware.keep_freed_memory()
         self.device = hardware.choose_device("auto")

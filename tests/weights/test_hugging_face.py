@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hugging_face import from_hf_vit_mae
 from safetensors.torch import load_file
 from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.masking import random_masking
 from maecli.models.vit import VisionTransformer
-from maecli.weights.hugging_face import from_hf_vit_mae
 
 RATIO = 0.75  # hides 12 of 16, rounded as we do or truncated as they do
 
@@ -103,19 +103,13 @@ def test_the_names_in_a_published_file_are_understood_too(tmp_path):
     assert all(from_file[name].equal(from_module[name]) for name in from_file)
 
 
-def test_missing_and_left_over_tensors_are_counted_and_named():
+def test_missing_and_left_over_tensors_are_named():
     state = theirs().state_dict()
     del state["vit.layers.1.mlp.fc1.bias"], state["decoder.mask_token"]
     state["classifier.weight"] = torch.zeros(2, 32)
-    with pytest.raises(ValueError, match="not the weights of a ViTMAEForPreTraining") as caught:
+    names = "classifier.weight, decoder.mask_token, vit.layers.1.mlp.fc1.bias"
+    with pytest.raises(ValueError, match=f"not the weights of a ViTMAEForPreTraining: {names}"):
         from_hf_vit_mae(state)
-    assert "2 missing (decoder.mask_token, vit.layers.1.mlp.fc1.bias)" in str(caught.value)
-    assert "1 left over (classifier.weight)" in str(caught.value)
-
-
-def test_only_the_first_of_many_names_are_told():
-    with pytest.raises(ValueError, match=r"14 missing \(.*, …\)$"):
-        from_hf_vit_mae({})
 
 
 def test_a_position_of_the_decoders_class_token_is_refused():

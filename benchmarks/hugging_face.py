@@ -69,7 +69,8 @@ def from_hf_vit_mae(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         "decoder_pos_embed": "decoder.decoder_pos_embed",
     }
     expected = {*renamed, *special.values(), *(name for names in fused.values() for name in names)}
-    _check_names("a ViTMAEForPreTraining", expected, state)
+    if wrong := expected ^ set(state):
+        raise ValueError(f"not the weights of a ViTMAEForPreTraining: {', '.join(sorted(wrong))}")
 
     pos_embed, decoder_pos_embed = state[special["pos_embed"]], state[special["decoder_pos_embed"]]
     if decoder_pos_embed[:, 0].any():
@@ -98,15 +99,3 @@ def _hf_blocks(state: Iterable[str], theirs: str, ours: str) -> dict[str, str]:
 
 def _both(theirs: str, ours: str) -> dict[str, str]:
     return {f"{theirs}.{kind}": f"{ours}.{kind}" for kind in ("weight", "bias")}
-
-
-def _check_names(what: str, expected: Iterable[str], given: Iterable[str]) -> None:
-    """Raise ValueError unless the two sets of names are the same."""
-    missing, left_over = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
-    faults = [
-        f"{len(names)} {fault} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
-        for names, fault in ((missing, "missing"), (left_over, "left over"))
-        if names
-    ]
-    if faults:
-        raise ValueError(f"not the weights of {what}: {' and '.join(faults)}")
