@@ -21,7 +21,6 @@ from maecli.modalities.pictures.paired_masks import (
     read_classes,
 )
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading
-from maecli.modalities.pictures.plain_pickle import read_plain_pickle
 from maecli.modalities.pictures.read import MAX_PIXELS, channel_stats, check_convertible, probe_picture, read_picture
 from maecli.modalities.pictures.statistics import Measured, measure
 
@@ -65,5 +64,4 @@ __all__ = [
     "read_labels",
     "read_mask",
     "read_picture",
-    "read_plain_pickle",
 ]

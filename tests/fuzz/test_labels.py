@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz.mutate import survives
-from maecli_plugins.datasets.cifar10 import read_binary_batch, read_python_batch
+from maecli_plugins.datasets.cifar10.batches import read_binary_batch, read_python_batch
+from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
 from maecli_plugins.datasets.mnist import read_idx
 from write_data import noise
 
@@ -18,7 +19,6 @@ from maecli.data.label_files import read_labels
 from maecli.errors import BrokenSample, DataError
 from maecli.modalities.pictures.annotations import read_annotation
 from maecli.modalities.pictures.paired_masks import read_classes
-from maecli.modalities.pictures.plain_pickle import read_plain_pickle
 
 TABLES = [
     b"file,label,split,group\na.png,cat,train,1\nb/c.png,dog,val,2\n",

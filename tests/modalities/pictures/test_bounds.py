@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 from fuzz.mutate import little_memory
+from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
 from PIL import Image
 from write_data import encoded, noise, write_class_folders
 
@@ -27,7 +28,6 @@ from maecli.modalities.pictures.annotations import read_annotation
 from maecli.modalities.pictures.masks import class_palette, read_mask
 from maecli.modalities.pictures.orientation import orientation_of
 from maecli.modalities.pictures.paired_masks import read_classes
-from maecli.modalities.pictures.plain_pickle import read_plain_pickle
 from maecli.modalities.pictures.read import channel_stats, probe_picture, read_picture
 
 
@@ -391,7 +391,7 @@ def test_a_pickle_that_remembers_under_a_huge_number_is_refused(tmp_path):
 
 
 def test_a_pickle_has_a_size(tmp_path, monkeypatch):
-    monkeypatch.setattr("maecli.modalities.pictures.plain_pickle.MAX_BYTES", 10)
+    monkeypatch.setattr("maecli_plugins.datasets.cifar10.plain_pickle.MAX_BYTES", 10)
     (tmp_path / "p").write_bytes(pickle.dumps([1] * 100))
     with pytest.raises(DataError, match="is larger than 10 bytes"):
         read_plain_pickle(tmp_path / "p")

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from maecli.errors import DataError
+from maecli.api import DataError
 
 _RECONSTRUCT = {("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")}
 _NUMBERS = re.compile(r"[?b]1?|[iuf][1248]")

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from maecli_plugins.datasets.cifar10 import BINARY_FOLDER, CIFAR10, PYTHON_FOLDER, read_binary_batch, read_python_batch
-from torchvision import datasets
+from maecli_plugins.datasets.cifar10 import dataset
+from maecli_plugins.datasets.cifar10.batches import read_binary_batch, read_python_batch
+from maecli_plugins.datasets.cifar10.dataset import BINARY_FOLDER, CIFAR10, PYTHON_FOLDER
 from write_data import write_cifar10
 
 from maecli import api
@@ -115,21 +116,21 @@ def test_missing_files_are_named_with_the_folder_and_the_ways_out(tmp_path):
 
 @pytest.fixture
 def mirror(served, monkeypatch):
-    """Serve a baseline in the place of the published archive."""
+    """Serve a tiny copy in the place of the published archive."""
     folder, address = served
-    write_cifar10(folder / PYTHON_FOLDER)
-    archive = folder / "cifar-10-python.tar.gz"
+    write_cifar10(folder / BINARY_FOLDER, suffix=".bin")
+    archive = folder / "cifar-10-binary.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        tar.add(folder / PYTHON_FOLDER, PYTHON_FOLDER)
-    monkeypatch.setattr(datasets.CIFAR10, "url", f"{address}/{archive.name}")
-    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
+        tar.add(folder / BINARY_FOLDER, BINARY_FOLDER)
+    monkeypatch.setattr(dataset, "ARCHIVE", f"{address}/{archive.name}")
+    monkeypatch.setattr(dataset, "MD5", hashlib.md5(archive.read_bytes()).hexdigest())
     return archive
 
 
 def test_missing_files_are_downloaded_once(tmp_path, mirror, capsys):
     root = tmp_path / "data"
     assert cifar10(root, download=True).card().split_sizes == {"train": 90, "val": 10, "test": 20}
-    assert (root / PYTHON_FOLDER / "test_batch").is_file()
+    assert (root / BINARY_FOLDER / "test_batch.bin").is_file()
     assert capsys.readouterr().out == ""
     mirror.unlink()
     assert cifar10(root, download=True).card().split_sizes["test"] == 20

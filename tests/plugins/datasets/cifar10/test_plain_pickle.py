@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
 
 from maecli.errors import DataError
-from maecli.modalities.pictures.plain_pickle import read_plain_pickle
 
 # What Python 2 wrote for {"data": np.arange(6, dtype=np.uint8).reshape(2, 3)}: bytes are strings there.
 PYTHON_2 = (

@@ -12,15 +12,14 @@ from pydantic import Field
 
 from maecli import api
 
+from .batches import CLASSES, SHAPE, read_binary_batch, read_python_batch
+
 VAL_SHARE = 1 / 10
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
 PYTHON_FOLDER, BINARY_FOLDER = "cifar-10-batches-py", "cifar-10-batches-bin"
-SHAPE = (3, 32, 32)
-MAX_BYTES = 2**30
-"""Of a batch; a published one has 31 million."""
-VALUES = 3 * 32 * 32
+ARCHIVE = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
+MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 
 
 class CIFAR10(api.Dataset):
@@ -28,15 +27,15 @@ class CIFAR10(api.Dataset):
 
     Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009,
         https://www.cs.toronto.edu/~kriz/cifar.html. Downloaded by torchvision if it is not there.
-    Format: the python version (`cifar-10-batches-py/data_batch_1` to `_5`, `test_batch`), whose pickles are read
-        without running anything, or the binary version (`cifar-10-batches-bin/data_batch_1.bin` …, records of a label
-        and 3,072 bytes); 50,000 + 10,000 colour pictures, uint8, (3, 32, 32).
+    Format: the binary version (`cifar-10-batches-bin/data_batch_1.bin` to `_5`, `test_batch.bin`, records of a label
+        and 3,072 bytes), which is the one that is downloaded, or the python version (`cifar-10-batches-py/data_batch_1`
+        …), whose pickles are read without running anything; 50,000 + 10,000 colour pictures, uint8, (3, 32, 32).
     Classes: airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck; equally frequent.
     Splits: test is the official test batch. Val is cut from the official train batches with the fixed seed 0,
         stratified by class: one in ten, which makes 45,000 train and 5,000 val.
     Licence: none is stated; the technical report asks to be cited.
-    MD5: c58f30108f718f92721af3b95e74349a  cifar-10-python.tar.gz
-         c32a1d4ab5d03f1284b67883e8d87530  cifar-10-binary.tar.gz
+    MD5: c32a1d4ab5d03f1284b67883e8d87530  cifar-10-binary.tar.gz
+         c58f30108f718f92721af3b95e74349a  cifar-10-python.tar.gz
     """
 
     name = "cifar10"
@@ -44,7 +43,7 @@ class CIFAR10(api.Dataset):
 
     class Options(api.DatasetOptions):
         download: bool = Field(
-            default=True, description=f"download the python version into <root>/{PYTHON_FOLDER} if it is not there"
+            default=True, description=f"download the binary version into <root>/{BINARY_FOLDER} if it is not there"
         )
 
     options: Options
@@ -102,19 +101,16 @@ class CIFAR10(api.Dataset):
     def _download(self) -> list[Path]:
         if not self.options.download:
             raise api.DataError(self._missing("download is off"))
-        from torchvision import datasets  # type: ignore[import-untyped]  # takes seconds; only a download needs it
+        from torchvision.datasets import utils  # type: ignore[import-untyped]  # takes seconds; only a download needs it
 
-        published = datasets.CIFAR10
-        with api.downloading(self._missing):  # not by making a CIFAR10, which would unpickle what it fetched
-            datasets.utils.download_and_extract_archive(
-                published.url, str(self.root), filename=published.filename, md5=published.tgz_md5
-            )
-        return [self.root / PYTHON_FOLDER / name for name in TRAIN + TEST]
+        with api.downloading(self._missing):
+            utils.download_and_extract_archive(ARCHIVE, str(self.root), md5=MD5)
+        return [self.root / BINARY_FOLDER / f"{name}.bin" for name in TRAIN + TEST]
 
     def _missing(self, why: str) -> str:
         return (
-            f"CIFAR-10 was not found in {self.root} and {why}; put the files {', '.join(TRAIN + TEST)} into "
-            f"{self.root / PYTHON_FOLDER}, or the same with .bin into {self.root / BINARY_FOLDER}, or point --root or "
+            f"CIFAR-10 was not found in {self.root} and {why}; put the files {', '.join(TRAIN + TEST)} with .bin into "
+            f"{self.root / BINARY_FOLDER}, or the same without it into {self.root / PYTHON_FOLDER}, or point --root or "
             "MAE_DATA at the folder that holds them"
         )
 
@@ -135,40 +131,3 @@ def _read(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
     batches = [read_binary_batch(file) if file.suffix == ".bin" else read_python_batch(file) for file in files]
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return images, labels
-
-
-def read_python_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (N, 3, 32, 32) uint8 and labels (N,) int64 of a pickled batch.
-
-    Raises `DataError` naming the file and the rule it breaks.
-    """
-    batch = api.pictures.read_plain_pickle(path)
-    data, labels = (batch.get("data"), batch.get("labels")) if isinstance(batch, dict) else (None, None)
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (VALUES,):
-        raise api.DataError(f"{path}: `data` must be an array of {VALUES:,} bytes per picture")
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels) or len(labels) != len(data):
-        raise api.DataError(f"{path}: `labels` must be one whole number for each of the {len(data):,} pictures")
-    return _checked(path, data, np.array(labels, dtype=np.int64))
-
-
-def read_binary_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (N, 3, 32, 32) uint8 and labels (N,) int64 of a batch of the binary version.
-
-    Raises `DataError` naming the file and the rule it breaks.
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise api.DataError(f"{path} is larger than {MAX_BYTES:,} bytes, so it is no batch of CIFAR-10")
-        records = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise api.DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    if len(records) % (1 + VALUES):
-        raise api.DataError(f"{path}: {len(records):,} bytes are no whole number of records of {1 + VALUES:,}")
-    records = records.reshape(-1, 1 + VALUES)
-    return _checked(path, records[:, 1:], records[:, 0].astype(np.int64))
-
-
-def _checked(path: Path, data: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(CLASSES):
-        raise api.DataError(f"{path}: labels must be 0 to {len(CLASSES) - 1}, and there must be some")
-    return data.reshape(-1, *SHAPE), labels
