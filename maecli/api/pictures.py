@@ -5,8 +5,6 @@ The libraries that decode are loaded when a file needs them.
 
 from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE, LabelRow, check_groups, read_labels
-from maecli.modalities.pictures.annotations import AnnotatedObject, Annotation, read_annotation
-from maecli.modalities.pictures.canvases import CanvasOptions, CanvasSet
 from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo
 from maecli.modalities.pictures.files import PICTURE_SUFFIXES, find_pictures, is_picture
 from maecli.modalities.pictures.folder_names import folder_labels, folder_splits
@@ -33,10 +31,6 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "VOID",
     "VOID_COLOUR",
-    "AnnotatedObject",
-    "Annotation",
-    "CanvasOptions",
-    "CanvasSet",
     "LabelRow",
     "Measured",
     "NpyLayout",
@@ -59,7 +53,6 @@ __all__ = [
     "measure",
     "pair_masks",
     "probe_picture",
-    "read_annotation",
     "read_classes",
     "read_labels",
     "read_mask",

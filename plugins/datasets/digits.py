@@ -10,6 +10,8 @@ from pydantic import Field
 
 from maecli import api
 
+from .canvases import CanvasOptions, CanvasSet
+
 NUM_VAL, NUM_TEST = 180, 360
 INK = 7
 """On canvases, brighter pixels are a digit's."""
@@ -32,7 +34,7 @@ class Digits(api.Dataset):
     name = "digits"
     recipe = "digits"
 
-    class Options(api.pictures.CanvasOptions):
+    class Options(CanvasOptions):
         train_canvases: int = Field(default=1_000, ge=1, description="canvases of train; the same ones in each epoch")
         val_canvases: int = Field(default=200, ge=1, description="canvases of val")
         test_canvases: int = Field(default=400, ge=1, description="canvases of test")
@@ -66,8 +68,8 @@ class Digits(api.Dataset):
         return self._canvases.split(name, fields) if "mask" in fields else self._splits[name]
 
     @cached_property
-    def _canvases(self) -> api.pictures.CanvasSet:
-        return api.pictures.CanvasSet(self._splits, self.options, INK)
+    def _canvases(self) -> CanvasSet:
+        return CanvasSet(self._splits, self.options, INK)
 
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:

@@ -14,6 +14,8 @@ from pydantic import Field
 
 from maecli import api
 
+from .canvases import CanvasOptions, CanvasSet
+
 VAL_SHARE = 1 / 12
 INK = 127
 """On canvases, brighter pixels are a digit's."""
@@ -49,7 +51,7 @@ class MNIST(api.Dataset):
     name = "mnist"
     recipe = "mnist"
 
-    class Options(api.pictures.CanvasOptions):
+    class Options(CanvasOptions):
         download: bool = Field(
             default=True, description="download the files into <root>/MNIST/raw if they are not there"
         )
@@ -85,8 +87,8 @@ class MNIST(api.Dataset):
         return self._canvases.split(name, fields) if "mask" in fields else self._splits[name]
 
     @cached_property
-    def _canvases(self) -> api.pictures.CanvasSet:
-        return api.pictures.CanvasSet(self._splits, self.options, INK)
+    def _canvases(self) -> CanvasSet:
+        return CanvasSet(self._splits, self.options, INK)
 
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from maecli import api
 
+from .annotations import read_annotation
 from .classes import CLASSES, MASK_CLASSES, PALETTE
 from .devkit import Devkit
 from .labels import Labels
@@ -42,7 +43,7 @@ def content_faults(devkit: Devkit, labels: Labels) -> Iterator[api.Fault]:
 def _annotation_rules(file: Path, size: tuple[int, int] | None, listed: np.ndarray | None) -> Iterator[str]:
     """Yield what is wrong with an annotation, also beside the `listed` label (Q,) of its picture."""
     try:
-        annotation = api.pictures.read_annotation(file)
+        annotation = read_annotation(file)
     except api.BrokenSample as broken:
         yield broken.fault.reason
         return

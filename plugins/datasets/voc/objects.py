@@ -9,23 +9,24 @@ import numpy as np
 
 from maecli import api
 
+from .annotations import AnnotatedObject, read_annotation
 from .classes import CLASSES
 from .layout import key_of, keyed
 
 OF_OBJECTS = frozenset({"boxes", "box_label", "difficult", "truncated"})
 
 
-def objects_of(folder: Path, key: str) -> Sequence[api.pictures.AnnotatedObject]:
+def objects_of(folder: Path, key: str) -> Sequence[AnnotatedObject]:
     """Return the objects in a picture. Raises `BrokenSample`, also for one that breaks a rule."""
     path = f"Annotations/{key}.xml"
     with keyed(key_of(folder, key), path):
-        annotation = api.pictures.read_annotation(folder / path)
+        annotation = read_annotation(folder / path)
     for rule in annotation.broken_rules(CLASSES):
         raise api.BrokenSample(key_of(folder, key), f"{path}: {rule}")
     return annotation.objects
 
 
-def label_of(objects: Sequence[api.pictures.AnnotatedObject]) -> np.ndarray:
+def label_of(objects: Sequence[AnnotatedObject]) -> np.ndarray:
     """Return the label (Q,) int8 of a picture with these objects."""
     label = np.zeros(len(CLASSES), np.int8)
     for thing in objects:
@@ -35,7 +36,7 @@ def label_of(objects: Sequence[api.pictures.AnnotatedObject]) -> np.ndarray:
     return label
 
 
-def arrays_of(objects: Sequence[api.pictures.AnnotatedObject]) -> dict[str, np.ndarray]:
+def arrays_of(objects: Sequence[AnnotatedObject]) -> dict[str, np.ndarray]:
     return {
         "boxes": np.array([thing.box for thing in objects], np.float32).reshape(-1, 4),
         "box_label": np.array([CLASSES.index(thing.name) for thing in objects], np.int64),

@@ -17,6 +17,7 @@ import pytest
 import tifffile
 from fuzz.mutate import little_memory
 from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
+from maecli_plugins.datasets.voc.annotations import read_annotation
 from PIL import Image
 from write_data import encoded, noise, write_class_folders
 
@@ -24,7 +25,6 @@ from maecli.data import bands, label_files
 from maecli.data.label_files import read_labels
 from maecli.errors import BrokenSample, DataError
 from maecli.modalities.pictures import decoder_bounds, tiff_pages
-from maecli.modalities.pictures.annotations import read_annotation
 from maecli.modalities.pictures.masks import class_palette, read_mask
 from maecli.modalities.pictures.orientation import orientation_of
 from maecli.modalities.pictures.paired_masks import read_classes

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from maecli_plugins.datasets.voc.annotations import AnnotatedObject, Annotation, read_annotation
 from write_data import voc_annotation, voc_object
 
 from maecli import api
@@ -20,35 +21,35 @@ def written(tmp_path):
 
 def test_boxes_are_counted_from_0_with_an_exclusive_end(written):
     path = written(voc_annotation(voc_object("dog", (1, 1, 30, 20), difficult=1) + voc_object("cat", (5, 6, 5, 6))))
-    assert api.pictures.read_annotation(path) == api.pictures.Annotation(
+    assert read_annotation(path) == Annotation(
         (20, 30),
         (
-            api.pictures.AnnotatedObject("dog", (0, 0, 30, 20), difficult=True),
-            api.pictures.AnnotatedObject("cat", (4, 5, 5, 6)),
+            AnnotatedObject("dog", (0, 0, 30, 20), difficult=True),
+            AnnotatedObject("cat", (4, 5, 5, 6)),
         ),
     )
 
 
 def test_fractions_of_pixels_are_kept(written):
-    [thing] = api.pictures.read_annotation(written(voc_annotation(voc_object("dog", (45.5, 1, 50.25, 9))))).objects
+    [thing] = read_annotation(written(voc_annotation(voc_object("dog", (45.5, 1, 50.25, 9))))).objects
     assert thing.box == (44.5, 0, 50.25, 9)
 
 
 def test_parts_of_objects_are_left_out(written):
     part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
     text = voc_annotation(voc_object("person", (3, 3, 9, 9))).replace("<pose>", f"{part}<pose>")
-    [thing] = api.pictures.read_annotation(written(text)).objects
+    [thing] = read_annotation(written(text)).objects
     assert (thing.name, thing.box) == ("person", (2, 2, 9, 9))
 
 
 def test_an_image_without_objects_and_without_size_is_sound(written):
-    annotation = api.pictures.read_annotation(written("<annotation/>"))
-    assert annotation == api.pictures.Annotation(None, ())
+    annotation = read_annotation(written("<annotation/>"))
+    assert annotation == Annotation(None, ())
     assert list(annotation.broken_rules(["dog"], (4, 4))) == []
 
 
 def test_a_size_of_0_is_none(written):
-    assert api.pictures.read_annotation(written(voc_annotation("", 0, 0))).size is None
+    assert read_annotation(written(voc_annotation("", 0, 0))).size is None
 
 
 def test_every_broken_rule_is_told(written):
@@ -58,7 +59,7 @@ def test_every_broken_rule_is_told(written):
         + voc_object("dog", (1, 1, 30.5, 20))
         + voc_object("dog", (5, 9, 8, 8))
     )
-    annotation = api.pictures.read_annotation(written(voc_annotation(objects)))
+    annotation = read_annotation(written(voc_annotation(objects)))
     of_30x20 = "reaches outside the image of 30×20 pixels"
     told = [
         "object 2 is of the unknown class 'unicorn'",
@@ -95,11 +96,11 @@ def test_every_broken_rule_is_told(written):
 def test_what_is_no_annotation_is_named_with_the_rule(written, text, reason):
     path = written(text)
     with pytest.raises(api.BrokenSample) as caught:
-        api.pictures.read_annotation(path)
+        read_annotation(path)
     assert caught.value.fault.path == str(path)
     assert caught.value.fault.reason.startswith(reason)
 
 
 def test_an_absent_annotation_is_named(tmp_path):
     with pytest.raises(api.BrokenSample, match=r"absent\.xml: cannot be read \(No such file or directory\)"):
-        api.pictures.read_annotation(tmp_path / "absent.xml")
+        read_annotation(tmp_path / "absent.xml")

@@ -12,14 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import DatasetOptions
-from maecli.data.randomness import Draws
-from maecli.data.sample import TensorSplit
-from maecli.data.splits import SPLIT_SEED
-from maecli.errors import DataError, SpecError
-from maecli.modalities.pictures.masks import class_palette
-from maecli.modalities.pictures.read import channel_stats
+from maecli import api
 
 LEAST, MOST = 2, 4
 """How many pictures a canvas holds."""
@@ -32,7 +25,7 @@ CHUNK = 1024
 """Canvases that are composed at a time, which bounds the memory that the indices take."""
 
 
-class CanvasOptions(DatasetOptions):
+class CanvasOptions(api.DatasetOptions):
     """Options of a data set that offers `mask` by composing canvases."""
 
     train_canvases: int = Field(default=10_000, ge=1, description="canvases of train; the same ones in each epoch")
@@ -56,20 +49,20 @@ class CanvasSet:
     Takes splits with the fields image (N, 1, h, w) and label (N,).
     """
 
-    def __init__(self, parts: Mapping[SplitName, TensorSplit], options: CanvasOptions, threshold: int) -> None:
+    def __init__(self, parts: Mapping[api.SplitName, api.TensorSplit], options: CanvasOptions, threshold: int) -> None:
         self.parts, self.options, self.threshold = parts, options, threshold
         self.box = (int(parts["train"].tensors["image"].shape[2]), int(parts["train"].tensors["image"].shape[3]))
-        self.nums: dict[SplitName, int] = {
+        self.nums: dict[api.SplitName, int] = {
             "train": options.train_canvases,
             "val": options.val_canvases,
             "test": options.test_canvases,
         }
-        self._composed: dict[SplitName, TensorSplit] = {}
+        self._composed: dict[api.SplitName, api.TensorSplit] = {}
 
-    def card(self, card: DataCard, fields: Sequence[str]) -> DataCard:
+    def card(self, card: api.DataCard, fields: Sequence[str]) -> api.DataCard:
         """Return the card of the canvases, given that of the pictures."""
         train = self.split("train", fields).tensors["image"]
-        mean, std = channel_stats((part.numpy() for part in torch.split(train, 1024)), card.value_range)
+        mean, std = api.pictures.channel_stats((part.numpy() for part in torch.split(train, 1024)), card.value_range)
         (H, W), (h, w), options = self.options.canvas_size, self.box, self.options
         names = ("background", *card.classes)
         changes = {
@@ -82,45 +75,50 @@ class CanvasSet:
             "classes": (),
             "class_counts": (),
             "mask_classes": names,
-            "mask_palette": class_palette(len(names)),
+            "mask_palette": api.pictures.class_palette(len(names)),
             "background": 0,
             "split_sizes": dict(self.nums),
             "split_origin": f"canvases of each split are composed of its own pictures ({card.split_origin})",
             "notes": (
                 *card.notes,
-                f"{LEAST} to {MOST} pictures of {h}x{w} per canvas of {H}x{W}, drawn with the fixed seed {SPLIT_SEED}",
+                (
+                    f"{LEAST} to {MOST} pictures of {h}x{w} per canvas of {H}x{W}, "
+                    f"drawn with the fixed seed {api.SPLIT_SEED}"
+                ),
                 f"two pictures' boxes overlap by up to {options.canvas_overlap:.0%}; pixels are the brighter picture's",
                 f"mask: label + 1 where the pixel is above {self.threshold} of {card.value_range[1]:.0f}, 0 elsewhere",
                 f"the same {options.train_canvases:,} train canvases in each epoch, augmented",
             ),
         }
-        return DataCard.model_validate({**card.model_dump(), **changes})
+        return api.DataCard.model_validate({**card.model_dump(), **changes})
 
-    def split(self, name: SplitName, fields: Sequence[str]) -> TensorSplit:
+    def split(self, name: api.SplitName, fields: Sequence[str]) -> api.TensorSplit:
         """Return the canvases of a split: image (M, 1, H, W) of the pictures' dtype, mask (M, H, W) uint8.
 
         Raises DataError for fields that canvases do not have, and SpecError where the pictures do not fit.
         """
         other = [field for field in fields if field not in ("image", "mask")]
         if other:
-            raise DataError(f"canvases have image and mask, no {' or '.join(other)}; ask for either mask or {other[0]}")
+            raise api.DataError(
+                f"canvases have image and mask, no {' or '.join(other)}; ask for either mask or {other[0]}"
+            )
         if name not in self._composed:
             self._composed[name] = self._compose(name)
         return self._composed[name]
 
-    def _compose(self, name: SplitName) -> TensorSplit:
+    def _compose(self, name: api.SplitName) -> api.TensorSplit:
         pictures, num = self.parts[name].tensors, self.nums[name]
         parts = [
             self._draw(pictures["image"], pictures["label"], name, torch.arange(start, min(start + CHUNK, num)))
             for start in range(0, num, CHUNK)
         ]
         tensors = {"image": torch.cat([image for image, _ in parts]), "mask": torch.cat([mask for _, mask in parts])}
-        return TensorSplit(tensors, [f"canvas-{name}-{i}" for i in range(num)])
+        return api.TensorSplit(tensors, [f"canvas-{name}-{i}" for i in range(num)])
 
-    def _draw(self, pictures: Tensor, labels: Tensor, name: SplitName, ids: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(self, pictures: Tensor, labels: Tensor, name: api.SplitName, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return images (M, 1, H, W) and masks (M, H, W) of the canvases with the numbers `ids` (M,)."""
         (H, W), (h, w), M = self.options.canvas_size, self.box, len(ids)
-        draws = Draws(SPLIT_SEED, 0, ids)
+        draws = api.Draws(api.SPLIT_SEED, 0, ids)
         counts = LEAST + (draws.uniform(f"{name} count", 1)[:, 0] * (MOST - LEAST + 1)).long()  # (M,)
         chosen = (draws.uniform(f"{name} pictures", MOST).double() * len(labels)).long()  # (M, K)
         top, left = self._places(name, ids, counts)  # (M, K) each
@@ -139,16 +137,16 @@ class CanvasSet:
             mask[rows, where] = torch.where(seen, number, mask[rows, where])
         return image.reshape(M, 1, H, W), mask.reshape(M, H, W)
 
-    def _places(self, name: SplitName, ids: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    def _places(self, name: api.SplitName, ids: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Return top and left (M, K) of each box; those past the canvas's count mean nothing."""
         (H, W), (h, w) = self.options.canvas_size, self.box
         if h > H or w > W:
-            raise SpecError(f"dataset.canvas_size {H}x{W} is smaller than a picture ({h}x{w}); give a larger one")
+            raise api.SpecError(f"dataset.canvas_size {H}x{W} is smaller than a picture ({h}x{w}); give a larger one")
         found = torch.zeros(len(ids), MOST, 2, dtype=torch.int64)
         left_over = torch.arange(len(ids))
         refused = 0
         for attempt in itertools.count():
-            draws = Draws(SPLIT_SEED, attempt, ids[left_over])
+            draws = api.Draws(api.SPLIT_SEED, attempt, ids[left_over])
             shares = draws.uniform(f"{name} places", TRIES * MOST * 2).reshape(-1, TRIES, MOST, 2)
             places = (shares * torch.tensor([H - h + 1, W - w + 1])).long()  # (M', T, K, 2)
             fits = self._apart(places, counts[left_over])  # (M', T)
@@ -160,7 +158,7 @@ class CanvasSet:
             if not len(left_over):
                 break
             if refused >= HOPELESS:
-                raise SpecError(
+                raise api.SpecError(
                     f"dataset.canvas_size {H}x{W} has no room for {MOST} pictures of {h}x{w} that overlap by no more "
                     f"than dataset.canvas_overlap {self.options.canvas_overlap:g}; raise one of the two"
                 )

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from maecli_plugins.datasets.canvases import CanvasOptions, CanvasSet
 
 from maecli.data.card import DataCard
 from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, SpecError
-from maecli.modalities.pictures.canvases import CanvasOptions, CanvasSet
 
 THRESHOLD = 100
 FIELDS = ("image", "mask")

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree  # type: ignore[import-untyped]
 
-from maecli.errors import BrokenSample
+from maecli.api import BrokenSample
 
 MAX_BYTES = 2**24
 """Of an annotation: 60,000 objects."""
