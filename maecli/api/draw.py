@@ -1,7 +1,7 @@
 """Drawings as PNG bytes. matplotlib is loaded when the first one is made."""
 
-from maecli.reports.charts import class_bars
-from maecli.reports.drawings import confusion_matrix, curves
+from maecli.reports.charts import class_bars, curves
+from maecli.reports.confusion import confusion_matrix
 from maecli.reports.grids import contact_sheet, picture_grid
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
 

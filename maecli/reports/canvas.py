@@ -1,6 +1,8 @@
-"""What every figure shares: its width and type, its colours, and how it becomes a PNG.
+"""What every drawing shares: its width and type, its colours and axes, and how it becomes a PNG.
 
-Lengths are PNG pixels, two for each CSS pixel.
+Drawings are as wide as a page's column, 520 CSS pixels of two PNG pixels each, with type that is still legible when a
+phone shrinks them to 360. They use matplotlib's objects on an Agg canvas and no pyplot, so that nothing is global and
+any thread may draw. Lengths are PNG pixels.
 """
 
 from __future__ import annotations
@@ -8,35 +10,33 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import math
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
+    from matplotlib.ticker import FuncFormatter as Ticker
     from PIL import Image, ImageFont
 
 DPI = 192  # two PNG pixels per CSS pixel
 WIDTH = 1040
 TEXT = 28
 SMALL = 24
-
 _LONGEST = 120  # letters of a text
+
 INK = "#1f2328"
 QUIET = "#59636e"
 RULE = "#d5d9de"
-SERIES = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-)  # Okabe and Ito, safe for colour-blind eyes
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Colours of Okabe and Ito, safe for colour-blind eyes."""
+_STYLES = ("-", "--", ":")
 
 
 def pt(pixels: int) -> float:
@@ -57,10 +57,51 @@ def new_figure(width: int, height: int, layout: Any = None) -> Figure:
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", layout=layout)
 
 
+def new_axes(height: int) -> tuple[Figure, Axes]:
+    """Return a figure as wide as a page's column, and its only axes."""
+    figure = new_figure(WIDTH, height, layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def series_style(number: int) -> tuple[str, str]:
+    """Return the colour and the line style of a series; the style changes when all colours have been used."""
+    return SERIES[number % len(SERIES)], _STYLES[number // len(SERIES) % len(_STYLES)]
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Let the ticks of x, which counts epochs or steps, be whole numbers where at least two of them are in sight."""
+    low, high = axes.get_xlim()
+    if math.floor(high) > math.ceil(low):
+        axes.locator_params("x", integer=True)
+
+
+def in_unit(unit: str) -> Ticker:
+    """Return what writes the numbers at the ticks: in percent for "share"."""
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, _: f"{100 * value:.6g}%" if unit == "share" else f"{value:,.6g}")
+
+
+def finish_axes(axes: Axes, x_label: str, y_label: str | None, grid: Literal["x", "y", "both"] = "y") -> None:
+    """Name the axes, and leave of their frame the bottom line and a quiet grid.
+
+    With `y_label` None the y axis keeps its ticks as they are: the names of bars.
+    """
+    axes.set_xlabel(plain(x_label), size=pt(TEXT), color=INK, parse_math=False)
+    if y_label is not None:
+        axes.set_ylabel(plain(y_label), size=pt(TEXT), color=INK, parse_math=False)
+    axis: Literal["x", "both"] = "x" if y_label is None else "both"
+    axes.tick_params(axis=axis, labelsize=pt(SMALL), labelcolor=QUIET, color=RULE, length=3)
+    axes.grid(axis=grid, color=RULE, lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(QUIET)
+
+
 def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) -> Legend:
     """Draw the legend of all axes above them; names are taken letter by letter, a dollar sign too.
 
-    It has `columns`, or fewer where names are too long for that.
+    It has `columns`, or fewer where names are too long for that. Colours of points are shown in one size.
     """
     names = [name for axes in figure.axes for name in axes.get_legend_handles_labels()[1]]
     longest = max((font(SMALL).getlength(name) for name in names), default=0) + (handle_length + 3) * SMALL
@@ -75,23 +116,21 @@ def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) ->
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
+    for handle in legend.legend_handles:
+        if handle is not None and hasattr(handle, "set_sizes"):
+            handle.set_sizes([60])
     return legend
 
 
-def to_png(figure: Figure, palette: bool = False) -> bytes:
-    """Draw the figure; grey pictures are stored as grey, charts with a palette of 256 colours."""
+def to_png(figure: Figure) -> bytes:
+    """Draw the figure, with a palette of 256 colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
-    if (pixels == pixels[..., :1]).all():
-        image = Image.fromarray(np.ascontiguousarray(pixels[..., 0]))
-    else:
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        if palette:
-            image = image.quantize(256, dither=Image.Dither.NONE)
+    image = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.NONE)
     return encode_png(image, optimize=True, dpi=(DPI, DPI))
 
 

@@ -1,13 +1,15 @@
-"""Charts of what a data set holds: bars per class, histograms, sizes. PNG bytes, drawn like the other figures."""
+"""Charts as PNG bytes: curves, marks with error bars, bars per class, histograms and sizes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from maecli.reports.axes import finish_axes, new_axes
 from maecli.reports.canvas import (
     INK,
     QUIET,
@@ -17,24 +19,187 @@ from maecli.reports.canvas import (
     TEXT,
     WIDTH,
     draw_legend,
+    finish_axes,
+    in_unit,
+    new_axes,
     new_figure,
     plain,
     pt,
+    series_style,
     shortened,
     to_png,
+    whole_ticks,
 )
 from maecli.reports.numbers import format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from maecli.eda.findings import Histogram
 
 MAX_BARS = 40
-_LINE = 38  # PNG pixels per bar
+_BAR = 40  # PNG pixels
+_DASHES = ((6.0, 3.0), (2.0, 2.0), (8.0, 2.0, 2.0, 2.0))
+_MARKERS = "osD^vP"
+_LOG_FROM = 8
+"""Ratio of the largest to the smallest x from which the axis of marks is logarithmic."""
+_FAR = 2.0
+"""A baseline further away than this many times the range of the marks is named in the legend, not drawn."""
 
 Scale = Literal["linear", "log", "log2"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mean and the ends of what it may be off by; the same number thrice where that is not known."""
+
+    value: float
+    low: float
+    high: float
+
+
+def curves(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    x_label: str,
+    y_label: str,
+    *,
+    log_y: bool | None = False,
+    baselines: Mapping[str, float] | None = None,
+    unit: str = "",
+    ends: Mapping[str, tuple[float, float]] | None = None,
+    end_label: str = "",
+) -> bytes:
+    """Return a PNG of one line per series of (x, y) points, and a dashed line per baseline.
+
+    Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis; `log_y` None makes it one where the
+    values are positive and span a factor of ten. With unit "share" the y axis is in percent. `ends` are single points
+    of these series, drawn as diamonds.
+    """
+    values = np.array([y for points in series.values() for _, y in points if math.isfinite(y)])
+    if log_y is None:
+        log_y = bool(values.size) and values.min() > 0 and values.max() > 10 * values.min()
+    lines = {
+        name: value for name, value in (baselines or {}).items() if math.isfinite(value) and not (log_y and value <= 0)
+    }
+    figure, axes = new_axes(_height(len(series) + len(lines) + bool(ends)))
+    drawn = {name: _drawable(points, log_y) for name, points in series.items()}
+    for number, (name, points) in enumerate(drawn.items()):
+        marker = "o" if np.isfinite(points[:, 1]).sum() <= 12 else ""
+        colour, style = series_style(number)
+        axes.plot(points[:, 0], points[:, 1], style, color=colour, lw=1.6, marker=marker, ms=3.5, label=plain(name))
+        if ends and name in ends:
+            x, y = ends[name]
+            axes.plot([x], [y], "D", color=colour, ms=7, mec="white", mew=1, zorder=5)
+    if ends:
+        axes.plot([], [], "D", color=QUIET, ms=7, label=plain(end_label))
+    for number, (name, value) in enumerate(lines.items()):
+        label = f"{plain(name.replace('_', ' '))} {format_value(value, unit)}"
+        axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[number % len(_DASHES)], label=label)
+    _scale(axes, np.concatenate([np.zeros((0, 2)), *drawn.values()]), log_y, unit)
+    finish_axes(axes, x_label, y_label)
+    if series or lines:
+        draw_legend(figure, columns=2)
+    return to_png(figure)
+
+
+def points_chart(
+    series: Mapping[str, Mapping[float, Mark]],
+    x_label: str,
+    y_label: str,
+    unit: str = "",
+    levels: Mapping[str, Mark] | None = None,
+    baseline: tuple[str, Mapping[float, float]] | None = None,
+) -> bytes:
+    """Return a PNG of one line per series of marks by x, each with its error bar, ticks at the values of x.
+
+    `levels` do not depend on x and are drawn across. `baseline` is a trivial predictor, its name and its value by x.
+    """
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    levels = levels or {}
+    figure, axes = new_axes(_height(len(series) + len(levels) + 1))
+    for number, (name, marks) in enumerate(series.items()):
+        xs = sorted(marks)
+        colour, style = series_style(number)
+        axes.errorbar(
+            xs,
+            [marks[x].value for x in xs],
+            yerr=_errors([marks[x] for x in xs]),
+            color=colour,
+            ls=style,
+            marker=_MARKERS[number % len(_MARKERS)],
+            ms=5,
+            lw=1.6,
+            capsize=4,
+            elinewidth=1.2,
+            label=plain(name),
+        )
+    for number, (name, level) in enumerate(levels.items(), len(series)):
+        colour = SERIES[number % len(SERIES)]
+        axes.axhline(level.value, color=colour, lw=1.6, ls="-.", label=plain(name))
+        axes.axhspan(level.low, level.high, color=colour, alpha=0.12, lw=0)
+    if baseline is not None:
+        marks_drawn = [*levels.values(), *(mark for marks in series.values() for mark in marks.values())]
+        _baseline(axes, *baseline, [end for mark in marks_drawn for end in (mark.low, mark.high)], unit)
+    ticks = sorted({x for marks in series.values() for x in marks})
+    if ticks and min(ticks) > 0 and max(ticks) >= _LOG_FROM * min(ticks):
+        axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(in_unit(unit))
+    finish_axes(axes, x_label, y_label)
+    if axes.get_legend_handles_labels()[0]:
+        draw_legend(figure, columns=3)
+    return to_png(figure)
+
+
+def bars_chart(
+    bars: Mapping[str, Mark],
+    x_label: str,
+    unit: str = "",
+    baselines: Mapping[str, float] | None = None,
+    baseline: str = "",
+    top: float | None = None,
+) -> bytes:
+    """Return a PNG of one bar per name, from zero, each with its number and, where it is known, its error bar.
+
+    `baselines` are what the trivial predictor `baseline` gets, drawn as a stroke across the bars of these names. `top`
+    is the end of the x axis, if it is known.
+    """
+    if not bars:
+        raise ValueError("a bar chart needs at least one bar")
+    figure, axes = new_axes(190 + _BAR * len(bars))
+    names, marks = list(bars), list(bars.values())
+    values = [mark.value for mark in marks]
+    _bars(axes, [shortened(name, 34) for name in names], values, [SERIES[0]] * len(names))
+    if any(mark.low < mark.high for mark in marks):
+        axes.errorbar(values, range(len(names)), xerr=_errors(marks), fmt="none", ecolor=INK, elinewidth=1.4)
+    strokes = {place: baselines[name] for place, name in enumerate(names) if baselines and name in baselines}
+    if strokes:
+        ends = [place - 0.42 for place in strokes], [place + 0.42 for place in strokes]
+        axes.vlines([*strokes.values()], *ends, color=SERIES[1], lw=2, label=plain(baseline))
+    highest = [max(mark.high, strokes.get(place, mark.high)) for place, mark in enumerate(marks)]
+    top = top or 1.1 * max(*highest, 1e-12)
+    _beside(axes, highest, [format_value(value, unit) for value in values], SMALL, gap=0.015 * top)
+    axes.set_xlim(min(0.0, *(mark.low for mark in marks)), 1.12 * top)
+    axes.xaxis.set_major_formatter(in_unit(unit))
+    finish_axes(axes, x_label, None, grid="x")
+    if strokes:
+        draw_legend(figure)
+    return to_png(figure)
+
+
+def class_bars(
+    shares: Mapping[str, float], x_label: str, marks: Mapping[str, float] | None = None, mark_label: str = ""
+) -> bytes:
+    """Return a PNG of one bar per class, from the largest share to the smallest, each with its number.
+
+    `marks` are the shares of a trivial predictor, drawn as a stroke across the bars of these classes.
+    """
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    bars = {name: Mark(share, share, share) for name, share in ordered}
+    return bars_chart(bars, x_label, "share", marks, mark_label, top=1.0)
 
 
 def class_panels(
@@ -52,11 +217,11 @@ def class_panels(
         raise ValueError("a chart of classes needs at least one class and one panel")
     first = next(iter(panels.values()))
     chosen = sorted(sorted(range(len(classes)), key=lambda i: -first[i])[:MAX_BARS])
-    figure = new_figure(WIDTH, 110 + _LINE * len(chosen), layout="constrained")
+    figure = new_figure(WIDTH, 110 + _BAR * len(chosen), layout="constrained")
     fills = [SERIES[0] if colours is None else tuple(level / 255 for level in colours[i]) for i in chosen]
     names = [shortened(classes[i], 18) for i in chosen]
-    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, values) in zip(every, panels.items(), strict=True):
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
         lengths = [values[i] for i in chosen]
         texts = [_percent(length) if title in shares else f"{length:,.0f}" for length in lengths]
         top = max(*lengths, 1e-12)
@@ -67,54 +232,41 @@ def class_panels(
         axes.set_xticks([])
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.spines["left"].set_color(RULE)
-    return to_png(figure, palette=True)
+    return to_png(figure)
 
 
-def class_bars(
-    shares: Mapping[str, float], x_label: str, marks: Mapping[str, float] | None = None, mark_label: str = ""
-) -> bytes:
-    """Return a PNG of one bar per class, from the largest share to the smallest, each with its number.
-
-    `marks` are the shares of a trivial predictor, drawn as a stroke across the bars of these classes.
-    """
-    if not shares:
-        raise ValueError("a bar chart needs at least one class")
-    marks = marks or {}
-    names = sorted(shares, key=lambda name: -shares[name])
-    values = [shares[name] for name in names]
-    figure, axes = new_axes(160 + _LINE * len(names))
-    _bars(axes, [shortened(name, 24) for name in names], values, [SERIES[0]] * len(names))
-    marked = [(place, marks[name]) for place, name in enumerate(names) if name in marks]
-    if marked:
-        low, high = [place - 0.42 for place, _ in marked], [place + 0.42 for place, _ in marked]
-        axes.vlines([value for _, value in marked], low, high, color=SERIES[1], lw=2, label=plain(mark_label))
-    ends = [max(value, marks.get(name, 0.0)) for name, value in zip(names, values, strict=True)]
-    _beside(axes, ends, [format_value(value, "share") for value in values], SMALL, gap=0.01)
-    axes.set_xlim(0, 1.12)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"], size=pt(SMALL))
-    finish_axes(axes, x_label, None, grid="x")
-    if marked:
-        draw_legend(figure)
-    return to_png(figure, palette=True)
-
-
-def histogram(found: Histogram, x_label: str, scale: Scale = "linear", share: bool = False) -> bytes:
+def histogram(counted: Histogram, x_label: str, scale: Scale = "linear", unit: str = "") -> bytes:
     """Return a PNG of a histogram per split, as shares of the split, with medians in the legend.
 
-    With `share` the x axis is in percent.
+    With unit "share" the x axis is in percent.
     """
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
     figure, axes = new_axes(520)
-    edges = np.array(found.edges)
-    for number, (name, counts) in enumerate(found.counts.items()):
+    edges = np.array(counted.edges)
+    for number, (name, counts) in enumerate(counted.counts.items()):
         heights = np.array(counts) / max(1, sum(counts))
-        median = found.medians[name]
-        label = f"{plain(name)}, median {_percent(median) if share else f'{median:.3g}'}"
+        median = counted.medians[name]
+        label = f"{plain(name)}, median {_percent(median) if unit == 'share' else f'{median:.3g}'}"
         color = SERIES[number % len(SERIES)]
         axes.stairs(heights, edges, color=color, lw=1.8, fill=False, label=label, zorder=3)
         axes.stairs(heights, edges, color=color, fill=True, alpha=0.14)
-    _scale_x(axes, scale, share, edges)
-    _finish(figure, axes, x_label, "share of the split", percent_y=True)
-    return to_png(figure, palette=True)
+    if scale == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=unit != "share"))
+    else:
+        base = 10 if scale == "log" else 2
+        axes.set_xscale("log", base=base)
+        low, high = (round(math.log(edge, base)) for edge in edges[[0, -1]])
+        axes.xaxis.set_major_locator(FixedLocator([float(base) ** power for power in range(low, high + 1)]))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(in_unit(unit))
+    axes.set_xlim(edges[0], edges[-1])
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(in_unit("share"))
+    axes.set_ylim(bottom=0)
+    finish_axes(axes, x_label, "share of the split", grid="both")
+    draw_legend(figure, columns=3, handle_length=1.2)
+    return to_png(figure)
 
 
 def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
@@ -122,15 +274,72 @@ def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
     figure, axes = new_axes(640)
     most = max(num for counted in common.values() for _, num in counted)
     for number, (name, counted) in enumerate(common.items()):
-        widths, heights = [size[1] for size, _ in counted], [size[0] for size, _ in counted]
+        heights, widths = zip(*(size for size, _ in counted), strict=True)
         areas = [14 + 500 * num / most for _, num in counted]
-        axes.scatter(
-            widths, heights, areas, color=SERIES[number % len(SERIES)], alpha=0.45, lw=0, label=plain(name), zorder=3
-        )
+        colour = SERIES[number % len(SERIES)]
+        axes.scatter(widths, heights, areas, color=colour, alpha=0.45, lw=0, label=plain(name), zorder=3)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.12)
-    _finish(figure, axes, "width in pixels", "height in pixels")
-    return to_png(figure, palette=True)
+    finish_axes(axes, "width in pixels", "height in pixels", grid="both")
+    draw_legend(figure, columns=3, handle_length=1.2)
+    return to_png(figure)
+
+
+def _height(entries: int) -> int:
+    """Return a height that leaves the same room to the points, however many names the legend has in two columns."""
+    return 604 + 36 * math.ceil(entries / 2)
+
+
+def _drawable(points: Sequence[tuple[float, float]], log_y: bool) -> NDArray[np.float64]:
+    """Return points (N, 2), with y = NaN where none can be drawn."""
+    values = np.array(points, dtype=np.float64).reshape(-1, 2)
+    y = values[:, 1]
+    y[~np.isfinite(y) | (log_y & (y <= 0))] = np.nan
+    return values
+
+
+def _scale(axes: Axes, points: NDArray[np.float64], log_y: bool, unit: str) -> None:
+    """Choose the ticks of both axes for points (N, 2)."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    heights = points[np.isfinite(points[:, 1]), 1]
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(5, min_n_ticks=1))
+    if not heights.size:
+        axes.text(0.5, 0.5, "no points to draw", transform=axes.transAxes, ha="center", color=QUIET, size=pt(TEXT))
+        axes.xaxis.set_major_locator(NullLocator())
+        if not axes.lines:
+            axes.yaxis.set_major_locator(NullLocator())
+    elif log_y:
+        axes.set_yscale("log")
+        decades = np.log10(heights.max() / heights.min())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    if heights.size:
+        whole_ticks(axes)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
+    axes.yaxis.set_major_formatter(in_unit(unit))
+
+
+def _baseline(axes: Axes, name: str, values: Mapping[float, float], ends: Sequence[float], unit: str) -> None:
+    """Draw a trivial predictor where it is near enough to leave the marks legible, else name it in the legend."""
+    low, high = min(values.values()), max(values.values())
+    spread = max(ends) - min(ends) if ends else 0.0
+    gap = max(min(ends) - high, low - max(ends), 0.0) if ends else 0.0
+    if gap > _FAR * max(spread, 1e-12):
+        side = "below" if high < min(ends) else "above"
+        texts = sorted({format_value(low, unit), format_value(high, unit)})
+        axes.plot([], [], "--", color=QUIET, lw=1.2, label=plain(f"{name} {' to '.join(texts)}, {side} the chart"))
+        return
+    label = f"{name} {format_value(low, unit)}" if high - low < 1e-9 else name
+    xs = sorted(values)
+    axes.plot(xs, [values[x] for x in xs], "--", color=QUIET, lw=1.2, label=plain(label))
+
+
+def _errors(marks: Sequence[Mark]) -> NDArray[np.float64]:
+    """Return how far the error bars reach to either side (2, N)."""
+    reach = np.array([[mark.value - mark.low, mark.high - mark.value] for mark in marks]).reshape(-1, 2)
+    return np.maximum(reach.T, 0)
 
 
 def _bars(axes: Axes, names: Sequence[str], lengths: Sequence[float], colours: Sequence[Any]) -> None:
@@ -147,38 +356,6 @@ def _beside(axes: Axes, ends: Sequence[float], texts: Sequence[str], size: int, 
     for place, (end, text) in enumerate(zip(ends, texts, strict=True)):
         colour = INK if end else QUIET
         axes.text(end + gap, place, text, size=pt(size), color=colour, va="center_baseline")
-
-
-def _scale_x(axes: Axes, scale: Scale, share: bool, edges: np.ndarray) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-
-    def write(x: float, _: object) -> str:
-        return f"{100 * x:.4g}%" if share else f"{x:.4g}"
-
-    if scale == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=not share))
-    else:
-        axes.set_xscale("log", base=10 if scale == "log" else 2)
-        step = 10.0 if scale == "log" else 2.0
-        low, high = np.log(edges[0]) / np.log(step), np.log(edges[-1]) / np.log(step)
-        axes.xaxis.set_major_locator(FixedLocator(list(step ** np.arange(round(low), round(high) + 1))))
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(write))
-    axes.set_xlim(edges[0], edges[-1])
-
-
-def _finish(figure: Figure, axes: Axes, x_label: str, y_label: str, percent_y: bool = False) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axes.yaxis.set_major_locator(MaxNLocator(6))
-    if percent_y:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
-        axes.set_ylim(bottom=0)
-    finish_axes(axes, x_label, y_label, grid="both")
-    legend = draw_legend(figure, columns=3, handle_length=1.2)
-    for handle in legend.legend_handles:
-        if handle is not None and hasattr(handle, "set_sizes"):
-            handle.set_sizes([60])
 
 
 def _percent(share: float) -> str:

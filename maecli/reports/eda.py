@@ -357,7 +357,7 @@ def _chart(
     found: Histogram | None, name: str, caption: str, x_label: str, scale: charts.Scale = "linear", share: bool = False
 ) -> Iterator[Drawing]:
     if found is not None:
-        yield Drawing(name=name, caption=caption, png=charts.histogram(found, x_label, scale, share))
+        yield Drawing(name=name, caption=caption, png=charts.histogram(found, x_label, scale, "share" if share else ""))
 
 
 def _told(pair: Pair) -> str:

@@ -8,7 +8,8 @@ from maecli.errors import DamagedFile, Fault, MaeError
 from maecli.outputs.faults import SKIPPED, read_faults
 from maecli.progress import duration
 from maecli.registry import Registry
-from maecli.reports import drawings, numbers
+from maecli.reports import numbers
+from maecli.reports.charts import curves
 from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Evaluation
 from maecli.run.directory import REPORT, RunDirectory, find_checkpoint
@@ -53,13 +54,13 @@ def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Drawing]
     losses = {"training": metrics.get("train/loss", [])}
     pictures = []
     if losses["training"]:
-        png = drawings.curves(losses, "step", "training loss", log_y=min(y for _, y in losses["training"]) > 0)
+        png = curves(losses, "step", "training loss", log_y=min(y for _, y in losses["training"]) > 0)
         caption = "Mean training loss since the last logged step."
         pictures.append(Drawing(name="training loss", caption=caption, png=png))
     first = next((name for name in metrics if name.startswith("val/")), None)
     if first is not None and len(metrics[first]) > 1:
         label = first.removeprefix("val/")
-        png = drawings.curves({label: metrics[first]}, "step", f"validation {label}")
+        png = curves({label: metrics[first]}, "step", f"validation {label}")
         pictures.append(Drawing(name=f"validation {label}", caption=f"Validation {label} as it was trained.", png=png))
     return pictures
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from maecli.progress import duration
+from maecli.reports.charts import Mark, bars_chart, points_chart
 from maecli.reports.numbers import format_mean, format_value
-from maecli.reports.sweep_charts import Mark, bars_chart, points_chart
 from maecli.results import Drawing, Table
 from maecli.sweep.outcome import Outcome, Row
 from maecli.sweep.plan import Axis

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from maecli.progress import TrainProgress
 from maecli.registry import Registry
+from maecli.reports.charts import curves
 from maecli.reports.page import Points, Section, render_report
-from maecli.reports.sweep_charts import learning_chart
 from maecli.results import Drawing
 from maecli.run.directory import RunDirectory
 from maecli.run.report import by_epoch, history
@@ -137,9 +137,11 @@ def _curves(
             validation[title] = points
             ends[title] = (points[-1][0], metric.value)
     if losses:
-        png = learning_chart(losses, "training loss")
+        png = curves(losses, "epoch", "training loss", log_y=None)
         yield Drawing(name=f"loss-{name}", caption=f"{what}: training loss of each point, first seed.", png=png)
     if any(len(points) > 1 for points in validation.values()):
-        png = learning_chart(validation, f"validation {label}", unit, ends, "test, at the end")
+        png = curves(
+            validation, "epoch", f"validation {label}", log_y=None, unit=unit, ends=ends, end_label="test, at the end"
+        )
         caption = f"{what}: validation {label} of each point, first seed; the diamond is test, read once."
         yield Drawing(name=f"validation-{name}", caption=caption, png=png)

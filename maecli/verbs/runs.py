@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.progress import duration
 from maecli.registry import Registry
-from maecli.reports.drawings import curves
+from maecli.reports.charts import curves
 from maecli.reports.numbers import format_metric
 from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table

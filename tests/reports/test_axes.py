@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.reports.axes import new_axes, whole_ticks
+from maecli.reports.canvas import new_axes, whole_ticks
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -66,7 +69,7 @@ def test_a_histogram_names_splits_with_their_medians(drawn: set[str], scale: cha
     found = Histogram(
         edges=(0.125, 0.25, 0.5, 1.0), counts={"train": (1, 2, 1), "val": (0, 0, 0)}, medians={"train": 0.3, "val": 0.7}
     )
-    assert size_of(charts.histogram(found, "area", scale, share=True))[0] == 1040
+    assert size_of(charts.histogram(found, "area", scale, "share"))[0] == 1040
     assert {"train, median 30.0%", "val, median 70.0%", "area", "share of the split"} <= drawn
 
 
@@ -104,5 +107,79 @@ def test_more_classes_make_a_taller_chart() -> None:
 
 
 def test_a_chart_of_shares_without_classes_is_refused() -> None:
-    with pytest.raises(ValueError, match="a bar chart needs at least one class"):
+    with pytest.raises(ValueError, match="a bar chart needs at least one bar"):
         charts.class_bars({}, "IoU")
+
+
+@pytest.mark.parametrize("caption", ["$x^", "a_b^c \\frac", "tab\tand\nbreak", "花 🌸", "<script>"])
+def test_any_caption_can_be_drawn(caption: str) -> None:
+    charts.curves({caption: [(0, 1), (1, 2)]}, caption, caption, baselines={caption: 1.0})
+
+
+def test_curves_name_their_series_and_their_baselines(drawn: set[str]) -> None:
+    png = charts.curves(
+        {"train": [(1, 0.2), (2, 0.9)], "val": [(1, 0.3), (2, 0.8)]},
+        "epoch",
+        "top-1 accuracy",
+        baselines={"all_background": 0.1135},
+        unit="share",
+    )
+
+    assert {"train", "val", "epoch", "top-1 accuracy", "all background 11.35%", "60%"} <= set(drawn)
+    pixels = rgb(png)
+    assert pixels.shape == (640 + 36, 1040, 3)  # a second line of the legend
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        [(1, 0.5)],
+        [(1, float("nan")), (2, float("inf"))],
+        [(0, 0.0), (1, -1.0)],
+        [(i, 10.0**-i) for i in range(9)],
+    ],
+    ids=["none", "one", "not finite", "not positive", "nine decades"],
+)
+def test_curves_of_any_points_can_be_drawn(points: list[tuple[float, float]], log_y: bool) -> None:
+    assert rgb(charts.curves({"loss": points}, "step", "loss", log_y=log_y)).shape == (640, 1040, 3)
+
+
+def test_curves_without_finite_points_say_so(drawn: set[str]) -> None:
+    charts.curves({"loss": [(1, float("nan"))]}, "step", "loss")
+
+    assert "no points to draw" in drawn
+
+
+def test_whole_steps_have_whole_ticks(drawn: set[str]) -> None:
+    charts.curves({"loss": [(1, 0.5), (3, 0.4)]}, "epoch", "loss")
+
+    assert {"1", "2", "3"} <= set(drawn)
+    assert "1.5" not in drawn
+
+
+def test_threads_draw_what_one_thread_draws() -> None:
+    def draw(seed: int) -> bytes:
+        points = [(i, float(y)) for i, y in enumerate(np.random.default_rng(seed).random(20))]
+        return charts.curves({"loss": points}, "step", "loss")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(draw, range(4))) == [draw(seed) for seed in range(4)]
+
+
+def test_importing_the_charts_loads_no_matplotlib() -> None:
+    check = (
+        "import sys, maecli.reports.charts, maecli.reports.page;"
+        "sys.exit('matplotlib' in sys.modules or 'jinja2' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_pyplot_is_never_loaded() -> None:
+    check = (
+        "import sys, numpy; from maecli.reports import charts;"
+        "charts.curves({'a': [(0, 1), (1, 2)]}, 'x', 'y'); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from maecli.eda.findings import Histogram
-from maecli.reports import charts, drawings, grids, sweep_charts
-from maecli.reports.axes import new_axes
-from maecli.reports.canvas import draw_legend, plain
+from maecli.reports import charts, grids
+from maecli.reports.canvas import draw_legend, new_axes, plain
+from maecli.reports.charts import Mark
+from maecli.reports.confusion import confusion_matrix
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
-from maecli.reports.sweep_charts import Mark
 
 NAMES = [
     "$x_1$",
@@ -39,7 +39,7 @@ def test_a_metric_of_every_kind_draws_any_name():
     """Warnings are errors here, such as that of a letter which the font lacks."""
     begin = time.monotonic()
     numbers = np.arange(len(NAMES))
-    drawings.confusion_matrix(np.eye(len(NAMES), dtype=int), NAMES)
+    confusion_matrix(np.eye(len(NAMES), dtype=int), NAMES)
     charts.class_panels(NAMES, {name: numbers.tolist() for name in NAMES[:3]})
     shares = dict.fromkeys(NAMES, 0.1)
     charts.class_bars(shares, NAMES[1], shares, NAMES[1])
@@ -49,11 +49,11 @@ def test_a_metric_of_every_kind_draws_any_name():
         found = Histogram(edges=(0.0, 1.0), counts=dict.fromkeys(few, (1,)), medians=dict.fromkeys(few, 0.5))
         charts.histogram(found, few[-1])
         charts.sizes({name: [((8, 8), 1)] for name in few})
-        drawings.curves(dict.fromkeys(few, points), few[0], few[-1], baselines=dict.fromkeys(few[:1], 1.0))
-        sweep_charts.learning_chart(dict.fromkeys(few, points), few[0], "", {few[0]: points[0]}, few[-1])
+        charts.curves(dict.fromkeys(few, points), few[0], few[-1], baselines=dict.fromkeys(few[:1], 1.0))
+        charts.curves(dict.fromkeys(few, points), "x", few[0], ends={few[0]: points[0]}, end_label=few[-1])
     mark = Mark(1.0, 0.5, 1.5)
-    sweep_charts.bars_chart(dict.fromkeys(NAMES, mark), NAMES[1], baselines={NAMES[0]: 1.0}, baseline=NAMES[1])
-    sweep_charts.points_chart({name: {1.0: mark, 2.0: mark} for name in NAMES}, NAMES[1], NAMES[0])
+    charts.bars_chart(dict.fromkeys(NAMES, mark), NAMES[1], baselines={NAMES[0]: 1.0}, baseline=NAMES[1])
+    charts.points_chart({name: {1.0: mark, 2.0: mark} for name in NAMES}, NAMES[1], NAMES[0])
     picture = np.zeros((1, 8, 8), np.float32)
     grids.picture_grid([[picture]] * len(NAMES), [NAMES[1]], NAMES)
     grids.contact_sheet([picture] * len(NAMES), NAMES, keys=NAMES)
@@ -81,7 +81,7 @@ def test_a_long_name_loses_its_middle():
 def test_settings_for_matplotlib_in_the_current_folder_are_not_read(tmp_path, content):
     (tmp_path / "matplotlibrc").write_bytes(content)
     program = (
-        "from maecli.reports.drawings import curves\n"
+        "from maecli.reports.charts import curves\n"
         "curves({'a': [(0, 1), (1, 2)]}, 'x', 'y')\n"
         "import matplotlib\n"
         "print(matplotlib.rcParams['text.usetex'])\n"

@@ -18,7 +18,7 @@ from PIL import Image
 from write_data import encoded, noise
 
 from maecli.errors import Fault
-from maecli.reports.drawings import curves
+from maecli.reports.charts import curves
 from maecli.reports.grids import contact_sheet, picture_grid
 from maecli.reports.page import Command, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table

@@ -6,8 +6,8 @@ import math
 import pytest
 from PIL import Image
 
+from maecli.reports.charts import Mark, bars_chart, curves, points_chart
 from maecli.reports.numbers import format_mean
-from maecli.reports.sweep_charts import Mark, bars_chart, learning_chart, points_chart
 from maecli.results import Metric, mean_metric
 from maecli.sweep.outcome import Outcome, Row
 from maecli.sweep.plan import Axis, Choice
@@ -156,7 +156,7 @@ def test_charts_are_pngs_of_the_page_width(far):
         bars_chart(
             {"small": Mark(0.5, 0.4, 0.6), "large": Mark(0.7, 0.7, 0.7)}, "share", "share", {"small": 0.1}, "chance"
         ),
-        learning_chart({"a": [(1, 0.1), (2, 5.0)], "b": [(1, float("nan"))]}, "loss", "", {"a": (2, 4.0)}, "test"),
+        curves({"a": [(1, 0.1), (2, 5.0)], "b": [(1, math.nan)]}, "epoch", "loss", log_y=None, ends={"a": (2, 4.0)}),
     ]
     for png in charts:
         with Image.open(io.BytesIO(png)) as image:

@@ -1,78 +1,17 @@
-"""Curves and confusion matrices as PNG bytes.
-
-All are drawn for a page column of 520 CSS pixels at two PNG pixels each, with type that is still legible when
-a phone shrinks them to 360. They use matplotlib's objects on an Agg canvas and no pyplot, so that nothing is
-global and any thread may draw.
-"""
+"""Confusion matrices as PNG bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.reports.axes import finish_axes, new_axes, series_style, whole_ticks
-from maecli.reports.canvas import (
-    INK,
-    QUIET,
-    RULE,
-    SMALL,
-    TEXT,
-    WIDTH,
-    draw_legend,
-    font,
-    new_figure,
-    plain,
-    pt,
-    shortened,
-    to_png,
-)
-from maecli.reports.numbers import format_value
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from maecli.reports.canvas import INK, QUIET, RULE, SMALL, TEXT, WIDTH, font, new_figure, pt, shortened, to_png
 
 _COUNTED_CLASSES = 20
 _MAX_CELLS = 200
-
-_DASHES = ((6.0, 3.0), (2.0, 2.0), (8.0, 2.0, 2.0, 2.0))
-
-
-def curves(
-    series: Mapping[str, Sequence[tuple[float, float]]],
-    x_label: str,
-    y_label: str,
-    *,
-    log_y: bool = False,
-    baselines: Mapping[str, float] | None = None,
-    unit: str = "",
-) -> bytes:
-    """Return a PNG of one line per series of (x, y) points, and a dashed line per baseline.
-
-    Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis. With unit "share" the y axis
-    is in percent.
-    """
-    figure, axes = new_axes(640)
-    points = {name: _drawable(values, log_y) for name, values in series.items()}
-    for index, (name, values) in enumerate(points.items()):
-        marker = "o" if np.isfinite(values[:, 1]).sum() <= 12 else ""
-        colour, style = series_style(index)
-        axes.plot(values[:, 0], values[:, 1], style, color=colour, lw=1.6, marker=marker, ms=3.5, label=plain(name))
-    lines = {
-        name: value for name, value in (baselines or {}).items() if np.isfinite(value) and not (log_y and value <= 0)
-    }
-    for index, (name, value) in enumerate(lines.items()):
-        label = f"{plain(name.replace('_', ' '))} {format_value(value, unit)}"
-        axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[index % len(_DASHES)], label=label)
-
-    _scale(axes, [*points.values()], [*lines.values()], log_y, unit)
-    whole_ticks(axes)
-    finish_axes(axes, x_label, y_label)
-    if series or lines:
-        draw_legend(figure, columns=2)
-    return to_png(figure, palette=True)
 
 
 def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -> bytes:
@@ -133,38 +72,7 @@ def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -
         tiles = f", largest of {block} × {block} cells" if block > 1 else ""
         bar.set_label(f"share of the true class{tiles}", size=pt(SMALL), color=QUIET)
         bar.outline.set_visible(False)
-    return to_png(figure, palette=True)
-
-
-def _scale(axes: Axes, points: Sequence[NDArray[np.float64]], lines: Sequence[float], log_y: bool, unit: str) -> None:
-    """Choose the ticks of both axes for the points (each (N, 2)) and the heights of the lines."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-
-    every = np.concatenate([*points, _drawable([(np.nan, value) for value in lines], log_y)])
-    drawn = every[np.isfinite(every[:, 1]), 1]
-    if log_y and drawn.size:
-        axes.set_yscale("log")
-        decades = np.log10(drawn.max() / drawn.min())
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
-        axes.yaxis.set_minor_locator(NullLocator())
-    else:
-        axes.yaxis.set_major_locator(MaxNLocator(6))
-    whole = bool(np.all(np.mod(every[np.isfinite(every[:, 0]), 0], 1) == 0))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, min_n_ticks=1))
-    if not any(np.isfinite(values[:, 1]).any() for values in points):
-        axes.text(0.5, 0.5, "no points to draw", transform=axes.transAxes, ha="center", color=QUIET, size=pt(TEXT))
-        axes.xaxis.set_major_locator(NullLocator())
-        if not lines:
-            axes.yaxis.set_major_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.6g}%" if unit == "share" else f"{y:.6g}"))
-
-
-def _drawable(points: Sequence[tuple[float, float]], log_y: bool) -> NDArray[np.float64]:
-    values = np.array(points, dtype=np.float64).reshape(-1, 2)
-    y = values[:, 1]
-    y[~np.isfinite(y) | (log_y & (y <= 0))] = np.nan
-    return values
+    return to_png(figure)
 
 
 def _tick_step(n: int) -> int:
