@@ -12,7 +12,7 @@ from maecli.models.attention import attend
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.masking import random_masking
 from maecli.models.vit import VisionTransformer
-from maecli.progress import Silent
+from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.directory import find_checkpoint
 from maecli.run.request import request
@@ -55,11 +55,11 @@ def test_the_loss_of_a_masked_autoencoder_is_that_of_the_cpu():
 def test_a_run_on_cuda_finishes_and_can_be_repeated_on_the_cpu(tmp_path):
     flags = {"dataset.name": "digits", "out": str(tmp_path / "run"), "device": "cuda"}
     spec = request(Ask("pretrain", flags=flags, sets=TOY), registry())
-    result = train(spec, registry(), Silent())
+    result = train(spec, registry(), Progress())
     assert result.evaluation is not None
     weights = load_file(find_checkpoint(result.run.path).path / MODEL)
     assert all(torch.isfinite(value).all() for value in weights.values())
     flags = {"init": str(result.run), "device": "cpu", "out": str(tmp_path / "f")}
     again = request(Ask("finetune", flags=flags), registry())
     short = again.model_copy(update={"train": again.train.model_copy(update={"max_steps": 2})})
-    assert train(short, registry(), Silent()).evaluation is not None
+    assert train(short, registry(), Progress()).evaluation is not None

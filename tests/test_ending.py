@@ -13,7 +13,7 @@ import time
 import pytest
 
 from maecli.memory import out_of_memory
-from maecli.progress import PlainLines
+from maecli.progress import Progress
 from maecli.run import train as training
 from maecli.terminal import PlainConsole
 
@@ -66,7 +66,7 @@ def test_progress_that_nobody_reads_ends_no_work():
 
     console = PlainConsole(stderr=True)
     console.file = Closed()
-    progress = PlainLines(console)
+    progress = Progress(console)
     progress.say("a")
     progress.say("b")
     assert console.quiet

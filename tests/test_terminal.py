@@ -8,7 +8,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from maecli.progress import Animated, CountState, PlainLines
+from maecli.progress import Progress
 from maecli.terminal import PlainConsole, answer, complain, tell
 from maecli.text import brief, one_line, printable, shortened
 
@@ -57,15 +57,18 @@ def test_styled_text_steers_no_terminal_either(console):
     assert not {"\x1b", "\x9b", "\u202e"} & set(console.file.getvalue())
 
 
-def test_progress_shows_names_as_they_are(console):
-    PlainLines(console).say(NASTY)
-    PlainLines(console).count(CountState(NASTY, 1, 1, 1.0))
-    animated = Animated(console)
-    with animated:
-        animated.count(CountState(NASTY, 1, 2, 1.0))
-        animated.progress.refresh()
+def test_progress_shows_names_as_they_are(console, monkeypatch):
+    lines = Progress(console)
+    assert lines.bar is None
+    lines.say(NASTY)
+    lines.count(NASTY, 1)()
+    monkeypatch.setattr(PlainConsole, "is_terminal", True)
+    with Progress(console) as animated:
+        assert animated.bar is not None
+        animated.count(NASTY, 2)()
+        animated.bar.refresh()
         animated.say(NASTY)
-        text = animated.progress.columns[2].render(animated.progress.tasks[0])  # type: ignore[union-attr]
+        text = animated.bar.columns[2].render(animated.bar.tasks[0])  # type: ignore[union-attr]
     assert console.file.getvalue().count(SHOWN) >= 3
     assert str(text).startswith("[/b][red]")
 

@@ -23,13 +23,11 @@ def demo(
 ) -> None:
     """Pretrain, fine-tune, evaluate and infer on data that need no download, in about a minute."""
     with user_errors(as_json):
-        from maecli.progress import train_progress
+        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.demo import demo as run_demo
 
-        result = run_demo(
-            registry(), train_progress(stderr_console(quiet)), out=out, overwrite=overwrite, device=device
-        )
+        result = run_demo(registry(), Progress(stderr_console(quiet)), out=out, overwrite=overwrite, device=device)
         if as_json:
             print_json({"report": str(result.report), **result.evaluation.as_json()})
             return

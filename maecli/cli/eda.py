@@ -20,12 +20,12 @@ def eda(
     verbose: VerboseOption = False,
 ) -> None:
     """Show what is in a data set: sizes, classes, masks, copies, broken files, and what to make of it."""
-    from maecli.progress import train_progress
+    from maecli.progress import Progress
     from maecli.registry import registry
     from maecli.verbs.eda import eda as run_eda
     from maecli.verbs.eda import resolve_eda
 
-    progress = train_progress(stderr_console(quiet))
+    progress = Progress(stderr_console(quiet))
     specs = resolve_eda(ask, registry())
     if verbose:
         for verb, spec in specs.items():

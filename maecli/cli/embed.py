@@ -49,13 +49,13 @@ def embed(
 ) -> None:
     """Write the features of files or of a data set; exits 3 when some were left out."""
     with user_errors(as_json):
-        from maecli.progress import train_progress
+        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.embed import embed as run_embed
 
         result = run_embed(
             registry(),
-            train_progress(stderr_console(quiet)),
+            Progress(stderr_console(quiet)),
             run=run,
             source=source,
             dataset=dataset,

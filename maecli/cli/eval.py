@@ -41,14 +41,14 @@ def evaluate(
 ) -> None:
     """Measure a run on a split, beside what trivial predictors get there."""
     with user_errors(as_json):
-        from maecli.progress import train_progress
+        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.run.evaluate import evaluate as run_evaluation
         from maecli.run.probe import probe as run_probe
 
         if probe is None and (labels or pool):
             raise SpecError(f"{'--labels' if labels else '--pool'} is for --probe: give --probe knn or --probe linear")
-        progress = train_progress(stderr_console(quiet))
+        progress = Progress(stderr_console(quiet))
         settings: dict[str, Any] = {
             "split": split,
             "which": checkpoint,

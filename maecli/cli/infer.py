@@ -43,14 +43,14 @@ def infer(
 ) -> None:
     """Run a finished run on files; exits 3 when some were left out."""
     with user_errors(as_json):
-        from maecli.progress import train_progress
+        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.infer import infer as run_inference
 
         result = run_inference(
             source,
             registry(),
-            train_progress(stderr_console(quiet)),
+            Progress(stderr_console(quiet)),
             task=task,
             run=run,
             which=checkpoint,

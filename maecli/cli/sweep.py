@@ -62,12 +62,12 @@ def sweep(
     A key of --grid and --set begins with the verb that it is for, as pretrain.task.mask_ratio or
     finetune.train.epochs; dataset.*, model.* and data.* may go to both.
     """
-    from maecli.progress import train_progress
+    from maecli.progress import Progress
     from maecli.registry import registry
     from maecli.sweep.plan import make_plan
     from maecli.verbs import sweep as verbs
 
-    progress = train_progress(stderr_console(quiet))
+    progress = Progress(stderr_console(quiet))
     without = [verb for verb, left_out in (("pretrain", no_pretrain), ("finetune", no_finetune)) if left_out]
     requested, out = verbs.request_sweep(ask, registry(), grid=grid or (), seeds=seeds, without=without)
     plan = make_plan(requested, registry())

@@ -35,11 +35,11 @@ def train(
     verbose: VerboseOption = False,
 ) -> None:
     """Hand an ask over, and print what came out."""
-    from maecli.progress import train_progress
+    from maecli.progress import Progress
     from maecli.registry import registry
     from maecli.verbs import train as verbs
 
-    progress = train_progress(stderr_console(quiet))
+    progress = Progress(stderr_console(quiet))
     if help_options:
         show_chosen_options(verbs.chosen_options(ask, registry()), as_json)
     elif dry_run:

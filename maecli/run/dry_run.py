@@ -11,7 +11,7 @@ from maecli.hardware import (
     describe_device,
     memory_used,
 )
-from maecli.progress import TrainProgress, duration
+from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.run.open import (
     ask_frozen_encoder,
@@ -35,7 +35,7 @@ class DryRun:
     facts: dict[str, Any]
 
 
-def dry_run(spec: RunSpec, registry: Registry, progress: TrainProgress) -> DryRun:
+def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> DryRun:
     """Build everything, time a few steps, write nothing."""
     prepared = prepare(spec, registry, progress)
     trainer = make_trainer(prepared, None, progress)

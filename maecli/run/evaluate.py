@@ -12,7 +12,7 @@ from maecli.errors import DataError, Fault, SpecError, nearest
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
 from maecli.loading.loaders import make_loader
 from maecli.outputs.faults import Faults
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
 from maecli.run.assemble import load_assembly, make_dataset
@@ -59,7 +59,7 @@ class EvalResult:
 def evaluate(
     path: Path,
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     split: SplitName = "test",
     which: str = "last",

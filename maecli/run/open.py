@@ -22,7 +22,7 @@ from maecli.hardware import (
 from maecli.loading.loaders import Loader, make_loader
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.assemble import Assembly, assemble, make_dataset
 from maecli.run.directory import RunDirectory, runs_dir
@@ -59,7 +59,7 @@ def default_out(spec: RunSpec) -> Path:
     return runs_dir() / f"{spec.verb}-{spec.dataset.name}{task}"
 
 
-def prepare(spec: RunSpec, registry: Registry, progress: TrainProgress, resuming: bool = False) -> Prepared:
+def prepare(spec: RunSpec, registry: Registry, progress: Progress, resuming: bool = False) -> Prepared:
     """Build data, task and model of a spec; start the encoder from `spec.init`, which need not be there to resume."""
     keep_freed_memory()
     device = choose_device(spec.device)
@@ -100,7 +100,7 @@ def check_task(spec: RunSpec, registry: Registry) -> None:
         raise SpecError(f"task {spec.task.name} is for mae {task.verb}, not for mae {spec.verb}")
 
 
-def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: TrainProgress) -> Trainer:
+def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: Progress) -> Trainer:
     spec = prepared.spec
     return Trainer(
         prepared.assembly.task,

@@ -19,7 +19,7 @@ from maecli.loading.loaders import Loader, make_loader
 from maecli.measures import wilson_interval
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation, Metric, Table
 from maecli.run.assemble import make_dataset
@@ -66,7 +66,7 @@ class Guess:
 def probe(
     path: Path,
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     kind: str,
     *,
     split: SplitName = "test",

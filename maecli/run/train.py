@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from maecli.errors import Fault, SpecError
 from maecli.outputs.faults import SKIPPED, faults_csv
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
 from maecli.run.directory import ENVIRONMENT, RunDirectory
@@ -44,7 +44,7 @@ class TrainResult:
 def train(
     spec: RunSpec,
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -68,7 +68,7 @@ def _train(
     run: RunDirectory,
     spec: RunSpec,
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     going_on: bool,
     overwrite: bool,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.dry_run import dry_run
 from maecli.sweep.plan import Plan, identity_of
 
 
-def estimate_seconds(plan: Plan, registry: Registry, progress: TrainProgress) -> dict[str, float]:
+def estimate_seconds(plan: Plan, registry: Registry, progress: Progress) -> dict[str, float]:
     """Return the estimated seconds of training of each run, by its name; measuring on test comes on top.
 
     Runs that differ in their seed only are timed once. Raises what a run's own dry run raises.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import Interrupted, MaeError, SpecError
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.directory import SUMMARY, RunDirectory, clear_runs
 from maecli.run.evaluate import evaluate
@@ -97,7 +97,7 @@ def _is_older_sweep(out: Path) -> bool:
         return False
 
 
-def run_sweep(plan: Plan, registry: Registry, progress: TrainProgress, out: Path) -> SweepResult:
+def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path) -> SweepResult:
     """Do every run of the plan that is not finished in `out`, measure it, and write what came out.
 
     A run that fails is noted, and so are those that need it; the others go on. Raises Interrupted when a signal stops
@@ -124,7 +124,7 @@ def run_sweep(plan: Plan, registry: Registry, progress: TrainProgress, out: Path
     return SweepResult(out, outcome, failed)
 
 
-def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: TrainProgress) -> None:
+def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: Progress) -> None:
     """Bring one run to its end and measure it on the splits that are not measured yet."""
     found = shelf.find(job)
     if found is None or not found.finished:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from maecli.hardware import autocast, choose_device, choose_dtype
 from maecli.loading.loaders import make_loader
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.grids import picture_grid
 from maecli.results import Drawing
@@ -27,7 +27,7 @@ _COLUMN = 170
 
 
 def side_by_side(
-    plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, progress: TrainProgress
+    plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, progress: Progress
 ) -> list[Drawing]:
     """Return for each verb and arm a picture of test samples: what was given, then what each point makes of it.
 

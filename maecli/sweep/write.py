@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.charts import curves
 from maecli.reports.page import Points, Section, render_report
@@ -41,7 +41,7 @@ def write_page(
     plan: Plan,
     directories: Mapping[str, RunDirectory],
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
 ) -> None:
     """Write the pictures and `report.html`; `sweep.png` is the first of the pictures."""
     splits = plan.sweep.splits

@@ -20,7 +20,7 @@ from maecli.data.randomness import derive_seed
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.hardware import autocast
 from maecli.loading.loaders import Loader
-from maecli.progress import Silent, TrainProgress, TrainState
+from maecli.progress import Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.training.checkpoint import STATE, Checkpoint
@@ -64,13 +64,13 @@ class Trainer:
         checkpoints: CheckpointFolder | None = None,
         metadata: Mapping[str, Any] | None = None,
         trackers: Sequence[Tracker] = (),
-        progress: TrainProgress | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.task, self.module, self.spec = task, module, spec
         self.train_loader, self.val_loader = train, val
         self.device, self.dtype = train.device, dtype
         self.checkpoints, self.metadata = checkpoints, dict(metadata or {})
-        self.trackers, self.progress = trackers, progress or Silent()
+        self.trackers, self.progress = trackers, progress or Progress()
         self.running = torch.compile(module) if spec.compile else module
 
         batch_size, num_samples = spec.train.batch_size, len(train.split)
@@ -184,29 +184,22 @@ class Trainer:
         loss = float(self.loss_sum) / self.loss_steps
         self.loss_sum.zero_()
         self.loss_steps = 0
+        epoch = self.step / self.steps_per_epoch
         samples_per_s, wait_share = self._clock.lap()
         rate = rate_at(self.step - 1, self.total_steps, self.steps_per_epoch, self.spec.train)
         self._track(
             {
                 "train/loss": loss,
                 "train/lr": rate,
-                "train/epoch": self.step / self.steps_per_epoch,
+                "train/epoch": epoch,
                 "train/samples_per_s": samples_per_s,
                 "train/data_wait": wait_share,
             }
         )
         remaining = (self.total_steps - self.step) * self.spec.train.batch_size / max(samples_per_s, 1e-9)
-        self.progress.update(
-            TrainState(
-                self.step,
-                self.total_steps,
-                self.step / self.steps_per_epoch,
-                loss,
-                samples_per_s,
-                wait_share,
-                remaining,
-            )
-        )
+        text = f"loss {loss:.4f}  {samples_per_s:,.0f} images/s  waiting for data {wait_share:.0%}"
+        line = f"step {self.step}/{self.total_steps}  epoch {epoch:.2f}  {text}  remaining {duration(remaining)}"
+        self.progress.update(self.step, self.total_steps, text, line)
 
     def _track(self, metrics: Mapping[str, float]) -> None:
         for tracker in self.trackers:

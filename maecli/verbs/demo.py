@@ -10,7 +10,7 @@ import numpy as np
 
 from maecli.data.sample import Split
 from maecli.errors import SpecError
-from maecli.progress import TrainProgress, duration
+from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.page import Section, render_report
 from maecli.results import Evaluation, Table
@@ -43,7 +43,7 @@ class DemoResult:
 
 def demo(
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     out: Path | None = None,
     overwrite: bool = False,
@@ -55,7 +55,7 @@ def demo(
         return _demo(registry, progress, out, overwrite, device)
 
 
-def _demo(registry: Registry, progress: TrainProgress, out: Path, overwrite: bool, device: str | None) -> DemoResult:
+def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, device: str | None) -> DemoResult:
     """Do it in a folder that nobody else writes to."""
     runs = {verb: RunDirectory(out / verb) for verb in ("pretrain", "finetune")}
     ledger = Ledger(out, "demo")

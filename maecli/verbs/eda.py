@@ -20,7 +20,7 @@ from maecli.eda.shown import Augmented, Gallery, Shown
 from maecli.eda.survey import IMAGE, Survey, survey
 from maecli.errors import DataError, SpecError
 from maecli.outputs.folder import check_out, new_outputs
-from maecli.progress import Counting, TrainProgress, duration
+from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import eda_pictures, eda_sections, render_eda
 from maecli.run.assemble import image_size, make_dataset, make_model
@@ -88,7 +88,7 @@ def resolve_eda(ask: Ask, registry: Registry) -> dict[str, RunSpec]:
 def eda(
     specs: Mapping[str, RunSpec],
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     overwrite: bool = False,
 ) -> EdaResult:
@@ -105,7 +105,7 @@ def eda(
     masks_wanted = any("mask" in registry.task(each.task.name).fields for each in specs.values())
     with progress:
         try:
-            found = survey(dataset, lambda what, total: Counting(progress, what, total), masks_wanted, progress.say)
+            found = survey(dataset, progress.count, masks_wanted, progress.say)
         except DataError as error:
             progress.say("checking every file against its rules")
             raise _with_all_faults(error, dataset) from error

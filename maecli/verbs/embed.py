@@ -24,7 +24,7 @@ from maecli.modalities.pictures.known_labels import UNKNOWN, KnownLabels
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
 from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.assemble import make_dataset
 from maecli.run.directory import runs_dir
@@ -70,7 +70,7 @@ class Source:
 
 def embed(
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     run: Path,
     source: Path | None = None,

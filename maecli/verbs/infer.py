@@ -25,7 +25,7 @@ from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.outputs.named_files import NoName, OutputFiles
 from maecli.outputs.rows import Row, RowWriter
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
 from maecli.run.assemble import load_assembly
@@ -53,7 +53,7 @@ class InferResult:
 def infer(
     source: Path,
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     task: str | None = None,
     run: Path | None = None,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import SpecError
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.directory import runs_dir
 from maecli.spec.ask import Ask
@@ -66,13 +66,13 @@ def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return part
 
 
-def dry_run(plan: Plan, out: Path, registry: Registry, progress: TrainProgress) -> list[dict[str, Any]]:
+def dry_run(plan: Plan, out: Path, registry: Registry, progress: Progress) -> list[dict[str, Any]]:
     """Return the runs of a plan, what is there of them, and how long they would take; write nothing."""
     return list_jobs(plan, Shelf(plan, registry, out), estimate_seconds(plan, registry, progress))
 
 
 def sweep(
-    plan: Plan, out: Path, registry: Registry, progress: TrainProgress, *, resume: bool = False, overwrite: bool = False
+    plan: Plan, out: Path, registry: Registry, progress: Progress, *, resume: bool = False, overwrite: bool = False
 ) -> SweepResult:
     """Do the runs of a plan that are not there yet, and return what came out."""
     with locked(out):

@@ -9,7 +9,7 @@ from typing import Any
 
 import maecli.run.dry_run as dry
 import maecli.run.train as training
-from maecli.progress import TrainProgress
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
 from maecli.run.initial import offered_spec
@@ -22,7 +22,7 @@ from maecli.spec.resolve import stack
 def train(
     ask: Ask,
     registry: Registry,
-    progress: TrainProgress,
+    progress: Progress,
     *,
     overwrite: bool = False,
     verify_data: bool = False,
@@ -33,12 +33,12 @@ def train(
     return training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
 
 
-def dry_run(ask: Ask, registry: Registry, progress: TrainProgress, *, verbose: bool = False) -> dry.DryRun:
+def dry_run(ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False) -> dry.DryRun:
     """Build what is asked for and time a few steps; write nothing."""
     return dry.dry_run(_spec(ask, registry, progress, verbose), registry, progress)
 
 
-def _spec(ask: Ask, registry: Registry, progress: TrainProgress, verbose: bool) -> RunSpec:
+def _spec(ask: Ask, registry: Registry, progress: Progress, verbose: bool) -> RunSpec:
     spec = request(ask, registry)
     if verbose:
         for key, source in sorted(spec.sources.items()):

@@ -12,7 +12,7 @@ from PIL import Image
 from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
 from maecli.modalities.pictures.fit import as_tensor
-from maecli.progress import Silent
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.storage.ledger import Ledger
 from maecli.verbs import demo as module
@@ -43,7 +43,7 @@ def registry(tmp_path, monkeypatch) -> Registry:
 
 
 def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_path):
-    result = demo(registry, Silent(), device="cpu")
+    result = demo(registry, Progress(), device="cpu")
     assert result.out == tmp_path / "runs/demo"
     assert {entry.name for entry in result.out.iterdir()} == {
         "pretrain",
@@ -64,7 +64,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
     assert f"encoder from {result.out / 'pretrain'}" in (result.out / "finetune/summary.json").read_text()
     assert result.seconds > 0
     with pytest.raises(SpecError) as caught:
-        demo(registry, Silent(), device="cpu")
+        demo(registry, Progress(), device="cpu")
     assert str(caught.value) == (
         f"{result.out} holds a demo already; use another --out, or --overwrite to run it again"
     )

@@ -16,7 +16,7 @@ from write_data import noise, write_mixed_folder, write_palette, write_picture, 
 
 from maecli.eda.findings import Findings
 from maecli.errors import DataError, Fault, SpecError
-from maecli.progress import Counting, CountState, Silent
+from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.schema import AugmentSpec
 from maecli.spec.ask import Ask
@@ -52,7 +52,7 @@ def toy(monkeypatch, tmp_path):
         sets = [f"{key}={value}" for key, value in changes.pop("sets", {}).items()]
         flags = {"dataset.name": "digits", "model.img_size": [24, 32], "out": str(tmp_path / "out")}
         specs = resolve_eda(Ask("eda", sets=["model.patch_size=4", *sets], flags=flags), registry())
-        return eda(specs, registry(), Silent(), **changes)
+        return eda(specs, registry(), Progress(), **changes)
 
     return run
 
@@ -326,15 +326,14 @@ def test_interrupting_leaves_nothing_behind(tmp_path):
 def test_counting_tells_rate_and_remaining_time(monkeypatch):
     told = []
 
-    class Told(Silent):
-        def count(self, state):
-            told.append(state)
+    class Told(Progress):
+        def update(self, done, total, text, line):
+            told.append((done, total, text, line))
 
     clock = iter(range(100))
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
-    counting = Counting(Told(), "pictures of train", 4)
+    one_more = Told().count("pictures of train", 4)
     for _ in range(4):
-        counting()
-    assert [state.done for state in told] == [1, 2, 3, 4]
-    assert str(told[1]) == "pictures of train: 2 of 4  1/s  remaining 2 s"
-    assert str(CountState("masks", 0, 9, 0.0)) == "masks: 0 of 9  0/s"
+        one_more()
+    assert [done for done, *_ in told] == [1, 2, 3, 4]
+    assert told[1] == (2, 4, "pictures of train  1/s", "pictures of train: 2 of 4  1/s  remaining 2 s")
