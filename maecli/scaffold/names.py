@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import keyword
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from maecli.errors import SpecError
-from maecli.registry import OWN_PACKAGE, Kind, Registry
+from maecli.registry import OWN_PACKAGE, Registry
 from maecli.registry.switches import canonical
 
-PACKAGE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-THING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+FORM = "lower-case words of letters and digits, joined by hyphens"
 
 
 @dataclass(frozen=True)
@@ -60,35 +58,23 @@ def class_name(name: str) -> str:
 
 def plan_package(package: str, dataset: str | None, task: str | None, registry: Registry) -> Plan:
     """Return the plan of a package. Raises SpecError for names that cannot be, are taken, or are missing."""
-    if not PACKAGE.fullmatch(package):
-        raise SpecError(
-            f"package name {package!r} must be lower-case words of letters and digits, joined by hyphens, such as "
-            "mae-whatever"
-        )
+    if not WORDS.fullmatch(package) or package[0].isdigit():
+        raise SpecError(f"package name {package!r} must be {FORM}, such as mae-whatever")
     plan = Plan(package, dataset, task)
-    top = plan.module
-    found = importlib.util.find_spec(top) is not None  # or else there is no need to read what each package holds
-    owners = importlib.metadata.packages_distributions().get(top, ()) if found else ()
-    installed = {canonical(each) for each in owners}
-    plugins = {canonical(each.package) for each in registry.listings}  # one of which may be written anew
-    reserved = keyword.iskeyword(top) or top in (*sys.stdlib_module_names, OWN_PACKAGE, "maecli_plugins", "tests")
-    if reserved or installed - ({package} & plugins):
-        raise SpecError(f"package name {package!r} would hide the module {top}; take another, such as mae-{package}")
+    others = {canonical(each.package) for each in registry.listings if each.package != OWN_PACKAGE}
+    taken = package not in others and importlib.util.find_spec(plan.module) is not None  # a plugin may be written anew
+    if taken or keyword.iskeyword(plan.module) or plan.module == "tests":
+        hidden = f"would hide the module {plan.module}; take another, such as mae-{package}"
+        raise SpecError(f"package name {package!r} {hidden}")
     if dataset is None and task is None:
         raise SpecError("say what the package adds: --dataset NAME, --task NAME or both")
-    added: tuple[tuple[Kind, str | None], ...] = (("dataset", dataset), ("recipe", dataset), ("task", task))
-    for kind, name in added:
-        if name is not None:
-            _check_free(kind, name, package, registry)
+    for kind, name in (("dataset", dataset), ("recipe", dataset), ("task", task)):
+        if name is None:
+            continue
+        if not WORDS.fullmatch(name):
+            raise SpecError(f"--{kind} {name!r} must be {FORM}, such as tiny-birds")
+        for each in registry.listings:
+            if (each.kind, each.name) == (kind, name) and each.package != package:
+                owner = "built in" if each.package == OWN_PACKAGE else f"taken by the installed package {each.package}"
+                raise SpecError(f"{kind} {name!r} is {owner}; choose another name")
     return plan
-
-
-def _check_free(kind: Kind, name: str, package: str, registry: Registry) -> None:
-    if not THING.fullmatch(name):
-        raise SpecError(
-            f"--{kind} {name!r} must be lower-case words of letters and digits, joined by hyphens, such as tiny-birds"
-        )
-    for each in registry.listings:
-        if (each.kind, each.name) == (kind, name) and each.package != package:
-            owner = "built in" if each.package == OWN_PACKAGE else f"taken by the installed package {each.package}"
-            raise SpecError(f"{kind} {name!r} is {owner}; choose another name")

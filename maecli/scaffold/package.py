@@ -5,28 +5,30 @@ from __future__ import annotations
 import datetime
 import importlib.resources
 from pathlib import Path
-from typing import Any
 
 from maecli import __version__
 from maecli.errors import SpecError
 from maecli.scaffold.names import Plan
 from maecli.storage.files import disk_errors, write_text
 
-WHOLE, OF_DATASET, OF_TASK = "whole", "dataset", "task"
-FILES: tuple[tuple[str, str, str], ...] = (
-    ("pyproject.toml", "pyproject.toml", WHOLE),
-    ("README.md", "README.md", WHOLE),
-    ("LICENSE", "LICENSE", WHOLE),
-    (".gitignore", "gitignore", WHOLE),
-    (".github/workflows/tests.yml", "workflow.yml", WHOLE),
-    ("src/{module}/__init__.py", "init.py", WHOLE),
-    ("src/{module}/dataset.py", "dataset.py", OF_DATASET),
-    ("src/{module}/{dataset}.yaml", "recipe.yaml", OF_DATASET),
-    ("tests/test_dataset.py", "test_dataset.py", OF_DATASET),
-    ("src/{module}/task.py", "task.py", OF_TASK),
-    ("tests/test_task.py", "test_task.py", OF_TASK),
-)
-"""Path in the package, template (plus `.jinja`), and whose it is."""
+FILES = {
+    "pyproject.toml": "pyproject.toml",
+    "README.md": "README.md",
+    "LICENSE": "LICENSE",
+    ".gitignore": "gitignore",
+    ".github/workflows/tests.yml": "workflow.yml",
+    "src/{module}/__init__.py": "init.py",
+}
+OF_DATASET = {
+    "src/{module}/dataset.py": "dataset.py",
+    "src/{module}/{dataset}.yaml": "recipe.yaml",
+    "tests/test_dataset.py": "test_dataset.py",
+}
+OF_TASK = {
+    "src/{module}/task.py": "task.py",
+    "tests/test_task.py": "test_task.py",
+}
+"""Path in the package → template, plus `.jinja`: of every package, and beside it where it adds a data set or a task."""
 
 
 def bounds(version: str = __version__) -> str:
@@ -48,9 +50,8 @@ def write_package(plan: Plan, out: Path) -> list[Path]:
         what = "not empty" if out.is_dir() else "a file"
         raise SpecError(f"{out} is {what}, so nothing is written there; give another folder by --out")
     written = []
-    for path, template, whose in FILES:
-        if (whose == OF_DATASET and plan.dataset is None) or (whose == OF_TASK and plan.task is None):
-            continue
+    templates = FILES | (OF_DATASET if plan.dataset else {}) | (OF_TASK if plan.task else {})
+    for path, template in templates.items():
         file = out / path.format(module=plan.module, dataset=plan.dataset)
         with disk_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,12 +64,8 @@ def _render(template: str, plan: Plan) -> str:
     import jinja2  # only who writes a package waits for it
 
     source = importlib.resources.files("maecli.scaffold") / "templates" / f"{template}.jinja"
-    facts: dict[str, Any] = {
-        "plan": plan,
-        "bounds": bounds(),
-        "year": datetime.date.today().year,
-    }
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(source.read_text(encoding="utf-8")).render(facts)
+    page = environment.from_string(source.read_text(encoding="utf-8"))
+    return page.render(plan=plan, bounds=bounds(), year=datetime.date.today().year)

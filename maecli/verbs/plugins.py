@@ -36,15 +36,8 @@ class About:
     """How it is used."""
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            **vars(self.listing),
-            "about": self.about,
-            "options": [dataclasses.asdict(option) for option in self.options],
-            "facts": self.facts,
-            "card": self.card,
-            "no_card": self.no_card,
-            "command": self.command,
-        }
+        tree = dataclasses.asdict(self)
+        return {**tree.pop("listing"), **tree}
 
 
 def find_plugin(name: str, registry: Registry) -> tuple[Kind, str]:
