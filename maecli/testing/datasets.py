@@ -23,7 +23,7 @@ from maecli.errors import BrokenSample
 from maecli.loading.loaders import make_loader
 from maecli.modalities.pictures.masks import VOID
 from maecli.schema import AugmentSpec, DataSpec
-from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, describe_error, expect, find_all, some
+from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, expect, find_all, must_work, some
 from maecli.testing.imports import check_import
 from maecli.testing.options import check_class, check_options, check_round_trip
 from maecli.testing.small import AXIS, small_autoencoder
@@ -70,14 +70,19 @@ class DatasetSubject:
             for name in SPLIT_NAMES:
                 yield name, fields, self.split(name, fields)
 
-    def samples(self, field: str = "image") -> Iterator[tuple[str, DataCard, Sample]]:
-        """Yield (where, card, sample) of some samples of every split that was asked for `field`."""
+    def places(self, field: str = "") -> Iterator[tuple[str, Fields, Split, int]]:
+        """Yield (where, fields, split, index) of some samples of every split, or where `field` is asked for."""
         for name, fields, split in self.parts():
-            if field in fields:
+            if not field or field in fields:
                 for index in spaced(len(split), NUM_READ):
-                    sample = read(split, index)
-                    if sample is not None:
-                        yield f"{name} sample {split.keys[index]!r}", self.card(fields), sample
+                    yield f"{name} sample {split.keys[index]!r}", fields, split, index
+
+    def samples(self, field: str) -> Iterator[tuple[str, DataCard, Sample]]:
+        """Yield (where, card, sample) of those that are asked for `field` and can be read."""
+        for where, fields, split, index in self.places(field):
+            sample = read(split, index)
+            if sample is not None:
+                yield where, self.card(fields), sample
 
 
 def spaced(num: int, most: int) -> list[int]:
@@ -107,16 +112,12 @@ def spec(subject: DatasetSubject) -> None:
 def card(subject: DatasetSubject) -> None:
     """The card is complete, agrees with itself, and survives JSON."""
     plugin = subject.plugin
-    try:
+    with must_work("card() fails", CARD_WAY):
         sets = subject.field_sets
-    except Exception as error:
-        raise Broken(f"card() fails: {describe_error(error)}; {CARD_WAY}") from error
     for fields in sets:
         asked = f"card({fields!r})"
-        try:
+        with must_work(f"{asked} fails", CARD_WAY):
             card = subject.card(fields)
-        except Exception as error:
-            raise Broken(f"{asked} fails: {describe_error(error)}; {CARD_WAY}") from error
         expect(isinstance(card, DataCard), f"{asked} returns {type(card).__name__}; return api.DataCard(…)")
         expect(card.name == plugin.name, f"{asked} is named {card.name!r}; give it the data set's name {plugin.name!r}")
         expect(bool(card.title), f"{asked} has an empty title; write one line that says what the data are")
@@ -166,13 +167,9 @@ def splits(subject: DatasetSubject) -> None:
     for fields in subject.field_sets:
         card, seen = subject.card(fields), dict[str, SplitName]()
         for name in SPLIT_NAMES:
-            try:
+            way = "return an api.Split, an empty one where there are no such samples"
+            with must_work(f"split({name!r}, {fields!r}) fails", way):
                 split = subject.split(name, fields)
-            except Exception as error:
-                raise Broken(
-                    f"split({name!r}, {fields!r}) fails: {describe_error(error)}; return an api.Split, an empty one "
-                    "where there are no such samples"
-                ) from error
             said = card.split_sizes.get(name, 0)
             expect(
                 len(split) == said,
@@ -224,23 +221,14 @@ def leaks(subject: DatasetSubject) -> None:
 
 def samples(subject: DatasetSubject) -> None:
     """Samples hold the fields that were asked for; pictures have the card's channels, size and dtype."""
-    for name, fields, split in subject.parts():
-        card = subject.card(fields)
-        for index in spaced(len(split), NUM_READ):
-            where = f"{name} sample {split.keys[index]!r}"
-            try:
-                sample = read(split, index)
-            except Exception as error:
-                raise Broken(
-                    f"{where} cannot be read: {describe_error(error)}; raise api.BrokenSample(key, reason) for a file "
-                    "that is damaged"
-                ) from error
-            if sample is not None:
-                _check_sample(where, sample, fields, card)
-                if "image" in fields:
-                    said = split.size(index)
-                    size = tuple(sample["image"].shape[1:])
-                    expect(said == size, f"{where} is {size}, and size({index}) says {said}; return what it is")
+    for where, fields, split, index in subject.places():
+        with must_work(f"{where} cannot be read", "raise api.BrokenSample(key, reason) for a file that is damaged"):
+            sample = read(split, index)
+        if sample is not None:
+            _check_sample(where, sample, fields, subject.card(fields))
+            if "image" in fields:
+                told, size = split.size(index), tuple(sample["image"].shape[1:])
+                expect(told == size, f"{where} is {size}, and size({index}) says {told}; return what it is")
 
 
 def _check_sample(where: str, sample: Sample, fields: Fields, card: DataCard) -> None:
@@ -304,7 +292,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 def values(subject: DatasetSubject) -> None:
     """Pixels lie in the card's value_range."""
-    for where, card, sample in subject.samples():
+    for where, card, sample in subject.samples("image"):
         low, high = card.value_range
         image = sample["image"]
         if image.dtype.kind == "f":
@@ -345,8 +333,15 @@ def labels(subject: DatasetSubject) -> None:
             f"{where}: label {int(label)} is none of the {Q} classes, which count from 0; leave samples without a "
             "label out of the splits that are asked for it",
         )
-    for name in SPLIT_NAMES:
-        _check_labels_alone(name, subject.split(name, fields))
+    for where, _, split, index in subject.places("label"):
+        alone, sample_or_none = split.label(index), read(split, index)
+        if alone is not None and sample_or_none is not None:
+            label = sample_or_none["label"]
+            expect(
+                _equal(np.asarray(alone), np.asarray(label)),
+                f"{where}: label({index}) says {alone}, and the sample {label}; return the same, or None where a "
+                "sample would have to be decoded",
+            )
     card, train = subject.card(fields), subject.split("train", fields)
     if card.class_counts and len(train) <= MOST_COUNTED:
         read_labels = [each["label"] for i in range(len(train)) if (each := read(train, i)) is not None]
@@ -357,17 +352,6 @@ def labels(subject: DatasetSubject) -> None:
             f"train has {some(counted.tolist())} samples of the classes in turn and the card's class_counts are "
             f"{some(card.class_counts)}; count them from split('train', {fields!r})",
         )
-
-
-def _check_labels_alone(name: SplitName, split: Split) -> None:
-    for index in spaced(len(split), NUM_READ):
-        alone, sample = split.label(index), read(split, index)
-        if alone is not None and sample is not None:
-            expect(
-                _equal(np.asarray(alone), np.asarray(sample["label"])),
-                f"{name} sample {split.keys[index]!r}: label({index}) says {alone}, and the sample {sample['label']}; "
-                "return the same, or None where a sample would have to be decoded",
-            )
 
 
 def masks(subject: DatasetSubject) -> None:
@@ -416,17 +400,15 @@ def _asked_with(subject: DatasetSubject, field: str) -> Fields:
 
 def files(subject: DatasetSubject) -> None:
     """The files that a split names for its samples are there."""
-    for name, _, split in subject.parts():
-        for index in spaced(len(split), NUM_READ):
-            where = f"{name} sample {split.keys[index]!r}"
-            named = split.files(index)
-            other = [type(path).__name__ for path in named if not isinstance(path, Path)]
-            expect(not other, f"{where}: files({index}) gives {some(other)}; give paths, as pathlib.Path")
-            lost = [path.name for path in named if not path.is_file()]
-            expect(
-                not lost or read(split, index) is None,
-                f"{where}: files({index}) names {some(lost)}, which is no file; name what the sample is read from",
-            )
+    for where, _, split, index in subject.places():
+        paths = split.files(index)
+        others = [type(path).__name__ for path in paths if not isinstance(path, Path)]
+        expect(not others, f"{where}: files({index}) gives {some(others)}; give paths, as pathlib.Path")
+        lost = [path.name for path in paths if not path.is_file()]
+        expect(
+            not lost or read(split, index) is None,
+            f"{where}: files({index}) names {some(lost)}, which is no file; name what the sample is read from",
+        )
 
 
 def workers(subject: DatasetSubject) -> None:
@@ -434,13 +416,9 @@ def workers(subject: DatasetSubject) -> None:
     for name, fields, split in subject.parts():
         if isinstance(split, TensorSplit):
             continue  # it lives in memory, and no worker reads it
-        try:
+        way = "keep paths and numbers in it, no open files, locks or local functions"
+        with must_work(f"split({name!r}, {fields!r}) cannot be handed to a worker process", way):
             ForkingPickler.dumps(split)
-        except Exception as error:
-            raise Broken(
-                f"split({name!r}, {fields!r}) cannot be handed to a worker process: {describe_error(error)}; keep "
-                "paths and numbers in it, no open files, locks or local functions"
-            ) from error
 
 
 def training(subject: DatasetSubject) -> None:

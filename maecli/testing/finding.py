@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,15 @@ def expect(kept: bool, sentence: str) -> None:
     """Raise `Broken` with a sentence unless a promise is kept."""
     if not kept:
         raise Broken(sentence)
+
+
+@contextlib.contextmanager
+def must_work(what: str, way: str) -> Iterator[None]:
+    """Raise `Broken` where the block fails: `what` fails, by which error, and the way out."""
+    try:
+        yield
+    except Exception as error:
+        raise Broken(f"{what}: {describe_error(error)}; {way}") from error
 
 
 def some(names: Iterable[object], most: int = 3) -> str:

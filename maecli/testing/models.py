@@ -16,7 +16,7 @@ from torch import Tensor
 
 from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model, ModelOptions
-from maecli.testing.finding import Broken, Finding, Stages, describe_error, expect, find_all, some
+from maecli.testing.finding import Broken, Finding, Stages, expect, find_all, must_work, some
 from maecli.testing.gradients import check_step
 from maecli.testing.imports import check_import
 from maecli.testing.options import check_class, check_options, check_round_trip
@@ -79,13 +79,9 @@ def spec(subject: ModelSubject) -> None:
 def build(subject: ModelSubject) -> None:
     """The encoder is built for the given pictures, and says what it is like."""
     name = subject.plugin.name
-    try:
+    what = f"{name} cannot be built for pictures of {subject.img_size}"
+    with must_work(what, "give the kit options or an img_size that suit it"):
         encoder = subject.encoder
-    except Exception as error:
-        raise Broken(
-            f"{name} cannot be built for pictures of {subject.img_size}: {describe_error(error)}; give the kit options "
-            "or an img_size that suit it"
-        ) from error
     expect(
         isinstance(encoder, Encoder),
         f"{name}.build() returns {type(encoder).__name__}; derive the network from api.Encoder",

@@ -24,7 +24,17 @@ from maecli.models.encoder import Encoder
 from maecli.plugin_options import Options
 from maecli.results import Drawing, Metric
 from maecli.schema import SPECS, AugmentSpec, DataSpec
-from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, describe_error, expect, find_all, some
+from maecli.testing.finding import (
+    Broken,
+    Finding,
+    NotLookedAt,
+    Stages,
+    describe_error,
+    expect,
+    find_all,
+    must_work,
+    some,
+)
 from maecli.testing.gradients import check_step
 from maecli.testing.imports import check_import
 from maecli.testing.options import check_class, check_options, check_round_trip
@@ -121,13 +131,9 @@ def build(subject: TaskSubject) -> None:
         f"{subject.card.name} has no {some(fields)} to try {subject.plugin.name} on; give the kit a data set that has: "
         f"override dataset(self, tmp_path), or write `mae plugins check task.{subject.plugin.name} --dataset NAME`",
     )
-    try:
+    what = f"{subject.plugin.name} cannot be built for {subject.card.name} with {subject.settings or 'its defaults'}"
+    with must_work(what, "build a module for any encoder, or give the kit a data set and options that suit"):
         module = subject.module
-    except Exception as error:
-        raise Broken(
-            f"{subject.plugin.name} cannot be built for {subject.card.name} with {subject.settings or 'its defaults'}: "
-            f"{describe_error(error)}; build a module for any encoder, or give the kit a data set and options that suit"
-        ) from error
     expect(isinstance(module, nn.Module), f"build() returns {type(module).__name__}; return the nn.Module to train")
     held = getattr(module, "encoder", None)
     expect(
@@ -332,13 +338,9 @@ def drawing(subject: TaskSubject) -> None:
     with torch.no_grad():
         full = next(subject.loader("val").eval_batches(BATCH))
         for batch, what in ((full, "a batch of val"), (subject.picture_batch(), "pictures alone, as inference has")):
-            try:
-                drawn = subject.task.draw(module, batch)
-            except Exception as error:
-                raise Broken(
-                    f"draw() fails on {what}: {describe_error(error)}; draw what the batch has, or return []"
-                ) from error
-            _check_pictures("draw()", drawn)
+            with must_work(f"draw() fails on {what}", "draw what the batch has, or return []"):
+                drawings = subject.task.draw(module, batch)
+            _check_pictures("draw()", drawings)
         _check_side_by_side(subject.task.side_by_side(module, full), len(full))
 
 
