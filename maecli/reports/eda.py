@@ -1,4 +1,4 @@
-"""The page of `mae eda`, its metrics and tables, from plain findings and pictures."""
+"""The page of `mae eda`, its drawings and tables, from plain findings and samples."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.Image import Resampling
 
 from maecli.data.card import DataCard
 from maecli.eda.findings import Contradiction, Findings, Histogram, Masks, Overlap, Pair
@@ -22,13 +20,15 @@ from maecli.results import Drawing, Table
 
 MAX_LISTED_PAIRS = 100
 MAX_LISTED_GROUPS = 100
-TINY, COLUMN, COPIES_PX = 64, 240, 640
-"""PNG pixels."""
+COPIES_PX = 640
+"""Width of the drawing of copies, in PNG pixels."""
+
+Cell = str | int | float
 
 
 def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
     """Return everything that there is to show, in the order of the page."""
-    sections = [
+    return [
         Section("What to know", [Points(findings.advice)] if findings.advice else ["Nothing stands out."]),
         Section("Pictures", [*_pictures(findings)]),
         Section("Classes", [*_classes(findings, gallery)]),
@@ -38,12 +38,6 @@ def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
         Section("Copies", [*_copies(findings, gallery)]),
         Section("Files that break a rule", [*_faults(findings)]),
     ]
-    return [section for section in sections if section.content]
-
-
-def eda_pictures(sections: Sequence[Section]) -> list[Drawing]:
-    """Return the pictures of the sections, to be written as files too."""
-    return [item for section in sections for item in section.content if isinstance(item, Drawing)]
 
 
 def render_eda(
@@ -78,13 +72,12 @@ def _pictures(findings: Findings) -> Iterator[str | Drawing | Table]:
     card = findings.card
     channels = "1 channel" if card.channels == 1 else f"{card.channels} channels"
     low, high = card.value_range
-    about = f"{channels} of {card.dtype}, values {low:g} to {high:g}. Splits: {card.split_origin}."
-    yield about
-    rows: list[tuple[str | int | float, ...]] = []
+    yield f"{channels} of {card.dtype}, values {low:g} to {high:g}. Splits: {card.split_origin}."
+    rows: list[tuple[Cell, ...]] = []
     for name, pictures in findings.pictures.items():
         sizes = pictures.sizes
-        three = ["", "", ""] if sizes is None else [_by(each) for each in (sizes.smallest, sizes.median, sizes.largest)]
-        rows.append((name, pictures.num, *three, sizes.num_distinct if sizes else 0, pictures.num_broken))
+        lengths = [_by(axes) for axes in (sizes.smallest, sizes.median, sizes.largest)] if sizes else ["", "", ""]
+        rows.append((name, pictures.num, *lengths, sizes.num_distinct if sizes else 0, pictures.num_broken))
     columns = ("split", "pictures", "smallest", "median", "largest", "sizes", "unreadable")
     yield Table(title="Sizes are height × width, each axis by itself", columns=columns, rows=tuple(rows))
     common = {name: pictures.sizes.common for name, pictures in findings.pictures.items() if pictures.sizes is not None}
@@ -110,18 +103,17 @@ def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | T
             caption=f"Samples of each class, by split{several}.{_shortened_note(card.classes)}",
             png=charts.class_panels(card.classes, panels),
         )
-        yield _class_table("Samples of each class", card.classes, panels)
-        unsure = {name: labels.not_judged for name, labels in findings.labels.items()}
-        if any(map(sum, unsure.values())):
-            yield _class_table("Samples that are not judged for a class", card.classes, unsure)
+        yield _per_class("Samples of each class", card.classes, [*panels.items()])
+        unsure = [(name, labels.not_judged) for name, labels in findings.labels.items()]
+        if any(sum(counts) for _, counts in unsure):
+            yield _per_class("Samples that are not judged for a class", card.classes, unsure)
     if gallery.classes:
-        columns = max(len(shown) for _, shown in gallery.classes)
-        blank = np.ones((1, 8, 8), np.float32)
-        rows = [[*(each.image for each in shown), *[blank] * (columns - len(shown))] for _, shown in gallery.classes]
+        rows = [[sample.image for sample in samples] for _, samples in gallery.classes]
+        titles = [title for title, _ in gallery.classes]
         yield Drawing(
             name="samples per class",
             caption="Training samples, evenly spaced among those of each class.",
-            png=picture_grid(rows, [""] * columns, [title for title, _ in gallery.classes]),
+            png=picture_grid(rows, [""] * max(map(len, rows)), titles),
         )
 
 
@@ -144,9 +136,14 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
         f"masks.{_shortened_note(card.mask_classes)}",
         png=charts.class_panels(card.mask_classes, panels, card.mask_palette, frozenset({"pixels"})),
     )
-    yield _mask_table(findings, card)
+    columns: list[tuple[str, Sequence[Cell]]] = []
+    for split, counts in findings.masks.items():
+        total = max(1, sum(counts.pixels))
+        shares = [format_value(pixels / total, "share") for pixels in counts.pixels]
+        columns += [(f"{split}: images", counts.images), ("regions", counts.objects), ("pixels", shares)]
+    yield _per_class("Classes of the masks", card.mask_classes, columns)
     yield from _chart(
-        findings.objects.foreground, "foreground", "Share of each mask that is an object.", "foreground", share=True
+        findings.objects.foreground, "foreground", "Share of each mask that is an object.", "foreground", unit="share"
     )
     yield from _chart(
         findings.objects.region_areas,
@@ -154,26 +151,24 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
         "Share of the picture that each connected region of a class covers.",
         "area of a region",
         scale="log",
-        share=True,
+        unit="share",
     )
-    if pairs := [shown for shown in gallery.first if shown.mask is not None]:
+    style = _style(card)
+    pairs = [(sample.key, sample.image, sample.mask) for sample in gallery.first if sample.mask is not None]
+    if pairs:
         yield Drawing(
             name="image-mask pairs",
             caption="The first image–mask pairs of train: picture, mask, and one over the other.",
             png=picture_grid(
-                [
-                    [shown.image, _style(card).colours()[shown.mask], blend(shown.image, shown.mask, _style(card))]
-                    for shown in pairs
-                    if shown.mask is not None
-                ],
+                [[image, style.colours()[mask], blend(image, mask, style)] for _, image, mask in pairs],
                 ["picture", "mask", "both"],
-                [f"{shown.key}: {_named(shown.mask, card)}" for shown in pairs],
+                [f"{key}: {_class_names(mask, card)}" for key, _, mask in pairs],
             ),
         )
 
 
 def _boxes(findings: Findings) -> Iterator[Drawing | Table]:
-    classes, found = findings.card.classes, findings.objects
+    classes, objects = findings.card.classes, findings.objects
     if not findings.boxes:
         return
     rows = [(name, boxes.num, sum(boxes.objects)) for name, boxes in findings.boxes.items()]
@@ -184,12 +179,15 @@ def _boxes(findings: Findings) -> Iterator[Drawing | Table]:
         caption=f"Classes of the boxes of {name}, by images and objects.{_shortened_note(classes)}",
         png=charts.class_panels(classes, {"images": boxes.images, "objects": boxes.objects}),
     )
-    yield _box_table(findings)
-    yield from _chart(found.per_image, "objects per image", "Boxes of each picture.", "boxes")
-    yield from _chart(
-        found.areas, "box areas", "Share of its picture that each box covers.", "area of a box", scale="log", share=True
-    )
-    yield from _chart(found.aspects, "box aspect ratios", "Width / height of each box.", "width / height", scale="log2")
+    columns: list[tuple[str, Sequence[Cell]]] = []
+    for split, counts in findings.boxes.items():
+        columns += [(f"{split}: images", counts.images), ("objects", counts.objects)]
+    yield _per_class("Classes of the boxes", classes, columns)
+    yield from _chart(objects.per_image, "objects per image", "Boxes of each picture.", "boxes")
+    covered = "Share of its picture that each box covers."
+    yield from _chart(objects.areas, "box areas", covered, "area of a box", scale="log", unit="share")
+    aspects = "Width / height of each box."
+    yield from _chart(objects.aspects, "box aspect ratios", aspects, "width / height", scale="log2")
 
 
 def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
@@ -197,44 +195,39 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
         return
     card = findings.mask_card
     titles = ["as it is"]
-    columns: list[list[NDArray[Any]]] = [[shown.image for shown in gallery.first]]
+    columns: list[list[NDArray[Any]]] = [[sample.image for sample in gallery.first]]
     for augmented in gallery.augmented:
         yield f"{augmented.by[:1].upper()}{augmented.by[1:]}: {augmented.how}."
         titles.append(augmented.by)
-        columns.append([enlarged(shown.image) for shown in augmented.shown])
-        if card is not None and all(shown.mask is not None for shown in augmented.shown):
+        columns.append([sample.image for sample in augmented.shown])
+        masks = [sample.mask for sample in augmented.shown if sample.mask is not None]
+        if card is not None and len(masks) == len(augmented.shown):
             titles.append("its mask")
-            columns.append(
-                [
-                    enlarged(_style(card).colours()[shown.mask].transpose(2, 0, 1) / 255, Resampling.NEAREST)
-                    for shown in augmented.shown
-                    if shown.mask is not None
-                ]
-            )
+            columns.append([_style(card).colours()[mask] for mask in masks])
     yield Drawing(
         name="augmented",
         caption="The same samples as training gives them to the model, at its size. They differ in every epoch.",
-        png=picture_grid([*zip(*columns, strict=True)], titles, [shown.key for shown in gallery.first]),
+        png=picture_grid([*zip(*columns, strict=True)], titles, [sample.key for sample in gallery.first]),
     )
 
 
 def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | Table]:
-    found = findings.duplicates
-    if found is None:
+    duplicates = findings.duplicates
+    if duplicates is None:
         return
     yield (
-        f"Exact copies have equal pixels. Near copies have perceptual hashes (63 bits of the cosine transform) that "
-        f"differ in at most {found.max_distance} bits, and correlate by {found.min_similarity:g} or more as grey "
-        f"pictures of 32 × 32. {found.num_compared:,} pictures were compared in this way; those of one colour, and "
-        "exact copies of another, were not. Mirrored and strongly cropped copies are not found. The splits compared "
-        "are those of the pictures alone, which pretraining follows."
+        "Exact copies have equal pixels. Near copies have perceptual hashes (63 bits of the cosine transform) that "
+        f"differ in at most {duplicates.max_distance} bits, and correlate by {duplicates.min_similarity:g} or more as "
+        f"grey pictures of 32 × 32. {duplicates.num_compared:,} pictures were compared in this way; those of one "
+        "colour, and exact copies of another, were not. Mirrored and strongly cropped copies are not found. The splits "
+        "compared are those of the pictures alone, which pretraining follows."
     )
-    if not found.pairs:
+    if not duplicates.pairs:
         yield "No copies were found."
         return
-    yield _overlap_table("Pictures that have a copy", found.overlaps)
+    yield _overlap_table("Pictures that have a copy", duplicates.overlaps)
     for kind, copies in findings.copies_by.items():
-        across = [each for each in copies.overlaps if each.split != each.other]
+        across = [overlap for overlap in copies.overlaps if overlap.split != overlap.other]
         how = "which share copies" if across else "without copies across them"
         yield f"The pictures with {kind} follow other splits, {how}."
         if across:
@@ -250,17 +243,17 @@ def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | Ta
         yield Drawing(
             name="copies",
             caption=f"The first {len(pairs)} pairs: those across splits before those within, exact before near.",
-            png=picture_grid(pairs, ["", ""], [_told(pair) for pair, _, _ in gallery.copies], COPIES_PX),
+            png=picture_grid(pairs, ["", ""], [_pair_title(pair) for pair, _, _ in gallery.copies], COPIES_PX),
         )
-    listed = found.pairs[:MAX_LISTED_PAIRS]
-    yield _pair_table(f"The first {len(listed):,} of {found.num_exact + found.num_near:,} pairs", listed)
+    listed = duplicates.pairs[:MAX_LISTED_PAIRS]
+    yield _pair_table(f"The first {len(listed):,} of {duplicates.num_exact + duplicates.num_near:,} pairs", listed)
 
 
 def _overlap_table(title: str, overlaps: Sequence[Overlap]) -> Table:
     return Table(
         title=title,
         columns=("pictures of", "with a copy in", "exact", "near", "all but identical"),
-        rows=tuple((each.split, each.other, each.exact, each.near, each.very_near) for each in overlaps),
+        rows=tuple((count.split, count.other, count.exact, count.near, count.very_near) for count in overlaps),
     )
 
 
@@ -293,27 +286,14 @@ def _faults(findings: Findings) -> Iterator[Table]:
         yield Table(title=f"{len(rows):,} found", columns=("file", "rule that it breaks"), rows=rows)
 
 
-def enlarged(image: NDArray[Any], how: Resampling = Resampling.BICUBIC) -> NDArray[np.float32]:
-    """Return a picture (C, H, W) in [0, 1] that fills its column, if it is of middling size.
-
-    Small ones are shown as crisp squares, which need no help.
-    """
-    height, width = image.shape[1:]
-    if not TINY < max(height, width) < COLUMN:
-        return np.asarray(image, np.float32)
-    factor = COLUMN / max(height, width)
-    size = round(width * factor), round(height * factor)
-    planes = [Image.fromarray(np.asarray(plane, np.float32)).resize(size, how) for plane in image]
-    return np.clip(np.stack([np.asarray(plane) for plane in planes]), 0, 1)
-
-
 def _style(card: DataCard) -> ClassStyle:
     return ClassStyle(card.mask_classes, card.mask_palette, card.background)
 
 
-def _named(mask: NDArray[np.uint8] | None, card: DataCard) -> str:
-    shown = [] if mask is None else [i for i in np.unique(mask).tolist() if i < len(card.mask_classes)]
-    return ", ".join(card.mask_classes[i] for i in shown if i != card.background)
+def _class_names(mask: NDArray[np.uint8], card: DataCard) -> str:
+    """Return the classes that a mask shows, but the background."""
+    numbers = [i for i in np.unique(mask).tolist() if i < len(card.mask_classes) and i != card.background]
+    return ", ".join(card.mask_classes[i] for i in numbers)
 
 
 def _constant_scores(masks: Masks) -> tuple[str, str, str]:
@@ -323,44 +303,20 @@ def _constant_scores(masks: Masks) -> tuple[str, str, str]:
     return accuracy, miou, unjudged
 
 
-def _mask_table(findings: Findings, card: DataCard) -> Table:
-    """Return a row per class with its images, connected regions and share of the judged pixels in each split."""
-    columns = ["class"]
-    cells: list[list[str | int | float]] = [[name] for name in card.mask_classes]
-    for name, masks in findings.masks.items():
-        columns += [f"{name}: images", "regions", "pixels"]
-        total = max(1, sum(masks.pixels))
-        for i, row in enumerate(cells):
-            row += [masks.images[i], masks.objects[i], format_value(masks.pixels[i] / total, "share")]
-    return Table(title="Classes of the masks", columns=tuple(columns), rows=tuple(map(tuple, cells)))
-
-
-def _box_table(findings: Findings) -> Table:
-    """Return a row per class with its images and boxes in each split."""
-    columns = ["class"]
-    cells: list[list[str | int | float]] = [[name] for name in findings.card.classes]
-    for name, boxes in findings.boxes.items():
-        columns += [f"{name}: images", "objects"]
-        for i, row in enumerate(cells):
-            row += [boxes.images[i], boxes.objects[i]]
-    return Table(title="Classes of the boxes", columns=tuple(columns), rows=tuple(map(tuple, cells)))
-
-
-def _class_table(title: str, classes: Sequence[str], per_split: Mapping[str, Sequence[int]]) -> Table:
-    rows: list[tuple[str | int | float, ...]] = [
-        (each, *(counts[i] for counts in per_split.values())) for i, each in enumerate(classes)
-    ]
-    return Table(title=title, columns=("class", *per_split), rows=tuple(rows))
+def _per_class(title: str, classes: Sequence[str], columns: Sequence[tuple[str, Sequence[Cell]]]) -> Table:
+    """Return a row per class, under the titles of the columns."""
+    rows = tuple(zip(classes, *(values for _, values in columns), strict=True))
+    return Table(title=title, columns=("class", *(name for name, _ in columns)), rows=rows)
 
 
 def _chart(
-    found: Histogram | None, name: str, caption: str, x_label: str, scale: charts.Scale = "linear", share: bool = False
+    counted: Histogram | None, name: str, caption: str, x_label: str, scale: charts.Scale = "linear", unit: str = ""
 ) -> Iterator[Drawing]:
-    if found is not None:
-        yield Drawing(name=name, caption=caption, png=charts.histogram(found, x_label, scale, "share" if share else ""))
+    if counted is not None:
+        yield Drawing(name=name, caption=caption, png=charts.histogram(counted, x_label, scale, unit))
 
 
-def _told(pair: Pair) -> str:
+def _pair_title(pair: Pair) -> str:
     how = "exact" if pair.kind == "exact" else f"near ({pair.similarity:.3f})"
     return f"{how}: {pair.first.key} ({pair.first.split}), {pair.second.key} ({pair.second.split})"
 

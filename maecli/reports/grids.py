@@ -84,7 +84,7 @@ def picture_grid(
 ) -> bytes:
     """Return a PNG of rows of pictures under their column titles, at most `max_px` wide.
 
-    Small pictures are enlarged by whole factors, each pixel a crisp square; large ones are reduced. A row's
+    Pictures up to 64 pixels are enlarged by whole factors, each pixel a crisp square; others fill their column. A row's
     title stands above it, and below all rows a legend of texts and colours (#rrggbb, or empty for what is clear).
     """
     if not rows or not column_titles:
@@ -217,10 +217,10 @@ def as_rgb(picture: NDArray[Any]) -> Pixels:
 
 
 def _fit(pixels: Pixels, box: int) -> Pixels:
-    """Enlarge by the largest whole factor, or reduce, so that the longer side fits `box`."""
+    """Return a picture whose longer side fits `box`: a tiny one as crisp squares, by the largest whole factor."""
     height, width = pixels.shape[:2]
     longer = max(height, width)
-    if longer <= box:
+    if longer <= min(_TINY, box):
         factor = box // longer
         return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
     size = max(1, round(width * box / longer)), max(1, round(height * box / longer))

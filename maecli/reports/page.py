@@ -73,7 +73,8 @@ def render_report(
     `faults` are of files that were left out; `next_commands` are commands to try and what each does.
     What is empty does not appear. From four sections on, the page starts with a table of contents.
     """
-    parts = [_part(section, f"section-{number}") for number, section in enumerate(sections, 1)]
+    filled = [section for section in sections if section.content]
+    parts = [_part(section, f"section-{number}") for number, section in enumerate(filled, 1)]
     contents = [(part["id"], part["title"]) for part in parts]
     if faults:
         contents.append(("left-out", "Files left out"))
@@ -89,6 +90,12 @@ def render_report(
         spec_yaml=spec_yaml.strip(),
         environment=list(_flat(environment or {})),
     )
+
+
+def drawing_files(sections: Sequence[Section]) -> dict[str, bytes]:
+    """Return the drawings that stand in sections, by the names of their files."""
+    drawings = [item for section in sections for item in section.content if isinstance(item, Drawing)]
+    return {f"{drawing.name.replace(' ', '-')}.png": drawing.png for drawing in drawings}
 
 
 @functools.cache

@@ -22,7 +22,8 @@ from maecli.errors import DataError, SpecError
 from maecli.outputs.folder import check_out, new_outputs
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
-from maecli.reports.eda import eda_pictures, eda_sections, render_eda
+from maecli.reports.eda import eda_sections, render_eda
+from maecli.reports.page import drawing_files
 from maecli.run.assemble import image_size, make_dataset, make_model
 from maecli.run.directory import runs_dir
 from maecli.run.environment import describe_environment
@@ -125,8 +126,8 @@ def eda(
     )
     with new_outputs(out, overwrite, WRITER, needed) as folder:
         (folder / PICTURES).mkdir()
-        for picture in eda_pictures(sections):
-            write_bytes(folder / PICTURES / f"{picture.name.replace(' ', '-')}.png", picture.png)
+        for name, png in drawing_files(sections).items():
+            write_bytes(folder / PICTURES / name, png)
         write_json(folder / NUMBERS, findings.model_dump(mode="json"))
         write_text(folder / REPORT, page)
     return EdaResult(out, out / REPORT, findings)

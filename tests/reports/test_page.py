@@ -242,8 +242,8 @@ def test_every_anchor_is_unique_and_every_link_leads_to_one() -> None:
 
 
 def test_a_long_page_has_a_table_of_contents() -> None:
-    assert Page(report(*[Section("x")] * 3)).all("nav") == []
-    assert len(Page(report(*[Section("x")] * 4)).all("nav")) == 1
+    assert Page(report(*[Section("x", ["y"])] * 3)).all("nav") == []
+    assert len(Page(report(*[Section("x", ["y"]), Section("empty")] * 4)).all("nav")) == 1
 
 
 def test_numbers_are_aligned_right_and_words_left() -> None:
