@@ -66,11 +66,11 @@ def show_listings(listings: Sequence[Listing]) -> None:
     table = RichTable(box=None, header_style="bold")
     for column in ("kind", "name", "package", "version", "status"):
         table.add_column(column, overflow="fold")
-    for each in listings:
-        table.add_row(*map(one_line, (each.kind, each.name, each.package, each.version, each.status)))
+    for listing in listings:
+        table.add_row(*map(one_line, (listing.kind, listing.name, listing.package, listing.version, listing.status)))
     console = PlainConsole()
     console.print(table)
-    for number, line in enumerate(each.line for each in listings if each.reason):
+    for number, line in enumerate(listing.line for listing in listings if listing.reason):
         console.print(("" if number else "\n") + one_line(line), soft_wrap=True)
 
 
@@ -81,39 +81,39 @@ def show(name: NameArgument, root: RootOption = None, as_json: JsonOption = Fals
         from maecli.registry import Registry
         from maecli.verbs.plugins import describe_plugin
 
-        found = describe_plugin(name, Registry(), root)
+        plugin = describe_plugin(name, Registry(), root)
         if as_json:
-            print_json(found.as_json())
+            print_json(plugin.as_json())
         else:
-            show_about(found)
+            show_plugin(plugin)
 
 
-def show_about(found: About) -> None:
+def show_plugin(plugin: About) -> None:
     """Print a plugin in full."""
     console = PlainConsole()
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True)
 
-    each = found.listing
-    say(f"{each.kind} {each.name}, of {each.package} {each.version} ({each.module})")
-    for key, value in found.facts.items():
+    listing = plugin.listing
+    say(f"{listing.kind} {listing.name}, of {listing.package} {listing.version} ({listing.module})")
+    for key, value in plugin.facts.items():
         say(f"{key}: {value}")
-    if found.about:
-        say(f"\n{found.about}")
-    if found.options:
+    if plugin.about:
+        say(f"\n{plugin.about}")
+    if plugin.options:
         say("")
-        console.print(options_table(found.options))
-    if found.card is not None:
+        console.print(options_table(plugin.options))
+    if plugin.card is not None:
         say("\ndata card")
         table = RichTable(box=None, show_header=False, pad_edge=False)
-        for key, value in found.card.items():
+        for key, value in plugin.card.items():
             if value not in (None, "", [], {}):
                 table.add_row(one_line(key.replace("_", " ")), one_line(_words(value)))
         console.print(table)
-    elif found.no_card:
-        say(f"\nno data card: {found.no_card}")
-    say(f"\n  {found.command}")
+    elif plugin.no_card:
+        say(f"\nno data card: {plugin.no_card}")
+    say(f"\n  {plugin.command}")
 
 
 def _words(value: Any) -> str:

@@ -333,25 +333,28 @@ def labels(subject: DatasetSubject) -> None:
             f"{where}: label {int(label)} is none of the {Q} classes, which count from 0; leave samples without a "
             "label out of the splits that are asked for it",
         )
-    for where, _, split, index in subject.places("label"):
-        alone, sample_or_none = split.label(index), read(split, index)
-        if alone is not None and sample_or_none is not None:
-            label = sample_or_none["label"]
-            expect(
-                _equal(np.asarray(alone), np.asarray(label)),
-                f"{where}: label({index}) says {alone}, and the sample {label}; return the same, or None where a "
-                "sample would have to be decoded",
-            )
+    _check_labels_alone(subject)
     card, train = subject.card(fields), subject.split("train", fields)
     if card.class_counts and len(train) <= MOST_COUNTED:
-        read_labels = [each["label"] for i in range(len(train)) if (each := read(train, i)) is not None]
-        stacked = np.stack(read_labels)
-        counted = (stacked == 1).sum(0) if card.multi_label else np.bincount(stacked, minlength=len(card.classes))
+        labels = [each["label"] for each in (read(train, i) for i in range(len(train))) if each is not None]
+        marks = np.stack(labels)
+        counts = (marks == 1).sum(0) if card.multi_label else np.bincount(marks, minlength=len(card.classes))
         expect(
-            len(read_labels) < len(train) or tuple(counted.tolist()) == card.class_counts,
-            f"train has {some(counted.tolist())} samples of the classes in turn and the card's class_counts are "
+            len(labels) < len(train) or tuple(counts.tolist()) == card.class_counts,
+            f"train has {some(counts.tolist())} samples of the classes in turn and the card's class_counts are "
             f"{some(card.class_counts)}; count them from split('train', {fields!r})",
         )
+
+
+def _check_labels_alone(subject: DatasetSubject) -> None:
+    for where, _, split, index in subject.places("label"):
+        label, sample = split.label(index), read(split, index)
+        if label is not None and sample is not None:
+            expect(
+                _equal(np.asarray(label), np.asarray(sample["label"])),
+                f"{where}: label({index}) says {label}, and the sample {sample['label']}; return the same, or None "
+                "where a sample would have to be decoded",
+            )
 
 
 def masks(subject: DatasetSubject) -> None:

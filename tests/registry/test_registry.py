@@ -29,6 +29,15 @@ def module(tmp_path, monkeypatch):
     return write
 
 
+def refusal(registry: Registry, kind: str, name: str) -> str:
+    """Return the one line that says why a plugin cannot be used."""
+    with pytest.raises(PluginError) as caught:
+        getattr(registry, kind)(name)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 4
+    return str(caught.value)
+
+
 DATASET = """
 from maecli import api
 
@@ -74,13 +83,10 @@ def test_of_two_packages_with_one_name_neither_is_taken(module):
     registry = Registry([point("dataset.birds"), point("dataset.birds", package="mae-aves", version="3"), alone])
     assert registry.names("dataset") == ["gulls"]
     assert registry.dataset("gulls").name == "gulls"
-    with pytest.raises(PluginError) as caught:
-        registry.dataset("birds")
-    assert str(caught.value) == (
+    assert refusal(registry, "dataset", "birds") == (
         "mae-aves 3: dataset 'birds' is also claimed by mae-birds, so neither is used; "
         "`mae plugins disable mae-aves` gives this one up"
     )
-    assert caught.value.exit_code == 4
     assert {listing.package: listing.reason for listing in registry.listings if listing.status == "clash"} == {
         "mae-aves": "dataset 'birds' is also claimed by mae-birds, so neither is used; "
         "`mae plugins disable mae-aves` gives this one up",
@@ -157,13 +163,10 @@ def test_an_entry_point_names_a_module():
 )
 def test_a_broken_import_names_package_version_and_cause_in_one_line(module, text, reason):
     registry = Registry([point("dataset.birds", module("mae_broken", text))])
-    with pytest.raises(PluginError) as caught:
-        registry.dataset("birds")
-    assert str(caught.value).startswith(f"mae-birds 1.2: dataset 'birds' cannot be imported: {reason}")
-    assert "\n" not in str(caught.value)
-    assert caught.value.exit_code == 4
+    line = refusal(registry, "dataset", "birds")
+    assert line.startswith(f"mae-birds 1.2: dataset 'birds' cannot be imported: {reason}")
     [checked] = registry.checked()
-    assert (checked.status, checked.line) == ("broken", str(caught.value))
+    assert (checked.status, checked.line) == ("broken", line)
 
 
 @pytest.mark.parametrize("text", ["from maecli.api import Telepathy", "from maecli import api\napi.Telepathy"])
@@ -179,9 +182,7 @@ def test_a_module_that_is_not_there_names_its_package():
 
 def test_a_plugin_for_a_newer_api_is_refused(module):
     name = module("mae_newer", f"MAE_API_VERSION = {API_VERSION + 1}\n{BIRDS}")
-    with pytest.raises(PluginError) as caught:
-        Registry([point("dataset.birds", name)]).dataset("birds")
-    assert str(caught.value) == (
+    assert refusal(Registry([point("dataset.birds", name)]), "dataset", "birds") == (
         f"mae-birds 1.2: dataset 'birds' was written for plugin API {API_VERSION + 1}, and {SPOKEN}: upgrade maecli"
     )
 
@@ -196,9 +197,8 @@ def test_a_plugin_for_a_newer_api_is_refused(module):
 )
 def test_an_api_version_that_is_not_spoken_is_refused(module, stated, reason):
     name = module("mae_older", f"MAE_API_VERSION = {stated}\n{BIRDS}")
-    with pytest.raises(PluginError) as caught:
-        Registry([point("dataset.birds", name)]).dataset("birds")
-    assert str(caught.value) == f"mae-birds 1.2: dataset 'birds' {reason}"
+    line = refusal(Registry([point("dataset.birds", name)]), "dataset", "birds")
+    assert line == f"mae-birds 1.2: dataset 'birds' {reason}"
 
 
 @pytest.mark.parametrize("stated", ["", f"MAE_API_VERSION = {API_VERSION}"])
@@ -210,9 +210,7 @@ def test_this_api_version_is_taken_said_or_unsaid(module, stated):
 def test_a_hook_that_does_not_offer_what_was_announced_is_told(module):
     name = module("mae_other", DATASET.format(name="Other", key="other"))
     registry = Registry([point("dataset.birds", name), point("task.sing", name), point("dataset.other", name)])
-    with pytest.raises(PluginError) as caught:
-        registry.dataset("birds")
-    assert str(caught.value) == (
+    assert refusal(registry, "dataset", "birds") == (
         "mae-birds 1.2: dataset 'birds' is announced, but mae_other offers other by its hook mae_datasets"
     )
     with pytest.raises(PluginError, match="offers none by its hook mae_tasks"):
@@ -267,16 +265,13 @@ def test_a_hook_that_returns_nothing_offers_none(module):
 def test_a_class_without_its_methods_is_told(module):
     before = "class Birds(api.Dataset): name = 'birds'"
     name = module("mae_bad", HOOK.format(kind="dataset", before=before, body="return [Birds]"))
-    with pytest.raises(PluginError) as caught:
-        Registry([point("dataset.birds", name)]).dataset("birds")
-    assert str(caught.value) == "mae-birds 1.2: dataset 'birds' cannot be used: Birds does not define card, split"
+    line = refusal(Registry([point("dataset.birds", name)]), "dataset", "birds")
+    assert line == "mae-birds 1.2: dataset 'birds' cannot be used: Birds does not define card, split"
 
 
 def test_a_hook_that_does_not_exist_offers_the_nearest(module):
     name = module("mae_bad", BIRDS.replace("mae_datasets", "mae_dataset"))
-    with pytest.raises(PluginError) as caught:
-        Registry([point("dataset.birds", name)]).dataset("birds")
-    assert str(caught.value) == (
+    assert refusal(Registry([point("dataset.birds", name)]), "dataset", "birds") == (
         "mae-birds 1.2: dataset 'birds' cannot be offered: mae_bad.mae_dataset is no hook of mae; did you mean "
         "'mae_datasets'?"
     )
@@ -292,13 +287,16 @@ def test_a_hook_with_unknown_arguments_is_told_each_time(module):
 
 def test_one_broken_plugin_leaves_the_others_of_its_package_and_of_others(module):
     broken = module("mae_broken", "1 / 0")
+    failing = module("mae_failing", HOOK.format(kind="dataset", before="", body="1 / 0"))
     points = [
+        point("dataset.ants", failing, "mae-ants"),
         point("dataset.birds", module("mae_birds", BIRDS)),
         point("task.sing", broken),
         point("dataset.bees", broken, "mae-bees"),
     ]
     registry = Registry(points)
     assert {listing.key: listing.status for listing in registry.checked()} == {
+        "dataset.ants": "broken",
         "dataset.bees": "broken",
         "dataset.birds": "ok",
         "task.sing": "broken",
@@ -349,9 +347,7 @@ def test_mae_load_plugins_leaves_the_named_packages_and_the_built_in_ones(monkey
             monkeypatch.setenv("MAE_LOAD_PLUGINS", listed)
         assert Registry(points).names("dataset") == names
     monkeypatch.setenv("MAE_LOAD_PLUGINS", "mae-bees")
-    with pytest.raises(PluginError) as caught:
-        Registry(points).dataset("birds")
-    assert str(caught.value) == (
+    assert refusal(Registry(points), "dataset", "birds") == (
         "mae-birds 1.2: dataset 'birds' is left out by MAE_LOAD_PLUGINS, which does not name its package"
     )
 
@@ -369,9 +365,7 @@ def test_names_in_mae_load_plugins_that_no_package_has_are_told():
 @pytest.mark.parametrize("key", ["mae-birds", "dataset.birds"])
 def test_what_is_disabled_says_how_it_comes_back(key):
     write_disabled([key])
-    with pytest.raises(PluginError) as caught:
-        Registry([point("dataset.birds")]).dataset("birds")
-    assert str(caught.value) == (
+    assert refusal(Registry([point("dataset.birds")]), "dataset", "birds") == (
         f"mae-birds 1.2: dataset 'birds' is disabled; `mae plugins enable {key}` brings it back"
     )
     assert Registry([point("task.birds", package="other")]).names("task") == ["birds"]
