@@ -117,7 +117,7 @@ class Ours:
         from maecli.data.card import DataCard
         from maecli.data.preprocess import Preprocess
         from maecli.data.sample import TensorSplit
-        from maecli.loading.loaders import ResidentLoader
+        from maecli.loading.resident import ResidentLoader
         from maecli.models.mae import Decoder, MaskedAutoencoder
         from maecli.models.vit import VisionTransformer
         from maecli.registry import registry

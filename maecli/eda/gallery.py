@@ -18,7 +18,7 @@ from maecli.data.sample import Split, view
 from maecli.eda.findings import Pair
 from maecli.eda.shown import Image, Shown
 from maecli.errors import BrokenSample
-from maecli.loading.loaders import make_loader
+from maecli.loading import make_loader
 from maecli.schema import AugmentSpec, DataSpec
 
 SHOWN_SIDE = 320

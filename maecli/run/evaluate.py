@@ -10,7 +10,7 @@ from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.data.few_labels import WHOLE, few_labels
 from maecli.errors import DataError, Fault, SpecError, nearest
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
-from maecli.loading.loaders import make_loader
+from maecli.loading import make_loader
 from maecli.outputs.faults import Faults
 from maecli.progress import Progress
 from maecli.registry import Registry

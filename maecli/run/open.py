@@ -19,7 +19,8 @@ from maecli.hardware import (
     describe_device,
     keep_freed_memory,
 )
-from maecli.loading.loaders import Loader, make_loader
+from maecli.loading import make_loader
+from maecli.loading.loader import Loader
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
 from maecli.progress import Progress

@@ -15,7 +15,8 @@ from maecli.data.dataset import Dataset
 from maecli.data.few_labels import WHOLE, few_labels
 from maecli.errors import DataError, SpecError, nearest
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
-from maecli.loading.loaders import Loader, make_loader
+from maecli.loading import make_loader
+from maecli.loading.loader import Loader
 from maecli.measures import wilson_interval
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults

@@ -12,7 +12,7 @@ from maecli.data.fingerprint import WHOLE, Fingerprint, Look, look_at
 from maecli.data.sample import Split, view
 from maecli.data.sample_files import UNREADABLE
 from maecli.errors import SpecError
-from maecli.loading.loaders import Loader
+from maecli.loading.loader import Loader
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Prepared
 from maecli.training.checkpoint import Checkpoint

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from maecli.hardware import autocast, choose_device, choose_dtype
-from maecli.loading.loaders import make_loader
+from maecli.loading import make_loader
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.grids import picture_grid

@@ -20,7 +20,7 @@ from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.preprocess import Preprocess
 from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.errors import BrokenSample
-from maecli.loading.loaders import make_loader
+from maecli.loading import make_loader
 from maecli.modalities.pictures.masks import VOID
 from maecli.schema import AugmentSpec, DataSpec
 from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, expect, find_all, must_work, some

@@ -19,7 +19,8 @@ from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
 from maecli.data.preprocess import Preprocess
-from maecli.loading.loaders import Loader, make_loader
+from maecli.loading import make_loader
+from maecli.loading.loader import Loader
 from maecli.models.encoder import Encoder
 from maecli.plugin_options import Options
 from maecli.results import Drawing, Metric

@@ -13,7 +13,7 @@ from torch import nn
 from maecli.data.batch import Batch
 from maecli.errors import DataError, Fault
 from maecli.hardware import autocast
-from maecli.loading.loaders import Loader
+from maecli.loading.loader import Loader
 from maecli.results import Evaluation
 from maecli.training.finite import (
     NOT_FINITE,

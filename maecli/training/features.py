@@ -14,7 +14,7 @@ from torch import Tensor
 
 from maecli.errors import Fault, SpecError, nearest
 from maecli.hardware import autocast
-from maecli.loading.loaders import Loader
+from maecli.loading.loader import Loader
 from maecli.models.encoder import Encoder
 from maecli.models.heads import pool_tokens
 from maecli.training.finite import NOT_FINITE, not_finite, without

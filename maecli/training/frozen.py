@@ -10,7 +10,8 @@ from torch import nn
 from maecli.data.batch import Batch
 from maecli.data.sample import TensorSplit
 from maecli.hardware import autocast
-from maecli.loading.loaders import Loader, ResidentLoader
+from maecli.loading.loader import Loader
+from maecli.loading.resident import ResidentLoader
 from maecli.schema import AugmentSpec
 from maecli.training.task import Task
 

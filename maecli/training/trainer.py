@@ -19,7 +19,7 @@ from maecli.data.batch import Batch
 from maecli.data.randomness import derive_seed
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.hardware import autocast
-from maecli.loading.loaders import Loader
+from maecli.loading.loader import Loader
 from maecli.progress import Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors

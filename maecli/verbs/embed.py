@@ -19,7 +19,9 @@ from maecli.data.card import SplitName
 from maecli.data.few_labels import labels_by_key
 from maecli.errors import DataError, Fault, SpecError
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
-from maecli.loading.loaders import Loader, StreamedLoader, make_loader
+from maecli.loading import make_loader
+from maecli.loading.loader import Loader
+from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures.known_labels import UNKNOWN, KnownLabels
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
 from maecli.outputs.faults import Faults

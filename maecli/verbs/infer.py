@@ -18,7 +18,7 @@ from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
-from maecli.loading.loaders import StreamedLoader
+from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures.known_labels import KnownLabels
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv

@@ -13,16 +13,11 @@ import torch
 from maecli.data.preprocess import Preprocess
 from maecli.data.sample import Split, TensorSplit
 from maecli.errors import BrokenSample, DataError, Fault, LoadingError
-from maecli.loading.loaders import (
-    FIXED,
-    ResidentLoader,
-    StreamedLoader,
-    default_workers,
-    epoch_order,
-    make_loader,
-    refuse,
-    train_schedule,
-)
+from maecli.hardware import default_workers
+from maecli.loading import make_loader
+from maecli.loading.loader import FIXED, epoch_order, refuse, train_schedule
+from maecli.loading.resident import ResidentLoader
+from maecli.loading.streamed import StreamedLoader
 from maecli.schema import AugmentSpec, DataSpec
 
 CPU = torch.device("cpu")

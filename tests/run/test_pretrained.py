@@ -13,7 +13,8 @@ from write_data import noise, write_mnist, write_picture
 
 import maecli
 from maecli.errors import DataError, SpecError
-from maecli.loading.loaders import StreamedLoader, make_loader
+from maecli.loading import make_loader
+from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures.source import PictureSource, file_range
 from maecli.models.heads import pool_tokens
 from maecli.registry import registry

@@ -10,7 +10,8 @@ from write_data import write_pictures, write_voc
 from maecli.data.preprocess import Preprocess
 from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
-from maecli.loading.loaders import ResidentLoader, StreamedLoader
+from maecli.loading.resident import ResidentLoader
+from maecli.loading.streamed import StreamedLoader
 from maecli.models.vit import VisionTransformer
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory

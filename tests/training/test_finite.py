@@ -10,7 +10,7 @@ from maecli import api
 from maecli.data.preprocess import Preprocess
 from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, Fault
-from maecli.loading.loaders import ResidentLoader
+from maecli.loading.resident import ResidentLoader
 from maecli.training.evaluation import evaluate
 from maecli.training.features import extract
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, not_finite, try_samples, without

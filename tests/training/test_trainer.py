@@ -18,7 +18,7 @@ from maecli.data.batch import Batch
 from maecli.data.preprocess import Preprocess
 from maecli.data.sample import TensorSplit
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
-from maecli.loading.loaders import ResidentLoader
+from maecli.loading.resident import ResidentLoader
 from maecli.results import Metric
 from maecli.schema import PluginSection, PretrainSpec
 from maecli.training.checkpoint_folder import CheckpointFolder

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from write_data import noise, write_class_folders, write_mixed_folder, write_mnist, write_picture, write_pictures
 
-from maecli.loading.loaders import StreamedLoader
+from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source
 from maecli.registry import registry
 from maecli.run.run_encoder import load_run_encoder

@@ -19,7 +19,7 @@ from maecli.cli.faults import skipped_json
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 from maecli.errors import Fault
-from maecli.loading.loaders import StreamedLoader
+from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures import source as picture_source
 from maecli.outputs import named_files
 from maecli.storage.ledger import Ledger
