@@ -31,6 +31,10 @@ LabelsOption = Annotated[
     option("--labels", help="Learn from a part of the labels: 10%, or 4 for 4 samples of each class.", panel=DATA),
 ]
 TaskOption = Annotated[str | None, option("--task", help="Task plugin, such as classify.", panel=MODEL)]
+SetOption = Annotated[
+    list[str] | None, option("--set", help="Set any key: --set train.ema_decay=0.999.", panel=RUN, metavar="A.B=C")
+]
+ResumeOption = Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)]
 OverwriteOption = Annotated[bool, option("--overwrite", help="Replace what is there.", panel=RUN)]
 DeviceOption = Annotated[str | None, option("--device", help="auto, cpu, mps, cuda or cuda:N.", panel=RUN)]
 PrecisionOption = Annotated[str | None, option("--precision", help="auto, float32 or bf16.", panel=RUN)]
@@ -42,9 +46,10 @@ VerboseOption = Annotated[bool, option("--verbose", "-v", help="Also say where e
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag that sets one key of the spec; not given, the key keeps what the layers below say."""
+    """An option that makes a part of an `Ask`; not given, it says nothing."""
 
     key: str
+    """The key of the spec that it sets; empty where it says where settings come from."""
     annotation: Any
     default: Any = None
     only: str = ""
@@ -80,38 +85,22 @@ FLAGS = {
     "device": Flag("device", DeviceOption),
     "precision": Flag("precision", PrecisionOption),
     "out": _flag("out", Path, RUN, "Run directory; default: runs/VERB-DATASET[-TASK]."),
+    "recipe": _flag("", str, RUN, "Start from a shipped recipe."),
+    "config": _flag("", Path, RUN, "Spec or recipe file (YAML), such as a run's spec.yaml."),
+    "sets": Flag("", SetOption),
+    "resume": Flag("", ResumeOption, False),
 }
-
-SOURCES: dict[str, tuple[Any, Any]] = {
-    "recipe": (Annotated[str | None, option("--recipe", help="Start from a shipped recipe.", panel=RUN)], None),
-    "config": (
-        Annotated[
-            Path | None, option("--config", help="Spec or recipe file (YAML), such as a run's spec.yaml.", panel=RUN)
-        ],
-        None,
-    ),
-    "sets": (
-        Annotated[
-            list[str] | None,
-            option("--set", help="Set any key: --set train.ema_decay=0.999.", panel=RUN, metavar="A.B=C"),
-        ],
-        None,
-    ),
-    "resume": (Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)], False),
-}
-"""Where else settings come from, as (annotation, default)."""
 
 
 def asks(
     verb: str, *names: str, like: Callable[..., None] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Hand a verb, beside options of its own, the `Ask` that its flags and `SOURCES` make.
+    """Hand a verb, beside options of its own, the `Ask` that its flags make.
 
-    Those are the ones of `names`, else all that serve the verb; its own options may be those of another function,
-    `like`. A user's error in it is one message, and so is one in a flag.
+    Its flags are those of `names`, else all that serve it; its own options may be those of another function, `like`.
+    A user's error in it is one message, and so is one in a flag.
     """
     flags = {name: flag for name, flag in FLAGS.items() if (name in names if names else flag.only in ("", verb))}
-    sources = {name: source for name, source in SOURCES.items() if not names or name in names}
 
     def declare(command: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(like or command, eval_str=True).parameters.values()
@@ -120,7 +109,7 @@ def asks(
             with user_errors(options["as_json"]):
                 command(_ask(verb, flags, options), **{parameter.name: options[parameter.name] for parameter in own})
 
-        declared = {name: (flag.annotation, flag.default) for name, flag in flags.items()} | sources
+        declared = {name: (flag.annotation, flag.default) for name, flag in flags.items()}
         declared |= {parameter.name: (parameter.annotation, parameter.default) for parameter in own}
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
@@ -136,13 +125,16 @@ def asks(
 
 def _ask(verb: str, flags: Mapping[str, Flag], options: Mapping[str, Any]) -> Ask:
     """Return what the options of a verb ask for; a key that only another verb trains with begins with that verb."""
-    settings = {}
+    settings, sources = {}, {}
     for name, flag in flags.items():
-        if options[name] is not None:
+        if options[name] is None:
+            continue
+        if not flag.key:
+            sources[name] = options[name]
+        else:
             key = flag.key if flag.only in ("", verb) else f"{flag.only}.{flag.key}"
             settings[key] = _value(name, options[name])
-    sources = {name: options[name] for name in ("recipe", "config", "resume") if name in options}
-    return Ask(verb, sets=options["sets"] or (), flags=settings, **sources)
+    return Ask(verb, flags=settings, **sources)
 
 
 def _value(name: str, value: Any) -> Any:

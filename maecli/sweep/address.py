@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from maecli.errors import SpecError, nearest
 from maecli.schema import SPECS, RunSpec
-from maecli.text import brief
+from maecli.text import brief, shortened
 
 OF_BOTH = frozenset({"dataset", "model", "data", "device", "precision", "compile"})
 LABELS = "data.labels"
@@ -21,7 +21,6 @@ _NO_PLACE = {
     "version": "it is the format of a spec",
     "verb": "it follows from the sections pretrain and finetune",
 }
-_LONGEST = 200  # letters; keys are written out in messages
 
 
 def address(key: str, verbs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -29,23 +28,22 @@ def address(key: str, verbs: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
     Raises SpecError for a key that no spec has, that lacks its verb, or for a verb that the sweep does not do.
     """
-    if len(key) > _LONGEST:
-        raise SpecError(f"unknown key {brief(key)}; write a key of the spec, such as model.patch_size")
     verb, dot, rest = key.partition(".")
     named = bool(dot) and verb in SPECS
     full = rest if named else key
     section = full.partition(".")[0]
     if section in _NO_PLACE:
-        raise SpecError(f"{key} cannot be set here: {_NO_PLACE[section]}")
+        raise SpecError(f"{shortened(key)} cannot be set here: {_NO_PLACE[section]}")
     if section not in RunSpec.model_fields:
         raise SpecError(
-            f"unknown key {key!r}{nearest(section, RunSpec.model_fields)}; write a key of the spec, such as "
+            f"unknown key {brief(key)}{nearest(section, RunSpec.model_fields)}; write a key of the spec, such as "
             "model.patch_size or pretrain.task.mask_ratio"
         )
     if named and verb not in verbs:
-        raise SpecError(f"{key} is a key of mae {verb}, which this sweep does not do")
+        raise SpecError(f"{shortened(key)} is a key of mae {verb}, which this sweep does not do")
     if named:
         return full, (verb,)
     if len(verbs) > 1 and (section not in OF_BOTH or full == LABELS):
-        raise SpecError(f"{key} is for one verb at a time: write {' or '.join(f'{verb}.{key}' for verb in verbs)}")
+        ways = " or ".join(f"{verb}.{shortened(key)}" for verb in verbs)
+        raise SpecError(f"{shortened(key)} is for one verb at a time: write {ways}")
     return full, tuple(verbs)

@@ -52,7 +52,6 @@ class Axis:
 class Job:
     """One run of the sweep. Its spec lacks what depends on other runs: where it starts from, and `out`."""
 
-    verb: str
     arm: str
     point: Mapping[str, str]
     """Axis → label, of the axes that matter to this run."""
@@ -63,6 +62,10 @@ class Job:
     """The pretraining that it starts from."""
     time_of: tuple[Job, Job] | None = None
     """The pretraining and the fine-tuning whose time together it has."""
+
+    @property
+    def verb(self) -> str:
+        return self.spec.verb
 
     @property
     def needs(self) -> tuple[Job, ...]:
@@ -154,26 +157,26 @@ class _Planner:
         pretrain = None
         if self.sweep.pretrain is not None:
             spec = self._resolve("pretrain", Arm(), settings["pretrain"], seed, None)
-            pretrain = _once(plan, known, self._job("pretrain", "", spec, chosen, {"pretrain"}))
+            pretrain = _once(plan, known, self._job("", spec, chosen, {"pretrain"}))
         done: dict[str, Job] = {}
         for name, arm in sorted(self.arms.items(), key=lambda each: each[1].total_time_of is not None):
             spec = self._resolve("finetune", arm, settings["finetune"], seed, pretrain.spec if pretrain else None)
             init = None if arm.from_scratch or spec.init is not None else pretrain
             time_of = (pretrain, done[arm.total_time_of]) if pretrain and arm.total_time_of else None
             matters = {"pretrain", "finetune"} if init or time_of else {"finetune"}
-            job = self._job("finetune", name, spec, chosen, matters)
+            job = self._job(name, spec, chosen, matters)
             job.init, job.time_of = init, time_of
             done[name] = _once(plan, known, job)
 
-    def _job(self, verb: str, arm: str, spec: RunSpec, chosen: Sequence[Choice], matters: set[str]) -> Job:
+    def _job(self, arm: str, spec: RunSpec, chosen: Sequence[Choice], matters: set[str]) -> Job:
         """Return a run with a readable name: what of the point matters to it."""
-        point, parts = {}, [verb, arm]
+        point, parts = {}, [spec.verb, arm]
         for axis, choice in zip(self.axes, chosen, strict=True):
             if any(matters & each.settings.keys() for each in axis.choices):
                 point[axis.name] = choice.label
                 name = axis.name.rpartition(".")[2].replace("_", "-")
                 parts.append(f"{name}-{choice.label}" if axis.is_numeric else choice.label)
-        return Job(verb, arm, point, file_name("-".join([*filter(None, parts), f"seed{spec.seed}"])), spec)
+        return Job(arm, point, file_name("-".join([*filter(None, parts), f"seed{spec.seed}"])), spec)
 
 
 def _check_apart(axes: Sequence[Axis]) -> None:

@@ -42,20 +42,6 @@ class SweepResult:
     """Run → what went wrong."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """What is on the disk of a run."""
-
-    step: int | None
-    """Of the last checkpoint; None before the first one, or when the run is finished."""
-    finished: bool
-
-    def __str__(self) -> str:
-        if self.finished:
-            return "finished, kept"
-        return f"goes on at step {self.step}" if self.step else "begun, starts again"
-
-
 def stored_tree(out: Path) -> dict[str, Any]:
     """Return the section of the sweep that was begun in a directory. Raises SpecError when there is none."""
     if not (out / DEFINITION).is_file():
@@ -118,21 +104,20 @@ def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path) -> 
         except MaeError as error:
             failed[job.name] = str(error)
             progress.say(f"failed: {error}")
-        write_outcome(out, collect(plan, shelf.directories(), failed))
-    outcome = collect(plan, shelf.directories(), failed)
-    write_page(out, outcome, plan, shelf.directories(), registry, progress)
+        write_outcome(out, collect(plan, shelf.runs, failed))
+    outcome = collect(plan, shelf.runs, failed)
+    write_page(out, outcome, plan, shelf.runs, registry, progress)
     return SweepResult(out, outcome, failed)
 
 
 def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: Progress) -> None:
     """Bring one run to its end and measure it on the splits that are not measured yet."""
-    found = shelf.find(job)
-    if found is None or not found.finished:
+    if not shelf.is_finished(job):
         spec = shelf.complete(job)
         if spec.out is not None:
             Ledger(shelf.out, WRITER).claim(f"{spec.out.name}/")
-        shelf.add(job, train(spec, registry, progress, resume=True).run)
-    run = shelf.run(job)
+        shelf.runs[job.name] = train(spec, registry, progress, resume=True).run
+    run = shelf.runs[job.name]
     for split in plan.sweep.splits:
         if not (run.path / "evaluation" / f"{split}.json").exists():
             progress.say(f"measuring {job.name} on {split}")
@@ -146,38 +131,31 @@ class Shelf:
     def __init__(self, plan: Plan, registry: Registry, out: Path) -> None:
         self.plan, self.out = plan, out
         self._stored = dict(_stored_specs(out, registry))
-        self._taken: dict[str, RunDirectory] = {}
-        """Run of the plan → its directory."""
+        self.runs: dict[str, RunDirectory] = {}
+        """The directory of each run of the plan that was begun, by the run's name."""
         for job in plan.jobs:
             name = self._match(job)
             if name is not None:
-                self._taken[job.name] = RunDirectory(out / name)
+                self.runs[job.name] = RunDirectory(out / name)
 
-    def find(self, job: Job) -> Found | None:
-        """Return what is there of a run, None when it was not begun."""
-        run = self._taken.get(job.name)
-        if run is None:
-            return None
-        finished = (run.path / SUMMARY).exists()
-        last = None if finished else next(iter(run.checkpoints.steps()), None)
-        return Found(last.step if last else None, finished)
+    def is_finished(self, job: Job) -> bool:
+        """Whether nothing of a run is left to do but measuring it."""
+        return job.name in self.runs and (self.runs[job.name].path / SUMMARY).exists()
 
-    def run(self, job: Job) -> RunDirectory:
-        """Return the directory of a run that was begun."""
-        return self._taken[job.name]
-
-    def add(self, job: Job, run: RunDirectory) -> None:
-        self._taken[job.name] = run
-
-    def directories(self) -> Mapping[str, RunDirectory]:
-        """Return the directory of each run of the plan that was begun."""
-        return self._taken
+    def state(self, job: Job) -> str:
+        """Return what is there of a run, in words."""
+        if job.name not in self.runs:
+            return "new"
+        if self.is_finished(job):
+            return "finished, kept"
+        last = next(iter(self.runs[job.name].checkpoints.steps()), None)
+        return f"goes on at step {last.step}" if last else "begun, starts again"
 
     def complete(self, job: Job) -> RunSpec:
         """Return the spec of a run with everything that depends on other runs; those must be finished."""
         update: dict[str, Any] = {"out": self._place(job)}
         if job.init is not None:
-            update["init"] = self.run(job.init).path
+            update["init"] = self.runs[job.init.name].path
         if job.time_of is not None:
             begun = self._stored.get(update["out"].name)  # a run that was begun keeps its schedule
             update["train"] = begun.train if begun else self._lengthened(job, *job.time_of)
@@ -185,7 +163,7 @@ class Shelf:
 
     def _lengthened(self, job: Job, pretrain: Job, finetune: Job) -> Any:
         """Return the training of a spec with as many epochs as fit the time of both runs, at the second one's pace."""
-        seconds = {each.name: _seconds(self.run(each)) for each in (pretrain, finetune)}
+        seconds = {each.name: _seconds(self.runs[each.name]) for each in (pretrain, finetune)}
         factor = sum(seconds.values()) / max(seconds[finetune.name], 1e-9)
         own, other = job.spec.train, finetune.spec.train
         update: dict[str, Any] = {"epochs": max(1, round(other.epochs * factor))}
@@ -194,8 +172,8 @@ class Shelf:
         return own.model_copy(update=update)
 
     def _place(self, job: Job) -> Path:
-        if job.name in self._taken:
-            return self._taken[job.name].path
+        if job.name in self.runs:
+            return self.runs[job.name].path
         others = {each.name for each in self.plan.jobs} - {job.name}
         taken = {entry.name for entry in self.out.iterdir() if any(entry.iterdir() if entry.is_dir() else [True])}
         return self.out / unused(job.name, taken | others)
@@ -205,7 +183,7 @@ class Shelf:
         names = [job.name, *self._stored]
         if job.time_of:  # its spec alone does not tell it from an ordinary run from scratch
             names = [name for name in names if name == job.name or name.startswith(f"{job.name}-")]
-        given = {run.path.name for run in self._taken.values()}
+        given = {run.path.name for run in self.runs.values()}
         return next((name for name in names if name not in given and self._is(job, name)), None)
 
     def _is(self, job: Job, name: str) -> bool:
@@ -215,7 +193,7 @@ class Shelf:
         ignored = self.plan.ignored | (_OF_TIME if job.time_of else frozenset())
         mine, theirs = (identity_of(spec, ignored) for spec in (job.spec, stored))
         if job.init is not None:
-            start = self._taken.get(job.init.name)
+            start = self.runs.get(job.init.name)
             if start is None or stored.init is None or stored.init.name != start.path.name:
                 return False
             theirs["init"] = mine["init"]
@@ -246,8 +224,7 @@ def list_jobs(plan: Plan, shelf: Shelf, seconds: Mapping[str, float]) -> list[di
     """Return for each run of the plan what would be done, and the seconds that it would take, for `--dry-run`."""
     rows: list[dict[str, Any]] = []
     for job in plan.jobs:
-        found = shelf.find(job)
-        needs, state = job.init.name if job.init else "", str(found) if found else "new"
-        left = 0.0 if found and found.finished else seconds[job.name]
-        rows.append({"run": job.name, "from": needs or "scratch", "state": state, "estimated_seconds": left})
+        start = job.init.name if job.init else "scratch"
+        left = 0.0 if shelf.is_finished(job) else seconds[job.name]
+        rows.append({"run": job.name, "from": start, "state": shelf.state(job), "estimated_seconds": left})
     return rows
