@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ from maecli.cli.options import (
     RootOption,
 )
 from maecli.cli.show import show_evaluation
-from maecli.errors import SpecError
 from maecli.terminal import answer
 
 
@@ -43,24 +42,22 @@ def evaluate(
     with user_errors(as_json):
         from maecli.progress import Progress
         from maecli.registry import registry
-        from maecli.run.evaluate import evaluate as run_evaluation
-        from maecli.run.probe import probe as run_probe
+        from maecli.verbs.eval import evaluate_or_probe
 
-        if probe is None and (labels or pool):
-            raise SpecError(f"{'--labels' if labels else '--pool'} is for --probe: give --probe knn or --probe linear")
-        progress = Progress(stderr_console(quiet))
-        settings: dict[str, Any] = {
-            "split": split,
-            "which": checkpoint,
-            "device_name": device or "auto",
-            "precision": precision or "auto",
-            "batch_size": batch_size,
-            "root": root,
-        }
-        if probe is None:
-            result = run_evaluation(run, registry(), progress, **settings)
-        else:
-            result = run_probe(run, registry(), progress, probe, labels=labels, pool=pool or "mean", **settings)
+        result = evaluate_or_probe(
+            run,
+            registry(),
+            Progress(stderr_console(quiet)),
+            kind=probe,
+            labels=labels,
+            pool=pool,
+            split=split,  # type: ignore[arg-type]
+            checkpoint=checkpoint,
+            device=device or "auto",
+            precision=precision or "auto",
+            batch_size=batch_size,
+            root=root,
+        )
         if as_json:
             print_json(
                 {

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @app.command()
 def inspect(
     path: Annotated[Path, typer.Argument(help="A run, a checkpoint, or a file or folder of weights.")],
-    which: CheckpointOption = "last",
+    checkpoint: CheckpointOption = "last",
     as_json: JsonOption = False,
 ) -> None:
     """Say what a checkpoint contains: format, architecture, tensors. Runs nothing in it."""
     with user_errors(as_json):
         from maecli.verbs.inspect import inspect_weights
 
-        found = inspect_weights(path, which)
+        found = inspect_weights(path, checkpoint)
         if as_json:
             print_json(found.as_json())
         else:

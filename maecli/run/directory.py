@@ -21,7 +21,7 @@ from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, MaeError, SpecError, nearest
 from maecli.outputs.faults import SKIPPED
 from maecli.results import Drawing, Evaluation
-from maecli.schema import SPECS
+from maecli.schema import SPECS, RunSpec
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
 from maecli.storage.ledger import Ledger, is_bare
@@ -43,6 +43,12 @@ T = TypeVar("T")
 def runs_dir() -> Path:
     """Return the folder that run directories go to: `MAE_RUNS`, else `./runs`."""
     return Path(os.environ.get("MAE_RUNS") or "runs").expanduser()
+
+
+def default_out(spec: RunSpec) -> Path:
+    """Return where a run goes unless told otherwise: runs/pretrain-DATASET, runs/finetune-DATASET-TASK."""
+    task = "" if spec.verb == "pretrain" else f"-{spec.task.name}"
+    return runs_dir() / f"{spec.verb}-{spec.dataset.name}{task}"
 
 
 class Summary(BaseModel):
@@ -368,13 +374,13 @@ def _resolved(path: Path) -> Path:
     return path.expanduser().resolve()
 
 
-def find_checkpoint(path: Path, which: str = "last") -> Checkpoint:
-    """Return the checkpoint that a path means: a run directory, a checkpoint folder, or its model file.
+def find_checkpoint(path: Path, checkpoint: str = "last") -> Checkpoint:
+    """Return the checkpoint that a path means: the last or best of a run directory, a checkpoint folder, or its file.
 
     Raises SpecError when the path is none of these, MaeError when the run has no such checkpoint yet.
     """
-    if which not in POINTERS:
-        raise SpecError(f"checkpoint {which!r} is none of {', '.join(POINTERS)}{nearest(which, POINTERS)}")
+    if checkpoint not in POINTERS:
+        raise SpecError(f"checkpoint {checkpoint!r} is none of {', '.join(POINTERS)}{nearest(checkpoint, POINTERS)}")
     path = path.expanduser()
     if path.name == MODEL:
         path = path.parent
@@ -386,33 +392,33 @@ def find_checkpoint(path: Path, which: str = "last") -> Checkpoint:
         raise SpecError(f"{path} is neither a run directory nor a checkpoint: it has no {SPEC} and no {MODEL}")
     folder = CheckpointFolder(path / CHECKPOINTS)
     try:
-        checkpoint = folder.pointed(which)
+        pointed = folder.pointed(checkpoint)
     except DamagedCheckpoint as error:
-        found = folder.steps() if which == "last" else []
-        if not found:
+        steps = folder.steps() if checkpoint == "last" else []
+        if not steps:
             raise
-        checkpoint = dataclasses.replace(found[0], note=f"{error}; the newest checkpoint is taken, {found[0].path}")
-    if checkpoint is None:
-        raise MaeError(f"{path} has no {which} checkpoint yet")
-    return checkpoint
+        return dataclasses.replace(steps[0], note=f"{error}; the newest checkpoint is taken, {steps[0].path}")
+    if pointed is None:
+        raise MaeError(f"{path} has no {checkpoint} checkpoint yet")
+    return pointed
 
 
-def read_checkpoint(path: Path, which: str, read: Callable[[Checkpoint], T]) -> tuple[Checkpoint, T]:
-    """Return the checkpoint that a path means, and what `read` makes of it.
+def read_checkpoint(path: Path, checkpoint: str, read: Callable[[Checkpoint], T]) -> T:
+    """Return what `read` makes of the checkpoint that a path means; see `find_checkpoint`.
 
     A run that is being trained may remove a checkpoint while it is read: then the one after it is taken.
     """
-    checkpoint = find_checkpoint(path, which)
+    current = find_checkpoint(path, checkpoint)
     for pause_s in (0.0, 0.1, 0.2, 0.5, 1.0):
         try:
-            return checkpoint, read(checkpoint)
+            return read(current)
         except DamagedCheckpoint:
             time.sleep(pause_s)
-            now = find_checkpoint(path, which)
-            if now == checkpoint and now.expected == checkpoint.expected and pause_s:
+            newest = find_checkpoint(path, checkpoint)
+            if newest == current and newest.expected == current.expected and pause_s:
                 raise
-            checkpoint = now
-    return checkpoint, read(checkpoint)
+            current = newest
+    return read(current)
 
 
 def newest_finished_run(task: str, root: Path) -> RunDirectory:

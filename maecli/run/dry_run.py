@@ -7,19 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from maecli.hardware import (
-    describe_device,
-    memory_used,
-)
+from maecli.hardware import describe_device, memory_used
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
-from maecli.run.open import (
-    ask_frozen_encoder,
-    default_out,
-    make_trainer,
-    prepare,
-)
+from maecli.run.directory import default_out
+from maecli.run.initial import start_encoder
+from maecli.run.open import open_run
+from maecli.run.train import make_trainer
 from maecli.schema import RunSpec
+from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
 
 DRY_STEPS = 5, 14
@@ -37,17 +33,18 @@ class DryRun:
 
 def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> DryRun:
     """Build everything, time a few steps, write nothing."""
-    prepared = prepare(spec, registry, progress)
-    trainer = make_trainer(prepared, None, progress)
+    built = open_run(spec, registry, progress.say)
+    start = start_encoder(built, progress.say)
+    trainer = make_trainer(built, None, progress)
     trainer.module.train()
     steps = min(DRY_STEPS[1], trainer.total_steps)
     times: list[float] = []
     begin = time.monotonic()
-    sizes = len(prepared.train.split), len(prepared.val.split)
-    asked = DRY_STEPS[0] * spec.train.batch_size
-    once = ask_frozen_encoder(trainer, asked)
+    sizes = len(built.loader("train").split), len(built.loader("val").split)
+    limit = DRY_STEPS[0] * spec.train.batch_size
+    once = ask_frozen_encoder(trainer, limit)
     once_s = time.monotonic() - begin
-    first_s = once_s * sum(sizes) / sum(min(asked, size) for size in sizes) if once else 0.0
+    first_s = once_s * sum(sizes) / sum(min(limit, size) for size in sizes) if once else 0.0
     begin = time.monotonic()
     for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, 0, steps):
         trainer.train_step(batch)
@@ -59,21 +56,20 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> DryRun:
             break
     step_s = statistics.mean(times[len(times) // 2 :])  # a mean, since batches that are waited for come in bursts
     total_s = first_s + step_s * trainer.total_steps
-    module = prepared.assembly.module
     return DryRun(
         {
             "out": str(spec.out or default_out(spec)),
-            "parameters": sum(p.numel() for p in module.parameters()),
-            "encoder_parameters": sum(p.numel() for p in module.get_submodule("encoder").parameters()),
+            "parameters": sum(p.numel() for p in built.module.parameters()),
+            "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),
             "train_samples": sizes[0],
             "val_samples": sizes[1],
             "steps_per_epoch": trainer.steps_per_epoch,
             "total_steps": trainer.total_steps,
             "learning_rate": peak_rate(spec.train),
-            "device": describe_device(prepared.device),
-            "precision": str(prepared.dtype).removeprefix("torch."),
-            "init": prepared.init,
-            "memory_bytes": memory_used(prepared.device),
+            "device": describe_device(built.device),
+            "precision": str(built.dtype).removeprefix("torch."),
+            "init": start,
+            "memory_bytes": memory_used(built.device),
             "seconds_per_step": round(step_s, 4),
             "samples_per_s": round(spec.train.batch_size / step_s, 1),
             "estimated_seconds": round(total_s),

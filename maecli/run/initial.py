@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
-from maecli.run.assemble import encoder_tensors, make_model
-from maecli.run.directory import SPEC, find_checkpoint, read_checkpoint
+from maecli.run.directory import SPEC, Say, find_checkpoint, read_checkpoint
+from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, recorded_in, tell_changes
 from maecli.run.recorded import parse_record, part_of, sizes_of
+from maecli.run.restore import encoder_tensors
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
 from maecli.weights.files import find_weights, read_metadata, read_weights
+from maecli.weights.fit import load_encoder_weights
 from maecli.weights.formats import import_encoder
 
 
-def weights_file(path: Path, which: str = "last") -> Path:
+def weights_file(path: Path, checkpoint: str = "last") -> Path:
     """Return the file of weights that a path means: that of a run's checkpoint, of a folder, or the path itself."""
     path = path.expanduser()
-    return find_checkpoint(path, which).path / MODEL if (path / SPEC).is_file() else find_weights(path)
+    return find_checkpoint(path, checkpoint).path / MODEL if (path / SPEC).is_file() else find_weights(path)
 
 
 def is_ours(file: Path) -> bool:
@@ -49,46 +50,60 @@ def offered_spec(path: Path) -> dict[str, Any]:
     return {"model": import_encoder(read_weights(file)).model_options()}
 
 
-def initial_weights(path: Path, registry: Registry, say: Callable[[str], None] | None = None) -> EncoderWeights:
-    """Return the encoder that `--init` names, under our names.
+def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
+    """Give the encoder of a new run the weights of `--init`, and return in words what it starts from.
 
-    `say` is told of plugins of a run of ours that have another version now.
+    To resume they need not be there. `say` is told of plugins of a run of ours that have another version now.
     """
+    spec, start = built.spec, "from scratch"
+    if spec.init is not None and resuming:
+        start = f"encoder from {spec.init}"
+    elif spec.init is not None:
+        weights = initial_weights(spec.init, built.data.registry, say)
+        start = load_encoder_weights(cast(Encoder, built.module.get_submodule("encoder")), weights, spec.init_partial)
+    if not spec.train.freeze:
+        return start
+    return "random encoder, frozen" if spec.init is None else f"{start}, frozen"
+
+
+def initial_weights(path: Path, registry: Registry, say: Say) -> EncoderWeights:
+    """Return the encoder that `--init` names, under our names."""
     path = path.expanduser()
     if (path / SPEC).is_file():  # perhaps one that is being trained
-        return read_checkpoint(path, "last", lambda found: _of_run(found.path / MODEL, registry, say))[1]
+        return read_checkpoint(path, "last", lambda checkpoint: _of_run(checkpoint.path / MODEL, registry, say))
     file = weights_file(path)
     weights = _of_run(file, registry, say) if is_ours(file) else import_encoder(read_weights(file))
     check_finite(weights.tensors, weights.source)
     return weights
 
 
-def _of_run(file: Path, registry: Registry, say: Callable[[str], None] | None) -> EncoderWeights:
-    """Return the encoder of one of our checkpoints; its shape is that of the encoder that the metadata describe."""
+def _of_run(file: Path, registry: Registry, say: Say) -> EncoderWeights:
+    """Return the encoder of one of our checkpoints, which may have been copied under another name.
+
+    Of the plugins that the run used, its model alone has to be installed: the new run has a task and data of its own.
+    """
     checkpoint = Checkpoint(file.parent)
-    tensors = checkpoint.tensors(file.name)
-    metadata = checkpoint.metadata(file.name)
+    tensors, metadata = checkpoint.tensors(file.name), checkpoint.metadata(file.name)
     with missing_packages(recorded_in(metadata), file):
-        encoder = _recorded_encoder(metadata, file, registry)
+        shape = _recorded_shape(metadata, file, registry)
     tell_changes(metadata, registry, file, say)
-    if say is not None:
-        for note in notes_on(checkpoint) if file.name == MODEL else ():
-            say(note)
+    for note in notes_on(checkpoint) if file.name == MODEL else ():
+        say(note)
     own = encoder_tensors(tensors)
     check_finite(own, file)
     return EncoderWeights(
         source=str(checkpoint.path if file.name == MODEL else file),
         format="",
         tensors=own,
-        patch_size=encoder.patch_size,
-        in_chans=encoder.in_chans,
-        grid=encoder.grid,
-        num_heads=heads_of(encoder),
+        patch_size=shape.patch_size,
+        in_chans=shape.in_chans,
+        grid=shape.grid,
+        num_heads=heads_of(shape),
         num_others=len(tensors) - len(own),
     )
 
 
-def _recorded_encoder(metadata: dict[str, Any], file: Path, registry: Registry) -> Encoder:
+def _recorded_shape(metadata: dict[str, Any], file: Path, registry: Registry) -> Encoder:
     """Return an encoder as the metadata of a checkpoint describe it, with random weights. Raises DamagedFile.
 
     The random numbers of the process go on as if it had not been built.

@@ -1,97 +1,211 @@
-"""From a spec to everything that a run works with, built and ready: data, task, model, weights, trainer."""
+"""From a spec to what a run works with: its data, its preprocessing, its task, its module, on a device.
+
+`maecli.run.restore` gives the same from a checkpoint.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
 
 import torch
+from torch import nn
 
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
-from maecli.data.few_labels import WHOLE, few_labels
+from maecli.data.few_labels import WHOLE, FewLabels, few_labels
+from maecli.data.preprocess import Preprocess
+from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
-from maecli.errors import SpecError
-from maecli.hardware import (
-    choose_device,
-    choose_dtype,
-    describe_device,
-    keep_freed_memory,
-)
+from maecli.errors import DataError, SpecError, nearest
+from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
 from maecli.loading import make_loader
 from maecli.loading.loader import Loader
 from maecli.models.encoder import Encoder
+from maecli.models.plugin import Model
 from maecli.outputs.faults import Faults
-from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.run.assemble import Assembly, assemble, make_dataset
-from maecli.run.directory import RunDirectory, runs_dir
-from maecli.run.initial import initial_weights
-from maecli.schema import RunSpec
-from maecli.training.frozen import computed_once
-from maecli.training.optim import peak_rate
-from maecli.training.trainer import Trainer
-from maecli.weights.fit import load_encoder_weights
+from maecli.run.directory import Say
+from maecli.run.plugins_used import plugins_used
+from maecli.schema import PluginSection, RunSpec
+from maecli.spec.validate import validate_options
+from maecli.training.task import Task
+
+
+def make_dataset(section: PluginSection, registry: Registry) -> Dataset:
+    plugin = registry.dataset(section.name)
+    return plugin(validate_options("dataset", section.name, section.options, plugin.Options))  # type: ignore[arg-type]
+
+
+def make_model(section: PluginSection, registry: Registry) -> Model:
+    plugin = registry.model(section.name)
+    return plugin(validate_options("model", section.name, section.options, plugin.Options))
+
+
+def image_size(model: Model, card: DataCard) -> tuple[int, ...]:
+    """Return the size that the model works at: its option, else the data's own, else the model's default."""
+    axes = len(card.size) if card.size is not None else 2
+    option = model.options.img_size
+    if option is None:
+        return card.size if card.size is not None else (model.default_img_size,) * axes
+    size = (option,) * axes if isinstance(option, int) else tuple(option)
+    if len(size) != axes or min(size) < 1:
+        raise SpecError(f"model.img_size {list(size)} must be {axes} positive numbers for {card.name}")
+    return size
+
+
+def build_encoder(model: Model, preprocess: Preprocess) -> Encoder:
+    """Return a new encoder. Raises SpecError where options do not fit each other."""
+    try:
+        return model.build(preprocess.in_chans, preprocess.img_size)
+    except ValueError as error:
+        raise SpecError(f"model {model.name}: {error}") from error
+
+
+def build_module(
+    spec: RunSpec, card: DataCard, preprocess: Preprocess, registry: Registry
+) -> tuple[Task[Any], nn.Module]:
+    """Return the task of a spec and the module that it trains, whose weights follow from the seed."""
+    plugin = registry.task(spec.task.name)
+    task = plugin(validate_options("task", spec.task.name, spec.task.options, plugin.Options), card, preprocess)
+    torch.manual_seed(derive_seed(spec.seed, "weights"))
+    encoder = build_encoder(make_model(spec.model, registry), preprocess)
+    if spec.train.freeze:
+        encoder.freeze()  # before the task builds on it, which may want to know
+    try:
+        return task, task.build(encoder)
+    except ValueError as error:
+        raise SpecError(f"task {task.name}: {error}") from error
+
+
+def check_split(split: str) -> None:
+    """Raise SpecError for a word that is no split."""
+    if split not in SPLIT_NAMES:
+        raise SpecError(f"split {split!r} is none of {', '.join(SPLIT_NAMES)}{nearest(split, SPLIT_NAMES)}")
+
+
+class Data:
+    """The data set of a spec, opened for samples that carry `fields`; each split is made when it is first needed.
+
+    What is known of files that are left out is told after a split is made, since making one may find more.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        registry: Registry,
+        fields: Sequence[str],
+        faults: Faults,
+        learner: str = "this task",
+        card: DataCard | None = None,
+    ) -> None:
+        """Take the card from `card` where it is known already: to make one may take a look at every picture.
+
+        `learner` is what learns from the labels, as a message names it.
+        """
+        self.spec, self.registry, self.fields, self.faults, self.learner = spec, registry, fields, faults, learner
+        self._card = card
+        self._splits: dict[SplitName, Split] = {}
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        return make_dataset(self.spec.dataset, self.registry)
+
+    @cached_property
+    def card(self) -> DataCard:
+        """What tells of all the samples. Raises DataError where the data are missing."""
+        return self.dataset.card(self.fields) if self._card is None else self._card
+
+    @cached_property
+    def training(self) -> FewLabels:
+        """The training samples, or the part of them that `data.labels` leaves."""
+        part = str(self.spec.data.labels or WHOLE)
+        training = few_labels(self.dataset, self.card, self.fields, part, self.spec.seed, self.learner)
+        self.faults.update(self.dataset.faults())
+        return training
+
+    def split(self, name: SplitName) -> Split:
+        """Return the samples of a split, of training those that are learnt from. May be empty."""
+        if name == "train":
+            return self.training.split
+        if name not in self._splits:
+            self._splits[name] = self.dataset.split(name, self.fields)
+            self.faults.update(self.dataset.faults())
+        return self._splits[name]
+
+    def samples(self, name: SplitName) -> Split:
+        """Return the samples of a split. Raises DataError where there are none."""
+        split = self.split(name)
+        if len(split) == 0:
+            fields, sizes = ", ".join(self.fields), self.dataset.card(self.fields).split_sizes
+            raise DataError(f"{self.spec.dataset.name} has no {name} samples with {fields}; it has {sizes}")
+        return split
+
+    def loader(self, name: SplitName, preprocess: Preprocess, device: torch.device, own_size: bool = False) -> Loader:
+        """Return a new loader of a split."""
+        spec = self.spec
+        return make_loader(self.split(name), preprocess, device, spec.seed, spec.data, self.faults.add, own_size)
 
 
 @dataclass
-class Prepared:
-    """Everything that a run works with, built and ready."""
+class Built:
+    """Everything that a run works with."""
 
     spec: RunSpec
-    dataset: Dataset
-    assembly: Assembly
-    train: Loader
-    val: Loader
-    sources: Mapping[str, Split]
-    """The splits that these loaders have their samples from, as the data set gives them."""
+    data: Data
+    card: DataCard
+    """Of the samples that are learnt from."""
+    preprocess: Preprocess
+    task: Task[Any]
+    module: nn.Module
+    """On the device."""
     device: torch.device
     dtype: torch.dtype
-    faults: Faults
-    init: str
-    samples: str
-    """What part of the training split is learnt from, in words."""
+    _loaders: dict[SplitName, Loader] = field(default_factory=dict, init=False, repr=False)
+
+    def loader(self, name: SplitName) -> Loader:
+        """Return the loader of a split; it is made when it is first needed."""
+        if name not in self._loaders:
+            self._loaders[name] = self.data.loader(name, self.preprocess, self.device, self.task.own_size)
+        return self._loaders[name]
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what a checkpoint records, enough to build the module again without the data."""
+        return {
+            "verb": self.spec.verb,
+            "task": self.task.name,
+            "spec": self.spec.model_dump(mode="json"),
+            "card": self.card.model_dump(mode="json"),
+            "preprocess": asdict(self.preprocess),
+            "plugins": plugins_used(self.spec, self.data.registry),
+        }
 
 
-def default_out(spec: RunSpec) -> Path:
-    """Return where a run goes unless told otherwise: runs/pretrain-DATASET, runs/finetune-DATASET-TASK."""
-    task = "" if spec.verb == "pretrain" else f"-{spec.task.name}"
-    return runs_dir() / f"{spec.verb}-{spec.dataset.name}{task}"
+def open_run(spec: RunSpec, registry: Registry, say: Say) -> Built:
+    """Return what a spec names, its weights as the seed gives them; `say` is told of files that are left out.
 
-
-def prepare(spec: RunSpec, registry: Registry, progress: Progress, resuming: bool = False) -> Prepared:
-    """Build data, task and model of a spec; start the encoder from `spec.init`, which need not be there to resume."""
+    Raises SpecError where parts of the spec do not fit each other, DataError where the data are missing.
+    """
     keep_freed_memory()
-    device = choose_device(spec.device)
-    dtype = choose_dtype(spec.precision, device)
+    device, dtype = open_device(spec)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     check_task(spec, registry)
-    dataset = make_dataset(spec.dataset, registry)
-    plugin = registry.task(spec.task.name)
-    part = str(spec.data.labels or WHOLE)
-    few = few_labels(dataset, dataset.card(plugin.fields), plugin.fields, part, spec.seed, spec.task.name)
-    faults = Faults(progress.say, spec.data.strict)
-    faults.update(dataset.faults())
-    assembly = assemble(spec, few.card, registry)
-    init = "from scratch"
-    if spec.init is not None and resuming:
-        init = f"encoder from {spec.init}"
-    elif spec.init is not None:
-        weights = initial_weights(spec.init, registry, progress.say)
-        encoder = cast(Encoder, assembly.module.get_submodule("encoder"))
-        init = load_encoder_weights(encoder, weights, spec.init_partial)
-    if spec.train.freeze:
-        init = "random encoder, frozen" if spec.init is None else f"{init}, frozen"
-    assembly.module.to(device)
-    own = assembly.task.own_size
-    sources = {"train": few.split, "val": dataset.split("val", plugin.fields)}
-    train, val = (
-        make_loader(split, assembly.preprocess, device, spec.seed, spec.data, faults.add, own)
-        for split in sources.values()
-    )
-    return Prepared(spec, dataset, assembly, train, val, sources, device, dtype, faults, init, few.description)
+    fields = registry.task(spec.task.name).fields
+    data = Data(spec, registry, fields, Faults(say, spec.data.strict), spec.task.name)
+    card = data.training.card
+    size = image_size(make_model(spec.model, registry), card)
+    preprocess = Preprocess.of(card, size, spec.data.channels, spec.data.mean, spec.data.std)
+    task, module = build_module(spec, card, preprocess, registry)
+    return Built(spec, data, card, preprocess, task, module.to(device), device, dtype)
+
+
+def open_device(spec: RunSpec) -> tuple[torch.device, torch.dtype]:
+    """Return where a run computes, and in which precision. Raises SpecError for a device that is not there."""
+    device = choose_device(spec.device)
+    return device, choose_dtype(spec.precision, device)
 
 
 def check_task(spec: RunSpec, registry: Registry) -> None:
@@ -99,62 +213,3 @@ def check_task(spec: RunSpec, registry: Registry) -> None:
     task = registry.task(spec.task.name)
     if task.verb != spec.verb:
         raise SpecError(f"task {spec.task.name} is for mae {task.verb}, not for mae {spec.verb}")
-
-
-def make_trainer(prepared: Prepared, run: RunDirectory | None, progress: Progress) -> Trainer:
-    spec = prepared.spec
-    return Trainer(
-        prepared.assembly.task,
-        prepared.assembly.module,
-        spec,
-        prepared.train,
-        prepared.val,
-        prepared.dtype,
-        run.checkpoints if run else None,
-        prepared.assembly.metadata(spec),
-        (),
-        progress,
-    )
-
-
-def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
-    """Compute what a frozen encoder makes of samples that nothing augments; return whether the task wants just that.
-
-    The trainer has its weights. `limit`: see `computed_once`.
-    """
-    spec, pictures = trainer.spec, trainer.train_loader
-    if not spec.train.freeze or not spec.augment.changes_nothing:
-        return False
-    task, module, dtype = trainer.task, trainer.module, trainer.dtype
-    features = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)
-    if len(features.split) < spec.train.batch_size:  # so many files cannot be read; others stand in for those
-        return False
-    trainer.train_loader = features
-    if trainer.val_loader is not None:
-        trainer.val_loader = computed_once(task, module, trainer.val_loader, spec.train.batch_size, dtype, limit)
-    return trainer.train_loader is not pictures
-
-
-def introduce(prepared: Prepared, trainer: Trainer) -> str:
-    """Return the facts of a run before it starts, one per line."""
-    spec, assembly = prepared.spec, prepared.assembly
-    parameters = f"{sum(p.numel() for p in assembly.module.parameters()):,} parameters"
-    if spec.train.freeze:
-        parameters += f", of which {sum(p.numel() for p in assembly.module.parameters() if p.requires_grad):,} learn"
-    size = "×".join(str(length) for length in assembly.preprocess.img_size)
-    data = f"{assembly.card.title}: {len(prepared.train.split):,} train, {len(prepared.val.split):,} val"
-    model = f"{spec.model.name}, {parameters}, {size} × {assembly.preprocess.in_chans} channels"
-    rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"
-    device = f"{describe_device(prepared.device)}, {str(prepared.dtype).removeprefix('torch.')}"
-    told = [f"labels  {prepared.samples}"] if spec.data.labels is not None else []
-    if spec.train.freeze and spec.init is None:
-        told.append("baseline    without --init the frozen encoder is random: what a pretrained one has to beat")
-    return "\n".join(
-        [
-            f"data    {data}",
-            f"model   {model}, {prepared.init}",
-            *told,
-            f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate {rate}",
-            f"device  {device}",
-        ]
-    )

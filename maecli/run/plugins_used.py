@@ -98,13 +98,10 @@ def missing(recorded: Iterable[Used], registry: Registry) -> list[str]:
     return [_install(each) for each in recorded if _offered(each, registry) is None]
 
 
-def tell_changes(
-    record: Mapping[str, Any], registry: Registry, source: object, say: Callable[[str], None] | None
-) -> None:
+def tell_changes(record: Mapping[str, Any], registry: Registry, source: object, say: Callable[[str], None]) -> None:
     """Say what is another version now than what a spec or the metadata of a checkpoint record."""
-    if say is not None:
-        for line in changes(recorded_in(record), registry, source):
-            say(line)
+    for line in changes(recorded_in(record), registry, source):
+        say(line)
 
 
 def _offered(used: Used, registry: Registry) -> Listing | None:

@@ -19,17 +19,13 @@ from torch import Tensor, nn
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
 from maecli.errors import BrokenSample, DataError, SpecError
-from maecli.hardware import choose_device
 from maecli.modalities.pictures.fit import crop_and_resize
 from maecli.modalities.pictures.read import picture_array, read_picture
 from maecli.modalities.pictures.source import file_range
 from maecli.models.encoder import Encoder
 from maecli.models.heads import Pool, pool_tokens
 from maecli.registry import registry
-from maecli.run.assemble import build_encoder, encoder_tensors, load_exactly, make_model, read_recorded
-from maecli.run.directory import read_checkpoint
-from maecli.schema import RunSpec
-from maecli.training.checkpoint import Checkpoint
+from maecli.run.restore import restore_encoder
 from maecli.training.finite import TOO_LARGE, not_finite
 
 Picture = str | PathLike[str] | Image.Image | np.ndarray
@@ -106,14 +102,7 @@ def load_encoder(
     auto, cpu, mps, cuda or cuda:N. Raises SpecError when there is no such run, MaeError when it cannot be read,
     PluginError naming the package to install when a plugin that it needs is missing; warns where its version changed.
     """
-    plugins = registry()
-
-    def read(found: Checkpoint) -> tuple[RunSpec, DataCard, Preprocess, Encoder]:
-        spec, card, preprocess = read_recorded(found, plugins, warnings.warn)
-        encoder = build_encoder(make_model(spec.model, plugins), preprocess)
-        load_exactly(encoder, encoder_tensors(found.tensors()), str(found.path))
-        return spec, card, preprocess, encoder
-
-    _, (spec, card, preprocess, encoder) = read_checkpoint(Path(fspath(run)), checkpoint, read)
-    chosen = pool or spec.task.options.get("pool", "mean")
-    return PretrainedEncoder(encoder, preprocess, card, chosen).to(choose_device(device)).eval()
+    restored = restore_encoder(Path(fspath(run)), registry(), warnings.warn, checkpoint, {"device": device})
+    default = restored.spec.task.options.get("pool", "mean")
+    pretrained = PretrainedEncoder(restored.encoder, restored.preprocess, restored.card, pool or default)
+    return pretrained.eval()

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.dataset import Dataset
-from maecli.data.few_labels import WHOLE, few_labels
+from maecli.data.few_labels import WHOLE
 from maecli.errors import DataError, SpecError, nearest
-from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
-from maecli.loading import make_loader
+from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader
 from maecli.measures import wilson_interval
 from maecli.models.encoder import Encoder
@@ -23,11 +21,10 @@ from maecli.outputs.faults import Faults
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation, Metric, Table
-from maecli.run.assemble import make_dataset
-from maecli.run.directory import RunDirectory
-from maecli.run.evaluate import EvalResult, check_run, check_split, with_changes
+from maecli.run.evaluate import EvalResult, measured_run
+from maecli.run.open import Data, check_split
 from maecli.run.report import write_run_report
-from maecli.run.run_encoder import load_run_encoder
+from maecli.run.restore import restore_encoder
 from maecli.training.features import Tokens, check_tokens, extract
 from maecli.training.probes import NEIGHBOURS, PENALTIES, TEMPERATURE, choose_linear, nearest_neighbours
 
@@ -71,10 +68,10 @@ def probe(
     kind: str,
     *,
     split: SplitName = "test",
-    which: str = "last",
+    checkpoint: str = "last",
     labels: str | None = None,
     pool: str = "mean",
-    device_name: str = "auto",
+    device: str = "auto",
     precision: str = "auto",
     batch_size: int | None = None,
     root: Path | None = None,
@@ -86,57 +83,48 @@ def probe(
     Raises SpecError for an unknown probe and for the split that it is fitted to, DataError where samples have no
     label, or several.
     """
-    chosen = _check_kind(kind)
+    probed = _check_kind(kind)
     check_split(split)
     if split == "train":
         raise SpecError("--probe is fitted to train, where it would find what it has seen; give --split val or test")
     keep_freed_memory()
-    run = RunDirectory(path)
-    loaded = load_run_encoder(path, which, registry, progress.say)
-    check_run(run)
-    tokens = check_tokens(pool, loaded.encoder, "--pool", POOLS)
-    device = choose_device(device_name)
-    dtype = choose_dtype(precision, device)
-    spec = with_changes(loaded.spec, registry, root, labels)
-    dataset = make_dataset(spec.dataset, registry)
-    card = labelled_card(dataset)
-    few = few_labels(dataset, card, FIELDS, str(spec.data.labels or WHOLE), spec.seed, f"--probe {kind}")
-    splits = {"train": few.split, "val": dataset.split("val", FIELDS), split: dataset.split(split, FIELDS)}
-    if chosen == "knn" and split != "val":
-        del splits["val"]
-    faults = Faults(progress.say, spec.data.strict)
-    faults.update(dataset.faults())
+    run = measured_run(path, checkpoint)
+    settings = {"device": device, "precision": precision, "dataset.root": root, "data.labels": labels}
+    restored = restore_encoder(path, registry, progress.say, checkpoint, settings)
+    tokens = check_tokens(pool, restored.encoder, "--pool", POOLS)
+    spec = restored.spec
+    data = Data(spec, registry, FIELDS, Faults(progress.say, spec.data.strict), f"--probe {kind}")
+    card = data.card
+    check_labelled(card)
+    names: list[SplitName] = list(dict.fromkeys(["train", split] if probed == "knn" else ["train", "val", split]))
     for name in ("train", split):
-        if len(splits[name]) == 0:
-            raise DataError(f"{card.name} has no {name} samples with {', '.join(FIELDS)}; it has {card.split_sizes}")
+        data.samples(name)
+    loaders = {name: data.loader(name, restored.preprocess, restored.device) for name in names}
 
-    loaders = {
-        name: make_loader(each, loaded.preprocess, device, spec.seed, spec.data, faults.add)
-        for name, each in splits.items()
-    }
-    size = batch_size or spec.train.batch_size
+    sizes = ", ".join(f"{len(data.split(name)):,} {name}" for name in names)
     guesses: list[Guess] = []
-    for name, encoder in (("the run's encoder", loaded.encoder), (f"a {RANDOM}", loaded.baseline)):
-        progress.say(f"{name}: features of {', '.join(f'{len(each):,} {part}' for part, each in splits.items())}")
-        features = Probed.of(encoder, loaders, size, dtype, tokens)
-        guesses.append(features.knn(split, card) if chosen == "knn" else features.linear(split, card))
+    for what, encoder in (("the run's encoder", restored.encoder), (f"a {RANDOM}", restored.untrained(registry))):
+        progress.say(f"{what}: features of {sizes}")
+        encoder.freeze()
+        features = Probed.of(encoder, loaders, batch_size or spec.train.batch_size, restored.dtype, tokens)
+        guesses.append(features.knn(split, card) if probed == "knn" else features.linear(split, card))
     guesses = _of_both(guesses, split)
     evaluation = Evaluation(
         split=split,
-        probe=_name(chosen, tokens, spec.data.labels),
+        probe=_name(probed, tokens, spec.data.labels),
         num_samples=len(guesses[0].labels),
-        weights=f"{which} (step {loaded.checkpoint.step})",
-        metrics=(_top1(guesses, few.card, KINDS[chosen]),),
+        weights=f"{checkpoint} (step {restored.checkpoint.step})",
+        metrics=(_top1(guesses, data.training.card, KINDS[probed]),),
         tables=(_per_class(guesses, card),),
         notes=(
-            _method(chosen, guesses, len(splits.get("val", ()))),
-            _data(tokens, few.description),
+            _method(probed, guesses, len(data.split("val")) if "val" in names else 0),
+            _data(tokens, data.training.description),
             f"The {RANDOM} has the same architecture and the weights that seed {spec.seed} gives.",
         ),
     )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
-    return EvalResult(run, loaded.checkpoint.path, evaluation, faults)
+    return EvalResult(run, restored.checkpoint.path, evaluation, data.faults)
 
 
 def _check_kind(kind: str) -> Kind:
@@ -146,9 +134,8 @@ def _check_kind(kind: str) -> Kind:
     raise SpecError(f"--probe {kind!r} is none of {', '.join(KINDS)}{nearest(kind, KINDS)}")
 
 
-def labelled_card(dataset: Dataset) -> DataCard:
-    """Return the card of the labelled samples. Raises DataError where they have no label, or several."""
-    card = dataset.card(FIELDS)
+def check_labelled(card: DataCard) -> None:
+    """Raise DataError where samples have no label, or several."""
     if "label" not in card.fields or card.num_classes < 2:
         raise DataError(
             f"{card.name} has {card.num_classes} labelled classes, and --probe needs at least 2; without --probe mae "
@@ -159,41 +146,40 @@ def labelled_card(dataset: Dataset) -> DataCard:
             f"{card.name} has several labels per sample, and --probe takes one; probe it by mae finetune "
             "--freeze --head linear --init RUN"
         )
-    return card
 
 
 @dataclass(frozen=True)
 class Probed:
     """Features and labels of each split, where a probe is fitted."""
 
-    values: Mapping[str, Tensor]
-    labels: Mapping[str, Tensor]
-    keys: Mapping[str, Sequence[str]]
+    values: Mapping[SplitName, Tensor]
+    labels: Mapping[SplitName, Tensor]
+    keys: Mapping[SplitName, Sequence[str]]
 
     @classmethod
     def of(
-        cls, encoder: Encoder, loaders: Mapping[str, Loader], batch_size: int, dtype: torch.dtype, tokens: Tokens
+        cls, encoder: Encoder, loaders: Mapping[SplitName, Loader], batch_size: int, dtype: torch.dtype, tokens: Tokens
     ) -> Probed:
         """Return what an encoder makes of the splits. Raises DataError where nothing of one can be used."""
         values, labels, keys = {}, {}, {}
         for name, loader in loaders.items():
             home = loader.device if loader.device.type == "cuda" else torch.device("cpu")  # mps has no float64
-            found = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens)
-            if found.labels is None and len(loader.split):
+            features = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens)
+            if features.labels is None and len(loader.split):
                 raise DataError(
                     f"none of the {len(loader.split):,} {name} samples can be read and gives finite features, so "
                     "--probe has nothing"
                 )
-            given = found.labels if found.labels is not None else torch.zeros(0)
-            values[name], labels[name], keys[name] = found.values.to(home), given.long().to(home), found.keys
+            numbers = features.labels if features.labels is not None else torch.zeros(0)
+            values[name], labels[name], keys[name] = features.values.to(home), numbers.long().to(home), features.keys
         return cls(values, labels, keys)
 
-    def knn(self, split: str, card: DataCard) -> Guess:
+    def knn(self, split: SplitName, card: DataCard) -> Guess:
         values, labels = self.values, self.labels
         classes = nearest_neighbours(values["train"], labels["train"], values[split], card.num_classes)
         return Guess(classes.cpu(), labels[split].cpu(), self.keys[split])
 
-    def linear(self, split: str, card: DataCard) -> Guess:
+    def linear(self, split: SplitName, card: DataCard) -> Guess:
         values, labels = self.values, self.labels
         fitted = choose_linear(values["train"], labels["train"], values["val"], labels["val"], card.num_classes)
         return Guess(fitted.predict(values[split]).cpu(), labels[split].cpu(), self.keys[split], fitted.penalty)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
-from maecli.run.directory import SPEC, RunDirectory
+from maecli.run.directory import SPEC, RunDirectory, default_out
 from maecli.run.initial import offered_spec
-from maecli.run.open import default_out
 from maecli.run.plugins_used import Used, missing_packages, recorded_in
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maecli.data.card import DataCard
+from maecli.data.card import DataCard, SplitName
 from maecli.data.fingerprint import WHOLE, Fingerprint, Look, look_at
 from maecli.data.sample import Split, view
 from maecli.data.sample_files import UNREADABLE
 from maecli.errors import SpecError
 from maecli.loading.loader import Loader
 from maecli.run.directory import RunDirectory
-from maecli.run.open import Prepared
+from maecli.run.open import Built
 from maecli.training.checkpoint import Checkpoint
 
 NUM_NAMED = 3
@@ -33,27 +33,25 @@ class Seen:
 
 
 def same_data(
-    prepared: Prepared, last: Checkpoint | None, run: RunDirectory, everything: bool, say: Callable[[str], None]
+    built: Built, last: Checkpoint | None, run: RunDirectory, everything: bool, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Return what the checkpoints of a run record of its data, once they are seen to be those of the last checkpoint.
 
     With `everything` no content is left unread. What could not be compared is said.
     Raises SpecError when the data are others: the run would go on as none that was begun.
     """
-    fields = prepared.assembly.task.fields
+    fields = built.task.fields
     if everything:
         say("reading the contents of all data")
-    seen = [
-        _see(name, loader, prepared.sources[name], fields, everything)
-        for name, loader in (("train", prepared.train), ("val", prepared.val))
-    ]
+    names: tuple[SplitName, ...] = ("train", "val")
+    seen = [_see(name, built.loader(name), built.data.split(name), fields, everything) for name in names]
     now = {each.name: each.look.fingerprint for each in seen}
     if last is not None:
         metadata = last.metadata()
         samples = metadata.get("samples")
         recorded = {each.name: samples.get(each.name) if isinstance(samples, dict) else None for each in seen}
         known = {name: read for name, value in recorded.items() if (read := Fingerprint.read(value)) is not None}
-        complaints = [_other_classes(metadata.get("card"), prepared.assembly.card, fields)]
+        complaints = [_other_classes(metadata.get("card"), built.card, fields)]
         for each in seen:
             if each.name in known:
                 complaints.append(_difference(each, known[each.name], now[each.name]))

@@ -8,8 +8,8 @@ from typing import Any
 
 from maecli.errors import MaeError, SpecError
 from maecli.registry import Registry
-from maecli.run.assemble import make_dataset
 from maecli.run.directory import RunDirectory
+from maecli.run.open import make_dataset
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate

@@ -8,19 +8,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from maecli.errors import Fault, SpecError
+from maecli.hardware import describe_device
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
-from maecli.run.directory import ENVIRONMENT, RunDirectory
+from maecli.run.directory import ENVIRONMENT, RunDirectory, default_out
 from maecli.run.environment import describe_environment
-from maecli.run.open import (
-    ask_frozen_encoder,
-    default_out,
-    introduce,
-    make_trainer,
-    prepare,
-)
+from maecli.run.initial import start_encoder
+from maecli.run.open import Built, open_run
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import write_run_report
 from maecli.run.same_data import same_data
@@ -28,7 +24,10 @@ from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.training.evaluation import evaluate, fit_baselines
+from maecli.training.frozen import ask_frozen_encoder
+from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
+from maecli.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -58,81 +57,102 @@ def train(
         raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
     run = RunDirectory(spec.out or default_out(spec))
     going_on = resume and run.is_run
+    needed = {} if going_on else paths_needed(spec, registry)
     if not going_on:
-        run.check_free(overwrite, paths_needed(spec, registry))  # before a lock is put there
+        run.check_free(overwrite, needed)  # before a lock is put there
     with run.lock():
-        return _train(run, spec, registry, progress, going_on=going_on, overwrite=overwrite, verify_data=verify_data)
+        begin = time.monotonic()
+        spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
+        stored = spec.model_dump(mode="json")
+        last = find_start(run, stored, registry, progress.say) if going_on else None
+        if not going_on:
+            run.check_free(overwrite, needed)
+            check_trackers(run, spec, registry)
+        built = open_run(spec, registry, progress.say)
+        start = start_encoder(built, progress.say, resuming=last is not None)
+        trainer = make_trainer(built, run, progress)
+        trainer.metadata["samples"] = same_data(built, last, run, verify_data, progress.say)
+        if last is not None:
+            trainer.load(last)
+            progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
+        if going_on:
+            run.adopt()
+            run.write_spec(stored)
+        else:
+            run.start(stored, overwrite, needed)
+        trainer.metadata["run"] = run.id
+        return _train(built, trainer, run, start, begin)
 
 
-def _train(
-    run: RunDirectory,
-    spec: RunSpec,
-    registry: Registry,
-    progress: Progress,
-    *,
-    going_on: bool,
-    overwrite: bool,
-    verify_data: bool,
-) -> TrainResult:
-    """Train in a directory that nobody else writes to."""
-    begin = time.monotonic()
-    spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
-    stored = spec.model_dump(mode="json")
-    last = find_start(run, stored, registry, progress.say) if going_on else None
-    if not going_on:
-        run.check_free(overwrite, paths_needed(spec, registry))
-        check_trackers(run, spec, registry)
-    prepared = prepare(spec, registry, progress, resuming=last is not None)
-    trainer = make_trainer(prepared, run, progress)
-    trainer.metadata["samples"] = same_data(prepared, last, run, verify_data, progress.say)
-    if last is not None:
-        trainer.load(last)
-        progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
-    if going_on:
-        run.adopt()
-        run.write_spec(stored)
-    else:
-        run.start(stored, overwrite, paths_needed(spec, registry))
-    trainer.metadata["run"] = run.id
-    environment = describe_environment(spec, registry, prepared.device, prepared.dtype)
+def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin: float) -> TrainResult:
+    """Train in a directory that nobody else writes to, and measure what came out."""
+    spec, registry, progress = built.spec, built.data.registry, trainer.progress
+    environment = describe_environment(spec, registry, built.device, built.dtype)
     run.write_json(ENVIRONMENT, environment)
-    progress.say(introduce(prepared, trainer))
+    progress.say(introduce(built, trainer, start))
     if ask_frozen_encoder(trainer):
         progress.say("the features of the frozen encoder were computed once, since nothing is augmented")
 
     with open_trackers(spec, registry, run, trainer.step, progress.say) as trainer.trackers:
         trainer.fit()
     evaluation = None
-    if len(prepared.val.split):
-        fit_baselines(prepared.assembly.task, prepared.train, spec.train.batch_size)
-        evaluation = evaluate(
-            prepared.assembly.task,
-            trainer.final_module,
-            prepared.val,
-            "val",
-            spec.train.batch_size,
-            prepared.dtype,
-        ).model_copy(update={"weights": f"last (step {trainer.step})"})
+    train, val, batch_size = built.loader("train"), built.loader("val"), spec.train.batch_size
+    if len(val.split):
+        fit_baselines(built.task, train, batch_size)
+        evaluation = evaluate(built.task, trainer.final_module, val, "val", batch_size, built.dtype)
+        evaluation = evaluation.model_copy(update={"weights": f"last (step {trainer.step})"})
         run.write_evaluation(evaluation)
-    if prepared.faults:
-        run.write(SKIPPED, faults_csv(prepared.faults))
+    faults = built.data.faults
+    if faults:
+        run.write(SKIPPED, faults_csv(faults))
     seconds = time.monotonic() - begin + trainer.seconds_before
     run.write_summary(
         {
-            "verb": stored["verb"],
+            "verb": spec.verb,
             "task": spec.task.name,
             "dataset": spec.dataset.name,
             "steps": trainer.total_steps,
             "seconds": round(seconds, 1),
             "device": environment["device"],
             "precision": environment["precision"],
-            "init": prepared.init,
-            "train_samples": len(prepared.train.split),
+            "init": start,
+            "train_samples": len(train.split),
             "finished_at": time.time(),
         }
     )
     write_run_report(run, registry, progress.say)
-    return TrainResult(run, evaluation, seconds, prepared.faults)
+    return TrainResult(run, evaluation, seconds, faults)
+
+
+def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> Trainer:
+    """Return the trainer of a run, which saves into its directory; without one it saves nothing."""
+    train, val = built.loader("train"), built.loader("val")
+    checkpoints = run.checkpoints if run else None
+    return Trainer(
+        built.task, built.module, built.spec, train, val, built.dtype, checkpoints, built.metadata(), (), progress
+    )
+
+
+def introduce(built: Built, trainer: Trainer, start: str) -> str:
+    """Return the facts of a run before it starts, one per line."""
+    spec, parameters = built.spec, list(built.module.parameters())
+    num_train, num_val = len(built.loader("train").split), len(built.loader("val").split)
+    model = f"{spec.model.name}, {sum(p.numel() for p in parameters):,} parameters"
+    if spec.train.freeze:
+        model += f", of which {sum(p.numel() for p in parameters if p.requires_grad):,} learn"
+    size = "×".join(str(length) for length in built.preprocess.img_size)
+    lines = [
+        f"data    {built.card.title}: {num_train:,} train, {num_val:,} val",
+        f"model   {model}, {size} × {built.preprocess.in_chans} channels, {start}",
+    ]
+    if spec.data.labels is not None:
+        lines.append(f"labels  {built.data.training.description}")
+    if spec.train.freeze and spec.init is None:
+        lines.append("baseline    without --init the frozen encoder is random: what a pretrained one has to beat")
+    rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"
+    lines.append(f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate {rate}")
+    lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}")
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager

@@ -122,7 +122,7 @@ def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: Progre
         if not (run.path / "evaluation" / f"{split}.json").exists():
             progress.say(f"measuring {job.name} on {split}")
             device, precision = job.spec.device, job.spec.precision
-            evaluate(run.path, registry, progress, split=split, device_name=device, precision=precision)
+            evaluate(run.path, registry, progress, split=split, device=device, precision=precision)
 
 
 class Shelf:

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from maecli.hardware import autocast, choose_device, choose_dtype
-from maecli.loading import make_loader
+from maecli.hardware import autocast
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.grids import picture_grid
 from maecli.results import Drawing
-from maecli.run.assemble import load_assembly, make_dataset
-from maecli.run.directory import SUMMARY, RunDirectory, read_checkpoint
+from maecli.run.directory import SUMMARY, RunDirectory
+from maecli.run.restore import restore
 from maecli.sweep.plan import Job, Plan
 from maecli.sweep.report import point_title
 from maecli.training.task import SideBySide
@@ -52,16 +51,11 @@ def side_by_side(
 @torch.no_grad()
 def _made(run: RunDirectory, registry: Registry) -> SideBySide | None:
     """Return what the task of a run has to show of the first test samples."""
-    _, (spec, assembly) = read_checkpoint(run.path, "last", lambda found: load_assembly(found, registry))
-    task, module = assembly.task, assembly.module
-    device = choose_device(spec.device)
-    dtype = choose_dtype(spec.precision, device)
-    module.to(device).eval()
-    samples = make_dataset(spec.dataset, registry).split("test", task.fields)
-    loader = make_loader(samples, assembly.preprocess, device, spec.seed, spec.data, lambda *_: None, task.own_size)
-    with autocast(device, dtype):
-        for batch in loader.eval_batches(8, limit=8):
-            return task.side_by_side(module, batch)
+    restored = restore(run.path, registry, Progress().say, settings={"data.strict": False})  # faults were told before
+    module = restored.module.eval()
+    with autocast(restored.device, restored.dtype):
+        for batch in restored.loader("test").eval_batches(8, limit=8):
+            return restored.task.side_by_side(module, batch)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from maecli.data.dataset import Dataset
 from maecli.errors import DataError, MaeError, PluginError, SpecError
 from maecli.registry import KINDS, Registry, registry
-from maecli.run.assemble import make_dataset
+from maecli.run.open import make_dataset
 from maecli.schema import PluginSection
 from maecli.testing import datasets, models, recipes, tasks, trackers
 from maecli.testing.finding import Broken, Finding, Stages, describe_error, find_all

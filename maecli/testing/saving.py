@@ -5,7 +5,7 @@ from __future__ import annotations
 from safetensors.torch import load, save
 from torch import nn
 
-from maecli.run.assemble import load_exactly
+from maecli.run.restore import load_exactly
 from maecli.testing.finding import must_work
 
 

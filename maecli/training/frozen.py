@@ -14,6 +14,7 @@ from maecli.loading.loader import Loader
 from maecli.loading.resident import ResidentLoader
 from maecli.schema import AugmentSpec
 from maecli.training.task import Task
+from maecli.training.trainer import Trainer
 
 FIELD = "features"
 """What batches of features carry in place of `image`."""
@@ -26,6 +27,24 @@ class FeatureLoader(ResidentLoader):
 
     def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
         return batch
+
+
+def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
+    """Compute what a frozen encoder makes of samples that nothing augments; return whether the task wants just that.
+
+    The trainer has its weights. `limit`: see `computed_once`.
+    """
+    spec, pictures = trainer.spec, trainer.train_loader
+    if not spec.train.freeze or not spec.augment.changes_nothing:
+        return False
+    task, module, dtype = trainer.task, trainer.module, trainer.dtype
+    features = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)
+    if len(features.split) < spec.train.batch_size:  # so many files cannot be read; others stand in for those
+        return False
+    trainer.train_loader = features
+    if trainer.val_loader is not None:
+        trainer.val_loader = computed_once(task, module, trainer.val_loader, spec.train.batch_size, dtype, limit)
+    return trainer.train_loader is not pictures
 
 
 @torch.no_grad()

@@ -14,9 +14,9 @@ from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.page import Section, render_report
 from maecli.results import Evaluation, Table
-from maecli.run.assemble import make_dataset
 from maecli.run.directory import RunDirectory, clear_runs, runs_dir
 from maecli.run.evaluate import evaluate
+from maecli.run.open import make_dataset
 from maecli.run.report import run_sections
 from maecli.run.request import request
 from maecli.run.train import train
@@ -77,8 +77,8 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
         spec = request(Ask(verb, recipe=RECIPE, flags=flags), registry)
         seconds += train(spec, registry, progress).seconds
     progress.say("\neval")
-    reconstruction = evaluate(runs["pretrain"].path, registry, progress, device_name=device or "auto")
-    result = evaluate(runs["finetune"].path, registry, progress, device_name=device or "auto")
+    reconstruction = evaluate(runs["pretrain"].path, registry, progress, device=device or "auto")
+    result = evaluate(runs["finetune"].path, registry, progress, device=device or "auto")
 
     progress.say("\ninfer")
     dataset = make_dataset(spec.dataset, registry)

@@ -24,10 +24,9 @@ from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import eda_sections, render_eda
 from maecli.reports.page import drawing_files
-from maecli.run.assemble import image_size, make_dataset, make_model
 from maecli.run.directory import runs_dir
 from maecli.run.environment import describe_environment
-from maecli.run.open import check_task
+from maecli.run.open import check_task, image_size, make_dataset, make_model
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask

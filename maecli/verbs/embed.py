@@ -7,31 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from maecli.data.card import SplitName
 from maecli.data.few_labels import labels_by_key
 from maecli.errors import DataError, Fault, SpecError
-from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
-from maecli.loading import make_loader
+from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader
-from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures.known_labels import UNKNOWN, KnownLabels
-from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
 from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
 from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.run.assemble import make_dataset
 from maecli.run.directory import runs_dir
-from maecli.run.evaluate import check_split
-from maecli.run.run_encoder import RunEncoder, load_run_encoder
+from maecli.run.open import Data, check_split
+from maecli.run.restore import RestoredEncoder, open_files, restore_encoder
 from maecli.schema import PluginSection
 from maecli.storage.files import disk_errors
 from maecli.training.features import Features, blocks, check_tokens
@@ -48,28 +44,6 @@ class EmbedResult:
     faults: Collection[Fault]
 
 
-@dataclass(frozen=True)
-class Source:
-    """Samples to embed, and what is known of their classes."""
-
-    loader: Loader
-    classes: Sequence[str]
-    known: KnownLabels | dict[str, np.ndarray]
-    """Labels by key, () int64 or (Q,) int8 of several; -1 is not known."""
-
-    def labels(self, keys: Sequence[str]) -> Labels | None:
-        """Return the labels of samples, None where not one is known."""
-        numbers: np.ndarray | None = None
-        for i, key in enumerate(keys):
-            label = self.known[key] if isinstance(self.known, KnownLabels) else self.known.get(key)
-            if label is None or (label == UNKNOWN).all():
-                continue
-            if numbers is None:
-                numbers = np.full((len(keys), *label.shape), UNKNOWN, label.dtype)
-            numbers[i] = label
-        return None if numbers is None else Labels(self.classes, numbers)
-
-
 def embed(
     registry: Registry,
     progress: Progress,
@@ -79,12 +53,12 @@ def embed(
     dataset: str | None = None,
     split: SplitName = "train",
     root: Path | None = None,
-    which: str = "last",
+    checkpoint: str = "last",
     out: Path | None = None,
     file_format: str | None = None,
     tokens: str = "mean",
     overwrite: bool = False,
-    device_name: str = "auto",
+    device: str = "auto",
     precision: str = "float32",
     batch_size: int = 64,
     workers: int | None = None,
@@ -99,31 +73,75 @@ def embed(
         raise SpecError("give either a picture or a folder of pictures, or --dataset NAME: one of them is embedded")
     check_split(split)
     keep_freed_memory()
-    loaded = load_run_encoder(run, which, registry, progress.say)
-    kind = check_tokens(tokens, loaded.encoder, "--tokens")
+    settings = {"device": device, "precision": precision}
+    restored = restore_encoder(run, registry, progress.say, checkpoint, settings)
+    kind = check_tokens(tokens, restored.encoder, "--tokens")
     out = out or runs_dir() / f"embed-{run.resolve().name}.{file_format or FORMATS[0]}"
-    out = out.expanduser()
-    files = FeatureFiles(out, file_format, overwrite)
+    files = FeatureFiles(out.expanduser(), file_format, overwrite)
     if files.format == "csv" and kind == "patches":
         raise SpecError("--tokens patches gives a table per sample, and a row of CSV has no room for it; use npy")
-    device = choose_device(device_name)
     faults = Faults()
+    loader: Loader
+    label_of: Callable[[str], np.ndarray | None]
     if source is not None:
-        found = _files(source, loaded, device, batch_size, workers, faults)
-        if isinstance(found.known, KnownLabels) and found.known.problem:
-            progress.say(found.known.problem)
+        folder, loader = open_files(source, restored, faults.add, batch_size=batch_size, workers=workers)
+        known = KnownLabels(folder, restored.card)
+        if known.problem:
+            progress.say(known.problem)
+        classes, label_of = restored.card.classes, known.__getitem__
     else:
-        found = _samples(str(dataset), split, root, loaded, device, workers, faults, registry)
-    progress.say(f"features of {len(found.loader.split):,} samples")
-    encoder = loaded.encoder.to(device)
-    made = blocks(encoder, found.loader, batch_size, choose_dtype(precision, device), kind)
-    with files.lock(), on_disk(made, out.absolute().parent) as (features, keys):
+        data = _data(str(dataset), root, restored, workers, faults, registry)
+        preprocess = dataclasses.replace(restored.preprocess, value_range=data.card.value_range)
+        samples = data.samples(split)
+        loader = data.loader(split, preprocess, restored.device)
+        labels = labels_by_key(data.dataset, split, samples) if "label" in data.card.fields else {}
+        classes, label_of = data.card.classes, labels.get
+    progress.say(f"features of {len(loader.split):,} samples")
+    features_of = blocks(restored.encoder, loader, batch_size, restored.dtype, kind)
+    with files.lock(), on_disk(features_of, files.out.absolute().parent) as (features, keys):
         if not keys:
             raise DataError(_nothing(faults), faults)
-        about = {"run": str(run), "checkpoint": str(loaded.checkpoint.path), "tokens": kind}
-        files.write(features, keys, found.labels(keys), about)
+        about = {"run": str(run), "checkpoint": str(restored.checkpoint.path), "tokens": kind}
+        files.write(features, keys, _labels(classes, map(label_of, keys), len(keys)), about)
         files.write_faults(faults)
         return EmbedResult(files, run, features.shape, faults)
+
+
+def _data(
+    name: str,
+    root: Path | None,
+    restored: RestoredEncoder,
+    workers: int | None,
+    faults: Faults,
+    registry: Registry,
+) -> Data:
+    """Return a data set, whole: the run's own, with its options, or another one."""
+    spec = restored.spec
+    options = spec.dataset.options if name == spec.dataset.name else {}
+    if root is not None:
+        options["root"] = str(root)
+    loading: dict[str, Any] = {"labels": None} | ({} if workers is None else {"workers": workers})
+    update = {"dataset": PluginSection(name=name, **options), "data": spec.data.model_copy(update=loading)}
+    data = Data(spec.model_copy(update=update), registry, ("image",), faults)
+    channels, in_chans = data.card.channels, restored.preprocess.in_chans
+    if channels not in (1, in_chans):
+        raise DataError(
+            f"{name} has {channels} channels, and the encoder of {restored.checkpoint.path} takes {in_chans}; only "
+            "one channel can be copied to more"
+        )
+    return data
+
+
+def _labels(classes: Sequence[str], labels: Iterable[np.ndarray | None], num: int) -> Labels | None:
+    """Return the labels of `num` samples, each () int64 or (Q,) int8 of several; None where not one is known."""
+    numbers: np.ndarray | None = None
+    for i, label in enumerate(labels):
+        if label is None or (label == UNKNOWN).all():
+            continue
+        if numbers is None:
+            numbers = np.full((num, *label.shape), UNKNOWN, label.dtype)
+        numbers[i] = label
+    return None if numbers is None else Labels(classes, numbers)
 
 
 @contextmanager
@@ -152,57 +170,3 @@ def on_disk(blocks: Iterable[Features], folder: Path) -> Iterator[tuple[np.ndarr
 def _nothing(faults: Faults) -> str:
     finite = all(fault.reason != NOT_FINITE for fault in faults)
     return f"none of the samples can be read{'' if finite else ' and gives finite features'}, so there are no features"
-
-
-def _files(
-    source: Path,
-    loaded: RunEncoder,
-    device: torch.device,
-    batch_size: int,
-    workers: int | None,
-    faults: Faults,
-) -> Source:
-    root, keys = find_source(source)
-    card = loaded.card
-    loader = StreamedLoader(
-        PictureSource(root, keys, card),
-        file_range(loaded.preprocess, card),
-        device,
-        loaded.spec.seed,
-        faults.add,
-        workers=num_workers(len(keys), batch_size) if workers is None else workers,
-    )
-    return Source(loader, card.classes, KnownLabels(root, card))
-
-
-def _samples(
-    name: str,
-    split: SplitName,
-    root: Path | None,
-    loaded: RunEncoder,
-    device: torch.device,
-    workers: int | None,
-    faults: Faults,
-    registry: Registry,
-) -> Source:
-    """Return the samples of a data set: the run's own, with its options, or another one."""
-    spec = loaded.spec
-    options = spec.dataset.options if name == spec.dataset.name else {}
-    if root is not None:
-        options["root"] = str(root)
-    dataset = make_dataset(PluginSection(name=name, **options), registry)
-    card, in_chans = dataset.card(), loaded.preprocess.in_chans
-    if card.channels not in (1, in_chans):
-        raise DataError(
-            f"{name} has {card.channels} channels, and the encoder of {loaded.checkpoint.path} takes {in_chans}; only "
-            "one channel can be copied to more"
-        )
-    samples = dataset.split(split)
-    faults.update(dataset.faults())
-    if len(samples) == 0:
-        raise DataError(f"{name} has no {split} samples; it has {card.split_sizes}")
-    preprocess = dataclasses.replace(loaded.preprocess, value_range=card.value_range)
-    settings = spec.data.model_copy(update={} if workers is None else {"workers": workers})
-    loader = make_loader(samples, preprocess, device, spec.seed, settings, faults.add)
-    known = labels_by_key(dataset, split, samples) if "label" in card.fields else {}
-    return Source(loader, card.classes, known)

@@ -17,10 +17,8 @@ from torch import Tensor, nn
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 from maecli.errors import Fault, MaeError, SpecError
-from maecli.hardware import autocast, choose_device, choose_dtype, keep_freed_memory
-from maecli.loading.streamed import StreamedLoader
+from maecli.hardware import autocast
 from maecli.modalities.pictures.known_labels import KnownLabels
-from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.outputs.named_files import NoName, OutputFiles
@@ -28,8 +26,8 @@ from maecli.outputs.rows import Row, RowWriter
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
-from maecli.run.assemble import load_assembly
-from maecli.run.directory import find_checkpoint, newest_finished_run, read_checkpoint, runs_dir
+from maecli.run.directory import newest_finished_run, runs_dir
+from maecli.run.restore import open_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
@@ -57,10 +55,10 @@ def infer(
     *,
     task: str | None = None,
     run: Path | None = None,
-    which: str = "last",
+    checkpoint: str = "last",
     out: Path | None = None,
     overwrite: bool = False,
-    device_name: str = "auto",
+    device: str = "auto",
     precision: str = "auto",
     batch_size: int = 64,
     workers: int | None = None,
@@ -74,7 +72,6 @@ def infer(
     be read, or whose output is not finite, are left out and listed.
     Raises DataError when there is no picture, SpecError when `out` holds something else.
     """
-    keep_freed_memory()
     if run is None:
         if task is None:
             raise SpecError("give --run RUN, or --task TASK to take the newest finished run of that task")
@@ -84,35 +81,26 @@ def infer(
             registry.listing("task", task)  # a task that is not there is the better reason
             raise
         progress.say(f"using {run}, the newest finished run of task {task}")
-    find_checkpoint(run, which)
-    device = choose_device(device_name)
-    dtype = choose_dtype(precision, device)
-    _, (spec, assembly) = read_checkpoint(run, which, lambda found: load_assembly(found, registry, progress.say))
+    restored = restore(run, registry, progress.say, checkpoint, {"device": device, "precision": precision})
+    spec, job = restored.spec, restored.task
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
-    root, keys = find_source(source)
-    out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
-
-    card, job = assembly.card, assembly.task
     job.all_classes = all_classes
     faults = Faults()
-    loader = StreamedLoader(
-        PictureSource(root, keys, card),
-        file_range(assembly.preprocess, card),
-        device,
-        spec.seed,
-        faults.add,
-        own_size=job.own_size,
-        workers=num_workers(len(keys), batch_size, job.own_size) if workers is None else workers,
+    root, loader = open_files(
+        source, restored, faults.add, batch_size=batch_size, workers=workers, own_size=job.own_size
     )
-    first = FirstPictures(job, KnownLabels(root, card) if "label" in job.fields else None)
+    num_files = len(loader.split)
+    out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
+
+    first = FirstPictures(job, KnownLabels(root, restored.card) if "label" in job.fields else None)
     if first.labels is not None and first.labels.problem:
         progress.say(first.labels.problem)
-    module = assembly.module.to(device).eval()
+    module = restored.module.eval()
     said = time.monotonic()
     with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
         files = OutputFiles(stage / FILES, out / FILES)
-        with torch.no_grad(), autocast(device, dtype), RowWriter(stage / JSONL, stage / CSV) as rows:
+        with torch.no_grad(), autocast(restored.device, restored.dtype), RowWriter(stage / JSONL, stage / CSV) as rows:
             with OutputWatch(module) as watch:
                 for batch in loader.eval_batches(batch_size):
                     made, left_out = try_samples(watch, batch, partial(predict, job, module))
@@ -120,9 +108,9 @@ def infer(
                     rows.add(_rows(made, files, faults.add))
                     first.add(without(batch, left_out))
                     done = rows.num + len(faults)
-                    if time.monotonic() - said > SAY_EVERY_S or done == len(keys):
+                    if time.monotonic() - said > SAY_EVERY_S or done == num_files:
                         said = time.monotonic()
-                        progress.say(f"{done:,} of {len(keys):,} files")
+                        progress.say(f"{done:,} of {num_files:,} files")
             pictures = first.draw(module)
         write_text(stage / SKIPPED, faults_csv(faults))
         for picture in pictures:

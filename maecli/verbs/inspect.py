@@ -12,10 +12,10 @@ from torch import Tensor
 
 from maecli.errors import DamagedFile, SpecError
 from maecli.registry import registry
-from maecli.run.assemble import ENCODER
 from maecli.run.initial import weights_file
 from maecli.run.plugins_used import changes, missing, recorded_in
 from maecli.run.recorded import parse_record, part_of, sizes_of
+from maecli.run.restore import ENCODER
 from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder, recognise
@@ -60,9 +60,9 @@ class Inspection:
         return asdict(self) | {"path": str(self.path)}
 
 
-def inspect_weights(path: Path, which: str = "last") -> Inspection:
+def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
     """Describe a run's checkpoint, a folder or a file of weights. Raises SpecError, or MaeError if it is damaged."""
-    file = read_weights(weights_file(path, which))
+    file = read_weights(weights_file(path, checkpoint))
     metadata = _metadata(file)
     notes: list[str] = []
     if "spec" in metadata:

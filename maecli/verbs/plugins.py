@@ -71,7 +71,7 @@ def describe_plugin(name: str, registry: Registry, root: Path | None = None) -> 
     options = tuple(describe_options(kind, plugin.Options)) if kind in PLUGIN_SECTIONS else ()
     card, no_card = None, ""
     if kind == "dataset":
-        from maecli.run.assemble import make_dataset  # imports torch, which switching off need not wait for
+        from maecli.run.open import make_dataset  # imports torch, which switching off need not wait for
 
         section = PluginSection.model_validate({"name": name} | ({} if root is None else {"root": str(root)}))
         try:

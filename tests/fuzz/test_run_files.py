@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from maecli.errors import MaeError
 from maecli.registry import registry
-from maecli.run.assemble import load_assembly
 from maecli.run.directory import RunDirectory
 from maecli.run.report import describe_run
+from maecli.run.restore import rebuild
 from maecli.storage.ledger import Ledger, written_paths
 from maecli.training.checkpoint import CHECKSUM, RECORD, Checkpoint, checksum_of_record
 from maecli.training.checkpoint_folder import CheckpointFolder
@@ -111,7 +111,7 @@ def test_records_of_another_shape_whose_checksum_is_right(run):
         text = json.dumps(damaged(record, chance) if number % 3 else damaged(damaged(record, chance), chance))
         save_file(tensors, path, {RECORD: text, CHECKSUM: checksum_of_record(text)})
         try:
-            load_assembly(Checkpoint(path.parent), found, quiet)
+            rebuild(Checkpoint(path.parent), found, quiet)
         except MaeError as error:
             came[type(error).__name__] = came.get(type(error).__name__, 0) + 1
         except Exception as error:

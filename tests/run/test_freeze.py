@@ -11,9 +11,10 @@ import yaml
 from safetensors.torch import load_file
 
 from maecli.models.vit import VisionTransformer
+from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.assemble import load_assembly
 from maecli.run.directory import find_checkpoint
+from maecli.run.restore import restore
 from maecli.training import frozen as frozen_features
 from maecli.training import trainer
 
@@ -94,10 +95,10 @@ def test_stopped_and_resumed_equals_never_stopped(frozen, pretrained, tmp_path, 
 def test_a_checkpoint_says_how_its_head_was_built(frozen, pictures, tmp_path, mae):
     arguments, run = frozen
     assert mae(*arguments).exit_code == 0
-    spec, assembly = load_assembly(find_checkpoint(run), registry())
-    assert spec.train.freeze
-    assert assembly.module.encoder.frozen
-    assert [type(layer).__name__ for layer in assembly.module.head] == ["FeatureNorm", "Linear"]
+    built = restore(run, registry(), Progress().say)
+    assert built.spec.train.freeze
+    assert built.module.encoder.frozen
+    assert [type(layer).__name__ for layer in built.module.head] == ["FeatureNorm", "Linear"]
     measured = mae("eval", run, "--json")
     assert measured.exit_code == 0, measured.stderr
     assert mae("infer", pictures, "--run", run, "--out", tmp_path / "out", "--workers", 0).exit_code == 0

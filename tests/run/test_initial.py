@@ -12,10 +12,11 @@ from reference_models import difference, hf_vit, inputs, official_mae, timm_toke
 from safetensors.torch import load_file, save_file
 from write_data import write_mnist
 
+from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.assemble import load_assembly
 from maecli.run.directory import find_checkpoint
 from maecli.run.initial import initial_weights, offered_spec
+from maecli.run.restore import restore
 from maecli.training.checkpoint import MODEL
 
 QUICK = ("--device", "cpu", "--precision", "float32", "--workers", 0, "--batch-size", 8, "--set", "trackers=[jsonl]")
@@ -54,9 +55,9 @@ def test_a_file_gives_its_shape_and_weights_to_a_run(pictures, vit_file, tmp_pat
     model = yaml.safe_load((out / "spec.yaml").read_text())["model"]
     expected = {"patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 4, "mlp_ratio": 1.5, "layer_scale": None}
     assert {key: model[key] for key in expected} == expected
-    _, assembly = load_assembly(find_checkpoint(out), registry())
+    built = restore(out, registry(), Progress().say)
     x = inputs(32, 32)
-    encoder = assembly.module.get_submodule("encoder").eval()
+    encoder = built.module.get_submodule("encoder").eval()
     with torch.no_grad():
         assert difference(encoder(x), timm_tokens(timm_vit(), x)) <= 1e-4
 
@@ -136,7 +137,7 @@ def test_a_checkpoint_of_ours_is_known_by_what_it_says_wherever_it_lies(pretrain
     copy = shutil.copy(source, tmp_path / "encoder.safetensors")
     for path in (pretrained, source.parent, source, copy):
         assert offered_spec(path)["dataset"]["name"] == "folder"
-        weights = initial_weights(path, registry())
+        weights = initial_weights(path, registry(), Progress().say)
         assert (weights.format, weights.grid, weights.in_chans, weights.num_heads) == ("", (4, 4), 3, 2)
     assert weights.source == str(copy)
 
@@ -145,7 +146,7 @@ def test_reading_an_encoder_leaves_the_random_numbers_alone(pretrained):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    initial_weights(pretrained, registry())
+    initial_weights(pretrained, registry(), Progress().say)
     assert torch.rand(3).equal(expected)
 
 

@@ -17,9 +17,10 @@ from maecli.loading import make_loader
 from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures.source import PictureSource, file_range
 from maecli.models.heads import pool_tokens
+from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.assemble import load_assembly, make_dataset
-from maecli.run.directory import find_checkpoint
+from maecli.run.open import make_dataset
+from maecli.run.restore import restore
 
 CPU = torch.device("cpu")
 
@@ -31,8 +32,8 @@ def test_three_lines_give_features(pretrained, pictures):
 
     assert (tuple(x.shape), tuple(features.shape)) == ((2, 3, 16, 16), (2, 16))
     assert not encoder.training
-    _, assembly = load_assembly(find_checkpoint(pretrained), registry())
-    tokens = assembly.module.get_submodule("encoder").eval()(x)
+    built = restore(pretrained, registry(), Progress().say)
+    tokens = built.module.get_submodule("encoder").eval()(x)
     assert tokens.equal(encoder.tokens(x))
     assert features.equal(pool_tokens(tokens, 1, "mean"))
     assert encoder(x).equal(features)
@@ -57,9 +58,9 @@ def test_pictures_are_prepared_as_inference_prepares_files(pretrained, tmp_path)
     for i, size in enumerate([(16, 16), (40, 30), (9, 50)]):
         write_picture(tmp_path / f"{i}.png", noise(i, *size, 3))
     keys = ["0.png", "1.png", "2.png"]
-    _, assembly = load_assembly(find_checkpoint(pretrained), registry())
-    source = PictureSource(tmp_path, keys, assembly.card)
-    loader = StreamedLoader(source, file_range(assembly.preprocess, assembly.card), CPU, 0, workers=0)
+    built = restore(pretrained, registry(), Progress().say)
+    source = PictureSource(tmp_path, keys, built.card)
+    loader = StreamedLoader(source, file_range(built.preprocess, built.card), CPU, 0, workers=0)
     [batch] = loader.eval_batches(3)
     x = maecli.load_encoder(pretrained).preprocess([tmp_path / key for key in keys])
     assert x.equal(batch["image"])
@@ -72,9 +73,9 @@ def test_pictures_are_prepared_as_evaluation_prepares_the_data(tmp_path, mae, to
         *toy_finetune, "--dataset", "mnist", "--root", tmp_path / "mnist", "--out", out, "--epochs", 1, "--img-size", 28
     )
     assert outcome.exit_code == 0, outcome.stderr
-    spec, assembly = load_assembly(find_checkpoint(out), registry())
-    split = make_dataset(spec.dataset, registry()).split("test", ("image", "label"))
-    [batch] = make_loader(split, assembly.preprocess, CPU, 0, spec.data).eval_batches(20)
+    built = restore(out, registry(), Progress().say)
+    split = make_dataset(built.spec.dataset, registry()).split("test", ("image", "label"))
+    [batch] = make_loader(split, built.preprocess, CPU, 0, built.spec.data).eval_batches(20)
     arrays = [split[i]["image"][0] for i in range(20)]  # (H, W)
     encoder = maecli.load_encoder(out)
     x = encoder.preprocess(arrays)

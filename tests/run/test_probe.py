@@ -13,10 +13,11 @@ from maecli.errors import SpecError
 from maecli.loading.resident import ResidentLoader
 from maecli.loading.streamed import StreamedLoader
 from maecli.models.vit import VisionTransformer
+from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory
 from maecli.run.report import describe_run
-from maecli.run.run_encoder import load_run_encoder
+from maecli.run.restore import restore_encoder
 from maecli.training.features import check_tokens, extract
 from maecli.training.probes import nearest_neighbours
 
@@ -111,7 +112,7 @@ def test_a_probe_is_the_same_from_call_to_call(run, mae):
 
 @torch.no_grad()
 def test_the_metric_is_that_of_features_made_by_hand(run, pictures, mae):
-    loaded = load_run_encoder(run, "last", registry())
+    loaded = restore_encoder(run, registry(), Progress().say)
     files = StreamedLoader(_folder(run, "train"), loaded.preprocess, CPU, 0, workers=0)
     test = StreamedLoader(_folder(run, "test"), loaded.preprocess, CPU, 0, workers=0)
     made = {}
@@ -124,7 +125,7 @@ def test_the_metric_is_that_of_features_made_by_hand(run, pictures, mae):
 
 
 def _folder(run, split):
-    loaded = load_run_encoder(run, "last", registry())
+    loaded = restore_encoder(run, registry(), Progress().say)
     dataset = registry().dataset("folder")
     return dataset(dataset.Options.model_validate(loaded.spec.dataset.options)).split(split, ("image", "label"))
 
@@ -178,10 +179,8 @@ def test_the_random_baseline_has_the_weights_that_the_run_began_with(toy_pretrai
     data = ("--dataset", "folder", "--root", pictures, "--out", tmp_path / "run", "--seed", 3, "--epochs", 1)
     still = ("--base-lr", 1e-30, "--set", "train.weight_decay=0")
     assert mae(*toy_pretrain, *data, *still).exit_code == 0
-    loaded = load_run_encoder(tmp_path / "run", "last", registry())
-    assert loaded.encoder.frozen
-    assert loaded.baseline.frozen
-    baseline = loaded.baseline.state_dict()
+    loaded = restore_encoder(tmp_path / "run", registry(), Progress().say)
+    baseline = loaded.untrained(registry()).state_dict()
     for name, tensor in loaded.encoder.state_dict().items():
         torch.testing.assert_close(tensor, baseline[name], atol=1e-7, rtol=0)
 

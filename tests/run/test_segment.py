@@ -12,9 +12,9 @@ from PIL import Image
 from write_data import noise, rotated_jpeg, write_picture
 
 from maecli.modalities.pictures.read import read_picture
+from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.run.assemble import load_assembly
-from maecli.run.directory import find_checkpoint
+from maecli.run.restore import restore
 
 NAMES = ("background", "cat", "dog")
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0]
@@ -52,8 +52,8 @@ def test_masks_of_pictures_of_any_size_are_the_predicted_classes(segmented, tmp_
     assert rows.keys() == SIZES.keys()
     assert len({row["classes"] for row in rows.values()}) > 1, "or equal masks would show little"
 
-    _, assembly = load_assembly(find_checkpoint(segmented), Registry())
-    preprocess, module = assembly.preprocess, assembly.module.eval()
+    built = restore(segmented, Registry(), Progress().say)
+    preprocess, module = built.preprocess, built.module.eval()
     for key, size in SIZES.items():
         with Image.open(out / f"files/{key}.mask.png") as image:
             assert (image.mode, image.size) == ("P", size[::-1])
@@ -61,7 +61,7 @@ def test_masks_of_pictures_of_any_size_are_the_predicted_classes(segmented, tmp_
             mask = np.asarray(image)
         x = preprocess.normalize(preprocess.pixels(torch.from_numpy(read_picture(pictures / key, channels=3))[None]))
         with torch.no_grad():
-            expected = assembly.task.classes_of(module, x)[0].numpy()
+            expected = built.task.classes_of(module, x)[0].numpy()
         np.testing.assert_array_equal(mask, expected)
         for number, name in enumerate(NAMES):
             assert float(rows[key][f"share_{name}"]) == pytest.approx((mask == number).mean(), abs=1e-6)

@@ -8,9 +8,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from maecli.errors import MaeError
+from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.assemble import load_assembly, load_exactly
 from maecli.run.directory import find_checkpoint
+from maecli.run.restore import load_exactly, restore
 from maecli.storage.ledger import Ledger
 from maecli.training import checkpoint as module
 from maecli.training.checkpoint import Checkpoint
@@ -145,7 +146,7 @@ def test_a_newer_format_asks_for_an_update(tmp_path):
 
 
 def test_a_checkpoint_of_another_task_is_refused_by_what_it_lacks(pretrained, finetuned):
-    _, autoencoder = load_assembly(find_checkpoint(pretrained), registry())
+    autoencoder = restore(pretrained, registry(), Progress().say)
     with pytest.raises(MaeError) as caught:
         load_exactly(autoencoder.module, find_checkpoint(finetuned).tensors(), "x")
     assert str(caught.value) == (

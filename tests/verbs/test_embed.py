@@ -14,8 +14,9 @@ from write_data import noise, write_class_folders, write_mixed_folder, write_mni
 
 from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures.source import PictureSource, file_range, find_source
+from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.run_encoder import load_run_encoder
+from maecli.run.restore import restore_encoder
 
 
 def rows_of(path):
@@ -26,7 +27,7 @@ def rows_of(path):
 @torch.no_grad()
 def made_by_hand(run, folder):
     """Return all tokens of the pictures below a folder, (N, 1 + P, D)."""
-    loaded = load_run_encoder(run, "last", registry())
+    loaded = restore_encoder(run, registry(), Progress().say)
     root, keys = find_source(folder)
     split, preprocess = PictureSource(root, keys, loaded.card), file_range(loaded.preprocess, loaded.card)
     (batch,) = StreamedLoader(split, preprocess, torch.device("cpu"), 0, workers=0).eval_batches(100)

@@ -22,6 +22,7 @@ from maecli.errors import Fault
 from maecli.loading.streamed import StreamedLoader
 from maecli.modalities.pictures import source as picture_source
 from maecli.outputs import named_files
+from maecli.run import restore
 from maecli.storage.ledger import Ledger
 from maecli.verbs import infer as inference
 
@@ -163,14 +164,14 @@ def test_an_output_that_no_name_fits_ends_nothing(pretrained, tmp_path, mae, mon
 
 def test_a_picture_that_vanishes_is_listed(finetuned, tmp_path, mae, monkeypatch):
     write_pictures(tmp_path / "in", 3)
-    find = inference.find_source
+    find = restore.find_source
 
     def find_and_lose(source):
-        found = find(source)
+        files = find(source)
         (tmp_path / "in/001.png").unlink()
-        return found
+        return files
 
-    monkeypatch.setattr(inference, "find_source", find_and_lose)
+    monkeypatch.setattr(restore, "find_source", find_and_lose)
     outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
     assert outcome.exit_code == 3
     assert skipped_of(tmp_path / "out") == {"001.png": "cannot be opened: no such file or directory"}

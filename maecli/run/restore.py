@@ -1,0 +1,193 @@
+"""From a checkpoint back to what works: its spec, its card and its module or encoder; the data need not be there.
+
+A checkpoint that is not what was saved is refused in one sentence, and so is one whose tensors are not all of the
+module's own, or not finite. Of a plugin that is missing its package is named; one of another version is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from maecli.data.card import DataCard
+from maecli.data.preprocess import Preprocess
+from maecli.data.randomness import derive_seed
+from maecli.errors import Fault, MaeError
+from maecli.hardware import keep_freed_memory
+from maecli.loading.streamed import StreamedLoader
+from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
+from maecli.models.encoder import Encoder
+from maecli.outputs.faults import Faults
+from maecli.registry import Registry
+from maecli.run.directory import Say, read_checkpoint
+from maecli.run.open import Built, Data, build_encoder, build_module, make_model, open_device
+from maecli.run.plugins_used import missing_packages, recorded_in, tell_changes
+from maecli.schema import RunSpec
+from maecli.spec.validate import validate
+from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint, check_finite, notes_on
+
+ENCODER = "encoder."
+"""What the names of an encoder's tensors begin with in our checkpoints."""
+MAX_LENGTH = 65_536
+"""Pixels, cells or steps along an axis of what a model takes."""
+
+
+@dataclass
+class Restored(Built):
+    """Everything that a run worked with, its weights those of a checkpoint; data are opened where they are needed."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class RestoredEncoder:
+    """The encoder of a run, on a device, with what it needs to see pictures."""
+
+    checkpoint: Checkpoint
+    spec: RunSpec
+    card: DataCard
+    preprocess: Preprocess
+    encoder: Encoder
+    device: torch.device
+    dtype: torch.dtype
+
+    def untrained(self, registry: Registry) -> Encoder:
+        """Return the same architecture with the random weights of the run's seed: what the run began with, or would."""
+        torch.manual_seed(derive_seed(self.spec.seed, "weights"))
+        return build_encoder(make_model(self.spec.model, registry), self.preprocess)
+
+
+def restore(
+    path: Path, registry: Registry, say: Say, checkpoint: str = "last", settings: Mapping[str, Any] | None = None
+) -> Restored:
+    """Return what a run, by its directory, or a checkpoint worked with; `checkpoint` is last or best.
+
+    `settings` are dotted keys that lie over the recorded spec, such as `device` or `dataset.root`; None is as recorded.
+    `say` is told of what a person should know of the checkpoint, and of files of its data that are left out.
+    """
+    return read_checkpoint(path, checkpoint, lambda one: rebuild(one, registry, say, settings))
+
+
+def rebuild(
+    checkpoint: Checkpoint, registry: Registry, say: Say, settings: Mapping[str, Any] | None = None
+) -> Restored:
+    """Return what `restore` does, of this checkpoint."""
+    spec, card, preprocess = read_record(checkpoint, registry, say, settings)
+    task, module = build_module(spec, card, preprocess, registry)
+    load_exactly(module, checkpoint.tensors(), str(checkpoint.path))
+    keep_freed_memory()
+    device, dtype = open_device(spec)
+    data = Data(spec, registry, task.fields, Faults(say, spec.data.strict), task.name, card)
+    return Restored(spec, data, card, preprocess, task, module.to(device), device, dtype, checkpoint)
+
+
+def restore_encoder(
+    path: Path, registry: Registry, say: Say, checkpoint: str = "last", settings: Mapping[str, Any] | None = None
+) -> RestoredEncoder:
+    """Return the encoder of a run or checkpoint; decoder and head need not be there. See `restore`."""
+
+    def read(one: Checkpoint) -> RestoredEncoder:
+        spec, card, preprocess = read_record(one, registry, say, settings)
+        encoder = build_encoder(make_model(spec.model, registry), preprocess)
+        load_exactly(encoder, encoder_tensors(one.tensors()), str(one.path))
+        device, dtype = open_device(spec)
+        return RestoredEncoder(one, spec, card, preprocess, encoder.to(device), device, dtype)
+
+    return read_checkpoint(path, checkpoint, read)
+
+
+def read_record(
+    checkpoint: Checkpoint, registry: Registry, say: Say, settings: Mapping[str, Any] | None = None
+) -> tuple[RunSpec, DataCard, Preprocess]:
+    """Return what a checkpoint says of its run, its data, and how these are brought to the model.
+
+    It names no tracker: those of a run that is only read need not be installed.
+    `say` is told of plugins that have another version now. Raises PluginError naming the package of a missing plugin.
+    """
+    metadata = checkpoint.metadata()
+    with missing_packages(recorded_in(metadata), checkpoint.path):
+        try:
+            card, preprocess = DataCard.model_validate(metadata["card"]), _as_preprocess(metadata["preprocess"])
+            spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DamagedCheckpoint(f"{checkpoint.path} records no run that this mae can read ({reason})") from error
+    tell_changes(metadata, registry, checkpoint.path, say)
+    for note in notes_on(checkpoint):
+        say(note)
+    return with_settings(spec, registry, settings or {}), card, preprocess
+
+
+def _as_preprocess(recorded: Mapping[str, Any]) -> Preprocess:
+    """Return what was recorded of the preprocessing. Raises ValueError for what is none."""
+    preprocess = TypeAdapter(Preprocess).validate_python(recorded)
+    numbers = (*preprocess.value_range, *preprocess.mean, *preprocess.std)
+    channels = {preprocess.in_chans, len(preprocess.mean), len(preprocess.std)}
+    if not all(map(math.isfinite, numbers)) or min(preprocess.std, default=0) <= 0 or len(channels) > 1:
+        raise ValueError("its mean and std do not fit its channels")
+    if not preprocess.img_size or not all(0 < length <= MAX_LENGTH for length in preprocess.img_size):
+        raise ValueError(f"it has the size {str(preprocess.img_size)[:60]}")
+    return preprocess
+
+
+def with_settings(spec: RunSpec, registry: Registry, settings: Mapping[str, Any]) -> RunSpec:
+    """Return a run's spec with dotted keys laid over it, such as where its data lie now; None leaves a key as it is."""
+    tree = spec.model_dump(mode="json")
+    for key, value in settings.items():
+        section, _, name = key.rpartition(".")
+        if value is not None:
+            (tree[section] if section else tree)[name] = value
+    return validate(tree, spec.verb, registry)
+
+
+def open_files(
+    source: Path,
+    restored: Restored | RestoredEncoder,
+    on_fault: Callable[[Fault], None],
+    *,
+    batch_size: int,
+    workers: int | None = None,
+    own_size: bool = False,
+) -> tuple[Path, StreamedLoader]:
+    """Return a folder of a person's own pictures, and a loader of those that `source`, one or a folder, means.
+
+    They are brought to what the model was trained on. Raises DataError where there are none.
+    """
+    root, keys = find_source(source)
+    if workers is None:
+        workers = num_workers(len(keys), batch_size, own_size)
+    pictures = PictureSource(root, keys, restored.card)
+    preprocess = file_range(restored.preprocess, restored.card)
+    return root, StreamedLoader(pictures, preprocess, restored.device, restored.spec.seed, on_fault, own_size, workers)
+
+
+def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the encoder's of a checkpoint's tensors, under their names in the encoder."""
+    return {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
+
+
+def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Give a module its weights. Raises MaeError naming what is missing, left over, of another shape or not finite."""
+    own = module.state_dict()
+    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    other = [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
+    for what, names in (
+        ("lacks", missing),
+        ("has no place for", extra),
+        ("has another shape for", sorted(other)),
+    ):
+        if names:
+            parts = sorted({name.split(".")[0] for name in names})
+            raise MaeError(
+                f"{source} {what} {len(names)} of {len(own)} tensors (of {', '.join(parts)}; first {names[0]}), so it "
+                "is not a checkpoint of this task and model"
+            )
+    check_finite(tensors, source)
+    module.load_state_dict(dict(tensors))

@@ -1,0 +1,45 @@
+"""`mae eval`: how good is a run, or, by a probe, its frozen encoder?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from maecli.data.card import SplitName
+from maecli.errors import SpecError
+from maecli.progress import Progress
+from maecli.registry import Registry
+from maecli.run.evaluate import EvalResult, evaluate
+from maecli.run.probe import probe
+
+
+class Settings(TypedDict, total=False):
+    """What a run's own task and a probe both take."""
+
+    split: SplitName
+    checkpoint: str
+    device: str
+    precision: str
+    batch_size: int | None
+    root: Path | None
+
+
+def evaluate_or_probe(
+    run: Path,
+    registry: Registry,
+    progress: Progress,
+    *,
+    kind: str | None = None,
+    labels: str | None = None,
+    pool: str | None = None,
+    **settings: Unpack[Settings],
+) -> EvalResult:
+    """Measure a run by its own task, or by a probe of this `kind`, and add the result to its report.
+
+    Raises SpecError for what only a probe knows, without one.
+    """
+    if kind is not None:
+        return probe(run, registry, progress, kind, labels=labels, pool=pool or "mean", **settings)
+    if labels or pool:
+        raise SpecError(f"{'--labels' if labels else '--pool'} is for --probe: give --probe knn or --probe linear")
+    return evaluate(run, registry, progress, **settings)
