@@ -73,20 +73,6 @@ def read_labels(path: Path, known: Set[str]) -> dict[str, LabelRow] | None:
     return rows
 
 
-def check_groups(path: Path, given: Mapping[str, SplitName], rows: Mapping[str, LabelRow]) -> None:
-    """Raise `DataError` for a group whose pictures were given to two splits."""
-    first: dict[str, str] = {}
-    for key, row in rows.items():
-        if not row.group or key not in given:
-            continue
-        other = first.setdefault(row.group, key)
-        if given[other] != given[key]:
-            raise DataError(
-                f"{path}, line {row.line}: group {row.group!r} is in {given[key]} here and in {given[other]} "
-                f"in line {rows[other].line}; a group must stay in one split"
-            )
-
-
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the numbered lines that hold anything, the header first; cells are stripped."""
     try:

@@ -28,9 +28,9 @@ def write_files(root: Path, num: int) -> list[str]:
 
 
 def pictures(root: Path, keys: list[str], labels: list[int] | None = None) -> PictureFiles:
-    reading = Reading(3, "uint8", 100, "auto", 0)
+    reading = Reading(3, "uint8")
     numbers = None if labels is None else np.array(labels)
-    return PictureFiles(root, keys, np.zeros((len(keys), 2), int), True, numbers, None, reading, {})
+    return PictureFiles(root, keys, np.zeros((len(keys), 2), int), reading, set(), labels=numbers)
 
 
 @pytest.fixture

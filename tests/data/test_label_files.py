@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.data.label_files import LabelRow, check_groups, read_labels
+from maecli.data.label_files import LabelRow, read_labels
 from maecli.errors import DataError
 
 KNOWN = frozenset({"a/1.png", "2.png", "x\\y.png"})
@@ -41,11 +41,3 @@ def test_labels_may_be_left_out_where_splits_or_groups_are_given(tmp_path, colum
 def test_a_table_of_files_alone_is_refused(tmp_path):
     with pytest.raises(DataError, match="line 1: no column 'label' among file, note; the first line must name"):
         read(tmp_path, "file,note\n2.png,x\n")
-
-
-def test_a_group_in_two_splits_is_refused(tmp_path):
-    rows = {"a": LabelRow(2, "", None, "p"), "b": LabelRow(3, "", None, "p"), "c": LabelRow(4, "", None, "p")}
-    path = tmp_path / "labels.csv"
-    check_groups(path, {"a": "train", "c": "train"}, rows)
-    with pytest.raises(DataError, match="line 4: group 'p' is in test here and in train in line 2"):
-        check_groups(path, {"a": "train", "c": "test"}, rows)

@@ -15,7 +15,7 @@ import pytest
 import torch
 from checkpoint_files import rewrite
 from installed import look_again, write_package
-from maecli_plugins.datasets.folder import Folder
+from maecli_plugins.datasets.folder.dataset import Folder
 from maecli_plugins.datasets.mnist import MNIST
 from safetensors.torch import load_file
 from write_data import VOC_SHOWN, noise, write_mnist, write_palette, write_picture, write_voc

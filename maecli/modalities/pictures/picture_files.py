@@ -1,8 +1,9 @@
-"""A split of pictures in files, with their labels and masks."""
+"""Pictures in files: their headers, and a split of them with their labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,76 +12,104 @@ import numpy as np
 
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
-from maecli.modalities.pictures.decoders import NpyLayout
-from maecli.modalities.pictures.paired_masks import read_paired_mask
-from maecli.modalities.pictures.read import read_picture
+from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo
+from maecli.modalities.pictures.read import MAX_PIXELS, misfit, probe_picture, read_picture
+
+NUM_THREADS = 8
+
+
+def probe_pictures(
+    root: Path,
+    keys: Sequence[str],
+    faults: set[Fault],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    npy_layout: NpyLayout = "auto",
+) -> dict[str, PictureInfo]:
+    """Return what the headers of pictures below `root` say, in the order of their keys; broken ones go to `faults`."""
+
+    def probe(key: str) -> PictureInfo | Fault:
+        try:
+            return probe_picture(root / key, max_pixels=max_pixels, npy_layout=npy_layout)
+        except BrokenSample as error:
+            return Fault(key, error.fault.reason)
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
+        headers = dict(zip(keys, pool.map(probe, keys), strict=True))
+    faults.update(header for header in headers.values() if isinstance(header, Fault))
+    return {key: header for key, header in headers.items() if isinstance(header, PictureInfo)}
+
+
+def convertible(
+    headers: Mapping[str, PictureInfo], channels: int, dtype: str, faults: set[Fault]
+) -> dict[str, PictureInfo]:
+    """Return the headers of those pictures that can be brought to `channels` and `dtype`; others go to `faults`."""
+    misfits = {key: misfit(header, channels, dtype) for key, header in headers.items()}
+    faults.update(Fault(key, reason) for key, reason in misfits.items() if reason)
+    return {key: header for key, header in headers.items() if not misfits[key]}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How every sample of the set is decoded."""
+    """How every picture of the set is decoded."""
 
     channels: int
     dtype: str
-    max_pixels: int
-    npy_layout: NpyLayout
-    num_classes: int
-    """How many classes masks have."""
+    max_pixels: int = MAX_PIXELS
+    npy_layout: NpyLayout = "auto"
 
 
 class PictureFiles(Split):
-    """Pictures and masks decoded one by one, as they are asked for; what cannot be is added to `faults`."""
+    """Pictures (H, W) of `sizes` (N, 2), decoded one by one; what cannot be is added to `faults`.
+
+    Without `images`, samples hold their labels alone.
+    """
 
     def __init__(
         self,
         root: Path,
         keys: Sequence[str],
         sizes: np.ndarray,
-        images: bool,
-        labels: np.ndarray | None,
-        masks: Sequence[str] | None,
         reading: Reading,
         faults: set[Fault],
+        *,
+        labels: np.ndarray | None = None,
+        images: bool = True,
     ) -> None:
-        self._root, self._keys, self._sizes = root, keys, sizes
-        self._images, self._labels, self._masks = images, labels, masks
-        self._reading, self._faults = reading, faults
+        self.root, self.sizes, self.reading, self.faults = root, sizes, reading, faults
+        self.labels, self.images = labels, images
+        self._keys = keys
 
     @property
     def keys(self) -> Sequence[str]:
         return self._keys
 
     def size(self, index: int) -> tuple[int, ...]:
-        height, width = self._sizes[index].tolist()
+        height, width = self.sizes[index].tolist()
         return height, width
 
     def small(self, index: int, at_least: int) -> np.ndarray:
         return self._image(index, at_least)
 
     def files(self, index: int) -> Sequence[Path]:
-        names = [self._keys[index]] if self._images else []
-        names += [self._masks[index]] if self._masks is not None else []
-        return [self._root / name for name in names]
+        return [self.root / self._keys[index]] if self.images else []
 
     def label(self, index: int) -> np.ndarray | None:
-        return np.asarray(self._labels[index]) if self._labels is not None else None
+        return np.asarray(self.labels[index]) if self.labels is not None else None
 
     def __getitem__(self, index: int) -> Sample:
         sample: Sample = {}
-        if self._images:
+        if self.images:
             sample["image"] = self._image(index)
-        if self._labels is not None:
-            sample["label"] = np.asarray(self._labels[index])
-        if self._masks is not None:
-            size = sample["image"].shape[1:] if self._images else self.size(index)
-            sample["mask"] = self._mask(index, (size[0], size[1]))
+        if self.labels is not None:
+            sample["label"] = np.asarray(self.labels[index])
         return sample
 
     def _image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        key, reading = self._keys[index], self._reading
-        with self._named(key):
+        key, reading = self._keys[index], self.reading
+        with self.noting(key):
             return read_picture(
-                self._root / key,
+                self.root / key,
                 channels=reading.channels,
                 dtype=reading.dtype,
                 max_pixels=reading.max_pixels,
@@ -88,20 +117,12 @@ class PictureFiles(Split):
                 at_least=at_least,
             )
 
-    def _mask(self, index: int, size: tuple[int, int]) -> np.ndarray:
-        assert self._masks is not None
-        mask, reading = self._masks[index], self._reading
-        with self._named(mask):
-            return read_paired_mask(
-                self._root, mask, self._keys[index], size, reading.num_classes, max_pixels=reading.max_pixels
-            )
-
     @contextmanager
-    def _named(self, key: str) -> Iterator[None]:
-        """Call a broken file by its path within the folder, and remember it."""
+    def noting(self, path: str) -> Iterator[None]:
+        """Let a `BrokenSample` name its file by the path within the folder, and note its fault."""
         try:
             yield
         except BrokenSample as error:
-            broken = BrokenSample(key, error.fault.reason)
-            self._faults.add(broken.fault)
+            broken = BrokenSample(path, error.fault.reason)
+            self.faults.add(broken.fault)
             raise broken from error

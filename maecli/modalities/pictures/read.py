@@ -62,7 +62,7 @@ def read_picture(
     """
     with _reading(path), path.open("rb") as file:
         source = open_source(file, max_pixels, npy_layout)
-        check_convertible(path, source.info, channels, dtype)
+        _check_fits(path, source.info, channels, dtype)
         pixels = source.decode(channels == source.info.channels + 1, at_least)
         _check_finite(pixels, path)
         return _to_dtype(_to_channels(pixels, channels), dtype)
@@ -89,20 +89,26 @@ def picture_array(
             given = as_given(np.atleast_3d(picture).transpose(2, 0, 1), given_dtype(picture.dtype, str(name)))
             pixels = given.copy() if np.shares_memory(given, picture) else given
             info = PictureInfo((pixels.shape[1], pixels.shape[2]), len(pixels), str(pixels.dtype))
-        check_convertible(name, info, channels, dtype)
+        _check_fits(name, info, channels, dtype)
         _check_finite(pixels, name)
         return _to_dtype(_to_channels(pixels, channels), dtype)
 
 
-def check_convertible(path: Path, info: PictureInfo, channels: int | None, dtype: str | None) -> None:
-    """Raise `BrokenSample` unless `read_picture` can bring such a picture to `channels` and `dtype`."""
+def misfit(info: PictureInfo, channels: int | None, dtype: str | None) -> str:
+    """Return why `read_picture` cannot bring such a picture to `channels` and `dtype`; empty if it can."""
     if channels is not None and info.channels != channels:
         repeatable = not info.array and {info.channels, channels} == {1, 3}
         if not repeatable and not (info.alpha and channels == info.channels + 1):
             plural = "" if info.channels == 1 else "s"
-            raise BrokenSample(str(path), f"has {info.channels} channel{plural} where {channels} are wanted")
+            return f"has {info.channels} channel{plural} where {channels} are wanted"
     if dtype is not None and info.dtype != dtype and not {info.dtype, dtype} <= {"uint8", "uint16"}:
-        raise BrokenSample(str(path), f"has {info.dtype} pixels where {dtype} is wanted")
+        return f"has {info.dtype} pixels where {dtype} is wanted"
+    return ""
+
+
+def _check_fits(path: Path, info: PictureInfo, channels: int | None, dtype: str | None) -> None:
+    if reason := misfit(info, channels, dtype):
+        raise BrokenSample(str(path), reason)
 
 
 def _check_finite(pixels: np.ndarray, path: Path) -> None:

@@ -13,12 +13,12 @@ from maecli.data.splits import place
 from maecli.errors import BrokenSample, DataError, Fault
 from maecli.modalities.pictures.read import channel_stats
 
-NUM_MEASURED = 256
-MEASURED_SIDE = 256
+NUM_DECODED = 256
+DECODED_SIDE = 256
 """JPEG may be decoded smaller than it is, but with no side below this."""
 
 
-class Measured(NamedTuple):
+class ChannelStats(NamedTuple):
     """What decoding some train pictures says of a set."""
 
     num: int
@@ -30,26 +30,26 @@ class Measured(NamedTuple):
     """Of those that could not be."""
 
 
-def measure(train: Split, root: Path, value_range: tuple[float, float] | None) -> Measured:
+def sampled_channel_stats(train: Split, root: Path, value_range: tuple[float, float] | None) -> ChannelStats:
     """Decode up to 256 pictures of `train`, chosen by the fixed seed, for mean and deviation in units of [0, 1].
 
     Without a `value_range`, it is what these pictures reach, [0, 1] at least. Raises `DataError`, naming the set's
     `root`, if none can be decoded.
     """
     keys = train.keys
-    chosen = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_MEASURED]
+    chosen = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_DECODED]
     faults: dict[int, Fault] = {}
     if value_range is None:
         value_range = _reach(_decoded(train, chosen, root, faults))
     mean, std = channel_stats(_decoded(train, chosen, root, faults), value_range)
-    return Measured(len(chosen) - len(faults), value_range, mean, std, faults.values())
+    return ChannelStats(len(chosen) - len(faults), value_range, mean, std, faults.values())
 
 
 def _decoded(split: Split, chosen: Sequence[int], root: Path, faults: dict[int, Fault]) -> Iterator[np.ndarray]:
     """Decode those of the pictures that can be, small where their format allows it."""
     for i in chosen:
         try:
-            yield split.small(i, MEASURED_SIDE)
+            yield split.small(i, DECODED_SIDE)
         except BrokenSample as error:
             faults[i] = error.fault
     if len(faults) == len(chosen):

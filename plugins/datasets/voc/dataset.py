@@ -71,11 +71,11 @@ class VOC(api.Dataset):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._faults: set[api.Fault] = set()
-        self._measurements: dict[tuple[str, ...], api.pictures.Measured] = {}
+        self._stats: dict[tuple[str, ...], api.pictures.ChannelStats] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         year, splits = self.options.year, {name: self.split(name, fields) for name in api.SPLIT_NAMES}
-        measured = self._measured(splits["train"])
+        stats = self._stats_of(splits["train"])
         counts: tuple[int, ...] = ()
         if (labels := splits["train"].labels) is not None:
             counts = tuple((labels == 1).sum(0).tolist())
@@ -89,8 +89,8 @@ class VOC(api.Dataset):
             fields=tuple(field for field in FIELDS if carried[field]),
             channels=3,
             size=None,
-            mean=measured.mean,
-            std=measured.std,
+            mean=stats.mean,
+            std=stats.std,
             classes=CLASSES,
             class_counts=counts,
             multi_label=True,
@@ -101,7 +101,7 @@ class VOC(api.Dataset):
             split_origin=split_origin(self._devkit, families_of(self._devkit, fields), self.options.val_share),
             source="http://host.robots.ox.ac.uk/pascal/VOC/ (Everingham, Van Gool, Williams, Winn, Zisserman)",
             licence="photographs from Flickr, whose terms of use apply; research use",
-            notes=tuple(self._notes(fields, splits, measured.num)),
+            notes=tuple(self._notes(fields, splits, stats.num)),
         )
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> VOCSplit:
@@ -161,12 +161,12 @@ class VOC(api.Dataset):
     def _labels(self) -> Labels:
         return Labels(self._devkit)
 
-    def _measured(self, train: VOCSplit) -> api.pictures.Measured:
+    def _stats_of(self, train: VOCSplit) -> api.pictures.ChannelStats:
         keys = tuple(train.keys)
-        if keys not in self._measurements:
-            self._measurements[keys] = api.pictures.measure(train, self._devkit.folder, (0.0, 255.0))
-            self._faults.update(self._measurements[keys].faults)
-        return self._measurements[keys]
+        if keys not in self._stats:
+            self._stats[keys] = api.pictures.sampled_channel_stats(train, self._devkit.folder, (0.0, 255.0))
+            self._faults.update(self._stats[keys].faults)
+        return self._stats[keys]
 
     def _notes(
         self, fields: Sequence[str], splits: Mapping[api.SplitName, VOCSplit], num_measured: int

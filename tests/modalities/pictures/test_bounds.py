@@ -17,6 +17,7 @@ import pytest
 import tifffile
 from fuzz.mutate import little_memory
 from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
+from maecli_plugins.datasets.folder.masks import read_classes
 from maecli_plugins.datasets.voc.annotations import read_annotation
 from PIL import Image
 from write_data import encoded, noise, write_class_folders
@@ -27,7 +28,6 @@ from maecli.errors import BrokenSample, DataError
 from maecli.modalities.pictures import decoder_bounds, tiff_pages
 from maecli.modalities.pictures.masks import class_palette, read_mask
 from maecli.modalities.pictures.orientation import orientation_of
-from maecli.modalities.pictures.paired_masks import read_classes
 from maecli.modalities.pictures.read import channel_stats, probe_picture, read_picture
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,6 @@ VAL_SHARE = 1 / 10
 FOLDER = "tiny-imagenet-200"
 CLASSES, WORDS = "wnids.txt", "words.txt"
 TEST_PICTURES, TEST_CLASSES = "val/images", "val/val_annotations.txt"
-NUM_THREADS = 8
 MAX_CHARACTERS = 2**26
 """Of a list; the longest published one has 2.7 million."""
 
@@ -54,15 +52,15 @@ class TinyImageNet(api.Dataset):
         layout, splits = self._layout, {name: self._keys(name) for name in api.SPLIT_NAMES}
         sizes = {self._sizes[key] for keys in splits.values() for key in keys}
         counts = Counter(layout.labels[key] for key in splits["train"])
-        measured = self._measured
+        stats = self._stats
         return api.DataCard(
             name=self.name,
             title=f"{len(layout.names)} classes in the layout of Tiny ImageNet",
             fields=("image", "label"),
             channels=3,
             size=next(iter(sizes)) if len(sizes) == 1 else None,
-            mean=measured.mean,
-            std=measured.std,
+            mean=stats.mean,
+            std=stats.std,
             classes=layout.names,
             class_counts=tuple(counts[i] for i in range(len(layout.names))),
             split_sizes={name: len(keys) for name, keys in splits.items()},
@@ -79,15 +77,9 @@ class TinyImageNet(api.Dataset):
         layout, keys = self._layout, self._keys(name)
         sizes = np.array([self._sizes[key] for key in keys], np.int64).reshape(-1, 2)
         labels = np.array([layout.labels[key] for key in keys], np.int64) if "label" in fields else None
-        reading = api.pictures.Reading(
-            channels=3,
-            dtype="uint8",
-            max_pixels=api.pictures.MAX_PIXELS,
-            npy_layout="auto",
-            num_classes=len(layout.names),
-        )
+        reading = api.pictures.Reading(channels=3, dtype="uint8")
         return api.pictures.PictureFiles(
-            layout.root, keys, sizes, "image" in fields, labels, None, reading, self._faults
+            layout.root, keys, sizes, reading, self._faults, labels=labels, images="image" in fields
         )
 
     def faults(self) -> Collection[api.Fault]:
@@ -110,20 +102,9 @@ class TinyImageNet(api.Dataset):
     @cached_property
     def _sizes(self) -> dict[str, tuple[int, int]]:
         """Return the (H, W) of every picture whose header can be read and that can be made RGB."""
-        keys = [*self._layout.labels]
-        with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
-            sizes = dict(zip(keys, pool.map(self._size, keys), strict=True))
-        return {key: size for key, size in sizes.items() if size is not None}
-
-    def _size(self, key: str) -> tuple[int, int] | None:
-        path = self._layout.root / key
-        try:
-            info = api.pictures.probe_picture(path)
-            api.pictures.check_convertible(path, info, 3, "uint8")
-        except api.BrokenSample as broken:
-            self._faults.add(api.Fault(key, broken.fault.reason))
-            return None
-        return info.size
+        headers = api.pictures.probe_pictures(self._layout.root, [*self._layout.labels], self._faults)
+        usable = api.pictures.convertible(headers, 3, "uint8", self._faults)
+        return {key: header.size for key, header in usable.items()}
 
     @cached_property
     def _parts(self) -> dict[api.SplitName, list[str]]:
@@ -141,11 +122,11 @@ class TinyImageNet(api.Dataset):
         return [key for key in self._parts[name] if key in self._sizes]
 
     @cached_property
-    def _measured(self) -> api.pictures.Measured:
-        return api.pictures.measure(self.split("train"), self._layout.root, (0.0, 255.0))
+    def _stats(self) -> api.pictures.ChannelStats:
+        return api.pictures.sampled_channel_stats(self.split("train"), self._layout.root, (0.0, 255.0))
 
     def _notes(self) -> Iterator[str]:
-        yield f"mean and std were measured on {self._measured.num} train pictures chosen by the fixed seed"
+        yield f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"
         if self._layout.faults:
             yield f"{len(self._layout.faults)} faults of the layout; mae eda names each"
         if self._faults:

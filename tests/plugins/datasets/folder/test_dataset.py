@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from maecli_plugins.datasets.folder import Folder
+from maecli_plugins.datasets.folder.dataset import Folder
 from PIL import Image, ImageFile
 from write_data import encoded, noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from maecli_plugins.datasets.folder.masks import MaskedFiles, background_of, pair_masks, read_classes
 from PIL import Image
 from write_data import write_palette
 
+from maecli.api.pictures import Reading, class_palette
 from maecli.errors import BrokenSample, DataError
-from maecli.modalities.pictures.masks import class_palette
-from maecli.modalities.pictures.paired_masks import background_of, pair_masks, read_classes, read_paired_mask
 
 
 def test_class_names_are_numbered_by_their_lines(tmp_path):
@@ -84,20 +84,29 @@ def test_what_makes_no_pair_is_told_with_its_rule(images, masks, path, rule):
     assert path not in pairing.masks.values()
 
 
+def read_mask(root, mask, size, num_classes):
+    """Return the mask of `images/1.jpg`, a picture of `size` that is not opened."""
+    reading, names = Reading(3, "uint8"), [str(i) for i in range(num_classes)]
+    [sample] = MaskedFiles(
+        root, ["images/1.jpg"], np.array([size]), reading, set(), images=False, masks=[mask], names=names
+    )
+    return sample["mask"]
+
+
 def test_a_mask_is_read_as_numbers_or_as_colours(tmp_path):
     numbers = np.array([[0, 1, 2], [255, 0, 1]], np.uint8)
     write_palette(tmp_path / "masks/numbers.png", numbers)
     colours = np.array(class_palette(256), np.uint8)[numbers]
     Image.fromarray(colours).save(tmp_path / "masks/colours.png")
     for name in ("numbers", "colours"):
-        read = read_paired_mask(tmp_path, f"masks/{name}.png", f"images/{name}.jpg", (2, 3), 3)
+        read = read_mask(tmp_path, f"masks/{name}.png", (2, 3), 3)
         np.testing.assert_array_equal(read, numbers)
 
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
     write_palette(tmp_path / "masks/1.png", np.zeros((2, 3), np.uint8))
     with pytest.raises(BrokenSample) as caught:
-        read_paired_mask(tmp_path, "masks/1.png", "images/1.jpg", (3, 2), 2)
+        read_mask(tmp_path, "masks/1.png", (3, 2), 2)
     assert caught.value.fault.path == "masks/1.png"
     assert caught.value.fault.reason == "mask is 3×2 where images/1.jpg, upright, is 2×3 wide and high"
 
@@ -105,4 +114,4 @@ def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
 def test_a_damaged_mask_is_called_by_its_path_within_the_folder(tmp_path):
     (tmp_path / "1.png").touch()
     with pytest.raises(BrokenSample, match=r"^1\.png: empty file$"):
-        read_paired_mask(tmp_path, "1.png", "1.jpg", (2, 3), 3)
+        read_mask(tmp_path, "1.png", (2, 3), 3)

@@ -1,14 +1,15 @@
-"""What the names of folders say of the pictures in them: split and class.
+"""What the names of folders say of the pictures in them: split and class; what groups say of their splits.
 
-Both take key → the path that counts, so that a level above can be left out.
+The first two take key → the path that counts, so that a level above can be left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from maecli.data.card import SplitName
-from maecli.data.label_files import SPLIT_WORDS
+from maecli.api import DataError, SplitName
+from maecli.api.pictures import SPLIT_WORDS, LabelRow
 
 
 def folder_splits(paths: Mapping[str, str]) -> dict[str, SplitName]:
@@ -31,3 +32,17 @@ def folder_labels(paths: Mapping[str, str]) -> dict[str, str]:
         classes = {label for key, label in labels.items() if splits[key] == "train"}
         labels = {key: label for key, label in labels.items() if label in classes}
     return labels if len(set(labels.values())) > 1 else {}
+
+
+def check_groups(path: Path, given: Mapping[str, SplitName], rows: Mapping[str, LabelRow]) -> None:
+    """Raise `DataError` for a group whose pictures were given to two splits."""
+    first: dict[str, str] = {}
+    for key, row in rows.items():
+        if not row.group or key not in given:
+            continue
+        other = first.setdefault(row.group, key)
+        if given[other] != given[key]:
+            raise DataError(
+                f"{path}, line {row.line}: group {row.group!r} is in {given[key]} here and in {given[other]} "
+                f"in line {rows[other].line}; a group must stay in one split"
+            )

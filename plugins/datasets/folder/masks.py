@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
-from maecli.errors import BrokenSample, DataError, Fault
-from maecli.modalities.pictures.masks import VOID, class_palette, read_mask
-from maecli.modalities.pictures.read import MAX_PIXELS
+from maecli import api
+from maecli.api import DataError, Fault
+from maecli.api.pictures import VOID, read_mask
 
 IMAGES_FOLDER, MASKS_FOLDER, CLASSES_FILE = "images", "masks", "classes.txt"
 MAX_CHARACTERS = 2**20
@@ -93,27 +94,33 @@ def _stem(path: str) -> str:
     return PurePosixPath(*PurePosixPath(path).parts[1:]).with_suffix("").as_posix()
 
 
-def read_paired_mask(
-    root: Path,
-    mask: str,
-    image: str,
-    size: tuple[int, int],
-    num_classes: int,
-    *,
-    max_pixels: int = MAX_PIXELS,
-) -> np.ndarray:
-    """Return the mask (H, W) uint8 of a picture whose upright size is `size`.
+class MaskedFiles(api.pictures.PictureFiles):
+    """Pictures with their `masks`, PNG files below the root, that show the classes `names`.
 
-    An EXIF orientation turns the picture alone: masks are taken as they are. Colours are those of
-    `class_palette`. Raises `BrokenSample` for what `read_mask` refuses, and for a mask of another size.
+    An EXIF orientation turns the picture alone: masks are taken as they are. Their colours are those of
+    `class_palette`.
     """
-    try:
-        numbers = read_mask(root / mask, num_classes, class_palette(num_classes), max_pixels=max_pixels)
-    except BrokenSample as error:
-        raise BrokenSample(mask, error.fault.reason) from error
-    if numbers.shape != size:
-        height, width = numbers.shape
-        raise BrokenSample(
-            mask, f"mask is {width}×{height} where {image}, upright, is {size[1]}×{size[0]} wide and high"
-        )
-    return numbers
+
+    def __init__(self, *pictures: Any, masks: Sequence[str], names: Sequence[str], **options: Any) -> None:
+        super().__init__(*pictures, **options)
+        self.masks, self.palette = masks, api.pictures.class_palette(len(names))
+
+    def files(self, index: int) -> Sequence[Path]:
+        return [*super().files(index), self.root / self.masks[index]]
+
+    def __getitem__(self, index: int) -> api.Sample:
+        sample = super().__getitem__(index)
+        size = sample["image"].shape[1:] if self.images else self.size(index)
+        return sample | {"mask": self._mask(index, size)}
+
+    def _mask(self, index: int, size: tuple[int, ...]) -> np.ndarray:
+        """Return the mask (H, W) uint8 of a picture of `size`. Raises `BrokenSample`, also for one of another size."""
+        path, palette = self.masks[index], self.palette
+        with self.noting(path):
+            mask = read_mask(self.root / path, len(palette), palette, max_pixels=self.reading.max_pixels)
+            if mask.shape != size:
+                (height, width), key = mask.shape, self.keys[index]
+                raise api.BrokenSample(
+                    path, f"mask is {width}×{height} where {key}, upright, is {size[1]}×{size[0]} wide and high"
+                )
+            return mask

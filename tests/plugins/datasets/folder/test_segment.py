@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from maecli_plugins.datasets.folder import Folder
+from maecli_plugins.datasets.folder.dataset import Folder
 from PIL import Image
 from write_data import noise, rotated_jpeg, write_class_folders, write_mask_folder, write_palette, write_picture
 

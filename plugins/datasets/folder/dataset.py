@@ -1,0 +1,274 @@
+"""Any folder of pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence, Set
+from contextlib import suppress
+from functools import cached_property
+
+import numpy as np
+from pydantic import Field
+
+from maecli import api
+from maecli.api import pictures
+
+from .index import Index, read_index
+from .masks import CLASSES_FILE, IMAGES_FOLDER, MASKS_FOLDER, MaskedFiles, background_of, read_classes
+from .splits import split_keys, split_origin
+
+NUM_PEEKED = 32
+NUM_NAMED = 3
+NOTHING_JUDGED = (
+    f"masks hold nothing but 0 and {pictures.VOID}, which means not judged; write the number of the class where "
+    f"they say {pictures.VOID}"
+)
+
+
+class Folder(api.Dataset):
+    """Any folder of pictures, flat or nested, labelled or not.
+
+    Source: your own files; nothing is copied or changed.
+    Format: JPEG, PNG, WebP, BMP, TIFF, and arrays of any number of channels (`.npy`, multi-channel TIFF).
+        Hidden files are left out, links are followed, other suffixes are counted and ignored.
+    Classes: `labels.csv` (columns file, label, and if wanted split and group; an empty label is none). Without
+        labels there, the first folder of each path (below `train/`, `val/`, `test/` where these stand; then the folders
+        of `train/` are the classes), if there are two such folders or more.
+    Masks: PNG files below `masks/` that are named as the pictures below `images/`: `images/a/1.jpg` has the mask
+        `masks/a/1.png`. Pixels are class numbers (index, palette or 8-bit grey) or the colours of VOC's palette
+        (RGB); 255 is not judged. `classes.txt` names class 0 in its first line, class 1 in the next; a class 0
+        named background (bg, _background_) is no object. Where both folders are, pictures below `masks/` are
+        never samples, and the folders below `images/` are read for classes and splits.
+    Splits: the split column of `labels.csv`, else the folders `train/`, `val/` (or `valid/`, `validation/`) and
+        `test/`. A split that neither names is cut from train with the fixed seed 0: one sample in ten for each,
+        stratified by class, a group never divided. Pictures without label and mask, in a set that has some, stay in
+        train, unless their group is elsewhere.
+    Conversions: EXIF orientation is applied. Grey becomes three equal channels in a colour set, palettes and
+        CMYK become RGB, alpha is laid on white. 16-bit and float sets keep their dtype; where 8 and 16 bits are
+        mixed, 16 bits are scaled to 8 by the full range. Pictures that cannot be brought to the set's channels
+        or dtype count as broken.
+    Broken files: left out and listed with a reason. Only headers are read at first, so a damaged body shows when
+        the picture is decoded.
+    Licence: yours to know.
+    """
+
+    name = "folder"
+    recipe = "folder"
+
+    class Options(api.DatasetOptions):
+        channels: int | None = Field(
+            default=None,
+            ge=1,
+            description="channels of every picture; default: 3 if any is in colour, of arrays the usual number",
+        )
+        val_share: float = Field(
+            default=0.1,
+            ge=0,
+            lt=1,
+            description="share of the samples taken as val if no split is given as such",
+        )
+        test_share: float = Field(
+            default=0.1,
+            ge=0,
+            lt=1,
+            description="share of the samples taken as test if no split is given as such",
+        )
+        max_pixels: int = Field(
+            default=pictures.MAX_PIXELS, ge=1, description="larger pictures count as broken: decompression bombs"
+        )
+        npy_layout: pictures.NpyLayout = Field(
+            default="auto",
+            description="channel axis of 3-D .npy arrays; auto: the shorter of first and last, last if equal",
+        )
+
+    options: Options
+
+    def __init__(self, options: Options) -> None:
+        if options.root is None:
+            raise api.SpecError("the data set folder needs --root, the folder that holds your pictures")
+        if options.val_share + options.test_share >= 1:
+            raise api.SpecError(
+                f"dataset.val_share ({options.val_share:g}) and dataset.test_share ({options.test_share:g}) "
+                "must add up to less than 1, so that something is left for train"
+            )
+        super().__init__(options)
+        self._faults: set[api.Fault] = set()
+
+    def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
+        index, stats = self._index, self._stats
+        parts = {name: self._keys(name, fields) for name in api.SPLIT_NAMES}
+        sizes = {index.infos[key].size for keys in parts.values() for key in keys}
+        in_train = Counter(index.labels.get(key) for key in parts["train"])
+        names = self._mask_classes if "mask" in fields else ()
+        return api.DataCard(
+            name=self.name,
+            title=f"pictures in {self.root}",
+            fields=("image", *(["label"] if index.classes else []), *(["mask"] if self._can_segment else [])),
+            channels=index.channels,
+            size=next(iter(sizes)) if len(sizes) == 1 else None,
+            dtype=index.dtype,
+            value_range=stats.value_range,
+            mean=stats.mean,
+            std=stats.std,
+            classes=index.classes,
+            class_counts=tuple(in_train[name] for name in index.classes),
+            mask_classes=names,
+            mask_palette=pictures.class_palette(len(names)),
+            background=background_of(names),
+            split_sizes={name: len(keys) for name, keys in parts.items()},
+            split_origin=split_origin(index, self.options.val_share, self.options.test_share),
+            source=str(self.root),
+            licence="yours to know",
+            notes=tuple(self._notes()),
+        )
+
+    def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
+        return self._split(self._keys(name, fields), fields)
+
+    def _split(self, keys: Sequence[str], fields: Sequence[str]) -> pictures.PictureFiles:
+        index, options = self._index, self.options
+        sizes = np.array([index.infos[key].size for key in keys], np.int64)
+        reading = pictures.Reading(index.channels, index.dtype, options.max_pixels, options.npy_layout)
+        labels = np.array([index.numbers[key] for key in keys], np.int64) if "label" in fields else None
+        images = "image" in fields
+        if "mask" not in fields:
+            return pictures.PictureFiles(self.root, keys, sizes, reading, self._faults, labels=labels, images=images)
+        masks, names = [index.masks[key] for key in keys], self._class_names
+        return MaskedFiles(
+            *(self.root, keys, sizes, reading, self._faults), labels=labels, images=images, masks=masks, names=names
+        )
+
+    def _keys(self, name: api.SplitName, fields: Sequence[str]) -> list[str]:
+        """Return the pictures of a split that have all of `fields`. Raises DataError if no picture at all has."""
+        index, keys = self._index, self._parts[name]
+        if "label" in fields:
+            if not index.classes:
+                raise api.DataError(
+                    f"no picture in {self.root} has a label; put the pictures of each class into a folder of their "
+                    f"own, or write a {pictures.LABELS_FILE} with the columns file and label"
+                )
+            keys = [key for key in keys if key in index.labels]
+        if "mask" in fields:
+            _ = self._mask_classes
+            keys = [key for key in keys if key in index.masks]
+        return keys
+
+    def faults(self) -> Collection[api.Fault]:
+        _ = self._index  # reads the headers, if that was not done
+        return sorted(self._faults)
+
+    def all_faults(self) -> Iterator[api.Fault]:
+        known = {*self.faults(), *self._index.unpaired}
+        yield from sorted(known)
+        if not self._index.masks:
+            return
+        try:
+            split = self._split(list(self._index.masks), ("mask",))
+        except api.DataError as error:
+            yield api.Fault(CLASSES_FILE, str(error))
+            return
+        numbers: set[int] = set()
+        for i in range(len(split)):
+            try:
+                numbers.update(np.unique(split[i]["mask"]).tolist())
+            except api.BrokenSample as broken:
+                if broken.fault not in known:
+                    yield broken.fault
+        if _nothing_judged(numbers):
+            yield api.Fault(MASKS_FOLDER, NOTHING_JUDGED)
+
+    @cached_property
+    def _class_names(self) -> tuple[str, ...]:
+        """Return the names of what masks show. Raises DataError for a set without masks."""
+        if not self._index.masks:
+            raise api.DataError(self._why_no_masks())
+        return read_classes(self.root / CLASSES_FILE)
+
+    @property
+    def _can_segment(self) -> bool:
+        try:
+            return bool(self._class_names)
+        except api.DataError:
+            return False
+
+    @cached_property
+    def _mask_classes(self) -> tuple[str, ...]:
+        """Return the class names, once some masks were seen to hold more than class 0. Raises DataError."""
+        names, masks = self._class_names, self._index.masks
+        self._faults.update(self._index.unpaired)
+        split = self._split(sorted(masks, key=api.place)[:NUM_PEEKED], ("mask",))
+        numbers: set[int] = set()
+        for i in range(len(split)):
+            with suppress(api.BrokenSample):  # told of when it is read for use
+                numbers.update(np.unique(split[i]["mask"]).tolist())
+        if _nothing_judged(numbers):
+            raise api.DataError(f"{self.root / MASKS_FOLDER}: {NOTHING_JUDGED}")
+        return names
+
+    def _why_no_masks(self) -> str:
+        index, images, masks = self._index, IMAGES_FOLDER, MASKS_FOLDER
+        way_out = f"the mask of {images}/a/1.jpg is {masks}/a/1.png"
+        if not index.paired:
+            return (
+                f"{self.root} has no masks; put the pictures into {images}/, their masks as PNG files of the same "
+                f"names into {masks}/, and the names of the classes into {CLASSES_FILE}: {way_out}"
+            )
+        if not index.unpaired:
+            return f"no picture in {self.root / images} that can be read has a mask; {way_out}"
+        first = min(index.unpaired)
+        return (
+            f"none of the files in {self.root / masks} is the mask of a picture; {first.path}, for one: {first.reason}"
+        )
+
+    @cached_property
+    def _index(self) -> Index:
+        options = self.options
+        return read_index(self.root, options.channels, options.max_pixels, options.npy_layout, self._faults)
+
+    @cached_property
+    def _parts(self) -> dict[api.SplitName, list[str]]:
+        return split_keys(self.root, self._index, self.options.val_share, self.options.test_share)
+
+    @cached_property
+    def _stats(self) -> pictures.ChannelStats:
+        value_range = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(self._index.dtype)
+        return pictures.sampled_channel_stats(self.split("train"), self.root, value_range)
+
+    def _notes(self) -> Iterator[str]:
+        index, infos = self._index, self._index.infos.values()
+        yield f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"
+        converted = {
+            "grey, given three equal channels": [i.channels == 1 and index.channels == 3 for i in infos],
+            "colour, made grey": [i.channels == 3 and index.channels == 1 for i in infos],
+            "transparent, laid on white": [i.alpha and index.channels != i.channels + 1 for i in infos],
+            "of 16 bits, scaled to 8": [i.dtype == "uint16" and index.dtype == "uint8" for i in infos],
+            "16-bit colour PNG, read at the upper 8 bits": [i.upper_bits for i in infos],
+        }
+        for what, which in converted.items():
+            if any(which):
+                yield f"{sum(which)} of {len(which)} pictures: {what}"
+        if index.dtype == "uint16":
+            yield "16 bits: the range is 0 to 65535, whatever the pictures use of it"
+        elif index.dtype != "uint8":
+            yield "value_range is what the measured pictures reach; others may go beyond it"
+        if index.ignored:
+            kinds = (f"{num} {suffix or 'without suffix'}" for suffix, num in sorted(index.ignored.items()))
+            yield f"ignored, not pictures: {', '.join(kinds)}"
+        if self._faults:
+            yield f"{len(self._faults)} files are broken and left out"
+        if index.classes and len(index.labels) < len(infos):
+            yield f"{len(infos) - len(index.labels)} pictures have no label"
+        if index.masks and len(index.masks) < len(infos):
+            bare = [key for key in index.infos if key not in index.masks]
+            more = f" and {len(bare) - NUM_NAMED} more" if len(bare) > NUM_NAMED else ""
+            have = "pictures have" if len(bare) > 1 else "picture has"
+            yield f"{len(bare)} {have} no mask: {', '.join(bare[:NUM_NAMED])}{more}"
+
+
+@api.hookimpl
+def mae_datasets() -> list[type[api.Dataset]]:
+    return [Folder]
+
+
+def _nothing_judged(numbers: Set[int]) -> bool:
+    return numbers <= {0, pictures.VOID} and pictures.VOID in numbers
