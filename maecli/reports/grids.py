@@ -11,16 +11,17 @@ two as red and green without blue, three as RGB, and of more the first three as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maecli.reports.canvas import DPI, INK, QUIET, RULE, SMALL, TEXT, WIDTH, encode_png, fitted, font, wrapped
 from maecli.text import one_line
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
 
 Pixels = NDArray[np.uint8]
 _Picture = tuple[Pixels, str, bool, str]
@@ -127,6 +128,9 @@ def _sheet(
     legend: Sequence[Entry] = (),
 ) -> bytes:
     """Return a PNG of pictures in columns `box` wide, which notes where they lie and what stands with them."""
+    from PIL import Image, ImageDraw
+    from PIL.PngImagePlugin import PngInfo
+
     width = 2 * _MARGIN + len(column_titles) * (box + _GAP) - _GAP
     longest = 6 * _line(TEXT) + len(rows) * (box + 8 * _line(SMALL)) + len(legend) * 2 * _line(SMALL)
     image = Image.new("RGB", (width, longest), "white")
@@ -218,6 +222,8 @@ def as_rgb(picture: NDArray[Any]) -> Pixels:
 
 def _fit(pixels: Pixels, box: int) -> Pixels:
     """Return a picture whose longer side fits `box`: a tiny one as crisp squares, by the largest whole factor."""
+    from PIL import Image
+
     height, width = pixels.shape[:2]
     longer = max(height, width)
     if longer <= min(_TINY, box):

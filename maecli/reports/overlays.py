@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette
 from maecli.reports.canvas import encode_png
@@ -60,6 +59,8 @@ def overlay(picture: NDArray[Any], mask: Pixels, style: ClassStyle) -> bytes:
 
     It has the picture's own size above the legend; pictures below 400 pixels are enlarged by a whole factor.
     """
+    from PIL import Image, ImageDraw
+
     factor = max(1, _ENLARGED // max(mask.shape))
     large, mask = (array.repeat(factor, axis=0).repeat(factor, axis=1) for array in (as_rgb(picture), mask))
     pixels = blend(large, mask, style)
