@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,16 +38,16 @@ class Batch:
         """Return the batch with its tensors and sample numbers on `device`."""
         moved = {name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors.items()}
         draws = Draws(self.draws.seed, self.draws.epoch, self.draws.ids.to(device, non_blocking=True))
-        return Batch(moved, draws, self.keys, self.faults, self.progress)
+        return replace(self, tensors=moved, draws=draws)
 
     def micro_batches(self, size: int) -> Iterator[Batch]:
         """Yield consecutive parts of at most `size` samples."""
         for start in range(0, len(self), size):
             stop = min(start + size, len(self))
-            yield Batch(
-                {name: tensor[start:stop] for name, tensor in self.tensors.items()},
-                self.draws.narrow(start, stop),
-                self.keys[start:stop],
-                (),
-                self.progress,
+            yield replace(
+                self,
+                tensors={name: tensor[start:stop] for name, tensor in self.tensors.items()},
+                draws=self.draws.narrow(start, stop),
+                keys=self.keys[start:stop],
+                faults=(),
             )

@@ -30,10 +30,6 @@ NUM_DRAWN = 36
 """How many evenly spaced samples a task gets to draw."""
 
 
-Spoilers = dict[int, Fault]
-"""Samples that no metric can be made of, by their position in the split: key and reason."""
-
-
 @torch.no_grad()
 def measure(
     task: Task[Any],
@@ -42,10 +38,10 @@ def measure(
     batch_size: int,
     dtype: torch.dtype,
     thorough: bool = True,
-    left_out: Collection[int] = (),
+    skip: Collection[int] = (),
     watch: OutputWatch | None = None,
 ) -> tuple[Evaluator[Any], int]:
-    """Return an evaluator that has seen the whole split but for the samples `left_out`, and how many it has seen.
+    """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen.
 
     Raises NotFiniteOutput where `watch` is there and sees an output that is not finite.
     """
@@ -54,7 +50,7 @@ def measure(
     evaluator, seen = task.evaluator(thorough), 0
     try:
         with autocast(loader.device, dtype):
-            for batch in _batches(loader, batch_size, left_out):
+            for batch in _batches(loader, batch_size, skip):
                 update = partial(evaluator.update, module, batch)
                 update() if watch is None else watch.run(update)
                 seen += len(batch)
@@ -81,29 +77,29 @@ def evaluate(
     `on_fault` is told of each, and the others are measured again. Raises DataError where no other is left.
     """
     measured = partial(measure, task, module, loader, batch_size, dtype)
-    left_out: Spoilers = {}
+    faults: dict[int, Fault] = {}
     try:
         with OutputWatch(module) as watch:
             evaluator, seen = measured(watch=watch)
     except NotFiniteOutput:
-        left_out = find_spoilers(task, module, loader, batch_size, dtype)
-        evaluator, seen = measured(left_out=left_out)
+        faults = find_faults(task, module, loader, batch_size, dtype)
+        evaluator, seen = measured(skip=faults)
         if not seen:
             raise DataError(
-                f"the model's output is not finite for any of the {len(left_out):,} samples that can be read, so there "
+                f"the model's output is not finite for any of the {len(faults):,} samples that can be read, so there "
                 "is nothing to measure; look at the range of the data's values, try --precision float32, or train again"
             ) from None
     metrics = list(evaluator.metrics())
     if names := {metric.name for metric in metrics if not math.isfinite(metric.value)}:
-        more = find_spoilers(task, module, loader, batch_size, dtype, names, left_out)
+        more = find_faults(task, module, loader, batch_size, dtype, names, faults)
         if 0 < len(more) < seen:  # of all samples it would say that the metric is never finite
-            left_out |= more
-            evaluator, seen = measured(left_out=left_out)
+            faults |= more
+            evaluator, seen = measured(skip=faults)
             metrics = list(evaluator.metrics())
     drawings = list(evaluator.drawings())
     module.eval()
     with autocast(loader.device, dtype):
-        for batch in _batches(loader, NUM_DRAWN, left_out, limit=NUM_DRAWN):
+        for batch in _batches(loader, NUM_DRAWN, faults, limit=NUM_DRAWN):
             drawings += task.draw(module, batch)
             break
     return Evaluation(
@@ -117,7 +113,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def find_spoilers(
+def find_faults(
     task: Task[Any],
     module: nn.Module,
     loader: Loader,
@@ -125,10 +121,11 @@ def find_spoilers(
     dtype: torch.dtype,
     names: Collection[str] = (),
     known: Collection[int] = (),
-) -> Spoilers:
-    """Return the samples with outputs that are not finite, or that make any of the metrics `names` so by themselves.
+) -> dict[int, Fault]:
+    """Return the faults, by position in the split, of samples with outputs that are not finite.
 
-    Those that are `known` are not looked at. The loader's `on_fault` is told of each.
+    So are those that make any of the metrics `names` so by themselves. Samples that are `known` are not looked at. The
+    loader's `on_fault` is told of each.
     """
 
     def by_itself(part: Batch) -> None:
@@ -139,21 +136,20 @@ def find_spoilers(
                 raise NotFiniteOutput(f"{NOT_FINITE}: its {metric.label} is {metric.value}")
 
     module.eval()
-    found: Spoilers = {}
+    faults: dict[int, Fault] = {}
     with autocast(loader.device, dtype), OutputWatch(module) as watch:
         for batch in _batches(loader, batch_size, known):
-            for i, reason in try_samples(watch, batch, by_itself)[1].items():
-                found[int(batch.draws.ids[i])] = Fault(batch.keys[i], reason)
-    for fault in found.values():
-        loader.on_fault(fault)
-    return found
+            for i, fault in try_samples(watch, batch, by_itself)[1].items():
+                faults[int(batch.draws.ids[i])] = fault
+                loader.on_fault(fault)
+    return faults
 
 
-def _batches(loader: Loader, batch_size: int, left_out: Collection[int], limit: int | None = None) -> Iterator[Batch]:
+def _batches(loader: Loader, batch_size: int, skip: Collection[int], limit: int | None = None) -> Iterator[Batch]:
     """Yield the batches of an evaluation without the samples at some positions of the split."""
     for batch in loader.eval_batches(batch_size, limit):
-        if left_out:
-            batch = without(batch, (i for i, sample in enumerate(batch.draws.ids.tolist()) if sample in left_out))
+        if skip:
+            batch = without(batch, (i for i, sample in enumerate(batch.draws.ids.tolist()) if sample in skip))
         if len(batch):
             yield batch
 

@@ -9,6 +9,7 @@ Shapes: B batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
+from maecli.errors import Fault
 
 NOT_FINITE = "the model's output is not finite (NaN or infinite)"
 TOO_LARGE = "holds values too large to be normalised: they become infinite"
@@ -74,8 +76,8 @@ class OutputWatch:
 
 def try_samples(
     watch: OutputWatch, batch: Batch, step: Callable[[Batch], T]
-) -> tuple[list[tuple[Batch, T]], dict[int, str]]:
-    """Return what `step` makes of a batch, and the positions in it that are left out, with the reason.
+) -> tuple[list[tuple[Batch, T]], dict[int, Fault]]:
+    """Return what `step` makes of a batch, and the faults of the others by their position in it.
 
     The whole batch is one part, unless an output is not finite: then each sample is tried by itself.
     """
@@ -83,15 +85,15 @@ def try_samples(
         return [(batch, watch.run(partial(step, batch)))], {}
     except NotFiniteOutput as error:
         if len(batch) == 1:
-            return [], {0: str(error)}
+            return [], {0: Fault(batch.keys[0], str(error))}
     made: list[tuple[Batch, T]] = []
-    left_out: dict[int, str] = {}
+    faults: dict[int, Fault] = {}
     for position, one in enumerate(batch.micro_batches(1)):
         try:
             made.append((one, watch.run(partial(step, one))))
         except NotFiniteOutput as error:
-            left_out[position] = str(error)
-    return made, left_out
+            faults[position] = Fault(batch.keys[position], str(error))
+    return made, faults
 
 
 def not_finite(values: Tensor) -> list[int]:
@@ -109,12 +111,11 @@ def without(batch: Batch, positions: Iterable[int]) -> Batch:
     kept = [i for i in range(len(batch)) if i not in gone]
     draws = batch.draws
     where = torch.tensor(kept, dtype=torch.int64, device=draws.ids.device)
-    return Batch(
-        {name: tensor[where.to(tensor.device)] for name, tensor in batch.tensors.items()},
-        Draws(draws.seed, draws.epoch, draws.ids[where]),
-        [batch.keys[i] for i in kept] if batch.keys else (),
-        batch.faults,
-        batch.progress,
+    return replace(
+        batch,
+        tensors={name: tensor[where.to(tensor.device)] for name, tensor in batch.tensors.items()},
+        draws=Draws(draws.seed, draws.epoch, draws.ids[where]),
+        keys=[batch.keys[i] for i in kept] if batch.keys else (),
     )
 
 

@@ -103,10 +103,10 @@ def infer(
         with torch.no_grad(), autocast(restored.device, restored.dtype), RowWriter(stage / JSONL, stage / CSV) as rows:
             with OutputWatch(module) as watch:
                 for batch in loader.eval_batches(batch_size):
-                    made, left_out = try_samples(watch, batch, partial(predict, job, module))
-                    faults.update(Fault(batch.keys[position], reason) for position, reason in left_out.items())
+                    made, gone = try_samples(watch, batch, partial(predict, job, module))
+                    faults.update(gone.values())
                     rows.add(_rows(made, files, faults.add))
-                    first.add(without(batch, left_out))
+                    first.add(without(batch, gone))
                     done = rows.num + len(faults)
                     if time.monotonic() - said > SAY_EVERY_S or done == num_files:
                         said = time.monotonic()

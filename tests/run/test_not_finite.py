@@ -16,7 +16,7 @@ from maecli_plugins.tasks.segment.task import Segment
 
 import maecli
 from maecli import api
-from maecli.errors import DataError
+from maecli.errors import DataError, Fault
 from maecli.training.finite import NOT_FINITE, TOO_LARGE, OutputWatch, try_samples
 from maecli.verbs.infer import predict
 
@@ -176,9 +176,10 @@ def test_every_task_leaves_out_the_sample_and_no_other(task):
     image[1, 0, 2:6] = HUGE
     batch = api.Batch({"image": image}, api.Draws(0, -1, torch.arange(3)), ["a", "b", "c"])
     with OutputWatch(module) as watch:
-        made, left_out = try_samples(watch, batch, lambda part: predict(job, module, part))
-    assert list(left_out) == [1]
-    assert left_out[1].startswith(NOT_FINITE)
+        made, faults = try_samples(watch, batch, lambda part: predict(job, module, part))
+    assert list(faults) == [1]
+    assert faults[1].path == "b"
+    assert faults[1].reason.startswith(NOT_FINITE)
     assert [part.keys for part, _ in made] == [["a"], ["c"]]
 
 
@@ -191,6 +192,6 @@ def test_a_row_that_is_no_number_is_left_out_though_the_module_is_finite():
     batch = api.Batch({"image": torch.ones(2, 1, *SIZE)}, api.Draws(0, -1, torch.arange(2)), ["a", "b"])
     batch["image"][1] = 1e30
     with OutputWatch(torch.nn.Identity()) as watch:
-        made, left_out = try_samples(watch, batch, lambda part: predict(job, torch.nn.Identity(), part))
-    assert left_out == {1: f"{NOT_FINITE}: score is inf"}
+        made, faults = try_samples(watch, batch, lambda part: predict(job, torch.nn.Identity(), part))
+    assert faults == {1: Fault("b", f"{NOT_FINITE}: score is inf")}
     assert len(made) == 1

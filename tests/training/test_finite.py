@@ -83,12 +83,12 @@ def test_only_a_batch_with_such_a_sample_is_taken_apart():
         return module(part["image"])
 
     with OutputWatch(module) as watch:
-        [(whole, _)], left_out = try_samples(watch, batch(1, 2, 3), step)
-        assert (list(whole.keys), left_out, sizes) == (["1", "2", "3"], {}, [3])
-        made, left_out = try_samples(watch, batch(1, 10, 3), step)
-        assert ([list(part.keys) for part, _ in made], left_out) == ([["1"], ["3"]], {1: NOT_FINITE})
+        [(whole, _)], faults = try_samples(watch, batch(1, 2, 3), step)
+        assert (list(whole.keys), faults, sizes) == (["1", "2", "3"], {}, [3])
+        made, faults = try_samples(watch, batch(1, 10, 3), step)
+        assert ([list(part.keys) for part, _ in made], faults) == ([["1"], ["3"]], {1: Fault("10", NOT_FINITE)})
         assert sizes == [3, 3, 1, 1, 1]
-        assert try_samples(watch, batch(10), step) == ([], {0: NOT_FINITE})
+        assert try_samples(watch, batch(10), step) == ([], {0: Fault("10", NOT_FINITE)})
 
 
 def test_finite_values_are_finite_however_large():
