@@ -99,9 +99,19 @@ def test_plugins_import_nothing_of_ours_but_the_api():
             assert all(name.split(".")[1] == "api" for name in names), path
 
 
+TRAINING = {"pretrain": "train", "finetune": "train"}
+"""The verbs that train share what happens between an `Ask` and a run."""
+BELOW = {"eval", "schema"}
+"""Verbs with nothing of their own between: measuring is `run`'s, which a sweep does too; a schema is printed."""
+
+
 def test_every_verb_has_a_file_of_its_name():
     from maecli.cli import app
 
+    names = {group.name for group in app.registered_groups}
     for command in app.registered_commands:
         name = command.name or command.callback.__name__
         assert command.callback.__module__ == f"maecli.cli.{name}"
+        names.add(name)
+    files = {path.stem for path in (ROOT / "maecli" / "verbs").glob("*.py")} - {"__init__"}
+    assert files == {TRAINING.get(name, name) for name in names} - BELOW
