@@ -17,7 +17,8 @@ from maecli.storage.lock import locked
 from maecli.sweep.definition import Sweep, find_tree, make_sweep, parse_grid, parse_seeds
 from maecli.sweep.estimate import estimate_seconds
 from maecli.sweep.plan import Plan, file_name
-from maecli.sweep.run import Shelf, SweepResult, begin, list_jobs, run_sweep, stored_tree
+from maecli.sweep.run import SweepResult, begin, run_sweep, stored_tree
+from maecli.sweep.shelf import Shelf
 
 
 def request_sweep(
@@ -68,7 +69,16 @@ def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def dry_run(plan: Plan, out: Path, registry: Registry, progress: Progress) -> list[dict[str, Any]]:
     """Return the runs of a plan, what is there of them, and how long they would take; write nothing."""
-    return list_jobs(plan, Shelf(plan, registry, out), estimate_seconds(plan, registry, progress))
+    seconds, shelf = estimate_seconds(plan, registry, progress), Shelf(plan, registry, out)
+    return [
+        {
+            "run": job.name,
+            "from": job.init.name if job.init else "scratch",
+            "state": shelf.state(job),
+            "estimated_seconds": 0.0 if shelf.is_finished(job) else seconds[job.name],
+        }
+        for job in plan.jobs
+    ]
 
 
 def sweep(
