@@ -15,7 +15,7 @@ from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
-from maecli.data.few_labels import WHOLE, FewLabels, few_labels
+from maecli.data.labels import WHOLE, TrainingPart, training_part
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
@@ -119,10 +119,10 @@ class Data:
         return self.dataset.card(self.fields) if self._card is None else self._card
 
     @cached_property
-    def training(self) -> FewLabels:
+    def training(self) -> TrainingPart:
         """The training samples, or the part of them that `data.labels` leaves."""
         part = str(self.spec.data.labels or WHOLE)
-        training = few_labels(self.dataset, self.card, self.fields, part, self.spec.seed, self.learner)
+        training = training_part(self.dataset, self.card, self.fields, part, self.spec.seed, self.learner)
         self.faults.update(self.dataset.faults())
         return training
 

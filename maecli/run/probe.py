@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.few_labels import WHOLE
+from maecli.data.labels import WHOLE
 from maecli.errors import DataError, SpecError, nearest
 from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from maecli.data.card import SplitName
-from maecli.data.few_labels import labels_by_key
+from maecli.data.labels import labels_by_key
 from maecli.errors import DataError, Fault, SpecError
 from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader

@@ -9,7 +9,7 @@ import torch
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.few_labels import FewLabels
+from maecli.data.labels import TrainingPart
 from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, Fault, SpecError
 from maecli.outputs.faults import Faults
@@ -63,7 +63,7 @@ def test_nothing_is_opened_before_it_is_needed_and_a_split_is_made_once():
     data = opened()
     assert data.split("val") is data.split("val")
     assert data.dataset.made == ["val"]
-    assert isinstance(data.training, FewLabels)
+    assert isinstance(data.training, TrainingPart)
     assert data.split("train") is data.training.split
     assert data.dataset.made == ["val", "train"]
 

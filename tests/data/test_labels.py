@@ -9,7 +9,7 @@ from toy_dataset import shapes
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset, DatasetOptions
-from maecli.data.few_labels import choose, class_counts, few_labels, labels_by_key
+from maecli.data.labels import choose, class_counts, labels_by_key, training_part
 from maecli.data.sample import Sample, Split, TensorSplit, view
 from maecli.errors import BrokenSample, SpecError
 
@@ -134,14 +134,14 @@ class Files(Dataset):
 
 def test_labels_are_read_without_opening_a_picture_and_the_card_tells_of_what_is_left():
     dataset = Files()
-    few = few_labels(dataset, dataset.card(), ("image", "label"), "2", seed=0)
+    few = training_part(dataset, dataset.card(), ("image", "label"), "2", seed=0)
     assert dataset.whole.opened == 0
     assert len(few.split) == 4
     assert few.card.class_counts == (2, 2)
     assert few.card.split_sizes == {"train": 4, "val": 3}
     assert few.card.mean == (0.5,)
     assert few.description == "4 of 20 training samples, chosen by seed 0, 2 of each class"
-    assert KEYS[13] not in few_labels(dataset, dataset.card(), ("image", "label"), "10", 0).split.keys
+    assert KEYS[13] not in training_part(dataset, dataset.card(), ("image", "label"), "10", 0).split.keys
 
 
 def test_a_view_is_its_samples_in_order():
@@ -156,7 +156,7 @@ def test_what_lies_in_memory_stays_there():
     dataset = Files()
     dataset.whole = split
     assert labels_by_key(dataset, "train", split)[KEYS[3]] == 1
-    few = few_labels(dataset, dataset.card(), ("image", "label"), "10%", seed=0).split
+    few = training_part(dataset, dataset.card(), ("image", "label"), "10%", seed=0).split
     assert isinstance(few, TensorSplit)
     assert sorted(few.tensors["label"].tolist()) == [0, 1]
     assert [KEYS.index(key) for key in few.keys] == few.tensors["image"].flatten().tolist()
@@ -165,7 +165,7 @@ def test_what_lies_in_memory_stays_there():
 def test_everything_is_everything():
     dataset = Files()
     card = dataset.card()
-    few = few_labels(dataset, card, ("image", "label"), "100%", seed=0)
+    few = training_part(dataset, card, ("image", "label"), "100%", seed=0)
     assert few.split is dataset.whole
     assert few.card is card
     assert few.description == "all 20 training samples"
@@ -173,10 +173,10 @@ def test_everything_is_everything():
 
 def test_masks_are_a_share_of_the_pictures():
     dataset = shapes(num_train=30)
-    few = few_labels(dataset, dataset.card(), ("image", "mask"), "10%", seed=0)
+    few = training_part(dataset, dataset.card(), ("image", "mask"), "10%", seed=0)
     assert (len(few.split), few.card.split_sizes["train"], few.card.class_counts) == (3, 3, ())
     with pytest.raises(SpecError) as caught:
-        few_labels(dataset, dataset.card(), ("image", "mask"), "4", 0, "segment")
+        training_part(dataset, dataset.card(), ("image", "mask"), "4", 0, "segment")
     assert str(caught.value) == (
         "data.labels (4) counts samples per class, and those of segment have no single class; give a share such as 10%"
     )
@@ -185,7 +185,7 @@ def test_masks_are_a_share_of_the_pictures():
 def test_what_learns_without_labels_has_no_part_of_them():
     dataset = shapes()
     with pytest.raises(SpecError) as caught:
-        few_labels(dataset, dataset.card(), ("image",), "10%", 0, "reconstruct")
+        training_part(dataset, dataset.card(), ("image",), "10%", 0, "reconstruct")
     assert str(caught.value) == (
         "data.labels (10%) is a part of the labels, and reconstruct learns without them; leave it out"
     )

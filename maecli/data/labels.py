@@ -8,6 +8,7 @@ Shapes: Q classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ WHOLE = "100%"
 
 
 @dataclass(frozen=True)
-class FewLabels:
+class TrainingPart:
     """The training samples that a run learns from, and the card that tells of them."""
 
     split: Split
@@ -32,9 +33,9 @@ class FewLabels:
     """What was chosen, in words."""
 
 
-def few_labels(
+def training_part(
     dataset: Dataset, card: DataCard, fields: Sequence[str], part: str, seed: int, needs: str = "this task"
-) -> FewLabels:
+) -> TrainingPart:
     """Return a part of the training split with `fields`: a share such as 10%, or 4 for 4 samples of each class.
 
     Stratified by class, with at least one sample of each; where samples have several labels, each counts for the
@@ -45,7 +46,7 @@ def few_labels(
     """
     if part == WHOLE:
         split = dataset.split("train", fields)
-        return FewLabels(split, card, f"all {len(split):,} training samples")
+        return TrainingPart(split, card, f"all {len(split):,} training samples")
     if set(fields) <= {"image"}:
         raise SpecError(f"data.labels ({part}) is a part of the labels, and {needs} learns without them; leave it out")
     labelled = "label" in fields
@@ -55,19 +56,20 @@ def few_labels(
             "such as 10%"
         )
     split = dataset.split("train", fields)
+    counts: tuple[int, ...] = ()
     if labelled:
-        known = labels_by_key(dataset, "train", split)
-        ids = [i for i, key in enumerate(split.keys) if key in known]
+        labels = labels_by_key(dataset, "train", split)
+        ids = [i for i, key in enumerate(split.keys) if key in labels]
         keys = [split.keys[i] for i in ids]
-        chosen = [ids[i] for i in choose(keys, [known[key] for key in keys], part, seed)]
-        counts = class_counts([known[split.keys[i]] for i in chosen], card.num_classes)
+        chosen = [ids[i] for i in choose(keys, [labels[key] for key in keys], part, seed)]
+        counts = class_counts([labels[split.keys[i]] for i in chosen], card.num_classes)
     else:
-        chosen, counts = choose(split.keys, None, part, seed), ()
-    told = f"{len(chosen):,} of {len(split):,} training samples, chosen by seed {seed}"
+        chosen = choose(split.keys, None, part, seed)
+    description = f"{len(chosen):,} of {len(split):,} training samples, chosen by seed {seed}"
     if counts:
-        told += f", {min(counts):,}{'' if len(set(counts)) == 1 else f' to {max(counts):,}'} of each class"
+        description += f", {min(counts):,}{'' if len(set(counts)) == 1 else f' to {max(counts):,}'} of each class"
     changes = {"split_sizes": {**card.split_sizes, "train": len(chosen)}, "class_counts": counts}
-    return FewLabels(view(split, chosen), card.model_copy(update=changes), told)
+    return TrainingPart(view(split, chosen), card.model_copy(update=changes), description)
 
 
 def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> dict[str, np.ndarray]:
@@ -78,13 +80,11 @@ def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> dict[str, 
     if isinstance(split, TensorSplit) and "label" in split.tensors:
         return dict(zip(split.keys, split.tensors["label"].cpu().numpy(), strict=True))
     source = dataset.split(name, ("label",))
-    found: dict[str, np.ndarray] = {}
+    labels: dict[str, np.ndarray] = {}
     for i, key in enumerate(source.keys):
-        try:
-            found[key] = np.asarray(source[i]["label"])
-        except BrokenSample:
-            continue  # told of when it is read for use
-    return found
+        with suppress(BrokenSample):  # told of when it is read for use
+            labels[key] = np.asarray(source[i]["label"])
+    return labels
 
 
 def class_counts(labels: Sequence[np.ndarray], num_classes: int) -> tuple[int, ...]:
@@ -119,8 +119,8 @@ def choose(keys: Sequence[str], labels: Sequence[np.ndarray] | None, part: str, 
         strata.setdefault(rarest, []).append(i)
     chosen = []
     for line in strata.values():
-        wanted = round(len(line) * float(part[:-1]) / 100) if part.endswith("%") else int(part)
-        chosen += line[: max(wanted, sum(i in certain for i in line))]
+        num = round(len(line) * float(part[:-1]) / 100) if part.endswith("%") else int(part)
+        chosen += line[: max(num, sum(i in certain for i in line))]
     return sorted(chosen)
 
 
