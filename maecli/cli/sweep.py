@@ -99,8 +99,7 @@ def show_plan(jobs: list[dict[str, Any]], out: str, as_json: bool) -> None:
 
 def show_sweep(result: SweepResult, as_json: bool) -> None:
     """Print the headline metrics of a sweep, and where its page is."""
-    from maecli.sweep.report import sweep_tables
-    from maecli.sweep.write import PAGE
+    from maecli.sweep.report import PAGE, sweep_tables
 
     if as_json:
         print_json({"out": str(result.out), **result.outcome.as_json()})

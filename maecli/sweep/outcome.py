@@ -92,6 +92,26 @@ class Outcome:
         return "".join(lines)
 
 
+def words(name: str) -> str:
+    """Return a key as people read it."""
+    return name.replace("_", " ")
+
+
+def point_title(point: Mapping[str, str], axes: Sequence[Axis]) -> str:
+    """Return what tells a point from the others: mask ratio 0.5, small."""
+    numeric = {axis.name for axis in axes if axis.is_numeric}
+    return ", ".join(f"{words(name)} {label}" if name in numeric else label for name, label in point.items())
+
+
+def first_seed(plan: Plan, directories: Mapping[str, RunDirectory]) -> dict[tuple[str, str], list[Job]]:
+    """Return the runs of the first seed that are there, by verb and arm."""
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in plan.jobs:
+        if job.spec.seed == plan.sweep.seeds[0] and job.name in directories:
+            groups.setdefault((job.verb, job.arm), []).append(job)
+    return groups
+
+
 def collect(plan: Plan, directories: Mapping[str, RunDirectory], failed: Mapping[str, str]) -> Outcome:
     """Return what the finished runs of a plan found so far."""
     groups: dict[tuple[Any, ...], list[Job]] = {}
@@ -104,10 +124,10 @@ def collect(plan: Plan, directories: Mapping[str, RunDirectory], failed: Mapping
 def _rows(jobs: Sequence[Job], directories: Mapping[str, RunDirectory], splits: Iterable[str]) -> Iterator[Row]:
     """Yield the rows of runs that differ in their seed only: the asked-for splits first, then validation."""
     for split in dict.fromkeys([*splits, "val"]):
-        found = {job: read_evaluation(directories.get(job.name), split) for job in jobs}
-        measured = {job: evaluation for job, evaluation in found.items() if evaluation is not None}
+        evaluations = {job: read_evaluation(directories.get(job.name), split) for job in jobs}
+        measured = {job: evaluation for job, evaluation in evaluations.items() if evaluation is not None}
         for name in _metric_names(measured.values()):
-            have = [(job, metric) for job, each in measured.items() for metric in each.metrics if metric.name == name]
+            have = [(job, metric) for job, own in measured.items() for metric in own.metrics if metric.name == name]
             metric, sd = mean_metric([metric for _, metric in have])
             yield Row(
                 verb=jobs[0].verb,
@@ -125,16 +145,16 @@ def _rows(jobs: Sequence[Job], directories: Mapping[str, RunDirectory], splits: 
 
 
 def _metric_names(evaluations: Iterable[Evaluation]) -> list[str]:
-    return list(dict.fromkeys(metric.name for each in evaluations for metric in each.metrics))
+    return list(dict.fromkeys(metric.name for evaluation in evaluations for metric in evaluation.metrics))
 
 
 def read_evaluation(run: RunDirectory | None, split: str) -> Evaluation | None:
-    """Return what was measured of a finished run on a split, without pictures; None where it was not."""
+    """Return what was measured of a finished run on a split, without drawings; None where it was not."""
     return run.evaluation(split) if run is not None and (run.path / SUMMARY).exists() else None
 
 
 def seconds_of(job: Job, directories: Mapping[str, RunDirectory]) -> float:
     """Return the training time of a run with the pretraining that it starts from."""
-    each = [job, *([job.init] if job.init else [])]
-    summaries = [directories[one.name].summary() for one in each if one.name in directories]
+    jobs = [job, *([job.init] if job.init else [])]
+    summaries = [directories[one.name].summary() for one in jobs if one.name in directories]
     return sum(summary.seconds for summary in summaries if summary is not None)

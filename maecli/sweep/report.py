@@ -1,17 +1,180 @@
-"""What a sweep found, as tables and pictures: mean ± standard deviation over seeds, each beside its baselines."""
+"""The page and the tables of a sweep: each metric as mean ± standard deviation over seeds, beside its baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from maecli.progress import duration
-from maecli.reports.charts import Mark, bars_chart, points_chart
+from maecli.progress import Progress, duration
+from maecli.registry import Registry
+from maecli.reports.charts import Mark, bars_chart, curves, points_chart
 from maecli.reports.numbers import format_mean, format_value
+from maecli.reports.page import Points, Section, drawing_files, render_report
 from maecli.results import Drawing, Table
-from maecli.sweep.outcome import Outcome, Row
-from maecli.sweep.plan import Axis
+from maecli.run.directory import RunDirectory
+from maecli.run.report import by_epoch, history
+from maecli.run.suited import shell
+from maecli.spec.recipes import SWEEP
+from maecli.storage.documents import dump_yaml
+from maecli.storage.files import write_bytes, write_json, write_text
+from maecli.storage.ledger import Ledger
+from maecli.sweep.outcome import Outcome, Row, first_seed, point_title, read_evaluation, words
+from maecli.sweep.plan import Axis, Job, Plan
+from maecli.sweep.side_by_side import side_by_side
 
 VERBS = {"finetune": "Fine-tuning", "pretrain": "Pretraining"}
+JSON, CSV, PNG, PAGE, PICTURES = "sweep.json", "sweep.csv", "sweep.png", "report.html", "pictures"
+WRITER = "sweep"
+MAX_CURVES = 12
+"""On one chart."""
+
+
+def write_outcome(out: Path, outcome: Outcome) -> None:
+    """Write what is known so far."""
+    Ledger(out, WRITER).claim(JSON, CSV)
+    write_json(out / JSON, outcome.as_json())
+    write_text(out / CSV, outcome.as_csv())
+
+
+def write_page(
+    out: Path,
+    outcome: Outcome,
+    plan: Plan,
+    directories: Mapping[str, RunDirectory],
+    registry: Registry,
+    progress: Progress,
+) -> None:
+    """Write `report.html` and the drawings on it; `sweep.png` is the first chart."""
+    charts = headline_charts(outcome)
+    splits = [*plan.sweep.splits, "val"] if set(plan.sweep.splits) - {"test", "val"} else []
+    samples = side_by_side(plan, directories, registry, progress) if plan.sweep.side_by_side else []
+    failed = [f"{run}: {why}" for run, why in outcome.failed.items()]
+    sections = [
+        Section("Metrics", [*sweep_tables(outcome), *charts]),
+        Section("On each split", split_charts(outcome, splits)),
+        Section("Side by side", samples),
+        Section("Training", [*learning_charts(plan, directories, registry, progress.say)]),
+        Section("Runs that failed", [Points(failed)] if failed else []),
+    ]
+    files = {f"{PICTURES}/{name}": png for name, png in drawing_files(sections).items()}
+    if charts:
+        files[PNG] = charts[0].png
+    Ledger(out, WRITER).claim(PAGE, f"{PICTURES}/", *files)
+    (out / PICTURES).mkdir(exist_ok=True)
+    for name, png in files.items():
+        write_bytes(out / name, png)
+    page = render_report(
+        outcome.name or "sweep",
+        describe(plan, outcome),
+        sections,
+        spec_yaml=dump_yaml({SWEEP: plan.sweep.model_dump(mode="json", exclude_defaults=True)}),
+        next_commands=[(shell("mae", "runs", out), "list the runs, and lay two of them side by side")],
+    )
+    write_text(out / PAGE, page)
+
+
+def describe(plan: Plan, outcome: Outcome) -> str:
+    """Return one sentence about the sweep."""
+    varied = ", ".join(f"{axis.name} ({', '.join(choice.label for choice in axis.choices)})" for axis in plan.axes)
+    num = len(outcome.seeds)
+    seeds = f"one seed ({outcome.seeds[0]})" if num == 1 else f"{num} seeds"
+    failed = f" {len(outcome.failed)} of them failed." if outcome.failed else ""
+    return f"{varied or 'One point'}; {seeds}, {len(plan.jobs)} runs; weights of the last epoch.{failed}"
+
+
+def sweep_tables(outcome: Outcome) -> list[Table]:
+    """Return the headline metrics, a table for each verb, split and kind of metric: a row for each point and arm."""
+    return [
+        _table(outcome, rows, f"{VERBS[verb]}: {rows[0].metric.label}, {split}")
+        for verb in VERBS
+        for split in outcome.splits
+        for rows in _headlines(outcome, verb, split)
+    ]
+
+
+def headline_charts(outcome: Outcome) -> list[Drawing]:
+    """Return a chart of each verb's headline metric on the first split, what was learnt from labels first."""
+    drawings = []
+    for verb in VERBS:
+        for rows in _headlines(outcome, verb, outcome.splits[0]):
+            metric = rows[0].metric
+            label = f"{metric.label}, {outcome.splits[0]}"
+            direction = "" if metric.better == "higher" else " Lower is better."
+            caption = f"{label[0].upper()}{label[1:]}.{direction} {_spread(rows)}"
+            png = _chart(rows, outcome.axes, label)
+            drawings.append(Drawing(name=f"{verb}-{metric.name}", caption=caption, png=png))
+    return drawings
+
+
+def split_charts(outcome: Outcome, splits: Sequence[str]) -> list[Drawing]:
+    """Return for each arm a chart of its headline metric on every split over the numeric axis, if there is one."""
+    drawings = []
+    for verb in VERBS:
+        for arm in dict.fromkeys(row.arm for row in outcome.headlines(verb)):
+            rows = [row for split in splits for row in outcome.headlines(verb, split) if row.arm == arm]
+            axis = _numeric(rows, outcome.axes)
+            if axis is None:
+                continue
+            series: dict[str, dict[float, Mark]] = {}
+            for row in rows:
+                if axis.name in row.point:
+                    name = " · ".join([row.split, *_labels(row, axis)])
+                    series.setdefault(name, {})[_x(row, axis)] = mark(row)
+            metric = rows[0].metric
+            png = points_chart(series, words(axis.name), metric.label, metric.unit)
+            title = " · ".join(filter(None, [VERBS[verb], arm]))
+            caption = f"{title}: {metric.label} on each split. {_spread(rows)}"
+            drawings.append(Drawing(name="-".join(filter(None, ["splits", verb, arm])), caption=caption, png=png))
+    return drawings
+
+
+def learning_charts(
+    plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, say: Callable[[str], None]
+) -> Iterator[Drawing]:
+    """Yield for each verb and arm the training loss and the validation metric by epoch, test at the end of each.
+
+    Only the first seed is drawn. `say` is told of curves that cannot be had.
+    """
+    for (verb, arm), jobs in first_seed(plan, directories).items():
+        for start in range(0, len(jobs), MAX_CURVES):
+            part = f"-{start // MAX_CURVES + 1}" if len(jobs) > MAX_CURVES else ""
+            name = "-".join(filter(None, [verb, arm])) + part
+            yield from _learning(name, jobs[start : start + MAX_CURVES], plan.axes, directories, registry, say)
+
+
+def _learning(
+    name: str,
+    jobs: Sequence[Job],
+    axes: Sequence[Axis],
+    directories: Mapping[str, RunDirectory],
+    registry: Registry,
+    say: Callable[[str], None],
+) -> Iterator[Drawing]:
+    losses: dict[str, list[tuple[float, float]]] = {}
+    validation: dict[str, list[tuple[float, float]]] = {}
+    ends: dict[str, tuple[float, float]] = {}
+    label, unit = "", ""
+    what = VERBS[jobs[0].verb] + (f", {jobs[0].arm}" if jobs[0].arm else "")
+    for job in jobs:
+        run = directories[job.name]
+        logged = by_epoch(history(run, registry, say))
+        title = point_title(job.point, axes) or job.arm or VERBS[job.verb]
+        losses[title] = logged.get("train/loss", [])
+        if (test := read_evaluation(run, "test")) is None:
+            continue
+        metric = test.metrics[0]
+        label, unit = metric.label, metric.unit
+        if points := logged.get(f"val/{metric.name}"):
+            validation[title] = points
+            ends[title] = (points[-1][0], metric.value)
+    if losses := {title: points for title, points in losses.items() if points}:
+        png = curves(losses, "epoch", "training loss", log_y=None)
+        yield Drawing(name=f"loss-{name}", caption=f"{what}: training loss of each point, first seed.", png=png)
+    if any(len(points) > 1 for points in validation.values()):
+        y_label, end_label = f"validation {label}", "test, at the end"
+        png = curves(validation, "epoch", y_label, log_y=None, unit=unit, ends=ends, end_label=end_label)
+        caption = f"{what}: validation {label} of each point, first seed; the diamond is test, read once."
+        yield Drawing(name=f"validation-{name}", caption=caption, png=png)
 
 
 def format_seeds(row: Row) -> str:
@@ -19,90 +182,6 @@ def format_seeds(row: Row) -> str:
     num = len(row.seeds)
     text = "one seed" if num == 1 else f"{num} seeds"
     return text if not row.missing else f"{text}, without {', '.join(map(str, row.missing))}"
-
-
-def sweep_tables(outcome: Outcome) -> list[Table]:
-    """Return the headline metrics, a table for each verb, split and kind of metric: a row for each point and arm."""
-    tables = []
-    for verb in VERBS:
-        for split in outcome.splits:
-            rows = outcome.headlines(verb, split)
-            for name in dict.fromkeys(row.metric.name for row in rows):
-                chosen = [row for row in rows if row.metric.name == name]
-                tables.append(_table(outcome, chosen, f"{VERBS[verb]}: {chosen[0].metric.label}, {split}"))
-    return tables
-
-
-def _table(outcome: Outcome, rows: Sequence[Row], title: str) -> Table:
-    axes = [axis.name for axis in outcome.axes if any(axis.name in row.point for row in rows)]
-    arms = any(row.arm for row in rows)
-    cells = []
-    for row in rows:
-        cells.append(
-            (
-                *(row.point.get(axis, "any") for axis in axes),
-                *([row.arm] if arms else []),
-                format_mean(row.metric, row.sd),
-                _written_baseline(row),
-                "" if row.metric.beats_baselines is not False else "does not beat it",
-                format_seeds(row),
-                duration(row.seconds),
-            )
-        )
-    value = "mean ± sd" if any(row.sd is not None for row in rows) else "value (95% interval)"
-    columns = (*map(words, axes), *(["arm"] if arms else []), value, "best baseline", "", "seeds", "training time")
-    keep = [i for i, column in enumerate(columns) if column or any(row[i] for row in cells)]
-    return Table(
-        title=title, columns=tuple(columns[i] for i in keep), rows=tuple(tuple(row[i] for i in keep) for row in cells)
-    )
-
-
-def sweep_pictures(outcome: Outcome) -> list[Drawing]:
-    """Return a chart of each verb's headline metric on the first split, what was learnt from labels first."""
-    pictures = []
-    for verb in VERBS:
-        rows = outcome.headlines(verb)
-        for name in dict.fromkeys(row.metric.name for row in rows):
-            chosen = [row for row in rows if row.metric.name == name]
-            label = f"{chosen[0].metric.label}, {outcome.splits[0]}"
-            png = _chart(chosen, outcome.axes, label)
-            pictures.append(Drawing(name=f"{verb}-{name}", caption=_caption(chosen, label), png=png))
-    return pictures
-
-
-def splits_pictures(outcome: Outcome, splits: Sequence[str]) -> list[Drawing]:
-    """Return for each arm a chart of its headline metric on every split over the numeric axis, if there is one."""
-    pictures = []
-    for verb in VERBS:
-        for arm in dict.fromkeys(row.arm for row in outcome.headlines(verb)):
-            rows = {split: [row for row in outcome.headlines(verb, split) if row.arm == arm] for split in splits}
-            every = [row for chosen in rows.values() for row in chosen]
-            axis = _numeric(every, outcome.axes)
-            if axis is None:
-                continue
-            series: dict[str, dict[float, Mark]] = {}
-            for split, chosen in rows.items():
-                for row in chosen:
-                    if axis.name in row.point:
-                        rest = [label for name, label in row.point.items() if name != axis.name]
-                        series.setdefault(" · ".join([split, *rest]), {})[_x(row, axis)] = mark(row)
-            metric = every[0].metric
-            title = " · ".join(filter(None, [VERBS[verb], arm]))
-            png = points_chart(series, words(axis.name), metric.label, metric.unit)
-            caption = f"{title}: {metric.label} on each split. {_spread(every)}"
-            pictures.append(Drawing(name="-".join(filter(None, ["splits", verb, arm])), caption=caption, png=png))
-    return pictures
-
-
-def words(name: str) -> str:
-    """Return a key as people read it."""
-    return name.replace("_", " ")
-
-
-def point_title(point: Mapping[str, str], axes: Sequence[Axis]) -> str:
-    """Return what tells a point from the others: mask ratio 0.5, small."""
-    numeric = {axis.name for axis in axes if axis.is_numeric}
-    return ", ".join(f"{words(name)} {label}" if name in numeric else label for name, label in point.items())
 
 
 def mark(row: Row) -> Mark:
@@ -114,25 +193,54 @@ def mark(row: Row) -> Mark:
     return Mark(value, low, high)
 
 
+def _headlines(outcome: Outcome, verb: str, split: str) -> list[list[Row]]:
+    """Return the headlines of a verb on a split, those of one metric together."""
+    groups: dict[str, list[Row]] = {}
+    for row in outcome.headlines(verb, split):
+        groups.setdefault(row.metric.name, []).append(row)
+    return [*groups.values()]
+
+
+def _table(outcome: Outcome, rows: Sequence[Row], title: str) -> Table:
+    axes = [axis.name for axis in outcome.axes if any(axis.name in row.point for row in rows)]
+    columns = {words(axis): [row.point.get(axis, "any") for row in rows] for axis in axes}
+    if any(row.arm for row in rows):
+        columns["arm"] = [row.arm for row in rows]
+    value = "mean ± sd" if any(row.sd is not None for row in rows) else "value (95% interval)"
+    columns[value] = [format_mean(row.metric, row.sd) for row in rows]
+    columns["best baseline"] = [_written_baseline(row) for row in rows]
+    if any(row.metric.beats_baselines is False for row in rows):
+        columns[""] = ["does not beat it" if row.metric.beats_baselines is False else "" for row in rows]
+    columns["seeds"] = [*map(format_seeds, rows)]
+    columns["training time"] = [duration(row.seconds) for row in rows]
+    return Table(title=title, columns=tuple(columns), rows=tuple(zip(*columns.values(), strict=True)))
+
+
 def _chart(rows: Sequence[Row], axes: Sequence[Axis], label: str) -> bytes:
     axis = _numeric(rows, axes)
     unit = rows[0].metric.unit
     if axis is None:
-        baselines = {_bar(row): value for row in rows if (value := _baseline(row)[1]) is not None}
-        return bars_chart({_bar(row): mark(row) for row in rows}, label, unit, baselines, _baseline(rows[0])[0])
+        names = [" · ".join(filter(None, [*row.point.values(), row.arm])) or row.title for row in rows]
+        strokes = {
+            name: value for name, row in zip(names, rows, strict=True) if (value := _baseline(row)[1]) is not None
+        }
+        return bars_chart(dict(zip(names, map(mark, rows), strict=True)), label, unit, strokes, _baseline(rows[0])[0])
     series: dict[str, dict[float, Mark]] = {}
     levels: dict[str, Mark] = {}
+    baselines: dict[float, float] = {}
+    predictor = ""
     for row in rows:
-        rest = [text for name, text in row.point.items() if name != axis.name]
-        name = " · ".join(filter(None, [*rest, row.arm])) or row.metric.label
-        if axis.name in row.point:
-            series.setdefault(name, {})[_x(row, axis)] = mark(row)
-        else:
+        name = " · ".join(filter(None, [*_labels(row, axis), row.arm])) or row.metric.label
+        if axis.name not in row.point:
             levels[name] = mark(row)
-    found = {_x(row, axis): _baseline(row) for row in reversed(rows) if axis.name in row.point}
-    values = {x: value for x, (_, value) in found.items() if value is not None}
-    baseline = (next(iter(found.values()))[0], values) if values else None
-    return points_chart(series, words(axis.name), label, unit, levels, baseline)
+            continue
+        x = _x(row, axis)
+        series.setdefault(name, {})[x] = mark(row)
+        name, value = _baseline(row)
+        predictor = predictor or name
+        if value is not None:
+            baselines.setdefault(x, value)
+    return points_chart(series, words(axis.name), label, unit, levels, (predictor, baselines) if baselines else None)
 
 
 def _numeric(rows: Sequence[Row], axes: Sequence[Axis]) -> Axis | None:
@@ -148,8 +256,9 @@ def _x(row: Row, axis: Axis) -> float:
     return float(number or 0.0)
 
 
-def _bar(row: Row) -> str:
-    return " · ".join(filter(None, [*row.point.values(), row.arm])) or row.title
+def _labels(row: Row, axis: Axis) -> list[str]:
+    """Return the point of a row but its place on an axis."""
+    return [label for name, label in row.point.items() if name != axis.name]
 
 
 def _baseline(row: Row) -> tuple[str, float | None]:
@@ -164,11 +273,6 @@ def _baseline(row: Row) -> tuple[str, float | None]:
 def _written_baseline(row: Row) -> str:
     name, value = _baseline(row)
     return "none" if value is None else f"{name} {format_value(value, row.metric.unit)}"
-
-
-def _caption(rows: Sequence[Row], label: str) -> str:
-    direction = "" if rows[0].metric.better == "higher" else " Lower is better."
-    return f"{label[0].upper()}{label[1:]}.{direction} {_spread(rows)}"
 
 
 def _spread(rows: Sequence[Row]) -> str:

@@ -22,8 +22,8 @@ from maecli.storage.ledger import Ledger, is_bare
 from maecli.sweep.definition import Sweep
 from maecli.sweep.outcome import Outcome, collect
 from maecli.sweep.plan import Job, Plan
+from maecli.sweep.report import WRITER, write_outcome, write_page
 from maecli.sweep.shelf import Shelf
-from maecli.sweep.write import WRITER, write_outcome, write_page
 
 DEFINITION = "sweep.yaml"
 

@@ -1,4 +1,4 @@
-"""What the runs of a sweep make of the same samples, laid side by side in one picture."""
+"""What the runs of a sweep make of the same samples, laid side by side in one drawing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from maecli.reports.grids import picture_grid
 from maecli.results import Drawing
 from maecli.run.directory import SUMMARY, RunDirectory
 from maecli.run.restore import restore
-from maecli.sweep.plan import Job, Plan
-from maecli.sweep.report import point_title
+from maecli.sweep.outcome import first_seed, point_title
+from maecli.sweep.plan import Plan
 from maecli.training.task import SideBySide
 
 MAX_COLUMNS = 12
@@ -28,24 +28,23 @@ _COLUMN = 170
 def side_by_side(
     plan: Plan, directories: Mapping[str, RunDirectory], registry: Registry, progress: Progress
 ) -> list[Drawing]:
-    """Return for each verb and arm a picture of test samples: what was given, then what each point makes of it.
+    """Return for each verb and arm a drawing of test samples: what was given, then what each point makes of it.
 
-    The first seed speaks for a point. What was given stands once where it is the same for all points, which is told
-    under the picture; tasks that have nothing to lay side by side have no picture.
+    The first seed speaks for a point. What was given stands once where it is the same for all points, which the caption
+    says; tasks that have nothing to lay side by side have no drawing.
     """
-    groups: dict[tuple[str, str], list[Job]] = {}
-    for job in plan.jobs:
-        run = directories.get(job.name)
-        if job.spec.seed == plan.sweep.seeds[0] and run is not None and (run.path / SUMMARY).exists():
-            groups.setdefault((job.verb, job.arm), []).append(job)
-    pictures = []
-    for (verb, arm), jobs in groups.items():
+    drawings = []
+    for (verb, arm), jobs in first_seed(plan, directories).items():
         progress.say(f"drawing {arm or verb} side by side")
-        made = {job: found for job in jobs if (found := _made(directories[job.name], registry)) is not None}
+        made = {}
+        for job in jobs:
+            run = directories[job.name]
+            samples = _made(run, registry) if (run.path / SUMMARY).exists() else None
+            if samples is not None:
+                made[point_title(job.point, plan.axes)] = samples
         if len(made) > 1:
-            name = "-".join(filter(None, ["side by side", verb, arm]))
-            pictures += _pictures(name, {point_title(job.point, plan.axes): found for job, found in made.items()})
-    return pictures
+            drawings += _drawings("-".join(filter(None, ["side by side", verb, arm])), made)
+    return drawings
 
 
 @torch.no_grad()
@@ -59,21 +58,21 @@ def _made(run: RunDirectory, registry: Registry) -> SideBySide | None:
     return None
 
 
-def _pictures(name: str, made: Mapping[str, SideBySide]) -> list[Drawing]:
-    """Return one picture, or several where the points do not fit into one."""
+def _drawings(name: str, made: Mapping[str, SideBySide]) -> list[Drawing]:
+    """Return one drawing, or several where the points do not fit into one."""
     first = next(iter(made.values())).given
     same = {
-        title: shown
-        for title, shown in first.items()
-        if all(_equal(shown, each.given.get(title, ())) for each in made.values())
+        title: column
+        for title, column in first.items()
+        if all(_equal(column, samples.given.get(title, ())) for samples in made.values())
     }
     points = list(made.items())
     room = MAX_COLUMNS - len(same)
-    pictures = []
+    drawings = []
     for start in range(0, len(points), room):
         part = points[start : start + room]
         titles = [*same, *(title for title, _ in part)]
-        columns = [*same.values(), *(each.made for _, each in part)]
+        columns = [*same.values(), *(samples.made for _, samples in part)]
         rows = [list(row) for row in zip(*columns, strict=True)]
         png = picture_grid(rows, titles, max_px=_COLUMN * len(titles))
         other = [title for title in first if title not in same]
@@ -83,8 +82,8 @@ def _pictures(name: str, made: Mapping[str, SideBySide]) -> list[Drawing]:
             else "What was given is the same for all."
         )
         suffix = f" {start // room + 1}" if len(points) > room else ""
-        pictures.append(Drawing(name=name + suffix, caption=caption, png=png))
-    return pictures
+        drawings.append(Drawing(name=name + suffix, caption=caption, png=png))
+    return drawings
 
 
 def _equal(rows: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> bool:

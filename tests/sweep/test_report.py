@@ -9,9 +9,9 @@ from PIL import Image
 from maecli.reports.charts import Mark, bars_chart, curves, points_chart
 from maecli.reports.numbers import format_mean
 from maecli.results import Metric, mean_metric
-from maecli.sweep.outcome import Outcome, Row
+from maecli.sweep.outcome import Outcome, Row, point_title
 from maecli.sweep.plan import Axis, Choice
-from maecli.sweep.report import format_seeds, mark, point_title, splits_pictures, sweep_pictures, sweep_tables
+from maecli.sweep.report import format_seeds, headline_charts, mark, split_charts, sweep_tables
 
 RATIO = Axis("mask_ratio", tuple(Choice(f"{x:g}", {}, x) for x in (0.5, 0.75)))
 SIZE = Axis("size", (Choice("small", {}), Choice("large", {})))
@@ -113,7 +113,7 @@ def test_numbers_are_drawn_along_x_and_the_rest_as_lines(drawn):
         for size, value in (("small", 0.5), ("large", 0.7))
         for ratio in ("0.5", "0.75")
     ]
-    [picture] = sweep_pictures(outcome(*rows, row({"size": "small"}, 0.4, arm="scratch")))
+    [picture] = headline_charts(outcome(*rows, row({"size": "small"}, 0.4, arm="scratch")))
     [(kind, series, x, y, unit, levels, baseline)] = drawn
     assert (kind, x, y, unit) == ("points", "mask ratio", "top-1 accuracy, test", "share")
     assert series == {
@@ -126,7 +126,7 @@ def test_numbers_are_drawn_along_x_and_the_rest_as_lines(drawn):
 
 
 def test_names_are_drawn_as_bars(drawn):
-    sweep_pictures(outcome(row({"size": "small"}, 0.5), row({"size": "large"}, 0.7)))
+    headline_charts(outcome(row({"size": "small"}, 0.5), row({"size": "large"}, 0.7)))
     [(kind, bars, _, _, baselines, baseline)] = drawn
     assert (kind, list(bars), baselines, baseline) == (
         "bars",
@@ -142,7 +142,7 @@ def test_each_split_has_a_line_of_its_own(drawn):
         for split, value in (("train", 0.9), ("test", 0.7))
         for ratio in ("0.5", "0.75")
     ]
-    [picture] = splits_pictures(outcome(*rows), ["train", "test"])
+    [picture] = split_charts(outcome(*rows), ["train", "test"])
     assert list(drawn[0][1]) == ["train", "test"]
     assert picture.name == "splits-finetune"
 
