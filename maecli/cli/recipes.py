@@ -31,12 +31,12 @@ def recipes(
             else:
                 print(printable(text), end="")
             return
-        found = list_recipes(registry(), tell)
+        listed = list_recipes(registry(), tell)
         if as_json:
-            print_json({"recipes": [vars(each) for each in found]})
+            print_json({"recipes": [vars(recipe) for recipe in listed]})
             return
         console = PlainConsole()
-        for each in found:
-            facts = f" ({', '.join(each.sections)}{f'; {each.cost}' if each.cost else ''})"
-            console.print(Text.assemble((one_line(each.name), "bold"), facts))
-            console.print(textwrap.indent(textwrap.fill(each.about, console.width - 4), " " * 4))
+        for recipe in listed:
+            facts = f" ({', '.join(recipe.sections)}{f'; {recipe.cost}' if recipe.cost else ''})"
+            console.print(Text.assemble((one_line(recipe.name), "bold"), facts))
+            console.print(textwrap.indent(textwrap.fill(recipe.about, console.width - 4), " " * 4))

@@ -108,12 +108,14 @@ def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | T
         if any(sum(counts) for _, counts in unsure):
             yield _per_class("Samples that are not judged for a class", card.classes, unsure)
     if gallery.classes:
-        rows = [[sample.image for sample in samples] for _, samples in gallery.classes]
-        titles = [title for title, _ in gallery.classes]
         yield Drawing(
             name="samples per class",
             caption="Training samples, evenly spaced among those of each class.",
-            png=picture_grid(rows, [""] * max(map(len, rows)), titles),
+            png=picture_grid(
+                [[sample.image for sample in samples] for _, samples in gallery.classes],
+                [""] * max(len(samples) for _, samples in gallery.classes),
+                [title for title, _ in gallery.classes],
+            ),
         )
 
 

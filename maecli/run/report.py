@@ -22,13 +22,17 @@ TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
 """In the order of the page."""
 
 
+Metrics = Mapping[str, Sequence[tuple[float, float]]]
+"""Metric → (step or epoch, value)."""
+
+
 def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> dict[str, list[tuple[int, float]]]:
     """Return the run's metrics as far as its trackers can read them back, metric → (step, value).
 
     `say` is told of trackers that cannot be had.
     """
     spec = run.spec(say)
-    found: dict[str, list[tuple[int, float]]] = {}
+    metrics: dict[str, list[tuple[int, float]]] = {}
     for name in spec.get("trackers", ()):
         try:
             with missing_packages(recorded_in(spec), run):
@@ -38,8 +42,8 @@ def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -
         else:
             for problem in tracker.problems(run.path):
                 say(problem)
-            found = tracker.history(run.path) | found
-    return found
+            metrics = tracker.history(run.path) | metrics
+    return metrics
 
 
 def by_epoch(metrics: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, list[tuple[float, float]]]:
@@ -49,39 +53,37 @@ def by_epoch(metrics: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, li
     return {name: [(step * factor, value) for step, value in points] for name, points in metrics.items()}
 
 
-def curve_pictures(metrics: dict[str, list[tuple[int, float]]]) -> list[Drawing]:
-    """Return the drawn curves of a run: losses together, every other validation metric by itself."""
-    losses = {"training": metrics.get("train/loss", [])}
-    pictures = []
-    if losses["training"]:
-        png = curves(losses, "step", "training loss", log_y=min(y for _, y in losses["training"]) > 0)
-        caption = "Mean training loss since the last logged step."
-        pictures.append(Drawing(name="training loss", caption=caption, png=png))
-    first = next((name for name in metrics if name.startswith("val/")), None)
-    if first is not None and len(metrics[first]) > 1:
-        label = first.removeprefix("val/")
-        png = curves({label: metrics[first]}, "step", f"validation {label}")
-        pictures.append(Drawing(name=f"validation {label}", caption=f"Validation {label} as it was trained.", png=png))
-    return pictures
+def learning_curves(runs: Mapping[str, Metrics], x_label: str) -> list[Drawing]:
+    """Return a drawing of the training losses of runs, and one of the first validation metric of the first run."""
+    first = next(iter(runs.values()), {})
+    keys = ["train/loss", *[key for key in first if key.startswith("val/") and len(first[key]) > 1][:1]]
+    drawings = []
+    for key in keys:
+        series = {name: logged[key] for name, logged in runs.items() if logged.get(key)}
+        label = "training loss" if key == "train/loss" else f"validation {key.removeprefix('val/')}"
+        if series:
+            png = curves(series, x_label, label, log_y=None)
+            drawings.append(Drawing(name=label, caption=f"{label[0].upper()}{label[1:]}.", png=png))
+    return drawings
 
 
 def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
     """Return what there is to show of a run: evaluations, test first, then probes and curves."""
-    missed: list[str] = []
-    sections = [Section(_title(each), [each]) for each in _in_order(run, missed.append)]
-    if missed:
-        sections.append(Section("Left out", [Points(missed)]))
-    missed = []
-    curves = curve_pictures(history(run, registry, missed.append))
-    if curves or missed:
-        sections.append(Section("Training", [*curves, *missed]))
-    return sections
+    damaged: list[str] = []
+    evaluations = [Section(_title(evaluation), [evaluation]) for evaluation in _in_order(run, damaged.append)]
+    missing: list[str] = []
+    drawings = learning_curves({run.path.resolve().name: history(run, registry, missing.append)}, "step")
+    return [
+        *evaluations,
+        *([Section("Left out", [Points(damaged)])] if damaged else []),
+        Section("Training", [*drawings, *missing]),
+    ]
 
 
 def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]:
     """Return the evaluations of a run: those of its task, then the probes; of each, test first."""
     order = tuple(TITLES)
-    return sorted(run.evaluations(say), key=lambda each: (bool(each.probe), order.index(each.split)))
+    return sorted(run.evaluations(say), key=lambda one: (bool(one.probe), order.index(one.split)))
 
 
 def _title(evaluation: Evaluation) -> str:
@@ -98,9 +100,10 @@ def describe_run(run: RunDirectory) -> str:
     if summary is None:
         return "This run is not finished."
     headline = ""
-    for each in [evaluation for evaluation in _in_order(run, lambda _: None) if not evaluation.probe][:1]:
-        metric = each.metrics[0]
-        headline = f" {TITLES.get(each.split, each.split)} {metric.label}: {numbers.format_metric(metric)}."
+    for evaluation in [one for one in _in_order(run, lambda _: None) if not one.probe][:1]:
+        metric = evaluation.metrics[0]
+        split = TITLES.get(evaluation.split, evaluation.split)
+        headline = f" {split} {metric.label}: {numbers.format_metric(metric)}."
     return (
         f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {summary.steps:,} steps in "
         f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"

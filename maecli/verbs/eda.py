@@ -60,7 +60,7 @@ def resolve_eda(ask: Ask, registry: Registry) -> dict[str, RunSpec]:
     Raises SpecError when neither verb resolves, which is then pretraining's, and fine-tuning's whenever a task or
     something of it is given.
     """
-    sets = [each for each in ask.sets if each.partition("=")[0].strip().split(".")[0] != "task"]
+    sets = [assignment for assignment in ask.sets if assignment.partition("=")[0].strip().split(".")[0] != "task"]
     flags = dict(ask.flags)
     name = flags.pop("finetune.task.name", None)
     task = {"task.name": name} if name is not None else {}
@@ -70,12 +70,12 @@ def resolve_eda(ask: Ask, registry: Registry) -> dict[str, RunSpec]:
     )
     specs: dict[str, RunSpec] = {}
     errors: list[SpecError] = []
-    for each in asks:
+    for own in asks:
         try:
-            spec = resolve(each, registry)
+            spec = resolve(own, registry)
             check_task(spec, registry)
         except SpecError as error:
-            if each.verb == "finetune" and (task or len(sets) < len(ask.sets)):
+            if own.verb == "finetune" and (task or len(sets) < len(ask.sets)):
                 raise
             errors.append(error)  # a data set need not have a recipe for both
         else:
@@ -102,24 +102,24 @@ def eda(
     dataset = make_dataset(spec.dataset, registry)
     needed = {"--root": dataset.root}
     check_out(out, overwrite, WRITER, needed)
-    masks_wanted = any("mask" in registry.task(each.task.name).fields for each in specs.values())
+    masks_wanted = any("mask" in registry.task(one.task.name).fields for one in specs.values())
     with progress:
         try:
-            found = survey(dataset, progress.count, masks_wanted, progress.say)
+            surveyed = survey(dataset, progress.count, masks_wanted, progress.say)
         except DataError as error:
             progress.say("checking every file against its rules")
             raise _with_all_faults(error, dataset) from error
-    findings = found.findings
+    findings = surveyed.findings
     size = image_size(make_model(spec.model, registry), findings.card)
     findings = findings.model_copy(update={"advice": tuple(advise(findings, size))})
     progress.say(f"went over {spec.dataset.name} in {duration(findings.seconds)}; drawing")
 
-    sections = eda_sections(findings, make_gallery(found, dataset, specs, registry))
+    sections = eda_sections(findings, make_gallery(surveyed, dataset, specs, registry))
     environment = describe_environment(spec, registry, torch.device("cpu"), torch.float32)
     page = render_eda(
         findings,
         sections,
-        spec_yaml=dump_yaml(_told_spec(specs)),
+        spec_yaml=dump_yaml(_data_spec(specs)),
         environment={key: value for key, value in environment.items() if key not in ("device", "precision")},
         next_commands=next_commands(spec, _fields(findings), registry),
     )
@@ -147,25 +147,25 @@ def _with_all_faults(error: DataError, dataset: Dataset) -> DataError:
     return DataError(f"{error}; besides, {first}{more}", complete.faults)
 
 
-def make_gallery(found: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry) -> Gallery:
-    """Return the pictures to show; none for samples that are no pictures."""
-    if found.findings.duplicates is None:
+def make_gallery(surveyed: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry) -> Gallery:
+    """Return the samples to draw; none of samples that are no pictures."""
+    duplicates = surveyed.findings.duplicates
+    if duplicates is None:
         return Gallery()
-    findings, splits = found.findings, {name: scan.split for name, scan in found.pictures.items()}
-    pairs = findings.duplicates.pairs if findings.duplicates else ()
-    first, augmented = _augmented(found, dataset, specs, registry)
+    first, augmented = _augmented(surveyed, dataset, specs, registry)
+    splits = {name: scan.split for name, scan in surveyed.pictures.items()}
     return Gallery(
-        classes=_samples_per_class(found, dataset),
+        classes=_samples_per_class(surveyed, dataset),
         first=first.shown,
         augmented=augmented,
-        copies=gallery.side_by_side(pairs, splits, findings.card, NUM_COPIES),
+        copies=gallery.side_by_side(duplicates.pairs, splits, surveyed.findings.card, NUM_COPIES),
     )
 
 
-def _samples_per_class(found: Survey, dataset: Dataset) -> list[tuple[str, list[Shown]]]:
+def _samples_per_class(surveyed: Survey, dataset: Dataset) -> list[tuple[str, list[Shown]]]:
     """Return rows of training samples: by label, else by what their masks show, else, untitled, as they come."""
-    findings, card = found.findings, found.findings.card
-    labels, masks = found.labels.get("train"), found.masks.get("train")
+    findings, card = surveyed.findings, surveyed.findings.card
+    labels, masks = surveyed.labels.get("train"), surveyed.masks.get("train")
     if labels is not None and labels.rows:
         names, showing, fields = card.classes, labels.showing, ("image", "label")
     elif masks is not None and masks.masks and findings.mask_card is not None:
@@ -173,41 +173,42 @@ def _samples_per_class(found: Survey, dataset: Dataset) -> list[tuple[str, list[
         names, showing, fields = card.mask_classes, masks.showing, ("image", "mask")
     else:
         split = dataset.split("train", IMAGE)
-        shown = gallery.pictures_of(split, card, range(len(split)), 6 * NUM_PER_CLASS)
-        return [("", shown[i : i + NUM_PER_CLASS]) for i in range(0, len(shown), NUM_PER_CLASS)]
+        samples = gallery.pictures_of(split, card, range(len(split)), 6 * NUM_PER_CLASS)
+        return [("", samples[i : i + NUM_PER_CLASS]) for i in range(0, len(samples), NUM_PER_CLASS)]
     split = dataset.split("train", fields)
     members = {name: showing(number) for number, name in enumerate(names)}
     frequent = sorted(members, key=lambda name: -len(members[name]))[:MAX_CLASSES]
     rows = [
         (f"{name} ({len(ids):,})", gallery.pictures_of(split, card, ids, NUM_PER_CLASS))
         for name, ids in members.items()
-        if ids and name in frequent
+        if name in frequent
     ]
-    return [(title, shown) for title, shown in rows if shown]
+    return [(title, samples) for title, samples in rows if samples]
 
 
 def _augmented(
-    found: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry
+    surveyed: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry
 ) -> tuple[gallery.Chosen, list[Augmented]]:
     """Return the first training samples, with masks where there are any, and what each verb makes of them.
 
-    Masks are shown as fine-tuning changes them, and samples that were made for masks to fine-tuning alone.
+    Masks are drawn as fine-tuning changes them, and samples that were made for masks to fine-tuning alone.
     """
-    findings = found.findings
-    masked = findings.mask_card is not None and "train" in findings.masks
-    card = findings.mask_card if masked and findings.mask_card is not None else findings.card
-    chosen = gallery.first_samples(dataset.split("train", ("image", "mask") if masked else IMAGE), card, NUM_FIRST)
-    pretrained_on = set(found.pictures["train"].split.keys)
+    card: DataCard = surveyed.findings.card
+    fields: tuple[str, ...] = IMAGE
+    if surveyed.findings.mask_card is not None and "train" in surveyed.findings.masks:
+        card, fields = surveyed.findings.mask_card, ("image", "mask")
+    first = gallery.first_samples(dataset.split("train", fields), card, NUM_FIRST)
+    in_pretraining = {sample.key for sample in first.shown} <= set(surveyed.pictures["train"].split.keys)
     augmented = []
-    for verb, spec in specs.items() if chosen.ids else ():
-        if verb == "pretrain" and not {each.key for each in chosen.shown} <= pretrained_on:
+    for verb, spec in specs.items() if first.ids else ():
+        if verb == "pretrain" and not in_pretraining:
             continue
         preprocess = _preprocess(spec, card, registry)
-        shown = gallery.after_augmentation(chosen, preprocess, spec.augment, spec.data, spec.seed)
+        samples = gallery.after_augmentation(first, preprocess, spec.augment, spec.data, spec.seed)
         if verb == "pretrain":
-            shown = [Shown(each.key, each.image) for each in shown]
-        augmented.append(Augmented(SEEN_BY[verb], describe_augment(spec.augment, preprocess.img_size), shown))
-    return chosen, augmented
+            samples = [Shown(sample.key, sample.image) for sample in samples]
+        augmented.append(Augmented(SEEN_BY[verb], describe_augment(spec.augment, preprocess.img_size), samples))
+    return first, augmented
 
 
 def _preprocess(spec: RunSpec, card: DataCard, registry: Registry) -> Preprocess:
@@ -239,12 +240,12 @@ def _fields(findings: Findings) -> set[str]:
     return {*findings.card.fields, *(findings.mask_card.fields if findings.mask_card else ())}
 
 
-def _told_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
-    """Return what the specs say of data and pictures."""
-    told = ("dataset", "data", "augment")
+def _data_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
+    """Return what the specs say of data and of the size of pictures."""
+    keys = ("dataset", "data", "augment")
     dumped = {verb: spec.model_dump(mode="json") for verb, spec in specs.items()}
     return {
-        verb: {key: spec[key] for key in told} | {"model": {"img_size": spec["model"].get("img_size")}}
+        verb: {key: spec[key] for key in keys} | {"model": {"img_size": spec["model"].get("img_size")}}
         for verb, spec in dumped.items()
     }
 

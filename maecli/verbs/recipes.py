@@ -35,16 +35,16 @@ class Recipe:
 
 def list_recipes(registry: Registry, say: Callable[[str], None] | None = None) -> list[Recipe]:
     """Return every recipe that is installed but the one of defaults, less those that are broken: `say` is told why."""
-    found = []
+    recipes = []
     for name in registry.names("recipe"):
         try:
             if name != DEFAULTS:
-                found.append(describe(name, registry))
+                recipes.append(describe(name, registry))
         except MaeError as error:
             if say is None:
                 raise
             say(str(error))
-    return found
+    return recipes
 
 
 def describe(name: str, registry: Registry) -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ NOT_COMPUTED = CHANGEABLE_ON_RESUME | {
     *("out", "seed", "version", "precision", "eval_every_epochs", "checkpoint.every_epochs"),
     "checkpoint.every_minutes",
 }
-"""Keys that do not change what is learnt, or are told elsewhere in a record."""
+"""Keys that do not change what is learnt, or stand elsewhere in a record."""
 
 
 def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[int, int]:
@@ -64,21 +64,21 @@ def read_records(source: Path) -> list[Record]:
     """Return the records of a file, none if there is no file. Raises SpecError for one that holds something else."""
     try:
         tree = read_json(source)
-        return [Record.model_validate(each) for each in tree["records"]]
+        return [Record.model_validate(record) for record in tree["records"]]
     except FileNotFoundError:
         return []
     except (DamagedFile, KeyError, TypeError, ValidationError) as error:
         raise SpecError(f"{source} holds no records of mae results; choose another --out") from error
 
 
-def _finished(path: Path) -> Iterator[RunDirectory]:
-    """Yield the finished runs in or below a path. Raises SpecError when there is none."""
+def _finished(path: Path) -> list[RunDirectory]:
+    """Return the finished runs in or below a path. Raises SpecError when there is none."""
     if not path.is_dir():
         raise SpecError(f"{path} is no run directory and no folder of runs")
-    found = [run for run in find_runs(path) if (run.path / SUMMARY).exists()]
-    if not found:
+    runs = [run for run in find_runs(path) if (run.path / SUMMARY).exists()]
+    if not runs:
         raise SpecError(f"{path} holds no finished run")
-    yield from found
+    return runs
 
 
 def make_records(run: RunDirectory, registry: Registry) -> list[Record]:
@@ -190,14 +190,14 @@ def nearest_recipe(
     dataset, task = spec["dataset"]["name"], spec["task"]["name"]
     offered = start.read_spec() if start and spec["verb"] == "finetune" else None
     best: tuple[str, Sequence[str]] | None = None
-    own = _own_recipe(dataset, registry)
-    for name in _first(own, registry.names("recipe")):
+    own = _own_recipe(dataset, registry)  # it wins where others are as near
+    for name in sorted(registry.names("recipe"), key=lambda name: (name != own, name)):
         flags = {"dataset.name": dataset} | ({"task.name": task} if spec["verb"] == "finetune" else {})
         try:
-            found = resolve(Ask(spec["verb"], recipe=name, flags=flags), registry, offered)
+            recipe = resolve(Ask(spec["verb"], recipe=name, flags=flags), registry, offered)
         except MaeError:  # for another verb, or for other data
             continue
-        lines = difference(found.model_dump(mode="json"), spec, NOT_COMPUTED)
+        lines = difference(recipe.model_dump(mode="json"), spec, NOT_COMPUTED)
         if best is None or len(lines) < len(best[1]):
             best = name, lines
     return best or (DEFAULTS, [])
@@ -208,8 +208,3 @@ def _own_recipe(dataset: str, registry: Registry) -> str | None:
         return registry.dataset(dataset).recipe
     except MaeError:
         return None
-
-
-def _first(name: str | None, names: Iterable[str]) -> list[str]:
-    """Return the names, the given one first: it wins where others are as near."""
-    return sorted(names, key=lambda each: (each != name, each))

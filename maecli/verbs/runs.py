@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from PIL import Image
+
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.progress import duration
 from maecli.registry import Registry
-from maecli.reports.charts import curves
+from maecli.reports.canvas import encode_png
 from maecli.reports.numbers import format_metric
 from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.plugins_used import missing_packages, recorded_in
-from maecli.run.report import by_epoch, history
+from maecli.run.report import by_epoch, history, learning_curves
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate
-from maecli.storage.files import write_bytes, write_text
+from maecli.storage.files import write_bytes
 from maecli.storage.ledger import Ledger
 
 ELSEWHERE = frozenset({"out", "trackers"})
 """Keys of a spec that say nothing about a run."""
 NOT_COMPARED = ("command",)
+SPLITS = ("test", "val", "train")
 T = TypeVar("T")
 
 
@@ -150,7 +154,7 @@ def _unfinished(run: RunDirectory) -> str:
 
 
 def headline_evaluation(run: RunDirectory) -> Evaluation | None:
-    """Return what was measured of the run's own task: on test, else on validation, without pictures."""
+    """Return what was measured of the run's own task: on test, else on validation, without drawings."""
     for split in ("test", "val"):
         evaluation = run.evaluation(split)
         if evaluation is not None:
@@ -170,7 +174,7 @@ class Comparison:
     curves: Sequence[Drawing]
 
     def as_json(self) -> dict[str, Any]:
-        """Return everything but the pictures as plain values."""
+        """Return everything but the drawings as plain values."""
         return {
             "runs": list(self.names),
             "spec": list(self.spec),
@@ -193,12 +197,13 @@ def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], 
     environments = [
         {key: value for key, value in run.environment(say).items() if key not in NOT_COMPARED} for run in runs
     ]
+    logged = {name: by_epoch(history(run, registry, say)) for name, run in zip(names, runs, strict=True)}
     return Comparison(
         names=names,
         spec=difference(specs[0], specs[1], ELSEWHERE),
         environment=difference(environments[0], environments[1], frozenset()),
         metrics=_metrics(names, runs, say),
-        curves=_curves(names, runs, registry, say),
+        curves=learning_curves(logged, "epoch"),
     )
 
 
@@ -210,46 +215,21 @@ def _names(first: Path, second: Path) -> tuple[str, str]:
 
 def _metrics(names: tuple[str, str], runs: Sequence[RunDirectory], say: Callable[[str], None]) -> Table:
     """Return every metric that one of the runs has, test first."""
-    found: dict[tuple[str, str], dict[int, Metric]] = {}
+    measured: dict[tuple[str, str], dict[int, Metric]] = {}
     for number, run in enumerate(runs):
-        for split in ("test", "val", "train"):
+        for split in SPLITS:
             try:
                 evaluation = run.evaluation(split)
             except DamagedFile as error:
                 say(f"left out: {error}")
                 continue
             for metric in evaluation.metrics if evaluation else ():
-                found.setdefault((split, metric.label), {})[number] = metric
-    order = {"test": 0, "val": 1, "train": 2}
+                measured.setdefault((split, metric.label), {})[number] = metric
     rows = tuple(
         (split, label, *(format_metric(metrics[i]) if i in metrics else "not measured" for i in (0, 1)))
-        for (split, label), metrics in sorted(found.items(), key=lambda each: order[each[0][0]])
+        for (split, label), metrics in sorted(measured.items(), key=lambda item: SPLITS.index(item[0][0]))
     )
     return Table(title="Metrics (95% interval)", columns=("split", "metric", *names), rows=rows)
-
-
-def _curves(
-    names: tuple[str, str], runs: Sequence[RunDirectory], registry: Registry, say: Callable[[str], None]
-) -> list[Drawing]:
-    """Return the training losses of both runs, and each validation metric that both monitored first, by epoch."""
-    metrics = [by_epoch(history(run, registry, say)) for run in runs]
-    pictures = []
-    losses = _both(names, metrics, "train/loss")
-    if losses:
-        pictures.append(Drawing(name="loss", caption="Training loss.", png=curves(losses, "epoch", "training loss")))
-    first = next((name for name in metrics[0] if name.startswith("val/")), None)
-    shown = _both(names, metrics, first) if first else {}
-    if first and shown:
-        label = first.removeprefix("val/")
-        png = curves(shown, "epoch", f"validation {label}")
-        pictures.append(Drawing(name=f"validation-{label}", caption=f"Validation {label}.", png=png))
-    return pictures
-
-
-def _both(
-    names: tuple[str, str], metrics: Sequence[Mapping[str, Sequence[tuple[float, float]]]], key: str
-) -> dict[str, Sequence[tuple[float, float]]]:
-    return {name: found[key] for name, found in zip(names, metrics, strict=True) if found.get(key)}
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
@@ -264,40 +244,33 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
             raise MaeError(
                 f"{' and '.join(comparison.names)} have no curves: nothing was tracked that can be read back"
             )
-        _claim(ledger, out)
-        write_bytes(out, stacked([picture.png for picture in comparison.curves]))
-        ledger.note(out.name)
-        return
+        content = _stacked([drawing.png for drawing in comparison.curves])
+    else:
+        content = _page(comparison).encode("utf-8", errors="backslashreplace")
+    if not ledger.began:
+        ledger.begin(whole=False)
+    ledger.claim(out.name)
+    write_bytes(out, content)
+    ledger.note(out.name)
+
+
+def _page(comparison: Comparison) -> str:
+    first, second = comparison.names
     sections = [
         Section("Spec", [Points(comparison.spec or ["No key differs."])]),
         Section("Metrics", [comparison.metrics]),
         Section("Curves", comparison.curves),
         Section("Environment", [Points(comparison.environment or ["Nothing differs."])]),
     ]
-    first, second = comparison.names
-    _claim(ledger, out)
-    write_text(out, render_report(f"{first} and {second}", "Two runs side by side: first -> second.", sections))
-    ledger.note(out.name)
+    return render_report(f"{first} and {second}", "Two runs side by side: first -> second.", sections)
 
 
-def _claim(ledger: Ledger, out: Path) -> None:
-    if not ledger.began:
-        ledger.begin(whole=False)
-    ledger.claim(out.name)
-
-
-def stacked(pictures: Sequence[bytes]) -> bytes:
-    """Return PNGs of one width as one, each below the one before."""
-    import io
-
-    from PIL import Image
-
-    images = [Image.open(io.BytesIO(png)).convert("RGB") for png in pictures]
+def _stacked(pngs: Sequence[bytes]) -> bytes:
+    """Return PNGs as one, each below the one before."""
+    images = [Image.open(io.BytesIO(png)).convert("RGB") for png in pngs]
     whole = Image.new("RGB", (max(image.width for image in images), sum(image.height for image in images)), "white")
     top = 0
     for image in images:
         whole.paste(image, (0, top))
         top += image.height
-    buffer = io.BytesIO()
-    whole.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return encode_png(whole, optimize=True)

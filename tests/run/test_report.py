@@ -10,7 +10,7 @@ from maecli.outputs.faults import faults_csv
 from maecli.progress import duration
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory
-from maecli.run.report import curve_pictures, describe_run, history, next_commands, run_faults, write_run_report
+from maecli.run.report import describe_run, history, learning_curves, next_commands, run_faults, write_run_report
 
 
 @pytest.fixture
@@ -32,13 +32,15 @@ def test_metrics_are_read_back_from_the_trackers(run):
 
 
 def test_curves_need_two_points_of_validation():
+    def names(logged):
+        return [drawing.name for drawing in learning_curves({"run": logged}, "step")]
+
     losses = {"train/loss": [(1, 2.0), (2, 1.0)]}
-    assert [picture.name for picture in curve_pictures(losses)] == ["training loss"]
-    assert [picture.name for picture in curve_pictures(losses | {"val/x": [(1, 0.5)]})] == ["training loss"]
-    both = curve_pictures(losses | {"val/x": [(1, 0.5), (2, 0.6)]})
-    assert [picture.name for picture in both] == ["training loss", "validation x"]
-    assert curve_pictures({}) == []
-    assert curve_pictures({"train/loss": [(1, -1.0), (2, 0.0)]})
+    assert names(losses) == ["training loss"]
+    assert names(losses | {"val/x": [(1, 0.5)]}) == ["training loss"]
+    assert names(losses | {"val/x": [(1, 0.5), (2, 0.6)]}) == ["training loss", "validation x"]
+    assert names({}) == []
+    assert names({"train/loss": [(1, -1.0), (2, 0.0)]}) == ["training loss"]
 
 
 def test_a_run_is_described_by_its_headline(run):
