@@ -62,12 +62,11 @@ def _on_contradictions(findings: Findings) -> Iterator[str]:
     num = len(findings.contradictions)
     if num:
         one = findings.contradictions[0]
-        said = [f"{place.key} as {label or 'nothing'}" for place, label in zip(one.pictures, one.labels, strict=True)]
-        told = " and ".join(said[:2])
+        labels = [f"{place.key} as {label or 'nothing'}" for place, label in zip(one.pictures, one.labels, strict=True)]
         groups = "A group of equal pictures is" if num == 1 else f"{num:,} groups of equal pictures are"
         yield (
-            f"{groups} labelled differently, {told}{'' if num == 1 else ', for one'}: no model can be right on all of "
-            "them. Mend the labels, which are listed below."
+            f"{groups} labelled differently, {' and '.join(labels[:2])}{'' if num == 1 else ', for one'}: no model can "
+            "be right on all of them. Mend the labels, which are listed below."
         )
 
 
@@ -79,24 +78,26 @@ def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") 
             continue
         held_out, other, num = f"{overlap.split}{which}", f"{overlap.other}{which}", nums.get(overlap.split, 0)
         if overlap.exact:
+            are, them = _plural(overlap.exact, "is", "are"), _plural(overlap.exact, "it", "them")
             yield (
-                f"{_pictures(overlap.exact, num)} of {held_out} {_are(overlap.exact)} in {other} too, pixel by pixel: "
-                f"metrics on {held_out} would be too good; take {_them(overlap.exact)} out of {other}."
+                f"{_pictures(overlap.exact, num)} of {held_out} {are} in {other} too, pixel by pixel: metrics on "
+                f"{held_out} would be too good; take {them} out of {other}."
             )
         if overlap.near and overlap.other == "train":
             sure = f" ({overlap.very_near:,} all but identical)" if overlap.very_near else ""
-            found = f"{_pictures(overlap.near, num)} of {held_out} {_have(overlap.near)} a near copy in {other}{sure}"
-            inside = next((each.near for each in duplicates.overlaps if each.split == each.other == other), 0)
+            have = _plural(overlap.near, "has", "have")
+            copies = f"{_pictures(overlap.near, num)} of {held_out} {have} a near copy in {other}{sure}"
+            inside = next((own.near for own in duplicates.overlaps if own.split == own.other == other), 0)
             alike = inside / max(1, nums.get(other, 0))
             if alike > ALIKE and inside >= LEAST_ALIKE:
                 certain = f" Those that are all but identical are copies: take them out of {other}."
                 yield (
-                    f"{found}, but in {other} itself {alike:.0%} have one: these pictures are alike by nature, so look "
-                    f"at the pairs below before you call them copies.{certain if sure else ''}"
+                    f"{copies}, but in {other} itself {alike:.0%} have one: these pictures are alike by nature, so "
+                    f"look at the pairs below before you call them copies.{certain if sure else ''}"
                 )
             else:
                 yield (
-                    f"{found}: look at the pairs below, and take copies out of {other} before you trust metrics on "
+                    f"{copies}: look at the pairs below, and take copies out of {other} before you trust metrics on "
                     f"{held_out}."
                 )
 
@@ -105,7 +106,7 @@ def _on_faults(findings: Findings) -> Iterator[str]:
     num = len({fault.path for fault in findings.faults})
     if num:
         yield (
-            f"{num:,} {'file breaks' if num == 1 else 'files break'} a rule or cannot be read; all are listed below. "
+            f"{num:,} {_plural(num, 'file breaks', 'files break')} a rule or cannot be read; all are listed below. "
             "Training leaves out what it cannot read, and names it; --strict stops there instead."
         )
 
@@ -120,12 +121,12 @@ def _on_masks(findings: Findings) -> Iterator[str]:
             f"{masks.constant_accuracy:.1%} of the pixels are {name}: read mIoU, not pixel accuracy. Predicting {name} "
             f"everywhere has that accuracy, and an mIoU of {masks.constant_miou:.1%} ({split})."
         )
-    shown = [pixels for pixels in masks.pixels if pixels]
-    if len(shown) > 2 and max(shown) >= 100 * min(shown):
-        rare = card.mask_classes[masks.pixels.index(min(shown))]
+    present = [pixels for pixels in masks.pixels if pixels]
+    if len(present) > 2 and max(present) >= 100 * min(present):
+        rare = card.mask_classes[masks.pixels.index(min(present))]
         yield (
-            f"{rare} has {_percent(min(shown) / sum(shown))} of {split}'s pixels: every class counts the same in mIoU, "
-            "so class weights or a Dice term may pay."
+            f"{rare} has {_percent(min(present) / sum(present))} of {split}'s pixels: every class counts the same in "
+            "mIoU, so class weights or a Dice term may pay."
         )
     total = masks.void_pixels + sum(masks.pixels)
     if masks.void_pixels > MANY_VOID * total:
@@ -134,54 +135,48 @@ def _on_masks(findings: Findings) -> Iterator[str]:
 
 def _on_classes(findings: Findings) -> Iterator[str]:
     card, mask_card = findings.card, findings.mask_card
-    shown: list[tuple[str, Sequence[str], dict[str, Sequence[int]], int | None]] = [
-        ("samples", card.classes, {name: labels.present for name, labels in findings.labels.items()}, None)
-    ]
+    labels = {name: counts.present for name, counts in findings.labels.items() if sum(counts.present)}
+    yield from _on_lacking(card.classes, labels)
+    if "train" in labels:
+        counts = [*zip(labels["train"], card.classes, strict=True)]
+        yield from _on_frequencies("samples", counts, card.multi_label)
     if mask_card is not None:
-        images: dict[str, Sequence[int]] = {name: masks.images for name, masks in findings.masks.items()}
-        shown.append(("masks", mask_card.mask_classes, images, mask_card.background))
-    for what, classes, per_split, background in shown:
-        filled = {name: present for name, present in per_split.items() if sum(present)}
-        yield from _on_lacking(classes, filled)
-        told = what == "masks" and bool(findings.labels) and set(card.classes) <= set(classes)
-        if "train" in filled and not told:
-            several = card.multi_label or what == "masks"
-            yield from _on_frequencies(what, classes, filled["train"], several, background)
+        classes = mask_card.mask_classes
+        images = {name: masks.images for name, masks in findings.masks.items() if sum(masks.images)}
+        yield from _on_lacking(classes, images)
+        if "train" in images and not (findings.labels and set(card.classes) <= set(classes)):
+            numbered = enumerate(zip(images["train"], classes, strict=True))
+            objects = [count for number, count in numbered if number != mask_card.background]
+            yield from _on_frequencies("masks", objects, several=True)
     if card.multi_label and findings.labels:
         yield "Pictures have several labels: read mean average precision, not accuracy."
 
 
 def _on_lacking(classes: Sequence[str], per_split: Mapping[str, Sequence[int]]) -> Iterator[str]:
-    for name, present in per_split.items():
-        lacking = [each for each, num in zip(classes, present, strict=True) if num == 0]
+    for split, present in per_split.items():
+        lacking = [name for name, num in zip(classes, present, strict=True) if num == 0]
         if lacking:
-            follows = "a model cannot learn them" if name == "train" else "means over classes leave them out there"
-            yield f"The {name} split shows no {_listed(lacking)}: {follows}."
+            follows = "a model cannot learn them" if split == "train" else "means over classes leave them out there"
+            yield f"The {split} split shows no {_listed(lacking)}: {follows}."
 
 
-def _on_frequencies(
-    what: str, classes: Sequence[str], present: Sequence[int], several: bool, background: int | None
-) -> Iterator[str]:
-    """Speak of the frequencies of the training split."""
-    used = [
-        (num, name)
-        for number, (num, name) in enumerate(zip(present, classes, strict=True))
-        if num and not (what == "masks" and number == background)
-    ]
+def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool) -> Iterator[str]:
+    """Speak of how many samples or masks of the training split show each class."""
+    used = [(num, name) for num, name in counts if num]
     if len(used) < 2:
         return
     (least, rare), (most, frequent) = min(used), max(used)
     if most >= IMBALANCED * least:
         reading = "the metrics per class" if several else "macro-F1 and recall per class"
-        share = "" if several else f" ({most / sum(present):.1%} of all)"
+        share = "" if several else f" ({most / sum(num for num, _ in used):.1%} of all)"
         yield (
             f"Classes are uneven in train: {most:,} {what} show {frequent}{share}, {least:,} {rare}. Read {reading} "
             "besides the headline."
         )
     few = [name for num, name in used if num <= FEW_SAMPLES]
     if few:
-        plural = "has" if len(few) == 1 else "have"
-        yield f"{_listed(few)} {plural} at most {FEW_SAMPLES} {what} in train: little to learn from."
+        have = _plural(len(few), "has", "have")
+        yield f"{_listed(few)} {have} at most {FEW_SAMPLES} {what} in train: little to learn from."
 
 
 def _on_splits(findings: Findings) -> Iterator[str]:
@@ -214,7 +209,7 @@ def _on_few(findings: Findings, name: str) -> Iterator[str]:
     if 0 < num < FEW_HELD_OUT:
         low, high = wilson_interval(num // 2, num)
         yield (
-            f"{name} has {num:,} {'picture' if num == 1 else 'pictures'}{which}: a share measured on so few is sure to "
+            f"{name} has {num:,} {_plural(num, 'picture', 'pictures')}{which}: a share measured on so few is sure to "
             f"about ±{50 * (high - low):.0f} points only (95%), so small differences there mean nothing."
         )
 
@@ -223,8 +218,8 @@ def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
     readable = [pictures for pictures in findings.pictures.values() if pictures.sizes is not None]
     sizes = [pictures.sizes for pictures in readable if pictures.sizes is not None]
     target = _by(img_size)
-    smallest = [min(axis) for axis in zip(*(each.smallest for each in sizes), strict=True)] if sizes else []
-    largest = [max(axis) for axis in zip(*(each.largest for each in sizes), strict=True)] if sizes else []
+    smallest = [min(axis) for axis in zip(*(own.smallest for own in sizes), strict=True)] if sizes else []
+    largest = [max(axis) for axis in zip(*(own.largest for own in sizes), strict=True)] if sizes else []
     if smallest != largest:
         yield (
             f"Pictures differ in size, from {_by(smallest)} to {_by(largest)} (height × width, each by itself); each "
@@ -235,11 +230,12 @@ def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
     total = sum(pictures.num - pictures.num_broken for pictures in readable)
     grey, flat = sum(pictures.num_grey for pictures in readable), sum(pictures.num_flat for pictures in readable)
     if 0 < grey < total:
-        yield f"{_pictures(grey, total)} {_are(grey)} grey in a set of colour."
+        yield f"{_pictures(grey, total)} {_plural(grey, 'is', 'are')} grey in a set of colour."
     elif grey and grey == total:
         yield "All pictures are grey although they have three channels: one channel would do (dataset.channels)."
     if flat:
-        yield f"{_pictures(flat, total)} {_are(flat)} of one colour: there is nothing to learn from them."
+        are = _plural(flat, "is", "are")
+        yield f"{_pictures(flat, total)} {are} of one colour: there is nothing to learn from them."
 
 
 def _on_boxes(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
@@ -272,16 +268,8 @@ def _percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else f"{100 * share:.1g}%"
 
 
-def _are(num: int) -> str:
-    return "is" if num == 1 else "are"
-
-
-def _have(num: int) -> str:
-    return "has" if num == 1 else "have"
-
-
-def _them(num: int) -> str:
-    return "it" if num == 1 else "them"
+def _plural(num: int, one: str, many: str) -> str:
+    return one if num == 1 else many
 
 
 def _listed(names: Sequence[str]) -> str:
