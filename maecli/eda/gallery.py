@@ -15,26 +15,26 @@ from maecli.data.bands import averaging, collected
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
 from maecli.data.sample import Split, view
+from maecli.eda.examples import Example, Image
 from maecli.eda.findings import Pair
-from maecli.eda.shown import Image, Shown
 from maecli.errors import BrokenSample
 from maecli.loading import make_loader
 from maecli.schema import AugmentSpec, DataSpec
 
-SHOWN_SIDE = 320
-"""Pixels that a shown picture is decoded to at least."""
+EXAMPLE_SIDE = 320
+"""Pixels that an example is decoded to at least."""
 
-SHOWN_WHOLE, SHOWN_PIXELS = 2**22, 2**20
-"""Pixels up to which a picture is kept to be shown as it is, and to about how many a larger one is averaged."""
+WHOLE_PIXELS, AVERAGED_PIXELS = 2**22, 2**20
+"""Pixels up to which a picture is drawn as it is, and to about how many a larger one is averaged."""
 
 
 @dataclass(frozen=True)
-class Chosen:
+class FirstSamples:
     """A few readable samples of a split."""
 
     split: Split
     ids: tuple[int, ...]
-    shown: tuple[Shown, ...]
+    examples: tuple[Example, ...]
 
 
 def displayed(image: np.ndarray, card: DataCard) -> Image:
@@ -43,12 +43,12 @@ def displayed(image: np.ndarray, card: DataCard) -> Image:
     return np.clip(np.nan_to_num((image.astype(np.float32) - low) / (high - low), nan=0.5), 0, 1)
 
 
-def shown_of(key: str, image: np.ndarray, card: DataCard, mask: np.ndarray | None = None) -> Shown:
+def example_of(key: str, image: np.ndarray, card: DataCard, mask: np.ndarray | None = None) -> Example:
     """Return a sample to show; of a large one, averages of pixels, and of its mask the pixels in their middles."""
     if image.ndim != 3:
-        return Shown(key, displayed(image, card), mask)
+        return Example(key, displayed(image, card), mask)
     size = (image.shape[1], image.shape[2])
-    factors = averaging(1, size, SHOWN_SIDE, SHOWN_WHOLE, SHOWN_PIXELS)
+    factors = averaging(1, size, EXAMPLE_SIDE, WHOLE_PIXELS, AVERAGED_PIXELS)
     small = collected(lambda rows: image[:, rows], len(image), size, factors)
     if mask is not None and factors != (1, 1):
         rows, columns = (
@@ -56,13 +56,13 @@ def shown_of(key: str, image: np.ndarray, card: DataCard, mask: np.ndarray | Non
             for length, factor in zip(size, factors, strict=True)
         )
         mask = mask[np.ix_(rows, columns)]
-    return Shown(key, displayed(small, card), mask)
+    return Example(key, displayed(small, card), mask)
 
 
-def first_samples(split: Split, card: DataCard, num: int) -> Chosen:
+def first_samples(split: Split, card: DataCard, num: int) -> FirstSamples:
     """Return the first `num` samples that can be read."""
     ids: list[int] = []
-    shown: list[Shown] = []
+    examples: list[Example] = []
     for index in range(len(split)):
         if len(ids) == num:
             break
@@ -71,53 +71,53 @@ def first_samples(split: Split, card: DataCard, num: int) -> Chosen:
         except BrokenSample:
             continue
         ids.append(index)
-        shown.append(shown_of(split.keys[index], sample["image"], card, sample.get("mask")))
-    return Chosen(split, tuple(ids), tuple(shown))
+        examples.append(example_of(split.keys[index], sample["image"], card, sample.get("mask")))
+    return FirstSamples(split, tuple(ids), tuple(examples))
 
 
-def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> list[Shown]:
+def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> list[Example]:
     """Return `num` evenly spaced pictures of those at the positions `ids`, fewer where some cannot be read."""
     few = [ids[k * len(ids) // num] for k in range(num)] if len(ids) > num else ids
-    shown = []
+    examples = []
     for index in few:
         try:
-            shown.append(shown_of(split.keys[index], split.small(index, SHOWN_SIDE), card))
+            examples.append(example_of(split.keys[index], split.small(index, EXAMPLE_SIDE), card))
         except BrokenSample:
             continue
-    return shown
+    return examples
 
 
 def after_augmentation(
-    chosen: Chosen, preprocess: Preprocess, augment: AugmentSpec, data: DataSpec, seed: int
-) -> list[Shown]:
+    first: FirstSamples, preprocess: Preprocess, augment: AugmentSpec, data: DataSpec, seed: int
+) -> list[Example]:
     """Return the samples as the training loader augments them, with their colours brought back to [0, 1].
 
     Chance draws for them as for the first samples of a split, wherever in theirs they stand: training itself makes
     other parts of them, of the same kind.
     """
-    keys = [chosen.split.keys[i] for i in chosen.ids]
+    keys = [first.split.keys[i] for i in first.ids]
     here = data.model_copy(update={"workers": 0, "cache": 0.0})  # each is read once
-    loader = make_loader(view(chosen.split, chosen.ids), preprocess, torch.device("cpu"), seed, here)
-    shown: dict[int, Shown] = {}
+    loader = make_loader(view(first.split, first.ids), preprocess, torch.device("cpu"), seed, here)
+    examples: dict[int, Example] = {}
     for batch in loader.train_batches(augment, len(keys), 0, 1):
         pixels = preprocess.to_pixels(batch["image"]).clamp(0, 1).numpy()
         for row, number in enumerate(batch.draws.ids.tolist()):
             mask = batch["mask"][row].numpy() if "mask" in batch else None
-            shown[number] = Shown(keys[number], pixels[row], mask)
-    return [shown[number] for number in range(len(keys))]
+            examples[number] = Example(keys[number], pixels[row], mask)
+    return [examples[number] for number in range(len(keys))]
 
 
 def side_by_side(
     pairs: Sequence[Pair], splits: Mapping[str, Split], card: DataCard, num: int
-) -> list[tuple[Pair, Shown, Shown]]:
+) -> list[tuple[Pair, Example, Example]]:
     """Return the pictures of the first `num` pairs."""
     positions = {name: {key: i for i, key in enumerate(split.keys)} for name, split in splits.items()}
-    found = []
+    copies = []
     for pair in pairs[:num]:
         both = [
             pictures_of(splits[where.split], card, [positions[where.split][where.key]], 1)
             for where in (pair.first, pair.second)
         ]
         if all(both):
-            found.append((pair, both[0][0], both[1][0]))
-    return found
+            copies.append((pair, both[0][0], both[1][0]))
+    return copies

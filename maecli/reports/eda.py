@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maecli.data.card import DataCard
+from maecli.eda.examples import Gallery
 from maecli.eda.findings import Contradiction, Findings, Histogram, Masks, Overlap, Pair
-from maecli.eda.shown import Gallery
 from maecli.reports import charts
 from maecli.reports.grids import picture_grid
 from maecli.reports.numbers import format_value
@@ -201,9 +201,9 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
     for augmented in gallery.augmented:
         yield f"{augmented.by[:1].upper()}{augmented.by[1:]}: {augmented.how}."
         titles.append(augmented.by)
-        columns.append([sample.image for sample in augmented.shown])
-        masks = [sample.mask for sample in augmented.shown if sample.mask is not None]
-        if card is not None and len(masks) == len(augmented.shown):
+        columns.append([sample.image for sample in augmented.examples])
+        masks = [sample.mask for sample in augmented.examples if sample.mask is not None]
+        if card is not None and len(masks) == len(augmented.examples):
             titles.append("its mask")
             columns.append([_style(card).colours()[mask] for mask in masks])
     yield Drawing(

@@ -15,8 +15,8 @@ from maecli.data.dataset import Dataset
 from maecli.data.preprocess import Preprocess
 from maecli.eda import gallery
 from maecli.eda.advice import advise
+from maecli.eda.examples import Augmented, Example, Gallery
 from maecli.eda.findings import Findings
-from maecli.eda.shown import Augmented, Gallery, Shown
 from maecli.eda.survey import IMAGE, Survey, survey
 from maecli.errors import DataError, SpecError
 from maecli.outputs.folder import check_out, new_outputs
@@ -156,13 +156,13 @@ def make_gallery(surveyed: Survey, dataset: Dataset, specs: Mapping[str, RunSpec
     splits = {name: scan.split for name, scan in surveyed.pictures.items()}
     return Gallery(
         classes=_samples_per_class(surveyed, dataset),
-        first=first.shown,
+        first=first.examples,
         augmented=augmented,
         copies=gallery.side_by_side(duplicates.pairs, splits, surveyed.findings.card, NUM_COPIES),
     )
 
 
-def _samples_per_class(surveyed: Survey, dataset: Dataset) -> list[tuple[str, list[Shown]]]:
+def _samples_per_class(surveyed: Survey, dataset: Dataset) -> list[tuple[str, list[Example]]]:
     """Return rows of training samples: by label, else by what their masks show, else, untitled, as they come."""
     findings, card = surveyed.findings, surveyed.findings.card
     labels, masks = surveyed.labels.get("train"), surveyed.masks.get("train")
@@ -188,7 +188,7 @@ def _samples_per_class(surveyed: Survey, dataset: Dataset) -> list[tuple[str, li
 
 def _augmented(
     surveyed: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry
-) -> tuple[gallery.Chosen, list[Augmented]]:
+) -> tuple[gallery.FirstSamples, list[Augmented]]:
     """Return the first training samples, with masks where there are any, and what each verb makes of them.
 
     Masks are drawn as fine-tuning changes them, and samples that were made for masks to fine-tuning alone.
@@ -198,7 +198,7 @@ def _augmented(
     if surveyed.findings.mask_card is not None and "train" in surveyed.findings.masks:
         card, fields = surveyed.findings.mask_card, ("image", "mask")
     first = gallery.first_samples(dataset.split("train", fields), card, NUM_FIRST)
-    in_pretraining = {sample.key for sample in first.shown} <= set(surveyed.pictures["train"].split.keys)
+    in_pretraining = {sample.key for sample in first.examples} <= set(surveyed.pictures["train"].split.keys)
     augmented = []
     for verb, spec in specs.items() if first.ids else ():
         if verb == "pretrain" and not in_pretraining:
@@ -206,7 +206,7 @@ def _augmented(
         preprocess = _preprocess(spec, card, registry)
         samples = gallery.after_augmentation(first, preprocess, spec.augment, spec.data, spec.seed)
         if verb == "pretrain":
-            samples = [Shown(sample.key, sample.image) for sample in samples]
+            samples = [Example(sample.key, sample.image) for sample in samples]
         augmented.append(Augmented(SEEN_BY[verb], describe_augment(spec.augment, preprocess.img_size), samples))
     return first, augmented
 

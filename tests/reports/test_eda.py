@@ -15,9 +15,9 @@ from browser import needs_browser, opened
 from toy_dataset import Shapes, shapes
 
 from maecli.eda.advice import advise
+from maecli.eda.examples import Augmented, Example, Gallery
 from maecli.eda.findings import Boxes, Duplicates, Overlap, Pair, Where
 from maecli.eda.gallery import first_samples, side_by_side
-from maecli.eda.shown import Augmented, Gallery, Shown
 from maecli.eda.survey import survey
 from maecli.reports.eda import eda_sections, render_eda
 from maecli.reports.page import Section, drawing_files
@@ -52,7 +52,7 @@ def page() -> tuple[str, int]:
     found = survey(dataset, lambda *_: lambda: None)
     findings = found.findings.model_copy(update={"advice": tuple(advise(found.findings, (24, 32)))})
     split = dataset.split("train", ("image", "mask"))
-    first = first_samples(split, findings.card, 5).shown
+    first = first_samples(split, findings.card, 5).examples
     assert findings.duplicates is not None
     splits = {name: scan.split for name, scan in found.pictures.items()}
     gallery = Gallery(
@@ -153,8 +153,8 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
     found = tables(sections, "Copies")
     assert len(found["Pictures that have a copy"].rows) == 2
     assert found["Pictures with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
-    (told,) = found["Pairs across the splits of pictures with masks"].rows
-    assert told[:5] == ("exact", "train", "a", "val", "b")
+    (row,) = found["Pairs across the splits of pictures with masks"].rows
+    assert row[:5] == ("exact", "train", "a", "val", "b")
 
 
 def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
@@ -167,7 +167,7 @@ def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
 
 def test_hostile_names_stay_text() -> None:
     findings = survey(shapes(rules=[("<script>alert(1)</script>", "<b>")]), lambda *_: lambda: None).findings
-    gallery = Gallery(classes=[("<i>", [Shown("<u>", np.zeros((3, 8, 8), np.float32))])])
+    gallery = Gallery(classes=[("<i>", [Example("<u>", np.zeros((3, 8, 8), np.float32))])])
     page = render_eda(findings, eda_sections(findings, gallery))
 
     assert "<script>" not in page

@@ -82,12 +82,12 @@ def test_the_page_shows_what_was_found(toy):
 def test_masks_go_with_their_pictures_through_augmentation(toy, undrawn):
     toy(shapes(num_train=8), sets={"augment.crop": "random-resized", "augment.flip": "true"})
     (gallery,) = undrawn
-    assert [shown.key for shown in gallery.first] == [f"train/{i}.png" for i in range(5)]
+    assert [example.key for example in gallery.first] == [f"train/{i}.png" for i in range(5)]
     pretraining, fine_tuning = gallery.augmented
     assert (pretraining.by, fine_tuning.by) == ("pretraining", "fine-tuning")
-    assert all(shown.mask is None for shown in pretraining.shown)
-    assert [shown.key for shown in fine_tuning.shown] == [shown.key for shown in gallery.first]
-    for before, after in zip(gallery.first, fine_tuning.shown, strict=True):
+    assert all(example.mask is None for example in pretraining.examples)
+    assert [example.key for example in fine_tuning.examples] == [example.key for example in gallery.first]
+    for before, after in zip(gallery.first, fine_tuning.examples, strict=True):
         assert after.mask is not None
         assert after.image.shape == (3, 24, 32)
         assert not np.array_equal(before.image, after.image)
@@ -100,7 +100,7 @@ def test_masks_go_with_their_pictures_through_augmentation(toy, undrawn):
 def test_pictures_without_classes_are_shown_in_rows_without_a_title(toy, undrawn):
     toy(shapes(num_train=8, fields=("image",)))
     (gallery,) = undrawn
-    assert [(title, [each.key for each in shown]) for title, shown in gallery.classes] == [
+    assert [(title, [example.key for example in examples]) for title, examples in gallery.classes] == [
         ("", [f"train/{i}.png" for i in range(6)]),
         ("", ["train/6.png", "train/7.png"]),
     ]

@@ -18,8 +18,8 @@ Mask = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A sample to show."""
+class Example:
+    """A sample to be drawn."""
 
     key: str
     image: Image
@@ -34,17 +34,17 @@ class Augmented:
     """Who sees them so, such as pretraining."""
     how: str
     """The augmentation in words."""
-    shown: Sequence[Shown]
+    examples: Sequence[Example]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Everything to show."""
+    """All samples to be drawn."""
 
-    classes: Sequence[tuple[str, Sequence[Shown]]] = ()
+    classes: Sequence[tuple[str, Sequence[Example]]] = ()
     """Rows of samples under their titles, such as some of each class."""
-    first: Sequence[Shown] = ()
+    first: Sequence[Example] = ()
     """The first training samples, with masks where there are any."""
     augmented: Sequence[Augmented] = ()
     """The same samples, for each way of training."""
-    copies: Sequence[tuple[Pair, Shown, Shown]] = ()
+    copies: Sequence[tuple[Pair, Example, Example]] = ()
