@@ -17,7 +17,6 @@ import torch
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
-from maecli.data.preprocess import Preprocess
 from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.errors import BrokenSample
 from maecli.loading import make_loader
@@ -26,7 +25,7 @@ from maecli.schema import AugmentSpec, DataSpec
 from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, expect, find_all, must_work, some
 from maecli.testing.imports import check_import
 from maecli.testing.options import check_class, check_options, check_round_trip
-from maecli.testing.small import AXIS, small_autoencoder
+from maecli.testing.small import small_autoencoder, small_preprocess
 
 NUM_READ = 24
 """Samples of a split that are read, evenly spaced."""
@@ -430,8 +429,7 @@ def training(subject: DatasetSubject) -> None:
         if "image" not in fields or not {*fields} <= STACKED:
             continue
         card, split = subject.card(fields), subject.split("train", fields)
-        axes = 2 if card.size is None else len(card.size)
-        preprocess = Preprocess.of(card, (AXIS,) * axes)
+        preprocess = small_preprocess(card)
         loader = make_loader(split, preprocess, torch.device("cpu"), 0, DataSpec(workers=0), lambda _: None)
         batch = next(loader.train_batches(AugmentSpec(), min(8, len(split)), 0, 1))
         image = batch["image"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws
 from maecli.models.encoder import Encoder
@@ -17,6 +18,11 @@ from maecli.models.vit import VisionTransformer
 
 AXIS, PATCH = 16, 4
 """Pixels along each axis of a picture, and of a patch."""
+
+
+def small_preprocess(card: DataCard) -> Preprocess:
+    """Return the way to samples of 16 along each axis; where samples differ in size, they are pictures."""
+    return Preprocess.of(card, (AXIS,) * (2 if card.size is None else len(card.size)))
 
 
 def small_encoder(preprocess: Preprocess, seed: int = 0) -> Encoder:

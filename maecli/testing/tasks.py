@@ -40,7 +40,7 @@ from maecli.testing.gradients import check_step
 from maecli.testing.imports import check_import
 from maecli.testing.options import check_class, check_options, check_round_trip
 from maecli.testing.saving import hand_over
-from maecli.testing.small import AXIS, small_encoder
+from maecli.testing.small import small_encoder, small_preprocess
 from maecli.testing.synthetic import Synthetic
 from maecli.training.task import Evaluator, Prediction, SideBySide, Task
 
@@ -70,8 +70,7 @@ class TaskSubject:
 
     @cached_property
     def preprocess(self) -> Preprocess:
-        axes = 2 if self.card.size is None else len(self.card.size)
-        return Preprocess.of(self.card, (AXIS,) * axes)
+        return small_preprocess(self.card)
 
     @cached_property
     def task(self) -> Task[Any]:
