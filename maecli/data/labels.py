@@ -16,7 +16,7 @@ import numpy as np
 from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.randomness import derive_seed
-from maecli.data.sample import Split, TensorSplit, view
+from maecli.data.sample import Split, TensorSplit
 from maecli.data.splits import place
 from maecli.errors import BrokenSample, SpecError
 
@@ -69,7 +69,7 @@ def training_part(
     if counts:
         description += f", {min(counts):,}{'' if len(set(counts)) == 1 else f' to {max(counts):,}'} of each class"
     changes = {"split_sizes": {**card.split_sizes, "train": len(chosen)}, "class_counts": counts}
-    return TrainingPart(view(split, chosen), card.model_copy(update=changes), description)
+    return TrainingPart(split.view(chosen), card.model_copy(update=changes), description)
 
 
 def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> dict[str, np.ndarray]:

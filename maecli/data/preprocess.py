@@ -5,7 +5,7 @@ Shapes: B batch, C channels, S spatial axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -55,6 +55,15 @@ class Preprocess:
         if min(values["std"]) <= 0:
             raise SpecError(f"data.std {tuple(values['std'])} must be above 0")
         return cls(tuple(img_size), in_chans, card.value_range, tuple(values["mean"]), tuple(values["std"]))
+
+    def mean_pixels(self, images: Iterable[Tensor]) -> Tensor | None:
+        """Return the mean (C, *S), in pixel units, of normalised batches (B, C, *S); None where there is none."""
+        total, num = None, 0
+        for image in images:
+            pixels = self.to_pixels(image).double().sum(0)
+            total = pixels if total is None else total + pixels
+            num += len(image)
+        return None if total is None else (total / num).float()
 
     def _per_channel(self, values: Sequence[float], like: Tensor) -> Tensor:
         return torch.tensor(values, device=like.device).reshape(1, -1, *[1] * (like.ndim - 2))

@@ -62,6 +62,10 @@ class Split(ABC):
         """
         return None
 
+    def view(self, ids: Sequence[int]) -> Split:
+        """Return the samples with the positions `ids`, in their order."""
+        return View([(self, i) for i in ids])
+
 
 class TensorSplit(Split):
     """A split that fits in memory: one tensor per field, first axis the sample."""
@@ -79,6 +83,11 @@ class TensorSplit(Split):
 
     def __getitem__(self, index: int) -> Sample:
         return {name: tensor[index].numpy() for name, tensor in self.tensors.items()}
+
+    def view(self, ids: Sequence[int]) -> TensorSplit:
+        """Return the samples with the positions `ids`, in memory too."""
+        tensors = {name: tensor[list(ids)] for name, tensor in self.tensors.items()}
+        return TensorSplit(tensors, [self.keys[i] for i in ids])
 
 
 class View(Split):
@@ -111,11 +120,3 @@ class View(Split):
     def label(self, index: int) -> np.ndarray | None:
         split, position = self._places[index]
         return split.label(position)
-
-
-def view(split: Split, ids: Sequence[int]) -> Split:
-    """Return the samples with the positions `ids` of a split, in memory if it is."""
-    if isinstance(split, TensorSplit):
-        tensors = {name: tensor[list(ids)] for name, tensor in split.tensors.items()}
-        return TensorSplit(tensors, [split.keys[i] for i in ids])
-    return View([(split, i) for i in ids])

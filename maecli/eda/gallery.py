@@ -14,7 +14,7 @@ import torch
 from maecli.data.bands import averaging, collected
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
-from maecli.data.sample import Split, view
+from maecli.data.sample import Split
 from maecli.eda.examples import Example, Image
 from maecli.eda.findings import Pair
 from maecli.errors import BrokenSample
@@ -97,7 +97,7 @@ def after_augmentation(
     """
     keys = [first.split.keys[i] for i in first.ids]
     here = data.model_copy(update={"workers": 0, "cache": 0.0})  # each is read once
-    loader = make_loader(view(first.split, first.ids), preprocess, torch.device("cpu"), seed, here)
+    loader = make_loader(first.split.view(first.ids), preprocess, torch.device("cpu"), seed, here)
     examples: dict[int, Example] = {}
     for batch in loader.train_batches(augment, len(keys), 0, 1):
         pixels = preprocess.to_pixels(batch["image"]).clamp(0, 1).numpy()

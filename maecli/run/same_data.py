@@ -9,7 +9,7 @@ from typing import Any
 
 from maecli.data.card import DataCard, SplitName
 from maecli.data.fingerprint import WHOLE, Fingerprint, Look, look_at
-from maecli.data.sample import Split, view
+from maecli.data.sample import Split
 from maecli.data.sample_files import UNREADABLE
 from maecli.errors import SpecError
 from maecli.loading.loader import Loader
@@ -70,7 +70,7 @@ def _see(name: str, loader: Loader, source: Split, fields: Sequence[str], everyt
     keys = loader.split.keys
     if len(keys) < len(source):
         kept = set(keys)
-        source = view(source, [i for i, key in enumerate(source.keys) if key in kept])
+        source = source.view([i for i, key in enumerate(source.keys) if key in kept])
     order = "\n".join([str(len(keys)), *keys]).encode("utf-8", "surrogateescape")
     return Seen(name, look_at(source, fields, everything), hashlib.blake2b(order, digest_size=8).hexdigest())
 

@@ -79,12 +79,9 @@ class Digits(api.Dataset):
         images = torch.from_numpy(digits.images).to(torch.uint8)[:, None]  # (N, 1, 8, 8)
         labels = torch.from_numpy(digits.target).to(torch.int64)
         num = len(labels)
-        keys = [str(i) for i in range(num)]
-        parts = api.cut(keys, val_share=NUM_VAL / num, test_share=NUM_TEST / num, labels=labels.tolist())
-        return {
-            name: api.TensorSplit({"image": images[ids], "label": labels[ids]}, [keys[i] for i in ids])
-            for name, ids in parts.items()
-        }
+        whole = api.TensorSplit({"image": images, "label": labels})
+        parts = api.cut(whole.keys, val_share=NUM_VAL / num, test_share=NUM_TEST / num, labels=labels.tolist())
+        return {name: whole.view(ids) for name, ids in parts.items()}
 
 
 @api.hookimpl

@@ -93,15 +93,12 @@ class MNIST(api.Dataset):
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:
         folder = self._find() or self._download()
-        images, labels = _read_pair(folder, *FILES["train"])
-        keys = [f"train-{i}" for i in range(len(labels))]
-        parts = api.cut(keys, val_share=VAL_SHARE, labels=labels.tolist())
-        test_images, test_labels = _read_pair(folder, *FILES["test"])
-        test_keys = [f"test-{i}" for i in range(len(test_labels))]
+        train = _read_pair(folder, "train")
+        parts = api.cut(train.keys, val_share=VAL_SHARE, labels=train.tensors["label"].tolist())
         return {
-            "train": _part(images, labels, keys, parts["train"]),
-            "val": _part(images, labels, keys, parts["val"]),
-            "test": _part(test_images, test_labels, test_keys, list(range(len(test_labels)))),
+            "train": train.view(parts["train"]),
+            "val": train.view(parts["val"]),
+            "test": _read_pair(folder, "test"),
         }
 
     def _find(self) -> Path | None:
@@ -134,18 +131,13 @@ def mae_datasets() -> list[type[api.Dataset]]:
     return [MNIST]
 
 
-def _part(images: np.ndarray, labels: np.ndarray, keys: Sequence[str], ids: list[int]) -> api.TensorSplit:
-    tensors = {"image": torch.from_numpy(images[ids]), "label": torch.from_numpy(labels[ids])}
-    return api.TensorSplit(tensors, [keys[i] for i in ids])
-
-
 def _locate(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
-def _read_pair(folder: Path, images_name: str, labels_name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (N, 1, 28, 28) uint8 and labels (N,) int64."""
-    images_path, labels_path = _locate(folder, images_name), _locate(folder, labels_name)
+def _read_pair(folder: Path, part: str) -> api.TensorSplit:
+    """Return the images (N, 1, 28, 28) uint8 and labels (N,) int64 of the official train or test set."""
+    images_path, labels_path = (_locate(folder, name) for name in FILES[part])
     assert images_path is not None
     assert labels_path is not None
     images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
@@ -158,7 +150,8 @@ def _read_pair(folder: Path, images_name: str, labels_name: str) -> tuple[np.nda
         )
     if len(labels) == 0 or labels.max() > 9:
         raise api.DataError(f"{labels_path}: labels must be 0 to 9, and there must be some")
-    return images[:, None], labels.astype(np.int64)
+    tensors = {"image": torch.from_numpy(images[:, None]), "label": torch.from_numpy(labels.astype(np.int64))}
+    return api.TensorSplit(tensors, [f"{part}-{i}" for i in range(len(labels))])
 
 
 def read_idx(path: Path, num_axes: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from toy_dataset import shapes
 
 from maecli.data import fingerprint
 from maecli.data.fingerprint import Fingerprint, look_at
-from maecli.data.sample import Split, TensorSplit, View, view
+from maecli.data.sample import Split, TensorSplit, View
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading
 
@@ -111,7 +111,7 @@ def test_labels_count_without_a_picture_being_decoded(tmp_path):
     before = look_at(pictures(tmp_path / "a", keys, [0] * 20), ("image", "label")).fingerprint
     now = look_at(pictures(tmp_path / "a", keys, [0] * 9 + [1] + [0] * 10), ("image", "label"))
     assert now.changed("labels", before.facts["labels"]) == ["0009.png"]
-    part = view(pictures(tmp_path / "a", keys, list(range(20))), [3, 4])
+    part = pictures(tmp_path / "a", keys, list(range(20))).view([3, 4])
     assert look_at(part, ("image", "label")).facts["labels"][1] == [4, 5]
 
 

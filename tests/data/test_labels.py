@@ -10,7 +10,7 @@ from toy_dataset import shapes
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.labels import choose, class_counts, labels_by_key, training_part
-from maecli.data.sample import Sample, Split, TensorSplit, view
+from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.errors import BrokenSample, SpecError
 
 KEYS = [f"{i:04d}.png" for i in range(1000)]
@@ -145,7 +145,7 @@ def test_labels_are_read_without_opening_a_picture_and_the_card_tells_of_what_is
 
 
 def test_a_view_is_its_samples_in_order():
-    part = view(Named(("image", "label")), [3, 8])
+    part = Named(("image", "label")).view([3, 8])
     assert (list(part.keys), len(part)) == ([KEYS[3], KEYS[8]], 2)
     assert [int(part[i]["label"]) for i in range(2)] == [1, 0]
     assert (part.size(1), part.small(1, 5).tolist()) == ((8, 8), [8])

@@ -164,3 +164,13 @@ def test_a_large_picture_is_resized_plane_by_plane_to_the_same_numbers(dtype, mo
     whole = crop_and_resize(picture, (8, 12))
     monkeypatch.setattr("maecli.modalities.pictures.fit.BAND", 100)
     assert crop_and_resize(picture, (8, 12)).equal(whole)
+
+
+def test_mean_pixels_average_every_sample_of_all_batches_alike():
+    preprocess = Preprocess.of(card(), (1, 2))
+    batches = [
+        preprocess.normalize(torch.tensor([[[[0.0, 0.5]]], [[[0.2, 0.5]]]])),
+        preprocess.normalize(torch.ones(2, 1, 1, 2)),
+    ]
+    assert torch.allclose(preprocess.mean_pixels(batches), torch.tensor([[[0.55, 0.75]]]))
+    assert preprocess.mean_pixels([]) is None

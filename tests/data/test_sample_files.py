@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_dataset import shapes
 
-from maecli.data.sample import Sample, Split, view
+from maecli.data.sample import Sample, Split
 from maecli.data.sample_files import NO_FILE, UNREADABLE, files_of, hashes_of, states_of
 from maecli.modalities.pictures.source import PictureSource
 
@@ -45,8 +45,8 @@ def test_files_are_named_as_samples_are_wherever_the_data_lie(root):
 
 def test_a_view_has_the_files_and_labels_of_its_samples():
     split = Named({"a": [Path("/x/a")], "b": [Path("/x/b")]})
-    assert view(split, [1]).files(0) == [Path("/x/b")]
-    assert view(split, [1]).label(0) == 1
+    assert split.view([1]).files(0) == [Path("/x/b")]
+    assert split.view([1]).label(0) == 1
 
 
 def test_a_persons_pictures_are_files():

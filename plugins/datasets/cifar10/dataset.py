@@ -78,15 +78,12 @@ class CIFAR10(api.Dataset):
     @cached_property
     def _splits(self) -> dict[api.SplitName, api.TensorSplit]:
         files = self._find() or self._download()
-        images, labels = _read(files[:-1])
-        keys = [f"train-{i}" for i in range(len(labels))]
-        parts = api.cut(keys, val_share=VAL_SHARE, labels=labels.tolist())
-        test_images, test_labels = _read(files[-1:])
-        test_keys = [f"test-{i}" for i in range(len(test_labels))]
+        train = _read("train", files[:-1])
+        parts = api.cut(train.keys, val_share=VAL_SHARE, labels=train.tensors["label"].tolist())
         return {
-            "train": _part(images, labels, keys, parts["train"]),
-            "val": _part(images, labels, keys, parts["val"]),
-            "test": _part(test_images, test_labels, test_keys, range(len(test_labels))),
+            "train": train.view(parts["train"]),
+            "val": train.view(parts["val"]),
+            "test": _read("test", files[-1:]),
         }
 
     def _find(self) -> list[Path] | None:
@@ -120,14 +117,8 @@ def mae_datasets() -> list[type[api.Dataset]]:
     return [CIFAR10]
 
 
-def _part(images: np.ndarray, labels: np.ndarray, keys: Sequence[str], ids: Sequence[int]) -> api.TensorSplit:
-    where = np.asarray(ids)
-    tensors = {"image": torch.from_numpy(images[where]), "label": torch.from_numpy(labels[where])}
-    return api.TensorSplit(tensors, [keys[i] for i in ids])
-
-
-def _read(files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (N, 3, 32, 32) uint8 and labels (N,) int64 of batches, one after the other."""
+def _read(name: str, files: Sequence[Path]) -> api.TensorSplit:
+    """Return the images (N, 3, 32, 32) uint8 and labels (N,) int64 of batches, one after the other."""
     batches = [read_binary_batch(file) if file.suffix == ".bin" else read_python_batch(file) for file in files]
-    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return images, labels
+    images, labels = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*batches, strict=True))
+    return api.TensorSplit({"image": images, "label": labels}, [f"{name}-{i}" for i in range(len(labels))])

@@ -93,13 +93,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         return loss
 
     def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
-        """Average the training pictures, in pixel units."""
-        total, num = None, 0
-        for batch in batches:
-            pixels = self.preprocess.to_pixels(batch["image"]).double().sum(0)
-            total = pixels if total is None else total + pixels
-            num += len(batch)
-        self.mean_picture = None if total is None else (total / num).float()
+        self.mean_picture = self.preprocess.mean_pixels(batch["image"] for batch in batches)
 
     def evaluator(self, thorough: bool = True) -> MaskedErrors:
         return MaskedErrors(self, thorough)
