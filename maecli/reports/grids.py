@@ -85,8 +85,9 @@ def picture_grid(
 ) -> bytes:
     """Return a PNG of rows of pictures under their column titles, at most `max_px` wide.
 
-    Pictures up to 64 pixels are enlarged by whole factors, each pixel a crisp square; others fill their column, or
-    half of it at least. A row's title stands above it, and below all rows a legend of texts and colours (#rrggbb, or empty for what is clear).
+    Pictures up to 64 pixels are enlarged by whole factors, each pixel a crisp square; others fill their column, or half
+    of it at least. A row's title stands above it, and below all rows a legend of texts and colours (#rrggbb, or empty
+    for what is clear).
     """
     if not rows or not column_titles:
         raise ValueError("a picture grid needs at least one row and one column")
