@@ -56,6 +56,12 @@ def image_size(model: Model, card: DataCard) -> tuple[int, ...]:
     return size
 
 
+def preprocess_for(spec: RunSpec, card: DataCard, registry: Registry) -> Preprocess:
+    """Return how samples of a card are brought to the model of a spec."""
+    size = image_size(make_model(spec.model, registry), card)
+    return Preprocess.of(card, size, spec.data.channels, spec.data.mean, spec.data.std)
+
+
 def build_encoder(model: Model, preprocess: Preprocess) -> Encoder:
     """Return a new encoder. Raises SpecError where options do not fit each other."""
     try:
@@ -196,8 +202,7 @@ def open_run(spec: RunSpec, registry: Registry, say: Say) -> Built:
     fields = registry.task(spec.task.name).fields
     data = Data(spec, registry, fields, Faults(say, spec.data.strict), spec.task.name)
     card = data.training.card
-    size = image_size(make_model(spec.model, registry), card)
-    preprocess = Preprocess.of(card, size, spec.data.channels, spec.data.mean, spec.data.std)
+    preprocess = preprocess_for(spec, card, registry)
     task, module = build_module(spec, card, preprocess, registry)
     return Built(spec, data, card, preprocess, task, module.to(device), device, dtype)
 

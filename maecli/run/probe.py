@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -28,8 +27,7 @@ from maecli.run.restore import restore_encoder
 from maecli.training.features import Tokens, check_tokens, extract
 from maecli.training.probes import NEIGHBOURS, PENALTIES, TEMPERATURE, choose_linear, nearest_neighbours
 
-Kind = Literal["knn", "linear"]
-KINDS: dict[Kind, str] = {"knn": "kNN probe", "linear": "linear probe"}
+KINDS = {"knn": "kNN probe", "linear": "linear probe"}
 """The probes, and what people call them."""
 POOLS: tuple[Tokens, ...] = ("mean", "cls")
 FIELDS = ("image", "label")
@@ -83,7 +81,8 @@ def probe(
     Raises SpecError for an unknown probe and for the split that it is fitted to, DataError where samples have no
     label, or several.
     """
-    probed = _check_kind(kind)
+    if kind not in KINDS:
+        raise SpecError(f"--probe {kind!r} is none of {', '.join(KINDS)}{nearest(kind, KINDS)}")
     check_split(split)
     if split == "train":
         raise SpecError("--probe is fitted to train, where it would find what it has seen; give --split val or test")
@@ -96,7 +95,7 @@ def probe(
     data = Data(spec, registry, FIELDS, Faults(progress.say, spec.data.strict), f"--probe {kind}")
     card = data.card
     check_labelled(card)
-    names: list[SplitName] = list(dict.fromkeys(["train", split] if probed == "knn" else ["train", "val", split]))
+    names: list[SplitName] = list(dict.fromkeys(["train", split] if kind == "knn" else ["train", "val", split]))
     for name in ("train", split):
         data.samples(name)
     loaders = {name: data.loader(name, restored.preprocess, restored.device) for name in names}
@@ -105,19 +104,18 @@ def probe(
     guesses: list[Guess] = []
     for what, encoder in (("the run's encoder", restored.encoder), (f"a {RANDOM}", restored.untrained(registry))):
         progress.say(f"{what}: features of {sizes}")
-        encoder.freeze()
-        features = Probed.of(encoder, loaders, batch_size or spec.train.batch_size, restored.dtype, tokens)
-        guesses.append(features.knn(split, card) if probed == "knn" else features.linear(split, card))
+        size = batch_size or spec.train.batch_size
+        guesses.append(_guess(kind, encoder, loaders, split, card.num_classes, size, restored.dtype, tokens))
     guesses = _of_both(guesses, split)
     evaluation = Evaluation(
         split=split,
-        probe=_name(probed, tokens, spec.data.labels),
+        probe=_name(kind, tokens, spec.data.labels),
         num_samples=len(guesses[0].labels),
         weights=f"{checkpoint} (step {restored.checkpoint.step})",
-        metrics=(_top1(guesses, data.training.card, KINDS[probed]),),
+        metrics=(_top1(guesses, data.training.card, KINDS[kind]),),
         tables=(_per_class(guesses, card),),
         notes=(
-            _method(probed, guesses, len(data.split("val")) if "val" in names else 0),
+            _method(kind, guesses, len(data.split("val")) if "val" in names else 0),
             _data(tokens, data.training.description),
             f"The {RANDOM} has the same architecture and the weights that seed {spec.seed} gives.",
         ),
@@ -125,13 +123,6 @@ def probe(
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
     return EvalResult(run, restored.checkpoint.path, evaluation, data.faults)
-
-
-def _check_kind(kind: str) -> Kind:
-    for known in KINDS:
-        if kind == known:
-            return known
-    raise SpecError(f"--probe {kind!r} is none of {', '.join(KINDS)}{nearest(kind, KINDS)}")
 
 
 def check_labelled(card: DataCard) -> None:
@@ -148,41 +139,37 @@ def check_labelled(card: DataCard) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Probed:
-    """Features and labels of each split, where a probe is fitted."""
-
-    values: Mapping[SplitName, Tensor]
-    labels: Mapping[SplitName, Tensor]
-    keys: Mapping[SplitName, Sequence[str]]
-
-    @classmethod
-    def of(
-        cls, encoder: Encoder, loaders: Mapping[SplitName, Loader], batch_size: int, dtype: torch.dtype, tokens: Tokens
-    ) -> Probed:
-        """Return what an encoder makes of the splits. Raises DataError where nothing of one can be used."""
-        values, labels, keys = {}, {}, {}
-        for name, loader in loaders.items():
-            home = loader.device if loader.device.type == "cuda" else torch.device("cpu")  # mps has no float64
-            features = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens)
-            if features.labels is None and len(loader.split):
-                raise DataError(
-                    f"none of the {len(loader.split):,} {name} samples can be read and gives finite features, so "
-                    "--probe has nothing"
-                )
-            numbers = features.labels if features.labels is not None else torch.zeros(0)
-            values[name], labels[name], keys[name] = features.values.to(home), numbers.long().to(home), features.keys
-        return cls(values, labels, keys)
-
-    def knn(self, split: SplitName, card: DataCard) -> Guess:
-        values, labels = self.values, self.labels
-        classes = nearest_neighbours(values["train"], labels["train"], values[split], card.num_classes)
-        return Guess(classes.cpu(), labels[split].cpu(), self.keys[split])
-
-    def linear(self, split: SplitName, card: DataCard) -> Guess:
-        values, labels = self.values, self.labels
-        fitted = choose_linear(values["train"], labels["train"], values["val"], labels["val"], card.num_classes)
-        return Guess(fitted.predict(values[split]).cpu(), labels[split].cpu(), self.keys[split], fitted.penalty)
+def _guess(
+    kind: str,
+    encoder: Encoder,
+    loaders: Mapping[SplitName, Loader],
+    split: SplitName,
+    num_classes: int,
+    batch_size: int,
+    dtype: torch.dtype,
+    tokens: Tokens,
+) -> Guess:
+    """Return what a probe of a frozen encoder says of a split. Raises DataError where nothing of one can be used."""
+    encoder.freeze()
+    values: dict[SplitName, Tensor] = {}
+    labels: dict[SplitName, Tensor] = {}
+    keys: Sequence[str] = ()
+    for name, loader in loaders.items():
+        features = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens)
+        if features.labels is None and len(loader.split):
+            raise DataError(
+                f"none of the {len(loader.split):,} {name} samples can be read and gives finite features, so --probe "
+                "has nothing"
+            )
+        home = loader.device if loader.device.type == "cuda" else torch.device("cpu")  # mps has no float64
+        values[name] = features.values.to(home)
+        labels[name] = (torch.zeros(0) if features.labels is None else features.labels).long().to(home)
+        keys = features.keys if name == split else keys
+    if kind == "knn":
+        classes = nearest_neighbours(values["train"], labels["train"], values[split], num_classes)
+        return Guess(classes.cpu(), labels[split].cpu(), keys)
+    fitted = choose_linear(values["train"], labels["train"], values["val"], labels["val"], num_classes)
+    return Guess(fitted.predict(values[split]).cpu(), labels[split].cpu(), keys, fitted.penalty)
 
 
 def _of_both(guesses: Sequence[Guess], split: str) -> list[Guess]:
@@ -193,9 +180,9 @@ def _of_both(guesses: Sequence[Guess], split: str) -> list[Guess]:
     return [guess.among(shared) for guess in guesses]
 
 
-def _name(kind: Kind, tokens: Tokens, part: str | int | None) -> str:
+def _name(kind: str, tokens: Tokens, part: str | int | None) -> str:
     """Return what tells the probes of one run apart: linear, knn-cls, linear-10pct, linear-4-per-class."""
-    words: list[str] = [kind] if tokens == "mean" else [kind, tokens]
+    words = [kind] if tokens == "mean" else [kind, tokens]
     if part is not None and part != WHOLE:
         words.append(str(part).replace("%", "pct") if str(part).endswith("%") else f"{part}-per-class")
     return "-".join(words)
@@ -236,7 +223,7 @@ def _data(tokens: Tokens, samples: str) -> str:
     )
 
 
-def _method(kind: Kind, guesses: Sequence[Guess], num_val: int) -> str:
+def _method(kind: str, guesses: Sequence[Guess], num_val: int) -> str:
     if kind == "knn":
         return (
             f"kNN: the {NEIGHBOURS} nearest training samples by cosine similarity vote with weight exp(similarity / "

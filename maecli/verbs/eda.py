@@ -12,7 +12,6 @@ import torch
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.preprocess import Preprocess
 from maecli.eda import gallery
 from maecli.eda.advice import advise
 from maecli.eda.examples import Augmented, Example, Gallery
@@ -26,7 +25,7 @@ from maecli.reports.eda import eda_sections, render_eda
 from maecli.reports.page import drawing_files
 from maecli.run.directory import runs_dir
 from maecli.run.environment import describe_environment
-from maecli.run.open import check_task, image_size, make_dataset, make_model
+from maecli.run.open import check_task, image_size, make_dataset, make_model, preprocess_for
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask
@@ -203,17 +202,12 @@ def _augmented(
     for verb, spec in specs.items() if first.ids else ():
         if verb == "pretrain" and not in_pretraining:
             continue
-        preprocess = _preprocess(spec, card, registry)
+        preprocess = preprocess_for(spec, card, registry)
         samples = gallery.after_augmentation(first, preprocess, spec.augment, spec.data, spec.seed)
         if verb == "pretrain":
             samples = [Example(sample.key, sample.image) for sample in samples]
         augmented.append(Augmented(SEEN_BY[verb], describe_augment(spec.augment, preprocess.img_size), samples))
     return first, augmented
-
-
-def _preprocess(spec: RunSpec, card: DataCard, registry: Registry) -> Preprocess:
-    size = image_size(make_model(spec.model, registry), card)
-    return Preprocess.of(card, size, spec.data.channels, spec.data.mean, spec.data.std)
 
 
 def describe_augment(spec: AugmentSpec, size: Sequence[int]) -> str:
