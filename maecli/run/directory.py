@@ -6,11 +6,9 @@ spec.yaml  environment.json  summary.json  metrics.jsonl  checkpoints/  evaluati
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from maecli.data.card import SPLIT_NAMES
-from maecli.errors import DamagedFile, MaeError, SpecError, nearest
+from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.outputs.faults import SKIPPED
 from maecli.results import Drawing, Evaluation
 from maecli.schema import SPECS, RunSpec
@@ -26,12 +24,10 @@ from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
 from maecli.storage.ledger import Ledger, is_bare
 from maecli.storage.lock import locked
-from maecli.training.checkpoint import MODEL, Checkpoint, DamagedCheckpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 
 SPEC, SUMMARY, ENVIRONMENT, REPORT = "spec.yaml", "summary.json", "environment.json", "report.html"
 EVALUATION, PICTURES, CHECKPOINTS = "evaluation", "pictures", "checkpoints"
-POINTERS = ("last", "best")
 OWN_NAMES = (SPEC, ENVIRONMENT, SUMMARY, REPORT, SKIPPED, CHECKPOINTS, EVALUATION)
 """What a run needs to have for itself in its directory."""
 RESULTS_LOCK, RESULTS_WAIT_S = "results.lock", 60.0
@@ -221,12 +217,12 @@ class RunDirectory:
             return self.read_spec()
         except MaeError as error:
             try:
-                checkpoint = find_checkpoint(self.path)
-                recorded = checkpoint.metadata()["spec"]
+                checkpoint = self.checkpoints.current("last")
+                recorded = dict(checkpoint.metadata()["spec"])
             except (MaeError, KeyError):
                 raise error from None
             say(f"{error}; the spec in {checkpoint.path} is taken")
-            return dict(recorded)
+            return recorded
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Keep the metrics as JSON and the drawings as PNG, in the place of earlier ones of that name at one stroke."""
@@ -372,53 +368,6 @@ def _identity(spec: Mapping[str, Any]) -> str:
 
 def _resolved(path: Path) -> Path:
     return path.expanduser().resolve()
-
-
-def find_checkpoint(path: Path, checkpoint: str = "last") -> Checkpoint:
-    """Return the checkpoint that a path means: the last or best of a run directory, a checkpoint folder, or its file.
-
-    Raises SpecError when the path is none of these, MaeError when the run has no such checkpoint yet.
-    """
-    if checkpoint not in POINTERS:
-        raise SpecError(f"checkpoint {checkpoint!r} is none of {', '.join(POINTERS)}{nearest(checkpoint, POINTERS)}")
-    path = path.expanduser()
-    if path.name == MODEL:
-        path = path.parent
-    if (path / MODEL).is_file():
-        return Checkpoint(path)
-    if not path.exists():
-        raise SpecError(f"{path} does not exist; give a run directory or a checkpoint folder")
-    if not (path / SPEC).exists() and not RunDirectory(path).is_run:
-        raise SpecError(f"{path} is neither a run directory nor a checkpoint: it has no {SPEC} and no {MODEL}")
-    folder = CheckpointFolder(path / CHECKPOINTS)
-    try:
-        pointed = folder.pointed(checkpoint)
-    except DamagedCheckpoint as error:
-        steps = folder.steps() if checkpoint == "last" else []
-        if not steps:
-            raise
-        return dataclasses.replace(steps[0], note=f"{error}; the newest checkpoint is taken, {steps[0].path}")
-    if pointed is None:
-        raise MaeError(f"{path} has no {checkpoint} checkpoint yet")
-    return pointed
-
-
-def read_checkpoint(path: Path, checkpoint: str, read: Callable[[Checkpoint], T]) -> T:
-    """Return what `read` makes of the checkpoint that a path means; see `find_checkpoint`.
-
-    A run that is being trained may remove a checkpoint while it is read: then the one after it is taken.
-    """
-    current = find_checkpoint(path, checkpoint)
-    for pause_s in (0.0, 0.1, 0.2, 0.5, 1.0):
-        try:
-            return read(current)
-        except DamagedCheckpoint:
-            time.sleep(pause_s)
-            newest = find_checkpoint(path, checkpoint)
-            if newest == current and newest.expected == current.expected and pause_s:
-                raise
-            current = newest
-    return read(current)
 
 
 def newest_finished_run(task: str, root: Path) -> RunDirectory:

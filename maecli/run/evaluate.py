@@ -11,7 +11,8 @@ from maecli.errors import Fault, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
-from maecli.run.directory import RunDirectory, find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
+from maecli.run.directory import RunDirectory
 from maecli.run.open import check_split
 from maecli.run.report import write_run_report
 from maecli.run.restore import restore

@@ -9,7 +9,8 @@ import torch
 
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
-from maecli.run.directory import SPEC, Say, find_checkpoint, read_checkpoint
+from maecli.run.checkpoint import find_checkpoint, read_checkpoint
+from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, recorded_in, tell_changes
 from maecli.run.recorded import parse_record, part_of, sizes_of

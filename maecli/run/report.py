@@ -12,7 +12,8 @@ from maecli.reports import numbers
 from maecli.reports.charts import curves
 from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Evaluation
-from maecli.run.directory import REPORT, RunDirectory, find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
+from maecli.run.directory import REPORT, RunDirectory
 from maecli.run.plugins_used import missing_packages, recorded_in
 from maecli.run.suited import shell, suited_tasks
 from maecli.storage.documents import dump_yaml

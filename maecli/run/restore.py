@@ -26,7 +26,8 @@ from maecli.modalities.pictures.source import PictureSource, file_range, find_so
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
-from maecli.run.directory import Say, read_checkpoint
+from maecli.run.checkpoint import read_checkpoint
+from maecli.run.directory import Say
 from maecli.run.open import Built, Data, build_encoder, build_module, make_model, open_device
 from maecli.run.plugins_used import missing_packages, recorded_in, tell_changes
 from maecli.schema import RunSpec

@@ -7,6 +7,7 @@ checkpoints/last, previous, best         names of such folders, with the checksu
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -49,6 +50,22 @@ class CheckpointFolder:
         checkpoint = Checkpoint(self.path / name, dict(line.split(" ", 1) for line in lines if line.count(" ") == 1))
         if not (checkpoint.path / MODEL).is_file():
             raise DamagedCheckpoint(f"{file} names {name}, which is not there")
+        return checkpoint
+
+    def current(self, pointer: str) -> Checkpoint:
+        """Return what `last` or `best` names; where the pointer `last` is damaged, the newest checkpoint, with a note.
+
+        Raises MaeError when there is none yet, DamagedCheckpoint when the pointer names none.
+        """
+        try:
+            checkpoint = self.pointed(pointer)
+        except DamagedCheckpoint as error:
+            steps = self.steps() if pointer == "last" else []
+            if not steps:
+                raise
+            return dataclasses.replace(steps[0], note=f"{error}; the newest checkpoint is taken, {steps[0].path}")
+        if checkpoint is None:
+            raise MaeError(f"{self.path.parent} has no {pointer} checkpoint yet")
         return checkpoint
 
     def steps(self) -> list[Checkpoint]:

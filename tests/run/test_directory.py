@@ -9,7 +9,8 @@ import torch
 
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.results import Drawing, Evaluation, Metric
-from maecli.run.directory import RunDirectory, find_checkpoint, newest_finished_run, runs_dir
+from maecli.run.checkpoint import find_checkpoint
+from maecli.run.directory import RunDirectory, newest_finished_run, runs_dir
 from maecli.storage.files import temporary_name
 
 SPEC = {"verb": "pretrain", "seed": 0, "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from maecli.models.vit import VisionTransformer
 from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.directory import find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
 from maecli.run.restore import restore
 from maecli.training import frozen as frozen_features
 from maecli.training import trainer

@@ -14,7 +14,7 @@ from write_data import write_mnist
 
 from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.directory import find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
 from maecli.run.initial import initial_weights, offered_spec
 from maecli.run.restore import restore
 from maecli.training.checkpoint import MODEL

@@ -7,7 +7,7 @@ import json
 import pytest
 from write_data import write_voc
 
-from maecli.run.directory import find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
 
 
 @pytest.fixture

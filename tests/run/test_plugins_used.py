@@ -16,7 +16,7 @@ from installed import dataset_package, look_again, write_package
 import maecli
 from maecli.errors import PluginError
 from maecli.registry import Registry
-from maecli.run.directory import find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
 from maecli.run.plugins_used import changes, missing, recorded_in
 
 USED = {"kind": "dataset", "name": "birds", "package": "mae-birds", "version": "1.2"}

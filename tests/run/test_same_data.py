@@ -22,7 +22,7 @@ from write_data import VOC_SHOWN, noise, write_mnist, write_palette, write_pictu
 
 from maecli.data import fingerprint
 from maecli.errors import Interrupted
-from maecli.run.directory import find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
 from maecli.training.trainer import Trainer
 
 READING = "reading the contents of all data\n"

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from maecli.errors import MaeError
 from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.directory import find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
 from maecli.run.restore import load_exactly, restore
 from maecli.storage.ledger import Ledger
 from maecli.training import checkpoint as module

@@ -6,7 +6,7 @@ import torch
 from reference_models import hf_vit_mae, official_mae, timm_vit
 from safetensors.torch import save_file
 
-from maecli.run.directory import find_checkpoint
+from maecli.run.checkpoint import find_checkpoint
 from maecli.training.checkpoint import MODEL
 from maecli.verbs.inspect import Group, group_tensors
 
