@@ -32,7 +32,7 @@ def describe_environment(spec: RunSpec, registry: Registry, device: torch.device
         "device": describe_device(device),
         "precision": str(dtype).removeprefix("torch."),
         "git_revision": git_revision(),
-        "plugins": plugins_used(spec, registry),
+        "plugins": [used._asdict() for used in plugins_used(spec, registry)],
         "command": sys.argv,
     }
 

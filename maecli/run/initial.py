@@ -12,7 +12,7 @@ from maecli.registry import Registry
 from maecli.run.checkpoint import find_checkpoint, read_checkpoint
 from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
-from maecli.run.plugins_used import missing_packages, recorded_in, tell_changes
+from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.recorded import parse_record, part_of, sizes_of
 from maecli.run.restore import encoder_tensors
 from maecli.schema import PluginSection
@@ -85,7 +85,7 @@ def _of_run(file: Path, registry: Registry, say: Say) -> EncoderWeights:
     """
     checkpoint = Checkpoint(file.parent)
     tensors, metadata = checkpoint.tensors(file.name), checkpoint.metadata(file.name)
-    with missing_packages(recorded_in(metadata), file):
+    with missing_packages(metadata, file):
         shape = _recorded_shape(metadata, file, registry)
     tell_changes(metadata, registry, file, say)
     for note in notes_on(checkpoint) if file.name == MODEL else ():

@@ -185,7 +185,7 @@ class Built:
             "spec": self.spec.model_dump(mode="json"),
             "card": self.card.model_dump(mode="json"),
             "preprocess": asdict(self.preprocess),
-            "plugins": plugins_used(self.spec, self.data.registry),
+            "plugins": [used._asdict() for used in plugins_used(self.spec, self.data.registry)],
         }
 
 

@@ -8,30 +8,40 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from maecli.errors import PluginError, UnknownPlugin
 from maecli.registry import OWN_PACKAGE, Kind, Listing, Registry
 from maecli.schema import RunSpec
 
-Used = dict[str, str]
-"""kind, name, package and version of one plugin."""
-_TOLD = re.compile(r"(?P<kind>\w+)\.(?P<name>\S+) from (?P<package>\S+) (?P<version>\S+)")
+Record = Mapping[str, Any]
+"""A spec, or the metadata of a checkpoint, as it was written: its `plugins` are those that were used."""
+_LINE = re.compile(r"(?P<kind>\w+)\.(?P<name>\S+) from (?P<package>\S+) (?P<version>\S+)")
+
+
+class Used(NamedTuple):
+    """A plugin that a run used."""
+
+    kind: str
+    name: str
+    package: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.name} from {self.package} {self.version}"
 
 
 def plugins_used(spec: RunSpec, registry: Registry) -> list[Used]:
     """Return the plugins that a run of `spec` uses."""
-    named: list[tuple[Kind, str]] = [
+    names: list[tuple[Kind, str]] = [
         ("dataset", spec.dataset.name),
         ("task", spec.task.name),
         ("model", spec.model.name),
         *(("tracker", name) for name in spec.trackers),
     ]
-    listings = [registry.listing(kind, name) for kind, name in named]
-    return [
-        {"kind": each.kind, "name": each.name, "package": each.package, "version": each.version} for each in listings
-    ]
+    listings = [registry.listing(kind, name) for kind, name in names]
+    return [Used(listing.kind, listing.name, listing.package, listing.version) for listing in listings]
 
 
 def with_plugins(spec: RunSpec, registry: Registry, source: object, say: Callable[[str], None]) -> RunSpec:
@@ -39,32 +49,27 @@ def with_plugins(spec: RunSpec, registry: Registry, source: object, say: Callabl
 
     `say` is told of those that have another version than the one which the spec, that of `source`, recorded.
     """
-    used = [each for each in plugins_used(spec, registry) if each["package"] != OWN_PACKAGE]
-    names = [(each["kind"], each["name"]) for each in used]
-    recorded = recorded_in({"plugins": spec.plugins})
-    for line in changes([each for each in recorded if (each["kind"], each["name"]) in names], registry, source):
-        say(line)
-    told = [f"{each['kind']}.{each['name']} from {each['package']} {each['version']}" for each in used]
-    return spec.model_copy(update={"plugins": tuple(told)})
+    used = [plugin for plugin in plugins_used(spec, registry) if plugin.package != OWN_PACKAGE]
+    keys = [(plugin.kind, plugin.name) for plugin in used]
+    kept = [plugin for plugin in recorded_in({"plugins": spec.plugins}) if (plugin.kind, plugin.name) in keys]
+    tell_changes({"plugins": [*map(str, kept)]}, registry, source, say)
+    return spec.model_copy(update={"plugins": tuple(map(str, used))})
 
 
-def recorded_in(record: Mapping[str, Any]) -> list[Used]:
-    """Return the plugins of other packages that a spec, or the metadata of a checkpoint, record.
-
-    Records of before there was this memory name none.
-    """
+def recorded_in(record: Record) -> list[Used]:
+    """Return the plugins of other packages that are recorded; records of before there was this memory name none."""
     used: list[Used] = []
-    recorded = record.get("plugins")
-    for each in recorded if isinstance(recorded, (list, tuple)) else ():
-        if isinstance(each, Mapping):
-            used.append({key: str(each.get(key, "?")) for key in ("kind", "name", "package", "version")})
-        elif found := _TOLD.fullmatch(str(each)):
-            used.append(found.groupdict())
-    return [each for each in used if each["package"] != OWN_PACKAGE]
+    entries = record.get("plugins")
+    for entry in entries if isinstance(entries, (list, tuple)) else ():
+        if isinstance(entry, Mapping):
+            used.append(Used(*(str(entry.get(key, "?")) for key in Used._fields)))
+        elif match := _LINE.fullmatch(str(entry)):
+            used.append(Used(**match.groupdict()))
+    return [plugin for plugin in used if plugin.package != OWN_PACKAGE]
 
 
 @contextlib.contextmanager
-def missing_packages(recorded: Iterable[Used], source: object) -> Iterator[None]:
+def missing_packages(record: Record, source: object) -> Iterator[None]:
     """Name the package to install when the block asks for a recorded plugin that no installed package offers.
 
     Raises PluginError then.
@@ -72,46 +77,46 @@ def missing_packages(recorded: Iterable[Used], source: object) -> Iterator[None]
     try:
         yield
     except UnknownPlugin as error:
-        for each in recorded:
-            if (each["kind"], each["name"]) == (error.kind, error.name):
-                raise PluginError(f"{source} was made with {_install(each)}") from error
+        for plugin in recorded_in(record):
+            if (plugin.kind, plugin.name) == (error.kind, error.name):
+                raise PluginError(f"{source} was made with {_install(plugin)}") from error
         raise
 
 
-def changes(recorded: Iterable[Used], registry: Registry, source: object) -> list[str]:
+def changes(record: Record, registry: Registry, source: object) -> list[str]:
     """Return a line for each recorded package that has another version now, and for each plugin of another package."""
     lines = []
-    for each in recorded:
-        now = _offered(each, registry)
+    for plugin in recorded_in(record):
+        now = _offered(plugin, registry)
         if now is None:
             continue
-        if now.package != each["package"]:
-            thing, was = f"{each['kind']} {each['name']!r}", f"{each['package']} {each['version']}"
-            lines.append(f"{thing} came from {was} for {source}, and now from {now.package} {now.version}")
-        elif now.version != each["version"]:
-            lines.append(f"{now.package} is {now.version} now, and was {each['version']} for {source}")
+        if now.package != plugin.package:
+            was = f"{plugin.kind} {plugin.name!r} came from {plugin.package} {plugin.version}"
+            lines.append(f"{was} for {source}, and now from {now.package} {now.version}")
+        elif now.version != plugin.version:
+            lines.append(f"{now.package} is {now.version} now, and was {plugin.version} for {source}")
     return list(dict.fromkeys(lines))
 
 
-def missing(recorded: Iterable[Used], registry: Registry) -> list[str]:
-    """Return a line for each recorded plugin that no installed package offers."""
-    return [_install(each) for each in recorded if _offered(each, registry) is None]
-
-
-def tell_changes(record: Mapping[str, Any], registry: Registry, source: object, say: Callable[[str], None]) -> None:
-    """Say what is another version now than what a spec or the metadata of a checkpoint record."""
-    for line in changes(recorded_in(record), registry, source):
+def tell_changes(record: Record, registry: Registry, source: object, say: Callable[[str], None]) -> None:
+    """Say what is another version now than what is recorded."""
+    for line in changes(record, registry, source):
         say(line)
+
+
+def missing(record: Record, registry: Registry) -> list[str]:
+    """Return a line for each recorded plugin that no installed package offers."""
+    return [_install(plugin) for plugin in recorded_in(record) if _offered(plugin, registry) is None]
 
 
 def _offered(used: Used, registry: Registry) -> Listing | None:
     """Return what offers now what was used, usable or not; of several packages, the one that was used."""
-    offers = [each for each in registry.listings if (each.kind, each.name) == (used["kind"], used["name"])]
-    return min(offers, key=lambda each: each.package != used["package"], default=None)
+    offers = [offer for offer in registry.listings if (offer.kind, offer.name) == (used.kind, used.name)]
+    return min(offers, key=lambda offer: offer.package != used.package, default=None)
 
 
 def _install(used: Used) -> str:
-    kind, name, package, version = (used[key] for key in ("kind", "name", "package", "version"))
+    kind, name, package, version = used
     try:
         now = f"; {package} {importlib.metadata.version(package)} is installed and no longer offers it"
     except importlib.metadata.PackageNotFoundError:

@@ -14,7 +14,7 @@ from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Evaluation
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import REPORT, RunDirectory
-from maecli.run.plugins_used import missing_packages, recorded_in
+from maecli.run.plugins_used import missing_packages
 from maecli.run.suited import shell, suited_tasks
 from maecli.storage.documents import dump_yaml
 
@@ -36,7 +36,7 @@ def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -
     metrics: dict[str, list[tuple[int, float]]] = {}
     for name in spec.get("trackers", ()):
         try:
-            with missing_packages(recorded_in(spec), run):
+            with missing_packages(spec, run):
                 tracker = registry.tracker(name)
         except MaeError as error:
             say(f"what tracker {name!r} kept is left out: {error}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
 from maecli.run.directory import SPEC, RunDirectory, default_out
 from maecli.run.initial import offered_spec
-from maecli.run.plugins_used import Used, missing_packages, recorded_in
+from maecli.run.plugins_used import missing_packages
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import Layer
@@ -28,7 +30,7 @@ def request(ask: Ask, registry: Registry) -> RunSpec:
     """
     init = ask.flags.get("init")
     offer = offered_spec(Path(init)) if init else None
-    with missing_packages(_recorded_by(ask), ask.config), missing_packages(recorded_in(offer or {}), init):
+    with missing_packages(_settings_of(ask), ask.config), missing_packages(offer or {}, init):
         if not ask.resume:
             return resolve(ask, registry, offer)
         if ask.flags.get("out"):
@@ -42,13 +44,13 @@ def request(ask: Ask, registry: Registry) -> RunSpec:
     if stored.get("verb") != ask.verb:
         raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {ask.verb}")
     ask = dataclasses.replace(ask, flags={**ask.flags, "out": str(run)})
-    with missing_packages(recorded_in(stored), run):
+    with missing_packages(stored, run):
         return resolve(ask, registry, base=Layer.of(f"spec of {run}", stored))
 
 
-def _recorded_by(ask: Ask) -> list[Used]:
-    """Return the plugins that a spec file records; what is wrong with the file shows when it is resolved."""
+def _settings_of(ask: Ask) -> Mapping[str, Any]:
+    """Return what a spec file says; what is wrong with it shows when it is resolved."""
     try:
-        return recorded_in(read_config(ask.config, ask.verb)) if ask.config is not None else []
+        return read_config(ask.config, ask.verb) if ask.config is not None else {}
     except SpecError:
-        return []
+        return {}

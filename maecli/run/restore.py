@@ -29,7 +29,7 @@ from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.directory import Say
 from maecli.run.open import Built, Data, build_encoder, build_module, make_model, open_device
-from maecli.run.plugins_used import missing_packages, recorded_in, tell_changes
+from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.schema import RunSpec
 from maecli.spec.validate import validate
 from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint, check_finite, notes_on
@@ -113,7 +113,7 @@ def read_record(
     `say` is told of plugins that have another version now. Raises PluginError naming the package of a missing plugin.
     """
     metadata = checkpoint.metadata()
-    with missing_packages(recorded_in(metadata), checkpoint.path):
+    with missing_packages(metadata, checkpoint.path):
         try:
             card, preprocess = DataCard.model_validate(metadata["card"]), _as_preprocess(metadata["preprocess"])
             spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)

@@ -13,7 +13,7 @@ from torch import Tensor
 from maecli.errors import DamagedFile, SpecError
 from maecli.registry import registry
 from maecli.run.initial import weights_file
-from maecli.run.plugins_used import changes, missing, recorded_in
+from maecli.run.plugins_used import changes, missing
 from maecli.run.recorded import parse_record, part_of, sizes_of
 from maecli.run.restore import ENCODER
 from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
@@ -69,9 +69,8 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
         Checkpoint(file.path.parent).tensors(file.path.name)  # raises where they are not what was saved
         notes += notes_on(Checkpoint(file.path.parent)) if file.path.name == MODEL else []
         form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file)
-        used = recorded_in(metadata)
-        notes += [f"made with {line}" for line in missing(used, registry())]
-        notes += changes(used, registry(), "this checkpoint")
+        notes += [f"made with {line}" for line in missing(metadata, registry())]
+        notes += changes(metadata, registry(), "this checkpoint")
     else:
         recognised = recognise(file.tensors)
         form = recognised.title if recognised else "unknown"

@@ -19,7 +19,7 @@ from maecli.reports.numbers import format_metric
 from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table
 from maecli.run.directory import SPEC, RunDirectory
-from maecli.run.plugins_used import missing_packages, recorded_in
+from maecli.run.plugins_used import missing_packages
 from maecli.run.report import by_epoch, history, learning_curves
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate
@@ -94,7 +94,7 @@ def find_runs(root: Path) -> Iterator[RunDirectory]:
 def whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
     """Return the spec of a run with the keys that are newer than it, and no tracker, which need not be installed."""
     spec = run.spec(lambda _: None)
-    with missing_packages(recorded_in(spec), run):
+    with missing_packages(spec, run):
         return validate(spec | {"trackers": []}, spec["verb"], registry).model_dump(mode="json")
 
 

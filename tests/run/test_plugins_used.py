@@ -17,7 +17,7 @@ import maecli
 from maecli.errors import PluginError
 from maecli.registry import Registry
 from maecli.run.checkpoint import find_checkpoint
-from maecli.run.plugins_used import changes, missing, recorded_in
+from maecli.run.plugins_used import Used, changes, missing, recorded_in
 
 USED = {"kind": "dataset", "name": "birds", "package": "mae-birds", "version": "1.2"}
 TO_INSTALL = "dataset 'birds' of mae-birds 1.2, which is not installed: pip install mae-birds==1.2"
@@ -181,7 +181,7 @@ def test_a_package_that_no_longer_offers_a_plugin_is_not_said_to_be_missing(site
     write_package(site, "mae-birds", {"dataset.gulls": "mae_birds"}, "2.0")
     look_again()
     now = "mae-birds 2.0 is installed and no longer offers it"
-    assert missing([USED], Registry()) == [
+    assert missing({"plugins": [USED]}, Registry()) == [
         f"dataset 'birds' of mae-birds 1.2; {now}: pip install mae-birds==1.2",
     ]
 
@@ -232,15 +232,15 @@ def test_the_same_version_is_not_mentioned(run, mae):
 
 def test_a_name_that_comes_from_another_package_now_is_mentioned(site):
     was = {**USED, "package": "mae-aves", "version": "3"}
-    assert changes([was], Registry(), "the run") == [
+    assert changes({"plugins": [was]}, Registry(), "the run") == [
         "dataset 'birds' came from mae-aves 3 for the run, and now from mae-birds 1.2"
     ]
-    assert missing([was], Registry()) == []
+    assert missing({"plugins": [was]}, Registry()) == []
 
 
 def test_records_of_before_the_memory_name_nothing():
     assert recorded_in({}) == []
     assert recorded_in({"plugins": None}) == []
-    assert recorded_in({"plugins": ["dataset.birds from mae-birds 1.2", "nonsense"]}) == [USED]
-    assert recorded_in({"plugins": [USED, {**USED, "package": "maecli"}]}) == [USED]
+    assert recorded_in({"plugins": ["dataset.birds from mae-birds 1.2", "nonsense"]}) == [Used(**USED)]
+    assert recorded_in({"plugins": [USED, {**USED, "package": "maecli"}]}) == [Used(**USED)]
     importlib.invalidate_caches()
