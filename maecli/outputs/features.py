@@ -111,24 +111,24 @@ class FeatureFiles:
             self.ledger.remove(self.skipped.name)
 
 
-def _format(out: Path, given: str | None) -> str:
+def _format(out: Path, option: str | None) -> str:
     ending = out.suffix.lower().removeprefix(".")
-    if given is not None and given not in FORMATS:
-        raise SpecError(f"--format {given!r} is none of {', '.join(FORMATS)}{nearest(given, FORMATS)}")
-    if ending in FORMATS and given not in (None, ending):
-        raise SpecError(f"--out {out} ends in .{ending}, and --format is {given}; leave one of them out")
-    if given is None and ending not in FORMATS:
+    if option is not None and option not in FORMATS:
+        raise SpecError(f"--format {option!r} is none of {', '.join(FORMATS)}{nearest(option, FORMATS)}")
+    if ending in FORMATS and option not in (None, ending):
+        raise SpecError(f"--out {out} ends in .{ending}, and --format is {option}; leave one of them out")
+    if option is None and ending not in FORMATS:
         raise SpecError(f"--out {out} ends in none of .{', .'.join(FORMATS)}; give --format")
-    return given or ending
+    return option or ending
 
 
 def _safetensors_header(features: np.ndarray, labels: Labels | None, about: Mapping[str, Any]) -> bytes:
     """Return what stands before the tensors `features` and `label`; safetensors' own writer copies them first."""
-    arrays, told = {"features": features}, dict(about)
+    arrays, metadata = {"features": features}, dict(about)
     if labels is not None:
         arrays["label"] = labels.numbers
-        told["classes"] = list(labels.classes)
-    header: dict[str, Any] = {"__metadata__": {"features": json.dumps(told)}}
+        metadata["classes"] = list(labels.classes)
+    header: dict[str, Any] = {"__metadata__": {"features": json.dumps(metadata)}}
     end = 0
     for name, array in arrays.items():
         begin, end = end, end + array.nbytes
@@ -141,11 +141,11 @@ def _safetensors_header(features: np.ndarray, labels: Labels | None, about: Mapp
 
 def _write_rows(path: Path, keys: Sequence[str], labels: Labels | None, features: np.ndarray | None = None) -> None:
     """Write CSV: path, label if any is known, and the features with as many digits as float32 has."""
-    known = labels.names() if labels is not None else None
+    names = labels.names() if labels is not None else None
     columns = ["path"] if labels is None else ["path", "label"]
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(csv_line([*columns, *(f"f{i}" for i in range(0 if features is None else features.shape[1]))]))
         for i, key in enumerate(keys):
-            row = [key] if known is None else [key, next(known)]
+            row = [key] if names is None else [key, next(names)]
             numbers = () if features is None else (f",{value:.9g}" for value in features[i].tolist())
             file.write("".join((csv_line(row).removesuffix("\n"), *numbers, "\n")))

@@ -113,8 +113,8 @@ def _finish_earlier(stage: Path, out: Path, writer: str) -> None:
 
 def _names(stage: Path) -> list[str]:
     """Return what a stage holds, as a ledger writes it."""
-    found = [path for path in sorted(stage.rglob("*")) if HOME not in path.relative_to(stage).parts]
-    return [path.relative_to(stage).as_posix() + "/" * path.is_dir() for path in found]
+    paths = [path for path in sorted(stage.rglob("*")) if HOME not in path.relative_to(stage).parts]
+    return [path.relative_to(stage).as_posix() + "/" * path.is_dir() for path in paths]
 
 
 def _put_in_place(stage: Path, out: Path, writer: str) -> None:

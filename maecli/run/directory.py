@@ -181,13 +181,13 @@ class RunDirectory:
 
     def files(self, patterns: Iterable[str]) -> set[str]:
         """Return the files and folders that are there and fit one of the patterns, as the ledger writes them."""
-        found: set[str] = set()
+        names: set[str] = set()
         for pattern in patterns:
             for path in self.path.glob(pattern):
                 name = path.relative_to(self.path)
-                found.add(f"{name.as_posix()}/" if path.is_dir() else name.as_posix())
-                found |= {f"{parent.as_posix()}/" for parent in name.parents if parent != Path()}
-        return found
+                names.add(f"{name.as_posix()}/" if path.is_dir() else name.as_posix())
+                names |= {f"{parent.as_posix()}/" for parent in name.parents if parent != Path()}
+        return names
 
     def write(self, name: str, text: str) -> None:
         """Write a text file of the run, by its path in the directory."""
@@ -253,22 +253,22 @@ class RunDirectory:
     def _read_evaluation(self, file: Path, say: Say) -> Evaluation:
         record = _read_record(file)
         drawings = []
-        for each in record.pop("drawings", None) or ():
+        for entry in record.pop("drawings", None) or ():
             try:
-                drawings.append(self._read_drawing(file.stem, each))
+                drawings.append(self._read_drawing(file.stem, entry))
             except (OSError, KeyError, TypeError, ValueError):
                 say(f"left out: a drawing of {file} is not there or belongs to another evaluation")
         return _as_evaluation(record | {"drawings": drawings}, file)
 
-    def _read_drawing(self, name: str, told: Mapping[str, Any]) -> Drawing:
+    def _read_drawing(self, name: str, entry: Mapping[str, Any]) -> Drawing:
         """Return a drawing of an evaluation. Raises ValueError when it is not the one that was written with it."""
-        drawing = str(told["name"])
+        drawing = str(entry["name"])
         if "/" in drawing or "\0" in drawing:
             raise ValueError(drawing)
         png = (self.path / PICTURES / f"{name}-{drawing}.png").read_bytes()
-        if told.get("checksum", _checksum(png)) != _checksum(png):
+        if entry.get("checksum", _checksum(png)) != _checksum(png):
             raise ValueError(drawing)
-        return Drawing(name=drawing, caption=str(told.get("caption", "")), png=png)
+        return Drawing(name=drawing, caption=str(entry.get("caption", "")), png=png)
 
     def evaluation(self, split: str) -> Evaluation | None:
         """Return what the run's own task found on a split, without drawings; None where it was not measured.
@@ -372,16 +372,16 @@ def _resolved(path: Path) -> Path:
 
 def newest_finished_run(task: str, root: Path) -> RunDirectory:
     """Return the run of `task` under `root` that finished last. Raises MaeError when there is none."""
-    found: list[tuple[float, RunDirectory]] = []
+    runs: list[tuple[float, RunDirectory]] = []
     for file in root.glob(f"**/{SUMMARY}"):
         run = RunDirectory(file.parent)
         with contextlib.suppress(DamagedFile):  # another one will do
             summary = run.summary()
             if summary is not None and summary.task == task:
-                found.append((summary.finished_at, run))
-    if not found:
+                runs.append((summary.finished_at, run))
+    if not runs:
         raise MaeError(
             f"no finished run of task {task!r} under {root}; train one with `mae finetune --task {task}`, or name "
             "one with --run"
         )
-    return max(found, key=lambda pair: pair[0])[1]
+    return max(runs, key=lambda pair: pair[0])[1]

@@ -65,7 +65,7 @@ def _git() -> str | None:
 
 def _absolute_path() -> str:
     return os.pathsep.join(
-        each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(each).is_absolute()
+        path for path in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(path).is_absolute()
     )
 
 
@@ -77,7 +77,7 @@ def _ask(git: str | None, *words: str) -> str | None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     environment |= {"PATH": _absolute_path(), "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
     try:
-        found = subprocess.run(
+        process = subprocess.run(
             [git, *SAFE, *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -89,5 +89,5 @@ def _ask(git: str | None, *words: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    nothing_found = words[0] == "config" and found.returncode == 1
-    return found.stdout.strip() if found.returncode == 0 or nothing_found else None
+    is_empty = words[0] == "config" and process.returncode == 1
+    return process.stdout.strip() if process.returncode == 0 or is_empty else None

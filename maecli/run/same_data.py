@@ -45,24 +45,24 @@ def same_data(
         say("reading the contents of all data")
     names: tuple[SplitName, ...] = ("train", "val")
     seen = [_see(name, built.loader(name), built.data.split(name), fields, everything) for name in names]
-    now = {each.name: each.look.fingerprint for each in seen}
+    now = {split.name: split.look.fingerprint for split in seen}
     if last is not None:
         metadata = last.metadata()
         samples = metadata.get("samples")
-        recorded = {each.name: samples.get(each.name) if isinstance(samples, dict) else None for each in seen}
+        recorded = {name: samples.get(name) if isinstance(samples, dict) else None for name in now}
         known = {name: read for name, value in recorded.items() if (read := Fingerprint.read(value)) is not None}
         complaints = [_other_classes(metadata.get("card"), built.card, fields)]
-        for each in seen:
-            if each.name in known:
-                complaints.append(_difference(each, known[each.name], now[each.name]))
-            elif isinstance(value := recorded[each.name], str) and value != each.order:
-                complaints.append(_other_samples(each, None))
+        for split in seen:
+            if split.name in known:
+                complaints.append(_difference(split, known[split.name], now[split.name]))
+            elif isinstance(value := recorded[split.name], str) and value != split.order:
+                complaints.append(_other_samples(split, None))
         for complaint in filter(None, complaints):
             raise SpecError(f"{run} cannot be resumed: {complaint}; {WAY_OUT}")
         for sentence in _remarks(recorded, known, now, everything):
             say(sentence)
         now |= {name: _joined(known[name], now[name]) for name in known}
-    return {name: each.model_dump(mode="json") for name, each in now.items()}
+    return {name: fingerprint.model_dump(mode="json") for name, fingerprint in now.items()}
 
 
 def _see(name: str, loader: Loader, source: Split, fields: Sequence[str], everything: bool) -> Seen:
@@ -121,12 +121,12 @@ def _other_samples(seen: Seen, before: Fingerprint | None) -> str:
         gone = sorted(before.sampled.keys() - {*parts})
         if before.num_parts == len(before.sampled):
             new = [part for part in parts if part not in before.sampled]
-    told = [
-        f"{_listed(those)} {'is' if len(those) == 1 else 'are'} {what}"
-        for those, what in ((new, "new"), (gone, "gone"))
-        if those
+    changes = [
+        f"{_listed(parts)} {'is' if len(parts) == 1 else 'are'} {what}"
+        for parts, what in ((new, "new"), (gone, "gone"))
+        if parts
     ]
-    return f"{words}: {' and '.join(told)}" if told else words
+    return f"{words}: {' and '.join(changes)}" if changes else words
 
 
 def _other_classes(recorded: object, card: DataCard, fields: Sequence[str]) -> str | None:

@@ -97,7 +97,7 @@ def infer(
     if first.labels is not None and first.labels.problem:
         progress.say(first.labels.problem)
     module = restored.module.eval()
-    said = time.monotonic()
+    last_line = time.monotonic()
     with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
         files = OutputFiles(stage / FILES, out / FILES)
         with torch.no_grad(), autocast(restored.device, restored.dtype), RowWriter(stage / JSONL, stage / CSV) as rows:
@@ -108,8 +108,8 @@ def infer(
                     rows.add(_rows(made, files, faults.add))
                     first.add(without(batch, gone))
                     done = rows.num + len(faults)
-                    if time.monotonic() - said > SAY_EVERY_S or done == num_files:
-                        said = time.monotonic()
+                    if time.monotonic() - last_line > SAY_EVERY_S or done == num_files:
+                        last_line = time.monotonic()
                         progress.say(f"{done:,} of {num_files:,} files")
             pictures = first.draw(module)
         write_text(stage / SKIPPED, faults_csv(faults))
