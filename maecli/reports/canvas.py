@@ -182,10 +182,10 @@ def plain(text: str) -> str:
     from matplotlib.font_manager import findfont, get_font
 
     font = get_font(findfont("DejaVu Sans"))
-    shown = "".join(c if font.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
-    if len(shown) > _LONGEST:
-        shown = f"{shown[: _LONGEST // 2]}…{shown[-_LONGEST // 2 :]}"
-    return f" {shown}" if shown.startswith("_") else shown
+    line = "".join(c if font.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]}…{line[-_LONGEST // 2 :]}"
+    return f" {line}" if line.startswith("_") else line
 
 
 def shortened(name: str, length: int = 14) -> str:

@@ -60,11 +60,13 @@ def learning_curves(runs: Mapping[str, Metrics], x_label: str) -> list[Drawing]:
     keys = ["train/loss", *[key for key in first if key.startswith("val/") and len(first[key]) > 1][:1]]
     drawings = []
     for key in keys:
+        label, caption = "training loss", "Training loss, its mean since the last logged step."
+        if key != "train/loss":
+            metric = key.removeprefix("val/")
+            label, caption = f"validation {metric}", f"Validation {metric}."
         series = {name: logged[key] for name, logged in runs.items() if logged.get(key)}
-        label = "training loss" if key == "train/loss" else f"validation {key.removeprefix('val/')}"
         if series:
-            png = curves(series, x_label, label, log_y=None)
-            drawings.append(Drawing(name=label, caption=f"{label[0].upper()}{label[1:]}.", png=png))
+            drawings.append(Drawing(name=label, caption=caption, png=curves(series, x_label, label, log_y=None)))
     return drawings
 
 
