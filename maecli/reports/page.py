@@ -46,6 +46,12 @@ class Points(NamedTuple):
     sentences: Sequence[str]
 
 
+class Faults(NamedTuple):
+    """A list of files that were left out, and why, which opens on a click."""
+
+    faults: Sequence[Fault]
+
+
 @dataclass(frozen=True)
 class Section:
     """A titled part of the page; its content is shown in the given order and may hold further sections.
@@ -55,7 +61,7 @@ class Section:
     """
 
     title: str
-    content: Sequence[str | Points | Evaluation | Metric | Drawing | Table | Command | Section] = ()
+    content: Sequence[str | Points | Faults | Evaluation | Metric | Drawing | Table | Command | Section] = ()
 
 
 def render_report(
@@ -73,20 +79,17 @@ def render_report(
     `faults` are of files that were left out; `next_commands` are commands to try and what each does.
     What is empty does not appear. From four sections on, the page starts with a table of contents.
     """
-    filled = [section for section in sections if section.content]
+    last = [
+        Section("Files left out", [Faults(faults)] if faults else []),
+        Section("What to try next", [Command(*command) for command in next_commands]),
+    ]
+    filled = [section for section in (*sections, *last) if section.content]
     parts = [_part(section, f"section-{number}") for number, section in enumerate(filled, 1)]
-    contents = [(part["id"], part["title"]) for part in parts]
-    if faults:
-        contents.append(("left-out", "Files left out"))
-    if next_commands:
-        contents.append(("next", "What to try next"))
     return _template().render(
         title=title,
         summary=summary,
-        contents=contents if len(contents) >= _CONTENTS_FROM else [],
         parts=parts,
-        faults=faults,
-        next_commands=[Command(*command) for command in next_commands],
+        with_contents=len(parts) >= _CONTENTS_FROM,
         spec_yaml=spec_yaml.strip(),
         environment=list(_flat(environment or {})),
     )
@@ -135,6 +138,8 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
         return [_table(table) for table in items]
     if issubclass(kind, Points):
         return [{"kind": "points", "points": points.sentences} for points in items]
+    if issubclass(kind, Faults):
+        return [{"kind": "faults", "faults": listed.faults} for listed in items]
     if issubclass(kind, Command):
         return [{"kind": "commands", "commands": items}]
     raise TypeError(f"a section cannot show a {kind.__name__}")
