@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from maecli.reports import charts
 from maecli.reports.grids import picture_grid
 from maecli.reports.numbers import format_value
 from maecli.reports.overlays import ClassStyle, blend
-from maecli.reports.page import Points, Section, render_report
+from maecli.reports.page import Points, Section
 from maecli.results import Drawing, Table
 
 MAX_LISTED_PAIRS = 100
@@ -40,15 +40,8 @@ def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
     ]
 
 
-def render_eda(
-    findings: Findings,
-    sections: Sequence[Section],
-    *,
-    spec_yaml: str = "",
-    environment: Mapping[str, Any] | None = None,
-    next_commands: Sequence[tuple[str, str]] = (),
-) -> str:
-    """Return the page as HTML."""
+def describe(findings: Findings) -> str:
+    """Return one sentence about a data set."""
     num = sum(pictures.num for pictures in findings.pictures.values())
     splits = ", ".join(f"{pictures.num:,} {name}" for name, pictures in findings.pictures.items())
     parts = [f"{num:,} pictures ({splits})"]
@@ -58,14 +51,7 @@ def render_eda(
         parts.append(f"{sum(masks.num for masks in findings.masks.values()):,} masks")
     if findings.boxes:
         parts.append(f"{sum(sum(boxes.objects) for boxes in findings.boxes.values()):,} boxes")
-    return render_report(
-        f"What is in {findings.dataset}",
-        f"{findings.card.title}: {', '.join(parts)}.",
-        sections,
-        spec_yaml=spec_yaml,
-        environment=environment,
-        next_commands=next_commands,
-    )
+    return f"{findings.card.title}: {', '.join(parts)}."
 
 
 def _pictures(findings: Findings) -> Iterator[str | Drawing | Table]:

@@ -136,10 +136,8 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
         return [_drawing(drawing) for drawing in items]
     if issubclass(kind, Table):
         return [_table(table) for table in items]
-    if issubclass(kind, Points):
-        return [{"kind": "points", "points": points.sentences} for points in items]
-    if issubclass(kind, Faults):
-        return [{"kind": "faults", "faults": listed.faults} for listed in items]
+    if issubclass(kind, Points | Faults):
+        return [{"kind": kind.__name__.lower(), "entries": item[0]} for item in items]
     if issubclass(kind, Command):
         return [{"kind": "commands", "commands": items}]
     raise TypeError(f"a section cannot show a {kind.__name__}")

@@ -21,8 +21,8 @@ from maecli.errors import DataError, SpecError
 from maecli.outputs.folder import check_out, new_outputs
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
-from maecli.reports.eda import eda_sections, render_eda
-from maecli.reports.page import drawing_files
+from maecli.reports.eda import describe, eda_sections
+from maecli.reports.page import drawing_files, render_report
 from maecli.run.directory import runs_dir
 from maecli.run.environment import describe_environment
 from maecli.run.open import check_task, image_size, make_dataset, make_model, preprocess_for
@@ -115,8 +115,9 @@ def eda(
 
     sections = eda_sections(findings, make_gallery(surveyed, dataset, specs, registry))
     environment = describe_environment(spec, registry, torch.device("cpu"), torch.float32)
-    page = render_eda(
-        findings,
+    page = render_report(
+        f"What is in {findings.dataset}",
+        describe(findings),
         sections,
         spec_yaml=dump_yaml(_data_spec(specs)),
         environment={key: value for key, value in environment.items() if key not in ("device", "precision")},

@@ -19,8 +19,8 @@ from maecli.eda.examples import Augmented, Example, Gallery
 from maecli.eda.findings import Boxes, Duplicates, Overlap, Pair, Where
 from maecli.eda.gallery import first_samples, side_by_side
 from maecli.eda.survey import survey
-from maecli.reports.eda import eda_sections, render_eda
-from maecli.reports.page import Section, drawing_files
+from maecli.reports.eda import describe, eda_sections
+from maecli.reports.page import Section, drawing_files, render_report
 from maecli.results import Table
 
 WIDTHS = (1280, 390)
@@ -62,8 +62,9 @@ def page() -> tuple[str, int]:
         copies=side_by_side(findings.duplicates.pairs, splits, findings.card, 12),
     )
     sections = eda_sections(findings, gallery)
-    source = render_eda(
-        findings, sections, spec_yaml="a: 1", environment={"python": "3"}, next_commands=[("mae pretrain", "learn")]
+    commands = [("mae pretrain", "learn")]
+    source = render_report(
+        "toy", describe(findings), sections, spec_yaml="a: 1", environment={"python": "3"}, next_commands=commands
     )
     return source, len(drawing_files(sections))
 
@@ -168,7 +169,7 @@ def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
 def test_hostile_names_stay_text() -> None:
     findings = survey(shapes(rules=[("<script>alert(1)</script>", "<b>")]), lambda *_: lambda: None).findings
     gallery = Gallery(classes=[("<i>", [Example("<u>", np.zeros((3, 8, 8), np.float32))])])
-    page = render_eda(findings, eda_sections(findings, gallery))
+    page = render_report("toy", describe(findings), eda_sections(findings, gallery))
 
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
