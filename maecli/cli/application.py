@@ -17,6 +17,7 @@ from maecli import __version__, terminal
 from maecli.cli import INTERRUPTED, NOBODY_READS
 from maecli.errors import DataError, MachineError, MaeError
 from maecli.memory import out_of_memory
+from maecli.progress import Progress
 from maecli.terminal import PlainConsole, complain, tell
 from maecli.text import one_line
 
@@ -76,8 +77,8 @@ def root(
     """Options that stand before a verb."""
 
 
-def stderr_console(quiet: bool) -> PlainConsole:
-    return PlainConsole(stderr=True, quiet=quiet)
+def stderr_progress(quiet: bool) -> Progress:
+    return Progress(PlainConsole(stderr=True, quiet=quiet))
 
 
 _stdout: ContextVar[TextIO | None] = ContextVar("stdout", default=None)

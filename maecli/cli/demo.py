@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_progress, user_errors
 from maecli.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption
 from maecli.cli.show import show_evaluation
 from maecli.terminal import answer
@@ -23,11 +23,10 @@ def demo(
 ) -> None:
     """Pretrain, fine-tune, evaluate and infer on data that need no download, in about a minute."""
     with user_errors(as_json):
-        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.demo import demo as run_demo
 
-        result = run_demo(registry(), Progress(stderr_console(quiet)), out=out, overwrite=overwrite, device=device)
+        result = run_demo(registry(), stderr_progress(quiet), out=out, overwrite=overwrite, device=device)
         if as_json:
             print_json({"report": str(result.report), **result.evaluation.as_json()})
             return

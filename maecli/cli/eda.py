@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_console
+from maecli.cli.application import app, print_json, stderr_progress
 from maecli.cli.options import JsonOption, OverwriteOption, QuietOption, VerboseOption, asks
 from maecli.spec.ask import Ask
 from maecli.terminal import answer, tell
@@ -20,12 +20,11 @@ def eda(
     verbose: VerboseOption = False,
 ) -> None:
     """Show what is in a data set: sizes, classes, masks, copies, broken files, and what to make of it."""
-    from maecli.progress import Progress
     from maecli.registry import registry
     from maecli.verbs.eda import eda as run_eda
     from maecli.verbs.eda import resolve_eda
 
-    progress = Progress(stderr_console(quiet))
+    progress = stderr_progress(quiet)
     specs = resolve_eda(ask, registry())
     if verbose:
         for verb, spec in specs.items():

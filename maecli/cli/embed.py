@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_progress, user_errors
 from maecli.cli.faults import exit_if_skipped, skipped_json
 from maecli.cli.options import (
     CheckpointOption,
@@ -49,13 +49,12 @@ def embed(
 ) -> None:
     """Write the features of files or of a data set; exits 3 when some were left out."""
     with user_errors(as_json):
-        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.embed import embed as run_embed
 
         result = run_embed(
             registry(),
-            Progress(stderr_console(quiet)),
+            stderr_progress(quiet),
             run=run,
             source=source,
             dataset=dataset,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_progress, user_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -40,14 +40,13 @@ def evaluate(
 ) -> None:
     """Measure a run on a split, beside what trivial predictors get there."""
     with user_errors(as_json):
-        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.eval import evaluate_or_probe
 
         result = evaluate_or_probe(
             run,
             registry(),
-            Progress(stderr_console(quiet)),
+            stderr_progress(quiet),
             kind=probe,
             labels=labels,
             pool=pool,

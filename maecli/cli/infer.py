@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_console, user_errors
+from maecli.cli.application import app, print_json, stderr_progress, user_errors
 from maecli.cli.faults import exit_if_skipped, skipped_json
 from maecli.cli.options import (
     CheckpointOption,
@@ -43,14 +43,13 @@ def infer(
 ) -> None:
     """Run a finished run on files; exits 3 when some were left out."""
     with user_errors(as_json):
-        from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.infer import infer as run_inference
 
         result = run_inference(
             source,
             registry(),
-            Progress(stderr_console(quiet)),
+            stderr_progress(quiet),
             task=task,
             run=run,
             checkpoint=checkpoint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table as RichTable
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from maecli.registry.describe import Option
     from maecli.results import Evaluation, Table
-    from maecli.run.dry_run import DryRun
     from maecli.run.train import TrainResult
     from maecli.verbs.train import ChosenOptions
 
@@ -89,12 +88,12 @@ def show_training(result: TrainResult, as_json: bool) -> None:
     )
 
 
-def show_dry_run(result: DryRun, as_json: bool) -> None:
+def show_dry_run(facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        print_json(result.facts)
+        print_json(facts)
         return
     table = RichTable(box=None, show_header=False, pad_edge=False)
-    for key, value in result.facts.items():
+    for key, value in facts.items():
         table.add_row(one_line(key.replace("_", " ")), f"{value:,}" if isinstance(value, int) else one_line(value))
     PlainConsole().print(table)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_console
+from maecli.cli.application import app, print_json, stderr_progress
 from maecli.cli.options import RUN, TRAINING, JsonOption, OverwriteOption, QuietOption, asks, option
 from maecli.cli.show import rich_table
 from maecli.spec.ask import Ask
@@ -62,15 +62,12 @@ def sweep(
     A key of --grid and --set begins with the verb that it is for, as pretrain.task.mask_ratio or
     finetune.train.epochs; dataset.*, model.* and data.* may go to both.
     """
-    from maecli.progress import Progress
     from maecli.registry import registry
-    from maecli.sweep.plan import make_plan
     from maecli.verbs import sweep as verbs
 
-    progress = Progress(stderr_console(quiet))
+    progress = stderr_progress(quiet)
     without = [verb for verb, left_out in (("pretrain", no_pretrain), ("finetune", no_finetune)) if left_out]
-    requested, out = verbs.request_sweep(ask, registry(), grid=grid or (), seeds=seeds, without=without)
-    plan = make_plan(requested, registry())
+    plan, out = verbs.plan_sweep(ask, registry(), grid=grid or (), seeds=seeds, without=without)
     if dry_run:
         show_plan(verbs.dry_run(plan, out, registry(), progress), str(out), as_json)
         return

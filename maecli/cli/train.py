@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from maecli.cli.application import stderr_console
+from maecli.cli.application import stderr_progress
 from maecli.cli.options import DATA, OUTPUT, RUN, JsonOption, OverwriteOption, QuietOption, VerboseOption, option
 from maecli.cli.show import show_chosen_options, show_dry_run, show_training
 from maecli.spec.ask import Ask
@@ -35,11 +35,10 @@ def train(
     verbose: VerboseOption = False,
 ) -> None:
     """Hand an ask over, and print what came out."""
-    from maecli.progress import Progress
     from maecli.registry import registry
     from maecli.verbs import train as verbs
 
-    progress = Progress(stderr_console(quiet))
+    progress = stderr_progress(quiet)
     if help_options:
         show_chosen_options(verbs.chosen_options(ask, registry()), as_json)
     elif dry_run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from maecli.hardware import describe_device, memory_used
@@ -24,15 +23,8 @@ DRY_SECONDS = 20.0
 """After this long the least number of steps is enough."""
 
 
-@dataclass(frozen=True)
-class DryRun:
-    """What a run would be."""
-
-    facts: dict[str, Any]
-
-
-def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> DryRun:
-    """Build everything, time a few steps, write nothing."""
+def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, Any]:
+    """Build everything, time a few steps, write nothing; return what the run would be."""
     built = open_run(spec, registry, progress.say)
     start = start_encoder(built, progress.say)
     trainer = make_trainer(built, None, progress)
@@ -56,23 +48,21 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> DryRun:
             break
     step_s = statistics.mean(times[len(times) // 2 :])  # a mean, since batches that are waited for come in bursts
     total_s = first_s + step_s * trainer.total_steps
-    return DryRun(
-        {
-            "out": str(spec.out or default_out(spec)),
-            "parameters": sum(p.numel() for p in built.module.parameters()),
-            "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),
-            "train_samples": sizes[0],
-            "val_samples": sizes[1],
-            "steps_per_epoch": trainer.steps_per_epoch,
-            "total_steps": trainer.total_steps,
-            "learning_rate": peak_rate(spec.train),
-            "device": describe_device(built.device),
-            "precision": str(built.dtype).removeprefix("torch."),
-            "init": start,
-            "memory_bytes": memory_used(built.device),
-            "seconds_per_step": round(step_s, 4),
-            "samples_per_s": round(spec.train.batch_size / step_s, 1),
-            "estimated_seconds": round(total_s),
-            "estimated_time": duration(total_s),
-        }
-    )
+    return {
+        "out": str(spec.out or default_out(spec)),
+        "parameters": sum(p.numel() for p in built.module.parameters()),
+        "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),
+        "train_samples": sizes[0],
+        "val_samples": sizes[1],
+        "steps_per_epoch": trainer.steps_per_epoch,
+        "total_steps": trainer.total_steps,
+        "learning_rate": peak_rate(spec.train),
+        "device": describe_device(built.device),
+        "precision": str(built.dtype).removeprefix("torch."),
+        "init": start,
+        "memory_bytes": memory_used(built.device),
+        "seconds_per_step": round(step_s, 4),
+        "samples_per_s": round(spec.train.batch_size / step_s, 1),
+        "estimated_seconds": round(total_s),
+        "estimated_time": duration(total_s),
+    }

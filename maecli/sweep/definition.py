@@ -91,35 +91,35 @@ class Sweep(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _both_unless_one_is_named(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        off = {verb for verb in SPECS if given.get(verb) is False}
-        wanted = [verb for verb in SPECS if verb in given and verb not in off] or [v for v in SPECS if v not in off]
-        if not wanted:
+    def _both_unless_one_is_named(cls, tree: Any) -> Any:
+        if not isinstance(tree, Mapping):
+            return tree
+        possible = [verb for verb in SPECS if tree.get(verb) is not False]
+        verbs = [verb for verb in possible if verb in tree] or possible
+        if not verbs:
             raise ValueError("a sweep without pretraining and without fine-tuning does nothing")
-        rest = {key: value for key, value in given.items() if key not in SPECS}
-        return rest | {verb: {} if given.get(verb) in (None, True) else given[verb] for verb in wanted}
+        rest = {key: value for key, value in tree.items() if key not in SPECS}
+        return rest | {verb: {} if tree.get(verb) in (None, True) else tree[verb] for verb in verbs}
 
     @field_validator("seeds", mode="before")
     @classmethod
-    def _number_of_seeds(cls, given: Any) -> Any:
-        if isinstance(given, int):
-            if isinstance(given, bool) or given < 1:
-                raise ValueError(f"seeds is {given!r}: give how many, at least 1, or a list of them")
-            if given > MAX_SEEDS:
-                raise ValueError(f"seeds is {brief(given)}: a sweep takes at most {MAX_SEEDS:,}")
-            return tuple(range(given))
-        return given
+    def _number_of_seeds(cls, seeds: Any) -> Any:
+        if not isinstance(seeds, int):
+            return seeds
+        if isinstance(seeds, bool) or seeds < 1:
+            raise ValueError(f"seeds is {seeds!r}: give how many, at least 1, or a list of them")
+        if seeds > MAX_SEEDS:
+            raise ValueError(f"seeds is {brief(seeds)}: a sweep takes at most {MAX_SEEDS:,}")
+        return tuple(range(seeds))
 
     @field_validator("grid", mode="before")
     @classmethod
-    def _names_are_text(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
+    def _names_are_text(cls, grid: Any) -> Any:
+        if not isinstance(grid, Mapping):
+            return grid
         return {
             str(key): {str(name): tree for name, tree in values.items()} if isinstance(values, Mapping) else values
-            for key, values in given.items()
+            for key, values in grid.items()
         }
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Sweep(Section):
             if self.pretrain is None:
                 raise ValueError(f"arms.{name}.total_time_of counts a pretraining's time, but this sweep has none")
             if other not in self.arms or self.arms[other].from_scratch:
-                usable = [each for each, arm in self.arms.items() if not arm.from_scratch]
+                usable = [name for name, arm in self.arms.items() if not arm.from_scratch]
                 raise ValueError(
                     f"arms.{name}.total_time_of is {other!r}{nearest(other, usable)}; arms that start from the "
                     f"pretraining: {', '.join(usable) or 'none'}"

@@ -143,40 +143,40 @@ class _Planner:
         parts = [part for axis in self.axes for choice in axis.choices for part in choice.settings.values()]
         arms = [arm.settings for arm in self.arms.values()]
         plan = Plan(self.sweep, self.axes, varied=frozenset(key for part in [*parts, *arms] for key in part))
-        known: dict[str, Job] = {}
+        jobs: dict[str, Job] = {}
         points = itertools.product(*(axis.choices for axis in self.axes))
-        for chosen, seed in itertools.product(points, self.sweep.seeds):
-            self._add_point(plan, known, chosen, seed)
+        for point, seed in itertools.product(points, self.sweep.seeds):
+            self._add_point(plan, jobs, point, seed)
         return plan
 
-    def _add_point(self, plan: Plan, known: dict[str, Job], chosen: Sequence[Choice], seed: int) -> None:
+    def _add_point(self, plan: Plan, jobs: dict[str, Job], point: Sequence[Choice], seed: int) -> None:
+        """Plan what one choice of each axis takes; `jobs` are the runs that are planned, by what they are."""
         settings: Settings = {verb: dict(part) for verb, part in self.settings.items()}
-        for choice in chosen:
+        for choice in point:
             for verb, part in choice.settings.items():
                 settings[verb] |= part
         pretrain = None
         if self.sweep.pretrain is not None:
             spec = self._resolve("pretrain", Arm(), settings["pretrain"], seed, None)
-            pretrain = _once(plan, known, self._job("", spec, chosen, {"pretrain"}))
-        done: dict[str, Job] = {}
+            pretrain = _once(plan, jobs, self._job("", spec, point, {"pretrain"}))
+        arms: dict[str, Job] = {}
         for name, arm in sorted(self.arms.items(), key=lambda each: each[1].total_time_of is not None):
             spec = self._resolve("finetune", arm, settings["finetune"], seed, pretrain.spec if pretrain else None)
             init = None if arm.from_scratch or spec.init is not None else pretrain
-            time_of = (pretrain, done[arm.total_time_of]) if pretrain and arm.total_time_of else None
-            matters = {"pretrain", "finetune"} if init or time_of else {"finetune"}
-            job = self._job(name, spec, chosen, matters)
+            time_of = (pretrain, arms[arm.total_time_of]) if pretrain and arm.total_time_of else None
+            job = self._job(name, spec, point, {"pretrain", "finetune"} if init or time_of else {"finetune"})
             job.init, job.time_of = init, time_of
-            done[name] = _once(plan, known, job)
+            arms[name] = _once(plan, jobs, job)
 
-    def _job(self, arm: str, spec: RunSpec, chosen: Sequence[Choice], matters: set[str]) -> Job:
-        """Return a run with a readable name: what of the point matters to it."""
-        point, parts = {}, [spec.verb, arm]
-        for axis, choice in zip(self.axes, chosen, strict=True):
-            if any(matters & each.settings.keys() for each in axis.choices):
-                point[axis.name] = choice.label
+    def _job(self, arm: str, spec: RunSpec, point: Sequence[Choice], verbs: set[str]) -> Job:
+        """Return a run with a readable name: what of the point is set for one of the `verbs`."""
+        labels, parts = {}, [spec.verb, arm]
+        for axis, choice in zip(self.axes, point, strict=True):
+            if any(verbs & other.settings.keys() for other in axis.choices):
+                labels[axis.name] = choice.label
                 name = axis.name.rpartition(".")[2].replace("_", "-")
                 parts.append(f"{name}-{choice.label}" if axis.is_numeric else choice.label)
-        return Job(arm, point, file_name("-".join([*filter(None, parts), f"seed{spec.seed}"])), spec)
+        return Job(arm, labels, file_name("-".join([*filter(None, parts), f"seed{spec.seed}"])), spec)
 
 
 def _check_apart(axes: Sequence[Axis]) -> None:
@@ -191,17 +191,15 @@ def _check_apart(axes: Sequence[Axis]) -> None:
             setter[place] = axis.name
 
 
-def _once(plan: Plan, known: dict[str, Job], job: Job) -> Job:
+def _once(plan: Plan, jobs: dict[str, Job], job: Job) -> Job:
     """Return the run that is planned already and equals `job`; plan it, under a name of its own, if there is none."""
-    needs = [each.name for each in job.needs]
-    identity = json.dumps([job.verb, needs, bool(job.time_of), identity_of(job.spec, plan.ignored)], sort_keys=True)
-    if identity in known:
-        return known[identity]
-    taken = {each.name for each in plan.jobs}
-    job.name = unused(job.name, taken)
-    plan.jobs.append(job)
-    known[identity] = job
-    return job
+    needs = [other.name for other in job.needs]
+    identity = json.dumps([needs, bool(job.time_of), identity_of(job.spec, plan.ignored)], sort_keys=True)
+    if identity not in jobs:
+        job.name = unused(job.name, {other.name for other in plan.jobs})
+        plan.jobs.append(job)
+        jobs[identity] = job
+    return jobs[identity]
 
 
 def identity_of(spec: RunSpec, ignored: frozenset[str]) -> dict[str, Any]:

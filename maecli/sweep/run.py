@@ -67,9 +67,9 @@ def begin(sweep: Sweep, out: Path, *, resume: bool, overwrite: bool) -> None:
             clear_runs(ledger)
     if not ledger.began:
         ledger.begin(**({"adopted": True} if _is_older_sweep(out) else {}))
-    asked = {SWEEP: sweep.model_dump(mode="json", exclude_defaults=True)}
+    document = {SWEEP: sweep.model_dump(mode="json", exclude_defaults=True)}
     ledger.claim(DEFINITION)
-    write_text(out / DEFINITION, dump_yaml(asked))
+    write_text(out / DEFINITION, dump_yaml(document))
 
 
 def _is_older_sweep(out: Path) -> bool:
@@ -88,7 +88,7 @@ def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path) -> 
     shelf = Shelf(plan, registry, out)
     failed: dict[str, str] = {}
     for number, job in enumerate(plan.jobs, 1):
-        missing = [each.name for each in job.needs if each.name in failed]
+        missing = [other.name for other in job.needs if other.name in failed]
         if missing:
             failed[job.name] = f"needs {missing[0]}, which failed"
             continue

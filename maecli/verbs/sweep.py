@@ -16,18 +16,21 @@ from maecli.spec.recipes import parse_sets
 from maecli.storage.lock import locked
 from maecli.sweep.definition import Sweep, find_tree, make_sweep, parse_grid, parse_seeds
 from maecli.sweep.estimate import estimate_seconds
-from maecli.sweep.plan import Plan, file_name
+from maecli.sweep.plan import Plan, file_name, make_plan
 from maecli.sweep.run import SweepResult, begin, run_sweep, stored_tree
 from maecli.sweep.shelf import Shelf
 
 
+def plan_sweep(
+    ask: Ask, registry: Registry, *, grid: Sequence[str] = (), seeds: str | None = None, without: Collection[str] = ()
+) -> tuple[Plan, Path]:
+    """Return the runs of the sweep that is asked for, and where it goes: see `request_sweep`."""
+    sweep, out = request_sweep(ask, registry, grid=grid, seeds=seeds, without=without)
+    return make_plan(sweep, registry), out
+
+
 def request_sweep(
-    ask: Ask,
-    registry: Registry,
-    *,
-    grid: Sequence[str] = (),
-    seeds: str | None = None,
-    without: Collection[str] = (),
+    ask: Ask, registry: Registry, *, grid: Sequence[str] = (), seeds: str | None = None, without: Collection[str] = ()
 ) -> tuple[Sweep, Path]:
     """Return the sweep that a recipe or file and the command line amount to, and where it goes.
 

@@ -33,7 +33,7 @@ def train(
     return training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
 
 
-def dry_run(ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False) -> dry.DryRun:
+def dry_run(ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False) -> dict[str, Any]:
     """Build what is asked for and time a few steps; write nothing."""
     return dry.dry_run(_spec(ask, registry, progress, verbose), registry, progress)
 

@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maecli.run.dry_run import DryRun
-
 ARMS = {"pretrained": {}, "scratch": {"scratch": True}, "longer": {"total_time_of": "pretrained"}}
 
 
@@ -110,7 +108,7 @@ def test_a_dry_run_times_each_kind_of_run_once(mae, write_sweep, monkeypatch):
 
     def dry_run(spec, registry, progress):
         timed.append((spec.verb, spec.train.epochs))
-        return DryRun({"estimated_seconds": 60 if timed[-1][0] == "pretrain" else 10})
+        return {"estimated_seconds": 60 if timed[-1][0] == "pretrain" else 10}
 
     monkeypatch.setattr("maecli.sweep.estimate.dry_run", dry_run)
     arms = {"tuned": {}, "scratch": {"scratch": True}, "as-long": {"total_time_of": "tuned"}}
