@@ -158,12 +158,10 @@ def _number(content: str) -> int:
 
 def labels_of(split: Split, chosen: Sequence[int]) -> list[int] | None:
     """Return a number for each sample's label; where the split tells none, for those at `chosen` by decoding them."""
-    given: Callable[[int], np.ndarray | None] = split.label
-    known: list[np.ndarray | None] = []
-    if callable(given):
-        known = [given(index) for index in range(len(split))]
-    if any(label is not None for label in known):
-        return [_label_number(label) for label in known]
+    label_at: Callable[[int], np.ndarray | None] = split.label
+    labels = [label_at(index) for index in range(len(split))] if callable(label_at) else []
+    if any(label is not None for label in labels):
+        return [_label_number(label) for label in labels]
     if not chosen:
         return None
     decoded = {index: _decoded(split, index) or {} for index in chosen}

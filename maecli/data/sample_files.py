@@ -25,10 +25,10 @@ def files_of(split: Split) -> tuple[list[str], list[str]]:
     """Return the files of all samples, each once, in order: by names that stay when the data move, and by path."""
     named: dict[str, str] = {}
     unnamed: dict[str, Path] = {}
-    given: Callable[[int], Sequence[Path]] = split.files
-    if callable(given):  # a data set of before there was such a method may have an attribute of this name
+    files_at: Callable[[int], Sequence[Path]] = split.files
+    if callable(files_at):  # a data set of before there was such a method may have an attribute of this name
         for index, key in enumerate(split.keys):
-            _name(given(index), key, named, unnamed)
+            _name(files_at(index), key, named, unnamed)
     named |= zip(unnamed, _below_common_folder(list(unnamed.values())), strict=True)
     return list(named.values()), list(named)
 

@@ -58,16 +58,16 @@ class Names:
 
         None may be found: that all are the same is what the digests tell.
         """
-        position = {mark: i for i, mark in enumerate(self.marks)}
-        found = []
+        by_mark = {mark: i for i, mark in enumerate(self.marks)}
+        positions = []
         for group, now in enumerate(self._sums(numbers)):
             digits = before.sums[2 * group * HEX_DIGITS :]
             was = int(digits[:HEX_DIGITS], 16), int(digits[HEX_DIGITS : 2 * HEX_DIGITS], 16)
             change, weighted = ((n - w) % PRIME for n, w in zip(now, was, strict=True))
             mark = weighted * pow(change, -1, PRIME) % PRIME if change else -1
-            if mark % NUM_GROUPS == group and mark in position:
-                found.append(position[mark])
-        return sorted(found)
+            if mark % NUM_GROUPS == group and mark in by_mark:
+                positions.append(by_mark[mark])
+        return sorted(positions)
 
     def _sums(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
         plain, weighted = [0] * NUM_GROUPS, [0] * NUM_GROUPS

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
-from maecli.data.bands import bands
 from maecli.data.card import DataCard
 from maecli.data.sample import Split, TensorSplit
 from maecli.eda.findings import Boxes, Labels, Masks
 from maecli.eda.parallel import Room, in_threads
 from maecli.errors import BrokenSample, Fault
+from maecli.modalities.pictures.bands import bands
 from maecli.modalities.pictures.masks import VOID
 
 Numbers = NDArray[np.float64]

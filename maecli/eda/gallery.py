@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from maecli.data.bands import averaging, collected
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
 from maecli.data.sample import Split
@@ -19,6 +18,7 @@ from maecli.eda.examples import Example, Image
 from maecli.eda.findings import Pair
 from maecli.errors import BrokenSample
 from maecli.loading import make_loader
+from maecli.modalities.pictures.bands import averaging, collected
 from maecli.schema import AugmentSpec, DataSpec
 
 EXAMPLE_SIDE = 320

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maecli.data.bands import bands
 from maecli.data.card import DataCard
 from maecli.data.sample import Split
 from maecli.eda.findings import Pictures, Sizes
 from maecli.eda.parallel import Room, in_threads
 from maecli.errors import BrokenSample, Fault
+from maecli.modalities.pictures.bands import bands
 from maecli.modalities.pictures.read import GREY
 
 SMALL_SIDE = 64

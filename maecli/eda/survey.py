@@ -139,10 +139,10 @@ def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[s
     if len(seen) < sum(len(scan.ids) for scan in pictures.values()):
         return None
     scans: dict[str, PictureScan] = {}
-    for name, wanted in keys.items():
-        found = {key: seen[key] for key in wanted if key in seen}
-        split = View([(pictures[home].split, index) for home, index, _ in found.values()])
-        scans[name] = PictureScan(split, [*range(len(found))], [look for _, _, look in found.values()])
+    for name, names in keys.items():
+        members = [seen[key] for key in dict.fromkeys(names) if key in seen]
+        split = View([(pictures[home].split, index) for home, index, _ in members])
+        scans[name] = PictureScan(split, [*range(len(members))], [look for _, _, look in members])
     moved = any(seen[key][0] != name for name, scan in scans.items() for key in scan.split.keys)
     return scans if moved else None
 

@@ -12,8 +12,8 @@ def shortage(error: BaseException) -> str | None:
     """Return what there is too little of and the way out, where that is what an error, or one behind it, comes from."""
     behind: BaseException | None = error
     while behind is not None:
-        if found := _shortage(behind):
-            return found
+        if sentence := _shortage(behind):
+            return sentence
         behind = behind.__cause__ or behind.__context__
     return None
 

@@ -109,7 +109,7 @@ class _Worker:
     """The main process's side of a worker."""
 
     def __init__(self, work: Callable[[Any], Parcel[Any]], number: int) -> None:
-        self.given: deque[tuple[int, Any]] = deque()
+        self.owed: deque[tuple[int, Any]] = deque()
         """Jobs whose results it owes, with their numbers."""
         self.socket, theirs = socket.socketpair()
         self.process = multiprocessing.Process(target=_serve, args=(theirs, ByValue(work), number), daemon=True)
@@ -124,7 +124,7 @@ class _Worker:
             theirs.close()
 
     def give(self, number: int, job: object) -> None:
-        self.given.append((number, job))
+        self.owed.append((number, job))
         try:
             for part in pack(Parcel({}, job)):
                 self.socket.sendall(part)
@@ -137,11 +137,11 @@ class _Worker:
             parcel = receive(self.socket, pin_memory)
         except EOFError:
             raise self._gone() from None
-        return self.given.popleft()[0], parcel
+        return self.owed.popleft()[0], parcel
 
     def _gone(self) -> WorkerEnded:
         self.process.join(GONE_S)
-        return WorkerEnded(*_how_it_ended(self.process.exitcode), [job for _, job in self.given])
+        return WorkerEnded(*_how_it_ended(self.process.exitcode), [job for _, job in self.owed])
 
     def close(self) -> None:
         self.socket.close()
@@ -217,8 +217,8 @@ def _serve(end: socket.socket, work: ByValue, number: int) -> None:
 
     The SIGINT or SIGTERM that a terminal or scheduler sends to every process is left to the main one: it saves.
     """
-    for each in SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    for ignored in SIGNALS:
+        signal.signal(ignored, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     torch.set_num_threads(1)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import numpy as np
 
-from maecli.data.bands import averaging, collected
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.bands import averaging, collected
 from maecli.modalities.pictures.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans, pillow_formats
 from maecli.modalities.pictures.orientation import orientation_of
 from maecli.modalities.pictures.tiff_pages import TiffPages

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maecli.data.bands import BAND
 from maecli.data.preprocess import centred_box
+from maecli.modalities.pictures.bands import BAND
 
 
 def crop_and_resize(image: np.ndarray, size: Sequence[int]) -> Tensor:

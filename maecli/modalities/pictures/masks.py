@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maecli.data.bands import bands
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.bands import bands
 from maecli.modalities.pictures.decoder_bounds import FewReads
 from maecli.modalities.pictures.read import MAX_PIXELS
 

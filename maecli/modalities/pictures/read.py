@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maecli.data.bands import bands, by_bands
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.bands import bands, by_bands
 from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo, PillowFile, as_given, given_dtype, open_source
 
 if TYPE_CHECKING:

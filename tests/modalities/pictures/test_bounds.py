@@ -22,10 +22,10 @@ from maecli_plugins.datasets.voc.annotations import read_annotation
 from PIL import Image
 from write_data import encoded, noise, write_class_folders
 
-from maecli.data import bands, label_files
+from maecli.data import label_files
 from maecli.data.label_files import read_labels
 from maecli.errors import BrokenSample, DataError
-from maecli.modalities.pictures import decoder_bounds, tiff_pages
+from maecli.modalities.pictures import bands, decoder_bounds, tiff_pages
 from maecli.modalities.pictures.masks import class_palette, read_mask
 from maecli.modalities.pictures.orientation import orientation_of
 from maecli.modalities.pictures.read import channel_stats, probe_picture, read_picture
