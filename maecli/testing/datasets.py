@@ -45,10 +45,7 @@ class DatasetSubject:
     """A data set that is looked at; each of its cards and splits is made once."""
 
     def __init__(
-        self,
-        dataset: Dataset,
-        fields: Sequence[Sequence[str]] | None = None,
-        equal_pictures: int = 0,
+        self, dataset: Dataset, fields: Sequence[Sequence[str]] | None = None, equal_pictures: int = 0
     ) -> None:
         self.dataset, self.plugin, self.equal_pictures = dataset, type(dataset), equal_pictures
         self._fields = fields
@@ -114,51 +111,51 @@ def card(subject: DatasetSubject) -> None:
     with must_work("card() fails", CARD_WAY):
         sets = subject.field_sets
     for fields in sets:
-        asked = f"card({fields!r})"
-        with must_work(f"{asked} fails", CARD_WAY):
+        call = f"card({fields!r})"
+        with must_work(f"{call} fails", CARD_WAY):
             card = subject.card(fields)
-        expect(isinstance(card, DataCard), f"{asked} returns {type(card).__name__}; return api.DataCard(…)")
-        expect(card.name == plugin.name, f"{asked} is named {card.name!r}; give it the data set's name {plugin.name!r}")
-        expect(bool(card.title), f"{asked} has an empty title; write one line that says what the data are")
-        expect(bool(card.split_origin), f"{asked} does not say where the splits come from; fill in split_origin")
+        expect(isinstance(card, DataCard), f"{call} returns {type(card).__name__}; return api.DataCard(…)")
+        expect(card.name == plugin.name, f"{call} is named {card.name!r}; give it the data set's name {plugin.name!r}")
+        expect(bool(card.title), f"{call} has an empty title; write one line that says what the data are")
+        expect(bool(card.split_origin), f"{call} does not say where the splits come from; fill in split_origin")
         absent = [field for field in fields if field not in card.fields]
         expect(
             not absent,
-            f"{asked} does not name {some(absent)} among its fields {card.fields!r}; name all that samples can carry",
+            f"{call} does not name {some(absent)} among its fields {card.fields!r}; name all that samples can carry",
         )
         for name in ("mean", "std"):
             num = len(getattr(card, name))
             expect(
                 num == card.channels,
-                f"{asked} has {num} values of {name} for {card.channels} channels; give one per channel",
+                f"{call} has {num} values of {name} for {card.channels} channels; give one per channel",
             )
         outside = [value for value in card.mean if not 0 <= value <= 1]
         expect(
             not outside,
-            f"{asked} has a mean of {some(outside)}, outside [0, 1]; give it in units of value_range mapped to [0, 1], "
+            f"{call} has a mean of {some(outside)}, outside [0, 1]; give it in units of value_range mapped to [0, 1], "
             "as api.channel_stats does",
         )
-        expect(min(card.std) > 0, f"{asked} has a std of {min(card.std)}; it must be above 0 to divide by")
+        expect(min(card.std) > 0, f"{call} has a std of {min(card.std)}; it must be above 0 to divide by")
         low, high = card.value_range
-        expect(low < high, f"{asked} has the value_range {card.value_range}; give the lowest value, then the highest")
-        _check_names(asked, card, fields)
+        expect(low < high, f"{call} has the value_range {card.value_range}; give the lowest value, then the highest")
+        _check_names(call, card, fields)
         again = DataCard.model_validate_json(card.model_dump_json())
-        expect(again == card, f"{asked} comes back from JSON as another one; use plain strings and numbers")
+        expect(again == card, f"{call} comes back from JSON as another one; use plain strings and numbers")
 
 
-def _check_names(asked: str, card: DataCard, fields: Fields) -> None:
+def _check_names(call: str, card: DataCard, fields: Fields) -> None:
     for field, names, list_name in (
         ("label", card.classes, "classes"),
         ("mask", card.mask_classes, "mask_classes"),
     ):
         expect(
             field not in fields or bool(names),
-            f"{asked} has no {list_name}, though {field} was asked for; name them in the order of their numbers",
+            f"{call} has no {list_name}, though {field} was asked for; name them in the order of their numbers",
         )
         twice = sorted({name for name in names if names.count(name) > 1})
-        expect(not twice, f"{asked} names {some(twice)} more than once in {list_name}; give each a name of its own")
+        expect(not twice, f"{call} names {some(twice)} more than once in {list_name}; give each a name of its own")
     inside = card.background is None or 0 <= card.background < max(1, len(card.mask_classes))
-    expect(inside, f"{asked} has background {card.background}, which is none of the {len(card.mask_classes)} classes")
+    expect(inside, f"{call} has background {card.background}, which is none of the {len(card.mask_classes)} classes")
 
 
 def splits(subject: DatasetSubject) -> None:
@@ -169,10 +166,10 @@ def splits(subject: DatasetSubject) -> None:
             way = "return an api.Split, an empty one where there are no such samples"
             with must_work(f"split({name!r}, {fields!r}) fails", way):
                 split = subject.split(name, fields)
-            said = card.split_sizes.get(name, 0)
+            size = card.split_sizes.get(name, 0)
             expect(
-                len(split) == said,
-                f"split({name!r}, {fields!r}) has {len(split):,} samples and the card says {said:,}; count them for "
+                len(split) == size,
+                f"split({name!r}, {fields!r}) has {len(split):,} samples and the card says {size:,}; count them for "
                 "split_sizes from the splits themselves",
             )
             for key in split.keys:
@@ -196,7 +193,7 @@ def splits(subject: DatasetSubject) -> None:
 def leaks(subject: DatasetSubject) -> None:
     """No picture of one split is in another, pixel by pixel."""
     seen: dict[bytes, tuple[str, str]] = {}
-    found: list[tuple[str, str, str, str]] = []
+    pairs: list[tuple[str, str, str, str]] = []
     fields = subject.field_sets[0]
     for name in SPLIT_NAMES:
         split = subject.split(name, fields)
@@ -208,13 +205,13 @@ def leaks(subject: DatasetSubject) -> None:
             digest = hashlib.blake2b(image.tobytes() + str(image.shape).encode(), digest_size=16).digest()
             where, key = seen.setdefault(digest, (name, split.keys[index]))
             if where != name:
-                found.append((where, key, name, split.keys[index]))
-    if len(found) > subject.equal_pictures:
-        where, key, there, other = found[0]
+                pairs.append((where, key, name, split.keys[index]))
+    if len(pairs) > subject.equal_pictures:
+        where, key, there, other = pairs[0]
         raise Broken(
-            f"{len(found):,} pictures are in two splits, pixel by pixel: {key!r} of {where} is {other!r} of {there}, "
+            f"{len(pairs):,} pictures are in two splits, pixel by pixel: {key!r} of {where} is {other!r} of {there}, "
             "for one; cut the splits so that equal pictures stay together, or, where the published data are so, say "
-            f"so in the card's notes and to the kit (equal_pictures = {len(found)})"
+            f"so in the card's notes and to the kit (equal_pictures = {len(pairs)})"
         )
 
 
@@ -226,8 +223,8 @@ def samples(subject: DatasetSubject) -> None:
         if sample is not None:
             _check_sample(where, sample, fields, subject.card(fields))
             if "image" in fields:
-                told, size = split.size(index), tuple(sample["image"].shape[1:])
-                expect(told == size, f"{where} is {size}, and size({index}) says {told}; return what it is")
+                size, shape = split.size(index), tuple(sample["image"].shape[1:])
+                expect(size == shape, f"{where} is {shape}, and size({index}) says {size}; return what it is")
 
 
 def _check_sample(where: str, sample: Sample, fields: Fields, card: DataCard) -> None:
@@ -377,17 +374,17 @@ def boxes(subject: DatasetSubject) -> None:
     """Boxes are left, top, right, bottom in pixels, inside their pictures."""
     _asked_with(subject, "boxes")
     for where, _, sample in subject.samples("boxes"):
-        found = sample["boxes"]
+        corners = sample["boxes"]
         expect(
-            found.ndim == 2 and found.shape[1] == 4 and found.dtype == np.float32,
-            f"{where}: boxes are {found.dtype} of shape {found.shape}; give float32 of shape (K, 4)",
+            corners.ndim == 2 and corners.shape[1] == 4 and corners.dtype == np.float32,
+            f"{where}: boxes are {corners.dtype} of shape {corners.shape}; give float32 of shape (K, 4)",
         )
         H, W = sample["image"].shape[1:]
-        left, top, right, bottom = found.T
+        left, top, right, bottom = corners.T
         inside = (left >= 0) & (top >= 0) & (left < right) & (top < bottom) & (right <= W) & (bottom <= H)
         expect(
             bool(inside.all()),
-            f"{where}: box {some(found[~inside].tolist(), 1)} is empty or leaves the image of {W} × {H}; boxes are "
+            f"{where}: box {some(corners[~inside].tolist(), 1)} is empty or leaves the image of {W} × {H}; boxes are "
             "left, top, right, bottom, counted from 0, right and bottom exclusive",
         )
 

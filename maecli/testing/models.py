@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from maecli.models.encoder import Encoder
@@ -31,10 +32,7 @@ class ModelSubject:
     """A model that is looked at, and an encoder of it."""
 
     def __init__(
-        self,
-        plugin: type[Model],
-        options: Mapping[str, Any] | None = None,
-        img_size: tuple[int, ...] = (32, 32),
+        self, plugin: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
     ) -> None:
         self.plugin, self.settings, self.img_size = plugin, options, img_size
 
@@ -86,8 +84,8 @@ def build(subject: ModelSubject) -> None:
         isinstance(encoder, Encoder),
         f"{name}.build() returns {type(encoder).__name__}; derive the network from api.Encoder",
     )
-    wanted = ("embed_dim", "img_size", "patch_size", "in_chans", "num_prefix_tokens", "depth")
-    absent = [each for each in wanted if not hasattr(encoder, each)]
+    attributes = ("embed_dim", "img_size", "patch_size", "in_chans", "num_prefix_tokens", "depth")
+    absent = [name for name in attributes if not hasattr(encoder, name)]
     expect(not absent, f"the encoder of {name} has no {some(absent)}; set it in __init__, as api.Encoder says")
     expect(
         tuple(encoder.img_size) == subject.img_size and encoder.in_chans == CHANNELS,
@@ -116,10 +114,10 @@ def tokens(subject: ModelSubject) -> None:
     """Tokens are as many and as wide as the encoder says, also of a part of the patches."""
     encoder, name, x = subject.encoder, subject.plugin.name, subject.pictures
     T, N, D = encoder.num_prefix_tokens, subject.num_patches, encoder.embed_dim
-    found = tuple(encoder(x).shape)
+    shape = tuple(encoder(x).shape)
     expect(
-        found == (len(x), T + N, D),
-        f"the encoder of {name} gives tokens {found} of {len(x)} pictures; by its own words ({T} prefix tokens, a grid "
+        shape == (len(x), T + N, D),
+        f"the encoder of {name} gives tokens {shape} of {len(x)} pictures; by its own words ({T} prefix tokens, a grid "
         f"of {encoder.grid}, embed_dim {D}) they are {(len(x), T + N, D)}",
     )
     ids_keep = torch.stack([torch.randperm(N, generator=torch.Generator().manual_seed(i)) for i in range(len(x))])
@@ -130,18 +128,14 @@ def tokens(subject: ModelSubject) -> None:
         except ValueError:
             return
         raise Broken(f"{name} cannot leave patches out (can_mask = False) and takes ids_keep; raise ValueError for it")
-    found = tuple(encoder(x, ids_keep).shape)
+    shape = tuple(encoder(x, ids_keep).shape)
     expect(
-        found == (len(x), T + ids_keep.shape[1], D),
-        f"the encoder of {name} gives tokens {found} of {ids_keep.shape[1]} kept patches; they are "
+        shape == (len(x), T + ids_keep.shape[1], D),
+        f"the encoder of {name} gives tokens {shape} of {ids_keep.shape[1]} kept patches; they are "
         f"{(len(x), T + ids_keep.shape[1], D)}, or can_mask = False",
     )
-    changed = x.clone()
-    hidden = torch.ones(len(x), N).scatter_(1, ids_keep, 0.0)  # (B, N), 1 = hidden
-    over = hidden.reshape(len(x), 1, *encoder.grid)
-    for axis, patch in enumerate(encoder.patch_size):
-        over = over.repeat_interleave(patch, 2 + axis)
-    changed = changed + 10 * over
+    hidden = torch.ones(len(x), N).scatter_(1, ids_keep, 0.0).reshape(len(x), 1, *encoder.grid)  # 1 = hidden
+    changed = x + 10 * F.interpolate(hidden, size=tuple(encoder.img_size))
     expect(
         torch.allclose(encoder(x, ids_keep), encoder(changed, ids_keep), atol=1e-5),
         f"the tokens of {name} change with pixels of patches that are hidden; embed and mix the patches in ids_keep "
@@ -158,14 +152,13 @@ def features(subject: ModelSubject) -> None:
     expect(
         len(maps) == len(depths), f"features() of {name} gives {len(maps)} maps for {len(depths)} depths; give one each"
     )
-    for depth, each in zip(depths, maps, strict=True):
+    for depth, shape in zip(depths, (tuple(tensor.shape) for tensor in maps), strict=True):
         width = encoder.pyramid[depth - 1] if encoder.pyramid else encoder.embed_dim
-        last = depth == encoder.depth
-        grid = encoder.grid if last or not encoder.pyramid else tuple(each.shape[2:])
+        grid = shape[2:] if encoder.pyramid and depth < encoder.depth else encoder.grid
         expect(
-            tuple(each.shape) == (len(x), width, *grid),
-            f"features() of {name} gives {tuple(each.shape)} after {depth} of {encoder.depth} blocks; by its own words "
-            f"it is {(len(x), width, *grid)}",
+            shape == (len(x), width, *grid),
+            f"features() of {name} gives {shape} after {depth} of {encoder.depth} blocks; by its own words it is "
+            f"{(len(x), width, *grid)}",
         )
 
 

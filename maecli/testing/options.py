@@ -52,14 +52,14 @@ def check_options(plugin: type[Any], base: type[plugin_options.Options]) -> None
     )
 
 
-def check_round_trip(chosen: BaseModel) -> None:
+def check_round_trip(options: BaseModel) -> None:
     """Raise `Broken` unless options come back from a spec file as they went in."""
-    written = dump_yaml(chosen.model_dump(mode="json"))
-    read = type(chosen).model_validate(parse_yaml(written, "the options"))
-    changed = [name for name in type(chosen).model_fields if getattr(read, name) != getattr(chosen, name)]
+    written = dump_yaml(options.model_dump(mode="json"))
+    again = type(options).model_validate(parse_yaml(written, "the options"))
+    changed = [name for name in type(options).model_fields if getattr(again, name) != getattr(options, name)]
     expect(
         not changed,
         f"the options {some(changed)} come back from a spec file as another value, such as "
-        f"{some(repr(getattr(read, name)) for name in changed[:1])} for "
-        f"{some(repr(getattr(chosen, name)) for name in changed[:1])}; use types that JSON has, tuples and paths",
+        f"{some(repr(getattr(again, name)) for name in changed[:1])} for "
+        f"{some(repr(getattr(options, name)) for name in changed[:1])}; use types that JSON has, tuples and paths",
     )

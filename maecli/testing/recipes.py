@@ -52,10 +52,10 @@ def settings(subject: RecipeSubject) -> None:
     for section in subject.sections:
         verb, _, task = section.partition("-")
         flags = {"task.name": task} if task else {}
-        chosen, _ = stack(Ask(verb, recipe=subject.name, flags=flags), subject.plugins)
-        tree = nest(chosen)
-        named = [section for section in PLUGIN_SECTIONS if section in tree]  # who runs the recipe chooses the others
-        validate({section: {"name": ""} for section in PLUGIN_SECTIONS} | tree, verb, subject.plugins, named)
+        flat, _ = stack(Ask(verb, recipe=subject.name, flags=flags), subject.plugins)
+        tree = nest(flat)
+        sections = [section for section in PLUGIN_SECTIONS if section in tree]  # who runs the recipe chooses the others
+        validate({section: {"name": ""} for section in PLUGIN_SECTIONS} | tree, verb, subject.plugins, sections)
     sweep = read_sweep(subject.text, subject.where)
     if sweep is not None:
         make_sweep({"name": subject.name, **sweep})

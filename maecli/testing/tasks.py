@@ -53,10 +53,7 @@ class TaskSubject:
     """A task that is looked at, with data, a module and batches to try it on."""
 
     def __init__(
-        self,
-        plugin: type[Task[Any]],
-        dataset: Dataset | None = None,
-        options: Mapping[str, Any] | None = None,
+        self, plugin: type[Task[Any]], dataset: Dataset | None = None, options: Mapping[str, Any] | None = None
     ) -> None:
         self.plugin, self.dataset, self.settings = plugin, dataset or Synthetic(), dict(options or {})
 
@@ -135,16 +132,16 @@ def build(subject: TaskSubject) -> None:
     with must_work(what, "build a module for any encoder, or give the kit a data set and options that suit"):
         module = subject.module
     expect(isinstance(module, nn.Module), f"build() returns {type(module).__name__}; return the nn.Module to train")
-    held = getattr(module, "encoder", None)
+    encoder = getattr(module, "encoder", None)
     expect(
-        isinstance(held, Encoder),
+        isinstance(encoder, Encoder),
         f"the module of {subject.plugin.name} has no attribute `encoder`; keep the encoder there, since weights are "
         "taken from it and given to it by that name",
     )
-    owned = [name for name, value in vars(subject.task).items() if isinstance(value, nn.Module | nn.Parameter)]
+    modules = [name for name, value in vars(subject.task).items() if isinstance(value, nn.Module | nn.Parameter)]
     expect(
-        not owned,
-        f"the task itself holds {some(owned)}; put what learns into the module, since only that is trained and saved",
+        not modules,
+        f"the task itself holds {some(modules)}; put what learns into the module, since only that is trained and saved",
     )
 
 
@@ -183,9 +180,9 @@ def frozen(subject: TaskSubject) -> None:
     others = {name: tensor for name, tensor in batch.tensors.items() if name != "image"}
     learning = {name: value for name, value in module.train().named_parameters() if value.requires_grad}
     slopes = []
-    for each in (batch, Batch({**others, "features": features}, batch.draws)):
+    for example in (batch, Batch({**others, "features": features}, batch.draws)):
         torch.manual_seed(0)
-        slopes.append(torch.autograd.grad(task.loss(module, each), list(learning.values())))
+        slopes.append(torch.autograd.grad(task.loss(module, example), list(learning.values())))
     apart = [
         name
         for name, one, other in zip(learning, *slopes, strict=True)
