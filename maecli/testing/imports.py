@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maecli.testing.finding import Advice, Broken, NotLookedAt, some
+from maecli.testing.finding import Advice, NotLookedAt, some
 
 LIMIT_S = 0.3
 """Seconds of processor time beyond `BASE` that nobody minds."""
@@ -28,16 +28,9 @@ for name in base:
     importlib.import_module(name)
 costs = {}
 for name in modules:
-    before = set(sys.modules)
-    begin = time.process_time()
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        continue
-    seconds = time.process_time() - begin
-    costs[name] = seconds, sorted((set(sys.modules) - before) & set(heavy))
+    before, begin = set(sys.modules), time.process_time()
+    importlib.import_module(name)
+    costs[name] = time.process_time() - begin, sorted((set(sys.modules) - before) & set(heavy))
 print(json.dumps(costs))
 """
 
@@ -54,15 +47,15 @@ class ImportCost:
 def import_costs(modules: Sequence[str], base: Sequence[str]) -> dict[str, ImportCost]:
     """Return the cost of each module, imported in this order after those of `base`.
 
-    What one has loaded costs the next ones nothing. Modules that are not found by their names, such as those of test
-    files, are left out. Raises `Broken` for one that fails.
+    What one has loaded costs the next ones nothing. Raises `NotLookedAt` where one cannot be imported by its name, as
+    in a test file.
     """
     command = [sys.executable, "-P", "-c", PROGRAM, *(json.dumps(list(names)) for names in (base, HEAVY, modules))]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
-        raise Broken(f"{some(modules)} cannot be imported by itself: {lines[-1] if lines else done.returncode}")
+        raise NotLookedAt(f"{some(modules)} cannot be imported by itself: {lines[-1] if lines else done.returncode}")
     measured = json.loads(done.stdout.splitlines()[-1])
     return {name: ImportCost(seconds, tuple(heavy)) for name, (seconds, heavy) in measured.items()}
 
@@ -70,18 +63,16 @@ def import_costs(modules: Sequence[str], base: Sequence[str]) -> dict[str, Impor
 def check_import(module: str) -> None:
     """Raise `Advice` where importing a plugin's module loads heavy libraries, or takes too long."""
     for _ in range(2):  # the first time it may have to be compiled
-        costs = import_costs([module], BASE)
-        if module not in costs:
-            raise NotLookedAt(f"{module} is no module that can be imported by its name")
-        if costs[module].seconds <= LIMIT_S:
+        cost = import_costs([module], BASE)[module]
+        if cost.seconds <= LIMIT_S:
             break
-    if costs[module].heavy:
+    if cost.heavy:
         raise Advice(
-            f"importing {module} loads {', '.join(costs[module].heavy)}; import it in the function that uses it, so "
-            "that listing and other runs do not wait for it"
+            f"importing {module} loads {', '.join(cost.heavy)}; import it in the function that uses it, so that "
+            "listing and other runs do not wait for it"
         )
-    if costs[module].seconds > LIMIT_S:
+    if cost.seconds > LIMIT_S:
         raise Advice(
-            f"importing {module} takes {costs[module].seconds:.2f} s beyond torch, more than {LIMIT_S} s; move what is "
-            "computed or imported at its top into the functions that need it"
+            f"importing {module} takes {cost.seconds:.2f} s beyond torch, more than {LIMIT_S} s; move what is computed "
+            "or imported at its top into the functions that need it"
         )
