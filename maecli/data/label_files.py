@@ -39,7 +39,7 @@ class LabelRow:
     group: str
 
 
-def read_labels(path: Path, known: Set[str]) -> dict[str, LabelRow] | None:
+def read_labels(path: Path, keys: Set[str]) -> dict[str, LabelRow] | None:
     """Return the rows of a `labels.csv`, file → row; None if there is no such file.
 
     UTF-8 with or without a byte-order mark, separated by commas or semicolons, with a header; columns may stand
@@ -62,8 +62,8 @@ def read_labels(path: Path, known: Set[str]) -> dict[str, LabelRow] | None:
         if len(cells) != len(columns):
             raise DataError(f"{where} {len(cells)} cells under {len(columns)} columns; quote cells with commas")
         row = dict(zip(columns, cells, strict=True))
-        key, split = _as_key(row["file"], known), row.get("split", "").lower()
-        if key not in known:
+        key, split = _as_key(row["file"], keys), row.get("split", "").lower()
+        if key not in keys:
             raise DataError(f"{where} {row['file']!r} is not a picture in {path.parent}; write paths relative to it")
         if key in rows:
             raise DataError(f"{where} {row['file']!r} stands in line {rows[key].line} already; keep one of them")
@@ -111,6 +111,6 @@ class _Lines:
             yield line
 
 
-def _as_key(name: str, known: Set[str]) -> str:
+def _as_key(name: str, keys: Set[str]) -> str:
     """Return the key that a path in the table means: backslashes and a leading ./ are understood."""
-    return name if name in known else name.replace("\\", "/").removeprefix("./")
+    return name if name in keys else name.replace("\\", "/").removeprefix("./")

@@ -141,16 +141,16 @@ def find_lattice(grid: Sequence[int], mask_ratio: float) -> Lattice:
 
     Raises ValueError naming the nearest ratios when there is none, or when no patch, or every patch, would be hidden.
     """
-    found, N = _lattices(tuple(grid)), math.prod(grid)
+    lattices, N = _lattices(tuple(grid)), math.prod(grid)
     hidden = N - _checked_num_kept(N, mask_ratio)
-    if hidden not in found:
-        below, above = max(n for n in found if n < hidden), min(n for n in found if n > hidden)
+    if hidden not in lattices:
+        below, above = max(n for n in lattices if n < hidden), min(n for n in lattices if n > hidden)
         raise ValueError(
             f"mask_ratio {mask_ratio} cannot be had from a grid mask on {'×'.join(map(str, grid))} patches, which "
             f"keeps or hides one patch of every cell of equal size; take {_shortest_ratio(below, N)}, "
             f"{_shortest_ratio(above, N)} or another mask"
         )
-    return found[hidden]
+    return lattices[hidden]
 
 
 def take(tokens: Tensor, ids: Tensor) -> Tensor:
@@ -189,13 +189,13 @@ def _lattices(grid: tuple[int, ...]) -> dict[int, Lattice]:
     """Return the lattices of a grid by how many patches they hide; of cells with equally many, the squarest."""
     N = math.prod(grid)
     sides = [[side for side in range(1, size + 1) if size % side == 0] for size in grid]
-    found: dict[int, Lattice] = {}
+    lattices: dict[int, Lattice] = {}
     for cell in sorted(product(*sides), key=lambda cell: (max(cell) / min(cell), cell)):
         num = N // math.prod(cell)
         if num < N:
-            found.setdefault(N - num, Lattice(cell, hidden=False))
-            found.setdefault(num, Lattice(cell, hidden=True))
-    return found
+            lattices.setdefault(N - num, Lattice(cell, hidden=False))
+            lattices.setdefault(num, Lattice(cell, hidden=True))
+    return lattices
 
 
 def _shortest_ratio(hidden: int, N: int) -> str:

@@ -120,7 +120,7 @@ class CanvasSet:
         (H, W), (h, w), M = self.options.canvas_size, self.box, len(ids)
         draws = api.Draws(api.SPLIT_SEED, 0, ids)
         counts = LEAST + (draws.uniform(f"{name} count", 1)[:, 0] * (MOST - LEAST + 1)).long()  # (M,)
-        chosen = (draws.uniform(f"{name} pictures", MOST).double() * len(labels)).long()  # (M, K)
+        picture_ids = (draws.uniform(f"{name} pictures", MOST).double() * len(labels)).long()  # (M, K)
         top, left = self._places(name, ids, counts)  # (M, K) each
         inside = (torch.arange(h)[:, None] * W + torch.arange(w)).flatten()  # (h w,)
         image = torch.zeros(M, H * W, dtype=pictures.dtype)
@@ -128,13 +128,13 @@ class CanvasSet:
         for k in range(MOST):
             rows = torch.nonzero(counts > k)  # (R, 1)
             where = (top[:, k] * W + left[:, k])[rows] + inside  # (R, h w)
-            picture = pictures[chosen[:, k]].flatten(1)[rows[:, 0]]
+            picture = pictures[picture_ids[:, k]].flatten(1)[rows[:, 0]]
             before = image[rows, where]
             brighter = picture >= before
-            seen = brighter & (picture > self.threshold)
-            number = (labels[chosen[:, k]] + 1).to(torch.uint8)[rows]  # (R, 1)
+            inked = brighter & (picture > self.threshold)
+            number = (labels[picture_ids[:, k]] + 1).to(torch.uint8)[rows]  # (R, 1)
             image[rows, where] = torch.where(brighter, picture, before)
-            mask[rows, where] = torch.where(seen, number, mask[rows, where])
+            mask[rows, where] = torch.where(inked, number, mask[rows, where])
         return image.reshape(M, 1, H, W), mask.reshape(M, H, W)
 
     def _places(self, name: api.SplitName, ids: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,27 +142,27 @@ class CanvasSet:
         (H, W), (h, w) = self.options.canvas_size, self.box
         if h > H or w > W:
             raise api.SpecError(f"dataset.canvas_size {H}x{W} is smaller than a picture ({h}x{w}); give a larger one")
-        found = torch.zeros(len(ids), MOST, 2, dtype=torch.int64)
-        left_over = torch.arange(len(ids))
+        corners = torch.zeros(len(ids), MOST, 2, dtype=torch.int64)
+        rest = torch.arange(len(ids))
         refused = 0
         for attempt in itertools.count():
-            draws = api.Draws(api.SPLIT_SEED, attempt, ids[left_over])
+            draws = api.Draws(api.SPLIT_SEED, attempt, ids[rest])
             shares = draws.uniform(f"{name} places", TRIES * MOST * 2).reshape(-1, TRIES, MOST, 2)
             places = (shares * torch.tensor([H - h + 1, W - w + 1])).long()  # (M', T, K, 2)
-            fits = self._apart(places, counts[left_over])  # (M', T)
+            fits = self._apart(places, counts[rest])  # (M', T)
             lucky = fits.any(1)
             first = fits.int().argmax(1)[lucky]
-            found[left_over[lucky]] = places[lucky, first]
+            corners[rest[lucky]] = places[lucky, first]
             refused = 0 if lucky.any() else refused + fits.numel()
-            left_over = left_over[~lucky]
-            if not len(left_over):
+            rest = rest[~lucky]
+            if not len(rest):
                 break
             if refused >= HOPELESS:
                 raise api.SpecError(
                     f"dataset.canvas_size {H}x{W} has no room for {MOST} pictures of {h}x{w} that overlap by no more "
                     f"than dataset.canvas_overlap {self.options.canvas_overlap:g}; raise one of the two"
                 )
-        return found[:, :, 0], found[:, :, 1]
+        return corners[:, :, 0], corners[:, :, 1]
 
     def _apart(self, places: Tensor, counts: Tensor) -> Tensor:
         """Return (M, T), true where no two of the first `counts` (M,) boxes (M, T, K, 2) overlap too much."""

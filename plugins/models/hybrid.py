@@ -59,8 +59,8 @@ class MaskedStem(nn.Module):
             )
         widths = [embed_dim >> i for i in reversed(range(len(strides)))]
         self.halve = nn.ModuleList(
-            nn.Conv2d(given, width, 3, stride, padding=1)
-            for given, width, stride in zip([in_chans, *widths], widths, strides, strict=False)
+            nn.Conv2d(inputs, width, 3, stride, padding=1)
+            for inputs, width, stride in zip([in_chans, *widths], widths, strides, strict=False)
         )
         self.units = nn.ModuleList(nn.ModuleList(ConvUnit(width) for _ in range(units)) for width in widths)
         self.norm = ChannelNorm(embed_dim, eps=1e-6)

@@ -245,10 +245,11 @@ class TiffFile:
         channels, dtype = shape[self.order[0]] if len(axes) == 3 else 1, np.dtype(series.dtype)
         if channels < 1:
             raise BrokenSample(name, "has no pixels")
-        asked = channels * height * width * dtype.itemsize
-        if asked > max(MOST_UNPACKED * num_bytes, 4 * max_pixels):
+        unpacked = channels * height * width * dtype.itemsize
+        if unpacked > max(MOST_UNPACKED * num_bytes, 4 * max_pixels):
             raise BrokenSample(
-                name, f"asks for {asked:,} bytes of pixels, over {MOST_UNPACKED} times its own and 4 times max_pixels"
+                name,
+                f"asks for {unpacked:,} bytes of pixels, over {MOST_UNPACKED} times its own and 4 times max_pixels",
             )
         self.info = PictureInfo(
             size=(width, height) if self.orientation >= 5 else (height, width),
@@ -277,7 +278,7 @@ class NpyFile:
             raise BrokenSample(file.name, f"has the shape {shape}; a picture has H, W and channels")
         if min(shape) < 1:
             raise BrokenSample(file.name, "has no pixels")
-        given = given_dtype(dtype, file.name)
+        pixel_dtype = given_dtype(dtype, file.name)
         if os.fstat(file.fileno()).st_size - file.tell() < math.prod(shape) * dtype.itemsize:
             raise BrokenSample(file.name, "truncated file")
         first = layout == "chw" or (layout == "auto" and shape[0] < shape[-1])
@@ -286,7 +287,7 @@ class NpyFile:
         _check_size(file.name, (size[0], size[1]), max_pixels)
         channels = shape[self.axis] if len(shape) == 3 else 1
         self.file = file
-        self.info = PictureInfo(size=(size[0], size[1]), channels=channels, dtype=given, array=True)
+        self.info = PictureInfo(size=(size[0], size[1]), channels=channels, dtype=pixel_dtype, array=True)
 
     def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
         self.file.seek(0)

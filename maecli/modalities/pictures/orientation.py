@@ -50,13 +50,13 @@ def _in_note(note: bytes) -> int | None:
     order: Literal["little", "big"] = "little" if note.startswith(b"II") else "big"
     start = int.from_bytes(note[4:8], order)
     num = int.from_bytes(note[start : start + 2], order)
-    found = None
+    value = None
     for at in range(start + 2, min(start + 2 + 12 * num, len(note) - 11), 12):
         if int.from_bytes(note[at : at + 2], order) == ORIENTATION:
             size = _FORMS.get(int.from_bytes(note[at + 2 : at + 4], order))
             if size is not None and int.from_bytes(note[at + 4 : at + 8], order) == 1:
-                found = int.from_bytes(note[at + 8 : at + 8 + size], order)
-    return found
+                value = int.from_bytes(note[at + 8 : at + 8 + size], order)
+    return value
 
 
 def _in_xmp(image: Image.Image) -> int | None:

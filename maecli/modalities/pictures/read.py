@@ -86,8 +86,8 @@ def picture_array(
         else:
             if picture.ndim not in (2, 3):
                 raise BrokenSample(str(name), f"has the shape {picture.shape}; a picture has H, W and channels")
-            given = as_given(np.atleast_3d(picture).transpose(2, 0, 1), given_dtype(picture.dtype, str(name)))
-            pixels = given.copy() if np.shares_memory(given, picture) else given
+            values = as_given(np.atleast_3d(picture).transpose(2, 0, 1), given_dtype(picture.dtype, str(name)))
+            pixels = values.copy() if np.shares_memory(values, picture) else values
             info = PictureInfo((pixels.shape[1], pixels.shape[2]), len(pixels), str(pixels.dtype))
         _check_fits(name, info, channels, dtype)
         _check_finite(pixels, name)

@@ -37,24 +37,24 @@ def sampled_channel_stats(train: Split, root: Path, value_range: tuple[float, fl
     `root`, if none can be decoded.
     """
     keys = train.keys
-    chosen = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_DECODED]
+    ids = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_DECODED]
     faults: dict[int, Fault] = {}
     if value_range is None:
-        value_range = _reach(_decoded(train, chosen, root, faults))
-    mean, std = channel_stats(_decoded(train, chosen, root, faults), value_range)
-    return ChannelStats(len(chosen) - len(faults), value_range, mean, std, faults.values())
+        value_range = _reach(_decoded(train, ids, root, faults))
+    mean, std = channel_stats(_decoded(train, ids, root, faults), value_range)
+    return ChannelStats(len(ids) - len(faults), value_range, mean, std, faults.values())
 
 
-def _decoded(split: Split, chosen: Sequence[int], root: Path, faults: dict[int, Fault]) -> Iterator[np.ndarray]:
+def _decoded(split: Split, ids: Sequence[int], root: Path, faults: dict[int, Fault]) -> Iterator[np.ndarray]:
     """Decode those of the pictures that can be, small where their format allows it."""
-    for i in chosen:
+    for i in ids:
         try:
             yield split.small(i, DECODED_SIDE)
         except BrokenSample as error:
             faults[i] = error.fault
-    if len(faults) == len(chosen):
+    if len(faults) == len(ids):
         reason = "".join(f"; {fault.path}, for one: {fault.reason}" for fault in [*faults.values()][:1])
-        raise DataError(f"none of the {len(chosen)} train pictures tried in {root} can be decoded{reason}")
+        raise DataError(f"none of the {len(ids)} train pictures tried in {root} can be decoded{reason}")
 
 
 def _reach(images: Iterator[np.ndarray]) -> tuple[float, float]:

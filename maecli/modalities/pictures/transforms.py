@@ -56,11 +56,11 @@ class TrainTransform:
         draws = Draws(self.seed, epoch, torch.tensor([index]))
         image = sample["image"].transpose(1, 2, 0)  # (H, W, C)
         wide = image.dtype == np.int32
-        given = {"image": image.astype(np.float32) if wide else image}  # OpenCV resizes no int32
+        arrays = {"image": image.astype(np.float32) if wide else image}  # OpenCV resizes no int32
         if "mask" in sample:
-            given["mask"] = sample["mask"]
+            arrays["mask"] = sample["mask"]
         box = self._box(draws, image.shape[0], image.shape[1])
-        changed = {name: _cut(array, box, VOID if name == "mask" else 0) for name, array in given.items()}
+        changed = {name: _cut(array, box, VOID if name == "mask" else 0) for name, array in arrays.items()}
         if (box[2], box[3]) != self.size:
             changed = self.resize(**changed)
         if self.spec.flip and float(draws.uniform("flip", 1)) < 0.5:
@@ -70,7 +70,7 @@ class TrainTransform:
             self.color.set_random_seed(derive_seed(self.seed, "color", epoch, index) % 2**32)
             changed = self.color(**changed)
         pixels = np.rint(changed["image"]).astype(np.int32) if wide else changed["image"]
-        tensors = {name: torch.from_numpy(np.array(array)) for name, array in sample.items() if name not in given}
+        tensors = {name: torch.from_numpy(np.array(array)) for name, array in sample.items() if name not in arrays}
         tensors["image"] = as_tensor(pixels.reshape(*self.size, -1).transpose(2, 0, 1))
         if "mask" in changed:
             tensors["mask"] = as_tensor(changed["mask"])

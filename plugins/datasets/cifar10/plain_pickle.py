@@ -131,15 +131,15 @@ def _load(file: BinaryIO) -> Any:
     return _PlainUnpickler(file, encoding="latin1").load()
 
 
-def _plain(value: Any, known: dict[int, Any]) -> Any:
+def _plain(value: Any, plain: dict[int, Any]) -> Any:
     """Put arrays in the place of those that stood in for them; what stands in many places is gone over once."""
     if isinstance(value, _Array):
         return value.value
     if not isinstance(value, (dict, list, tuple)):
         return value
-    if id(value) not in known:
+    if id(value) not in plain:
         if isinstance(value, dict):
-            known[id(value)] = {key: _plain(each, known) for key, each in value.items()}
+            plain[id(value)] = {key: _plain(item, plain) for key, item in value.items()}
         else:
-            known[id(value)] = type(value)(_plain(each, known) for each in value)
-    return known[id(value)]
+            plain[id(value)] = type(value)(_plain(item, plain) for item in value)
+    return plain[id(value)]

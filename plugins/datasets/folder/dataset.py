@@ -158,8 +158,8 @@ class Folder(api.Dataset):
         return sorted(self._faults)
 
     def all_faults(self) -> Iterator[api.Fault]:
-        known = {*self.faults(), *self._index.unpaired}
-        yield from sorted(known)
+        faults = {*self.faults(), *self._index.unpaired}
+        yield from sorted(faults)
         if not self._index.masks:
             return
         try:
@@ -172,7 +172,7 @@ class Folder(api.Dataset):
             try:
                 numbers.update(np.unique(split[i]["mask"]).tolist())
             except api.BrokenSample as broken:
-                if broken.fault not in known:
+                if broken.fault not in faults:
                     yield broken.fault
         if _nothing_judged(numbers):
             yield api.Fault(MASKS_FOLDER, NOTHING_JUDGED)

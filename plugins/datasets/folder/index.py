@@ -24,7 +24,7 @@ class Index:
     channels: int
     dtype: str
     labels: dict[str, str]
-    given: dict[str, api.SplitName]
+    splits: dict[str, api.SplitName]
     groups: dict[str, str]
     ignored: Counter[str]
     paired: bool
@@ -51,8 +51,8 @@ class Index:
         return 2 * self.numbers.get(key, -1) + (key in self.masks)
 
     @cached_property
-    def given_splits(self) -> frozenset[api.SplitName]:
-        return frozenset(self.given.values())
+    def fixed_splits(self) -> frozenset[api.SplitName]:
+        return frozenset(self.splits.values())
 
 
 def read_index(
@@ -72,16 +72,16 @@ def read_index(
         )
     pairing = pair_masks([key for key in keys if paired and key.startswith(f"{IMAGES_FOLDER}/")], masks)
     inner = {key: key.removeprefix(f"{IMAGES_FOLDER}/") if paired else key for key in keys}
-    labels, given, groups = folder_labels(inner), folder_splits(inner), dict[str, str]()
+    labels, splits, groups = folder_labels(inner), folder_splits(inner), dict[str, str]()
     if rows is not None:
         if any(row.label for row in rows.values()):
             labels = {key: row.label for key, row in rows.items() if row.label}
-        given |= {key: row.split for key, row in rows.items() if row.split is not None}
+        splits |= {key: row.split for key, row in rows.items() if row.split is not None}
         groups = {key: row.group for key, row in rows.items() if row.group}
-        check_groups(root / pictures.LABELS_FILE, given, rows)
+        check_groups(root / pictures.LABELS_FILE, splits, rows)
     labels = {key: label for key, label in labels.items() if key in infos}
     with_mask = {key: mask for key, mask in pairing.masks.items() if key in infos}
-    return Index(infos, channels, dtype, labels, given, groups, ignored, paired, with_mask, pairing.faults)
+    return Index(infos, channels, dtype, labels, splits, groups, ignored, paired, with_mask, pairing.faults)
 
 
 def _find(root: Path, paired: bool) -> tuple[list[str], list[str], Counter[str]]:

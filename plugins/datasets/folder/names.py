@@ -34,15 +34,15 @@ def folder_labels(paths: Mapping[str, str]) -> dict[str, str]:
     return labels if len(set(labels.values())) > 1 else {}
 
 
-def check_groups(path: Path, given: Mapping[str, SplitName], rows: Mapping[str, LabelRow]) -> None:
+def check_groups(path: Path, splits: Mapping[str, SplitName], rows: Mapping[str, LabelRow]) -> None:
     """Raise `DataError` for a group whose pictures were given to two splits."""
     first: dict[str, str] = {}
     for key, row in rows.items():
-        if not row.group or key not in given:
+        if not row.group or key not in splits:
             continue
         other = first.setdefault(row.group, key)
-        if given[other] != given[key]:
+        if splits[other] != splits[key]:
             raise DataError(
-                f"{path}, line {row.line}: group {row.group!r} is in {given[key]} here and in {given[other]} "
+                f"{path}, line {row.line}: group {row.group!r} is in {splits[key]} here and in {splits[other]} "
                 f"in line {rows[other].line}; a group must stay in one split"
             )

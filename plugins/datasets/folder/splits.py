@@ -12,39 +12,39 @@ from .index import Index
 
 def split_keys(root: Path, index: Index, val_share: float, test_share: float) -> dict[api.SplitName, list[str]]:
     """Return the keys of each split: given ones first, the missing ones cut from train."""
-    goes = _spread(index, {key: split for key, split in index.given.items() if key in index.infos})
-    train = [key for key, split in goes.items() if split == "train"]
+    split_of = _spread(index, {key: split for key, split in index.splits.items() if key in index.infos})
+    train = [key for key, split in split_of.items() if split == "train"]
     if not train:
         raise api.DataError(
-            f"{root} has pictures for {' and '.join(sorted(set(goes.values())))}, but none for train; "
+            f"{root} has pictures for {' and '.join(sorted(set(split_of.values())))}, but none for train; "
             "add a folder train/, or point --root at the folder that holds all the pictures"
         )
     serves = index.labels.keys() | index.masks.keys()
     cuttable = [key for key in train if key in serves] if serves else train
     cut = api.cut(
         cuttable,
-        val_share=0.0 if "val" in index.given_splits else val_share,
-        test_share=0.0 if "test" in index.given_splits else test_share,
+        val_share=0.0 if "val" in index.fixed_splits else val_share,
+        test_share=0.0 if "test" in index.fixed_splits else test_share,
         labels=[index.stratum(key) for key in cuttable],
         groups=[index.groups.get(key) for key in cuttable],
     )
     places = {cuttable[i]: split for split, ids in cut.items() for i in ids}
-    goes = _spread(index, {key: split for key, split in goes.items() if split != "train"} | places)
-    return {name: [key for key in index.infos if goes[key] == name] for name in api.SPLIT_NAMES}
+    split_of = _spread(index, {key: split for key, split in split_of.items() if split != "train"} | places)
+    return {name: [key for key in index.infos if split_of[key] == name] for name in api.SPLIT_NAMES}
 
 
-def _spread(index: Index, goes: Mapping[str, api.SplitName]) -> dict[str, api.SplitName]:
+def _spread(index: Index, split_of: Mapping[str, api.SplitName]) -> dict[str, api.SplitName]:
     """Return every picture's split: its own, else that of its group, else train."""
-    group_goes = {index.groups[key]: split for key, split in goes.items() if key in index.groups}
-    return {key: goes.get(key) or group_goes.get(index.groups.get(key, ""), "train") for key in index.infos}
+    split_of_group = {index.groups[key]: split for key, split in split_of.items() if key in index.groups}
+    return {key: split_of.get(key) or split_of_group.get(index.groups.get(key, ""), "train") for key in index.infos}
 
 
 def split_origin(index: Index, val_share: float, test_share: float) -> str:
     """Return the data card's sentence on where the splits come from."""
-    given = [name for name in api.SPLIT_NAMES if name in index.given_splits]
-    origins = [f"{', '.join(given)}: given by folders or {api.pictures.LABELS_FILE}"] if given else []
+    fixed = [name for name in api.SPLIT_NAMES if name in index.fixed_splits]
+    origins = [f"{', '.join(fixed)}: given by folders or {api.pictures.LABELS_FILE}"] if fixed else []
     shares = (("val", val_share), ("test", test_share))
-    cut = [f"{name} ({share:g})" for name, share in shares if name not in given and share > 0]
+    cut = [f"{name} ({share:g})" for name, share in shares if name not in fixed and share > 0]
     if cut:
         how = "stratified by class" if index.classes else "regardless of content"
         how += ", of pictures with a mask only" if index.masks and not index.classes else ""

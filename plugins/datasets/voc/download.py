@@ -22,10 +22,10 @@ def download(root: Path, year: int) -> Path:
     with api.downloading(partial(missing, root, year)):
         for image_set in ("train", "test") if year == 2007 else ("train",):
             datasets.VOCSegmentation(staging, year=str(year), image_set=image_set, download=True)
-        found = locate(staging, year)
-        if found is None:
+        folder = locate(staging, year)
+        if folder is None:
             raise RuntimeError(f"the archive holds no VOC{year}")
-        found.rename(parent / f"VOC{year}")
+        folder.rename(parent / f"VOC{year}")
         shutil.rmtree(staging)
     return parent / f"VOC{year}"
 

@@ -49,7 +49,7 @@ class Labels:
     def _class_lists(self) -> tuple[dict[str, np.ndarray], list[api.Fault]]:
         """Return labels (Q,) int8 by id, as far as there are class lists, and what is wrong with these."""
         devkit = self._devkit
-        found: dict[str, np.ndarray] = {}
+        all_labels: dict[str, np.ndarray] = {}
         faults: list[api.Fault] = []
         for name, ids in devkit.lists("Main").items() if "Main" in devkit.families else ():
             paths = [f"ImageSets/Main/{each}_{name}.txt" for each in CLASSES]
@@ -57,7 +57,7 @@ class Labels:
                 continue
             labels = {key: np.zeros(len(CLASSES), np.int8) for key in ids}
             for number, path in enumerate(paths):
-                told: set[str] = set()
+                named: set[str] = set()
                 for row in devkit.rows(path, faults, "tells no labels"):
                     if len(row) != 2 or row[1] not in LABELS:
                         faults.append(
@@ -67,9 +67,9 @@ class Labels:
                         faults.append(devkit.fault(path, f"names {row[0]}, which {name}.txt does not name"))
                     else:
                         labels[row[0]][number] = LABELS[row[1]]
-                        told.add(row[0])
-                if told:
-                    untold = (key for key in ids if key not in told)
-                    faults += [devkit.fault(path, f"does not name {key}, which {name}.txt names") for key in untold]
-            found |= labels
-        return found, faults
+                        named.add(row[0])
+                if named:
+                    missing = (key for key in ids if key not in named)
+                    faults += [devkit.fault(path, f"does not name {key}, which {name}.txt names") for key in missing]
+            all_labels |= labels
+        return all_labels, faults

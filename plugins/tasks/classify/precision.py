@@ -36,11 +36,11 @@ def average_precision(scores: np.ndarray, truth: np.ndarray, times: np.ndarray |
     if not len(levels):
         return np.full(counts.shape[1] if times is not None else (), np.nan)
     stops = np.searchsorted(level, levels, side="right")
-    seen = np.add.reduceat(counts[order[: stops[-1]]], np.append(0, stops[:-1]), axis=0).cumsum(0, np.float64)
+    ranked_above = np.add.reduceat(counts[order[: stops[-1]]], np.append(0, stops[:-1]), axis=0).cumsum(0, np.float64)
     hits = np.add.reduceat(counts[order[hit]], np.searchsorted(level[hit], levels), axis=0).astype(np.float64)
-    found = hits.cumsum(0)  # (levels, R)
-    precision = np.maximum.accumulate((found / np.maximum(seen, 1.0))[::-1])[::-1]
-    area = np.divide((hits * precision).sum(0), found[-1], out=np.full(len(found[-1]), np.nan), where=found[-1] > 0)
+    total = hits.cumsum(0)  # (levels, R)
+    precision = np.maximum.accumulate((total / np.maximum(ranked_above, 1.0))[::-1])[::-1]
+    area = np.divide((hits * precision).sum(0), total[-1], out=np.full(len(total[-1]), np.nan), where=total[-1] > 0)
     return area if times is not None else area[0]
 
 
@@ -77,9 +77,9 @@ def mean_precision_interval(scores: np.ndarray, truth: np.ndarray, resamples: in
 
 def _mean_of_known(areas: np.ndarray) -> np.ndarray:
     """Return the means over the first axis of (Q, R), without the columns where all are NaN."""
-    known = ~np.isnan(areas)
-    counted = known.sum(0)
-    return np.where(known, areas, 0.0).sum(0)[counted > 0] / counted[counted > 0]
+    defined = ~np.isnan(areas)
+    counted = defined.sum(0)
+    return np.where(defined, areas, 0.0).sum(0)[counted > 0] / counted[counted > 0]
 
 
 def random_precision(num_positive: int, num: int, rankings: int = 100) -> float:

@@ -86,10 +86,10 @@ def _slide(module: Segmenter, x: Tensor, img_size: Sequence[int], stride: float,
     for first in range(0, len(places), step):
         group = places[first : first + step]
         windows = torch.cat([x[:, :, top : top + img_size[0], left : left + img_size[1]] for top, left in group])
-        found = _read(module, windows, img_size, flip)
+        probabilities = _read(module, windows, img_size, flip)
         if total.ndim == 0:
-            total = found.new_zeros(B, found.shape[1], h, w)
-        for (top, left), part in zip(group, torch.split(found, B), strict=True):
+            total = probabilities.new_zeros(B, probabilities.shape[1], h, w)
+        for (top, left), part in zip(group, torch.split(probabilities, B), strict=True):
             rows, columns = slice(top, top + part.shape[2]), slice(left, left + part.shape[3])
             total[:, :, rows, columns] += part
             count[rows, columns] += 1

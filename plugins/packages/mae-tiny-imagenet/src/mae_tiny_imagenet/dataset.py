@@ -171,10 +171,10 @@ def _train_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str
     labels: dict[str, int] = {}
     for wnid, number in numbers.items():
         folder = f"train/{wnid}/images"
-        found = api.pictures.find_pictures(root / folder) if (root / folder).is_dir() else []
-        if not found:
+        names = api.pictures.find_pictures(root / folder) if (root / folder).is_dir() else []
+        if not names:
             reasons[folder] = f"holds no picture of the class {wnid}, which {CLASSES} names"
-        labels |= {f"{folder}/{name}": number for name in found}
+        labels |= {f"{folder}/{name}": number for name in names}
     if (root / "train").is_dir():
         for other in (root / "train").iterdir():
             if other.is_dir() and other.name not in numbers and not other.name.startswith("."):
@@ -186,7 +186,7 @@ def _test_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]
     """Return the classes of the official validation set; each file and each line that does not fit is a fault."""
     present = set(api.pictures.find_pictures(root / TEST_PICTURES)) if (root / TEST_PICTURES).is_dir() else set()
     labels: dict[str, int] = {}
-    said: dict[str, str] = {}
+    classes: dict[str, str] = {}
     for line_number, line in enumerate(_lines(root / TEST_CLASSES), start=1):
         if not line.strip():
             continue
@@ -194,8 +194,8 @@ def _test_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]
         wnid, key = rest.partition("\t")[0].strip(), f"{TEST_PICTURES}/{file}"
         if not wnid:
             reasons[f"{TEST_CLASSES}:{line_number}"] = "is not a file, a tab and the identifier of a class"
-        elif said.setdefault(file, wnid) != wnid:
-            reasons[key] = f"has two classes in {TEST_CLASSES}: {said[file]} and {wnid}"
+        elif classes.setdefault(file, wnid) != wnid:
+            reasons[key] = f"has two classes in {TEST_CLASSES}: {classes[file]} and {wnid}"
             labels.pop(key, None)
         elif wnid not in numbers:
             reasons[key] = f"has the class {wnid} in {TEST_CLASSES}, which {CLASSES} lacks"
@@ -203,7 +203,7 @@ def _test_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]
             reasons[key] = f"is not there, though {TEST_CLASSES} names it"
         elif key not in reasons:
             labels[key] = numbers[wnid]
-    reasons |= {f"{TEST_PICTURES}/{file}": f"has no class in {TEST_CLASSES}" for file in present - said.keys()}
+    reasons |= {f"{TEST_PICTURES}/{file}": f"has no class in {TEST_CLASSES}" for file in present - classes.keys()}
     return dict(sorted(labels.items()))
 
 
