@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 
 from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import CheckpointOption, JsonOption
+from maecli.cli.show import facts_table
 from maecli.terminal import PlainConsole
 from maecli.text import one_line
 
@@ -46,10 +47,7 @@ def _show(found: Inspection) -> None:
         *((f"metadata {key}", _say(value)) for key, value in found.metadata.items() if not _is_shown_apart(key, value)),
         *(("plugin", _say_plugin(each)) for each in found.metadata.get("plugins", ()) if isinstance(each, dict)),
     ]
-    table = RichTable(box=None, show_header=False, pad_edge=False)
-    for key, value in rows:
-        table.add_row(one_line(key), one_line(value))
-    console.print(table)
+    console.print(facts_table(rows))
     for note in found.notes:
         console.print(note, style="dim")
     console.print()

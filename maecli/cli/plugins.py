@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table as RichTable
 
 from maecli.cli.application import app, print_json, user_errors
 from maecli.cli.options import JsonOption, RootOption
-from maecli.cli.show import options_table
+from maecli.cli.show import facts_table, options_table, text_table
 from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import one_line
@@ -63,13 +62,9 @@ def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> Non
 
 def show_listings(listings: Sequence[Listing]) -> None:
     """Print a row for each, and below it a line for each that cannot be used."""
-    table = RichTable(box=None, header_style="bold")
-    for column in ("kind", "name", "package", "version", "status"):
-        table.add_column(column, overflow="fold")
-    for listing in listings:
-        table.add_row(*map(one_line, (listing.kind, listing.name, listing.package, listing.version, listing.status)))
+    rows = ((listing.kind, listing.name, listing.package, listing.version, listing.status) for listing in listings)
     console = PlainConsole()
-    console.print(table)
+    console.print(text_table(("kind", "name", "package", "version", "status"), rows))
     for number, line in enumerate(listing.line for listing in listings if listing.reason):
         console.print(("" if number else "\n") + one_line(line), soft_wrap=True)
 
@@ -106,11 +101,8 @@ def show_plugin(plugin: About) -> None:
         console.print(options_table(plugin.options))
     if plugin.card is not None:
         say("\ndata card")
-        table = RichTable(box=None, show_header=False, pad_edge=False)
-        for key, value in plugin.card.items():
-            if value not in (None, "", [], {}):
-                table.add_row(one_line(key.replace("_", " ")), one_line(_words(value)))
-        console.print(table)
+        known = ((key, value) for key, value in plugin.card.items() if value not in (None, "", [], {}))
+        console.print(facts_table((key.replace("_", " "), _words(value)) for key, value in known))
     elif plugin.no_card:
         say(f"\nno data card: {plugin.no_card}")
     say(f"\n  {plugin.command}")

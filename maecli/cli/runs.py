@@ -35,11 +35,11 @@ def runs(
         from maecli.run.directory import runs_dir
         from maecli.verbs.runs import COLUMNS, compare, list_runs, write_comparison
 
-        given = [path.expanduser() for path in paths or [runs_dir()]]
-        if len(given) > 2:
-            raise SpecError(f"mae runs takes a folder, or two runs to lay side by side, not {len(given)}")
-        if len(given) == 2:
-            comparison = compare(given[0], given[1], registry(), tell)
+        folders = [path.expanduser() for path in paths or [runs_dir()]]
+        if len(folders) > 2:
+            raise SpecError(f"mae runs takes a folder, or two runs to lay side by side, not {len(folders)}")
+        if len(folders) == 2:
+            comparison = compare(folders[0], folders[1], registry(), tell)
             if out is not None:
                 out = out.expanduser()
                 write_comparison(comparison, out)
@@ -47,7 +47,7 @@ def runs(
             return
         if out is not None:
             raise SpecError("--out is for two runs laid side by side; name both of them")
-        entries = list_runs(given[0])
+        entries = list_runs(folders[0])
         for entry in entries:
             if entry.problem:
                 tell(entry.problem)
@@ -55,7 +55,7 @@ def runs(
             print_json({"runs": [entry.as_json() for entry in entries]})
             return
         if not entries:
-            answer(f"no runs in {given[0]}")
+            answer(f"no runs in {folders[0]}")
             return
         PlainConsole().print(
             rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries)))

@@ -11,7 +11,7 @@ from maecli.terminal import PlainConsole, answer
 from maecli.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from maecli.registry.describe import Option
     from maecli.results import Evaluation, Table
@@ -25,14 +25,8 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
     """Print metrics beside their baselines and what is to be known of them; below, what has a row per class."""
     from maecli.reports.numbers import format_baselines, format_metric, verdict
 
-    table = RichTable(box=None, header_style="bold", pad_edge=False)
-    for column in (
-        f"{one_line(evaluation.split)}, {evaluation.num_samples:,} samples",
-        "value (95% interval)",
-        "baselines",
-        "",
-    ):
-        table.add_column(column, overflow="fold")
+    title = f"{evaluation.split}, {evaluation.num_samples:,} samples"
+    table = text_table((title, "value (95% interval)", "baselines", ""), ())
     below = []
     for metric in evaluation.metrics:
         label = metric.label
@@ -50,6 +44,24 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
     for each in evaluation.tables if with_tables else ():
         console.print()
         console.print(rich_table(each))
+
+
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RichTable:
+    """Return rows of text below the titles of their columns; what is too long for one is folded."""
+    table = RichTable(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(one_line(column), overflow="fold")
+    for row in rows:
+        table.add_row(*map(one_line, row))
+    return table
+
+
+def facts_table(facts: Iterable[tuple[str, object]]) -> RichTable:
+    """Return a row for each fact: what it is, and its value."""
+    table = RichTable(box=None, show_header=False, pad_edge=False)
+    for name, value in facts:
+        table.add_row(one_line(name), one_line(value))
+    return table
 
 
 def rich_table(table: Table) -> RichTable:
@@ -92,10 +104,8 @@ def show_dry_run(facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    table = RichTable(box=None, show_header=False, pad_edge=False)
-    for key, value in facts.items():
-        table.add_row(one_line(key.replace("_", " ")), f"{value:,}" if isinstance(value, int) else one_line(value))
-    PlainConsole().print(table)
+    words = ((key.replace("_", " "), f"{value:,}" if isinstance(value, int) else value) for key, value in facts.items())
+    PlainConsole().print(facts_table(words))
 
 
 def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:
@@ -112,10 +122,6 @@ def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None
 
 def options_table(options: Sequence[Option], here: Mapping[str, str] | None = None) -> RichTable:
     """Return options with types, defaults and descriptions; `here` says what settings make of some of them."""
-    table = RichTable(box=None, header_style="bold", pad_edge=False)
-    for column in ("option (--set KEY=VALUE)", "type", "default", *(["here"] if here else []), "what it does"):
-        table.add_column(column, overflow="fold")
-    for option in options:
-        value = [here.get(option.key, "")] if here else []
-        table.add_row(*map(one_line, (option.key, option.type, option.default, *value, option.description)))
-    return table
+    columns = ("option (--set KEY=VALUE)", "type", "default", *(["here"] if here else []), "what it does")
+    values = {option.key: [here.get(option.key, "")] if here else [] for option in options}
+    return text_table(columns, ((o.key, o.type, o.default, *values[o.key], o.description) for o in options))
