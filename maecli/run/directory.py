@@ -281,9 +281,9 @@ class RunDirectory:
         except FileNotFoundError:
             return None
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
+    def write_summary(self, summary: Summary) -> None:
         """Mark the run as finished."""
-        self.write_json(SUMMARY, dict(summary))
+        self.write_json(SUMMARY, summary.model_dump())
 
     def summary(self) -> Summary | None:
         """Return what a finished run says of itself, None for one that is not finished. Raises DamagedFile."""

@@ -13,7 +13,7 @@ from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
-from maecli.run.directory import ENVIRONMENT, RunDirectory, default_out
+from maecli.run.directory import ENVIRONMENT, RunDirectory, Summary, default_out
 from maecli.run.environment import describe_environment
 from maecli.run.initial import start_encoder
 from maecli.run.open import Built, open_run
@@ -107,18 +107,18 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
         run.write(SKIPPED, faults_csv(faults))
     seconds = time.monotonic() - begin + trainer.seconds_before
     run.write_summary(
-        {
-            "verb": spec.verb,
-            "task": spec.task.name,
-            "dataset": spec.dataset.name,
-            "steps": trainer.total_steps,
-            "seconds": round(seconds, 1),
-            "device": environment["device"],
-            "precision": environment["precision"],
-            "init": start,
-            "train_samples": len(train.split),
-            "finished_at": time.time(),
-        }
+        Summary(
+            verb=spec.verb,
+            task=spec.task.name,
+            dataset=spec.dataset.name,
+            steps=trainer.total_steps,
+            seconds=round(seconds, 1),
+            device=environment["device"],
+            precision=environment["precision"],
+            init=start,
+            train_samples=len(train.split),
+            finished_at=time.time(),
+        )
     )
     write_run_report(run, registry, progress.say)
     return TrainResult(run, evaluation, seconds, faults)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from maecli.data.sample import Split
 from maecli.errors import SpecError
@@ -120,8 +122,6 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
 
 def write_pictures(split: Split, value_range: tuple[float, float], folder: Path, ledger: Ledger) -> None:
     """Write evenly spaced samples as 8-bit PNG files, and note them in the ledger of the folder's parent."""
-    from PIL import Image
-
     ledger.claim(f"{folder.name}/")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,8 +136,6 @@ def write_pictures(split: Split, value_range: tuple[float, float], folder: Path,
 
 def _first_rows(out: Path, num: int = 12) -> Table:
     """Return the first predictions: path, class and the probability of that class."""
-    import json
-
     lines = (out / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines[:num]]
     table = tuple((row["path"], row["class"], f"{row['p_' + row['class']]:.1%}") for row in rows)

@@ -72,15 +72,7 @@ def infer(
     be read, or whose output is not finite, are left out and listed.
     Raises DataError when there is no picture, SpecError when `out` holds something else.
     """
-    if run is None:
-        if task is None:
-            raise SpecError("give --run RUN, or --task TASK to take the newest finished run of that task")
-        try:
-            run = newest_finished_run(task, runs_dir()).path
-        except MaeError:
-            registry.listing("task", task)  # a task that is not there is the better reason
-            raise
-        progress.say(f"using {run}, the newest finished run of task {task}")
+    run = run or _newest_run(task, registry, progress)
     restored = restore(run, registry, progress.say, checkpoint, {"device": device, "precision": precision})
     spec, job = restored.spec, restored.task
     if task is not None and task != spec.task.name:
@@ -125,6 +117,19 @@ def infer(
         }
         write_json(stage / RECORD, record)
     return InferResult(out, run, rows.num, faults, tuple(out / f"{picture.name}.png" for picture in pictures))
+
+
+def _newest_run(task: str | None, registry: Registry, progress: Progress) -> Path:
+    """Return the newest finished run of a task, and say which it is."""
+    if task is None:
+        raise SpecError("give --run RUN, or --task TASK to take the newest finished run of that task")
+    try:
+        run = newest_finished_run(task, runs_dir()).path
+    except MaeError:
+        registry.listing("task", task)  # a task that is not there is the better reason
+        raise
+    progress.say(f"using {run}, the newest finished run of task {task}")
+    return run
 
 
 def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction]:

@@ -10,7 +10,7 @@ import torch
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.results import Drawing, Evaluation, Metric
 from maecli.run.checkpoint import find_checkpoint
-from maecli.run.directory import RunDirectory, newest_finished_run, runs_dir
+from maecli.run.directory import RunDirectory, Summary, newest_finished_run, runs_dir
 from maecli.storage.files import temporary_name
 
 SPEC = {"verb": "pretrain", "seed": 0, "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}
@@ -221,7 +221,7 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
 def test_the_newest_finished_run_of_a_task_is_found_at_any_depth(tmp_path):
     for name, task, finished_at in (("a", "x", 1.0), ("b/c", "x", 3.0), ("d", "x", 2.0), ("e", "y", 4.0)):
         (tmp_path / name).mkdir(parents=True)
-        RunDirectory(tmp_path / name).write_summary(SUMMARY | {"task": task, "finished_at": finished_at})
+        RunDirectory(tmp_path / name).write_summary(Summary(**SUMMARY, task=task, finished_at=finished_at))
     (tmp_path / "unfinished").mkdir()
     assert newest_finished_run("x", tmp_path).path == tmp_path / "b/c"
 
