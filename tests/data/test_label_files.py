@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from maecli.data import label_files
 from maecli.data.label_files import LabelRow, read_labels
 from maecli.errors import DataError
 
@@ -41,3 +44,23 @@ def test_labels_may_be_left_out_where_splits_or_groups_are_given(tmp_path, colum
 def test_a_table_of_files_alone_is_refused(tmp_path):
     with pytest.raises(DataError, match="line 1: no column 'label' among file, note; the first line must name"):
         read(tmp_path, "file,note\n2.png,x\n")
+
+
+def test_a_row_of_labels_has_an_end(tmp_path, monkeypatch):
+    path = tmp_path / "labels.csv"
+    for text, line in (("file,label\n" + "," * 2**21, 2), ("file,label\n" + '"' + "\n" * 5000, 1002), ("x" * 2**21, 1)):
+        path.write_text(text)
+        with pytest.raises(DataError, match=f"line {line}: too long for a row"):
+            read_labels(path, frozenset({"a.png"}))
+    monkeypatch.setattr(label_files, "MAX_BYTES", 100)
+    path.write_text("file,label\n" + "a.png,x\n" * 50)
+    with pytest.raises(DataError, match="is larger than 100 bytes"):
+        read_labels(path, frozenset({"a.png"}))
+
+
+def test_a_hundred_thousand_rows_of_labels_take_a_second(tmp_path):
+    keys = [f"{i:06d}.png" for i in range(100_000)]
+    (tmp_path / "labels.csv").write_text("file,label\n" + "".join(f"{key},cat\n" for key in keys))
+    begin = time.process_time()
+    assert len(read_labels(tmp_path / "labels.csv", frozenset(keys)) or {}) == 100_000
+    assert time.process_time() - begin < 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import struct
 import subprocess
 import sys
@@ -16,15 +15,10 @@ import numpy as np
 import pytest
 import tifffile
 from fuzz.mutate import little_memory
-from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
-from maecli_plugins.datasets.folder.masks import read_classes
-from maecli_plugins.datasets.voc.annotations import read_annotation
 from PIL import Image
 from write_data import encoded, noise, write_class_folders
 
-from maecli.data import label_files
-from maecli.data.label_files import read_labels
-from maecli.errors import BrokenSample, DataError
+from maecli.errors import BrokenSample
 from maecli.modalities.pictures import bands, decoder_bounds, tiff_pages
 from maecli.modalities.pictures.masks import class_palette, read_mask
 from maecli.modalities.pictures.orientation import orientation_of
@@ -371,68 +365,6 @@ def test_averaging_keeps_sides_that_are_short_and_pictures_that_are_not_large():
 def test_the_last_blocks_may_be_smaller():
     means = bands.averaged(np.array([[[0, 2, 9], [4, 6, 9], [1, 1, 7]]], np.float32), (2, 2))
     assert means.tolist() == [[[3.0, 9.0], [1.0, 7.0]]]
-
-
-def test_a_list_within_lists_that_stands_in_many_places_is_read_once(tmp_path):
-    """Forty levels of two would be 2⁴⁰ lists."""
-    value: list[object] = []
-    for _ in range(40):
-        value = [value, value]
-    (tmp_path / "p").write_bytes(pickle.dumps(value))
-    read = read_plain_pickle(tmp_path / "p")
-    assert read[0] is read[1]
-
-
-def test_a_pickle_that_remembers_under_a_huge_number_is_refused(tmp_path):
-    """Python would make a list of 2³² places for it."""
-    (tmp_path / "p").write_bytes(b"\x80\x02]r" + struct.pack("<I", 2**32 - 2) + b".")
-    with little_memory(), pytest.raises(DataError, match="calls for memory for 4294967294 things"):
-        read_plain_pickle(tmp_path / "p")
-
-
-def test_a_pickle_has_a_size(tmp_path, monkeypatch):
-    monkeypatch.setattr("maecli_plugins.datasets.cifar10.plain_pickle.MAX_BYTES", 10)
-    (tmp_path / "p").write_bytes(pickle.dumps([1] * 100))
-    with pytest.raises(DataError, match="is larger than 10 bytes"):
-        read_plain_pickle(tmp_path / "p")
-
-
-def test_a_row_of_labels_has_an_end(tmp_path, monkeypatch):
-    path = tmp_path / "labels.csv"
-    for text, line in (("file,label\n" + "," * 2**21, 2), ("file,label\n" + '"' + "\n" * 5000, 1002), ("x" * 2**21, 1)):
-        path.write_text(text)
-        with pytest.raises(DataError, match=f"line {line}: too long for a row"):
-            read_labels(path, frozenset({"a.png"}))
-    monkeypatch.setattr(label_files, "MAX_BYTES", 100)
-    path.write_text("file,label\n" + "a.png,x\n" * 50)
-    with pytest.raises(DataError, match="is larger than 100 bytes"):
-        read_labels(path, frozenset({"a.png"}))
-
-
-def test_a_hundred_thousand_rows_of_labels_take_a_second(tmp_path):
-    keys = [f"{i:06d}.png" for i in range(100_000)]
-    (tmp_path / "labels.csv").write_text("file,label\n" + "".join(f"{key},cat\n" for key in keys))
-    begin = time.process_time()
-    assert len(read_labels(tmp_path / "labels.csv", frozenset(keys)) or {}) == 100_000
-    assert time.process_time() - begin < 3
-
-
-def test_names_of_classes_and_annotations_have_a_size(tmp_path):
-    (tmp_path / "classes.txt").write_text("a" * (2**20 + 1))
-    with pytest.raises(DataError, match="has more than 1,048,576 characters"):
-        read_classes(tmp_path / "classes.txt")
-    (tmp_path / "a.xml").write_bytes(b"<annotation>" + b" " * 2**24)
-    with pytest.raises(BrokenSample, match="is larger than 16,777,216 bytes"):
-        read_annotation(tmp_path / "a.xml")
-
-
-def test_a_box_at_infinity_is_no_box(tmp_path):
-    box = (
-        "<object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>1e300</xmax><ymax>2</ymax></bndbox></object>"
-    )
-    (tmp_path / "a.xml").write_text(f"<annotation>{box}</annotation>")
-    with pytest.raises(BrokenSample, match="<xmax> is '1e300', not a number of pixels"):
-        read_annotation(tmp_path / "a.xml")
 
 
 LOOK = """

@@ -3,10 +3,12 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz.mutate import little_memory
 from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
 
 from maecli.errors import DataError
@@ -87,3 +89,27 @@ def test_what_is_no_pickle_is_named(tmp_path, data):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match="file cannot be read: No such file"):
         read_plain_pickle(tmp_path / "file")
+
+
+def test_a_list_within_lists_that_stands_in_many_places_is_read_once(tmp_path):
+    """Forty levels of two would be 2⁴⁰ lists."""
+    value: list[object] = []
+    for _ in range(40):
+        value = [value, value]
+    (tmp_path / "p").write_bytes(pickle.dumps(value))
+    read = read_plain_pickle(tmp_path / "p")
+    assert read[0] is read[1]
+
+
+def test_a_pickle_that_remembers_under_a_huge_number_is_refused(tmp_path):
+    """Python would make a list of 2³² places for it."""
+    (tmp_path / "p").write_bytes(b"\x80\x02]r" + struct.pack("<I", 2**32 - 2) + b".")
+    with little_memory(), pytest.raises(DataError, match="calls for memory for 4294967294 things"):
+        read_plain_pickle(tmp_path / "p")
+
+
+def test_a_pickle_has_a_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("maecli_plugins.datasets.cifar10.plain_pickle.MAX_BYTES", 10)
+    (tmp_path / "p").write_bytes(pickle.dumps([1] * 100))
+    with pytest.raises(DataError, match="is larger than 10 bytes"):
+        read_plain_pickle(tmp_path / "p")

@@ -115,3 +115,9 @@ def test_a_damaged_mask_is_called_by_its_path_within_the_folder(tmp_path):
     (tmp_path / "1.png").touch()
     with pytest.raises(BrokenSample, match=r"^1\.png: empty file$"):
         read_mask(tmp_path, "1.png", (2, 3), 3)
+
+
+def test_names_of_classes_have_a_size(tmp_path):
+    (tmp_path / "classes.txt").write_text("a" * (2**20 + 1))
+    with pytest.raises(DataError, match="has more than 1,048,576 characters"):
+        read_classes(tmp_path / "classes.txt")

@@ -104,3 +104,13 @@ def test_what_is_no_annotation_is_named_with_the_rule(written, text, reason):
 def test_an_absent_annotation_is_named(tmp_path):
     with pytest.raises(api.BrokenSample, match=r"absent\.xml: cannot be read \(No such file or directory\)"):
         read_annotation(tmp_path / "absent.xml")
+
+
+def test_an_annotation_has_a_size(written):
+    with pytest.raises(api.BrokenSample, match="is larger than 16,777,216 bytes"):
+        read_annotation(written("<annotation>" + " " * 2**24))
+
+
+def test_a_box_at_infinity_is_no_box(written):
+    with pytest.raises(api.BrokenSample, match="<xmax> is '1e300', not a number of pixels"):
+        read_annotation(written(voc_annotation(voc_object("cat", (1, 1, "1e300", 2)))))
