@@ -54,7 +54,10 @@ class Table(BaseModel):
 
 
 class Drawing(BaseModel):
-    """A finished PNG with the sentence that belongs under it."""
+    """A finished PNG with the sentence that belongs under it.
+
+    A grid of pictures notes in its PNG where they lie and what stands with them, so that a page shows the texts as text.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
