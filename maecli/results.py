@@ -56,7 +56,7 @@ class Table(BaseModel):
 class Drawing(BaseModel):
     """A finished PNG with the sentence that belongs under it.
 
-    A grid of pictures notes in its PNG where they lie and what stands with them, so that a page shows the texts as text.
+    A grid of pictures notes in its PNG where they lie and what stands with them: a page shows these texts as text.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

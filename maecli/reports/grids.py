@@ -85,9 +85,8 @@ def picture_grid(
 ) -> bytes:
     """Return a PNG of rows of pictures under their column titles, at most `max_px` wide.
 
-    Pictures up to 64 pixels are enlarged by whole factors, each pixel a crisp square; others fill their column, or half
-    of it at least. A row's title stands above it, and below all rows a legend of texts and colours (#rrggbb, or empty
-    for what is clear).
+    Small pictures are enlarged by whole factors, each pixel a crisp square; large ones are reduced. A row's
+    title stands above it, and below all rows a legend of texts and colours (#rrggbb, or empty for what is clear).
     """
     if not rows or not column_titles:
         raise ValueError("a picture grid needs at least one row and one column")
@@ -222,15 +221,12 @@ def as_rgb(picture: NDArray[Any]) -> Pixels:
 
 
 def _fit(pixels: Pixels, box: int) -> Pixels:
-    """Return a picture whose longer side fits `box`: a tiny one as crisp squares, by the largest whole factor.
-
-    One of more than half the box stays as it is, so that what was drawn pixel by pixel is not blurred.
-    """
+    """Return a picture whose longer side fits `box`, enlarged by the largest whole factor, or reduced."""
     from PIL import Image
 
     height, width = pixels.shape[:2]
     longer = max(height, width)
-    if longer <= min(_TINY, box) or box // 2 < longer <= box:
+    if longer <= box:
         factor = box // longer
         return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
     size = max(1, round(width * box / longer)), max(1, round(height * box / longer))

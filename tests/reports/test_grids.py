@@ -65,12 +65,6 @@ def test_a_large_picture_is_reduced_and_keeps_its_proportions() -> None:
     assert count(pixels, (7, 7, 7)) == 320 * 64
 
 
-def test_a_picture_of_middling_size_fills_its_column() -> None:
-    [cell] = noted(grids.picture_grid([[np.zeros((3, 80, 160))]], [""])).cells
-    assert cell.box[2] - cell.box[0] == 320
-    assert cell.box[3] - cell.box[1] == 160
-
-
 def test_columns_fit_into_max_px() -> None:
     rows = [[np.zeros((1, 28, 28), np.float32)] * 4] * 2
     titles = ["original", "masked", "reconstruction", "reconstruction with visible patches"]
