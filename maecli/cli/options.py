@@ -109,12 +109,11 @@ def asks(
             with user_errors(options["as_json"]):
                 command(_ask(verb, flags, options), **{parameter.name: options[parameter.name] for parameter in own})
 
-        declared = {name: (flag.annotation, flag.default) for name, flag in flags.items()}
-        declared |= {parameter.name: (parameter.annotation, parameter.default) for parameter in own}
+        keyword = inspect.Parameter.KEYWORD_ONLY
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-                for name, (annotation, default) in declared.items()
+                *(inspect.Parameter(n, keyword, annotation=f.annotation, default=f.default) for n, f in flags.items()),
+                *(parameter.replace(kind=keyword) for parameter in own),
             ]
         )
         run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__

@@ -14,7 +14,7 @@ from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
 from maecli.spec.recipes import parse_sets
 from maecli.storage.lock import locked
-from maecli.sweep.definition import Sweep, find_tree, make_sweep, parse_grid, parse_seeds
+from maecli.sweep.definition import find_tree, make_sweep, parse_grid, parse_seeds
 from maecli.sweep.estimate import estimate_seconds
 from maecli.sweep.plan import Plan, file_name, make_plan
 from maecli.sweep.run import SweepResult, begin, run_sweep, stored_tree
@@ -24,15 +24,7 @@ from maecli.sweep.shelf import Shelf
 def plan_sweep(
     ask: Ask, registry: Registry, *, grid: Sequence[str] = (), seeds: str | None = None, without: Collection[str] = ()
 ) -> tuple[Plan, Path]:
-    """Return the runs of the sweep that is asked for, and where it goes: see `request_sweep`."""
-    sweep, out = request_sweep(ask, registry, grid=grid, seeds=seeds, without=without)
-    return make_plan(sweep, registry), out
-
-
-def request_sweep(
-    ask: Ask, registry: Registry, *, grid: Sequence[str] = (), seeds: str | None = None, without: Collection[str] = ()
-) -> tuple[Sweep, Path]:
-    """Return the sweep that a recipe or file and the command line amount to, and where it goes.
+    """Return the runs of the sweep that a recipe or file and the command line amount to, and where it goes.
 
     To go on with a sweep nothing has to be repeated but its directory: what is given lies over the sweep that is
     there; an axis of the grid takes the place of the one of the same key. Raises SpecError when nothing says what
@@ -59,7 +51,7 @@ def request_sweep(
         tree.pop("arms", None)
     name = str(tree.get("name") or flags.get("dataset.name") or "unnamed")
     sweep = make_sweep(tree | {"name": file_name(name)})
-    return sweep, out or runs_dir() / f"sweep-{sweep.name}"
+    return make_plan(sweep, registry), out or runs_dir() / f"sweep-{sweep.name}"
 
 
 def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:

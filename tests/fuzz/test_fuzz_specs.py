@@ -26,7 +26,7 @@ from maecli.spec.validate import validate_options as check_options
 from maecli.storage.documents import dump_yaml, parse_json, parse_yaml
 from maecli.sweep.definition import make_sweep, parse_grid, parse_seeds
 from maecli.sweep.plan import make_plan
-from maecli.verbs.sweep import request_sweep
+from maecli.verbs.sweep import plan_sweep
 
 NUMBER = int(os.environ.get("MAE_FUZZ", "1000"))
 LONGEST = 1000  # letters of a message
@@ -141,7 +141,7 @@ def test_options_of_plugins(kind):
 def test_grids_and_seeds():
     def read(grid: list[str], sets: list[str]) -> None:
         ask = Ask("sweep", sets=sets, flags={"dataset.name": "digits"})
-        make_plan(request_sweep(ask, registry(), grid=grid)[0], registry())
+        plan_sweep(ask, registry(), grid=grid)
 
     for grid in inputs(assignments):
         fails_well(parse_grid, grid)

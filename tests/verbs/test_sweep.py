@@ -5,21 +5,22 @@ import pytest
 from maecli.errors import SpecError
 from maecli.registry import registry
 from maecli.spec.ask import Ask
-from maecli.verbs.sweep import request_sweep
+from maecli.verbs.sweep import plan_sweep
 
 
 def test_the_command_line_lies_over_the_file(tmp_path):
     file = tmp_path / "ratios.yaml"
     file.write_text("sweep: {grid: {pretrain.task.mask_ratio: [0.5], model.depth: [1]}, settings: {model: {depth: 1}}}")
-    sweep, out = request_sweep(
-        Ask("sweep", config=file, sets=["model.embed_dim=32"], flags={"device": "cpu"}),
+    plan, out = plan_sweep(
+        Ask("sweep", config=file, sets=["model.embed_dim=32"], flags={"dataset.name": "digits", "device": "cpu"}),
         registry(),
         grid=["pretrain.task.mask_ratio=0.6,0.7"],
         seeds="2",
         without=["finetune"],
     )
+    sweep = plan.sweep
     assert sweep.grid == {"model.depth": [1], "pretrain.task.mask_ratio": [0.6, 0.7]}
-    assert sweep.settings == {"model.depth": 1, "model.embed_dim": 32, "device": "cpu"}
+    assert sweep.settings == {"model.depth": 1, "model.embed_dim": 32, "dataset.name": "digits", "device": "cpu"}
     assert (sweep.seeds, sweep.verbs, out) == ((0, 1), ("pretrain",), tmp_path / "runs/sweep-ratios")
 
 
@@ -28,4 +29,4 @@ def test_what_must_be_a_mapping_is_told(tmp_path, key):
     file = tmp_path / "ratios.yaml"
     file.write_text(f"sweep: {{{key}: [1]}}")
     with pytest.raises(SpecError, match=f"sweep.{key} must be a YAML mapping"):
-        request_sweep(Ask("sweep", config=file), registry())
+        plan_sweep(Ask("sweep", config=file), registry())
