@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from maecli.data.card import SplitName
 from maecli.errors import Fault, SpecError
 from maecli.progress import Progress
@@ -13,7 +15,7 @@ from maecli.registry import Registry
 from maecli.results import Evaluation
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import RunDirectory
-from maecli.run.open import check_split
+from maecli.run.open import Built, check_split
 from maecli.run.report import write_run_report
 from maecli.run.restore import restore
 from maecli.training.evaluation import evaluate as measure_split
@@ -51,14 +53,22 @@ def evaluate(
     settings = {"device": device, "precision": precision, "dataset.root": root}
     restored = restore(path, registry, progress.say, checkpoint, settings)
     restored.data.samples(split)
-    task, size = restored.task, batch_size or restored.spec.train.batch_size
-    if task.baseline_samples:
-        fit_baselines(task, restored.loader("train"), size)
-    evaluation = measure_split(task, restored.module, restored.loader(split), split, size, restored.dtype)
-    evaluation = evaluation.model_copy(update={"weights": f"{checkpoint} (step {restored.checkpoint.step})"})
+    weights = f"{checkpoint} (step {restored.checkpoint.step})"
+    evaluation = measure(restored, restored.module, split, weights, batch_size)
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
     return EvalResult(run, restored.checkpoint.path, evaluation, restored.data.faults)
+
+
+def measure(
+    built: Built, module: nn.Module, split: SplitName, weights: str, batch_size: int | None = None
+) -> Evaluation:
+    """Return what a module makes of a split, beside baselines that learn from training samples."""
+    task, size = built.task, batch_size or built.spec.train.batch_size
+    if task.baseline_samples:
+        fit_baselines(task, built.loader("train"), size)
+    evaluation = measure_split(task, module, built.loader(split), split, size, built.dtype)
+    return evaluation.model_copy(update={"weights": weights})
 
 
 def measured_run(path: Path, checkpoint: str) -> RunDirectory:

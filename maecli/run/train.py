@@ -15,6 +15,7 @@ from maecli.registry import Registry
 from maecli.results import Evaluation
 from maecli.run.directory import ENVIRONMENT, RunDirectory, Summary, default_out
 from maecli.run.environment import describe_environment
+from maecli.run.evaluate import measure
 from maecli.run.initial import start_encoder
 from maecli.run.open import Built, open_run
 from maecli.run.plugins_used import with_plugins
@@ -23,7 +24,6 @@ from maecli.run.same_data import same_data
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
-from maecli.training.evaluation import evaluate, fit_baselines
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
@@ -96,11 +96,8 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
     with open_trackers(spec, registry, run, trainer.step, progress.say) as trainer.trackers:
         trainer.fit()
     evaluation = None
-    train, val, batch_size = built.loader("train"), built.loader("val"), spec.train.batch_size
-    if len(val.split):
-        fit_baselines(built.task, train, batch_size)
-        evaluation = evaluate(built.task, trainer.final_module, val, "val", batch_size, built.dtype)
-        evaluation = evaluation.model_copy(update={"weights": f"last (step {trainer.step})"})
+    if len(built.loader("val").split):
+        evaluation = measure(built, trainer.final_module, "val", f"last (step {trainer.step})")
         run.write_evaluation(evaluation)
     faults = built.data.faults
     if faults:
@@ -116,7 +113,7 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
             device=environment["device"],
             precision=environment["precision"],
             init=start,
-            train_samples=len(train.split),
+            train_samples=len(built.loader("train").split),
             finished_at=time.time(),
         )
     )
