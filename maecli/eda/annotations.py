@@ -122,10 +122,10 @@ class BoxScan:
         """Return the counts; None for a split without annotated samples."""
         if not self.ids:
             return None
-        shown = [np.bincount(np.unique(each), minlength=num_classes) for each in self.classes]
+        present = [np.bincount(np.unique(classes), minlength=num_classes) for classes in self.classes]
         return Boxes(
             num=len(self.ids),
-            images=tuple(np.sum(shown, axis=0).tolist()),
+            images=tuple(np.sum(present, axis=0).tolist()),
             objects=tuple(np.bincount(np.concatenate(self.classes), minlength=num_classes).tolist()),
         )
 
@@ -134,7 +134,7 @@ def scan_labels(split: Split, card: DataCard, tick: Callable[[], None]) -> Label
     """Read every label of a split, calling `tick` after each sample."""
     scan = LabelScan()
     tensor = split.tensors.get("label") if isinstance(split, TensorSplit) else None
-    for index, label in _each(split, lambda i: tensor[i].numpy() if tensor is not None else split[i]["label"], tick):
+    for index, label in _each_of(split, lambda i: split[i]["label"] if tensor is None else tensor[i].numpy(), tick):
         if isinstance(label, Fault):
             scan.faults.append(label)
             continue
@@ -155,12 +155,12 @@ def scan_masks(split: Split, card: DataCard, tick: Callable[[], None]) -> MaskSc
             return _count_mask(split[index]["mask"], card)
 
     scan = MaskScan()
-    for index, found in _each(split, count, tick):
-        if isinstance(found, Fault):
-            scan.faults.append(found)
+    for index, mask in _each_of(split, count, tick):
+        if isinstance(mask, Fault):
+            scan.faults.append(mask)
         else:
             scan.ids.append(index)
-            scan.masks.append(found)
+            scan.masks.append(mask)
     return scan
 
 
@@ -175,11 +175,11 @@ def scan_boxes(split: Split, tick: Callable[[], None]) -> BoxScan:
         return np.asarray(sample["box_label"], np.int64), wide * high / (height * width), wide / np.maximum(high, 1e-9)
 
     scan = BoxScan()
-    for index, found in _each(split, measure, tick):
-        if isinstance(found, Fault):
-            scan.faults.append(found)
+    for index, boxes in _each_of(split, measure, tick):
+        if isinstance(boxes, Fault):
+            scan.faults.append(boxes)
             continue
-        classes, areas, aspects = found
+        classes, areas, aspects = boxes
         scan.ids.append(index)
         scan.classes.append(classes)
         scan.areas.append(areas)
@@ -211,7 +211,7 @@ def _counts(numbers: NDArray[np.integer], num: int) -> NDArray[np.int64]:
     return counts
 
 
-def _each(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> Iterator[tuple[int, R | Fault]]:
+def _each_of(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> Iterator[tuple[int, R | Fault]]:
     """Yield (position, what was read, or why it could not be) of every sample."""
 
     def attempt(index: int) -> R | Fault:
@@ -220,6 +220,6 @@ def _each(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> I
         except BrokenSample as broken:
             return broken.fault
 
-    for index, found in enumerate(in_threads(attempt, len(split))):
-        yield index, found
+    for index, annotation in enumerate(in_threads(attempt, len(split))):
+        yield index, annotation
         tick()

@@ -86,12 +86,12 @@ def find_duplicates(
     near, very_near = _Flags(len(looks), len(names)), _Flags(len(looks), len(names))
     kept: list[_Copies] = []
     num_near = 0
-    for found in _near_blocks(np.array(thumbnails, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL), tick):
-        pairs = compared[found.pairs]
+    for block in _near_blocks(np.array(thumbnails, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL), tick):
+        pairs = compared[block.pairs]
         num_near += len(pairs)
         near.mark(pairs, splits)
-        very_near.mark(pairs[found.similarity >= VERY_SIMILAR], splits)
-        kept = _strongest([*kept, _Copies(pairs, found.distance, found.similarity)], splits)
+        very_near.mark(pairs[block.similarity >= VERY_SIMILAR], splits)
+        kept = _strongest([*kept, _Copies(pairs, block.distance, block.similarity)], splits)
 
     listed = [
         Pair(kind="exact", first=where[g[0]], second=where[i], distance=0, similarity=1.0)
@@ -176,15 +176,15 @@ def _correlations(
     pictures: NDArray[np.generic], first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Return (P,) correlations of pairs of the rows of `pictures` (N, D), of which none is constant."""
-    found = np.zeros(len(first), np.float32)
+    similarity = np.zeros(len(first), np.float32)
     for start in range(0, len(first), CHUNK):
         a = pictures[first[start : start + CHUNK]].astype(np.float32)
         b = pictures[second[start : start + CHUNK]].astype(np.float32)
         a -= a.mean(1, keepdims=True)
         b -= b.mean(1, keepdims=True)
         scale = np.sqrt(np.einsum("pd,pd->p", a, a) * np.einsum("pd,pd->p", b, b))
-        found[start : start + CHUNK] = np.einsum("pd,pd->p", a, b) / np.maximum(scale, 1e-6)
-    return found
+        similarity[start : start + CHUNK] = np.einsum("pd,pd->p", a, b) / np.maximum(scale, 1e-6)
+    return similarity
 
 
 class _Flags:
@@ -201,11 +201,11 @@ class _Flags:
 
 def _strongest(copies: Sequence[_Copies], splits: NDArray[np.int64]) -> list[_Copies]:
     """Return what is worth keeping, so that a set of a million alike pictures does not fill the memory."""
-    if sum(len(each.pairs) for each in copies) <= KEPT_PAIRS:
+    if sum(len(block.pairs) for block in copies) <= KEPT_PAIRS:
         return list(copies)
-    pairs = np.concatenate([each.pairs for each in copies])
-    distance = np.concatenate([each.distance for each in copies])
-    similarity = np.concatenate([each.similarity for each in copies])
+    pairs = np.concatenate([block.pairs for block in copies])
+    distance = np.concatenate([block.distance for block in copies])
+    similarity = np.concatenate([block.similarity for block in copies])
     within = splits[pairs[:, 0]] == splits[pairs[:, 1]]
     best = np.lexsort((-similarity, within))[: KEPT_PAIRS // 2]
     return [_Copies(pairs[best], distance[best], similarity[best])]

@@ -34,17 +34,17 @@ def of_aspects(values: Values) -> Histogram | None:
 
 def of_counts(values: Values) -> Histogram | None:
     """Return a histogram of whole numbers in bins of their own, up to 30."""
-    most = max((each.max() for each in values.values() if len(each)), default=0)
+    most = max((column.max() for column in values.values() if len(column)), default=0)
     return _histogram(values, np.arange(-0.5, min(most, MAX_COUNT) + 1))
 
 
 def _histogram(values: Values, edges: NDArray[np.float64]) -> Histogram | None:
-    filled = {name: each for name, each in values.items() if len(each)}
+    filled = {name: column for name, column in values.items() if len(column)}
     if not filled:
         return None
     counts = {
-        name: tuple(np.histogram(np.clip(each, edges[0], edges[-1]), edges)[0].tolist())
-        for name, each in filled.items()
+        name: tuple(np.histogram(np.clip(column, edges[0], edges[-1]), edges)[0].tolist())
+        for name, column in filled.items()
     }
-    medians = {name: float(np.median(each)) for name, each in filled.items()}
+    medians = {name: float(np.median(column)) for name, column in filled.items()}
     return Histogram(edges=tuple(edges.tolist()), counts=counts, medians=medians)

@@ -86,12 +86,12 @@ def scan_pictures(split: Split, card: DataCard, tick: Callable[[], None]) -> Pic
             return broken.fault
 
     scan = PictureScan(split)
-    for index, found in enumerate(in_threads(look, len(split))):
-        if isinstance(found, Fault):
-            scan.faults.append(found)
+    for index, seen in enumerate(in_threads(look, len(split))):
+        if isinstance(seen, Fault):
+            scan.faults.append(seen)
         else:
             scan.ids.append(index)
-            scan.looks.append(found)
+            scan.looks.append(seen)
         tick()
     return scan
 

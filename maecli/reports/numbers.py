@@ -51,10 +51,10 @@ def format_mean(metric: Metric, sd: float | None) -> str:
     if sd is None:
         return format_metric(metric)
     text = format_value(metric.value, metric.unit)
-    found = _PLAIN.fullmatch(text)
-    if not found:
+    match = _PLAIN.fullmatch(text)
+    if not match:
         return f"{text} ± {format_value(sd, metric.unit)}"
-    decimals, suffix = len(found[1] or ""), found[2]
+    decimals, suffix = len(match[1] or ""), match[2]
     scale = 100 if metric.unit == "share" else 1
     return f"{text.removesuffix(suffix)} ± {scale * sd:.{decimals}f}{suffix}"
 

@@ -128,9 +128,9 @@ def _what(record: Record) -> str:
         settings = [f"{key.replace('_', ' ')} {value}" for key, value in record.point.items()]
         parts = [f"`mae sweep` {record.sweep}", *settings, *([f"arm {record.arm}"] if record.arm else [])]
     else:
-        shown = [f"`{line}`" for line in record.differences[:MAX_DIFFERENCES]]
-        more = len(record.differences) - len(shown)
-        parts = [f"recipe {record.recipe}", record.model, *shown, *([f"{more} more keys"] if more else [])]
+        differences = [f"`{line}`" for line in record.differences[:MAX_DIFFERENCES]]
+        more = len(record.differences) - len(differences)
+        parts = [f"recipe {record.recipe}", record.model, *differences, *([f"{more} more keys"] if more else [])]
     return ", ".join(filter(None, [*parts, record.init]))
 
 

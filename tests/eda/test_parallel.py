@@ -8,7 +8,7 @@ import pytest
 
 from maecli.data.card import DataCard
 from maecli.eda import parallel
-from maecli.eda.gallery import SHOWN_WHOLE, shown_of
+from maecli.eda.gallery import WHOLE_PIXELS, example_of
 from maecli.eda.parallel import Room
 
 
@@ -52,10 +52,10 @@ def test_a_large_picture_is_shown_smaller_with_its_mask(digits_card):
     image = np.zeros((1, height, width), np.uint8)
     image[:, :, width // 2 :] = 16
     mask = (image[0] > 8).astype(np.uint8)
-    shown = shown_of("x", image, digits_card, mask)
-    assert height * width > SHOWN_WHOLE
-    assert shown.image.shape[1:] == shown.mask.shape
-    assert shown.mask.size < 2**21
-    np.testing.assert_array_equal(shown.image[0] > 0.5, shown.mask == 1)
-    small = shown_of("x", image[:, :40, :40], digits_card, mask[:40, :40])
+    example = example_of("x", image, digits_card, mask)
+    assert height * width > WHOLE_PIXELS
+    assert example.image.shape[1:] == example.mask.shape
+    assert example.mask.size < 2**21
+    np.testing.assert_array_equal(example.image[0] > 0.5, example.mask == 1)
+    small = example_of("x", image[:, :40, :40], digits_card, mask[:40, :40])
     assert (small.image.shape, small.mask.shape) == ((1, 40, 40), (40, 40))
