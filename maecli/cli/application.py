@@ -62,8 +62,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(flag: bool) -> None:
+    if flag:
         print(f"mae {__version__}")
         raise typer.Exit
 

@@ -41,9 +41,9 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
     console.print(table)
     for note in (*below, *evaluation.notes):
         console.print(note, style="dim")
-    for each in evaluation.tables if with_tables else ():
+    for per_class in evaluation.tables if with_tables else ():
         console.print()
-        console.print(rich_table(each))
+        console.print(rich_table(per_class))
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RichTable:

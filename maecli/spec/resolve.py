@@ -106,5 +106,5 @@ def _concessions(recipes: Sequence[Layer], task: str, model: str, frozen: bool, 
     settings = dict(plugin.concessions)
     if frozen or not plugin.can_mask:
         settings |= {f"task.{name}": value for name, value in registry.task(task).on_whole_pictures.items()}
-    given = {key for layer in recipes for key in layer.settings}
-    return Layer("what the encoder can do", {key: value for key, value in settings.items() if key in given})
+    replaceable = {key for layer in recipes for key in layer.settings}
+    return Layer("what the encoder can do", {key: value for key, value in settings.items() if key in replaceable})

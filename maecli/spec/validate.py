@@ -65,11 +65,11 @@ def validate(tree: Tree, verb: str, registry: Registry, sections: Sequence[str] 
     except ValidationError as error:
         raise explain(error, SPECS[verb]) from error
     complete = {}
-    for section in sections:
-        chosen: PluginSection = getattr(spec, section)
-        plugin = getattr(registry, section)(chosen.name)
-        options = validate_options(section, chosen.name, chosen.options, plugin.Options)
-        complete[section] = PluginSection(name=chosen.name, **options.model_dump(mode="json"))
+    for kind in sections:
+        section: PluginSection = getattr(spec, kind)
+        plugin = getattr(registry, kind)(section.name)
+        options = validate_options(kind, section.name, section.options, plugin.Options)
+        complete[kind] = PluginSection(name=section.name, **options.model_dump(mode="json"))
     for tracker in spec.trackers:
         registry.listing("tracker", tracker)
     return spec.model_copy(update=complete)

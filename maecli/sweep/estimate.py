@@ -22,5 +22,5 @@ def estimate_seconds(plan: Plan, registry: Registry, progress: Progress) -> dict
         if job.time_of is None and kind not in timed:
             progress.say(f"timing {number} of {len(plan.jobs)}: {job.name}")
             timed[kind] = float(dry_run(job.spec, registry, progress)["estimated_seconds"])
-        seconds[job.name] = timed[kind] if job.time_of is None else sum(seconds[each.name] for each in job.time_of)
+        seconds[job.name] = timed[kind] if job.time_of is None else sum(seconds[other.name] for other in job.time_of)
     return seconds

@@ -160,7 +160,7 @@ class _Planner:
             spec = self._resolve("pretrain", Arm(), settings["pretrain"], seed, None)
             pretrain = _once(plan, jobs, self._job("", spec, point, {"pretrain"}))
         arms: dict[str, Job] = {}
-        for name, arm in sorted(self.arms.items(), key=lambda each: each[1].total_time_of is not None):
+        for name, arm in sorted(self.arms.items(), key=lambda item: item[1].total_time_of is not None):
             spec = self._resolve("finetune", arm, settings["finetune"], seed, pretrain.spec if pretrain else None)
             init = None if arm.from_scratch or spec.init is not None else pretrain
             time_of = (pretrain, arms[arm.total_time_of]) if pretrain and arm.total_time_of else None
@@ -210,7 +210,7 @@ def identity_of(spec: RunSpec, ignored: frozenset[str]) -> dict[str, Any]:
 def unused(name: str, taken: set[str]) -> str:
     """Return the name, with a number behind it if it is taken."""
     numbered = (f"{name}-{number}" for number in itertools.count(2))
-    return name if name not in taken else next(each for each in numbered if each not in taken)
+    return name if name not in taken else next(other for other in numbered if other not in taken)
 
 
 def label_of(value: Any) -> str:

@@ -55,7 +55,7 @@ class Shelf:
 
     def _lengthened(self, job: Job, pretrain: Job, finetune: Job) -> Any:
         """Return the training of a spec with as many epochs as fit the time of both runs, at the second one's pace."""
-        seconds = {each.name: _seconds(self.runs[each.name]) for each in (pretrain, finetune)}
+        seconds = {run.name: _seconds(self.runs[run.name]) for run in (pretrain, finetune)}
         factor = sum(seconds.values()) / max(seconds[finetune.name], 1e-9)
         own, other = job.spec.train, finetune.spec.train
         update: dict[str, Any] = {"epochs": max(1, round(other.epochs * factor))}
@@ -66,7 +66,7 @@ class Shelf:
     def _place(self, job: Job) -> Path:
         if job.name in self.runs:
             return self.runs[job.name].path
-        others = {each.name for each in self.plan.jobs} - {job.name}
+        others = {other.name for other in self.plan.jobs} - {job.name}
         taken = {entry.name for entry in self.out.iterdir() if any(entry.iterdir() if entry.is_dir() else [True])}
         return self.out / unused(job.name, taken | others)
 
