@@ -72,8 +72,9 @@ def read_grid(image: Image.Image) -> Grid | None:
     except ValidationError:
         return None
     boxes = np.array([cell.box for cell in grid.cells]).reshape(-1, 2, 2)  # (N, start and end, x and y)
-    inside = (boxes >= 0).all() and (boxes <= image.size).all() and (boxes[:, 0] < boxes[:, 1]).all()
-    return grid if inside else None
+    sides = boxes[:, 1] - boxes[:, 0]
+    inside = (boxes >= 0).all() and (boxes <= image.size).all() and (sides > 0).all()
+    return grid if inside and sides.prod(1).sum() <= image.width * image.height else None
 
 
 def picture_grid(

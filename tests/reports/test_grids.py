@@ -179,6 +179,9 @@ def test_a_note_of_pictures_that_are_not_in_the_png_is_not_believed() -> None:
     assert read('{"width": 8, "cells": [{"box": [0, 0, 9, 8]}]}') is None
     assert read('{"width": 8, "cells": [{"box": [4, 0, 4, 8]}]}') is None
     assert read('{"width": 8, "cells": [{"box": [-1, 0, 4, 8]}]}') is None
+    assert read('{"width": 8, "cells": [{"box": [0, 0, 8, 8]}, {"box": [0, 0, 8, 8]}]}') is None, (
+        "more than the PNG has"
+    )
     assert read('{"width": 8, "cells": [], "legend": [["x", "red;}"]]}') is None
     assert read("{") is None
     with Image.new("L", (8, 8)) as plain:
