@@ -8,35 +8,30 @@ whatever the number of threads.
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from maecli.data.sample import Split, TensorSplit
-from maecli.data.sample_files import NO_FILE, UNREADABLE, files_of, hashes_of, states_of
-from maecli.data.tally import PRIME, Names, Tally, short_hash
+from maecli.data.sample import Sample, Split, TensorSplit
+from maecli.data.sample_files import UNREADABLE, content_hash, files_of, in_threads, state_of
 from maecli.errors import BrokenSample
 
-NUM_SAMPLED = 64
-"""Files whose hashes are kept one by one, so that one can be named where many were replaced."""
-SAMPLED_BYTES, SAMPLED_LETTERS = 256 << 20, 4096
-"""Of the sampled files, and of their names, all together."""
 ALL_FILES, ALL_BYTES = 4096, 64 << 20
 """A split of no more files and bytes is read whole."""
-TENSOR_BYTES = 1 << 30
+NUM_SAMPLED, SAMPLED_BYTES = 64, 256 << 20
+"""Files, and their bytes, that are read of a larger one."""
+KEPT_BYTES = 48 << 10
+"""Of names and hashes that are kept of one split."""
+SHORT = 8
+"""Hexadecimal digits of a hash that is kept beside a name."""
+TENSOR_BYTES, ROWS_AT_ONCE = 1 << 30, 64
 """Of a larger tensor, rows at even distances are read."""
 WHOLE = "all "
 """Before the name of its field, where no row was left out all the same."""
-NUM_BLOCKS = 512
-"""Parts that a tensor is hashed in."""
-NUM_THREADS = 8
 
 Kind = Literal["files", "tensors", "samples"]
 """What was looked at: the files that samples come from, tensors in memory, or samples as they are decoded."""
@@ -47,18 +42,20 @@ class Fingerprint(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     kind: Kind
+    num_samples: int = Field(ge=0)
     num_parts: int = Field(ge=0)
     """How many files, or samples where these were looked at."""
-    names: Tally
-    """Of the samples, with what stands for their names as the numbers."""
-    facts: dict[str, Tally]
-    """Of all parts: `sizes`, `contents` and `labels`; or the fields of tensors."""
+    names: str
+    """Digest of the names of the samples, in order."""
+    sorted_names: str
+    facts: dict[str, str]
+    """Digests, in order, of `sizes`, `contents` and `labels` of all parts; or of the fields of tensors."""
     times: str | None = None
     """Digest of when files were changed last."""
-    sampled: dict[str, str] = Field(default_factory=dict)
-    """File, or sample, to the hash of its content."""
+    hashes: dict[str, str] = Field(default_factory=dict)
+    """File, or sample, to the hash of its content: of as many as there is room for, to name what changed."""
 
     @classmethod
     def read(cls, recorded: object) -> Fingerprint | None:
@@ -68,121 +65,77 @@ class Fingerprint(BaseModel):
         except ValidationError:
             return None
 
-
-@dataclass
-class Look:
-    """What a split holds now: its fingerprint, and what it was made of."""
-
-    kind: Kind
-    names: Names
-    num_parts: int = 0
-    facts: dict[str, tuple[Names, list[int]]] = field(default_factory=dict)
-    times: str | None = None
-    sampled: dict[str, str] = field(default_factory=dict)
-
     @property
-    def fingerprint(self) -> Fingerprint:
-        return Fingerprint(
-            kind=self.kind,
-            num_parts=self.num_parts,
-            names=self.names.tally(self.names.marks),
-            facts={fact: names.tally(numbers) for fact, (names, numbers) in self.facts.items()},
-            times=self.times,
-            sampled=self.sampled,
-        )
-
-    @property
-    def parts(self) -> Sequence[str]:
-        """The names of all files, or of samples where these were looked at."""
-        return self.facts["sizes"][0].names if self.kind == "files" else self.names.names
-
-    def changed(self, fact: str, before: Tally) -> list[str]:
-        """Return names of parts that have changed since, as far as they can be told; see `Names.changed`."""
-        names, numbers = self.facts[fact]
-        return [names.names[i] for i in names.changed(before, numbers)]
+    def complete(self) -> bool:
+        """Whether the hash of every part is kept by its name."""
+        return len(self.hashes) == self.num_parts
 
 
-def look_at(split: Split, fields: Sequence[str], everything: bool = False, num_threads: int = NUM_THREADS) -> Look:
-    """Return what a split, asked for with `fields`, holds now; with `everything` no content is left unread."""
-    names = Names(list(split.keys))
+def fingerprint_of(split: Split, fields: Sequence[str], everything: bool = False) -> Fingerprint:
+    """Return the fingerprint of a split, asked for with `fields`; with `everything` no content is left unread."""
+    keys, files = list(split.keys), files_of(split)
+    times, hashes = None, dict[str, str]()
+    kind: Kind = "files" if files else "samples"
     if isinstance(split, TensorSplit):
-        return _look_at_tensors(split, names, everything, num_threads)
-    chosen = sampled(names)
-    file_names, paths = files_of(split)
-    files = names if file_names == names.names else Names(file_names)  # what stands for a name is made once
-    look = _look_at_files(files, paths, names, everything, num_threads) if paths else Look("samples", names, len(names))
-    if not paths:
-        _decode(split, look, range(len(names)) if everything else chosen, chosen)
-    labels = labels_of(split, chosen if paths and "label" in fields else ())
-    if labels is not None:
-        look.facts["labels"] = names, labels
-    return look
+        kind, facts = "tensors", _tensor_facts(split, everything)
+    elif files:
+        facts, times, hashes = _file_facts(files, everything)
+    else:
+        facts, hashes = _sample_facts(split, keys, everything)
+    if labels := _labels(split, keys, decoded=bool(files) and "label" in fields):
+        facts["labels"] = labels
+    return Fingerprint(
+        kind=kind,
+        num_samples=len(keys),
+        num_parts=len(files) or len(keys),
+        names=digest_of(keys),
+        sorted_names=digest_of(sorted(keys)),
+        facts=facts,
+        times=times,
+        hashes=hashes,
+    )
 
 
-def sampled(names: Names) -> list[int]:
-    """Return the positions of at most `NUM_SAMPLED` names, chosen by the names alone."""
-    return sorted(range(len(names)), key=names.marks.__getitem__)[:NUM_SAMPLED]
+def digest_of(values: Sequence[object]) -> str:
+    """Return one hash of texts or numbers in their order."""
+    text = "\n".join([str(len(values)), *map(str, values)])
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
-def _look_at_files(files: Names, paths: Sequence[str], names: Names, everything: bool, num_threads: int) -> Look:
-    look = Look("files", names, len(paths))
-    with ThreadPoolExecutor(num_threads) as pool:  # disks, above all distant ones, answer several questions at once
-        sizes, times = states_of(paths, pool)
-        few = _affordable(files, sizes)
-        whole = everything or (len(paths) <= ALL_FILES and sum(sizes) <= ALL_BYTES)
-        hashed = range(len(paths)) if whole else few
-        hashes = dict(zip(hashed, hashes_of([(paths[i], sizes[i]) for i in hashed], pool), strict=True))
-    look.times = hashlib.blake2b(np.array(times, "<i8").tobytes(), digest_size=16).hexdigest()
-    look.sampled = {files.names[i]: hashes[i] for i in few}
-    look.facts["sizes"] = files, [size - NO_FILE for size in sizes]
-    if whole:
-        look.facts["contents"] = files, [_number(hashes[i]) for i in hashed]
-    return look
-
-
-def _affordable(files: Names, sizes: Sequence[int]) -> list[int]:
-    """Return the positions of the files to sample, one at least, within bounds of what is read and kept."""
-    chosen: list[int] = []
-    left, letters = SAMPLED_BYTES, SAMPLED_LETTERS
-    for i in sampled(files):
-        left, letters = left - max(0, sizes[i]), letters - len(files.names[i])
-        if chosen and (left < 0 or letters < 0):
+def _kept(names: Sequence[str], sizes: Sequence[int], whole: bool) -> list[int]:
+    """Return the positions of parts to keep a hash of, chosen by their names: a sample unless the `whole` is read."""
+    hashes = [hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest() for name in names]
+    kept: list[int] = []
+    read = letters = 0
+    for i in sorted(range(len(names)), key=hashes.__getitem__)[: None if whole else NUM_SAMPLED]:
+        read, letters = read + max(0, sizes[i]), letters + len(ascii(names[i])) + 2 * SHORT
+        if kept and (letters > KEPT_BYTES or (read > SAMPLED_BYTES and not whole)):
             break
-        chosen.append(i)
-    return chosen
+        kept.append(i)
+    return kept
 
 
-def _number(content: str) -> int:
-    return 0 if content == UNREADABLE else int(content, 16) % PRIME
+def _file_facts(files: Mapping[str, str], everything: bool) -> tuple[dict[str, str], str, dict[str, str]]:
+    """Return digests of the sizes of all files, and of the contents where all are read; of times; and hashes."""
+    paths, names = list(files), list(files.values())
+    sizes, times = zip(*in_threads(state_of, paths), strict=True)
+    whole = everything or (len(paths) <= ALL_FILES and sum(sizes) <= ALL_BYTES)
+    kept = _kept(names, sizes, whole)
+    read = range(len(paths)) if whole else kept
+    contents = dict(zip(read, in_threads(content_hash, [paths[i] for i in read]), strict=True))
+    facts = {"sizes": digest_of(sizes)}
+    if whole:
+        facts["contents"] = digest_of([*contents.values()])
+    return facts, digest_of(times), {names[i]: contents[i][:SHORT] for i in kept}
 
 
-def labels_of(split: Split, chosen: Sequence[int]) -> list[int] | None:
-    """Return a number for each sample's label; where the split tells none, for those at `chosen` by decoding them."""
-    label_at: Callable[[int], np.ndarray | None] = split.label
-    labels = [label_at(index) for index in range(len(split))] if callable(label_at) else []
-    if any(label is not None for label in labels):
-        return [_label_number(label) for label in labels]
-    if not chosen:
-        return None
-    decoded = {index: _decoded(split, index) or {} for index in chosen}
-    return [_label_number(decoded[i].get("label")) if i in decoded else 0 for i in range(len(split))]
-
-
-def _label_number(label: np.ndarray | None) -> int:
-    if label is None:
-        return 0
-    array = np.asarray(label)
-    if array.ndim == 0 and array.dtype.kind in "biu":
-        return (int(array) + 1) % PRIME
-    return short_hash(_little(array))
-
-
-def _decode(split: Split, look: Look, ids: Iterable[int], chosen: Sequence[int]) -> None:
-    """Add what samples at `ids` hold, decoded, to a look; those that are not the same twice tell nothing."""
-    hashes = {i: each for i in ids if (each := _sample_hash(split, i)) == _sample_hash(split, i)}
-    look.sampled = {split.keys[i]: hashes[i] for i in chosen if i in hashes}
-    if len(hashes) == len(split):
-        look.facts["contents"] = look.names, [_number(hashes[i]) for i in range(len(split))]
+def _sample_facts(split: Split, keys: Sequence[str], everything: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what decoded samples hold; those that are not the same twice tell nothing."""
+    kept = _kept(keys, [0] * len(keys), everything)
+    ids = range(len(keys)) if everything else sorted(kept)
+    contents = {i: content for i in ids if (content := _sample_hash(split, i)) == _sample_hash(split, i)}
+    facts = {"contents": digest_of([*contents.values()])} if len(contents) == len(keys) else {}
+    return facts, {keys[i]: contents[i][:SHORT] for i in kept if i in contents}
 
 
 def _sample_hash(split: Split, index: int) -> str:
@@ -190,48 +143,44 @@ def _sample_hash(split: Split, index: int) -> str:
     if sample is None:
         return UNREADABLE
     digest = hashlib.blake2b(digest_size=8)
-    for name, array in sorted(sample.items()):
-        digest.update(f"{name}\n".encode())
-        digest.update(_little(np.asarray(array)))
+    for name, value in sorted(sample.items()):
+        array = np.asarray(value)
+        array = array.astype(array.dtype.newbyteorder("<"))
+        digest.update(f"{name}\n{array.dtype.str} {array.shape}\n".encode())
+        if not array.dtype.hasobject:  # whose bytes are addresses
+            digest.update(array.tobytes())
     return digest.hexdigest()
 
 
-def _little(array: np.ndarray) -> bytes:
-    """Return what an array is and holds, in the byte order of most machines."""
-    if array.dtype.hasobject:  # whose bytes are addresses
-        return f"{array.shape}\n".encode()
-    little = array.astype(array.dtype.newbyteorder("<"))
-    return f"{little.dtype.str} {little.shape}\n".encode() + little.tobytes()
-
-
-def _decoded(split: Split, index: int) -> dict[str, Any] | None:
+def _decoded(split: Split, index: int) -> Sample | None:
     try:
         return split[index]
     except BrokenSample:
         return None
 
 
-def _look_at_tensors(split: TensorSplit, names: Names, everything: bool, num_threads: int) -> Look:
-    num = min(len(split), NUM_BLOCKS)
-    ends = [i * len(split) // num for i in range(num + 1)] if num else [0]
-    rows = [slice(begin, end) for begin, end in itertools.pairwise(ends)]
-    blocks = Names([_block_name(split.keys[each.start], split.keys[each.stop - 1]) for each in rows])
-    look = Look("tensors", names, len(split))
-    with ThreadPoolExecutor(num_threads) as pool:
-        for name, tensor in sorted(split.tensors.items()):
-            stride = max(1, -(-tensor.nbytes // TENSOR_BYTES))
-            for step in {stride, 1} if everything else {stride}:
-                parts = (tensor[each.start : each.stop : step] for each in rows)
-                look.facts[name if step == stride else WHOLE + name] = blocks, list(pool.map(_tensor_number, parts))
-    return look
+def _labels(split: Split, keys: Sequence[str], decoded: bool) -> str | None:
+    """Return the digest of all labels; where the split tells none, of those of a few samples if `decoded`."""
+    labels = [split.label(index) for index in range(len(keys))]
+    if all(label is None for label in labels):
+        sampled = _kept(keys, [0] * len(keys), whole=False) if decoded else []
+        labels = [(_decoded(split, index) or {}).get("label") for index in sampled]
+    return digest_of([np.asarray(label).tolist() for label in labels]) if labels else None
 
 
-def _block_name(first: str, last: str) -> str:
-    return first if first == last else f"one of {first} to {last}"
+def _tensor_facts(split: TensorSplit, everything: bool) -> dict[str, str]:
+    facts = {}
+    for field, tensor in sorted(split.tensors.items()):
+        step = max(1, -(-tensor.nbytes // TENSOR_BYTES))
+        facts[field] = _tensor_digest(tensor[::step])
+        if everything and step > 1:
+            facts[WHOLE + field] = _tensor_digest(tensor)
+    return facts
 
 
-def _tensor_number(tensor: Tensor) -> int:
-    data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+def _tensor_digest(tensor: Tensor) -> str:
     digest = hashlib.blake2b(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode(), digest_size=8)
-    digest.update(data.data)
-    return int(digest.hexdigest(), 16) % PRIME
+    for start in range(0, len(tensor), ROWS_AT_ONCE):
+        rows = tensor[start : start + ROWS_AT_ONCE]  # of which a copy may be made
+        digest.update(rows.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

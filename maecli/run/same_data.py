@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.fingerprint import WHOLE, Fingerprint, Look, look_at
-from maecli.data.sample import Split
+from maecli.data.fingerprint import WHOLE, Fingerprint, fingerprint_of
 from maecli.data.sample_files import UNREADABLE
 from maecli.errors import SpecError
-from maecli.loading.loader import Loader
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built
 from maecli.training.checkpoint import Checkpoint
 
+SPLITS: tuple[SplitName, ...] = ("train", "val")
 NUM_NAMED = 3
 WAY_OUT = "bring back the data, or begin anew with another --out"
 SINCE = "than when the run began"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A split as a run begins or goes on."""
-
-    name: str
-    look: Look
-    order: str
-    """Digest of number, names and order of its samples: all that older runs kept."""
 
 
 def same_data(
@@ -40,87 +27,74 @@ def same_data(
     With `everything` no content is left unread. What could not be compared is said.
     Raises SpecError when the data are others: the run would go on as none that was begun.
     """
-    fields = built.task.fields
     if everything:
         say("reading the contents of all data")
-    names: tuple[SplitName, ...] = ("train", "val")
-    seen = [_see(name, built.loader(name), built.data.split(name), fields, everything) for name in names]
-    now = {split.name: split.look.fingerprint for split in seen}
+    now: dict[str, Fingerprint] = {name: _fingerprint(built, name, everything) for name in SPLITS}
     if last is not None:
         metadata = last.metadata()
         samples = metadata.get("samples")
         recorded = {name: samples.get(name) if isinstance(samples, dict) else None for name in now}
         known = {name: read for name, value in recorded.items() if (read := Fingerprint.read(value)) is not None}
-        complaints = [_other_classes(metadata.get("card"), built.card, fields)]
-        for split in seen:
-            if split.name in known:
-                complaints.append(_difference(split, known[split.name], now[split.name]))
-            elif isinstance(value := recorded[split.name], str) and value != split.order:
-                complaints.append(_other_samples(split, None))
+        complaints = [_other_classes(metadata.get("card"), built.card, built.task.fields)]
+        for name, value in recorded.items():
+            if name in known:
+                complaints.append(_difference(name, known[name], now[name]))
+            elif isinstance(value, str) and value != now[name].names:  # all that older runs kept
+                complaints.append(_other_samples(name, None, now[name]))
         for complaint in filter(None, complaints):
             raise SpecError(f"{run} cannot be resumed: {complaint}; {WAY_OUT}")
         for sentence in _remarks(recorded, known, now, everything):
             say(sentence)
-        now |= {name: _joined(known[name], now[name]) for name in known}
+        now |= {name: _joined(before, now[name]) for name, before in known.items()}
     return {name: fingerprint.model_dump(mode="json") for name, fingerprint in now.items()}
 
 
-def _see(name: str, loader: Loader, source: Split, fields: Sequence[str], everything: bool) -> Seen:
+def _fingerprint(built: Built, name: SplitName, everything: bool) -> Fingerprint:
     """Look at the samples that a loader has, as they come from the data: it may have left out some, and decoded all."""
-    keys = loader.split.keys
-    if len(keys) < len(source):
+    split, keys = built.data.split(name), built.loader(name).split.keys
+    if len(keys) < len(split):
         kept = set(keys)
-        source = source.view([i for i, key in enumerate(source.keys) if key in kept])
-    order = "\n".join([str(len(keys)), *keys]).encode("utf-8", "surrogateescape")
-    return Seen(name, look_at(source, fields, everything), hashlib.blake2b(order, digest_size=8).hexdigest())
+        split = split.view([i for i, key in enumerate(split.keys) if key in kept])
+    return fingerprint_of(split, built.task.fields, everything)
 
 
 def _joined(before: Fingerprint, now: Fingerprint) -> Fingerprint:
     """Return what is known of data that were compared: also the contents that only the first look read."""
-    return now if before.kind != now.kind else now.model_copy(update={"facts": before.facts | now.facts})
+    if before.kind != now.kind:
+        return now
+    return now.model_copy(update={"facts": before.facts | now.facts, "hashes": before.hashes | now.hashes})
 
 
-def _difference(seen: Seen, before: Fingerprint, now: Fingerprint) -> str | None:
+def _difference(name: str, before: Fingerprint, now: Fingerprint) -> str | None:
     """Return in words how a split differs from what it was, None where it does not as far as both were looked at."""
-    name, look = seen.name, seen.look
-    if before.names.digest != now.names.digest:
-        return _other_samples(seen, before)
+    if before.names != now.names:
+        return _other_samples(name, before, now)
     if before.kind != now.kind:
         return None
     if before.num_parts != now.num_parts:
         return f"its {name} split is in {now.num_parts:,} files now, and was in {before.num_parts:,} when the run began"
-    other = [fact for fact in now.facts if fact in before.facts and before.facts[fact].digest != now.facts[fact].digest]
-    replaced = [part for part in now.sampled if before.sampled.get(part, now.sampled[part]) != now.sampled[part]]
-    for fact in other:
-        replaced += look.changed(fact, before.facts[fact]) if fact in ("sizes", "contents") else []
-    replaced = sorted({*replaced})
-    if lost := [part for part in replaced if now.sampled.get(part) == UNREADABLE]:
+    replaced = [part for part, content in sorted(now.hashes.items()) if before.hashes.get(part, content) != content]
+    if lost := [part for part in replaced if now.hashes[part] == UNREADABLE]:
         return f"{_listed(lost)} ({name}) cannot be read any more"
     if replaced:
         return f"{_listed(replaced)} ({name}) {'has' if len(replaced) == 1 else 'have'} other content {SINCE}"
-    for fact in other:
-        if fact in ("sizes", "contents"):
-            return f"files of its {name} split have other content {SINCE}"
-        what = "label" if fact == "labels" else fact.removeprefix(WHOLE)
-        changed = _listed(look.changed(fact, before.facts[fact])) or "some samples"
-        return f"the {what} of {changed} ({name}) is not what it was when the run began"
+    for fact, digest in now.facts.items():
+        if before.facts.get(fact, digest) != digest:
+            if fact in ("sizes", "contents"):
+                return f"{now.kind} of its {name} split have other content {SINCE}"
+            what = "label" if fact == "labels" else fact.removeprefix(WHOLE)
+            return f"the {what} of some samples ({name}) is not what it was when the run began"
     return None
 
 
-def _other_samples(seen: Seen, before: Fingerprint | None) -> str:
-    """Say that the samples of a split have other names, and which are new or gone, as far as that can be told."""
-    names, parts = seen.look.names, seen.look.parts
-    words = f"its {seen.name} split has other samples now ({len(names):,} of them) {SINCE}"
-    if before is None:
+def _other_samples(name: str, before: Fingerprint | None, now: Fingerprint) -> str:
+    """Say that the samples of a split have other names, and which are new or gone, where all were recorded."""
+    if before is not None and before.sorted_names == now.sorted_names:
+        return f"its {name} split has its samples in another order {SINCE}"
+    words = f"its {name} split has other samples now ({now.num_samples:,} of them) {SINCE}"
+    if before is None or before.kind != now.kind or not (before.complete and now.complete):
         return words
-    if before.names.sums == names.tally(names.marks).sums:
-        return f"its {seen.name} split has its samples in another order {SINCE}"
-    new = [names.names[i] for i in names.changed(before.names, names.marks)]
-    gone: list[str] = []
-    if before.kind == seen.look.kind:
-        gone = sorted(before.sampled.keys() - {*parts})
-        if before.num_parts == len(before.sampled):
-            new = [part for part in parts if part not in before.sampled]
+    new, gone = sorted(now.hashes.keys() - before.hashes.keys()), sorted(before.hashes.keys() - now.hashes.keys())
     changes = [
         f"{_listed(parts)} {'is' if len(parts) == 1 else 'are'} {what}"
         for parts, what in ((new, "new"), (gone, "gone"))
@@ -173,7 +147,7 @@ def _remarks(
 
 def _num_compared(before: Fingerprint, now: Fingerprint) -> int:
     whole = now.kind == "tensors" or ("contents" in before.facts and "contents" in now.facts)
-    return now.num_parts if whole else len(before.sampled.keys() & now.sampled.keys())
+    return now.num_parts if whole else len(before.hashes.keys() & now.hashes.keys())
 
 
 def _listed(names: Sequence[str]) -> str:

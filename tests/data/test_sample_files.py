@@ -3,15 +3,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from toy_dataset import shapes
 
+from maecli.data import sample_files
 from maecli.data.sample import Sample, Split
-from maecli.data.sample_files import NO_FILE, UNREADABLE, files_of, hashes_of, states_of
+from maecli.data.sample_files import NO_FILE, UNREADABLE, content_hash, files_of, in_threads, state_of
 from maecli.modalities.pictures.source import PictureSource
 
 
@@ -38,9 +38,9 @@ class Named(Split):
 @pytest.mark.parametrize("root", [Path("/data/set"), Path("somewhere else"), Path()])
 def test_files_are_named_as_samples_are_wherever_the_data_lie(root):
     split = Named({f"images/{i}.jpg": [root / f"images/{i}.jpg", root / f"masks/{i}.png"] for i in range(2)})
-    names, paths = files_of(split)
-    assert names == ["images/0.jpg", "masks/0.png", "images/1.jpg", "masks/1.png"]
-    assert paths[3] == (root / "masks/1.png").as_posix()
+    names = files_of(split)
+    assert list(names.values()) == ["images/0.jpg", "masks/0.png", "images/1.jpg", "masks/1.png"]
+    assert names[(root / "masks/1.png").as_posix()] == "masks/1.png"
 
 
 def test_a_view_has_the_files_and_labels_of_its_samples():
@@ -56,18 +56,21 @@ def test_a_persons_pictures_are_files():
 
 def test_files_that_keys_do_not_name_are_named_below_their_common_folder():
     split = Named({str(i): [Path(f"/x/y/pictures/{i}.dat"), Path("/x/y/objects.json")] for i in range(2)})
-    assert files_of(split)[0] == ["pictures/0.dat", "objects.json", "pictures/1.dat"]
+    assert list(files_of(split).values()) == ["pictures/0.dat", "objects.json", "pictures/1.dat"]
+
+
+def test_masks_that_lie_elsewhere_are_named_below_their_own_folder():
+    split = Named({f"{i}.jpg": [Path(f"/x/images/{i}.jpg"), Path(f"/y/masks/{i}.png")] for i in range(2)})
+    assert list(files_of(split).values()) == ["0.jpg", "0.png", "1.jpg", "1.png"]
+
+
+def test_files_that_have_no_folder_in_common_have_their_own_names():
+    assert files_of(Named({"a": [Path("/x/1.png"), Path("2.png")]})) == {"/x/1.png": "1.png", "2.png": "2.png"}
 
 
 def test_a_file_of_many_samples_counts_once():
     shared = Path("/x/objects.json")
-    assert files_of(Named({f"{i}": [shared] for i in range(5)})) == (["objects.json"], ["/x/objects.json"])
-
-
-def test_an_attribute_of_a_data_set_that_is_older_than_the_method_is_no_list_of_files():
-    split = Named({"a": []})
-    split.files = [Path("a.png")]  # type: ignore[method-assign, assignment]
-    assert files_of(split) == ([], [])
+    assert files_of(Named({f"{i}": [shared] for i in range(5)})) == {"/x/objects.json": "objects.json"}
 
 
 def test_links_are_followed_and_what_is_no_file_is_none(tmp_path):
@@ -78,19 +81,16 @@ def test_links_are_followed_and_what_is_no_file_is_none(tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
     paths = [str(tmp_path / name) for name in ("a", "link", "dangling", "folder", "pipe", "none", "nul\0")]
-    with ThreadPoolExecutor(2) as pool:
-        sizes, times = states_of(paths, pool)
-        hashes = hashes_of(zip(paths, sizes, strict=True), pool)
-    assert sizes == [4, 4, *[NO_FILE] * 5]
-    assert times == [7_000_000_001, 7_000_000_001, 0, 0, 0, 0, 0]
-    assert hashes == [hashlib.blake2b(b"1234", digest_size=8).hexdigest()] * 2 + [UNREADABLE] * 5
+    assert in_threads(state_of, paths) == [(4, 7_000_000_001)] * 2 + [(NO_FILE, 0)] * 5
+    assert (
+        in_threads(content_hash, paths) == [hashlib.blake2b(b"1234", digest_size=8).hexdigest()] * 2 + [UNREADABLE] * 5
+    )
 
 
-@pytest.mark.parametrize("num_threads", [1, 8])
-def test_hashes_stand_in_the_order_of_the_files(tmp_path, num_threads):
+def test_hashes_stand_in_the_order_of_the_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(sample_files, "NUM_TURNS", 15)
     paths = [tmp_path / str(i) for i in range(40)]
     for i, path in enumerate(paths):
         path.write_bytes(bytes([i]) * (3_000_000 if i == 0 else 10))
-    with ThreadPoolExecutor(num_threads) as pool:
-        hashes = hashes_of([(str(path), path.stat().st_size) for path in paths], pool)
-    assert hashes == [hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() for path in paths]
+    expected = [hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() for path in paths]
+    assert in_threads(content_hash, [str(path) for path in paths]) == expected
