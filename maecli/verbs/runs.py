@@ -208,9 +208,10 @@ def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], 
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:
-    """Return the names of two folders, with their parents where they are alike."""
-    a, b = first.resolve(), second.resolve()
-    return (a.name, b.name) if a.name != b.name else (f"{a.parent.name}/{a.name}", f"{b.parent.name}/{b.name}")
+    """Return the names of two folders, with as many of their parents as it takes to tell them apart."""
+    parts, others = first.resolve().parts, second.resolve().parts
+    depth = next((i for i in range(1, max(len(parts), len(others))) if parts[-i:] != others[-i:]), 1)
+    return str(Path(*parts[-depth:])), str(Path(*others[-depth:]))
 
 
 def _metrics(names: tuple[str, str], runs: Sequence[RunDirectory], say: Callable[[str], None]) -> Table:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
+
+from maecli.verbs.runs import _names
 
 
 @pytest.fixture
@@ -69,6 +72,20 @@ def test_two_runs_side_by_side_show_what_differs(two, mae):
     assert found["metrics"][0]["first"] == found["metrics"][0]["second"]
     told = mae("runs", *two).stdout
     assert "train.base_lr: 0.001 -> 0.25" in told
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ("/a/x", "/a/y", ("x", "y")),
+        ("/a/x", "/b/x", ("a/x", "b/x")),
+        ("/a/runs/x", "/b/runs/x", ("a/runs/x", "b/runs/x")),
+        ("/x", "/a/x", ("/x", "a/x")),
+        ("/a/x", "/a/x", ("x", "x")),
+    ],
+)
+def test_runs_are_named_by_what_tells_them_apart(first, second, names):
+    assert _names(Path(first), Path(second)) == names
 
 
 def test_a_run_beside_itself_differs_in_nothing(two, mae):
