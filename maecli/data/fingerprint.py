@@ -126,7 +126,8 @@ def _file_facts(files: Mapping[str, str], everything: bool) -> tuple[dict[str, s
     facts = {"sizes": digest_of(sizes)}
     if whole:
         facts["contents"] = digest_of([*contents.values()])
-    return facts, digest_of(times), {names[i]: contents[i][:SHORT] for i in kept}
+    hashes = {names[i]: contents[i][:SHORT] for i in reversed(kept)}  # of two files of one name the first
+    return facts, digest_of(times), hashes
 
 
 def _sample_facts(split: Split, keys: Sequence[str], everything: bool) -> tuple[dict[str, str], dict[str, str]]:
