@@ -41,6 +41,7 @@ def process(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_loads_neither_torch_nor_plugins(verb):
     done = process("-c", HEAVY_AFTER, *([verb] if verb else []), "--help")
@@ -253,6 +254,7 @@ def test_evaluation_prints_a_row_per_class_with_numbers_flush_right(finetuned, m
     assert header.index("samples") + len("samples") == cat.index(" 2") + 2
 
 
+@pytest.mark.slow
 def test_no_color_is_honoured():
     coloured = process("-m", "maecli", "plugins", FORCE_COLOR="1", TERM="xterm-256color")
     plain = process("-m", "maecli", "plugins", FORCE_COLOR="1", TERM="xterm-256color", NO_COLOR="1")
@@ -280,6 +282,7 @@ def test_the_schema_names_every_key_that_a_run_writes(mae, verb, pretrained, fin
     assert set(spec) == set(published["properties"])
 
 
+@pytest.mark.slow
 def test_a_real_process_exits_with_the_code_of_its_error(tmp_path):
     done = process("-m", "maecli", "pretrain", "--dataset", "digts", "--json", MAE_RUNS=str(tmp_path))
     assert done.returncode == 2

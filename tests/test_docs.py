@@ -64,6 +64,7 @@ def documented() -> list[list[str]]:
     return [line[1:] for line in lines if line[0] == "mae"]
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_as_it_stands(tutorial):
     write_pictures(tutorial / "some-pictures", 3, (16, 16))
     commands = [[*command, *QUICKLY.get(command[0], ())] for command in documented()]
@@ -75,6 +76,7 @@ def test_the_tutorial_runs_as_it_stands(tutorial):
     assert len(rows) == 4
 
 
+@pytest.mark.slow
 def test_the_tutorials_own_tests_pass(tutorial):
     assert re.search(r"^\d+ passed", run_pytest(tutorial / "site", *tutorial.glob("*/tests")), re.MULTILINE)
 

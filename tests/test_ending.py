@@ -30,6 +30,7 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tries", range(3))
 def test_ctrl_c_at_any_moment_is_one_line(tries, tmp_path):
     command = [*MAE, "pretrain", "--recipe", "digits", "--dry-run", "--device", "cpu", "--out", tmp_path / "run"]
@@ -57,6 +58,7 @@ def test_ctrl_c_while_options_are_parsed_is_one_line(mae, monkeypatch):
     assert (outcome.exit_code, outcome.stderr) == (130, "mae: interrupted\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [("schema",), ("recipes",), ("plugins", "list", "--quick"), ("recipes", "digits")])
 def test_a_closed_pipe_ends_a_command_in_silence(verb):
     read, write = os.pipe()
@@ -107,6 +109,7 @@ def test_an_answer_that_cannot_be_written_is_one_line():
     )
 
 
+@pytest.mark.slow
 def test_closed_streams_are_no_mistake():
     for closed in (">&-", "2>&-", "<&-"):
         shell = f"{sys.executable} -m maecli schema {closed}"

@@ -49,6 +49,7 @@ def site(site):
     return site
 
 
+@pytest.mark.slow
 def test_a_run_and_what_is_made_of_it_are_one_object_each(site, mae, toy_finetune, pictures, tmp_path):
     chosen = ("--dataset", "birds", "--task", "sing", "--img-size", 8, "--epochs", 1)
     out = tmp_path / "run"
@@ -66,6 +67,7 @@ def test_a_run_and_what_is_made_of_it_are_one_object_each(site, mae, toy_finetun
         assert "la" in outcome.stderr.splitlines(), arguments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["show", "check"])
 def test_what_is_told_of_a_plugin_is_one_object(site, mae, command):
     outcome = mae("plugins", command, "birds", "--json")

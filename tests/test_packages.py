@@ -45,6 +45,7 @@ def about(project: Path) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 @each_package
 def test_its_own_tests_pass(project, site):
     assert re.search(r"^\d+ passed", run_pytest(site, project / "tests"), re.MULTILINE)
@@ -84,6 +85,7 @@ def test_it_is_a_whole_package(project):
     assert f"maecli>={major}.{minor},<{major}.{int(minor) + 2}" in facts["dependencies"]
 
 
+@pytest.mark.slow
 def test_our_wheel_holds_neither(tmp_path):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
@@ -109,6 +111,7 @@ def write_set(root: Path) -> None:
     (root / "val/val_annotations.txt").write_text("val_0.JPEG\tn01\t0\t0\t1\t1\nval_1.JPEG\tn02\t0\t0\t1\t1\n")
 
 
+@pytest.mark.slow
 def test_they_work_with_every_verb(site, tmp_path):
     write_set(tmp_path / "data/tiny-imagenet-200")
     write_pictures(tmp_path / "new", 3, (16, 16))

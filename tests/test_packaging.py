@@ -133,6 +133,7 @@ def test_the_api_fits_one_screen():
     assert len(api.__all__) <= 45
 
 
+@pytest.mark.slow
 def test_the_api_and_every_plugin_are_imported_at_once_and_bring_no_heavy_library():
     """Processor seconds, the least of several processes; on a busy machine torch itself takes longer in proportion."""
     modules = sorted({each.module for each in registry().listings if each.kind != "recipe"})
@@ -149,6 +150,7 @@ def test_the_api_and_every_plugin_are_imported_at_once_and_bring_no_heavy_librar
     assert sum(fastest.values()) <= LIMIT_S, fastest
 
 
+@pytest.mark.slow
 def test_the_api_loads_no_decoder_and_no_library_that_few_plugins_need():
     program = """
 import json, sys
@@ -163,6 +165,7 @@ print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - befor
     assert set(json.loads(done.stdout)) - needed == set()
 
 
+@pytest.mark.slow
 def test_nothing_is_unpickled_but_plain_data():
     for path in (*SOURCES, *PLUGINS):
         names = set(imports(path))

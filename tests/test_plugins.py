@@ -30,6 +30,7 @@ def theirs(outcome):
     return {f"{row['kind']}.{row['name']}": row for row in rows if row["package"] != "maecli"}
 
 
+@pytest.mark.slow
 def test_a_broken_package_is_named_in_one_line_and_everything_else_works(site, mae):
     dataset_package(site)
     write_package(site, "mae-rotten", {"task.rot": "mae_rotten"}, "0.3", mae_rotten="import a_library_not_there")
@@ -72,6 +73,7 @@ def test_a_quick_list_imports_nothing(site, mae):
     assert "mae_rotten" not in sys.modules
 
 
+@pytest.mark.slow
 def test_a_clash_is_told_by_verbs_that_use_plugins_and_stops_none(site, mae):
     dataset_package(site)
     dataset_package(site, package="mae-aves")
@@ -95,6 +97,7 @@ def test_a_clash_is_told_by_verbs_that_use_plugins_and_stops_none(site, mae):
     assert statuses == {"maecli": "ok", "mae-birds": "ok", "mae-aves": "disabled"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -232,6 +235,7 @@ def test_a_broken_recipe_of_a_stranger_leaves_the_others(site, mae):
     assert outcome.stderr.startswith("mae: mae-rotten 0.3: recipe 'rot' cannot be read: UnicodeDecodeError: ")
 
 
+@pytest.mark.slow
 def test_help_and_a_quick_list_are_fast_with_many_packages_and_import_none_of_them(tmp_path):
     site = tmp_path / "site"
     for number in range(NUM_PACKAGES):
@@ -258,6 +262,7 @@ def test_help_and_a_quick_list_are_fast_with_many_packages_and_import_none_of_th
     assert len(rows) == 2 * NUM_PACKAGES
 
 
+@pytest.mark.slow
 def test_uninstalling_leaves_no_trace(site, mae):
     dataset_package(site)
     look_again()

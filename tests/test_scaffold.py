@@ -31,6 +31,7 @@ def refusal(*args, **known) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_new_package_passes_its_own_tests_and_runs_at_once_whatever_its_names(tmp_path):
     """Names that mean something to YAML and Python; those of `benchmarks/wheels.py` are ordinary ones."""
     project, site = tmp_path / "mae-odd", tmp_path / "site"

@@ -58,6 +58,7 @@ def test_a_row_of_labels_has_an_end(tmp_path, monkeypatch):
         read_labels(path, frozenset({"a.png"}))
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_of_labels_take_a_second(tmp_path):
     keys = [f"{i:06d}.png" for i in range(100_000)]
     (tmp_path / "labels.csv").write_text("file,label\n" + "".join(f"{key},cat\n" for key in keys))

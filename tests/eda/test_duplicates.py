@@ -179,6 +179,7 @@ def test_grey_pictures_in_memory_are_compared_too() -> None:
     assert found(train=TensorSplit({"image": images})).num_exact == 1
 
 
+@pytest.mark.slow
 def test_seventeen_thousand_hashes_take_seconds() -> None:
     thumbnails = np.random.default_rng(0).integers(0, 256, (17_125, 32, 32), dtype=np.uint8)
     done = []

@@ -95,6 +95,7 @@ def test_json_is_read_or_refused():
         value_of(parse_json, text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", SPECS)
 def test_set(verb):
     task = "classify" if verb == "finetune" else "reconstruct"
@@ -109,6 +110,7 @@ def test_set(verb):
         fails_well(read, sets)
 
 
+@pytest.mark.slow
 def test_spec_files():
     def read(text: str) -> None:
         settings = read_document(text, "finetune", "x.yaml")
@@ -149,6 +151,7 @@ def test_grids_and_seeds():
         fails_well(read, grid[:1], grid[1:])
 
 
+@pytest.mark.slow
 def test_sweep_files():
     def read(text: str) -> None:
         tree = read_sweep(text, "x.yaml")

@@ -94,6 +94,7 @@ def probe_then_read(path: Path) -> None:
     read_picture(path, max_pixels=MAX_PIXELS, at_least=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_a_damaged_picture_is_read_or_refused_by_a_sentence(kind, tmp_path):
     came = survives(probe_then_read, SAMPLES[kind], tmp_path / "picture", BrokenSample)

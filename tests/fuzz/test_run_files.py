@@ -37,6 +37,7 @@ def quiet(_: str) -> None:
     """Stand in for what tells people."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [MODEL, STATE])
 def test_checkpoints(run, file):
     checkpoint = run.checkpoints.steps()[0]
@@ -63,6 +64,7 @@ READERS: dict[str, tuple[str, Callable[[RunDirectory], Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_files_beside_the_checkpoints(run, name):
     file, read = READERS[name]
@@ -100,6 +102,7 @@ def damaged(value: Any, chance: random.Random) -> Any:
     return chance.choice(odd)
 
 
+@pytest.mark.slow
 def test_records_of_another_shape_whose_checksum_is_right(run):
     """As another version, or a person with an editor, would write them."""
     path = run.checkpoints.steps()[0].path / MODEL
@@ -121,6 +124,7 @@ def test_records_of_another_shape_whose_checksum_is_right(run):
     assert came["read"] < 900
 
 
+@pytest.mark.slow
 def test_a_folder_of_damaged_checkpoints_has_no_good_one(run):
     for checkpoint in run.checkpoints.steps():
         (checkpoint.path / STATE).write_bytes(b"")

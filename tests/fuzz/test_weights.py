@@ -79,6 +79,7 @@ def look_at_all(path: Path) -> None:
     assert weights.model_options()["depth"] >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_a_damaged_file_of_weights_is_read_or_refused_by_a_sentence(kind, tmp_path):
     came = survives(look_at_all, SAMPLES[kind], tmp_path / "weights", MaeError)
@@ -86,6 +87,7 @@ def test_a_damaged_file_of_weights_is_read_or_refused_by_a_sentence(kind, tmp_pa
     assert came["read"] < 900
 
 
+@pytest.mark.slow
 def test_a_damaged_config_beside_weights_is_read_or_refused_by_a_sentence(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(SAMPLES["safetensors"][0])
     config = {"num_attention_heads": 2, "image_size": [4, 4], "hidden_act": "gelu", "layer_norm_eps": 1e-5}

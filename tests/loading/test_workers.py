@@ -90,6 +90,7 @@ def test_results_come_in_order_and_each_worker_has_its_share(num_workers, num_jo
     assert len(set(processes)) == min(num_workers, num_jobs)
 
 
+@pytest.mark.slow
 def test_spawned_workers_do_the_same(monkeypatch):
     monkeypatch.setattr(workers, "multiprocessing", multiprocessing.get_context("spawn"))
     in_memory = {"image": torch.tensor([3, 4])}
@@ -283,6 +284,7 @@ def _is_there(process):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "sys.exit(3)"], ids=["killed", "left"])
 def test_workers_that_hang_do_not_outlive_the_main_process(end):

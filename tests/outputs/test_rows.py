@@ -61,6 +61,7 @@ def test_a_disk_that_is_full_is_told(tmp_path):
         written(tmp_path, [{"path": "a"}])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
     def peak(num):
         tracemalloc.start()

@@ -101,6 +101,7 @@ def test_marks_are_drawn_and_explained(drawn: set[str]) -> None:
     assert {"$cat", "$baseline", "20.00%", "IoU"} <= drawn
 
 
+@pytest.mark.slow
 def test_more_classes_make_a_taller_chart() -> None:
     few, many = (rgb(charts.class_bars({f"class {i}": i / 60 for i in range(n)}, "IoU")) for n in (3, 60))
     assert len(many) > 3 * len(few)
@@ -116,6 +117,7 @@ def test_any_caption_can_be_drawn(caption: str) -> None:
     charts.curves({caption: [(0, 1), (1, 2)]}, caption, caption, baselines={caption: 1.0})
 
 
+@pytest.mark.slow
 def test_curves_name_their_series_and_their_baselines(drawn: set[str]) -> None:
     png = charts.curves(
         {"train": [(1, 0.2), (2, 0.9)], "val": [(1, 0.3), (2, 0.8)]},
@@ -160,6 +162,7 @@ def test_whole_steps_have_whole_ticks(drawn: set[str]) -> None:
     assert "1.5" not in drawn
 
 
+@pytest.mark.slow
 def test_threads_draw_what_one_thread_draws() -> None:
     def draw(seed: int) -> bytes:
         points = [(i, float(y)) for i, y in enumerate(np.random.default_rng(seed).random(20))]
@@ -177,6 +180,7 @@ def test_importing_the_charts_loads_no_matplotlib() -> None:
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_loaded() -> None:
     check = (
         "import sys, numpy; from maecli.reports import charts;"

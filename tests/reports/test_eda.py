@@ -79,6 +79,7 @@ def measured(page: str, folder: Path, *arguments: str) -> tuple[list[dict[str, A
     return json.loads(html.unescape(found[1])), [line for line in log.splitlines() if "CONSOLE" in line]
 
 
+@pytest.mark.slow
 @needs_browser
 def test_every_drawing_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent(
     page: tuple[str, int], tmp_path: Path
@@ -100,6 +101,7 @@ def test_every_drawing_is_seen_on_a_screen_and_a_phone_and_the_console_is_silent
         assert frame["focusable"] > 10
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_is_dark_where_that_is_preferred_and_a_fault_would_be_noticed(
     page: tuple[str, int], tmp_path: Path
@@ -158,6 +160,7 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
     assert row[:5] == ("exact", "train", "a", "val", "b")
 
 
+@pytest.mark.slow
 def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
     findings = survey(Shapes({"train": [5, 5], "val": [1, 5]}), lambda *_: lambda: None).findings
     found = tables(eda_sections(findings, Gallery()), "Copies")
@@ -166,6 +169,7 @@ def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
     assert found[title].rows == ((1, "train", "train/0.png", "even"), (1, "train", "train/1.png", "odd"))
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text() -> None:
     findings = survey(shapes(rules=[("<script>alert(1)</script>", "<b>")]), lambda *_: lambda: None).findings
     gallery = Gallery(classes=[("<i>", [Example("<u>", np.zeros((3, 8, 8), np.float32))])])

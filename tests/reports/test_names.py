@@ -35,6 +35,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_metric_of_every_kind_draws_any_name():
     """Warnings are errors here, such as that of a letter which the font lacks."""
     begin = time.monotonic()
@@ -77,6 +78,7 @@ def test_a_long_name_loses_its_middle():
     assert plain("a" * 100 + "b" * 100) == "a" * 60 + "…" + "b" * 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"text.usetex: True\nbackend: module://evil\n", b"\xff\xfe"])
 def test_settings_for_matplotlib_in_the_current_folder_are_not_read(tmp_path, content):
     (tmp_path / "matplotlibrc").write_bytes(content)

@@ -130,6 +130,7 @@ def test_hostile_text_stays_text_wherever_it_stands() -> None:
     assert page.text.count("<script>alert('x')</script>") > 50
 
 
+@pytest.mark.slow
 def test_the_page_loads_nothing() -> None:
     page = Page(everything("https://example.org/a.png"))
 
@@ -315,6 +316,7 @@ def test_text_has_the_contrast_of_wcag_aa(theme: int, text: str, ground: str) ->
     assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_fits_a_screen_and_a_phone(tmp_path: Path) -> None:
     page = everything("a_name_without_any_space_" * 8).replace("<details>", "<details open>")

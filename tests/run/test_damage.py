@@ -33,6 +33,7 @@ def last(run: Path) -> Path:
     return run / "checkpoints" / (run / "checkpoints/last").read_text().split()[0]
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_found(run):
     """Also in the header, the record, its checksum, and the names of the entries that hold them."""
     rng = random.Random(3)
@@ -79,6 +80,7 @@ def test_a_damaged_checkpoint_is_named_by_whatever_reads_it(run, pictures, tmp_p
     assert not (tmp_path / "out.npy").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [MODEL, STATE])
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(run, finetuned, mae, file):
     damaged = last(run)
@@ -105,6 +107,7 @@ def test_where_all_checkpoints_are_damaged_the_run_stays_as_it_is(run, mae):
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_older_checkpoints_still_load_and_it_is_said_once(run, pictures, tmp_path, mae):
     without_checksums(run)
     words = f"{last(run)} was written by an older mae and carries no checksum, so damage to it would not show"
@@ -127,6 +130,7 @@ def test_an_edited_seed_is_found_by_the_checkpoint(run, mae):
     assert outcome.stderr.endswith(f"mae: {run} cannot be resumed with another spec: seed: 0 -> 1\n")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_not_gone_on_from(run, pretrained, mae, tmp_path):
     """One with the very same spec, but for where it started."""
     spec = yaml.safe_load((run / "spec.yaml").read_text())
@@ -165,6 +169,7 @@ def test_weights_that_are_no_numbers_are_refused(run, pictures, tmp_path, mae, t
 POINTERS = [b"", b"step-000009", b"\xff\xfe\x00", b"../../x", b"step-000004/..", b"a" * 9999]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pointer", POINTERS)
 def test_damaged_pointers_are_one_sentence_and_the_run_goes_on(run, mae, pointer):
     (run / "checkpoints/last").write_bytes(pointer)
@@ -189,6 +194,7 @@ def test_a_damaged_best_is_told(run, mae):
 DAMAGE = [b"", b"\xff\xfe", b"{}", b'{"a": ' * 9999]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
 @pytest.mark.parametrize("name", ["environment.json", "summary.json", "evaluation/val.json", "spec.yaml"])
 def test_what_can_go_on_without_a_damaged_file_goes_on(run, mae, name, damage):
@@ -220,6 +226,7 @@ def test_a_run_with_a_damaged_spec_is_resumed_by_that_of_its_checkpoint(run, mae
 LINES = [b"\xff\xff", b'{"step": "x"}', b"7" * 5000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
 def test_good_lines_of_metrics_stay_and_bad_ones_are_told(run, finetuned, mae, line):
     file = run / "metrics.jsonl"

@@ -69,6 +69,7 @@ def test_a_folder_of_someones_files_is_as_it_was(theirs, tmp_path, pretrained, p
     assert outcome.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["pretrain", "finetune"])
 def test_a_run_is_written_beside_files_that_are_not_in_its_way(
     tmp_path, pictures, mae, toy_pretrain, toy_finetune, verb
@@ -108,6 +109,7 @@ def test_a_run_does_not_replace_the_one_that_it_starts_from(tmp_path, pretrained
         assert contents(start) == before
 
 
+@pytest.mark.slow
 def test_runs_and_predictions_below_the_data_are_no_data(tmp_path, pretrained, mae, toy_pretrain):
     root = tmp_path / "photos"
     names = write_pictures(root, 20)
@@ -241,6 +243,7 @@ def test_the_folder_that_one_works_in_stays_the_same(tmp_path, monkeypatch):
     assert (tmp_path / "here").stat().st_mode & 0o777 == 0o750
 
 
+@pytest.mark.slow
 def test_a_tilde_is_the_home_for_outputs_too(tmp_path, monkeypatch, pictures, pretrained, mae):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert mae("infer", pictures, "--run", pretrained, "--out", "~/pred", "--workers", 0).exit_code == 0
@@ -256,6 +259,7 @@ def test_a_persons_pictures_in_a_folder_that_mae_made_are_data(tmp_path, picture
     assert "files/000.png.png" in find_pictures(root / "cat"), "named as data, predictions are data"
 
 
+@pytest.mark.slow
 def test_a_comparison_does_not_replace_a_file_of_someone(tmp_path, pretrained, mae):
     out = tmp_path / "page.html"
     for _ in range(2):

@@ -68,6 +68,7 @@ def test_without_weights_the_random_encoder_is_said_plainly(frozen, mae):
     assert (spec["train"]["freeze"], spec["task"]["head"], spec["task"]["head_norm"]) == (True, "linear", "auto")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [("--set", "task.mixup=0.8"), STILL], ids=["pictures", "features computed once"])
 def test_stopped_and_resumed_equals_never_stopped(frozen, pretrained, tmp_path, mae, monkeypatch, changes):
     arguments, whole = frozen
@@ -92,6 +93,7 @@ def test_stopped_and_resumed_equals_never_stopped(frozen, pretrained, tmp_path, 
         assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
 
 
+@pytest.mark.slow
 def test_a_checkpoint_says_how_its_head_was_built(frozen, pictures, tmp_path, mae):
     arguments, run = frozen
     assert mae(*arguments).exit_code == 0
@@ -133,6 +135,7 @@ def test_pretraining_cannot_freeze_what_it_trains(toy_pretrain, pictures, mae):
     assert outcome.stderr == "mae: train.freeze is for mae finetune: pretraining is what trains the encoder\n"
 
 
+@pytest.mark.slow
 def test_segmentation_can_freeze_too(segmented, tmp_path, mae):
     outcome = mae(
         "finetune", "--config", segmented / "spec.yaml", "--freeze", "--head", "shuffle", "--out", tmp_path / "run"
@@ -159,6 +162,7 @@ def weights_of(run):
     return {name: value for name, value in tensors(run).items() if name.startswith("head.")}
 
 
+@pytest.mark.slow
 def test_what_nothing_augments_is_computed_once(frozen, pretrained, tmp_path, mae, asked):
     arguments, _ = frozen
     still = ("--init", pretrained, "--base-lr", 0.1, *STILL)
@@ -172,6 +176,7 @@ def test_what_nothing_augments_is_computed_once(frozen, pretrained, tmp_path, ma
     assert sum(asked) == once
 
 
+@pytest.mark.slow
 def test_features_computed_once_train_the_same_head(frozen, pretrained, tmp_path, mae, monkeypatch):
     arguments, run = frozen
     still = ("--init", pretrained, "--base-lr", 0.1, *STILL)
@@ -188,6 +193,7 @@ def test_features_computed_once_train_the_same_head(frozen, pretrained, tmp_path
     assert mine["head.1.weight"].abs().max() > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["augment.flip=true", "augment.color=0.2", "augment.crop=pad", "task.mixup=0.5"])
 def test_whatever_changes_pictures_shows_them_to_the_encoder_each_time(frozen, mae, change):
     arguments, _ = frozen
@@ -196,6 +202,7 @@ def test_whatever_changes_pictures_shows_them_to_the_encoder_each_time(frozen, m
     assert "computed once" not in outcome.stderr
 
 
+@pytest.mark.slow
 def test_where_files_cannot_be_read_others_stand_in_as_they_do_otherwise(frozen, pictures, tmp_path, mae):
     arguments, run = frozen
     broken = shutil.copytree(pictures, tmp_path / "broken")

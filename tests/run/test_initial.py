@@ -74,6 +74,7 @@ def test_a_hugging_face_folder_gives_its_heads_too(pictures, tmp_path, mae):
     assert said.endswith("(pos_embed 4×4 to 6×6), 0 new, 2 left over (decoder or head)")  # the pooler's
 
 
+@pytest.mark.slow
 def test_an_official_checkpoint_can_be_pretrained_on(pictures, tmp_path, mae):
     torch.save({"model": official_mae(), "args": argparse.Namespace(lr=1e-3)}, tmp_path / "mae.pth")
     sizes = ("--img-size", 32, "--patch-size", 4, "--dry-run", "--json")

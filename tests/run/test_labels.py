@@ -17,6 +17,7 @@ def few(toy_finetune, pictures, tmp_path):
     return (*toy_finetune, *data, "--batch-size", 4, "--epochs", 1), tmp_path / "run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "num", "counts", "told"),
     [
@@ -40,6 +41,7 @@ def test_a_run_learns_from_the_part_alone_and_says_so(few, mae, labels, num, cou
     assert mae("eval", run, "--json").json["num_samples"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loading", ["resident", "streamed"])
 def test_both_ways_of_loading_learn_from_the_same_samples(few, mae, loading):
     arguments, run = few
@@ -51,6 +53,7 @@ def test_both_ways_of_loading_learn_from_the_same_samples(few, mae, loading):
     assert find_checkpoint(run).metadata()["samples"] != samples
 
 
+@pytest.mark.slow
 def test_the_part_belongs_to_the_run(few, tmp_path, mae):
     arguments, run = few
     assert mae(*arguments, "--labels", "25%").exit_code == 0
@@ -72,6 +75,7 @@ def test_several_labels_are_counted_too(tmp_path, mae, toy_finetune):
     assert shown == ["cat", "dog", "person"]
 
 
+@pytest.mark.slow
 def test_segmentation_takes_a_share_of_the_pictures(segmented, tmp_path, mae):
     again = ("finetune", "--config", segmented / "spec.yaml", "--out", tmp_path / "run")
     outcome = mae(*again, "--labels", "50%", "--batch-size", 2)

@@ -57,6 +57,7 @@ def rows_of(file):
         return list(csv.DictReader(opened))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "reconstruct"])
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_inference_lists_such_pictures_and_predicts_the_others(runs, tmp_path, mae, task, batch_size):
@@ -109,6 +110,7 @@ def damaged(floats, tmp_path):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "reconstruct"])
 @pytest.mark.parametrize("probe", [(), ("--probe", "knn")])
 def test_metrics_are_of_the_samples_with_finite_outputs(runs, damaged, tmp_path, mae, task, probe):

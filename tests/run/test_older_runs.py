@@ -29,6 +29,7 @@ def numbers(value):
     return [value] if isinstance(value, (int, float)) else []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pretrain-digits", "finetune-digits"])
 def test_evaluating_it_again_finds_what_it_found(mae, older, name):
     file = older / name / "evaluation/val.json"
@@ -43,12 +44,14 @@ def test_the_listing_and_the_comparison_read_it(mae, older):
     assert mae("runs", older / "pretrain-digits", older / "finetune-digits").exit_code == 0
 
 
+@pytest.mark.slow
 def test_it_is_where_another_run_starts(mae, older, tmp_path):
     args = ("--dataset", "digits", "--task", "classify", "--init", older / "pretrain-digits")
     short = ("--set", "train.max_steps=1", "--device", "cpu", "--workers", "0", "--set", "train.warmup_epochs=0")
     assert mae("finetune", *args, *short, "--out", tmp_path / "new").exit_code == 0
 
 
+@pytest.mark.slow
 def test_its_spec_file_repeats_it_and_resuming_it_ends_at_once(mae, older, tmp_path):
     spec = older / "pretrain-digits/spec.yaml"
     assert mae("pretrain", "--config", spec, "--out", tmp_path / "again").exit_code == 0

@@ -151,6 +151,7 @@ def test_a_model_and_a_task_that_a_run_lacks_are_named(run_with, uninstall, mae,
         assert (outcome.exit_code, outcome.stderr) == (4, f"mae: {source} was made with {lacking(kind)}\n"), arguments
 
 
+@pytest.mark.slow
 def test_a_tracker_that_is_lacking_stops_what_would_log_to_it_and_nothing_else(run_with, uninstall, mae, pictures):
     run = run_with("tracker")
     page = run / "report.html"
@@ -166,6 +167,7 @@ def test_a_tracker_that_is_lacking_stops_what_would_log_to_it_and_nothing_else(r
     assert (resumed.exit_code, resumed.stderr) == (4, f"mae: {run} was made with {lacking('tracker')}\n")
 
 
+@pytest.mark.slow
 def test_a_tracker_that_is_broken_leaves_the_report_without_its_curves(run_with, site, mae):
     run = run_with("tracker")
     (site / "mae_owls.py").write_text("1 / 0")
@@ -202,6 +204,7 @@ def test_init_needs_only_what_it_takes_from_the_run(run, uninstall, mae, picture
     assert "pip install" not in outcome.stderr
 
 
+@pytest.mark.slow
 def test_another_version_is_mentioned_in_one_line_and_stops_nothing(run, site, mae, pictures):
     dataset_package(site, version="1.3")
     look_again()
@@ -221,6 +224,7 @@ def test_another_version_is_mentioned_in_one_line_and_stops_nothing(run, site, m
     assert yaml.safe_load((run / "spec.yaml").read_text())["plugins"] == ["dataset.birds from mae-birds 1.3"]
 
 
+@pytest.mark.slow
 def test_the_same_version_is_not_mentioned(run, mae):
     outcome = mae("eval", run)
     assert outcome.exit_code == 0

@@ -66,6 +66,7 @@ def test_pictures_are_prepared_as_inference_prepares_files(pretrained, tmp_path)
     assert x.equal(batch["image"])
 
 
+@pytest.mark.slow
 def test_pictures_are_prepared_as_evaluation_prepares_the_data(tmp_path, mae, toy_finetune):
     write_mnist(tmp_path / "mnist", 120, 20)
     out = tmp_path / "run"

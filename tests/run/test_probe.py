@@ -88,6 +88,7 @@ def test_without_validation_the_penalty_is_said_to_be_fixed(toy_pretrain, pictur
     assert "is 0.001, since there are no validation samples to choose it by" in notes[0]
 
 
+@pytest.mark.slow
 def test_probes_of_one_run_do_not_replace_each_other(run, mae):
     probe(mae, run, "knn", "--labels", "25%")
     probe(mae, run, "knn", "--labels", "1", "--pool", "cls")
@@ -99,6 +100,7 @@ def test_probes_of_one_run_do_not_replace_each_other(run, mae):
     assert "fitted to 8 of 32 training samples, chosen by seed 0, 4 of each class" in notes[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_learnt_from_few_labels_is_probed_with_these(toy_finetune, pictures, tmp_path, mae):
     data = ("--dataset", "folder", "--root", pictures, "--out", tmp_path / "run", "--labels", "25%")
     assert mae(*toy_finetune, *data, "--batch-size", 4, "--epochs", 1).exit_code == 0
@@ -106,6 +108,7 @@ def test_a_run_that_learnt_from_few_labels_is_probed_with_these(toy_finetune, pi
     assert probe(mae, tmp_path / "run", "knn", "--labels", "100%")["probe"] == "knn"
 
 
+@pytest.mark.slow
 def test_a_probe_is_the_same_from_call_to_call(run, mae):
     assert probe(mae, run, "linear") == probe(mae, run, "linear")
 
@@ -209,6 +212,7 @@ def test_what_cannot_be_probed_is_told(run, mae, arguments, words):
     assert outcome.stderr == words
 
 
+@pytest.mark.slow
 def test_pictures_without_labels_cannot_be_probed(toy_pretrain, tmp_path, mae):
     write_pictures(tmp_path / "flat", 20)
     data = ("--dataset", "folder", "--root", tmp_path / "flat", "--out", tmp_path / "run", "--epochs", 1)

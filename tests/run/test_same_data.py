@@ -156,6 +156,7 @@ def test_other_times_alone_are_said_and_go_on(copied, resume):
     assert "\nfiles of the data have another time than when the run began, and the same content\n" in f"\n{said}"
 
 
+@pytest.mark.slow
 def test_data_that_did_not_change_are_resumed_without_a_word(copied, resume):
     data, run = copied
     for arguments in ((), ("--root", data), ("--root", os.path.relpath(data))):
@@ -165,6 +166,7 @@ def test_data_that_did_not_change_are_resumed_without_a_word(copied, resume):
     assert resume(run, "--root", data, "--verify-data")[1].startswith(f"{READING}resuming ")
 
 
+@pytest.mark.slow
 def test_data_copied_elsewhere_with_other_times_go_on_to_the_same_bits(copied, pretrained, stopped, resume, tmp_path):
     data, run = copied[0], stopped("--root", copied[0])
     assert find_checkpoint(run).step == 4
@@ -210,6 +212,7 @@ def test_a_new_picture_among_very_many_is_counted(few_are_read, all_train, resum
     assert resume(run) == refusal(run, complaint)
 
 
+@pytest.mark.slow
 def test_a_broken_picture_that_was_left_out_does_not_count(copied, mae, toy_pretrain, resume, tmp_path):
     data, run = copied[0], tmp_path / "without"
     broken = data / "dog/007.png"
@@ -282,6 +285,7 @@ def many(few_are_read, pictures, toy_pretrain, mae, tmp_path) -> Callable[..., t
     return begin
 
 
+@pytest.mark.slow
 def test_of_many_files_a_sample_is_compared_and_that_is_said_where_times_differ(many, resume):
     data, run, left_out = many()
     replace(data / left_out)
@@ -296,6 +300,7 @@ def test_of_many_files_a_sample_is_compared_and_that_is_said_where_times_differ(
     assert resume(run) == refusal(run, f"{name} (train) has other content than when the run began")
 
 
+@pytest.mark.slow
 def test_the_size_of_every_file_is_compared_however_many_there_are(many, resume):
     data, run, left_out = many()
     with (data / left_out).open("ab") as file:
@@ -303,6 +308,7 @@ def test_the_size_of_every_file_is_compared_however_many_there_are(many, resume)
     assert resume(run) == refusal(run, "files of its train split have other content than when the run began")
 
 
+@pytest.mark.slow
 def test_all_files_are_compared_where_all_were_recorded(many, resume):
     data, run, left_out = many("--verify-data")
     assert "contents" in samples_of(run)["train"]["facts"]
@@ -313,6 +319,7 @@ def test_all_files_are_compared_where_all_were_recorded(many, resume):
     assert resume(run, "--verify-data") == (code, READING + said)
 
 
+@pytest.mark.slow
 def test_what_was_recorded_of_all_files_outlives_a_resumption_that_reads_a_few(few_are_read, pictures, stopped, resume):
     run = stopped("--root", pictures, "--verify-data")
     before = samples_of(run)
@@ -370,6 +377,7 @@ def test_a_run_that_kept_nothing_goes_on_and_says_so_once(copied, resume):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [3, {}, {"version": 1}, [["a"]], {"kind": "files", "names": "a" * 9999}])
 def test_a_damaged_fingerprint_is_said_once_and_goes_on(copied, resume, damage):
     data, run = copied
@@ -443,6 +451,7 @@ def masked(tmp_path, segmented, mae) -> tuple[Path, Path]:
     return data, run
 
 
+@pytest.mark.slow
 def test_a_mask_that_was_replaced_is_named(masked, resume):
     data, run = masked
     assert resume(run, verb="finetune")[0] == 0
@@ -453,6 +462,7 @@ def test_a_mask_that_was_replaced_is_named(masked, resume):
     assert resume(run, verb="finetune") == refusal(run, f"{name} (train) has other content than when the run began")
 
 
+@pytest.mark.slow
 def test_classes_of_masks_that_were_swapped_are_others(masked, resume):
     data, run = masked
     (data / "classes.txt").write_text("background\ndog\ncat\n")
@@ -460,6 +470,7 @@ def test_classes_of_masks_that_were_swapped_are_others(masked, resume):
     assert resume(run, verb="finetune") == refusal(run, complaint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lists", [True, False])
 def test_labels_of_lists_and_of_annotations_count(tmp_path, mae, toy_finetune, resume, lists):
     year, run = write_voc(tmp_path), tmp_path / "run"
@@ -484,6 +495,7 @@ def test_labels_of_lists_and_of_annotations_count(tmp_path, mae, toy_finetune, r
     assert resume(run, verb="finetune") == refusal(run, complaint)
 
 
+@pytest.mark.slow
 def test_data_in_memory_count_by_their_bytes(tmp_path, mae, toy_finetune, resume):
     folder, run = tmp_path / "data/MNIST/raw", tmp_path / "run"
     write_mnist(folder, suffix="")
@@ -540,6 +552,7 @@ def mae_datasets():
 """
 
 
+@pytest.mark.slow
 def test_data_sets_of_strangers_that_name_no_files_are_compared_too(site, tmp_path, mae, toy_pretrain, resume):
     write_package(site, "mae-stranger", {"dataset.stranger": "mae_stranger"}, mae_stranger=STRANGER)
     look_again()

@@ -122,6 +122,7 @@ def test_a_run_is_not_resumed_on_other_pictures(pretrained, tmp_path, mae):
     assert same(tensors(run), tensors(pretrained))
 
 
+@pytest.mark.slow
 def test_resuming_does_not_need_the_weights_that_it_started_from(pictures, pretrained, toy_finetune, tmp_path, mae):
     start = shutil.copytree(pretrained, tmp_path / "start")
     run = tmp_path / "run"
@@ -139,6 +140,7 @@ def test_resume_and_overwrite_exclude_each_other(pretrained, mae):
     assert "--resume keeps the run that is there and --overwrite replaces it; give one of them" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_a_run(pretrained, pictures, tmp_path, mae, toy_pretrain):
     run = shutil.copytree(pretrained, tmp_path / "run")
     assert mae("eval", run).exit_code == 0
@@ -343,6 +345,7 @@ def test_a_run_directory_under_a_file_is_refused(pictures, tmp_path, mae, toy_pr
     assert f"{tmp_path / 'file'} is a file; choose another --out" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_spec_file_may_name_the_run_to_resume(pretrained, tmp_path, mae):
     run = shutil.copytree(pretrained, tmp_path / "run")
     spec = yaml.safe_load((run / "spec.yaml").read_text()) | {"out": str(run)}
@@ -352,6 +355,7 @@ def test_a_spec_file_may_name_the_run_to_resume(pretrained, tmp_path, mae):
     assert f"resuming {run} at step 8 of 8" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(pictures, tmp_path, mae, toy_pretrain):
     run = tmp_path / "run"
     arguments = (*toy_pretrain, "--dataset", "folder", "--root", pictures, "--out", run, "--epochs", 1)

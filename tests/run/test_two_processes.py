@@ -49,6 +49,7 @@ def other() -> subprocess.Popen[str]:
         yield process
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_path, mae):
     out, log = tmp_path / "run", tmp_path / "log"
     data = ("--dataset", "folder", "--root", pictures)
@@ -80,6 +81,7 @@ def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_pa
     assert steps == list(range(1, len(steps) + 1)), "no line was lost"
 
 
+@pytest.mark.slow
 def test_many_at_once_end_with_one_run_whole(server, other, pictures, tmp_path):
     data = ("--dataset", "folder", "--root", pictures)
     for number in range(1):

@@ -94,6 +94,7 @@ def test_plain_documents_are_read_as_the_library_reads_them(text):
     assert parse_yaml(text) == yaml.safe_load(text)
 
 
+@pytest.mark.slow
 def test_the_largest_documents_take_little_time_and_memory():
     alias = "- &a [" + "1," * 1000 + "]\n- [" + "*a," * 340 + "]"
     for text in ("- a: b\n" * (MAX_YAML_BYTES // 7), "[" + "1," * (MAX_YAML_BYTES // 2 - 1) + "]", alias):

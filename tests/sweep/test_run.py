@@ -28,6 +28,7 @@ def read_when(out: Path) -> dict[str, float]:
     return {file.parents[1].name: file.stat().st_mtime_ns for file in out.glob("*/evaluation/test.json")}
 
 
+@pytest.mark.slow
 def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path, mae, write_sweep):
     file = write_sweep(arms=ARMS, grid={"pretrain.task.mask_ratio": [0.5]}, seeds=2, side_by_side=True)
     outcome = mae("sweep", "--config", file, "--quiet")
@@ -90,6 +91,7 @@ def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path,
     assert "one seed" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_dry_run_lists_what_is_kept_and_writes_nothing(tmp_path, mae, write_sweep):
     file = write_sweep(finetune=None)
     out = tmp_path / "runs/sweep-tiny"
@@ -128,6 +130,7 @@ def test_a_dry_run_times_each_kind_of_run_once(mae, write_sweep, monkeypatch):
     assert "in about 5 min 00 s of training" in mae("sweep", "--config", file, "--dry-run").stdout
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path, mae, write_sweep):
     file = write_sweep(grid={"pretrain.train.base_lr": [1e30, 0.001]})
     outcome = mae("sweep", "--config", file, "--json")
@@ -143,6 +146,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path, mae, write_swee
     assert json.loads((out / "sweep.json").read_text())["failed"] == failed
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_keeps_what_is_done(tmp_path, mae, write_sweep):
     long = {"train": {"max_steps": 400, "batch_size": 64, "warmup_epochs": 0}, "checkpoint": {"every_epochs": 1}}
     file = write_sweep(finetune={"task": {"name": "classify"}, "device": "cpu", "trackers": ["jsonl"]} | long)
@@ -185,6 +189,7 @@ def test_the_directory_of_another_thing_is_left_alone(tmp_path, mae, write_sweep
     assert "--resume keeps the runs that are there and --overwrite deletes them; give one of them" in both.stderr
 
 
+@pytest.mark.slow
 def test_overwriting_deletes_the_runs_of_the_sweep_before(tmp_path, mae, write_sweep):
     out = tmp_path / "runs/sweep-tiny"
     assert mae("sweep", "--config", write_sweep(finetune=None, seeds=2), "--quiet").exit_code == 0

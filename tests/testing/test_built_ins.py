@@ -52,6 +52,7 @@ def test_every_task_keeps_its_promises(name, options, multi_label):
     assert [finding for finding in findings if finding.problem] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry().names("model"))
 def test_every_model_keeps_its_promises(name):
     assert {finding.status for finding in check("model", name)} == {"ok"}

@@ -57,6 +57,7 @@ def test_a_class_of_a_module_that_cannot_be_imported_by_its_name_is_not_measured
     assert finding.note == "nowhere cannot be imported by itself: ModuleNotFoundError: No module named 'nowhere'"
 
 
+@pytest.mark.slow
 def test_the_kit_needs_no_pytest_before_a_test_runs():
     program = "import sys, maecli.testing; sys.exit('pytest' in sys.modules or 'maecli_plugins' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

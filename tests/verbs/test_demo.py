@@ -42,6 +42,7 @@ def registry(tmp_path, monkeypatch) -> Registry:
     return Registry([*points, EntryPoint("recipes", "mae_short", "mae")])
 
 
+@pytest.mark.slow
 def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_path):
     result = demo(registry, Progress(), device="cpu")
     assert result.out == tmp_path / "runs/demo"
@@ -70,6 +71,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
     )
 
 
+@pytest.mark.slow
 def test_the_verb_shows_metrics_and_what_to_do_next(registry, tmp_path, mae, monkeypatch):
     monkeypatch.setattr("maecli.registry.registry", lambda: registry)
     outcome = mae("demo", "--out", tmp_path / "there", "--device", "cpu", "--quiet")

@@ -57,6 +57,7 @@ def toy(monkeypatch, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_was_found(toy):
     result = toy(shapes(num_train=8))
     page = result.report.read_text(encoding="utf-8")
@@ -122,6 +123,7 @@ def test_copies_are_shown_side_by_side_and_every_problem_is_listed(toy):
     assert len(result.findings.faults) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [("image", "label"), ("image", "mask")])
 def test_sets_with_less_to_them_get_a_page_too(toy, fields):
     page = toy(shapes(fields=fields)).report.read_text(encoding="utf-8")
@@ -176,6 +178,7 @@ def test_augmentation_is_told_in_words():
     )
 
 
+@pytest.mark.slow
 def test_the_command_works_on_a_real_plugin(mae, tmp_path):
     pad = ("--set", "augment.crop=pad")
     outcome = mae("eda", "--dataset", "digits", "--out", tmp_path / "out", "--json", *pad)
@@ -203,6 +206,7 @@ def test_pictures_that_are_made_for_a_task_are_shown_when_it_is_asked_for(mae, t
     assert [augmented.by for augmented in gallery.augmented] == ["fine-tuning"], "pretraining never sees the canvases"
 
 
+@pytest.mark.slow
 def test_a_mixed_folder_gets_a_page_and_exits_with_3(mae, tmp_path):
     mixed = write_mixed_folder(tmp_path / "mixed", num=60)
     outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "mixed", "--img-size", "16")
@@ -261,6 +265,7 @@ def test_every_fault_of_the_lists_is_told(mae, tmp_path, how):
         assert rules <= {fault["reason"] for fault in outcome.json["faults"]}
 
 
+@pytest.mark.slow
 def test_voc_gets_a_page_that_tells_its_two_kinds_of_lists_apart(mae, tmp_path):
     write_voc(tmp_path / "data")
     outcome = mae("eda", "--dataset", "voc", "--img-size", "16", "-q", "--json")
@@ -303,6 +308,7 @@ def test_a_folder_without_pictures_exits_with_3(mae, tmp_path):
     assert "no pictures in" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_interrupting_leaves_nothing_behind(tmp_path):
     for i in range(80):
         write_picture(tmp_path / "in" / f"{i}.png", noise(i, 8, 8, 3))

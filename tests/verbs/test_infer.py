@@ -37,6 +37,7 @@ def skipped_of(out) -> dict[str, str]:
         return {row["path"]: row["reason"] for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_mixed_folder_gets_a_row_for_every_readable_picture(finetuned, tmp_path, mae, workers):
     mixed = write_mixed_folder(tmp_path / "mixed")
@@ -124,6 +125,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 def test_any_name_of_a_picture_gets_its_row_and_its_file(pretrained, tmp_path, mae):
     picture = tmp_path / "picture.png"
     write_picture(picture, noise(0, 8, 8, 3))
@@ -197,6 +199,7 @@ def of_many(tmp_path_factory):
     return root / "run"
 
 
+@pytest.mark.slow
 def test_of_many_classes_the_most_likely_are_told_unless_all_are_asked_for(of_many, tmp_path, mae):
     write_pictures(tmp_path / "in", 3)
     arguments = ("infer", tmp_path / "in", "--run", of_many, "--workers", 0, "--out")
@@ -367,6 +370,7 @@ def red(file):
     return int((np.abs(pixels - (0xB3, 0x26, 0x1E)).max(-1) < 8).sum())
 
 
+@pytest.mark.slow
 def test_the_first_predictions_are_drawn_and_marked_where_they_are_known_to_be_wrong(finetuned, tmp_path, mae):
     for i in range(40):
         write_picture(tmp_path / "in" / f"{i:03d}.png", np.full((8, 8), 6 * i, np.uint8))

@@ -88,6 +88,7 @@ def test_every_kind_of_floating_point_is_imported(dtype, tmp_path):
     look_at_all(safe(tmp_path, {name: tensor.to(dtype) for name, tensor in VIT.items()}))
 
 
+@pytest.mark.slow
 def test_a_compressed_archive_is_refused_before_it_is_read(tmp_path):
     """256 MiB of zeros take 260 kB; torch.save never compresses."""
     torch.save(VIT, tmp_path / "x.pth")

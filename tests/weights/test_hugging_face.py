@@ -119,6 +119,7 @@ def test_a_position_of_the_decoders_class_token_is_refused():
         from_hf_vit_mae(state)
 
 
+@pytest.mark.slow
 def test_the_callers_tensors_stay_as_they_were():
     state = theirs().state_dict()
     before = {name: tensor.clone() for name, tensor in state.items()}

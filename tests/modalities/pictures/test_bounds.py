@@ -138,6 +138,7 @@ def test_a_description_of_more_planes_than_any_set_has_is_refused(channels, plan
     assert refused(buffer.getvalue()) == "its OME description speaks of more than 1,048,576 planes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["zlib", "lzma", "packbits"])
 def test_a_strip_that_unpacks_to_more_than_its_rows_is_cut(compression, tmp_path):
     """256 MiB of zeros in a strip of 320 bytes."""
@@ -377,6 +378,7 @@ print(picture.shape[1], picture.max(), resource.getrusage(resource.RUSAGE_SELF).
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is counted in other units")
 def test_a_picture_of_67_million_pixels_in_a_small_file_takes_its_decoder_and_no_copy(tmp_path):
     """Pillow's four bytes for each of 8192 × 8192 pixels are 256 MiB; each copy would be 192 MiB more."""
@@ -389,6 +391,7 @@ def test_a_picture_of_67_million_pixels_in_a_small_file_takes_its_decoder_and_no
     assert kilobytes < 450 * 2**10
 
 
+@pytest.mark.slow
 def test_a_data_set_with_a_hostile_tiff_is_gone_over_without_it(tmp_path, mae):
     write_class_folders(tmp_path / "data", num=4)
     (tmp_path / "data/cat/loop.tif").write_bytes(tiff_of(page(GREY_4X4, 8)))

@@ -54,6 +54,7 @@ def test_only_large_inputs_under_bf16_autocast_take_the_other_way(monkeypatch):
     assert calls
 
 
+@pytest.mark.slow
 def test_torch_compile_sees_one_graph():
     layer = nn.Sequential(Linear(8, 24), Attention(24, 2))
     with torch.autocast("cpu", torch.bfloat16):

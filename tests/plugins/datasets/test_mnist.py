@@ -213,6 +213,7 @@ def test_the_docstring_states_the_default_canvases():
     assert options.canvas_overlap == 0.15
 
 
+@pytest.mark.slow
 def test_a_compressed_file_is_read_as_far_as_its_header_says_and_no_further(tmp_path):
     """256 MiB of zeros behind 16 bytes of header take 260 kB."""
     header = bytes([0, 0, 8, 3]) + struct.pack(">III", 1, 28, 28)

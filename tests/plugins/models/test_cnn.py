@@ -95,6 +95,7 @@ def test_resnet18_has_its_well_known_number_of_parameters():
     assert num_parameters(build(cnn.ResNet18, device="meta")) == 11_689_512 - 513_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", LIGHT, ids=lambda plugin: plugin.name)
 @torch.no_grad()
 def test_pooled_tokens_are_what_torchvisions_network_hands_to_its_classifier(plugin):
@@ -250,6 +251,7 @@ def test_one_picture_of_one_cell_is_refused_where_batch_norm_would_learn_from_it
     assert build(cnn.ConvNeXtTiny, img_size=(32, 32), stem="imagenet").train()(x).shape == (1, 1, 768)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", [cnn.ConvNeXtTiny, cnn.MobileNetV3Small], ids=lambda plugin: plugin.name)
 @pytest.mark.parametrize("kind", ["conv", "shuffle", "upernet"])
 def test_every_segmentation_head_serves_pictures_of_any_size(plugin, kind):
@@ -272,6 +274,7 @@ def test_the_pixels_of_a_picture_that_is_padded_are_those_of_the_padded_one():
     assert torch.equal(module(x), module(nn.functional.pad(x, (0, 4, 0, 3)))[:, :, :13, :20])
 
 
+@pytest.mark.slow
 def test_a_weight_average_has_the_running_statistics_that_go_with_its_weights():
     torch.manual_seed(0)
     module = classifier().train()
@@ -312,6 +315,7 @@ def tensors(run, file):
     return load_file(run / "checkpoints" / (run / "checkpoints/last").read_text().split()[0] / file)
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_and_names_the_classes_of_pictures(trained, pictures, tmp_path, mae):
     outcome = mae("eval", trained, "--device", "cpu", "--json")
     assert outcome.exit_code == 0, outcome.stderr
@@ -323,6 +327,7 @@ def test_a_run_is_evaluated_and_names_the_classes_of_pictures(trained, pictures,
         assert {row["class"] for row in csv.DictReader(file)} <= {"cat", "dog"}
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_weights_and_running_statistics(trained, pictures, tmp_path, mae, monkeypatch):
     out, train_step = tmp_path / "run", Trainer.train_step
 
