@@ -11,6 +11,7 @@ import pytest
 import yaml
 from entry_points import point
 from fake_packages import install, run_mae, run_pytest
+from installed import look_again
 
 from maecli import __version__
 from maecli.errors import SpecError
@@ -19,6 +20,12 @@ from maecli.scaffold import Plan, plan_package, write_package
 from maecli.scaffold.package import bounds
 
 QUICK = ("--device", "cpu", "--set", "train.max_steps=2", "--batch-size", "8", "--set", "trackers=[jsonl]")
+
+
+@pytest.fixture(autouse=True)
+def _no_module_of_a_stranger_is_left() -> None:
+    """Whichever tests ran before in this process: a module that is imported already would be hidden."""
+    look_again()
 
 
 def plan(package: str = "mae-birds", dataset: str | None = "birds", task: str | None = "sing", **known) -> Plan:
