@@ -49,6 +49,7 @@ def test_help_loads_neither_torch_nor_plugins(verb):
     assert "Usage: mae" in done.stdout
 
 
+@pytest.mark.slow
 def test_help_answers_at_once_and_names_every_verb():
     begin = time.monotonic()
     done = process("-m", "maecli", "--help", COLUMNS="100")
@@ -217,6 +218,7 @@ def test_verbose_says_where_each_setting_came_from(mae, handed):
     assert outcome.stdout == ""
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_but_the_result(pictures, mae, toy_pretrain):
     outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--epochs", 1, "--quiet")
     assert outcome.exit_code == 0
@@ -224,6 +226,7 @@ def test_quiet_says_nothing_but_the_result(pictures, mae, toy_pretrain):
     assert "masked MSE" in outcome.stdout
 
 
+@pytest.mark.slow
 def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, toy_pretrain):
     outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--epochs", 1, "--json")
     assert outcome.exit_code == 0
@@ -236,6 +239,7 @@ def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, 
     assert "step 4/4  epoch 1.00  loss " in outcome.stderr
 
 
+@pytest.mark.slow
 def test_metrics_are_printed_beside_their_baselines(pictures, mae, toy_finetune):
     outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--epochs", 1)
     words = " ".join(outcome.stdout.split())
@@ -243,6 +247,7 @@ def test_metrics_are_printed_beside_their_baselines(pictures, mae, toy_finetune)
         assert word in words
 
 
+@pytest.mark.slow
 def test_evaluation_prints_a_row_per_class_with_numbers_flush_right(finetuned, mae):
     outcome = mae("eval", finetuned, "--split", "val", "--quiet")
     assert outcome.exit_code == 0

@@ -98,6 +98,7 @@ def test_what_the_machine_refuses_is_one_line(mae, monkeypatch, number, told, tm
     assert (outcome.exit_code, outcome.stderr) == (1, f"mae: /some/file: {told}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
 def test_an_answer_that_cannot_be_written_is_one_line():
     with open("/dev/full", "w") as full:  # noqa: PTH123
@@ -151,6 +152,7 @@ def test_other_errors_are_no_lack_of_memory(error):
     assert out_of_memory(error) is None
 
 
+@pytest.mark.slow
 def test_modules_in_the_current_folder_are_not_imported(tmp_path):
     for name in ("yaml", "typer", "rich", "numpy", "torch"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a stranger was imported')\n")

@@ -70,6 +70,7 @@ MODULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_a_room_imports_only_what_stands_below_it(module):
     room = room_of(module.removesuffix(".__init__"))
@@ -87,6 +88,7 @@ def test_rooms_that_open_at_once_import_no_torch(module):
     assert not {name for name in imports(tree, at_import=True) if name.split(".")[0] in ("torch", "torchvision")}
 
 
+@pytest.mark.slow
 def test_no_module_of_ours_imports_a_built_in_plugin():
     for path in MODULES.values():
         assert "maecli_plugins" not in {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}

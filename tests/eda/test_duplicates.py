@@ -93,6 +93,7 @@ def test_an_edited_copy_is_a_near_copy(edit: str) -> None:
     assert all(pair.distance <= MAX_DISTANCE for pair in result.pairs)
 
 
+@pytest.mark.slow
 def test_unlike_pictures_are_no_copies() -> None:
     result = found(train=[scene(seed) for seed in range(150)])
 

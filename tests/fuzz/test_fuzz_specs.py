@@ -81,6 +81,7 @@ def document(draw: random.Random) -> str:
     return odd_words.document(draw, RECIPES)
 
 
+@pytest.mark.slow
 def test_yaml_is_read_or_refused_and_what_is_written_comes_back():
     for text in inputs(lambda draw: document(draw) if draw.random() < 0.5 else odd_words.text(draw)):
         value = value_of(parse_yaml, text)
@@ -140,6 +141,7 @@ def test_options_of_plugins(kind):
                 fails_well(check_options, kind, name, {key: value}, options)
 
 
+@pytest.mark.slow
 def test_grids_and_seeds():
     def read(grid: list[str], sets: list[str]) -> None:
         ask = Ask("sweep", sets=sets, flags={"dataset.name": "digits"})

@@ -51,6 +51,7 @@ def read_table(path: Path) -> object:
     return read_labels(path, frozenset({"a.png", "b/c.png"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "read", "samples", "error"),
     [

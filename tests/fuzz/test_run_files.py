@@ -72,6 +72,7 @@ def test_files_beside_the_checkpoints(run, name):
     survives(lambda _: read(RunDirectory(run.path)), samples, run.path / file, MaeError)
 
 
+@pytest.mark.slow
 def test_no_damaged_ledger_leads_out_of_its_folder(tmp_path):
     mine = tmp_path / "mine"
     mine.write_text("mine")

@@ -355,6 +355,7 @@ def same(one, other):
     assert (list(one.keys), list(one.faults)) == (list(other.keys), list(other.faults))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("crop", ["pad", "random-resized", "scale-jitter"])
 def test_through_workers_come_the_very_bits_of_the_main_process(workers, crop):

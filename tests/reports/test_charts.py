@@ -57,6 +57,7 @@ def test_bars_name_classes_and_their_numbers(drawn: set[str]) -> None:
     assert (rgb(png) == [255, 0, 0]).all(-1).any(), "bars have the colours of their classes"
 
 
+@pytest.mark.slow
 def test_of_many_classes_the_most_frequent_are_drawn(drawn: set[str]) -> None:
     names = [f"c{i}" for i in range(100)]
     charts.class_panels(names, {"train": [float(i) for i in range(100)]})
@@ -112,6 +113,7 @@ def test_a_chart_of_shares_without_classes_is_refused() -> None:
         charts.class_bars({}, "IoU")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("caption", ["$x^", "a_b^c \\frac", "tab\tand\nbreak", "花 🌸", "<script>"])
 def test_any_caption_can_be_drawn(caption: str) -> None:
     charts.curves({caption: [(0, 1), (1, 2)]}, caption, caption, baselines={caption: 1.0})

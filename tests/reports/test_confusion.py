@@ -48,6 +48,7 @@ def test_a_small_confusion_matrix_shows_every_count(drawn: list[str]) -> None:
     assert pixels.shape == (1040, 1040, 3)
 
 
+@pytest.mark.slow
 def test_colour_is_the_share_of_the_true_class(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[NDArray[np.float64]] = []
     imshow = Axes.imshow
@@ -64,6 +65,7 @@ def test_colour_is_the_share_of_the_true_class(monkeypatch: pytest.MonkeyPatch) 
     assert np.array_equal(shown[1], np.eye(200))  # the largest share of each 5 by 5 tile
 
 
+@pytest.mark.slow
 def test_many_classes_have_few_names_and_no_counts(drawn: list[str]) -> None:
     confusion_matrix(np.eye(1000, dtype=int) * 7, [f"c{i}" for i in range(1000)])
 

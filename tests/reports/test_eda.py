@@ -127,6 +127,7 @@ def tables(sections: Sequence[Section], title: str) -> dict[str, Table]:
     return {item.title: item for item in section.content if isinstance(item, Table)}
 
 
+@pytest.mark.slow
 def test_boxes_and_masks_of_different_images_are_told_apart() -> None:
     findings = survey(shapes(fields=("image", "label", "mask"), num_train=5), lambda *_: lambda: None).findings
     boxes = {"train": Boxes(num=50, images=(30, 25), objects=(41, 37))}

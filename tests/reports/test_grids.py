@@ -130,6 +130,7 @@ def test_a_contact_sheet_refuses_no_pictures_and_missing_captions() -> None:
         grids.contact_sheet([np.zeros((8, 8))] * 2, ["one"])
 
 
+@pytest.mark.slow
 def test_missing_values_are_grey_and_excess_is_clipped() -> None:
     picture = np.array([[np.nan, 7.0], [-3.0, 0.5]])
     png = grids.picture_grid([[picture]], [""])

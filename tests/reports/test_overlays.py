@@ -87,6 +87,7 @@ def test_very_long_pictures_get_a_legend_that_can_be_read(size):
     assert page.shape[0] > size[0] + 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "swatch"), [((400, 400), 14), ((2000, 3000), 58)])
 def test_the_legend_grows_with_the_picture(size, swatch):
     page = opened(overlay(np.zeros((1, *size), np.uint8), half(size), STYLE))

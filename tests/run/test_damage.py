@@ -214,6 +214,7 @@ def test_what_can_go_on_without_a_damaged_file_goes_on(run, mae, name, damage):
     assert recorded.exit_code == 0 or recorded.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
 def test_a_run_with_a_damaged_spec_is_resumed_by_that_of_its_checkpoint(run, mae, damage):
     sound = yaml.safe_load((run / "spec.yaml").read_text())

@@ -12,6 +12,7 @@ def run(finetuned, tmp_path):
     return shutil.copytree(finetuned, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_metrics_are_printed_beside_their_baselines(run, mae):
     outcome = mae("eval", run, "--device", "cpu")
     assert outcome.exit_code == 0
@@ -22,6 +23,7 @@ def test_metrics_are_printed_beside_their_baselines(run, mae):
     assert "Test" in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_json_is_one_object_with_metrics_and_baselines(run, mae):
     outcome = mae("eval", run, "--json", "--device", "cpu")
     found = outcome.json
@@ -33,12 +35,14 @@ def test_json_is_one_object_with_metrics_and_baselines(run, mae):
     assert json.loads((run / "evaluation/test.json").read_text())["metrics"] == found["metrics"]
 
 
+@pytest.mark.slow
 def test_the_validation_split_gets_what_training_measured(run, mae):
     before = json.loads((run / "evaluation/val.json").read_text())
     outcome = mae("eval", run, "--split", "val", "--json", "--device", "cpu", "--precision", "float32")
     assert outcome.json["metrics"] == before["metrics"]
 
 
+@pytest.mark.slow
 def test_the_data_may_have_moved(run, pictures, tmp_path, mae):
     copy = shutil.copytree(pictures, tmp_path / "elsewhere")
     (copy / "cat/000.png").write_bytes(b"")
@@ -47,6 +51,7 @@ def test_the_data_may_have_moved(run, pictures, tmp_path, mae):
     assert outcome.json["skipped"] == {"cat/000.png": "empty file"}
 
 
+@pytest.mark.slow
 def test_samples_that_a_split_drops_are_named(tmp_path, mae, toy_finetune):
     folder = write_voc(tmp_path)
     for path in (folder / "ImageSets/Main").glob("*_*.txt"):
@@ -69,6 +74,7 @@ def test_data_that_are_gone_are_told(run, tmp_path, mae):
     assert f"{tmp_path / 'none'} is not a folder" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_strict_run_is_measured_strictly(pictures, tmp_path, mae, toy_finetune):
     copy, run = shutil.copytree(pictures, tmp_path / "copy"), tmp_path / "run"
     arguments = ("--dataset", "folder", "--root", copy, "--out", run, "--strict", "--epochs", 1)

@@ -33,6 +33,7 @@ def frozen(toy_finetune, pictures, tmp_path):
     return (*toy_finetune, *data, "--freeze"), tmp_path / "run"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("head", "learning"), [("linear", {"1"}), ("mlp", {"1", "3"})])
 def test_the_encoder_keeps_its_bits_while_the_head_learns(frozen, pretrained, mae, head, learning):
     arguments, run = frozen
@@ -55,6 +56,7 @@ def test_the_encoder_keeps_its_bits_while_the_head_learns(frozen, pretrained, ma
     assert "random" not in outcome.stderr
 
 
+@pytest.mark.slow
 def test_without_weights_the_random_encoder_is_said_plainly(frozen, mae):
     arguments, run = frozen
     outcome = mae(*arguments, "--head", "linear")
@@ -106,12 +108,14 @@ def test_a_checkpoint_says_how_its_head_was_built(frozen, pictures, tmp_path, ma
     assert mae("infer", pictures, "--run", run, "--out", tmp_path / "out", "--workers", 0).exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_norm_of_the_head_can_be_chosen(frozen, mae):
     arguments, run = frozen
     assert mae(*arguments, "--set", "task.head_norm=none").exit_code == 0
     assert {name for name in tensors(run) if name.startswith("head.")} == {"head.0.weight", "head.0.bias"}
 
 
+@pytest.mark.slow
 def test_a_rest_of_one_sample_does_not_stop_the_head(frozen, mae):
     arguments, _ = frozen
     outcome = mae(*arguments, "--set", "train.batch_size=9", "--micro-batch-size", 4, "--epochs", 1)

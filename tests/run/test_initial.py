@@ -43,6 +43,7 @@ def init_of(outcome):
     return outcome.json["init"]
 
 
+@pytest.mark.slow
 def test_a_file_gives_its_shape_and_weights_to_a_run(pictures, vit_file, tmp_path, mae):
     out = tmp_path / "run"
     outcome = finetune(
@@ -67,6 +68,7 @@ def test_heads_that_are_not_recorded_are_said_to_be_taken(pictures, vit_file, ma
     assert said.endswith("the file does not record its attention heads, 1 are taken (--set model.num_heads=…)")
 
 
+@pytest.mark.slow
 def test_a_hugging_face_folder_gives_its_heads_too(pictures, tmp_path, mae):
     hf_vit().save_pretrained(tmp_path / "hf")
     said = init_of(finetune(mae, pictures, "--init", tmp_path / "hf", "--img-size", 48, "--dry-run", "--json"))
@@ -120,6 +122,7 @@ def test_grey_pictures_of_another_size_start_from_a_run_on_colour_ones(pretraine
     assert "0 new" in said
 
 
+@pytest.mark.slow
 def test_other_blocks_start_anew_when_that_is_asked_for(pretrained, tmp_path, mae):
     out = tmp_path / "run"
     outcome = mae(

@@ -65,6 +65,7 @@ def test_the_part_belongs_to_the_run(few, tmp_path, mae):
     assert next_run.json["train_samples"] == 32, "how many labels a run took is not handed on"
 
 
+@pytest.mark.slow
 def test_several_labels_are_counted_too(tmp_path, mae, toy_finetune):
     write_voc(tmp_path)
     arguments = ("--dataset", "voc", "--root", tmp_path, "--out", tmp_path / "run", "--epochs", 1, "--batch-size", 2)

@@ -84,6 +84,7 @@ def test_inference_lists_such_pictures_and_predicts_the_others(runs, tmp_path, m
             assert row["p_cat"] == pytest.approx(line["p_cat"], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", ["mean", "patches"])
 def test_such_pictures_have_no_features(runs, tmp_path, mae, tokens):
     write_floats(tmp_path / "in", 4, bad=(0,))
@@ -168,6 +169,7 @@ CARD = api.DataCard(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [Classify, Reconstruct, Segment])
 @torch.no_grad()
 def test_every_task_leaves_out_the_sample_and_no_other(task):

@@ -38,6 +38,7 @@ def test_evaluating_it_again_finds_what_it_found(mae, older, name):
     assert numbers(json.loads(file.read_text())) == pytest.approx(recorded, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_listing_and_the_comparison_read_it(mae, older):
     listed = {entry["name"] for entry in mae("runs", older, "--json").json["runs"]}
     assert listed == {"pretrain-digits", "finetune-digits"}

@@ -102,6 +102,7 @@ def run(site, mae, toy_pretrain, tmp_path):
     return out
 
 
+@pytest.mark.slow
 def test_spec_checkpoint_and_environment_record_packages_and_versions(run):
     assert yaml.safe_load((run / "spec.yaml").read_text())["plugins"] == ["dataset.birds from mae-birds 1.2"]
     metadata = find_checkpoint(run).metadata()
@@ -115,6 +116,7 @@ def test_a_run_of_built_in_plugins_alone_names_none_in_its_spec(pretrained):
     assert yaml.safe_load((pretrained / "spec.yaml").read_text())["plugins"] == []
 
 
+@pytest.mark.slow
 def test_every_verb_names_the_package_that_a_run_lacks(run, uninstall, mae, tmp_path, pictures):
     uninstall()
     checkpoint = find_checkpoint(run).path
@@ -134,6 +136,7 @@ def test_every_verb_names_the_package_that_a_run_lacks(run, uninstall, mae, tmp_
         maecli.load_encoder(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["model", "task"])
 def test_a_model_and_a_task_that_a_run_lacks_are_named(run_with, uninstall, mae, pictures, kind):
     run = run_with(kind)
@@ -188,6 +191,7 @@ def test_a_package_that_no_longer_offers_a_plugin_is_not_said_to_be_missing(site
     ]
 
 
+@pytest.mark.slow
 def test_inspect_works_without_the_package_and_names_it(run, uninstall, mae):
     uninstall()
     outcome = mae("inspect", run)
@@ -197,6 +201,7 @@ def test_inspect_works_without_the_package_and_names_it(run, uninstall, mae):
     assert "plugin dataset birds, of mae-birds 1.2" in words
 
 
+@pytest.mark.slow
 def test_init_needs_only_what_it_takes_from_the_run(run, uninstall, mae, pictures, toy_finetune, tmp_path):
     uninstall()
     dataset = ("--dataset", "folder", "--root", pictures, "--img-size", 8, "--set", "data.channels=1")

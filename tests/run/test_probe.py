@@ -39,6 +39,7 @@ def probe(mae, run, kind, *arguments):
     return outcome.json
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["knn", "linear"])
 @pytest.mark.parametrize("source", ["pretrained", "finetuned", "segmented"])
 def test_any_run_is_probed_beside_a_random_encoder(request, tmp_path, mae, kind, source):
@@ -62,6 +63,7 @@ def test_any_run_is_probed_beside_a_random_encoder(request, tmp_path, mae, kind,
         assert (run / "evaluation" / name).read_bytes() == data
 
 
+@pytest.mark.slow
 def test_the_page_and_the_terminal_show_the_probe_below_what_the_run_was_trained_for(run, mae):
     headline = describe_run(RunDirectory(run))
     outcome = mae("eval", run, "--probe", "knn", "--device", "cpu")
@@ -75,12 +77,14 @@ def test_the_page_and_the_terminal_show_the_probe_below_what_the_run_was_trained
     assert describe_run(RunDirectory(run)) == headline
 
 
+@pytest.mark.slow
 def test_a_linear_probe_says_what_validation_chose(run, mae):
     notes = " ".join(probe(mae, run, "linear")["notes"])
     assert "was chosen on validation alone from 7 between 1e-06 and 1: 1 (random encoder: " in notes
     assert "the weights that seed 0 gives" in notes
 
 
+@pytest.mark.slow
 def test_without_validation_the_penalty_is_said_to_be_fixed(toy_pretrain, pictures, tmp_path, mae):
     data = ("--dataset", "folder", "--root", pictures, "--out", tmp_path / "run", "--set", "dataset.val_share=0")
     assert mae(*toy_pretrain, *data, "--epochs", 1).exit_code == 0
@@ -113,6 +117,7 @@ def test_a_probe_is_the_same_from_call_to_call(run, mae):
     assert probe(mae, run, "linear") == probe(mae, run, "linear")
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_metric_is_that_of_features_made_by_hand(run, pictures, mae):
     loaded = restore_encoder(run, registry(), Progress().say)
@@ -178,6 +183,7 @@ def test_a_class_token_that_is_not_there_is_refused():
         check_tokens("cls", bare, "--pool")
 
 
+@pytest.mark.slow
 def test_the_random_baseline_has_the_weights_that_the_run_began_with(toy_pretrain, pictures, tmp_path, mae):
     data = ("--dataset", "folder", "--root", pictures, "--out", tmp_path / "run", "--seed", 3, "--epochs", 1)
     still = ("--base-lr", 1e-30, "--set", "train.weight_decay=0")
@@ -223,6 +229,7 @@ def test_pictures_without_labels_cannot_be_probed(toy_pretrain, tmp_path, mae):
     assert f"no picture in {tmp_path / 'flat'} has a label" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_several_labels_per_sample_are_refused(toy_pretrain, tmp_path, mae):
     write_voc(tmp_path)
     data = ("--dataset", "voc", "--root", tmp_path, "--out", tmp_path / "run", "--epochs", 1, "--batch-size", 2)

@@ -31,6 +31,7 @@ def test_metrics_are_read_back_from_the_trackers(run):
     assert [step for step, _ in metrics["val/top1"]] == [4, 8]
 
 
+@pytest.mark.slow
 def test_curves_need_two_points_of_validation():
     def names(logged):
         return [drawing.name for drawing in learning_curves({"run": logged}, "step")]
@@ -58,6 +59,7 @@ def test_the_next_commands_fit_the_verb(run, pretrained):
     assert "--task classify" in commands[1], "the pictures have labels, and no masks"
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_the_test_split_comes_first(run, mae):
     assert mae("eval", run.path).exit_code == 0
     assert "Test top-1 accuracy: " in describe_run(run)
@@ -73,6 +75,7 @@ def test_files_left_out_are_listed(run):
     assert "ä.png" in (run.path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [b"a,b\n1,2\n", b"", b"\xff\xfe", b'path,reason\n"open', b"path,reason\nx\n", b"\0\0", b"path,reason\na,b,c\n"],
@@ -100,6 +103,7 @@ def test_a_damaged_summary_is_told_on_the_page(run, damage):
     assert describe_run(run).startswith("What this run said of itself cannot be read: ")
 
 
+@pytest.mark.slow
 def test_a_resumed_runs_time_is_the_sum_of_its_attempts(run, mae):
     before = json.loads((run.path / "summary.json").read_text())["seconds"]
     assert before > 0

@@ -147,6 +147,7 @@ def test_a_change_among_more_files_than_can_be_named_is_said_in_general(copied, 
     assert resume(run, "--root", data) == refusal(run, complaint)
 
 
+@pytest.mark.slow
 def test_other_times_alone_are_said_and_go_on(copied, resume):
     data, run = copied
     for path in data.rglob("*.png"):
@@ -193,6 +194,7 @@ def all_train(pictures, toy_pretrain, mae, tmp_path) -> tuple[Path, Path]:
     return data, run
 
 
+@pytest.mark.slow
 def test_new_and_missing_pictures_are_named(all_train, resume):
     data, run = all_train
     for i in range(5, 10):
@@ -258,6 +260,7 @@ def test_a_picture_that_cannot_be_read_any_more_is_another_set(copied, resume):
     assert "its train split has other samples now (31 of them)" in said
 
 
+@pytest.mark.slow
 def test_links_to_the_same_pictures_are_the_same_data(copied, resume, tmp_path):
     data, run = copied
     linked = tmp_path / "linked"
@@ -366,6 +369,7 @@ def test_of_a_run_that_kept_only_names_these_are_compared_and_that_is_said(copie
     assert resume(run, "--root", data) == refusal(run, complaint)
 
 
+@pytest.mark.slow
 def test_a_run_that_kept_nothing_goes_on_and_says_so_once(copied, resume):
     data, run = copied
     record(run, lambda metadata: metadata.pop("samples"))
@@ -419,6 +423,7 @@ def test_a_label_that_was_edited_is_another_set(labelled, resume, loading):
     assert resume(run, "--set", f"data.loading={loading}", verb="finetune") == refused
 
 
+@pytest.mark.slow
 def test_a_class_that_has_another_name_is_another_class(labelled, resume):
     data, run = labelled
     edit(data / "labels.csv", ",dog,", ",dogs,")
@@ -426,6 +431,7 @@ def test_a_class_that_has_another_name_is_another_class(labelled, resume):
     assert resume(run, verb="finetune") == refusal(run, complaint)
 
 
+@pytest.mark.slow
 def test_more_classes_are_other_data(labelled, resume):
     data, run = labelled
     edit(data / "labels.csv", "cat/000.png,cat", "cat/000.png,bat")
@@ -569,6 +575,7 @@ def test_data_sets_of_strangers_that_name_no_files_are_compared_too(site, tmp_pa
     assert resume(run) == refusal(run, "train-9 (train) has other content than when the run began")
 
 
+@pytest.mark.slow
 def test_a_data_set_that_reads_its_samples_in_another_way_now_goes_on_and_says_so(copied, resume):
     data, run = copied
     record(run, lambda metadata: [each.update(kind="samples") for each in metadata["samples"].values()])

@@ -22,6 +22,7 @@ SIZES = {"ordinary.png": (20, 30), "flat.png": (1, 7), "deep/turned.jpg": (32, 1
 """(H, W) of the upright pictures."""
 
 
+@pytest.mark.slow
 def test_an_evaluation_tells_iou_per_class(segmented, mae):
     outcome = mae("eval", segmented, "--device", "cpu", "--json")
     assert outcome.exit_code == 0, outcome.stderr

@@ -50,6 +50,7 @@ def test_metrics_are_one_line_per_record(pretrained):
     assert (losses, measured) == ([1, 2, 3, 4, 5, 6, 7, 8], [4, 8])
 
 
+@pytest.mark.slow
 def test_a_spec_repeats_its_run_bit_for_bit(pretrained, tmp_path, mae):
     outcome = mae("pretrain", "--config", pretrained / "spec.yaml", "--out", tmp_path / "other")
     assert outcome.exit_code == 0
@@ -57,6 +58,7 @@ def test_a_spec_repeats_its_run_bit_for_bit(pretrained, tmp_path, mae):
     assert same(tensors(pretrained, "state.safetensors"), tensors(tmp_path / "other", "state.safetensors"))
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(pretrained, tmp_path, mae):
     outcome = mae("pretrain", "--config", pretrained / "spec.yaml", "--out", tmp_path / "other", "--seed", 1)
     assert outcome.exit_code == 0
@@ -73,6 +75,7 @@ def test_a_finished_run_is_not_replaced(pretrained, mae):
     assert (pretrained / "summary.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_changes_no_weights(pretrained, tmp_path, mae):
     run = shutil.copytree(pretrained, tmp_path / "run")
     outcome = mae("pretrain", "--resume", "--out", run)
@@ -90,6 +93,7 @@ def test_resuming_with_another_spec_shows_the_difference(pretrained, mae):
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_an_older_version_began_is_resumed(pretrained, tmp_path, mae):
     """Its spec lacks the keys that are new since, whose defaults are what it was begun with."""
     run = shutil.copytree(pretrained, tmp_path / "run")
@@ -160,6 +164,7 @@ def test_overwriting_keeps_the_old_run_when_the_new_one_cannot_start(pretrained,
     assert same(tensors(run), tensors(pretrained))
 
 
+@pytest.mark.slow
 def test_an_encoder_is_taken_over_with_its_data_and_model(pretrained, tmp_path, mae):
     out = tmp_path / "run"
     settings = ("--epochs", 1, "--batch-size", 8, "--base-lr", 1e-9, "--set", "train.ema_decay=null", "--workers", 0)
@@ -201,6 +206,7 @@ def test_weights_of_another_model_are_refused_with_counts(pretrained, tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_mixed_folder_is_pretrained_without_its_broken_files(tmp_path, mae, toy_pretrain):
     mixed = write_mixed_folder(tmp_path / "mixed", 60)
     run = tmp_path / "run"

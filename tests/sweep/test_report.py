@@ -147,6 +147,7 @@ def test_each_split_has_a_line_of_its_own(drawn):
     assert picture.name == "splits-finetune"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("far", [False, True])
 def test_charts_are_pngs_of_the_page_width(far):
     marks = {x: Mark(x, x - 0.1, x + 0.1) for x in (1.0, 2.0, 16.0)}

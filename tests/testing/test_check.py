@@ -159,6 +159,7 @@ def mae_tasks():
 """
 
 
+@pytest.mark.slow
 def test_a_task_can_be_tried_on_an_installed_data_set(site, mae):
     install(site, DARK, **{"task.dark": "mae_birds"})
     problems = {each["check"]: each["problem"] for each in mae("plugins", "check", "dark", "--json").json["findings"]}

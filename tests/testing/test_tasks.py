@@ -337,6 +337,7 @@ def test_a_wrong_task_fails_that_check_alone_with_a_sentence(wrong, check, sente
     assert sentence in problems[check]
 
 
+@pytest.mark.slow
 def test_a_task_is_tried_on_the_authors_own_data():
     findings = check_task(Classify, Synthetic(Synthetic.Options(num_classes=5, channels=1)), {"head": "mlp"})
     assert [finding for finding in findings if finding.problem] == []

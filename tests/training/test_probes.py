@@ -93,6 +93,7 @@ def test_the_fit_is_where_the_gradient_of_the_penalised_loss_vanishes():
     assert not probe.weight[:, 2].any()  # a feature that never changes has no say
 
 
+@pytest.mark.slow
 def test_it_finds_what_scikit_learn_finds():
     from sklearn.linear_model import LogisticRegression
 

@@ -17,6 +17,8 @@ from attempts import Attempt
 from safetensors.torch import load_file
 from write_data import noise, write_picture
 
+pytestmark = pytest.mark.slow
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
 
 STEPS_PER_EPOCH, EPOCHS = 5, 8
@@ -99,7 +101,6 @@ def test_the_run_that_never_stops_uses_what_could_make_a_difference(whole):
     assert any(name.startswith("raw.") for name in state)
 
 
-@pytest.mark.slow
 def test_killed_at_random_instants_and_resumed_equals_never_stopped(server, arguments, whole, tmp_path):
     run, rng = tmp_path / "run", random.Random(7)
     told = [*arguments, "--out", str(run)]

@@ -195,6 +195,7 @@ def test_the_command_works_on_a_real_plugin(mae, tmp_path):
     assert (tmp_path / "out" / "pictures" / "augmented.png").exists()
 
 
+@pytest.mark.slow
 def test_pictures_that_are_made_for_a_task_are_shown_when_it_is_asked_for(mae, tmp_path, undrawn):
     sets = ("--set", "dataset.train_canvases=12", "--set", "dataset.val_canvases=4", "--set", "dataset.test_canvases=4")
     outcome = mae("eda", "--dataset", "digits", "--task", "segment", "--out", tmp_path / "out", "--json", *sets)

@@ -66,6 +66,7 @@ def test_a_mixed_folder_gets_a_row_for_every_readable_picture(finetuned, tmp_pat
     assert f"{len(skipped)} files could not be read; {out / 'skipped.csv'} says why" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_files_of_one_name_never_meet(pretrained, tmp_path, mae):
     for i, key in enumerate(("a/1.jpg", "b/1.png", "b/1.jpg", "1.png")):
         write_picture(tmp_path / "in" / key, noise(i, 8, 8, 3))
@@ -84,6 +85,7 @@ def test_one_picture_is_enough(finetuned, pictures, tmp_path, mae):
     assert [row["path"] for row in rows_of(tmp_path / "out")] == ["003.png"]
 
 
+@pytest.mark.slow
 def test_batches_do_not_change_a_prediction(finetuned, tmp_path, mae):
     write_pictures(tmp_path / "in", 7)
     found = []
@@ -147,6 +149,7 @@ def test_any_name_of_a_picture_gets_its_row_and_its_file(pretrained, tmp_path, m
     assert len(rows_of(out)) == len(keys)
 
 
+@pytest.mark.slow
 def test_an_output_that_no_name_fits_ends_nothing(pretrained, tmp_path, mae, monkeypatch):
     write_pictures(tmp_path / "in", 3)
     create = named_files.create
@@ -298,6 +301,7 @@ def test_overwriting_touches_nothing_but_predictions(finetuned, pictures, tmp_pa
     assert sorted(copy.rglob("*")) == [copy / path.relative_to(pictures) for path in sorted(pictures.rglob("*"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_inference_that_does_not_end_loses_nothing(pretrained, tmp_path, mae, monkeypatch, error):
     write_pictures(tmp_path / "in", 3)
@@ -329,6 +333,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_overwriting_leaves_nothing_of_the_earlier_predictions(pretrained, finetuned, tmp_path, mae):
     write_pictures(tmp_path / "in", 2)
     out = tmp_path / "out"

@@ -115,6 +115,7 @@ def test_what_has_no_results_is_told(seeds, tmp_path, mae, args, said):
     assert said in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_file_of_something_else_is_not_replaced(seeds, tmp_path, mae):
     (tmp_path / "results.json").write_text("[1]")
     outcome = mae("results", seeds[0], "--out", tmp_path / "results.md")

@@ -61,6 +61,7 @@ def test_an_empty_folder_has_no_runs_and_no_folder_is_an_error(tmp_path, mae):
     )
 
 
+@pytest.mark.slow
 def test_two_runs_side_by_side_show_what_differs(two, mae):
     found = mae("runs", *two, "--json").json
     assert found["runs"] == ["first", "second"]
@@ -94,6 +95,7 @@ def test_a_run_beside_itself_differs_in_nothing(two, mae):
     assert "nothing differs" in told
 
 
+@pytest.mark.slow
 def test_curves_are_written_as_one_picture_or_everything_as_a_page(two, tmp_path, mae):
     png, page = tmp_path / "both.png", tmp_path / "both.html"
     assert mae("runs", *two, "--out", png).stdout.endswith(f"written: {png}\n")

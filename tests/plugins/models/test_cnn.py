@@ -118,6 +118,7 @@ def test_pooled_tokens_are_what_torchvisions_network_hands_to_its_classifier(plu
     assert torch.allclose(pooled, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", LIGHT, ids=lambda plugin: plugin.name)
 @pytest.mark.parametrize(("stem", "size"), [("imagenet", (33, 70)), ("imagenet", (64, 95)), ("small", (28, 17))])
 @torch.no_grad()
@@ -136,6 +137,7 @@ def test_lengths_that_the_stride_does_not_divide_are_rounded_as_the_network_does
     assert build(plugin, img_size=(33, 70), device="meta", stem="imagenet").grid == grid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", LIGHT, ids=lambda plugin: plugin.name)
 @pytest.mark.parametrize(("stem", "finest"), [("imagenet", 16), ("small", 64)])
 @torch.no_grad()
@@ -242,6 +244,7 @@ def test_leaving_patches_out_of_a_classifiers_training_is_refused_in_one_sentenc
     assert isinstance(task(Classify).build(build(cnn.MobileNetV3Small)), api.nets.Classifier)
 
 
+@pytest.mark.slow
 def test_one_picture_of_one_cell_is_refused_where_batch_norm_would_learn_from_it():
     encoder, x = build(cnn.MobileNetV3Small, img_size=(32, 32), stem="imagenet"), torch.randn(1, 3, 32, 32)
     with pytest.raises(api.SpecError, match=r"^batch norm cannot learn from one picture at a time .*; raise --micro"):
@@ -355,6 +358,7 @@ def test_a_resumed_run_ends_with_the_same_weights_and_running_statistics(trained
     )
 
 
+@pytest.mark.slow
 def test_fine_tuning_starts_from_a_run_of_the_same_network(trained, pictures, tmp_path, mae):
     out = tmp_path / "run"
     outcome = mae(

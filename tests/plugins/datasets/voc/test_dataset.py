@@ -81,6 +81,7 @@ def test_a_devkit_with_segmentation_lists_alone_can_be_pretrained_on(tmp_path, v
     assert data.card().split_sizes == {"train": 11, "val": 1, "test": 6}
 
 
+@pytest.mark.slow
 def test_a_pretraining_run_leaves_a_broken_picture_out_and_names_it(tmp_path, mae, toy_pretrain):
     folder = write_voc(tmp_path)
     (folder / "JPEGImages/2012_000001.jpg").write_bytes(b"")

@@ -176,6 +176,7 @@ def test_intervals_come_from_two_pictures_on_and_only_when_thorough():
     assert [picture.name for picture in quick.drawings()] == ["iou-per-class", "confusion-matrix"]
 
 
+@pytest.mark.slow
 def test_a_split_without_a_judged_pixel_gives_zeros():
     for evaluator in (measured((mask_of(*[255] * 8), GUESS)), task().evaluator()):
         for metric in evaluator.metrics():
@@ -184,6 +185,7 @@ def test_a_split_without_a_judged_pixel_gives_zeros():
         assert all(picture.png for picture in evaluator.drawings())
 
 
+@pytest.mark.slow
 def test_samples_bars_and_confusion_are_drawn():
     pictures = measured().drawings()
     assert [picture.name for picture in pictures] == ["predictions", "iou-per-class", "confusion-matrix"]
