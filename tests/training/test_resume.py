@@ -17,9 +17,7 @@ from attempts import Attempt
 from safetensors.torch import load_file
 from write_data import noise, write_picture
 
-pytestmark = pytest.mark.slow
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")]
 
 STEPS_PER_EPOCH, EPOCHS = 5, 8
 TOTAL = STEPS_PER_EPOCH * EPOCHS
