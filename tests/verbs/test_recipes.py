@@ -3,6 +3,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint
 
 import pytest
+from installed import look_again
 
 from maecli.errors import PluginError
 from maecli.registry import Registry, registry
@@ -22,12 +23,13 @@ sweep: {}
 @pytest.fixture
 def others(tmp_path, monkeypatch):
     """A registry with two recipes of a stranger's package, one of them empty."""
-    package = tmp_path / "mae_other"
+    package = tmp_path / "mae_of_recipes"
     package.mkdir()
     (package / "ratio.yaml").write_text(SWEEP.replace("something. Cost", "something.\n  Cost"))
     (package / "empty.yaml").write_text("about: nothing\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    return Registry([EntryPoint("recipes", "mae_other", "mae")])
+    look_again()  # another test of this process may have looked for it in vain, or imported another of this name
+    return Registry([EntryPoint("recipes", "mae_of_recipes", "mae")])
 
 
 def test_a_recipe_in_short(others):
