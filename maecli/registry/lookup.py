@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from maecli.training.tracker import Tracker
 
 
+def installed_points() -> list[importlib.metadata.EntryPoint]:
+    """Return the entry points of all packages; one whose file cannot be read is told of."""
+    try:
+        return list(importlib.metadata.entry_points(group=GROUP))
+    except Exception:  # a file that is no text or no INI, of whichever package
+        points: list[importlib.metadata.EntryPoint] = []
+    for package in importlib.metadata.distributions():
+        try:
+            points += package.entry_points.select(group=GROUP)
+        except Exception as error:
+            tell(f"{package.name} {package.version}: its entry_points.txt cannot be read ({cause(error)})")
+    return points
+
+
 class Registry:
     """The things that installed packages offer, by kind and name."""
 
@@ -32,7 +46,7 @@ class Registry:
     ) -> None:
         """Read the entry points, of the packages installed unless others are given. Imports nothing."""
         self.switches = Switches.read() if switches is None else switches
-        points = importlib.metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+        points = installed_points() if entry_points is None else entry_points
         self.listings = discover(points, self.switches)
         self._modules = Modules()
 

@@ -408,3 +408,14 @@ def test_plugins_in_the_tree_are_all_announced():
         if plugins / "packages" not in path.parents and "@api.hookimpl" in path.read_text(encoding="utf-8")
     }
     assert modules == {listing.module for listing in Registry().listings if listing.kind != "recipe"}
+
+
+def test_a_package_whose_entry_points_cannot_be_read_is_named(site, capsys):
+    info = site / "mae_torn-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mae-torn\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_bytes(b"[mae]\n\xff")
+    assert "digits" in Registry().names("dataset")
+    told = capsys.readouterr().err
+    assert told.startswith("mae: mae-torn 1.0: its entry_points.txt cannot be read (UnicodeDecodeError: ")
+    assert told.count("\n") == 1
