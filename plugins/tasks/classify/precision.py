@@ -1,16 +1,13 @@
-"""Average precision of rankings, its interval, and what random rankings get.
+"""Average precision of rankings and of their resamples, and what random rankings get.
 
 Shapes: N samples, Q classes, R resamples.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
-
-from maecli import api
 
 BLOCK_CELLS = 4_000_000
 """How many counts of a bootstrap are held at once."""
@@ -56,30 +53,19 @@ def bootstrap_counts(num: int, resamples: int, seed: int = 0) -> Iterator[np.nda
         yield np.bincount(cells.ravel(), minlength=num * width).reshape(num, width).astype(np.float32)
 
 
-def mean_precision_interval(scores: np.ndarray, truth: np.ndarray, resamples: int = 1000) -> tuple[float, float]:
-    """Return the 95% interval of the mean over classes of the average precision: 1.96 standard errors either way.
+def resampled_means(scores: np.ndarray, truth: np.ndarray, resamples: int = 1000) -> np.ndarray:
+    """Return the mean over classes of the average precision in each resample (R,) of a bootstrap over samples.
 
-    Takes scores and truth (N, Q) as `average_precision` does. The standard error is that of a bootstrap over samples,
-    whose seed is fixed; a class that a resample has no positive of is left out of its mean. The quantiles of the
-    resamples would lie too high where a class has few positives: repeated, they find themselves among the first.
-    NaN where no class has a positive. Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 6.
+    Takes scores and truth (N, Q) as `average_precision` does. The seed is fixed. A class that a resample has no
+    positive of is left out of its mean, and a resample without any positive altogether.
     """
-    means = [np.empty(0)]
-    for times in bootstrap_counts(len(scores), resamples) if len(scores) else ():
-        areas = [average_precision(scores[:, q], truth[:, q], times) for q in range(scores.shape[1])]
-        means.append(_mean_of_known(np.stack(areas)))
-    drawn = np.concatenate(means)
-    if not len(drawn):
-        return math.nan, math.nan
-    whole = np.stack([average_precision(scores[:, q], truth[:, q]) for q in range(scores.shape[1])])
-    return api.measure.bootstrap_interval(float(_mean_of_known(whole[:, None])[0]), drawn)
-
-
-def _mean_of_known(areas: np.ndarray) -> np.ndarray:
-    """Return the means over the first axis of (Q, R), without the columns where all are NaN."""
-    defined = ~np.isnan(areas)
-    counted = defined.sum(0)
-    return np.where(defined, areas, 0.0).sum(0)[counted > 0] / counted[counted > 0]
+    means = []
+    for times in bootstrap_counts(len(scores), resamples):
+        areas = np.stack(
+            [average_precision(*column, times) for column in zip(scores.T, truth.T, strict=True)]
+        )  # (Q, r)
+        means.append(np.nanmean(areas[:, ~np.isnan(areas).all(0)], axis=0))
+    return np.concatenate(means)
 
 
 def random_precision(num_positive: int, num: int, rankings: int = 100) -> float:

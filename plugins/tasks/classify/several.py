@@ -17,7 +17,7 @@ from torch import Tensor
 from maecli import api
 
 from .labels import Labels, logits_of
-from .precision import average_precision, mean_precision_interval, random_precision
+from .precision import average_precision, random_precision, resampled_means
 
 MAX_NAMED = 3
 """Classes in the caption of one picture."""
@@ -131,15 +131,16 @@ class Precision(api.Evaluator[api.nets.Classifier]):
         baselines = (
             {"one score for all": float(np.mean([num / judged for num, judged, _ in counted]))} if counted else {}
         )
+        value = float(np.mean([precision for *_, precision in counted])) if counted else 0.0
         interval = None
         if self.thorough and counted:
             baselines["random ranking"] = float(np.mean([random_precision(num, judged) for num, judged, _ in counted]))
             logits, truth = self._all()
-            interval = mean_precision_interval(logits.numpy(), truth.numpy())
+            interval = api.measure.bootstrap_interval(value, resampled_means(logits.numpy(), truth.numpy()))
         return api.Metric(
             name="map",
             label="mean average precision",
-            value=float(np.mean([precision for *_, precision in counted])) if counted else 0.0,
+            value=value,
             unit="share",
             baselines=baselines,
             interval=interval,

@@ -56,12 +56,12 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         self.pixels = 0.0
         self.masks = SeenMasks()
 
-    def _baselines(self, truth: Tensor, patch_size: Sequence[int]) -> dict[str, Tensor]:
+    def _baselines(self, truth: Tensor) -> dict[str, Tensor]:
         if self.task.options.norm_pix_loss:
             return {"own mean of each patch": truth.mean(-1, keepdim=True).expand_as(truth)}
         if self.task.mean_picture is None:
             return {}
-        patches = api.nets.patchify(self.task.mean_picture.to(truth.device).unsqueeze(0), patch_size)
+        patches = api.nets.patchify(self.task.mean_picture.to(truth.device).unsqueeze(0), self.task.patch_size)
         return {
             "mean patch": patches.mean(1, keepdim=True).expand_as(truth),
             "mean picture": patches.expand_as(truth),
@@ -69,29 +69,27 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
 
     def update(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> None:
         masking, truth, pred = self.task.reconstruct(module, batch)
-        patch_size = self.task.patch_size
         hidden = masking.mask.unsqueeze(-1).expand_as(truth)
         self.pixels += float(hidden.sum())
         shape = batch["image"].shape[2:]
-        for name, guess in {"": pred, **self._baselines(truth, patch_size)}.items():
+        for name, guess in {"": pred, **self._baselines(truth)}.items():
             error = (guess - truth).float()
             sums = {
                 "mse": float((error.square() * hidden).sum(dtype=torch.float64)),
                 "atol": float(((error.abs() <= 0.1) * hidden).sum()),
             }
             if self.thorough and len(shape) == 2 and min(shape) > 5:
-                sums["ssim"] = self._ssim(truth, torch.where(hidden > 0, guess, truth), hidden, patch_size, shape)
+                pasted = torch.where(hidden > 0, guess, truth)
+                x, y, mask = (
+                    api.nets.unpatchify(patches, self.task.grid(batch), self.task.patch_size)
+                    for patches in (truth, pasted, hidden)
+                )
+                sums["ssim"] = float((ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64))
             total = self.sums.setdefault(name, {})
             for key, value in sums.items():
                 total[key] = total.get(key, 0.0) + value
         if self.thorough and len(shape) == 2:
             self.masks.add(masking.mask.reshape(-1, *self.task.grid(batch)))
-
-    @staticmethod
-    def _ssim(truth: Tensor, pasted: Tensor, hidden: Tensor, patch_size: Sequence[int], shape: Sequence[int]) -> float:
-        grid = [size // patch for size, patch in zip(shape, patch_size, strict=True)]
-        x, y, mask = (api.nets.unpatchify(patches, grid, patch_size) for patches in (truth, pasted, hidden))
-        return float((ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64))
 
     def metrics(self) -> Sequence[api.Metric]:
         def shares(key: str) -> dict[str, float]:

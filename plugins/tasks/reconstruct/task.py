@@ -19,6 +19,7 @@ from .evaluator import MaskedErrors
 
 Positive = Annotated[int, Field(ge=1)]
 NUM_PICTURES = 8
+TITLES = ("original", "masked", "prediction", "with visible patches")
 
 
 class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
@@ -108,23 +109,22 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         patch_size = self.patch_size
         if self.options.norm_pix_loss:
             pred = api.nets.denormalize_patches(pred, api.nets.patchify(x, patch_size))
-        grid = self.grid(batch)
-        pixels = self.preprocess.to_pixels(api.nets.unpatchify(pred, grid, patch_size))
-        truth = self.preprocess.to_pixels(x)
-        return masking, api.nets.patchify(truth, patch_size), api.nets.patchify(pixels, patch_size)
+        pictures = (x, api.nets.unpatchify(pred, self.grid(batch), patch_size))
+        truth, pixels = (api.nets.patchify(self.preprocess.to_pixels(each), patch_size) for each in pictures)
+        return masking, truth, pixels
 
     def predict(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Prediction]:
         masking, truth, pred = self.reconstruct(module, batch)
         hidden = masking.mask.unsqueeze(-1)
         errors = ((pred - truth).square() * hidden).sum((1, 2)) / (hidden.sum((1, 2)) * truth.shape[-1])
-        rows = self._quadruplets(module, batch, len(batch))
+        rows = self._quadruplets(batch, masking, truth, pred)
         return [
-            api.Prediction({"masked_mse": error}, {".png": api.draw.picture_grid([row], self._titles(), max_px=900)})
+            api.Prediction({"masked_mse": error}, {".png": api.draw.picture_grid([row], TITLES, max_px=900)})
             for error, row in zip(errors.tolist(), rows, strict=True)
         ]
 
     def draw(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Drawing]:
-        rows = self._quadruplets(module, batch, NUM_PICTURES)
+        rows = self._first_quadruplets(module, batch)
         if not rows:
             return []
         how = (
@@ -133,11 +133,11 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
             else "Predictions are pixels."
         )
         caption = f"Reconstructions with {self.hidden}. {how}"
-        png = api.draw.picture_grid(rows, self._titles())
+        png = api.draw.picture_grid(rows, TITLES)
         return [api.Drawing(name="reconstructions", caption=caption, png=png)]
 
     def side_by_side(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> api.SideBySide | None:
-        rows = self._quadruplets(module, batch, NUM_PICTURES)
+        rows = self._first_quadruplets(module, batch)
         if not rows:
             return None
         original, masked, _, pasted = zip(*rows, strict=True)
@@ -148,26 +148,18 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         """Say how many of the patches are hidden, and how they are chosen."""
         return f"{self.options.mask_ratio:.0%} of the patches hidden ({self.options.mask} masks)"
 
-    @staticmethod
-    def _titles() -> list[str]:
-        return ["original", "masked", "prediction", "with visible patches"]
-
-    def _quadruplets(self, module: api.nets.MaskedAutoencoder, batch: api.Batch, num: int) -> list[list[Any]]:
+    def _first_quadruplets(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[list[Any]]:
+        """Return those of the first samples, none of what is no picture."""
         if batch["image"].ndim != 4:
             return []
-        batch = next(batch.micro_batches(num))
-        masking, truth, pred = self.reconstruct(module, batch)
-        hidden = masking.mask.unsqueeze(-1)
-        grey = torch.full_like(truth, 0.5)
-        patch_size = self.patch_size
-        grid = self.grid(batch)
-        columns = [
-            truth,
-            torch.where(hidden > 0, grey, truth),
-            pred,
-            torch.where(hidden > 0, pred, truth),
-        ]
-        pictures = [api.nets.unpatchify(patches, grid, patch_size).clamp(0, 1).cpu().numpy() for patches in columns]
+        batch = next(batch.micro_batches(NUM_PICTURES))
+        return self._quadruplets(batch, *self.reconstruct(module, batch))
+
+    def _quadruplets(self, batch: api.Batch, masking: api.nets.Masking, truth: Tensor, pred: Tensor) -> list[list[Any]]:
+        """Return the pictures (C, H, W) in [0, 1] under `TITLES`, of each sample of a batch that was reconstructed."""
+        hidden, grid = masking.mask.unsqueeze(-1) > 0, self.grid(batch)
+        columns = [truth, truth.masked_fill(hidden, 0.5), pred, torch.where(hidden, pred, truth)]
+        pictures = [api.nets.unpatchify(part, grid, self.patch_size).clamp(0, 1).cpu().numpy() for part in columns]
         return [list(row) for row in zip(*pictures, strict=True)]
 
     def describe(self) -> Sequence[str]:

@@ -75,7 +75,7 @@ class Overlap(api.Evaluator[Segmenter]):
                 1 - baselines["pixel_accuracy"][always] if counts[1].any() else 0.0
             )
         intervals = overlap_intervals(np.stack(self.counts), background) if self.counts else {}
-        absent = self._absent(counts)
+        absent = [name for name, pixels in zip(self.card.mask_classes, counts[1], strict=True) if pixels == 0]
         note = f"mean of {len(self.card.mask_classes) - len(absent)} classes"
         if absent:
             note += f"; no pixel here of {', '.join(absent)}"
@@ -99,9 +99,6 @@ class Overlap(api.Evaluator[Segmenter]):
             return "all-background", constant_counts(counts, number)
         number = int(counts[1].argmax())
         return f"all {self.card.mask_classes[number]}", constant_counts(counts, number)
-
-    def _absent(self, counts: np.ndarray) -> list[str]:
-        return [name for name, pixels in zip(self.card.mask_classes, counts[1], strict=True) if pixels == 0]
 
     def tables(self) -> Sequence[api.Table]:
         counts = overlap_counts(self.matrix.numpy())

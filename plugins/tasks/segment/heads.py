@@ -103,15 +103,11 @@ class Segmenter(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), padded with zeros to sides that the patch divides."""
-        H, W = x.shape[2:]
-        down, across = (-length % patch for length, patch in zip((H, W), self.encoder.patch_size, strict=True))
-        if down or across:
-            x = F.pad(x, (0, across, 0, down))
+        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), whose sides the patch divides."""
         logits = self.head(self.encoder.features(x, self.head.depths), x).float()
         if logits.shape[2:] != x.shape[2:]:
             logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
-        return logits[:, :, :H, :W]
+        return logits
 
 
 def segmentation_head(
@@ -136,6 +132,5 @@ def _quarters(depth: int) -> tuple[int, ...]:
 def _last(layer: nn.Conv2d) -> nn.Conv2d:
     """Start with all classes nearly alike."""
     nn.init.normal_(layer.weight, std=0.01)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer

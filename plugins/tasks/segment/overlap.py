@@ -60,11 +60,9 @@ def overlap_scores(counts: np.ndarray, background: int | None) -> dict[str, np.n
 
 
 def overlap_intervals(pictures: np.ndarray, background: int | None) -> dict[str, tuple[float, float]]:
-    """Return the 95% interval of each score, 1.96 standard errors either way, from counts (K, 3, Q) of pictures.
+    """Return the 95% interval of each score, by resampling whole pictures, from counts (K, 3, Q) of pictures; seed 0.
 
-    The standard error is that of resampling whole pictures; seed 0. A resample's means are over the classes that occur
-    in it, so that quantiles would lie too high: a rare class is hard, and often not drawn. Empty for fewer than two
-    pictures. Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 6.
+    A resample's means are over the classes that occur in it. Empty for fewer than two pictures.
     """
     K = len(pictures)
     if K < 2:

@@ -6,7 +6,7 @@ Shapes: B batch, C channels, H, W height and width, Q classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from torch import Tensor
 from maecli import api
 
 from .evaluator import Overlap
-from .heads import Segmenter, segmentation_head
+from .heads import SegmentationKind, Segmenter, segmentation_head
 from .losses import cross_entropy, dice_loss
 from .overlap import RESAMPLES
-from .tiling import predict_classes
+from .tiling import Inference, predict_classes
 
 
 class Segment(api.Task[Segmenter]):
@@ -34,7 +34,7 @@ class Segment(api.Task[Segmenter]):
     own_size = True
 
     class Options(api.Options):
-        head: Literal["conv", "shuffle", "upernet"] = Field(
+        head: SegmentationKind = Field(
             default="conv",
             description="conv: 1×1 convolution on the token grid, bilinear up; shuffle: each token becomes its patch's "
             "pixels, then a 3×3 convolution of these and the picture; upernet: UPerNet on a feature pyramid",
@@ -51,7 +51,7 @@ class Segment(api.Task[Segmenter]):
         class_weights: tuple[float, ...] | None = Field(
             default=None, description="weight of each class in cross-entropy, background included; default: all 1"
         )
-        inference: Literal["whole", "slide"] = Field(
+        inference: Inference = Field(
             default="whole", description="read a picture at once, or in windows of the model's size"
         )
         stride: float = Field(

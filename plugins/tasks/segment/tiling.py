@@ -70,11 +70,12 @@ def _read(module: Segmenter, x: Tensor, img_size: Sequence[int], flip: bool) -> 
         max(own, length + -length % patch) - length
         for length, own, patch in zip((h, w), img_size, module.encoder.patch_size, strict=True)
     )
-    probabilities: Tensor = module(F.pad(x, (0, across, 0, down))).float().softmax(1)[:, :, :h, :w]
-    if flip:
-        mirrored: Tensor = module(F.pad(x.flip(3), (0, across, 0, down))).float().softmax(1)[:, :, :h, :w]
-        probabilities = (probabilities + mirrored.flip(3)) / 2
-    return probabilities
+
+    def read(pictures: Tensor) -> Tensor:
+        logits: Tensor = module(F.pad(pictures, (0, across, 0, down)))
+        return logits.float().softmax(1)[:, :, :h, :w]
+
+    return (read(x) + read(x.flip(3)).flip(3)) / 2 if flip else read(x)
 
 
 def _slide(module: Segmenter, x: Tensor, img_size: Sequence[int], stride: float, flip: bool) -> Tensor:
