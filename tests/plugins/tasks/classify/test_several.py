@@ -4,63 +4,25 @@ from __future__ import annotations
 
 import math
 
+import classifying
 import numpy as np
 import pytest
 import torch
+from classifying import CLASSES, SIZE, Says, batch, encoder, metrics
 from maecli_plugins.tasks.classify.precision import random_precision
 from maecli_plugins.tasks.classify.task import Classify
 from torch import nn
 
 from maecli import api
 
-SIZE = (8, 8)
-CLASSES = ("cat", "dog", "emu")
-
 
 def card(classes=CLASSES, class_counts=(10, 49, 0)):
-    return api.DataCard(
-        name="tiny",
-        title="a tiny set",
-        fields=("image", "label"),
-        channels=1,
-        size=SIZE,
-        mean=(0.5,),
-        std=(0.5,),
-        classes=classes,
-        class_counts=class_counts,
-        multi_label=True,
-        split_sizes={"train": 98},
-        split_origin="made up",
-    )
+    return classifying.card(classes, class_counts, multi_label=True)
 
 
 def task(data=None, **options):
     data = data or card()
     return Classify(Classify.Options(**options), data, api.Preprocess.of(data, SIZE))
-
-
-def encoder():
-    torch.manual_seed(0)
-    return api.nets.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
-
-
-def batch(labels, image=None, progress=0.0):
-    ids = torch.arange(len(labels))
-    image = torch.zeros(len(labels), 1, *SIZE) if image is None else image
-    tensors = {"image": image, "label": torch.tensor(labels, dtype=torch.int8)}
-    return api.Batch(tensors, api.Draws(0, 0, ids), [str(i) for i in ids.tolist()], progress=progress)
-
-
-class Says(nn.Module):
-    """Answers with given logits, and remembers what it was asked."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.logits, self.encoder, self.asked = torch.as_tensor(logits, dtype=torch.float32), encoder(), []
-
-    def forward(self, x, ids_keep=None):
-        self.asked.append(x)
-        return self.logits[: len(x)]
 
 
 def bce(logit, target):
@@ -103,7 +65,7 @@ def test_mixed_samples_have_mixed_labels_and_are_judged_where_both_are(kind):
     flat = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, *SIZE).clone()
     module = Says(LOGITS)
     loss = float(task(**{kind: 1.0}).loss(module, batch(LABELS, flat)))
-    share = module.asked[0].flatten(1).mean(1).tolist()  # of the second sample, in either
+    share = module.asked[0][0].flatten(1).mean(1).tolist()  # of the second sample, in either
     assert 0 < share[0] < 1
     # only cat is judged in both samples; the first shows it, the second does not
     expected = (bce(2.0, 1 - share[0]) + bce(0.0, 1 - share[1])) / 2
@@ -138,10 +100,6 @@ def measured(*parts, thorough=True, data=None):
     for truth, scores in parts or [(TRUTH, SCORES)]:
         evaluator.update(Says(scores), batch(truth))
     return evaluator
-
-
-def metrics(evaluator):
-    return {metric.name: metric for metric in evaluator.metrics()}
 
 
 def test_the_headline_is_the_mean_average_precision_of_the_classes_that_occur():

@@ -2,59 +2,22 @@ from __future__ import annotations
 
 import math
 
+import classifying
 import pytest
 import torch
+from classifying import CLASSES, SIZE, Says, batch, encoder, metrics
 from maecli_plugins.tasks.classify.task import Classify
 from torch import nn
 
 from maecli import api
 
-SIZE = (8, 8)
-CLASSES = ("cat", "dog", "emu")
-
 
 def card(classes=CLASSES, class_counts=(10, 30, 60)):
-    return api.DataCard(
-        name="tiny",
-        title="a tiny set",
-        fields=("image", "label"),
-        channels=1,
-        size=SIZE,
-        mean=(0.5,),
-        std=(0.5,),
-        classes=classes,
-        class_counts=class_counts,
-        split_sizes={"train": 100},
-        split_origin="made up",
-    )
+    return classifying.card(classes, class_counts)
 
 
 def task(**options):
     return Classify(Classify.Options(**options), card(), api.Preprocess.of(card(), SIZE))
-
-
-def encoder():
-    torch.manual_seed(0)
-    return api.nets.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
-
-
-def batch(labels, image=None, progress=0.0):
-    ids = torch.arange(len(labels))
-    image = torch.zeros(len(labels), 1, *SIZE) if image is None else image
-    tensors = {"image": image, "label": torch.tensor(labels)}
-    return api.Batch(tensors, api.Draws(0, 0, ids), [str(i) for i in ids.tolist()], progress=progress)
-
-
-class Says(nn.Module):
-    """Answers with given logits, and remembers what it was asked."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.logits, self.encoder, self.asked = torch.as_tensor(logits, dtype=torch.float32), encoder(), []
-
-    def forward(self, x, ids_keep=None):
-        self.asked.append((x, ids_keep))
-        return self.logits[: len(x)]
 
 
 def confident(guesses):
@@ -75,10 +38,6 @@ def measured(*parts):
     for truth, guess in parts or [(TRUTH, GUESS)]:
         evaluator.update(Says(confident(guess)), batch(truth))
     return evaluator
-
-
-def metrics(evaluator):
-    return {metric.name: metric for metric in evaluator.metrics()}
 
 
 @pytest.mark.parametrize(
