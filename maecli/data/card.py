@@ -44,6 +44,12 @@ class DataCard(BaseModel):
     )
     split_sizes: dict[str, int]
     split_origin: str = Field(description="where the splits come from, in words")
+    channel_names: tuple[str, ...] = Field(
+        default=(), description="name of each channel of a series, by which the columns of a file are found"
+    )
+    cells: tuple[str, ...] = Field(
+        default=(), description="name of each cell of a table's row, by which the columns of a file are found"
+    )
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = Field(default=(), description="conversions done, peculiarities to know")
@@ -54,6 +60,14 @@ class DataCard(BaseModel):
             raise ValueError(f"{self.name}: {len(self.class_counts)} class_counts for {len(self.classes)} classes")
         if len(self.mask_palette) != len(self.mask_classes):
             raise ValueError(f"{self.name}: {len(self.mask_palette)} colours for {len(self.mask_classes)} mask classes")
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit_the_samples(self) -> DataCard:
+        if self.channel_names and len(self.channel_names) != self.channels:
+            raise ValueError(f"{self.name}: {len(self.channel_names)} channel_names for {self.channels} channels")
+        if self.cells and self.size != (len(self.cells),):
+            raise ValueError(f"{self.name}: {len(self.cells)} cells for samples of the size {self.size}")
         return self
 
     @property
