@@ -23,8 +23,8 @@ from maecli.loading import make_loader
 from maecli.modalities.pictures.masks import VOID
 from maecli.schema import AugmentSpec, DataSpec
 from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, expect, find_all, must_work, some
-from maecli.testing.imports import check_import
-from maecli.testing.options import check_class, check_options, check_round_trip
+from maecli.testing.imports import imports
+from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.small import small_autoencoder, small_preprocess
 
 NUM_READ = 24
@@ -48,7 +48,7 @@ class DatasetSubject:
         self, dataset: Dataset, fields: Sequence[Sequence[str]] | None = None, equal_pictures: int = 0
     ) -> None:
         self.dataset, self.plugin, self.equal_pictures = dataset, type(dataset), equal_pictures
-        self._fields = fields
+        self.options, self._fields = dataset.options, fields
         self.card: Callable[[Fields], DataCard] = functools.cache(dataset.card)
         self.split: Callable[[SplitName, Fields], Split] = functools.cache(dataset.split)
 
@@ -74,7 +74,12 @@ class DatasetSubject:
                     yield f"{name} sample {split.keys[index]!r}", fields, split, index
 
     def samples(self, field: str) -> Iterator[tuple[str, DataCard, Sample]]:
-        """Yield (where, card, sample) of those that are asked for `field` and can be read."""
+        """Yield (where, card, sample) of those that are asked for `field` and can be read.
+
+        Raises `NotLookedAt` where no set of fields has it.
+        """
+        if not any(field in fields for fields in self.field_sets):
+            raise NotLookedAt(f"samples carry no {field}")
         for where, fields, split, index in self.places(field):
             sample = read(split, index)
             if sample is not None:
@@ -98,11 +103,6 @@ def options(subject: DatasetSubject) -> None:
     """The class has a name and a docstring; each option has a default and a description."""
     check_class(subject.plugin)
     check_options(subject.plugin, DatasetOptions)
-
-
-def spec(subject: DatasetSubject) -> None:
-    """Options come back from a spec file as they went in."""
-    check_round_trip(subject.dataset.options)
 
 
 def card(subject: DatasetSubject) -> None:
@@ -306,7 +306,6 @@ def values(subject: DatasetSubject) -> None:
 
 def labels(subject: DatasetSubject) -> None:
     """Labels are numbers of the card's classes, as often as it counts them."""
-    fields = _asked_with(subject, "label")
     for where, card, sample in subject.samples("label"):
         label, Q = sample["label"], len(card.classes)
         if card.multi_label:
@@ -330,13 +329,13 @@ def labels(subject: DatasetSubject) -> None:
             "label out of the splits that are asked for it",
         )
     _check_labels_alone(subject)
+    fields = next(fields for fields in subject.field_sets if "label" in fields)
     card, train = subject.card(fields), subject.split("train", fields)
     if card.class_counts and len(train) <= MOST_COUNTED:
-        labels = [each["label"] for each in (read(train, i) for i in range(len(train))) if each is not None]
-        marks = np.stack(labels)
+        marks = np.stack([each["label"] for i in range(len(train)) if (each := read(train, i)) is not None])
         counts = (marks == 1).sum(0) if card.multi_label else np.bincount(marks, minlength=len(card.classes))
         expect(
-            len(labels) < len(train) or tuple(counts.tolist()) == card.class_counts,
+            len(marks) < len(train) or tuple(counts.tolist()) == card.class_counts,
             f"train has {some(counts.tolist())} samples of the classes in turn and the card's class_counts are "
             f"{some(card.class_counts)}; count them from split('train', {fields!r})",
         )
@@ -355,7 +354,6 @@ def _check_labels_alone(subject: DatasetSubject) -> None:
 
 def masks(subject: DatasetSubject) -> None:
     """Masks are as large as their pictures, and hold numbers of the card's mask classes, or 255."""
-    _asked_with(subject, "mask")
     for where, card, sample in subject.samples("mask"):
         mask, size = sample["mask"], sample["image"].shape[1:]
         expect(
@@ -372,7 +370,6 @@ def masks(subject: DatasetSubject) -> None:
 
 def boxes(subject: DatasetSubject) -> None:
     """Boxes are left, top, right, bottom in pixels, inside their pictures."""
-    _asked_with(subject, "boxes")
     for where, _, sample in subject.samples("boxes"):
         corners = sample["boxes"]
         expect(
@@ -387,14 +384,6 @@ def boxes(subject: DatasetSubject) -> None:
             f"{where}: box {some(corners[~inside].tolist(), 1)} is empty or leaves the image of {W} × {H}; boxes are "
             "left, top, right, bottom, counted from 0, right and bottom exclusive",
         )
-
-
-def _asked_with(subject: DatasetSubject, field: str) -> Fields:
-    """Return the first set of fields with `field`. Raises `NotLookedAt` when there is none."""
-    for fields in subject.field_sets:
-        if field in fields:
-            return fields
-    raise NotLookedAt(f"samples carry no {field}")
 
 
 def files(subject: DatasetSubject) -> None:
@@ -442,11 +431,6 @@ def training(subject: DatasetSubject) -> None:
             f"a masked autoencoder has the loss {float(loss)} on a batch of train, whose normalised pixels reach "
             f"{far:.3g}; look at the card's mean, std and value_range",
         )
-
-
-def imports(subject: DatasetSubject) -> None:
-    """The module is imported fast, and loads no heavy library."""
-    check_import(subject.plugin.__module__)
 
 
 STAGES: Stages = (

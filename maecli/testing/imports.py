@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from maecli.testing.finding import Advice, NotLookedAt, some
 
@@ -58,6 +59,11 @@ def import_costs(modules: Sequence[str], base: Sequence[str]) -> dict[str, Impor
         raise NotLookedAt(f"{some(modules)} cannot be imported by itself: {lines[-1] if lines else done.returncode}")
     measured = json.loads(done.stdout.splitlines()[-1])
     return {name: ImportCost(seconds, tuple(heavy)) for name, (seconds, heavy) in measured.items()}
+
+
+def imports(subject: Any) -> None:
+    """The module is imported fast, and loads no heavy library."""
+    check_import(subject.plugin.__module__)
 
 
 def check_import(module: str) -> None:

@@ -19,8 +19,8 @@ from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model, ModelOptions
 from maecli.testing.finding import Broken, Finding, Stages, expect, find_all, must_work, some
 from maecli.testing.gradients import check_step
-from maecli.testing.imports import check_import
-from maecli.testing.options import check_class, check_options, check_round_trip
+from maecli.testing.imports import imports
+from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.saving import hand_over
 
 SMALLER: Mapping[str, Any] = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0, "patch_size": 8}
@@ -67,11 +67,6 @@ def options(subject: ModelSubject) -> None:
     check_options(plugin, ModelOptions)
     unknown = sorted(set(plugin.training_only) - set(plugin.Options.model_fields))
     expect(not unknown, f"{plugin.__name__}.training_only names {some(unknown)}, which is none of its options")
-
-
-def spec(subject: ModelSubject) -> None:
-    """Options come back from a spec file as they went in."""
-    check_round_trip(subject.options)
 
 
 def build(subject: ModelSubject) -> None:
@@ -204,11 +199,6 @@ def saving(subject: ModelSubject) -> None:
         f"the tokens of {subject.plugin.name} differ after saving and loading; keep all that they depend on in "
         "parameters and buffers, or in the options",
     )
-
-
-def imports(subject: ModelSubject) -> None:
-    """The module is imported fast, and loads no heavy library."""
-    check_import(subject.plugin.__module__)
 
 
 STAGES: Stages = (

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from maecli.data.batch import Batch
-from maecli.data.card import DataCard
+from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.preprocess import Preprocess
 from maecli.loading import make_loader
@@ -37,8 +37,8 @@ from maecli.testing.finding import (
     some,
 )
 from maecli.testing.gradients import check_step
-from maecli.testing.imports import check_import
-from maecli.testing.options import check_class, check_options, check_round_trip
+from maecli.testing.imports import imports
+from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.saving import hand_over
 from maecli.testing.small import small_encoder, small_preprocess
 from maecli.testing.synthetic import Synthetic
@@ -79,12 +79,11 @@ class TaskSubject:
 
     def build(self, seed: int = 0) -> nn.Module:
         """Return a new module of the task on a new encoder."""
-        encoder = small_encoder(self.preprocess, seed)
-        module: nn.Module = self.task.build(encoder)
+        module: nn.Module = self.task.build(small_encoder(self.preprocess, seed))
         return module
 
-    def loader(self, split: str) -> Loader:
-        part = self.dataset.split(split, self.plugin.fields)  # type: ignore[arg-type]
+    def loader(self, split: SplitName) -> Loader:
+        part = self.dataset.split(split, self.plugin.fields)
         cpu = torch.device("cpu")
         return make_loader(part, self.preprocess, cpu, 0, DataSpec(workers=0), own_size=self.plugin.own_size)
 
@@ -96,6 +95,10 @@ class TaskSubject:
         """Return what inference gives: pictures and nothing else, of train at their own size where that is wanted."""
         batch = next(self.loader("train").eval_batches(BATCH))
         return Batch({"image": batch["image"]}, batch.draws, batch.keys)
+
+    @torch.no_grad()
+    def predict(self, batch: Batch, module: nn.Module | None = None) -> list[Prediction]:
+        return self.task.predict((module or self.module).eval(), batch)
 
 
 def options(subject: TaskSubject) -> None:
@@ -113,11 +116,6 @@ def options(subject: TaskSubject) -> None:
     )
     unknown = sorted(set(plugin.on_whole_pictures) - set(plugin.Options.model_fields))
     expect(not unknown, f"{plugin.__name__}.on_whole_pictures names {some(unknown)}, which is none of its options")
-
-
-def spec(subject: TaskSubject) -> None:
-    """Options come back from a spec file as they went in."""
-    check_round_trip(subject.options)
 
 
 def build(subject: TaskSubject) -> None:
@@ -207,8 +205,7 @@ def evaluation(subject: TaskSubject) -> None:
                 evaluator.update(module, batch)
             _check_metrics(subject, list(evaluator.metrics()), thorough)
             if thorough:
-                tables = [table.model_dump(mode="json") for table in evaluator.tables()]
-                json.dumps(tables)
+                json.dumps([table.model_dump(mode="json") for table in evaluator.tables()])
                 _check_pictures("evaluator().drawings()", evaluator.drawings())
 
 
@@ -236,15 +233,14 @@ def _check_metrics(subject: TaskSubject, metrics: Sequence[Metric], thorough: bo
 
 def prediction(subject: TaskSubject) -> None:
     """Each picture alone gives one row of plain values, and files as bytes."""
-    module, batch, name = subject.module.eval(), subject.picture_batch(), subject.plugin.name
-    with torch.no_grad():
-        try:
-            rows = subject.task.predict(module, batch)
-        except KeyError as error:
-            raise Broken(
-                f"predict() wants {error} of the batch; inference has pictures and nothing else: "
-                f"predict from batch['image'] ({describe_error(error)})"
-            ) from error
+    batch, name = subject.picture_batch(), subject.plugin.name
+    try:
+        rows = subject.predict(batch)
+    except KeyError as error:
+        raise Broken(
+            f"predict() wants {error} of the batch; inference has pictures and nothing else: "
+            f"predict from batch['image'] ({describe_error(error)})"
+        ) from error
     expect(
         isinstance(rows, list) and len(rows) == len(batch),
         f"predict() returns {len(rows) if isinstance(rows, Sequence) else type(rows).__name__} predictions for "
@@ -293,18 +289,16 @@ def prediction(subject: TaskSubject) -> None:
 
 def alone(subject: TaskSubject) -> None:
     """What is predicted for a picture does not depend on the pictures beside it."""
-    module, batch = subject.module.eval(), subject.picture_batch()
-    with torch.no_grad():
-        together = subject.task.predict(module, batch)
-        for key, one, other in zip(batch.keys, batch.micro_batches(1), together, strict=True):
-            row = subject.task.predict(module, one)[0].row
-            apart = [name for name, value in other.row.items() if not _close(value, row.get(name))]
-            expect(
-                not apart,
-                f"predict(): {some(apart)} of {key!r} is {some(other.row[name] for name in apart[:1])} in a batch and "
-                f"{some(row.get(name) for name in apart[:1])} alone; work on each sample by itself, with "
-                "module.eval()'s statistics",
-            )
+    batch = subject.picture_batch()
+    for key, one, other in zip(batch.keys, batch.micro_batches(1), subject.predict(batch), strict=True):
+        row = subject.predict(one)[0].row
+        apart = [name for name, value in other.row.items() if not _close(value, row.get(name))]
+        expect(
+            not apart,
+            f"predict(): {some(apart)} of {key!r} is {some(other.row[name] for name in apart[:1])} in a batch and "
+            f"{some(row.get(name) for name in apart[:1])} alone; work on each sample by itself, with "
+            "module.eval()'s statistics",
+        )
 
 
 def _close(a: object, b: object) -> bool:
@@ -315,10 +309,9 @@ def _close(a: object, b: object) -> bool:
 
 def saving(subject: TaskSubject) -> None:
     """A module with the weights of a checkpoint predicts what the saved one did."""
-    batch, module, other = subject.picture_batch(), subject.module.eval(), subject.build(seed=1).eval()
-    hand_over(f"the module of {subject.plugin.name}", module, other)
-    with torch.no_grad():
-        first, second = subject.task.predict(module, batch), subject.task.predict(other, batch)
+    batch, other = subject.picture_batch(), subject.build(seed=1)
+    hand_over(f"the module of {subject.plugin.name}", subject.module, other)
+    first, second = subject.predict(batch), subject.predict(batch, other)
     for key, one, two in zip(batch.keys, first, second, strict=True):
         apart = [name for name, value in one.row.items() if not _close(value, two.row.get(name))]
         apart += [name for name, data in one.files.items() if two.files.get(name) != data]
@@ -371,11 +364,6 @@ def _check_side_by_side(sides: SideBySide | None, num: int) -> None:
                 f"side_by_side(): a picture of {title!r} has the shape {array.shape} and goes from {array.min():.3g} "
                 f"to {array.max():.3g}; give (C, H, W) in [0, 1]",
             )
-
-
-def imports(subject: TaskSubject) -> None:
-    """The module is imported fast, and loads no heavy library."""
-    check_import(subject.plugin.__module__)
 
 
 STAGES: Stages = (

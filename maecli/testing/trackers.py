@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from maecli.testing.finding import Finding, Stages, expect, find_all
-from maecli.testing.imports import check_import
+from maecli.testing.imports import imports
 from maecli.testing.options import check_class
 from maecli.training.tracker import Tracker
 
@@ -28,60 +28,63 @@ EXPECTED: Mapping[str, list[tuple[int, float]]] = {
 """What is read back of `RECORDS`."""
 
 
-def options(tracker: type[Tracker]) -> None:
+class TrackerSubject:
+    """A tracker that is looked at."""
+
+    def __init__(self, plugin: type[Tracker]) -> None:
+        self.plugin = plugin
+
+    def write(self, run_dir: Path, start_step: int = 0, until: int = 3) -> Tracker:
+        """Log what a run of some steps would, from `start_step` on; return the tracker, which is closed."""
+        writer = self.plugin(run_dir, SPEC, start_step)
+        for step, metrics in RECORDS:
+            if start_step < step <= until:
+                writer.log(step, metrics)
+        writer.close()
+        return writer
+
+    def history(self, *attempts: tuple[int, int]) -> dict[str, list[tuple[int, float]]]:
+        """Return what is read back of a run that was made from one step to another, once or more often."""
+        with tempfile.TemporaryDirectory() as folder:
+            for start_step, until in attempts:
+                self.write(Path(folder), start_step, until)
+            return self.plugin.history(Path(folder))
+
+
+def options(subject: TrackerSubject) -> None:
     """The class has a name and a docstring."""
-    check_class(tracker)
+    check_class(subject.plugin)
 
 
-def logging(tracker: type[Tracker]) -> None:
+def logging(subject: TrackerSubject) -> None:
     """It opens, takes metrics and closes, and knows its run directory."""
     with tempfile.TemporaryDirectory() as folder:
-        writer = _write(tracker, Path(folder))
-        expect(
-            getattr(writer, "run_dir", None) == Path(folder),
-            f"{tracker.__name__} has no run_dir; call super().__init__(run_dir, spec, start_step), which keeps it for "
-            "messages about a full disk",
-        )
+        writer = subject.write(Path(folder))
+    expect(
+        getattr(writer, "run_dir", None) == Path(folder),
+        f"{subject.plugin.__name__} has no run_dir; call super().__init__(run_dir, spec, start_step), which keeps it "
+        "for messages about a full disk",
+    )
 
 
-def history(tracker: type[Tracker]) -> None:
+def history(subject: TrackerSubject) -> None:
     """What it reads back of a run is what was logged, in order; or it reads nothing back."""
-    with tempfile.TemporaryDirectory() as folder:
-        _write(tracker, Path(folder))
-        metrics = tracker.history(Path(folder))
+    metrics = subject.history((0, 3))
     expect(
         metrics in ({}, EXPECTED),
-        f"history() of {tracker.__name__} is {metrics}; return metric → [(step, value), …] as they were logged, "
+        f"history() of {subject.plugin.__name__} is {metrics}; return metric → [(step, value), …] as they were logged, "
         f"{EXPECTED}, or {{}} where nothing can be read back",
     )
 
 
-def resuming(tracker: type[Tracker]) -> None:
+def resuming(subject: TrackerSubject) -> None:
     """A run that goes on from step 1 replaces what was logged after it."""
-    with tempfile.TemporaryDirectory() as folder:
-        _write(tracker, Path(folder), until=2)
-        _write(tracker, Path(folder), start_step=1)
-        metrics = tracker.history(Path(folder))
+    metrics = subject.history((0, 2), (1, 3))
     expect(
         metrics in ({}, EXPECTED),
-        f"after a run that was cut off at step 2 went on from step 1, history() of {tracker.__name__} is {metrics}; "
-        "drop in __init__ what lies after start_step",
+        f"after a run that was cut off at step 2 went on from step 1, history() of {subject.plugin.__name__} is "
+        f"{metrics}; drop in __init__ what lies after start_step",
     )
-
-
-def _write(tracker: type[Tracker], run_dir: Path, start_step: int = 0, until: int = 3) -> Tracker:
-    """Log what a run of some steps would, from `start_step` on; return the tracker, which is closed."""
-    writer = tracker(run_dir, SPEC, start_step)
-    for step, metrics in RECORDS:
-        if start_step < step <= until:
-            writer.log(step, metrics)
-    writer.close()
-    return writer
-
-
-def imports(tracker: type[Tracker]) -> None:
-    """The module is imported fast, and loads no heavy library."""
-    check_import(tracker.__module__)
 
 
 STAGES: Stages = ((options, imports), (logging,), (history,), (resuming,))
@@ -89,4 +92,4 @@ STAGES: Stages = ((options, imports), (logging,), (history,), (resuming,))
 
 def check_tracker(tracker: type[Tracker]) -> list[Finding]:
     """Return a finding for each promise of a tracker, which writes to temporary run directories."""
-    return find_all(STAGES, tracker)
+    return find_all(STAGES, TrackerSubject(tracker))
