@@ -103,11 +103,15 @@ class Segmenter(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), whose sides the patch divides."""
+        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), padded with zeros to sides that the patch divides."""
+        H, W = x.shape[2:]
+        down, across = (-length % patch for length, patch in zip((H, W), self.encoder.patch_size, strict=True))
+        if down or across:
+            x = F.pad(x, (0, across, 0, down))
         logits = self.head(self.encoder.features(x, self.head.depths), x).float()
         if logits.shape[2:] != x.shape[2:]:
             logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
-        return logits
+        return logits[:, :, :H, :W]
 
 
 def segmentation_head(
