@@ -34,6 +34,8 @@ class Encoder(nn.Module, ABC):
 
     Empty when the maps of all blocks are alike, `embed_dim` wide on the same grid.
     """
+    decoder_defaults: tuple[int, int, int] = (512, 8, 16)
+    """What decoder suits it in masked autoencoding: embed_dim, depth, num_heads."""
 
     def freeze(self) -> None:
         """Keep the weights as they are: no gradient, and evaluation mode even while the rest is trained.
@@ -69,8 +71,3 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def layer_of(self, name: str) -> int:
         """Return the layer, 0 (embeddings) to `depth` + 1 (last norm), of a parameter; for layer-wise decay."""
-
-    @property
-    def decoder_defaults(self) -> tuple[int, int, int]:
-        """Suggest a decoder for masked autoencoding: (embed_dim, depth, num_heads)."""
-        return 512, 8, 16

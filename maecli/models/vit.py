@@ -48,7 +48,7 @@ class VisionTransformer(Encoder):
         grid = grid_of(img_size, patch_size)
         self.img_size, self.patch_size = tuple(img_size), tuple(patch_size)
         self.in_chans, self.embed_dim, self.depth = in_chans, embed_dim, depth
-        self._decoder = decoder
+        self.decoder_defaults = decoder
 
         self.patch_embed: nn.Module = Linear(math.prod(patch_size) * in_chans, embed_dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
@@ -94,7 +94,3 @@ class VisionTransformer(Encoder):
         if match := re.match(r"blocks\.(\d+)\.", name):
             return int(match[1]) + 1
         return self.depth + 1 if name.startswith("norm.") else 0
-
-    @property
-    def decoder_defaults(self) -> tuple[int, int, int]:
-        return self._decoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -33,19 +33,16 @@ class ViT(api.Model):
         layer_scale: float | None = Field(default=None, gt=0, description="initial LayerScale; none without")
         learned_pos_embed: bool = Field(default=False, description="train the positions, starting from sine and cosine")
 
-    decoder: tuple[int, int, int] = (512, 8, 16)
+    decoder: ClassVar[tuple[int, int, int]] = (512, 8, 16)
     """The decoder that suits this size in pretraining: embed_dim, depth, num_heads."""
 
-    def build(self, in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
-        return self._build(api.nets.VisionTransformer, in_chans, img_size)
+    encoder: ClassVar[type[api.nets.VisionTransformer]] = api.nets.VisionTransformer
 
-    def _build(
-        self, encoder: type[api.nets.VisionTransformer], in_chans: int, img_size: tuple[int, ...]
-    ) -> api.Encoder:
-        settings: dict[str, Any] = self.options.model_dump(exclude={"img_size", "patch_size"})
+    def build(self, in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
+        settings = self.options.model_dump(exclude={"img_size", "patch_size"})
         patch = self.options.patch_size
-        patch_size = (patch,) * len(img_size) if isinstance(patch, int) else tuple(patch)
-        return encoder(img_size, patch_size, in_chans, decoder=self.decoder, **settings)
+        patch_size = (patch,) * len(img_size) if isinstance(patch, int) else patch
+        return self.encoder(img_size, patch_size, in_chans, decoder=self.decoder, **settings)
 
 
 class ViTLite(ViT):
@@ -118,14 +115,12 @@ class Hybrid(ViT):
     """A ViT whose patches are embedded by 3×3 convolutions that see visible patches only."""
 
     name = "hybrid"
+    encoder = HybridVisionTransformer
 
     class Options(ViT.Options):
         stem_units: int = Field(
             default=1, ge=0, description="residual units of two convolutions at each resolution of the stem"
         )
-
-    def build(self, in_chans: int, img_size: tuple[int, ...]) -> api.Encoder:
-        return self._build(HybridVisionTransformer, in_chans, img_size)
 
 
 class HybridLite(Hybrid):

@@ -32,13 +32,10 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_compiling() or self.bias is None or x.numel() < LARGE or not suits(x):
             return super().forward(x)
-        in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        return _linear(x, self.weight, self.bias) if in_bf16 else super().forward(x)
-
-
-def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    rows = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)
-    return rows.view(*x.shape[:-1], -1)
+        if not torch.is_autocast_enabled("cpu") or torch.get_autocast_dtype("cpu") != torch.bfloat16:
+            return super().forward(x)
+        rows: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]), self.weight, self.bias)
+        return rows.view(*x.shape[:-1], -1)
 
 
 class _Linear(torch.autograd.Function):
