@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from maecli.data.card import SplitName
-from maecli.errors import DataError
+from maecli.data.csv_files import csv_rows
+from maecli.errors import BrokenSample, DataError
 
 LABELS_FILE = "labels.csv"
-MAX_BYTES = 2**32
-"""Of a table: 40 million rows of 100 bytes. Rows are read one by one, and kept only for pictures that are there."""
-MAX_LINE, MAX_LINES_IN_ROW = 2**20, 1000
-"""Characters of a line, and lines of a row whose cells hold line breaks."""
 
 SPLIT_WORDS: Mapping[str, SplitName] = {
     "train": "train",
@@ -76,39 +71,9 @@ def read_labels(path: Path, keys: Set[str]) -> dict[str, LabelRow] | None:
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the numbered lines that hold anything, the header first; cells are stripped."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: is larger than {MAX_BYTES:,} bytes; give each picture one short line")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline(MAX_LINE)
-            file.seek(0)
-            lines = _Lines(path, file)
-            reader = csv.reader(lines, delimiter=";" if ";" in header and "," not in header else ",")
-            for cells in reader:
-                lines.since_row = 0
-                stripped = [cell.strip() for cell in cells]
-                if any(stripped):
-                    yield reader.line_num, stripped
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from error
-    except (OSError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-
-
-class _Lines:
-    """The lines of a table, none too long, and not too many in one row."""
-
-    def __init__(self, path: Path, file: TextIO) -> None:
-        self.path, self.file, self.since_row = path, file, 0
-
-    def __iter__(self) -> Iterator[str]:
-        number = 0
-        while line := self.file.readline(MAX_LINE + 1):
-            number, self.since_row = number + 1, self.since_row + 1
-            if len(line) > MAX_LINE or self.since_row > MAX_LINES_IN_ROW:
-                raise DataError(
-                    f"{self.path}, line {number}: too long for a row of a table; close the quotes before it"
-                )
-            yield line
+        yield from ((line, cells) for line, cells in csv_rows(path) if any(cells))
+    except BrokenSample as error:
+        raise DataError(str(error)) from error
 
 
 def _as_key(name: str, keys: Set[str]) -> str:

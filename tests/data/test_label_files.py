@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from maecli.data import label_files
+from maecli.data import csv_files
 from maecli.data.label_files import LabelRow, read_labels
 from maecli.errors import DataError
 
@@ -52,7 +52,7 @@ def test_a_row_of_labels_has_an_end(tmp_path, monkeypatch):
         path.write_text(text)
         with pytest.raises(DataError, match=f"line {line}: too long for a row"):
             read_labels(path, frozenset({"a.png"}))
-    monkeypatch.setattr(label_files, "MAX_BYTES", 100)
+    monkeypatch.setattr(csv_files, "MAX_BYTES", 100)
     path.write_text("file,label\n" + "a.png,x\n" * 50)
     with pytest.raises(DataError, match="is larger than 100 bytes"):
         read_labels(path, frozenset({"a.png"}))
