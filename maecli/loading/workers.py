@@ -21,10 +21,11 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -55,29 +56,111 @@ class WorkerEnded(LoadingError):
         self.how, self.way_out, self.jobs = how, way_out, jobs
 
 
+class WorkerPool(Generic[J, R]):
+    """Processes that do `work`, and stay between one run over jobs and the next.
+
+    They start with the first run, `num_workers` of them, and wait idle after each that comes to its end, so that a
+    validation per epoch starts none. Those of a run that fails, is interrupted, or is closed while they owe results
+    are ended; the next run then starts others, as does a run that begins while another still goes on.
+
+    An idle process waits for its socket and takes no time of a core. Forked, it has some 30 MB of its own beside the
+    pages that it shares with the main process; started otherwise, an interpreter with torch: some 300 MB. It also keeps
+    what `work` keeps. A program with three pools of W workers has up to 3 W idle ones: close what is done with.
+
+    None is left when the pool is closed or collected, nor when the main process ends, however it does. A pool belongs
+    to the process, and the thread, that made it.
+    """
+
+    def __init__(self, work: Callable[[J], Parcel[R]], num_workers: int, pin_memory: bool = False) -> None:
+        self.work, self.num_workers, self.pin_memory = work, num_workers, pin_memory
+        self._idle: list[_Worker] = []
+        self._workers: list[_Worker] = []
+        """The idle ones, and those that runs have taken."""
+        weakref.finalize(self, _end, self._workers).atexit = False  # `_end_all` comes in time for that
+
+    def run(self, jobs: Iterator[J], ahead: int = AHEAD) -> Generator[Parcel[R], None, None]:
+        """Yield `work(job)` for each job, in order; job i is done by worker i modulo `num_workers`.
+
+        What `work` raises is raised here, when its turn comes. Raises WorkerEnded when a process is gone, and
+        LoadingError when one cannot be started.
+        """
+        workers = self._taken() or self._started()
+        try:
+            with _selector(workers) as sockets:
+                yield from _in_order(workers, sockets, jobs, self.pin_memory, ahead)
+        finally:
+            self._give_back(workers)
+
+    def close(self) -> None:
+        """End the processes, also those of a run that still goes on: it fails when it is asked for more."""
+        _end(self._workers)
+        self._workers.clear()
+        self._idle.clear()
+
+    def __enter__(self) -> WorkerPool[J, R]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _taken(self) -> list[_Worker]:
+        """Return the idle workers, none where one of them has ended meanwhile."""
+        workers, self._idle = self._idle, []
+        if all(worker.is_there() for worker in workers):
+            return workers
+        self._ended(workers)
+        return []
+
+    def _started(self) -> list[_Worker]:
+        workers: list[_Worker] = []
+        try:
+            for number in range(self.num_workers):
+                workers.append(_Worker(self.work, number))
+                self._workers.append(workers[-1])
+        except BaseException as error:
+            self._ended(workers)
+            if not isinstance(error, OSError):
+                raise
+            raise _not_started(self.num_workers, error) from error
+        return workers
+
+    def _give_back(self, workers: list[_Worker]) -> None:
+        """Let workers wait for the next run if they can: if they owe nothing, and others do not wait already."""
+        if self._idle or not all(worker.is_open and not worker.owed for worker in workers):
+            self._ended(workers)
+        else:
+            self._idle = workers
+
+    def _ended(self, workers: Sequence[_Worker]) -> None:
+        _end(workers)
+        for worker in workers:
+            if worker in self._workers:
+                self._workers.remove(worker)
+
+
 def in_workers(
     work: Callable[[J], Parcel[R]], jobs: Iterator[J], num_workers: int, pin_memory: bool = False, ahead: int = AHEAD
 ) -> Generator[Parcel[R], None, None]:
-    """Yield `work(job)` for each job, in order; job i is done by worker i modulo `num_workers`.
+    """Yield `work(job)` for each job, in order, from a pool that ends with the generator."""
+    with WorkerPool(work, num_workers, pin_memory) as pool:
+        yield from pool.run(jobs, ahead)
 
-    What `work` raises is raised here, when its turn comes. Raises WorkerEnded when a process is gone, and LoadingError
-    when one cannot be started. No process is left when the generator ends, fails or is closed.
-    """
-    workers: list[_Worker] = []
+
+def _not_started(num_workers: int, error: OSError) -> LoadingError:
+    reason = shortage(error) or f"{error.strerror or error}; {IN_MAIN}"
+    return LoadingError(f"{num_workers} data workers cannot be started: {reason}")
+
+
+@contextlib.contextmanager
+def _selector(workers: Sequence[_Worker]) -> Iterator[selectors.BaseSelector]:
     try:
-        with contextlib.ExitStack() as opened:
-            try:
-                for number in range(num_workers):
-                    workers.append(_Worker(work, number))
-                sockets = opened.enter_context(selectors.DefaultSelector())
-            except OSError as error:
-                reason = shortage(error) or f"{error.strerror or error}; {IN_MAIN}"
-                raise LoadingError(f"{num_workers} data workers cannot be started: {reason}") from error
-            for worker in workers:
-                sockets.register(worker.socket, selectors.EVENT_READ, worker)
-            yield from _in_order(workers, sockets, jobs, pin_memory, ahead)
-    finally:
-        _end(workers)
+        sockets = selectors.DefaultSelector()
+    except OSError as error:
+        raise _not_started(len(workers), error) from error
+    with sockets:
+        for worker in workers:
+            sockets.register(worker.socket, selectors.EVENT_READ, worker)
+        yield sockets
 
 
 def _in_order(
@@ -103,6 +186,8 @@ def _in_order(
             raise parcel.rest.error
         give(1)
         yield parcel
+        if not workers[0].is_open:
+            raise RuntimeError("the data workers were closed while more was asked of them")
 
 
 class _Worker:
@@ -122,6 +207,15 @@ class _Worker:
             raise
         finally:
             theirs.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process may use it: not after `close`, nor in a child."""
+        return self in _living
+
+    def is_there(self) -> bool:
+        """Whether its process still runs."""
+        return self.is_open and self.process.is_alive()
 
     def give(self, number: int, job: object) -> None:
         self.owed.append((number, job))
@@ -165,6 +259,7 @@ def _how_it_ended(code: int | None) -> tuple[str, str]:
 
 def _end(workers: Sequence[_Worker]) -> None:
     """Leave no process behind: a worker ends when its socket does, and is killed if it cannot."""
+    workers = [worker for worker in workers if worker.is_open]
     for worker in workers:
         worker.close()
     deadline = time.monotonic() + END_S
