@@ -232,7 +232,7 @@ def _check_metrics(subject: TaskSubject, metrics: Sequence[Metric], thorough: bo
 
 
 def prediction(subject: TaskSubject) -> None:
-    """Each picture alone gives one row of plain values, and files as bytes."""
+    """Each picture alone gives one row of plain values, and files as bytes, or as what returns them."""
     batch, name = subject.picture_batch(), subject.plugin.name
     try:
         rows = subject.predict(batch)
@@ -269,11 +269,12 @@ def prediction(subject: TaskSubject) -> None:
             bool(prediction.row) or bool(prediction.files),
             f"predict() says nothing of {key!r}; {name} must give a row of values or a file",
         )
-        for suffix, data in prediction.files.items():
+        for suffix, contents in prediction.files.items():
+            data = contents() if callable(contents) else contents
             expect(
                 suffix.startswith(".") and "/" not in suffix and isinstance(data, bytes),
                 f"predict(): file {suffix!r} of {key!r} is {type(data).__name__}; give bytes under a suffix such as "
-                "'.png'",
+                "'.png', or a function that returns them",
             )
             expect(
                 not suffix.endswith(".png") or data.startswith(PNG),

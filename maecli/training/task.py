@@ -7,7 +7,7 @@ holds no parameters itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -29,12 +29,16 @@ MOST_COLUMNS = 100
 NUM_NAMED = 5
 
 
+FileContents = bytes | Callable[[], bytes]
+"""What a file holds, or what encodes it, which is called on another thread while the device does the next batch."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What inference writes for one sample: a row of plain values, and files by suffix (such as `.png`)."""
 
     row: dict[str, str | int | float]
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, FileContents] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

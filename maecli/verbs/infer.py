@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,9 @@ from maecli.hardware import autocast
 from maecli.modalities.pictures.known_labels import KnownLabels
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
-from maecli.outputs.named_files import NoName, OutputFiles
-from maecli.outputs.rows import Row, RowWriter
+from maecli.outputs.named_files import OutputFiles
+from maecli.outputs.prediction_writer import PredictionWriter
+from maecli.outputs.rows import RowWriter
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
@@ -34,6 +35,8 @@ from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try
 from maecli.training.task import Prediction, Task
 
 SAY_EVERY_S = 5.0
+UNIT = "files"
+"""What samples are called when they are counted."""
 
 
 @dataclass(frozen=True)
@@ -79,30 +82,37 @@ def infer(
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
     job.all_classes = all_classes
     faults = Faults()
+    unreadable: list[Fault] = []
     root, loader = open_files(
-        source, restored, faults.add, batch_size=batch_size, workers=workers, own_size=job.own_size
+        source, restored, unreadable.append, batch_size=batch_size, workers=workers, own_size=job.own_size
     )
-    num_files = len(loader.split)
+    keys = loader.split.keys
     out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
 
     first = FirstPictures(job, KnownLabels(root, restored.card) if "label" in job.fields else None)
     if first.labels is not None and first.labels.problem:
         progress.say(first.labels.problem)
     module = restored.module.eval()
-    last_line = time.monotonic()
+    settled = Counter(progress, len(keys))
     with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
         files = OutputFiles(stage / FILES, out / FILES)
-        with torch.no_grad(), autocast(restored.device, restored.dtype), RowWriter(stage / JSONL, stage / CSV) as rows:
+        with (
+            torch.no_grad(),
+            autocast(restored.device, restored.dtype),
+            RowWriter(stage / JSONL, stage / CSV) as rows,
+            PredictionWriter(rows, files, keys, faults.add) as writer,
+        ):
             with OutputWatch(module) as watch:
                 for batch in loader.eval_batches(batch_size):
                     made, gone = try_samples(watch, batch, partial(predict, job, module))
-                    faults.update(gone.values())
-                    rows.add(_rows(made, files, faults.add))
+                    left_out = [*unreadable, *gone.values()]
+                    unreadable.clear()
+                    faults.update(left_out)
+                    writer.add(_by_key(made), [fault.path for fault in left_out])
                     first.add(without(batch, gone))
-                    done = rows.num + len(faults)
-                    if time.monotonic() - last_line > SAY_EVERY_S or done == num_files:
-                        last_line = time.monotonic()
-                        progress.say(f"{done:,} of {num_files:,} files")
+                    settled.add(len(batch) + len(left_out) - len(gone))
+            faults.update(unreadable)
+            settled.add(len(unreadable))
             pictures = first.draw(module)
         write_text(stage / SKIPPED, faults_csv(faults))
         for picture in pictures:
@@ -142,22 +152,22 @@ def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction
     return made
 
 
-def _rows(
-    made: Iterable[tuple[Batch, list[Prediction]]], files: OutputFiles, on_fault: Callable[[Fault], None]
-) -> Iterator[Row]:
-    """Write the files of predictions, and yield their rows, which name each file that is not named as its input."""
-    for batch, predictions in made:
-        for key, prediction in zip(batch.keys, predictions, strict=True):
-            row = {"path": key, **prediction.row}
-            try:
-                for suffix, data in prediction.files.items():
-                    written = files.write(key, suffix, data)
-                    if written != f"{key}{suffix}":
-                        row[f"file{suffix}"] = f"{FILES}/{written}"
-            except NoName as error:
-                on_fault(Fault(key, str(error)))
-            else:
-                yield row
+def _by_key(made: Iterable[tuple[Batch, list[Prediction]]]) -> Iterator[tuple[str, Prediction]]:
+    return ((key, one) for batch, predictions in made for key, one in zip(batch.keys, predictions, strict=True))
+
+
+class Counter:
+    """Says every few seconds how many samples are done."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.num = progress, total, 0
+        self._last_line = time.monotonic()
+
+    def add(self, num: int) -> None:
+        self.num += num
+        if time.monotonic() - self._last_line > SAY_EVERY_S or self.num == self.total:
+            self._last_line = time.monotonic()
+            self.progress.say(f"{self.num:,} of {self.total:,} {UNIT}")
 
 
 class FirstPictures:

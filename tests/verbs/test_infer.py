@@ -24,6 +24,7 @@ from maecli.modalities.pictures import source as picture_source
 from maecli.outputs import named_files
 from maecli.run import restore
 from maecli.storage.ledger import Ledger
+from maecli.training.task import Prediction
 from maecli.verbs import infer as inference
 
 
@@ -326,6 +327,57 @@ def test_inference_that_does_not_end_loses_nothing(pretrained, tmp_path, mae, mo
             mae(*arguments, "--out", tmp_path / "new")
     assert contents(out) == before
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_an_encoder_that_fails_ends_inference_and_loses_nothing(pretrained, tmp_path, mae, monkeypatch):
+    write_pictures(tmp_path / "in", 3)
+    out = tmp_path / "out"
+    arguments = ("infer", tmp_path / "in", "--run", pretrained, "--out", out, "--workers", 0, "--overwrite")
+    assert mae(*arguments).exit_code == 0
+    before = contents(out)
+
+    def broken():
+        raise ValueError("no ink left")
+
+    def predict(task, module, batch):
+        return [Prediction({}, {".png": broken}) for _ in batch.keys]
+
+    monkeypatch.setattr(inference, "predict", predict)
+    with pytest.raises(ValueError, match="no ink left"):
+        mae(*arguments)
+    assert contents(out) == before
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_rows_keep_the_order_of_the_files_when_batches_come_in_another(finetuned, tmp_path, mae, monkeypatch):
+    names = write_pictures(tmp_path / "in", 7)
+    (tmp_path / "in" / names[4]).write_bytes(b"")
+    batches = StreamedLoader.eval_batches
+
+    def by_size(self, batch_size, limit=None):
+        first, second, *others = batches(self, batch_size, limit)
+        yield from (second, first, *reversed(others))
+
+    monkeypatch.setattr(StreamedLoader, "eval_batches", by_size)
+    arguments = ("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    assert mae(*arguments, "--batch-size", 2).exit_code == 3
+    assert [row["path"] for row in rows_of(tmp_path / "out")] == [name for name in names if name != names[4]]
+
+
+@pytest.mark.slow
+def test_the_number_of_files_asks_for_no_sync(pretrained, tmp_path, mae, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    counts = []
+    for num in (1, 50):
+        write_pictures(tmp_path / f"in{num}", num)
+        arguments = ("infer", tmp_path / f"in{num}", "--run", pretrained, "--workers", 0, "--out")
+        assert mae(*arguments, tmp_path / f"out{num}").exit_code == 0
+        assert len(list((tmp_path / f"out{num}/files").iterdir())) == num
+        counts.append(len(synced))
+        synced.clear()
+    assert counts[0] == counts[1] <= 8
 
 
 def contents(folder):
