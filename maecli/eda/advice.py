@@ -72,9 +72,9 @@ def _on_contradictions(findings: Findings) -> Iterator[str]:
 
 def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") -> Iterator[str]:
     """Speak of copies across splits of `nums` pictures each; `which` says of which pictures these are the splits."""
-    order: dict[str, int] = {name: number for number, name in enumerate(SPLIT_NAMES)}
+    order: Sequence[str] = SPLIT_NAMES
     for overlap in duplicates.overlaps:
-        if order.get(overlap.split, 0) <= order.get(overlap.other, 0):
+        if order.index(overlap.split) <= order.index(overlap.other):
             continue
         held_out, other, num = f"{overlap.split}{which}", f"{overlap.other}{which}", nums.get(overlap.split, 0)
         if overlap.exact:
@@ -112,10 +112,11 @@ def _on_faults(findings: Findings) -> Iterator[str]:
 
 
 def _on_masks(findings: Findings) -> Iterator[str]:
-    card, split = findings.mask_card, _first(findings.masks)
-    if split is None or card is None:
+    card = findings.mask_card
+    if card is None or not findings.masks:
         return
-    masks, name = findings.masks[split], card.mask_classes[findings.masks[split].constant]
+    split, masks = next(iter(findings.masks.items()))
+    name = card.mask_classes[masks.constant]
     if masks.constant_accuracy >= MOSTLY_BACKGROUND:
         yield (
             f"{masks.constant_accuracy:.1%} of the pixels are {name}: read mIoU, not pixel accuracy. Predicting {name} "
@@ -215,9 +216,8 @@ def _on_few(findings: Findings, name: str) -> Iterator[str]:
 
 
 def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
-    readable = [pictures for pictures in findings.pictures.values() if pictures.sizes is not None]
-    sizes = [pictures.sizes for pictures in readable if pictures.sizes is not None]
-    target = _by(img_size)
+    splits, target = findings.pictures.values(), _by(img_size)
+    sizes = [pictures.sizes for pictures in splits if pictures.sizes is not None]
     smallest = [min(axis) for axis in zip(*(own.smallest for own in sizes), strict=True)] if sizes else []
     largest = [max(axis) for axis in zip(*(own.largest for own in sizes), strict=True)] if sizes else []
     if smallest != largest:
@@ -227,8 +227,8 @@ def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
         )
     if _enlarged(findings, img_size):
         yield f"Most pictures are smaller than {target}: resizing them up adds no detail, so try a smaller --img-size."
-    total = sum(pictures.num - pictures.num_broken for pictures in readable)
-    grey, flat = sum(pictures.num_grey for pictures in readable), sum(pictures.num_flat for pictures in readable)
+    total = sum(pictures.num - pictures.num_broken for pictures in splits)
+    grey, flat = sum(pictures.num_grey for pictures in splits), sum(pictures.num_flat for pictures in splits)
     if 0 < grey < total:
         yield f"{_pictures(grey, total)} {_plural(grey, 'is', 'are')} grey in a set of colour."
     elif grey and grey == total:
@@ -254,10 +254,6 @@ def _enlarged(findings: Findings, img_size: Sequence[int]) -> bool:
     """Return whether most training pictures are smaller than what the model works at: a larger size shows no more."""
     train = findings.pictures.get("train")
     return train is not None and train.sizes is not None and max(train.sizes.median) < min(img_size, default=0)
-
-
-def _first(per_split: Mapping[str, object]) -> str | None:
-    return next((name for name in SPLIT_NAMES if name in per_split), None)
 
 
 def _pictures(num: int, of: int) -> str:

@@ -6,9 +6,8 @@ Shapes: Q classes, K boxes of a sample, R regions of a mask, H, W height and wid
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,7 @@ from scipy import ndimage  # type: ignore[import-untyped]
 from maecli.data.card import DataCard
 from maecli.data.sample import Split, TensorSplit
 from maecli.eda.findings import Boxes, Labels, Masks
-from maecli.eda.parallel import Room, in_threads
-from maecli.errors import BrokenSample, Fault
+from maecli.eda.parallel import Room, Scan
 from maecli.modalities.pictures.bands import bands
 from maecli.modalities.pictures.masks import VOID
 
@@ -27,17 +25,13 @@ EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 SPECK = 2e-4
 """Share of a mask below which a connected region is no object of its own: bits that a void border cuts off."""
 
-R = TypeVar("R")
-
 
 @dataclass
-class LabelScan:
+class LabelScan(Scan):
     """Labels of a split, one row per sample that has them."""
 
-    ids: list[int] = field(default_factory=list)
     rows: list[NDArray[np.int8]] = field(default_factory=list)
     """(Q,) per sample: 1 present, 0 absent, -1 not to be judged."""
-    faults: list[Fault] = field(default_factory=list)
 
     def summary(self, num_classes: int) -> Labels:
         rows = np.array(self.rows, np.int8).reshape(-1, num_classes)
@@ -62,12 +56,10 @@ class _Mask:
 
 
 @dataclass
-class MaskScan:
+class MaskScan(Scan):
     """Masks of a split."""
 
-    ids: list[int] = field(default_factory=list)
     masks: list[_Mask] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
 
     def summary(self, card: DataCard) -> Masks | None:
         """Return the counts; None for a split without masks."""
@@ -106,17 +98,15 @@ class MaskScan:
 
 
 @dataclass
-class BoxScan:
+class BoxScan(Scan):
     """Boxes of a split."""
 
-    ids: list[int] = field(default_factory=list)
     classes: list[NDArray[np.int64]] = field(default_factory=list)
     """(K,) per sample."""
     areas: list[Numbers] = field(default_factory=list)
     """(K,) per sample, as shares of the picture."""
     aspects: list[Numbers] = field(default_factory=list)
     """(K,) per sample, width / height."""
-    faults: list[Fault] = field(default_factory=list)
 
     def summary(self, num_classes: int) -> Boxes | None:
         """Return the counts; None for a split without annotated samples."""
@@ -134,33 +124,22 @@ def scan_labels(split: Split, card: DataCard, tick: Callable[[], None]) -> Label
     """Read every label of a split, calling `tick` after each sample."""
     scan = LabelScan()
     tensor = split.tensors.get("label") if isinstance(split, TensorSplit) else None
-    for index, label in _each_of(split, lambda i: split[i]["label"] if tensor is None else tensor[i].numpy(), tick):
-        if isinstance(label, Fault):
-            scan.faults.append(label)
-            continue
-        row = np.asarray(label, np.int8) if card.multi_label else np.zeros(card.num_classes, np.int8)
-        if not card.multi_label:
-            row[int(label)] = 1
-        scan.ids.append(index)
-        scan.rows.append(row)
+    look = (lambda i: split[i]["label"]) if tensor is None else (lambda i: tensor[i].numpy())
+    for label in scan.read(look, len(split), tick):
+        row = label if card.multi_label else np.arange(card.num_classes) == label
+        scan.rows.append(np.asarray(row, np.int8))
     return scan
 
 
 def scan_masks(split: Split, card: DataCard, tick: Callable[[], None]) -> MaskScan:
     """Count every mask of a split, calling `tick` after each."""
-    room, sizes_are_known = Room(), type(split).size is not Split.size
+    scan, room, sizes_are_known = MaskScan(), Room(), type(split).size is not Split.size
 
     def count(index: int) -> _Mask:
         with room.taken(split.size(index)) if sizes_are_known else contextlib.nullcontext():
             return _count_mask(split[index]["mask"], card)
 
-    scan = MaskScan()
-    for index, mask in _each_of(split, count, tick):
-        if isinstance(mask, Fault):
-            scan.faults.append(mask)
-        else:
-            scan.ids.append(index)
-            scan.masks.append(mask)
+    scan.masks += scan.read(count, len(split), tick)
     return scan
 
 
@@ -175,12 +154,7 @@ def scan_boxes(split: Split, tick: Callable[[], None]) -> BoxScan:
         return np.asarray(sample["box_label"], np.int64), wide * high / (height * width), wide / np.maximum(high, 1e-9)
 
     scan = BoxScan()
-    for index, boxes in _each_of(split, measure, tick):
-        if isinstance(boxes, Fault):
-            scan.faults.append(boxes)
-            continue
-        classes, areas, aspects = boxes
-        scan.ids.append(index)
+    for classes, areas, aspects in scan.read(measure, len(split), tick):
         scan.classes.append(classes)
         scan.areas.append(areas)
         scan.aspects.append(aspects)
@@ -209,17 +183,3 @@ def _counts(numbers: NDArray[np.integer], num: int) -> NDArray[np.int64]:
     for rows in bands(len(numbers), numbers.shape[1]):
         counts += np.bincount(numbers[rows].ravel(), minlength=num)
     return counts
-
-
-def _each_of(split: Split, read: Callable[[int], R], tick: Callable[[], None]) -> Iterator[tuple[int, R | Fault]]:
-    """Yield (position, what was read, or why it could not be) of every sample."""
-
-    def attempt(index: int) -> R | Fault:
-        try:
-            return read(index)
-        except BrokenSample as broken:
-            return broken.fault
-
-    for index, annotation in enumerate(in_threads(attempt, len(split))):
-        yield index, annotation
-        tick()

@@ -39,6 +39,9 @@ KEPT_PAIRS = 100_000
 BLOCK = 256
 CHUNK = 16_384
 
+Flags = NDArray[np.bool_]
+"""Which pictures have a copy in which split: (N, splits)."""
+
 
 @dataclass(frozen=True)
 class _Copies:
@@ -78,25 +81,23 @@ def find_duplicates(
     thumbnails = [looks[i].thumbnail for i in compared]
     tick(len(looks) - len(compared))
 
-    exact = _Flags(len(looks), len(names))
+    exact, near, very_near = np.zeros((3, len(looks), len(names)), bool)  # which has a copy in which split
     for group in groups:
         for i in group:
-            others = [j for j in group if j != i]
-            exact.rows[i, splits[others]] = True
-    near, very_near = _Flags(len(looks), len(names)), _Flags(len(looks), len(names))
+            exact[i, splits[[j for j in group if j != i]]] = True
     kept: list[_Copies] = []
     num_near = 0
     for block in _near_blocks(np.array(thumbnails, np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL), tick):
         pairs = compared[block.pairs]
         num_near += len(pairs)
-        near.mark(pairs, splits)
-        very_near.mark(pairs[block.similarity >= VERY_SIMILAR], splits)
+        _mark(near, pairs, splits)
+        _mark(very_near, pairs[block.similarity >= VERY_SIMILAR], splits)
         kept = _strongest([*kept, _Copies(pairs, block.distance, block.similarity)], splits)
 
     listed = [
-        Pair(kind="exact", first=where[g[0]], second=where[i], distance=0, similarity=1.0)
-        for g in groups
-        for i in g[1:]
+        Pair(kind="exact", first=where[first], second=where[i], distance=0, similarity=1.0)
+        for first, *others in groups
+        for i in others
     ]
     listed += [
         Pair(kind="near", first=where[a], second=where[b], distance=int(d), similarity=round(float(s), 4))
@@ -187,16 +188,10 @@ def _correlations(
     return similarity
 
 
-class _Flags:
-    """Which pictures have a copy in which split: rows (N, splits)."""
-
-    def __init__(self, num: int, num_splits: int) -> None:
-        self.rows = np.zeros((num, num_splits), bool)
-
-    def mark(self, pairs: NDArray[np.int64], splits: NDArray[np.int64]) -> None:
-        first, second = pairs[:, 0], pairs[:, 1]
-        self.rows[first, splits[second]] = True
-        self.rows[second, splits[first]] = True
+def _mark(flags: Flags, pairs: NDArray[np.int64], splits: NDArray[np.int64]) -> None:
+    first, second = pairs.T
+    flags[first, splits[second]] = True
+    flags[second, splits[first]] = True
 
 
 def _strongest(copies: Sequence[_Copies], splits: NDArray[np.int64]) -> list[_Copies]:
@@ -212,13 +207,13 @@ def _strongest(copies: Sequence[_Copies], splits: NDArray[np.int64]) -> list[_Co
 
 
 def _overlaps(
-    names: Sequence[str], splits: NDArray[np.int64], exact: _Flags, near: _Flags, very_near: _Flags
+    names: Sequence[str], splits: NDArray[np.int64], exact: Flags, near: Flags, very_near: Flags
 ) -> Iterator[Overlap]:
     """Yield the counts of every pair of splits that share anything."""
     for a, split in enumerate(names):
         inside = splits == a
         for b, other in enumerate(names):
-            same, alike = exact.rows[inside, b], near.rows[inside, b]
-            counts = same.sum(), (alike & ~same).sum(), (very_near.rows[inside, b] & ~same).sum()
+            same, alike = exact[inside, b], near[inside, b]
+            counts = same.sum(), (alike & ~same).sum(), (very_near[inside, b] & ~same).sum()
             if any(counts):
                 yield Overlap(split=split, other=other, exact=counts[0], near=counts[1], very_near=counts[2])

@@ -6,6 +6,7 @@ Pictures are float32 (C, H, W) in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,18 +62,14 @@ def example_of(key: str, image: np.ndarray, card: DataCard, mask: np.ndarray | N
 
 def first_samples(split: Split, card: DataCard, num: int) -> FirstSamples:
     """Return the first `num` samples that can be read."""
-    ids: list[int] = []
-    examples: list[Example] = []
+    examples: dict[int, Example] = {}
     for index in range(len(split)):
-        if len(ids) == num:
+        if len(examples) == num:
             break
-        try:
+        with suppress(BrokenSample):
             sample = split[index]
-        except BrokenSample:
-            continue
-        ids.append(index)
-        examples.append(example_of(split.keys[index], sample["image"], card, sample.get("mask")))
-    return FirstSamples(split, tuple(ids), tuple(examples))
+            examples[index] = example_of(split.keys[index], sample["image"], card, sample.get("mask"))
+    return FirstSamples(split, tuple(examples), tuple(examples.values()))
 
 
 def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> list[Example]:
@@ -80,10 +77,8 @@ def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> l
     few = [ids[k * len(ids) // num] for k in range(num)] if len(ids) > num else ids
     examples = []
     for index in few:
-        try:
+        with suppress(BrokenSample):
             examples.append(example_of(split.keys[index], split.small(index, EXAMPLE_SIDE), card))
-        except BrokenSample:
-            continue
     return examples
 
 

@@ -1,4 +1,4 @@
-"""Many samples at once, in threads: decoders release the interpreter while they work. Of large ones, only a few."""
+"""A pass over the samples of a split, many at once: decoders release the interpreter. Of large ones, only a few."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+from maecli.errors import BrokenSample, Fault
 from maecli.hardware import num_cores
 
 R = TypeVar("R")
@@ -35,6 +37,32 @@ def in_threads(look: Callable[[int], R], num: int) -> Iterator[R]:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@dataclass(kw_only=True)
+class Scan:
+    """Which samples of a split could be read, and why the others could not."""
+
+    ids: list[int] = field(default_factory=list)
+    """Positions of the readable samples."""
+    faults: list[Fault] = field(default_factory=list)
+
+    def read(self, look: Callable[[int], R], num: int, tick: Callable[[], None]) -> Iterator[R]:
+        """Yield what `look` returns of each of `num` samples, but of those that cannot be read; `tick` after each."""
+
+        def attempt(index: int) -> R | Fault:
+            try:
+                return look(index)
+            except BrokenSample as broken:
+                return broken.fault
+
+        for index, seen in enumerate(in_threads(attempt, num)):
+            if isinstance(seen, Fault):
+                self.faults.append(seen)
+            else:
+                self.ids.append(index)
+                yield seen
+            tick()
 
 
 class Room:

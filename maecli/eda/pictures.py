@@ -17,8 +17,7 @@ from PIL import Image
 from maecli.data.card import DataCard
 from maecli.data.sample import Split
 from maecli.eda.findings import Pictures, Sizes
-from maecli.eda.parallel import Room, in_threads
-from maecli.errors import BrokenSample, Fault
+from maecli.eda.parallel import Room, Scan
 from maecli.modalities.pictures.bands import bands
 from maecli.modalities.pictures.read import GREY
 
@@ -53,14 +52,11 @@ class Look:
 
 
 @dataclass
-class PictureScan:
-    """What a pass over a split gathered: one entry per readable picture, in the order of the split."""
+class PictureScan(Scan):
+    """What a pass over a split gathered: a look at each readable picture, in the order of the split."""
 
     split: Split
-    ids: list[int] = field(default_factory=list)
-    """Positions of the readable pictures."""
     looks: list[Look] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
 
     def summary(self) -> Pictures:
         return Pictures(
@@ -74,25 +70,14 @@ class PictureScan:
 
 def scan_pictures(split: Split, card: DataCard, tick: Callable[[], None]) -> PictureScan:
     """Look at every picture of a split once, calling `tick` after each."""
+    scan, room = PictureScan(split), Room()
 
-    room = Room()
+    def look(index: int) -> Look:
+        size = split.size(index)
+        with room.taken(size):
+            return look_at(split, index, size, card.value_range)
 
-    def look(index: int) -> Look | Fault:
-        try:
-            size = split.size(index)
-            with room.taken(size):
-                return look_at(split, index, size, card.value_range)
-        except BrokenSample as broken:
-            return broken.fault
-
-    scan = PictureScan(split)
-    for index, seen in enumerate(in_threads(look, len(split))):
-        if isinstance(seen, Fault):
-            scan.faults.append(seen)
-        else:
-            scan.ids.append(index)
-            scan.looks.append(seen)
-        tick()
+    scan.looks += scan.read(look, len(split), tick)
     return scan
 
 

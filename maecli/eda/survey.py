@@ -19,17 +19,11 @@ from maecli.data.card import SPLIT_NAMES, DataCard
 from maecli.data.dataset import Dataset
 from maecli.data.sample import View
 from maecli.eda import histograms
-from maecli.eda.annotations import (
-    BoxScan,
-    LabelScan,
-    MaskScan,
-    scan_boxes,
-    scan_labels,
-    scan_masks,
-)
+from maecli.eda.annotations import BoxScan, LabelScan, MaskScan, scan_boxes, scan_labels, scan_masks
 from maecli.eda.contradictions import Row, find_contradictions
 from maecli.eda.duplicates import exact_groups, find_duplicates, places
 from maecli.eda.findings import Duplicates, Findings, Objects, Where
+from maecli.eda.parallel import Scan
 from maecli.eda.pictures import PictureScan, scan_pictures
 from maecli.errors import DataError, Fault
 
@@ -142,7 +136,7 @@ def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[s
     for name, names in keys.items():
         members = [seen[key] for key in dict.fromkeys(names) if key in seen]
         split = View([(pictures[home].split, index) for home, index, _ in members])
-        scans[name] = PictureScan(split, [*range(len(members))], [look for _, _, look in members])
+        scans[name] = PictureScan(split, [look for _, _, look in members], ids=[*range(len(members))])
     moved = any(seen[key][0] != name for name, scan in scans.items() for key in scan.split.keys)
     return scans if moved else None
 
@@ -188,17 +182,21 @@ def _objects(masks: dict[str, MaskScan], mask_card: DataCard | None, boxes: dict
     return Objects(
         foreground=None
         if mask_card is None or mask_card.background is None
-        else histograms.of_shares({name: scan.foreground(mask_card) for name, scan in masks.items()}),
-        region_areas=histograms.of_areas({name: scan.region_areas() for name, scan in masks.items()}),
+        else histograms.of_values(
+            {name: scan.foreground(mask_card) for name, scan in masks.items()}, histograms.SHARES
+        ),
+        region_areas=histograms.of_values(
+            {name: scan.region_areas() for name, scan in masks.items()}, histograms.AREAS
+        ),
         per_image=histograms.of_counts(
             {name: np.array([float(len(each)) for each in scan.classes]) for name, scan in boxes.items()}
         ),
-        areas=histograms.of_areas({name: joined(scan.areas) for name, scan in boxes.items()}),
-        aspects=histograms.of_aspects({name: joined(scan.aspects) for name, scan in boxes.items()}),
+        areas=histograms.of_values({name: joined(scan.areas) for name, scan in boxes.items()}, histograms.AREAS),
+        aspects=histograms.of_values({name: joined(scan.aspects) for name, scan in boxes.items()}, histograms.ASPECTS),
     )
 
 
-def _all_faults(dataset: Dataset, scans: list[PictureScan | LabelScan | MaskScan | BoxScan]) -> list[Fault]:
+def _all_faults(dataset: Dataset, scans: Sequence[Scan]) -> list[Fault]:
     """Return what the scans met and what the data set itself knows, each once."""
     met = [fault for scan in scans for fault in scan.faults]
     known = [*dataset.all_faults()]

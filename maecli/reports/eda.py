@@ -284,11 +284,9 @@ def _class_names(mask: NDArray[np.uint8], card: DataCard) -> str:
     return ", ".join(card.mask_classes[i] for i in numbers)
 
 
-def _constant_scores(masks: Masks) -> tuple[str, str, str]:
+def _constant_scores(masks: Masks) -> list[str]:
     void = masks.void_pixels / max(1, masks.void_pixels + sum(masks.pixels))
-    shares = (masks.constant_accuracy, masks.constant_miou, void)
-    accuracy, miou, unjudged = (format_value(share, "share") for share in shares)
-    return accuracy, miou, unjudged
+    return [format_value(share, "share") for share in (masks.constant_accuracy, masks.constant_miou, void)]
 
 
 def _per_class(title: str, classes: Sequence[str], columns: Sequence[tuple[str, Sequence[Cell]]]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import importlib.resources
 from pathlib import Path
 
 from maecli import __version__
@@ -63,9 +62,13 @@ def write_package(plan: Plan, out: Path) -> list[Path]:
 def _render(template: str, plan: Plan) -> str:
     import jinja2  # only who writes a package waits for it
 
-    source = importlib.resources.files("maecli.scaffold") / "templates" / f"{template}.jinja"
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("maecli.scaffold"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    page = environment.from_string(source.read_text(encoding="utf-8"))
-    return page.render(plan=plan, bounds=bounds(), year=datetime.date.today().year)
+    return environment.get_template(f"{template}.jinja").render(
+        plan=plan, bounds=bounds(), year=datetime.date.today().year
+    )

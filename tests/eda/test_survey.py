@@ -257,7 +257,7 @@ def test_without_a_background_the_most_frequent_class_is_the_trivial_prediction(
 
 
 def test_end_bins_hold_what_lies_beyond_them():
-    found = histograms.of_aspects({"train": np.array([0.01, 1.1, 50.0, 50.0])})
+    found = histograms.of_values({"train": np.array([0.01, 1.1, 50.0, 50.0])}, histograms.ASPECTS)
     assert found is not None
     assert (found.counts["train"][0], found.counts["train"][-1], sum(found.counts["train"])) == (1, 2, 4)
     assert histograms.of_counts({"train": np.zeros(0)}) is None
