@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from maecli import api
+
+from .in_memory import InMemory
 
 LEAST, MOST = 2, 4
 """How many pictures a canvas holds."""
@@ -35,6 +39,26 @@ class CanvasOptions(api.DatasetOptions):
     canvas_overlap: float = Field(
         default=0.15, ge=0, le=1, description="largest share of its box that a picture may have in common with another"
     )
+
+
+class CanvasDataset(InMemory):
+    """Base of a data set of pictures on a dark ground, which are composed to canvases where `mask` is asked for."""
+
+    ink: ClassVar[int]
+    """Brighter pixels are a picture's."""
+
+    options: CanvasOptions
+
+    def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
+        card = super().card(fields)
+        return self._canvases.card(card, fields) if "mask" in fields else card
+
+    def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
+        return self._canvases.split(name, fields) if "mask" in fields else super().split(name, fields)
+
+    @cached_property
+    def _canvases(self) -> CanvasSet:
+        return CanvasSet(self.splits, self.options, self.ink)
 
 
 class CanvasSet:

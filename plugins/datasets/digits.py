@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 
 from maecli import api
 
-from .canvases import CanvasOptions, CanvasSet
+from .canvases import CanvasDataset, CanvasOptions
 
 NUM_VAL, NUM_TEST = 180, 360
-INK = 7
-"""On canvases, brighter pixels are a digit's."""
 
 
-class Digits(api.Dataset):
+class Digits(CanvasDataset):
     """Handwritten digits, 8x8 pixels, embedded in scikit-learn.
 
     Source: `sklearn.datasets.load_digits`, the test part of "Optical Recognition of Handwritten Digits"
@@ -33,46 +32,27 @@ class Digits(api.Dataset):
 
     name = "digits"
     recipe = "digits"
+    ink = 7
+    facts: ClassVar[Mapping[str, Any]] = {
+        "title": "scikit-learn's handwritten digits, 8x8",
+        "value_range": (0.0, 16.0),
+        "classes": tuple(str(digit) for digit in range(10)),
+        "split_origin": f"not official: cut with the fixed seed {api.SPLIT_SEED}, stratified by class",
+        "source": "sklearn.datasets.load_digits (UCI, Optical Recognition of Handwritten Digits)",
+        "licence": "CC BY 4.0",
+        "notes": ("values 0 to 16 count the inked dots of 4x4 blocks", "one writer may be in two splits"),
+    }
 
     class Options(CanvasOptions):
-        train_canvases: int = Field(default=1_000, ge=1, description="canvases of train; the same ones in each epoch")
-        val_canvases: int = Field(default=200, ge=1, description="canvases of val")
-        test_canvases: int = Field(default=400, ge=1, description="canvases of test")
-        canvas_size: tuple[int, int] = Field(default=(20, 28), description="height and width of a canvas")
+        train_canvases: int = Field(default=1_000, ge=1)
+        val_canvases: int = Field(default=200, ge=1)
+        test_canvases: int = Field(default=400, ge=1)
+        canvas_size: tuple[int, int] = (20, 28)
 
     options: Options
 
-    def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
-        train = self._splits["train"].tensors
-        mean, std = api.pictures.channel_stats([train["image"].numpy()], (0.0, 16.0))
-        card = api.DataCard(
-            name=self.name,
-            title="scikit-learn's handwritten digits, 8x8",
-            fields=("image", "label"),
-            channels=1,
-            size=(8, 8),
-            value_range=(0.0, 16.0),
-            mean=mean,
-            std=std,
-            classes=tuple(str(digit) for digit in range(10)),
-            class_counts=tuple(torch.bincount(train["label"], minlength=10).tolist()),
-            split_sizes={name: len(split) for name, split in self._splits.items()},
-            split_origin=f"not official: cut with the fixed seed {api.SPLIT_SEED}, stratified by class",
-            source="sklearn.datasets.load_digits (UCI, Optical Recognition of Handwritten Digits)",
-            licence="CC BY 4.0",
-            notes=("values 0 to 16 count the inked dots of 4x4 blocks", "one writer may be in two splits"),
-        )
-        return self._canvases.card(card, fields) if "mask" in fields else card
-
-    def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
-        return self._canvases.split(name, fields) if "mask" in fields else self._splits[name]
-
     @cached_property
-    def _canvases(self) -> CanvasSet:
-        return CanvasSet(self._splits, self.options, INK)
-
-    @cached_property
-    def _splits(self) -> dict[api.SplitName, api.TensorSplit]:
+    def splits(self) -> dict[api.SplitName, api.TensorSplit]:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # heavy, so not before it is used
 
         digits = load_digits()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,12 +15,10 @@ from pydantic import Field
 
 from maecli import api
 
-from .canvases import CanvasOptions, CanvasSet
+from .canvases import CanvasDataset, CanvasOptions
+from .in_memory import published
 
 VAL_SHARE = 1 / 12
-INK = 127
-"""On canvases, brighter pixels are a digit's."""
-
 MAX_BYTES = 2**30
 """Of a file's pictures; EMNIST's 814,255 are 0.6 of it."""
 
@@ -29,7 +28,7 @@ FILES = {
 }
 
 
-class MNIST(api.Dataset):
+class MNIST(CanvasDataset):
     """MNIST handwritten digits, 28x28 pixels.
 
     Source: LeCun, Cortes and Burges, "The MNIST database of handwritten digits"; LeCun et al., "Gradient-based
@@ -50,6 +49,15 @@ class MNIST(api.Dataset):
 
     name = "mnist"
     recipe = "mnist"
+    ink = 127
+    facts: ClassVar[Mapping[str, Any]] = {
+        "title": "MNIST handwritten digits, 28x28",
+        "classes": tuple(str(digit) for digit in range(10)),
+        "split_origin": "test: official; val: one in twelve of the official train set, "
+        f"fixed seed {api.SPLIT_SEED}, stratified by class",
+        "source": "http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes, Burges)",
+        "licence": "copyright Yann LeCun and Corinna Cortes; usually given as CC BY-SA 3.0",
+    }
 
     class Options(CanvasOptions):
         download: bool = Field(
@@ -58,48 +66,10 @@ class MNIST(api.Dataset):
 
     options: Options
 
-    def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
-        train = self._splits["train"].tensors
-        mean, std = api.pictures.channel_stats(
-            (part.numpy() for part in torch.split(train["image"], 4096)), (0.0, 255.0)
-        )
-        card = api.DataCard(
-            name=self.name,
-            title="MNIST handwritten digits, 28x28",
-            fields=("image", "label"),
-            channels=1,
-            size=(28, 28),
-            mean=mean,
-            std=std,
-            classes=tuple(str(digit) for digit in range(10)),
-            class_counts=tuple(torch.bincount(train["label"], minlength=10).tolist()),
-            split_sizes={name: len(split) for name, split in self._splits.items()},
-            split_origin=(
-                "test: official; val: one in twelve of the official train set, "
-                f"fixed seed {api.SPLIT_SEED}, stratified by class"
-            ),
-            source="http://yann.lecun.com/exdb/mnist/ (LeCun, Cortes, Burges)",
-            licence="copyright Yann LeCun and Corinna Cortes; usually given as CC BY-SA 3.0",
-        )
-        return self._canvases.card(card, fields) if "mask" in fields else card
-
-    def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
-        return self._canvases.split(name, fields) if "mask" in fields else self._splits[name]
-
     @cached_property
-    def _canvases(self) -> CanvasSet:
-        return CanvasSet(self._splits, self.options, INK)
-
-    @cached_property
-    def _splits(self) -> dict[api.SplitName, api.TensorSplit]:
+    def splits(self) -> dict[api.SplitName, api.TensorSplit]:
         folder = self._find() or self._download()
-        train = _read_pair(folder, "train")
-        parts = api.cut(train.keys, val_share=VAL_SHARE, labels=train.tensors["label"].tolist())
-        return {
-            "train": train.view(parts["train"]),
-            "val": train.view(parts["val"]),
-            "test": _read_pair(folder, "test"),
-        }
+        return published(_read_pair(folder, "train"), _read_pair(folder, "test"), VAL_SHARE)
 
     def _find(self) -> Path | None:
         """Return the folder that holds all four files."""
