@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict
 from typing import Annotated, Any, TextIO
@@ -103,6 +104,17 @@ def user_errors(as_json: bool = False) -> Iterator[None]:
             if ours is None:
                 raise
             _give_up(str(ours), ours.exit_code, as_json, ours if isinstance(ours, DataError) else None)
+
+
+def tells_errors(verb: Callable[..., None]) -> Callable[..., None]:
+    """Let a verb end by `user_errors`, as JSON where its `--json` asks for that."""
+
+    @functools.wraps(verb)
+    def run(*arguments: Any, **options: Any) -> None:
+        with user_errors(options.get("as_json", False)):
+            verb(*arguments, **options)
+
+    return run
 
 
 def _give_up(message: str, code: int, as_json: bool, data: DataError | None = None) -> None:

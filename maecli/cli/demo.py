@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_progress, user_errors
+from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption
 from maecli.cli.show import show_evaluation
 from maecli.terminal import answer
 
 
 @app.command()
+@tells_errors
 def demo(
     out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/demo.")] = None,
     overwrite: OverwriteOption = False,
@@ -22,20 +23,19 @@ def demo(
     quiet: QuietOption = False,
 ) -> None:
     """Pretrain, fine-tune, evaluate and infer on data that need no download, in about a minute."""
-    with user_errors(as_json):
-        from maecli.registry import registry
-        from maecli.verbs.demo import demo as run_demo
+    from maecli.registry import registry
+    from maecli.verbs.demo import demo as run_demo
 
-        result = run_demo(registry(), stderr_progress(quiet), out=out, overwrite=overwrite, device=device)
-        if as_json:
-            print_json({"report": str(result.report), **result.evaluation.as_json()})
-            return
-        show_evaluation(result.evaluation)
-        answer(
-            "",
-            f"open {result.report}: reconstructions, curves and the confusion matrix",
-            "",
-            "next, on your own pictures:",
-        )
-        for command, does in result.next_commands:
-            answer(f"  {command}", f"      {does}")
+    result = run_demo(registry(), stderr_progress(quiet), out=out, overwrite=overwrite, device=device)
+    if as_json:
+        print_json({"report": str(result.report), **result.evaluation.as_json()})
+        return
+    show_evaluation(result.evaluation)
+    answer(
+        "",
+        f"open {result.report}: reconstructions, curves and the confusion matrix",
+        "",
+        "next, on your own pictures:",
+    )
+    for command, does in result.next_commands:
+        answer(f"  {command}", f"      {does}")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_progress, user_errors
-from maecli.cli.faults import exit_if_skipped, skipped_json
+from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -19,10 +18,12 @@ from maecli.cli.options import (
     RootOption,
     WorkersOption,
 )
+from maecli.cli.show import exit_if_skipped, skipped_json
 from maecli.terminal import answer
 
 
 @app.command()
+@tells_errors
 def embed(
     run: Annotated[Path, typer.Option(help="Run whose encoder is used: pretrained or fine-tuned.")],
     source: Annotated[
@@ -48,41 +49,40 @@ def embed(
     quiet: QuietOption = False,
 ) -> None:
     """Write the features of files or of a data set; exits 3 when some were left out."""
-    with user_errors(as_json):
-        from maecli.registry import registry
-        from maecli.verbs.embed import embed as run_embed
+    from maecli.registry import registry
+    from maecli.verbs.embed import embed as run_embed
 
-        result = run_embed(
-            registry(),
-            stderr_progress(quiet),
-            run=run,
-            source=source,
-            dataset=dataset,
-            split=split,  # type: ignore[arg-type]
-            root=root,
-            checkpoint=checkpoint,
-            out=out,
-            file_format=file_format,
-            tokens=tokens,
-            overwrite=overwrite,
-            device=device or "auto",
-            precision=precision or "float32",
-            batch_size=batch_size,
-            workers=workers,
+    result = run_embed(
+        registry(),
+        stderr_progress(quiet),
+        run=run,
+        source=source,
+        dataset=dataset,
+        split=split,  # type: ignore[arg-type]
+        root=root,
+        checkpoint=checkpoint,
+        out=out,
+        file_format=file_format,
+        tokens=tokens,
+        overwrite=overwrite,
+        device=device or "auto",
+        precision=precision or "float32",
+        batch_size=batch_size,
+        workers=workers,
+    )
+    files = result.files
+    if as_json:
+        print_json(
+            {
+                "out": str(files.out),
+                "names": str(files.names),
+                "run": str(result.run),
+                "shape": result.shape,
+                **skipped_json(result.faults, files.skipped),
+            }
         )
-        files = result.files
-        if as_json:
-            print_json(
-                {
-                    "out": str(files.out),
-                    "names": str(files.names),
-                    "run": str(result.run),
-                    "shape": result.shape,
-                    **skipped_json(result.faults, files.skipped),
-                }
-            )
-        else:
-            answer(f"features {' × '.join(map(str, result.shape))}: {files.out}")
-            if files.names != files.out:
-                answer(f"a row of names for each: {files.names}")
-        exit_if_skipped(result.faults, files.skipped)
+    else:
+        answer(f"features {' × '.join(map(str, result.shape))}: {files.out}")
+        if files.names != files.out:
+            answer(f"a row of names for each: {files.names}")
+    exit_if_skipped(result.faults, files.skipped)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_progress, user_errors
+from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -22,6 +22,7 @@ from maecli.terminal import answer
 
 
 @app.command("eval")
+@tells_errors
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
@@ -39,33 +40,32 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Measure a run on a split, beside what trivial predictors get there."""
-    with user_errors(as_json):
-        from maecli.registry import registry
-        from maecli.verbs.eval import evaluate_or_probe
+    from maecli.registry import registry
+    from maecli.verbs.eval import evaluate_or_probe
 
-        result = evaluate_or_probe(
-            run,
-            registry(),
-            stderr_progress(quiet),
-            kind=probe,
-            labels=labels,
-            pool=pool,
-            split=split,  # type: ignore[arg-type]
-            checkpoint=checkpoint,
-            device=device or "auto",
-            precision=precision or "auto",
-            batch_size=batch_size,
-            root=root,
+    result = evaluate_or_probe(
+        run,
+        registry(),
+        stderr_progress(quiet),
+        kind=probe,
+        labels=labels,
+        pool=pool,
+        split=split,  # type: ignore[arg-type]
+        checkpoint=checkpoint,
+        device=device or "auto",
+        precision=precision or "auto",
+        batch_size=batch_size,
+        root=root,
+    )
+    if as_json:
+        print_json(
+            {
+                "run": str(result.run),
+                "checkpoint": str(result.checkpoint),
+                **result.evaluation.as_json(),
+                "skipped": {fault.path: fault.reason for fault in result.faults},
+            }
         )
-        if as_json:
-            print_json(
-                {
-                    "run": str(result.run),
-                    "checkpoint": str(result.checkpoint),
-                    **result.evaluation.as_json(),
-                    "skipped": {fault.path: fault.reason for fault in result.faults},
-                }
-            )
-            return
-        show_evaluation(result.evaluation, with_tables=True)
-        answer("", f"report: {result.run.path / 'report.html'}")
+        return
+    show_evaluation(result.evaluation, with_tables=True)
+    answer("", f"report: {result.run.path / 'report.html'}")

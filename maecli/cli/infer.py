@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, stderr_progress, user_errors
-from maecli.cli.faults import exit_if_skipped, skipped_json
+from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -19,10 +18,12 @@ from maecli.cli.options import (
     TaskOption,
     WorkersOption,
 )
+from maecli.cli.show import exit_if_skipped, skipped_json
 from maecli.terminal import answer
 
 
 @app.command()
+@tells_errors
 def infer(
     source: Annotated[Path, typer.Argument(metavar="FILE-OR-DIR", help="A picture, or a folder of pictures.")],
     task: TaskOption = None,
@@ -42,39 +43,38 @@ def infer(
     quiet: QuietOption = False,
 ) -> None:
     """Run a finished run on files; exits 3 when some were left out."""
-    with user_errors(as_json):
-        from maecli.registry import registry
-        from maecli.verbs.infer import infer as run_inference
+    from maecli.registry import registry
+    from maecli.verbs.infer import infer as run_inference
 
-        result = run_inference(
-            source,
-            registry(),
-            stderr_progress(quiet),
-            task=task,
-            run=run,
-            checkpoint=checkpoint,
-            out=out,
-            overwrite=overwrite,
-            device=device or "auto",
-            precision=precision or "auto",
-            batch_size=batch_size,
-            workers=workers,
-            all_classes=all_classes,
+    result = run_inference(
+        source,
+        registry(),
+        stderr_progress(quiet),
+        task=task,
+        run=run,
+        checkpoint=checkpoint,
+        out=out,
+        overwrite=overwrite,
+        device=device or "auto",
+        precision=precision or "auto",
+        batch_size=batch_size,
+        workers=workers,
+        all_classes=all_classes,
+    )
+    if as_json:
+        print_json(
+            {
+                "out": str(result.out),
+                "run": str(result.run),
+                "predicted": result.num_predicted,
+                "pictures": [str(picture) for picture in result.pictures],
+                **skipped_json(result.faults, result.out / "skipped.csv"),
+            }
         )
-        if as_json:
-            print_json(
-                {
-                    "out": str(result.out),
-                    "run": str(result.run),
-                    "predicted": result.num_predicted,
-                    "pictures": [str(picture) for picture in result.pictures],
-                    **skipped_json(result.faults, result.out / "skipped.csv"),
-                }
-            )
-        else:
-            answer(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
-            for picture in result.pictures:
-                answer(f"the first of them, drawn: {picture}")
-            if (result.out / "files").is_dir():
-                answer(f"what was made of each picture: {result.out / 'files'}")
-        exit_if_skipped(result.faults, result.out / "skipped.csv")
+    else:
+        answer(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
+        for picture in result.pictures:
+            answer(f"the first of them, drawn: {picture}")
+        if (result.out / "files").is_dir():
+            answer(f"what was made of each picture: {result.out / 'files'}")
+    exit_if_skipped(result.faults, result.out / "skipped.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from maecli.cli.application import user_errors
+from maecli.cli.application import tells_errors
 from maecli.errors import SpecError
 from maecli.spec.ask import Ask
 from maecli.text import brief
@@ -105,9 +106,9 @@ def asks(
     def declare(command: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(like or command, eval_str=True).parameters.values()
 
+        @functools.wraps(command)
         def run(**options: Any) -> None:
-            with user_errors(options["as_json"]):
-                command(_ask(verb, flags, options), **{parameter.name: options[parameter.name] for parameter in own})
+            command(_ask(verb, flags, options), **{parameter.name: options[parameter.name] for parameter in own})
 
         keyword = inspect.Parameter.KEYWORD_ONLY
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -116,8 +117,7 @@ def asks(
                 *(parameter.replace(kind=keyword) for parameter in own),
             ]
         )
-        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
-        return run
+        return tells_errors(run)
 
     return declare
 

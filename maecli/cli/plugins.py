@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, user_errors
+from maecli.cli.application import app, print_json, tells_errors, user_errors
 from maecli.cli.options import JsonOption, RootOption
 from maecli.cli.show import facts_table, options_table, text_table
 from maecli.errors import PluginError, SpecError
@@ -37,7 +37,7 @@ def plugins(context: typer.Context, quick: QuickOption = False, as_json: JsonOpt
     """List data sets, tasks, models, trackers and recipes; without a command, what `list` does."""
     command = context.invoked_subcommand
     if command is None:
-        list_plugins(quick, as_json)
+        list_plugins(quick=quick, as_json=as_json)
     elif quick or as_json:
         with user_errors(as_json):
             way = "list --quick" if quick else f"{command} --json"
@@ -45,19 +45,19 @@ def plugins(context: typer.Context, quick: QuickOption = False, as_json: JsonOpt
 
 
 @plugins_app.command("list")
+@tells_errors
 def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     """List what is installed: kind, name, package, version, and whether it works, which importing it shows."""
-    with user_errors(as_json):
-        from maecli.registry import Registry
+    from maecli.registry import Registry
 
-        registry = Registry()
-        for line in registry.not_installed:
-            tell(line)
-        listings = registry.listings if quick else registry.checked()
-        if as_json:
-            print_json({"plugins": [vars(listing) for listing in listings]})
-        else:
-            show_listings(listings)
+    registry = Registry()
+    for line in registry.not_installed:
+        tell(line)
+    listings = registry.listings if quick else registry.checked()
+    if as_json:
+        print_json({"plugins": [vars(listing) for listing in listings]})
+    else:
+        show_listings(listings)
 
 
 def show_listings(listings: Sequence[Listing]) -> None:
@@ -70,17 +70,17 @@ def show_listings(listings: Sequence[Listing]) -> None:
 
 
 @plugins_app.command()
+@tells_errors
 def show(name: NameArgument, root: RootOption = None, as_json: JsonOption = False) -> None:
     """Say what a plugin is: its own words, its options, a data set's card if the data are there, how to use it."""
-    with user_errors(as_json):
-        from maecli.registry import Registry
-        from maecli.verbs.plugins import describe_plugin
+    from maecli.registry import Registry
+    from maecli.verbs.plugins import describe_plugin
 
-        plugin = describe_plugin(name, Registry(), root)
-        if as_json:
-            print_json(plugin.as_json())
-        else:
-            show_plugin(plugin)
+    plugin = describe_plugin(name, Registry(), root)
+    if as_json:
+        print_json(plugin.as_json())
+    else:
+        show_plugin(plugin)
 
 
 def show_plugin(plugin: About) -> None:
@@ -102,24 +102,14 @@ def show_plugin(plugin: About) -> None:
     if plugin.card is not None:
         say("\ndata card")
         known = ((key, value) for key, value in plugin.card.items() if value not in (None, "", [], {}))
-        console.print(facts_table((key.replace("_", " "), _words(value)) for key, value in known))
+        console.print(facts_table(known))
     elif plugin.no_card:
         say(f"\nno data card: {plugin.no_card}")
     say(f"\n  {plugin.command}")
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, list):
-        shown = ", ".join(_words(each) for each in value[:12])
-        return f"{shown}, … ({len(value)})" if len(value) > 12 else shown
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(each)}" for key, each in value.items())
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
 @plugins_app.command()
+@tells_errors
 def check(
     name: NameArgument,
     dataset: Annotated[
@@ -129,51 +119,51 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Try whether a plugin keeps the promises that mae relies on; exits 4 where it does not."""
-    with user_errors(as_json):
-        from maecli.registry import Registry
-        from maecli.verbs.plugins import check_plugin
+    from maecli.registry import Registry
+    from maecli.verbs.plugins import check_plugin
 
-        listing, findings = check_plugin(name, Registry(), dataset, root)
-        broken = [finding for finding in findings if finding.problem is not None]
-        if as_json:
-            print_json({"kind": listing.kind, "name": listing.name, "findings": [vars(each) for each in findings]})
-        else:
-            for finding in findings:
-                text = finding.problem or finding.advice or finding.note
-                answer(f"{finding.status:7}  {finding.check}", *([f"         {text}"] if text else []))
-        if broken:
-            tell(f"{listing.kind} {listing.name!r} breaks {len(broken)} of {len(findings)} promises")
-            raise typer.Exit(PluginError.exit_code)
+    listing, findings = check_plugin(name, Registry(), dataset, root)
+    broken = [finding for finding in findings if finding.problem is not None]
+    if as_json:
+        print_json({"kind": listing.kind, "name": listing.name, "findings": [vars(each) for each in findings]})
+    else:
+        for finding in findings:
+            text = finding.problem or finding.advice or finding.note
+            answer(f"{finding.status:7}  {finding.check}", *([f"         {text}"] if text else []))
+    if broken:
+        tell(f"{listing.kind} {listing.name!r} breaks {len(broken)} of {len(findings)} promises")
+        raise typer.Exit(PluginError.exit_code)
 
 
 @plugins_app.command()
+@tells_errors
 def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
     """Leave out a package, or one plugin of it, from now on, without uninstalling it."""
-    with user_errors(as_json):
-        from maecli.registry import Registry
-        from maecli.verbs import plugins as verbs
+    from maecli.registry import Registry
+    from maecli.verbs import plugins as verbs
 
-        key, file = verbs.disable(name, Registry())
-        if as_json:
-            print_json({"disabled": key, "file": str(file)})
-        else:
-            answer(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
+    key, file = verbs.disable(name, Registry())
+    if as_json:
+        print_json({"disabled": key, "file": str(file)})
+    else:
+        answer(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
 
 
 @plugins_app.command()
+@tells_errors
 def enable(name: SwitchArgument, as_json: JsonOption = False) -> None:
     """Use again what was disabled."""
-    with user_errors(as_json):
-        from maecli.verbs import plugins as verbs
+    from maecli.verbs import plugins as verbs
 
-        key, file = verbs.enable(name)
-        if as_json:
-            print_json({"enabled": key, "file": str(file)})
-        else:
-            answer(f"{key} is enabled")
+    key, file = verbs.enable(name)
+    if as_json:
+        print_json({"enabled": key, "file": str(file)})
+    else:
+        answer(f"{key} is enabled")
 
 
 @plugins_app.command()
+@tells_errors
 def new(
     package: Annotated[str, typer.Argument(metavar="PACKAGE", help="Name of the package, such as mae-whatever.")],
     dataset: Annotated[str | None, typer.Option("--dataset", help="Name of the data set that it adds.")] = None,
@@ -182,15 +172,14 @@ def new(
     as_json: JsonOption = False,
 ) -> None:
     """Write a package with a small example that installs, passes its own tests and runs at once."""
-    with user_errors(as_json):
-        from maecli.registry import Registry
-        from maecli.scaffold import plan_package, write_package
+    from maecli.registry import Registry
+    from maecli.scaffold import plan_package, write_package
 
-        plan = plan_package(package, dataset, task, Registry())
-        folder = (out or Path(package)).expanduser()
-        files = write_package(plan, folder)
-        if as_json:
-            names = [file.relative_to(folder).as_posix() for file in files]
-            print_json({"package": package, "out": str(folder), "files": names})
-            return
-        answer(f"{folder}: {len(files)} files", *(f"  {step}" for step in plan.first_steps(folder)))
+    plan = plan_package(package, dataset, task, Registry())
+    folder = (out or Path(package)).expanduser()
+    files = write_package(plan, folder)
+    if as_json:
+        names = [file.relative_to(folder).as_posix() for file in files]
+        print_json({"package": package, "out": str(folder), "files": names})
+        return
+    answer(f"{folder}: {len(files)} files", *(f"  {step}" for step in plan.first_steps(folder)))

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, user_errors
+from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.options import JsonOption
 from maecli.terminal import answer
 
 
 @app.command()
+@tells_errors
 def results(
     runs: Annotated[
         list[Path] | None, typer.Argument(help="Finished runs, or folders of them, to add. None: only the table.")
@@ -23,12 +24,11 @@ def results(
     as_json: JsonOption = False,
 ) -> None:
     """Add runs to a table of results in Markdown; it is made of records, so that old run directories may be gone."""
-    with user_errors(as_json):
-        from maecli.registry import registry
-        from maecli.verbs.results import add_results
+    from maecli.registry import registry
+    from maecli.verbs.results import add_results
 
-        added, total = add_results([path.expanduser() for path in runs or ()], out, registry())
-        if as_json:
-            print_json({"out": str(out), "added": added, "records": total})
-            return
-        answer(f"{out}: {total} records, {added} of them added or replaced")
+    added, total = add_results([path.expanduser() for path in runs or ()], out, registry())
+    if as_json:
+        print_json({"out": str(out), "added": added, "records": total})
+        return
+    answer(f"{out}: {total} records, {added} of them added or replaced")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from maecli.cli.application import app, print_json, user_errors
+from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.options import JsonOption
 from maecli.cli.show import rich_table
 from maecli.errors import SpecError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@tells_errors
 def runs(
     paths: Annotated[
         list[Path] | None,
@@ -29,37 +30,34 @@ def runs(
     as_json: JsonOption = False,
 ) -> None:
     """List run directories, or lay two of them side by side: spec, metrics, curves, environment."""
-    with user_errors(as_json):
-        from maecli.registry import registry
-        from maecli.results import Table
-        from maecli.run.directory import runs_dir
-        from maecli.verbs.runs import COLUMNS, compare, list_runs, write_comparison
+    from maecli.registry import registry
+    from maecli.results import Table
+    from maecli.run.directory import runs_dir
+    from maecli.verbs.runs import COLUMNS, compare, list_runs, write_comparison
 
-        folders = [path.expanduser() for path in paths or [runs_dir()]]
-        if len(folders) > 2:
-            raise SpecError(f"mae runs takes a folder, or two runs to lay side by side, not {len(folders)}")
-        if len(folders) == 2:
-            comparison = compare(folders[0], folders[1], registry(), tell)
-            if out is not None:
-                out = out.expanduser()
-                write_comparison(comparison, out)
-            show_comparison(comparison, out, as_json)
-            return
+    folders = [path.expanduser() for path in paths or [runs_dir()]]
+    if len(folders) > 2:
+        raise SpecError(f"mae runs takes a folder, or two runs to lay side by side, not {len(folders)}")
+    if len(folders) == 2:
+        comparison = compare(folders[0], folders[1], registry(), tell)
         if out is not None:
-            raise SpecError("--out is for two runs laid side by side; name both of them")
-        entries = list_runs(folders[0])
-        for entry in entries:
-            if entry.problem:
-                tell(entry.problem)
-        if as_json:
-            print_json({"runs": [entry.as_json() for entry in entries]})
-            return
-        if not entries:
-            answer(f"no runs in {folders[0]}")
-            return
-        PlainConsole().print(
-            rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries)))
-        )
+            out = out.expanduser()
+            write_comparison(comparison, out)
+        show_comparison(comparison, out, as_json)
+        return
+    if out is not None:
+        raise SpecError("--out is for two runs laid side by side; name both of them")
+    entries = list_runs(folders[0])
+    for entry in entries:
+        if entry.problem:
+            tell(entry.problem)
+    if as_json:
+        print_json({"runs": [entry.as_json() for entry in entries]})
+        return
+    if not entries:
+        answer(f"no runs in {folders[0]}")
+        return
+    PlainConsole().print(rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries))))
 
 
 def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> None:

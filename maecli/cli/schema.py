@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from maecli.cli.application import app, user_errors
+from maecli.cli.application import app, tells_errors
 from maecli.errors import SpecError
 
 
 @app.command()
+@tells_errors
 def schema(
     verb: Annotated[str, typer.Argument(help="pretrain or finetune.")] = "pretrain",
 ) -> None:
     """Print the JSON Schema of a run's spec."""
-    with user_errors():
-        from maecli.errors import nearest
-        from maecli.schema import SPECS
+    from maecli.errors import nearest
+    from maecli.schema import SPECS
 
-        if verb not in SPECS:
-            raise SpecError(f"no spec for {verb!r}{nearest(verb, SPECS)}; there are {', '.join(SPECS)}")
-        print(json.dumps(SPECS[verb].model_json_schema(), indent=2))
+    if verb not in SPECS:
+        raise SpecError(f"no spec for {verb!r}{nearest(verb, SPECS)}; there are {', '.join(SPECS)}")
+    print(json.dumps(SPECS[verb].model_json_schema(), indent=2))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.table import Table as RichTable
 
 from maecli.cli.application import print_json
-from maecli.terminal import PlainConsole, answer
+from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from maecli.errors import Fault
     from maecli.registry.describe import Option
     from maecli.results import Evaluation, Table
     from maecli.run.train import TrainResult
@@ -60,8 +64,22 @@ def facts_table(facts: Iterable[tuple[str, object]]) -> RichTable:
     """Return a row for each fact: what it is, and its value."""
     table = RichTable(box=None, show_header=False, pad_edge=False)
     for name, value in facts:
-        table.add_row(one_line(name), one_line(value))
+        table.add_row(one_line(name.replace("_", " ")), one_line(words(value)))
     return table
+
+
+def words(value: Any) -> str:
+    """Return a value as people read it; of a long list the beginning."""
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(map(words, value[:12]))
+        return f"{shown}, … ({len(value)})" if len(value) > 12 else shown
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {words(each)}" for key, each in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def rich_table(table: Table) -> RichTable:
@@ -104,8 +122,7 @@ def show_dry_run(facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    words = ((key.replace("_", " "), f"{value:,}" if isinstance(value, int) else value) for key, value in facts.items())
-    PlainConsole().print(facts_table(words))
+    PlainConsole().print(facts_table(facts.items()))
 
 
 def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:
@@ -125,3 +142,26 @@ def options_table(options: Sequence[Option], here: Mapping[str, str] | None = No
     columns = ("option (--set KEY=VALUE)", "type", "default", *(["here"] if here else []), "what it does")
     values = {option.key: [here.get(option.key, "")] if here else [] for option in options}
     return text_table(columns, ((o.key, o.type, o.default, *values[o.key], o.description) for o in options))
+
+
+MOST_TOLD = 1000
+"""How many files a JSON answer names; the list on the disk has all."""
+
+
+def skipped_json(faults: Collection[Fault], file: Path) -> dict[str, Any]:
+    """Return what a JSON answer says of files that were left out: of very many the first, and where all are listed."""
+    skipped = {fault.path: fault.reason for fault in itertools.islice(faults, MOST_TOLD)}
+    if len(faults) <= MOST_TOLD:
+        return {"skipped": skipped}
+    return {"skipped": skipped, "num_skipped": len(faults), "skipped_file": str(file)}
+
+
+def exit_if_skipped(faults: Collection[Fault], file: Path) -> None:
+    """Say how many files were left out and where they are listed, and exit with 3; do nothing where there are none."""
+    if faults:
+        from maecli.training.finite import NOT_FINITE
+
+        unreadable = not any(fault.reason.startswith(NOT_FINITE) for fault in faults)
+        what = "could not be read" if unreadable else "were left out"
+        tell(f"{len(faults):,} files {what}; {file} says why")
+        raise typer.Exit(3)

@@ -1,11 +1,11 @@
-"""What `mae pretrain` and `mae finetune` have in common."""
+"""`mae pretrain` and `mae finetune`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from maecli.cli.application import stderr_progress
-from maecli.cli.options import DATA, OUTPUT, RUN, JsonOption, OverwriteOption, QuietOption, VerboseOption, option
+from maecli.cli.application import app, stderr_progress
+from maecli.cli.options import DATA, OUTPUT, RUN, JsonOption, OverwriteOption, QuietOption, VerboseOption, asks, option
 from maecli.cli.show import show_chosen_options, show_dry_run, show_training
 from maecli.spec.ask import Ask
 
@@ -46,3 +46,17 @@ def train(
     else:
         result = verbs.train(ask, registry(), progress, overwrite=overwrite, verify_data=verify_data, verbose=verbose)
         show_training(result, as_json)
+
+
+@app.command()
+@asks("pretrain", like=train)
+def pretrain(ask: Ask, **options: Any) -> None:
+    """Pretrain a masked autoencoder on unlabelled data."""
+    train(ask, **options)
+
+
+@app.command()
+@asks("finetune", like=train)
+def finetune(ask: Ask, **options: Any) -> None:
+    """Fine-tune a pretrained encoder (or one from scratch) for a task."""
+    train(ask, **options)

@@ -2,8 +2,7 @@
 
 # Each adds its verbs, in the order of --help.
 from maecli.cli import (  # noqa: I001
-    pretrain,  # noqa: F401
-    finetune,  # noqa: F401
+    train,  # noqa: F401
     demo,  # noqa: F401
     sweep,  # noqa: F401
     eda,  # noqa: F401

@@ -15,7 +15,7 @@ from conftest import TOY_MODEL, TOY_RUN, call
 from PIL import Image
 from write_data import noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
 
-from maecli.cli.faults import skipped_json
+from maecli.cli.show import skipped_json
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 from maecli.errors import Fault
