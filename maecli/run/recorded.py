@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from maecli.errors import DamagedFile
+from maecli.storage.documents import parse_json
 from maecli.weights.files import finite_json
 
 T = TypeVar("T")
@@ -16,12 +16,12 @@ T = TypeVar("T")
 def parse_record(text: object, path: Path) -> dict[str, Any]:
     """Return the object that a file's metadata hold under `mae`. Raises DamagedFile for what is none."""
     try:
-        record = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError) as error:
+        record = finite_json(parse_json(text)) if isinstance(text, str) else None
+    except ValueError as error:
         raise DamagedFile(path, f"has metadata of mae that are no JSON ({str(error)[:120]})") from error
     if not isinstance(record, dict):
         raise DamagedFile(path, "has metadata of mae that are no JSON object")
-    return {str(key): finite_json(value, path) for key, value in record.items()}
+    return record
 
 
 def part_of(record: Mapping[str, Any], path: Path, kind: type[T], *keys: str) -> T:

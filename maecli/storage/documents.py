@@ -9,20 +9,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    CollectionStartEvent,
-    DocumentStartEvent,
-    Event,
-    NodeEvent,
-    ScalarEvent,
-)
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, Event, ScalarEvent
 
 from maecli.errors import DamagedFile
 
@@ -114,14 +106,15 @@ def parse_yaml(text: str) -> Any:
     slow = len(text) <= _MAX_SLOW and _SURROGATE.search(text)
     loader = _SlowLoader if slow else _Loader
     try:
-        check_events(yaml.parse(text, Loader=loader))
-        return _copy(yaml.load(text, Loader=loader))  # a SafeLoader
+        _check_events(yaml.parse(text, Loader=loader))
+        root = yaml.compose(text, Loader=loader)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
     except UnicodeEncodeError as error:
         raise ValueError("it holds letters that UTF-8 cannot hold") from error
     except OverflowError as error:  # an escape beyond Unicode
         raise ValueError("it holds an escape of no letter") from error
+    return None if root is None else _Values().value(root)
 
 
 def dump_yaml(value: Any) -> str:
@@ -164,115 +157,110 @@ def _too_deep() -> str:
     return f"it is nested more than {MAX_DEPTH} deep"
 
 
-def check_events(events: Iterable[Event]) -> None:
-    """Raise ValueError where a document is larger or deeper than the bounds, with every alias written out.
+def _check_events(events: Iterable[Event]) -> None:
+    """Raise ValueError for more than one document, for NUL, and for nesting without end.
 
-    Before anything is built: a builder calls itself for every level, and copies of copies grow without end.
+    Before anything is built: a builder calls itself for every level.
     """
-    total, documents = 0, 0
-    sizes: dict[str, tuple[int, int]] = {}  # anchor: letters and values, levels
-    stack: list[tuple[str | None, list[int]]] = []
+    num_documents = 0
+    around: list[str | None] = []
+    """The anchors of the lists and mappings that an event is in."""
     for event in events:
-        line = event.start_mark.line + 1 if event.start_mark else 0
-        size, height = 1, 0
-        anchor = getattr(event, "anchor", None)
-        if isinstance(event, DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise ValueError(f"line {line}: a second document begins")
-        if not isinstance(event, (NodeEvent, CollectionEndEvent)):
-            continue
-        if isinstance(event, AliasEvent):
-            if anchor not in sizes:
-                inside = anchor in (name for name, _ in stack)
-                reason = "stands for what it is a part of" if inside else "stands for nothing"
-                raise ValueError(f"line {line}: the alias *{str(anchor)[:80]} {reason}")
-            (size, height), anchor = sizes[anchor], None
-        elif isinstance(event, ScalarEvent):
-            size += len(event.value)
-            if "\0" in event.value:
-                raise ValueError(f"line {line}: there is a NUL in {event.value[:80]!r}")
-        elif isinstance(event, CollectionEndEvent):
-            anchor, (size, height) = stack.pop()
-        else:
-            stack.append((anchor, [1, 1]))
-        if not isinstance(event, CollectionEndEvent):
-            total += size
-        if total > MAX_YAML_SIZE:
-            raise ValueError(f"line {line}: with its aliases written out it has more than {MAX_YAML_SIZE:,} letters")
-        if len(stack) + height > MAX_DEPTH and not isinstance(event, CollectionEndEvent):
-            raise ValueError(_too_deep())
         if isinstance(event, CollectionStartEvent):
-            continue
-        if anchor is not None:
-            sizes[anchor] = size, height
-        if stack:
-            around = stack[-1][1]
-            around[:] = around[0] + size, max(around[1], height + 1)
+            around.append(event.anchor)
+        elif isinstance(event, CollectionEndEvent):
+            around.pop()
+        elif isinstance(event, AliasEvent) and event.anchor in around:
+            raise ValueError(f"{_line(event)}: the alias *{str(event.anchor)[:80]} stands for what it is a part of")
+        elif isinstance(event, ScalarEvent) and "\0" in event.value:
+            raise ValueError(f"{_line(event)}: there is a NUL in {event.value[:80]!r}")
+        num_documents += isinstance(event, DocumentStartEvent)
+        if num_documents > 1:
+            raise ValueError(f"{_line(event)}: a second document begins")
+        if len(around) > MAX_DEPTH:
+            raise ValueError(_too_deep())
 
 
-class _Rules(yaml.constructor.SafeConstructor):
-    """What YAML means here: see the module."""
+class _Values(yaml.constructor.SafeConstructor):
+    """What the nodes of a document mean here: see the module. Each alias is built anew, so that nothing is shared."""
 
-    yaml_implicit_resolvers: ClassVar[Any] = {
-        None: [(_TAG + kind, re.compile(rf"(?:{pattern})\Z")) for kind, pattern in _PLAIN.items()]
-    }
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        """Return a mapping whose keys are text as it is written."""
-        keys: set[str] = set()
+    def value(self, node: Any, depth: int = 1) -> Any:
+        """Return what a node stands for at a depth of lists and mappings."""
+        self._count(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node)
+        if depth > MAX_DEPTH:
+            raise ValueError(_too_deep())
+        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+            return [self.value(each, depth + 1) for each in node.value]
+        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+            return self.mapping(node, depth)
+        raise _unread(node)
+
+    def _count(self, node: Any) -> None:
+        self.size += 1 + len(node.value) if isinstance(node, yaml.ScalarNode) else 1
+        if self.size > MAX_YAML_SIZE:
+            raise ValueError(f"{_line(node)}: with its aliases written out it has more than {MAX_YAML_SIZE:,} letters")
+
+    def mapping(self, node: Any, depth: int) -> dict[str, Any]:
+        """Return a mapping whose keys are text as it is written; they go before those of a mapping merged by <<."""
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise ValueError(f"{_line(key)}: a key must be text, not a list or mapping")
+            self._count(key)
             if key.tag == _TAG + "merge":
                 parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 if not all(isinstance(part, yaml.MappingNode) for part in parts):
                     raise ValueError(f"{_line(key)}: << takes a mapping, or a list of them")
-            elif key.value in keys:
+                for part in reversed(parts):
+                    merged |= self.value(part, depth + 1)
+            elif key.value in own:
                 raise ValueError(f"{_line(key)}: the key {key.value[:80]!r} stands there twice")
             else:
-                keys.add(key.value)
-        self.flatten_mapping(node)
-        return {key.value: self.construct_object(value, deep=deep) for key, value in node.value}
+                own[key.value] = self.value(value, depth + 1)
+        return merged | own
 
-    def construct_bool(self, node: Any) -> bool:
-        """Return true or false."""
-        value = self.bool_values.get(node.value.lower())
-        if value is None:
-            raise ValueError(f"{_line(node)}: {node.value[:80]!r} is neither true nor false")
-        return bool(value)
+    def scalar(self, node: Any) -> bool | int | float | str | None:
+        """Return text, or what text without quotes means."""
+        text, kind = node.value, node.tag.removeprefix(_TAG)
+        if kind in ("str", "merge"):
+            return str(text)
+        if kind == "null":
+            return None
+        if kind in ("int", "float"):
+            return self.number(node, kind)
+        if kind != "bool":
+            raise _unread(node)
+        if text.lower() not in self.bool_values:
+            raise ValueError(f"{_line(node)}: {text[:80]!r} is neither true nor false")
+        return bool(self.bool_values[text.lower()])
 
-    def construct_number(self, node: Any) -> int | float:
+    def number(self, node: Any, kind: str) -> int | float:
         """Return a number of 64 bits."""
         text = node.value
         try:
-            if node.tag == _TAG + "int":
-                whole = self.construct_yaml_int(node)
-                if whole.bit_length() > _MAX_BITS:
-                    raise ValueError("it is too large")
-                return whole
-            number = self.construct_yaml_float(node)
-            if math.isinf(number) and "inf" not in text.lower():
+            number: int | float = (self.construct_yaml_int if kind == "int" else self.construct_yaml_float)(node)
+            if isinstance(number, int) and number.bit_length() > _MAX_BITS:
+                raise ValueError("it is too large")
+            if isinstance(number, float) and math.isinf(number) and "inf" not in text.lower():
                 raise ValueError("it is too large")
         except (ValueError, IndexError) as error:
             shown = text if len(text) < 40 else f"{text[:20]}… ({len(text):,} digits)"
             raise ValueError(f"{_line(node)}: {shown!r} is no number of {_MAX_BITS} bits") from error
         return number
 
-    def construct_unread(self, node: Any) -> Any:
-        """Refuse a value of another type."""
-        raise ValueError(f"{_line(node)}: the tag {node.tag[:80]} is not read; leave it out")
 
-    yaml_constructors: ClassVar[Any] = {
-        _TAG + "null": yaml.constructor.SafeConstructor.construct_yaml_null,
-        _TAG + "bool": construct_bool,
-        _TAG + "int": construct_number,
-        _TAG + "float": construct_number,
-        _TAG + "str": yaml.constructor.SafeConstructor.construct_yaml_str,
-        _TAG + "merge": yaml.constructor.SafeConstructor.construct_yaml_str,
-        _TAG + "seq": yaml.constructor.SafeConstructor.construct_yaml_seq,
-        _TAG + "map": yaml.constructor.SafeConstructor.construct_yaml_map,
-        None: construct_unread,
+class _Rules:
+    """What text without quotes is."""
+
+    yaml_implicit_resolvers: ClassVar[Any] = {
+        None: [(_TAG + kind, re.compile(rf"(?:{pattern})\Z")) for kind, pattern in _PLAIN.items()]
     }
 
 
@@ -284,12 +272,9 @@ class _Loader(_Rules, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: i
     """Ten times as fast where PyYAML has libyaml."""
 
 
-def _line(node: Any) -> str:
-    return f"line {node.start_mark.line + 1}"
+def _unread(node: Any) -> ValueError:
+    return ValueError(f"{_line(node)}: the tag {node.tag[:80]} is not read; leave it out")
 
 
-def _copy(value: Any) -> Any:
-    """Return lists and mappings anew, at most MAX_DEPTH deep, so that aliases share nothing."""
-    if isinstance(value, dict):
-        return {key: _copy(inner) for key, inner in value.items()}
-    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+def _line(part: Any) -> str:
+    return f"line {part.start_mark.line + 1}"

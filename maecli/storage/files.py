@@ -59,30 +59,6 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file at one stroke: temporary name in the same folder, fsync, rename."""
-    temporary = temporary_name(path)
-    with disk_errors(path):
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file at one stroke, in UTF-8; what UTF-8 cannot hold of a file's name is written as an escape."""
-    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file at one stroke."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Give a temporary name to write to; it becomes `path` at one stroke when the block ends without an error."""
@@ -94,6 +70,22 @@ def new_file(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file at one stroke: temporary name in the same folder, fsync, rename."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a text file at one stroke, in UTF-8; what UTF-8 cannot hold of a file's name is written as an escape."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file at one stroke."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 WIDE_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 """Published widths whose heads are wider than 64: SoViT-400m (arXiv:2305.13035), ViT-H (arXiv:2010.11929, table 1),
 ViT-g and ViT-G (arXiv:2106.04560, table 2)."""
-_BLOCK = re.compile(r"blocks\.(\d+)\.")
+BLOCK = re.compile(r"blocks\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EncoderWeights:
 
     @property
     def depth(self) -> int:
-        numbers = {int(match[1]) for name in self.tensors if (match := _BLOCK.match(name))}
+        numbers = {int(match[1]) for name in self.tensors if (match := BLOCK.match(name))}
         return max(numbers, default=-1) + 1
 
     @property

@@ -8,22 +8,23 @@ containers; one class is added, `argparse.Namespace`, which the training checkpo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from maecli.errors import DamagedFile, MaeError, SpecError
+from maecli.errors import MaeError, SpecError
 from maecli.storage.documents import read_json
 
 CONFIG, PIXELS_CONFIG = "config.json", "preprocessor_config.json"
@@ -36,7 +37,6 @@ MAX_PICKLE_BYTES = 64 * 2**20
 """Of the list of tensors in an archive of torch.save: 100 bytes for each, and what a training run keeps beside them."""
 MAX_TEXT, MAX_DEPTH = 10_000, 4
 """Characters of a text, and levels of containers in containers, that are told of what lies beside tensors."""
-MAX_JSON_DEPTH = 64
 _REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
 _AGAIN = "it may be cut short: fetch it again"
 
@@ -82,9 +82,10 @@ def read_weights(path: Path) -> WeightFile:
     in_folder = path.name in FOLDER_FILES
     config, pixels = (_read_config(path.parent / name) if in_folder else {} for name in (CONFIG, PIXELS_CONFIG))
     start = _first_bytes(path)
-    if start[8:9] == b"{":
-        metadata = read_metadata(path)
-        return WeightFile(path, "safetensors", _load_safe(path), beside=dict(metadata), config=config, pixels=pixels)
+    if _is_safe(start):
+        beside = dict(read_metadata(path))
+        with _safe_errors(path):
+            return WeightFile(path, "safetensors", load_file(path), beside=beside, config=config, pixels=pixels)
     zipped = start.startswith(b"PK")
     if zipped:
         _check_records(path)
@@ -96,13 +97,6 @@ def read_weights(path: Path) -> WeightFile:
     entries = loaded if under else {}
     beside = {_name(key): _plain(value) for key, value in entries.items() if key != under}
     return WeightFile(path, "torch", tensors, under, beside, config, pixels)
-
-
-def _load_safe(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except Exception as error:  # besides its own errors, those of torch for a type of numbers that it lacks
-        raise MaeError(f"{path} cannot be read as safetensors ({_first_line(error)}); {_AGAIN}") from error
 
 
 def _check_records(path: Path) -> None:
@@ -138,12 +132,21 @@ def _check_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file, nothing for another one. Raises MaeError when it is damaged."""
-    if _first_bytes(path)[8:9] != b"{":
+    if not _is_safe(_first_bytes(path)):
         return {}
+    with _safe_errors(path), safe_open(path, framework="pt") as opened:
+        return opened.metadata() or {}
+
+
+def _is_safe(start: bytes) -> bool:
+    return start[8:9] == b"{"
+
+
+@contextlib.contextmanager
+def _safe_errors(path: Path) -> Iterator[None]:
     try:
-        with safe_open(path, framework="pt") as opened:
-            return opened.metadata() or {}
-    except (OSError, SafetensorError) as error:
+        yield
+    except Exception as error:  # besides its own errors, those of torch for a type of numbers that it lacks
         raise MaeError(f"{path} cannot be read as safetensors ({_first_line(error)}); {_AGAIN}") from error
 
 
@@ -228,23 +231,18 @@ def _first_line(error: Exception) -> str:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = read_json(path)
+        config = finite_json(read_json(path))
     except FileNotFoundError:
         return {}
-    return finite_json(config, path) if isinstance(config, dict) else {}
+    return config if isinstance(config, dict) else {}
 
 
-def finite_json(value: Any, path: Path, depth: int = 0) -> Any:
-    """Return a value that JSON held, NaN and infinity as text, and all text such that UTF-8 can hold it.
-
-    Raises DamagedFile where containers stand in each other deeper than anything that is written so.
-    """
-    if depth > MAX_JSON_DEPTH:
-        raise DamagedFile(path, f"holds JSON that is more than {MAX_JSON_DEPTH} levels deep")
+def finite_json(value: Any) -> Any:
+    """Return a value that JSON held, NaN and infinity as text, and all text such that UTF-8 can hold it."""
     if isinstance(value, str):
         return _name(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {_name(key): finite_json(each, path, depth + 1) for key, each in value.items()}
-    return [finite_json(each, path, depth + 1) for each in value] if isinstance(value, list) else value
+        return {_name(key): finite_json(each) for key, each in value.items()}
+    return [finite_json(each) for each in value] if isinstance(value, list) else value

@@ -70,10 +70,8 @@ def _check_heads(encoder: Encoder, weights: EncoderWeights) -> None:
 
 
 def _adapt(encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights) -> _Adaptation:
-    adaptation = _Adaptation(dict(weights.tensors))
-    for what, names in weights.changed.items():
-        adaptation.names.update(names)
-        adaptation.done.append(what)
+    changed = {name for names in weights.changed.values() for name in names}
+    adaptation = _Adaptation(dict(weights.tensors), changed, list(weights.changed))
     _adapt_positions(adaptation, encoder, own, weights)
     if weights.in_chans:
         _adapt_kernels(adaptation, encoder, own, weights)
@@ -88,9 +86,8 @@ def _adapt_positions(
         return
     if weights.grid != encoder.grid and len(weights.grid) == len(encoder.grid):
         resized = interpolate_pos_embed(pos_embed, weights.grid, encoder.grid)
-        adaptation.change(
-            "pos_embed", resized, f"pos_embed {describe_size(weights.grid)} to {describe_size(encoder.grid)}"
-        )
+        sizes = f"{describe_size(weights.grid)} to {describe_size(encoder.grid)}"
+        adaptation.change("pos_embed", resized, f"pos_embed {sizes}")
 
 
 def _adapt_kernels(adaptation: _Adaptation, encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights) -> None:
@@ -149,7 +146,6 @@ def _some(names: Sequence[str], what: str) -> str:
 
 
 def _left_over(names: Sequence[str], num_others: int) -> str:
-    others = f"{num_others} left over (decoder or head)" if num_others else ""
-    if names and others:
-        return f"{_some(names, 'of the encoder left over')}, {others}"
-    return _some(names, "of the encoder left over") if names else others or "0 left over"
+    parts = [_some(names, "of the encoder left over")] if names else []
+    parts += [f"{num_others} left over (decoder or head)"] if num_others else []
+    return ", ".join(parts) or "0 left over"

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from maecli.errors import SpecError
 from maecli.weights.adapt import describe_size, linear_of_kernel, side_of
-from maecli.weights.encoder_weights import EncoderWeights
+from maecli.weights.encoder_weights import BLOCK, EncoderWeights
 from maecli.weights.files import WeightFile
 
 NORM_EPS = 1e-6
@@ -32,13 +32,12 @@ HEAD = re.compile(
     r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token)(\.|$)"
 )
 """Beginnings of names, as timm writes them, that belong to a decoder or a head."""
-BLOCK = re.compile(r"blocks\.(\d+)\.")
 TOKENS = ("cls_token", "dist_token", "reg_token", "pos_embed")
 AXES = (
     (re.compile(r"blocks\.\d+\.(norm[12]|attn\.(qkv|q|k|v|proj)|mlp\.fc[12])\.bias"), (1,)),
     (re.compile(r"(blocks\.\d+\.norm[12]|norm|fc_norm)\.(weight|bias)"), (1,)),
     (re.compile(r"blocks\.\d+\.(attn\.(qkv|q|k|v|proj)|mlp\.fc[12])\.weight"), (2,)),
-    (re.compile(r"cls_token|dist_token|reg_token|pos_embed"), (3,)),
+    (re.compile("|".join(TOKENS)), (3,)),
     (re.compile(re.escape(KERNEL)), (3, 4, 5)),
 )
 """Names, and how many axes what bears them has in every vision transformer that is known here."""
@@ -250,7 +249,7 @@ def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
 def _heads_on_record(file: WeightFile, embed_dim: int) -> int | None:
     """Return the attention heads that a `config.json` tells. Raises SpecError for a number that cannot be."""
     heads = file.config.get("num_attention_heads")
-    if heads is None or type(heads) is not int:
+    if type(heads) is not int:
         return None
     if not 1 <= heads <= embed_dim or embed_dim % heads:
         raise SpecError(f"{file.path}: its config.json gives {heads:.20g} attention heads for a width of {embed_dim}")
