@@ -83,15 +83,9 @@ class RunDirectory:
     @property
     def _looks_like_one(self) -> bool:
         """Whether there is a spec, or a checkpoint of ours if the spec is damaged."""
-        try:
-            self.read_spec()
-        except DamagedFile:
-            with contextlib.suppress(MaeError):
-                return any(checkpoint.metadata() for checkpoint in self.checkpoints.steps())
-            return False
-        except MaeError:
-            return False
-        return True
+        with contextlib.suppress(MaeError):
+            return bool((self.path / SPEC).exists() and self.spec(lambda _: None))
+        return False
 
     @property
     def is_older(self) -> bool:
@@ -102,10 +96,6 @@ class RunDirectory:
     def id(self) -> str:
         """What the run's checkpoints record too; empty for older runs."""
         return str(self.ledger.about.get("id", ""))
-
-    def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Hold the right to write here. Raises Locked, naming who has it, when another process does."""
-        return locked(self.path)
 
     def check_free(self, overwrite: bool, needed: Mapping[str, Path] | None = None) -> None:
         """Raise SpecError when no new run may start here: the directory is not empty.
@@ -250,34 +240,37 @@ class RunDirectory:
             except (DamagedFile, FileNotFoundError) as error:
                 say(f"left out: {error}")
 
-    def _read_evaluation(self, file: Path, say: Say) -> Evaluation:
-        record = _read_record(file)
-        drawings = []
-        for entry in record.pop("drawings", None) or ():
-            try:
-                drawings.append(self._read_drawing(file.stem, entry))
-            except (OSError, KeyError, TypeError, ValueError):
-                say(f"left out: a drawing of {file} is not there or belongs to another evaluation")
-        return _as_evaluation(record | {"drawings": drawings}, file)
+    def _read_evaluation(self, file: Path, say: Say | None) -> Evaluation:
+        """Return an evaluation, without drawings where nobody is told of those that are missing."""
+        record = read_json_object(file)
+        older = record.pop("pictures", ())  # what drawings were once called
+        entries = record.pop("drawings", older) or ()
+        drawings = [] if say is None else [self._read_drawing(file, entry, say) for entry in entries]
+        try:
+            return Evaluation.model_validate(record | {"drawings": list(filter(None, drawings))})
+        except ValidationError as error:
+            raise DamagedFile(file, f"is no evaluation that this mae can read ({_first(error)})") from error
 
-    def _read_drawing(self, name: str, entry: Mapping[str, Any]) -> Drawing:
-        """Return a drawing of an evaluation. Raises ValueError when it is not the one that was written with it."""
-        drawing = str(entry["name"])
-        if "/" in drawing or "\0" in drawing:
-            raise ValueError(drawing)
-        png = (self.path / PICTURES / f"{name}-{drawing}.png").read_bytes()
-        if entry.get("checksum", _checksum(png)) != _checksum(png):
-            raise ValueError(drawing)
-        return Drawing(name=drawing, caption=str(entry.get("caption", "")), png=png)
+    def _read_drawing(self, evaluation: Path, entry: Any, say: Say) -> Drawing | None:
+        """Return a drawing, None where it is not there or not the one that was written with the evaluation."""
+        try:
+            name, caption = str(entry["name"]), str(entry.get("caption", ""))
+            if "/" not in name:
+                png = (self.path / PICTURES / f"{evaluation.stem}-{name}.png").read_bytes()
+                if entry.get("checksum", _checksum(png)) == _checksum(png):
+                    return Drawing(name=name, caption=caption, png=png)
+        except (OSError, KeyError, TypeError, ValueError, AttributeError):  # a NUL in its name is a ValueError
+            pass
+        say(f"left out: a drawing of {evaluation} is not there or belongs to another evaluation")
+        return None
 
     def evaluation(self, split: str) -> Evaluation | None:
         """Return what the run's own task found on a split, without drawings; None where it was not measured.
 
         Raises DamagedFile for a record that this version cannot read.
         """
-        file = self.path / EVALUATION / f"{split}.json"
         try:
-            return _as_evaluation(_read_record(file) | {"drawings": ()}, file)
+            return self._read_evaluation(self.path / EVALUATION / f"{split}.json", None)
         except FileNotFoundError:
             return None
 
@@ -335,20 +328,6 @@ def is_spec(value: Any) -> bool:
             for section in ("dataset", "task", "model")
         )
     )
-
-
-def _read_record(file: Path) -> dict[str, Any]:
-    """Return the record of an evaluation under today's names; drawings were once called pictures."""
-    record = read_json_object(file)
-    older = record.pop("pictures", ())
-    return {"drawings": older, **record}
-
-
-def _as_evaluation(record: Mapping[str, Any], file: Path) -> Evaluation:
-    try:
-        return Evaluation.model_validate(record)
-    except ValidationError as error:
-        raise DamagedFile(file, f"is no evaluation that this mae can read ({_first(error)})") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -24,6 +24,7 @@ from maecli.run.same_data import same_data
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
+from maecli.storage.lock import locked
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
@@ -60,7 +61,7 @@ def train(
     needed = {} if going_on else paths_needed(spec, registry)
     if not going_on:
         run.check_free(overwrite, needed)  # before a lock is put there
-    with run.lock():
+    with locked(run.path):
         begin = time.monotonic()
         spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
         stored = spec.model_dump(mode="json")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from maecli.results import Evaluation, Metric, mean_metric
-from maecli.run.directory import SUMMARY, RunDirectory
+from maecli.run.directory import RunDirectory
 from maecli.storage.tables import csv_line
 from maecli.sweep.plan import Axis, Job, Plan
 
@@ -150,7 +150,7 @@ def _metric_names(evaluations: Iterable[Evaluation]) -> list[str]:
 
 def read_evaluation(run: RunDirectory | None, split: str) -> Evaluation | None:
     """Return what was measured of a finished run on a split, without drawings; None where it was not."""
-    return run.evaluation(split) if run is not None and (run.path / SUMMARY).exists() else None
+    return run.evaluation(split) if run is not None and run.is_finished else None
 
 
 def seconds_of(job: Job, directories: Mapping[str, RunDirectory]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from maecli.errors import MaeError
 from maecli.registry import Registry
-from maecli.run.directory import SUMMARY, RunDirectory
+from maecli.run.directory import RunDirectory
 from maecli.schema import RunSpec
 from maecli.spec.validate import validate
 from maecli.sweep.plan import Job, Plan, identity_of, unused
@@ -32,7 +32,7 @@ class Shelf:
 
     def is_finished(self, job: Job) -> bool:
         """Whether nothing of a run is left to do but measuring it."""
-        return job.name in self.runs and (self.runs[job.name].path / SUMMARY).exists()
+        return job.name in self.runs and self.runs[job.name].is_finished
 
     def state(self, job: Job) -> str:
         """Return what is there of a run, in words."""
@@ -95,7 +95,7 @@ class Shelf:
 def _stored_specs(out: Path, registry: Registry) -> Iterator[tuple[str, RunSpec]]:
     """Yield name and spec of every run in a sweep's directory, those that are finished first."""
     runs = [RunDirectory(path) for path in sorted(out.iterdir())] if out.is_dir() else []
-    for run in sorted(runs, key=lambda run: not (run.path / SUMMARY).exists()):
+    for run in sorted(runs, key=lambda run: not run.is_finished):
         if not run.is_run:
             continue
         try:

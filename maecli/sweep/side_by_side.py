@@ -14,7 +14,7 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.grids import picture_grid
 from maecli.results import Drawing
-from maecli.run.directory import SUMMARY, RunDirectory
+from maecli.run.directory import RunDirectory
 from maecli.run.restore import restore
 from maecli.sweep.outcome import first_seed, point_title
 from maecli.sweep.plan import Plan
@@ -39,7 +39,7 @@ def side_by_side(
         made = {}
         for job in jobs:
             run = directories[job.name]
-            samples = _made(run, registry) if (run.path / SUMMARY).exists() else None
+            samples = _made(run, registry) if run.is_finished else None
             if samples is not None:
                 made[point_title(job.point, plan.axes)] = samples
         if len(made) > 1:

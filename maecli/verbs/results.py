@@ -15,7 +15,7 @@ from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.registry import Registry
 from maecli.reports.records import MARK, Record, results_table
 from maecli.results import Evaluation
-from maecli.run.directory import SPEC, SUMMARY, RunDirectory
+from maecli.run.directory import SPEC, RunDirectory
 from maecli.schema import CHANGEABLE_ON_RESUME
 from maecli.spec.ask import Ask
 from maecli.spec.layers import difference, flatten
@@ -75,7 +75,7 @@ def _finished(path: Path) -> list[RunDirectory]:
     """Return the finished runs in or below a path. Raises SpecError when there is none."""
     if not path.is_dir():
         raise SpecError(f"{path} is no run directory and no folder of runs")
-    runs = [run for run in find_runs(path) if (run.path / SUMMARY).exists()]
+    runs = [run for run in find_runs(path) if run.is_finished]
     if not runs:
         raise SpecError(f"{path} holds no finished run")
     return runs
