@@ -43,12 +43,11 @@ def git_revision() -> str | None:
     The repository may be a stranger's, whose settings and hooks name programs: none of them is run. Where settings
     define a filter, which comparing files would run, changes are not looked for.
     """
-    git = _git()
-    revision = _ask(git, "rev-parse", "--verify", "--quiet", "HEAD")
+    revision = _ask_git("rev-parse", "--verify", "--quiet", "HEAD")
     if not revision:
         return None
-    filters = _ask(git, "config", "--name-only", "--get-regexp", r"^filter\.")
-    changes = _ask(git, *STATUS) if filters == "" else None
+    filters = _ask_git("config", "--name-only", "--get-regexp", r"^filter\.")
+    changes = _ask_git(*STATUS) if filters == "" else None
     return f"{revision}-dirty" if changes else revision
 
 
@@ -58,24 +57,19 @@ SAFE = ("--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c",
 SECONDS = 5.0
 
 
-def _git() -> str | None:
-    """Return where git is; a program of that name in the current folder is none."""
-    return shutil.which("git", path=_absolute_path())
+def _ask_git(*words: str) -> str | None:
+    """Return what git prints; None when it has no answer, empty where it finds nothing.
 
-
-def _absolute_path() -> str:
-    return os.pathsep.join(
-        path for path in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(path).is_absolute()
-    )
-
-
-def _ask(git: str | None, *words: str) -> str | None:
-    """Return what git prints; None when it has no answer, empty where it finds nothing."""
+    A program of that name in the current folder is not git.
+    """
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    path = os.pathsep.join(folder for folder in folders if Path(folder).is_absolute())
+    git = shutil.which("git", path=path)
     if git is None:
         return None
     # What GIT_* variables say is about another repository; missing objects are not fetched, which may run programs.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    environment |= {"PATH": _absolute_path(), "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    environment |= {"PATH": path, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
     try:
         process = subprocess.run(
             [git, *SAFE, *words],

@@ -13,7 +13,7 @@ from maecli.run.checkpoint import find_checkpoint, read_checkpoint
 from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
-from maecli.run.recorded import parse_record, part_of, sizes_of
+from maecli.run.recorded import model_of, parse_record, part_of
 from maecli.run.restore import encoder_tensors
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
@@ -86,7 +86,9 @@ def _of_run(file: Path, registry: Registry, say: Say) -> EncoderWeights:
     checkpoint = Checkpoint(file.parent)
     tensors, metadata = checkpoint.tensors(file.name), checkpoint.metadata(file.name)
     with missing_packages(metadata, file):
-        shape = _recorded_shape(metadata, file, registry)
+        model, in_chans, img_size = model_of(metadata, file)
+        with torch.random.fork_rng(devices=[]):  # the random numbers of the process go on as if it had not been built
+            encoder = make_model(PluginSection(**model), registry).build(in_chans, img_size)
     tell_changes(metadata, registry, file, say)
     for note in notes_on(checkpoint) if file.name == MODEL else ():
         say(note)
@@ -96,22 +98,9 @@ def _of_run(file: Path, registry: Registry, say: Say) -> EncoderWeights:
         source=str(checkpoint.path if file.name == MODEL else file),
         format="",
         tensors=own,
-        patch_size=shape.patch_size,
-        in_chans=shape.in_chans,
-        grid=shape.grid,
-        num_heads=heads_of(shape),
+        patch_size=encoder.patch_size,
+        in_chans=encoder.in_chans,
+        grid=encoder.grid,
+        num_heads=heads_of(encoder),
         num_others=len(tensors) - len(own),
     )
-
-
-def _recorded_shape(metadata: dict[str, Any], file: Path, registry: Registry) -> Encoder:
-    """Return an encoder as the metadata of a checkpoint describe it, with random weights. Raises DamagedFile.
-
-    The random numbers of the process go on as if it had not been built.
-    """
-    section = part_of(metadata, file, dict, "spec", "model")
-    part_of(section, file, str, "name")
-    in_chans, img_size = sizes_of(metadata, file)
-    model = make_model(PluginSection(**section), registry)
-    with torch.random.fork_rng(devices=[]):
-        return model.build(in_chans, img_size)

@@ -36,10 +36,12 @@ def part_of(record: Mapping[str, Any], path: Path, kind: type[T], *keys: str) ->
     return value
 
 
-def sizes_of(record: Mapping[str, Any], path: Path) -> tuple[int, tuple[int, ...]]:
-    """Return the channels and the size that a record's model works at. Raises DamagedFile."""
+def model_of(record: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], int, tuple[int, ...]]:
+    """Return the name and options of a record's model, and the channels and size it works at. Raises DamagedFile."""
+    model = part_of(record, path, dict, "spec", "model")
+    part_of(model, path, str, "name")
     channels = part_of(record, path, int, "preprocess", "in_chans")
     size = part_of(record, path, list, "preprocess", "img_size")
     if channels < 1 or not size or not all(type(length) is int and length > 0 for length in size):
         raise DamagedFile(path, f"has metadata of mae with {channels} channels and the size {str(size)[:60]}")
-    return channels, tuple(size)
+    return model, channels, tuple(size)

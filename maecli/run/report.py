@@ -90,7 +90,7 @@ def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]
 
 
 def _title(evaluation: Evaluation) -> str:
-    title = f"{TITLES.get(evaluation.split, evaluation.split)} ({evaluation.num_samples:,} samples)"
+    title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} samples)"
     return f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
 
 
@@ -102,11 +102,9 @@ def describe_run(run: RunDirectory) -> str:
         return f"What this run said of itself cannot be read: {error}."
     if summary is None:
         return "This run is not finished."
-    headline = ""
-    for evaluation in [one for one in _in_order(run, lambda _: None) if not one.probe][:1]:
-        metric = evaluation.metrics[0]
-        split = TITLES.get(evaluation.split, evaluation.split)
-        headline = f" {split} {metric.label}: {numbers.format_metric(metric)}."
+    own = [evaluation for evaluation in _in_order(run, lambda _: None) if not evaluation.probe]
+    metric = own[0].metrics[0] if own else None
+    headline = f" {TITLES[own[0].split]} {metric.label}: {numbers.format_metric(metric)}." if metric else ""
     return (
         f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {summary.steps:,} steps in "
         f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"

@@ -14,7 +14,7 @@ from maecli.errors import DamagedFile, SpecError
 from maecli.registry import registry
 from maecli.run.initial import weights_file
 from maecli.run.plugins_used import changes, missing
-from maecli.run.recorded import parse_record, part_of, sizes_of
+from maecli.run.recorded import model_of, parse_record, part_of
 from maecli.run.restore import ENCODER
 from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
 from maecli.weights.files import WeightFile, read_weights
@@ -112,13 +112,13 @@ def _metadata(file: WeightFile) -> dict[str, Any]:
 
 def _recorded(metadata: Mapping[str, Any], file: WeightFile) -> dict[str, Any]:
     """Return the architecture that one of our checkpoints records. Raises DamagedFile."""
-    model, card = (part_of(metadata, file.path, dict, *keys) for keys in (("spec", "model"), ("card",)))
-    in_chans, img_size = sizes_of(metadata, file.path)
+    model, in_chans, img_size = model_of(metadata, file.path)
+    card = part_of(metadata, file.path, dict, "card")
     options = {key: value for key, value in model.items() if key not in ("name", "img_size")}
     has_head = any(name.startswith("head.") for name in file.tensors)
     classes = {key: part_of(card, file.path, list, key) for key in ("classes", "mask_classes")}
     return {
-        "model": part_of(model, file.path, str, "name"),
+        "model": model["name"],
         **options,
         "img_size": list(img_size),
         "in_chans": in_chans,

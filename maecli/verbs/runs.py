@@ -28,7 +28,6 @@ from maecli.storage.ledger import Ledger
 
 ELSEWHERE = frozenset({"out", "trackers"})
 """Keys of a spec that say nothing about a run."""
-NOT_COMPARED = ("command",)
 SPLITS = ("test", "val", "train")
 T = TypeVar("T")
 
@@ -194,14 +193,12 @@ def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], 
             raise SpecError(f"{run} is no run directory, so it cannot be laid beside another")
     names = _names(first, second)
     specs = [whole_spec(run, registry) for run in runs]
-    environments = [
-        {key: value for key, value in run.environment(say).items() if key not in NOT_COMPARED} for run in runs
-    ]
+    first_environment, second_environment = (run.environment(say) for run in runs)
     logged = {name: by_epoch(history(run, registry, say)) for name, run in zip(names, runs, strict=True)}
     return Comparison(
         names=names,
         spec=difference(specs[0], specs[1], ELSEWHERE),
-        environment=difference(environments[0], environments[1], frozenset()),
+        environment=difference(first_environment, second_environment, frozenset({"command"})),
         metrics=_metrics(names, runs, say),
         curves=learning_curves(logged, "epoch"),
     )
