@@ -8,9 +8,11 @@ import functools
 import os
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from maecli.errors import SpecError
 
@@ -112,6 +114,22 @@ def keep_freed_memory() -> bool:
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of <malloc.h>
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(mmap_max, 0)) and bool(libc.mallopt(trim_threshold, 2**31 - 1))
+
+
+def copy_to_cpu(tensor: Tensor) -> Callable[[], Tensor]:
+    """Begin a copy, and return what waits for it and gives it: meanwhile the device can be given more to do."""
+    if tensor.device.type != "cuda":
+        copy = tensor.cpu()
+        return lambda: copy
+    pinned = tensor.to("cpu", non_blocking=True)
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record(torch.cuda.current_stream(tensor.device))
+
+    def wait() -> Tensor:
+        copied.synchronize()
+        return pinned.clone()  # page-locked memory is scarce
+
+    return wait
 
 
 def default_workers() -> int:

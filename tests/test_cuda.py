@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 from maecli.hardware import choose_device, choose_dtype, describe_device
 from maecli.models.attention import attend
@@ -19,6 +20,7 @@ from maecli.run.request import request
 from maecli.run.train import train
 from maecli.spec.ask import Ask
 from maecli.training.checkpoint import MODEL
+from maecli.training.features import blocks, extract
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 
@@ -50,6 +52,32 @@ def test_the_loss_of_a_masked_autoencoder_is_that_of_the_cpu():
     here = module(x, random_masking(noise, 0.75))
     there = module.cuda()(x.cuda(), random_masking(noise.cuda(), 0.75))
     torch.testing.assert_close(there.cpu(), here, atol=1e-4, rtol=1e-4)
+
+
+class Batches:
+    """A loader whose batches are there already."""
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+
+    def eval_batches(self, batch_size):
+        for i in range(3):
+            image = torch.full((batch_size, 3, 16, 16), float(i), device=self.device)
+            tensors = {"image": image, "label": torch.full((batch_size,), i, device=self.device)}
+            yield Batch(tensors, Draws(0, 0, torch.arange(batch_size)), [f"{i}.{j}" for j in range(batch_size)])
+
+
+def test_features_are_read_without_a_wait_for_the_batch_at_work():
+    encoder = VisionTransformer((16, 16), (4, 4), 3, 32, 2, 4).cuda()
+    list(blocks(encoder, Batches("cuda"), 2, torch.float32))  # what is made once may wait
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = list(blocks(encoder, Batches("cuda"), 2, torch.float32))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert [block.labels.tolist() for block in found] == [[0, 0], [1, 1], [2, 2]]
+    expected = extract(encoder.cpu(), Batches("cpu"), 2, torch.float32)
+    torch.testing.assert_close(torch.cat([block.values for block in found]), expected.values, atol=1e-4, rtol=1e-4)
 
 
 def test_a_run_on_cuda_finishes_and_can_be_repeated_on_the_cpu(tmp_path):

@@ -5,7 +5,7 @@ Shapes: N samples, P patches, D embed_dim, Q classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from maecli.errors import Fault, SpecError, nearest
-from maecli.hardware import autocast
+from maecli.hardware import autocast, copy_to_cpu
 from maecli.loading.loader import Loader
 from maecli.models.encoder import Encoder
 from maecli.models.heads import pool_tokens
-from maecli.training.finite import NOT_FINITE, not_finite, without
+from maecli.training.finite import NOT_FINITE, not_finite
 
 Tokens = Literal["mean", "cls", "patches"]
 TOKENS: tuple[Tokens, ...] = ("mean", "cls", "patches")
@@ -68,6 +68,7 @@ def blocks(
     """
     was_training = encoder.training
     encoder.eval()
+    previous: Iterator[Features] = iter(())
     for batch in loader.eval_batches(batch_size):
         with autocast(loader.device, dtype):
             made = encoder(batch["image"])
@@ -76,12 +77,23 @@ def blocks(
             made = made[:, encoder.num_prefix_tokens :]
         else:
             made = pool_tokens(made, encoder.num_prefix_tokens, tokens)
-        made = made.cpu()
-        if gone := not_finite(made):
-            for i in gone:
-                loader.on_fault(Fault(batch.keys[i], NOT_FINITE))
-            made = made[[i for i in range(len(made)) if i not in gone]]
-            batch = without(batch, gone)
-        if len(batch):
-            yield Features(made, batch.keys, batch["label"].cpu() if "label" in batch else None)
+        labels = copy_to_cpu(batch["label"]) if "label" in batch else None
+        current = _finite(loader, batch.keys, copy_to_cpu(made), labels)
+        yield from previous  # while the device does the current one
+        previous = current
+    yield from previous
     encoder.train(was_training)
+
+
+def _finite(
+    loader: Loader, keys: Sequence[str], values: Callable[[], Tensor], labels: Callable[[], Tensor] | None
+) -> Iterator[Features]:
+    """Yield the features of those samples of a batch for which they are finite, if there are any."""
+    made, numbers = values(), labels() if labels is not None else None
+    if gone := not_finite(made):
+        for i in gone:
+            loader.on_fault(Fault(keys[i], NOT_FINITE))
+        kept = [i for i in range(len(made)) if i not in gone]
+        made, keys, numbers = made[kept], [keys[i] for i in kept], numbers[kept] if numbers is not None else None
+    if len(made):
+        yield Features(made, keys, numbers)

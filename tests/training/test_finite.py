@@ -12,7 +12,7 @@ from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, Fault
 from maecli.loading.resident import ResidentLoader
 from maecli.training.evaluation import evaluate
-from maecli.training.features import extract
+from maecli.training.features import blocks, extract
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, not_finite, try_samples, without
 
 BAD = 9.0
@@ -207,3 +207,22 @@ def test_features_that_are_no_numbers_are_left_out(tokens):
     assert (list(found.keys), len(found.values), told) == (["1", "2"], 2, [Fault("10", NOT_FINITE)])
     assert bool(found.values.isfinite().all())
     assert extract(encoder, loader([10.0], []), 64, torch.float32, tokens).values.shape == (0, 12)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_features_keep_their_labels_and_keys_whatever_is_left_out_of_their_batch(batch_size):
+    torch.manual_seed(0)
+    encoder, told = Encoder((2, 2), (1, 1), 1, 12, 1, 2), []
+    samples = loader([1.0, 10.0, 2.0, 3.0, 99.0], told)
+    samples.tensors["label"] = torch.tensor([1, 10, 2, 3, 99])
+    found = extract(encoder, samples, batch_size, torch.float32)
+    assert (list(found.keys), found.labels.tolist()) == (["1", "2", "3"], [1, 2, 3])
+    assert [fault.path for fault in told] == ["10", "99"]
+
+
+def test_features_are_read_when_the_next_batch_was_given_to_the_device():
+    encoder, events = Encoder((2, 2), (1, 1), 1, 12, 1, 2), []
+    encoder.register_forward_hook(lambda *_: events.append("given"))
+    for block in blocks(encoder, loader([1.0, 2.0, 3.0], []), 1, torch.float32):
+        events.append(block.keys[0])
+    assert events == ["given", "given", "1", "given", "2", "3"]
