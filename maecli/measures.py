@@ -18,15 +18,24 @@ CELLS_AT_ONCE = 1 << 22
 def confusion(truth: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
     """Return the counts (Q, Q) int64, rows true and columns predicted, of class numbers of one shape.
 
-    Those whose true class is not one of the `num_classes` (void pixels) are left out.
+    Those whose true class is not one of the `num_classes` (void pixels) are left out. Nothing waits for the device.
     """
-    matrix = torch.zeros(num_classes**2, dtype=torch.int64, device=truth.device)
+    num = num_classes**2
+    dtype = torch.int32 if num < 1 << 31 else torch.int64
+    matrix = torch.zeros(num, dtype=torch.int64, device=truth.device)
     parts = (torch.split(numbers.flatten(), CELLS_AT_ONCE) for numbers in (truth, predicted))
     for true, guess in zip(*parts, strict=True):
-        judged = true < num_classes
-        cells = true[judged].int() * num_classes + guess[judged].int()
-        matrix += torch.bincount(cells, minlength=num_classes**2)
+        cells = true.to(dtype) * num_classes + guess.to(dtype)
+        matrix += _counts(cells.where((true >= 0) & (true < num_classes), num), num + 1)[:num]
     return matrix.reshape(num_classes, num_classes)
+
+
+def _counts(numbers: Tensor, num: int) -> Tensor:
+    """Return how often each of the numbers 0 to `num` - 1 occurs, (num,) int64."""
+    if numbers.device.type == "cpu":
+        return torch.bincount(numbers, minlength=num)
+    ids = numbers.long()  # bincount would wait for CUDA, to learn the highest number
+    return torch.zeros(num, dtype=torch.int64, device=ids.device).scatter_add_(0, ids, torch.ones_like(ids))
 
 
 def wilson_interval(hits: int, num: int) -> tuple[float, float]:

@@ -33,10 +33,10 @@ def encoder():
     return api.nets.VisionTransformer(SIZE, (2, 2), 1, 12, 1, 2)
 
 
-def batch(labels, image=None, progress=0.0):
-    """Return samples with one label each, or several: int8 as from a data set."""
+def batch(labels, image=None, progress=0.0, first=0):
+    """Return the samples from the `first` on with one label each, or several: int8 as from a data set."""
     label = torch.tensor(labels)
-    ids = torch.arange(len(label))
+    ids = torch.arange(first, first + len(label))
     image = torch.zeros(len(label), 1, *SIZE) if image is None else image
     tensors = {"image": image, "label": label if label.ndim == 1 else label.to(torch.int8)}
     return api.Batch(tensors, api.Draws(0, 0, ids), [str(i) for i in ids.tolist()], progress=progress)
@@ -49,9 +49,9 @@ class Says(nn.Module):
         super().__init__()
         self.logits, self.encoder, self.asked = torch.as_tensor(logits, dtype=torch.float32), encoder(), []
 
-    def forward(self, x, ids_keep=None):
+    def forward(self, x=None, ids_keep=None, features=None):
         self.asked.append((x, ids_keep))
-        return self.logits[: len(x)]
+        return self.logits[: len(features if x is None else x)]
 
 
 def metrics(evaluator):

@@ -23,7 +23,8 @@ from maecli.models.plugin import Model, ModelOptions
 from maecli.plugin_options import Options
 from maecli.results import Drawing, Metric, Table
 from maecli.storage.files import write_text
-from maecli.training.task import Evaluator, Prediction, SideBySide, Task
+from maecli.training.evaluator import Evaluator
+from maecli.training.task import Prediction, SideBySide, Task
 from maecli.training.tracker import Tracker
 
 __all__ = [

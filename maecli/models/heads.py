@@ -63,14 +63,19 @@ class Classifier(nn.Module):
             raise ValueError("pool 'cls' needs an encoder with a class token; use 'mean'")
         self.encoder, self.head, self.pool = encoder, head, pool
 
-    def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
-        """Return logits (B, Q) float32, from all patches or from those in `ids_keep` (B, K)."""
-        return self.judge(self.pooled(x, ids_keep))
+    def forward(
+        self, x: Tensor | None = None, ids_keep: Tensor | None = None, features: Tensor | None = None
+    ) -> Tensor:
+        """Return logits (B, Q) float32, from all patches of x or from those in `ids_keep` (B, K).
+
+        `features`, in place of x, is what `pooled` returned of it before.
+        """
+        if features is None:
+            assert x is not None
+            features = self.pooled(x, ids_keep)
+        logits: Tensor = self.head(features)
+        return logits.to(torch.float32)
 
     def pooled(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
         """Return what the head sees (B, D), from all patches or from those in `ids_keep` (B, K)."""
         return pool_tokens(self.encoder(x, ids_keep), self.encoder.num_prefix_tokens, self.pool)
-
-    def judge(self, pooled: Tensor) -> Tensor:
-        """Return logits (B, Q) float32 of pooled tokens (B, D)."""
-        return self.head(pooled).to(torch.float32)

@@ -42,7 +42,8 @@ from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.saving import hand_over
 from maecli.testing.small import small_encoder, small_preprocess
 from maecli.testing.synthetic import Synthetic
-from maecli.training.task import Evaluator, Prediction, SideBySide, Task
+from maecli.training.evaluator import Evaluator, add_states
+from maecli.training.task import Prediction, SideBySide, Task
 
 BATCH = 6
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -86,6 +87,11 @@ class TaskSubject:
         part = self.dataset.split(split, self.plugin.fields)
         cpu = torch.device("cpu")
         return make_loader(part, self.preprocess, cpu, 0, DataSpec(workers=0), own_size=self.plugin.own_size)
+
+    def fit_baselines(self) -> None:
+        limit = self.plugin.baseline_samples
+        if limit:
+            self.task.fit_baselines(self.loader("train").eval_batches(BATCH, limit=limit))
 
     def train_batch(self) -> Batch:
         loader = self.loader("train")
@@ -162,6 +168,33 @@ def repeatable(subject: TaskSubject) -> None:
     )
 
 
+class Shell(nn.Module):
+    """Hands on what it is called with, and has no attribute of what it holds: so do wrappers of several processes."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module, self.calls = module, 0
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        return self.module(*args, **kwargs)
+
+
+def wrapped(subject: TaskSubject) -> None:
+    """The loss calls its module once, and takes nothing else of it."""
+    name, batch, shell = subject.plugin.name, subject.train_batch(), Shell(subject.build().train())
+    with must_work(
+        f"the loss of {name} must do with calling its module, which may be wrapped",
+        "keep in build() what it has to know of the encoder",
+    ):
+        subject.task.loss(shell, batch)
+    expect(
+        shell.calls == 1,
+        f"the loss of {name} calls its module {shell.calls} times; call it once, with all that it needs: a wrapper of "
+        "several processes counts on that",
+    )
+
+
 def frozen(subject: TaskSubject) -> None:
     """Features that a frozen encoder computed before teach a head what pictures teach it."""
     task, batch = subject.task, subject.train_batch()
@@ -197,8 +230,7 @@ def evaluation(subject: TaskSubject) -> None:
     """Metrics are finite numbers with baselines beside them; the monitored one is always among them."""
     task, module = subject.task, subject.module.eval()
     with torch.no_grad():
-        if subject.plugin.baseline_samples:
-            task.fit_baselines(subject.loader("train").eval_batches(BATCH, limit=subject.plugin.baseline_samples))
+        subject.fit_baselines()
         for thorough in (True, False):
             evaluator: Evaluator[Any] = task.evaluator(thorough)
             for batch in subject.loader("val").eval_batches(BATCH):
@@ -207,6 +239,37 @@ def evaluation(subject: TaskSubject) -> None:
             if thorough:
                 json.dumps([table.model_dump(mode="json") for table in evaluator.tables()])
                 _check_pictures("evaluator().drawings()", evaluator.drawings())
+
+
+def adding(subject: TaskSubject) -> None:
+    """What evaluators count of parts of a split adds up to what one counts of all of it."""
+    task, module = subject.task, subject.module.eval()
+    batches = list(subject.loader("val").eval_batches(BATCH // 2))
+    subject.fit_baselines()
+    for thorough in (True, False):
+        whole, *parts, joined = (task.evaluator(thorough) for _ in range(4))
+        with torch.no_grad():
+            for i, batch in enumerate(batches):
+                whole.update(module, batch)
+                parts[i % 2].update(module, batch)
+        joined.load_state(add_states(parts[1].state(), parts[0].state()))
+        with must_work(
+            f"evaluator({thorough=}) must take what two others have counted", "count in add() and add_rows() alone"
+        ):
+            found, expected = ({each.name: each for each in one.metrics()} for one in (joined, whole))
+        apart = [name for name, metric in expected.items() if not _same_metric(metric, found.get(name))]
+        expect(
+            not apart,
+            f"{some(apart)} of evaluator({thorough=}) is another when the states of two are added than when one sees "
+            "all batches; count in add() and add_rows() alone, and make the metrics of these",
+        )
+
+
+def _same_metric(one: Metric, other: Metric | None) -> bool:
+    if other is None or one.baselines.keys() != other.baselines.keys():
+        return False
+    values, others = ((metric.value, *metric.baselines.values(), *(metric.interval or ())) for metric in (one, other))
+    return len(values) == len(others) and all(map(_close, values, others))
 
 
 def _check_metrics(subject: TaskSubject, metrics: Sequence[Metric], thorough: bool) -> None:
@@ -315,12 +378,17 @@ def saving(subject: TaskSubject) -> None:
     first, second = subject.predict(batch), subject.predict(batch, other)
     for key, one, two in zip(batch.keys, first, second, strict=True):
         apart = [name for name, value in one.row.items() if not _close(value, two.row.get(name))]
-        apart += [name for name, data in one.files.items() if two.files.get(name) != data]
+        apart += [name for name in one.files if _contents(one, name) != _contents(two, name)]
         expect(
             not apart,
             f"{some(apart)} of {key!r} differs after saving and loading; keep all that predictions depend on in "
             "parameters and buffers of the module, or in the options",
         )
+
+
+def _contents(prediction: Prediction, suffix: str) -> bytes | None:
+    contents = prediction.files.get(suffix)
+    return contents() if callable(contents) else contents
 
 
 def drawing(subject: TaskSubject) -> None:
@@ -371,7 +439,7 @@ STAGES: Stages = (
     (options, spec, imports),
     (build,),
     (training, evaluation, prediction),
-    (repeatable, alone, saving, drawing),
+    (repeatable, wrapped, adding, alone, saving, drawing),
     (frozen,),
 )
 

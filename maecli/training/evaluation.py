@@ -15,6 +15,7 @@ from maecli.errors import DataError, Fault
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
 from maecli.results import Evaluation
+from maecli.training.evaluator import Evaluator
 from maecli.training.finite import (
     NOT_FINITE,
     TOO_LARGE,
@@ -24,7 +25,7 @@ from maecli.training.finite import (
     try_samples,
     without,
 )
-from maecli.training.task import Evaluator, Task
+from maecli.training.task import Task
 
 NUM_DRAWN = 36
 """How many evenly spaced samples a task gets to draw."""

@@ -9,20 +9,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from maecli import plugin_options
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
 from maecli.models.encoder import Encoder
-from maecli.results import Drawing, Metric, Table
-
-M = TypeVar("M", bound=nn.Module)
+from maecli.results import Drawing
+from maecli.training.evaluator import Evaluator, M
 
 MOST_COLUMNS = 100
 """Classes that get a column each; of more, the most likely are named."""
@@ -49,26 +48,6 @@ class SideBySide:
     """What the module does not decide, such as the original and the masked picture, by title."""
     made: Sequence[NDArray[Any]]
     """What the module made of it."""
-
-
-class Evaluator(ABC, Generic[M]):
-    """Measures a module batch by batch. Batches arrive in order, unchanged by augmentation."""
-
-    @abstractmethod
-    def update(self, module: M, batch: Batch) -> None:
-        """Add one batch. Called without gradients, module in eval mode, autocast on where it pays."""
-
-    @abstractmethod
-    def metrics(self) -> Sequence[Metric]:
-        """Return the metrics of all batches so far, the headline first, each with its baselines."""
-
-    def tables(self) -> Sequence[Table]:
-        """Return what is worth a table, such as recall per class."""
-        return ()
-
-    def drawings(self) -> Sequence[Drawing]:
-        """Return drawings of the metrics, such as a confusion matrix."""
-        return ()
 
 
 class Task(ABC, Generic[M]):
@@ -109,6 +88,9 @@ class Task(ABC, Generic[M]):
     def loss(self, module: M, batch: Batch) -> Tensor:
         """Return the training loss () of one micro-batch.
 
+        It calls `module(...)` once, and takes nothing else of it: what runs may be a wrapper that has no attributes of
+        the module, compiled or of several processes. What the loss needs to know of the encoder `build` keeps.
+        Nothing in it waits for the device: numbers are not read back, and constants are made once.
         Per-sample randomness comes from `batch.draws`; torch's own generator is seeded for every step.
         """
 

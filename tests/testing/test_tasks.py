@@ -120,6 +120,32 @@ class Unseeded(Classify):
         return super().loss(module, batch) * np.random.uniform(1, 2)
 
 
+class Touching(Classify):
+    """Classes."""
+
+    def loss(self, module, batch):
+        return super().loss(module, batch) + 0 * module.head[-1].bias.sum()
+
+
+class CalledTwice(Classify):
+    """Classes."""
+
+    def loss(self, module, batch):
+        return (super().loss(module, batch) + super().loss(module, batch)) / 2
+
+
+class Private(Accuracy):
+    def state(self):
+        return {}
+
+
+class NotAdding(Classify):
+    """Classes."""
+
+    def evaluator(self, thorough=True):
+        return Private(self.card)
+
+
 class Unmonitored(Classify):
     """Classes."""
 
@@ -285,6 +311,17 @@ WRONG = [
     (Unused, "training", "no gradient reaches spare.weight, spare.bias of classify; use it in the loss, leave it out"),
     (Constant, "training", "a step changes no parameter of classify: all its gradients are 0"),
     (Unseeded, "repeatable", "take random numbers from batch.draws or from torch's generator"),
+    (
+        Touching,
+        "wrapped",
+        "the loss of classify must do with calling its module, which may be wrapped: AttributeError: 'Shell' object",
+    ),
+    (CalledTwice, "wrapped", "the loss of classify calls its module 2 times; call it once, with all that it needs"),
+    (
+        NotAdding,
+        "adding",
+        "top1, macro_f1, cross_entropy of evaluator(thorough=True) is another when the states of two are added than",
+    ),
     (
         Forgetful,
         "frozen",

@@ -22,7 +22,8 @@ from maecli.loading.resident import ResidentLoader
 from maecli.results import Metric
 from maecli.schema import PluginSection, PretrainSpec
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.training.task import Evaluator, Prediction, Task
+from maecli.training.evaluator import Evaluator
+from maecli.training.task import Prediction, Task
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
+import numpy as np
 from torch import Tensor
 
 from maecli import api
@@ -45,18 +46,18 @@ class Labels(ABC):
     def probabilities(self, logits: Tensor) -> Tensor: ...
 
     @abstractmethod
-    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
+    def answer(self, probabilities: np.ndarray) -> dict[str, str | int | float]:
         """Return the predicted class or classes (Q,) of one sample."""
 
     @abstractmethod
-    def caption(self, probabilities: Tensor) -> str:
+    def caption(self, probabilities: np.ndarray) -> str:
         """Return classes (Q,) with their probabilities, in few words."""
 
     @abstractmethod
-    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+    def wrong(self, probabilities: np.ndarray, label: np.ndarray) -> list[bool | None]:
         """Return whether each sample's prediction is wrong; None where no label is known, which is -1."""
 
 
 def logits_of(module: api.nets.Classifier, batch: api.Batch) -> Tensor:
     """Return logits (B, Q) of a batch of pictures, or of features computed before."""
-    return module.judge(batch["features"]) if "features" in batch else module(batch["image"])
+    return module(features=batch["features"]) if "features" in batch else module(batch["image"])

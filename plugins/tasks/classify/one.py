@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,13 +34,13 @@ class OneLabel(Labels):
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.softmax(-1)
 
-    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
+    def answer(self, probabilities: np.ndarray) -> dict[str, str | int | float]:
         return {"class": self.card.classes[int(probabilities.argmax())]}
 
-    def caption(self, probabilities: Tensor) -> str:
+    def caption(self, probabilities: np.ndarray) -> str:
         return f"{self.card.classes[int(probabilities.argmax())]} {float(probabilities.max()):.0%}"
 
-    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+    def wrong(self, probabilities: np.ndarray, label: np.ndarray) -> list[bool | None]:
         guesses = probabilities.argmax(-1).tolist()
         return [guess != truth if truth >= 0 else None for guess, truth in zip(guesses, label.tolist(), strict=True)]
 
@@ -49,17 +50,22 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
 
     def __init__(self, card: api.DataCard) -> None:
         self.card = card
-        self.matrix = torch.zeros(card.num_classes, card.num_classes, dtype=torch.int64)  # true, predicted
-        self.loss_sum = 0.0
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
         logits, label = logits_of(module, batch), batch["label"]
-        self.matrix += api.measure.confusion(label, logits.argmax(-1), len(self.matrix)).cpu()
-        self.loss_sum += float(F.cross_entropy(logits, label, reduction="sum"))
+        matrix = api.measure.confusion(label, logits.argmax(-1), self.card.num_classes)
+        self.add({"matrix": matrix, "cross_entropy": F.cross_entropy(logits, label, reduction="sum")})
+
+    @property
+    def matrix(self) -> Tensor:
+        """Samples (Q, Q) by true and predicted class."""
+        matrix = self.total("matrix")
+        return torch.zeros([self.card.num_classes] * 2, dtype=torch.int64) if matrix is None else matrix
 
     def metrics(self) -> Sequence[api.Metric]:
-        num, hits = int(self.matrix.sum()), int(self.matrix.trace())
-        truth = self.matrix.sum(1)  # (Q,)
+        matrix, loss = self.matrix, self.total("cross_entropy")
+        num, hits = int(matrix.sum()), int(matrix.trace())
+        truth = matrix.sum(1)  # (Q,)
         # A data set that does not count its classes is measured against the most frequent class of the split.
         counts = torch.tensor(self.card.class_counts) if self.card.class_counts else truth
         majority = int(counts.argmax())
@@ -80,7 +86,7 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
             api.Metric(
                 name="macro_f1",
                 label="macro F1",
-                value=float(_f1(self.matrix)[truth > 0].sum() / max(present, 1)),
+                value=float(_f1(matrix)[truth > 0].sum() / max(present, 1)),
                 unit="share",
                 baselines={"majority": _majority_f1(truth, majority)},
                 note="" if present == len(truth) else f"mean of the {present} classes that occur",
@@ -88,22 +94,16 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
             api.Metric(
                 name="cross_entropy",
                 label="cross-entropy",
-                value=self.loss_sum / max(num, 1),
+                value=0.0 if loss is None else float(loss) / max(num, 1),
                 better="lower",
-                baselines={"chance": math.log(self.card.num_classes), "training frequencies": self._prior(counts)},
+                baselines={"chance": math.log(self.card.num_classes), "training frequencies": _prior(counts, truth)},
             ),
         ]
 
-    def _prior(self, counts: Tensor) -> float:
-        """Return the cross-entropy of always predicting the training set's class frequencies."""
-        frequency = (counts.double() + 1e-9) / (counts.sum() + 1e-9)
-        truth = self.matrix.sum(1).double()
-        return float(-(truth * frequency.log()).sum() / truth.sum().clamp(min=1))
-
     def tables(self) -> Sequence[api.Table]:
-        truth, predicted = self.matrix.sum(1), self.matrix.sum(0)
-        hits = self.matrix.diagonal()
-        measures = (hits / truth.clamp(min=1), hits / predicted.clamp(min=1), _f1(self.matrix))
+        matrix = self.matrix
+        truth, predicted, hits = matrix.sum(1), matrix.sum(0), matrix.diagonal()
+        measures = (hits / truth.clamp(min=1), hits / predicted.clamp(min=1), _f1(matrix))
         rows = tuple(
             (
                 name,
@@ -123,6 +123,12 @@ def _f1(matrix: Tensor) -> Tensor:
     """Return the F1 score (Q,) of each class; 0 for one that neither occurs nor is predicted."""
     both = (matrix.sum(0) + matrix.sum(1)).clamp(min=1)
     return 2.0 * matrix.diagonal().double() / both  # double: float32 could beat an equal baseline by rounding
+
+
+def _prior(counts: Tensor, truth: Tensor) -> float:
+    """Return the cross-entropy of always predicting the frequencies of `counts`, where `truth` (Q,) is the case."""
+    frequency = (counts.double() + 1e-9) / (counts.sum() + 1e-9)
+    return float(-(truth * frequency.log()).sum() / truth.sum().clamp(min=1))
 
 
 def _majority_f1(truth: Tensor, majority: int) -> float:

@@ -6,7 +6,7 @@ Shapes: B batch, N samples, Q classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -64,19 +64,20 @@ class SeveralLabels(Labels):
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 
-    def answer(self, probabilities: Tensor) -> dict[str, str | int | float]:
-        return {"classes": ";".join(self.card.classes[q] for q in (probabilities > 0.5).nonzero().flatten().tolist())}
+    def answer(self, probabilities: np.ndarray) -> dict[str, str | int | float]:
+        return {"classes": ";".join(self.card.classes[q] for q in np.flatnonzero(probabilities > 0.5).tolist())}
 
-    def caption(self, probabilities: Tensor) -> str:
-        order = probabilities.argsort(descending=True).tolist()
+    def caption(self, probabilities: np.ndarray) -> str:
+        order = np.argsort(-probabilities, kind="stable").tolist()
         named = [f"{self.card.classes[q]} {float(probabilities[q]):.0%}" for q in order[:MAX_NAMED]]
         num = int((probabilities > 0.5).sum())
         return ", ".join(named[:num]) if num else f"({named[0]})"
 
-    def wrong(self, probabilities: Tensor, label: Tensor) -> list[bool | None]:
+    def wrong(self, probabilities: np.ndarray, label: np.ndarray) -> list[bool | None]:
         known = label >= 0
         misses = ((probabilities > 0.5) != (label == 1)) & known  # (B, Q)
-        return [bool(miss) if some else None for miss, some in zip(misses.any(1), known.any(1).tolist(), strict=True)]
+        rows = zip(np.any(misses, axis=1).tolist(), np.any(known, axis=1).tolist(), strict=True)
+        return [miss if some else None for miss, some in rows]
 
 
 class PreciseHead(api.nets.ClassifierHead):
@@ -97,29 +98,31 @@ class Precision(api.Evaluator[api.nets.Classifier]):
 
     def __init__(self, card: api.DataCard, thorough: bool = True) -> None:
         self.card, self.thorough = card, thorough
-        self.logits: list[Tensor] = []
-        self.labels: list[Tensor] = []
+        self._ranked: list[tuple[int, int, float]] | None = None
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
-        self.logits.append(logits_of(module, batch).cpu())
-        self.labels.append(batch["label"].cpu())
+        self.add_rows(batch.draws.ids, {"logits": logits_of(module, batch), "labels": batch["label"]})
+        self._ranked = None
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        super().load_state(state)
+        self._ranked = None
 
     def _all(self) -> tuple[Tensor, Tensor]:
-        """Return logits and labels (N, Q) of every sample so far."""
-        none = torch.zeros(0, self.card.num_classes)
-        return torch.cat([none, *self.logits]), torch.cat([none.to(torch.int8), *self.labels])
+        """Return logits and labels (N, Q) of every sample so far, in the order of the split."""
+        logits, labels = self.rows("logits"), self.rows("labels")
+        if logits is None or labels is None:
+            return torch.zeros(0, self.card.num_classes), torch.zeros(0, self.card.num_classes, dtype=torch.int8)
+        return logits, labels
 
     def _per_class(self) -> list[tuple[int, int, float]]:
         """Return of each class how many samples are positive, how many are judged, and its average precision."""
-        logits, truth = (each.numpy() for each in self._all())
-        return [
-            (
-                int((truth[:, q] == 1).sum()),
-                int((truth[:, q] >= 0).sum()),
-                float(average_precision(logits[:, q], truth[:, q])),
-            )
-            for q in range(self.card.num_classes)
-        ]
+        if self._ranked is None:
+            scores, truth = (each.numpy() for each in self._all())
+            precisions = [float(average_precision(*column)) for column in zip(scores.T, truth.T, strict=True)]
+            positives, judged = (truth == 1).sum(0).tolist(), (truth >= 0).sum(0).tolist()
+            self._ranked = list(zip(positives, judged, precisions, strict=True))
+        return self._ranked
 
     def metrics(self) -> Sequence[api.Metric]:
         return [self._mean_precision(), self._cross_entropy()]

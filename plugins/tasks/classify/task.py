@@ -66,8 +66,10 @@ class Classify(api.Task[api.nets.Classifier]):
             )
         self.labels: Labels = SeveralLabels(card) if card.multi_label else OneLabel(card)
         self.monitor = self.labels.monitor
+        self.num_patches = 0
 
     def build(self, encoder: api.Encoder) -> api.nets.Classifier:
+        self.num_patches = math.prod(encoder.grid)
         if self.options.patch_drop:
             self._check_patch_drop(encoder)
         norm = self.options.head_norm
@@ -89,7 +91,7 @@ class Classify(api.Task[api.nets.Classifier]):
                 f"task.patch_drop {drop} would hide patches from a frozen encoder, which works on whole pictures; give "
                 "--set task.patch_drop=0 with --freeze"
             )
-        if api.nets.num_kept(math.prod(encoder.grid), drop) == 0:
+        if api.nets.num_kept(self.num_patches, drop) == 0:
             raise api.SpecError(f"task.patch_drop {drop} leaves no patch")
 
     def frozen_features(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
@@ -105,34 +107,33 @@ class Classify(api.Task[api.nets.Classifier]):
         if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
             image, share = mix(image, *alphas)
             target = torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))  # NaN where either is
-        logits = module(image, self._ids_keep(module, batch))
+        logits = module(image, self._ids_keep(batch))
         return self.labels.loss(logits, target, self.options.label_smoothing)
 
-    def _ids_keep(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
+    def _ids_keep(self, batch: api.Batch) -> Tensor | None:
         drop = self.options.patch_drop if batch.progress < self.options.patch_drop_until else 0.0
-        num_patches = math.prod(module.encoder.grid)
-        kept = api.nets.num_kept(num_patches, drop)
-        if kept == num_patches:
+        kept = api.nets.num_kept(self.num_patches, drop)
+        if kept == self.num_patches:
             return None
-        return batch.draws.uniform("patch_drop", num_patches).argsort(1)[:, :kept]
+        return batch.draws.uniform("patch_drop", self.num_patches).argsort(1)[:, :kept]
 
     def evaluator(self, thorough: bool = True) -> api.Evaluator[api.nets.Classifier]:
         return self.labels.evaluator(thorough)
 
     def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
-        classes = self.card.classes
+        probabilities = self.labels.probabilities(module(batch["image"])).cpu().numpy()
         return [
             api.Prediction(
-                {**self.labels.answer(row), **self.class_columns(classes, row.numpy(), "p_", "probability")},
+                {**self.labels.answer(row), **self.class_columns(self.card.classes, row, "p_", "probability")},
             )
-            for row in self.labels.probabilities(module(batch["image"])).cpu()
+            for row in probabilities
         ]
 
     def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
         if batch["image"].ndim != 4:
             return []
-        probabilities = self.labels.probabilities(module(batch["image"])).cpu()
-        wrong = self.labels.wrong(probabilities, batch["label"].cpu()) if "label" in batch else None
+        probabilities = self.labels.probabilities(module(batch["image"])).cpu().numpy()
+        wrong = self.labels.wrong(probabilities, batch["label"].cpu().numpy()) if "label" in batch else None
         pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
         captions = [self.labels.caption(row) for row in probabilities]
         png = api.draw.contact_sheet(list(pictures), captions, wrong, batch.keys)

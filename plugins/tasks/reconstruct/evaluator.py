@@ -22,29 +22,19 @@ if TYPE_CHECKING:
 NUM_MASKS = 5
 
 
-class SeenMasks:
-    """The masks that an evaluation has used: the first few, and how often each patch was hidden."""
+class FirstMasks:
+    """The masks of the first few samples of the split, in whatever order they come."""
 
     def __init__(self) -> None:
-        self.first: list[Tensor] = []  # (H, W) each
-        self.sum: Tensor | None = None  # (H, W)
-        self.num = 0
+        self.ids: Tensor | None = None  # (n,)
+        self.masks: Tensor | None = None  # (n, H, W)
 
-    def add(self, masks: Tensor) -> None:
-        """Add masks (B, H, W)."""
-        self.first += masks[: NUM_MASKS - len(self.first)]
-        self.sum = masks.sum(0) if self.sum is None else self.sum + masks.sum(0)
-        self.num += len(masks)
-
-    def draw(self, task: Reconstruct) -> list[api.Drawing]:
-        if self.sum is None:
-            return []
-        first, mean = torch.stack(self.first).cpu().numpy(), (self.sum / self.num).cpu().numpy()
-        caption = (
-            f"The masks of {len(first)} samples, with {task.hidden}, and the mean over all {self.num:,}: blue patches "
-            "are seen by the encoder, grey ones are not."
-        )
-        return [api.Drawing(name="masks", caption=caption, png=mask_strip(first, mean, task.patch_size))]
+    def add(self, ids: Tensor, masks: Tensor) -> None:
+        """Add the masks (B, H, W) of samples at the positions `ids` (B,)."""
+        if self.ids is not None and self.masks is not None:
+            ids, masks = torch.cat([self.ids, ids]), torch.cat([self.masks, masks])
+        first = ids.argsort()[:NUM_MASKS]
+        self.ids, self.masks = ids[first], masks[first]
 
 
 class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
@@ -52,9 +42,7 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
 
     def __init__(self, task: Reconstruct, thorough: bool = True) -> None:
         self.task, self.thorough = task, thorough
-        self.sums: dict[str, dict[str, float]] = {}
-        self.pixels = 0.0
-        self.masks = SeenMasks()
+        self.first = FirstMasks()
 
     def _baselines(self, truth: Tensor) -> dict[str, Tensor]:
         if self.task.options.norm_pix_loss:
@@ -70,45 +58,56 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
     def update(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> None:
         masking, truth, pred = self.task.reconstruct(module, batch)
         hidden = masking.mask.unsqueeze(-1).expand_as(truth)
-        self.pixels += float(hidden.sum())
+        sums = {"pixels": hidden.sum(dtype=torch.float64)}
         shape = batch["image"].shape[2:]
         for name, guess in {"": pred, **self._baselines(truth)}.items():
             error = (guess - truth).float()
-            sums = {
-                "mse": float((error.square() * hidden).sum(dtype=torch.float64)),
-                "atol": float(((error.abs() <= 0.1) * hidden).sum()),
-            }
+            sums[f"mse {name}"] = (error.square() * hidden).sum(dtype=torch.float64)
+            sums[f"atol {name}"] = ((error.abs() <= 0.1) * hidden).sum(dtype=torch.float64)
             if self.thorough and len(shape) == 2 and min(shape) > 5:
                 pasted = torch.where(hidden > 0, guess, truth)
                 x, y, mask = (
                     api.nets.unpatchify(patches, self.task.grid(batch), self.task.patch_size)
                     for patches in (truth, pasted, hidden)
                 )
-                sums["ssim"] = float((ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64))
-            total = self.sums.setdefault(name, {})
-            for key, value in sums.items():
-                total[key] = total.get(key, 0.0) + value
+                sums[f"ssim {name}"] = (ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64)
         if self.thorough and len(shape) == 2:
-            self.masks.add(masking.mask.reshape(-1, *self.task.grid(batch)))
+            masks = masking.mask.reshape(-1, *self.task.grid(batch))
+            self.first.add(batch.draws.ids, masks)
+            sums |= {"masks": masks.sum(0), "samples": torch.ones_like(batch.draws.ids).sum()}
+        self.add(sums)
 
     def metrics(self) -> Sequence[api.Metric]:
+        sums = {name: float(total) for name, total in self.state().items() if total.ndim == 0}
+
         def shares(key: str) -> dict[str, float]:
-            return {name: sums[key] / max(self.pixels, 1.0) for name, sums in self.sums.items()}
+            """Return a mean over hidden pixels, by whose guess it is of; the module's has no name."""
+            names = [name for name in sums if name.startswith(f"{key} ")]
+            return {name.removeprefix(f"{key} "): sums[name] / max(sums["pixels"], 1.0) for name in names}
 
         note = "oracle" if self.task.options.norm_pix_loss else ""
-        mse = shares("mse")
+        mse, ssim = shares("mse"), shares("ssim")
         decibels = {name: api.measure.psnr(value) for name, value in mse.items()}
         metrics = [
             _metric("mse", "masked MSE", mse, note, unit="squared", better="lower"),
             _metric("psnr", "masked PSNR", decibels, note, unit="dB"),
         ]
-        if "ssim" in self.sums[""]:
-            metrics.append(_metric("ssim", "masked SSIM", shares("ssim"), note, unit="index"))
+        if ssim:
+            metrics.append(_metric("ssim", "masked SSIM", ssim, note, unit="index"))
         metrics.append(_metric("atol", "masked pixels within 0.1", shares("atol"), note, unit="share"))
         return metrics
 
     def drawings(self) -> Sequence[api.Drawing]:
-        return self.masks.draw(self.task)
+        total, num = self.total("masks"), self.total("samples")
+        if total is None or num is None or self.first.masks is None:
+            return []
+        first = self.first.masks.cpu().numpy()
+        caption = (
+            f"The masks of {len(first)} samples, with {self.task.hidden}, and the mean over all {int(num):,}: blue "
+            "patches are seen by the encoder, grey ones are not."
+        )
+        png = mask_strip(first, (total / num).numpy(), self.task.patch_size)
+        return [api.Drawing(name="masks", caption=caption, png=png)]
 
 
 def _metric(name: str, label: str, values: dict[str, float], note: str, **kind: Any) -> api.Metric:

@@ -5,6 +5,8 @@ Shapes: B batch, C channels, H, W height and width.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ def ssim_map(x: Tensor, y: Tensor, sigma: float = 1.5) -> Tensor:
     precise = torch.float64 if x.device.type == "cuda" else torch.float32
     with torch.autocast(x.device.type, enabled=False):
         x, y = x.to(precise), y.to(precise)
-        down, across = (_blur_matrix(length, sigma, radius).to(x) for length in x.shape[-2:])
+        down, across = (_blur_matrix(length, sigma, radius, x.dtype, x.device) for length in x.shape[-2:])
 
         def blur(picture: Tensor) -> Tensor:
             return down @ picture @ across.T
@@ -38,14 +40,15 @@ def ssim_map(x: Tensor, y: Tensor, sigma: float = 1.5) -> Tensor:
     return similarity.to(torch.float32)
 
 
-def _blur_matrix(length: int, sigma: float, radius: int) -> Tensor:
+@functools.lru_cache(maxsize=16)
+def _blur_matrix(length: int, sigma: float, radius: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the matrix (length, length) that blurs a line by a Gaussian, reflected at both ends.
 
-    As a product it is many times as fast as a convolution with one channel.
+    As a product it is many times as fast as a convolution with one channel. It is made once for each device.
     """
     offsets = torch.arange(-radius, radius + 1)
     window = torch.exp(-0.5 * (offsets.double() / sigma) ** 2)
     source = (torch.arange(length).unsqueeze(1) + offsets).abs()  # (length, 2 * radius + 1)
     source = torch.where(source < length, source, 2 * (length - 1) - source)
     matrix = torch.zeros(length, length, dtype=torch.float64)
-    return matrix.scatter_add_(1, source, (window / window.sum()).expand(length, -1))
+    return matrix.scatter_add_(1, source, (window / window.sum()).expand(length, -1)).to(device, dtype)

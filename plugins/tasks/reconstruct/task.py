@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -119,7 +120,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         errors = ((pred - truth).square() * hidden).sum((1, 2)) / (hidden.sum((1, 2)) * truth.shape[-1])
         rows = self._quadruplets(batch, masking, truth, pred)
         return [
-            api.Prediction({"masked_mse": error}, {".png": api.draw.picture_grid([row], TITLES, max_px=900)})
+            api.Prediction({"masked_mse": error}, {".png": partial(api.draw.picture_grid, [row], TITLES, max_px=900)})
             for error, row in zip(errors.tolist(), rows, strict=True)
         ]
 
@@ -159,8 +160,8 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         """Return the pictures (C, H, W) in [0, 1] under `TITLES`, of each sample of a batch that was reconstructed."""
         hidden, grid = masking.mask.unsqueeze(-1) > 0, self.grid(batch)
         columns = [truth, truth.masked_fill(hidden, 0.5), pred, torch.where(hidden, pred, truth)]
-        pictures = [api.nets.unpatchify(part, grid, self.patch_size).clamp(0, 1).cpu().numpy() for part in columns]
-        return [list(row) for row in zip(*pictures, strict=True)]
+        pictures = [api.nets.unpatchify(part, grid, self.patch_size).clamp(0, 1) for part in columns]
+        return [list(row) for row in torch.stack(pictures, dim=1).cpu().numpy()]
 
     def describe(self) -> Sequence[str]:
         how = (

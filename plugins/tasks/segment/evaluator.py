@@ -5,6 +5,7 @@ Shapes: H, W height and width, Q classes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -34,39 +35,46 @@ LABELS = {
 
 
 class Overlap(api.Evaluator[Segmenter]):
-    """One confusion matrix over all pictures, what follows from it, and a few pictures to look at."""
+    """One confusion matrix over all pictures, counts of each picture, and a few pictures to look at."""
 
     def __init__(self, task: Segment, thorough: bool) -> None:
         self.task, self.card, self.thorough = task, task.card, thorough
-        num = len(self.card.mask_classes)
-        self.matrix = torch.zeros(num, num, dtype=torch.int64)  # true, predicted
-        self.counts: list[np.ndarray] = []  # (3, Q) of each picture
-        self.drawn: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # picture, truth, prediction
-        self.seen, self.every = 0, 1
+        self.drawn: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        """Picture (1, C, H, W), truth and prediction (H, W), by a number that is drawn from the sample's key."""
 
     def update(self, module: Segmenter, batch: api.Batch) -> None:
         predicted = self.task.classes_of(module, batch["image"])
-        for i, (truth, guess) in enumerate(zip(batch["mask"], predicted, strict=True)):
-            matrix = api.measure.confusion(truth, guess, len(self.matrix)).cpu()
-            self.matrix += matrix
-            if self.thorough:
-                self.counts.append(overlap_counts(matrix.numpy()))
-                self._keep(batch["image"][i : i + 1], truth, guess)
-            self.seen += 1
-
-    def _keep(self, image: Tensor, truth: Tensor, guess: Tensor) -> None:
-        """Hold evenly spaced samples to draw: every second one is let go when there are twice as many as needed."""
-        if self.seen % self.every:
+        num = len(self.card.mask_classes)
+        if not self.thorough:
+            self.add({"matrix": api.measure.confusion(batch["mask"], predicted, num)})
             return
-        if len(self.drawn) == 2 * NUM_DRAWN:
-            self.drawn, self.every = self.drawn[::2], 2 * self.every
+        counts = []
+        for i, (truth, guess) in enumerate(zip(batch["mask"], predicted, strict=True)):
+            matrix = api.measure.confusion(truth, guess, num)
+            self.add({"matrix": matrix})
+            counts.append(overlap_counts(matrix))
+            self._keep(batch.keys[i], batch["image"][i : i + 1], truth, guess)
+        self.add_rows(batch.draws.ids, {"counts": torch.stack(counts)})
+
+    def _keep(self, key: str, image: Tensor, truth: Tensor, guess: Tensor) -> None:
+        """Hold a few samples to draw, the same ones in whatever order they come: those whose keys hash lowest."""
+        place = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+        if len(self.drawn) == NUM_DRAWN:
+            if place > (last := max(self.drawn)):
+                return
+            del self.drawn[last]
         step = -(-max(truth.shape) // DRAWN_SIDE)
         small = image if step == 1 else F.avg_pool2d(image, min(step, *truth.shape), step, ceil_mode=True)
-        masks = (mask[::step, ::step].cpu().numpy() for mask in (truth, guess))
-        self.drawn.append((self.task.drawable(small)[0], *masks))
+        self.drawn[place] = (small.clone(), truth[::step, ::step].clone(), guess[::step, ::step].clone())
+
+    @property
+    def matrix(self) -> Tensor:
+        """Pixels (Q, Q) by true and predicted class."""
+        matrix = self.total("matrix")
+        return torch.zeros([len(self.card.mask_classes)] * 2, dtype=torch.int64) if matrix is None else matrix
 
     def metrics(self) -> Sequence[api.Metric]:
-        counts, background = overlap_counts(self.matrix.numpy()), self.card.background
+        counts, background = overlap_counts(self.matrix).numpy(), self.card.background
         always, baseline = self._constant(counts)
         scores = overlap_scores(counts, background)
         baselines = {name: {always: float(value)} for name, value in overlap_scores(baseline, background).items()}
@@ -74,7 +82,8 @@ class Overlap(api.Evaluator[Segmenter]):
             baselines["foreground_iou"]["all-foreground"] = (
                 1 - baselines["pixel_accuracy"][always] if counts[1].any() else 0.0
             )
-        intervals = overlap_intervals(np.stack(self.counts), background) if self.counts else {}
+        pictures = self.rows("counts")
+        intervals = {} if pictures is None else overlap_intervals(pictures.numpy(), background)
         absent = [name for name, pixels in zip(self.card.mask_classes, counts[1], strict=True) if pixels == 0]
         note = f"mean of {len(self.card.mask_classes) - len(absent)} classes"
         if absent:
@@ -101,7 +110,7 @@ class Overlap(api.Evaluator[Segmenter]):
         return f"all {self.card.mask_classes[number]}", constant_counts(counts, number)
 
     def tables(self) -> Sequence[api.Table]:
-        counts = overlap_counts(self.matrix.numpy())
+        counts = overlap_counts(self.matrix).numpy()
         always, baseline = self._constant(counts)
         total = max(int(counts[1].sum()), 1)
         columns = ("class", "pixels", "share of pixels", "IoU", "accuracy", f"IoU of {always}")
@@ -122,14 +131,15 @@ class Overlap(api.Evaluator[Segmenter]):
     def _samples(self) -> list[api.Drawing]:
         if not self.drawn:
             return []
-        where = np.linspace(0, len(self.drawn) - 1, min(NUM_DRAWN, len(self.drawn))).round().astype(int)
-        pictures, truths, guesses = zip(*(self.drawn[i] for i in where), strict=True)
-        png = api.draw.overlay_rows(pictures, truths, guesses, self.task.style)
+        pictures, truths, guesses = zip(*(self.drawn[place] for place in sorted(self.drawn)), strict=True)
+        true, predicted = ([mask.cpu().numpy() for mask in masks] for masks in (truths, guesses))
+        shown = [self.task.drawable(picture)[0] for picture in pictures]
+        png = api.draw.overlay_rows(shown, true, predicted, self.task.style)
         caption = "Samples from all over the split, with true and predicted masks."
         return [api.Drawing(name="predictions", caption=caption, png=png)]
 
     def _bars(self) -> list[api.Drawing]:
-        counts = overlap_counts(self.matrix.numpy())
+        counts = overlap_counts(self.matrix).numpy()
         always, baseline = self._constant(counts)
         frequent = [int(i) for i in np.argsort(-counts[1], kind="stable") if counts[1][i]][:MOST_BARS]
         if not frequent:

@@ -9,15 +9,17 @@ Shapes: H, W height and width, Q classes, K pictures.
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from maecli import api
 
 RESAMPLES = 1000
 
 
-def overlap_counts(matrix: np.ndarray) -> np.ndarray:
-    """Return the counts (3, Q) of a confusion matrix (Q, Q)."""
-    return np.stack([matrix.diagonal(), matrix.sum(1), matrix.sum(0)])
+def overlap_counts(matrix: Tensor) -> Tensor:
+    """Return the counts (…, 3, Q) of confusion matrices (…, Q, Q), where these lie."""
+    return torch.stack([matrix.diagonal(dim1=-2, dim2=-1), matrix.sum(-1), matrix.sum(-2)], dim=-2)
 
 
 def constant_counts(counts: np.ndarray, always: int) -> np.ndarray:

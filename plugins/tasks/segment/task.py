@@ -6,6 +6,7 @@ Shapes: B batch, C channels, H, W height and width, Q classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,8 +116,8 @@ class Segment(api.Task[Segmenter]):
                 **self.class_columns(names, counts / mask.size, "share_", "area"),
             },
             {
-                ".mask.png": api.pictures.mask_png(mask, self.card.mask_palette),
-                ".overlay.png": api.draw.overlay(picture, mask, self.style),
+                ".mask.png": partial(api.pictures.mask_png, mask, self.card.mask_palette),
+                ".overlay.png": partial(api.draw.overlay, picture, mask, self.style),
             },
         )
 

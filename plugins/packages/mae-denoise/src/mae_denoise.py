@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -147,8 +148,6 @@ class Errors(api.Evaluator[Denoiser]):
 
     def __init__(self, task: Denoise) -> None:
         self.task = task
-        self.sums: dict[str, float] = {}
-        self.num = 0
 
     def update(self, module: Denoiser, batch: api.Batch) -> None:
         clean = self.task.preprocess.to_pixels(batch["image"])
@@ -160,13 +159,14 @@ class Errors(api.Evaluator[Denoiser]):
         }
         if self.task.mean_picture is not None:
             guesses["mean picture"] = self.task.mean_picture.to(clean.device).expand_as(clean)
-        for name, guess in guesses.items():
-            error = (guess.clamp(0, 1) - clean).square().sum(dtype=torch.float64)
-            self.sums[name] = self.sums.get(name, 0.0) + float(error)
-        self.num += clean.numel()
+        errors = {name: (guess.clamp(0, 1) - clean).square() for name, guess in guesses.items()}
+        self.add({name: error.sum(dtype=torch.float64) for name, error in errors.items()})
+        self.add({"pixels": torch.ones_like(clean).sum(dtype=torch.float64)})
 
     def metrics(self) -> Sequence[api.Metric]:
-        mse = {name: total / max(self.num, 1) for name, total in self.sums.items()}
+        sums = {name: float(total) for name, total in self.state().items()}
+        num = sums.pop("pixels")
+        mse = {name: total / num for name, total in sums.items()}
         psnr = {name: api.measure.psnr(value) for name, value in mse.items()}
         return [
             _metric("psnr", "PSNR", psnr, unit="dB"),
@@ -184,15 +184,24 @@ def _metric(name: str, label: str, values: dict[str, float], **kind: Any) -> api
     return api.Metric(name=name, label=label, value=values[""], baselines=baselines, **kind)
 
 
-def _file(pixels: np.ndarray) -> dict[str, bytes]:
-    """Return a file of pixels (C, *S) in [0, 1]: a PNG of pictures of 1 or 3 channels, else an array."""
-    buffer = io.BytesIO()
+def _file(pixels: np.ndarray) -> dict[str, Callable[[], bytes]]:
+    """Return what encodes pixels (C, *S) in [0, 1]: as a PNG pictures of 1 or 3 channels, else as an array."""
     if pixels.ndim != 3 or len(pixels) not in (1, 3):
-        np.save(buffer, pixels.astype(np.float32))
-        return {".denoised.npy": buffer.getvalue()}
+        return {".denoised.npy": partial(_npy, pixels)}
+    return {".denoised.png": partial(_png, pixels)}
+
+
+def _npy(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, pixels.astype(np.float32))
+    return buffer.getvalue()
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
     levels = np.rint(pixels * 255).astype(np.uint8)
     Image.fromarray(levels[0] if len(levels) == 1 else levels.transpose(1, 2, 0)).save(buffer, "PNG")
-    return {".denoised.png": buffer.getvalue()}
+    return buffer.getvalue()
 
 
 @api.hookimpl

@@ -138,7 +138,7 @@ def test_inference_denoises_a_picture_as_it_is(channels):
     grey, white = task.predict(task.build(encoder(task)), batch)
     assert grey.row == {"removed_rms": 0.0}
     assert list(grey.files) == [".denoised.png"]
-    pictures = [np.asarray(Image.open(io.BytesIO(each.files[".denoised.png"]))) for each in (grey, white)]
+    pictures = [np.asarray(Image.open(io.BytesIO(each.files[".denoised.png"]()))) for each in (grey, white)]
     assert pictures[0].shape == ((8, 8) if channels == 1 else (8, 8, 3))
     assert (pictures[0] == 128).all()
     assert (pictures[1] == 255).all()
@@ -150,7 +150,7 @@ def test_other_data_become_arrays(channels, size):
     task = make_task(channels, size)
     module = task.build(encoder(task))
     first = task.predict(module, make_batch(task, 1))[0]
-    pixels = np.load(io.BytesIO(first.files[".denoised.npy"]))
+    pixels = np.load(io.BytesIO(first.files[".denoised.npy"]()))
     assert pixels.shape == (channels, *size)
     assert np.allclose(pixels, 0.5, atol=1e-6)
     assert len(task.draw(module, make_batch(task))) == (len(size) == 2)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from classifying import CLASSES, SIZE, Says, batch, encoder, metrics
+from maecli_plugins.tasks.classify import several
 from maecli_plugins.tasks.classify.precision import random_precision
 from maecli_plugins.tasks.classify.task import Classify
 from torch import nn
 
 from maecli import api
+from maecli.training.evaluator import add_states
 
 
 def card(classes=CLASSES, class_counts=(10, 49, 0)):
@@ -96,9 +98,10 @@ CAT, DOG = (1 + 2 / 3) / 2, 2 / 3  # dog's precision of 1/2 at its first hit is 
 
 
 def measured(*parts, thorough=True, data=None):
-    evaluator = task(data).evaluator(thorough)
+    evaluator, seen = task(data).evaluator(thorough), 0
     for truth, scores in parts or [(TRUTH, SCORES)]:
-        evaluator.update(Says(scores), batch(truth))
+        evaluator.update(Says(scores), batch(truth, first=seen))
+        seen += len(truth)
     return evaluator
 
 
@@ -148,6 +151,33 @@ def test_batches_add_up():
     whole, parts = metrics(measured()), metrics(measured((TRUTH[:3], SCORES[:3]), (TRUTH[3:], SCORES[3:])))
     for name, metric in whole.items():
         assert parts[name] == metric
+
+
+def test_states_add_up_whatever_the_order_and_length_of_their_parts():
+    parts = [(TRUTH[:1], SCORES[:1], 0), (TRUTH[1:2], SCORES[1:2], 1), (TRUTH[2:], SCORES[2:], 2)]
+    states = []
+    for some in (parts[::2], parts[1:2]):
+        evaluator = task().evaluator()
+        for truth, scores, first in reversed(some):
+            evaluator.update(Says(scores), batch(truth, first=first))
+        states.append(evaluator.state())
+    assert [len(state["seen"]) for state in states] == [4, 2], "positions up to the last one seen"
+    joined = task().evaluator()
+    joined.load_state(add_states(states[1], states[0]))
+    assert joined.metrics() == measured().metrics()
+    assert joined.tables() == measured().tables()
+
+
+def test_the_precision_of_each_class_is_taken_once(monkeypatch):
+    taken = []
+    precision = several.average_precision
+    monkeypatch.setattr(several, "average_precision", lambda *columns: taken.append(columns) or precision(*columns))
+    evaluator = measured(thorough=False)
+    for made in (evaluator.metrics, evaluator.tables, evaluator.drawings):
+        assert made()
+    assert len(taken) == len(CLASSES)
+    evaluator.update(Says([[9.0] * 3]), batch([[0, 0, 0]], first=4))
+    assert evaluator.metrics()[0].value < measured().metrics()[0].value, "of one more batch they are taken anew"
 
 
 def test_one_score_for_all_has_exactly_its_baselines_metric():

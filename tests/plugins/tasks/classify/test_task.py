@@ -10,6 +10,8 @@ from maecli_plugins.tasks.classify.task import Classify
 from torch import nn
 
 from maecli import api
+from maecli.testing.tasks import Shell
+from maecli.training.evaluator import add_states
 
 
 def card(classes=CLASSES, class_counts=(10, 30, 60)):
@@ -104,6 +106,26 @@ def test_batches_add_up():
         assert metrics(parts)[name].value == pytest.approx(metric.value)
 
 
+def test_states_add_up():
+    first, second = (measured((TRUTH[part], GUESS[part])) for part in (slice(7), slice(7, None)))
+    joined = task().evaluator()
+    joined.load_state(add_states(second.state(), first.state()))
+    for name, metric in metrics(measured()).items():
+        assert metrics(joined)[name].value == pytest.approx(metric.value)
+    assert joined.tables() == measured().tables()
+
+
+def test_the_loss_calls_a_module_once_that_shows_nothing_of_itself():
+    job = task(patch_drop=0.25, mixup=1.0)
+    module = job.build(encoder())
+    features = module.pooled(torch.zeros(2, 1, *SIZE)).detach()
+    known = api.Batch({"features": features, "label": torch.tensor([0, 2])}, api.Draws(0, 0, torch.arange(2)))
+    for each in (batch([0, 2], torch.randn(2, 1, *SIZE)), known):
+        shell = Shell(module)
+        job.loss(shell, each).backward()
+        assert shell.calls == 1
+
+
 def test_a_model_that_always_says_the_majority_has_exactly_its_baselines_metrics():
     found = metrics(measured((TRUTH, [2] * 10)))
     for name, baseline in [("top1", "majority (emu)"), ("macro_f1", "majority")]:
@@ -173,6 +195,7 @@ def test_the_loss_is_cross_entropy_with_smoothed_labels():
 
 def test_patches_are_dropped_for_a_share_of_the_run_and_never_in_evaluation():
     job, module = task(patch_drop=0.25, patch_drop_until=0.8), Says(confident([0, 1]))
+    job.build(encoder())
     for progress, kept in [(0.0, 12), (0.79, 12), (0.8, None), (0.99, None)]:
         job.loss(module, batch([0, 2], progress=progress))
         ids = module.asked[-1][1]
@@ -186,8 +209,9 @@ def test_patches_are_dropped_for_a_share_of_the_run_and_never_in_evaluation():
 
 
 def test_dropping_too_few_patches_to_count_drops_none():
-    module = Says(confident([0, 1]))
-    task(patch_drop=0.02).loss(module, batch([0, 2]))
+    job, module = task(patch_drop=0.02), Says(confident([0, 1]))
+    job.build(encoder())
+    job.loss(module, batch([0, 2]))
     assert module.asked[-1][1] is None
 
 

@@ -8,6 +8,7 @@ from maecli_plugins.tasks.reconstruct.task import Reconstruct
 from torch import nn
 
 from maecli import api
+from maecli.training.evaluator import add_states
 
 SIZE, PATCH = (8, 8), (2, 2)
 NUM_PATCHES = 16
@@ -118,6 +119,28 @@ def test_batches_add_up():
     parts = metrics(job, module, batch(job, pixels[:3]), batch(job, pixels[3:], first=3))
     for name, metric in whole.items():
         assert metric.value == pytest.approx(parts[name].value, rel=1e-5)
+
+
+def test_states_add_up_and_masks_are_those_of_the_first_samples_in_any_order(monkeypatch):
+    drawn = []
+    strip = "maecli_plugins.tasks.reconstruct.evaluator.mask_strip"
+    monkeypatch.setattr(strip, lambda *arguments: drawn.append(arguments) or b"png")
+    job, pixels = task(), pictures(9)
+    job.fit_baselines([batch(job, pictures(4, seed=1))])
+    module = pixels_oracle(job, lambda pixels: pixels * 0.5)
+    first, second, joined, whole = (job.evaluator() for _ in range(4))
+    for start in (6, 0, 3):  # bucketed batches come in any order
+        whole.update(module, batch(job, pixels[start : start + 3], first=start))
+        (second if start else first).update(module, batch(job, pixels[start : start + 3], first=start))
+    joined.load_state(add_states(first.state(), second.state()))
+    for one, other in zip(whole.metrics(), joined.metrics(), strict=True):
+        assert other.value == pytest.approx(one.value, rel=1e-9)
+        assert other.baselines == pytest.approx(one.baselines, rel=1e-9)
+    assert whole.drawings()
+    masks, mean, _ = drawn[0]
+    every = job.masking(batch(job, pixels)).mask.reshape(9, 4, 4)
+    assert (masks == every[:5].numpy()).all()
+    assert mean == pytest.approx(every.mean(0).numpy())
 
 
 def test_the_trivial_baselines_are_the_mean_picture_and_the_mean_patch_of_the_training_pictures():
@@ -268,7 +291,7 @@ def test_predictions_tell_each_samples_error_and_draw_it():
 
     predictions = job.predict(pixels_oracle(job, guess), batch(job, pixels))
     assert [each.row["masked_mse"] for each in predictions] == pytest.approx([0.01, 0.09], rel=1e-3)
-    assert all(each.files[".png"].startswith(b"\x89PNG") for each in predictions)
+    assert all(each.files[".png"]().startswith(b"\x89PNG") for each in predictions)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ GUESS = torch.tensor([[0, 0, 1, 1], [0, 3, 1, 0], [1, 2, 2, 0]], dtype=torch.uin
 #             1  1 2 0 0
 #             2  1 0 1 0
 #             3  0 0 0 0
-COUNTS = overlap_counts(confusion(TRUTH, GUESS, 4).numpy())
+COUNTS = overlap_counts(confusion(TRUTH, GUESS, 4)).numpy()
 
 
 def test_counts_are_hits_truth_and_predictions():
@@ -47,7 +47,7 @@ def test_foreground_is_every_class_but_the_background_taken_as_one():
 
 
 def test_a_constant_prediction_has_exactly_the_counts_of_its_masks():
-    always = overlap_counts(confusion(TRUTH, torch.zeros_like(GUESS), 4).numpy())
+    always = overlap_counts(confusion(TRUTH, torch.zeros_like(GUESS), 4)).numpy()
     assert constant_counts(COUNTS, 0).tolist() == always.tolist()
     scores = overlap_scores(always, 0)
     assert scores["miou"] == pytest.approx(5 / 10 / 3)

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from maecli import api
+from maecli.training.evaluator import add_states
 
 SIZE = (8, 8)
 CLASSES = ("background", "cat", "dog", "emu")
@@ -46,10 +47,11 @@ def encoder(size=SIZE):
     return api.nets.VisionTransformer(size, (4,) * len(size), 1, 12, 2, 2)
 
 
-def batch(mask, image=None):
+def batch(mask, image=None, first=0):
     mask = torch.as_tensor(mask, dtype=torch.uint8)
     image = torch.zeros(len(mask), 1, *mask.shape[1:]) if image is None else image
-    return api.Batch({"image": image, "mask": mask}, api.Draws(0, 0, torch.arange(len(mask))))
+    ids = torch.arange(first, first + len(mask))
+    return api.Batch({"image": image, "mask": mask}, api.Draws(0, 0, ids), [f"{i}.png" for i in ids.tolist()])
 
 
 class Says(nn.Module):
@@ -91,10 +93,11 @@ GUESS = mask_of(0, 0, 0, 1, 1, 3, 2, 2)
 
 
 def measured(*pairs, job=None, module=None):
-    evaluator = (job or task()).evaluator()
+    evaluator, seen = (job or task()).evaluator(), 0
     with torch.no_grad():
         for truth, guess in pairs or [(TRUTH, GUESS)]:
-            evaluator.update(module or Says(), batch(truth, guess[:, None].float()))
+            evaluator.update(module or Says(), batch(truth, guess[:, None].float(), seen))
+            seen += len(truth)
     return evaluator
 
 
@@ -192,20 +195,42 @@ def test_samples_bars_and_confusion_are_drawn():
     assert all(picture.png.startswith(b"\x89PNG") for picture in pictures)
 
 
-@pytest.mark.parametrize("num", [1, 6, 7, 13, 40])
-def test_the_drawn_samples_are_evenly_spaced(num):
-    evaluator = measured(*[(mask_of(*[i % 4] * 8), mask_of(*[i // 4 % 4] * 8)) for i in range(num)])
-    assert min(num, 6) <= len(evaluator.drawn) <= 12
-    numbers = [int(truth[0, 0]) + 4 * int(guess[0, 0]) for _, truth, guess in evaluator.drawn]
-    assert numbers == [i % 16 for i in range(0, num, evaluator.every)]
+def drawn(evaluator):
+    """Return truth and guess of each drawn sample, as one number, in the order in which they are drawn."""
+    samples = (evaluator.drawn[place] for place in sorted(evaluator.drawn))
+    return [int(truth[0, 0]) + 4 * int(guess[0, 0]) for _, truth, guess in samples]
+
+
+@pytest.mark.parametrize("num", [1, 6, 7, 16])
+def test_the_drawn_samples_are_the_same_in_any_order_and_not_just_the_first(num):
+    batches = [batch(mask_of(*[i % 4] * 8), mask_of(*[i // 4] * 8)[:, None].float(), i) for i in range(num)]
+    forth, back = task().evaluator(), task().evaluator()
+    for evaluator, order in ((forth, batches), (back, batches[::-1])):
+        for each in order:
+            evaluator.update(Says(), each)
+    assert drawn(forth) == drawn(back)
+    assert len(set(drawn(forth))) == min(num, 6)
+    assert num < 16 or max(drawn(forth)) > 6
+
+
+def test_states_add_up_whatever_the_order_of_pictures():
+    pairs = [(TRUTH, GUESS), (TRUTH, TRUTH.where(TRUTH < 4, 0)), (GUESS, TRUTH.where(TRUTH < 4, 3))]
+    batches = [batch(truth, guess[:, None].float(), i) for i, (truth, guess) in enumerate(pairs)]
+    one, other, joined = (task().evaluator() for _ in range(3))
+    one.update(Says(), batches[1])
+    for each in (batches[2], batches[0]):
+        other.update(Says(), each)
+    joined.load_state(add_states(one.state(), other.state()))
+    assert joined.metrics() == measured(*pairs).metrics(), "their intervals too"
+    assert joined.tables() == measured(*pairs).tables()
 
 
 def test_what_is_held_for_drawing_is_small():
     job, size = task(), (2 * DRAWN_SIDE + 3, 5)
     evaluator = job.evaluator()
     evaluator.update(Always(1), batch(torch.zeros(1, *size)))
-    ((picture, truth, guess),) = evaluator.drawn
-    assert picture.shape[1:] == truth.shape == guess.shape
+    ((picture, truth, guess),) = evaluator.drawn.values()
+    assert picture.shape[2:] == truth.shape == guess.shape
     assert max(truth.shape) <= DRAWN_SIDE
 
 
@@ -285,10 +310,10 @@ def test_predictions_are_files_and_a_row_at_the_pictures_own_size():
     guess[..., 10:20] = 2
     with torch.no_grad():
         (found,) = task().predict(Says(), batch(torch.zeros(1, 8, 40), guess))
-    mask = np.asarray(Image.open(io.BytesIO(found.files[".mask.png"])))
+    mask = np.asarray(Image.open(io.BytesIO(found.files[".mask.png"]())))
     assert mask.shape == (8, 40)
     assert (mask == guess[0, 0].numpy()).all()
-    overlay = Image.open(io.BytesIO(found.files[".overlay.png"]))
+    overlay = Image.open(io.BytesIO(found.files[".overlay.png"]()))
     assert overlay.width == 400
     assert overlay.height > 80
     assert found.row == {
@@ -309,7 +334,7 @@ def test_masks_read_back_are_the_predicted_classes_for_any_size(size, options):
     nn.init.normal_(module.head.classify.weight)
     image = torch.randn(1, 1, *size)
     (found,) = job.predict(module, batch(torch.zeros(1, *size), image))
-    file = Image.open(io.BytesIO(found.files[".mask.png"]))
+    file = Image.open(io.BytesIO(found.files[".mask.png"]()))
     assert file.mode == "P"
     assert file.getpalette()[:12] == [value for colour in PALETTE for value in colour]
     assert (np.asarray(file) == job.classes_of(module, image)[0].numpy()).all()
