@@ -9,7 +9,6 @@ Shapes: C channels, H height, W width.
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 import numpy as np
 
 from maecli.errors import BrokenSample
+from maecli.modalities.arrays import as_given, given_dtype, npy_header
 from maecli.modalities.pictures.bands import averaging, collected
 from maecli.modalities.pictures.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans, pillow_formats
 from maecli.modalities.pictures.orientation import orientation_of
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 NpyLayout = Literal["auto", "hwc", "chw"]
 
-MAX_NPY_HEADER = 10_000
-"""Bytes that describe an array: NumPy's own bound, tested before they are read."""
 MOST_UNPACKED = 32
 """Bytes of pixels for each byte of a TIFF, where pixels take more than 4 bytes for each of `max_pixels`."""
 
@@ -267,27 +265,20 @@ class NpyFile:
     """An array (H, W), (H, W, C) or (C, H, W) in NumPy's own format."""
 
     def __init__(self, file: BinaryIO, max_pixels: int, layout: NpyLayout) -> None:
-        length = int.from_bytes(file.read(12)[8:12], "little")  # of the header; version 1 has two bytes for it
-        file.seek(0)
-        version = np.lib.format.read_magic(file)
-        if (length % 2**16 if version == (1, 0) else length) > MAX_NPY_HEADER:
-            raise BrokenSample(file.name, f"damaged file: its header is longer than {MAX_NPY_HEADER:,} bytes")
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
+        shape, dtype = npy_header(file)
         if len(shape) not in (2, 3):
             raise BrokenSample(file.name, f"has the shape {shape}; a picture has H, W and channels")
         if min(shape) < 1:
             raise BrokenSample(file.name, "has no pixels")
-        pixel_dtype = given_dtype(dtype, file.name)
-        if os.fstat(file.fileno()).st_size - file.tell() < math.prod(shape) * dtype.itemsize:
-            raise BrokenSample(file.name, "truncated file")
         first = layout == "chw" or (layout == "auto" and shape[0] < shape[-1])
         self.axis = 0 if first else len(shape) - 1
         size = shape if len(shape) == 2 else tuple(n for i, n in enumerate(shape) if i != self.axis)
         _check_size(file.name, (size[0], size[1]), max_pixels)
         channels = shape[self.axis] if len(shape) == 3 else 1
         self.file = file
-        self.info = PictureInfo(size=(size[0], size[1]), channels=channels, dtype=pixel_dtype, array=True)
+        self.info = PictureInfo(
+            size=(size[0], size[1]), channels=channels, dtype=given_dtype(dtype, file.name), array=True
+        )
 
     def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
         self.file.seek(0)
@@ -302,28 +293,3 @@ def _shrunk(pixels: np.ndarray, info: PictureInfo, at_least: int | None) -> np.n
     if factors == (1, 1):
         return as_given(pixels, info.dtype)
     return collected(lambda rows: as_given(pixels[:, rows], info.dtype), len(pixels), info.size, factors)
-
-
-def given_dtype(dtype: np.dtype, name: str) -> str:
-    """Return the dtype that numbers of `dtype` are read as: few kinds, which torch has too.
-
-    Raises `BrokenSample` for what is not numbers.
-    """
-    match dtype.kind, dtype.itemsize:
-        case ("b", _) | ("u", 1):
-            return "uint8"
-        case ("u", 2):
-            return "uint16"
-        case ("i", 1 | 2):
-            return "int16"
-        case ("i", 4):
-            return "int32"
-        case ("u" | "i" | "f", _):
-            return "float32"
-    raise BrokenSample(name, f"holds {'Python objects' if dtype.hasobject else dtype}, not plain numbers")
-
-
-def as_given(pixels: np.ndarray, dtype: str) -> np.ndarray:
-    """Return the numbers as `given_dtype` says, the array itself if it is so already; truths become 0 and 255."""
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is looked for later
-        return np.ascontiguousarray(pixels * np.uint8(255) if pixels.dtype == bool else pixels, dtype=dtype)

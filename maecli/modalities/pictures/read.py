@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maecli.errors import BrokenSample
+from maecli.modalities.arrays import as_given, given_dtype
 from maecli.modalities.pictures.bands import bands, by_bands
-from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo, PillowFile, as_given, given_dtype, open_source
+from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo, PillowFile, open_source
 
 if TYPE_CHECKING:
     from PIL import Image
