@@ -1,0 +1,129 @@
+"""A person's own files: found below a folder, read with a reason where that fails, and the samples that they hold."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from maecli.data.finding import find_files
+from maecli.data.label_files import LABELS_FILE
+from maecli.data.sample import Sample, Split
+from maecli.errors import BrokenSample, DataError
+
+MAX_KEPT = 2**26
+"""Numbers of files that stay in memory, because the next sample is most often of the same file: 256 MiB."""
+
+
+def find_source(source: Path, suffixes: Collection[str], noun: str) -> tuple[Path, list[str]]:
+    """Return a root and the files below it that end so, as relative paths, for a file or a folder. Raises DataError."""
+    source = source.expanduser()
+    if source.is_file():
+        return source.parent, [source.name]
+    endings = ", ".join(sorted(suffixes))
+    if not source.is_dir():
+        raise DataError(f"{source} does not exist; give a file ({endings}) or a folder of {noun}")
+    keys = [
+        path
+        for path in find_files(source)
+        if path.lower().endswith(tuple(suffixes)) and path.rpartition("/")[2] != LABELS_FILE
+    ]
+    if not keys:
+        raise DataError(f"{source} holds no {noun} ({endings}), also not in its folders")
+    return source, keys
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into a `BrokenSample` with a reason for people."""
+    try:
+        yield
+    except (BrokenSample, MemoryError):
+        raise
+    except Exception as error:  # decoders raise almost anything on damaged files
+        if isinstance(error, OSError) and error.errno is not None:
+            raise BrokenSample(str(path), f"cannot be opened: {os.strerror(error.errno).lower()}") from error
+        text = (str(error).splitlines() or [""])[0][:120]
+        truncated = isinstance(error, EOFError) or "truncated" in text
+        reason = "truncated file" if truncated else f"damaged file: {text or type(error).__name__}"
+        raise BrokenSample(str(path), reason) from error
+
+
+class Files(Split):
+    """Files below a folder, a sample each; what is wrong with one is told by its key."""
+
+    def __init__(self, root: Path, keys: Sequence[str]) -> None:
+        self.root, self._keys = root, keys
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def files(self, index: int) -> Sequence[Path]:
+        return [self.root / self._keys[index]]
+
+    @abstractmethod
+    def read(self, path: Path) -> np.ndarray:
+        """Return what a file holds. Raises BrokenSample."""
+
+    def __getitem__(self, index: int) -> Sample:
+        return {"image": self.read_key(self._keys[index])}
+
+    def read_key(self, key: str) -> np.ndarray:
+        """Return what a file holds. Raises BrokenSample that names it as the person does, relative to the root."""
+        try:
+            return self.read(self.root / key)
+        except BrokenSample as error:
+            raise BrokenSample(key, error.fault.reason) from error
+
+
+class FileParts(Files):
+    """Files that hold several samples each, such as the rows of a table: their keys are `path#part`.
+
+    A file that cannot be read counts as one sample, which is broken.
+    """
+
+    def __init__(self, root: Path, paths: Sequence[str]) -> None:
+        self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
+        self.paths = paths
+        self.root = root
+        keys, places = [], []
+        for number, path in enumerate(paths):
+            names = self._names(path)
+            keys += [path + name for name in names]
+            places += [(number, part) for part in range(len(names))]
+        super().__init__(root, keys)
+        self._places = np.array(places, np.int64).reshape(-1, 2)
+
+    @abstractmethod
+    def names(self, values: np.ndarray) -> Sequence[str]:
+        """Return what follows the path in the key of each part of a file; nothing, if a file is a single sample."""
+
+    @abstractmethod
+    def part(self, values: np.ndarray, number: int) -> np.ndarray:
+        """Return a part of a file as a sample's image (C, *S)."""
+
+    def files(self, index: int) -> Sequence[Path]:
+        return [self.root / self.paths[self._places[index, 0]]]
+
+    def __getitem__(self, index: int) -> Sample:
+        file, part = self._places[index].tolist()
+        return {"image": self.part(self.read_key(self.paths[file]), part)}
+
+    def read_key(self, key: str) -> np.ndarray:
+        if key not in self._kept:
+            self._kept[key] = super().read_key(key)
+            while len(self._kept) > 1 and sum(values.size for values in self._kept.values()) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def _names(self, path: str) -> Sequence[str]:
+        try:
+            return self.names(self.read_key(path)) or [""]
+        except BrokenSample:
+            return [""]

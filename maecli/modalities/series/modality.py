@@ -1,0 +1,78 @@
+"""Series: (C, T)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from maecli.data.card import DataCard
+from maecli.data.csv_files import csv_bytes, csv_head
+from maecli.data.sample import Split
+from maecli.modalities.arrays import npy_shape
+from maecli.modalities.files import find_source, reading
+from maecli.modalities.modality import Modality
+from maecli.modalities.series.draw import draw_series
+from maecli.modalities.series.read import array_layout, channel_columns, csv_index, read_series
+from maecli.modalities.series.windows import Windows
+
+
+class Series(Modality):
+    """Channels over time, float32, in CSV files with a column per channel or in arrays; long ones become windows.
+
+    A first column of dates or words in a CSV file is an index and no channel. Arrays are (T,), (T, C) or (C, T).
+    """
+
+    name = "series"
+    unit = "windows"
+    axes = 1
+    suffixes = frozenset({".csv", ".npy"})
+
+    def read(self, path: Path, card: DataCard) -> np.ndarray:
+        return read_series(path, card)
+
+    def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
+        root, paths = find_source(source, self.suffixes, "series")
+        return root, Windows(root, paths, card, size[0])
+
+    def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
+        return draw_series(image, hidden)
+
+    def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
+        """Return an array in the layout of `source` if that is one, else a CSV file of its channels' names.
+
+        The index of `source` is kept where it has as many steps.
+        """
+        if source is not None and source.suffix.lower() == ".npy":
+            return ".npy", _npy_bytes(values, source, card)
+        names, index = _names_and_index(values, card, source)
+        rows: list[Sequence[object]] = [*values.astype(np.float32).T]  # (T, C)
+        if index is not None and len(index[1]) == values.shape[1]:
+            names, rows = [index[0], *names], [[cell, *row] for cell, row in zip(index[1], rows, strict=True)]
+        return ".csv", csv_bytes(names, rows)
+
+
+def _npy_bytes(values: np.ndarray, source: Path, card: DataCard) -> bytes:
+    with reading(source):
+        layout = array_layout(source, npy_shape(source), card.channels)
+    if len(values) != card.channels:
+        layout = "channels first"
+    buffer = io.BytesIO()
+    np.save(buffer, values[0] if layout == "steps" else values.T if layout == "steps first" else values)
+    return buffer.getvalue()
+
+
+def _names_and_index(
+    values: np.ndarray, card: DataCard, source: Path | None
+) -> tuple[list[str], tuple[str, list[str]] | None]:
+    """Return the names of the channels, of the card or of `source`, and the index of the latter."""
+    names, index = list(card.channel_names), None
+    if source is not None:
+        columns, first = csv_head(source)
+        names = names or [columns[i] for i in channel_columns(source, columns, first, card)]
+        index = csv_index(source)
+    if len(names) != len(values):
+        names = [f"channel {number}" for number in range(1, len(values) + 1)]
+    return names, index

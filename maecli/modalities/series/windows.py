@@ -1,0 +1,37 @@
+"""Windows of series: consecutive parts of the model's length.
+
+Shapes: C channels, T steps of a file, L of a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from maecli.data.card import DataCard
+from maecli.modalities.files import FileParts
+from maecli.modalities.series.read import read_series
+
+
+class Windows(FileParts):
+    """The windows of files, keys `path#first step`; a file that is no longer than a window is one sample, `path`."""
+
+    def __init__(self, root: Path, paths: Sequence[str], card: DataCard, length: int) -> None:
+        self.card, self.length = card, length
+        super().__init__(root, paths)
+
+    def read(self, path: Path) -> np.ndarray:
+        return read_series(path, self.card)
+
+    def names(self, values: np.ndarray) -> Sequence[str]:
+        steps = values.shape[1]
+        return [f"#{start}" for start in range(0, steps, self.length)] if steps > self.length else [""]
+
+    def part(self, values: np.ndarray, number: int) -> np.ndarray:
+        """Return a window (C, L), the last one filled up with NaN; of a short file all steps (C, T)."""
+        start = number * self.length
+        window = values[:, start : start + self.length]
+        short = self.length - window.shape[1] if start else 0
+        return np.pad(window, ((0, 0), (0, short)), constant_values=np.nan)
