@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, MaeError, SpecError
@@ -32,6 +32,8 @@ OWN_NAMES = (SPEC, ENVIRONMENT, SUMMARY, REPORT, SKIPPED, CHECKPOINTS, EVALUATIO
 """What a run needs to have for itself in its directory."""
 RESULTS_LOCK, RESULTS_WAIT_S = "results.lock", 60.0
 """Held for the moment in which metrics are written: a training run and `mae eval` may both have some."""
+MAX_TIME = 2.5e11
+"""Seconds since 1970; calendars end with the year 9999."""
 Say = Callable[[str], None]
 T = TypeVar("T")
 
@@ -61,7 +63,7 @@ class Summary(BaseModel):
     precision: str
     init: str
     train_samples: int = 0
-    finished_at: float
+    finished_at: float = Field(ge=0, le=MAX_TIME)
 
 
 class RunDirectory:
@@ -286,6 +288,13 @@ class RunDirectory:
             return None
         except ValidationError as error:
             raise DamagedFile(self.path / SUMMARY, f"is no summary of a run ({_first(error)})") from error
+
+    def finished(self) -> Summary:
+        """Return what the run says of itself. Raises MaeError where it is not finished."""
+        summary = self.summary()
+        if summary is None:
+            raise MaeError(f"{self} is not finished")
+        return summary
 
     @property
     def is_finished(self) -> bool:

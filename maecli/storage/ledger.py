@@ -132,8 +132,8 @@ class Ledger:
     def _remove_one(self, path: PurePosixPath, is_folder: bool) -> None:
         target = self.folder / path
         if is_folder:
-            if not target.is_symlink():
-                _rmdir_if_empty(target)
+            if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
+                target.rmdir()
             return
         for file in (target, temporary_name(target)):
             if file.is_symlink() or file.is_file():
@@ -260,8 +260,3 @@ def _stays_inside(path: Any) -> bool:
         return False
     pure = PurePosixPath(path)
     return path == HERE or (bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts)
-
-
-def _rmdir_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

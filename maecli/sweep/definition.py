@@ -159,11 +159,6 @@ class Sweep(Section):
         """What the sweep does, in order."""
         return tuple(verb for verb in SPECS if getattr(self, verb) is not None)
 
-    def stage(self, verb: str) -> Stage:
-        """Return the settings of a verb that the sweep does."""
-        stage: Stage = getattr(self, verb)
-        return stage
-
 
 def make_sweep(tree: Mapping[str, Any]) -> Sweep:
     """Return the sweep of a section. Raises SpecError in one sentence."""

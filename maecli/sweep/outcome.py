@@ -34,11 +34,6 @@ class Row:
     """Mean time of training, the pretraining that it starts from included."""
     runs: tuple[str, ...]
 
-    @property
-    def title(self) -> str:
-        """What the row is, in few words."""
-        return self.arm or self.verb
-
 
 @dataclass(frozen=True)
 class Outcome:

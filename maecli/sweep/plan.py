@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -18,7 +18,7 @@ from maecli.spec.ask import Ask
 from maecli.spec.layers import Layer, flatten, topmost
 from maecli.spec.resolve import resolve
 from maecli.sweep.address import address
-from maecli.sweep.definition import Arm, Sweep
+from maecli.sweep.definition import Arm, Stage, Sweep
 
 _LONGEST_NAME = 80
 
@@ -128,7 +128,7 @@ class _Planner:
         self, verb: str, arm: Arm, settings: Mapping[str, Any], seed: int, pretrain: RunSpec | None
     ) -> RunSpec:
         """Return a complete spec without `out`; a fine-tuning is offered data and model of its pretraining."""
-        stage = self.sweep.stage(verb)
+        stage: Stage = getattr(self.sweep, verb)
         layers = [Layer(f"sweep.{verb}", stage.settings), Layer("sweep.arms", arm.settings)]
         init = None if arm.from_scratch else settings.get("init", topmost("init", layers))
         layers.append(Layer("grid", {**settings, "seed": seed, "init": init}))
@@ -224,7 +224,7 @@ def label_of(value: Any) -> str:
     return str(value)
 
 
-def short_name(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:
+def short_name(key: str, keys: Iterable[str]) -> str:
     """Return the last part of a dotted key, or the whole where two keys of the grid would look alike."""
     last = key.rpartition(".")[2]
     return last if sum(other.rpartition(".")[2] == last for other in keys) == 1 else key

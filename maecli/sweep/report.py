@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from maecli.progress import Progress, duration
@@ -115,11 +115,7 @@ def split_charts(outcome: Outcome, splits: Sequence[str]) -> list[Drawing]:
             axis = _numeric(rows, outcome.axes)
             if axis is None:
                 continue
-            series: dict[str, dict[float, Mark]] = {}
-            for row in rows:
-                if axis.name in row.point:
-                    name = " · ".join([row.split, *_labels(row, axis)])
-                    series.setdefault(name, {})[_x(row, axis)] = mark(row)
+            series = _series(axis, ((" · ".join([row.split, *_labels(row, axis)]), row) for row in rows))
             metric = rows[0].metric
             png = points_chart(series, words(axis.name), metric.label, metric.unit)
             title = " · ".join(filter(None, [VERBS[verb], arm]))
@@ -220,27 +216,27 @@ def _chart(rows: Sequence[Row], axes: Sequence[Axis], label: str) -> bytes:
     axis = _numeric(rows, axes)
     unit = rows[0].metric.unit
     if axis is None:
-        names = [" · ".join(filter(None, [*row.point.values(), row.arm])) or row.title for row in rows]
+        names = [" · ".join(filter(None, [*row.point.values(), row.arm])) or row.verb for row in rows]
         strokes = {
             name: value for name, row in zip(names, rows, strict=True) if (value := _baseline(row)[1]) is not None
         }
         return bars_chart(dict(zip(names, map(mark, rows), strict=True)), label, unit, strokes, _baseline(rows[0])[0])
+    named = [(" · ".join(filter(None, [*_labels(row, axis), row.arm])) or row.metric.label, row) for row in rows]
+    levels = {name: mark(row) for name, row in named if axis.name not in row.point}
+    known = [(_x(row, axis), *_baseline(row)) for row in rows if axis.name in row.point]
+    baselines = {x: value for x, _, value in reversed(known) if value is not None}  # the first one of an x counts
+    predictor = next((predictor for _, predictor, _ in known if predictor), "")
+    baseline = (predictor, baselines) if baselines else None
+    return points_chart(_series(axis, named), words(axis.name), label, unit, levels, baseline)
+
+
+def _series(axis: Axis, named: Iterable[tuple[str, Row]]) -> dict[str, dict[float, Mark]]:
+    """Return the marks of the rows that have a place on an axis, by the name of their series and that place."""
     series: dict[str, dict[float, Mark]] = {}
-    levels: dict[str, Mark] = {}
-    baselines: dict[float, float] = {}
-    predictor = ""
-    for row in rows:
-        name = " · ".join(filter(None, [*_labels(row, axis), row.arm])) or row.metric.label
-        if axis.name not in row.point:
-            levels[name] = mark(row)
-            continue
-        x = _x(row, axis)
-        series.setdefault(name, {})[x] = mark(row)
-        name, value = _baseline(row)
-        predictor = predictor or name
-        if value is not None:
-            baselines.setdefault(x, value)
-    return points_chart(series, words(axis.name), label, unit, levels, (predictor, baselines) if baselines else None)
+    for name, row in named:
+        if axis.name in row.point:
+            series.setdefault(name, {})[_x(row, axis)] = mark(row)
+    return series
 
 
 def _numeric(rows: Sequence[Row], axes: Sequence[Axis]) -> Axis | None:

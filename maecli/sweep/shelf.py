@@ -55,7 +55,7 @@ class Shelf:
 
     def _lengthened(self, job: Job, pretrain: Job, finetune: Job) -> Any:
         """Return the training of a spec with as many epochs as fit the time of both runs, at the second one's pace."""
-        seconds = {run.name: _seconds(self.runs[run.name]) for run in (pretrain, finetune)}
+        seconds = {run.name: self.runs[run.name].finished().seconds for run in (pretrain, finetune)}
         factor = sum(seconds.values()) / max(seconds[finetune.name], 1e-9)
         own, other = job.spec.train, finetune.spec.train
         update: dict[str, Any] = {"epochs": max(1, round(other.epochs * factor))}
@@ -103,10 +103,3 @@ def _stored_specs(out: Path, registry: Registry) -> Iterator[tuple[str, RunSpec]
             yield run.path.name, validate(tree, tree["verb"], registry)
         except MaeError:  # of another version, or of a plugin that is gone: no run of this plan
             continue
-
-
-def _seconds(run: RunDirectory) -> float:
-    summary = run.summary()
-    if summary is None:
-        raise MaeError(f"{run} is not finished")
-    return summary.seconds

@@ -33,7 +33,7 @@ class Recipe:
         return f"mae {self.sections[0].partition('-')[0]} --recipe {self.name}"
 
 
-def list_recipes(registry: Registry, say: Callable[[str], None] | None = None) -> list[Recipe]:
+def list_recipes(registry: Registry, say: Callable[[str], None]) -> list[Recipe]:
     """Return every recipe that is installed but the one of defaults, less those that are broken: `say` is told why."""
     recipes = []
     for name in registry.names("recipe"):
@@ -41,8 +41,6 @@ def list_recipes(registry: Registry, say: Callable[[str], None] | None = None) -
             if name != DEFAULTS:
                 recipes.append(describe(name, registry))
         except MaeError as error:
-            if say is None:
-                raise
             say(str(error))
     return recipes
 

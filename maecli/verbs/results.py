@@ -91,9 +91,7 @@ def make_records(run: RunDirectory, registry: Registry) -> list[Record]:
 
 
 def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) -> Record:
-    spec, summary = whole_spec(run, registry), run.summary()
-    if summary is None:
-        raise MaeError(f"{run} is not finished")
+    spec, summary = whole_spec(run, registry), run.finished()
     environment = run.environment(lambda _: None)
     start = _start(run, spec)
     sweep, arm, point = _in_sweep(run)

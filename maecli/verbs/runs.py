@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,7 +118,7 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
         split=evaluation.split if evaluation else "",
         headline=evaluation.metrics[0] if evaluation and evaluation.metrics else None,
         seconds=summary.seconds if summary else None,
-        finished=_date(summary.finished_at) if summary else "",
+        finished=datetime.fromtimestamp(summary.finished_at).isoformat(" ", "minutes") if summary else "",
         problem="; ".join(problems),
         finished_at=summary.finished_at if summary else 0.0,
     )
@@ -137,13 +137,6 @@ def _name(run: RunDirectory, root: Path) -> str:
     return str(run.path.relative_to(root)) if run.path != root else run.path.resolve().name
 
 
-def _date(seconds: float) -> str:
-    try:
-        return datetime.datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
-    except (OverflowError, ValueError, OSError):  # no time that a calendar has
-        return "?"
-
-
 def _unfinished(run: RunDirectory) -> str:
     try:
         last = run.checkpoints.pointed("last")
@@ -154,11 +147,7 @@ def _unfinished(run: RunDirectory) -> str:
 
 def headline_evaluation(run: RunDirectory) -> Evaluation | None:
     """Return what was measured of the run's own task: on test, else on validation, without drawings."""
-    for split in ("test", "val"):
-        evaluation = run.evaluation(split)
-        if evaluation is not None:
-            return evaluation
-    return None
+    return run.evaluation("test") or run.evaluation("val")
 
 
 @dataclass(frozen=True)
