@@ -10,7 +10,6 @@ import typer
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.options import CheckpointOption, JsonOption
 from maecli.cli.show import facts_table, rich_table
-from maecli.results import Table
 from maecli.terminal import PlainConsole
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def inspect(
 
 
 def _show(found: Inspection) -> None:
+    from maecli.results import Table
+
     console = PlainConsole()
     where = f", tensors under {found.under!r}" if found.under else ""
     size = f"{found.num_parameters:,} parameters, {found.num_bytes / 2**20:,.1f} MiB"
