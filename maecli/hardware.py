@@ -27,12 +27,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise SpecError(f"device {name!r} is none of auto, cpu, mps, cuda, cuda:N") from error
-    there = {
-        "cpu": True,
-        "mps": torch.backends.mps.is_available(),
-        "cuda": (device.index or 0) < (torch.cuda.device_count() if torch.cuda.is_available() else 0),
-    }
-    if not there.get(device.type, False):
+    there = {"cpu": 1, "mps": int(torch.backends.mps.is_available()), "cuda": torch.cuda.device_count()}
+    if (device.index or 0) >= there.get(device.type, 0):
         raise SpecError(f"device {name!r} is not on this machine; --device auto takes what is")
     return device
 

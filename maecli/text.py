@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
@@ -35,6 +36,13 @@ def shortened(text: str, letters: int = 120) -> str:
         return text
     half = letters // 2 - 1
     return f"{text[:half]} … {text[-half:]}"
+
+
+def some(names: Iterable[object], most: int = 3) -> str:
+    """Name the first few of many."""
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def _escape(match: re.Match[str]) -> str:

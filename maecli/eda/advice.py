@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from maecli.data.card import SPLIT_NAMES
 from maecli.eda.findings import Duplicates, Findings
 from maecli.measures import wilson_interval
+from maecli.text import some
 
 MOSTLY_BACKGROUND = 0.5
 IMBALANCED = 5.0
@@ -158,7 +159,7 @@ def _on_lacking(classes: Sequence[str], per_split: Mapping[str, Sequence[int]]) 
         lacking = [name for name, num in zip(classes, present, strict=True) if num == 0]
         if lacking:
             follows = "a model cannot learn them" if split == "train" else "means over classes leave them out there"
-            yield f"The {split} split shows no {_listed(lacking)}: {follows}."
+            yield f"The {split} split shows no {some(lacking, NAMED)}: {follows}."
 
 
 def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool) -> Iterator[str]:
@@ -177,7 +178,7 @@ def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool)
     few = [name for num, name in used if num <= FEW_SAMPLES]
     if few:
         have = _plural(len(few), "has", "have")
-        yield f"{_listed(few)} {have} at most {FEW_SAMPLES} {what} in train: little to learn from."
+        yield f"{some(few, NAMED)} {have} at most {FEW_SAMPLES} {what} in train: little to learn from."
 
 
 def _on_splits(findings: Findings) -> Iterator[str]:
@@ -266,11 +267,6 @@ def _percent(share: float) -> str:
 
 def _plural(num: int, one: str, many: str) -> str:
     return one if num == 1 else many
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _by(lengths: Sequence[float]) -> str:

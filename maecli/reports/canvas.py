@@ -98,13 +98,15 @@ def finish_axes(axes: Axes, x_label: str, y_label: str | None, grid: Literal["x"
     axes.spines["bottom"].set_color(QUIET)
 
 
-def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) -> Legend:
-    """Draw the legend of all axes above them; names are taken letter by letter, a dollar sign too.
+def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) -> Legend | None:
+    """Draw the legend of all axes above them, if any has names; these are taken letter by letter, a dollar sign too.
 
     It has `columns`, or fewer where names are too long for that. Colours of points are shown in one size.
     """
     names = [name for axes in figure.axes for name in axes.get_legend_handles_labels()[1]]
-    longest = max((font(SMALL).getlength(name) for name in names), default=0) + (handle_length + 3) * SMALL
+    if not names:
+        return None
+    longest = max(font(SMALL).getlength(name) for name in names) + (handle_length + 3) * SMALL
     columns = max(1, min(columns, int(WIDTH // longest)))
     legend = figure.legend(
         loc="outside upper left",

@@ -97,8 +97,7 @@ def curves(
         axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[number % len(_DASHES)], label=label)
     _scale(axes, np.concatenate([np.zeros((0, 2)), *drawn.values()]), log_y, unit)
     finish_axes(axes, x_label, y_label)
-    if series or lines:
-        draw_legend(figure, columns=2)
+    draw_legend(figure, columns=2)
     return to_png(figure)
 
 
@@ -149,8 +148,7 @@ def points_chart(
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(in_unit(unit))
     finish_axes(axes, x_label, y_label)
-    if axes.get_legend_handles_labels()[0]:
-        draw_legend(figure, columns=3)
+    draw_legend(figure, columns=3)
     return to_png(figure)
 
 
@@ -185,8 +183,7 @@ def bars_chart(
     axes.set_xlim(min(0.0, *(mark.low for mark in marks)), 1.12 * top)
     axes.xaxis.set_major_formatter(in_unit(unit))
     finish_axes(axes, x_label, None, grid="x")
-    if strokes:
-        draw_legend(figure)
+    draw_legend(figure)
     return to_png(figure)
 
 

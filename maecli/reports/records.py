@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from maecli.progress import duration
-from maecli.reports.numbers import format_baselines, format_mean, format_metric
+from maecli.reports.numbers import format_baselines, format_mean
 from maecli.results import Metric, mean_metric
 
 MARK = "<!-- Made by `mae results`"
@@ -113,7 +113,7 @@ def _row(group: Sequence[Record]) -> list[str]:
         f"{first.probe} probe" if first.probe else first.task,
         _what(first),
         f"{metric.label}{f' ({metric.note})' if metric.note else ''}, {_split(first)}",
-        format_mean(metric, sd) if sd is not None else format_metric(metric),
+        format_mean(metric, sd),
         ", ".join(format_baselines(metric)) or "none",
         f"one seed ({seeds[0]})" if len(seeds) == 1 else f"{len(seeds)} ({', '.join(map(str, seeds))})",
         _cost(group),

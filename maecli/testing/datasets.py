@@ -22,10 +22,11 @@ from maecli.errors import BrokenSample
 from maecli.loading import make_loader
 from maecli.modalities.pictures.masks import VOID
 from maecli.schema import AugmentSpec, DataSpec
-from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, expect, find_all, must_work, some
+from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, expect, find_all, must_work
 from maecli.testing.imports import imports
 from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.small import small_autoencoder, small_preprocess
+from maecli.text import some
 
 NUM_READ = 24
 """Samples of a split that are read, evenly spaced."""

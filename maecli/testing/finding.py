@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,10 +114,3 @@ def must_work(what: str, way: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise Broken(f"{what}: {describe_error(error)}; {way}") from error
-
-
-def some(names: Iterable[object], most: int = 3) -> str:
-    """Name the first few of many."""
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from maecli.testing.finding import expect, some
+from maecli.testing.finding import expect
+from maecli.text import some
 
 
 def check_step(name: str, module: nn.Module, loss_of: Callable[[], Tensor]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from maecli.testing.finding import Advice, NotLookedAt, some
+from maecli.testing.finding import Advice, NotLookedAt
+from maecli.text import some
 
 LIMIT_S = 0.3
 """Seconds of processor time beyond `BASE` that nobody minds."""

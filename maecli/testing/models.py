@@ -17,11 +17,12 @@ from torch import Tensor
 
 from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model, ModelOptions
-from maecli.testing.finding import Broken, Finding, Stages, expect, find_all, must_work, some
+from maecli.testing.finding import Broken, Finding, Stages, expect, find_all, must_work
 from maecli.testing.gradients import check_step
 from maecli.testing.imports import imports
 from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.saving import hand_over
+from maecli.text import some
 
 SMALLER: Mapping[str, Any] = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0, "patch_size": 8}
 """What the kit sets, where a model has an option of this name and the author says nothing: a step in milliseconds."""

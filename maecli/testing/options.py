@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from maecli import plugin_options
 from maecli.spec.recipes import parse_yaml
 from maecli.storage.documents import dump_yaml
-from maecli.testing.finding import expect, some
+from maecli.testing.finding import expect
+from maecli.text import some
 
 
 def check_class(plugin: type[Any]) -> None:

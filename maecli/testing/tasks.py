@@ -25,23 +25,14 @@ from maecli.models.encoder import Encoder
 from maecli.plugin_options import Options
 from maecli.results import Drawing, Metric
 from maecli.schema import SPECS, AugmentSpec, DataSpec
-from maecli.testing.finding import (
-    Broken,
-    Finding,
-    NotLookedAt,
-    Stages,
-    describe_error,
-    expect,
-    find_all,
-    must_work,
-    some,
-)
+from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, describe_error, expect, find_all, must_work
 from maecli.testing.gradients import check_step
 from maecli.testing.imports import imports
 from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.saving import hand_over
 from maecli.testing.small import small_encoder, small_preprocess
 from maecli.testing.synthetic import Synthetic
+from maecli.text import some
 from maecli.training.evaluator import Evaluator, add_states
 from maecli.training.task import Prediction, SideBySide, Task
 

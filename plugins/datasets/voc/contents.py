@@ -13,7 +13,7 @@ from .annotations import read_annotation
 from .classes import CLASSES, MASK_CLASSES, PALETTE
 from .devkit import Devkit
 from .labels import Labels
-from .layout import SUFFIXES
+from .layout import path_of
 from .objects import label_of
 from .samples import other_size
 
@@ -30,7 +30,7 @@ def content_faults(devkit: Devkit, labels: Labels) -> Iterator[api.Fault]:
                 yield devkit.fault(f"JPEGImages/{key}.jpg", broken.fault.reason)
         for kind in ("Annotations", "SegmentationClass"):
             if key in devkit.stems(kind):
-                path = f"{kind}/{key}{SUFFIXES[kind]}"
+                path = path_of(kind, key)
                 if key not in pictures:
                     yield devkit.fault(path, f"belongs to no picture: there is no JPEGImages/{key}.jpg")
                 file = devkit.folder / path

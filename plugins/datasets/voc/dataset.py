@@ -17,7 +17,7 @@ from .devkit import Devkit
 from .download import download, missing
 from .labels import Labels
 from .layout import FAMILIES, SUFFIXES, locate
-from .objects import OF_OBJECTS
+from .objects import OF_OBJECTS, kinds_of
 from .samples import VOCSplit
 from .splits import families_of, split_ids, split_origin
 
@@ -106,9 +106,8 @@ class VOC(api.Dataset):
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> VOCSplit:
         devkit, families = self._devkit, families_of(self._devkit, fields)
-        needed = ["JPEGImages"]
-        needed += ["SegmentationClass"] if "mask" in fields else []
-        if OF_OBJECTS & {*fields} or ("label" in fields and not all(map(self._labels.lists_all, families))):
+        needed = kinds_of({"image", *fields})
+        if "label" in fields and "Annotations" not in needed and not all(map(self._labels.lists_all, families)):
             needed.append("Annotations")
         faults = [fault for family in families for fault in devkit.faults(family, needed)]
         faults += self._labels.faults if "label" in fields else []

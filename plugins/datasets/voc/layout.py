@@ -38,9 +38,14 @@ def parent_of_years(root: Path) -> Path:
     return root if root.name == "VOCdevkit" else root / "VOCdevkit"
 
 
+def path_of(kind: str, key: str) -> str:
+    """Return the file of a picture in the folder `kind`, relative to that of the year."""
+    return f"{kind}/{key}{SUFFIXES[kind]}"
+
+
 def key_of(folder: Path, key: str) -> str:
     """Return the key of a sample in the folder of a year."""
-    return f"{folder.name}/JPEGImages/{key}.jpg"
+    return f"{folder.name}/{path_of('JPEGImages', key)}"
 
 
 @contextlib.contextmanager

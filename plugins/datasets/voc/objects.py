@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,21 @@ from maecli import api
 
 from .annotations import AnnotatedObject, read_annotation
 from .classes import CLASSES
-from .layout import key_of, keyed
+from .layout import key_of, keyed, path_of
 
 OF_OBJECTS = frozenset({"boxes", "box_label", "difficult", "truncated"})
 
 
+def kinds_of(fields: Collection[str]) -> list[str]:
+    """Return the folders whose files hold `fields`; labels stand in lists."""
+    kinds = {"JPEGImages": "image" in fields, "SegmentationClass": "mask" in fields}
+    kinds["Annotations"] = bool(OF_OBJECTS & {*fields})
+    return [kind for kind, needed in kinds.items() if needed]
+
+
 def objects_of(folder: Path, key: str) -> Sequence[AnnotatedObject]:
     """Return the objects in a picture. Raises `BrokenSample`, also for one that breaks a rule."""
-    path = f"Annotations/{key}.xml"
+    path = path_of("Annotations", key)
     with keyed(key_of(folder, key), path):
         annotation = read_annotation(folder / path)
     for rule in annotation.broken_rules(CLASSES):

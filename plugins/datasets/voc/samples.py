@@ -11,8 +11,8 @@ import numpy as np
 from maecli import api
 
 from .classes import CLASSES, MASK_CLASSES, PALETTE
-from .layout import key_of, keyed
-from .objects import OF_OBJECTS, arrays_of, objects_of
+from .layout import key_of, keyed, path_of
+from .objects import OF_OBJECTS, arrays_of, kinds_of, objects_of
 
 
 class VOCSplit(api.Split):
@@ -51,10 +51,7 @@ class VOCSplit(api.Split):
         return self._read(index, at_least)
 
     def files(self, index: int) -> Sequence[Path]:
-        names = [f"JPEGImages/{self.ids[index]}.jpg"] if "image" in self._fields else []
-        names += [f"SegmentationClass/{self.ids[index]}.png"] if "mask" in self._fields else []
-        names += [f"Annotations/{self.ids[index]}.xml"] if OF_OBJECTS & {*self._fields} else []
-        return [self._folder / name for name in names]
+        return [self._folder / path_of(kind, self.ids[index]) for kind in kinds_of(self._fields)]
 
     def label(self, index: int) -> np.ndarray | None:
         return self.labels[index] if self.labels is not None else None
@@ -70,14 +67,14 @@ class VOCSplit(api.Split):
         return names
 
     def _picture(self, index: int) -> Path:
-        return self._folder / f"JPEGImages/{self.ids[index]}.jpg"
+        return self._folder / path_of("JPEGImages", self.ids[index])
 
     def _read(self, index: int, at_least: int | None = None) -> np.ndarray:
         with keyed(self._keys[index]):
             return api.pictures.read_picture(self._picture(index), channels=3, dtype="uint8", at_least=at_least)
 
     def _mask(self, index: int, size: tuple[int, ...]) -> np.ndarray:
-        path = f"SegmentationClass/{self.ids[index]}.png"
+        path = path_of("SegmentationClass", self.ids[index])
         with keyed(self._keys[index], path):
             mask = api.pictures.read_mask(self._folder / path, len(MASK_CLASSES), PALETTE)
         if mask.shape != size:
