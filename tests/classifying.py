@@ -49,7 +49,7 @@ class Says(nn.Module):
         super().__init__()
         self.logits, self.encoder, self.asked = torch.as_tensor(logits, dtype=torch.float32), encoder(), []
 
-    def forward(self, x=None, ids_keep=None, features=None):
+    def forward(self, x=None, ids_keep=None, valid=None, features=None):
         self.asked.append((x, ids_keep))
         return self.logits[: len(features if x is None else x)]
 

@@ -2,8 +2,9 @@
 
 from maecli.models.blocks import init_weights
 from maecli.models.heads import Classifier, ClassifierHead, HeadNorm
-from maecli.models.mae import Decoder, MaskedAutoencoder, denormalize_patches, normalize_patches
+from maecli.models.mae import Decoder, MaskedAutoencoder, denormalize_patches, normalize_patches, patch_moments
 from maecli.models.masking import Mask, Masking, find_lattice, make_masking, mask_draws, num_kept, random_masking, take
+from maecli.models.missing import present_patches, zero_missing
 from maecli.models.patches import grid_of, patchify, unpatchify
 from maecli.models.positions import interpolate_pos_embed
 from maecli.models.vit import VisionTransformer
@@ -26,8 +27,11 @@ __all__ = [
     "mask_draws",
     "normalize_patches",
     "num_kept",
+    "patch_moments",
     "patchify",
+    "present_patches",
     "random_masking",
     "take",
     "unpatchify",
+    "zero_missing",
 ]

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.errors import SpecError
 
@@ -56,14 +57,23 @@ class Preprocess:
             raise SpecError(f"data.std {tuple(values['std'])} must be above 0")
         return cls(tuple(img_size), in_chans, card.value_range, tuple(values["mean"]), tuple(values["std"]))
 
-    def mean_pixels(self, images: Iterable[Tensor]) -> Tensor | None:
-        """Return the mean (C, *S), in pixel units, of normalised batches (B, C, *S); None where there is none."""
-        total, num = None, 0
-        for image in images:
-            pixels = self.to_pixels(image).double().sum(0)
-            total = pixels if total is None else total + pixels
-            num += len(image)
-        return None if total is None else (total / num).float()
+    def mean_pixels(self, batches: Iterable[Batch]) -> Tensor | None:
+        """Return the mean (C, *S), in pixel units, of normalised batches; None where there is none.
+
+        Missing cells do not count; one that is missing everywhere gets the mean of its channel.
+        """
+        total: Tensor | None = None
+        num: Tensor | int = 0
+        for batch in batches:
+            pixels, valid = self.to_pixels(batch["image"]).double(), batch.tensors.get("valid")
+            if valid is not None:
+                pixels = torch.where(valid, pixels, 0.0)
+            total = pixels.sum(0) if total is None else total + pixels.sum(0)
+            num = num + (len(pixels) if valid is None else valid.sum(0))
+        if total is None or isinstance(num, int):
+            return None if total is None else (total / num).float()
+        mean = (total / num.clamp(min=1)).float()
+        return torch.where(num > 0, mean, self.to_pixels(torch.zeros_like(mean)[None])[0])
 
     def _per_channel(self, values: Sequence[float], like: Tensor) -> Tensor:
         return torch.tensor(values, device=like.device).reshape(1, -1, *[1] * (like.ndim - 2))

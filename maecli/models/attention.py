@@ -15,17 +15,20 @@ SHORT = 512
 """Up to this many tokens the (N, N) matrix of a head is small enough to be written out."""
 
 
-def attend(qkv: Tensor, num_heads: int) -> Tensor:
+def attend(qkv: Tensor, num_heads: int, present: Tensor | None = None) -> Tensor:
     """Return softmax(q kᵀ / √d) v (B, N, D) of queries, keys and values qkv (B, N, 3D), each head by head.
+
+    With `present` (B, N), the softmax is over the tokens where it is True; each sample needs one at least.
 
     On a CPU with AMX, whose matrix products are fast and whose fused kernel has a slow backward pass, short
     sequences use two products and a softmax; everything else uses the fused kernel.
     """
     B, N, _ = qkv.shape
-    if N <= SHORT and amx.suits(qkv):
+    if present is None and N <= SHORT and amx.suits(qkv):
         return amx.attend(qkv, num_heads)
     q, k, v = qkv.reshape(B, N, 3, num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, N, d) each
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, N, -1)
+    keys = None if present is None else present[:, None, None]  # (B, 1, 1, N)
+    return F.scaled_dot_product_attention(q, k, v, keys).transpose(1, 2).reshape(B, N, -1)
 
 
 class Attention(nn.Module):
@@ -39,5 +42,5 @@ class Attention(nn.Module):
         self.qkv = Linear(embed_dim, 3 * embed_dim)
         self.proj = Linear(embed_dim, embed_dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(attend(self.qkv(x), self.num_heads))
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        return self.proj(attend(self.qkv(x), self.num_heads, present))

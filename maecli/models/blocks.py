@@ -55,6 +55,7 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)).
 
+    With `present` (B, N), no token attends to those where it is False.
     Source: ViT, arXiv:2010.11929, equations 2 and 3.
     """
 
@@ -76,8 +77,8 @@ class Block(nn.Module):
         self.ls2 = LayerScale(embed_dim, layer_scale) if layer_scale else nn.Identity()
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.ls1(self.attn(self.norm1(x))))
+    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
+        x = x + self.drop_path(self.ls1(self.attn(self.norm1(x), present)))
         return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
 
 

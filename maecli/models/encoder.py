@@ -11,6 +11,8 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
+from maecli.models.missing import present_patches
+
 
 class Encoder(nn.Module, ABC):
     """A module from pictures, series or volumes to tokens.
@@ -54,19 +56,31 @@ class Encoder(nn.Module, ABC):
         return tuple(size // patch for size, patch in zip(self.img_size, self.patch_size, strict=True))
 
     @abstractmethod
-    def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, ids_keep: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Return tokens (B, T + N, D) of x (B, C, *S), or (B, T + K, D) of the patches in `ids_keep` (B, K).
 
         Normalised, ready for a head or a decoder. x may have another size than the encoder's own: positions
-        are interpolated. Raises ValueError for `ids_keep` where it cannot mask.
+        are interpolated. Raises ValueError for `ids_keep` where it cannot mask. Cells of x that are not `valid`
+        (B, C, *S) have no say, and tokens of patches that are not `present` are 0.
         """
 
     @abstractmethod
-    def features(self, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
+    def features(self, x: Tensor, depths: Sequence[int], valid: Tensor | None = None) -> list[Tensor]:
         """Return maps (B, D, *G) after the given numbers of blocks, 1 to `depth`; for dense heads.
 
         Those of an encoder with a `pyramid` have widths and grids of their own, the last one `embed_dim` and `grid`.
+        `valid` as for `forward`.
         """
+
+    def present(self, valid: Tensor | None, ids_keep: Tensor | None = None) -> Tensor | None:
+        """Return which patches, or which of those in `ids_keep`, have a cell that is `valid`: (B, N or K) bool.
+
+        None: all tokens stand for something, as they do where nothing is missing, or where patches overlap.
+        """
+        if valid is None:
+            return None
+        present = present_patches(valid, self.patch_size)
+        return present if ids_keep is None else present.gather(1, ids_keep)
 
     @abstractmethod
     def layer_of(self, name: str) -> int:

@@ -13,14 +13,23 @@ from torch import Tensor, nn
 
 from maecli.models.blocks import init_weights
 from maecli.models.encoder import Encoder
+from maecli.models.missing import zero_absent
 
 Pool = Literal["mean", "cls"]
 HeadNorm = Literal["none", "batch"]
 
 
-def pool_tokens(tokens: Tensor, num_prefix_tokens: int, pool: Pool) -> Tensor:
-    """Return one vector (B, D) per sample: the mean of the patch tokens, or the class token."""
-    return tokens[:, 0] if pool == "cls" else tokens[:, num_prefix_tokens:].mean(dim=1)
+def pool_tokens(tokens: Tensor, num_prefix_tokens: int, pool: Pool, present: Tensor | None = None) -> Tensor:
+    """Return one vector (B, D) per sample: the mean of the patch tokens, or the class token.
+
+    With `present` (B, N), the mean is over the patches where it is True; 0 where there is none.
+    """
+    if pool == "cls":
+        return tokens[:, 0]
+    patches = tokens[:, num_prefix_tokens:]
+    if present is None:
+        return patches.mean(dim=1)
+    return zero_absent(patches, present).sum(dim=1) / present.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 class FeatureNorm(nn.BatchNorm1d):
@@ -64,7 +73,11 @@ class Classifier(nn.Module):
         self.encoder, self.head, self.pool = encoder, head, pool
 
     def forward(
-        self, x: Tensor | None = None, ids_keep: Tensor | None = None, features: Tensor | None = None
+        self,
+        x: Tensor | None = None,
+        ids_keep: Tensor | None = None,
+        valid: Tensor | None = None,
+        features: Tensor | None = None,
     ) -> Tensor:
         """Return logits (B, Q) float32, from all patches of x or from those in `ids_keep` (B, K).
 
@@ -72,10 +85,11 @@ class Classifier(nn.Module):
         """
         if features is None:
             assert x is not None
-            features = self.pooled(x, ids_keep)
+            features = self.pooled(x, ids_keep, valid)
         logits: Tensor = self.head(features)
         return logits.to(torch.float32)
 
-    def pooled(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
+    def pooled(self, x: Tensor, ids_keep: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         """Return what the head sees (B, D), from all patches or from those in `ids_keep` (B, K)."""
-        return pool_tokens(self.encoder(x, ids_keep), self.encoder.num_prefix_tokens, self.pool)
+        tokens, present = self.encoder(x, ids_keep, valid), self.encoder.present(valid, ids_keep)
+        return pool_tokens(tokens, self.encoder.num_prefix_tokens, self.pool, present)

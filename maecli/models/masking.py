@@ -5,6 +5,9 @@ A mask is 1 where a patch is hidden, everywhere in this project. There are three
 N - num_kept patches of every sample. MAE compares them (arXiv:2111.06377, table 1f, figure 6) and keeps to random
 ones: a grid is the easiest to fill in, blocks are the hardest.
 
+Where patches are absent (see `maecli.models.missing`), `present` (B, N) says which are not. An encoder that is told of
+them attends to no absent one, so those are hidden wherever they are put.
+
 Shapes: B batch, N patches, K kept, M = N - K hidden, D embed_dim, A axes of the grid of patches, G patches along an
 axis, R rectangles.
 """
@@ -34,11 +37,11 @@ class Masking(NamedTuple):
     """One split of every sample's patches into kept and hidden ones."""
 
     ids_keep: Tensor
-    """(B, K) int64, in no particular order."""
+    """(B, K) int64, in no particular order; some may be absent."""
     ids_hide: Tensor
     """(B, M) int64, likewise."""
     mask: Tensor
-    """(B, N) float32, 1 = hidden."""
+    """(B, N) float32, 1 = hidden; so are all that are absent."""
 
 
 class Lattice(NamedTuple):
@@ -65,23 +68,38 @@ def mask_draws(mask: Mask, grid: Sequence[int]) -> int:
     return len(grid) if mask == "grid" else 1 + NUM_BLOCKS * (1 + 2 * len(grid))
 
 
-def make_masking(mask: Mask, noise: Tensor, grid: Sequence[int], mask_ratio: float) -> Masking:
+def make_masking(
+    mask: Mask, noise: Tensor, grid: Sequence[int], mask_ratio: float, present: Tensor | None = None
+) -> Masking:
     """Return which patches of `grid` each sample hides, by its numbers `noise` (B, mask_draws) in [0, 1).
 
-    Raises ValueError when no patch, or every patch, would be hidden, or the family cannot hide so many.
+    Random masks hide the `mask_ratio` of those that are `present` (B, N); a grid and blocks lie where they lie, so that
+    what they keep may be absent. Raises ValueError when no patch, or every patch, would be hidden, or the family cannot
+    hide so many.
     """
     if mask == "random":
-        return random_masking(noise, mask_ratio)
-    return grid_masking(noise, grid, mask_ratio) if mask == "grid" else block_masking(noise, grid, mask_ratio)
+        return random_masking(noise, mask_ratio, present)
+    masking = grid_masking(noise, grid, mask_ratio) if mask == "grid" else block_masking(noise, grid, mask_ratio)
+    return _without_absent(masking, present)
 
 
-def random_masking(noise: Tensor, mask_ratio: float) -> Masking:
+def random_masking(noise: Tensor, mask_ratio: float, present: Tensor | None = None) -> Masking:
     """Hide the `mask_ratio` of each sample's patches that drew the highest noise (B, N).
 
+    Of those that are `present` (B, N), where some are not; of two or more at least one is kept. Absent ones fill up
+    `ids_keep`, so that its size is the same for all samples, and a sample of which all is present is masked as ever.
     Source: MAE, arXiv:2111.06377, section 3, "Masking".
     Raises ValueError when no patch, or every patch, would be hidden.
     """
-    return _hide_highest(noise, _checked_num_kept(noise.shape[1], mask_ratio))
+    N = noise.shape[1]
+    K = _checked_num_kept(N, mask_ratio)
+    if present is None:
+        return _hide_highest(noise, K)
+    ids = noise.argsort(dim=1, stable=True)
+    here = present.gather(1, ids)  # (B, N), in order of noise, as all that follows
+    kept = here.cumsum(1) <= _kept_of(N, mask_ratio, noise.device)[present.sum(1, keepdim=True)]
+    place = torch.where(here, torch.where(kept, 0, 2), 1)  # the absent between kept and hidden
+    return _without_absent(_split(ids.gather(1, place.argsort(dim=1, stable=True)), K), present)
 
 
 def grid_masking(noise: Tensor, grid: Sequence[int], mask_ratio: float) -> Masking:
@@ -168,10 +186,24 @@ def _checked_num_kept(N: int, mask_ratio: float) -> int:
 
 def _hide_highest(score: Tensor, K: int) -> Masking:
     """Keep the K patches of lowest score (B, N) and hide the others; equal ones are taken by position."""
-    ids = score.argsort(dim=1, stable=True)
+    return _split(score.argsort(dim=1, stable=True), K)
+
+
+def _split(ids: Tensor, K: int) -> Masking:
+    """Keep the first K of the patches `ids` (B, N)."""
     ids_keep, ids_hide = ids[:, :K], ids[:, K:]
-    mask = torch.ones_like(score, dtype=torch.float32).scatter_(1, ids_keep, 0.0)
+    mask = torch.ones_like(ids, dtype=torch.float32).scatter_(1, ids_keep, 0.0)
     return Masking(ids_keep, ids_hide, mask)
+
+
+def _without_absent(masking: Masking, present: Tensor | None) -> Masking:
+    return masking if present is None else masking._replace(mask=torch.where(present, masking.mask, 1.0))
+
+
+@cache
+def _kept_of(N: int, mask_ratio: float, device: torch.device) -> Tensor:
+    """Return how many of 0 to N patches that are present stay visible (N + 1,)."""
+    return torch.tensor([max(num_kept(n, mask_ratio), int(n > 1)) for n in range(N + 1)], device=device)
 
 
 def _areas(draws: Tensor, hidden: float) -> Tensor:

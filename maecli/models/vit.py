@@ -16,6 +16,7 @@ from maecli.models.blocks import Block, init_weights
 from maecli.models.encoder import Encoder
 from maecli.models.kernels.amx import Linear
 from maecli.models.masking import take
+from maecli.models.missing import with_prefix, zero_absent, zero_missing
 from maecli.models.patches import grid_of, patchify
 from maecli.models.positions import interpolate_pos_embed, sincos_pos_embed
 
@@ -61,8 +62,11 @@ class VisionTransformer(Encoder):
         self.apply(init_weights)
         nn.init.normal_(self.cls_token, std=0.02)
 
-    def embed(self, x: Tensor, ids_keep: Tensor | None) -> Tensor:
-        """Return class token and embedded patches with their positions, (B, 1 + N or K, D)."""
+    def embed(self, x: Tensor, ids_keep: Tensor | None, present: Tensor | None = None) -> Tensor:
+        """Return class token and embedded patches with their positions, (B, 1 + N or K, D).
+
+        Patches that are not `present` (B, N) must not change the tokens of others.
+        """
         patches = patchify(x, self.patch_size)
         pos_embed = interpolate_pos_embed(self.pos_embed, self.grid, grid_of(x.shape[2:], self.patch_size))
         if ids_keep is not None:
@@ -73,20 +77,28 @@ class VisionTransformer(Encoder):
         cls_token = self.cls_token.expand(len(tokens), -1, -1).to(tokens.dtype)
         return torch.cat([cls_token, tokens], dim=1)
 
-    def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
-        tokens = self.embed(x, ids_keep)
-        for block in self.blocks:
-            tokens = block(tokens)
-        return self.norm(tokens)
+    def _first_tokens(self, x: Tensor, ids_keep: Tensor | None, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return what the first block takes: the embedded tokens, and which of them are present."""
+        present = self.present(valid)
+        tokens = self.embed(zero_missing(x, valid), ids_keep, present)
+        if present is not None and ids_keep is not None:
+            present = present.gather(1, ids_keep)
+        return tokens, with_prefix(present, self.num_prefix_tokens)
 
-    def features(self, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
+    def forward(self, x: Tensor, ids_keep: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        tokens, present = self._first_tokens(x, ids_keep, valid)
+        for block in self.blocks:
+            tokens = block(tokens, present)
+        return zero_absent(self.norm(tokens), present)
+
+    def features(self, x: Tensor, depths: Sequence[int], valid: Tensor | None = None) -> list[Tensor]:
         grid = grid_of(x.shape[2:], self.patch_size)
-        tokens = self.embed(x, None)
+        tokens, present = self._first_tokens(x, None, valid)
         maps = {}
         for number, block in enumerate(self.blocks, start=1):
-            tokens = block(tokens)
+            tokens = block(tokens, present)
             if number in depths:
-                out = self.norm(tokens) if number == self.depth else tokens
+                out = zero_absent(self.norm(tokens) if number == self.depth else tokens, present)
                 maps[number] = out[:, 1:].transpose(1, 2).reshape(len(x), self.embed_dim, *grid)
         return [maps[number] for number in depths]
 

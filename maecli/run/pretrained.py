@@ -83,14 +83,18 @@ class PretrainedEncoder(nn.Module):
         except BrokenSample as error:
             raise DataError(str(error)) from error
 
-    def tokens(self, x: Tensor) -> Tensor:
-        """Return the normalised tokens (B, T + N, D) of x (B, C, H, W), the class token first if there is one."""
-        tokens: Tensor = self.encoder(x)
+    def tokens(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the normalised tokens (B, T + N, D) of x (B, C, H, W), the class token first if there is one.
+
+        Cells that are not `valid` (B, C, H, W) have no say.
+        """
+        tokens: Tensor = self.encoder(x, valid=valid)
         return tokens
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return one vector (B, D) per picture: the mean of its patch tokens, or its class token, as `pool` says."""
-        return pool_tokens(self.tokens(x), self.encoder.num_prefix_tokens, self.pool)
+        tokens, present = self.tokens(x, valid), self.encoder.present(valid)
+        return pool_tokens(tokens, self.encoder.num_prefix_tokens, self.pool, present)
 
 
 def load_encoder(

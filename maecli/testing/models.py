@@ -158,6 +158,23 @@ def features(subject: ModelSubject) -> None:
         )
 
 
+@torch.no_grad()
+def missing(subject: ModelSubject) -> None:
+    """Cells that are missing have no say."""
+    encoder, name, x = subject.encoder, subject.plugin.name, subject.pictures
+    valid = torch.ones_like(x, dtype=torch.bool)
+    valid[:, :, : x.shape[2] // 2] = False
+    with must_work(f"the encoder of {name} takes no `valid`", "give forward() and features() what api.Encoder has"):
+        known, unknown = (
+            [encoder(each, valid=valid), *encoder.features(each, (encoder.depth,), valid=valid)]
+            for each in (x, torch.where(valid, x, torch.nan))
+        )
+    expect(
+        all(one.equal(other) for one, other in zip(known, unknown, strict=True)),
+        f"what {name} makes of pictures changes with missing cells; begin with api.nets.zero_missing(x, valid)",
+    )
+
+
 def layers(subject: ModelSubject) -> None:
     """Each parameter belongs to a layer from 0 to depth + 1."""
     encoder, last = subject.encoder, subject.encoder.depth + 1
@@ -205,7 +222,7 @@ def saving(subject: ModelSubject) -> None:
 STAGES: Stages = (
     (options, spec, imports),
     (build,),
-    (repeatable, tokens, features, layers),
+    (repeatable, tokens, features, missing, layers),
     (training, freezing, saving),
 )
 

@@ -63,20 +63,22 @@ def blocks(
 ) -> Iterator[Features]:
     """Yield the features of a loader's split, a batch at a time, in its order.
 
-    mean: of the patch tokens; cls: the class token; patches: each patch's token. All come after the last norm. Samples
-    whose features are not finite are left out, and the loader's `on_fault` is told of them.
+    mean: of the patch tokens; cls: the class token; patches: each patch's token, 0 where all its cells are missing. All
+    come after the last norm. Samples whose features are not finite are left out, and the loader's `on_fault` is told of
+    them.
     """
     was_training = encoder.training
     encoder.eval()
     previous: Iterator[Features] = iter(())
     for batch in loader.eval_batches(batch_size):
         with autocast(loader.device, dtype):
-            made = encoder(batch["image"])
+            valid = batch.tensors.get("valid")
+            made = encoder(batch["image"], valid=valid)
         made = made.float()  # before the mean, which bfloat16 would round
         if tokens == "patches":
             made = made[:, encoder.num_prefix_tokens :]
         else:
-            made = pool_tokens(made, encoder.num_prefix_tokens, tokens)
+            made = pool_tokens(made, encoder.num_prefix_tokens, tokens, encoder.present(valid))
         labels = copy_to_cpu(batch["label"]) if "label" in batch else None
         current = _finite(loader, batch.keys, copy_to_cpu(made), labels)
         yield from previous  # while the device does the current one

@@ -16,8 +16,9 @@ from maecli.schema import AugmentSpec
 from maecli.training.task import Task
 from maecli.training.trainer import Trainer
 
+REPLACED = ("image", "valid")
 FIELD = "features"
-"""What batches of features carry in place of `image`."""
+"""What batches of features carry in place of `REPLACED`."""
 MAX_BYTES = 8 << 30
 """Features that would take more memory are not kept."""
 
@@ -65,7 +66,7 @@ def computed_once(
         if features is None or features[0].nbytes * len(loader.split) > MAX_BYTES:
             module.train(was_training)
             return loader
-        parts.append({**{name: batch[name] for name in batch.tensors if name != "image"}, FIELD: features})
+        parts.append({**{name: batch[name] for name in batch.tensors if name not in REPLACED}, FIELD: features})
         keys += batch.keys
     module.train(was_training)
     if not parts:

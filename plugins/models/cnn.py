@@ -63,20 +63,23 @@ class ConvEncoder(api.Encoder):
         up = self.rounds_up
         return tuple(-(-n // s) if up else n // s for n, s in zip(size, self.patch_size, strict=True))
 
-    def forward(self, x: Tensor, ids_keep: Tensor | None = None) -> Tensor:
-        """Return tokens (B, N, D) of x (B, C, H, W). Raises ValueError for `ids_keep`."""
+    def present(self, valid: Tensor | None, ids_keep: Tensor | None = None) -> None:
+        """All cells of the last map count: each sees far more than its own patch."""
+
+    def forward(self, x: Tensor, ids_keep: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """Return tokens (B, N, D) of x (B, C, H, W), missing cells 0. Raises ValueError for `ids_keep`."""
         if ids_keep is not None:
             raise ValueError("a convolutional network reads whole pictures: no patch can be left out")
-        return self.features(x, (self.depth,))[0].flatten(2).transpose(1, 2)
+        return self.features(x, (self.depth,), valid)[0].flatten(2).transpose(1, 2)
 
-    def features(self, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
+    def features(self, x: Tensor, depths: Sequence[int], valid: Tensor | None = None) -> list[Tensor]:
         """Return maps (B, D, …) after the given stages, 1 to `depth`, D as in `pyramid`."""
         if self.training and self.batch_norm and len(x) == 1 and set(self._grid_of(x.shape[2:])) == {1}:
             raise api.SpecError(
                 "batch norm cannot learn from one picture at a time whose last map is a single cell; raise "
                 "--micro-batch-size or --batch-size so that no batch has a rest of one, or --img-size"
             )
-        maps = {}
+        x, maps = api.nets.zero_missing(x, valid), {}
         for number, names in enumerate(self.layers):
             for name in names:
                 x = self.net.get_submodule(name)(x)

@@ -118,12 +118,15 @@ class HybridVisionTransformer(nets.VisionTransformer):
         super().__init__(img_size, patch_size, in_chans, embed_dim, **settings)
         self.patch_embed = stem.apply(nets.init_weights)
 
-    def embed(self, x: Tensor, ids_keep: Tensor | None) -> Tensor:
+    def embed(self, x: Tensor, ids_keep: Tensor | None, present: Tensor | None = None) -> Tensor:
         h, w = nets.grid_of(x.shape[2:], self.patch_size)
         pos_embed = nets.interpolate_pos_embed(self.pos_embed, self.grid, (h, w))
-        visible = None
+        visible = None if present is None else present.to(x.dtype)
         if ids_keep is not None:
-            visible = x.new_zeros(len(x), h * w).scatter_(1, ids_keep, 1.0).reshape(len(x), 1, h, w)
+            kept = x.new_zeros(len(x), h * w).scatter_(1, ids_keep, 1.0)
+            visible = kept if visible is None else kept * visible
+        if visible is not None:
+            visible = visible.reshape(len(x), 1, h, w)
         tokens = self.patch_embed(x, visible).flatten(1, 2)  # (B, N, D)
         if ids_keep is not None:
             tokens, pos_embed = nets.take(tokens, ids_keep), nets.take(pos_embed, ids_keep)

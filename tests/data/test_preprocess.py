@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.preprocess import Preprocess
+from maecli.data.randomness import Draws
 from maecli.errors import SpecError
 from maecli.modalities.pictures.fit import crop_and_resize, crop_and_resize_mask
 
@@ -166,11 +168,21 @@ def test_a_large_picture_is_resized_plane_by_plane_to_the_same_numbers(dtype, mo
     assert crop_and_resize(picture, (8, 12)).equal(whole)
 
 
+def batch(image, **tensors):
+    return Batch({"image": image, **tensors}, Draws(0, 0, torch.arange(len(image))))
+
+
 def test_mean_pixels_average_every_sample_of_all_batches_alike():
     preprocess = Preprocess.of(card(), (1, 2))
-    batches = [
-        preprocess.normalize(torch.tensor([[[[0.0, 0.5]]], [[[0.2, 0.5]]]])),
-        preprocess.normalize(torch.ones(2, 1, 1, 2)),
-    ]
+    pixels = [torch.tensor([[[[0.0, 0.5]]], [[[0.2, 0.5]]]]), torch.ones(2, 1, 1, 2)]
+    batches = [batch(preprocess.normalize(part)) for part in pixels]
     assert torch.allclose(preprocess.mean_pixels(batches), torch.tensor([[[0.55, 0.75]]]))
     assert preprocess.mean_pixels([]) is None
+
+
+def test_mean_pixels_are_of_cells_that_exist_and_else_of_the_channel():
+    preprocess = Preprocess.of(card(mean=(0.4,)), (1, 3))
+    pixels = torch.tensor([[[[0.0, 0.5, 7.0]]], [[[0.2, torch.nan, 7.0]]]])
+    valid = torch.tensor([[[[True, True, False]]], [[[True, False, False]]]])
+    batches = [batch(preprocess.normalize(pixels), valid=valid), batch(preprocess.normalize(pixels), valid=valid)]
+    assert preprocess.mean_pixels(batches).flatten().tolist() == pytest.approx([0.1, 0.5, 0.4])

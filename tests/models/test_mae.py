@@ -56,7 +56,7 @@ def test_the_loss_ignores_the_predictions_of_visible_patches(monkeypatch):
     hidden_ones_off_by_two = visible_ones_spoilt + masking.mask.unsqueeze(-1) * 2
 
     def predict(patches):
-        def forward(latent, ids_keep, grid, ids_pred=None):
+        def forward(latent, ids_keep, grid, ids_pred=None, present=None):
             if ids_pred is None:
                 return patches
             return patches.gather(1, ids_pred.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))

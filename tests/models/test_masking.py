@@ -264,3 +264,44 @@ def test_take_from_one_table_serves_every_sample():
     table = torch.arange(8.0).reshape(1, 4, 2)
     picked = take(table, torch.tensor([[3], [0], [1]]))
     assert picked.flatten(1).tolist() == [[6, 7], [0, 1], [2, 3]]
+
+
+def some_present(batch, N):
+    present = torch.rand(batch, N, generator=torch.Generator().manual_seed(5)) < torch.linspace(0, 1, batch)[:, None]
+    present[-1] = True
+    return present
+
+
+@pytest.mark.parametrize("mask_ratio", [0.1, 0.5, 0.75, 0.9])
+def test_random_masks_hide_their_share_of_the_patches_that_are_present(mask_ratio):
+    present, noise = some_present(40, 24), torch.rand(40, 24)
+    masking = random_masking(noise, mask_ratio, present)
+    assert masking.ids_keep.shape == (40, num_kept(24, mask_ratio))
+    ids = torch.cat([masking.ids_keep, masking.ids_hide], 1)
+    assert ids.sort(1).values.equal(torch.arange(24).expand(40, -1))
+    for i, num in enumerate(present.sum(1).tolist()):
+        seen = masking.ids_keep[i][present[i].gather(0, masking.ids_keep[i])].tolist()
+        assert len(seen) == max(num_kept(num, mask_ratio), int(num > 1))
+        lowest = noise[i].masked_fill(~present[i], 2).argsort()[: len(seen)].tolist()
+        assert set(seen) == set(lowest)
+        assert set((masking.mask[i] == 0).nonzero().flatten().tolist()) == set(seen)
+
+
+@pytest.mark.parametrize("mask", ["random", "grid", "block"])
+def test_a_sample_of_which_all_is_present_is_masked_as_ever(mask):
+    noise = torch.rand(8, mask_draws(mask, (4, 6)))
+    present = some_present(8, 24)
+    present[3] = True
+    as_ever, masking = make_masking(mask, noise, (4, 6), 0.75), make_masking(mask, noise, (4, 6), 0.75, present)
+    for one, other in zip(masking, as_ever, strict=True):
+        assert one[[3, 7]].equal(other[[3, 7]])
+        assert one.dtype == other.dtype
+
+
+@pytest.mark.parametrize("mask", ["grid", "block"])
+def test_grids_and_blocks_lie_where_they_lie_and_what_is_absent_is_hidden(mask):
+    noise, present = torch.rand(8, mask_draws(mask, (4, 6))), some_present(8, 24)
+    as_ever, masking = make_masking(mask, noise, (4, 6), 0.75), make_masking(mask, noise, (4, 6), 0.75, present)
+    assert masking.ids_keep.equal(as_ever.ids_keep)
+    assert masking.ids_hide.equal(as_ever.ids_hide)
+    assert (masking.mask == 0).equal((as_ever.mask == 0) & present)

@@ -154,9 +154,9 @@ def asked(monkeypatch):
     """Return how many pictures encoders have been asked about while a head learnt, as it grows."""
     sizes, forward = [], VisionTransformer.forward
 
-    def counting(self, x, ids_keep=None):
+    def counting(self, x, ids_keep=None, valid=None):
         sizes.append(len(x))
-        return forward(self, x, ids_keep)
+        return forward(self, x, ids_keep, valid)
 
     monkeypatch.setattr(VisionTransformer, "forward", counting)
     return sizes

@@ -52,28 +52,38 @@ class Unseeded(api.nets.VisionTransformer):
 
 
 class Headless(api.nets.VisionTransformer):
-    def forward(self, x, ids_keep=None):
-        return super().forward(x, ids_keep)[:, 1:]
+    def forward(self, x, ids_keep=None, valid=None):
+        return super().forward(x, ids_keep, valid)[:, 1:]
 
 
 class Whole(api.nets.VisionTransformer):
-    def forward(self, x, ids_keep=None):
-        return super().forward(x)
+    def forward(self, x, ids_keep=None, valid=None):
+        return super().forward(x, None, valid)
 
 
 class Peeking(api.nets.VisionTransformer):
-    def forward(self, x, ids_keep=None):
-        return super().forward(x, ids_keep) + x.mean()
+    def forward(self, x, ids_keep=None, valid=None):
+        return super().forward(x, ids_keep, valid) + api.nets.zero_missing(x, valid).mean()
 
 
 class LastOnly(api.nets.VisionTransformer):
-    def features(self, x, depths):
-        return super().features(x, depths)[-1:]
+    def features(self, x, depths, valid=None):
+        return super().features(x, depths, valid)[-1:]
 
 
 class Coarse(api.nets.VisionTransformer):
+    def features(self, x, depths, valid=None):
+        return [each[:, :, ::2] for each in super().features(x, depths, valid)]
+
+
+class Guessing(api.nets.VisionTransformer):
+    def forward(self, x, ids_keep=None, valid=None):
+        return super().forward(x, ids_keep)
+
+
+class Deaf(api.nets.VisionTransformer):
     def features(self, x, depths):
-        return [each[:, :, ::2] for each in super().features(x, depths)]
+        return super().features(x, depths)
 
 
 class Upwards(api.nets.VisionTransformer):
@@ -88,8 +98,8 @@ class Unused(api.nets.VisionTransformer):
 
 
 class Restless(api.nets.VisionTransformer):
-    def forward(self, x, ids_keep=None):
-        return super().forward(x, ids_keep) * (2 if self.training else 1)
+    def forward(self, x, ids_keep=None, valid=None):
+        return super().forward(x, ids_keep, valid) * (2 if self.training else 1)
 
     def train(self, mode=True):
         return nn.Module.train(self, mode)
@@ -100,8 +110,8 @@ class Remembering(api.nets.VisionTransformer):
         super().__init__(*args, **options)
         self.factor = float(torch.rand(()))
 
-    def forward(self, x, ids_keep=None):
-        return super().forward(x, ids_keep) * self.factor
+    def forward(self, x, ids_keep=None, valid=None):
+        return super().forward(x, ids_keep, valid) * self.factor
 
 
 class Bare(Base):
@@ -145,6 +155,8 @@ WRONG = [
     (of(Unmaskable, can_mask=False), "tokens", "small cannot leave patches out (can_mask = False) and takes ids_keep"),
     (of(LastOnly), "features", "features() of small gives 1 maps for 2 depths; give one each"),
     (of(Coarse), "features", "features() of small gives (2, 16, 2, 4) after 1 of 2 blocks; by its own words it is (2,"),
+    (of(Guessing), "missing", "what small makes of pictures changes with missing cells; begin with api.nets.zero"),
+    (of(Deaf), "missing", "the encoder of small takes no `valid`: TypeError"),
     (of(Upwards), "layers", "layer_of('cls_token') of small is -1; give 0 (embeddings) to 3 (last norm)"),
     (of(Unused), "training", "no gradient reaches spare.weight, spare.bias of small; use it in the loss"),
     (of(Restless), "freezing", "the frozen encoder of small gives other tokens in training than in evaluation"),

@@ -195,7 +195,7 @@ def test_where_no_sample_is_left_there_is_no_metric():
 class Encoder(api.nets.VisionTransformer):
     """Answers NaN for a picture of values above BAD."""
 
-    def forward(self, x, ids_keep=None):
+    def forward(self, x, ids_keep=None, valid=None):
         return super().forward(x) + Root()(x.amax((1, 2, 3)))[:, None, None] * 0
 
 

@@ -60,4 +60,6 @@ class Labels(ABC):
 
 def logits_of(module: api.nets.Classifier, batch: api.Batch) -> Tensor:
     """Return logits (B, Q) of a batch of pictures, or of features computed before."""
-    return module(features=batch["features"]) if "features" in batch else module(batch["image"])
+    if "features" in batch:
+        return module(features=batch["features"])
+    return module(batch["image"], valid=batch.tensors.get("valid"))

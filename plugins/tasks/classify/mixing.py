@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 
 
-def mix(image: Tensor, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
+def mix(
+    image: Tensor, mixup: float, cutmix: float, valid: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Blend each sample with the one before it in the batch, or paste a box of that one into it.
 
     Takes images (B, C, *S) and the alphas of Beta(alpha, alpha), of which one may be 0; where both are above 0, a coin
-    chooses for the batch. Returns the images and the share (B,) of each that is its own; targets are blended alike:
+    chooses for the batch. Returns the images, the share (B,) of each that is its own, and which cells are `valid`: of a
+    blend those that are in both samples, of a box those that were. Targets are blended alike:
     `torch.lerp(target.roll(1, 0), target, share)`. Random numbers are torch's own, of its generator on the CPU.
     Sources: mixup, arXiv:1710.09412, section 2; CutMix, arXiv:1905.04899, section 3.1.
     """
@@ -25,9 +28,11 @@ def mix(image: Tensor, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
     share = _moved(torch.distributions.Beta(alpha, alpha).sample(), image.device)  # (B,)
     other = image.roll(1, 0)
     if kind == "mixup":
-        return torch.lerp(other, image, share.reshape(-1, *[1] * (image.ndim - 1))), share
-    inside = box_masks(1 - share, image.shape[2:])  # (B, *S)
-    return torch.where(inside.unsqueeze(1), other, image), 1 - inside.flatten(1).float().mean(1)
+        valid = None if valid is None else valid & valid.roll(1, 0)
+        return torch.lerp(other, image, share.reshape(-1, *[1] * (image.ndim - 1))), share, valid
+    box = box_masks(1 - share, image.shape[2:]).unsqueeze(1)  # (B, 1, *S)
+    valid = None if valid is None else torch.where(box, valid.roll(1, 0), valid)
+    return torch.where(box, other, image), 1 - box.flatten(1).float().mean(1), valid
 
 
 def box_masks(area: Tensor, size: Sequence[int]) -> Tensor:

@@ -67,9 +67,10 @@ class Classify(api.Task[api.nets.Classifier]):
         self.labels: Labels = SeveralLabels(card) if card.multi_label else OneLabel(card)
         self.monitor = self.labels.monitor
         self.num_patches = 0
+        self.patch_size: tuple[int, ...] = ()
 
     def build(self, encoder: api.Encoder) -> api.nets.Classifier:
-        self.num_patches = math.prod(encoder.grid)
+        self.num_patches, self.patch_size = math.prod(encoder.grid), encoder.patch_size
         if self.options.patch_drop:
             self._check_patch_drop(encoder)
         norm = self.options.head_norm
@@ -96,32 +97,34 @@ class Classify(api.Task[api.nets.Classifier]):
 
     def frozen_features(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
         mixes = self.options.mixup or self.options.cutmix
-        return None if mixes else module.pooled(batch["image"])
+        return None if mixes else module.pooled(batch["image"], valid=batch.tensors.get("valid"))
 
     def loss(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
         target = self.labels.target(batch["label"])
         if "features" in batch:
             return self.labels.loss(logits_of(module, batch), target, self.options.label_smoothing)
-        image = batch["image"]
+        image, valid = batch["image"], batch.tensors.get("valid")
         alphas = (self.options.mixup, self.options.cutmix)
         if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
-            image, share = mix(image, *alphas)
+            image, share, valid = mix(image, *alphas, valid)
             target = torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))  # NaN where either is
-        logits = module(image, self._ids_keep(batch))
+        logits = module(image, self._ids_keep(batch, valid), valid)
         return self.labels.loss(logits, target, self.options.label_smoothing)
 
-    def _ids_keep(self, batch: api.Batch) -> Tensor | None:
+    def _ids_keep(self, batch: api.Batch, valid: Tensor | None) -> Tensor | None:
         drop = self.options.patch_drop if batch.progress < self.options.patch_drop_until else 0.0
         kept = api.nets.num_kept(self.num_patches, drop)
         if kept == self.num_patches:
             return None
-        return batch.draws.uniform("patch_drop", self.num_patches).argsort(1)[:, :kept]
+        noise = batch.draws.uniform("patch_drop", self.num_patches)
+        present = None if valid is None else api.nets.present_patches(valid, self.patch_size)
+        return api.nets.random_masking(noise, drop, present).ids_keep
 
     def evaluator(self, thorough: bool = True) -> api.Evaluator[api.nets.Classifier]:
         return self.labels.evaluator(thorough)
 
     def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
-        probabilities = self.labels.probabilities(module(batch["image"])).cpu().numpy()
+        probabilities = self.labels.probabilities(logits_of(module, batch)).cpu().numpy()
         return [
             api.Prediction(
                 {**self.labels.answer(row), **self.class_columns(self.card.classes, row, "p_", "probability")},
@@ -132,7 +135,7 @@ class Classify(api.Task[api.nets.Classifier]):
     def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
         if batch["image"].ndim != 4:
             return []
-        probabilities = self.labels.probabilities(module(batch["image"])).cpu().numpy()
+        probabilities = self.labels.probabilities(logits_of(module, batch)).cpu().numpy()
         wrong = self.labels.wrong(probabilities, batch["label"].cpu().numpy()) if "label" in batch else None
         pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
         captions = [self.labels.caption(row) for row in probabilities]

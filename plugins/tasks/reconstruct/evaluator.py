@@ -44,9 +44,10 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         self.task, self.thorough = task, thorough
         self.first = FirstMasks()
 
-    def _baselines(self, truth: Tensor) -> dict[str, Tensor]:
+    def _baselines(self, truth: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
         if self.task.options.norm_pix_loss:
-            return {"own mean of each patch": truth.mean(-1, keepdim=True).expand_as(truth)}
+            cells = None if valid is None else api.nets.patchify(valid, self.task.patch_size)
+            return {"own mean of each patch": api.nets.patch_moments(truth, cells)[0].expand_as(truth)}
         if self.task.mean_picture is None:
             return {}
         patches = api.nets.patchify(self.task.mean_picture.to(truth.device).unsqueeze(0), self.task.patch_size)
@@ -57,10 +58,10 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
 
     def update(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> None:
         masking, truth, pred = self.task.reconstruct(module, batch)
-        hidden = masking.mask.unsqueeze(-1).expand_as(truth)
+        hidden = self.task.judged(batch, masking).expand_as(truth)
         sums = {"pixels": hidden.sum(dtype=torch.float64)}
         shape = batch["image"].shape[2:]
-        for name, guess in {"": pred, **self._baselines(truth)}.items():
+        for name, guess in {"": pred, **self._baselines(truth, batch.tensors.get("valid"))}.items():
             error = (guess - truth).float()
             sums[f"mse {name}"] = (error.square() * hidden).sum(dtype=torch.float64)
             sums[f"atol {name}"] = ((error.abs() <= 0.1) * hidden).sum(dtype=torch.float64)

@@ -84,18 +84,25 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         """Draw which patches of each sample are hidden."""
         mask, grid = self.options.mask, self.grid(batch)
         noise = batch.draws.uniform("mask", api.nets.mask_draws(mask, grid))
-        return api.nets.make_masking(mask, noise, grid, self.options.mask_ratio)
+        valid = batch.tensors.get("valid")
+        present = None if valid is None else api.nets.present_patches(valid, self.patch_size)
+        return api.nets.make_masking(mask, noise, grid, self.options.mask_ratio, present)
+
+    def judged(self, batch: api.Batch, masking: api.nets.Masking) -> Tensor:
+        """Return which cells are judged, (B, N, P) or (B, N, 1) float32: 1 where they are hidden and not missing."""
+        hidden, valid = masking.mask.unsqueeze(-1), batch.tensors.get("valid")
+        return hidden if valid is None else hidden * api.nets.patchify(valid, self.patch_size)
 
     def grid(self, batch: api.Batch) -> list[int]:
         """Return how many patches lie along each axis of the batch's pictures."""
         return [size // patch for size, patch in zip(batch["image"].shape[2:], self.patch_size, strict=True)]
 
     def loss(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> Tensor:
-        loss: Tensor = module(batch["image"], self.masking(batch))
+        loss: Tensor = module(batch["image"], self.masking(batch), batch.tensors.get("valid"))
         return loss
 
     def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
-        self.mean_picture = self.preprocess.mean_pixels(batch["image"] for batch in batches)
+        self.mean_picture = self.preprocess.mean_pixels(batches)
 
     def evaluator(self, thorough: bool = True) -> MaskedErrors:
         return MaskedErrors(self, thorough)
@@ -104,20 +111,20 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         self, module: api.nets.MaskedAutoencoder, batch: api.Batch
     ) -> tuple[api.nets.Masking, Tensor, Tensor]:
         """Return the masking, true patches and predicted patches (B, N, P), both in pixel units."""
-        masking = self.masking(batch)
-        x = batch["image"]
-        pred = module.reconstruct(x, masking.ids_keep).float()
-        patch_size = self.patch_size
+        masking, valid, patch_size = self.masking(batch), batch.tensors.get("valid"), self.patch_size
+        x = api.nets.zero_missing(batch["image"], valid)
+        pred = module.reconstruct(x, masking.ids_keep, valid=valid).float()
         if self.options.norm_pix_loss:
-            pred = api.nets.denormalize_patches(pred, api.nets.patchify(x, patch_size))
+            cells = None if valid is None else api.nets.patchify(valid, patch_size)
+            pred = api.nets.denormalize_patches(pred, api.nets.patchify(x, patch_size), cells)
         pictures = (x, api.nets.unpatchify(pred, self.grid(batch), patch_size))
         truth, pixels = (api.nets.patchify(self.preprocess.to_pixels(each), patch_size) for each in pictures)
         return masking, truth, pixels
 
     def predict(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Prediction]:
         masking, truth, pred = self.reconstruct(module, batch)
-        hidden = masking.mask.unsqueeze(-1)
-        errors = ((pred - truth).square() * hidden).sum((1, 2)) / (hidden.sum((1, 2)) * truth.shape[-1])
+        judged = self.judged(batch, masking).expand_as(truth)
+        errors = ((pred - truth).square() * judged).sum((1, 2)) / judged.sum((1, 2)).clamp(min=1)
         rows = self._quadruplets(batch, masking, truth, pred)
         return [
             api.Prediction({"masked_mse": error}, {".png": partial(api.draw.picture_grid, [row], TITLES, max_px=900)})

@@ -43,7 +43,7 @@ class Overlap(api.Evaluator[Segmenter]):
         """Picture (1, C, H, W), truth and prediction (H, W), by a number that is drawn from the sample's key."""
 
     def update(self, module: Segmenter, batch: api.Batch) -> None:
-        predicted = self.task.classes_of(module, batch["image"])
+        predicted = self.task.classes_of(module, batch["image"], batch.tensors.get("valid"))
         num = len(self.card.mask_classes)
         if not self.thorough:
             self.add({"matrix": api.measure.confusion(batch["mask"], predicted, num)})

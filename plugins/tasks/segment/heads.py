@@ -102,13 +102,18 @@ class Segmenter(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), padded with zeros to sides that the patch divides."""
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), padded with zeros to sides that the patch divides.
+
+        Where cells are missing, as `valid` (B, C, H, W) says, those of the padding are too.
+        """
         H, W = x.shape[2:]
+        x = api.nets.zero_missing(x, valid)
         down, across = (-length % patch for length, patch in zip((H, W), self.encoder.patch_size, strict=True))
         if down or across:
-            x = F.pad(x, (0, across, 0, down))
-        logits = self.head(self.encoder.features(x, self.head.depths), x).float()
+            pad = (0, across, 0, down)
+            x, valid = F.pad(x, pad), None if valid is None else F.pad(valid, pad)
+        logits = self.head(self.encoder.features(x, self.head.depths, valid), x).float()
         if logits.shape[2:] != x.shape[2:]:
             logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
         return logits[:, :, :H, :W]

@@ -86,22 +86,22 @@ class Segment(api.Task[Segmenter]):
         return Segmenter(encoder, head)
 
     def loss(self, module: Segmenter, batch: api.Batch) -> Tensor:
-        logits, mask = module(batch["image"]), batch["mask"].long()
+        logits, mask = module(batch["image"], batch.tensors.get("valid")), batch["mask"].long()
         loss = cross_entropy(logits, mask, self.options.class_weights)
         if self.options.dice:
             loss = loss + self.options.dice * dice_loss(logits, mask)
         return loss
 
-    def classes_of(self, module: Segmenter, image: Tensor) -> Tensor:
+    def classes_of(self, module: Segmenter, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the predicted classes (B, H, W) uint8 of pictures (B, C, H, W), at their own size."""
-        options = self.options
-        return predict_classes(module, image, self.preprocess.img_size, options.inference, options.stride, options.flip)
+        inference, stride, flip = self.options.inference, self.options.stride, self.options.flip
+        return predict_classes(module, image, self.preprocess.img_size, inference, stride, flip, valid)
 
     def evaluator(self, thorough: bool = True) -> Overlap:
         return Overlap(self, thorough)
 
     def predict(self, module: Segmenter, batch: api.Batch) -> list[api.Prediction]:
-        masks = self.classes_of(module, batch["image"]).cpu().numpy()
+        masks = self.classes_of(module, batch["image"], batch.tensors.get("valid")).cpu().numpy()
         return [
             self._prediction(picture, mask) for picture, mask in zip(self.drawable(batch["image"]), masks, strict=True)
         ]

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maecli import api
+
 from .heads import Segmenter
 
 Inference = Literal["whole", "slide"]
@@ -42,27 +44,31 @@ def predict_classes(
     inference: Inference = "whole",
     stride: float = 2 / 3,
     flip: bool = False,
+    valid: Tensor | None = None,
 ) -> Tensor:
     """Return the classes (B, H, W) uint8 of normalised pictures x (B, C, H, W), at their own size.
 
     Pictures are resized to `working_size`, antialiased, and padded with zeros, the mean colour, to `img_size` at least
     and to what the patch divides. "whole" reads them at once, "slide" in windows of `img_size` that lie `stride` of a
     window apart; where windows overlap, and over a picture and its mirror image with `flip`, probabilities are
-    averaged. They, not classes, are brought to the picture's own size.
+    averaged. They, not classes, are brought to the picture's own size. Where not all cells are `valid` (B, C, H, W),
+    what is padded is missing too.
     """
     H, W = x.shape[2:]
     h, w = working_size((H, W), img_size)
+    x = api.nets.zero_missing(x, valid)
     if (h, w) != (H, W):
         x = F.interpolate(x, (h, w), mode="bilinear", antialias=True)
+        valid = None if valid is None else F.interpolate(valid.to(torch.uint8), (h, w), mode="nearest-exact").bool()
     area = max(h, img_size[0]) * max(w, img_size[1])
     if inference == "whole" and area <= MAX_WHOLE * img_size[0] * img_size[1]:
-        probabilities = _read(module, x, img_size, flip)
+        probabilities = _read(module, x, valid, img_size, flip)
     else:
-        probabilities = _slide(module, x, img_size, stride, flip)
+        probabilities = _slide(module, x, valid, img_size, stride, flip)
     return torch.stack([_most_likely(picture, (H, W)) for picture in probabilities])
 
 
-def _read(module: Segmenter, x: Tensor, img_size: Sequence[int], flip: bool) -> Tensor:
+def _read(module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], flip: bool) -> Tensor:
     """Return probabilities (B, Q, h, w) float32 of pictures, padded on the right and below."""
     h, w = x.shape[2:]
     # no smaller than the model's own picture, and a whole number of patches
@@ -71,14 +77,20 @@ def _read(module: Segmenter, x: Tensor, img_size: Sequence[int], flip: bool) -> 
         for length, own, patch in zip((h, w), img_size, module.encoder.patch_size, strict=True)
     )
 
-    def read(pictures: Tensor) -> Tensor:
-        logits: Tensor = module(F.pad(pictures, (0, across, 0, down)))
+    def read(pictures: Tensor, valid: Tensor | None) -> Tensor:
+        pad = (0, across, 0, down)
+        logits: Tensor = module(F.pad(pictures, pad), None if valid is None else F.pad(valid, pad))
         return logits.float().softmax(1)[:, :, :h, :w]
 
-    return (read(x) + read(x.flip(3)).flip(3)) / 2 if flip else read(x)
+    if not flip:
+        return read(x, valid)
+    mirrored = read(x.flip(3), None if valid is None else valid.flip(3))
+    return (read(x, valid) + mirrored.flip(3)) / 2
 
 
-def _slide(module: Segmenter, x: Tensor, img_size: Sequence[int], stride: float, flip: bool) -> Tensor:
+def _slide(
+    module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], stride: float, flip: bool
+) -> Tensor:
     """Return probabilities (B, Q, h, w) float32, averaged over the windows that see a pixel."""
     B, _, h, w = x.shape
     places = [(top, left) for top in _starts(h, img_size[0], stride) for left in _starts(w, img_size[1], stride)]
@@ -86,8 +98,8 @@ def _slide(module: Segmenter, x: Tensor, img_size: Sequence[int], stride: float,
     step = max(1, WINDOWS_AT_ONCE // B)
     for first in range(0, len(places), step):
         group = places[first : first + step]
-        windows = torch.cat([x[:, :, top : top + img_size[0], left : left + img_size[1]] for top, left in group])
-        probabilities = _read(module, windows, img_size, flip)
+        windows, cells = _windows(x, group, img_size), None if valid is None else _windows(valid, group, img_size)
+        probabilities = _read(module, windows, cells, img_size, flip)
         if total.ndim == 0:
             total = probabilities.new_zeros(B, probabilities.shape[1], h, w)
         for (top, left), part in zip(group, torch.split(probabilities, B), strict=True):
@@ -95,6 +107,11 @@ def _slide(module: Segmenter, x: Tensor, img_size: Sequence[int], stride: float,
             total[:, :, rows, columns] += part
             count[rows, columns] += 1
     return total / count
+
+
+def _windows(x: Tensor, places: Sequence[tuple[int, int]], size: Sequence[int]) -> Tensor:
+    """Return the parts of `size` (h, w) of x (B, C, H, W) that begin at some places, B of each, one after another."""
+    return torch.cat([x[:, :, top : top + size[0], left : left + size[1]] for top, left in places])
 
 
 def _starts(length: int, window: int, stride: float) -> list[int]:

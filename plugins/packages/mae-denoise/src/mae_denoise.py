@@ -88,7 +88,7 @@ class Denoise(api.Task[Denoiser]):
         return F.mse_loss(self.denoise(module, self.add_noise(batch)), clean)
 
     def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
-        self.mean_picture = self.preprocess.mean_pixels(batch["image"] for batch in batches)
+        self.mean_picture = self.preprocess.mean_pixels(batches)
 
     def evaluator(self, thorough: bool = True) -> Errors:
         return Errors(self)

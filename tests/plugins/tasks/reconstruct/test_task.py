@@ -59,7 +59,7 @@ class Oracle(nn.Module):
         super().__init__()
         self.predict, self.patch_size = predict, patch_size
 
-    def reconstruct(self, x, ids_keep, ids_pred=None):
+    def reconstruct(self, x, ids_keep, ids_pred=None, valid=None):
         return self.predict(api.nets.patchify(x, self.patch_size))
 
 

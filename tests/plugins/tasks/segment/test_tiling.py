@@ -14,7 +14,7 @@ class Brightness(nn.Module):
         super().__init__()
         self.encoder, self.shown = type("Encoder", (), {"patch_size": patch_size}), []
 
-    def forward(self, x):
+    def forward(self, x, valid=None):
         self.shown.append(x)
         return torch.cat([-x, x], dim=1) * 10
 
@@ -22,7 +22,7 @@ class Brightness(nn.Module):
 class Leftmost(Brightness):
     """Class 1 in the left half of whatever it is shown."""
 
-    def forward(self, x):
+    def forward(self, x, valid=None):
         super().forward(x)
         logits = torch.zeros(len(x), 2, *x.shape[2:])
         logits[:, 1, :, : x.shape[3] // 2] = 1
