@@ -127,7 +127,7 @@ def _on_masks(findings: Findings) -> Iterator[str]:
     if len(present) > 2 and max(present) >= 100 * min(present):
         rare = card.mask_classes[masks.pixels.index(min(present))]
         yield (
-            f"{rare} has {_percent(min(present) / sum(present))} of {split}'s pixels: every class counts the same in "
+            f"{rare} has {100 * min(present) / sum(present):.2g}% of {split}'s pixels: every class counts the same in "
             "mIoU, so class weights or a Dice term may pay."
         )
     total = masks.void_pixels + sum(masks.pixels)
@@ -259,10 +259,6 @@ def _enlarged(findings: Findings, img_size: Sequence[int]) -> bool:
 
 def _pictures(num: int, of: int) -> str:
     return f"{num:,} of {of:,} pictures"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else f"{100 * share:.1g}%"
 
 
 def _plural(num: int, one: str, many: str) -> str:

@@ -188,8 +188,3 @@ def plain(text: str) -> str:
     if len(line) > _LONGEST:
         line = f"{line[: _LONGEST // 2]}…{line[-_LONGEST // 2 :]}"
     return f" {line}" if line.startswith("_") else line
-
-
-def shortened(name: str, length: int = 14) -> str:
-    name = plain(name)
-    return name if len(name) <= length else name[: length - 1] + "…"

@@ -20,13 +20,13 @@ from maecli.reports.canvas import (
     WIDTH,
     draw_legend,
     finish_axes,
+    fitted,
     in_unit,
     new_axes,
     new_figure,
     plain,
     pt,
     series_style,
-    shortened,
     to_png,
     whole_ticks,
 )
@@ -170,7 +170,7 @@ def bars_chart(
     figure, axes = new_axes(190 + _BAR * len(bars))
     names, marks = list(bars), list(bars.values())
     values = [mark.value for mark in marks]
-    _bars(axes, [shortened(name, 34) for name in names], values, [SERIES[0]] * len(names))
+    _bars(axes, [fitted(name, SMALL, 480) for name in names], values, [SERIES[0]] * len(names))
     if any(mark.low < mark.high for mark in marks):
         axes.errorbar(values, range(len(names)), xerr=_errors(marks), fmt="none", ecolor=INK, elinewidth=1.4)
     strokes = {place: baselines[name] for place, name in enumerate(names) if baselines and name in baselines}
@@ -216,7 +216,7 @@ def class_panels(
     chosen = sorted(sorted(range(len(classes)), key=lambda i: -first[i])[:MAX_BARS])
     figure = new_figure(WIDTH, 110 + _BAR * len(chosen), layout="constrained")
     fills = [SERIES[0] if colours is None else tuple(level / 255 for level in colours[i]) for i in chosen]
-    names = [shortened(classes[i], 18) for i in chosen]
+    names = [fitted(classes[i], SMALL, 250) for i in chosen]
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
         lengths = [values[i] for i in chosen]

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.reports.canvas import INK, QUIET, RULE, SMALL, TEXT, WIDTH, font, new_figure, pt, shortened, to_png
+from maecli.reports.canvas import INK, QUIET, RULE, SMALL, TEXT, WIDTH, fitted, font, new_figure, pt, to_png
 
 _COUNTED_CLASSES = 20
 _MAX_CELLS = 200
+_NAME = 220  # PNG pixels
 
 
 def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -> bytes:
@@ -42,8 +43,8 @@ def confusion_matrix(matrix: NDArray[np.integer[Any]], classes: Sequence[str]) -
     )
 
     ticks = range(0, n, _tick_step(n))
-    names = [shortened(classes[i]) for i in ticks]
     size = TEXT if n <= 12 else SMALL
+    names = [fitted(classes[i], size, _NAME) for i in ticks]
     too_wide = max(map(font(size).getlength, names)) > 0.75 * side / len(ticks)
     axes.set_xticks(ticks, names, rotation=90 if too_wide else 0, size=pt(size), parse_math=False)
     axes.set_yticks(ticks, names, size=pt(size), parse_math=False)
