@@ -89,15 +89,12 @@ class FileParts(Files):
     """
 
     def __init__(self, root: Path, paths: Sequence[str]) -> None:
-        self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
+        super().__init__(root, ())
         self.paths = paths
-        self.root = root
-        keys, places = [], []
-        for number, path in enumerate(paths):
-            names = self._names(path)
-            keys += [path + name for name in names]
-            places += [(number, part) for part in range(len(names))]
-        super().__init__(root, keys)
+        self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
+        names = [self._names(path) for path in paths]
+        self._keys = [path + name for path, parts in zip(paths, names, strict=True) for name in parts]
+        places = [(file, part) for file, parts in enumerate(names) for part in range(len(parts))]
         self._places = np.array(places, np.int64).reshape(-1, 2)
 
     @abstractmethod

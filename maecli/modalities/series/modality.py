@@ -49,7 +49,7 @@ class Series(Modality):
             return ".npy", _npy_bytes(values, source, card)
         names, index = _names_and_index(values, card, source)
         rows: list[Sequence[object]] = [*values.astype(np.float32).T]  # (T, C)
-        if index is not None and len(index[1]) == values.shape[1]:
+        if index is not None:
             names, rows = [index[0], *names], [[cell, *row] for cell, row in zip(index[1], rows, strict=True)]
         return ".csv", csv_bytes(names, rows)
 
@@ -67,12 +67,12 @@ def _npy_bytes(values: np.ndarray, source: Path, card: DataCard) -> bytes:
 def _names_and_index(
     values: np.ndarray, card: DataCard, source: Path | None
 ) -> tuple[list[str], tuple[str, list[str]] | None]:
-    """Return the names of the channels, of the card or of `source`, and the index of the latter."""
+    """Return the names of the channels, of the card or of `source`, and the index of a source of as many steps."""
     names, index = list(card.channel_names), None
     if source is not None:
         columns, first = csv_head(source)
         names = names or [columns[i] for i in channel_columns(source, columns, first, card)]
-        index = csv_index(source)
+        index = csv_index(source, values.shape[1])
     if len(names) != len(values):
         names = [f"channel {number}" for number in range(1, len(values) + 1)]
     return names, index

@@ -5,6 +5,7 @@ Shapes: C channels, T steps.
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -72,9 +73,14 @@ def index_columns(names: list[str], first: list[str]) -> int:
     return int(names[0].lower() in INDEX_NAMES or (text and not decimal_comma))
 
 
-def csv_index(path: Path) -> tuple[str, list[str]] | None:
-    """Return the name and the cells of the index of a CSV file, if it has one. Raises `BrokenSample`."""
+def csv_index(path: Path, steps: int) -> tuple[str, list[str]] | None:
+    """Return the name and the cells of the index of a CSV file of so many steps, if it has one.
+
+    Raises `BrokenSample`.
+    """
     names, first = csv_head(path)
     if not index_columns(names, first):
         return None
-    return names[0], [cells[0] for _, cells in csv_rows(path) if len(cells) == len(names)][1:]
+    rows = (cells for _, cells in csv_rows(path) if len(cells) == len(names))
+    cells = [row[0] for row in islice(rows, steps + 2)][1:]
+    return (names[0], cells) if len(cells) == steps else None

@@ -23,6 +23,8 @@ MAX_VOXELS = 2**28
 """Default bound on C times D times H times W: 1 GiB as float32."""
 MAX_NOTES = 2**26
 """Bytes between header and voxels."""
+MAX_AFTER = 2**20
+"""Bytes behind the voxels that are read to see that the file ends."""
 COMPRESSION = 6
 """Of gzip: three times as fast as 9, for files as small within one percent."""
 
@@ -49,26 +51,37 @@ def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> np.ndarray:
     header, shape = _header(path, max_voxels)
     given_dtype(header.get_data_dtype(), str(path))
     with _open(path) as file:
-        content = file.read(header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize)
-        file.read(1)  # at the end gzip compares its checksum
-    image = nib.Nifti1Image if isinstance(header, nib.Nifti1Header) else nib.Nifti2Image
+        length = header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize
+        content = file.read(length)
+        file.read(MAX_AFTER)  # at the end gzip compares its checksum
+    if len(content) < length:
+        raise BrokenSample(str(path), "truncated file")
+    image = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     stored = image.from_bytes(content).dataobj
     unscaled = (stored.slope, stored.inter) == (1, 0)
     values = stored.get_unscaled() if unscaled else np.asarray(stored, np.float32)
     values = as_given(values.reshape(shape), given_dtype(values.dtype, str(path)))
-    orientation = nib.io_orientation(header.get_best_affine())
-    return np.ascontiguousarray(np.moveaxis(nib.apply_orientation(values, orientation), 3, 0))
+    return np.ascontiguousarray(np.moveaxis(nib.apply_orientation(values, _orientation(header, path)), 3, 0))
 
 
 def nifti_shape(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[int, ...]:
     """Return C, D, H, W in RAS of what `read_nifti` returns, of the header alone. Raises as it does."""
     header, shape = _header(path, max_voxels)
-    order = _nibabel().io_orientation(header.get_best_affine())[:, 0].astype(int).tolist()
+    order = _orientation(header, path)[:, 0].astype(int).tolist()
     return shape[3], *(shape[order.index(axis)] for axis in range(3))
 
 
 def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _orientation(header: Any, path: Path) -> np.ndarray:
+    """Return which axis of RAS each axis of the file is, and 1 or -1 for its direction (3, 2)."""
+    affine = header.get_best_affine()
+    directions: np.ndarray = _nibabel().io_orientation(affine) if np.isfinite(affine).all() else np.array([np.nan])
+    if np.isnan(directions).any():
+        raise BrokenSample(str(path), "damaged file: its header gives an axis no direction in space")
+    return directions
 
 
 def _header(path: Path, max_voxels: int) -> tuple[Any, tuple[int, int, int, int]]:
@@ -106,7 +119,7 @@ def nifti_bytes(values: np.ndarray, source: Path | None = None) -> bytes:
     affine, header = np.eye(4), None
     if source is not None:
         header, shape = _header(source, MAX_VOXELS)
-        ras, own = np.array([[0, 1], [1, 1], [2, 1]]), nib.io_orientation(header.get_best_affine())
+        ras, own = np.array([[0, 1], [1, 1], [2, 1]]), _orientation(header, source)
         voxels = nib.apply_orientation(voxels, nib.orientations.ornt_transform(ras, own))
         affine = _affine_of(header.get_best_affine(), shape[:3], voxels.shape[:3])
     result = nib.Nifti1Image(voxels[..., 0] if voxels.shape[3] == 1 else voxels, affine, header)

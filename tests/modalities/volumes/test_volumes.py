@@ -76,6 +76,35 @@ def test_a_fourth_axis_is_channels(tmp_path):
         Volumes().read(source, INTEGER)
 
 
+@pytest.mark.parametrize("header", [nib.Nifti1Header(endianness=">"), nib.Nifti2Header()])
+def test_other_headers_are_understood_and_taken_over(tmp_path, header):
+    kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
+    nib.save(kind(volume(3, 4, 5), np.eye(4), header), tmp_path / "v.nii")
+    values = Volumes().read(tmp_path / "v.nii", INTEGER)
+    np.testing.assert_array_equal(values[0], volume(3, 4, 5))
+    (tmp_path / "again.nii.gz").write_bytes(Volumes().encode(values, INTEGER, tmp_path / "v.nii")[1])
+    np.testing.assert_array_equal(nib.load(tmp_path / "again.nii.gz").get_fdata(), values[0])
+
+
+def test_bytes_that_changed_on_the_way_are_noticed_by_the_checksum(tmp_path):
+    content = bytearray(write(tmp_path / "v.nii.gz", volume(9, 9, 9)).read_bytes())
+    content[-6] ^= 1
+    (tmp_path / "v.nii.gz").write_bytes(content)
+    with pytest.raises(BrokenSample, match="CRC check failed"):
+        Volumes().read(tmp_path / "v.nii.gz", INTEGER)
+
+
+def test_a_volume_without_directions_in_space_is_refused(tmp_path):
+    image = nib.Nifti1Image(volume(3, 4, 5), np.eye(4))
+    nib.save(image, tmp_path / "v.nii")
+    content = bytearray((tmp_path / "v.nii").read_bytes())
+    content[280:296] = bytes(16)  # the first row of the affine
+    (tmp_path / "v.nii").write_bytes(content)
+    for ask in (lambda: Volumes().read(tmp_path / "v.nii", INTEGER), lambda: nifti.nifti_shape(tmp_path / "v.nii")):
+        with pytest.raises(BrokenSample, match="its header gives an axis no direction in space"):
+            ask()
+
+
 def test_integers_stay_integers_where_they_fit(tmp_path):
     ones = np.full((2, 2, 2), 3, np.uint16)
     shifted = read_volume(write(tmp_path / "a.nii", ones, slope=1, inter=-1024), 1, "int16")
