@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -128,7 +129,7 @@ def show_dry_run(facts: Mapping[str, Any], as_json: bool) -> None:
 def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:
     """Print the options of each chosen plugin, and what recipes, files and flags make of them."""
     if as_json:
-        print_json({"plugins": [plugin.as_json() for plugin in plugins]})
+        print_json({"plugins": [asdict(plugin) for plugin in plugins]})
         return
     console = PlainConsole()
     for plugin in plugins:

@@ -131,17 +131,13 @@ class RunDirectory:
                 f"{self.path / links[0]} is a link to elsewhere, where --overwrite removes nothing; remove "
                 "the run by hand, or use another --out"
             )
-        in_the_way = sorted(set(self.ledger.foreign()) & set(OWN_NAMES)) + self._foreign_drawings()
+        drawings = [f"{PICTURES}/{split}-*.png" for split in SPLIT_NAMES]
+        in_the_way = sorted(set(self.ledger.foreign()) & set(OWN_NAMES)) + self.foreign_files(drawings)
         if in_the_way:
             raise SpecError(
                 f"{self.path / in_the_way[0]} was not written by mae and has the name of what a run writes, so it "
                 "stays; use another --out"
             )
-
-    def _foreign_drawings(self) -> list[str]:
-        """Return pictures of others whose names are those of a run's drawings."""
-        drawings = self.files(f"{PICTURES}/{split}-*.png" for split in SPLIT_NAMES)
-        return sorted(path for path in drawings - self.ledger.paths if not path.endswith("/"))
 
     def _is_free(self) -> bool:
         """Whether there is nothing here, or the traces of a run that was killed before it wrote anything."""
@@ -180,6 +176,10 @@ class RunDirectory:
                 names.add(f"{name.as_posix()}/" if path.is_dir() else name.as_posix())
                 names |= {f"{parent.as_posix()}/" for parent in name.parents if parent != Path()}
         return names
+
+    def foreign_files(self, patterns: Iterable[str]) -> list[str]:
+        """Return the files among them that mae did not write."""
+        return sorted(path for path in self.files(patterns) - self.ledger.paths if not path.endswith("/"))
 
     def write(self, name: str, text: str) -> None:
         """Write a text file of the run, by its path in the directory."""

@@ -27,8 +27,7 @@ def paths_needed(spec: RunSpec, registry: Registry) -> dict[str, Path]:
 def check_trackers(run: RunDirectory, spec: RunSpec, registry: Registry) -> None:
     """Raise SpecError where a tracker would write to a file that is there and was not written by the run before."""
     for name in spec.trackers:
-        names = run.files(registry.tracker(name).files) - run.ledger.paths
-        for path in sorted(path for path in names if not path.endswith("/")):
+        for path in run.foreign_files(registry.tracker(name).files):
             raise SpecError(
                 f"{run.path / path} was not written by mae and has the name of what tracker {name} writes, so it "
                 "stays; use another --out"

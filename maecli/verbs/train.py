@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ def _spec(ask: Ask, registry: Registry, progress: Progress, verbose: bool) -> Ru
 class ChosenOptions:
     """The options of one chosen plugin."""
 
-    section: str
+    kind: str
     """dataset, task or model."""
     name: str
     """Empty where none is chosen."""
@@ -62,12 +61,8 @@ class ChosenOptions:
     @property
     def heading(self) -> str:
         if not self.name:
-            return f"{self.section}: none is chosen; `mae plugins` lists them"
-        return f"{self.section} {self.name}" + (f": {self.about}" if self.about else "")
-
-    def as_json(self) -> dict[str, Any]:
-        options = [dataclasses.asdict(option) for option in self.options]
-        return {"kind": self.section, "name": self.name, "about": self.about, "options": options, "here": self.here}
+            return f"{self.kind}: none is chosen; `mae plugins` lists them"
+        return f"{self.kind} {self.name}" + (f": {self.about}" if self.about else "")
 
 
 def chosen_options(ask: Ask, registry: Registry) -> list[ChosenOptions]:
