@@ -163,8 +163,7 @@ def _check_events(events: Iterable[Event]) -> None:
     Before anything is built: a builder calls itself for every level.
     """
     num_documents = 0
-    around: list[str | None] = []
-    """The anchors of the lists and mappings that an event is in."""
+    around: list[str | None] = []  # the anchors of the lists and mappings that an event is in
     for event in events:
         if isinstance(event, CollectionStartEvent):
             around.append(event.anchor)

@@ -41,6 +41,8 @@ MERGE_BOMB = "a0: &a0 {k: x}\n" + "".join(
         ("!!python/object/apply:os.system [ls]", "the tag .*os.system is not read"),
         ("!!set {a}", "the tag .* is not read"),
         ("!!binary aGk=", "the tag .* is not read"),
+        ("!!map [a, b]", "the tag .* is not read"),
+        ("!!seq {a: b}", "the tag .* is not read"),
         ("!!int x", "'x' is no number"),
         ("!!bool x", "neither true nor false"),
         ("[1]: 2", "line 1: a key must be text"),
