@@ -114,7 +114,10 @@ def parse_yaml(text: str) -> Any:
         raise ValueError("it holds letters that UTF-8 cannot hold") from error
     except OverflowError as error:  # an escape beyond Unicode
         raise ValueError("it holds an escape of no letter") from error
-    return None if root is None else _Values().value(root)
+    if root is None:
+        return None
+    _check_size(root, {})
+    return _Values().value(root)
 
 
 def dump_yaml(value: Any) -> str:
@@ -180,16 +183,29 @@ def _check_events(events: Iterable[Event]) -> None:
             raise ValueError(_too_deep())
 
 
+def _check_size(node: Any, sizes: dict[int, int]) -> int:
+    """Return how many letters and values a node has with every alias written out. Raises ValueError for too many.
+
+    `sizes` are those of the nodes that were seen before: what an alias stands for is always among them.
+    """
+    if id(node) not in sizes:
+        if isinstance(node, yaml.ScalarNode):
+            parts = [len(node.value)]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = [_check_size(each, sizes) for each in node.value]
+        else:
+            parts = [_check_size(key, sizes) + _check_size(value, sizes) for key, value in node.value]
+        sizes[id(node)] = 1 + sum(parts)
+    if sizes[id(node)] > MAX_YAML_SIZE:
+        raise ValueError(f"{_line(node)}: with its aliases written out it has more than {MAX_YAML_SIZE:,} letters")
+    return sizes[id(node)]
+
+
 class _Values(yaml.constructor.SafeConstructor):
     """What the nodes of a document mean here: see the module. Each alias is built anew, so that nothing is shared."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.size = 0
-
     def value(self, node: Any, depth: int = 1) -> Any:
         """Return what a node stands for at a depth of lists and mappings."""
-        self._count(node)
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node)
         if depth > MAX_DEPTH:
@@ -200,11 +216,6 @@ class _Values(yaml.constructor.SafeConstructor):
             return self.mapping(node, depth)
         raise _unread(node)
 
-    def _count(self, node: Any) -> None:
-        self.size += 1 + len(node.value) if isinstance(node, yaml.ScalarNode) else 1
-        if self.size > MAX_YAML_SIZE:
-            raise ValueError(f"{_line(node)}: with its aliases written out it has more than {MAX_YAML_SIZE:,} letters")
-
     def mapping(self, node: Any, depth: int) -> dict[str, Any]:
         """Return a mapping whose keys are text as it is written; they go before those of a mapping merged by <<."""
         merged: dict[str, Any] = {}
@@ -212,7 +223,6 @@ class _Values(yaml.constructor.SafeConstructor):
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise ValueError(f"{_line(key)}: a key must be text, not a list or mapping")
-            self._count(key)
             if key.tag == _TAG + "merge":
                 parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
                 if not all(isinstance(part, yaml.MappingNode) for part in parts):

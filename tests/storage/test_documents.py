@@ -57,12 +57,12 @@ MERGE_BOMB = "a0: &a0 {k: x}\n" + "".join(
     ],
 )
 def test_what_cannot_be_yaml_of_ours_is_refused_at_once(text, reason):
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(ValueError, match=reason) as raised:
         parse_yaml(text)
     assert type(raised.value) is ValueError
     assert len(str(raised.value)) < 300
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_plain_documents_are_read_as_the_library_reads_them(text):
 def test_the_largest_documents_take_little_time_and_memory():
     alias = "- &a [" + "1," * 1000 + "]\n- [" + "*a," * 340 + "]"
     for text in ("- a: b\n" * (MAX_YAML_BYTES // 7), "[" + "1," * (MAX_YAML_BYTES // 2 - 1) + "]", alias):
-        begin = time.monotonic()
+        begin = time.process_time()
         parse_yaml(text)
-        assert time.monotonic() - begin < 5
+        assert time.process_time() - begin < 5
     tracemalloc.start()
     parse_yaml(alias)
     peak = tracemalloc.get_traced_memory()[1]
