@@ -39,6 +39,7 @@ class DataCard(BaseModel):
     )
     mask_classes: tuple[str, ...] = Field(default=(), description="what the numbers in `mask` mean")
     mask_palette: tuple[tuple[int, int, int], ...] = Field(default=(), description="RGB colour of each mask class")
+    void: int = Field(default=255, description="number in `mask` where nothing is judged")
     background: int | None = Field(
         default=None, description="the mask class that is no object; None if every class is something"
     )
