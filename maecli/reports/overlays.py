@@ -1,6 +1,6 @@
 """Masks drawn over their pictures, with a legend.
 
-A mask is (H, W) uint8 of class numbers, 255 where nothing is judged. The background stays clear; everything else is
+A mask is (H, W) of class numbers, another one where nothing is judged. The background stays clear; everything else is
 mixed into the picture in its colour, and classes have a border in a light shade of theirs, which shows on dark ground.
 """
 
@@ -30,12 +30,14 @@ class ClassStyle:
     names: Sequence[str]
     palette: Palette
     background: int | None = None
+    void: int = VOID
+    """The number where nothing is judged."""
 
     def colours(self) -> Pixels:
-        """Return the colour (256, 3) of every number that a mask may hold."""
-        colours = np.zeros((256, 3), np.uint8)
+        """Return the colour (256, 3) of every number that a mask may hold, or as many as there are; -1 is the last."""
+        colours = np.zeros((max(256, len(self.palette) + 1, self.void + 1), 3), np.uint8)
         colours[: len(self.palette)] = self.palette
-        colours[VOID] = VOID_COLOUR
+        colours[self.void] = VOID_COLOUR
         return colours
 
 
@@ -49,7 +51,7 @@ def blend(picture: NDArray[Any], mask: Pixels, style: ClassStyle) -> Pixels:
     # a table of products, in whole numbers: a photograph in floats would take a gigabyte
     tinted = (np.arange(256) * (1 - _STRENGTH)).astype(np.uint8)[pixels] + (colours * _STRENGTH).astype(np.uint8)[mask]
     mixed = np.where(clear[..., None], pixels, tinted)
-    border = _borders(mask, thickness=max(1, round(min(mask.shape) / 250))) & ~clear & (mask != VOID)
+    border = _borders(mask, thickness=max(1, round(min(mask.shape) / 250))) & ~clear & (mask != style.void)
     mixed[border] = (colours // 2 + 127)[mask[border]]
     return np.asarray(mixed, np.uint8)
 
@@ -99,7 +101,7 @@ def _borders(mask: Pixels, thickness: int) -> NDArray[np.bool_]:
 
 
 def _name(number: int, style: ClassStyle) -> str:
-    return style.names[number] if number < len(style.names) else "not judged"
+    return style.names[number] if 0 <= number < len(style.names) else "not judged"
 
 
 def _colour(number: int, style: ClassStyle) -> str:

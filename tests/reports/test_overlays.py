@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,3 +125,13 @@ def test_rows_show_picture_truth_and_prediction_over_one_legend():
     assert (page == (60, 60, 160)).all(-1).sum() > 60 * 80  # dog all over the first prediction
     assert (page[-60:] == RED).all(-1).any()
     assert (page[-60:] == BLUE).all(-1).any()
+
+
+@pytest.mark.parametrize("void", [-1, 255, 1000])
+def test_void_may_be_any_number_that_no_class_has(void):
+    picture = np.zeros((8, 8), np.uint8)
+    mask = np.zeros((8, 8), np.int32)
+    mask[4:] = void
+    mixed = blend(picture, mask, replace(STYLE, void=void))
+    assert np.abs(mixed[6:].astype(int) - np.array(VOID_COLOUR) // 2).max() <= 1
+    assert overlay(picture, mask, replace(STYLE, void=void))

@@ -115,13 +115,16 @@ def _from_colours(path: Path, pixels: np.ndarray, palette: Palette) -> np.ndarra
 
 
 def mask_png(mask: np.ndarray, palette: Palette) -> bytes:
-    """Return a palette PNG of a mask (H, W) uint8 whose pixels are the class numbers."""
+    """Return a palette PNG of a mask (H, W) whose pixels are the class numbers; of over 255 classes, 16-bit grey."""
     from PIL import Image
 
     height, width = mask.shape
-    image = Image.frombytes("P", (width, height), np.ascontiguousarray(mask, np.uint8).tobytes())
-    colours = [*palette, *[(0, 0, 0)] * (VOID - len(palette)), VOID_COLOUR]
-    image.putpalette([value for colour in colours for value in colour])
+    if len(palette) > VOID:
+        image = Image.frombytes("I;16", (width, height), np.ascontiguousarray(mask, "<u2").tobytes())
+    else:
+        image = Image.frombytes("P", (width, height), np.ascontiguousarray(mask, np.uint8).tobytes())
+        colours = [*palette, *[(0, 0, 0)] * (VOID - len(palette)), VOID_COLOUR]
+        image.putpalette([value for colour in colours for value in colour])
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -53,7 +53,8 @@ class Overlap(api.Evaluator[Segmenter]):
             matrix = api.measure.confusion(truth, guess, num)
             self.add({"matrix": matrix})
             counts.append(overlap_counts(matrix))
-            self._keep(batch.keys[i], batch["image"][i : i + 1], truth, guess)
+            if truth.ndim == 2:
+                self._keep(batch.keys[i], batch["image"][i : i + 1], truth, guess)
         self.add_rows(batch.draws.ids, {"counts": torch.stack(counts)})
 
     def _keep(self, key: str, image: Tensor, truth: Tensor, guess: Tensor) -> None:

@@ -1,6 +1,7 @@
-"""Heads from an encoder's maps to a class per pixel.
+"""Heads from an encoder's maps to a class per cell.
 
-Shapes: B batch, D embed_dim, H, W height and width, h, w of the token grid, P, p patch height and width, Q classes.
+Shapes: B batch, D embed_dim, S spatial axes, G axes of the token grid; of pictures H, W height and width, h, w of the
+token grid, P, p patch height and width; Q classes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from maecli import api
 from .upernet import FeaturePyramid, UPerNet
 
 SegmentationKind = Literal["conv", "shuffle", "upernet"]
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+CONVOLUTIONS: tuple[type[Convolution], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+DROPOUTS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+MODES = ("linear", "bilinear", "trilinear")
+"""Of one, two and three axes."""
 
 
 class SegmentationHead(nn.Module, ABC):
@@ -28,20 +34,22 @@ class SegmentationHead(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Return logits (B, Q, …) of the maps (B, D, h, w), one of each of `depths`, and the picture x (B, C, H, W)."""
+        """Return logits (B, Q, …) of the maps (B, D, *G), one of each of `depths`, and the sample x (B, C, *S)."""
 
 
 class ConvHead(SegmentationHead):
-    """A 1×1 convolution on the token grid: the linear probe of dense prediction."""
+    """A 1×1 convolution on the token grid, of one to three axes: the linear probe of dense prediction."""
 
     def __init__(self, encoder: api.Encoder, num_classes: int, drop: float = 0.0) -> None:
         super().__init__()
         self.depths = (encoder.depth,)
-        self.drop = nn.Dropout2d(drop)
-        self.classify = _last(nn.Conv2d(encoder.embed_dim, num_classes, 1))
+        axes = len(encoder.img_size)
+        self.drop = DROPOUTS[axes - 1](drop)
+        self.classify = _last(CONVOLUTIONS[axes - 1](encoder.embed_dim, num_classes, 1))
 
     def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
-        return self.classify(self.drop(maps[0]))
+        logits: Tensor = self.classify(self.drop(maps[0]))
+        return logits
 
 
 class ShuffleHead(SegmentationHead):
@@ -103,20 +111,30 @@ class Segmenter(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return logits (B, Q, H, W) float32 of x (B, C, H, W), padded with zeros to sides that the patch divides.
+        """Return logits (B, Q, *S) float32 of x (B, C, *S), padded with zeros to sides that the patch divides.
 
-        Where cells are missing, as `valid` (B, C, H, W) says, those of the padding are too.
+        Where cells are missing, as `valid` (B, C, *S) says, those of the padding are too.
         """
-        H, W = x.shape[2:]
+        size = x.shape[2:]
         x = api.nets.zero_missing(x, valid)
-        down, across = (-length % patch for length, patch in zip((H, W), self.encoder.patch_size, strict=True))
-        if down or across:
-            pad = (0, across, 0, down)
-            x, valid = F.pad(x, pad), None if valid is None else F.pad(valid, pad)
+        short = [-length % patch for length, patch in zip(size, self.encoder.patch_size, strict=True)]
+        if any(short):
+            x, valid = padded(x, short), None if valid is None else padded(valid, short)
         logits = self.head(self.encoder.features(x, self.head.depths, valid), x).float()
-        if logits.shape[2:] != x.shape[2:]:
-            logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
-        return logits[:, :, :H, :W]
+        return resized(logits, x.shape[2:], antialias=False)[:, :, *map(slice, size)]
+
+
+def padded(x: Tensor, numbers: Sequence[int]) -> Tensor:
+    """Return x (B, C, *S) with so many zeros at the end of each axis."""
+    return F.pad(x, [num for after in reversed(numbers) for num in (0, after)])
+
+
+def resized(x: Tensor, size: Sequence[int], antialias: bool = True) -> Tensor:
+    """Return x (B, C, *S), of one to three axes, interpolated to `size`; antialiased where it is of pictures."""
+    if tuple(x.shape[2:]) == tuple(size):
+        return x
+    axes = x.ndim - 2
+    return F.interpolate(x, tuple(size), mode=MODES[axes - 1], align_corners=False, antialias=antialias and axes == 2)
 
 
 def segmentation_head(
@@ -138,7 +156,7 @@ def _quarters(depth: int) -> tuple[int, ...]:
     return tuple(-(-depth * quarter // 4) for quarter in (1, 2, 3, 4))
 
 
-def _last(layer: nn.Conv2d) -> nn.Conv2d:
+def _last(layer: Convolution) -> Convolution:
     """Start with all classes nearly alike."""
     nn.init.normal_(layer.weight, std=0.01)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -1,11 +1,12 @@
-"""Segmentation: a class for every pixel.
+"""Segmentation: a class for every cell, the pixels of a picture, the steps of a series, the voxels of a volume.
 
-Shapes: B batch, C channels, H, W height and width, Q classes.
+Shapes: B batch, C channels, S spatial axes, H, W height and width of a picture, Q classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,16 +18,18 @@ from torch import Tensor
 from maecli import api
 
 from .evaluator import Overlap
-from .heads import SegmentationKind, Segmenter, segmentation_head
+from .heads import CONVOLUTIONS, SegmentationKind, Segmenter, segmentation_head
 from .losses import cross_entropy, dice_loss
 from .overlap import RESAMPLES
 from .tiling import Inference, predict_classes
+
+MOST_AXES = len(CONVOLUTIONS)
 
 
 class Segment(api.Task[Segmenter]):
     """Cross-entropy and Dice per pixel; IoU over a whole split, beside always saying background.
 
-    Pixels of the number 255 are neither learnt nor judged.
+    Cells of the card's number `void` are neither learnt nor judged.
     """
 
     name = "segment"
@@ -63,10 +66,15 @@ class Segment(api.Task[Segmenter]):
     def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
         super().__init__(options, card, preprocess)
         num = len(card.mask_classes)
-        if not 2 <= num <= api.pictures.VOID:
+        if num < 2:
             raise api.DataError(
-                f"{card.name} has {num} mask classes; segment needs 2 to {api.pictures.VOID}: give a data set whose "
-                "masks name their classes"
+                f"{card.name} has {num} mask classes; segment needs at least 2: give a data set whose masks name their "
+                "classes"
+            )
+        if 0 <= card.void < num:
+            raise api.DataError(
+                f"{card.name} says void of cells with the number {card.void}, which one of its {num} mask classes has; "
+                "its card needs another number, such as 65535"
             )
         weights = options.class_weights
         if weights is not None and (len(weights) != num or min(weights) < 0 or max(weights) == 0):
@@ -74,12 +82,18 @@ class Segment(api.Task[Segmenter]):
                 f"task.class_weights {list(weights)} must be one number for each mask class of {card.name}, none below "
                 f"0 and not all 0; the {num} classes are {', '.join(card.mask_classes)}"
             )
-        self.style = api.draw.ClassStyle(card.mask_classes, card.mask_palette, card.background)
+        self.style = api.draw.ClassStyle(card.mask_classes, card.mask_palette, card.background, card.void)
 
     def build(self, encoder: api.Encoder) -> Segmenter:
-        if len(encoder.img_size) != 2:
+        axes = len(encoder.img_size)
+        if axes > MOST_AXES:
             raise api.SpecError(
-                f"segment works on pictures, not on data of {len(encoder.img_size)} axes such as {self.card.name}"
+                f"segment works on data of up to {MOST_AXES} axes, not of {axes} as {self.card.name} has"
+            )
+        if axes != 2 and self.options.head != "conv":
+            raise api.SpecError(
+                f"task.head {self.options.head!r} works on pictures, and {self.card.name} has data of {axes} axes; "
+                "give --set task.head=conv"
             )
         options, num = self.options, len(self.card.mask_classes)
         head = segmentation_head(options.head, encoder, num, options.head_channels, options.head_drop)
@@ -87,13 +101,13 @@ class Segment(api.Task[Segmenter]):
 
     def loss(self, module: Segmenter, batch: api.Batch) -> Tensor:
         logits, mask = module(batch["image"], batch.tensors.get("valid")), batch["mask"].long()
-        loss = cross_entropy(logits, mask, self.options.class_weights)
+        loss = cross_entropy(logits, mask, self.options.class_weights, self.card.void)
         if self.options.dice:
-            loss = loss + self.options.dice * dice_loss(logits, mask)
+            loss = loss + self.options.dice * dice_loss(logits, mask, self.card.void)
         return loss
 
     def classes_of(self, module: Segmenter, image: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the predicted classes (B, H, W) uint8 of pictures (B, C, H, W), at their own size."""
+        """Return the predicted classes (B, *S) of samples (B, C, *S), at their own size: uint8, of over 255 int32."""
         inference, stride, flip = self.options.inference, self.options.stride, self.options.flip
         return predict_classes(module, image, self.preprocess.img_size, inference, stride, flip, valid)
 
@@ -115,28 +129,41 @@ class Segment(api.Task[Segmenter]):
                 "classes": ";".join(present),
                 **self.class_columns(names, counts / mask.size, "share_", "area"),
             },
-            {
-                ".mask.png": partial(api.pictures.mask_png, mask, self.card.mask_palette),
-                ".overlay.png": partial(api.draw.overlay, picture, mask, self.style),
-            },
+            self._files(picture, mask),
         )
 
+    def _files(self, picture: np.ndarray, mask: np.ndarray) -> dict[str, Callable[[], bytes]]:
+        """Return what encodes a mask (*S): as an array, or of a picture as a PNG and as one over it."""
+        if mask.ndim != 2:
+            return {".mask.npy": partial(_npy, mask)}
+        return {
+            ".mask.png": partial(api.pictures.mask_png, mask, self.card.mask_palette),
+            ".overlay.png": partial(api.draw.overlay, picture, mask, self.style),
+        }
+
     def drawable(self, image: Tensor) -> np.ndarray:
-        """Return normalised pictures (B, C, H, W) as uint8."""
+        """Return normalised samples (B, C, *S) as uint8."""
         pixels = self.preprocess.to_pixels(image).clamp_(0, 1).mul_(255).round_()
         return pixels.to(torch.uint8).cpu().numpy()
 
     def describe(self) -> Sequence[str]:
         size = "×".join(map(str, self.preprocess.img_size))
         way = "in windows of that size" if self.options.inference == "slide" else "at once, very long ones in windows"
+        samples = "Pictures" if len(self.preprocess.img_size) == 2 else "Samples"
         flip = ", averaged with their mirror image" if self.options.flip else ""
         read = (
-            f"Pictures are resized to cover {size} at their own aspect ratio, up to 8 times its length, and read {way}"
-            f"{flip}; probabilities are brought back to the picture's own size, where they are compared with masks "
+            f"{samples} are resized to cover {size} at their own aspect ratio, up to 8 times its length, and read {way}"
+            f"{flip}; probabilities are brought back to their own size, where they are compared with masks "
             "that nobody resized."
         )
         counted = "IoU comes from one confusion matrix over the whole split; void pixels are not judged."
         return [read, f"{counted} 95% intervals are of {RESAMPLES:,} resamples of whole pictures."]
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 @api.hookimpl

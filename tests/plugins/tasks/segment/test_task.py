@@ -20,7 +20,7 @@ CLASSES = ("background", "cat", "dog", "emu")
 PALETTE = api.pictures.class_palette(4)
 
 
-def card(classes=CLASSES, background=0):
+def card(classes=CLASSES, background=0, **facts):
     return api.DataCard(
         name="tiny",
         title="a tiny set",
@@ -34,6 +34,7 @@ def card(classes=CLASSES, background=0):
         background=background,
         split_sizes={"train": 100},
         split_origin="made up",
+        **facts,
     )
 
 
@@ -47,8 +48,8 @@ def encoder(size=SIZE):
     return api.nets.VisionTransformer(size, (4,) * len(size), 1, 12, 2, 2)
 
 
-def batch(mask, image=None, first=0):
-    mask = torch.as_tensor(mask, dtype=torch.uint8)
+def batch(mask, image=None, first=0, dtype=torch.uint8):
+    mask = torch.as_tensor(mask, dtype=dtype)
     image = torch.zeros(len(mask), 1, *mask.shape[1:]) if image is None else image
     ids = torch.arange(first, first + len(mask))
     return api.Batch({"image": image, "mask": mask}, api.Draws(0, 0, ids), [f"{i}.png" for i in ids.tolist()])
@@ -359,7 +360,9 @@ def test_notes_say_how_pictures_are_read():
 @pytest.mark.parametrize(("classes", "count"), [((), 0), (("cat",), 1)])
 def test_fewer_than_two_mask_classes_are_refused(classes, count):
     data = card(classes, None)
-    with pytest.raises(api.DataError, match=f"tiny has {count} mask classes; segment needs 2 to 255: give a data set"):
+    with pytest.raises(
+        api.DataError, match=f"tiny has {count} mask classes; segment needs at least 2: give a data set"
+    ):
         Segment(Segment.Options(), data, api.Preprocess.of(data, SIZE))
 
 
@@ -373,9 +376,95 @@ def test_weights_that_do_not_fit_the_classes_are_refused(weights):
         task(class_weights=weights)
 
 
-def test_series_and_volumes_are_refused():
-    with pytest.raises(api.SpecError, match="segment works on pictures, not on data of 3 axes such as tiny"):
-        task().build(encoder((8, 8, 8)))
+@pytest.mark.parametrize("head", ["shuffle", "upernet"])
+def test_series_and_volumes_are_refused_by_heads_for_pictures(head):
+    text = f"task.head '{head}' works on pictures, and tiny has data of 3 axes; give --set task.head=conv"
+    with pytest.raises(api.SpecError, match=text):
+        task(head=head).build(encoder((8, 8, 8)))
+
+
+@pytest.mark.parametrize("size", [(8,), (8, 8, 4)])
+def test_series_and_volumes_are_learnt_measured_and_predicted(size):
+    data = card()
+    job = Segment(Segment.Options(dice=1.0, flip=True), data, api.Preprocess.of(data, size))
+    module = job.build(encoder(size))
+    image = torch.zeros(2, 1, *size)
+    image[:, :, 4:] = 1
+    sample = batch(image[:, 0] * 2, image)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=0.03)
+    for _ in range(30):
+        optimizer.zero_grad()
+        job.loss(module, sample).backward()
+        optimizer.step()
+    module.eval()
+    with torch.no_grad():
+        evaluator = job.evaluator()
+        evaluator.update(module, sample)
+        longer = torch.zeros(1, 1, *(2 * length for length in size))
+        longer[:, :, 8:] = 1
+        (found,) = job.predict(module, batch(longer[:, 0], longer))
+    assert metrics(evaluator)["pixel_accuracy"].value == 1
+    assert [picture.name for picture in evaluator.drawings()] == ["iou-per-class", "confusion-matrix"]
+    mask = np.load(io.BytesIO(found.files[".mask.npy"]()))
+    assert mask.shape == longer.shape[2:]
+    assert (mask == 2 * longer[0, 0].numpy()).mean() > 0.8
+    assert set(found.files) == {".mask.npy"}
+    assert job.describe()[0].startswith("Samples are resized to cover 8")
+
+
+def test_more_than_255_classes_are_learnt_measured_and_predicted_beside_a_void_of_their_own():
+    many = tuple(f"kind {q}" for q in range(300))
+    data = card(many, None, void=65535)
+    job = Segment(Segment.Options(), data, api.Preprocess.of(data, SIZE))
+
+    class Many(Says):
+        def forward(self, x, valid=None):
+            return 20.0 * nn.functional.one_hot(x[:, 0].round().long(), 300).movedim(-1, 1).float()
+
+    truth = torch.full((1, *SIZE), 299)
+    truth[:, :4], truth[:, 7] = 255, 65535
+    guess = truth.where(truth < 300, 3)[:, None].float()
+    sample = batch(truth, guess, dtype=torch.int32)
+    evaluator = job.evaluator()
+    evaluator.update(Many(), sample)
+    assert evaluator.matrix.sum() == evaluator.matrix[255, 255] + evaluator.matrix[299, 299] == 7 * 8
+    assert metrics(evaluator)["miou"].value == 1
+    assert evaluator.drawings()[0].png
+    (found,) = job.predict(Many(), sample)
+    mask = np.asarray(Image.open(io.BytesIO(found.files[".mask.png"]())))
+    assert (mask == guess[0, 0].numpy()).all()
+    assert Image.open(io.BytesIO(found.files[".overlay.png"]())).width == 400
+    assert found.row["classes"] == "kind 3;kind 255;kind 299"
+    assert float(job.loss(Many(), sample)) == pytest.approx(0, abs=1e-5), "void cells are not learnt"
+
+
+def test_void_must_be_the_number_of_no_class():
+    data = card(void=3)
+    text = (
+        "tiny says void of cells with the number 3, which one of its 4 mask classes has; its card needs another number"
+    )
+    with pytest.raises(api.DataError, match=text):
+        Segment(Segment.Options(), data, api.Preprocess.of(data, SIZE))
+
+
+@pytest.mark.parametrize("void", [-1, 255, 1000])
+def test_neither_loss_looks_at_void_cells_whatever_their_number(void):
+    logits, mask = torch.randn(2, 4, *SIZE), torch.randint(0, 4, (2, *SIZE))
+    mask[:, :3] = void
+    for loss in (cross_entropy, dice_loss):
+        whole = loss(logits, mask, void=void)
+        assert torch.allclose(whole, loss(logits[:, :, 3:], mask[:, 3:], void=void))
+        assert torch.equal(whole, loss(torch.where((mask == void)[:, None], 9.0, logits), mask, void=void))
+
+
+def test_files_are_encoded_when_they_are_asked_for(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(api.draw, "overlay", lambda *arguments: drawn.append(arguments) or b"png")
+    with torch.no_grad():
+        (found,) = task().predict(Says(), batch(GUESS, GUESS[:, None].float()))
+    assert drawn == []
+    assert found.files[".overlay.png"]() == b"png"
+    assert len(drawn) == 1
 
 
 @torch.no_grad()

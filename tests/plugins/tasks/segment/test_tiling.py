@@ -129,3 +129,55 @@ def test_bands_give_what_interpolating_everything_at_once_gives(size, monkeypatc
     )
     at_once = nn.functional.interpolate(smaller, size, mode="bilinear")[0].argmax(0)
     assert torch.equal(tiling._most_likely(probabilities, size).long(), at_once)
+
+
+@pytest.mark.parametrize("size", [(37,), (5,), (9, 21, 6)])
+def test_bands_of_series_and_volumes_give_that_too(size, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(tiling, "BAND_VALUES", 4 * 21 * 6 * 3)
+    given, mode = ((10,), "linear") if len(size) == 1 else ((4, 11, 8), "trilinear")
+    probabilities = torch.rand(4, *given)
+    smaller = nn.functional.interpolate(
+        probabilities[None], [min(pair) for pair in zip(size, given, strict=True)], mode=mode
+    )
+    at_once = nn.functional.interpolate(smaller, size, mode=mode)[0].argmax(0)
+    assert torch.equal(tiling._most_likely(probabilities, size).long(), at_once)
+
+
+@pytest.mark.parametrize("size", [(8,), (12, 8, 9)])
+@torch.no_grad()
+def test_series_and_volumes_are_read_in_windows(size):
+    img_size = (8,) * len(size)
+    module, x = Brightness((4,) * len(size)), torch.randn(2, 1, *size)
+    classes = predict_classes(module, x, img_size, "slide", stride=0.5)
+    assert torch.equal(classes, (x[:, 0] > 0).to(torch.uint8))
+    assert {shown.shape[2:] for shown in module.shown} == {img_size}
+    assert torch.equal(classes, predict_classes(module, x, img_size, "whole"))
+
+
+def test_classes_are_bytes_unless_there_are_more_than_255():
+    for num, dtype in ((255, torch.uint8), (256, torch.int32)):
+        probabilities = torch.eye(num)[[num - 1, 0]].T.reshape(num, 2, 1)
+        for size in ((2, 1), (4, 2)):
+            classes = tiling._most_likely(probabilities, size)
+            assert classes.dtype == dtype
+            assert set(classes.flatten().tolist()) >= {0, num - 1}
+
+
+@pytest.mark.parametrize("size", [(20,), (16, 12, 20)])
+@torch.no_grad()
+def test_missing_cells_of_series_and_volumes_are_missing_at_the_models_size(size):
+    img_size, shown = (8,) * len(size), []
+
+    class Listens(Brightness):
+        def forward(self, x, valid=None):
+            shown.append(valid)
+            return super().forward(x, valid)
+
+    valid = torch.ones(1, 1, *size, dtype=torch.bool)
+    valid[:, :, size[0] // 2 :] = False
+    x = torch.where(valid, 1.0, torch.nan)
+    classes = predict_classes(Listens((4,) * len(size)), x, img_size, valid=valid)
+    assert classes[0, 0].min() == 1, "what is there is seen as it is"
+    assert shown[0][0, 0, 0].flatten()[0]
+    assert not shown[0][:, :, -1].any()
