@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Self
 
 import rich.progress
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from maecli.terminal import PlainConsole, text_column
+from maecli.terminal import PlainConsole
 from maecli.text import one_line
 
 PLAIN_EVERY_S = 5.0
@@ -29,7 +29,7 @@ class Progress:
             self.bar = rich.progress.Progress(
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
-                text_column("{task.description}"),
+                TextColumn("{task.description}", markup=False),  # as it is
                 TimeRemainingColumn(),
                 console=console,
                 transient=True,

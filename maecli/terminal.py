@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import TextColumn
 from rich.text import Text
 
 from maecli.text import one_line, printable, shortened
@@ -45,11 +44,6 @@ class PlainConsole(Console):
         self.quiet = True
         if not self.stderr:
             raise BrokenPipeError
-
-
-def text_column(text: str) -> TextColumn:
-    """Return a column of a progress line whose text is shown as it is."""
-    return TextColumn(text, markup=False)
 
 
 def answer(*lines: str) -> None:

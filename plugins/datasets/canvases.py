@@ -75,12 +75,9 @@ class CanvasSet:
 
     def __init__(self, parts: Mapping[api.SplitName, api.TensorSplit], options: CanvasOptions, threshold: int) -> None:
         self.parts, self.options, self.threshold = parts, options, threshold
-        self.box = (int(parts["train"].tensors["image"].shape[2]), int(parts["train"].tensors["image"].shape[3]))
-        self.nums: dict[api.SplitName, int] = {
-            "train": options.train_canvases,
-            "val": options.val_canvases,
-            "test": options.test_canvases,
-        }
+        h, w = parts["train"].tensors["image"].shape[2:]
+        self.box = (h, w)
+        self.nums: dict[api.SplitName, int] = {name: getattr(options, f"{name}_canvases") for name in api.SPLIT_NAMES}
         self._composed: dict[api.SplitName, api.TensorSplit] = {}
 
     def card(self, card: api.DataCard, fields: Sequence[str]) -> api.DataCard:
@@ -132,12 +129,12 @@ class CanvasSet:
 
     def _compose(self, name: api.SplitName) -> api.TensorSplit:
         pictures, num = self.parts[name].tensors, self.nums[name]
-        parts = [
-            self._draw(pictures["image"], pictures["label"], name, torch.arange(start, min(start + CHUNK, num)))
-            for start in range(0, num, CHUNK)
-        ]
-        tensors = {"image": torch.cat([image for image, _ in parts]), "mask": torch.cat([mask for _, mask in parts])}
-        return api.TensorSplit(tensors, [f"canvas-{name}-{i}" for i in range(num)])
+        chunks = torch.split(torch.arange(num), CHUNK)
+        parts = (self._draw(pictures["image"], pictures["label"], name, ids) for ids in chunks)
+        images, masks = zip(*parts, strict=True)
+        return api.TensorSplit(
+            {"image": torch.cat(images), "mask": torch.cat(masks)}, [f"canvas-{name}-{i}" for i in range(num)]
+        )
 
     def _draw(self, pictures: Tensor, labels: Tensor, name: api.SplitName, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return images (M, 1, H, W) and masks (M, H, W) of the canvases with the numbers `ids` (M,)."""

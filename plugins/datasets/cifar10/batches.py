@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from .plain_pickle import read_plain_pickle
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SHAPE = (3, 32, 32)
-VALUES = 3 * 32 * 32
+VALUES = math.prod(SHAPE)
 MAX_BYTES = 2**30
 """Of a batch; a published one has 31 million."""
 

@@ -100,7 +100,7 @@ def read_plain_pickle(path: Path) -> Any:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
                 raise DataError(f"{path} is larger than {MAX_BYTES:,} bytes; a pickled file of that size is not read")
             _check_memory(file)
-            return _plain(_load(file), {})
+            return _plain(_PlainUnpickler(file, encoding="latin1").load(), {})
     except DataError:
         raise
     except Refused as refused:
@@ -125,10 +125,6 @@ def _check_memory(file: BinaryIO) -> None:
             if not isinstance(argument, int) or not 0 <= argument <= num + SLACK:
                 raise Refused(f"memory for {argument} things")
     file.seek(0)
-
-
-def _load(file: BinaryIO) -> Any:
-    return _PlainUnpickler(file, encoding="latin1").load()
 
 
 def _plain(value: Any, plain: dict[int, Any]) -> Any:
