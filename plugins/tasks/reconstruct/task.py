@@ -65,6 +65,11 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
                 f"task.mask_ratio {self.options.mask_ratio} hides {what} of {num_patches}; it must hide at least "
                 "one and leave at least one, or use smaller patches"
             )
+        if self.options.norm_pix_loss and math.prod(encoder.patch_size) * encoder.in_chans == 1:
+            raise api.SpecError(
+                "task.norm_pix_loss normalises each patch by its own deviation, and patches of one value have none; "
+                "give --set task.norm_pix_loss=false, or larger patches"
+            )
         if self.options.mask == "grid":
             try:
                 api.nets.find_lattice(encoder.grid, self.options.mask_ratio)

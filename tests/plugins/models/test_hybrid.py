@@ -76,3 +76,19 @@ def test_patches_that_cannot_be_halved_are_refused(patch_size):
 def test_a_width_that_cannot_be_halved_is_refused():
     with pytest.raises(ValueError, match=r"embed_dim \(18\) must be a multiple of 4: the channels double 2 times"):
         MaskedStem((8, 8), 3, 18)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@torch.no_grad()
+def test_convolutions_see_neither_missing_cells_nor_absent_patches(keep):
+    """An absent patch is as a hidden one: its position, its bias and its norm reach no neighbour."""
+    encoder, x = tiny((16, 16)), torch.randn(3, 3, 16, 16)
+    present = torch.rand(3, 16) < torch.tensor([[0.5], [0.7], [0.0]])
+    valid = present.reshape(3, 1, 4, 4).repeat_interleave(4, 2).repeat_interleave(4, 3).repeat(1, 3, 1, 1)
+    ids_keep = torch.arange(8).expand(3, -1) if keep else None
+    tokens = encoder(x, ids_keep, valid)
+    assert encoder(torch.where(valid, x, torch.nan), ids_keep, valid).equal(tokens)
+    seen = present[:, :8] if keep else present
+    for i, here in enumerate(seen):
+        alone = encoder(x[i : i + 1], here.nonzero().T)[0]
+        assert torch.allclose(tokens[i][torch.cat([torch.tensor([True]), here])], alone, atol=1e-5)

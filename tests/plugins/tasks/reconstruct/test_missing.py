@@ -112,3 +112,20 @@ def test_a_prediction_names_the_error_where_something_was_there_to_be_predicted(
     one, other = (job.predict(module, batch) for batch in batches(job, "picture"))
     assert [each.row for each in one] == [each.row for each in other]
     assert [each.row["masked_mse"] > 0 for each in one] == [True, True, True, False]
+
+
+def test_patches_of_a_single_value_cannot_be_normalised():
+    card = api.DataCard(
+        name="rows",
+        title="rows",
+        fields=("image",),
+        channels=1,
+        size=(1, 12),
+        mean=(0.5,),
+        std=(0.2,),
+        split_sizes={"train": 8},
+        split_origin="made up",
+    )
+    job = Reconstruct(Reconstruct.Options(norm_pix_loss=True), card, api.Preprocess.of(card, (1, 12)))
+    with pytest.raises(api.SpecError, match=r"patches of one value have none; give --set task.norm_pix_loss=false"):
+        job.build(api.nets.VisionTransformer((1, 12), (1, 1), 1, 12, 1, 2, decoder=(8, 1, 2)))

@@ -103,3 +103,16 @@ def test_dropped_channels_change_training_only(kind):
     with torch.no_grad():
         assert not torch.equal(module.train()(x), module(x))
         assert torch.equal(module.eval()(x), module(x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(16, 24), (18, 25)])
+@torch.no_grad()
+def test_the_value_of_a_missing_cell_changes_no_logit(kind, size):
+    module, x = segmenter(kind), torch.randn(3, 3, *size)
+    valid = torch.rand(3, 1, *size).expand(-1, 3, -1, -1) < torch.tensor([1.0, 0.5, 0.0]).reshape(-1, 1, 1, 1)
+    valid[1, :, :, :12] = False
+    logits = module(x, valid)
+    assert logits.isfinite().all()
+    assert module(torch.where(valid, x, torch.nan), valid).equal(logits)
+    assert not module(x + 1, valid)[:2].equal(logits[:2])

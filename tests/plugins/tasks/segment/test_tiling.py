@@ -181,3 +181,22 @@ def test_missing_cells_of_series_and_volumes_are_missing_at_the_models_size(size
     assert classes[0, 0].min() == 1, "what is there is seen as it is"
     assert shown[0][0, 0, 0].flatten()[0]
     assert not shown[0][:, :, -1].any()
+
+
+class Seen(Brightness):
+    """Class 1 where a cell is said to exist."""
+
+    def forward(self, x, valid=None):
+        return super().forward(valid[:, :1].float() - 0.5)
+
+
+@pytest.mark.parametrize("inference", ["whole", "slide"])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("size", [(8, 8), (16, 22), (6, 30)])
+def test_missing_cells_stay_at_their_places_however_a_picture_is_read(inference, flip, size):
+    H, W = size
+    valid = (torch.arange(W) >= W // 2).expand(2, 1, H, W)
+    classes = predict_classes(Seen(), torch.ones(2, 1, H, W), (8, 8), inference, 0.5, flip, valid)
+    off = classes != valid[:, 0]
+    assert not off[:, :, : W // 2 - 2].any()
+    assert not off[:, :, W // 2 + 2 :].any()
