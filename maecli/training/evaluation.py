@@ -40,20 +40,15 @@ def measure(
     dtype: torch.dtype,
     thorough: bool = True,
     skip: Collection[int] = (),
-    watch: OutputWatch | None = None,
 ) -> tuple[Evaluator[Any], int]:
-    """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen.
-
-    Raises NotFiniteOutput where `watch` is there and sees an output that is not finite.
-    """
+    """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen."""
     was_training = module.training
     module.eval()
     evaluator, seen = task.evaluator(thorough), 0
     try:
         with autocast(loader.device, dtype):
             for batch in _batches(loader, batch_size, skip):
-                update = partial(evaluator.update, module, batch)
-                update() if watch is None else watch.run(update)
+                evaluator.update(module, batch)
                 seen += len(batch)
     finally:
         module.train(was_training)
@@ -81,7 +76,7 @@ def evaluate(
     faults: dict[int, Fault] = {}
     try:
         with OutputWatch(module) as watch:
-            evaluator, seen = measured(watch=watch)
+            evaluator, seen = watch.run(measured)
     except NotFiniteOutput:
         faults = find_faults(task, module, loader, batch_size, dtype)
         evaluator, seen = measured(skip=faults)

@@ -23,6 +23,8 @@ from maecli.errors import Fault
 
 NOT_FINITE = "the model's output is not finite (NaN or infinite)"
 TOO_LARGE = "holds values too large to be normalised: they become infinite"
+MOST_EXTREMES = 1024
+"""Numbers of a step that are held one by one."""
 
 T = TypeVar("T")
 
@@ -34,8 +36,8 @@ class NotFiniteOutput(Exception):
 class OutputWatch:
     """Watches, inside its block, what a module and its direct parts return.
 
-    The lowest and the highest value of each output stay on the device until a batch is done, so that no layer is waited
-    for. What holds no layers of its own, as a list of modules, counts as its parts.
+    The lowest and the highest value of each output stay on the device until a step is done, be it of one batch or of a
+    whole split, so that no layer is waited for. What holds no layers of its own, as a list of modules, counts as its parts.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -69,6 +71,8 @@ class OutputWatch:
             if tensor.is_floating_point() and tensor.numel():
                 values = tensor.detach()
                 self._extremes += [values.amin().float(), values.amax().float()]  # NaN is both
+        if len(self._extremes) > MOST_EXTREMES:
+            self._extremes = [torch.stack(self._extremes).abs().amax()]
 
     def _finite(self) -> bool:
         return not self._extremes or bool(torch.stack(self._extremes).isfinite().all())  # waits for the device

@@ -11,6 +11,7 @@ from maecli.data.preprocess import Preprocess
 from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, Fault
 from maecli.loading.resident import ResidentLoader
+from maecli.training import finite
 from maecli.training.evaluation import evaluate
 from maecli.training.features import blocks, extract
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, not_finite, try_samples, without
@@ -226,3 +227,16 @@ def test_features_are_read_when_the_next_batch_was_given_to_the_device():
     for block in blocks(encoder, loader([1.0, 2.0, 3.0], []), 1, torch.float32):
         events.append(block.keys[0])
     assert events == ["given", "given", "1", "given", "2", "3"]
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_one_bad_output_is_seen_among_thousands(bad, monkeypatch):
+    monkeypatch.setattr(finite, "MOST_EXTREMES", 6)
+    module = nn.Identity()
+    with OutputWatch(module) as watch:
+        for place in (0, 5, 19):
+            values = [1.0] * 20
+            assert watch.run(lambda values=values: sum(module(torch.tensor([value])) for value in values)) == 20
+            values[place] = bad
+            with pytest.raises(NotFiniteOutput):
+                watch.run(lambda values=values: [module(torch.tensor([value])) for value in values])
