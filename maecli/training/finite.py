@@ -37,7 +37,8 @@ class OutputWatch:
     """Watches, inside its block, what a module and its direct parts return.
 
     The lowest and the highest value of each output stay on the device until a step is done, be it of one batch or of a
-    whole split, so that no layer is waited for. What holds no layers of its own, as a list of modules, counts as its parts.
+    whole split, so that no layer is waited for. What holds no layers of its own, as a list of modules, counts as its
+    parts.
     """
 
     def __init__(self, module: nn.Module) -> None:
