@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.table import Column
 from rich.table import Table as RichTable
 
 from maecli.cli.application import print_json
@@ -62,8 +63,8 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Rich
 
 
 def facts_table(facts: Iterable[tuple[str, object]]) -> RichTable:
-    """Return a row for each fact: what it is, and its value."""
-    table = RichTable(box=None, show_header=False, pad_edge=False)
+    """Return a row for each fact: what it is, and its value, which is folded where it is too long."""
+    table = RichTable("", Column(overflow="fold"), box=None, show_header=False, pad_edge=False)
     for name, value in facts:
         table.add_row(one_line(name.replace("_", " ")), one_line(words(value)))
     return table
