@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MOST_WAITING = 10_000
+MOST_WAITING = 100_000
 """Samples that wait for an earlier one; when there are more, it is no longer waited for."""
 
 
