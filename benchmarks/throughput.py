@@ -115,9 +115,9 @@ class Ours:
 
         from maecli import hardware
         from maecli.data.card import DataCard
-        from maecli.data.preprocess import Preprocess
         from maecli.data.sample import TensorSplit
         from maecli.loading.resident import ResidentLoader
+        from maecli.modalities.preprocess import Preprocess
         from maecli.models.mae import Decoder, MaskedAutoencoder
         from maecli.models.vit import VisionTransformer
         from maecli.registry import registry

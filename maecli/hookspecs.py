@@ -26,6 +26,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from maecli.data.dataset import Dataset
+    from maecli.modalities.modality import Modality
     from maecli.models.plugin import Model
     from maecli.training.task import Task
     from maecli.training.tracker import Tracker
@@ -42,6 +43,11 @@ hookimpl = pluggy.HookimplMarker("mae")
 @hookspec
 def mae_datasets() -> list[type[Dataset]]:  # type: ignore[empty-body]
     """Return the data sets that this module adds."""
+
+
+@hookspec
+def mae_modalities() -> list[type[Modality]]:  # type: ignore[empty-body]
+    """Return the kinds of samples that this module adds; a data set's card names the one of its samples."""
 
 
 @hookspec

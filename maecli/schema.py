@@ -15,6 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 FORMAT_VERSION = 1
 """Of spec files and checkpoints; raised when an older reader could misread them."""
 
+Fit = Literal["resize", "crop"]
+"""resize: all of a sample, or its largest centred part in the model's proportions, becomes the model's size; crop: a
+part of that size is cut out, and what lies outside of a smaller sample is missing."""
+
 _COUNT = re.compile(r"[0-9]{1,18}")
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -48,7 +52,12 @@ class DataSpec(Section):
         default=None, description="worker processes of streamed loading; default: by the number of cores"
     )
     cache: Annotated[float, Field(ge=0)] = Field(
-        default=1.0, description="GiB of decoded pictures that the workers keep between epochs, all together"
+        default=1.0, description="GiB of decoded samples that are kept between epochs, for all workers together"
+    )
+    fit: Literal["auto"] | Fit = Field(
+        default="auto",
+        description="resize: bring samples to the model's size; crop: cut parts of that size out of them, at random in "
+        "training; auto: crop windows of series, resize all others",
     )
     channels: Positive | None = Field(default=None, description="copy one grey channel to this many")
     mean: tuple[float, ...] | None = Field(

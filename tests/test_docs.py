@@ -109,6 +109,7 @@ def test_every_kind_of_entry_point_is_documented():
     [
         ("Dataset", api.Dataset),
         ("Dataset", api.Split),
+        ("Modality", api.Modality),
         ("Task", api.Task),
         ("Task", api.Evaluator),
         ("Model", api.Model),

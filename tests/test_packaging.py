@@ -115,13 +115,13 @@ def test_entry_points_are_those_of_the_project_file():
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
 def test_we_know_nothing_of_the_built_in_plugins(path):
     assert not [name for name in imports(path) if name.startswith("maecli_plugins")]
-    names = {each.name for each in registry().listings if each.kind != "recipe"} - ORDINARY_WORDS
+    names = {each.name for each in registry().listings if each.kind not in ("recipe", "modality")} - ORDINARY_WORDS
     tree = ast.parse(path.read_text(encoding="utf-8"))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert texts.isdisjoint(names), "name a plugin in a recipe, or in the plugin itself"
 
 
-@pytest.mark.parametrize("module", [api, api.draw, api.measure, api.nets, api.pictures])
+@pytest.mark.parametrize("module", [api, api.draw, api.measure, api.modalities, api.nets, api.pictures])
 def test_the_api_and_its_drawers_offer_what_they_say(module):
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
     assert module.__all__ == sorted(module.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))

@@ -2,22 +2,23 @@
 
     from maecli import api
 
-What is in `__all__` here and in the drawers `draw`, `measure`, `nets` and `pictures` is the whole of it; names and
-signatures are held by a test. `API_VERSION` is raised when a plugin that was right becomes wrong; a module says by
-`MAE_API_VERSION = 1` for which it was written. Heavy libraries are loaded when they are first used.
+What is in `__all__` here and in the drawers `draw`, `measure`, `modalities`, `nets` and `pictures` is the whole of it;
+names and signatures are held by a test. `API_VERSION` is raised when a plugin that was right becomes wrong; a module
+says by `MAE_API_VERSION = 1` for which it was written. Heavy libraries are loaded when they are first used.
 """
 
-from maecli.api import draw, measure, nets, pictures
+from maecli.api import draw, measure, modalities, nets, pictures
 from maecli.data.batch import Batch
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.downloads import downloading
-from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.data.splits import SPLIT_SEED, cut, place
 from maecli.errors import BrokenSample, DataError, Fault, SpecError
 from maecli.hookspecs import API_VERSION, hookimpl
+from maecli.modalities.modality import Modality
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model, ModelOptions
 from maecli.plugin_options import Options
@@ -43,6 +44,7 @@ __all__ = [
     "Evaluator",
     "Fault",
     "Metric",
+    "Modality",
     "Model",
     "ModelOptions",
     "Options",
@@ -62,6 +64,7 @@ __all__ = [
     "draw",
     "hookimpl",
     "measure",
+    "modalities",
     "nets",
     "pictures",
     "place",

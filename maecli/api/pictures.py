@@ -5,11 +5,12 @@ The libraries that decode are loaded when a file needs them.
 
 from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE, SPLIT_WORDS, LabelRow, read_labels
+from maecli.data.statistics import channel_stats
 from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo
 from maecli.modalities.pictures.files import PICTURE_SUFFIXES, find_pictures, is_picture
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, read_mask
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading, convertible, probe_pictures
-from maecli.modalities.pictures.read import MAX_PIXELS, channel_stats, probe_picture, read_picture
+from maecli.modalities.pictures.read import MAX_PIXELS, probe_picture, read_picture
 from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_stats
 
 __all__ = [

@@ -4,32 +4,56 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SplitName = Literal["train", "val", "test"]
+Range = tuple[float, float]
+ValueRange = Range | tuple[Range, ...]
+"""Lowest and highest value, of all channels or of each."""
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
+
+
+def along(values: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Return values (1,), (C,), or of a single channel (S,), one for each cell, in a shape that fits image (C, *S)."""
+    if len(image) == 1 and len(values) == image.shape[-1]:
+        return values
+    return values.reshape(-1, *[1] * (image.ndim - 1))
+
+
+def ends_of(value_range: ValueRange) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the lowest values and the highest, one each for all channels or one for each."""
+    ranges = value_range if isinstance(value_range[0], tuple) else (value_range,)
+    lows, highs = zip(*ranges, strict=True)
+    return lows, highs
 
 
 class DataCard(BaseModel):
     """The facts about a data set that models, loaders and reports rely on.
 
     `channels`, `size` and `value_range` describe the samples' `image` field as the data set gives it, before
-    any resizing or normalising. A `mask` is (H, W) uint8 of class numbers, 255 where nothing is
+    any resizing or normalising. A `mask` (*S) holds class numbers of any integer dtype, `void` where nothing is
     judged. `mean` and `std` are per channel, of the train split, in units of `[0, 1]`
-    (that is, after `value_range` was mapped to `[0, 1]`).
+    (that is, after `value_range` was mapped to `[0, 1]`), of the cells that exist.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str = Field(description="one line for people")
+    modality: str = Field(default="pictures", description="what samples are: pictures, series, volumes, tables, …")
     fields: tuple[str, ...] = Field(description="what a sample can carry: image, label, mask, …")
     channels: int = Field(ge=1)
     size: tuple[int, ...] | None = Field(
-        description="spatial size of every sample, (H, W) for images; None when samples differ in size"
+        description="spatial size of every sample, (H, W) for pictures; None when samples differ in size"
     )
     dtype: str = Field(default="uint8", description="dtype of `image`, as numpy spells it")
-    value_range: tuple[float, float] = (0.0, 255.0)
+    value_range: ValueRange = Field(
+        default=(0.0, 255.0), description="what becomes 0 and 1, of all channels or of each"
+    )
+    missing: bool = Field(
+        default=False, description="whether cells of `image` can be missing: NaN, or False in the field `valid`"
+    )
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...] = ()
@@ -40,6 +64,7 @@ class DataCard(BaseModel):
     mask_classes: tuple[str, ...] = Field(default=(), description="what the numbers in `mask` mean")
     mask_palette: tuple[tuple[int, int, int], ...] = Field(default=(), description="RGB colour of each mask class")
     void: int = Field(default=255, description="number in `mask` where nothing is judged")
+    targets: tuple[str, ...] = Field(default=(), description="what the numbers in `target` are")
     background: int | None = Field(
         default=None, description="the mask class that is no object; None if every class is something"
     )
@@ -59,6 +84,9 @@ class DataCard(BaseModel):
     def _counts_fit_classes(self) -> DataCard:
         if self.class_counts and len(self.class_counts) != len(self.classes):
             raise ValueError(f"{self.name}: {len(self.class_counts)} class_counts for {len(self.classes)} classes")
+        num = len(ends_of(self.value_range)[0])
+        if num > 1 and num not in (self.channels, *(self.size or ())[-1:]):
+            raise ValueError(f"{self.name}: {num} value ranges for {self.channels} channels")
         if len(self.mask_palette) != len(self.mask_classes):
             raise ValueError(f"{self.name}: {len(self.mask_palette)} colours for {len(self.mask_classes)} mask classes")
         return self
@@ -70,6 +98,11 @@ class DataCard(BaseModel):
         if self.cells and self.size != (len(self.cells),):
             raise ValueError(f"{self.name}: {len(self.cells)} cells for samples of the size {self.size}")
         return self
+
+    def in_units(self, image: np.ndarray) -> np.ndarray:
+        """Return an image (C, *S) as float32 that is 0 and 1 at the ends of `value_range`."""
+        lows, highs = (along(np.array(ends), image) for ends in ends_of(self.value_range))
+        return ((image - lows) / (highs - lows)).astype(np.float32)
 
     @property
     def num_classes(self) -> int:

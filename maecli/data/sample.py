@@ -1,7 +1,13 @@
 """Samples, and splits: sequences of them.
 
-A sample is a dict of named arrays: `image` (C, H, W); `label` () int64, or (Q,) int8 where samples have several
-labels; `mask` (H, W) uint8; `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
+A sample is a dict of named arrays. C channels, S spatial axes, of which a picture has two: H and W.
+
+- `image` (C, *S), of the card's dtype;
+- `valid` (*S) or (C, *S) bool: which of its cells exist; NaN in a float `image` says the same;
+- `label` () int64, or (Q,) int8 where samples have several labels;
+- `target` (Q,) float32: numbers to predict, NaN where one is not known;
+- `mask` (*S), class numbers of any integer dtype, the card's `void` where nothing is judged;
+- `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
 """
 
 from __future__ import annotations

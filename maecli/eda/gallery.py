@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess
 from maecli.data.sample import Split
 from maecli.eda.examples import Example, Image
 from maecli.eda.findings import Pair
 from maecli.errors import BrokenSample
 from maecli.loading import make_loader
 from maecli.modalities.pictures.bands import averaging, collected
+from maecli.modalities.preprocess import Preprocess
 from maecli.schema import AugmentSpec, DataSpec
 
 EXAMPLE_SIDE = 320
@@ -40,8 +40,7 @@ class FirstSamples:
 
 def displayed(image: np.ndarray, card: DataCard) -> Image:
     """Return a picture (C, H, W) in the data's range as float32 in [0, 1]; what is missing becomes middle grey."""
-    low, high = card.value_range
-    return np.clip(np.nan_to_num((image.astype(np.float32) - low) / (high - low), nan=0.5), 0, 1)
+    return np.clip(np.nan_to_num(card.in_units(image), nan=0.5), 0, 1)
 
 
 def example_of(key: str, image: np.ndarray, card: DataCard, mask: np.ndarray | None = None) -> Example:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from maecli.data.card import DataCard
+from maecli.data.card import DataCard, ends_of
 from maecli.data.sample import Split
 from maecli.eda.findings import Pictures, Sizes
 from maecli.eda.parallel import Room, Scan
@@ -75,23 +75,23 @@ def scan_pictures(split: Split, card: DataCard, tick: Callable[[], None]) -> Pic
     def look(index: int) -> Look:
         size = split.size(index)
         with room.taken(size):
-            return look_at(split, index, size, card.value_range)
+            return look_at(split, index, size, card)
 
     scan.looks += scan.read(look, len(split), tick)
     return scan
 
 
-def look_at(split: Split, index: int, size: tuple[int, ...], value_range: tuple[float, float]) -> Look:
+def look_at(split: Split, index: int, size: tuple[int, ...], card: DataCard) -> Look:
     """Return what one picture, of this size, shows. Raises `BrokenSample`."""
     image = split.small(index, SMALL_SIDE)
     digest = pixel_digest(image, size)
     reduced = tuple(image.shape[1:]) != tuple(size)
     if image.ndim != 3:
         return Look(size, digest, reduced, None, flat=False, grey=False)
-    low, high = value_range
+    lows, highs = (np.array(ends, np.float32)[:, None, None] for ends in ends_of(card.value_range))
     pixels = image.astype(np.float32)  # (C, H, W); changed in place, since it may be large
-    pixels -= low
-    pixels /= high - low
+    pixels -= lows
+    pixels /= highs - lows
     np.nan_to_num(pixels, copy=False)
     grey = len(pixels) == 3 and all(
         float(np.ptp(pixels[:, rows], axis=0).max()) <= GREY_TOLERANCE

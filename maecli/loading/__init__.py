@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import torch
 
-from maecli.data.preprocess import Preprocess
 from maecli.data.sample import Split, TensorSplit
 from maecli.errors import Fault
 from maecli.loading.loader import Loader, refuse
 from maecli.loading.resident import ResidentLoader
 from maecli.loading.streamed import StreamedLoader
+from maecli.modalities.preprocess import Preprocess
 from maecli.schema import DataSpec
 
 
@@ -26,7 +26,7 @@ def make_loader(
 ) -> Loader:
     """Return the loader that suits the split, or the one that `spec.loading` asks for.
 
-    With `own_size` (see `Loader`), pictures that differ in size are streamed in any case.
+    With `own_size` (see `Loader`), samples that differ in size are streamed in any case.
     """
     resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"
     if resident and (isinstance(split, TensorSplit) or not own_size):

@@ -9,18 +9,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from maecli.data.batch import Batch
-from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws, derive_seed
 from maecli.data.sample import Split, TensorSplit
 from maecli.errors import DataError, Fault
-from maecli.modalities.pictures.augment import augment
+from maecli.loading.buckets import by_size
+from maecli.modalities.modality import MOST_NUMBERS
+from maecli.modalities.preprocess import Preprocess
 from maecli.schema import AugmentSpec
 
 Job = tuple[int, np.ndarray]
@@ -53,10 +53,11 @@ def refuse(fault: Fault) -> None:
 
 @dataclass
 class Loader(ABC):
-    """Batches of one split on one device. `on_fault` is told of each sample that cannot be read."""
+    """Batches of one split on one device. `on_fault` is told of each sample that cannot be read.
 
-    cuts_on_device: ClassVar[bool]
-    """Whether cutting, mirroring and colour are left to the device; else samples arrive with it done."""
+    Whatever the loader, a sample is read, a part of it is fitted to the model's size, in its own dtype, and the rest is
+    done on the device, a batch at a time: so all loaders give the same numbers.
+    """
 
     split: Split
     preprocess: Preprocess
@@ -64,7 +65,7 @@ class Loader(ABC):
     seed: int
     on_fault: Callable[[Fault], None] = refuse
     own_size: bool = False
-    """Whether evaluation leaves each picture at its own size; batches then hold pictures of one size."""
+    """Whether evaluation leaves each sample at its own size; batches then hold samples of one size."""
 
     def train_batches(
         self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int
@@ -78,20 +79,25 @@ class Loader(ABC):
             yield self._finish(batch, spec)
 
     def eval_batches(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-        """Yield every sample once, in order and unchanged; `limit` takes evenly spaced samples."""
+        """Yield every sample once, unchanged; `limit` takes evenly spaced samples.
+
+        They come in order, but for samples at their own size: those of one size come together, none of them more than
+        `buckets.WINDOW` batches late.
+        """
         num = len(self.split)
         ids = np.arange(num) if limit is None or limit >= num else np.arange(limit) * num // limit
-        alike = not self.own_size or isinstance(self.split, TensorSplit)
-        step = batch_size if alike else 1
-        plan = ((FIXED, ids[i : i + step]) for i in range(0, len(ids), step))
-        for batch in self._fetch(plan, None):
+        if self.own_size and not isinstance(self.split, TensorSplit):
+            parts = by_size(self.split, ids, batch_size)
+        else:
+            parts = (ids[i : i + batch_size] for i in range(0, len(ids), batch_size))
+        for batch in self._fetch(((FIXED, part) for part in parts), None):
             self._report(batch)
             if len(batch):
                 yield self._finish(batch, None)
 
     @abstractmethod
     def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
-        """Yield the planned batches on the device, images in their own dtype and range."""
+        """Yield the planned batches on the device, fitted, images in their own dtype and range."""
 
     def _draws(self, epoch: int, ids: Tensor) -> Draws:
         """Return the draws of samples; those of evaluation are the same for every seed."""
@@ -103,16 +109,19 @@ class Loader(ABC):
 
     def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
         """Return a fetched batch as a model takes it; with a `spec`, augmented."""
-        tensors = {**batch.tensors, "image": self.preprocess.pixels(batch["image"])}
-        picture = tensors["image"].ndim == 4
-        cuts = picture and spec is not None and self.cuts_on_device and spec.cuts
-        if not cuts and not (self.own_size and spec is None):
-            tensors["image"] = self.preprocess.resize(tensors["image"])
-            if "mask" in tensors:
-                tensors["mask"] = self.preprocess.resize_mask(tensors["mask"])
-        if picture and spec is not None:
-            size = (self.preprocess.img_size[0], self.preprocess.img_size[1])
-            tensors = augment(tensors, batch.draws, spec, size, self.cuts_on_device)
-        tensors["image"] = self.preprocess.normalize(tensors["image"])
+        preprocess = self.preprocess
+        tensors = {**batch.tensors, "image": preprocess.pixels(batch["image"])}
+        if spec is not None:
+            tensors = preprocess.modality.augment(tensors, batch.draws, spec, preprocess.void)
+        if "valid" in tensors:
+            tensors = preprocess.where_valid(tensors)
+        tensors["image"] = preprocess.normalize(tensors["image"], tensors.get("valid"))
         batch.tensors = tensors
         return batch
+
+
+def chance(seed: int, epoch: int, ids: Tensor, spec: AugmentSpec | None) -> list[list[float]]:
+    """Return the numbers by which a part of each sample is chosen in training; none where nothing is to be chosen."""
+    if spec is None:
+        return [[]] * len(ids)
+    return Draws(seed, epoch, ids).uniform("crop", MOST_NUMBERS).tolist()

@@ -1,19 +1,14 @@
-"""Reading one sample of a split, whoever wrote the split, and making tensors of it."""
+"""Reading one sample of a split, whoever wrote the split."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, LoadingError, MaeError
 from maecli.loading.shortage import shortage
-from maecli.modalities.pictures.fit import crop_and_resize, crop_and_resize_mask
 
 
 def read_sample(split: Split, index: int) -> Sample:
@@ -35,17 +30,9 @@ def read_sample(split: Split, index: int) -> Sample:
         raise LoadingError(f"{split.keys[index]} cannot be read: {reason}") from error
 
 
-def sample_tensors(sample: Sample, size: Sequence[int] | None) -> dict[str, Tensor]:
-    """Return a sample's tensors, pictures and masks brought to a size (h, w) unless that is None."""
-    tensors = {}
-    for name, array in sample.items():
-        if size is not None and name == "image" and array.ndim == 3:
-            tensors[name] = crop_and_resize(array, size)
-        elif size is not None and name == "mask":
-            tensors[name] = crop_and_resize_mask(array, size)
-        else:
-            tensors[name] = torch.from_numpy(np.array(array))  # a copy: it may be read-only
-    return tensors
+def candidates(index: int, num: int, training: bool) -> Iterator[int]:
+    """Yield the position of a sample, and in training those of the samples that stand in for it."""
+    return ((index + offset) % num for offset in range(num if training else 1))
 
 
 def _fault(split: Split, error: Exception) -> str:

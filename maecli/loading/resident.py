@@ -4,49 +4,136 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from maecli.data.batch import Batch
-from maecli.data.sample import Split, TensorSplit
+from maecli.data.sample import TensorSplit
 from maecli.errors import BrokenSample
-from maecli.loading.loader import Job, Loader
-from maecli.loading.reading import read_sample, sample_tensors
+from maecli.loading.loader import Job, Loader, chance
+from maecli.loading.reading import candidates, read_sample
+from maecli.modalities.boxes import whole
+from maecli.modalities.fit import as_tensor, fit_alike, fit_batch
 from maecli.schema import AugmentSpec
+
+Tensors = dict[str, Tensor]
+IN_BATCHES = ("cuda", "mps")
+"""Devices on which a call for each sample would take too long."""
 
 
 @dataclass
 class ResidentLoader(Loader):
-    """Small sets live on the device as one tensor per field; a batch is an index into them."""
+    """Samples are decoded once and live on the device at the model's size; a batch is an index into them.
 
-    cuts_on_device = True
-    tensors: dict[str, Tensor] = field(init=False, repr=False)
+    Where training cuts parts out of samples by chance, they live at their own size: on the device if they are tensors
+    of one size, else in the memory of this process.
+    """
 
-    def __post_init__(self) -> None:
-        split = self.split if isinstance(self.split, TensorSplit) else self._decoded(self.split)
-        self.split = split
-        self.tensors = {name: tensor.to(self.device) for name, tensor in split.tensors.items()}
+    _decoded: dict[int, Tensors] = field(default_factory=dict, init=False, repr=False)
+    """Samples of files that parts are cut out of, by their positions."""
 
-    def _decoded(self, split: Split) -> TensorSplit:
-        """Return the samples of a split that can be read, at the model's size."""
-        samples = []
-        keys = []
-        for index in range(len(split)):
+    @cached_property
+    def own(self) -> Tensors:
+        """The samples of a split of tensors as they are, on the device."""
+        assert isinstance(self.split, TensorSplit)
+        tensors = {name: tensor.to(self.device) for name, tensor in self.split.tensors.items()}
+        if not self.preprocess.missing:
+            return tensors
+        size = tensors["image"].shape[2:]
+        return fit_alike(tensors, whole(size), size, self.preprocess.void, missing=True)
+
+    @cached_property
+    def fitted(self) -> tuple[Tensors, np.ndarray]:
+        """The readable samples at the model's size, on the device, and the row (N,) of each position, -1 for no row."""
+        preprocess, num = self.preprocess, len(self.split)
+        if isinstance(self.split, TensorSplit):
+            box = preprocess.box(self.own["image"].shape[2:])
+            made = fit_alike(self.own, box, preprocess.img_size, preprocess.void, preprocess.missing)
+            return made, np.arange(num)
+        samples: list[Tensors] = []
+        rows = np.full(num, -1)
+        for index in range(num):
             try:
-                samples.append(sample_tensors(read_sample(split, index), self.preprocess.img_size))
-                keys.append(split.keys[index])
+                samples.append(preprocess.fit(read_sample(self.split, index)))
             except BrokenSample as error:
                 self.on_fault(error.fault)
-        if samples:
-            tensors = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
-        else:
-            tensors = {"image": torch.zeros(0, self.preprocess.in_chans, *self.preprocess.img_size)}
-        return TensorSplit(tensors, keys)
+            else:
+                rows[index] = len(samples) - 1
+        empty = {"image": torch.zeros(0, preprocess.in_chans, *preprocess.img_size)}
+        return {name: tensor.to(self.device) for name, tensor in (_stacked(samples) or empty).items()}, rows
 
     def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
-        keys = self.split.keys
         for epoch, ids in plan:
-            where = torch.from_numpy(ids).to(self.device)
-            tensors = {name: tensor[where] for name, tensor in self.tensors.items()}
-            yield Batch(tensors, self._draws(epoch, where), [keys[i] for i in ids] if spec is None else ())
+            if spec is not None and self._cuts_by_chance(spec):
+                tensors, ids = self._parts(epoch, ids, spec)
+                where = sent(ids, self.device)
+            elif self.own_size and spec is None and isinstance(self.split, TensorSplit):
+                where = sent(ids, self.device)
+                tensors = {name: tensor[where] for name, tensor in self.own.items()}
+            else:
+                kept, rows = self.fitted
+                ids = self._stand_ins(ids, rows) if spec is not None else ids[rows[ids] >= 0]
+                where = sent(ids, self.device)
+                at = where if isinstance(self.split, TensorSplit) else sent(rows[ids], self.device)
+                tensors = {name: tensor[at] for name, tensor in kept.items()}
+            yield Batch(tensors, self._draws(epoch, where), [self.split.keys[i] for i in ids] if spec is None else ())
+
+    def _cuts_by_chance(self, spec: AugmentSpec) -> bool:
+        """Whether training sees other parts of samples than evaluation does."""
+        if isinstance(self.split, TensorSplit) and not spec.cuts:
+            return self.preprocess.how == "crop" and self.own["image"].shape[2:] != self.preprocess.img_size
+        return spec.cuts or self.preprocess.how == "crop"
+
+    def _stand_ins(self, ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return positions with the next readable one in the place of one that cannot be read."""
+        if isinstance(self.split, TensorSplit) or not (rows[ids] < 0).any():
+            return ids
+        readable = (next((i for i in candidates(index, len(rows), True) if rows[i] >= 0), None) for index in ids)
+        return np.array([i for i in readable if i is not None], np.int64)
+
+    def _parts(self, epoch: int, ids: np.ndarray, spec: AugmentSpec) -> tuple[Tensors, np.ndarray]:
+        """Return the parts of samples that chance chooses, on the device, and the positions of those samples."""
+        preprocess = self.preprocess
+        if not isinstance(self.split, TensorSplit):
+            samples = [found for found in map(self._sample, ids.tolist()) if found is not None]
+            ids = np.array([index for index, _ in samples], np.int64)
+            tensors = [tensors for _, tensors in samples]
+        numbers = chance(self.seed, epoch, torch.from_numpy(ids), spec)
+        if isinstance(self.split, TensorSplit):
+            where = sent(ids, self.device)
+            if self.device.type in IN_BATCHES and not preprocess.missing:
+                alike = {name: tensor[where] for name, tensor in self.own.items()}
+                boxes = [preprocess.box(alike["image"].shape[2:], spec, each) for each in numbers]
+                return fit_batch(alike, boxes, preprocess.img_size, preprocess.void), ids
+            tensors = [{name: tensor[i] for name, tensor in self.own.items()} for i in ids]
+        made = []
+        for one, each in zip(tensors, numbers, strict=True):
+            box = preprocess.box(one["image"].shape[1:], spec, each)
+            made.append(fit_alike(one, box, preprocess.img_size, preprocess.void, preprocess.missing))
+        return {name: tensor.to(self.device) for name, tensor in _stacked(made).items()}, ids
+
+    def _sample(self, index: int) -> tuple[int, Tensors] | None:
+        """Return a sample of a file, or the next one that can be read, and its position; it is decoded once."""
+        for number in candidates(index, len(self.split), True):
+            if number not in self._decoded:
+                try:
+                    sample = read_sample(self.split, number)
+                except BrokenSample as error:
+                    self.on_fault(error.fault)
+                    continue
+                self._decoded[number] = {name: as_tensor(array) for name, array in sample.items()}
+            return number, self._decoded[number]
+        return None
+
+
+def sent(ids: np.ndarray, device: torch.device) -> Tensor:
+    """Return positions on a device, without waiting for it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(ids))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def _stacked(samples: list[Tensors]) -> Tensors:
+    return {name: torch.stack([sample[name] for sample in samples]) for name in (samples[0] if samples else ())}

@@ -11,16 +11,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from maecli.data.card import DataCard
-from maecli.data.sample import Split
+from maecli.data.card import DataCard, ValueRange
+from maecli.data.randomness import Draws
+from maecli.data.sample import Sample, Split
+from maecli.errors import BrokenSample, SpecError
+from maecli.modalities import boxes
+from maecli.modalities import fit as fits
+from maecli.modalities.boxes import Box
+from maecli.schema import AugmentSpec, Fit
 
-Fit = Literal["resize", "crop"]
-"""resize: all of a sample, or its largest centred part in the model's proportions, becomes the model's size; crop: a
-part of the model's size is cut out, and what lies outside of a smaller sample is not there."""
+MOST_NUMBERS = 5
+"""Random numbers that choose a part of a sample: for its size, its proportions, and its place on up to three axes."""
 
 
 class Modality(ABC):
@@ -33,6 +40,23 @@ class Modality(ABC):
     """Spatial axes of `image`."""
     suffixes: ClassVar[frozenset[str]]
     """How names of files end that may hold samples, in lower case."""
+    default_fit: ClassVar[Fit] = "resize"
+    keeps_proportions: ClassVar[bool] = False
+    """Whether resizing takes the largest centred part in the model's proportions, instead of stretching all of it."""
+    gaps: ClassVar[bool] = True
+    """Whether cells may be missing in a person's own files, also where the data set lacks none."""
+    per_cell: ClassVar[bool] = False
+    """Whether range, mean and deviation are those of each cell, as of a table's columns, instead of each channel."""
+    augments: ClassVar[frozenset[str]] = frozenset({"crop", "crop_scale", "flip"})
+    """The keys of `augment` that change samples of this kind; others are refused."""
+    crops: ClassVar[frozenset[str]] = frozenset({"none", "random-resized"})
+    """What `augment.crop` may be."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
 
     @abstractmethod
     def read(self, path: Path, card: DataCard) -> np.ndarray:
@@ -40,6 +64,18 @@ class Modality(ABC):
 
         Raises BrokenSample for a file that is damaged, or cannot be brought to that.
         """
+
+    def convert(self, opened: Any, card: DataCard) -> np.ndarray:
+        """Return an array (C, *S), or (*S) of one channel, or another object with a sample, as `read` does a file.
+
+        Raises BrokenSample if it cannot be brought to that.
+        """
+        image = np.asarray(opened)
+        image = image[None] if image.ndim == self.axes else image
+        if image.ndim != self.axes + 1 or len(image) != card.channels:
+            wanted = f"({card.channels}, …) of {self.axes} axes more"
+            raise BrokenSample("sample", f"has the shape {image.shape}; this model takes arrays {wanted}")
+        return image.astype(card.dtype if np.can_cast(image.dtype, card.dtype) else np.float32)
 
     @abstractmethod
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
@@ -63,3 +99,55 @@ class Modality(ABC):
 
         `source` is the file that the sample came from, whose header, names or geometry the new one takes over.
         """
+
+    def file_range(self, card: DataCard) -> ValueRange:
+        """Return what becomes 0 and 1 in a person's own files."""
+        return card.value_range
+
+    def box(
+        self, shape: Sequence[int], size: Sequence[int], fit: Fit, spec: AugmentSpec, numbers: Sequence[float] = ()
+    ) -> Box:
+        """Return the part of a sample of this shape that becomes the model's size.
+
+        In training, `numbers` (MOST_NUMBERS,) in [0, 1) are the sample's own, and choose it as `spec` says.
+        """
+        if numbers and spec.crop == "random-resized":
+            return boxes.random_part(numbers[: 2 + self.axes], shape, spec)
+        if numbers and spec.crop == "scale-jitter":
+            return boxes.jittered_part(numbers[: 1 + self.axes], shape, size, spec)
+        if fit == "crop":
+            return boxes.window(shape, size, numbers[: self.axes])
+        return boxes.centred_part(shape, size) if self.keeps_proportions else boxes.whole(shape)
+
+    def fit(
+        self, sample: Sample, box: Box, size: Sequence[int], void: int = 255, missing: bool = False
+    ) -> dict[str, Tensor]:
+        """Return a sample's tensors, its image and mask cut by a box and resized; see `maecli.modalities.fit`."""
+        return fits.fit(sample, box, size, void, missing)
+
+    def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
+        """Return a training batch changed by chance, each sample by its own draws, on whatever device it is.
+
+        Takes `image` (B, C, *S) float32 in [0, 1], `mask` (B, *S), `valid` (B, C, *S) bool of the model's size.
+        """
+        return mirrored(tensors, draws) if spec.flip else tensors
+
+    def check_augment(self, spec: AugmentSpec) -> None:
+        """Raise SpecError for changes that this kind of sample does not know."""
+        for name in sorted(spec.model_fields_set - self.augments):
+            if getattr(spec, name) != AugmentSpec.model_fields[name].default:
+                known = ", ".join(sorted(self.augments)) or "nothing"
+                raise SpecError(f"augment.{name} does not suit {self.name}, which know {known}; leave it out")
+        if spec.crop not in self.crops:
+            known = ", ".join(sorted(self.crops))
+            raise SpecError(f"augment.crop {spec.crop} does not suit {self.name}; use one of {known}")
+
+
+def mirrored(tensors: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+    """Return a batch in which half of the samples, by their draws, are mirrored along the last axis."""
+    coin = draws.uniform("flip", 1).flatten() < 0.5  # (B,)
+    fields = {name: tensors[name] for name in ("image", "mask", "valid") if name in tensors}
+    return tensors | {
+        name: torch.where(coin.reshape(-1, *[1] * (tensor.ndim - 1)), tensor.flip(-1), tensor)
+        for name, tensor in fields.items()
+    }

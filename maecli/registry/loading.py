@@ -50,7 +50,7 @@ class Modules:
         classes = self._classes(kind, module)
         if name not in classes:
             names = ", ".join(sorted(classes)) or "none"
-            raise Refused(f"is announced, but {module} offers {names} by its hook mae_{kind}s")
+            raise Refused(f"is announced, but {module} offers {names} by its hook {hook_of(kind)}")
         if inspect.isabstract(classes[name]):
             missing = ", ".join(sorted(classes[name].__abstractmethods__))
             raise Refused(f"cannot be used: {classes[name].__name__} does not define {missing}")
@@ -77,7 +77,7 @@ class Modules:
         """Return the classes of one kind that a module offers, by name. Imports torch. Raises Refused."""
         from maecli import api
 
-        hook, base = f"mae_{kind}s", getattr(api, kind.capitalize())
+        hook, base = hook_of(kind), getattr(api, kind.capitalize())
         others = [plugin for name, plugin in self._manager.list_name_plugin() if name != module]
         try:
             with contextlib.redirect_stdout(sys.stderr):
@@ -89,6 +89,11 @@ class Modules:
                 what = cls.__name__ if isinstance(cls, type) else f"an object of type {type(cls).__name__}"
                 raise Refused(f"cannot be offered: its hook {hook} returns {what}, not classes of api.{base.__name__}")
         return {str(getattr(cls, "name", None)): cls for cls in classes}
+
+
+def hook_of(kind: str) -> str:
+    """Return the name of the hook that returns things of a kind."""
+    return f"mae_{kind.removesuffix('y')}ies" if kind.endswith("y") else f"mae_{kind}s"
 
 
 def check_version(stated: Any) -> None:

@@ -17,6 +17,7 @@ from maecli.text import brief
 
 if TYPE_CHECKING:
     from maecli.data.dataset import Dataset
+    from maecli.modalities.modality import Modality
     from maecli.models.plugin import Model
     from maecli.training.task import Task
     from maecli.training.tracker import Tracker
@@ -79,6 +80,10 @@ class Registry:
 
     def dataset(self, name: str) -> type[Dataset]:
         cls: type[Dataset] = self._find("dataset", name)
+        return cls
+
+    def modality(self, name: str) -> type[Modality]:
+        cls: type[Modality] = self._find("modality", name)
         return cls
 
     def task(self, name: str) -> type[Task[Any]]:

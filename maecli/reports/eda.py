@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.data.card import DataCard
+from maecli.data.card import DataCard, ends_of
 from maecli.eda.examples import Gallery
 from maecli.eda.findings import Contradiction, Findings, Histogram, Masks, Overlap, Pair
 from maecli.reports import charts
@@ -57,8 +57,9 @@ def describe(findings: Findings) -> str:
 def _pictures(findings: Findings) -> Iterator[str | Drawing | Table]:
     card = findings.card
     channels = "1 channel" if card.channels == 1 else f"{card.channels} channels"
-    low, high = card.value_range
-    yield f"{channels} of {card.dtype}, values {low:g} to {high:g}. Splits: {card.split_origin}."
+    lows, highs = ends_of(card.value_range)
+    values = ", ".join(f"{low:g} to {high:g}" for low, high in zip(lows, highs, strict=True))
+    yield f"{channels} of {card.dtype}, values {values}. Splits: {card.split_origin}."
     rows: list[tuple[Cell, ...]] = []
     for name, pictures in findings.pictures.items():
         sizes = pictures.sizes

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +16,14 @@ from torch import nn
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.labels import WHOLE, TrainingPart, training_part
-from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
 from maecli.errors import DataError, SpecError, nearest
 from maecli.hardware import choose_device, choose_dtype, keep_freed_memory
 from maecli.loading import make_loader
 from maecli.loading.loader import Loader
+from maecli.modalities.modality import Modality
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model
 from maecli.outputs.faults import Faults
@@ -44,9 +45,20 @@ def make_model(section: PluginSection, registry: Registry) -> Model:
     return plugin(validate_options("model", section.name, section.options, plugin.Options))
 
 
-def image_size(model: Model, card: DataCard) -> tuple[int, ...]:
+def make_modality(card: DataCard, registry: Registry) -> Modality:
+    """Return the kind of a card's samples. Raises DataError where these have other axes."""
+    modality = registry.modality(card.modality)()
+    if card.size is not None and len(card.size) != modality.axes:
+        raise DataError(
+            f"{card.name} has samples of size {card.size}, and {card.modality} have {modality.axes} axes; its card "
+            "names another modality than it has"
+        )
+    return modality
+
+
+def image_size(model: Model, card: DataCard, modality: Modality) -> tuple[int, ...]:
     """Return the size that the model works at: its option, else the data's own, else the model's default."""
-    axes = len(card.size) if card.size is not None else 2
+    axes = len(card.size) if card.size is not None else modality.axes
     option = model.options.img_size
     if option is None:
         return card.size if card.size is not None else (model.default_img_size,) * axes
@@ -58,8 +70,10 @@ def image_size(model: Model, card: DataCard) -> tuple[int, ...]:
 
 def preprocess_for(spec: RunSpec, card: DataCard, registry: Registry) -> Preprocess:
     """Return how samples of a card are brought to the model of a spec."""
-    size = image_size(make_model(spec.model, registry), card)
-    return Preprocess.of(card, size, spec.data.channels, spec.data.mean, spec.data.std)
+    modality = make_modality(card, registry)
+    size, data = image_size(make_model(spec.model, registry), card, modality), spec.data
+    modality.check_augment(spec.augment)
+    return Preprocess.of(card, size, data.channels, data.mean, data.std, modality, data.fit)
 
 
 def build_encoder(model: Model, preprocess: Preprocess) -> Encoder:
@@ -184,7 +198,7 @@ class Built:
             "task": self.task.name,
             "spec": self.spec.model_dump(mode="json"),
             "card": self.card.model_dump(mode="json"),
-            "preprocess": asdict(self.preprocess),
+            "preprocess": self.preprocess.record(),
             "plugins": [used._asdict() for used in plugins_used(self.spec, self.data.registry)],
         }
 

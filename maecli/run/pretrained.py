@@ -17,19 +17,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess
 from maecli.errors import BrokenSample, DataError, SpecError
-from maecli.modalities.pictures.fit import crop_and_resize
-from maecli.modalities.pictures.read import picture_array, read_picture
-from maecli.modalities.pictures.source import file_range
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.models.heads import Pool, pool_tokens
 from maecli.registry import registry
 from maecli.run.restore import restore_encoder
 from maecli.training.finite import TOO_LARGE, not_finite
 
-Picture = str | PathLike[str] | Image.Image | np.ndarray
-"""A path, an opened picture, or an array (H, W) or (H, W, C)."""
+Given = str | PathLike[str] | Image.Image | np.ndarray
+"""A path, an opened picture, or an array: (H, W) or (H, W, C) of a picture, (C, *S) or (*S) of other samples."""
 
 
 class PretrainedEncoder(nn.Module):
@@ -48,53 +45,58 @@ class PretrainedEncoder(nn.Module):
         if pool not in ("mean", "cls") or (pool == "cls" and encoder.num_prefix_tokens == 0):
             raise SpecError(f"pool {pool!r} must be mean, or cls where the encoder has a class token")
         self.encoder, self.card, self.pool = encoder, card, pool
-        self.preprocessing = file_range(preprocessing, card)
+        self.preprocessing = preprocessing.for_files(card)
         self.embed_dim = encoder.embed_dim
 
-    def preprocess(self, pictures: Picture | Sequence[Picture]) -> Tensor:
-        """Return a batch (B, C, H, W) float32 of one picture or several, where the encoder is.
+    def preprocess(self, samples: Given | Sequence[Given]) -> Tensor:
+        """Return a batch (B, C, *S) float32 of one sample or several, where the encoder is; NaN is a missing cell.
 
-        As `mae infer` sees files: upright, brought to the channels that the run was trained on, the largest centred
-        part of the model's proportions, antialiased, normalised. Raises DataError for what cannot be read or
+        As `mae infer` sees files: pictures upright, brought to the channels that the run was trained on, the largest
+        centred part of the model's proportions, antialiased, normalised. Raises DataError for what cannot be read or
         converted, or holds values so large that normalised they are infinite. Features of extreme values may be NaN:
         nothing waits for the device to look at them.
         """
-        several = list(pictures) if isinstance(pictures, (list, tuple)) else [cast(Picture, pictures)]
-        size = self.preprocessing.img_size
-        if len(size) != 2:
-            raise SpecError(f"preprocess takes pictures; this encoder was trained on data of {len(size)} axes")
+        several = list(samples) if isinstance(samples, (list, tuple)) else [cast(Given, samples)]
         if not several:
-            raise DataError("there is no picture to preprocess")
-        raw = torch.stack([crop_and_resize(self._read(each), size) for each in several])
+            raise DataError("there is nothing to preprocess")
+        fitted = [self.preprocessing.fit({"image": self._image(each)}) for each in several]
         device = next(self.encoder.parameters()).device
-        batch = self.preprocessing.normalize(self.preprocessing.pixels(raw.to(device)))
-        for picture in (several[i] for i in not_finite(batch)):
-            name = fspath(picture) if isinstance(picture, (str, PathLike)) else "a picture"
+        batch = {name: torch.stack([one[name] for one in fitted]).to(device) for name in fitted[0]}
+        if "valid" in batch:
+            batch = self.preprocessing.where_valid(batch)
+        x = self.preprocessing.normalize(self.preprocessing.pixels(batch["image"]), batch.get("valid"))
+        for sample in (several[i] for i in not_finite(x)):
+            name = fspath(sample) if isinstance(sample, (str, PathLike)) else "a sample"
             raise DataError(f"{name} {TOO_LARGE}")
-        return batch
+        return torch.where(batch["valid"], x, torch.nan) if "valid" in batch else x
 
-    def _read(self, picture: Picture) -> np.ndarray:
-        """Return a picture (C, h, w) with the channels and dtype of the run's data."""
-        dtype = self.card.dtype if self.card.dtype in ("uint8", "uint16") else None
+    def _image(self, given: Given) -> np.ndarray:
+        """Return a sample (C, *S) with the channels and dtype of the run's data."""
+        modality = self.preprocessing.modality
         try:
-            if isinstance(picture, (Image.Image, np.ndarray)):
-                return picture_array(picture, channels=self.card.channels, dtype=dtype)
-            return read_picture(Path(fspath(picture)), channels=self.card.channels, dtype=dtype)
+            if isinstance(given, (Image.Image, np.ndarray)):
+                return modality.convert(given, self.card)
+            return modality.read(Path(fspath(given)), self.card)
         except BrokenSample as error:
             raise DataError(str(error)) from error
 
-    def tokens(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the normalised tokens (B, T + N, D) of x (B, C, H, W), the class token first if there is one.
-
-        Cells that are not `valid` (B, C, H, W) have no say.
-        """
+    def tokens(self, x: Tensor) -> Tensor:
+        """Return the normalised tokens (B, T + N, D) of x (B, C, *S), the class token first if there is one."""
+        x, valid = self._cells(x)
         tokens: Tensor = self.encoder(x, valid=valid)
         return tokens
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return one vector (B, D) per picture: the mean of its patch tokens, or its class token, as `pool` says."""
-        tokens, present = self.tokens(x, valid), self.encoder.present(valid)
-        return pool_tokens(tokens, self.encoder.num_prefix_tokens, self.pool, present)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one vector (B, D) per sample: the mean of its patch tokens, or its class token, as `pool` says."""
+        present = self.encoder.present(self._cells(x)[1])
+        return pool_tokens(self.tokens(x), self.encoder.num_prefix_tokens, self.pool, present)
+
+    def _cells(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return x with 0 for NaN and, where the data can lack cells, which of them exist (B, C, *S)."""
+        if not self.preprocessing.missing:
+            return x, None
+        valid = ~x.isnan()
+        return torch.where(valid, x, 0.0), valid
 
 
 def load_encoder(

@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import derive_seed
 from maecli.errors import Fault, MaeError
 from maecli.hardware import keep_freed_memory
-from maecli.loading.streamed import StreamedLoader
-from maecli.modalities.pictures.source import PictureSource, file_range, find_source, num_workers
+from maecli.loading.streamed import StreamedLoader, num_workers
+from maecli.modalities.modality import Modality
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.directory import Say
-from maecli.run.open import Built, Data, build_encoder, build_module, make_model, open_device
+from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.schema import RunSpec
 from maecli.spec.validate import validate
@@ -115,7 +115,8 @@ def read_record(
     metadata = checkpoint.metadata()
     with missing_packages(metadata, checkpoint.path):
         try:
-            card, preprocess = DataCard.model_validate(metadata["card"]), _as_preprocess(metadata["preprocess"])
+            card = DataCard.model_validate(metadata["card"])
+            preprocess = _as_preprocess(metadata["preprocess"], make_modality(card, registry))
             spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -126,12 +127,13 @@ def read_record(
     return with_settings(spec, registry, settings or {}), card, preprocess
 
 
-def _as_preprocess(recorded: Mapping[str, Any]) -> Preprocess:
+def _as_preprocess(recorded: Mapping[str, Any], modality: Modality) -> Preprocess:
     """Return what was recorded of the preprocessing. Raises ValueError for what is none."""
-    preprocess = TypeAdapter(Preprocess).validate_python(recorded)
-    numbers = (*preprocess.value_range, *preprocess.mean, *preprocess.std)
-    channels = {preprocess.in_chans, len(preprocess.mean), len(preprocess.std)}
-    if not all(map(math.isfinite, numbers)) or min(preprocess.std, default=0) <= 0 or len(channels) > 1:
+    preprocess = Preprocess.from_record(recorded, modality)
+    numbers = (*np.ravel(preprocess.value_range).tolist(), *preprocess.mean, *preprocess.std)
+    num = preprocess.img_size[-1:] if modality.per_cell else (preprocess.in_chans,)
+    lengths = {*num, len(preprocess.mean), len(preprocess.std)}
+    if not all(map(math.isfinite, numbers)) or min(preprocess.std, default=0) <= 0 or len(lengths) > 1:
         raise ValueError("its mean and std do not fit its channels")
     if not preprocess.img_size or not all(0 < length <= MAX_LENGTH for length in preprocess.img_size):
         raise ValueError(f"it has the size {str(preprocess.img_size)[:60]}")
@@ -157,16 +159,15 @@ def open_files(
     workers: int | None = None,
     own_size: bool = False,
 ) -> tuple[Path, StreamedLoader]:
-    """Return a folder of a person's own pictures, and a loader of those that `source`, one or a folder, means.
+    """Return a root, and a loader of a person's own samples there, those of `source`, a file or a folder.
 
     They are brought to what the model was trained on. Raises DataError where there are none.
     """
-    root, keys = find_source(source)
+    preprocess = restored.preprocess.for_files(restored.card)
+    root, split = preprocess.modality.open(source.expanduser(), restored.card, preprocess.img_size)
     if workers is None:
-        workers = num_workers(len(keys), batch_size, own_size)
-    pictures = PictureSource(root, keys, restored.card)
-    preprocess = file_range(restored.preprocess, restored.card)
-    return root, StreamedLoader(pictures, preprocess, restored.device, restored.spec.seed, on_fault, own_size, workers)
+        workers = num_workers(len(split), batch_size, own_size)
+    return root, StreamedLoader(split, preprocess, restored.device, restored.spec.seed, on_fault, own_size, workers)
 
 
 def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

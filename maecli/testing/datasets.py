@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName, ends_of
 from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.errors import BrokenSample
@@ -137,8 +137,10 @@ def card(subject: DatasetSubject) -> None:
             "as api.channel_stats does",
         )
         expect(min(card.std) > 0, f"{call} has a std of {min(card.std)}; it must be above 0 to divide by")
-        low, high = card.value_range
-        expect(low < high, f"{call} has the value_range {card.value_range}; give the lowest value, then the highest")
+        expect(
+            all(low < high for low, high in zip(*ends_of(card.value_range), strict=True)),
+            f"{call} has the value_range {card.value_range}; give the lowest value, then the highest",
+        )
         _check_names(call, card, fields)
         again = DataCard.model_validate_json(card.model_dump_json())
         expect(again == card, f"{call} comes back from JSON as another one; use plain strings and numbers")
@@ -290,19 +292,20 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 def values(subject: DatasetSubject) -> None:
     """Pixels lie in the card's value_range."""
     for where, card, sample in subject.samples("image"):
-        low, high = card.value_range
         image = sample["image"]
         if image.dtype.kind == "f":
             expect(
                 not bool(np.isinf(image).any()),
                 f"{where}: image holds infinite values; replace them, or write NaN where a cell is missing",
             )
-            image = image[~np.isnan(image)]
-        if image.size and not (low <= image.min() and image.max() <= high):
-            raise Broken(
-                f"{where}: image goes from {image.min()} to {image.max()}, outside the card's value_range {low:g} to "
-                f"{high:g}; set value_range to what the data can hold"
-            )
+        lows, highs = (np.resize(ends, len(image)) for ends in ends_of(card.value_range))
+        for values_of_channel, low, high in zip(image, lows, highs, strict=True):
+            there = values_of_channel[~np.isnan(values_of_channel)]
+            if there.size and not (low <= there.min() and there.max() <= high):
+                raise Broken(
+                    f"{where}: image goes from {there.min()} to {there.max()}, outside the card's value_range {low:g} "
+                    f"to {high:g}; set value_range to what the data can hold"
+                )
 
 
 def labels(subject: DatasetSubject) -> None:

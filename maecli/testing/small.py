@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.masking import make_masking, mask_draws

@@ -15,8 +15,8 @@ from torch import Tensor
 from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.sample import Split, TensorSplit
+from maecli.data.statistics import channel_stats
 from maecli.modalities.pictures.masks import class_palette
-from maecli.modalities.pictures.read import channel_stats
 
 SIZES: Mapping[SplitName, int] = {"train": 24, "val": 12, "test": 12}
 

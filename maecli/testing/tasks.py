@@ -18,9 +18,9 @@ from torch import nn
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset
-from maecli.data.preprocess import Preprocess
 from maecli.loading import make_loader
 from maecli.loading.loader import Loader
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.plugin_options import Options
 from maecli.results import Drawing, Metric

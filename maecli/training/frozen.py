@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,8 +12,8 @@ from torch import nn
 from maecli.data.batch import Batch
 from maecli.data.sample import TensorSplit
 from maecli.hardware import autocast
-from maecli.loading.loader import Loader
-from maecli.loading.resident import ResidentLoader
+from maecli.loading.loader import Job, Loader
+from maecli.loading.resident import sent
 from maecli.schema import AugmentSpec
 from maecli.training.task import Task
 from maecli.training.trainer import Trainer
@@ -23,8 +25,20 @@ MAX_BYTES = 8 << 30
 """Features that would take more memory are not kept."""
 
 
-class FeatureLoader(ResidentLoader):
-    """Batches of what was computed before; they need no work."""
+class FeatureLoader(Loader):
+    """Batches of what was computed before, on the device; they need no work."""
+
+    @cached_property
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        assert isinstance(self.split, TensorSplit)
+        return {name: tensor.to(self.device) for name, tensor in self.split.tensors.items()}
+
+    def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
+        for epoch, ids in plan:
+            where = sent(ids, self.device)
+            tensors = {name: tensor[where] for name, tensor in self._tensors.items()}
+            keys = [self.split.keys[i] for i in ids] if spec is None else ()
+            yield Batch(tensors, self._draws(epoch, where), keys)
 
     def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
         return batch
@@ -36,7 +50,7 @@ def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
     The trainer has its weights. `limit`: see `computed_once`.
     """
     spec, pictures = trainer.spec, trainer.train_loader
-    if not spec.train.freeze or not spec.augment.changes_nothing:
+    if not spec.train.freeze or not spec.augment.changes_nothing or pictures.preprocess.how == "crop":
         return False
     task, module, dtype = trainer.task, trainer.module, trainer.dtype
     features = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)

@@ -18,7 +18,7 @@ from torch import Tensor
 from maecli import plugin_options
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.results import Drawing
 from maecli.training.evaluator import Evaluator, M

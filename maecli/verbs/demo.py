@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from maecli.data.card import DataCard
 from maecli.data.sample import Split
 from maecli.errors import SpecError
 from maecli.progress import Progress, duration
@@ -85,7 +86,7 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
     progress.say("\ninfer")
     dataset = make_dataset(spec.dataset, registry)
     pictures = out / "pictures"
-    write_pictures(dataset.split("test"), dataset.card().value_range, pictures, ledger)
+    write_pictures(dataset.split("test"), dataset.card(), pictures, ledger)
     predictions = infer(
         pictures, registry, progress, run=runs["finetune"].path, out=out / "infer", overwrite=True, workers=0
     )
@@ -120,15 +121,14 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
     return DemoResult(out, report, result.evaluation, seconds, next_commands)
 
 
-def write_pictures(split: Split, value_range: tuple[float, float], folder: Path, ledger: Ledger) -> None:
+def write_pictures(split: Split, card: DataCard, folder: Path, ledger: Ledger) -> None:
     """Write evenly spaced samples as 8-bit PNG files, and note them in the ledger of the folder's parent."""
     ledger.claim(f"{folder.name}/")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(NUM_PICTURES):
             index = number * len(split) // NUM_PICTURES
-            low, high = value_range
-            image = (split[index]["image"].astype(np.float64) - low) * (255 / (high - low))
+            image = card.in_units(split[index]["image"]) * 255
             pixels = image.round().astype(np.uint8).transpose(1, 2, 0)
             ledger.claim(f"{folder.name}/{index:04d}.png")
             Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / f"{index:04d}.png")

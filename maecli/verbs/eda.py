@@ -25,7 +25,7 @@ from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import drawing_files, render_report
 from maecli.run.directory import runs_dir
 from maecli.run.environment import describe_environment
-from maecli.run.open import check_task, image_size, make_dataset, make_model, preprocess_for
+from maecli.run.open import check_task, image_size, make_dataset, make_modality, make_model, preprocess_for
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask
@@ -109,7 +109,7 @@ def eda(
             progress.say("checking every file against its rules")
             raise _with_all_faults(error, dataset) from error
     findings = surveyed.findings
-    size = image_size(make_model(spec.model, registry), findings.card)
+    size = image_size(make_model(spec.model, registry), findings.card, make_modality(findings.card, registry))
     findings = findings.model_copy(update={"advice": tuple(advise(findings, size))})
     progress.say(f"went over {spec.dataset.name} in {duration(findings.seconds)}; drawing")
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from maecli.data.card import SplitName
+from maecli.data.known_labels import UNKNOWN, KnownLabels
 from maecli.data.labels import labels_by_key
 from maecli.errors import DataError, Fault, SpecError
 from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader
-from maecli.modalities.pictures.known_labels import UNKNOWN, KnownLabels
 from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
 from maecli.progress import Progress

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from maecli.data.batch import Batch
+from maecli.data.known_labels import KnownLabels
 from maecli.data.randomness import Draws
 from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import autocast
-from maecli.modalities.pictures.known_labels import KnownLabels
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.outputs.named_files import OutputFiles

@@ -139,13 +139,16 @@ def test_an_interrupted_run_ends_its_processes(pool):
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    parcels = pool.run(iter([0, "sleep", 1]))
+    next(parcels)
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    limit = signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         with pytest.raises(KeyboardInterrupt):
-            run(pool, [0, "sleep", 1])
+            next(parcels)
     finally:
         signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *limit)
     assert multiprocessing.active_children() == []
     assert run(pool)[0] == list(range(6))
 

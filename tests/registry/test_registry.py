@@ -136,8 +136,8 @@ def test_an_entry_point_of_another_form_is_listed_with_its_problem(name):
     [listing] = Registry([point(name)]).listings
     assert listing.status == "broken"
     assert listing.line == (
-        f"mae-birds 1.2: entry point {name!r} is neither 'recipes' nor one of dataset, task, model, tracker, a dot and "
-        "a name"
+        f"mae-birds 1.2: entry point {name!r} is neither 'recipes' nor one of dataset, modality, task, model, tracker, "
+        "a dot and a name"
     )
 
 

@@ -146,7 +146,7 @@ def test_preprocessing_names_a_picture_that_overflows(runs):
     encoder = maecli.load_encoder(runs["reconstruct"])
     fine = np.full((8, 8, 3), 0.5, np.float32)
     assert bool(encoder.preprocess([fine, fine]).isfinite().all())
-    with pytest.raises(DataError, match="a picture holds values too large to be normalised"):
+    with pytest.raises(DataError, match="a sample holds values too large to be normalised"):
         encoder.preprocess([fine, np.full((8, 8, 3), HUGE, np.float32)])
 
 

@@ -15,7 +15,7 @@ import maecli
 from maecli.errors import DataError, SpecError
 from maecli.loading import make_loader
 from maecli.loading.streamed import StreamedLoader
-from maecli.modalities.pictures.source import PictureSource, file_range
+from maecli.modalities.pictures.source import PictureSource
 from maecli.models.heads import pool_tokens
 from maecli.progress import Progress
 from maecli.registry import registry
@@ -60,7 +60,7 @@ def test_pictures_are_prepared_as_inference_prepares_files(pretrained, tmp_path)
     keys = ["0.png", "1.png", "2.png"]
     built = restore(pretrained, registry(), Progress().say)
     source = PictureSource(tmp_path, keys, built.card)
-    loader = StreamedLoader(source, file_range(built.preprocess, built.card), CPU, 0, workers=0)
+    loader = StreamedLoader(source, built.preprocess.for_files(built.card), CPU, 0, workers=0)
     [batch] = loader.eval_batches(3)
     x = maecli.load_encoder(pretrained).preprocess([tmp_path / key for key in keys])
     assert x.equal(batch["image"])
@@ -131,7 +131,7 @@ def test_what_is_no_picture_for_the_encoder_is_told(picture, reason, pretrained)
 
 
 def test_no_picture_at_all_is_told(pretrained):
-    with pytest.raises(DataError, match="there is no picture to preprocess"):
+    with pytest.raises(DataError, match="there is nothing to preprocess"):
         maecli.load_encoder(pretrained).preprocess([])
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from write_data import write_pictures, write_voc
 
-from maecli.data.preprocess import Preprocess
 from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
 from maecli.loading.resident import ResidentLoader
 from maecli.loading.streamed import StreamedLoader
+from maecli.modalities.preprocess import Preprocess
 from maecli.models.vit import VisionTransformer
 from maecli.progress import Progress
 from maecli.registry import registry

@@ -56,7 +56,7 @@ def test_what_two_packages_claim_is_one_finding_too():
 
 
 def test_unknown_kinds_and_names_are_refused():
-    with pytest.raises(SpecError, match="unknown kind 'taks'; there are dataset, task, model, tracker, recipe"):
+    with pytest.raises(SpecError, match="unknown kind 'taks'; there are dataset, modality, task, model, "):
         check("taks", "classify")
     with pytest.raises(SpecError, match="unknown task 'clasify'"):
         check("task", "clasify", plugins=registry())

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from maecli import api
-from maecli.data.preprocess import Preprocess
 from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, Fault
 from maecli.loading.resident import ResidentLoader
+from maecli.modalities.preprocess import Preprocess
 from maecli.training import finite
 from maecli.training.evaluation import evaluate
 from maecli.training.features import blocks, extract
@@ -215,7 +215,7 @@ def test_features_keep_their_labels_and_keys_whatever_is_left_out_of_their_batch
     torch.manual_seed(0)
     encoder, told = Encoder((2, 2), (1, 1), 1, 12, 1, 2), []
     samples = loader([1.0, 10.0, 2.0, 3.0, 99.0], told)
-    samples.tensors["label"] = torch.tensor([1, 10, 2, 3, 99])
+    samples.split.tensors["label"] = torch.tensor([1, 10, 2, 3, 99])
     found = extract(encoder, samples, batch_size, torch.float32)
     assert (list(found.keys), found.labels.tolist()) == (["1", "2", "3"], [1, 2, 3])
     assert [fault.path for fault in told] == ["10", "99"]

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from maecli.data.batch import Batch
-from maecli.data.preprocess import Preprocess
 from maecli.data.sample import TensorSplit
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.loading.resident import ResidentLoader
+from maecli.modalities.preprocess import Preprocess
 from maecli.results import Metric
 from maecli.schema import PluginSection, PretrainSpec
 from maecli.training.checkpoint_folder import CheckpointFolder

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maecli.data.card import DataCard
 from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
-from maecli.modalities.pictures.fit import as_tensor
+from maecli.modalities.fit import as_tensor
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.storage.ledger import Ledger
@@ -89,10 +90,15 @@ def test_the_verb_shows_metrics_and_what_to_do_next(registry, tmp_path, mae, mon
     assert again.json["exit_code"] == 2
 
 
+def card_of(value_range):
+    numbers = {"mean": (0.5,), "std": (0.5,), "split_sizes": {}, "split_origin": ""}
+    return DataCard(name="x", title="x", fields=("image",), channels=1, size=None, value_range=value_range, **numbers)
+
+
 def test_pictures_are_written_in_full_range_and_evenly_spaced(tmp_path):
     values = np.arange(72, dtype=np.uint8).reshape(72, 1, 1, 1).repeat(2, 2).repeat(2, 3) // 18 * 4  # 0, 4, 8, 12
     write_pictures(
-        TensorSplit({"image": as_tensor(values)}), (0.0, 16.0), tmp_path / "pictures", Ledger(tmp_path, "demo")
+        TensorSplit({"image": as_tensor(values)}), card_of((0.0, 16.0)), tmp_path / "pictures", Ledger(tmp_path, "demo")
     )
     files = sorted((tmp_path / "pictures").iterdir())
     assert [file.name for file in files] == [f"{i:04d}.png" for i in range(0, 72, 2)]
@@ -102,5 +108,5 @@ def test_pictures_are_written_in_full_range_and_evenly_spaced(tmp_path):
 def test_a_small_split_writes_each_picture_once(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "NUM_PICTURES", 3)
     images = as_tensor(np.zeros((3, 3, 2, 2), np.uint8))
-    write_pictures(TensorSplit({"image": images}), (0.0, 255.0), tmp_path, Ledger(tmp_path.parent, "demo"))
+    write_pictures(TensorSplit({"image": images}), card_of((0.0, 255.0)), tmp_path, Ledger(tmp_path.parent, "demo"))
     assert len(list(tmp_path.glob("*.png"))) == 3

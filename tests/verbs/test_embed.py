@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from write_data import noise, write_class_folders, write_mixed_folder, write_mnist, write_picture, write_pictures
 
 from maecli.loading.streamed import StreamedLoader
-from maecli.modalities.pictures.source import PictureSource, file_range, find_source
+from maecli.modalities.pictures.source import PictureSource, find_source
 from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.restore import restore_encoder
@@ -29,7 +29,7 @@ def made_by_hand(run, folder):
     """Return all tokens of the pictures below a folder, (N, 1 + P, D)."""
     loaded = restore_encoder(run, registry(), Progress().say)
     root, keys = find_source(folder)
-    split, preprocess = PictureSource(root, keys, loaded.card), file_range(loaded.preprocess, loaded.card)
+    split, preprocess = PictureSource(root, keys, loaded.card), loaded.preprocess.for_files(loaded.card)
     (batch,) = StreamedLoader(split, preprocess, torch.device("cpu"), 0, workers=0).eval_batches(100)
     return loaded.encoder(batch["image"]).numpy()
 

@@ -19,10 +19,10 @@ from maecli.cli.show import skipped_json
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 from maecli.errors import Fault
+from maecli.loading import streamed
 from maecli.loading.streamed import StreamedLoader
-from maecli.modalities.pictures import source as picture_source
+from maecli.modalities.pictures.modality import Pictures
 from maecli.outputs import named_files
-from maecli.run import restore
 from maecli.storage.ledger import Ledger
 from maecli.training.task import Prediction
 from maecli.verbs import infer as inference
@@ -170,14 +170,14 @@ def test_an_output_that_no_name_fits_ends_nothing(pretrained, tmp_path, mae, mon
 
 def test_a_picture_that_vanishes_is_listed(finetuned, tmp_path, mae, monkeypatch):
     write_pictures(tmp_path / "in", 3)
-    find = restore.find_source
+    find = Pictures.open
 
-    def find_and_lose(source):
-        files = find(source)
+    def find_and_lose(*arguments):
+        files = find(*arguments)
         (tmp_path / "in/001.png").unlink()
         return files
 
-    monkeypatch.setattr(restore, "find_source", find_and_lose)
+    monkeypatch.setattr(Pictures, "open", find_and_lose)
     outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
     assert outcome.exit_code == 3
     assert skipped_of(tmp_path / "out") == {"001.png": "cannot be opened: no such file or directory"}
@@ -506,5 +506,5 @@ def test_nothing_is_kept_of_pictures_at_their_own_size():
     [(63, False, 0), (200, False, 3), (10_000, False, 7), (15, True, 0), (31, True, 1), (10_000, True, 2)],
 )
 def test_processes_are_started_where_they_pay_and_few_for_large_pictures(monkeypatch, num_files, own_size, workers):
-    monkeypatch.setattr(picture_source, "default_workers", lambda: 7)
-    assert picture_source.num_workers(num_files, 64, own_size) == workers
+    monkeypatch.setattr(streamed, "default_workers", lambda: 7)
+    assert streamed.num_workers(num_files, 64, own_size) == workers

@@ -10,7 +10,7 @@ Shapes: C channels, H height, W width.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,35 +119,6 @@ def _check_finite(pixels: np.ndarray, path: Path) -> None:
 
 def _rows(pixels: np.ndarray) -> Iterator[slice]:
     return bands(pixels.shape[1], len(pixels) * pixels.shape[2])
-
-
-def channel_stats(
-    images: Iterable[np.ndarray], value_range: tuple[float, float]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation per channel, in units of [0, 1], of pictures or batches of them.
-
-    Takes arrays (C, H, W) or (B, C, H, W). Each picture counts the same, whatever its size, as it will once all
-    are resized. A channel that never varies gets the deviation 1, so that it can be divided by.
-    """
-    first, second, count = np.zeros(1), np.zeros(1), 0
-    low, high = value_range
-    for image in images:
-        for part, share in _shares(image[None] if image.ndim == 3 else image):  # (B, C, h, W)
-            pixels = (part.astype(np.float64) - low) / (high - low)
-            first = first + share * pixels.mean((2, 3)).sum(0)
-            second = second + share * (pixels**2).mean((2, 3)).sum(0)
-        count += 1 if image.ndim == 3 else len(image)
-    if count == 0:
-        raise ValueError("no pictures to take the mean of")
-    mean = first / count
-    std = np.sqrt(np.maximum(second / count - mean**2, 0.0))
-    return tuple(mean.tolist()), tuple(np.where(std > 1e-6, std, 1.0).tolist())
-
-
-def _shares(batch: np.ndarray) -> Iterator[tuple[np.ndarray, float]]:
-    """Yield large pictures (B, C, H, W) a band of rows at a time, and the share of all rows that it is."""
-    for rows in bands(batch.shape[2], batch[:, :, :1].size):
-        yield batch[:, :, rows], (rows.stop - rows.start) / batch.shape[2]
 
 
 @contextmanager

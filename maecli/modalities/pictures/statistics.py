@@ -10,8 +10,8 @@ import numpy as np
 
 from maecli.data.sample import Split
 from maecli.data.splits import place
+from maecli.data.statistics import channel_stats
 from maecli.errors import BrokenSample, DataError, Fault
-from maecli.modalities.pictures.read import channel_stats
 
 NUM_DECODED = 256
 DECODED_SIDE = 256

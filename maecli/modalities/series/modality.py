@@ -29,6 +29,7 @@ class Series(Modality):
     unit = "windows"
     axes = 1
     suffixes = frozenset({".csv", ".npy"})
+    default_fit = "crop"
 
     def read(self, path: Path, card: DataCard) -> np.ndarray:
         return read_series(path, card)

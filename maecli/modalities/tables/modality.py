@@ -27,6 +27,10 @@ class Tables(Modality):
     unit = "rows"
     axes = 1
     suffixes = frozenset({".csv", ".npy"})
+    default_fit = "crop"
+    per_cell = True
+    augments = frozenset()
+    crops = frozenset({"none"})
 
     def read(self, path: Path, card: DataCard) -> np.ndarray:
         """Return the only row of a table (1, F); `open` gives all rows of a longer one."""

@@ -18,11 +18,12 @@ from fuzz.mutate import little_memory
 from PIL import Image
 from write_data import encoded, noise, write_class_folders
 
+from maecli.data.statistics import channel_stats
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures import bands, decoder_bounds, tiff_pages
 from maecli.modalities.pictures.masks import class_palette, read_mask
 from maecli.modalities.pictures.orientation import orientation_of
-from maecli.modalities.pictures.read import channel_stats, probe_picture, read_picture
+from maecli.modalities.pictures.read import probe_picture, read_picture
 
 
 @pytest.fixture

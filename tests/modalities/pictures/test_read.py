@@ -9,10 +9,11 @@ import tifffile
 from PIL import Image, ImageOps
 from write_data import encoded, noise, png_header, rotated_jpeg, write_mixed_folder
 
+from maecli.data.statistics import channel_stats
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.decoders import PictureInfo
 from maecli.modalities.pictures.files import find_pictures
-from maecli.modalities.pictures.read import channel_stats, probe_picture, read_picture
+from maecli.modalities.pictures.read import probe_picture, read_picture
 
 
 @pytest.fixture

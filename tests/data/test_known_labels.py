@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maecli.data.card import DataCard
-from maecli.modalities.pictures.known_labels import KnownLabels
+from maecli.data.known_labels import KnownLabels
 
 CLASSES = ("cat", "dog", "emu")
 

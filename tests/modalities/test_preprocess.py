@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
-from maecli.data.preprocess import Preprocess
 from maecli.data.randomness import Draws
 from maecli.errors import SpecError
-from maecli.modalities.pictures.fit import crop_and_resize, crop_and_resize_mask
+from maecli.modalities.preprocess import Preprocess
 
 
 def card(channels=1, **changes):
@@ -81,91 +79,6 @@ def test_a_grey_channel_is_copied_and_each_copy_normalised():
     x = preprocess.normalize(torch.full((1, 1, 2, 2), 0.5))
     assert preprocess.in_chans == 3
     assert x[0, :, 0, 0].tolist() == [0.5, 0, -1]
-
-
-def test_a_picture_of_the_models_size_is_not_resized():
-    pixels = torch.rand(1, 1, 4, 4)
-    assert Preprocess.of(card(), (4, 4)).resize(pixels) is pixels
-
-
-def test_shrinking_averages_so_that_no_pixel_is_passed_over():
-    checks = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 8).reshape(1, 1, 16, 16)
-    small = Preprocess.of(card(size=(16, 16)), (4, 4)).resize(checks)
-    assert (small - 0.5).abs().max() < 0.05
-
-
-@pytest.mark.parametrize(("size", "new_size"), [((6,), (3,)), ((4, 4, 4), (2, 2, 8))])
-def test_series_and_volumes_are_resized(size, new_size):
-    preprocess = Preprocess.of(card(size=size), new_size)
-    out = preprocess.resize(torch.full((2, 1, *size), 0.3))
-    assert out.shape == (2, 1, *new_size)
-    assert torch.allclose(out, torch.full_like(out, 0.3))
-
-
-@pytest.mark.parametrize(
-    ("shape", "size", "part"),
-    [
-        ((4, 8), (4, 4), (slice(0, 4), slice(2, 6))),
-        ((8, 4), (4, 4), (slice(2, 6), slice(0, 4))),
-        ((6, 9), (2, 3), (slice(0, 6), slice(0, 9))),
-        ((9, 9), (3, 9), (slice(3, 6), slice(0, 9))),
-    ],
-)
-def test_the_largest_centred_part_of_the_targets_proportions_is_taken(shape, size, part):
-    image = np.zeros((1, *shape), np.uint8)
-    image[(slice(None), *part)] = 200
-    assert crop_and_resize(image, size).unique().tolist() == [200]
-    rows, columns = part
-    image[:, rows.start, columns.start] = image[:, rows.stop - 1, columns.stop - 1] = 0
-    corners = crop_and_resize(image, size)[0]
-    assert corners[0, 0] < 200
-    assert corners[-1, -1] < 200
-
-
-def test_a_part_of_the_targets_size_is_cut_out_exactly():
-    image = np.arange(2 * 4 * 8, dtype=np.uint16).reshape(2, 4, 8)
-    assert crop_and_resize(image, (4, 4)).tolist() == image[:, :, 2:6].tolist()
-
-
-@pytest.mark.parametrize(
-    ("dtype", "expected"),
-    [(np.uint8, torch.uint8), (np.int16, torch.int16), (np.uint16, torch.int32), (np.float32, torch.float32)],
-)
-@pytest.mark.parametrize("size", [(4, 4), (3, 3)])
-def test_resizing_keeps_the_dtype_and_stays_within_its_range(dtype, expected, size):
-    image = np.zeros((1, 4, 4), dtype)
-    image[:, :2] = 255
-    out = crop_and_resize(image, size)
-    assert out.dtype == expected
-    assert (int(out.min()), int(out.max())) == (0, 255)
-
-
-def test_a_single_pixel_becomes_a_flat_picture():
-    assert crop_and_resize(np.full((1, 1, 1), 7, np.uint8), (5, 3)).tolist() == [[[7] * 3] * 5]
-
-
-def test_a_very_wide_picture_is_cut_before_it_is_resized():
-    image = np.zeros((1, 10, 20_000), np.uint8)
-    image[:, :, 9_995:10_005] = 50
-    assert crop_and_resize(image, (8, 8)).eq(50).all()
-
-
-def test_a_mask_keeps_to_its_picture_and_to_its_numbers():
-    mask = np.zeros((4, 8), np.uint8)
-    mask[:, 2:4], mask[:, 4:6] = 3, 255
-    assert crop_and_resize_mask(mask, (4, 4)).tolist() == mask[:, 2:6].tolist()
-    enlarged = crop_and_resize_mask(mask, (8, 8))
-    assert enlarged.tolist() == np.kron(mask[:, 2:6], np.ones((2, 2), np.uint8)).tolist()
-    batch = Preprocess((8, 8), 1, (0.0, 255.0), (0.0,), (1.0,)).resize_mask(torch.from_numpy(mask)[None])
-    assert batch[0].equal(enlarged)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_large_picture_is_resized_plane_by_plane_to_the_same_numbers(dtype, monkeypatch):
-    picture = np.random.default_rng(0).integers(0, 256, (3, 61, 47)).astype(dtype)
-    whole = crop_and_resize(picture, (8, 12))
-    monkeypatch.setattr("maecli.modalities.pictures.fit.BAND", 100)
-    assert crop_and_resize(picture, (8, 12)).equal(whole)
 
 
 def batch(image, **tensors):

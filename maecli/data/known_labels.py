@@ -10,20 +10,20 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from maecli.data.card import DataCard
+from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE, read_labels
 from maecli.errors import DataError
-from maecli.modalities.pictures.files import find_pictures
 
 UNKNOWN = -1
 
 
 class KnownLabels:
-    """Labels of the pictures below a folder, as a data set's `label` field holds them.
+    """Labels of the files below a folder, as a data set's `label` field holds them.
 
-    The row of a picture in the folder's `labels.csv` comes first; then the nearest folder of its path, up to the
+    The row of a file in the folder's `labels.csv` comes first; then the nearest folder of its path, up to the
     folder itself, that has the name of a class. Where samples have several labels, the row names all that are present,
     joined by ";", and the name of a folder says nothing of the other classes. What is no class of the model, or an
-    empty cell, is no label.
+    empty cell, is no label. A sample that is a part of a file, path#part, has that file's.
     """
 
     def __init__(self, root: Path, card: DataCard) -> None:
@@ -35,13 +35,14 @@ class KnownLabels:
         """Why `labels.csv` cannot be used, if so."""
         if (root / LABELS_FILE).exists():
             try:
-                rows = read_labels(root / LABELS_FILE, frozenset(find_pictures(root))) or {}
+                rows = read_labels(root / LABELS_FILE, frozenset(find_files(root))) or {}
                 self.rows = {key: row.label for key, row in rows.items()}
             except DataError as error:
                 self.problem = f"no prediction is marked by {LABELS_FILE}: {error}"
 
     def __getitem__(self, key: str) -> np.ndarray:
-        """Return the label () int64, or (Q,) int8 of several, of a relative path; -1 where it is not known."""
+        """Return the label () int64, or (Q,) int8 of several, of a sample's key; -1 where it is not known."""
+        key = key.partition("#")[0] if key not in self.rows else key
         names = [self.rows[key]] if key in self.rows else self._folder(key)
         if not self.multi_label:
             return np.array(self.numbers.get(names[0], UNKNOWN) if names else UNKNOWN, np.int64)

@@ -1,0 +1,9 @@
+"""The kinds of samples that come with mae, to derive others from, and what these are made of."""
+
+from maecli.modalities.boxes import Box
+from maecli.modalities.pictures.modality import Pictures
+from maecli.modalities.series.modality import Series
+from maecli.modalities.tables.modality import Tables
+from maecli.modalities.volumes.modality import Volumes
+
+__all__ = ["Box", "Pictures", "Series", "Tables", "Volumes"]

@@ -1,0 +1,77 @@
+"""Pictures: (C, H, W)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from maecli.data.card import DataCard, ValueRange
+from maecli.data.randomness import Draws
+from maecli.data.sample import Split
+from maecli.modalities.modality import Modality
+from maecli.modalities.pictures.augment import augment
+from maecli.modalities.pictures.files import PICTURE_SUFFIXES
+from maecli.modalities.pictures.read import picture_array, read_picture
+from maecli.modalities.pictures.source import PictureSource, find_source
+from maecli.schema import AugmentSpec
+
+HIDDEN = 0.5
+"""The grey of what is hidden from a model."""
+
+
+class Pictures(Modality):
+    """Pictures of any number of channels, in files of the usual formats, upright; resized in their proportions."""
+
+    name = "pictures"
+    unit = "images"
+    axes = 2
+    suffixes = PICTURE_SUFFIXES
+    keeps_proportions = True
+    gaps = False
+    augments = frozenset(AugmentSpec.model_fields)
+    crops = frozenset({"none", "pad", "random-resized", "scale-jitter"})
+
+    def read(self, path: Path, card: DataCard) -> np.ndarray:
+        return read_picture(path, channels=card.channels, dtype=file_dtype(card))
+
+    def convert(self, opened: Any, card: DataCard) -> np.ndarray:
+        """Return an opened picture of Pillow's, or an array (H, W) or (H, W, C), as `read` returns a file."""
+        return picture_array(opened, channels=card.channels, dtype=file_dtype(card))
+
+    def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
+        root, keys = find_source(source)
+        return root, PictureSource(root, keys, card)
+
+    def file_range(self, card: DataCard) -> ValueRange:
+        """Return the full range of an integer format, whatever the data set used of it."""
+        return (0.0, float(np.iinfo(card.dtype).max)) if file_dtype(card) else card.value_range
+
+    def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
+        return augment(tensors, draws, spec, void)
+
+    def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
+        shown = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
+        shown = np.nan_to_num(np.clip(shown, 0.0, 1.0), nan=1.0).astype(np.float32)
+        return shown if hidden is None else np.where(hidden, np.float32(HIDDEN), shown)
+
+    def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
+        """Return a PNG of 8- or 16-bit pictures in grey or RGB, else an .npy of (H, W, C)."""
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        if card.dtype == "uint8" and len(values) in (1, 3):
+            pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(buffer, "PNG")
+            return ".png", buffer.getvalue()
+        np.save(buffer, values.transpose(1, 2, 0).astype(card.dtype))
+        return ".npy", buffer.getvalue()
+
+
+def file_dtype(card: DataCard) -> str | None:
+    """Return the dtype that pictures of files are brought to; None for their own."""
+    return card.dtype if card.dtype in ("uint8", "uint16") else None

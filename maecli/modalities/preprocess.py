@@ -1,0 +1,202 @@
+"""From samples as a data set gives them to the numbers that a model sees, and back to pixels.
+
+Shapes: B batch, C channels, S spatial axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from maecli.data.batch import Batch
+from maecli.data.card import DataCard, ValueRange, ends_of
+from maecli.data.sample import Sample
+from maecli.errors import SpecError
+from maecli.modalities.boxes import Box, whole
+from maecli.modalities.constants import constant
+from maecli.modalities.modality import Modality
+from maecli.modalities.pictures.modality import Pictures
+from maecli.schema import AugmentSpec, DataSpec, Fit
+
+UNCHANGED = AugmentSpec()
+
+
+class _Record(BaseModel):
+    """What a checkpoint keeps of a `Preprocess`; older ones keep the first five."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    img_size: tuple[int, ...]
+    in_chans: int
+    value_range: ValueRange
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    modality: str = ""
+    how: Fit = "resize"
+    missing: bool = False
+    void: int = 255
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How samples become model input: size, channels, range, mean and standard deviation, and what kind they are."""
+
+    img_size: tuple[int, ...]
+    in_chans: int
+    value_range: ValueRange
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    modality: Modality = field(default_factory=Pictures)
+    how: Fit = "resize"
+    """How samples are brought to `img_size`."""
+    missing: bool = False
+    """Whether batches tell by `valid` which cells exist."""
+    void: int = 255
+    """The number in a `mask` where nothing is judged."""
+
+    @classmethod
+    def of(
+        cls,
+        card: DataCard,
+        img_size: Sequence[int],
+        channels: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        modality: Modality | None = None,
+        fit: str = "auto",
+    ) -> Self:
+        """Take what is not given from the card. One grey channel can be copied to any number.
+
+        Raises SpecError when `channels` cannot be had from the data, or mean and std do not fit it.
+        """
+        in_chans = channels or card.channels
+        if in_chans != card.channels and card.channels != 1:
+            raise SpecError(
+                f"data.channels ({in_chans}) differs from the {card.channels} channels of {card.name}; only "
+                "single-channel data can be copied to more channels"
+            )
+        modality = modality or Pictures()
+        num, parts = (img_size[-1], "cells") if modality.per_cell else (in_chans, "channels")
+        values = {"mean": mean or card.mean, "std": std or card.std}
+        for name, value in values.items():
+            if len(value) == 1:
+                values[name] = tuple(value) * num
+            elif modality.per_cell and len(value) < num:
+                values[name] = (*value, *[{"mean": 0.0, "std": 1.0}[name]] * (num - len(value)))
+            elif len(value) != num:
+                raise SpecError(f"data.{name} has {len(value)} values for {num} {parts}")
+        if min(values["std"]) <= 0:
+            raise SpecError(f"data.std {tuple(values['std'])} must be above 0")
+        how: Fit = "crop" if (modality.default_fit if fit == "auto" else fit) == "crop" else "resize"
+        padded = how == "crop" and (
+            card.size is None or any(have < want for have, want in zip(card.size, img_size, strict=True))
+        )
+        ranges: ValueRange = card.value_range
+        if modality.per_cell and len(ends_of(ranges)[0]) > 1:
+            ranges = (*zip(*ends_of(ranges), strict=True), *[(0.0, 1.0)] * (num - len(ranges)))
+        return cls(
+            tuple(img_size),
+            in_chans,
+            ranges,
+            tuple(values["mean"]),
+            tuple(values["std"]),
+            modality,
+            how,
+            card.missing or padded,
+            card.void,
+        )
+
+    @classmethod
+    def from_record(cls, recorded: Mapping[str, Any], modality: Modality) -> Self:
+        """Return what was recorded of samples of this kind. Raises ValueError for what is no record."""
+        return cls(**dict(_Record.model_validate(recorded)) | {"modality": modality})
+
+    def for_files(self, card: DataCard) -> Self:
+        """Return the preprocessing of a person's own files, which may use their range otherwise than the data set."""
+        missing = self.missing or self.modality.gaps
+        return replace(self, value_range=self.modality.file_range(card), missing=missing)
+
+    def record(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps, in plain values."""
+        return asdict(self) | {"modality": self.modality.name}
+
+    def box(self, shape: Sequence[int], spec: AugmentSpec | None = None, numbers: Sequence[float] = ()) -> Box:
+        """Return the part of a sample of this shape that a model sees; see `Modality.box`."""
+        return self.modality.box(shape, self.img_size, self.how, spec or UNCHANGED, numbers)
+
+    def fit(self, sample: Sample, spec: AugmentSpec | None = None, numbers: Sequence[float] = ()) -> dict[str, Tensor]:
+        """Return a sample's tensors at the model's size, in their own dtypes."""
+        box = self.box(sample["image"].shape[1:], spec, numbers)
+        return self.modality.fit(sample, box, self.img_size, self.void, self.missing)
+
+    def as_is(self, sample: Sample) -> dict[str, Tensor]:
+        """Return a sample's tensors at its own size."""
+        size = sample["image"].shape[1:]
+        return self.modality.fit(sample, whole(size), size, self.void, self.missing)
+
+    def mean_pixels(self, batches: Iterable[Batch]) -> Tensor | None:
+        """Return the mean (C, *S), in pixel units, of normalised batches; None where there is none.
+
+        Missing cells do not count; one that is missing everywhere gets the mean of its channel.
+        """
+        total: Tensor | None = None
+        num: Tensor | int = 0
+        for batch in batches:
+            pixels, valid = self.to_pixels(batch["image"]).double(), batch.tensors.get("valid")
+            if valid is not None:
+                pixels = torch.where(valid, pixels, 0.0)
+            total = pixels.sum(0) if total is None else total + pixels.sum(0)
+            num = num + (len(pixels) if valid is None else valid.sum(0))
+        if total is None or isinstance(num, int):
+            return None if total is None else (total / num).float()
+        mean = (total / num.clamp(min=1)).float()
+        return torch.where(num > 0, mean, self.to_pixels(torch.zeros_like(mean)[None])[0])
+
+    def _constant(self, values: tuple[float, ...], x: Tensor) -> Tensor:
+        return constant(values, x.device, x.ndim, self.modality.per_cell and len(values) > 1)
+
+    def pixels(self, raw: Tensor) -> Tensor:
+        """Return float32 in [0, 1] (B, C, *S) of samples in the data's own dtype and range."""
+        x = raw.to(torch.float32)
+        lows, highs = ends_of(self.value_range)
+        scale = tuple(1.0 / (high - low) for low, high in zip(lows, highs, strict=True))
+        if len(lows) > 1:
+            return (x - self._constant(lows, x)) * self._constant(scale, x)
+        return x * scale[0] if lows[0] == 0 else (x - lows[0]) * scale[0]
+
+    def normalize(self, pixels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return (pixels - mean) / std (B, in_chans, *S), 0 where it is not `valid`; one channel is copied if asked."""
+        if pixels.shape[1] != self.in_chans:
+            pixels = pixels.expand(-1, self.in_chans, *[-1] * (pixels.ndim - 2))
+        x = (pixels - self._constant(self.mean, pixels)) / self._constant(self.std, pixels)
+        return x if valid is None else torch.where(valid, x, 0.0)
+
+    def where_valid(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors of a batch with `valid` as wide as the model's input, and a `mask` void where nothing is."""
+        image, valid = tensors["image"], tensors["valid"]
+        if image.shape[1] != self.in_chans:
+            valid = valid.expand(-1, self.in_chans, *[-1] * (valid.ndim - 2))
+        made = tensors | {"valid": valid}
+        if "mask" in tensors:
+            made["mask"] = torch.where(tensors["valid"].any(1), tensors["mask"], self.void).to(tensors["mask"].dtype)
+        return made
+
+    def to_pixels(self, x: Tensor) -> Tensor:
+        """Return pixels in [0, 1] units of normalised x (B, in_chans, *S): the inverse of `normalize`."""
+        return x * self._constant(self.std, x) + self._constant(self.mean, x)
+
+    def to_values(self, pixels: Tensor) -> Tensor:
+        """Return pixels (B, C, *S) in [0, 1] units in the units of the data: the inverse of `pixels`."""
+        lows, highs = ends_of(self.value_range)
+        span = tuple(high - low for low, high in zip(lows, highs, strict=True))
+        return pixels * self._constant(span, pixels) + self._constant(lows, pixels)
+
+
+def preprocess_of(card: DataCard, img_size: Sequence[int], spec: DataSpec, modality: Modality) -> Preprocess:
+    """Return how samples of a card are brought to a model of this size, as the spec of the data says."""
+    return Preprocess.of(card, img_size, spec.channels, spec.mean, spec.std, modality, spec.fit)
