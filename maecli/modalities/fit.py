@@ -21,6 +21,8 @@ from maecli.modalities.boxes import Box
 
 BAND = 2**24
 """Values up to which a sample is resized as a whole; of a larger one, a channel at a time."""
+MOST_BITS = 22
+"""Binary places of whole weights, at most."""
 
 
 def fit(sample: Sample, box: Box, size: Sequence[int], void: int = 255, missing: bool = False) -> dict[str, Tensor]:
@@ -62,8 +64,9 @@ def as_tensor(array: np.ndarray) -> Tensor:
     """Return a tensor for an array of any dtype that torch has a counterpart of (uint16 becomes int32)."""
     if array.dtype == np.uint16:
         array = array.astype(np.int32)
-    array = np.asarray(array, order="C")
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    array = np.asarray(array)
+    usable = array.flags.writeable and min(array.strides, default=0) >= 0
+    return torch.from_numpy(array if usable else array.copy(order="K"))  # in its order: colours often lie together
 
 
 def cut(x: Tensor, box: Box, fill: float) -> Tensor:
@@ -80,16 +83,25 @@ def cut(x: Tensor, box: Box, fill: float) -> Tensor:
 
 
 def resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Return x (…, *S) resized to (…, *s), linear and antialiased, in its dtype; integers are rounded."""
+    """Return x (…, *S) resized to (…, *s), linear and antialiased, in its dtype; integers are rounded.
+
+    Pictures of 8 bits stay so on the way, which is several times as fast; one level is the most that it changes.
+    """
     lead = x.shape[: x.ndim - len(size)]
-    if tuple(x.shape[len(lead) :]) == tuple(size):
+    shape = x.shape[len(lead) :]
+    if tuple(shape) == tuple(size):
         return x.contiguous()
-    planes = x.reshape(-1, *x.shape[len(lead) :])
+    planes = x.reshape(-1, *shape)
+    if x.device.type == "cpu" and _in_bytes(x, size) and shape[1] > 1:
+        return _interpolated(planes, size).reshape(*lead, *size).contiguous()
     step = max(1, BAND // planes[:1].numel())
-    made = [
-        _as_dtype(_resized(planes[i : i + step].to(torch.float32), size), x.dtype) for i in range(0, len(planes), step)
-    ]
-    return torch.cat(made).reshape(*lead, *size)
+    parts = [_resized(planes[i : i + step].to(torch.float32), size) for i in range(0, len(planes), step)]
+    return torch.cat([_as_dtype(part, x.dtype) for part in parts]).reshape(*lead, *size)
+
+
+def _in_bytes(x: Tensor, size: Sequence[int]) -> bool:
+    """Whether x is resized without becoming float; to a single row or column torch 2.15 cannot."""
+    return x.dtype == torch.uint8 and len(size) == 2 and min(size) > 1
 
 
 def nearest(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -104,13 +116,17 @@ def nearest(x: Tensor, size: Sequence[int]) -> Tensor:
 def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
     """Return float x (P, *S) as (P, *s). torch antialiases two axes at once; others are taken one by one, as rows."""
     if len(size) == 2 and x.shape[2] > 1:  # torch 2.15 takes a single column for a constant
-        return F.interpolate(x[None], (size[0], size[1]), mode="bilinear", antialias=True)[0]
+        return _interpolated(x, size)
     for axis, new in enumerate(size, start=1):
         if x.shape[axis] != new:
             rows = x.movedim(axis, -1)
             made = F.interpolate(rows.reshape(1, -1, 1, rows.shape[-1]), (1, new), mode="bilinear", antialias=True)
             x = made.reshape(*rows.shape[:-1], new).movedim(-1, axis)
     return x
+
+
+def _interpolated(planes: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(planes[None], (size[0], size[1]), mode="bilinear", antialias=True)[0]
 
 
 def _resized_where_valid(image: Tensor, valid: Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -136,7 +152,10 @@ def fit_batch(tensors: Mapping[str, Tensor], boxes: Sequence[Box], size: Sequenc
     Nothing waits for the device. A resized axis is a product with a matrix of the same weights as `fit` has.
     """
     image = tensors["image"]
-    made = {**tensors, "image": _as_dtype(_products(image.to(torch.float32), boxes, size), image.dtype)}
+    if _in_bytes(image, size):
+        made = {**tensors, "image": _products_of_bytes(image, boxes, size)}
+    else:
+        made = {**tensors, "image": _as_dtype(_products(image.to(torch.float32), boxes, size), image.dtype)}
     if "mask" in tensors:
         made["mask"] = _nearest_batch(tensors["mask"], boxes, size, void)
     return made
@@ -147,39 +166,66 @@ def _products(x: Tensor, boxes: Sequence[Box], size: Sequence[int]) -> Tensor:
     torch.set_float32_matmul_precision("highest")  # TF32 would round 16-bit values
     try:
         for axis, new in enumerate(size):
-            matrix = _weights(boxes, axis, x.shape[2 + axis], new, x.device)  # (B, s, S)
-            lines = x.movedim(2 + axis, -1)
-            lead = lines.shape[1:-1]
-            made = lines.flatten(1, -2) @ matrix.mT
-            x = made.reshape(len(x), *lead, new).movedim(-1, 2 + axis)
+            weights, first = _weights(boxes, axis, x.shape[2 + axis], new, x.device)
+            x = _product(x, weights.float()[:, :, first : first + x.shape[2 + axis]], axis)
     finally:
         torch.set_float32_matmul_precision(precision)
-    return x.contiguous()
+    return x
 
 
-def _weights(boxes: Sequence[Box], axis: int, old: int, new: int, device: torch.device) -> Tensor:
-    """Return matrices (B, s, S) that cut and resize an axis of S cells: triangles, wider for wider cells.
+def _products_of_bytes(x: Tensor, boxes: Sequence[Box], size: Sequence[int]) -> Tensor:
+    """Return what torch makes of pictures of 8 bits, bit for bit: whole numbers for weights, each axis rounded.
 
-    They are normalised over a whole box, so that what lies outside the sample counts as 0.
+    Sums of products with these are exact in float64.
+    """
+    for axis in (1, 0):
+        old = x.shape[2 + axis]
+        weights, first = _weights(boxes, axis, old, size[axis], x.device)
+        bits = _weight_bits(weights.amax((1, 2)))  # (B,)
+        scale = torch.exp2(bits)[:, None, None]
+        whole = (weights * scale + 0.5).floor()[:, :, first : first + old]
+        made = _product(x.double(), whole, axis)
+        scale = scale[..., None]
+        x = ((made + scale / 2) / scale).floor().clamp(0, 255).to(torch.uint8)
+    return x
+
+
+def _weight_bits(largest: Tensor) -> Tensor:
+    """Return the binary places (B,) with which the largest weight (B,) fits into 16 bits, with a sign."""
+    places = torch.arange(MOST_BITS, dtype=torch.float64, device=largest.device)
+    too_large = (0.5 + largest[:, None] * torch.exp2(places + 1)).floor() >= 2**15  # (B, places)
+    return torch.where(too_large.any(1), too_large.double().argmax(1), MOST_BITS).double()
+
+
+def _product(x: Tensor, weights: Tensor, axis: int) -> Tensor:
+    """Return x (B, C, *S) with its axis multiplied by weights (B, s, S)."""
+    lines = x.movedim(2 + axis, -1)
+    made = lines.flatten(1, -2) @ weights.mT
+    return made.reshape(*lines.shape[:-1], weights.shape[1]).movedim(-1, 2 + axis).contiguous()
+
+
+def _weights(boxes: Sequence[Box], axis: int, old: int, new: int, device: torch.device) -> tuple[Tensor, int]:
+    """Return matrices (B, s, N) float64 that cut and resize an axis: triangles, wider for wider cells.
+
+    The N cells are those of the sample's axis and what boxes reach beside it, which counts as 0; the second value says
+    which is the first of the sample's.
     """
     starts, lengths = (_moved([box[part][axis] for box in boxes], device) for part in (0, 1))
     before = max(0, *(-box.starts[axis] for box in boxes))
     after = max(0, *(box.starts[axis] + box.lengths[axis] - old for box in boxes))
     scale = (lengths / new)[:, None, None]
-    centre = (torch.arange(new, device=device)[:, None] + 0.5) * scale  # (B, s, 1), in cells of the box
-    place = torch.arange(-before, old + after, device=device) - starts[:, None, None]  # (B, 1, S), likewise
-    weight = (1 - (place + 0.5 - centre).abs() / scale.clamp(min=1)).clamp(min=0)
+    centre = (torch.arange(new, dtype=torch.float64, device=device)[:, None] + 0.5) * scale  # (B, s, 1), in the box
+    place = torch.arange(-before, old + after, dtype=torch.float64, device=device) - starts[:, None, None]  # (B, 1, N)
+    weight = (1 - ((place - centre + 0.5) * (1 / scale.clamp(min=1))).abs()).clamp(min=0)
     weight = weight * ((place >= 0) & (place < lengths[:, None, None]))
-    weight = weight / weight.sum(2, keepdim=True)
-    return weight[:, :, before : before + old]
+    return weight / weight.sum(2, keepdim=True), before
 
 
 def _nearest_batch(mask: Tensor, boxes: Sequence[Box], size: Sequence[int], void: int) -> Tensor:
     for axis, new in enumerate(size):
         starts, lengths = (_moved([box[part][axis] for box in boxes], mask.device).long() for part in (0, 1))
-        place = (2 * torch.arange(new, device=mask.device) + 1) * lengths[:, None] // (2 * new) + starts[
-            :, None
-        ]  # (B, s)
+        middle = 2 * torch.arange(new, device=mask.device) + 1
+        place = middle * lengths[:, None] // (2 * new) + starts[:, None]  # (B, s)
         old = mask.shape[1 + axis]
         shape = [len(boxes), *(new if i == axis else 1 for i in range(len(size)))]
         index = place.clamp(0, old - 1).reshape(shape)
@@ -191,6 +237,6 @@ def _nearest_batch(mask: Tensor, boxes: Sequence[Box], size: Sequence[int], void
 
 
 def _moved(values: Sequence[int], device: torch.device) -> Tensor:
-    """Return float32 values (B,) on a device, without waiting for it."""
-    tensor = torch.tensor(values, dtype=torch.float32)
+    """Return float64 values (B,) on a device, without waiting for it."""
+    tensor = torch.tensor(values, dtype=torch.float64)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -165,7 +165,7 @@ class PillowFile:
             return self._pixels(part, keep_alpha)
 
         pixels = collected(read, channels, size, factors)
-        return np.ascontiguousarray(_upright(pixels, orientation_of(image)), dtype=self.info.dtype)
+        return np.asarray(_upright(pixels, orientation_of(image)), dtype=self.info.dtype)
 
     def _pixels(self, image: Image.Image, keep_alpha: bool) -> np.ndarray:
         """Return the (C, h, w) of some rows."""
