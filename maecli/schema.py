@@ -29,8 +29,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class PluginSection(BaseModel):
-    """A plugin by name, and its options beside the name."""
+class Named(BaseModel):
+    """Something by name, and its options beside the name; whoever knows it checks them."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -39,6 +39,14 @@ class PluginSection(BaseModel):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.__pydantic_extra__ or {})
+
+
+class PluginSection(Named):
+    """A plugin by name, and its options beside the name."""
+
+
+class Transform(Named):
+    """A transform of Albumentations by name, and its parameters beside the name."""
 
 
 class DataSpec(Section):
@@ -119,6 +127,24 @@ class AugmentSpec(Section):
     color: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="brightness, contrast and saturation times 1 - color to 1 + color"
     )
+    chain: tuple[Transform, ...] = Field(
+        default=(),
+        description="transforms of Albumentations, as in [{name: GaussianBlur, blur_limit: [3, 5], p: 0.3}, {name: "
+        "CLAHE}], which workers apply to a picture and its mask before all other changes, at their own size",
+    )
+
+    @field_validator("chain", mode="before")
+    @classmethod
+    def _transforms_have_names(cls, value: Any) -> Any:
+        named = isinstance(value, list | tuple) and all(
+            isinstance(each, Transform) or (isinstance(each, dict) and isinstance(each.get("name"), str))
+            for each in value
+        )
+        if not named:
+            raise ValueError(
+                f"augment.chain {value!r} must be a list of transforms, each with its name, as in [{{name: CLAHE}}]"
+            )
+        return value
 
     @model_validator(mode="after")
     def _ranges_are_ordered(self) -> AugmentSpec:
@@ -131,7 +157,7 @@ class AugmentSpec(Section):
     @property
     def changes_nothing(self) -> bool:
         """Whether pictures stay as they are."""
-        return not (self.cuts or self.moves_pixels or self.flip or self.color)
+        return not (self.cuts or self.moves_pixels or self.flip or self.color or self.chain)
 
     @property
     def cuts(self) -> bool:
@@ -248,6 +274,15 @@ class RunSpec(Section):
         if micro is not None and micro > self.train.batch_size:
             raise ValueError(
                 f"train.micro_batch_size ({micro}) must not be above train.batch_size ({self.train.batch_size})"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_apply_the_chain(self) -> RunSpec:
+        if self.augment.chain and self.data.loading == "resident":
+            raise ValueError(
+                "data.loading resident keeps samples at the model's size, and augment.chain changes them before they "
+                "are brought to it; leave one of the two out"
             )
         return self
 

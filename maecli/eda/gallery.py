@@ -91,7 +91,8 @@ def after_augmentation(
     """
     keys = [first.split.keys[i] for i in first.ids]
     here = data.model_copy(update={"workers": 0, "cache": 0.0})  # each is read once
-    loader = make_loader(first.split.view(first.ids), preprocess, torch.device("cpu"), seed, here)
+    split, chain = first.split.view(first.ids), bool(augment.chain)
+    loader = make_loader(split, preprocess, torch.device("cpu"), seed, here, chain=chain)
     examples: dict[int, Example] = {}
     for batch in loader.train_batches(augment, len(keys), 0, 1):
         pixels = preprocess.to_pixels(batch["image"]).clamp(0, 1).numpy()

@@ -23,12 +23,14 @@ def make_loader(
     spec: DataSpec,
     on_fault: Callable[[Fault], None] = refuse,
     own_size: bool = False,
+    chain: bool = False,
 ) -> Loader:
     """Return the loader that suits the split, or the one that `spec.loading` asks for.
 
-    With `own_size` (see `Loader`), samples that differ in size are streamed in any case.
+    With `own_size` (see `Loader`), samples that differ in size are streamed in any case; so is what a `chain` of
+    transforms changes in training.
     """
-    resident = isinstance(split, TensorSplit) if spec.loading == "auto" else spec.loading == "resident"
+    resident = isinstance(split, TensorSplit) and not chain if spec.loading == "auto" else spec.loading == "resident"
     if resident and (isinstance(split, TensorSplit) or not own_size):
         return ResidentLoader(split, preprocess, device, seed, on_fault, own_size)
     cache_bytes = int(spec.cache * 2**30)

@@ -66,6 +66,7 @@ class ResidentLoader(Loader):
         return {name: tensor.to(self.device) for name, tensor in (_stacked(samples) or empty).items()}, rows
 
     def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
+        assert spec is None or not spec.chain, "workers apply it"
         for epoch, ids in plan:
             if spec is not None and self._cuts_by_chance(spec):
                 tensors, ids = self._parts(epoch, ids, spec)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from maecli.data.batch import Batch
+from maecli.data.randomness import derive_seed
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
 from maecli.hardware import default_workers
@@ -134,11 +135,16 @@ class _Reader:
         if self.own_size and spec is None:
             samples = [self.preprocess.as_is(sample) for sample in found]
         else:
+            if spec is not None and spec.chain:
+                found = [self._changed(sample, spec, epoch, i) for sample, i in zip(found, numbers, strict=True)]
             chances = chance(self.seed, epoch, torch.tensor(numbers, dtype=torch.int64), spec)
             samples = [self.preprocess.fit(sample, spec, each) for sample, each in zip(found, chances, strict=True)]
         names = samples[0] if samples else ()
         tensors = {name: torch.stack([sample[name] for sample in samples]) for name in names}
         return Parcel(tensors, (epoch, numbers, faults))
+
+    def _changed(self, sample: Sample, spec: AugmentSpec, epoch: int, index: int) -> Sample:
+        return self.preprocess.prepare(sample, spec, derive_seed(self.seed, "chain", epoch, index))
 
     def _sample(self, index: int, training: bool) -> Sample:
         """Return a sample; of training the first ones that fit stay in memory: decoding costs the most."""

@@ -104,6 +104,14 @@ class Modality(ABC):
         """Return what becomes 0 and 1 in a person's own files."""
         return card.value_range
 
+    def prepare(self, sample: Sample, spec: AugmentSpec, seed: int, value_range: ValueRange, void: int) -> Sample:
+        """Return a decoded training sample as `augment.chain` changes it, at its own size, by a seed of its own.
+
+        Called in worker processes, where there is a chain. The sample's arrays belong to a cache: they are not
+        written to.
+        """
+        return sample
+
     def box(
         self, shape: Sequence[int], size: Sequence[int], fit: Fit, spec: AugmentSpec, numbers: Sequence[float] = ()
     ) -> Box:

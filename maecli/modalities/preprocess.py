@@ -129,6 +129,10 @@ class Preprocess:
         """Return the part of a sample of this shape that a model sees; see `Modality.box`."""
         return self.modality.box(shape, self.img_size, self.how, spec or UNCHANGED, numbers)
 
+    def prepare(self, sample: Sample, spec: AugmentSpec, seed: int) -> Sample:
+        """Return a decoded training sample as `augment.chain` changes it; see `Modality.prepare`."""
+        return self.modality.prepare(sample, spec, seed, self.value_range, self.void)
+
     def fit(self, sample: Sample, spec: AugmentSpec | None = None, numbers: Sequence[float] = ()) -> dict[str, Tensor]:
         """Return a sample's tensors at the model's size, in their own dtypes."""
         box = self.box(sample["image"].shape[1:], spec, numbers)

@@ -165,8 +165,8 @@ class Data:
 
     def loader(self, name: SplitName, preprocess: Preprocess, device: torch.device, own_size: bool = False) -> Loader:
         """Return a new loader of a split."""
-        spec = self.spec
-        return make_loader(self.split(name), preprocess, device, spec.seed, spec.data, self.faults.add, own_size)
+        spec, chain = self.spec, name == "train" and bool(self.spec.augment.chain)
+        return make_loader(self.split(name), preprocess, device, spec.seed, spec.data, self.faults.add, own_size, chain)
 
 
 @dataclass

@@ -221,7 +221,8 @@ def describe_augment(spec: AugmentSpec, size: Sequence[int]) -> str:
         f"resized to {target}",
         "scale-jitter": f"scaled by {spec.jitter_scale[0]:g} to {spec.jitter_scale[1]:g}, a random part of {target}",
     }
-    parts = [cuts[spec.crop]]
+    parts = [f"changed by {' then '.join(each.name for each in spec.chain)}"] if spec.chain else []
+    parts += [cuts[spec.crop]]
     parts += ["mirrored half of the time"] if spec.flip else []
     parts += [f"turned by up to {spec.rotate:g}°"] if spec.rotate else []
     parts += [f"shifted by up to {spec.translate:g} pixels"] if spec.translate else []

@@ -130,9 +130,37 @@ def test_a_spec_resolves_to_itself(tmp_path):
     assert resolved("finetune", config=tmp_path / "spec.yaml").model_dump() == first.model_dump()
 
 
+def test_a_chain_of_transforms_stays_as_it_was_written(tmp_path):
+    written = [{"name": "GaussianBlur", "blur_limit": [3, 5], "p": 0.3}, {"name": "CLAHE"}]
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump({"augment": {"chain": written}}))
+    first = resolved(config=tmp_path / "run.yaml", flags={"dataset.name": "digits"})
+    assert value(first, "augment.chain") == written
+    assert not first.augment.changes_nothing
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(first.model_dump(mode="json")))
+    assert resolved(config=tmp_path / "spec.yaml").model_dump() == first.model_dump()
+    other = resolved("pretrain", "augment.chain=[{name: CLAHE}]", config=tmp_path / "spec.yaml")
+    assert value(other, "augment.chain") == [{"name": "CLAHE"}]
+
+
 @pytest.mark.parametrize(
     ("sets", "words"),
     [
+        *(
+            (
+                ["dataset.name=digits", f"augment.chain={text}"],
+                f"augment.chain {read} must be a list of transforms, each with its name, as in [{{name: CLAHE}}]",
+            )
+            for text, read in (
+                ("CLAHE", "'CLAHE'"),
+                ("[CLAHE]", "['CLAHE']"),
+                ("{name: CLAHE}", "{'name': 'CLAHE'}"),
+                ("[{p: 1}]", "[{'p': 1}]"),
+            )
+        ),
+        (
+            ["dataset.name=digits", "augment.chain=[{name: CLAHE}]", "data.loading=resident"],
+            "data.loading resident keeps samples at the model's size, and augment.chain changes them before they are",
+        ),
         (["dataset.name=digts"], "unknown dataset 'digts'; did you mean 'digits'?; installed: "),
         (
             ["dataset.name=digits", "model.name=vit-tin"],

@@ -98,6 +98,18 @@ def test_masks_go_with_their_pictures_through_augmentation(toy, undrawn):
             assert after.image[:, inside].mean() > 0.85, "the bright square is where its mask is"
 
 
+def test_a_chain_is_shown_as_training_applies_it(toy, undrawn):
+    still = {"augment.translate": 0, "augment.rotate": 0, "augment.zoom": [1, 1]}
+    chain = "[{name: InvertImg, p: 1}, {name: HorizontalFlip, p: 1.0}]"
+    toy(shapes(num_train=8), sets={"augment.chain": chain, **still})
+    (gallery,) = undrawn
+    fine_tuning = gallery.augmented[-1]
+    assert fine_tuning.how.startswith("changed by InvertImg then HorizontalFlip, the centred part")
+    for before, after in zip(gallery.first, fine_tuning.examples, strict=True):
+        assert np.allclose(after.image, 1 - before.image[:, :, ::-1], atol=1e-5)
+        assert np.array_equal(after.mask, before.mask[:, ::-1])
+
+
 def test_pictures_without_classes_are_shown_in_rows_without_a_title(toy, undrawn):
     toy(shapes(num_train=8, fields=("image",)))
     (gallery,) = undrawn

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from maecli.data.card import DataCard, ValueRange
 from maecli.data.randomness import Draws
-from maecli.data.sample import Split
+from maecli.data.sample import Sample, Split
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
+from maecli.modalities.pictures.chain import changed, check_chain
 from maecli.modalities.pictures.files import PICTURE_SUFFIXES
 from maecli.modalities.pictures.read import picture_array, read_picture
 from maecli.modalities.pictures.source import PictureSource, find_source
@@ -50,6 +51,13 @@ class Pictures(Modality):
     def file_range(self, card: DataCard) -> ValueRange:
         """Return the full range of an integer format, whatever the data set used of it."""
         return (0.0, float(np.iinfo(card.dtype).max)) if file_dtype(card) else card.value_range
+
+    def prepare(self, sample: Sample, spec: AugmentSpec, seed: int, value_range: ValueRange, void: int) -> Sample:
+        return changed(sample, spec.chain, seed, value_range, void)
+
+    def check_augment(self, spec: AugmentSpec) -> None:
+        super().check_augment(spec)
+        check_chain(spec.chain)
 
     def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
         return augment(tensors, draws, spec, void)
