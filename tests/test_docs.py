@@ -3,8 +3,10 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_packages import install, run_mae, run_pytest
 from write_data import write_pictures
@@ -64,9 +66,17 @@ def documented() -> list[list[str]]:
     return [line[1:] for line in lines if line[0] == "mae"]
 
 
+def write_sound(path, steps):
+    path.parent.mkdir()
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(np.arange(steps, dtype="<i2").tobytes())
+
+
 @pytest.mark.slow
 def test_the_tutorial_runs_as_it_stands(tutorial):
     write_pictures(tutorial / "some-pictures", 3, (16, 16))
+    write_sound(tutorial / "some-sounds/long.wav", 600)
     commands = [[*command, *QUICKLY.get(command[0], ())] for command in documented()]
     assert {"pretrain", "finetune", "eval", "infer", "eda", "plugins"} <= {command[0] for command in commands}
     run_mae(tutorial / "site", tutorial, commands)
@@ -74,6 +84,8 @@ def test_the_tutorial_runs_as_it_stands(tutorial):
     rows = (tutorial / "runs/infer-finetune-shapes-rotation/predictions.csv").read_text().splitlines()
     assert rows[0] == "path,turned,probability"
     assert len(rows) == 4
+    windows = (tutorial / "runs/infer-pretrain-tones/predictions.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in windows[1:]] == ["long.wav#0", "long.wav#256", "long.wav#512"]
 
 
 @pytest.mark.slow

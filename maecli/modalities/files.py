@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,20 +45,40 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except (BrokenSample, MemoryError):
         raise
-    except Exception as error:  # decoders raise almost anything on damaged files
-        if isinstance(error, OSError) and error.errno is not None:
+    except OSError as error:
+        if error.errno is not None:
             raise BrokenSample(str(path), f"cannot be opened: {os.strerror(error.errno).lower()}") from error
-        text = (str(error).splitlines() or [""])[0][:120]
-        truncated = isinstance(error, EOFError) or "truncated" in text
-        reason = "truncated file" if truncated else f"damaged file: {text or type(error).__name__}"
-        raise BrokenSample(str(path), reason) from error
+        raise BrokenSample(str(path), _reason(error)) from error
+    except Exception as error:  # decoders raise almost anything on damaged files
+        raise BrokenSample(str(path), _reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = (str(error).splitlines() or [""])[0].removeprefix(f"{type(error).__name__}: ")[:120]
+    if "imagecodecs" in text:
+        return f"compressed in a way that needs the package imagecodecs: {text.split(' requires')[0]}"
+    if "truncated" in text or isinstance(error, EOFError):
+        return "truncated file"
+    return f"damaged file: {text or type(error).__name__}"
+
+
+@contextmanager
+def named(key: str) -> Iterator[None]:
+    """Let a broken sample be named as the person does: by its path relative to the root."""
+    try:
+        yield
+    except BrokenSample as error:
+        raise BrokenSample(key, error.fault.reason) from error
 
 
 class Files(Split):
-    """Files below a folder, a sample each; what is wrong with one is told by its key."""
+    """Files below a folder, a sample each; what is wrong with one is told by its key.
 
-    def __init__(self, root: Path, keys: Sequence[str]) -> None:
-        self.root, self._keys = root, keys
+    `read` returns what a file holds, or raises BrokenSample; it goes to other processes.
+    """
+
+    def __init__(self, root: Path, keys: Sequence[str], read: Callable[[Path], np.ndarray]) -> None:
+        self.root, self._keys, self.read = root, keys, read
 
     @property
     def keys(self) -> Sequence[str]:
@@ -67,19 +87,12 @@ class Files(Split):
     def files(self, index: int) -> Sequence[Path]:
         return [self.root / self._keys[index]]
 
-    @abstractmethod
-    def read(self, path: Path) -> np.ndarray:
-        """Return what a file holds. Raises BrokenSample."""
-
     def __getitem__(self, index: int) -> Sample:
         return {"image": self.read_key(self._keys[index])}
 
     def read_key(self, key: str) -> np.ndarray:
-        """Return what a file holds. Raises BrokenSample that names it as the person does, relative to the root."""
-        try:
+        with named(key):
             return self.read(self.root / key)
-        except BrokenSample as error:
-            raise BrokenSample(key, error.fault.reason) from error
 
 
 class FileParts(Files):
@@ -88,8 +101,8 @@ class FileParts(Files):
     A file that cannot be read counts as one sample, which is broken.
     """
 
-    def __init__(self, root: Path, paths: Sequence[str]) -> None:
-        super().__init__(root, ())
+    def __init__(self, root: Path, paths: Sequence[str], read: Callable[[Path], np.ndarray]) -> None:
+        super().__init__(root, (), read)
         self.paths = paths
         self._kept: OrderedDict[str, np.ndarray] = OrderedDict()
         names = [self._names(path) for path in paths]

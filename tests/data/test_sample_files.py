@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_dataset import shapes
 
 from maecli.data import sample_files
 from maecli.data.sample import Sample, Split
 from maecli.data.sample_files import NO_FILE, UNREADABLE, content_hash, files_of, in_threads, state_of
+from maecli.modalities.pictures.read import read_picture
 from maecli.modalities.pictures.source import PictureSource
 
 
@@ -50,7 +50,7 @@ def test_a_view_has_the_files_and_labels_of_its_samples():
 
 
 def test_a_persons_pictures_are_files():
-    source = PictureSource(Path("/x"), ["a/b.png"], shapes().card())
+    source = PictureSource(Path("/x"), ["a/b.png"], read_picture)
     assert source.files(0) == [Path("/x/a/b.png")]
 
 

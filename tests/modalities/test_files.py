@@ -48,8 +48,12 @@ def test_whatever_a_decoder_raises_becomes_a_reason(error, reason):
 class Letters(FileParts):
     """Files of letters; each is a part, but a file of one letter is a single sample."""
 
-    def read(self, path: Path) -> np.ndarray:
-        self.paths_read = [*getattr(self, "paths_read", []), path.name]
+    def __init__(self, root: Path, paths: Sequence[str]) -> None:
+        self.paths_read: list[str] = []
+        super().__init__(root, paths, self.read_letters)
+
+    def read_letters(self, path: Path) -> np.ndarray:
+        self.paths_read.append(path.name)
         if path.name == "broken":
             raise BrokenSample(str(path), "is broken")
         return np.frombuffer(path.read_bytes(), np.uint8)

@@ -13,7 +13,6 @@ from safetensors.numpy import load_file
 from write_data import noise, write_class_folders, write_mixed_folder, write_mnist, write_picture, write_pictures
 
 from maecli.loading.streamed import StreamedLoader
-from maecli.modalities.pictures.source import PictureSource, find_source
 from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.restore import restore_encoder
@@ -28,8 +27,8 @@ def rows_of(path):
 def made_by_hand(run, folder):
     """Return all tokens of the pictures below a folder, (N, 1 + P, D)."""
     loaded = restore_encoder(run, registry(), Progress().say)
-    root, keys = find_source(folder)
-    split, preprocess = PictureSource(root, keys, loaded.card), loaded.preprocess.for_files(loaded.card)
+    preprocess = loaded.preprocess.for_files(loaded.card)
+    _, split = preprocess.modality.open(folder, loaded.card, preprocess.img_size)
     (batch,) = StreamedLoader(split, preprocess, torch.device("cpu"), 0, workers=0).eval_batches(100)
     return loaded.encoder(batch["image"]).numpy()
 

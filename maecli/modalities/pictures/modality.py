@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from torch import Tensor
 from maecli.data.card import DataCard, ValueRange
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
+from maecli.modalities.files import find_source
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
 from maecli.modalities.pictures.chain import changed, check_chain
 from maecli.modalities.pictures.files import PICTURE_SUFFIXES
 from maecli.modalities.pictures.read import picture_array, read_picture
-from maecli.modalities.pictures.source import PictureSource, find_source
+from maecli.modalities.pictures.source import PictureSource
 from maecli.schema import AugmentSpec
 
 HIDDEN = 0.5
@@ -45,8 +47,8 @@ class Pictures(Modality):
         return picture_array(opened, channels=card.channels, dtype=file_dtype(card))
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
-        root, keys = find_source(source)
-        return root, PictureSource(root, keys, card)
+        root, keys = find_source(source, self.suffixes, "pictures")
+        return root, PictureSource(root, keys, partial(self.read, card=card))
 
     def file_range(self, card: DataCard) -> ValueRange:
         """Return the full range of an integer format, whatever the data set used of it."""

@@ -9,9 +9,7 @@ Shapes: C channels, H height, W width.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +17,7 @@ import numpy as np
 
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import as_given, given_dtype
+from maecli.modalities.files import reading
 from maecli.modalities.pictures.bands import bands, by_bands
 from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo, PillowFile, open_source
 
@@ -34,7 +33,7 @@ GREY = (0.299, 0.587, 0.114)
 
 def probe_picture(path: Path, *, max_pixels: int = MAX_PIXELS, npy_layout: NpyLayout = "auto") -> PictureInfo:
     """Read a picture's header, and no pixels. Raises `BrokenSample` if the file cannot be a picture."""
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         return open_source(file, max_pixels, npy_layout).info
 
 
@@ -61,7 +60,7 @@ def read_picture(
 
     Raises `BrokenSample` if the file is damaged, too large or cannot be brought to `channels` and `dtype`.
     """
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         source = open_source(file, max_pixels, npy_layout)
         _check_fits(path, source.info, channels, dtype)
         pixels = source.decode(channels == source.info.channels + 1, at_least)
@@ -79,7 +78,7 @@ def picture_array(
     from PIL import Image
 
     name = Path(getattr(picture, "filename", "") or "picture")
-    with _reading(name):
+    with reading(name):
         if isinstance(picture, Image.Image):
             source = PillowFile(picture, MAX_PIXELS, str(name))
             info = source.info
@@ -119,30 +118,6 @@ def _check_finite(pixels: np.ndarray, path: Path) -> None:
 
 def _rows(pixels: np.ndarray) -> Iterator[slice]:
     return bands(pixels.shape[1], len(pixels) * pixels.shape[2])
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `BrokenSample` with a reason for people."""
-    try:
-        yield
-    except (BrokenSample, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            raise BrokenSample(str(path), f"cannot be opened: {os.strerror(error.errno).lower()}") from error
-        raise BrokenSample(str(path), _reason(error)) from error
-    except Exception as error:  # decoders raise almost anything on damaged files
-        raise BrokenSample(str(path), _reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    text = (str(error).splitlines() or [""])[0].removeprefix(f"{type(error).__name__}: ")[:120]
-    if "imagecodecs" in text:
-        return f"compressed in a way that needs the package imagecodecs: {text.split(' requires')[0]}"
-    if "truncated" in text or isinstance(error, EOFError):
-        return "truncated file"
-    return f"damaged file: {text or type(error).__name__}"
 
 
 def _to_channels(pixels: np.ndarray, channels: int | None) -> np.ndarray:

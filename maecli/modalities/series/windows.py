@@ -5,25 +5,20 @@ Shapes: C channels, T steps of a file, L of a window.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from maecli.data.card import DataCard
 from maecli.modalities.files import FileParts
-from maecli.modalities.series.read import read_series
 
 
 class Windows(FileParts):
     """The windows of files, keys `path#first step`; a file that is no longer than a window is one sample, `path`."""
 
-    def __init__(self, root: Path, paths: Sequence[str], card: DataCard, length: int) -> None:
-        self.card, self.length = card, length
-        super().__init__(root, paths)
-
-    def read(self, path: Path) -> np.ndarray:
-        return read_series(path, self.card)
+    def __init__(self, root: Path, paths: Sequence[str], read: Callable[[Path], np.ndarray], length: int) -> None:
+        self.length = length
+        super().__init__(root, paths, read)
 
     def names(self, values: np.ndarray) -> Sequence[str]:
         steps = values.shape[1]

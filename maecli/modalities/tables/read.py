@@ -56,13 +56,6 @@ def cell_columns(path: Path, columns: list[str], card: DataCard) -> list[int]:
 class Rows(FileParts):
     """The rows of tables, keys `path#row`, counted from 1 without the header."""
 
-    def __init__(self, root: Path, paths: Sequence[str], card: DataCard) -> None:
-        self.card = card
-        super().__init__(root, paths)
-
-    def read(self, path: Path) -> np.ndarray:
-        return read_table(path, self.card)
-
     def names(self, values: np.ndarray) -> Sequence[str]:
         return [f"#{row}" for row in range(1, len(values) + 1)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ class Volumes(Modality):
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
         root, keys = find_source(source, self.suffixes, "volumes")
-        return root, VolumeFiles(root, keys, card)
+        return root, VolumeFiles(root, keys, partial(self.read, card=card))
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_volume(image, hidden)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from maecli.data.card import DataCard
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import npy_shape, read_npy
-from maecli.modalities.files import Files, reading
+from maecli.modalities.files import Files, named, reading
 from maecli.modalities.volumes.nifti import MAX_VOXELS, is_nifti, nifti_shape, read_nifti
 
 
@@ -60,18 +59,9 @@ def in_dtype(values: np.ndarray, dtype: str) -> np.ndarray:
 
 
 class VolumeFiles(Files):
-    """Volumes, a file each, with the channels and dtype of a card."""
-
-    def __init__(self, root: Path, keys: list[str], card: DataCard) -> None:
-        super().__init__(root, keys)
-        self.card = card
-
-    def read(self, path: Path) -> np.ndarray:
-        return read_volume(path, self.card.channels, self.card.dtype)
+    """Volumes, a file each, whose sizes stand in their heads."""
 
     def size(self, index: int) -> tuple[int, ...]:
         key = self.keys[index]
-        try:
+        with named(key):
             return volume_shape(self.root / key)[1:]
-        except BrokenSample as error:
-            raise BrokenSample(key, error.fault.reason) from error
