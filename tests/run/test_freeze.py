@@ -198,7 +198,10 @@ def test_features_computed_once_train_the_same_head(frozen, pretrained, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", ["augment.flip=true", "augment.color=0.2", "augment.crop=pad", "task.mixup=0.5"])
+@pytest.mark.parametrize(
+    "change",
+    ["augment.flip=true", "augment.color=0.2", "augment.crop=pad", "augment.chain=[{name: Blur}]", "task.mixup=0.5"],
+)
 def test_whatever_changes_pictures_shows_them_to_the_encoder_each_time(frozen, mae, change):
     arguments, _ = frozen
     outcome = mae(*arguments, *STILL, "--set", change)

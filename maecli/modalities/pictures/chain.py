@@ -1,7 +1,7 @@
 """Transforms of Albumentations, one after another, on one decoded picture and its mask.
 
-A picture of 8 bits goes through them as it is, any other one as float32 in units of its range, cut off where it ends:
-they know nothing else.
+They know bytes in [0, 255] and float32 in [0, 1]. So a picture of 8 bits goes through as bytes and any other one as
+float32, its range stretched to theirs and cut off where it ends.
 Masks take the nearest pixel, and are void where a transform shows what lies outside. All chance comes from one seed.
 
 Shapes: C channels, H, W height and width, h, w those after the chain.
@@ -32,6 +32,7 @@ NEEDS = ("key", "metadata", "read_fn")
 """How parameters end by which a transform takes more than a picture and its mask."""
 NOT_GIVEN = frozenset({"self", "mask_interpolation"})
 """Parameters that nobody may give: between two classes of a mask there is none."""
+LEVELS = 255
 EXACT = 2**24
 """Numbers below this are exact in float32."""
 
@@ -89,22 +90,29 @@ def _first(error: Exception) -> str:
 
 
 def _shown(image: np.ndarray, value_range: ValueRange) -> np.ndarray:
-    """Return (H, W, C) of its own: 8 bits as they are, else float32 in [0, 1]."""
+    """Return (H, W, C) of its own: of 8 bits in [0, 255], else float32 in [0, 1]."""
     pixels = image.transpose(1, 2, 0)
-    if image.dtype == np.uint8:
+    if _as_it_is(image.dtype, value_range):
         return np.array(pixels, order="C")
     low, high = (np.array(end, np.float32) for end in ends_of(value_range))
-    return np.ascontiguousarray(np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1))
+    units = np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1)
+    return np.ascontiguousarray(np.rint(units * LEVELS).astype(np.uint8) if image.dtype == np.uint8 else units)
 
 
 def _taken_back(pixels: np.ndarray, dtype: np.dtype[Any], value_range: ValueRange) -> np.ndarray:
     """Return (C, h, w) in the dtype and range of the data: the inverse of `_shown`."""
-    if dtype != np.uint8:
-        low, high = (np.array(end, np.float32) for end in ends_of(value_range))
-        pixels = pixels * (high - low) + low
-    if dtype.kind in "iu" and dtype != np.uint8:
-        pixels = np.clip(np.rint(pixels), np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1).astype(dtype, copy=False))
+    values = pixels.transpose(2, 0, 1)
+    if not _as_it_is(dtype, value_range):
+        low, high = (np.array(end, np.float32).reshape(-1, 1, 1) for end in ends_of(value_range))
+        units = values.astype(np.float32) / (LEVELS if dtype == np.uint8 else 1)
+        values = units * (high - low) + low
+        if dtype.kind in "iu":
+            values = np.clip(np.rint(values), np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return np.ascontiguousarray(values.astype(dtype, copy=False))
+
+
+def _as_it_is(dtype: np.dtype[Any], value_range: ValueRange) -> bool:
+    return dtype == np.uint8 and ends_of(value_range) == ((0.0,), (float(LEVELS),))
 
 
 def _as_numbers(mask: np.ndarray, void: int) -> np.ndarray:

@@ -95,6 +95,15 @@ def test_other_numbers_than_bytes_come_back_in_their_range(dtype, value_range, c
     assert np.abs(inverted["image"] - wanted).max() <= (0 if dtype != np.float32 else 1e-3)
 
 
+def test_bytes_of_another_range_are_seen_in_full():
+    """The digits of scikit-learn are bytes from 0 to 16."""
+    one = sample()
+    one["image"] = (one["image"] % 17).astype(np.uint8)
+    assert np.array_equal(changed(one, {"name": "NoOp"}, value_range=(0.0, 16.0))["image"], one["image"])
+    assert np.array_equal(changed(one, {"name": "InvertImg"}, value_range=(0.0, 16.0))["image"], 16 - one["image"])
+    assert changed(one, {"name": "CLAHE"}, value_range=(0.0, 16.0))["image"].max() <= 16
+
+
 def test_a_range_per_channel():
     one = sample(np.float32, 2)
     made = changed(one, {"name": "InvertImg"}, value_range=((0.0, 255.0), (0.0, 510.0)))
