@@ -1,5 +1,6 @@
-"""Numbers that several tasks take, and their intervals."""
+"""Numbers that several plugins take, and their intervals."""
 
+from maecli.data.statistics import channel_stats
 from maecli.measures import bootstrap_interval, confusion, psnr, wilson_interval
 
-__all__ = ["bootstrap_interval", "confusion", "psnr", "wilson_interval"]
+__all__ = ["bootstrap_interval", "channel_stats", "confusion", "psnr", "wilson_interval"]

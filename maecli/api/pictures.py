@@ -5,7 +5,6 @@ The libraries that decode are loaded when a file needs them.
 
 from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE, SPLIT_WORDS, LabelRow, read_labels
-from maecli.data.statistics import channel_stats
 from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo
 from maecli.modalities.pictures.files import PICTURE_SUFFIXES, find_pictures, is_picture
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, read_mask
@@ -27,7 +26,6 @@ __all__ = [
     "PictureFiles",
     "PictureInfo",
     "Reading",
-    "channel_stats",
     "class_palette",
     "convertible",
     "find_files",

@@ -134,7 +134,7 @@ def card(subject: DatasetSubject) -> None:
         expect(
             not outside,
             f"{call} has a mean of {some(outside)}, outside [0, 1]; give it in units of value_range mapped to [0, 1], "
-            "as api.channel_stats does",
+            "as api.measure.channel_stats does",
         )
         expect(min(card.std) > 0, f"{call} has a std of {min(card.std)}; it must be above 0 to divide by")
         expect(

@@ -83,7 +83,7 @@ class CanvasSet:
     def card(self, card: api.DataCard, fields: Sequence[str]) -> api.DataCard:
         """Return the card of the canvases, given that of the pictures."""
         train = self.split("train", fields).tensors["image"]
-        mean, std = api.pictures.channel_stats((part.numpy() for part in torch.split(train, 1024)), card.value_range)
+        mean, std = api.measure.channel_stats((part.numpy() for part in torch.split(train, 1024)), card.value_range)
         (H, W), (h, w), options = self.options.canvas_size, self.box, self.options
         names = ("background", *card.classes)
         changes = {

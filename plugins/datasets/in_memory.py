@@ -25,7 +25,7 @@ class InMemory(api.Dataset):
         image, label = (self.splits["train"].tensors[field] for field in ("image", "label"))
         card = {"name": self.name, "fields": ("image", "label"), "value_range": (0.0, 255.0), **self.facts}
         chunks = (chunk.numpy() for chunk in torch.split(image, 4096))
-        mean, std = api.pictures.channel_stats(chunks, card["value_range"])
+        mean, std = api.measure.channel_stats(chunks, card["value_range"])
         return api.DataCard(
             channels=image.shape[1],
             size=tuple(image.shape[2:]),
