@@ -71,7 +71,7 @@ def write_houses(root: Path, num: int = 180) -> None:
     cells = 5 + slopes * (worth[:, None] - 0.5) + rng.normal(0, 0.4, (num, len(CELLS)))
     cells[rng.random(cells.shape) < 0.2] = np.nan
     cells[0] = np.nan
-    prices = ["" if i % 10 == 0 else f"{100 * value:.2f}" for i, value in enumerate(worth)]
+    prices = ["" if i % 7 == 0 else f"{100 * value:.2f}" for i, value in enumerate(worth)]
     kinds = ["dear" if value > 0.5 else "cheap" for value in worth]
     write_table(root / "houses.csv", cells, kind=kinds, price=prices)
 

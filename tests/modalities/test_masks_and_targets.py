@@ -1,0 +1,136 @@
+"""What samples carry beside their image: masks of 300 classes with -1 for void, and numbers to predict."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TOY_DECODER, TOY_RUN, call
+from grids import NUM_MASK_CLASSES, VOID
+from installed import look_again, write_package
+from write_grids import write_beats, write_houses, write_organs, write_waves
+
+from maecli.data.batch import Batch
+from maecli.loading import make_loader
+from maecli.modalities.preprocess import Preprocess
+from maecli.registry import registry
+from maecli.run.open import make_modality
+from maecli.schema import DataSpec
+
+TOY = (
+    *("--model", "vit", "--set", "model.embed_dim=16", "--set", "model.depth=1", "--set", "model.num_heads=2"),
+    *(*TOY_RUN, "--base-lr", "0.3", "--set", "checkpoint.every_epochs=100", "--set", "eval_every_epochs=100"),
+)
+SIZES = {
+    "beats": ("--img-size", "28", "--patch-size", "4", "--epochs", "40"),
+    "organs": ("--img-size", "8", "--patch-size", "2", "--epochs", "120"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Announce the data sets of `grids` as a package would."""
+    site = tmp_path_factory.mktemp("site")
+    write_package(site, "mae-grids", {f"dataset.{name}": "grids" for name in ("waves", "beats", "organs", "houses")})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        look_again()
+        yield
+    look_again()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the data. Not to be changed."""
+    folder = tmp_path_factory.mktemp("grids")
+    for write in (write_waves, write_beats, write_organs, write_houses):
+        write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["beats", "organs"])
+def segmenter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """Return a segmentation run that began with an encoder pretrained on the same samples. Not to be changed."""
+    out = tmp_path_factory.mktemp("runs") / request.param
+    asked = (*TOY, *SIZES[request.param], "--dataset", request.param, "--root", root)
+    for how in (
+        ("pretrain", *asked, *TOY_DECODER, "--epochs", 4, "--out", out / "pretrained"),
+        ("finetune", "--task", "segment", *asked, "--init", out / "pretrained", "--out", out / "run"),
+    ):
+        outcome = call(*how)
+        assert outcome.exit_code == 0, outcome.stderr
+    return out / "run"
+
+
+def test_two_of_300_classes_are_told_apart_and_void_is_not_judged(segmenter):
+    outcome = call("eval", segmenter, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    evaluation = json.loads((segmenter / "evaluation/test.json").read_text())
+    (miou,) = [metric for metric in evaluation["metrics"] if metric["name"] == "miou"]
+    assert miou["value"] > 0.6 > max(miou["baselines"].values())
+    cells = {row[0]: row[1] for table in evaluation["tables"] for row in table["rows"]}
+    assert set(cells) >= {"nothing", "part 299"}
+
+
+def test_a_mask_of_each_file_has_its_size_and_the_numbers_of_its_classes(segmenter, root, tmp_path):
+    name = segmenter.parent.name
+    source, suffix = {"beats": ("series", ".csv"), "organs": ("volumes", ".nii.gz")}[name]
+    out = tmp_path / "out"
+    outcome = call("infer", root / name / source, "--run", segmenter, "--out", out, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    files = sorted((root / name / source).glob(f"*{suffix}"))
+    assert outcome.json["predicted"] == len(files)
+    for file in files:
+        mask = np.load(out / "files" / f"{file.name}.mask.npy")
+        truth = np.load(root / name / "masks" / f"{file.name.partition('.')[0]}.npy")
+        assert (mask.shape, mask.dtype) == (truth.shape, np.int32)
+        assert set(np.unique(mask)) <= set(range(NUM_MASK_CLASSES))
+
+
+def batch_of(
+    name: str, root: Path, fields: tuple[str, ...], loading: str, img_size: tuple[int, ...]
+) -> tuple[Batch, Preprocess]:
+    """Return the whole test split of a data set as one batch, and how it was made."""
+    plugin = registry().dataset(name)
+    dataset = plugin(plugin.Options(root=root))
+    card = dataset.card(fields)
+    preprocess = Preprocess.of(card, img_size, modality=make_modality(card, registry()))
+    spec = DataSpec(loading=loading, workers=0)
+    loader = make_loader(dataset.split("test", fields), preprocess, torch.device("cpu"), 0, spec)
+    (batch,) = loader.eval_batches(1000)
+    return batch, preprocess
+
+
+@pytest.mark.parametrize("loading", ["resident", "streamed"])
+def test_targets_reach_a_batch_as_they_are_and_unknown_ones_as_nan(root, loading):
+    batch, _ = batch_of("houses", root, ("image", "target"), loading, (6,))
+    with (root / "houses.csv").open(encoding="utf-8", newline="") as file:
+        prices = [float(row["price"] or "nan") for number, row in enumerate(csv.DictReader(file)) if number % 6 == 5]
+    assert np.isnan(prices).any()
+    assert batch["target"].dtype == torch.float32
+    np.testing.assert_array_equal(batch["target"].numpy(), np.array(prices, np.float32)[:, None])
+
+
+@pytest.mark.parametrize("loading", ["resident", "streamed"])
+def test_masks_reach_a_batch_with_every_number(root, loading):
+    batch, _ = batch_of("organs", root, ("image", "mask"), loading, (8, 9, 9))
+    assert batch["mask"].dtype == torch.int32
+    assert batch["mask"].unique().tolist() == [VOID, 0, NUM_MASK_CLASSES - 1]
+
+
+def test_each_channel_of_a_batch_goes_back_to_its_own_units(root):
+    """The first wave of the test split has its 22 steps at the model's size, so nothing was cut or resized."""
+    batch, preprocess = batch_of("waves", root, ("image",), "streamed", (22,))
+    with (root / "waves/fast/05.csv").open(encoding="utf-8", newline="") as file:
+        rows = [[float(row[name] or "nan") for name in ("left", "right")] for row in csv.DictReader(file)]
+    truth = np.array(rows, np.float32).T
+    values = preprocess.to_values(preprocess.to_pixels(batch["image"][:1]))[0].numpy()
+    there = batch["valid"][0].numpy()
+    np.testing.assert_array_equal(there, ~np.isnan(truth))
+    np.testing.assert_allclose(values[there], truth[there], rtol=1e-4, atol=1e-3)
+    assert preprocess.to_pixels(batch["image"])[:, 1].max() < 1.2
