@@ -45,6 +45,8 @@ class Modality(ABC):
     """Whether resizing takes the largest centred part in the model's proportions, instead of stretching all of it."""
     gaps: ClassVar[bool] = True
     """Whether cells may be missing in a person's own files, also where the data set lacks none."""
+    pictorial: ClassVar[bool] = False
+    """Whether a drawing shows all of a sample, so that predictions are written as pictures and not as numbers."""
     per_cell: ClassVar[bool] = False
     """Whether range, mean and deviation are those of each cell, as of a table's columns, instead of each channel."""
     augments: ClassVar[frozenset[str]] = frozenset({"crop", "crop_scale", "flip"})

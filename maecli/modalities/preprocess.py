@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from maecli.data.batch import Batch
-from maecli.data.card import DataCard, ValueRange, ends_of
+from maecli.data.card import DataCard, ValueRange, along, ends_of
 from maecli.data.sample import Sample
 from maecli.errors import SpecError
 from maecli.modalities.boxes import Box, whole
@@ -194,11 +196,51 @@ class Preprocess:
         """Return pixels in [0, 1] units of normalised x (B, in_chans, *S): the inverse of `normalize`."""
         return x * self._constant(self.std, x) + self._constant(self.mean, x)
 
+    def draw(self, pixels: Tensor, valid: Tensor | None = None, hidden: Tensor | None = None) -> list[NDArray[Any]]:
+        """Return a picture (3, H, W) in [0, 1] of each sample of pixels (B, C, *S), with gaps where it is not `valid`.
+
+        Cells that are `hidden` (B, *S) from a model are marked.
+        """
+        shown = pixels.float() if valid is None else torch.where(valid, pixels.float(), torch.nan)
+        covers = [None] * len(shown) if hidden is None else [*hidden.cpu().numpy()]
+        samples = zip(shown.cpu().numpy(), covers, strict=True)
+        return [self.modality.draw(image, cover).clip(0, 1) for image, cover in samples]
+
     def to_values(self, pixels: Tensor) -> Tensor:
         """Return pixels (B, C, *S) in [0, 1] units in the units of the data: the inverse of `pixels`."""
         lows, highs = ends_of(self.value_range)
         span = tuple(high - low for low, high in zip(lows, highs, strict=True))
         return pixels * self._constant(span, pixels) + self._constant(lows, pixels)
+
+    def to_samples(self, pixels: Tensor, card: DataCard) -> NDArray[np.float32]:
+        """Return pixels (B, C, *S) of a person's own samples in the units and with the channels of their files.
+
+        They are rounded to a millionth of the data's range: float32 is not exact enough for more.
+        """
+        if pixels.shape[1] != card.channels:
+            pixels = pixels.mean(1, keepdim=True)  # one channel was copied
+        preprocess = self.for_files(card)
+        values = preprocess.to_values(pixels).double().cpu().numpy()
+        lows, highs = ends_of(preprocess.value_range)
+        step = along(10.0 ** (np.ceil(np.log10(np.subtract(highs, lows))) - 6), values[0])
+        return (np.rint(values / step) * step).astype(np.float32)
+
+    def in_place(self, values: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+        """Return values (C, *s) at their place in a sample of this shape: NaN, or void, where the model saw nothing.
+
+        What was resized covers the sample at another resolution, and stays as it is.
+        """
+        box, size = self.box(shape), values.shape[1:]
+        if size == tuple(shape) or box.lengths != size:
+            return values
+        whole = np.full((len(values), *shape), np.nan if values.dtype.kind == "f" else self.void, values.dtype)
+        inside, target = [slice(None)], [slice(None)]
+        for start, length, cells in zip(box.starts, size, shape, strict=True):
+            first, end = max(start, 0), min(start + length, cells)
+            target.append(slice(first, end))
+            inside.append(slice(first - start, end - start))
+        whole[tuple(target)] = values[tuple(inside)]
+        return whole
 
 
 def preprocess_of(card: DataCard, img_size: Sequence[int], spec: DataSpec, modality: Modality) -> Preprocess:

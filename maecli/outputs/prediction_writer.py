@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
+from numpy.typing import NDArray
 
-from maecli.errors import Fault
+from maecli.errors import BrokenSample, Fault
 from maecli.outputs.folder import FILES
 from maecli.outputs.in_order import InOrder
 from maecli.outputs.named_files import NoName, OutputFiles
 from maecli.outputs.rows import Row, RowWriter
-from maecli.training.task import FileContents, Prediction
+from maecli.training.task import Prediction
 
 ENCODERS = 2
 """Threads that encode files."""
 BATCHES_AHEAD = 2
 """Batches that may wait to be written; whoever brings another one waits too, so that memory stays bounded."""
 
-Settled = tuple[str, Prediction | None]
-"""A key, and what was predicted for it; None where it is left out."""
+Settled = tuple[str, Prediction | None, Path | None]
+"""A key, what was predicted for it, None where it is left out, and the file that it came from."""
+Encode = Callable[[NDArray[Any], Path | None], tuple[str, bytes]]
+"""Returns the suffix and the contents of a file of values, in the form of another file if there is one."""
 
 
 class PredictionWriter:
@@ -35,10 +39,18 @@ class PredictionWriter:
     """
 
     def __init__(
-        self, rows: RowWriter, files: OutputFiles, keys: Sequence[str], on_fault: Callable[[Fault], None]
+        self,
+        rows: RowWriter,
+        files: OutputFiles,
+        keys: Sequence[str],
+        on_fault: Callable[[Fault], None],
+        encode: Encode,
     ) -> None:
-        """Take where rows and files go; `on_fault` is told, on another thread, of a file that no name fits."""
-        self.rows, self.files, self.on_fault = rows, files, on_fault
+        """Take where rows and files go, and what encodes values.
+
+        `on_fault` is told, on another thread, of a sample whose files cannot be made, or that no name fits.
+        """
+        self.rows, self.files, self.on_fault, self.encode = rows, files, on_fault, encode
         self._ordered: InOrder[Row] = InOrder(keys)
         self._batches: queue.Queue[list[Settled] | None] = queue.Queue(BATCHES_AHEAD)
         self._encoders = ThreadPoolExecutor(ENCODERS)
@@ -58,10 +70,10 @@ class PredictionWriter:
         if kind is None:
             self._raise_error()
 
-    def add(self, predictions: Iterable[tuple[str, Prediction]], left_out: Iterable[str] = ()) -> None:
-        """Take predictions by key, and the keys of samples that have none."""
+    def add(self, predictions: Iterable[tuple[str, Prediction, Path | None]], left_out: Iterable[str] = ()) -> None:
+        """Take keys, predictions and the samples' files, and the keys of samples that have no prediction."""
         self._raise_error()
-        self._batches.put([*predictions, *((key, None) for key in left_out)])
+        self._batches.put([*predictions, *((key, None, None) for key in left_out)])
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -83,30 +95,37 @@ class PredictionWriter:
 
     def _rows_of(self, batch: Sequence[Settled]) -> Iterator[Row]:
         """Write the files of a batch, and yield those rows whose turn has come."""
-        encoded = [self._encode(prediction) for _, prediction in batch]
-        for (key, prediction), files in zip(batch, encoded, strict=True):
+        encoded = [self._encode(prediction, source) for _, prediction, source in batch]
+        for (key, prediction, _), files in zip(batch, encoded, strict=True):
             if self._dropping:
                 break
-            row = None if prediction is None else self._row(key, prediction, files.result() if files else {})
+            row = None if prediction is None else self._row(key, prediction, files)
             yield from self._ordered.settle(key, row)
 
-    def _encode(self, prediction: Prediction | None) -> Future[dict[str, bytes]] | None:
-        return self._encoders.submit(_encoded, prediction.files) if prediction and prediction.files else None
+    def _encode(self, prediction: Prediction | None, source: Path | None) -> Future[dict[str, bytes]] | None:
+        if prediction is None or not (prediction.files or prediction.values):
+            return None
+        return self._encoders.submit(_encoded, prediction, source, self.encode)
 
-    def _row(self, key: str, prediction: Prediction, files: Mapping[str, bytes]) -> Row | None:
+    def _row(self, key: str, prediction: Prediction, files: Future[dict[str, bytes]] | None) -> Row | None:
         """Write the files of a prediction, and return its row, which names each that is not named as its input."""
         row = {"path": key, **prediction.row}
         try:
-            for suffix, data in files.items():
+            for suffix, data in files.result().items() if files else ():
                 written = self.files.write(key, suffix, data)
                 if written != f"{key}{suffix}":
                     row[f"file{suffix}"] = f"{FILES}/{written}"
-        except NoName as error:
-            self.on_fault(Fault(key, str(error)))
+        except (NoName, BrokenSample) as error:
+            self.on_fault(Fault(key, error.fault.reason if isinstance(error, BrokenSample) else str(error)))
             return None
         return row
 
 
 @torch.no_grad()
-def _encoded(files: Mapping[str, FileContents]) -> dict[str, bytes]:
-    return {suffix: data if isinstance(data, bytes) else data() for suffix, data in files.items()}
+def _encoded(prediction: Prediction, source: Path | None, encode: Encode) -> dict[str, bytes]:
+    """Return the files of a prediction by suffix."""
+    files = {suffix: data if isinstance(data, bytes) else data() for suffix, data in prediction.files.items()}
+    for name, values in prediction.values.items():
+        suffix, data = encode(values, source)
+        files[f"{name}{suffix}"] = data
+    return files

@@ -34,10 +34,16 @@ FileContents = bytes | Callable[[], bytes]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What inference writes for one sample: a row of plain values, and files by suffix (such as `.png`)."""
+    """What inference writes for one sample: a row of plain values, files by suffix (such as `.png`), and arrays."""
 
     row: dict[str, str | int | float]
     files: Mapping[str, FileContents] = field(default_factory=dict)
+    values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Arrays (C, *S) in units of the data, of integers where these are classes.
+
+    The modality writes each in the form of the sample's own file, such as `.csv`. Its name, such as `.mask` or nothing,
+    stands before that suffix.
+    """
 
 
 @dataclass(frozen=True)

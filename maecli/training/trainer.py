@@ -197,7 +197,8 @@ class Trainer:
             }
         )
         remaining = (self.total_steps - self.step) * self.spec.train.batch_size / max(samples_per_s, 1e-9)
-        text = f"loss {loss:.4f}  {samples_per_s:,.0f} images/s  waiting for data {wait_share:.0%}"
+        speed = f"{samples_per_s:,.0f} {self.train_loader.preprocess.modality.unit}/s"
+        text = f"loss {loss:.4f}  {speed}  waiting for data {wait_share:.0%}"
         line = f"step {self.step}/{self.total_steps}  epoch {epoch:.2f}  {text}  remaining {duration(remaining)}"
         self.progress.update(self.step, self.total_steps, text, line)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maecli.data.batch import Batch
@@ -19,6 +20,7 @@ from maecli.data.known_labels import KnownLabels
 from maecli.data.randomness import Draws
 from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import autocast
+from maecli.loading.streamed import StreamedLoader
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.outputs.named_files import OutputFiles
@@ -35,8 +37,6 @@ from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try
 from maecli.training.task import Prediction, Task
 
 SAY_EVERY_S = 5.0
-UNIT = "files"
-"""What samples are called when they are counted."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,19 @@ def infer(
     if first.labels is not None and first.labels.problem:
         progress.say(first.labels.problem)
     module = restored.module.eval()
-    settled = Counter(progress, len(keys))
+    preprocess, card = restored.preprocess, restored.card
+    settled = Counter(progress, len(keys), preprocess.modality.unit)
+
+    def encode(values: NDArray[Any], source: Path | None) -> tuple[str, bytes]:
+        return preprocess.modality.encode(values, card, source)
+
     with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
         files = OutputFiles(stage / FILES, out / FILES)
         with (
             torch.no_grad(),
             autocast(restored.device, restored.dtype),
             RowWriter(stage / JSONL, stage / CSV) as rows,
-            PredictionWriter(rows, files, keys, faults.add) as writer,
+            PredictionWriter(rows, files, keys, faults.add, encode) as writer,
         ):
             with OutputWatch(module) as watch:
                 for batch in loader.eval_batches(batch_size):
@@ -108,11 +113,12 @@ def infer(
                     left_out = [*unreadable, *gone.values()]
                     unreadable.clear()
                     faults.update(left_out)
-                    writer.add(_by_key(made), [fault.path for fault in left_out])
+                    writer.add(_with_files(made, loader), [fault.path for fault in left_out])
                     first.add(without(batch, gone))
                     settled.add(len(batch) + len(left_out) - len(gone))
             faults.update(unreadable)
-            settled.add(len(unreadable))
+            if unreadable:
+                settled.add(len(unreadable))
             pictures = first.draw(module)
         write_text(stage / SKIPPED, faults_csv(faults))
         for picture in pictures:
@@ -152,22 +158,32 @@ def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction
     return made
 
 
-def _by_key(made: Iterable[tuple[Batch, list[Prediction]]]) -> Iterator[tuple[str, Prediction]]:
-    return ((key, one) for batch, predictions in made for key, one in zip(batch.keys, predictions, strict=True))
+def _with_files(
+    made: Iterable[tuple[Batch, list[Prediction]]], loader: StreamedLoader
+) -> Iterator[tuple[str, Prediction, Path | None]]:
+    """Yield each sample's key and prediction, and its file where values are to be written like it."""
+    for batch, predictions in made:
+        for key, index, one in zip(batch.keys, batch.draws.ids.tolist(), predictions, strict=True):
+            if not one.values:
+                yield key, one, None
+                continue
+            shape = loader.split.size(index)
+            values = {name: loader.preprocess.in_place(array, shape) for name, array in one.values.items()}
+            yield key, replace(one, values=values), next(iter(loader.split.files(index)), None)
 
 
 class Counter:
     """Says every few seconds how many samples are done."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
-        self.progress, self.total, self.num = progress, total, 0
+    def __init__(self, progress: Progress, total: int, unit: str) -> None:
+        self.progress, self.total, self.unit, self.num = progress, total, unit, 0
         self._last_line = time.monotonic()
 
     def add(self, num: int) -> None:
         self.num += num
         if time.monotonic() - self._last_line > SAY_EVERY_S or self.num == self.total:
             self._last_line = time.monotonic()
-            self.progress.say(f"{self.num:,} of {self.total:,} {UNIT}")
+            self.progress.say(f"{self.num:,} of {self.total:,} {self.unit}")
 
 
 class FirstPictures:
@@ -178,7 +194,7 @@ class FirstPictures:
 
     def __init__(self, task: Task[Any], labels: KnownLabels | None) -> None:
         self.task, self.labels = task, labels
-        self.images: list[Tensor] = []
+        self.tensors: list[dict[str, Tensor]] = []
         self.keys: list[str] = []
         self.draws: list[Draws] = []
 
@@ -187,7 +203,7 @@ class FirstPictures:
         wanted = 0 if self.task.own_size else NUM_DRAWN - len(self.keys)
         if wanted > 0 and len(batch):
             part = next(batch.micro_batches(wanted))
-            self.images.append(part["image"].clone())  # or the whole batch would stay in memory
+            self.tensors.append({name: tensor.clone() for name, tensor in part.tensors.items()})  # of a larger batch
             self.keys += part.keys
             self.draws.append(part.draws)
 
@@ -195,7 +211,7 @@ class FirstPictures:
         """Return the task's drawings of the samples."""
         if not self.keys:
             return []
-        tensors = {"image": torch.cat(self.images)}
+        tensors = {name: torch.cat([each[name] for each in self.tensors]) for name in self.tensors[0]}
         if self.labels is not None:
             labels = np.stack([self.labels[key] for key in self.keys])
             tensors["label"] = torch.from_numpy(labels).to(tensors["image"].device)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from maecli.data.card import DataCard
 from maecli.data.randomness import Draws
 from maecli.errors import SpecError
 from maecli.modalities.preprocess import Preprocess
+from maecli.modalities.series.modality import Series
 
 
 def card(channels=1, **changes):
@@ -99,3 +101,38 @@ def test_mean_pixels_are_of_cells_that_exist_and_else_of_the_channel():
     valid = torch.tensor([[[[True, True, False]]], [[[True, False, False]]]])
     batches = [batch(preprocess.normalize(pixels), valid=valid), batch(preprocess.normalize(pixels), valid=valid)]
     assert preprocess.mean_pixels(batches).flatten().tolist() == pytest.approx([0.1, 0.5, 0.4])
+
+
+def test_missing_and_hidden_cells_are_drawn_as_such():
+    preprocess = Preprocess.of(card(2, size=(12,)), (12,), modality=Series())
+    pixels, valid, hidden = torch.full((2, 2, 12), 0.5), torch.ones(2, 2, 12, dtype=torch.bool), torch.zeros(2, 12) > 0
+    valid[0, :, 3], hidden[1, :6] = False, True
+    first, second = preprocess.draw(pixels, valid, hidden)
+    image = np.full((2, 12), 0.5, np.float32)
+    np.testing.assert_array_equal(second, Series().draw(image, hidden[1].numpy()))
+    image[:, 3] = np.nan
+    np.testing.assert_array_equal(first, Series().draw(image, hidden[0].numpy()))
+
+
+def test_samples_for_files_are_in_units_and_channels_of_the_data_without_the_noise_of_float32():
+    values = torch.tensor([[[-122.23, 0.1, 87.65, 35.0]]])
+    preprocess = Preprocess.of(card(size=(4,), value_range=(-130.0, 90.0)), (4,), channels=3, modality=Series())
+    pixels = preprocess.to_pixels(preprocess.normalize(preprocess.pixels(values)))
+    found = preprocess.to_samples(pixels, card(size=(4,), value_range=(-130.0, 90.0)))
+    assert found.dtype == np.float32
+    assert found.tolist() == values.numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "place"),
+    [((4,), [0, 1, 2, 3]), ((2,), [0, 1]), ((7,), [np.nan, 0, 1, 2, 3, np.nan, np.nan])],
+)
+def test_a_prediction_has_the_place_of_the_part_that_the_model_saw(shape, place):
+    preprocess = Preprocess.of(card(size=None), (4,), modality=Series(), fit="crop")
+    np.testing.assert_array_equal(preprocess.in_place(np.arange(4.0)[None], shape), [place])
+
+
+def test_a_prediction_of_a_resized_sample_stays_as_it_is():
+    preprocess = Preprocess.of(card(size=None), (4,), modality=Series(), fit="resize")
+    values = np.arange(4.0)[None]
+    assert preprocess.in_place(values, (7,)) is values

@@ -5,10 +5,11 @@ import json
 import os
 import threading
 
+import numpy as np
 import pytest
 import torch
 
-from maecli.errors import MaeError
+from maecli.errors import BrokenSample, Fault, MaeError
 from maecli.outputs import named_files, prediction_writer
 from maecli.outputs.named_files import OutputFiles
 from maecli.outputs.prediction_writer import PredictionWriter
@@ -23,15 +24,21 @@ def faults():
     return []
 
 
+def encode(values, source):
+    if source is None:
+        raise BrokenSample("source", "truncated file")
+    return source.suffix, f"{values.tolist()} like {source.name}".encode()
+
+
 @pytest.fixture
 def writer(tmp_path, faults):
     """Return a writer to be used once, and entered together with its rows."""
     rows = RowWriter(tmp_path / "rows.jsonl", tmp_path / "rows.csv")
-    return PredictionWriter(rows, OutputFiles(tmp_path / "files", tmp_path / "out"), KEYS, faults.append)
+    return PredictionWriter(rows, OutputFiles(tmp_path / "files", tmp_path / "out"), KEYS, faults.append, encode)
 
 
 def batch(*numbers, contents=lambda i: b"%d" % i):
-    return [(KEYS[i], Prediction({"number": i}, {".txt": contents(i)})) for i in numbers]
+    return [(KEYS[i], Prediction({"number": i}, {".txt": contents(i)}), None) for i in numbers]
 
 
 def numbers_in(folder):
@@ -48,6 +55,21 @@ def test_rows_keep_the_order_of_the_inputs_whatever_that_of_the_batches(writer, 
     assert {path.name: path.read_text() for path in (tmp_path / "files").iterdir()} == {
         f"{i}.png.txt": str(i) for i in range(12) if i not in (1, 9)
     }
+
+
+def test_values_are_written_in_the_form_of_their_samples_file(writer, tmp_path):
+    values = {"": np.array([1.5]), ".mask": np.array([2])}
+    with writer.rows, writer:
+        writer.add([(KEYS[0], Prediction({"number": 0}, values=values), tmp_path / "a.csv")])
+    written = {path.name: path.read_text() for path in (tmp_path / "files").iterdir()}
+    assert written == {"0.png.csv": "[1.5] like a.csv", "0.png.mask.csv": "[2] like a.csv"}
+
+
+def test_a_sample_whose_file_can_no_longer_be_read_is_left_out(writer, tmp_path, faults):
+    with writer.rows, writer:
+        writer.add([(KEYS[0], Prediction({"number": 0}, values={"": np.zeros(1)}), None), *batch(1)])
+    assert faults == [Fault(KEYS[0], "truncated file")]
+    assert numbers_in(tmp_path) == [1]
 
 
 def test_files_are_encoded_beside_the_thread_that_brings_them_and_without_gradients(writer, tmp_path):

@@ -498,7 +498,7 @@ def test_nothing_is_kept_of_pictures_at_their_own_size():
     first.add(some_pictures(0, 1))
     assert first.draw(torch.nn.Identity()) == []
     assert task.drawn == []
-    assert first.images == []
+    assert first.tensors == []
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class Pictures(Modality):
     suffixes = PICTURE_SUFFIXES
     keeps_proportions = True
     gaps = False
+    pictorial = True
     augments = frozenset(AugmentSpec.model_fields)
     crops = frozenset({"none", "pad", "random-resized", "scale-jitter"})
 

@@ -45,12 +45,13 @@ class Series(Modality):
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
         """Return an array in the layout of `source` if that is one, else a CSV file of its channels' names.
 
-        The index of `source` is kept where it has as many steps.
+        A single channel of integers is that of classes. The index of `source` is kept where it has as many steps.
         """
         if source is not None and source.suffix.lower() == ".npy":
             return ".npy", _npy_bytes(values, source, card)
         names, index = _names_and_index(values, card, source)
-        rows: list[Sequence[object]] = [*values.astype(np.float32).T]  # (T, C)
+        cells = values if values.dtype.kind in "iu" else values.astype(np.float32)
+        rows: list[Sequence[object]] = [*cells.T]  # (T, C)
         if index is not None:
             names, rows = [index[0], *names], [[cell, *row] for cell, row in zip(index[1], rows, strict=True)]
         return ".csv", csv_bytes(names, rows)
@@ -75,6 +76,8 @@ def _names_and_index(
         columns, first = csv_head(source)
         names = names or [columns[i] for i in channel_columns(source, columns, first, card)]
         index = csv_index(source, values.shape[1])
-    if len(names) != len(values):
+    if values.dtype.kind in "iu" and len(values) == 1:
+        names = ["class"]
+    elif len(names) != len(values):
         names = [f"channel {number}" for number in range(1, len(values) + 1)]
     return names, index

@@ -24,9 +24,9 @@ class Windows(FileParts):
         steps = values.shape[1]
         return [f"#{start}" for start in range(0, steps, self.length)] if steps > self.length else [""]
 
+    def size(self, index: int) -> tuple[int, ...]:
+        return self[index]["image"].shape[1:]
+
     def part(self, values: np.ndarray, number: int) -> np.ndarray:
-        """Return a window (C, L), the last one filled up with NaN; of a short file all steps (C, T)."""
-        start = number * self.length
-        window = values[:, start : start + self.length]
-        short = self.length - window.shape[1] if start else 0
-        return np.pad(window, ((0, 0), (0, short)), constant_values=np.nan)
+        """Return a window (C, L), or what is left of the steps for the last one."""
+        return values[:, number * self.length : (number + 1) * self.length]

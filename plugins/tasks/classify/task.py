@@ -133,13 +133,11 @@ class Classify(api.Task[api.nets.Classifier]):
         ]
 
     def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
-        if batch["image"].ndim != 4:
-            return []
         probabilities = self.labels.probabilities(logits_of(module, batch)).cpu().numpy()
         wrong = self.labels.wrong(probabilities, batch["label"].cpu().numpy()) if "label" in batch else None
-        pictures = self.preprocess.to_pixels(batch["image"]).clamp(0, 1).cpu().numpy()
+        drawn = self.preprocess.draw(self.preprocess.to_pixels(batch["image"]), batch.tensors.get("valid"))
         captions = [self.labels.caption(row) for row in probabilities]
-        png = api.draw.contact_sheet(list(pictures), captions, wrong, batch.keys)
+        png = api.draw.contact_sheet(drawn, captions, wrong, batch.keys)
         return [api.Drawing(name="predictions", caption=self.labels.drawn, png=png)]
 
     def describe(self) -> Sequence[str]:

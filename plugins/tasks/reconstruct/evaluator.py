@@ -13,7 +13,7 @@ from torch import Tensor
 
 from maecli import api
 
-from .masks import mask_strip
+from .masks import drawn_masks, mask_strip
 from .ssim import ssim_map
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
                     for patches in (truth, pasted, hidden)
                 )
                 sums[f"ssim {name}"] = (ssim_map(x.float(), y.float()) * mask).sum(dtype=torch.float64)
-        if self.thorough and len(shape) == 2:
+        if self.thorough:
             masks = masking.mask.reshape(-1, *self.task.grid(batch))
             self.first.add(batch.draws.ids, masks)
             sums |= {"masks": masks.sum(0), "samples": torch.ones_like(batch.draws.ids).sum()}
@@ -102,12 +102,15 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         total, num = self.total("masks"), self.total("samples")
         if total is None or num is None or self.first.masks is None:
             return []
-        first = self.first.masks.cpu().numpy()
-        caption = (
-            f"The masks of {len(first)} samples, with {self.task.hidden}, and the mean over all {int(num):,}: blue "
-            "patches are seen by the encoder, grey ones are not."
-        )
-        png = mask_strip(first, (total / num).numpy(), self.task.patch_size)
+        first, mean, preprocess = self.first.masks.cpu(), total / num, self.task.preprocess
+        if preprocess.modality.pictorial:
+            colours = "blue patches are seen by the encoder, grey ones are not."
+            png = mask_strip(first.numpy(), mean.numpy(), self.task.patch_size)
+        else:
+            colours = "what is grey is not seen by the encoder. The mean goes from 0, never hidden, to 1, always."
+            png = drawn_masks(preprocess, first, mean, self.task.patch_size)
+        what = f"The masks of {len(first)} samples, with {self.task.hidden}, and the mean over all {int(num):,}"
+        caption = f"{what}: {colours}"
         return [api.Drawing(name="masks", caption=caption, png=png)]
 
 

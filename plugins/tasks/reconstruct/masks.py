@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from maecli import api
 
@@ -28,6 +30,21 @@ def mask_strip(masks: NDArray[Any], mean: NDArray[Any], patch_size: Sequence[int
     pictures = [_picture(share, patch_size) for share in (*masks, mean)]
     titles = ["masks", *[""] * (len(masks) - 1), "mean"]
     return api.draw.picture_grid([pictures], titles, max_px=WIDTH * len(pictures) // COLUMNS)
+
+
+def drawn_masks(preprocess: api.Preprocess, masks: Tensor, mean: Tensor, patch_size: Sequence[int]) -> bytes:
+    """Return a PNG of masks (n, *G), 1 = hidden, as samples of this kind are drawn, and of their mean (*G)."""
+    hidden, shares = (_cells(each, patch_size) for each in (masks, mean.unsqueeze(0)))
+    pictures = preprocess.draw(torch.zeros_like(hidden).unsqueeze(1), hidden=hidden > 0)
+    pictures += preprocess.draw(shares.unsqueeze(1))
+    return api.draw.contact_sheet(pictures, [f"mask {number}" for number in range(1, len(pictures))] + ["mean"])
+
+
+def _cells(shares: Tensor, patch_size: Sequence[int]) -> Tensor:
+    """Return a value per patch (n, *G) as one per cell (n, *S)."""
+    for axis, size in enumerate(patch_size, start=1):
+        shares = shares.repeat_interleave(size, axis)
+    return shares
 
 
 def _picture(share: NDArray[Any], patch_size: Sequence[int]) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
@@ -130,11 +131,21 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         masking, truth, pred = self.reconstruct(module, batch)
         judged = self.judged(batch, masking).expand_as(truth)
         errors = ((pred - truth).square() * judged).sum((1, 2)) / judged.sum((1, 2)).clamp(min=1)
-        rows = self._quadruplets(batch, masking, truth, pred)
-        return [
-            api.Prediction({"masked_mse": error}, {".png": partial(api.draw.picture_grid, [row], TITLES, max_px=900)})
-            for error, row in zip(errors.tolist(), rows, strict=True)
-        ]
+        rows = [{"masked_mse": error} for error in errors.tolist()]
+        if self.preprocess.modality.pictorial:
+            drawn = self._quadruplets(batch, masking, truth, pred)
+            files = [{".png": partial(api.draw.picture_grid, [each], TITLES, max_px=900)} for each in drawn]
+            return [api.Prediction(row, file) for row, file in zip(rows, files, strict=True)]
+        values = self._values(batch, masking, truth, pred)
+        return [api.Prediction(row, values={"": image}) for row, image in zip(rows, values, strict=True)]
+
+    def _values(self, batch: api.Batch, masking: api.nets.Masking, truth: Tensor, pred: Tensor) -> NDArray[Any]:
+        """Return samples (C, *S) in units of the data, predicted where they are hidden; NaN in gaps of what is not."""
+        valid, hidden = batch.tensors.get("valid"), masking.mask.unsqueeze(-1) > 0
+        if valid is not None:
+            truth = truth.masked_fill(~api.nets.patchify(valid, self.patch_size), torch.nan)
+        pasted = api.nets.unpatchify(torch.where(hidden, pred, truth), self.grid(batch), self.patch_size)
+        return self.preprocess.to_samples(pasted, self.card)
 
     def draw(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Drawing]:
         rows = self._first_quadruplets(module, batch)
@@ -162,18 +173,24 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         return f"{self.options.mask_ratio:.0%} of the patches hidden ({self.options.mask} masks)"
 
     def _first_quadruplets(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[list[Any]]:
-        """Return those of the first samples, none of what is no picture."""
-        if batch["image"].ndim != 4:
-            return []
+        """Return those of the first samples."""
         batch = next(batch.micro_batches(NUM_PICTURES))
         return self._quadruplets(batch, *self.reconstruct(module, batch))
 
     def _quadruplets(self, batch: api.Batch, masking: api.nets.Masking, truth: Tensor, pred: Tensor) -> list[list[Any]]:
-        """Return the pictures (C, H, W) in [0, 1] under `TITLES`, of each sample of a batch that was reconstructed."""
-        hidden, grid = masking.mask.unsqueeze(-1) > 0, self.grid(batch)
-        columns = [truth, truth.masked_fill(hidden, 0.5), pred, torch.where(hidden, pred, truth)]
-        pictures = [api.nets.unpatchify(part, grid, self.patch_size).clamp(0, 1) for part in columns]
-        return [list(row) for row in torch.stack(pictures, dim=1).cpu().numpy()]
+        """Return the pictures (3, H, W) in [0, 1] under `TITLES`, of each sample of a batch that was reconstructed."""
+        hidden, valid = masking.mask.unsqueeze(-1) > 0, batch.tensors.get("valid")
+        original, prediction, pasted, cover = (
+            api.nets.unpatchify(part, self.grid(batch), self.patch_size)
+            for part in (truth, pred, torch.where(hidden, pred, truth), hidden.expand_as(truth))
+        )
+        columns = [
+            self.preprocess.draw(original, valid),
+            self.preprocess.draw(original, valid, cover[:, 0]),
+            self.preprocess.draw(prediction, valid),
+            self.preprocess.draw(pasted, valid),
+        ]
+        return [list(row) for row in zip(*columns, strict=True)]
 
     def describe(self) -> Sequence[str]:
         how = (

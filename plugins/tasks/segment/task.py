@@ -5,7 +5,6 @@ Shapes: B batch, C channels, S spatial axes, H, W height and width of a picture,
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -116,26 +115,22 @@ class Segment(api.Task[Segmenter]):
 
     def predict(self, module: Segmenter, batch: api.Batch) -> list[api.Prediction]:
         masks = self.classes_of(module, batch["image"], batch.tensors.get("valid")).cpu().numpy()
-        return [
-            self._prediction(picture, mask) for picture, mask in zip(self.drawable(batch["image"]), masks, strict=True)
-        ]
+        rows = [self._row(mask) for mask in masks]
+        if not self.preprocess.modality.pictorial:
+            return [api.Prediction(row, values={".mask": mask[None]}) for row, mask in zip(rows, masks, strict=True)]
+        pictures = self.drawable(batch["image"])
+        files = [self._files(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
+        return [api.Prediction(row, file) for row, file in zip(rows, files, strict=True)]
 
-    def _prediction(self, picture: np.ndarray, mask: np.ndarray) -> api.Prediction:
+    def _row(self, mask: np.ndarray) -> dict[str, str | int | float]:
+        """Return which classes a mask (*S) has, and the share of each."""
         names = self.card.mask_classes
         counts = np.bincount(mask.ravel(), minlength=len(names))
         present = [name for i, name in enumerate(names) if counts[i] and i != self.card.background]
-        return api.Prediction(
-            {
-                "classes": ";".join(present),
-                **self.class_columns(names, counts / mask.size, "share_", "area"),
-            },
-            self._files(picture, mask),
-        )
+        return {"classes": ";".join(present), **self.class_columns(names, counts / mask.size, "share_", "area")}
 
     def _files(self, picture: np.ndarray, mask: np.ndarray) -> dict[str, Callable[[], bytes]]:
-        """Return what encodes a mask (*S): as an array, or of a picture as a PNG and as one over it."""
-        if mask.ndim != 2:
-            return {".mask.npy": partial(_npy, mask)}
+        """Return what encodes a picture's mask (H, W): by itself, and over the picture."""
         return {
             ".mask.png": partial(api.pictures.mask_png, mask, self.card.mask_palette),
             ".overlay.png": partial(api.draw.overlay, picture, mask, self.style),
@@ -158,12 +153,6 @@ class Segment(api.Task[Segmenter]):
         )
         counted = "IoU comes from one confusion matrix over the whole split; void pixels are not judged."
         return [read, f"{counted} 95% intervals are of {RESAMPLES:,} resamples of whole pictures."]
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 @api.hookimpl

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import classifying
+import numpy as np
 import pytest
 import torch
 from classifying import CLASSES, SIZE, Says, batch, encoder, metrics
@@ -245,10 +246,20 @@ def test_predictions_name_the_class_and_every_probability():
     assert sum(cat.row[f"p_{name}"] for name in CLASSES) == pytest.approx(1, abs=2e-6)
 
 
-def test_drawings_show_pictures_and_nothing_for_other_data():
+def test_drawings_are_pngs():
     (picture,) = task().draw(Says(confident([0, 2])), batch([0, 0]))
     assert picture.png.startswith(b"\x89PNG")
-    assert task().draw(Says(confident([0, 2])), batch([0, 0], torch.zeros(2, 1, 8))) == []
+
+
+def test_drawings_show_missing_cells_as_missing(monkeypatch):
+    sheets = []
+    monkeypatch.setattr(api.Preprocess, "draw", lambda _, *arguments: sheets.append(arguments) or [np.zeros((3, 4, 4))])
+    samples = batch([0])
+    samples.tensors["valid"] = torch.zeros_like(samples["image"], dtype=torch.bool)
+    task().draw(Says(confident([0])), samples)
+    ((pixels, valid),) = sheets
+    assert pixels.shape == valid.shape
+    assert valid is samples["valid"]
 
 
 @pytest.mark.parametrize(("labels", "wrong"), [([0, 0], [False, True]), ([-1, 2], [None, False]), (None, None)])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from maecli_plugins.tasks.reconstruct.task import Reconstruct
@@ -10,6 +12,8 @@ from torch import nn
 from maecli import api
 from maecli.training.evaluator import add_states
 
+KINDS = {1: api.modalities.Series(), 2: api.modalities.Pictures(), 3: api.modalities.Volumes()}
+"""By the number of axes."""
 SIZE, PATCH = (8, 8), (2, 2)
 NUM_PATCHES = 16
 MASKS = ["random", "grid", "block"]
@@ -36,7 +40,8 @@ def encoder(size=SIZE, patch_size=PATCH):
 
 
 def task(size=SIZE, patch_size=PATCH, **options):
-    made = Reconstruct(Reconstruct.Options(**options), card(size), api.Preprocess.of(card(size), size))
+    preprocess = api.Preprocess.of(card(size), size, modality=KINDS[len(size)])
+    made = Reconstruct(Reconstruct.Options(**options), card(size), preprocess)
     made.build(encoder(size, patch_size))
     return made
 
@@ -279,7 +284,7 @@ def test_series_pictures_and_volumes_are_measured(size, patch_size, mask):
     assert ("ssim" in found) == (len(size) == 2)
     assert all(math.isfinite(metric.value) and len(metric.baselines) == 2 for metric in found.values())
     assert float(job.loss(module, batch(job, pictures(3, size)))) > 0
-    assert len(job.draw(module, batch(job, pictures(3, size)))) == (1 if len(size) == 2 else 0)
+    assert len(job.draw(module, batch(job, pictures(3, size)))) == 1
 
 
 def test_predictions_tell_each_samples_error_and_draw_it():
@@ -292,6 +297,53 @@ def test_predictions_tell_each_samples_error_and_draw_it():
     predictions = job.predict(pixels_oracle(job, guess), batch(job, pixels))
     assert [each.row["masked_mse"] for each in predictions] == pytest.approx([0.01, 0.09], rel=1e-3)
     assert all(each.files[".png"]().startswith(b"\x89PNG") for each in predictions)
+
+
+def recorded_drawings(monkeypatch, axes):
+    """Return a list that takes what samples are drawn of: images and what is hidden."""
+    drawn = []
+    picture = np.zeros((3, 4, 4), np.float32)
+    monkeypatch.setattr(type(KINDS[axes]), "draw", lambda _, *arguments: drawn.append(arguments) or picture)
+    return drawn
+
+
+@torch.no_grad()
+def test_drawings_show_what_is_hidden_and_what_is_missing(monkeypatch):
+    job, drawn = task((12,), (3,), mask_ratio=0.5), recorded_drawings(monkeypatch, 1)
+    samples = batch(job, pixels := pictures(1, (12,)))
+    samples.tensors["valid"] = torch.ones(1, 2, 12, dtype=torch.bool)
+    samples.tensors["valid"][0, 1, 4] = False
+    job.draw(pixels_oracle(job, lambda pixels: pixels + 0.5, (3,)), samples)
+    truth, hidden = pixels[0].numpy().copy(), job.masking(samples).mask[0].repeat_interleave(3).numpy() > 0
+    truth[1, 4] = np.nan
+    original, masked, prediction, pasted = drawn
+    for image, expected in (
+        (original[0], truth),
+        (masked[0], truth),
+        (prediction[0], truth + 0.5),
+        (pasted[0], truth + 0.5 * hidden),
+    ):
+        np.testing.assert_allclose(image, expected, atol=1e-5)
+    assert (masked[1] == hidden).all()
+    assert [each[1] for each in (original, prediction, pasted)] == [None] * 3
+
+
+@torch.no_grad()
+def test_predictions_of_what_is_no_picture_are_values_in_the_units_of_the_data():
+    job = task((12,), (3,), mask_ratio=0.5)
+    job.preprocess = dataclasses.replace(job.preprocess, value_range=(-10.0, 90.0))
+    samples = batch(job, pixels := pictures(1, (12,)))
+    hidden = job.masking(samples).mask[0].repeat_interleave(3).numpy() > 0
+    valid = torch.ones(1, 2, 12, dtype=torch.bool)
+    gap, guessed = int((~hidden).nonzero()[0][0]), int(hidden.nonzero()[0][0])
+    valid[0, 1, [gap, guessed]] = False
+    samples.tensors["valid"] = valid
+    job.card = job.card.model_copy(update={"value_range": (-10.0, 90.0)})
+    (found,) = job.predict(pixels_oracle(job, lambda pixels: torch.full_like(pixels, 0.25), (3,)), samples)
+    expected = np.where(hidden, 15.0, 100 * pixels[0].numpy() - 10)
+    expected[1, gap] = np.nan  # what was seen is not guessed, also where it has a gap
+    np.testing.assert_allclose(found.values[""], expected, atol=1e-3)
+    assert found.files == {}
 
 
 @torch.no_grad()
@@ -326,11 +378,18 @@ def test_the_masks_of_an_evaluation_are_drawn_with_their_mean(mask, monkeypatch)
 
 @torch.no_grad()
 @pytest.mark.parametrize(("size", "patch_size"), [((12,), (3,)), ((4, 6, 4), (2, 3, 2))])
-def test_masks_of_series_and_volumes_are_not_drawn(size, patch_size):
-    job = task(size, patch_size)
+def test_masks_of_series_and_volumes_are_drawn_as_their_samples_are(size, patch_size, monkeypatch):
+    job, samples, drawn = task(size, patch_size), pictures(3, size), recorded_drawings(monkeypatch, len(size))
     evaluator = job.evaluator()
-    evaluator.update(job.build(encoder(size, patch_size)).eval(), batch(job, pictures(3, size)))
-    assert list(evaluator.drawings()) == []
+    evaluator.update(job.build(encoder(size, patch_size)).eval(), batch(job, samples))
+    (picture,) = evaluator.drawings()
+    assert picture.png.startswith(b"\x89PNG")
+    masks = job.masking(batch(job, samples)).mask.unsqueeze(-1).expand(-1, -1, math.prod(patch_size))
+    cells = api.nets.unpatchify(masks, job.grid(batch(job, samples)), patch_size)[:, 0].numpy()
+    assert [(hidden == cell).all() for (_, hidden), cell in zip(drawn, cells, strict=False)] == [True] * 3
+    ((mean, none),) = drawn[3:]
+    np.testing.assert_allclose(mean[0], cells.mean(0), rtol=1e-6)
+    assert none is None
 
 
 def test_notes_say_what_the_errors_are_and_own_up_to_the_oracle():

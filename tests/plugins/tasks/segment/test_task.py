@@ -386,7 +386,8 @@ def test_series_and_volumes_are_refused_by_heads_for_pictures(head):
 @pytest.mark.parametrize("size", [(8,), (8, 8, 4)])
 def test_series_and_volumes_are_learnt_measured_and_predicted(size):
     data = card()
-    job = Segment(Segment.Options(dice=1.0, flip=True), data, api.Preprocess.of(data, size))
+    kind = {1: api.modalities.Series(), 3: api.modalities.Volumes()}[len(size)]
+    job = Segment(Segment.Options(dice=1.0, flip=True), data, api.Preprocess.of(data, size, modality=kind))
     module = job.build(encoder(size))
     image = torch.zeros(2, 1, *size)
     image[:, :, 4:] = 1
@@ -405,10 +406,11 @@ def test_series_and_volumes_are_learnt_measured_and_predicted(size):
         (found,) = job.predict(module, batch(longer[:, 0], longer))
     assert metrics(evaluator)["pixel_accuracy"].value == 1
     assert [picture.name for picture in evaluator.drawings()] == ["iou-per-class", "confusion-matrix"]
-    mask = np.load(io.BytesIO(found.files[".mask.npy"]()))
-    assert mask.shape == longer.shape[2:]
-    assert (mask == 2 * longer[0, 0].numpy()).mean() > 0.8
-    assert set(found.files) == {".mask.npy"}
+    mask = found.values[".mask"]
+    assert mask.shape == longer.shape[1:]
+    assert (mask == 2 * longer[0].numpy()).mean() > 0.8
+    assert mask.dtype.kind == "u"
+    assert (set(found.files), set(found.values)) == (set(), {".mask"})
     assert job.describe()[0].startswith("Samples are resized to cover 8")
 
 
@@ -473,7 +475,7 @@ def test_of_more_than_100_classes_those_of_the_largest_areas_are_named():
     job = Segment(Segment.Options(), data, api.Preprocess.of(data, SIZE))
     mask = np.zeros((8, 8), np.uint8)
     mask[:5], mask[5:7] = 9, 4
-    row = job._prediction(np.zeros((1, 8, 8), np.uint8), mask).row
+    row = job._row(mask)
     assert row["classes"] == "kind 4;kind 9"
     assert [row[f"class_{place}"] for place in range(1, 6)] == ["kind 9", "kind 4", "kind 0", "kind 1", "kind 2"]
     assert [row[f"area_{place}"] for place in range(1, 6)] == [0.625, 0.25, 0.125, 0, 0]
