@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -172,6 +173,34 @@ def test_predictions_of_all_files_are_right_more_often_than_the_largest_class(cl
     assert np.mean(right) > 0.8
 
 
+def test_reconstructions_have_the_form_of_their_files(pretrained, kind, root, tmp_path):
+    out = tmp_path / "out"
+    outcome = done("infer", root / kind.source, "--run", pretrained, "--out", out)
+    assert f"{kind.num_parts} of {kind.num_parts} {kind.unit}\n" in outcome.stderr
+    assert (out / "reconstructions.png").read_bytes().startswith(b"\x89PNG")
+    files = {path.relative_to(out / "files").as_posix(): path for path in (out / "files").rglob("*.*")}
+    assert len(files) == kind.num_parts
+    if kind.name == "blobs":
+        for key in ("cube/00.nii.gz", "rod/01.nii.gz"):
+            source, made = nibabel.load(root / "blobs" / key), nibabel.load(files[key + ".nii.gz"])
+            np.testing.assert_allclose(corners(made), corners(source), atol=1e-4)
+            assert -1200 < np.median(made.get_fdata()) < 0
+        return
+    header, length, low, high = (CHANNELS, 16, -150, 350) if kind.name == "waves" else (CELLS, 1, -11, 11)
+    for path in files.values():
+        lines = rows_of(path)
+        assert tuple(lines[0])[-len(header) :] == header
+        assert len(lines) <= length
+        numbers = [float(cell) for line in lines for cell in (line[name] for name in header) if cell]
+        assert all(low < number < high for number in numbers)
+
+
+def corners(image: nibabel.Nifti1Image) -> np.ndarray:
+    """Return where the ends of a volume lie in space, sorted, whatever the order of its axes."""
+    ends = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * image.shape - 0.5
+    return np.unique(np.round(nibabel.affines.apply_affine(image.affine, ends), 3), axis=0)
+
+
 def missing_in(kind: Kind) -> np.ndarray:
     """Return samples of one file, a third of whose cells are missing: (C, T), (D, H, W) or rows (N, F)."""
     if kind.name == "waves":
@@ -277,7 +306,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(kind, root, tmp_path, monkeypatc
     how = (*SHORT, "--set", "data.loading=streamed", "--workers", "1")
     how = how if kind.name == "houses" else (*how, "--set", "augment.flip=true", "--set", "augment.crop=random-resized")
     asked = ("pretrain", *kind.asked(root), *TOY_DECODER, *how)
-    done(*asked, "--out", tmp_path / "whole")
+    outcome = done(*asked, "--out", tmp_path / "whole")
+    assert f" {kind.unit}/s " in outcome.stderr
     step = Trainer.train_step
 
     def stopping(self: Trainer, batch: object) -> None:
