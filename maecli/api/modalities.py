@@ -3,7 +3,8 @@
 from maecli.modalities.boxes import Box
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series
+from maecli.modalities.survey import Look
 from maecli.modalities.tables.modality import Tables
 from maecli.modalities.volumes.modality import Volumes
 
-__all__ = ["Box", "Pictures", "Series", "Tables", "Volumes"]
+__all__ = ["Box", "Look", "Pictures", "Series", "Tables", "Volumes"]

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from maecli.data.card import SPLIT_NAMES
-from maecli.eda.findings import Duplicates, Findings
+from maecli.eda.findings import Duplicates, Findings, Statistics
 from maecli.measures import wilson_interval
 from maecli.text import some
+
+HowFitted = Literal["in proportion", "stretched", "cut"]
+"""How samples become the model's size: cut to its proportions and resized, resized as they are, or cut and padded."""
 
 MOSTLY_BACKGROUND = 0.5
 IMBALANCED = 5.0
 """Times that the largest class has as many samples as the smallest."""
 FEW_SAMPLES = 20
 """Training samples up to which a class counts as tiny."""
-FEW_PICTURES = 1000
+LITTLE_TO_PRETRAIN_ON = 1000
 FEW_HELD_OUT = 100
-"""Pictures of val or test below which a share measured there is uncertain by 10 points or more."""
+"""Samples of val or test below which a share measured there is uncertain by 10 points or more."""
 SMALL_OBJECT = 0.01
-"""Share of the picture up to which an object counts as small."""
+"""Share of the sample up to which an object counts as small."""
 MANY_VOID = 0.02
 ALIKE = 0.02
-"""Share of train's pictures with a near copy in train from which the set's pictures count as alike by nature."""
+"""Share of train's samples with a near copy in train from which the set's samples count as alike by nature."""
 
 LEAST_ALIKE = 20
 """How many of them it takes at least: a few planted copies in a small set are no nature."""
 
+MOSTLY_MISSING = 0.5
+"""Share of a channel's or a cell's values that is missing, above which it is named."""
+MANY_OUTSIDE = 0.01
+"""Share of its values that lie outside of the card's range, above which it is named."""
+
 NAMED = 8
 
 
-def advise(findings: Findings, img_size: Sequence[int]) -> list[str]:
-    """Return sentences, the most urgent first; `img_size` is what the model would work at."""
+def advise(findings: Findings, img_size: Sequence[int], how: HowFitted = "in proportion") -> list[str]:
+    """Return sentences, the most urgent first; `img_size` is what the model would work at, and `how` it is reached."""
     sentences = [
         *_on_copies(findings),
         *_on_faults(findings),
         *_on_masks(findings),
         *_on_classes(findings),
         *_on_splits(findings),
-        *_on_pictures(findings, img_size),
+        *_on_sizes(findings, img_size, how),
+        *_on_values(findings),
         *_on_boxes(findings, img_size),
     ]
     return list(dict.fromkeys(sentences))
@@ -46,16 +57,17 @@ def advise(findings: Findings, img_size: Sequence[int]) -> list[str]:
 def _on_copies(findings: Findings) -> Iterator[str]:
     if findings.duplicates is None:
         return
-    yield from _on_leaks(findings.duplicates, {name: pictures.num for name, pictures in findings.pictures.items()})
+    yield from _on_leaks(findings, findings.duplicates, {name: own.num for name, own in findings.pictures.items()})
     for kind, copies in findings.copies_by.items():
         counted = findings.labels if kind == "labels" else findings.masks
-        yield from _on_leaks(copies, {name: annotated.num for name, annotated in counted.items()}, f" with {kind}")
+        nums = {name: annotated.num for name, annotated in counted.items()}
+        yield from _on_leaks(findings, copies, nums, f" with {kind}")
     yield from _on_contradictions(findings)
     for overlap in findings.duplicates.overlaps:
         if overlap.split == overlap.other and overlap.exact:
             yield (
-                f"{overlap.split} holds {overlap.exact:,} pictures that occur more than once in it, which count more "
-                "than others."
+                f"{overlap.split} holds {overlap.exact:,} {findings.words.many} that occur more than once in it, which "
+                "count more than others."
             )
 
 
@@ -64,16 +76,18 @@ def _on_contradictions(findings: Findings) -> Iterator[str]:
     if num:
         one = findings.contradictions[0]
         labels = [f"{place.key} as {label or 'nothing'}" for place, label in zip(one.pictures, one.labels, strict=True)]
-        groups = "A group of equal pictures is" if num == 1 else f"{num:,} groups of equal pictures are"
+        many = findings.words.many
+        groups = f"A group of equal {many} is" if num == 1 else f"{num:,} groups of equal {many} are"
         yield (
             f"{groups} labelled differently, {' and '.join(labels[:2])}{'' if num == 1 else ', for one'}: no model can "
             "be right on all of them. Mend the labels, which are listed below."
         )
 
 
-def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") -> Iterator[str]:
-    """Speak of copies across splits of `nums` pictures each; `which` says of which pictures these are the splits."""
+def _on_leaks(findings: Findings, duplicates: Duplicates, nums: Mapping[str, int], which: str = "") -> Iterator[str]:
+    """Speak of copies across splits of `nums` samples each; `which` says of which samples these are the splits."""
     order: Sequence[str] = SPLIT_NAMES
+    many, part = findings.words.many, findings.words.part
     for overlap in duplicates.overlaps:
         if order.index(overlap.split) <= order.index(overlap.other):
             continue
@@ -81,19 +95,19 @@ def _on_leaks(duplicates: Duplicates, nums: Mapping[str, int], which: str = "") 
         if overlap.exact:
             are, them = _plural(overlap.exact, "is", "are"), _plural(overlap.exact, "it", "them")
             yield (
-                f"{_pictures(overlap.exact, num)} of {held_out} {are} in {other} too, pixel by pixel: metrics on "
+                f"{overlap.exact:,} of {num:,} {many} of {held_out} {are} in {other} too, {part} by {part}: metrics on "
                 f"{held_out} would be too good; take {them} out of {other}."
             )
         if overlap.near and overlap.other == "train":
             sure = f" ({overlap.very_near:,} all but identical)" if overlap.very_near else ""
             have = _plural(overlap.near, "has", "have")
-            copies = f"{_pictures(overlap.near, num)} of {held_out} {have} a near copy in {other}{sure}"
+            copies = f"{overlap.near:,} of {num:,} {many} of {held_out} {have} a near copy in {other}{sure}"
             inside = next((own.near for own in duplicates.overlaps if own.split == own.other == other), 0)
             alike = inside / max(1, nums.get(other, 0))
             if alike > ALIKE and inside >= LEAST_ALIKE:
                 certain = f" Those that are all but identical are copies: take them out of {other}."
                 yield (
-                    f"{copies}, but in {other} itself {alike:.0%} have one: these pictures are alike by nature, so "
+                    f"{copies}, but in {other} itself {alike:.0%} have one: these {many} are alike by nature, so "
                     f"look at the pairs below before you call them copies.{certain if sure else ''}"
                 )
             else:
@@ -117,22 +131,23 @@ def _on_masks(findings: Findings) -> Iterator[str]:
     if card is None or not findings.masks:
         return
     split, masks = next(iter(findings.masks.items()))
-    name = card.mask_classes[masks.constant]
+    name, parts = card.mask_classes[masks.constant], f"{findings.words.part}s"
     if masks.constant_accuracy >= MOSTLY_BACKGROUND:
         yield (
-            f"{masks.constant_accuracy:.1%} of the pixels are {name}: read mIoU, not pixel accuracy. Predicting {name} "
-            f"everywhere has that accuracy, and an mIoU of {masks.constant_miou:.1%} ({split})."
+            f"{masks.constant_accuracy:.1%} of the {parts} are {name}: read mIoU, not pixel accuracy. Predicting "
+            f"{name} everywhere has that accuracy, and an mIoU of {masks.constant_miou:.1%} ({split})."
         )
     present = [pixels for pixels in masks.pixels if pixels]
     if len(present) > 2 and max(present) >= 100 * min(present):
         rare = card.mask_classes[masks.pixels.index(min(present))]
         yield (
-            f"{rare} has {100 * min(present) / sum(present):.2g}% of {split}'s pixels: every class counts the same in "
+            f"{rare} has {100 * min(present) / sum(present):.2g}% of {split}'s {parts}: every class counts the same in "
             "mIoU, so class weights or a Dice term may pay."
         )
     total = masks.void_pixels + sum(masks.pixels)
     if masks.void_pixels > MANY_VOID * total:
-        yield f"{masks.void_pixels / total:.1%} of {split}'s mask pixels are void: neither loss nor metrics count them."
+        void = masks.void_pixels / total
+        yield f"{void:.1%} of {split}'s mask {parts} are void: neither loss nor metrics count them."
 
 
 def _on_classes(findings: Findings) -> Iterator[str]:
@@ -151,7 +166,7 @@ def _on_classes(findings: Findings) -> Iterator[str]:
             objects = [count for number, count in numbered if number != mask_card.background]
             yield from _on_frequencies("masks", objects, several=True)
     if card.multi_label and findings.labels:
-        yield "Pictures have several labels: read mean average precision, not accuracy."
+        yield f"{findings.words.many.capitalize()} have several labels: read mean average precision, not accuracy."
 
 
 def _on_lacking(classes: Sequence[str], per_split: Mapping[str, Sequence[int]]) -> Iterator[str]:
@@ -182,21 +197,21 @@ def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool)
 
 
 def _on_splits(findings: Findings) -> Iterator[str]:
-    sizes = {name: pictures.num for name, pictures in findings.pictures.items()}
+    sizes, many = {name: own.num for name, own in findings.pictures.items()}, findings.words.many
     for name, way in (("val", "nothing is left to choose by"), ("test", "nothing is left to measure on")):
         if not sizes.get(name):
             yield f"There is no {name} split: {way}."
         yield from _on_few(findings, name)
     train = sizes.get("train", 0)
-    if 0 < train < FEW_PICTURES:
+    if 0 < train < LITTLE_TO_PRETRAIN_ON:
         yield (
-            f"train has {train:,} pictures, which is little to pretrain on: add unlabelled ones of the same kind, or "
-            "pretrain longer."
+            f"train has {findings.words.count(train)}, which is little to pretrain on: add unlabelled ones of the same "
+            "kind, or pretrain longer."
         )
     labels = findings.labels.get("train")
     if labels is not None and not findings.card.multi_label and 0 < labels.num < train:
         yield (
-            f"{train - labels.num:,} of {train:,} train pictures have no label: pretraining uses them all, fine-tuning "
+            f"{train - labels.num:,} of {train:,} train {many} have no label: pretraining uses them all, fine-tuning "
             f"the {labels.num:,} others."
         )
 
@@ -211,54 +226,94 @@ def _on_few(findings: Findings, name: str) -> Iterator[str]:
     if 0 < num < FEW_HELD_OUT:
         low, high = wilson_interval(num // 2, num)
         yield (
-            f"{name} has {num:,} {_plural(num, 'picture', 'pictures')}{which}: a share measured on so few is sure to "
+            f"{name} has {findings.words.count(num)}{which}: a share measured on so few is sure to "
             f"about ±{50 * (high - low):.0f} points only (95%), so small differences there mean nothing."
         )
 
 
-def _on_pictures(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
-    splits, target = findings.pictures.values(), _by(img_size)
-    sizes = [pictures.sizes for pictures in splits if pictures.sizes is not None]
+def _on_sizes(findings: Findings, img_size: Sequence[int], how: HowFitted) -> Iterator[str]:
+    splits, target, words = findings.pictures.values(), _by(img_size), findings.words
+    sizes = [own.sizes for own in splits if own.sizes is not None]
     smallest = [min(axis) for axis in zip(*(own.smallest for own in sizes), strict=True)] if sizes else []
     largest = [max(axis) for axis in zip(*(own.largest for own in sizes), strict=True)] if sizes else []
     if smallest != largest:
+        axes = f"{' × '.join(words.axes)}, each by itself" if len(words.axes) > 1 else words.axes[0]
+        become = {
+            "in proportion": f"is cut to the model's proportions and resized to {target}",
+            "stretched": f"is resized to {target}, whatever its proportions",
+            "cut": f"is cut or filled up to {target}",
+        }
         yield (
-            f"Pictures differ in size, from {_by(smallest)} to {_by(largest)} (height × width, each by itself); each "
-            f"is cut to the model's proportions and resized to {target}: choose that with --img-size."
+            f"{words.many.capitalize()} differ in size, from {_by(smallest)} to {_by(largest)} ({axes}); each "
+            f"{become[how]}: choose that with --img-size."
         )
-    if _enlarged(findings, img_size):
-        yield f"Most pictures are smaller than {target}: resizing them up adds no detail, so try a smaller --img-size."
-    total = sum(pictures.num - pictures.num_broken for pictures in splits)
-    grey, flat = sum(pictures.num_grey for pictures in splits), sum(pictures.num_flat for pictures in splits)
+    if _enlarged(findings, img_size) and how == "cut":
+        yield f"Most {words.many} are smaller than {target}: the rest stays empty, so try a smaller --img-size."
+    elif _enlarged(findings, img_size):
+        yield (
+            f"Most {words.many} are smaller than {target}: resizing them up adds no detail, so try a smaller "
+            "--img-size."
+        )
+
+
+def _on_values(findings: Findings) -> Iterator[str]:
+    """Speak of samples that hold nothing, and of channels or cells that hold little or what they should not."""
+    splits, many = findings.pictures.values(), findings.words.many
+    total = sum(own.num - own.num_broken for own in splits)
+    grey, flat = sum(own.num_grey for own in splits), sum(own.num_flat for own in splits)
+    empty = sum(own.num_empty for own in splits)
     if 0 < grey < total:
-        yield f"{_pictures(grey, total)} {_plural(grey, 'is', 'are')} grey in a set of colour."
+        yield f"{grey:,} of {total:,} {many} {_plural(grey, 'is', 'are')} grey in a set of colour."
     elif grey and grey == total:
-        yield "All pictures are grey although they have three channels: one channel would do (dataset.channels)."
+        yield f"All {many} are grey although they have three channels: one channel would do (dataset.channels)."
     if flat:
         are = _plural(flat, "is", "are")
-        yield f"{_pictures(flat, total)} {are} of one colour: there is nothing to learn from them."
+        yield f"{flat:,} of {total:,} {many} {are} flat, of one value throughout: there is nothing to learn from them."
+    if empty:
+        yield f"{empty:,} of {total:,} {many} {_plural(empty, 'has', 'have')} no value at all: leave them out."
+    for split, statistics in findings.values.items():
+        yield from _on_statistics(split, statistics, findings.pictures[split].num - findings.pictures[split].num_broken)
+
+
+def _on_statistics(split: str, statistics: Sequence[Statistics], num: int) -> Iterator[str]:
+    """Speak of channels or cells of a split of `num` readable samples."""
+    gone = [each.name for each in statistics if each.num == 0]
+    missing = [f"{each.name} ({each.missing:.0%})" for each in statistics if MOSTLY_MISSING < each.missing < 1]
+    outside = [f"{each.name} ({each.outside:.1%})" for each in statistics if each.outside > MANY_OUTSIDE]
+    constant = [f"{each.name} ({each.min:g})" for each in statistics if num > 1 and each.num and each.min == each.max]
+    if gone:
+        yield f"{some(gone, NAMED)} {_plural(len(gone), 'has', 'have')} no value in {split}: nothing is learnt of them."
+    if constant:
+        yield (
+            f"{some(constant, NAMED)} {_plural(len(constant), 'is', 'are')} the same everywhere in {split}: nothing is "
+            "learnt from that, so leave it out."
+        )
+    if missing:
+        yield f"{some(missing, NAMED)} {_plural(len(missing), 'is', 'are')} mostly missing in {split}."
+    if outside:
+        yield (
+            f"{some(outside, NAMED)} {_plural(len(outside), 'lies', 'lie')} partly outside of the range that the card "
+            f"tells, in {split}: drawings cut that off; look whether units or the range are wrong."
+        )
 
 
 def _on_boxes(findings: Findings, img_size: Sequence[int]) -> Iterator[str]:
     areas = findings.objects.areas or findings.objects.region_areas
     median = None if areas is None else areas.medians.get("train")
     if median is not None and median < SMALL_OBJECT and img_size:
-        side = (median * img_size[0] * img_size[-1]) ** 0.5
+        side = (median * math.prod(img_size)) ** (1 / len(img_size))
+        sides = " × ".join([f"{side:.0f}"] * len(img_size))
         larger = "" if _enlarged(findings, img_size) else ", or a larger --img-size"
         yield (
-            f"Half of the objects cover less than {median:.2%} of their picture, about {side:.0f} × {side:.0f} pixels "
-            f"at {_by(img_size)}: use small patches{larger}."
+            f"Half of the objects cover less than {median:.2%} of their {findings.words.one}, about {sides} "
+            f"{findings.words.part}s at {_by(img_size)}: use small patches{larger}."
         )
 
 
 def _enlarged(findings: Findings, img_size: Sequence[int]) -> bool:
-    """Return whether most training pictures are smaller than what the model works at: a larger size shows no more."""
+    """Return whether most training samples are smaller than what the model works at: a larger size shows no more."""
     train = findings.pictures.get("train")
     return train is not None and train.sizes is not None and max(train.sizes.median) < min(img_size, default=0)
-
-
-def _pictures(num: int, of: int) -> str:
-    return f"{num:,} of {of:,} pictures"
 
 
 def _plural(num: int, one: str, many: str) -> str:

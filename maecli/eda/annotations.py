@@ -1,6 +1,6 @@
-"""One pass over what is annotated: labels, masks and boxes of a split, counted by class.
+"""One pass over what is annotated: labels, targets, masks and boxes of a split, counted by class.
 
-Shapes: Q classes, K boxes of a sample, R regions of a mask, H, W height and width.
+Shapes: Q classes or targets, K boxes of a sample, R regions of a mask, S spatial axes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from maecli.data.card import DataCard
 from maecli.data.sample import Split, TensorSplit
 from maecli.eda.findings import Boxes, Labels, Masks
 from maecli.eda.parallel import Room, Scan
-from maecli.modalities.pictures.bands import bands
-from maecli.modalities.pictures.masks import VOID
+from maecli.modalities.survey import Values
 
 Numbers = NDArray[np.float64]
-EIGHT_NEIGHBOURS = np.ones((3, 3), int)
+CHUNK = 2**22
+"""Numbers of a mask that are counted at a time: numpy makes a copy of eight bytes each."""
 SPECK = 2e-4
 """Share of a mask below which a connected region is no object of its own: bits that a void border cuts off."""
 
@@ -131,6 +131,22 @@ def scan_labels(split: Split, card: DataCard, tick: Callable[[], None]) -> Label
     return scan
 
 
+@dataclass
+class TargetScan(Scan):
+    """Numbers to predict of a split."""
+
+    values: Values | None = None
+
+
+def scan_targets(split: Split, tick: Callable[[], None]) -> TargetScan:
+    """Read every target (Q,) of a split, calling `tick` after each sample."""
+    scan = TargetScan()
+    for target in scan.read(lambda index: np.atleast_1d(split[index]["target"])[:, None], len(split), tick):
+        values = Values.of(target, ~np.isnan(target))
+        scan.values = values if scan.values is None else scan.values + values
+    return scan
+
+
 def scan_masks(split: Split, card: DataCard, tick: Callable[[], None]) -> MaskScan:
     """Count every mask of a split, calling `tick` after each."""
     scan, room, sizes_are_known = MaskScan(), Room(), type(split).size is not Split.size
@@ -161,25 +177,33 @@ def scan_boxes(split: Split, tick: Callable[[], None]) -> BoxScan:
     return scan
 
 
-def _count_mask(mask: NDArray[np.uint8], card: DataCard) -> _Mask:
-    """Return the pixels of each class in a mask (H, W), and the connected regions of those that are objects."""
-    counts = _counts(mask, 256)
+def _count_mask(mask: NDArray[np.integer], card: DataCard) -> _Mask:
+    """Return the parts of each class in a mask (*S), and the connected regions of those that are objects.
+
+    Parts of a region touch each other, at corners too.
+    """
+    num_classes, neighbours = len(card.mask_classes), np.ones((3,) * mask.ndim, int)
+    counts = _counts(mask, num_classes)
+    void = int((mask == card.void).sum())
+    if 0 <= card.void < num_classes:
+        counts[card.void] = 0
     classes: list[int] = []
     areas: list[float] = []
-    for number in np.flatnonzero(counts[: len(card.mask_classes)]).tolist():
+    for number in np.flatnonzero(counts).tolist():
         if number == card.background:
             continue
-        regions, num = ndimage.label(mask == number, EIGHT_NEIGHBOURS)
+        regions, num = ndimage.label(mask == number, neighbours)
         shares = _counts(regions, num + 1)[1:] / mask.size
         shares = shares[shares >= SPECK]
         classes += [number] * len(shares)
         areas += shares.tolist()
-    return _Mask(counts[: len(card.mask_classes)], int(counts[VOID]), np.array(classes, np.int64), np.array(areas))
+    return _Mask(counts, void, np.array(classes, np.int64), np.array(areas))
 
 
 def _counts(numbers: NDArray[np.integer], num: int) -> NDArray[np.int64]:
-    """Return how often each of 0 to `num` - 1 stands in (H, W); numpy would make a copy of eight bytes per pixel."""
-    counts = np.zeros(num, np.int64)
-    for rows in bands(len(numbers), numbers.shape[1]):
-        counts += np.bincount(numbers[rows].ravel(), minlength=num)
+    """Return how often each of 0 to `num` - 1 stands in (*S); others are not counted."""
+    counts, flat = np.zeros(num, np.int64), numbers.ravel()
+    for start in range(0, len(flat), CHUNK):
+        part = flat[start : start + CHUNK]
+        counts += np.bincount(part[(part >= 0) & (part < num)], minlength=num)
     return counts

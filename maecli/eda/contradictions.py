@@ -1,6 +1,6 @@
-"""Equal pictures whose labels disagree: no model can be right on all of them.
+"""Equal samples whose labels disagree: no model can be right on all of them.
 
-Shapes: N pictures, Q classes.
+Shapes: N samples, Q classes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Row = NDArray[np.int8]
 def find_contradictions(
     groups: Iterable[Sequence[Where]], labels: Mapping[Where, Row], classes: Sequence[str]
 ) -> Iterator[Contradiction]:
-    """Yield the groups of pictures, equal pixel by pixel, in which a class is present in one and absent in another."""
+    """Yield the groups of samples, equal in every value, in which a class is present in one and absent in another."""
     for group in groups:
         labelled = [(where, labels[where]) for where in group if where in labels]
         if not labelled:

@@ -1,11 +1,13 @@
-"""Copies among pictures: exact ones by their pixels, near ones by a perceptual hash that a closer look confirms.
+"""Copies among samples: exact ones by their values, near ones by a perceptual hash that a closer look confirms.
+
+Near ones are found of what has a thumbnail, as pictures have.
 
 The hash has 63 bits: whether each of the lowest frequencies of the grey picture's cosine transform is above their
 median. It stays nearly the same when a picture is compressed, resized or made lighter. Two of its own bits in eight may
 differ; of pictures that are unlike each other some do come that near by chance, and so do drawings of a kind, such as
 digits. A pair therefore counts only if its thumbnails correlate as well.
 
-Shapes: N pictures, B of them in a block, P pairs.
+Shapes: N samples, B of them in a block, P pairs.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from numpy.typing import NDArray
 from scipy.fft import dctn  # type: ignore[import-untyped]
 
 from maecli.eda.findings import Duplicates, Overlap, Pair, Where
-from maecli.eda.pictures import THUMBNAIL, PictureScan, pixel_digest
+from maecli.eda.samples import SampleScan
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.survey import THUMBNAIL
+from maecli.modalities.survey import digest_of
 
 MAX_DISTANCE = 8
 """Bits of two hashes that may differ. JPEG at quality 30 changes up to 6, brightness by a fifth up to 10 and mostly 4;
@@ -40,12 +44,12 @@ BLOCK = 256
 CHUNK = 16_384
 
 Flags = NDArray[np.bool_]
-"""Which pictures have a copy in which split: (N, splits)."""
+"""Which samples have a copy in which split: (N, splits)."""
 
 
 @dataclass(frozen=True)
 class _Copies:
-    """Pairs of positions (P, 2) among all pictures, with their distance (P,) and similarity (P,)."""
+    """Pairs of positions (P, 2) among all samples, with their distance (P,) and similarity (P,)."""
 
     pairs: NDArray[np.int64]
     distance: NDArray[np.int64]
@@ -65,9 +69,9 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def find_duplicates(
-    scans: Mapping[str, PictureScan], tick: Callable[[int], None], groups: Sequence[Sequence[int]] | None = None
+    scans: Mapping[str, SampleScan], tick: Callable[[int], None], groups: Sequence[Sequence[int]] | None = None
 ) -> Duplicates:
-    """Compare all pictures of all splits with each other; `tick` is told how many more are done.
+    """Compare all samples of all splits with each other; `tick` is told how many more are done.
 
     `groups` are their `exact_groups`, if these are known already.
     """
@@ -116,13 +120,13 @@ def find_duplicates(
     )
 
 
-def places(scans: Mapping[str, PictureScan]) -> list[Where]:
-    """Return where the readable pictures of all splits are, one after the other."""
+def places(scans: Mapping[str, SampleScan]) -> list[Where]:
+    """Return where the readable samples of all splits are, one after the other."""
     return [Where(split=name, key=scan.split.keys[i]) for name, scan in scans.items() for i in scan.ids]
 
 
-def exact_groups(scans: Mapping[str, PictureScan]) -> list[list[int]]:
-    """Return positions, among the readable pictures of all splits, of those whose pixels are equal; in rising order."""
+def exact_groups(scans: Mapping[str, SampleScan]) -> list[list[int]]:
+    """Return positions, among the readable samples of all splits, of those whose values are equal; in rising order."""
     everything = [(scan, i, look) for scan in scans.values() for i, look in zip(scan.ids, scan.looks, strict=True)]
     alike: dict[bytes, list[int]] = defaultdict(list)
     for position, (_, _, look) in enumerate(everything):
@@ -139,13 +143,13 @@ def exact_groups(scans: Mapping[str, PictureScan]) -> list[list[int]]:
     return groups
 
 
-def _whole_digest(scan: PictureScan, index: int) -> bytes:
-    """Return the digest of a picture decoded at its own size; its key's if that fails, which equals no other."""
+def _whole_digest(scan: SampleScan, index: int) -> bytes:
+    """Return the digest of a sample read at its own size; its key's if that fails, which equals no other."""
     try:
-        image = scan.split[index]["image"]
+        sample = scan.split[index]
     except BrokenSample as broken:
         return broken.fault.path.encode(errors="surrogateescape")
-    return pixel_digest(image, image.shape[1:])
+    return digest_of(sample, sample["image"].shape[1:])
 
 
 def _near_blocks(thumbnails: NDArray[np.uint8], tick: Callable[[int], None]) -> Iterator[_Copies]:

@@ -1,12 +1,13 @@
-"""Pictures for the page of a data set, as plain arrays.
+"""Samples for the page of a data set, drawn, as plain arrays.
 
-Pictures are float32 (C, H, W) in [0, 1], masks (H, W) uint8 of class numbers.
+Drawings are float32 (3, H, W) in [0, 1], masks (H, W) of class numbers, in any integer dtype.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,19 @@ from numpy.typing import NDArray
 from maecli.eda.findings import Pair
 
 Image = NDArray[np.float32]
-Mask = NDArray[np.uint8]
+Mask = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Example:
-    """A sample to be drawn."""
+    """A sample, drawn."""
 
     key: str
     image: Image
     mask: Mask | None = None
+    """Its mask, where that lies on the drawing."""
+    objects: Image | None = None
+    """Its drawing with all but the objects of its mask covered, where that does not lie on the drawing."""
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,34 @@ class Histogram(Found):
     medians: dict[str, float]
 
 
+class Words(Found):
+    """What samples and their parts are called."""
+
+    one: str = "image"
+    many: str = "images"
+    part: str = Field(default="pixel", description="what a sample consists of")
+    axes: tuple[str, ...] = Field(default=("height", "width"), description="the lengths of a sample, in their order")
+
+    def count(self, num: int) -> str:
+        """Return how many samples these are."""
+        return f"{num:,} {self.one if num == 1 else self.many}"
+
+
+class Statistics(Found):
+    """The values of one channel of a split's samples, of one cell of its rows, or of one target."""
+
+    name: str
+    num: int = Field(description="values, without the missing ones")
+    missing: float = Field(description="share of all that is missing")
+    outside: float = Field(description="share of the values that lie outside of the card's range")
+    min: float | None = Field(description="in units of the data; None without any value")
+    mean: float | None
+    max: float | None
+    std: float | None
+
+
 class Sizes(Found):
-    """Spatial sizes of the readable pictures of a split, (H, W) for images."""
+    """Spatial sizes of the readable samples of a split, (H, W) for images."""
 
     smallest: tuple[int, ...] = Field(description="per axis")
     median: tuple[float, ...] = Field(description="per axis")
@@ -39,14 +65,15 @@ class Sizes(Found):
     common: tuple[tuple[tuple[int, ...], int], ...] = Field(description="the most frequent sizes, with their counts")
 
 
-class Pictures(Found):
-    """The pictures of one split."""
+class Samples(Found):
+    """The samples of one split."""
 
     num: int
     num_broken: int
-    sizes: Sizes | None = Field(description="None when no picture can be read")
-    num_flat: int = Field(description="pictures of one colour, which no perceptual hash can tell apart")
+    sizes: Sizes | None = Field(description="None when no sample can be read")
+    num_flat: int = Field(description="samples of one value, as pictures of one colour, which no hash can tell apart")
     num_grey: int = Field(description="pictures of three equal channels")
+    num_empty: int = Field(default=0, description="samples of which every value is missing")
 
 
 class Labels(Found):
@@ -89,7 +116,7 @@ class Objects(Found):
 
 
 class Pair(Found):
-    """Two pictures that are copies of each other."""
+    """Two samples that are copies of each other."""
 
     kind: Literal["exact", "near"]
     first: Where
@@ -99,33 +126,35 @@ class Pair(Found):
 
 
 class Overlap(Found):
-    """How many pictures of a split have a copy in another split, or a second one in the same."""
+    """How many samples of a split have a copy in another split, or a second one in the same."""
 
     split: str
     other: str
-    exact: int = Field(description="pictures with an exact copy")
+    exact: int = Field(description="samples with an exact copy")
     near: int = Field(description="pictures with a near copy, and no exact one")
     very_near: int = Field(description="those of them that are all but identical")
 
 
 class Duplicates(Found):
-    """Copies among all pictures of all splits."""
+    """Copies among all samples of all splits."""
 
-    num_compared: int = Field(description="pictures whose perceptual hashes were compared")
+    num_compared: int = Field(
+        description="samples whose perceptual hashes were compared; 0 where only pictures have one"
+    )
     max_distance: int
     min_similarity: float
-    num_exact: int = Field(description="pictures that repeat one before them, pixel by pixel")
+    num_exact: int = Field(description="samples that repeat one before them in every value")
     num_near: int = Field(description="near pairs")
     overlaps: tuple[Overlap, ...]
     pairs: tuple[Pair, ...] = Field(description="the first ones: across splits before within, exact before near")
 
 
 class Contradiction(Found):
-    """Pictures that are equal pixel by pixel and have different labels."""
+    """Samples that are equal in every value and have different labels."""
 
-    num: int = Field(description="labelled pictures of the group")
+    num: int = Field(description="labelled samples of the group")
     labels: tuple[str, ...] = Field(description="what they are labelled, each once")
-    pictures: tuple[Where, ...] = Field(description="the first picture with each of these labels")
+    pictures: tuple[Where, ...] = Field(description="the first sample with each of these labels")
 
 
 class Findings(Found):
@@ -135,15 +164,23 @@ class Findings(Found):
     dataset: str
     card: DataCard
     mask_card: DataCard | None = Field(default=None, description="of the samples that have masks")
-    pictures: dict[str, Pictures]
+    words: Words = Words()
+    pictures: dict[str, Samples] = Field(description="the samples of each split, of whatever modality")
+    values: dict[str, tuple[Statistics, ...]] = Field(
+        default_factory=dict,
+        description="of each channel, of a table's rows each cell; of pictures as they are decoded for a survey, "
+        "small where their format allows it",
+    )
+    missing: Histogram | None = Field(default=None, description="share of a sample that is missing, if any value is")
+    targets: dict[str, tuple[Statistics, ...]] = Field(default_factory=dict, description="of the numbers to predict")
     labels: dict[str, Labels] = Field(default_factory=dict)
     masks: dict[str, Masks] = Field(default_factory=dict)
     boxes: dict[str, Boxes] = Field(default_factory=dict)
     objects: Objects = Objects()
-    duplicates: Duplicates | None = Field(default=None, description="None when the samples are no pictures")
+    duplicates: Duplicates | None = None
     copies_by: dict[Literal["labels", "masks"], Duplicates] = Field(
         default_factory=dict,
-        description="copies among the pictures with labels or masks, by the splits of these where they are others",
+        description="copies among the samples with labels or masks, by the splits of these where they are others",
     )
     contradictions: tuple[Contradiction, ...] = ()
     faults: tuple[Fault, ...] = ()

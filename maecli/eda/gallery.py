@@ -1,6 +1,6 @@
 """Samples to show: some of each class, image–mask pairs, what augmentation makes of them, and copies side by side.
 
-Pictures are float32 (C, H, W) in [0, 1].
+A modality draws them.
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ import numpy as np
 import torch
 
 from maecli.data.card import DataCard
-from maecli.data.sample import Split
-from maecli.eda.examples import Example, Image
+from maecli.data.sample import Sample, Split
+from maecli.eda.examples import Example
 from maecli.eda.findings import Pair
 from maecli.errors import BrokenSample
 from maecli.loading import make_loader
-from maecli.modalities.pictures.bands import averaging, collected
+from maecli.modalities.modality import Modality
 from maecli.modalities.preprocess import Preprocess
+from maecli.modalities.survey import with_gaps
 from maecli.schema import AugmentSpec, DataSpec
 
 EXAMPLE_SIDE = 320
-"""Pixels that an example is decoded to at least."""
-
-WHOLE_PIXELS, AVERAGED_PIXELS = 2**22, 2**20
-"""Pixels up to which a picture is drawn as it is, and to about how many a larger one is averaged."""
+"""Pixels that a picture is decoded to at least."""
 
 
 @dataclass(frozen=True)
@@ -38,53 +36,46 @@ class FirstSamples:
     examples: tuple[Example, ...]
 
 
-def displayed(image: np.ndarray, card: DataCard) -> Image:
-    """Return a picture (C, H, W) in the data's range as float32 in [0, 1]; what is missing becomes middle grey."""
-    return np.clip(np.nan_to_num(card.in_units(image), nan=0.5), 0, 1)
+def example_of(key: str, sample: Sample, card: DataCard, modality: Modality) -> Example:
+    """Return a sample as the data set gives it, drawn."""
+    image, mask = modality.preview(sample, card)
+    objects = None
+    if mask is None and (beside := _beside_objects(sample.get("mask"), card)) is not None:
+        objects = modality.draw(card.in_units(with_gaps(sample)), beside)
+    return Example(key, image, mask, objects)
 
 
-def example_of(key: str, image: np.ndarray, card: DataCard, mask: np.ndarray | None = None) -> Example:
-    """Return a sample to show; of a large one, averages of pixels, and of its mask the pixels in their middles."""
-    if image.ndim != 3:
-        return Example(key, displayed(image, card), mask)
-    size = (image.shape[1], image.shape[2])
-    factors = averaging(1, size, EXAMPLE_SIDE, WHOLE_PIXELS, AVERAGED_PIXELS)
-    small = collected(lambda rows: image[:, rows], len(image), size, factors)
-    if mask is not None and factors != (1, 1):
-        rows, columns = (
-            np.minimum(np.arange(0, length, factor) + factor // 2, length - 1)
-            for length, factor in zip(size, factors, strict=True)
-        )
-        mask = mask[np.ix_(rows, columns)]
-    return Example(key, displayed(small, card), mask)
+def _beside_objects(mask: np.ndarray | None, card: DataCard) -> np.ndarray | None:
+    """Return what is no object in a mask (*S), bool; None without a mask, and where every class is an object."""
+    return None if mask is None or card.background is None else (mask == card.background) | (mask == card.void)
 
 
-def first_samples(split: Split, card: DataCard, num: int) -> FirstSamples:
+def first_samples(split: Split, card: DataCard, modality: Modality, num: int) -> FirstSamples:
     """Return the first `num` samples that can be read."""
     examples: dict[int, Example] = {}
     for index in range(len(split)):
         if len(examples) == num:
             break
         with suppress(BrokenSample):
-            sample = split[index]
-            examples[index] = example_of(split.keys[index], sample["image"], card, sample.get("mask"))
+            examples[index] = example_of(split.keys[index], split[index], card, modality)
     return FirstSamples(split, tuple(examples), tuple(examples.values()))
 
 
-def pictures_of(split: Split, card: DataCard, ids: Sequence[int], num: int) -> list[Example]:
-    """Return `num` evenly spaced pictures of those at the positions `ids`, fewer where some cannot be read."""
+def examples_of(split: Split, card: DataCard, modality: Modality, ids: Sequence[int], num: int) -> list[Example]:
+    """Return `num` evenly spaced samples of those at the positions `ids`, fewer where some cannot be read."""
     few = [ids[k * len(ids) // num] for k in range(num)] if len(ids) > num else ids
     examples = []
     for index in few:
         with suppress(BrokenSample):
-            examples.append(example_of(split.keys[index], split.small(index, EXAMPLE_SIDE), card))
+            sample = split[index] if card.missing else {"image": split.small(index, EXAMPLE_SIDE)}
+            examples.append(example_of(split.keys[index], sample, card, modality))
     return examples
 
 
 def after_augmentation(
-    first: FirstSamples, preprocess: Preprocess, augment: AugmentSpec, data: DataSpec, seed: int
+    first: FirstSamples, card: DataCard, preprocess: Preprocess, augment: AugmentSpec, data: DataSpec, seed: int
 ) -> list[Example]:
-    """Return the samples as the training loader augments them, with their colours brought back to [0, 1].
+    """Return the samples as the training loader augments them, drawn.
 
     Chance draws for them as for the first samples of a split, wherever in theirs they stand: training itself makes
     other parts of them, of the same kind.
@@ -95,22 +86,30 @@ def after_augmentation(
     loader = make_loader(split, preprocess, torch.device("cpu"), seed, here, chain=chain)
     examples: dict[int, Example] = {}
     for batch in loader.train_batches(augment, len(keys), 0, 1):
-        pixels = preprocess.to_pixels(batch["image"]).clamp(0, 1).numpy()
+        pixels = preprocess.to_pixels(batch["image"])
+        if "valid" in batch.tensors:
+            pixels = torch.where(batch["valid"], pixels, torch.nan)
         for row, number in enumerate(batch.draws.ids.tolist()):
             mask = batch["mask"][row].numpy() if "mask" in batch else None
-            examples[number] = Example(keys[number], pixels[row], mask)
+            image = preprocess.modality.draw(pixels[row].numpy())
+            beside = _beside_objects(mask, card)
+            if mask is not None and mask.shape == image.shape[1:]:
+                examples[number] = Example(keys[number], image, mask)
+            else:
+                objects = None if beside is None else preprocess.modality.draw(pixels[row].numpy(), beside)
+                examples[number] = Example(keys[number], image, objects=objects)
     return [examples[number] for number in range(len(keys))]
 
 
 def side_by_side(
-    pairs: Sequence[Pair], splits: Mapping[str, Split], card: DataCard, num: int
+    pairs: Sequence[Pair], splits: Mapping[str, Split], card: DataCard, modality: Modality, num: int
 ) -> list[tuple[Pair, Example, Example]]:
-    """Return the pictures of the first `num` pairs."""
+    """Return the samples of the first `num` pairs."""
     positions = {name: {key: i for i, key in enumerate(split.keys)} for name, split in splits.items()}
     copies = []
     for pair in pairs[:num]:
         both = [
-            pictures_of(splits[where.split], card, [positions[where.split][where.key]], 1)
+            examples_of(splits[where.split], card, modality, [positions[where.split][where.key]], 1)
             for where in (pair.first, pair.second)
         ]
         if all(both):

@@ -1,6 +1,7 @@
-"""The survey of a data set: every split is gone over once for its pictures, and once for each kind of annotation.
+"""The survey of a data set: every split is gone over once for its samples, and once for each kind of annotation.
 
-It knows the data set by its interface alone: a card, splits, and the fields that a sample can carry.
+It knows the data set by its interface alone, a card, splits, and the fields that a sample can carry; and what a sample
+looks like by its modality.
 """
 
 from __future__ import annotations
@@ -19,20 +20,30 @@ from maecli.data.card import SPLIT_NAMES, DataCard
 from maecli.data.dataset import Dataset
 from maecli.data.sample import View
 from maecli.eda import histograms
-from maecli.eda.annotations import BoxScan, LabelScan, MaskScan, scan_boxes, scan_labels, scan_masks
+from maecli.eda.annotations import (
+    BoxScan,
+    LabelScan,
+    MaskScan,
+    TargetScan,
+    scan_boxes,
+    scan_labels,
+    scan_masks,
+    scan_targets,
+)
 from maecli.eda.contradictions import Row, find_contradictions
 from maecli.eda.duplicates import exact_groups, find_duplicates, places
-from maecli.eda.findings import Duplicates, Findings, Objects, Where
+from maecli.eda.findings import Duplicates, Findings, Histogram, Objects, Where, Words
 from maecli.eda.parallel import Scan
-from maecli.eda.pictures import PictureScan, scan_pictures
+from maecli.eda.samples import SampleScan, scan_samples, statistics_of
 from maecli.errors import DataError, Fault
+from maecli.modalities.modality import Modality
 
 Ticks = Callable[[str, int], Callable[[], None]]
 """Told what is gone over and how many there are, gives what is to be called after each."""
 
 Annotation = Literal["labels", "masks"]
 BOX_FIELDS = ("boxes", "box_label")
-IMAGE, LABEL, MASK = ("image",), ("label",), ("mask",)
+IMAGE, LABEL, MASK, TARGET = ("image",), ("label",), ("mask",), ("target",)
 
 
 @dataclass
@@ -40,26 +51,34 @@ class Survey:
     """Everything that was gone over, by split, and what there is to say of it."""
 
     findings: Findings
-    pictures: dict[str, PictureScan] = field(default_factory=dict)
+    modality: Modality
+    samples: dict[str, SampleScan] = field(default_factory=dict)
     labels: dict[str, LabelScan] = field(default_factory=dict)
     masks: dict[str, MaskScan] = field(default_factory=dict)
 
 
 def survey(
-    dataset: Dataset, ticks: Ticks, masks_wanted: bool = False, say: Callable[[str], None] = lambda _: None
+    dataset: Dataset,
+    modality: Modality,
+    ticks: Ticks,
+    masks_wanted: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Survey:
-    """Go over a data set. Raises DataError when not one picture can be read.
+    """Go over a data set of this modality. Raises DataError when not one sample can be read.
 
-    Masks are gone over if its pictures have them. A data set may also make other pictures for those who ask for masks;
+    Masks are gone over if its samples have them. A data set may also make other samples for those who ask for masks;
     `masks_wanted` asks. `say` is told what is begun whose end cannot be foreseen.
     """
     begin = time.monotonic()
     card = dataset.card(IMAGE)
     mask_card = dataset.card(("image", "mask")) if masks_wanted or "mask" in card.fields else None
-    pictures = _pictures(dataset, card, ticks)
+    words = words_of(modality)
+    names = (card.cells, "cell") if modality.per_cell else (card.channel_names, "channel")
+    samples = _samples(dataset, card, modality, ticks)
     labels: dict[str, LabelScan] = {}
     masks: dict[str, MaskScan] = {}
     boxes: dict[str, BoxScan] = {}
+    targets: dict[str, TargetScan] = {}
     annotated: dict[Annotation, dict[str, Sequence[str]]] = {"labels": {}, "masks": {}}
     for name in SPLIT_NAMES:
         if "label" in card.fields and card.classes:
@@ -71,25 +90,36 @@ def survey(
             masks[name] = scan_masks(split, mask_card, ticks(f"masks of {name}", len(split)))
             if "mask" in card.fields:
                 annotated["masks"][name] = split.keys
+        if "target" in card.fields:
+            split = dataset.split(name, TARGET)
+            targets[name] = scan_targets(split, ticks(f"targets of {name}", len(split)))
         if set(BOX_FIELDS) <= set(card.fields):
             split = dataset.split(name, BOX_FIELDS)
             boxes[name] = scan_boxes(split, ticks(f"boxes of {name}", len(split)))
-    groups = exact_groups(pictures)
-    duplicates = _duplicates(pictures, ticks, groups=groups)
-    where = places(pictures) if groups else []
+    groups = exact_groups(samples)
+    duplicates = _duplicates(samples, ticks, words.many, groups)
+    where = places(samples) if groups else []
     equal = [[where[i] for i in group] for group in groups]
     known = _labels_of([each for group in equal for each in group], labels, annotated["labels"])
     copies_by: dict[Annotation, Duplicates] = {}
-    for kind, keys in annotated.items() if duplicates is not None else ():
-        moved = regrouped(pictures, keys)
-        if moved is not None and (copies := _duplicates(moved, ticks, f" with {kind}")) is not None:
-            copies_by[kind] = copies
+    for kind, keys in annotated.items():
+        if (moved := regrouped(samples, keys)) is not None:
+            copies_by[kind] = _duplicates(moved, ticks, f"{words.many} with {kind}")
+    scans: list[Scan] = [*samples.values(), *labels.values(), *targets.values(), *masks.values(), *boxes.values()]
     say("checking every file against its rules")
     findings = Findings(
         dataset=card.name,
         card=card,
         mask_card=mask_card,
-        pictures={name: scan.summary() for name, scan in pictures.items()},
+        words=words,
+        pictures={name: scan.summary() for name, scan in samples.items()},
+        values={name: scan.statistics(*names) for name, scan in samples.items() if scan.ids},
+        missing=_missing(samples),
+        targets={
+            name: statistics_of(scan.values, card.targets, "target")
+            for name, scan in targets.items()
+            if scan.values is not None
+        },
         labels={name: scan.summary(card.num_classes) for name, scan in labels.items() if scan.rows},
         masks={
             name: counted
@@ -101,42 +131,46 @@ def survey(
         duplicates=duplicates,
         copies_by=copies_by,
         contradictions=tuple(find_contradictions(equal, known, card.classes)),
-        faults=tuple(_all_faults(dataset, [*pictures.values(), *labels.values(), *masks.values(), *boxes.values()])),
+        faults=tuple(_all_faults(dataset, scans)),
     )
     seconds = round(time.monotonic() - begin, 1)
-    return Survey(findings.model_copy(update={"seconds": seconds}), pictures, labels, masks)
+    return Survey(findings.model_copy(update={"seconds": seconds}), modality, samples, labels, masks)
 
 
-def _pictures(dataset: Dataset, card: DataCard, ticks: Ticks) -> dict[str, PictureScan]:
-    scans: dict[str, PictureScan] = {}
+def words_of(modality: Modality) -> Words:
+    return Words(one=modality.one, many=modality.unit, part=modality.part, axes=modality.axis_names)
+
+
+def _samples(dataset: Dataset, card: DataCard, modality: Modality, ticks: Ticks) -> dict[str, SampleScan]:
+    scans: dict[str, SampleScan] = {}
     for name in SPLIT_NAMES:
         split = dataset.split(name, IMAGE)
-        scans[name] = scan_pictures(split, card, ticks(f"pictures of {name}", len(split)))
+        scans[name] = scan_samples(split, card, modality, ticks(f"{modality.unit} of {name}", len(split)))
     if not any(scan.ids for scan in scans.values()):
         num = sum(len(scan.split) for scan in scans.values())
         faults = [fault for scan in scans.values() for fault in scan.faults]
         reason = "".join(f"; {fault.path}, for one: {fault.reason}" for fault in faults[:1])
-        raise DataError(f"none of the {num:,} pictures of {card.name} can be read{reason}", faults)
+        raise DataError(f"none of the {num:,} {modality.unit} of {card.name} can be read{reason}", faults)
     return scans
 
 
-def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[str]]) -> dict[str, PictureScan] | None:
-    """Return what was seen of the pictures with these keys, by the splits that the keys are given for.
+def regrouped(samples: Mapping[str, SampleScan], keys: Mapping[str, Sequence[str]]) -> dict[str, SampleScan] | None:
+    """Return what was seen of the samples with these keys, by the splits that the keys are given for.
 
-    None where no picture changes its split by it, and where a key does not tell which picture is meant.
+    None where no sample changes its split by it, and where a key does not tell which sample is meant.
     """
     seen = {
         scan.split.keys[index]: (name, index, look)
-        for name, scan in pictures.items()
+        for name, scan in samples.items()
         for index, look in zip(scan.ids, scan.looks, strict=True)
     }
-    if len(seen) < sum(len(scan.ids) for scan in pictures.values()):
+    if len(seen) < sum(len(scan.ids) for scan in samples.values()):
         return None
-    scans: dict[str, PictureScan] = {}
+    scans: dict[str, SampleScan] = {}
     for name, names in keys.items():
         members = [seen[key] for key in dict.fromkeys(names) if key in seen]
-        split = View([(pictures[home].split, index) for home, index, _ in members])
-        scans[name] = PictureScan(split, [look for _, _, look in members], ids=[*range(len(members))])
+        split = View([(samples[home].split, index) for home, index, _ in members])
+        scans[name] = SampleScan(split, [look for _, _, look in members], ids=[*range(len(members))])
     moved = any(seen[key][0] != name for name, scan in scans.items() for key in scan.split.keys)
     return scans if moved else None
 
@@ -144,9 +178,9 @@ def regrouped(pictures: Mapping[str, PictureScan], keys: Mapping[str, Sequence[s
 def _labels_of(
     where: Sequence[Where], labels: Mapping[str, LabelScan], keys: Mapping[str, Sequence[str]]
 ) -> dict[Where, Row]:
-    """Return the labels of pictures, which may stand in other splits than the pictures alone.
+    """Return the labels of samples, which may stand in other splits than the samples alone.
 
-    A key that several splits have means the picture of the same split.
+    A key that several splits have means the sample of the same split.
     """
     rows = {
         name: {keys[name][i]: row for i, row in zip(scan.ids, scan.rows, strict=True)} for name, scan in labels.items()
@@ -157,22 +191,21 @@ def _labels_of(
     return {place: row for place, row in known.items() if row is not None}
 
 
+def _missing(samples: Mapping[str, SampleScan]) -> Histogram | None:
+    shares = {name: np.array([look.missing for look in scan.looks]) for name, scan in samples.items()}
+    return histograms.of_values(shares, histograms.SHARES) if any(each.any() for each in shares.values()) else None
+
+
 def _duplicates(
-    pictures: Mapping[str, PictureScan],
-    ticks: Ticks,
-    which: str = "",
-    groups: Sequence[Sequence[int]] | None = None,
-) -> Duplicates | None:
-    """Return the copies; None for samples that are no pictures, such as volumes."""
-    if any(len(look.size) != 2 for scan in pictures.values() for look in scan.looks[:1]):
-        return None
-    tick = ticks(f"pictures{which} compared", sum(len(scan.looks) for scan in pictures.values()))
+    samples: Mapping[str, SampleScan], ticks: Ticks, which: str, groups: Sequence[Sequence[int]] | None = None
+) -> Duplicates:
+    tick = ticks(f"{which} compared", sum(len(scan.looks) for scan in samples.values()))
 
     def several(num: int) -> None:
         for _ in range(num):
             tick()
 
-    return find_duplicates(pictures, several, groups)
+    return find_duplicates(samples, several, groups)
 
 
 def _objects(masks: dict[str, MaskScan], mask_card: DataCard | None, boxes: dict[str, BoxScan]) -> Objects:

@@ -24,6 +24,7 @@ from maecli.errors import BrokenSample, SpecError
 from maecli.modalities import boxes
 from maecli.modalities import fit as fits
 from maecli.modalities.boxes import Box
+from maecli.modalities.survey import Look, look_at, with_gaps
 from maecli.schema import AugmentSpec, Fit
 
 MOST_NUMBERS = 5
@@ -36,6 +37,12 @@ class Modality(ABC):
     name: ClassVar[str]
     unit: ClassVar[str] = "samples"
     """What samples are called when they are counted: images, rows, windows, volumes."""
+    one: ClassVar[str] = "sample"
+    """What a single one is called."""
+    part: ClassVar[str] = "value"
+    """What one of its parts is called: a pixel, a step, a cell, a voxel."""
+    axis_names: ClassVar[tuple[str, ...]] = ()
+    """What the lengths of its axes are called, in their order."""
     axes: ClassVar[int]
     """Spatial axes of `image`."""
     suffixes: ClassVar[frozenset[str]]
@@ -94,6 +101,20 @@ class Modality(ABC):
 
         NaN is shown as missing. `hidden` (*S) bool: cells to be marked as hidden from the model.
         """
+
+    def preview(self, sample: Sample, card: DataCard) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return a drawing (3, H, W) of a sample as the data set gives it, and its mask (H, W) if it lies on that.
+
+        There is none where a drawing does not show a sample's parts at their places.
+        """
+        return self.draw(card.in_units(with_gaps(sample))), None
+
+    def survey(self, split: Split, index: int, size: tuple[int, ...], card: DataCard) -> Look:
+        """Return what a sample of this size shows to a survey of its data set, which `mae eda` tells of.
+
+        Raises BrokenSample if it cannot be read, or is not as the card says.
+        """
+        return look_at(split.keys[index], split[index], size, card, self.axes, self.per_cell)
 
     @abstractmethod
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:

@@ -266,8 +266,16 @@ def histogram(counted: Histogram, x_label: str, scale: Scale = "linear", unit: s
     return to_png(figure)
 
 
-def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
-    """Return a PNG of pictures' sizes (H, W): a disc per size, its area the number of pictures that have it."""
+AXES_OF_SIZES = 2
+"""Axes that `sizes` can draw."""
+
+
+def sizes(
+    common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]],
+    axis_names: Sequence[str] = ("height", "width"),
+    unit: str = "pixels",
+) -> bytes:
+    """Return a PNG of sizes of two axes, such as (H, W): a disc per size, its area the number of samples of it."""
     figure, axes = new_axes(640)
     most = max(num for counted in common.values() for _, num in counted)
     for number, (name, counted) in enumerate(common.items()):
@@ -277,7 +285,7 @@ def sizes(common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]]) -> bytes:
         axes.scatter(widths, heights, areas, color=colour, alpha=0.45, lw=0, label=plain(name), zorder=3)
     axes.set_aspect("equal", adjustable="datalim")
     axes.margins(0.12)
-    finish_axes(axes, "width in pixels", "height in pixels", grid="both")
+    finish_axes(axes, f"{axis_names[1]} in {unit}", f"{axis_names[0]} in {unit}", grid="both")
     draw_legend(figure, columns=3, handle_length=1.2)
     return to_png(figure)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maecli.data.card import DataCard, ends_of
-from maecli.eda.examples import Gallery
-from maecli.eda.findings import Contradiction, Findings, Histogram, Masks, Overlap, Pair
+from maecli.eda.examples import Example, Gallery
+from maecli.eda.findings import Findings, Histogram, Masks, Overlap, Pair, Statistics
 from maecli.reports import charts
 from maecli.reports.grids import picture_grid
 from maecli.reports.numbers import format_value
@@ -20,6 +20,12 @@ from maecli.results import Drawing, Table
 
 MAX_LISTED_PAIRS = 100
 MAX_LISTED_GROUPS = 100
+MAX_LISTED_VALUES = 200
+"""Channels or cells of a split in a table."""
+WIDE, WIDE_IN_A_ROW = 1.6, 3
+"""Width / height from which fewer drawings stand in a row, and how many, so that lines are seen."""
+MAX_RANGES = 4
+"""Ranges of values that a sentence names."""
 COPIES_PX = 640
 """Width of the drawing of copies, in PNG pixels."""
 
@@ -28,10 +34,13 @@ Cell = str | int | float
 
 def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
     """Return everything that there is to show, in the order of the page."""
+    by_class = bool(findings.labels) or any(title for title, _ in gallery.classes)
     return [
         Section("What to know", [Points(findings.advice)] if findings.advice else ["Nothing stands out."]),
-        Section("Pictures", [*_pictures(findings)]),
-        Section("Classes", [*_classes(findings, gallery)]),
+        Section(findings.words.many.capitalize(), [*_samples(findings)]),
+        Section("Values", [*_values(findings)]),
+        Section("Targets", [*_targets(findings)]),
+        Section("Classes" if by_class else "Examples", [*_classes(findings, gallery)]),
         Section("Masks", [*_masks(findings, gallery)]),
         Section("Boxes", [*_boxes(findings)]),
         Section("As the model sees them", [*_augmented(findings, gallery)]),
@@ -42,9 +51,9 @@ def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
 
 def describe(findings: Findings) -> str:
     """Return one sentence about a data set."""
-    num = sum(pictures.num for pictures in findings.pictures.values())
-    splits = ", ".join(f"{pictures.num:,} {name}" for name, pictures in findings.pictures.items())
-    parts = [f"{num:,} pictures ({splits})"]
+    num = sum(samples.num for samples in findings.pictures.values())
+    splits = ", ".join(f"{samples.num:,} {name}" for name, samples in findings.pictures.items())
+    parts = [f"{findings.words.count(num)} ({splits})"]
     if findings.card.classes:
         parts.append(f"{findings.card.num_classes} classes")
     if findings.masks:
@@ -54,30 +63,69 @@ def describe(findings: Findings) -> str:
     return f"{findings.card.title}: {', '.join(parts)}."
 
 
-def _pictures(findings: Findings) -> Iterator[str | Drawing | Table]:
-    card = findings.card
+def _samples(findings: Findings) -> Iterator[str | Drawing | Table]:
+    card, words = findings.card, findings.words
     channels = "1 channel" if card.channels == 1 else f"{card.channels} channels"
     lows, highs = ends_of(card.value_range)
-    values = ", ".join(f"{low:g} to {high:g}" for low, high in zip(lows, highs, strict=True))
-    yield f"{channels} of {card.dtype}, values {values}. Splits: {card.split_origin}."
+    ranges = ", ".join(f"{low:g} to {high:g}" for low, high in zip(lows, highs, strict=True))
+    values = f"values {ranges}" if len(lows) <= MAX_RANGES else f"{len(lows)} ranges of values, which are listed below"
+    yield f"{channels} of {card.dtype}, {values}. Splits: {card.split_origin}."
     rows: list[tuple[Cell, ...]] = []
-    for name, pictures in findings.pictures.items():
-        sizes = pictures.sizes
+    for name, samples in findings.pictures.items():
+        sizes = samples.sizes
         lengths = [_by(axes) for axes in (sizes.smallest, sizes.median, sizes.largest)] if sizes else ["", "", ""]
-        rows.append((name, pictures.num, *lengths, sizes.num_distinct if sizes else 0, pictures.num_broken))
-    columns = ("split", "pictures", "smallest", "median", "largest", "sizes", "unreadable")
-    yield Table(title="Sizes are height × width, each axis by itself", columns=columns, rows=tuple(rows))
-    common = {name: pictures.sizes.common for name, pictures in findings.pictures.items() if pictures.sizes is not None}
-    if len({size for counted in common.values() for size, _ in counted if len(size) == 2}) > 1:
-        caption = "Sizes of the pictures; a disc's area is the number of pictures of that size."
-        yield Drawing(name="sizes", caption=caption, png=charts.sizes(common))
-    yield Table(
-        title="Mean and standard deviation of the training pictures, of a range of 0 to 1",
-        columns=("channel", "mean", "standard deviation"),
-        rows=tuple((str(i), mean, std) for i, (mean, std) in enumerate(zip(card.mean, card.std, strict=True))),
-    )
+        rows.append((name, samples.num, *lengths, sizes.num_distinct if sizes else 0, samples.num_broken))
+    columns = ("split", words.many, "smallest", "median", "largest", "sizes", "unreadable")
+    by_itself = ", each axis by itself" if len(words.axes) > 1 else ""
+    yield Table(title=f"Sizes are {' × '.join(words.axes)}{by_itself}", columns=columns, rows=tuple(rows))
+    common = {name: samples.sizes.common for name, samples in findings.pictures.items() if samples.sizes is not None}
+    if (
+        len(words.axes) == charts.AXES_OF_SIZES
+        and len({size for counted in common.values() for size, _ in counted}) > 1
+    ):
+        caption = f"Sizes of the {words.many}; a disc's area is the number of {words.many} of that size."
+        yield Drawing(name="sizes", caption=caption, png=charts.sizes(common, words.axes, f"{words.part}s"))
     if card.notes:
         yield "\n\n".join(f"{note[:1].upper()}{note[1:]}." for note in card.notes)
+
+
+def _values(findings: Findings) -> Iterator[str | Drawing | Table]:
+    card, words = findings.card, findings.words
+    for name, statistics in findings.values.items():
+        yield _statistics_table(f"Values of {name}, in units of the data", statistics)
+    names = [each.name for each in next(iter(findings.values.values()), ())]
+    if names and len(card.mean) in (1, len(names)):
+        names = names if len(card.mean) == len(names) else ["all"]
+        yield Table(
+            title="Mean and standard deviation that the card tells of train, of a range of 0 to 1",
+            columns=("of", "mean", "standard deviation"),
+            rows=tuple(zip(names, card.mean, card.std, strict=True))[:MAX_LISTED_VALUES],
+        )
+    caption = f"Share of each {words.one} that is missing."
+    yield from _chart(findings.missing, "missing", caption, f"missing of a {words.one}", unit="share")
+
+
+def _targets(findings: Findings) -> Iterator[Table]:
+    for name, statistics in findings.targets.items():
+        yield _statistics_table(f"Numbers to predict, of {name}", statistics)
+
+
+def _statistics_table(title: str, statistics: Sequence[Statistics]) -> Table:
+    """Return a row for each of the first channels, cells or targets."""
+    listed = statistics[:MAX_LISTED_VALUES]
+    first = f" (the first {len(listed):,} of {len(statistics):,})" if len(listed) < len(statistics) else ""
+    with_missing, with_outside = any(each.missing for each in statistics), any(each.outside for each in statistics)
+    rows: list[tuple[Cell, ...]] = []
+    for each in listed:
+        moments = (each.min, each.mean, each.max, each.std)
+        row: list[Cell] = [each.name, *("" if value is None else f"{value:.4g}" for value in moments)]
+        row += [format_value(each.missing, "share")] if with_missing else []
+        row += [format_value(each.outside, "share")] if with_outside else []
+        rows.append(tuple(row))
+    columns = ["of", "least", "mean", "greatest", "standard deviation"]
+    columns += ["missing"] if with_missing else []
+    columns += ["outside of the card's range"] if with_outside else []
+    return Table(title=title + first, columns=tuple(columns), rows=tuple(rows))
 
 
 def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | Table]:
@@ -95,41 +143,53 @@ def _classes(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | T
         if any(sum(counts) for _, counts in unsure):
             yield _per_class("Samples that are not judged for a class", card.classes, unsure)
     if gallery.classes:
+        rows = [*_rows(gallery.classes)]
+        those = "those of each class" if any(title for title, _ in rows) else "all of them"
         yield Drawing(
             name="samples per class",
-            caption="Training samples, evenly spaced among those of each class.",
+            caption=f"Training samples, evenly spaced among {those}.",
             png=picture_grid(
-                [[sample.image for sample in samples] for _, samples in gallery.classes],
-                [""] * max(len(samples) for _, samples in gallery.classes),
-                [title for title, _ in gallery.classes],
+                [[sample.image for sample in samples] for _, samples in rows],
+                [""] * max(len(samples) for _, samples in rows),
+                [title for title, _ in rows],
             ),
         )
+
+
+def _rows(classes: Sequence[tuple[str, Sequence[Example]]]) -> Iterator[tuple[str, Sequence[Example]]]:
+    """Yield the samples under their titles, of wide drawings only a few in a row."""
+    wide = any(sample.image.shape[2] > WIDE * sample.image.shape[1] for _, samples in classes for sample in samples)
+    for title, samples in classes:
+        in_a_row = WIDE_IN_A_ROW if wide else len(samples)
+        for start in range(0, len(samples), in_a_row):
+            yield title if start == 0 else "", samples[start : start + in_a_row]
 
 
 def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
     card = findings.mask_card
     if card is None or not findings.masks:
         return
+    parts, many = f"{findings.words.part}s", findings.words.many
     constants = sorted({card.mask_classes[masks.constant] for masks in findings.masks.values()})
     yield Table(
         title=f"What predicting {' or '.join(constants)} everywhere scores",
-        columns=("split", "masks", "pixel accuracy", "mIoU", "void pixels"),
+        columns=("split", "masks", "pixel accuracy", "mIoU", f"void {parts}"),
         rows=tuple((name, masks.num, *_constant_scores(masks)) for name, masks in findings.masks.items()),
     )
     name, masks = next(iter(findings.masks.items()))
-    panels: dict[str, Sequence[float]] = {"images": masks.images, "regions": masks.objects}
-    panels["pixels"] = [pixels / max(1, sum(masks.pixels)) for pixels in masks.pixels]
+    panels: dict[str, Sequence[float]] = {many: masks.images, "regions": masks.objects}
+    panels[parts] = [pixels / max(1, sum(masks.pixels)) for pixels in masks.pixels]
     yield Drawing(
         name="mask class frequencies",
-        caption=f"Classes of the masks of {name}, by images, connected regions and pixels, in the colours of the "
+        caption=f"Classes of the masks of {name}, by {many}, connected regions and {parts}, in the colours of the "
         f"masks.{_shortened_note(card.mask_classes)}",
-        png=charts.class_panels(card.mask_classes, panels, card.mask_palette, frozenset({"pixels"})),
+        png=charts.class_panels(card.mask_classes, panels, card.mask_palette, frozenset({parts})),
     )
     columns: list[tuple[str, Sequence[Cell]]] = []
     for split, counts in findings.masks.items():
         total = max(1, sum(counts.pixels))
         shares = [format_value(pixels / total, "share") for pixels in counts.pixels]
-        columns += [(f"{split}: images", counts.images), ("regions", counts.objects), ("pixels", shares)]
+        columns += [(f"{split}: {many}", counts.images), ("regions", counts.objects), (parts, shares)]
     yield _per_class("Classes of the masks", card.mask_classes, columns)
     yield from _chart(
         findings.objects.foreground, "foreground", "Share of each mask that is an object.", "foreground", unit="share"
@@ -137,7 +197,7 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
     yield from _chart(
         findings.objects.region_areas,
         "region areas",
-        "Share of the picture that each connected region of a class covers.",
+        f"Share of the {findings.words.one} that each connected region of a class covers.",
         "area of a region",
         scale="log",
         unit="share",
@@ -147,11 +207,22 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
     if pairs:
         yield Drawing(
             name="image-mask pairs",
-            caption="The first image–mask pairs of train: picture, mask, and one over the other.",
+            caption="The first image–mask pairs of train: image, mask, and one over the other.",
             png=picture_grid(
                 [[image, style.colours()[mask], blend(image, mask, style)] for _, image, mask in pairs],
-                ["picture", "mask", "both"],
+                ["image", "mask", "both"],
                 [f"{key}: {_class_names(mask, card)}" for key, _, mask in pairs],
+            ),
+        )
+    objects = [(sample.key, sample.image, sample.objects) for sample in gallery.first if sample.objects is not None]
+    if objects:
+        yield Drawing(
+            name="image-mask pairs",
+            caption=f"The first {many} of train, and what their masks call an object: the rest is covered.",
+            png=picture_grid(
+                [[image, shown] for _, image, shown in objects],
+                [findings.words.one, "its objects"],
+                [key for key, *_ in objects],
             ),
         )
 
@@ -161,7 +232,7 @@ def _boxes(findings: Findings) -> Iterator[Drawing | Table]:
     if not findings.boxes:
         return
     rows = [(name, boxes.num, sum(boxes.objects)) for name, boxes in findings.boxes.items()]
-    yield Table(title="Annotated boxes", columns=("split", "pictures", "boxes"), rows=tuple(rows))
+    yield Table(title="Annotated boxes", columns=("split", "images", "boxes"), rows=tuple(rows))
     name, boxes = next(iter(findings.boxes.items()))
     yield Drawing(
         name="box class frequencies",
@@ -172,8 +243,8 @@ def _boxes(findings: Findings) -> Iterator[Drawing | Table]:
     for split, counts in findings.boxes.items():
         columns += [(f"{split}: images", counts.images), ("objects", counts.objects)]
     yield _per_class("Classes of the boxes", classes, columns)
-    yield from _chart(objects.per_image, "objects per image", "Boxes of each picture.", "boxes")
-    covered = "Share of its picture that each box covers."
+    yield from _chart(objects.per_image, "objects per image", "Boxes of each image.", "boxes")
+    covered = "Share of its image that each box covers."
     yield from _chart(objects.areas, "box areas", covered, "area of a box", scale="log", unit="share")
     aspects = "Width / height of each box."
     yield from _chart(objects.aspects, "box aspect ratios", aspects, "width / height", scale="log2")
@@ -193,6 +264,10 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
         if card is not None and len(masks) == len(augmented.examples):
             titles.append("its mask")
             columns.append([_style(card).colours()[mask] for mask in masks])
+        objects = [sample.objects for sample in augmented.examples if sample.objects is not None]
+        if objects and len(objects) == len(augmented.examples):
+            titles.append("its objects")
+            columns.append(objects)
     yield Drawing(
         name="augmented",
         caption="The same samples as training gives them to the model, at its size. They differ in every epoch.",
@@ -201,55 +276,59 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
 
 
 def _copies(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing | Table]:
-    duplicates = findings.duplicates
+    duplicates, many, part = findings.duplicates, findings.words.many, findings.words.part
     if duplicates is None:
         return
-    yield (
-        "Exact copies have equal pixels. Near copies have perceptual hashes (63 bits of the cosine transform) that "
-        f"differ in at most {duplicates.max_distance} bits, and correlate by {duplicates.min_similarity:g} or more as "
-        f"grey pictures of 32 × 32. {duplicates.num_compared:,} pictures were compared in this way; those of one "
-        "colour, and exact copies of another, were not. Mirrored and strongly cropped copies are not found. The splits "
-        "compared are those of the pictures alone, which pretraining follows."
-    )
+    near = duplicates.num_compared > 0
+    yield f"Exact copies have equal {part}s." + ("" if near else " Near copies were not looked for.")
+    if near:
+        yield (
+            "Near copies have perceptual hashes (63 bits of the cosine transform) that "
+            f"differ in at most {duplicates.max_distance} bits, and correlate by {duplicates.min_similarity:g} or more "
+            f"as grey pictures of 32 × 32. {duplicates.num_compared:,} {many} were compared in this way; those of one "
+            "colour, and exact copies of another, were not. Mirrored and strongly cropped copies are not found."
+        )
+    yield f"The splits compared are those of the {many} alone, which pretraining follows."
     if not duplicates.pairs:
         yield "No copies were found."
         return
-    yield _overlap_table("Pictures that have a copy", duplicates.overlaps)
+    yield _overlap_table(f"{many.capitalize()} that have a copy", duplicates.overlaps, many, near)
     for kind, copies in findings.copies_by.items():
         across = [overlap for overlap in copies.overlaps if overlap.split != overlap.other]
         how = "which share copies" if across else "without copies across them"
-        yield f"The pictures with {kind} follow other splits, {how}."
+        yield f"The {many} with {kind} follow other splits, {how}."
         if across:
-            yield _overlap_table(f"Pictures with {kind} that have a copy in another of their splits", across)
+            yield _overlap_table(
+                f"{many.capitalize()} with {kind} that have a copy in another of their splits", across, many, near
+            )
             yield _pair_table(
-                f"Pairs across the splits of pictures with {kind}",
+                f"Pairs across the splits of {many} with {kind}",
                 [pair for pair in copies.pairs if pair.first.split != pair.second.split][:MAX_LISTED_PAIRS],
             )
     if findings.contradictions:
-        yield _contradiction_table(findings.contradictions)
+        yield _contradiction_table(findings)
     if gallery.copies:
         pairs = [[first.image, second.image] for _, first, second in gallery.copies]
         yield Drawing(
             name="copies",
-            caption=f"The first {len(pairs)} pairs: those across splits before those within, exact before near.",
+            caption="The first pairs: those across splits before those within, exact before near.",
             png=picture_grid(pairs, ["", ""], [_pair_title(pair) for pair, _, _ in gallery.copies], COPIES_PX),
         )
     listed = duplicates.pairs[:MAX_LISTED_PAIRS]
     yield _pair_table(f"The first {len(listed):,} of {duplicates.num_exact + duplicates.num_near:,} pairs", listed)
 
 
-def _overlap_table(title: str, overlaps: Sequence[Overlap]) -> Table:
-    return Table(
-        title=title,
-        columns=("pictures of", "with a copy in", "exact", "near", "all but identical"),
-        rows=tuple((count.split, count.other, count.exact, count.near, count.very_near) for count in overlaps),
-    )
+def _overlap_table(title: str, overlaps: Sequence[Overlap], many: str, near: bool) -> Table:
+    columns = (f"{many} of", "with a copy in", "exact", "near", "all but identical")
+    rows = tuple((count.split, count.other, count.exact, count.near, count.very_near) for count in overlaps)
+    shown = len(columns) if near else 3
+    return Table(title=title, columns=columns[:shown], rows=tuple(row[:shown] for row in rows))
 
 
 def _pair_table(title: str, pairs: Sequence[Pair]) -> Table:
     return Table(
         title=title,
-        columns=("kind", "split", "picture", "split", "picture", "similarity"),
+        columns=("kind", "split", "key", "split", "key", "similarity"),
         rows=tuple(
             (pair.kind, pair.first.split, pair.first.key, pair.second.split, pair.second.key, pair.similarity)
             for pair in pairs
@@ -257,10 +336,12 @@ def _pair_table(title: str, pairs: Sequence[Pair]) -> Table:
     )
 
 
-def _contradiction_table(contradictions: Sequence[Contradiction]) -> Table:
+def _contradiction_table(findings: Findings) -> Table:
+    words, contradictions = findings.words, findings.contradictions
     return Table(
-        title="Pictures that are equal pixel by pixel and labelled differently: the first one with each label",
-        columns=("group", "split", "picture", "label"),
+        title=f"{words.many.capitalize()} that are equal {words.part} by {words.part} and labelled differently: the "
+        "first one with each label",
+        columns=("group", "split", "key", "label"),
         rows=tuple(
             (number, place.split, place.key, label)
             for number, group in enumerate(contradictions[:MAX_LISTED_GROUPS], start=1)
@@ -276,7 +357,7 @@ def _faults(findings: Findings) -> Iterator[Table]:
 
 
 def _style(card: DataCard) -> ClassStyle:
-    return ClassStyle(card.mask_classes, card.mask_palette, card.background)
+    return ClassStyle(card.mask_classes, card.mask_palette, card.background, card.void)
 
 
 def _class_names(mask: NDArray[np.uint8], card: DataCard) -> str:

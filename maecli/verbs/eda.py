@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ import torch
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
 from maecli.eda import gallery
-from maecli.eda.advice import advise
+from maecli.eda.advice import HowFitted, advise
 from maecli.eda.examples import Augmented, Example, Gallery
 from maecli.eda.findings import Findings
 from maecli.eda.survey import IMAGE, Survey, survey
 from maecli.errors import DataError, SpecError
+from maecli.modalities.preprocess import Preprocess
 from maecli.outputs.folder import check_out, new_outputs
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
@@ -25,7 +26,7 @@ from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import drawing_files, render_report
 from maecli.run.directory import runs_dir
 from maecli.run.environment import describe_environment
-from maecli.run.open import check_task, image_size, make_dataset, make_modality, make_model, preprocess_for
+from maecli.run.open import check_task, make_dataset, preprocess_for
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask
@@ -104,13 +105,15 @@ def eda(
     masks_wanted = any("mask" in registry.task(one.task.name).fields for one in specs.values())
     with progress:
         try:
-            surveyed = survey(dataset, progress.count, masks_wanted, progress.say)
+            card = dataset.card(IMAGE)
+            preprocess, *_ = [preprocess_for(one, card, registry) for one in specs.values()]
+            surveyed = survey(dataset, preprocess.modality, progress.count, masks_wanted, progress.say)
         except DataError as error:
             progress.say("checking every file against its rules")
             raise _with_all_faults(error, dataset) from error
     findings = surveyed.findings
-    size = image_size(make_model(spec.model, registry), findings.card, make_modality(findings.card, registry))
-    findings = findings.model_copy(update={"advice": tuple(advise(findings, size))})
+    advice = advise(findings, preprocess.img_size, how_fitted(preprocess))
+    findings = findings.model_copy(update={"advice": tuple(advice)})
     progress.say(f"went over {spec.dataset.name} in {duration(findings.seconds)}; drawing")
 
     sections = eda_sections(findings, make_gallery(surveyed, dataset, specs, registry))
@@ -121,7 +124,7 @@ def eda(
         sections,
         spec_yaml=dump_yaml(_data_spec(specs)),
         environment={key: value for key, value in environment.items() if key not in ("device", "precision")},
-        next_commands=next_commands(spec, _fields(findings), registry),
+        next_commands=next_commands(spec, findings, registry),
     )
     with new_outputs(out, overwrite, WRITER, needed) as folder:
         (folder / PICTURES).mkdir()
@@ -148,23 +151,21 @@ def _with_all_faults(error: DataError, dataset: Dataset) -> DataError:
 
 
 def make_gallery(surveyed: Survey, dataset: Dataset, specs: Mapping[str, RunSpec], registry: Registry) -> Gallery:
-    """Return the samples to draw; none of samples that are no pictures."""
-    duplicates = surveyed.findings.duplicates
-    if duplicates is None:
-        return Gallery()
+    """Return the samples to draw."""
+    duplicates, card, modality = surveyed.findings.duplicates, surveyed.findings.card, surveyed.modality
     first, augmented = _augmented(surveyed, dataset, specs, registry)
-    splits = {name: scan.split for name, scan in surveyed.pictures.items()}
+    splits = {name: scan.split for name, scan in surveyed.samples.items()}
     return Gallery(
         classes=_samples_per_class(surveyed, dataset),
         first=first.examples,
         augmented=augmented,
-        copies=gallery.side_by_side(duplicates.pairs, splits, surveyed.findings.card, NUM_COPIES),
+        copies=gallery.side_by_side(duplicates.pairs if duplicates else (), splits, card, modality, NUM_COPIES),
     )
 
 
 def _samples_per_class(surveyed: Survey, dataset: Dataset) -> list[tuple[str, list[Example]]]:
     """Return rows of training samples: by label, else by what their masks show, else, untitled, as they come."""
-    findings, card = surveyed.findings, surveyed.findings.card
+    findings, card, modality = surveyed.findings, surveyed.findings.card, surveyed.modality
     labels, masks = surveyed.labels.get("train"), surveyed.masks.get("train")
     if labels is not None and labels.rows:
         names, showing, fields = card.classes, labels.showing, ("image", "label")
@@ -173,13 +174,13 @@ def _samples_per_class(surveyed: Survey, dataset: Dataset) -> list[tuple[str, li
         names, showing, fields = card.mask_classes, masks.showing, ("image", "mask")
     else:
         split = dataset.split("train", IMAGE)
-        samples = gallery.pictures_of(split, card, range(len(split)), 6 * NUM_PER_CLASS)
+        samples = gallery.examples_of(split, card, modality, range(len(split)), 6 * NUM_PER_CLASS)
         return [("", samples[i : i + NUM_PER_CLASS]) for i in range(0, len(samples), NUM_PER_CLASS)]
     split = dataset.split("train", fields)
     members = {name: showing(number) for number, name in enumerate(names)}
     frequent = sorted(members, key=lambda name: -len(members[name]))[:MAX_CLASSES]
     rows = [
-        (f"{name} ({len(ids):,})", gallery.pictures_of(split, card, ids, NUM_PER_CLASS))
+        (f"{name} ({len(ids):,})", gallery.examples_of(split, card, modality, ids, NUM_PER_CLASS))
         for name, ids in members.items()
         if name in frequent
     ]
@@ -197,27 +198,39 @@ def _augmented(
     fields: tuple[str, ...] = IMAGE
     if surveyed.findings.mask_card is not None and "train" in surveyed.findings.masks:
         card, fields = surveyed.findings.mask_card, ("image", "mask")
-    first = gallery.first_samples(dataset.split("train", fields), card, NUM_FIRST)
-    in_pretraining = {sample.key for sample in first.examples} <= set(surveyed.pictures["train"].split.keys)
+    first = gallery.first_samples(dataset.split("train", fields), card, surveyed.modality, NUM_FIRST)
+    in_pretraining = {sample.key for sample in first.examples} <= set(surveyed.samples["train"].split.keys)
     augmented = []
     for verb, spec in specs.items() if first.ids else ():
         if verb == "pretrain" and not in_pretraining:
             continue
         preprocess = preprocess_for(spec, card, registry)
-        samples = gallery.after_augmentation(first, preprocess, spec.augment, spec.data, spec.seed)
+        samples = gallery.after_augmentation(first, card, preprocess, spec.augment, spec.data, spec.seed)
         if verb == "pretrain":
             samples = [Example(sample.key, sample.image) for sample in samples]
-        augmented.append(Augmented(SEEN_BY[verb], describe_augment(spec.augment, preprocess.img_size), samples))
+        augmented.append(Augmented(SEEN_BY[verb], describe_augment(spec.augment, preprocess, card.size), samples))
     return first, augmented
 
 
-def describe_augment(spec: AugmentSpec, size: Sequence[int]) -> str:
-    """Return the augmentation in words."""
-    target = " × ".join(map(str, size))
+def how_fitted(preprocess: Preprocess) -> HowFitted:
+    if preprocess.how == "crop":
+        return "cut"
+    return "in proportion" if preprocess.modality.keeps_proportions else "stretched"
+
+
+def describe_augment(spec: AugmentSpec, preprocess: Preprocess, size: Sequence[int] | None = None) -> str:
+    """Return the augmentation, of samples that all have a size or differ, in words."""
+    target = " × ".join(map(str, preprocess.img_size))
+    pixels = f"{preprocess.modality.part}s"
+    uncut = {
+        "in proportion": f"the centred part in the model's proportions, resized to {target}",
+        "stretched": f"all of it, resized to {target}",
+        "cut": "all of it" if size == preprocess.img_size else f"{target} {pixels} of it, from a place by chance",
+    }
     cuts = {
-        "none": f"the centred part in the model's proportions, resized to {target}",
-        "pad": f"resized to {target} and shifted by up to {spec.crop_padding} pixels",
-        "random-resized": f"a random part of {spec.crop_scale[0]:.0%} to {spec.crop_scale[1]:.0%} of the area, "
+        "none": uncut[how_fitted(preprocess)],
+        "pad": f"resized to {target} and shifted by up to {spec.crop_padding} {pixels}",
+        "random-resized": f"a random part of {spec.crop_scale[0]:.0%} to {spec.crop_scale[1]:.0%} of its {pixels}, "
         f"resized to {target}",
         "scale-jitter": f"scaled by {spec.jitter_scale[0]:g} to {spec.jitter_scale[1]:g}, a random part of {target}",
     }
@@ -231,13 +244,8 @@ def describe_augment(spec: AugmentSpec, size: Sequence[int]) -> str:
     return ", ".join(parts)
 
 
-def _fields(findings: Findings) -> set[str]:
-    """Return what the samples carry, those with masks included."""
-    return {*findings.card.fields, *(findings.mask_card.fields if findings.mask_card else ())}
-
-
 def _data_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
-    """Return what the specs say of data and of the size of pictures."""
+    """Return what the specs say of data and of the size of samples."""
     keys = ("dataset", "data", "augment")
     dumped = {verb: spec.model_dump(mode="json") for verb, spec in specs.items()}
     return {
@@ -246,13 +254,14 @@ def _data_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
     }
 
 
-def next_commands(spec: RunSpec, fields: Collection[str], registry: Registry) -> list[tuple[str, str]]:
-    """Return the commands that usually follow: pretraining, and each task that samples with these fields can serve."""
+def next_commands(spec: RunSpec, findings: Findings, registry: Registry) -> list[tuple[str, str]]:
+    """Return the commands that usually follow: pretraining, and each task that these samples can serve."""
+    fields = {*findings.card.fields, *(findings.mask_card.fields if findings.mask_card else ())}
     root = spec.dataset.options.get("root")
     data = ["--dataset", spec.dataset.name, *(["--root", root] if root else [])]
     init = runs_dir() / f"pretrain-{spec.dataset.name}"
     return [
-        (shell("mae", "pretrain", *data), "learn from the pictures, without labels"),
+        (shell("mae", "pretrain", *data), f"learn from the {findings.words.many}, without labels"),
         *(
             (shell("mae", "finetune", *data, "--task", task, "--init", init), "learn the task, from that encoder")
             for task in suited_tasks(fields, registry)

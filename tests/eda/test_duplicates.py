@@ -16,7 +16,9 @@ from maecli.data.sample import Split, TensorSplit
 from maecli.eda import duplicates
 from maecli.eda.duplicates import MAX_DISTANCE, find_duplicates, perceptual_hashes
 from maecli.eda.findings import Duplicates
-from maecli.eda.pictures import Look, scan_pictures
+from maecli.eda.samples import scan_samples
+from maecli.modalities.pictures.modality import Pictures
+from maecli.modalities.series.modality import Series
 
 
 def scene(seed: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -72,9 +74,9 @@ CARD = DataCard(
 )
 
 
-def found(**splits: Split | Sequence[np.ndarray]) -> Duplicates:
+def found(card: DataCard = CARD, **splits: Split | Sequence[np.ndarray]) -> Duplicates:
     scans = {
-        name: scan_pictures(split if isinstance(split, Split) else Arrays(split), CARD, lambda: None)
+        name: scan_samples(split if isinstance(split, Split) else Arrays(split), card, Pictures(), lambda: None)
         for name, split in splits.items()
     }
     compared = []
@@ -177,7 +179,8 @@ def test_a_crowd_of_alike_pictures_is_counted_in_full_and_named_in_part(monkeypa
 def test_grey_pictures_in_memory_are_compared_too() -> None:
     images = torch.tensor(np.stack([scene(seed)[..., :1].transpose(2, 0, 1) for seed in (1, 2, 1)]))
 
-    assert found(train=TensorSplit({"image": images})).num_exact == 1
+    grey = CARD.model_copy(update={"channels": 1})
+    assert found(grey, train=TensorSplit({"image": images})).num_exact == 1
 
 
 @pytest.mark.slow
@@ -190,13 +193,6 @@ def test_seventeen_thousand_hashes_take_seconds() -> None:
 
 
 def test_what_is_no_picture_has_only_a_digest() -> None:
-    class Series(Arrays):
-        def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-            return {"image": np.arange(10.0)[None]}
-
-        def small(self, index: int, at_least: int) -> np.ndarray:
-            return self[index]["image"]
-
-    (look,) = scan_pictures(Series([scene(0)]), CARD, lambda: None).looks
-    assert isinstance(look, Look)
+    split = TensorSplit({"image": torch.arange(10.0)[None, None]})
+    (look,) = scan_samples(split, CARD.model_copy(update={"channels": 1}), Series(), lambda: None).looks
     assert (look.size, look.thumbnail, look.flat, look.grey) == ((10,), None, False, False)

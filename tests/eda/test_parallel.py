@@ -8,8 +8,10 @@ import pytest
 
 from maecli.data.card import DataCard
 from maecli.eda import parallel
-from maecli.eda.gallery import WHOLE_PIXELS, example_of
+from maecli.eda.gallery import example_of
 from maecli.eda.parallel import Room
+from maecli.modalities.pictures.modality import Pictures
+from maecli.modalities.pictures.survey import WHOLE_PIXELS
 
 
 def test_no_more_pixels_are_worked_on_at_once_than_there_is_room_for(monkeypatch):
@@ -52,10 +54,11 @@ def test_a_large_picture_is_shown_smaller_with_its_mask(digits_card):
     image = np.zeros((1, height, width), np.uint8)
     image[:, :, width // 2 :] = 16
     mask = (image[0] > 8).astype(np.uint8)
-    example = example_of("x", image, digits_card, mask)
+    example = example_of("x", {"image": image, "mask": mask}, digits_card, Pictures())
     assert height * width > WHOLE_PIXELS
     assert example.image.shape[1:] == example.mask.shape
     assert example.mask.size < 2**21
     np.testing.assert_array_equal(example.image[0] > 0.5, example.mask == 1)
-    small = example_of("x", image[:, :40, :40], digits_card, mask[:40, :40])
-    assert (small.image.shape, small.mask.shape) == ((1, 40, 40), (40, 40))
+    part = {"image": image[:, :40, :40], "mask": mask[:40, :40]}
+    small = example_of("x", part, digits_card, Pictures())
+    assert (small.image.shape, small.mask.shape) == ((3, 40, 40), (40, 40))

@@ -10,18 +10,20 @@ import torch
 from toy_dataset import HEIGHT, WIDTH, Shapes, shapes
 
 from maecli.data.card import DataCard
-from maecli.data.dataset import Dataset, DatasetOptions
+from maecli.data.dataset import Dataset
 from maecli.data.sample import TensorSplit, View
 from maecli.eda import histograms
 from maecli.eda.annotations import scan_labels, scan_masks
 from maecli.eda.findings import Findings, Where
 from maecli.eda.parallel import in_threads
-from maecli.eda.pictures import scan_pictures
+from maecli.eda.samples import scan_samples
 from maecli.eda.survey import regrouped, survey
 from maecli.errors import DataError, Fault
+from maecli.modalities.modality import Modality
+from maecli.modalities.pictures.modality import Pictures
 
 
-def look(dataset: Dataset) -> Findings:
+def look(dataset: Dataset, modality: Modality | None = None) -> Findings:
     ticked: dict[str, int] = {}
     expected: dict[str, int] = {}
 
@@ -34,7 +36,7 @@ def look(dataset: Dataset) -> Findings:
 
         return tick
 
-    findings = survey(dataset, ticks).findings
+    findings = survey(dataset, modality or Pictures(), ticks).findings
     assert ticked == expected, "the progress of every pass ends at its total"
     return Findings.model_validate_json(findings.model_dump_json())
 
@@ -152,7 +154,7 @@ def test_splits_of_masks_that_are_those_of_the_pictures_are_not_compared_again()
 
 def test_keys_that_two_splits_share_tell_no_picture():
     split = TensorSplit({"image": torch.zeros(1, 3, 8, 8)}, ["0"])
-    seen = {name: scan_pictures(split, card(), lambda: None) for name in ("train", "val")}
+    seen = {name: scan_samples(split, card(channels=3), Pictures(), lambda: None) for name in ("train", "val")}
     assert regrouped(seen, {"val": ["0"]}) is None
 
 
@@ -164,7 +166,7 @@ def test_pictures_in_other_splits_are_read_from_their_own():
 
 def test_the_check_of_every_file_is_announced():
     told: list[str] = []
-    survey(shapes(2, 1, 1), lambda *_: lambda: None, say=told.append)
+    survey(shapes(2, 1, 1), Pictures(), lambda *_: lambda: None, say=told.append)
     assert told == ["checking every file against its rules"]
 
 
@@ -180,38 +182,10 @@ def test_masks_of_void_alone_have_no_foreground():
 def test_a_set_of_which_nothing_can_be_read_is_refused():
     broken = {f"{name}/{i}.png": "empty file" for name in ("train", "val") for i in range(2)}
     with pytest.raises(
-        DataError, match=r"none of the 4 pictures of shapes can be read; train/0.png, .*: empty file"
+        DataError, match=r"none of the 4 images of shapes can be read; train/0.png, .*: empty file"
     ) as caught:
         look(shapes(2, 2, 0, broken=broken))
     assert caught.value.faults == tuple(Fault(*fault) for fault in broken.items())
-
-
-def test_volumes_have_sizes_and_no_copies():
-    class Volumes(Dataset):
-        name = "volumes"
-
-        def card(self, fields=("image",)):
-            return DataCard(
-                name="volumes",
-                title="volumes",
-                fields=("image",),
-                channels=1,
-                size=(4, 5, 6),
-                dtype="int16",
-                value_range=(-1000, 1000),
-                mean=(0.5,),
-                std=(0.1,),
-                split_sizes={},
-                split_origin="",
-            )
-
-        def split(self, name, fields=("image",)):
-            return TensorSplit({"image": torch.zeros(2, 1, 4, 5, 6, dtype=torch.int16)})
-
-    findings = look(Volumes(DatasetOptions()))
-    assert findings.duplicates is None
-    assert findings.pictures["train"].sizes is not None
-    assert findings.pictures["train"].sizes.largest == (4, 5, 6)
 
 
 def card(**changes) -> DataCard:

@@ -19,6 +19,7 @@ from maecli.eda.examples import Augmented, Example, Gallery
 from maecli.eda.findings import Boxes, Duplicates, Overlap, Pair, Where
 from maecli.eda.gallery import first_samples, side_by_side
 from maecli.eda.survey import survey
+from maecli.modalities.pictures.modality import Pictures
 from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import Section, drawing_files, render_report
 from maecli.results import Table
@@ -49,17 +50,17 @@ onload = () => {
 def page() -> tuple[str, int]:
     """Return a page with every kind of drawing, and how many it has."""
     dataset = Shapes({"train": [*range(8), 3], "val": [9, 1], "test": [11]})
-    found = survey(dataset, lambda *_: lambda: None)
+    found = survey(dataset, Pictures(), lambda *_: lambda: None)
     findings = found.findings.model_copy(update={"advice": tuple(advise(found.findings, (24, 32)))})
     split = dataset.split("train", ("image", "mask"))
-    first = first_samples(split, findings.card, 5).examples
+    first = first_samples(split, findings.card, Pictures(), 5).examples
     assert findings.duplicates is not None
-    splits = {name: scan.split for name, scan in found.pictures.items()}
+    splits = {name: scan.split for name, scan in found.samples.items()}
     gallery = Gallery(
         classes=[("even", first), ("odd", first[:2])],
         first=first,
         augmented=[Augmented("pretraining", "as it is", first), Augmented("fine-tuning", "as it is", first)],
-        copies=side_by_side(findings.duplicates.pairs, splits, findings.card, 12),
+        copies=side_by_side(findings.duplicates.pairs, splits, findings.card, Pictures(), 12),
     )
     sections = eda_sections(findings, gallery)
     commands = [("mae pretrain", "learn")]
@@ -115,10 +116,10 @@ def test_the_page_is_dark_where_that_is_preferred_and_a_fault_would_be_noticed(
 
 
 def test_what_was_not_found_is_left_out() -> None:
-    findings = survey(shapes(fields=("image",)), lambda *_: lambda: None).findings
+    findings = survey(shapes(fields=("image",)), Pictures(), lambda *_: lambda: None).findings
     titles = [section.title for section in eda_sections(findings, Gallery()) if section.content]
 
-    assert titles == ["What to know", "Pictures", "Copies"]
+    assert titles == ["What to know", "Images", "Values", "Copies"]
 
 
 def tables(sections: Sequence[Section], title: str) -> dict[str, Table]:
@@ -129,7 +130,9 @@ def tables(sections: Sequence[Section], title: str) -> dict[str, Table]:
 
 @pytest.mark.slow
 def test_boxes_and_masks_of_different_images_are_told_apart() -> None:
-    findings = survey(shapes(fields=("image", "label", "mask"), num_train=5), lambda *_: lambda: None).findings
+    findings = survey(
+        shapes(fields=("image", "label", "mask"), num_train=5), Pictures(), lambda *_: lambda: None
+    ).findings
     boxes = {"train": Boxes(num=50, images=(30, 25), objects=(41, 37))}
     sections = eda_sections(findings.model_copy(update={"boxes": boxes}), Gallery())
 
@@ -142,7 +145,7 @@ def test_boxes_and_masks_of_different_images_are_told_apart() -> None:
 
 
 def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictures() -> None:
-    findings = survey(shapes(2, 1, 1, fields=("image",)), lambda *_: lambda: None).findings
+    findings = survey(shapes(2, 1, 1, fields=("image",)), Pictures(), lambda *_: lambda: None).findings
     where = Where(split="train", key="a"), Where(split="val", key="b")
     pair = Pair(kind="exact", first=where[0], second=where[1], distance=0, similarity=1)
     inside = pair.model_copy(update={"second": Where(split="train", key="c")})
@@ -155,15 +158,15 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
     sections = eda_sections(changed, Gallery())
 
     found = tables(sections, "Copies")
-    assert len(found["Pictures that have a copy"].rows) == 2
-    assert found["Pictures with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
-    (row,) = found["Pairs across the splits of pictures with masks"].rows
+    assert len(found["Images that have a copy"].rows) == 2
+    assert found["Images with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
+    (row,) = found["Pairs across the splits of images with masks"].rows
     assert row[:5] == ("exact", "train", "a", "val", "b")
 
 
 @pytest.mark.slow
 def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
-    findings = survey(Shapes({"train": [5, 5], "val": [1, 5]}), lambda *_: lambda: None).findings
+    findings = survey(Shapes({"train": [5, 5], "val": [1, 5]}), Pictures(), lambda *_: lambda: None).findings
     found = tables(eda_sections(findings, Gallery()), "Copies")
     (title,) = [title for title in found if "labelled differently" in title]
 
@@ -172,7 +175,9 @@ def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
 
 @pytest.mark.slow
 def test_hostile_names_stay_text() -> None:
-    findings = survey(shapes(rules=[("<script>alert(1)</script>", "<b>")]), lambda *_: lambda: None).findings
+    findings = survey(
+        shapes(rules=[("<script>alert(1)</script>", "<b>")]), Pictures(), lambda *_: lambda: None
+    ).findings
     gallery = Gallery(classes=[("<i>", [Example("<u>", np.zeros((3, 8, 8), np.float32))])])
     page = render_report("toy", describe(findings), eda_sections(findings, gallery))
 

@@ -16,6 +16,7 @@ from write_data import noise, write_mixed_folder, write_palette, write_picture, 
 
 from maecli.eda.findings import Findings
 from maecli.errors import DataError, Fault, SpecError
+from maecli.modalities.preprocess import Preprocess
 from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.schema import AugmentSpec
@@ -26,9 +27,9 @@ from maecli.verbs.eda import eda, resolve_eda
 SLOW = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
-import maecli.eda.pictures as pictures
-look_at = pictures.look_at
-pictures.look_at = lambda *args: (time.sleep(0.2), look_at(*args))[1]
+from maecli.modalities.pictures.modality import Pictures
+survey = Pictures.survey
+Pictures.survey = lambda *args: (time.sleep(0.2), survey(*args))[1]
 from maecli.cli import main
 sys.argv = ["mae", *sys.argv[1:]]
 main()
@@ -62,7 +63,7 @@ def test_the_page_shows_what_was_found(toy):
     result = toy(shapes(num_train=8))
     page = result.report.read_text(encoding="utf-8")
     for word in (
-        *("What to know", "Pictures", "Classes", "Masks", "Boxes", "As the model sees them", "Copies"),
+        *("What to know", "Images", "Values", "Classes", "Masks", "Boxes", "As the model sees them", "Copies"),
         *("What predicting background everywhere scores", "Resolved spec", "Environment", ">pretrain<"),
         *("are background: read mIoU", "8 train, 3 val, 3 test"),
     ):
@@ -128,7 +129,7 @@ def test_copies_are_shown_side_by_side_and_every_problem_is_listed(toy):
     )
     result = toy(dataset)
     assert (result.out / "pictures" / "copies.png").exists()
-    assert any("1 of 1 pictures of val is in train too" in sentence for sentence in result.findings.advice)
+    assert any("1 of 1 images of val is in train too" in sentence for sentence in result.findings.advice)
     page = result.report.read_text(encoding="utf-8")
     for word in ("exact", "Files that break a rule", "VOC/a.xml", "a box lies outside the image", "train/4.png"):
         assert word in page
@@ -150,7 +151,7 @@ def test_an_unusable_set_names_the_files_that_break_a_rule(toy):
     with pytest.raises(DataError) as caught:
         toy(shapes(2, 0, 0, broken=broken, rules=rules))
     assert str(caught.value) == (
-        "none of the 2 pictures of shapes can be read; train/0.png, for one: empty file; besides, 0.xml: is no XML; "
+        "none of the 2 images of shapes can be read; train/0.png, for one: empty file; besides, 0.xml: is no XML; "
         "1.xml: is no XML; 2.xml: is no XML; and 2 more"
     )
     assert caught.value.faults == tuple(Fault(*fault) for fault in (*rules, *broken.items()))
@@ -184,7 +185,8 @@ def test_a_file_in_the_way_is_refused(toy, tmp_path):
 
 def test_augmentation_is_told_in_words():
     spec = AugmentSpec(crop="scale-jitter", flip=True, color=0.3, rotate=10)
-    assert verb.describe_augment(spec, (160, 160)) == (
+    preprocess = Preprocess((160, 160), 3, (0, 255), (0.5,) * 3, (0.2,) * 3)
+    assert verb.describe_augment(spec, preprocess) == (
         "scaled by 0.5 to 2, a random part of 160 × 160, mirrored half of the time, turned by up to 10°, brightness, "
         "contrast and saturation changed by up to 30%"
     )
@@ -202,7 +204,7 @@ def test_the_command_works_on_a_real_plugin(mae, tmp_path):
         "test": 360,
     }
     assert outcome.json["labels"]["test"]["present"][1] == 37
-    assert "pictures of train: 1,257 of 1,257" in outcome.stderr
+    assert "images of train: 1,257 of 1,257" in outcome.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".mae", "report.html", "eda.json", "pictures"}
     assert (tmp_path / "out" / "pictures" / "augmented.png").exists()
 
@@ -334,7 +336,7 @@ def test_interrupting_leaves_nothing_behind(tmp_path):
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("pictures of train: ")
+    assert process.stderr.readline().startswith("images of train: ")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr

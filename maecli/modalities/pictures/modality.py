@@ -21,6 +21,8 @@ from maecli.modalities.pictures.chain import changed, check_chain
 from maecli.modalities.pictures.files import PICTURE_SUFFIXES
 from maecli.modalities.pictures.read import picture_array, read_picture
 from maecli.modalities.pictures.source import PictureSource
+from maecli.modalities.pictures.survey import look_at_picture, shrunk
+from maecli.modalities.survey import Look
 from maecli.schema import AugmentSpec
 
 HIDDEN = 0.5
@@ -31,7 +33,8 @@ class Pictures(Modality):
     """Pictures of any number of channels, in files of the usual formats, upright; resized in their proportions."""
 
     name = "pictures"
-    unit = "images"
+    unit, one, part = "images", "image", "pixel"
+    axis_names = ("height", "width")
     axes = 2
     suffixes = PICTURE_SUFFIXES
     keeps_proportions = True
@@ -69,6 +72,14 @@ class Pictures(Modality):
         shown = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
         shown = np.nan_to_num(np.clip(shown, 0.0, 1.0), nan=1.0).astype(np.float32)
         return shown if hidden is None else np.where(hidden, np.float32(HIDDEN), shown)
+
+    def preview(self, sample: Sample, card: DataCard) -> tuple[np.ndarray, np.ndarray | None]:
+        image, mask = shrunk(sample)
+        return self.draw(card.in_units(image)), mask
+
+    def survey(self, split: Split, index: int, size: tuple[int, ...], card: DataCard) -> Look:
+        """Return besides what near copies are found by, and whether the picture is of one colour or grey."""
+        return look_at_picture(split, index, size, card)
 
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
         """Return a PNG of 8- or 16-bit pictures in grey or RGB, else an .npy of (H, W, C)."""

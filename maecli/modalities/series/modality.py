@@ -27,7 +27,8 @@ class Series(Modality):
     """
 
     name = "series"
-    unit = "windows"
+    unit, one, part = "windows", "window", "step"
+    axis_names = ("steps",)
     axes = 1
     suffixes = frozenset({".csv", ".npy"})
     default_fit = "crop"

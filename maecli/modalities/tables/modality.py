@@ -25,7 +25,8 @@ class Tables(Modality):
     """
 
     name = "tables"
-    unit = "rows"
+    unit, one, part = "rows", "row", "cell"
+    axis_names = ("cells",)
     axes = 1
     suffixes = frozenset({".csv", ".npy"})
     default_fit = "crop"

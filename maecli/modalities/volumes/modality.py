@@ -24,7 +24,8 @@ class Volumes(Modality):
     """
 
     name = "volumes"
-    unit = "volumes"
+    unit, one, part = "volumes", "volume", "voxel"
+    axis_names = ("depth", "height", "width")
     axes = 3
     suffixes = frozenset({".nii", ".nii.gz", ".npy"})
 
