@@ -192,8 +192,8 @@ def test_features_computed_once_train_the_same_head(frozen, pretrained, tmp_path
     assert "computed once" not in each.stderr
     mine, theirs = weights_of(run), weights_of(tmp_path / "each")
     for name, value in mine.items():
-        # Not the same bits: training from files resizes with another library than evaluation does.
-        assert (value.float() - theirs[name].float()).norm() <= 0.01 * theirs[name].float().norm(), name
+        # Not the same bits: the encoder saw the samples in other batches.
+        assert (value.float() - theirs[name].float()).norm() <= 0.001 * theirs[name].float().norm(), name
     assert mine["head.1.weight"].abs().max() > 1e-2
 
 
