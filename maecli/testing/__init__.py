@@ -13,7 +13,7 @@ In the tests of a package, three lines per plugin give one pytest test per promi
 
 A task is tried on pictures that the kit makes (16 × 16 with `label` and `mask`, see `Synthetic`) and on a transformer
 of 16 numbers per token; override `dataset(self, tmp_path)` to try it on other data. `ModelConformance` takes `model`,
-`TrackerConformance` takes `tracker`.
+`ModalityConformance` takes `modality`, `TrackerConformance` takes `tracker`.
 
 From Python, and as `mae plugins check NAME` does it, every promise at once:
 
@@ -22,17 +22,25 @@ From Python, and as `mae plugins check NAME` does it, every promise at once:
     check_dataset(Birds(options))                        # or the thing itself
     check_task(Denoise)
     check_model(Twins, {"depth": 2})
+    check_modality(Spectra)
     check_tracker(Lines)
 
 Each returns a list of `Finding(check, problem, note, advice)`: `problem` is None where the promise is kept, else a
 sentence that says what is wrong, where, and what to do; `note` says why something was not looked at; `advice` says what
-would be better, such as an import that takes less time. Nothing is raised; the four classes make a warning of advice.
+would be better, such as an import that takes less time. Nothing is raised; the five classes make a warning of advice.
 """
 
 from maecli.testing.by_name import check
-from maecli.testing.conformance import DatasetConformance, ModelConformance, TaskConformance, TrackerConformance
+from maecli.testing.conformance import (
+    DatasetConformance,
+    ModalityConformance,
+    ModelConformance,
+    TaskConformance,
+    TrackerConformance,
+)
 from maecli.testing.datasets import check_dataset
 from maecli.testing.finding import Finding
+from maecli.testing.modalities import check_modality
 from maecli.testing.models import check_model
 from maecli.testing.synthetic import Synthetic
 from maecli.testing.tasks import check_task
@@ -41,12 +49,14 @@ from maecli.testing.trackers import check_tracker
 __all__ = [
     "DatasetConformance",
     "Finding",
+    "ModalityConformance",
     "ModelConformance",
     "Synthetic",
     "TaskConformance",
     "TrackerConformance",
     "check",
     "check_dataset",
+    "check_modality",
     "check_model",
     "check_task",
     "check_tracker",

@@ -10,7 +10,7 @@ from maecli.errors import DataError, MaeError, PluginError, SpecError
 from maecli.registry import KINDS, Registry, registry
 from maecli.run.open import make_dataset
 from maecli.schema import PluginSection
-from maecli.testing import datasets, models, recipes, tasks, trackers
+from maecli.testing import datasets, modalities, models, recipes, tasks, trackers
 from maecli.testing.finding import Broken, Finding, Stages, describe_error, find_all
 from maecli.testing.synthetic import Synthetic
 
@@ -42,6 +42,8 @@ def check(
                 return _find_all(tasks.STAGES, tasks.TaskSubject(task, made, options), made, task.fields)
             case "model":
                 return models.check_model(plugins.model(name), options)
+            case "modality":
+                return modalities.check_modality(plugins.modality(name))
             case "tracker":
                 return trackers.check_tracker(plugins.tracker(name))
             case _:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from maecli.data.dataset import Dataset
+from maecli.modalities.modality import Modality
 from maecli.models.plugin import Model
-from maecli.testing import datasets, models, tasks, trackers
+from maecli.testing import datasets, modalities, models, tasks, trackers
 from maecli.testing.finding import Finding, Stages, names
 from maecli.testing.synthetic import Synthetic
 from maecli.training.task import Task
@@ -96,6 +97,16 @@ class ModelConformance(_Conformance):
 
     def _find_all(self, tmp_path: Path) -> list[Finding]:
         return models.check_model(self.model, self.options, self.img_size)
+
+
+class ModalityConformance(_Conformance):
+    """Tests of a modality."""
+
+    modality: ClassVar[type[Modality]]
+    _stages = modalities.STAGES
+
+    def _find_all(self, tmp_path: Path) -> list[Finding]:
+        return modalities.check_modality(self.modality)
 
 
 class TrackerConformance(_Conformance):

@@ -58,6 +58,11 @@ def test_every_model_keeps_its_promises(name):
     assert {finding.status for finding in check("model", name)} == {"ok"}
 
 
+@pytest.mark.parametrize("name", registry().names("modality"))
+def test_every_modality_keeps_its_promises(name):
+    assert [finding for finding in check("modality", name) if finding.status != "ok"] == []
+
+
 @pytest.mark.parametrize("name", registry().names("tracker"))
 def test_every_tracker_keeps_its_promises(name):
     assert {finding.status for finding in check("tracker", name)} == {"ok"}
