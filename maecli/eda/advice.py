@@ -33,8 +33,8 @@ LEAST_ALIKE = 20
 
 MOSTLY_MISSING = 0.5
 """Share of a channel's or a cell's values that is missing, above which it is named."""
-MANY_OUTSIDE = 0.01
-"""Share of its values that lie outside of the card's range, above which it is named."""
+MANY_OUTSIDE = 0.05
+"""Share of its values that lie outside of the card's range, above which it is named: ranges may leave out a few."""
 
 NAMED = 8
 

@@ -24,6 +24,8 @@ MAX_LISTED_VALUES = 200
 """Channels or cells of a split in a table."""
 WIDE, WIDE_IN_A_ROW = 1.6, 3
 """Width / height from which fewer drawings stand in a row, and how many, so that lines are seen."""
+WHOLE_FROM, WHOLE_UP_TO = 1e4, 1e12
+"""Values that are written without a fraction or an exponent."""
 MAX_RANGES = 4
 """Ranges of values that a sentence names."""
 COPIES_PX = 640
@@ -94,12 +96,13 @@ def _values(findings: Findings) -> Iterator[str | Drawing | Table]:
     for name, statistics in findings.values.items():
         yield _statistics_table(f"Values of {name}, in units of the data", statistics)
     names = [each.name for each in next(iter(findings.values.values()), ())]
-    if names and len(card.mean) in (1, len(names)):
-        names = names if len(card.mean) == len(names) else ["all"]
+    facts = [card.mean, card.std, *ends_of(card.value_range)]
+    if {len(fact) for fact in facts} <= {1, len(names)}:
+        rows = zip(names, *(fact * (len(names) // len(fact)) for fact in facts), strict=True)
         yield Table(
-            title="Mean and standard deviation that the card tells of train, of a range of 0 to 1",
-            columns=("of", "mean", "standard deviation"),
-            rows=tuple(zip(names, card.mean, card.std, strict=True))[:MAX_LISTED_VALUES],
+            title="What the card tells of train, and of the range",
+            columns=("of", "mean", "standard deviation", "0 is", "1 is"),
+            rows=tuple((name, *(_number(value) for value in values)) for name, *values in rows)[:MAX_LISTED_VALUES],
         )
     caption = f"Share of each {words.one} that is missing."
     yield from _chart(findings.missing, "missing", caption, f"missing of a {words.one}", unit="share")
@@ -118,13 +121,13 @@ def _statistics_table(title: str, statistics: Sequence[Statistics]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for each in listed:
         moments = (each.min, each.mean, each.max, each.std)
-        row: list[Cell] = [each.name, *("" if value is None else f"{value:.4g}" for value in moments)]
+        row: list[Cell] = [each.name, *("" if value is None else _number(value) for value in moments)]
         row += [format_value(each.missing, "share")] if with_missing else []
         row += [format_value(each.outside, "share")] if with_outside else []
         rows.append(tuple(row))
     columns = ["of", "least", "mean", "greatest", "standard deviation"]
     columns += ["missing"] if with_missing else []
-    columns += ["outside of the card's range"] if with_outside else []
+    columns += ["out of range"] if with_outside else []
     return Table(title=title + first, columns=tuple(columns), rows=tuple(rows))
 
 
@@ -391,6 +394,11 @@ def _pair_title(pair: Pair) -> str:
 
 def _shortened_note(classes: Sequence[str]) -> str:
     return f" The {charts.MAX_BARS} most frequent of {len(classes)}." if len(classes) > charts.MAX_BARS else ""
+
+
+def _number(value: float) -> str:
+    """Return a value with four digits, of a large one the whole part."""
+    return f"{value:,.0f}" if WHOLE_FROM <= abs(value) < WHOLE_UP_TO else f"{value:.4g}"
 
 
 def _by(lengths: Sequence[float]) -> str:

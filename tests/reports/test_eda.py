@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from browser import needs_browser, opened
 from toy_dataset import Shapes, shapes
+from toy_grids import series, tables, volumes
 
 from maecli.eda.advice import advise
 from maecli.eda.examples import Augmented, Example, Gallery
@@ -20,6 +21,7 @@ from maecli.eda.findings import Boxes, Duplicates, Overlap, Pair, Where
 from maecli.eda.gallery import first_samples, side_by_side
 from maecli.eda.survey import survey
 from maecli.modalities.pictures.modality import Pictures
+from maecli.registry import registry
 from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import Section, drawing_files, render_report
 from maecli.results import Table
@@ -122,7 +124,7 @@ def test_what_was_not_found_is_left_out() -> None:
     assert titles == ["What to know", "Images", "Values", "Copies"]
 
 
-def tables(sections: Sequence[Section], title: str) -> dict[str, Table]:
+def tables_of(sections: Sequence[Section], title: str) -> dict[str, Table]:
     """Return the tables of a section by their titles."""
     (section,) = [each for each in sections if each.title == title]
     return {item.title: item for item in section.content if isinstance(item, Table)}
@@ -136,7 +138,7 @@ def test_boxes_and_masks_of_different_images_are_told_apart() -> None:
     boxes = {"train": Boxes(num=50, images=(30, 25), objects=(41, 37))}
     sections = eda_sections(findings.model_copy(update={"boxes": boxes}), Gallery())
 
-    of_boxes, of_masks = tables(sections, "Boxes")["Classes of the boxes"], tables(sections, "Masks")
+    of_boxes, of_masks = tables_of(sections, "Boxes")["Classes of the boxes"], tables_of(sections, "Masks")
     assert of_boxes.columns == ("class", "train: images", "objects")
     assert of_boxes.rows == (("even", 30, 41), ("odd", 25, 37))
     rows = of_masks["Classes of the masks"].rows
@@ -157,7 +159,7 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
     changed = findings.model_copy(update={"duplicates": copies, "copies_by": {"masks": copies}})
     sections = eda_sections(changed, Gallery())
 
-    found = tables(sections, "Copies")
+    found = tables_of(sections, "Copies")
     assert len(found["Images that have a copy"].rows) == 2
     assert found["Images with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
     (row,) = found["Pairs across the splits of images with masks"].rows
@@ -167,7 +169,7 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
 @pytest.mark.slow
 def test_equal_pictures_that_are_labelled_differently_are_listed() -> None:
     findings = survey(Shapes({"train": [5, 5], "val": [1, 5]}), Pictures(), lambda *_: lambda: None).findings
-    found = tables(eda_sections(findings, Gallery()), "Copies")
+    found = tables_of(eda_sections(findings, Gallery()), "Copies")
     (title,) = [title for title in found if "labelled differently" in title]
 
     assert found[title].rows == ((1, "train", "train/0.png", "even"), (1, "train", "train/1.png", "odd"))
@@ -183,3 +185,22 @@ def test_hostile_names_stay_text() -> None:
 
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+@pytest.mark.parametrize("make", [series, volumes, tables])
+def test_pages_of_other_samples_show_their_values_and_speak_of_no_pictures(make) -> None:
+    dataset = make()
+    modality = registry().modality(dataset.changes["modality"])()
+    findings = survey(dataset, modality, lambda *_: lambda: None).findings
+    card = findings.mask_card or findings.card
+    first = first_samples(dataset.split("train", ("image", "mask")), card, modality, 3).examples
+    gallery = Gallery(classes=[("", first)], first=first, augmented=[Augmented("pretraining", "as it is", first)])
+    sections = eda_sections(findings, gallery)
+
+    values = tables_of(sections, "Values")["Values of train, in units of the data"]
+    assert [row[0] for row in values.rows] == [each.name for each in findings.values["train"]]
+    assert ("missing" in values.columns) is (make is tables)
+    assert modality.unit.capitalize() in [section.title for section in sections]
+    assert ("image-mask-pairs.png" in drawing_files(sections)) is (make is volumes)
+    page = re.sub("<style>.*?</style>|<[^>]*>", " ", render_report("toy", describe(findings), sections), flags=re.S)
+    assert not re.search(r"\b(pictures?|images?|pixels?(?! accuracy)|colour)\b", page), "in their own words"

@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 from toy_dataset import Shapes, shapes
+from toy_grids import series, tables, volumes
 from write_data import noise, write_mixed_folder, write_palette, write_picture, write_voc
 
 from maecli.eda.findings import Findings
@@ -48,10 +49,10 @@ def undrawn(monkeypatch):
 def toy(monkeypatch, tmp_path):
     """Return a function that runs `eda` on a data set of the test's own, as if a plugin had brought it."""
 
-    def run(dataset, **changes):
+    def run(dataset, size=(24, 32), **changes):
         monkeypatch.setattr(verb, "make_dataset", lambda *_: dataset)
         sets = [f"{key}={value}" for key, value in changes.pop("sets", {}).items()]
-        flags = {"dataset.name": "digits", "model.img_size": [24, 32], "out": str(tmp_path / "out")}
+        flags = {"dataset.name": "digits", "model.img_size": [*size], "out": str(tmp_path / "out")}
         specs = resolve_eda(Ask("eda", sets=["model.patch_size=4", *sets], flags=flags), registry())
         return eda(specs, registry(), Progress(), **changes)
 
@@ -175,6 +176,29 @@ def test_an_earlier_page_is_replaced_only_if_asked_for(toy):
     with pytest.raises(SpecError, match=r"holds what mae eda did not write \(thesis\.tex\), so it stays"):
         toy(shapes(), overwrite=True)
     assert (result.out / "thesis.tex").exists()
+
+
+STILL = {"augment.translate": 0, "augment.rotate": 0, "augment.zoom": [1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "word"), [(series, [24], "windows"), (volumes, [8, 8, 8], "volumes"), (tables, [4], "rows")]
+)
+def test_samples_of_other_kinds_are_drawn_as_they_are_and_as_training_gives_them(toy, undrawn, make, size, word):
+    result = toy(make(), size, sets=STILL | {"model.patch_size": 1})
+    (gallery,) = undrawn
+    assert len(gallery.first) == 5
+    assert gallery.augmented[0].by == "pretraining"
+    for example in (*gallery.first, *gallery.augmented[-1].examples):
+        assert example.image.ndim == 3
+        assert len(example.image) == 3
+        assert (example.objects is not None) is (make is volumes)
+    assert result.findings.words.many == word
+
+
+def test_augmentation_that_does_not_suit_the_samples_is_refused_before_they_are_gone_over(toy):
+    with pytest.raises(SpecError, match=r"augment\.rotate does not suit series"):
+        toy(series(), [24], sets={"augment.rotate": 5})
 
 
 def test_a_file_in_the_way_is_refused(toy, tmp_path):
