@@ -27,7 +27,7 @@ from maecli.terminal import answer
 def embed(
     run: Annotated[Path, typer.Option(help="Run whose encoder is used: pretrained or fine-tuned.")],
     source: Annotated[
-        Path | None, typer.Argument(metavar="[FILE-OR-DIR]", help="A picture, or a folder of pictures.")
+        Path | None, typer.Argument(metavar="[FILE-OR-DIR]", help="A file that holds samples, or a folder of such.")
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Embed a data set instead of files.")] = None,
     split: Annotated[str, typer.Option(help="Of the data set: train, val or test.")] = "train",

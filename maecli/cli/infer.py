@@ -25,13 +25,15 @@ from maecli.terminal import answer
 @app.command()
 @tells_errors
 def infer(
-    source: Annotated[Path, typer.Argument(metavar="FILE-OR-DIR", help="A picture, or a folder of pictures.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE-OR-DIR", help="A file that holds samples, or a folder of such.")
+    ],
     task: TaskOption = None,
     run: Annotated[Path | None, typer.Option(help="Run directory; default: the newest finished run of --task.")] = None,
     checkpoint: CheckpointOption = "last",
     out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/infer-RUN.")] = None,
     overwrite: OverwriteOption = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per forward pass.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples per forward pass.")] = 64,
     workers: WorkersOption = None,
     all_classes: Annotated[
         bool,

@@ -117,7 +117,7 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
     if spec["verb"] != "pretrain":
         return [
             (shell("mae", "eval", run), "measure it on the test split"),
-            (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "run it on your own pictures"),
+            (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "run it on your own files"),
         ]
     fields = _fields_of(run)
     tasks = suited_tasks(fields, registry)
@@ -127,7 +127,7 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
     return [
         (shell("mae", "eval", run), "measure the reconstructions on the test split"),
         *((command, "learn from labels, starting from this encoder") for command in labelled),
-        (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "see how your own pictures are reconstructed"),
+        (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "see how your own files are reconstructed"),
     ]
 
 

@@ -67,13 +67,13 @@ def infer(
     workers: int | None = None,
     all_classes: bool = False,
 ) -> InferResult:
-    """Predict for a picture, or for every picture below a folder; write rows, files and a drawing of the first ones.
+    """Predict for a file, or for every file below a folder; write rows, files and a drawing of the first ones.
 
     The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name
     where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the disk as
     they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all. Samples that cannot
     be read, or whose output is not finite, are left out and listed.
-    Raises DataError when there is no picture, SpecError when `out` holds something else.
+    Raises DataError when there is no sample, SpecError when `out` holds something else.
     """
     run = run or _newest_run(task, registry, progress)
     restored = restore(run, registry, progress.say, checkpoint, {"device": device, "precision": precision})
