@@ -5,6 +5,7 @@ Shapes: C channels, S spatial axes, K channels, or the cells of the last axis wh
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.data.card import DataCard, ends_of
+from maecli.data.card import DataCard, ValueRange, ends_of
 from maecli.data.sample import Sample
 from maecli.errors import BrokenSample
 
@@ -65,28 +66,33 @@ class Values:
         The limits, which values may lie outside of, are (1, 1) or (K, 1).
         """
         columns, flags = _columns(image, per_cell), None if there is None else _columns(there, per_cell)
-        total = cls.none(len(columns))
         step = max(1, CHUNK // len(columns))
+        total: Self | None = None
         for start in range(0, columns.shape[1], step):
             part = slice(start, start + step)
-            total = total + cls._of_columns(columns[:, part], None if flags is None else flags[:, part], limits)
-        return total
+            sums = cls._of_columns(columns[:, part], None if flags is None else flags[:, part], limits)
+            total = sums if total is None else total + sums
+        return cls.none(len(columns)) if total is None else total
 
     @classmethod
     def _of_columns(cls, values: np.ndarray, there: Flags | None, limits: tuple[Numbers, Numbers]) -> Self:
         """Return the sums over values (K, n), within limits (1, 1) or (K, 1)."""
         if there is None:
-            there = np.broadcast_to(np.True_, values.shape)
+            num, missing = np.full(len(values), values.shape[1]), np.zeros(len(values), np.int64)
             low, high = values.min(1).astype(np.float64), values.max(1).astype(np.float64)
+            mean = values.sum(1, np.float64) / num
+            apart = values - mean[:, None]
         else:
+            num = there.sum(1)
+            missing = values.shape[1] - num
             low, high = np.where(there, values, np.inf).min(1), np.where(there, values, -np.inf).max(1)
-        num = there.sum(1)
-        mean = values.sum(1, np.float64, where=there) / np.maximum(num, 1)
-        squares = np.square(values - mean[:, None]).sum(1, where=there)
-        outside = np.zeros_like(num)
+            mean = values.sum(1, np.float64, where=there) / np.maximum(num, 1)
+            apart = np.where(there, values - mean[:, None], 0.0)
+        outside = np.zeros(len(values), np.int64)
         if (low < limits[0][:, 0]).any() or (high > limits[1][:, 0]).any():
-            outside = (((values < limits[0]) | (values > limits[1])) & there).sum(1)
-        return cls(num, values.shape[1] - num, outside, low, high, mean, squares)
+            beyond = (values < limits[0]) | (values > limits[1])
+            outside = (beyond if there is None else beyond & there).sum(1)
+        return cls(num, missing, outside, low, high, mean, np.einsum("kn,kn->k", apart, apart))
 
     def __add__(self, other: Self) -> Self:
         """Join the sums. Source: Chan, Golub and LeVeque, "Updating formulae", 1979, equation 2.1."""
@@ -142,7 +148,7 @@ def look_at(key: str, sample: Sample, size: Sequence[int], card: DataCard, axes:
     there = cells_there(sample)
     if image.dtype.kind == "f" and np.isinf(image).any():
         raise BrokenSample(key, "holds infinite values")
-    values = Values.of(image, there, limits_of(card), per_cell)
+    values = Values.of(image, there, _limits_of(card.value_range), per_cell)
     missing = float(values.missing.sum() / image.size)
     flat = not per_cell and values.constant and image.size > len(image)
     reduced = tuple(image.shape[1:]) != tuple(size)
@@ -181,8 +187,9 @@ def _columns(values: np.ndarray, per_cell: bool) -> np.ndarray:
     return values.reshape(-1, values.shape[-1]).T if per_cell else values.reshape(len(values), -1)
 
 
-def limits_of(card: DataCard) -> tuple[Numbers, Numbers]:
+@functools.lru_cache(maxsize=16)
+def _limits_of(value_range: ValueRange) -> tuple[Numbers, Numbers]:
     """Return what values lie in at least and at most, (1, 1) or (K, 1)."""
-    lows, highs = (np.array(ends, np.float64)[:, None] for ends in ends_of(card.value_range))
+    lows, highs = (np.array(ends, np.float64)[:, None] for ends in ends_of(value_range))
     slack = NEAR_AN_END * np.maximum(highs - lows, np.maximum(abs(lows), abs(highs)))
     return lows - slack, highs + slack
