@@ -9,6 +9,7 @@ import pytest
 from installed import DATASET, dataset_package, look_again, write_package
 from pydantic import BaseModel, Field
 
+from maecli.cli.show import words
 from maecli.registry.describe import describe_options, type_words
 
 
@@ -154,3 +155,8 @@ def test_options_in_help_tell_what_settings_make_of_them(mae):
     assert dataset["name"] == "digits"
     assert task["here"]["task.mask_ratio"] == "0.5 (flag)"
     assert outcome.stderr == ""
+
+
+def test_numbers_that_belong_together_are_shown_together():
+    assert words([[0.0, 255.0], [-12.5, 30.0]]) == "(0, 255), (-12.5, 30)"
+    assert words([0.0, 255.0]) == "0, 255"

@@ -73,7 +73,7 @@ def facts_table(facts: Iterable[tuple[str, object]]) -> RichTable:
 def words(value: Any) -> str:
     """Return a value as people read it; of a long list the beginning."""
     if isinstance(value, (list, tuple)):
-        shown = ", ".join(map(words, value[:12]))
+        shown = ", ".join(f"({words(each)})" if isinstance(each, (list, tuple)) else words(each) for each in value[:12])
         return f"{shown}, … ({len(value)})" if len(value) > 12 else shown
     if isinstance(value, dict):
         return ", ".join(f"{key} {words(each)}" for key, each in value.items())
