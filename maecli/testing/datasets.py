@@ -20,7 +20,8 @@ from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.errors import BrokenSample
 from maecli.loading import make_loader
-from maecli.modalities.pictures.masks import VOID
+from maecli.registry import registry
+from maecli.run.open import make_modality
 from maecli.schema import AugmentSpec, DataSpec
 from maecli.testing.finding import Broken, Finding, NotLookedAt, Stages, expect, find_all, must_work
 from maecli.testing.imports import imports
@@ -124,12 +125,10 @@ def card(subject: DatasetSubject) -> None:
             not absent,
             f"{call} does not name {some(absent)} among its fields {card.fields!r}; name all that samples can carry",
         )
+        part, wanted = _parts_of(card)
         for name in ("mean", "std"):
             num = len(getattr(card, name))
-            expect(
-                num == card.channels,
-                f"{call} has {num} values of {name} for {card.channels} channels; give one per channel",
-            )
+            expect(num == wanted, f"{call} has {num} values of {name} for {wanted} {part}s; give one per {part}")
         outside = [value for value in card.mean if not 0 <= value <= 1]
         expect(
             not outside,
@@ -144,6 +143,13 @@ def card(subject: DatasetSubject) -> None:
         _check_names(call, card, fields)
         again = DataCard.model_validate_json(card.model_dump_json())
         expect(again == card, f"{call} comes back from JSON as another one; use plain strings and numbers")
+
+
+def _parts_of(card: DataCard) -> tuple[str, int]:
+    """Return what has a mean of its own, and how many there are."""
+    if make_modality(card, registry()).per_cell and card.size is not None:
+        return "cell", card.size[-1]
+    return "channel", card.channels
 
 
 def _check_names(call: str, card: DataCard, fields: Fields) -> None:
@@ -238,7 +244,7 @@ def _check_sample(where: str, sample: Sample, fields: Fields, card: DataCard) ->
     if "image" not in fields:
         return
     image = sample["image"]
-    axes = 2 if card.size is None else len(card.size)
+    axes = make_modality(card, registry()).axes
     expect(
         image.ndim == 1 + axes,
         f"{where}: image has the shape {image.shape}; it must be (channels, …) and have {axes} axes after these",
@@ -298,14 +304,24 @@ def values(subject: DatasetSubject) -> None:
                 not bool(np.isinf(image).any()),
                 f"{where}: image holds infinite values; replace them, or write NaN where a cell is missing",
             )
-        lows, highs = (np.resize(ends, len(image)) for ends in ends_of(card.value_range))
-        for values_of_channel, low, high in zip(image, lows, highs, strict=True):
-            there = values_of_channel[~np.isnan(values_of_channel)]
-            if there.size and not (low <= there.min() and there.max() <= high):
+        there = ~np.isnan(image) & sample.get("valid", np.array(True))
+        for cells, exist, low, high in _by_range(image, there, card):
+            known = cells[exist]
+            if known.size and not (low <= known.min() and known.max() <= high):
                 raise Broken(
-                    f"{where}: image goes from {there.min()} to {there.max()}, outside the card's value_range {low:g} "
+                    f"{where}: image goes from {known.min()} to {known.max()}, outside the card's value_range {low:g} "
                     f"to {high:g}; set value_range to what the data can hold"
                 )
+
+
+def _by_range(
+    image: np.ndarray, there: np.ndarray, card: DataCard
+) -> Iterator[tuple[np.ndarray, np.ndarray, float, float]]:
+    """Yield the cells (…) of an image that share a range, which of them exist, and the ends of the range."""
+    if _parts_of(card)[0] == "cell":
+        image, there = np.moveaxis(image, -1, 0), np.moveaxis(there, -1, 0)
+    lows, highs = (np.resize(ends, len(image)) for ends in ends_of(card.value_range))
+    yield from zip(image, there, lows, highs, strict=True)
 
 
 def labels(subject: DatasetSubject) -> None:
@@ -357,18 +373,19 @@ def _check_labels_alone(subject: DatasetSubject) -> None:
 
 
 def masks(subject: DatasetSubject) -> None:
-    """Masks are as large as their pictures, and hold numbers of the card's mask classes, or 255."""
+    """Masks are as large as their images, and hold numbers of the card's mask classes, or its void."""
     for where, card, sample in subject.samples("mask"):
         mask, size = sample["mask"], sample["image"].shape[1:]
         expect(
-            mask.dtype == np.uint8 and mask.shape == size,
-            f"{where}: mask is {mask.dtype} of shape {mask.shape} for an image of {size}; give uint8 of the same size",
+            mask.dtype.kind in "iu" and mask.shape == size,
+            f"{where}: mask is {mask.dtype} of shape {mask.shape} for an image of {size}; give integers of the same "
+            "size",
         )
-        odd = sorted({*np.unique(mask).tolist()} - {*range(len(card.mask_classes)), VOID})
+        odd = sorted({*np.unique(mask).tolist()} - {*range(len(card.mask_classes)), card.void})
         expect(
             not odd,
-            f"{where}: mask holds {some(odd)}, none of the {len(card.mask_classes)} mask classes; write {VOID} where "
-            "nothing is to be judged",
+            f"{where}: mask holds {some(odd)}, none of the {len(card.mask_classes)} mask classes; write {card.void} "
+            "where nothing is to be judged",
         )
 
 
@@ -429,7 +446,7 @@ def training(subject: DatasetSubject) -> None:
             f"a batch of train asked for {fields!r} holds values that are no numbers; a picture must be finite after "
             "normalising by the card's mean and std",
         )
-        loss = small_autoencoder(image, preprocess, batch.draws).detach()
+        loss = small_autoencoder(batch, preprocess).detach()
         expect(
             bool(torch.isfinite(loss)),
             f"a masked autoencoder has the loss {float(loss)} on a batch of train, whose normalised pixels reach "

@@ -22,6 +22,7 @@ from maecli.modalities.preprocess import Preprocess
 from maecli.registry import registry
 from maecli.run.open import make_modality
 from maecli.schema import DataSpec
+from maecli.testing import check_dataset
 
 TOY = (
     *("--model", "vit", "--set", "model.embed_dim=16", "--set", "model.depth=1", "--set", "model.num_heads=2"),
@@ -143,3 +144,21 @@ def test_each_channel_of_a_batch_goes_back_to_its_own_units(root):
     np.testing.assert_array_equal(there, ~np.isnan(truth))
     np.testing.assert_allclose(values[there], truth[there], rtol=1e-4, atol=1e-3)
     assert preprocess.to_pixels(batch["image"])[:, 1].max() < 1.2
+
+
+@pytest.mark.parametrize("name", ["waves", "beats", "organs", "houses"])
+def test_the_conformance_kit_finds_nothing_to_say(root, name):
+    plugin = registry().dataset(name)
+    told = {"under": 1e9} if name in ("waves", "houses") else {}
+    found = check_dataset(plugin(plugin.Options(root=root, **told)))
+    assert [(each.check, each.problem) for each in found if each.problem] == []
+
+
+def test_the_kit_tells_of_a_cell_outside_of_its_own_range(root, tmp_path):
+    """The age, of -10 to 10, is 25; the rooms, of 0 to 10, are 9."""
+    lines = (root / "houses.csv").read_text(encoding="utf-8").splitlines()
+    lines[1] = ",".join(["9", "25", *lines[1].split(",")[2:]])
+    (tmp_path / "houses.csv").write_text("\n".join(lines), encoding="utf-8")
+    plugin = registry().dataset("houses")
+    found = {each.check: each.problem for each in check_dataset(plugin(plugin.Options(root=tmp_path))) if each.problem}
+    assert "image goes from 25.0 to 25.0, outside the card's value_range -10 to 10" in found["values"]

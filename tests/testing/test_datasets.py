@@ -326,7 +326,7 @@ WRONG = [
     (SmallLabels, "labels", "label is uint8 of shape (); one label is int64 of shape ()"),
     (with_card(class_counts=(9, 8, 7)), "labels", "train has 8, 8, 8 samples of the classes in turn and the card's"),
     (HighMask, "masks", "mask holds 4, none of the 4 mask classes; write 255 where nothing is to be judged"),
-    (LowMask, "masks", "mask is uint8 of shape (8, 8) for an image of (16, 16); give uint8 of the same size"),
+    (LowMask, "masks", "mask is uint8 of shape (8, 8) for an image of (16, 16); give integers of the same size"),
     (BadlyBoxed, "boxes", "box [1.0, 2.0, 17.0, 16.0] is empty or leaves the image of 16 × 16; boxes are left, top"),
     (
         Mislabelled,
