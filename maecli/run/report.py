@@ -90,7 +90,8 @@ def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]
 
 
 def _title(evaluation: Evaluation) -> str:
-    title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} samples)"
+    plural = "" if evaluation.num_samples == 1 else "s"
+    title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} sample{plural})"
     return f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
 
 

@@ -75,6 +75,8 @@ def test_two_of_300_classes_are_told_apart_and_void_is_not_judged(segmenter):
     evaluation = json.loads((segmenter / "evaluation/test.json").read_text())
     (miou,) = [metric for metric in evaluation["metrics"] if metric["name"] == "miou"]
     assert miou["value"] > 0.6 > max(miou["baselines"].values())
+    absent = ", ".join(f"part {number}" for number in range(1, 9))
+    assert miou["note"] == f"mean of 2 classes; no pixel here of {absent} and 290 more"
     cells = {row[0]: row[1] for table in evaluation["tables"] for row in table["rows"]}
     assert set(cells) >= {"nothing", "part 299"}
 

@@ -26,6 +26,8 @@ NUM_DRAWN = 6
 DRAWN_SIDE = 640
 """Drawings are made from pictures reduced to this."""
 MOST_BARS = 60
+MOST_NAMED = 8
+"""Classes that a note names."""
 LABELS = {
     "miou": "mIoU",
     "foreground_iou": "foreground IoU",
@@ -88,7 +90,8 @@ class Overlap(api.Evaluator[Segmenter]):
         absent = [name for name, pixels in zip(self.card.mask_classes, counts[1], strict=True) if pixels == 0]
         note = f"mean of {len(self.card.mask_classes) - len(absent)} classes"
         if absent:
-            note += f"; no pixel here of {', '.join(absent)}"
+            more = f" and {len(absent) - MOST_NAMED:,} more" if len(absent) > MOST_NAMED else ""
+            note += f"; no pixel here of {', '.join(absent[:MOST_NAMED])}{more}"
         return [
             api.Metric(
                 name=name,
