@@ -60,7 +60,9 @@ def test_masks_of_pictures_of_any_size_are_the_predicted_classes(segmented, tmp_
             assert (image.mode, image.size) == ("P", size[::-1])
             assert image.getpalette()[:9] == PALETTE
             mask = np.asarray(image)
-        x = preprocess.normalize(preprocess.pixels(torch.from_numpy(read_picture(pictures / key, channels=3))[None]))
+        x = preprocess.normalize(
+            preprocess.pixels(torch.from_numpy(read_picture(pictures / key, channels=3).copy())[None])
+        )
         with torch.no_grad():
             expected = built.task.classes_of(module, x)[0].numpy()
         np.testing.assert_array_equal(mask, expected)
