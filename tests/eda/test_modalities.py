@@ -128,9 +128,7 @@ def test_masks_of_any_dtype_are_counted_without_their_void(void):
     assert masks.pixels == (6 * (960 - 120 - 27), 6 * 27)
 
 
-@pytest.mark.parametrize(
-    ("make", "modality"), [(series, "series"), (volumes, "volumes"), (tables, "tables")], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("make", "modality"), [(series, "series"), (volumes, "volumes"), (tables, "tables")])
 def test_advice_is_in_the_words_of_the_samples(make, modality):
     findings = look(make())
     told = " ".join(advise(findings, findings.pictures["train"].sizes.largest, "cut"))
