@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from maecli.data.card import DataCard, ends_of
 from maecli.data.sample import Sample, Split
@@ -56,6 +55,8 @@ def look_at_picture(split: Split, index: int, size: tuple[int, ...], card: DataC
 
 def grey_thumbnail(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a picture (C, H, W) as grey (32, 32); colour is weighted, other channels are averaged."""
+    from PIL import Image
+
     grey = np.tensordot(np.array(GREY, np.float32), pixels, 1) if len(pixels) == 3 else pixels.mean(0)
     picture = Image.fromarray(np.ascontiguousarray(grey, np.float32))
     return np.asarray(picture.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR))

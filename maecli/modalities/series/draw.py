@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from maecli.modalities.drawing import HIDDEN, hatched
 
@@ -29,6 +28,8 @@ def draw_series(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarr
     Values outside are drawn at the border. Hidden steps (T,) are shaded; where a value is missing a line has a gap,
     and the step is hatched if none of the channels is there.
     """
+    from PIL import Image, ImageDraw
+
     shown = np.asarray(image[:MOST_LINES], np.float32)
     sheet = Image.new("RGB", (WIDTH * FINE, HEIGHT * FINE), "white")
     pen = ImageDraw.Draw(sheet)
