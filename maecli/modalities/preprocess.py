@@ -23,7 +23,7 @@ from maecli.modalities.boxes import Box, whole
 from maecli.modalities.constants import constant
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.modality import Pictures
-from maecli.schema import AugmentSpec, DataSpec, Fit
+from maecli.schema import AugmentSpec, Fit
 
 UNCHANGED = AugmentSpec()
 
@@ -241,8 +241,3 @@ class Preprocess:
             inside.append(slice(first - start, end - start))
         whole[tuple(target)] = values[tuple(inside)]
         return whole
-
-
-def preprocess_of(card: DataCard, img_size: Sequence[int], spec: DataSpec, modality: Modality) -> Preprocess:
-    """Return how samples of a card are brought to a model of this size, as the spec of the data says."""
-    return Preprocess.of(card, img_size, spec.channels, spec.mean, spec.std, modality, spec.fit)
