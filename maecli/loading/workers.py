@@ -138,14 +138,6 @@ class WorkerPool(Generic[J, R]):
                 self._workers.remove(worker)
 
 
-def in_workers(
-    work: Callable[[J], Parcel[R]], jobs: Iterator[J], num_workers: int, pin_memory: bool = False, ahead: int = AHEAD
-) -> Generator[Parcel[R], None, None]:
-    """Yield `work(job)` for each job, in order, from a pool that ends with the generator."""
-    with WorkerPool(work, num_workers, pin_memory) as pool:
-        yield from pool.run(jobs, ahead)
-
-
 def _not_started(num_workers: int, error: OSError) -> LoadingError:
     reason = shortage(error) or f"{error.strerror or error}; {IN_MAIN}"
     return LoadingError(f"{num_workers} data workers cannot be started: {reason}")

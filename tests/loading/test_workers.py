@@ -20,9 +20,15 @@ import torch
 from maecli.errors import DataError, Fault, LoadingError, UnknownPlugin
 from maecli.loading import workers
 from maecli.loading.parcels import Parcel
-from maecli.loading.workers import AHEAD, WorkerEnded, in_workers
+from maecli.loading.workers import AHEAD, WorkerEnded, WorkerPool
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
+
+
+def in_workers(work, jobs, num_workers):
+    """Yield what workers of a pool of its own make of some jobs."""
+    with WorkerPool(work, num_workers) as pool:
+        yield from pool.run(jobs)
 
 
 def squared(number):
@@ -264,14 +270,15 @@ def test_signals_to_every_process_leave_the_workers_at_work():
 ORPHANS = """
 import os, sys, time, torch
 from maecli.loading.parcels import Parcel
-from maecli.loading.workers import in_workers
+from maecli.loading.workers import WorkerPool
 
 def work(number):
     if number > 1:
         time.sleep(600)
     return Parcel({}, os.getpid())
 
-first, second = in_workers(work, iter(range(9)), 2), in_workers(work, iter(range(9)), 1)
+pools = WorkerPool(work, 2), WorkerPool(work, 1)
+first, second = (pool.run(iter(range(9))) for pool in pools)
 print(next(first).rest, next(first).rest, next(second).rest, flush=True)
 {end}
 """
