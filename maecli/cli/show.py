@@ -120,11 +120,15 @@ def show_training(result: TrainResult, as_json: bool) -> None:
     )
 
 
+SAID = ("reading", "converted", "left_out")
+"""Facts of a dry run that stand above its table already, as lines."""
+
+
 def show_dry_run(facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    PlainConsole().print(facts_table(facts.items()))
+    PlainConsole().print(facts_table((key, value) for key, value in facts.items() if key not in SAID))
 
 
 def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:

@@ -78,7 +78,17 @@ class DataCard(BaseModel):
     )
     source: str = ""
     licence: str = ""
-    notes: tuple[str, ...] = Field(default=(), description="conversions done, peculiarities to know")
+    reading: str = Field(
+        default="",
+        description="one line: what was read, and how, as in '300 pictures in 3 classes, by folders train/, val/'",
+    )
+    converted: dict[str, int] = Field(
+        default_factory=dict, description="what was done to samples to make them alike → how many of them"
+    )
+    left_out: dict[str, int] = Field(
+        default_factory=dict, description="why samples that are sound are not used → how many of them"
+    )
+    notes: tuple[str, ...] = Field(default=(), description="peculiarities to know")
 
     @model_validator(mode="after")
     def _counts_fit_classes(self) -> DataCard:

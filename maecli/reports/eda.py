@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,18 @@ def _samples(findings: Findings) -> Iterator[str | Drawing | Table]:
     ):
         caption = f"Sizes of the {words.many}; a disc's area is the number of {words.many} of that size."
         yield Drawing(name="sizes", caption=caption, png=charts.sizes(common, words.axes, f"{words.part}s"))
-    if card.notes:
-        yield "\n\n".join(f"{note[:1].upper()}{note[1:]}." for note in card.notes)
+    notes = [
+        *filter(None, [card.reading]),
+        *_counted(card.converted),
+        *_counted(card.left_out, "left out: "),
+        *card.notes,
+    ]
+    if notes:
+        yield "\n\n".join(f"{note[:1].upper()}{note[1:]}." for note in notes)
+
+
+def _counted(counts: Mapping[str, int], before: str = "") -> Iterator[str]:
+    yield from (f"{before}{num:,} {what}" for what, num in counts.items())
 
 
 def _values(findings: Findings) -> Iterator[str | Drawing | Table]:

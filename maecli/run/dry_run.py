@@ -13,6 +13,7 @@ from maecli.run.directory import default_out
 from maecli.run.initial import start_encoder
 from maecli.run.open import open_run
 from maecli.run.train import make_trainer
+from maecli.run.what_was_read import reading_json, what_was_read
 from maecli.schema import RunSpec
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
@@ -33,6 +34,8 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, 
     times: list[float] = []
     begin = time.monotonic()
     sizes = len(built.loader("train").split), len(built.loader("val").split)
+    for line in what_was_read(built.card, len(built.data.faults)):
+        progress.say(line)
     limit = DRY_STEPS[0] * spec.train.batch_size
     once = ask_frozen_encoder(trainer, limit)
     once_s = time.monotonic() - begin
@@ -50,6 +53,7 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, 
     total_s = first_s + step_s * trainer.total_steps
     return {
         "out": str(spec.out or default_out(spec)),
+        **reading_json(built.card),
         "parameters": sum(p.numel() for p in built.module.parameters()),
         "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),
         "train_samples": sizes[0],

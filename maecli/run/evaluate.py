@@ -18,6 +18,7 @@ from maecli.run.directory import RunDirectory
 from maecli.run.open import Built, check_split
 from maecli.run.report import write_run_report
 from maecli.run.restore import restore
+from maecli.run.what_was_read import what_was_read
 from maecli.training.evaluation import evaluate as measure_split
 from maecli.training.evaluation import fit_baselines
 
@@ -53,6 +54,8 @@ def evaluate(
     settings = {"device": device, "precision": precision, "dataset.root": root}
     restored = restore(path, registry, progress.say, checkpoint, settings)
     restored.data.samples(split)
+    for line in what_was_read(restored.data.dataset.card(restored.task.fields), len(restored.data.faults)):
+        progress.say(line)
     weights = f"{checkpoint} (step {restored.checkpoint.step})"
     evaluation = measure(restored, restored.module, split, weights, batch_size)
     run.write_evaluation(evaluation)

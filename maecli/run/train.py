@@ -22,6 +22,7 @@ from maecli.run.plugins_used import with_plugins
 from maecli.run.report import write_run_report
 from maecli.run.same_data import same_data
 from maecli.run.start import check_trackers, find_start, paths_needed
+from maecli.run.what_was_read import what_was_read
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.storage.lock import locked
@@ -141,6 +142,7 @@ def introduce(built: Built, trainer: Trainer, start: str) -> str:
     size = "×".join(str(length) for length in built.preprocess.img_size)
     lines = [
         f"data    {built.card.title}: {num_train:,} train, {num_val:,} val",
+        *(f"        {line}" for line in what_was_read(built.card, len(built.data.faults))),
         f"model   {model}, {size} × {built.preprocess.in_chans} channels, {start}",
     ]
     if spec.data.labels is not None:

@@ -119,7 +119,10 @@ class Folder(api.Dataset):
             split_origin=split_origin(index, self.options.val_share, self.options.test_share),
             source=str(self.root),
             licence="yours to know",
-            notes=tuple(self._notes()),
+            reading=self._reading(),
+            converted=self._converted(),
+            left_out=self._left_out(fields),
+            notes=tuple(self._notes(fields)),
         )
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
@@ -234,19 +237,41 @@ class Folder(api.Dataset):
         value_range = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(self._index.dtype)
         return pictures.sampled_channel_stats(self.split("train"), self.root, value_range)
 
-    def _notes(self) -> Iterator[str]:
+    def _converted(self) -> dict[str, int]:
+        """Return how many pictures are changed by what it takes to make all of them alike."""
         index, infos = self._index, self._index.infos.values()
-        yield f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"
-        converted = {
-            "grey, given three equal channels": [i.channels == 1 and index.channels == 3 for i in infos],
-            "colour, made grey": [i.channels == 3 and index.channels == 1 for i in infos],
-            "transparent, laid on white": [i.alpha and index.channels != i.channels + 1 for i in infos],
-            "of 16 bits, scaled to 8": [i.dtype == "uint16" and index.dtype == "uint8" for i in infos],
-            "16-bit colour PNG, read at the upper 8 bits": [i.upper_bits for i in infos],
+        counts = {
+            "grey, given three equal channels": sum(i.channels == 1 and index.channels == 3 for i in infos),
+            "in colour, made grey": sum(i.channels == 3 and index.channels == 1 for i in infos),
+            "transparent, laid on white": sum(i.alpha and index.channels != i.channels + 1 for i in infos),
+            "of 16 bits, scaled to 8": sum(i.dtype == "uint16" and index.dtype == "uint8" for i in infos),
+            "16-bit colour PNG, read at the upper 8 bits": sum(i.upper_bits for i in infos),
         }
-        for what, which in converted.items():
-            if any(which):
-                yield f"{sum(which)} of {len(which)} pictures: {what}"
+        return {what: num for what, num in counts.items() if num}
+
+    def _left_out(self, fields: Sequence[str]) -> dict[str, int]:
+        """Return how many sound pictures are not used for lack of what `fields` ask for."""
+        index = self._index
+        counts = {
+            "without a label": sum(key not in index.labels for key in index.infos) if "label" in fields else 0,
+            "without a mask": sum(key not in index.masks for key in index.infos) if "mask" in fields else 0,
+        }
+        return {what: num for what, num in counts.items() if num}
+
+    def _reading(self) -> str:
+        """Return in one line what was read."""
+        index = self._index
+        num = len(index.infos)
+        parts = [f"{num:,} picture{'s' if num != 1 else ''}"]
+        if index.classes:
+            parts[0] += f" in {len(index.classes):,} classes"
+        if index.masks:
+            parts.append(f"masks in {MASKS_FOLDER}/")
+        return "; ".join(parts)
+
+    def _notes(self, fields: Sequence[str]) -> Iterator[str]:
+        index = self._index
+        yield f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"
         if index.dtype == "uint16":
             yield "16 bits: the range is 0 to 65535, whatever the pictures use of it"
         elif index.dtype != "uint8":
@@ -254,12 +279,10 @@ class Folder(api.Dataset):
         if index.ignored:
             kinds = (f"{num} {suffix or 'without suffix'}" for suffix, num in sorted(index.ignored.items()))
             yield f"ignored, not pictures: {', '.join(kinds)}"
-        if self._faults:
-            yield f"{len(self._faults)} files are broken and left out"
-        if index.classes and len(index.labels) < len(infos):
-            yield f"{len(infos) - len(index.labels)} pictures have no label"
-        if index.masks and len(index.masks) < len(infos):
-            bare = [key for key in index.infos if key not in index.masks]
+        bare = [key for key in index.infos if key not in index.labels] if index.classes else []
+        if bare and "label" not in fields:
+            yield f"{len(bare)} {'picture has' if len(bare) == 1 else 'pictures have'} no label"
+        if index.masks and (bare := [key for key in index.infos if key not in index.masks]):
             more = f" and {len(bare) - NUM_NAMED} more" if len(bare) > NUM_NAMED else ""
             have = "pictures have" if len(bare) > 1 else "picture has"
             yield f"{len(bare)} {have} no mask: {', '.join(bare[:NUM_NAMED])}{more}"

@@ -101,6 +101,7 @@ def test_unlabelled_pictures_serve_pretraining_only(tmp_path):
     assert sum(len(keys) for keys in labelled.values()) == 20
     assert not set(names) & set(labelled["train"])
     assert "20 pictures have no label" in data.card().notes
+    assert data.card(("image", "label")).left_out == {"without a label": 20}
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "Val"])
@@ -249,9 +250,9 @@ def test_a_mixed_folder_keeps_what_is_readable_and_lists_the_rest(tmp_path):
         assert word in reasons(data)[key]
     for key in mixed.arrays:
         assert reasons(data)[key] == "has 5 channels where 3 are wanted"
-    assert any("grey, given three equal channels" in note for note in card.notes)
-    assert any("of 16 bits, scaled to 8" in note for note in card.notes)
-    assert any("transparent, laid on white" in note for note in card.notes)
+    assert {"grey, given three equal channels", "of 16 bits, scaled to 8", "transparent, laid on white"} <= {
+        *card.converted
+    }
 
 
 def test_a_lower_pixel_limit_leaves_large_pictures_out(tmp_path):
@@ -280,7 +281,7 @@ def test_the_channels_can_be_chosen(tmp_path):
     data = folder(tmp_path, channels=1)
     assert data.card().channels == 1
     assert data.split("train")[0]["image"].shape == (1, 8, 8)
-    assert "4 of 4 pictures: colour, made grey" in data.card().notes
+    assert data.card().converted == {"in colour, made grey": 4}
 
 
 def test_a_16_bit_set_keeps_its_depth(tmp_path):

@@ -1,0 +1,27 @@
+"""What was made of a person's files, in words: said before training, and wherever samples are converted or left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from maecli.data.card import DataCard
+
+
+def what_was_read(card: DataCard, num_broken: int = 0) -> list[str]:
+    """Return one line on what was read, one on what was converted and one on what was left out, where there is any.
+
+    `num_broken` files are listed by name elsewhere.
+    """
+    left_out = ({"broken": num_broken} if num_broken else {}) | card.left_out
+    lines = {"read": card.reading, "converted": _counts(card.converted), "left out": _counts(left_out)}
+    return [f"{what}: {line}" for what, line in lines.items() if line]
+
+
+def reading_json(card: DataCard) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {"reading": card.reading, "converted": card.converted, "left_out": card.left_out}
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return "; ".join(f"{num:,} {what}" for what, num in counts.items() if num)
