@@ -31,13 +31,19 @@ class Layer:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Settings:
-    """Return the values of a nested dict by dotted key; lists are values."""
+    """Return the values of a nested dict by dotted key; lists are values.
+
+    Raises SpecError for a key that stands there dotted and in a section, too.
+    """
     settings: Settings = {}
     for key, value in tree.items():
-        if isinstance(value, Mapping):
-            settings |= flatten(value, f"{prefix}{key}.")
-        else:
-            settings[f"{prefix}{key}"] = value
+        inner = flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        for twice in settings.keys() & inner.keys():
+            raise SpecError(
+                f"the key {shortened(twice)} is given twice, with dots and in a section: {brief(settings[twice])} and "
+                f"{brief(inner[twice])}; keep one of them"
+            )
+        settings |= inner
     return settings
 
 

@@ -220,6 +220,7 @@ class _Values(yaml.constructor.SafeConstructor):
         """Return a mapping whose keys are text as it is written; they go before those of a mapping merged by <<."""
         merged: dict[str, Any] = {}
         own: dict[str, Any] = {}
+        lines: dict[str, str] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise ValueError(f"{_line(key)}: a key must be text, not a list or mapping")
@@ -230,9 +231,10 @@ class _Values(yaml.constructor.SafeConstructor):
                 for part in reversed(parts):
                     merged |= self.value(part, depth + 1)
             elif key.value in own:
-                raise ValueError(f"{_line(key)}: the key {key.value[:80]!r} stands there twice")
+                first = f"first in {lines[key.value]}; keep one of them"
+                raise ValueError(f"{_line(key)}: the key {key.value[:80]!r} stands there twice, {first}")
             else:
-                own[key.value] = self.value(value, depth + 1)
+                own[key.value], lines[key.value] = self.value(value, depth + 1), _line(key)
         return merged | own
 
     def scalar(self, node: Any) -> bool | int | float | str | None:

@@ -13,6 +13,15 @@ def test_flattening_and_nesting_are_inverse():
     assert nest(flat) == tree
 
 
+@pytest.mark.parametrize(
+    "tree", [{"a.b": 1, "a": {"b": 2}}, {"a": {"b": 1}, "a.b": 2}, {"a": {"b": 1}, "a.b": 2, "c": 3}]
+)
+def test_a_key_that_stands_with_dots_and_in_a_section_is_refused(tree):
+    with pytest.raises(SpecError) as caught:
+        flatten(tree)
+    assert str(caught.value) == "the key a.b is given twice, with dots and in a section: 1 and 2; keep one of them"
+
+
 def test_a_layer_that_names_another_plugin_drops_the_options_of_the_first():
     settings, sources = merge(
         [

@@ -47,7 +47,11 @@ MERGE_BOMB = "a0: &a0 {k: x}\n" + "".join(
         ("!!bool x", "neither true nor false"),
         ("[1]: 2", "line 1: a key must be text"),
         ("? {a: b}\n: c", "line 1: a key must be text"),
-        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands there twice"),
+        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands there twice, first in line 1; keep one of them"),
+        (
+            "a:\n  - b:\n      c: 1\n      'c': 2",
+            "line 4: the key 'c' stands there twice, first in line 3; keep one of them",
+        ),
         ('a: "\\0"', "there is a NUL"),
         ("a: \0", "control characters"),
         ("a: \ud800", "letters that UTF-8 cannot hold"),
