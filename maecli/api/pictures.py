@@ -9,7 +9,7 @@ from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo
 from maecli.modalities.pictures.files import PICTURE_SUFFIXES, find_pictures, is_picture
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, read_mask
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading, convertible, probe_pictures
-from maecli.modalities.pictures.read import MAX_PIXELS, probe_picture, read_picture
+from maecli.modalities.pictures.read import MAX_PIXELS, keeps_alpha, misfit, probe_picture, read_picture
 from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_stats
 
 __all__ = [
@@ -31,7 +31,9 @@ __all__ = [
     "find_files",
     "find_pictures",
     "is_picture",
+    "keeps_alpha",
     "mask_png",
+    "misfit",
     "probe_picture",
     "probe_pictures",
     "read_labels",

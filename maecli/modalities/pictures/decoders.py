@@ -17,7 +17,7 @@ import numpy as np
 
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import as_given, given_dtype, npy_header
-from maecli.modalities.pictures.bands import averaging, collected
+from maecli.modalities.pictures.bands import averaging, by_bands, collected
 from maecli.modalities.pictures.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans, pillow_formats
 from maecli.modalities.pictures.orientation import orientation_of
 from maecli.modalities.pictures.tiff_pages import TiffPages
@@ -39,10 +39,11 @@ class PictureInfo:
     size: tuple[int, int]
     """(H, W) of the upright picture, after EXIF orientation."""
     channels: int
-    """Channels without alpha: 1 for grey, 3 for colour, palette and CMYK, any number for arrays."""
+    """Channels without alpha: 1 for grey, 3 for colour, palette and CMYK, any number for arrays and TIFF."""
     dtype: str
     """uint8, uint16, int16, int32 or float32: what `read_picture` returns unless told otherwise."""
     alpha: bool = False
+    """Whether another channel is flagged as alpha; a TIFF's extra band that is not is one of the channels."""
     array: bool = False
     """Whether it is a `.npy` array, whose channels are taken as they are."""
     upper_bits: bool = False
@@ -117,7 +118,7 @@ _MODES: dict[str, tuple[int, bool, str]] = {
     "P": (3, False, "uint8"),
     "PA": (3, True, "uint8"),
     "RGB": (3, False, "uint8"),
-    "RGBX": (3, False, "uint8"),
+    "RGBX": (4, False, "uint8"),
     "RGBA": (3, True, "uint8"),
     "RGBa": (3, True, "uint8"),
     "CMYK": (3, False, "uint8"),
@@ -133,11 +134,15 @@ _MODES: dict[str, tuple[int, bool, str]] = {
 class PillowFile:
     """A picture that Pillow decodes."""
 
-    def __init__(self, image: Image.Image, max_pixels: int, name: str) -> None:
+    def __init__(self, image: Image.Image, max_pixels: int, name: str, four_bands: bool = False) -> None:
+        """Take an opened picture; one of `four_bands` has no alpha, whatever Pillow takes the fourth for."""
         if image.mode not in _MODES:
             raise BrokenSample(name, f"has the colour mode {image.mode}, which is not supported")
         _check_size(name, (image.height, image.width), max_pixels)
         channels, alpha, dtype = _MODES[image.mode]
+        if four_bands:
+            channels, alpha = 4, False
+            image._mode = "RGBX" if image.mode == "RGB" else image.mode  # in which Pillow decodes the fourth, too
         # Pillow would decode a PNG's pixels to look for a note behind them
         orientation = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
         self.image, self.max_pixels, self.name = image, max_pixels, name
@@ -155,6 +160,8 @@ class PillowFile:
             check_scans(image, self.max_pixels, self.name)
         if at_least is not None:
             image.draft(None, (at_least, at_least))
+        if keep_alpha and image.format == "TIFF":
+            _take_as_stored(image)
         image.load()
         size, channels = (image.height, image.width), self.info.channels + (self.info.alpha and keep_alpha)
         factors = averaging(channels, size, at_least)
@@ -176,6 +183,13 @@ class PillowFile:
             image = image.convert("L" if image.mode == "1" else "RGB")
         pixels = np.asarray(image)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _take_as_stored(image: Image.Image) -> None:
+    """Let Pillow leave the colours of a TIFF alone that are multiplied by alpha, instead of dividing them by it."""
+    tiles = getattr(image, "tile", ())
+    stored = [tile._replace(args=tuple("RGBA" if part == "RGBa" else part for part in tile.args)) for tile in tiles]
+    image.tile = stored  # type: ignore[attr-defined]
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -219,18 +233,46 @@ def _tiff(file: BinaryIO, max_pixels: int) -> Source:
             raise BrokenSample(file.name, "damaged file: its strips have not as many places as lengths")
     grey = page.samplesperpixel == 1 and str(page.dtype) in ("bool", "uint8", "uint16", "float32")
     colour = page.samplesperpixel in (3, 4) and page.bitspersample == 8 and page.planarconfig == 1
+    alpha = _tiff_alpha(series)
     if len(series.pages) == 1 and (grey or (colour and page.photometric != tifffile.PHOTOMETRIC.MINISBLACK)):
         from PIL import TiffImagePlugin
 
         file.seek(0)
-        return PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name)
-    return TiffFile(series, max_pixels, file.name, end)
+        inks = page.photometric == tifffile.PHOTOMETRIC.SEPARATED
+        four_bands = page.samplesperpixel == 4 and alpha is None and not inks
+        return PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name, four_bands)
+    return TiffFile(series, max_pixels, file.name, end, alpha)
+
+
+TiffAlpha = Literal["multiplied", "apart"]
+"""Whether the colours of a TIFF are multiplied by its alpha."""
+
+
+def _tiff_alpha(series: tifffile.TiffPageSeries) -> TiffAlpha | None:
+    """Return what a single band beyond grey or colour is flagged as (TIFF 6.0, ExtraSamples); None for a plain band."""
+    import tifffile
+
+    page = series.keyframe
+    kinds = tifffile.PHOTOMETRIC
+    own = {kinds.MINISBLACK: 1, kinds.RGB: 3}.get(page.photometric)  # type: ignore[call-overload]
+    extra = tuple(int(kind) for kind in page.extrasamples)
+    usual = len(series.pages) == 1 and str(page.dtype) in ("uint8", "uint16")
+    if not usual or own is None or page.samplesperpixel != own + 1 or len(extra) != 1:
+        return None
+    return {1: "multiplied", 2: "apart"}.get(extra[0])  # type: ignore[return-value]
 
 
 class TiffFile:
     """A TIFF that tifffile decodes: any number of channels, in pages or samples."""
 
-    def __init__(self, series: tifffile.TiffPageSeries, max_pixels: int, name: str, num_bytes: int) -> None:
+    def __init__(
+        self,
+        series: tifffile.TiffPageSeries,
+        max_pixels: int,
+        name: str,
+        num_bytes: int,
+        alpha: TiffAlpha | None = None,
+    ) -> None:
         axes, shape = series.axes, series.shape
         if "Y" not in axes or "X" not in axes or len(axes) > 3:
             raise BrokenSample(name, f"has the axes {axes} {tuple(shape)}; a picture has H, W and channels")
@@ -249,16 +291,29 @@ class TiffFile:
                 name,
                 f"asks for {unpacked:,} bytes of pixels, over {MOST_UNPACKED} times its own and 4 times max_pixels",
             )
+        self.alpha = alpha
         self.info = PictureInfo(
             size=(width, height) if self.orientation >= 5 else (height, width),
-            channels=channels,
+            channels=channels - (alpha is not None),
             dtype=given_dtype(dtype, name),
+            alpha=alpha is not None,
         )
 
-    def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
+    def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
         pixels = self.series.asarray().transpose(self.order)
         pixels = pixels[None] if pixels.ndim == 2 else pixels
+        if self.alpha is not None and not keep_alpha:
+            multiplied = self.alpha == "multiplied"
+            pixels = by_bands(lambda part: _laid_on_white(part, multiplied), pixels)
         return _shrunk(_upright(pixels, self.orientation), self.info, at_least)
+
+
+def _laid_on_white(pixels: np.ndarray, multiplied: bool) -> np.ndarray:
+    """Return the (C, h, W) of integers (C + 1, h, W) whose last channel is alpha."""
+    most = int(np.iinfo(pixels.dtype).max)
+    colours, alpha = pixels[:-1].astype(np.float64), pixels[-1:].astype(np.float64)
+    shown = colours if multiplied else colours * alpha / most
+    return np.minimum(np.rint(shown + (most - alpha)), most).astype(pixels.dtype)
 
 
 class NpyFile:

@@ -50,8 +50,8 @@ def read_picture(
 
     Args:
         channels: the C to return; None for the picture's own. Grey is repeated to 3, colour weighted to 1
-            (ITU-R 601), one more than the picture's own keeps its alpha, which is otherwise laid on white.
-            CMYK and palettes become RGB. Arrays are not converted.
+            (ITU-R 601); 2 and 4 keep alpha as it is stored, which is otherwise laid on white. CMYK and palettes become
+            RGB. A TIFF's bands that are not flagged as alpha are channels. Arrays are not converted.
         dtype: uint8 or uint16 scales the other of the two by its full range; other dtypes must match.
         npy_layout: which axis of a 3-D `.npy` holds the channels; `auto` takes the shorter one of the first
             and the last, and the last if they are equal. 2-D arrays are (H, W).
@@ -63,7 +63,7 @@ def read_picture(
     with reading(path), path.open("rb") as file:
         source = open_source(file, max_pixels, npy_layout)
         _check_fits(path, source.info, channels, dtype)
-        pixels = source.decode(channels == source.info.channels + 1, at_least)
+        pixels = source.decode(keeps_alpha(source.info, channels), at_least)
         _check_finite(pixels, path)
         return _to_dtype(_to_channels(pixels, channels), dtype)
 
@@ -82,7 +82,7 @@ def picture_array(
         if isinstance(picture, Image.Image):
             source = PillowFile(picture, MAX_PIXELS, str(name))
             info = source.info
-            pixels = source.decode(channels == info.channels + 1, None)
+            pixels = source.decode(keeps_alpha(info, channels), None)
         else:
             if picture.ndim not in (2, 3):
                 raise BrokenSample(str(name), f"has the shape {picture.shape}; a picture has H, W and channels")
@@ -94,11 +94,17 @@ def picture_array(
         return _to_dtype(_to_channels(pixels, channels), dtype)
 
 
+def keeps_alpha(info: PictureInfo, channels: int | None) -> bool:
+    """Whether a picture's alpha becomes the last of so many channels, instead of being laid on white."""
+    return info.alpha and channels in (2, 4)
+
+
 def misfit(info: PictureInfo, channels: int | None, dtype: str | None) -> str:
     """Return why `read_picture` cannot bring such a picture to `channels` and `dtype`; empty if it can."""
     if channels is not None and info.channels != channels:
-        repeatable = not info.array and {info.channels, channels} == {1, 3}
-        if not repeatable and not (info.alpha and channels == info.channels + 1):
+        colours = channels - keeps_alpha(info, channels)
+        repeatable = not info.array and {info.channels, colours} == {1, 3}
+        if not repeatable and info.channels != colours:
             plural = "" if info.channels == 1 else "s"
             return f"has {info.channels} channel{plural} where {channels} are wanted"
     if dtype is not None and info.dtype != dtype and not {info.dtype, dtype} <= {"uint8", "uint16"}:
@@ -123,6 +129,8 @@ def _rows(pixels: np.ndarray) -> Iterator[slice]:
 def _to_channels(pixels: np.ndarray, channels: int | None) -> np.ndarray:
     if channels is None or len(pixels) == channels:
         return pixels
+    if channels in (2, 4):
+        return np.concatenate([_to_channels(pixels[:-1], channels - 1), pixels[-1:]])
     if len(pixels) == 1:
         return np.repeat(pixels, channels, axis=0)
     return by_bands(_grey, pixels)

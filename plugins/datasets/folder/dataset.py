@@ -13,6 +13,7 @@ from pydantic import Field
 from maecli import api
 from maecli.api import pictures
 
+from .agreement import converted
 from .index import Index, read_index
 from .masks import CLASSES_FILE, IMAGES_FOLDER, MASKS_FOLDER, MaskedFiles, background_of, read_classes
 from .splits import split_keys, split_origin
@@ -44,9 +45,10 @@ class Folder(api.Dataset):
         stratified by class, a group never divided. Pictures without label and mask, in a set that has some, stay in
         train, unless their group is elsewhere.
     Conversions: EXIF orientation is applied. Grey becomes three equal channels in a colour set, palettes and
-        CMYK become RGB, alpha is laid on white. 16-bit and float sets keep their dtype; where 8 and 16 bits are
-        mixed, 16 bits are scaled to 8 by the full range. Pictures that cannot be brought to the set's channels
-        or dtype count as broken.
+        CMYK become RGB. What a file flags as alpha is laid on white, unless `channels` (4, or 2 for grey) or plain
+        fourth bands of other pictures make it a channel; a TIFF's extra band that is not flagged is one. 16-bit
+        and float sets keep their dtype; where 8 and 16 bits are mixed, 16 bits are scaled to 8 by the full range.
+        Pictures that cannot be brought to the set's channels or dtype count as broken.
     Broken files: left out and listed with a reason. Only headers are read at first, so a damaged body shows when
         the picture is decoded.
     Licence: yours to know.
@@ -59,7 +61,7 @@ class Folder(api.Dataset):
         channels: int | None = Field(
             default=None,
             ge=1,
-            description="channels of every picture; default: 3 if any is in colour, of arrays the usual number",
+            description="channels of every picture, 4 keeps alpha; default: 3 if any is in colour, or the usual number",
         )
         val_share: float = Field(
             default=0.1,
@@ -238,16 +240,8 @@ class Folder(api.Dataset):
         return pictures.sampled_channel_stats(self.split("train"), self.root, value_range)
 
     def _converted(self) -> dict[str, int]:
-        """Return how many pictures are changed by what it takes to make all of them alike."""
-        index, infos = self._index, self._index.infos.values()
-        counts = {
-            "grey, given three equal channels": sum(i.channels == 1 and index.channels == 3 for i in infos),
-            "in colour, made grey": sum(i.channels == 3 and index.channels == 1 for i in infos),
-            "transparent, laid on white": sum(i.alpha and index.channels != i.channels + 1 for i in infos),
-            "of 16 bits, scaled to 8": sum(i.dtype == "uint16" and index.dtype == "uint8" for i in infos),
-            "16-bit colour PNG, read at the upper 8 bits": sum(i.upper_bits for i in infos),
-        }
-        return {what: num for what, num in counts.items() if num}
+        index = self._index
+        return converted(index.infos.values(), index.channels, index.dtype)
 
     def _left_out(self, fields: Sequence[str]) -> dict[str, int]:
         """Return how many sound pictures are not used for lack of what `fields` ask for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from maecli import api
 from maecli.api import pictures
 
+from .agreement import agree
 from .masks import CLASSES_FILE, IMAGES_FOLDER, MASKS_FOLDER, pair_masks
 from .names import check_groups, folder_labels, folder_splits
 
@@ -63,7 +64,7 @@ def read_index(
     keys, masks, ignored = _find(root, paired)
     rows = pictures.read_labels(root / pictures.LABELS_FILE, frozenset(keys))
     infos = pictures.probe_pictures(root, keys, faults, max_pixels=max_pixels, npy_layout=npy_layout)
-    channels, dtype = _agree(infos.values(), channels)
+    channels, dtype = agree(root, infos, channels)
     infos = pictures.convertible(infos, channels, dtype, faults)
     if not infos:
         first = min(faults)
@@ -98,21 +99,3 @@ def _find(root: Path, paired: bool) -> tuple[list[str], list[str], Counter[str]]
             f"{', '.join(sorted(pictures.PICTURE_SUFFIXES))}; point --root at the one that holds your pictures"
         )
     return keys, masks, Counter(PurePosixPath(path).suffix.lower() for path in files if not pictures.is_picture(path))
-
-
-def _agree(infos: Collection[pictures.PictureInfo], channels: int | None) -> tuple[int, str]:
-    """Return the channels and the dtype of a set.
-
-    Grey and colour count together, as do 8 and 16 bits, because each can be converted to the other; apart from
-    that the most frequent wins.
-    """
-    counts = Counter(info.channels for info in infos)
-    dtypes = Counter(info.dtype for info in infos)
-    if channels is None:
-        merged = Counter({num: count for num, count in counts.items() if num not in (1, 3)})
-        merged[3 if counts[3] else 1] = counts[1] + counts[3]
-        channels = min(merged, key=lambda num: (-merged[num], num))
-    narrow = "uint8" if dtypes["uint8"] else "uint16"
-    kinds = Counter({dtype: count for dtype, count in dtypes.items() if dtype not in ("uint8", "uint16")})
-    kinds[narrow] = dtypes["uint8"] + dtypes["uint16"]
-    return channels, min(kinds, key=lambda dtype: (-kinds[dtype], dtype))
