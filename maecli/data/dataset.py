@@ -39,6 +39,13 @@ class Dataset(ABC):
     recipe: ClassVar[str | None] = None
     """Name of the recipe that holds this data set's defaults, if it has one."""
 
+    published_splits: ClassVar[bool] = False
+    """Whether lists that were published say what each split holds, so that files which are added change none of them.
+
+    Of all others a run records the members of its splits when it begins, and keeps them. Lists that depend on the
+    fields asked for must say so here.
+    """
+
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     def __init__(self, options: DatasetOptions) -> None:

@@ -1,6 +1,6 @@
 """The run directory: everything that came out of a run, in one place.
 
-spec.yaml  environment.json  summary.json  metrics.jsonl  checkpoints/  evaluation/  pictures/  report.html
+spec.yaml  splits.csv  environment.json  summary.json  metrics.jsonl  checkpoints/  evaluation/  pictures/  report.html
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from maecli.storage.lock import locked
 from maecli.training.checkpoint_folder import CheckpointFolder
 
 SPEC, SUMMARY, ENVIRONMENT, REPORT = "spec.yaml", "summary.json", "environment.json", "report.html"
+SPLITS = "splits.csv"
 EVALUATION, PICTURES, CHECKPOINTS = "evaluation", "pictures", "checkpoints"
-OWN_NAMES = (SPEC, ENVIRONMENT, SUMMARY, REPORT, SKIPPED, CHECKPOINTS, EVALUATION)
+OWN_NAMES = (SPEC, SPLITS, ENVIRONMENT, SUMMARY, REPORT, SKIPPED, CHECKPOINTS, EVALUATION)
 """What a run needs to have for itself in its directory."""
 RESULTS_LOCK, RESULTS_WAIT_S = "results.lock", 60.0
 """Held for the moment in which metrics are written: a training run and `mae eval` may both have some."""

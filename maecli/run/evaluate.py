@@ -13,6 +13,7 @@ from maecli.errors import Fault, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
+from maecli.run.begun import check_form
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built, check_split
@@ -54,7 +55,9 @@ def evaluate(
     settings = {"device": device, "precision": precision, "dataset.root": root}
     restored = restore(path, registry, progress.say, checkpoint, settings)
     restored.data.samples(split)
-    for line in what_was_read(restored.data.dataset.card(restored.task.fields), len(restored.data.faults)):
+    card = restored.data.dataset.card(restored.task.fields)
+    check_form(card, restored.card)
+    for line in what_was_read(card, len(restored.data.faults)):
         progress.say(line)
     weights = f"{checkpoint} (step {restored.checkpoint.step})"
     evaluation = measure(restored, restored.module, split, weights, batch_size)

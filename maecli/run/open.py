@@ -28,6 +28,7 @@ from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
+from maecli.run.begun import Begun, check_form
 from maecli.run.directory import Say
 from maecli.run.plugins_used import plugins_used
 from maecli.schema import PluginSection, RunSpec
@@ -120,18 +121,21 @@ class Data:
         faults: Faults,
         learner: str = "this task",
         card: DataCard | None = None,
+        begun: Begun | None = None,
     ) -> None:
         """Take the card from `card` where it is known already: to make one may take a look at every picture.
 
+        `begun` is what a run recorded when it began, whose samples then stay in their splits.
         `learner` is what learns from the labels, as a message names it.
         """
         self.spec, self.registry, self.fields, self.faults, self.learner = spec, registry, fields, faults, learner
-        self._card = card
+        self._card, self._begun = card, begun
         self._splits: dict[SplitName, Split] = {}
 
     @cached_property
     def dataset(self) -> Dataset:
-        return make_dataset(self.spec.dataset, self.registry)
+        dataset = make_dataset(self.spec.dataset, self.registry)
+        return self._begun.kept(dataset, self.faults.say) if self._begun is not None else dataset
 
     @cached_property
     def card(self) -> DataCard:
@@ -203,9 +207,12 @@ class Built:
         }
 
 
-def open_run(spec: RunSpec, registry: Registry, say: Say) -> Built:
+def open_run(
+    spec: RunSpec, registry: Registry, say: Say, begun: Begun | None = None, recorded: DataCard | None = None
+) -> Built:
     """Return what a spec names, its weights as the seed gives them; `say` is told of files that are left out.
 
+    To go on with a run, `begun` is what it recorded of its data and `recorded` their card: what was measured stays.
     Raises SpecError where parts of the spec do not fit each other, DataError where the data are missing.
     """
     keep_freed_memory()
@@ -214,11 +221,20 @@ def open_run(spec: RunSpec, registry: Registry, say: Say) -> Built:
         torch.set_float32_matmul_precision("high")
     check_task(spec, registry)
     fields = registry.task(spec.task.name).fields
-    data = Data(spec, registry, fields, Faults(say, spec.data.strict), spec.task.name)
-    card = data.training.card
+    data = Data(spec, registry, fields, Faults(say, spec.data.strict), spec.task.name, begun=begun)
+    card = data.training.card if recorded is None else as_measured(data.training.card, recorded)
     preprocess = preprocess_for(spec, card, registry)
     task, module = build_module(spec, card, preprocess, registry)
     return Built(spec, data, card, preprocess, task, module.to(device), device, dtype)
+
+
+def as_measured(now: DataCard, recorded: DataCard) -> DataCard:
+    """Return the card of a run that goes on: as it was measured, with the classes that the data have now.
+
+    Raises DataError where samples are of another form now, as one picture in colour that was added may make them.
+    """
+    check_form(now, recorded)
+    return recorded.model_copy(update={"classes": now.classes, "mask_classes": now.mask_classes})
 
 
 def open_device(spec: RunSpec) -> tuple[torch.device, torch.dtype]:

@@ -20,6 +20,7 @@ from maecli.outputs.faults import Faults
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation, Metric, Table
+from maecli.run.begun import begun_with, check_form
 from maecli.run.evaluate import EvalResult, measured_run
 from maecli.run.open import Data, check_split
 from maecli.run.report import write_run_report
@@ -92,9 +93,11 @@ def probe(
     restored = restore_encoder(path, registry, progress.say, checkpoint, settings)
     tokens = check_tokens(pool, restored.encoder, "--pool", POOLS)
     spec = restored.spec
-    data = Data(spec, registry, FIELDS, Faults(progress.say, spec.data.strict), f"--probe {kind}")
+    begun = begun_with(restored.checkpoint, spec, registry)
+    data = Data(spec, registry, FIELDS, Faults(progress.say, spec.data.strict), f"--probe {kind}", begun=begun)
     card = data.card
     check_labelled(card)
+    check_form(card, restored.card)
     names: list[SplitName] = list(dict.fromkeys(["train", split] if kind == "knn" else ["train", "val", split]))
     for name in ("train", split):
         data.samples(name)

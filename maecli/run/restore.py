@@ -26,6 +26,7 @@ from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
+from maecli.run.begun import begun_with
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.directory import Say
 from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
@@ -85,7 +86,8 @@ def rebuild(
     load_exactly(module, checkpoint.tensors(), str(checkpoint.path))
     keep_freed_memory()
     device, dtype = open_device(spec)
-    data = Data(spec, registry, task.fields, Faults(say, spec.data.strict), task.name, card)
+    begun = begun_with(checkpoint, spec, registry)
+    data = Data(spec, registry, task.fields, Faults(say, spec.data.strict), task.name, card, begun)
     return Restored(spec, data, card, preprocess, task, module.to(device), device, dtype, checkpoint)
 
 
@@ -125,6 +127,14 @@ def read_record(
     for note in notes_on(checkpoint):
         say(note)
     return with_settings(spec, registry, settings or {}), card, preprocess
+
+
+def card_of(checkpoint: Checkpoint) -> DataCard:
+    """Return the card of the data that a checkpoint records. Raises DamagedCheckpoint."""
+    try:
+        return DataCard.model_validate(checkpoint.metadata()["card"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedCheckpoint(f"{checkpoint.path} records no card of its data that this mae can read") from error
 
 
 def _as_preprocess(recorded: Mapping[str, Any], modality: Modality) -> Preprocess:

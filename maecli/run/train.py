@@ -7,19 +7,23 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from maecli.data.card import SplitName
+from maecli.data.members import members_csv, members_of
 from maecli.errors import Fault, SpecError
 from maecli.hardware import describe_device
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
-from maecli.run.directory import ENVIRONMENT, RunDirectory, Summary, default_out
+from maecli.run.begun import begun_in
+from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary, default_out
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
 from maecli.run.initial import start_encoder
 from maecli.run.open import Built, open_run
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import write_run_report
+from maecli.run.restore import card_of
 from maecli.run.same_data import same_data
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.run.what_was_read import what_was_read
@@ -30,6 +34,9 @@ from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
+
+TOLD_ON_RESUME: tuple[SplitName, ...] = ("test",)
+"""Splits of which it is told what is gone: without what it learns and chooses by, a run does not go on."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,9 @@ def train(
         if not going_on:
             run.check_free(overwrite, needed)
             check_trackers(run, spec, registry)
-        built = open_run(spec, registry, progress.say)
+        begun = begun_in(run, spec, registry, TOLD_ON_RESUME) if going_on else None
+        card = card_of(last) if last is not None and begun is not None else None
+        built = open_run(spec, registry, progress.say, begun, card)
         start = start_encoder(built, progress.say, resuming=last is not None)
         trainer = make_trainer(built, run, progress)
         trainer.metadata["samples"] = same_data(built, last, run, verify_data, progress.say)
@@ -82,6 +91,8 @@ def train(
             run.write_spec(stored)
         else:
             run.start(stored, overwrite, needed)
+        if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
+            run.write(SPLITS, members_csv(members))
         trainer.metadata["run"] = run.id
         return _train(built, trainer, run, start, begin)
 

@@ -30,9 +30,14 @@ def _cell(cell: object) -> str:
         return ""
     if isinstance(cell, (bool, int, float)):
         return str(cell)
-    text = str(cell).encode("utf-8", errors="backslashreplace").decode("utf-8").replace("\0", r"\x00")
-    text = "".join(map(_as_text, _PART.split(text)))
+    text = cell_text(str(cell))
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+
+def cell_text(text: str) -> str:
+    """Return what a reader of the table gets for a text: the text itself, unless it begins like a formula."""
+    text = text.encode("utf-8", errors="backslashreplace").decode("utf-8").replace("\0", r"\x00")
+    return "".join(map(_as_text, _PART.split(text)))
 
 
 def _as_text(part: str) -> str:

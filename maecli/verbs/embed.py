@@ -25,6 +25,7 @@ from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.run.begun import begun_with
 from maecli.run.directory import runs_dir
 from maecli.run.open import Data, check_split
 from maecli.run.restore import RestoredEncoder, open_files, restore_encoder
@@ -122,7 +123,9 @@ def _data(
         options["root"] = str(root)
     loading: dict[str, Any] = {"labels": None} | ({} if workers is None else {"workers": workers})
     update = {"dataset": PluginSection(name=name, **options), "data": spec.data.model_copy(update=loading)}
-    data = Data(spec.model_copy(update=update), registry, ("image",), faults)
+    own = name == spec.dataset.name and root is None
+    begun = begun_with(restored.checkpoint, spec, registry) if own else None
+    data = Data(spec.model_copy(update=update), registry, ("image",), faults, begun=begun)
     channels, in_chans = data.card.channels, restored.preprocess.in_chans
     if channels not in (1, in_chans):
         raise DataError(

@@ -58,6 +58,7 @@ class VOC(api.Dataset):
 
     name = "voc"
     recipe = "voc"
+    published_splits = True
 
     class Options(api.DatasetOptions):
         year: Literal[2007, 2008, 2009, 2010, 2011, 2012] = Field(default=2012, description="which challenge's devkit")

@@ -1,0 +1,147 @@
+"""The members of the splits of a run: which samples each had when the run began, in their order.
+
+A cut follows from all names that are there, so files that are added later would move others between the splits, and
+what a run was trained on would end up in its test split.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
+from maecli.data.dataset import Dataset
+from maecli.data.labels import class_counts, labels_by_key
+from maecli.data.sample import Split, TensorSplit, View
+from maecli.errors import DamagedFile, DataError, Fault
+from maecli.storage.tables import cell_text, csv_line
+
+COLUMNS = ("file", "split")
+NUM_NAMED = 3
+
+Members = Mapping[SplitName, Sequence[str]]
+"""Split → its samples' keys, in order."""
+
+
+def members_of(dataset: Dataset, fields: Sequence[str]) -> Members | None:
+    """Return the samples of all splits that carry `fields`; None where nothing that is added can change them.
+
+    That is so of published lists, and of samples in memory that are numbered.
+    """
+    if dataset.published_splits or isinstance(dataset.split("train", fields), TensorSplit):
+        return None
+    try:
+        members = {name: list(dataset.split(name, fields).keys) for name in SPLIT_NAMES}
+    except DataError:  # of a split that this run does not need
+        return None
+    return None if all(key.isdecimal() for keys in members.values() for key in keys) else members
+
+
+def members_csv(members: Members) -> str:
+    """Return the table of a run's samples, in the order of the splits and of their samples."""
+    rows = ((key, name) for name in SPLIT_NAMES for key in members.get(name, ()))
+    return "".join(map(csv_line, (COLUMNS, *rows)))
+
+
+def read_members(path: Path) -> Members | None:
+    """Return what `members_csv` wrote, names as the table has them; None where there is no table.
+
+    Raises DamagedFile for what is none.
+    """
+    members: dict[SplitName, list[str]] = {name: [] for name in SPLIT_NAMES}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            if tuple(next(rows, ())) != COLUMNS:
+                raise ValueError("no header")
+            for key, name in rows:
+                members[name].append(key)  # type: ignore[index]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, csv.Error, OSError) as error:
+        raise DamagedFile(path, "is not the table of a run's samples, of the columns file and split") from error
+    return members
+
+
+def _gone(gone: Mapping[SplitName, Sequence[str]]) -> str:
+    """Return in words what is not there any more, by name."""
+    parts = [
+        f"{len(keys):,} of {name} ({', '.join(keys[:NUM_NAMED])}{', …' if len(keys) > NUM_NAMED else ''})"
+        for name, keys in gone.items()
+        if keys
+    ]
+    return f"samples of the run are gone or cannot be read, and are left out: {', '.join(parts)}"
+
+
+def _added(num: int) -> str:
+    """Return in words how many samples came later, and how they can be used."""
+    came = "sample that was added since is" if num == 1 else "samples that were added since are"
+    return (
+        f"the run keeps the splits that it began with: {num:,} {came} in none of them; a new run learns from them, "
+        "and --root with a folder of them alone measures on them"
+    )
+
+
+def keep_members(
+    dataset: Dataset,
+    members: Members,
+    fields: Sequence[str],
+    say: Callable[[str], None] = lambda _: None,
+    told: Collection[SplitName] = SPLIT_NAMES,
+) -> Dataset:
+    """Return the data set with the splits that a run began with, asked for with `fields`.
+
+    `say` is told what is gone, of the splits `told`, and what came later. Where not one of the members is there, it is
+    another data set, whose own splits stay.
+    """
+    splits = {name: dataset.split(name, fields) for name in SPLIT_NAMES}
+    if all(list(splits[name].keys) == list(members.get(name, ())) for name in SPLIT_NAMES):
+        return dataset
+    there = {cell_text(key) for split in splits.values() for key in split.keys}
+    kept = {key for keys in members.values() for key in keys}
+    if not there & kept:
+        return dataset
+    gone = {name: [key for key in keys if key not in there] for name, keys in members.items() if name in told}
+    if any(gone.values()):
+        say(_gone(gone))
+    if added := there - kept:
+        say(_added(len(added)))
+    return KeptSplits(dataset, members)
+
+
+class KeptSplits(Dataset):
+    """A data set whose splits have the members that they had when a run began, as far as these are there."""
+
+    def __init__(self, dataset: Dataset, members: Members) -> None:
+        self.dataset, self.members = dataset, members
+        self.name, self.options, self.root = dataset.name, dataset.options, dataset.root  # type: ignore[misc]
+        self._places: dict[tuple[str, ...], dict[str, tuple[Split, int]]] = {}
+
+    def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
+        card, splits = self.dataset.card(fields), {name: self.split(name, fields) for name in SPLIT_NAMES}
+        changes: dict[str, object] = {"split_sizes": {name: len(split) for name, split in splits.items()}}
+        if card.class_counts:
+            labels = labels_by_key(self, "train", splits["train"])
+            changes["class_counts"] = class_counts([*labels.values()], card.num_classes)
+        return card.model_copy(update=changes)
+
+    def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
+        places = self._places_of(tuple(fields))
+        members = [places[key] for key in self.members.get(name, ()) if key in places]
+        sources = {id(split) for split, _ in members}
+        return members[0][0].view([i for _, i in members]) if len(sources) == 1 else View(members)
+
+    def _places_of(self, fields: tuple[str, ...]) -> dict[str, tuple[Split, int]]:
+        """Return where each sample is now, by its name in the table."""
+        if fields not in self._places:
+            splits = [self.dataset.split(name, fields) for name in SPLIT_NAMES]
+            places = {cell_text(key): (split, i) for split in splits for i, key in enumerate(split.keys)}
+            self._places[fields] = places
+        return self._places[fields]
+
+    def faults(self) -> Collection[Fault]:
+        return self.dataset.faults()
+
+    def all_faults(self) -> Iterator[Fault]:
+        yield from self.dataset.all_faults()
