@@ -5,8 +5,10 @@ The libraries that decode are loaded when a file needs them.
 
 from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE, SPLIT_WORDS, LabelRow, read_labels
-from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo
-from maecli.modalities.pictures.files import PICTURE_SUFFIXES, find_pictures, is_picture
+from maecli.modalities.pictures.decoders import NpyLayout
+from maecli.modalities.pictures.files import find_pictures, is_picture
+from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
+from maecli.modalities.pictures.header import PictureInfo
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, read_mask
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading, convertible, probe_pictures
 from maecli.modalities.pictures.read import MAX_PIXELS, keeps_alpha, misfit, probe_picture, read_picture

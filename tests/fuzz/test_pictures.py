@@ -77,6 +77,32 @@ SAMPLES = {
         encoded(CLEAR, "WEBP"),
         encoded(COLOUR, "WEBP", save_all=True, append_images=[COLOUR.rotate(90)], exif=b"Exif\0\0II*\0\10\0\0\0\0\0"),
     ],
+    "gif": [
+        encoded(COLOUR.quantize(9), "GIF"),
+        encoded(COLOUR.quantize(9), "GIF", save_all=True, append_images=[COLOUR.rotate(180).quantize(5)]),
+        encoded(COLOUR.quantize(9), "GIF", transparency=2, comment=b"x" * 600),
+        # the canvas is larger than what is on it
+        encoded(COLOUR.quantize(9), "GIF").replace(b"\x0b\0\x08\0", b"\x0d\0\x0a\0", 1),
+    ],
+    "avif": [
+        *(encoded(image, "AVIF") for image in (GREY, COLOUR, CLEAR)),
+        encoded(COLOUR, "AVIF", save_all=True, append_images=[COLOUR.rotate(180)], xmp=b"<x/>"),
+        encoded(COLOUR, "AVIF", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"),
+    ],
+    "jpeg 2000": [
+        *(encoded(image, "JPEG2000") for image in (GREY, COLOUR, CLEAR)),
+        encoded(Image.fromarray(noise(1, 5, 6).astype(np.uint16) * 257), "JPEG2000"),
+        encoded(COLOUR, "JPEG2000", no_jp2=True, quality_layers=[20, 5], num_resolutions=2),
+        encoded(COLOUR.resize((40, 40)), "JPEG2000", tile_size=(16, 16), precinct_size=(16, 16)),
+    ],
+    "netpbm": [
+        *(encoded(image, "PPM") for image in (GREY, COLOUR, GREY.convert("1"))),
+        b"P5\n# twelve bits\n2 2\n4095\n" + bytes([0, 1, 15, 255, 2, 7, 1, 1]),
+        b"P1\n3 2\n0101 # digits\n0 1\n",
+        b"P3 2 1 15 0 1 2 # colours\n13 14 15",
+        b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n" + bytes(range(8)),
+        b"PF 1 2 -1.0\n" + np.arange(6, dtype="<f4").tobytes(),
+    ],
     "npy": [
         npy(noise(0, 5, 6)),
         npy(noise(0, 5, 6, 3).astype(np.float32)),
@@ -98,6 +124,18 @@ def probe_then_read(path: Path) -> None:
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_a_damaged_picture_is_read_or_refused_by_a_sentence(kind, tmp_path):
     came = survives(probe_then_read, SAMPLES[kind], tmp_path / "picture", BrokenSample)
+    assert came["BrokenSample"] > 100
+
+
+@pytest.mark.slow
+def test_a_damaged_heic_is_read_or_refused_by_a_sentence(tmp_path):
+    heif = pytest.importorskip("pillow_heif")
+    samples = []
+    for image in (COLOUR, CLEAR, GREY):
+        buffer = io.BytesIO()
+        heif.from_pillow(image.resize((64, 64))).save(buffer)
+        samples.append(buffer.getvalue())
+    came = survives(probe_then_read, samples, tmp_path / "picture", BrokenSample)
     assert came["BrokenSample"] > 100
 
 

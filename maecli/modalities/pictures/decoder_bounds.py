@@ -16,7 +16,6 @@ from maecli.errors import BrokenSample
 
 if TYPE_CHECKING:
     from PIL import Image
-    from PIL.ImageFile import ImageFile
 
 MAX_HEADER_READS = 2**12
 """Pieces that a header may be read in: every marker of a JPEG, every chunk of a PNG before its pixels is a few."""
@@ -55,22 +54,6 @@ class FewReads:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
-
-
-@functools.cache
-def pillow_formats() -> Mapping[bytes, Callable[[Any], ImageFile]]:
-    """Return the first bytes of the formats that need no more than Pillow's own class, and that class."""
-    from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
-
-    class Jpeg(JpegImagePlugin.JpegImageFile):
-        def _read_dpi_from_exif(self) -> None:
-            """Leave the note unread: see `orientation_of`."""
-
-    return {
-        b"\xff\xd8\xff": Jpeg,
-        b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
-        b"BM": BmpImagePlugin.BmpImageFile,
-    }
 
 
 def check_runs(image: Image.Image, name: str) -> None:

@@ -1,7 +1,7 @@
 """Decoders of picture files: what the first bytes say a file is, its header, and its pixels upright.
 
-JPEG, PNG, WebP and BMP by Pillow, TIFF by Pillow or tifffile, `.npy` by NumPy; each is loaded when a file needs it. A
-damaged file raises whatever its decoder raises, or `BrokenSample` where the reason is known: `read` makes
+Most formats by Pillow, TIFF by Pillow or tifffile, HEIC by pillow-heif, `.npy` by NumPy; each is loaded when a file
+needs it. A damaged file raises whatever its decoder raises, or `BrokenSample` where the reason is known: `read` makes
 all of them `BrokenSample`.
 
 Shapes: C channels, H height, W width.
@@ -10,16 +10,22 @@ Shapes: C channels, H height, W width.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 
 from maecli.errors import BrokenSample
-from maecli.modalities.arrays import as_given, given_dtype, npy_header
+from maecli.modalities.arrays import given_dtype, npy_header
+from maecli.modalities.pictures import formats
 from maecli.modalities.pictures.bands import averaging, by_bands, collected
-from maecli.modalities.pictures.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans, pillow_formats
+from maecli.modalities.pictures.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans
+from maecli.modalities.pictures.formats import START, format_of, why_unknown
+from maecli.modalities.pictures.header import PictureInfo, Source, check_size, on_white, shrunk
+from maecli.modalities.pictures.heif import HeicFile, avif_bits
+from maecli.modalities.pictures.jpeg2000 import check_codestream
+from maecli.modalities.pictures.netpbm import NetpbmFile
 from maecli.modalities.pictures.orientation import orientation_of
+from maecli.modalities.pictures.plugins import is_first_of_several, pillow_plugins
 from maecli.modalities.pictures.tiff_pages import TiffPages
 
 if TYPE_CHECKING:
@@ -32,70 +38,61 @@ MOST_UNPACKED = 32
 """Bytes of pixels for each byte of a TIFF, where pixels take more than 4 bytes for each of `max_pixels`."""
 
 
-@dataclass(frozen=True, slots=True)
-class PictureInfo:
-    """What a picture's header says."""
-
-    size: tuple[int, int]
-    """(H, W) of the upright picture, after EXIF orientation."""
-    channels: int
-    """Channels without alpha: 1 for grey, 3 for colour, palette and CMYK, any number for arrays and TIFF."""
-    dtype: str
-    """uint8, uint16, int16, int32 or float32: what `read_picture` returns unless told otherwise."""
-    alpha: bool = False
-    """Whether another channel is flagged as alpha; a TIFF's extra band that is not is one of the channels."""
-    array: bool = False
-    """Whether it is a `.npy` array, whose channels are taken as they are."""
-    upper_bits: bool = False
-    """Whether it is a 16-bit colour PNG, of which Pillow decodes the upper 8 bits."""
-
-
-class Source(Protocol):
-    """An open file: its header, and a way to decode the rest."""
-
-    info: PictureInfo
-
-    def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
-        """Return (C, H, W), upright."""
-
-
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
 def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> Source:
-    """Open what the first bytes say it is.
-
-    Pillow's classes are used directly, not through `Image.open`, whose own bound on the number of pixels is one
-    for the whole process.
-    """
-    from PIL import WebPImagePlugin
-
-    start = file.read(30)
+    """Open what the first bytes say it is."""
+    start = file.read(START)
     file.seek(0)
     if not start:
         raise BrokenSample(file.name, "empty file")
-    if start.startswith(b"\x93NUMPY"):
-        return NpyFile(file, max_pixels, npy_layout)
-    if start.startswith(_TIFF):
-        return _tiff(file, max_pixels)
-    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
-        _check_size(file.name, _webp_size(start), max_pixels)  # Pillow sets the canvas aside when it opens one
-        return PillowFile(WebPImagePlugin.WebPImageFile(file), max_pixels, file.name)
-    for magic, factory in pillow_formats().items():
-        if start.startswith(magic):
-            with FewReads(file) as opening:
-                image = factory(opening)
-            check_runs(image, file.name)
-            return PillowFile(image, max_pixels, file.name)
-    raise BrokenSample(file.name, "not a JPEG, PNG, WebP, BMP, TIFF or .npy file")
+    kind = format_of(start)
+    match kind.title if kind is not None else None:
+        case None:
+            raise BrokenSample(file.name, why_unknown(start))
+        case formats.NPY:
+            return NpyFile(file, max_pixels, npy_layout)
+        case "TIFF":
+            return _tiff(file, max_pixels)
+        case "Netpbm":
+            return NetpbmFile(file, max_pixels)
+        case "HEIC":
+            return HeicFile(file, max_pixels)
+        case str(title):
+            return _pillow(title, start, file, max_pixels)
 
 
-def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
-    height, width = size
-    if height < 1 or width < 1:
-        raise BrokenSample(name, "has no pixels")
-    if height * width > max_pixels:
-        raise BrokenSample(name, f"has {height * width:,} pixels, more than max_pixels ({max_pixels:,})")
+def _pillow(title: str, start: bytes, file: BinaryIO, max_pixels: int) -> PillowFile:
+    """Open a file of one of Pillow's formats, once its header has been looked at where Pillow believes it."""
+    bits: tuple[int, ...] = ()
+    match title:
+        case "WebP":  # Pillow sets the canvas aside when it opens one
+            check_size(file.name, _webp_size(start), max_pixels)
+        case "GIF":
+            check_size(file.name, _gif_size(start), max_pixels)
+        case "AVIF":
+            _check_avif(file.name)
+            bits = avif_bits(file)
+        case "JPEG 2000":
+            bits = check_codestream(file, max_pixels).bits
+    file.seek(0)
+    if title in ("WebP", "AVIF"):  # read as a whole
+        image = pillow_plugins()[title](file)
+    else:
+        with FewReads(file) as opening:
+            image = pillow_plugins()[title](opening)
+        check_runs(image, file.name)
+    return PillowFile(image, max_pixels, file.name, bits=bits, frames=is_first_of_several(image))
+
+
+def _check_avif(name: str) -> None:
+    from PIL import features
+
+    if not features.check("avif"):
+        raise BrokenSample(name, "is an AVIF file, which this build of Pillow cannot read: pip install 'pillow>=11.3'")
+
+
+def _gif_size(start: bytes) -> tuple[int, int]:
+    """Return (H, W) of the canvas, as far as there is one: without, it is as large as the first picture."""
+    return max(1, int.from_bytes(start[8:10], "little")), max(1, int.from_bytes(start[6:8], "little"))
 
 
 def _webp_size(start: bytes) -> tuple[int, int]:
@@ -134,11 +131,24 @@ _MODES: dict[str, tuple[int, bool, str]] = {
 class PillowFile:
     """A picture that Pillow decodes."""
 
-    def __init__(self, image: Image.Image, max_pixels: int, name: str, four_bands: bool = False) -> None:
-        """Take an opened picture; one of `four_bands` has no alpha, whatever Pillow takes the fourth for."""
+    def __init__(
+        self,
+        image: Image.Image,
+        max_pixels: int,
+        name: str,
+        *,
+        four_bands: bool = False,
+        bits: tuple[int, ...] = (),
+        frames: bool = False,
+    ) -> None:
+        """Take an opened picture.
+
+        One of `four_bands` has no alpha, whatever Pillow takes the fourth for; of one of several `frames` the others
+        are not read; `bits` are those of its values, of which its decoder may give fewer.
+        """
         if image.mode not in _MODES:
             raise BrokenSample(name, f"has the colour mode {image.mode}, which is not supported")
-        _check_size(name, (image.height, image.width), max_pixels)
+        check_size(name, (image.height, image.width), max_pixels)
         channels, alpha, dtype = _MODES[image.mode]
         if four_bands:
             channels, alpha = 4, False
@@ -151,7 +161,9 @@ class PillowFile:
             channels=channels,
             dtype=dtype,
             alpha=alpha or (image.mode == "P" and "transparency" in image.info),
-            upper_bits=any(str(tile.args) in ("RGB;16B", "RGBA;16B", "LA;16B") for tile in getattr(image, "tile", ())),
+            upper_bits=(dtype == "uint8" and max(bits, default=8) > 8)
+            or any(str(tile.args) in ("RGB;16B", "RGBA;16B", "LA;16B") for tile in getattr(image, "tile", ())),
+            frames=frames,
         )
 
     def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
@@ -240,7 +252,7 @@ def _tiff(file: BinaryIO, max_pixels: int) -> Source:
         file.seek(0)
         inks = page.photometric == tifffile.PHOTOMETRIC.SEPARATED
         four_bands = page.samplesperpixel == 4 and alpha is None and not inks
-        return PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name, four_bands)
+        return PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name, four_bands=four_bands)
     return TiffFile(series, max_pixels, file.name, end, alpha)
 
 
@@ -281,7 +293,7 @@ class TiffFile:
         tag = series.keyframe.tags.get("Orientation")
         self.orientation = int(tag.value) if tag is not None and int(tag.value) in range(1, 9) else 1
         height, width = shape[axes.index("Y")], shape[axes.index("X")]
-        _check_size(name, (height, width), max_pixels)
+        check_size(name, (height, width), max_pixels)
         channels, dtype = shape[self.order[0]] if len(axes) == 3 else 1, np.dtype(series.dtype)
         if channels < 1:
             raise BrokenSample(name, "has no pixels")
@@ -304,16 +316,8 @@ class TiffFile:
         pixels = pixels[None] if pixels.ndim == 2 else pixels
         if self.alpha is not None and not keep_alpha:
             multiplied = self.alpha == "multiplied"
-            pixels = by_bands(lambda part: _laid_on_white(part, multiplied), pixels)
-        return _shrunk(_upright(pixels, self.orientation), self.info, at_least)
-
-
-def _laid_on_white(pixels: np.ndarray, multiplied: bool) -> np.ndarray:
-    """Return the (C, h, W) of integers (C + 1, h, W) whose last channel is alpha."""
-    most = int(np.iinfo(pixels.dtype).max)
-    colours, alpha = pixels[:-1].astype(np.float64), pixels[-1:].astype(np.float64)
-    shown = colours if multiplied else colours * alpha / most
-    return np.minimum(np.rint(shown + (most - alpha)), most).astype(pixels.dtype)
+            pixels = by_bands(lambda part: on_white(part, multiplied), pixels)
+        return shrunk(_upright(pixels, self.orientation), self.info, at_least)
 
 
 class NpyFile:
@@ -328,7 +332,7 @@ class NpyFile:
         first = layout == "chw" or (layout == "auto" and shape[0] < shape[-1])
         self.axis = 0 if first else len(shape) - 1
         size = shape if len(shape) == 2 else tuple(n for i, n in enumerate(shape) if i != self.axis)
-        _check_size(file.name, (size[0], size[1]), max_pixels)
+        check_size(file.name, (size[0], size[1]), max_pixels)
         channels = shape[self.axis] if len(shape) == 3 else 1
         self.file = file
         self.info = PictureInfo(
@@ -339,12 +343,4 @@ class NpyFile:
         self.file.seek(0)
         pixels: np.ndarray = np.load(self.file, allow_pickle=False)
         pixels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, self.axis, 0)
-        return _shrunk(pixels, self.info, at_least)
-
-
-def _shrunk(pixels: np.ndarray, info: PictureInfo, at_least: int | None) -> np.ndarray:
-    """Return an array (C, H, W) in the dtype that it is read as, averaged if it is large and may be."""
-    factors = averaging(len(pixels), info.size, at_least)
-    if factors == (1, 1):
-        return as_given(pixels, info.dtype)
-    return collected(lambda rows: as_given(pixels[:, rows], info.dtype), len(pixels), info.size, factors)
+        return shrunk(pixels, self.info, at_least)

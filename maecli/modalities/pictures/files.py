@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from maecli.data.finding import find_files
-
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy"})
+from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 
 
 def find_pictures(root: Path) -> list[str]:

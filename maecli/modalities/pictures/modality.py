@@ -18,7 +18,7 @@ from maecli.modalities.files import find_source
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
 from maecli.modalities.pictures.chain import changed, check_chain
-from maecli.modalities.pictures.files import PICTURE_SUFFIXES
+from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.read import picture_array, read_picture
 from maecli.modalities.pictures.source import PictureSource
 from maecli.modalities.pictures.survey import look_at_picture, shrunk

@@ -12,7 +12,8 @@ import numpy as np
 
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
-from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo
+from maecli.modalities.pictures.decoders import NpyLayout
+from maecli.modalities.pictures.header import PictureInfo
 from maecli.modalities.pictures.read import MAX_PIXELS, misfit, probe_picture, read_picture
 
 NUM_THREADS = 8

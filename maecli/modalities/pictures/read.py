@@ -1,8 +1,8 @@
 """Pictures as arrays: reading their headers, decoding them, and giving them the channels and dtype that are wanted.
 
-JPEG, PNG, WebP, BMP and TIFF, told apart by their first bytes and not by their names, and arrays in `.npy`
-files. Whatever is wrong with a file becomes a `BrokenSample` with a short reason. The libraries that decode are loaded
-when a file needs them: `maecli.api` is imported by plugins that read none.
+Files are told apart by their first bytes and not by their names (see `formats`). Whatever is wrong with one becomes a
+`BrokenSample` with a short reason. The libraries that decode are loaded when a file needs them: `maecli.api` is
+imported by plugins that read none.
 
 Shapes: C channels, H height, W width.
 """
@@ -19,7 +19,8 @@ from maecli.errors import BrokenSample
 from maecli.modalities.arrays import as_given, given_dtype
 from maecli.modalities.files import reading
 from maecli.modalities.pictures.bands import bands, by_bands
-from maecli.modalities.pictures.decoders import NpyLayout, PictureInfo, PillowFile, open_source
+from maecli.modalities.pictures.decoders import NpyLayout, PillowFile, open_source
+from maecli.modalities.pictures.header import PictureInfo
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -80,6 +80,7 @@ def converted(infos: Collection[pictures.PictureInfo], channels: int, dtype: str
         "flagged as alpha, taken as a band": sum(kept),
         "of 16 bits, scaled to 8": sum(info.dtype == "uint16" and dtype == "uint8" for info in infos),
         "of 8 bits, scaled to 16": sum(info.dtype == "uint8" and dtype == "uint16" for info in infos),
-        "16-bit colour PNG, read at the upper 8 bits": sum(info.upper_bits for info in infos),
+        "in colour of more than 8 bits, read at the upper 8": sum(info.upper_bits for info in infos),
+        "the first of several pictures in its file": sum(info.frames for info in infos),
     }
     return {what: num for what, num in counts.items() if num}

@@ -30,8 +30,9 @@ class Folder(api.Dataset):
     """Any folder of pictures, flat or nested, labelled or not.
 
     Source: your own files; nothing is copied or changed.
-    Format: JPEG, PNG, WebP, BMP, TIFF, and arrays of any number of channels (`.npy`, multi-channel TIFF).
-        Hidden files are left out, links are followed, other suffixes are counted and ignored.
+    Format: JPEG, PNG, GIF, WebP, AVIF, JPEG 2000, Netpbm (PPM, PGM …), BMP, TIFF, HEIC with the extra `heif`, and
+        arrays of any number of channels (`.npy`, multi-channel TIFF), told apart by content. Of several pictures in a
+        file the first is read. Hidden files are left out, links are followed, other suffixes are counted and ignored.
     Classes: `labels.csv` (columns file, label, and if wanted split and group; an empty label is none). Without
         labels there, the first folder of each path (below `train/`, `val/`, `test/` where these stand; then the folders
         of `train/` are the classes), if there are two such folders or more.

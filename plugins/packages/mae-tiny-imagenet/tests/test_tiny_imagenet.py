@@ -10,6 +10,7 @@ from PIL import Image
 from maecli import api
 from maecli.testing import DatasetConformance
 
+NOT_A_PICTURE = "not a JPEG, PNG, GIF, WebP, AVIF, HEIC, JPEG 2000, Netpbm, BMP, TIFF or .npy file"
 WNIDS = ("n03", "n01", "n02")
 WORDS = {"n01": "goldfish, Carassius auratus", "n02": "crane", "n03": "crane", "n99": "something else"}
 
@@ -123,7 +124,7 @@ def test_every_fault_is_named_and_left_out(root):
     (root / first).write_bytes(b"no picture")
     dataset = of(root)
     assert {fault.path: fault.reason for fault in dataset.all_faults()} == {
-        first: "not a JPEG, PNG, WebP, BMP, TIFF or .npy file",
+        first: NOT_A_PICTURE,
         "train/n04/images": "holds no picture of the class n04, which wnids.txt names",
         "train/n77": "is a class that wnids.txt lacks; its pictures are left out",
         "val/images/val_1.JPEG": "has two classes in val/val_annotations.txt: n01 and n02",
@@ -132,7 +133,7 @@ def test_every_fault_is_named_and_left_out(root):
         "val/images/val_9.JPEG": "has no class in val/val_annotations.txt",
         "val/val_annotations.txt:9": "is not a file, a tab and the identifier of a class",
     }
-    assert dataset.faults() == [api.Fault(first, "not a JPEG, PNG, WebP, BMP, TIFF or .npy file")]
+    assert dataset.faults() == [api.Fault(first, NOT_A_PICTURE)]
     left = {name: set(dataset.split(name).keys) for name in api.SPLIT_NAMES}
     assert left == sound | {"train": sound["train"] - {first}, "test": sound["test"] - {"val/images/val_1.JPEG"}}
     assert dataset.card().notes[1:] == (

@@ -335,7 +335,7 @@ def test_a_link_in_a_circle_does_not_hang(tmp_path):
 def test_a_folder_without_pictures_says_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").touch()
     message = error_of(folder(tmp_path))
-    assert f"no pictures in {tmp_path}: none of its 1 files ends in .bmp, .jpeg, .jpg, .npy, .png" in message
+    assert f"no pictures in {tmp_path}: none of its 1 files ends in .apng, .avif, .avifs, .bmp, .btf" in message
     assert "--root" in message
 
 
