@@ -79,6 +79,9 @@ class Evaluation(BaseModel):
     tables: tuple[Table, ...] = ()
     drawings: tuple[Drawing, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: dict[str, int] = Field(
+        default_factory=dict, description="what of the split was not looked at, in words, and how much"
+    )
 
     @property
     def name(self) -> str:

@@ -33,6 +33,9 @@ def evaluate(
     labels: LabelsOption = None,
     pool: Annotated[str | None, typer.Option(help="What --probe sees: mean of the patch tokens, or cls.")] = None,
     root: RootOption = None,
+    ignore_unknown_classes: Annotated[
+        bool, typer.Option("--ignore-unknown-classes", help="Leave out samples of classes that the run did not learn.")
+    ] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per forward pass.")] = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
@@ -50,6 +53,7 @@ def evaluate(
         kind=probe,
         labels=labels,
         pool=pool,
+        ignore_unknown_classes=ignore_unknown_classes,
         split=split,  # type: ignore[arg-type]
         checkpoint=checkpoint,
         device=device or "auto",

@@ -45,22 +45,29 @@ def evaluate(
     precision: str = "auto",
     batch_size: int | None = None,
     root: Path | None = None,
+    ignore_unknown_classes: bool = False,
 ) -> EvalResult:
     """Measure a run on one split of its data set and add the result to its report.
 
-    `checkpoint` is last or best; `root` overrides where the data lie. Raises DataError for an empty split.
+    `checkpoint` is last or best; `root` overrides where the data lie. Classes of the data are those of the run, by
+    name. Raises DataError for an empty split, and for classes that the run does not know unless they are ignored.
     """
     check_split(split)
     run = measured_run(path, checkpoint)
     settings = {"device": device, "precision": precision, "dataset.root": root}
-    restored = restore(path, registry, progress.say, checkpoint, settings)
-    restored.data.samples(split)
-    card = restored.data.dataset.card(restored.task.fields)
+    restored = restore(path, registry, progress.say, checkpoint, settings, ignore_unknown_classes)
+    data = restored.data
+    data.samples(split)
+    card, unknown = data.dataset.card(restored.task.fields), data.left_out(split)
     check_form(card, restored.card)
-    for line in what_was_read(card, len(restored.data.faults)):
+    told = [*data.sentences(), *(f"Left out: {num:,} {what}." for what, num in unknown.items())]
+    for line in (*what_was_read(card, len(data.faults)), *told):
         progress.say(line)
     weights = f"{checkpoint} (step {restored.checkpoint.step})"
     evaluation = measure(restored, restored.module, split, weights, batch_size)
+    evaluation = evaluation.model_copy(
+        update={"notes": (*evaluation.notes, *told), "left_out": card.left_out | unknown}
+    )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
     return EvalResult(run, restored.checkpoint.path, evaluation, restored.data.faults)

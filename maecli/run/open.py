@@ -15,6 +15,7 @@ from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
+from maecli.data.known_classes import KnownClasses
 from maecli.data.labels import WHOLE, TrainingPart, training_part
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
@@ -34,6 +35,9 @@ from maecli.run.plugins_used import plugins_used
 from maecli.schema import PluginSection, RunSpec
 from maecli.spec.validate import validate_options
 from maecli.training.task import Task
+
+CLASS_FACTS = ("classes", "multi_label", "mask_classes", "mask_palette", "background", "void")
+"""What a card says of classes, by which a head is built."""
 
 
 def make_dataset(section: PluginSection, registry: Registry) -> Dataset:
@@ -122,12 +126,15 @@ class Data:
         learner: str = "this task",
         card: DataCard | None = None,
         begun: Begun | None = None,
+        ignore_unknown_classes: bool = False,
     ) -> None:
-        """Take the card from `card` where it is known already: to make one may take a look at every picture.
+        """Take the card from `card` where there is a run already: the classes of the data are then those of the run.
 
+        They are matched by name; what the run does not know is refused, or left out if that is asked for.
         `begun` is what a run recorded when it began, whose samples then stay in their splits.
         `learner` is what learns from the labels, as a message names it.
         """
+        self.ignore_unknown_classes = ignore_unknown_classes
         self.spec, self.registry, self.fields, self.faults, self.learner = spec, registry, fields, faults, learner
         self._card, self._begun = card, begun
         self._splits: dict[SplitName, Split] = {}
@@ -135,7 +142,10 @@ class Data:
     @cached_property
     def dataset(self) -> Dataset:
         dataset = make_dataset(self.spec.dataset, self.registry)
-        return self._begun.kept(dataset, self.faults.say) if self._begun is not None else dataset
+        kept = self._begun.kept(dataset, self.faults.say) if self._begun is not None else dataset
+        if self._card is None:
+            return kept
+        return KnownClasses(kept, self._card, self.fields, self.ignore_unknown_classes, dataset)
 
     @cached_property
     def card(self) -> DataCard:
@@ -166,6 +176,14 @@ class Data:
             fields, sizes = ", ".join(self.fields), self.dataset.card(self.fields).split_sizes
             raise DataError(f"{self.spec.dataset.name} has no {name} samples with {fields}; it has {sizes}")
         return split
+
+    def sentences(self) -> list[str]:
+        """Return what a person should know of how the classes of the data were matched with those of a run."""
+        return self.dataset.sentences() if isinstance(self.dataset, KnownClasses) else []
+
+    def left_out(self, name: SplitName) -> dict[str, int]:
+        """Return what of a split is not looked at because a run does not know its class, and how much."""
+        return self.dataset.left_out(name) if isinstance(self.dataset, KnownClasses) else {}
 
     def loader(self, name: SplitName, preprocess: Preprocess, device: torch.device, own_size: bool = False) -> Loader:
         """Return a new loader of a split."""
@@ -234,7 +252,8 @@ def as_measured(now: DataCard, recorded: DataCard) -> DataCard:
     Raises DataError where samples are of another form now, as one picture in colour that was added may make them.
     """
     check_form(now, recorded)
-    return recorded.model_copy(update={"classes": now.classes, "mask_classes": now.mask_classes})
+    facts = CLASS_FACTS if now.classes == recorded.classes else (*CLASS_FACTS, "class_counts")
+    return recorded.model_copy(update={fact: getattr(now, fact) for fact in facts})
 
 
 def open_device(spec: RunSpec) -> tuple[torch.device, torch.dtype]:

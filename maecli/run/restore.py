@@ -67,18 +67,28 @@ class RestoredEncoder:
 
 
 def restore(
-    path: Path, registry: Registry, say: Say, checkpoint: str = "last", settings: Mapping[str, Any] | None = None
+    path: Path,
+    registry: Registry,
+    say: Say,
+    checkpoint: str = "last",
+    settings: Mapping[str, Any] | None = None,
+    ignore_unknown_classes: bool = False,
 ) -> Restored:
     """Return what a run, by its directory, or a checkpoint worked with; `checkpoint` is last or best.
 
     `settings` are dotted keys that lie over the recorded spec, such as `device` or `dataset.root`; None is as recorded.
     `say` is told of what a person should know of the checkpoint, and of files of its data that are left out.
+    Classes of the data that the run does not know are refused when these are opened, unless they are ignored.
     """
-    return read_checkpoint(path, checkpoint, lambda one: rebuild(one, registry, say, settings))
+    return read_checkpoint(path, checkpoint, lambda one: rebuild(one, registry, say, settings, ignore_unknown_classes))
 
 
 def rebuild(
-    checkpoint: Checkpoint, registry: Registry, say: Say, settings: Mapping[str, Any] | None = None
+    checkpoint: Checkpoint,
+    registry: Registry,
+    say: Say,
+    settings: Mapping[str, Any] | None = None,
+    ignore_unknown_classes: bool = False,
 ) -> Restored:
     """Return what `restore` does, of this checkpoint."""
     spec, card, preprocess = read_record(checkpoint, registry, say, settings)
@@ -86,8 +96,8 @@ def rebuild(
     load_exactly(module, checkpoint.tensors(), str(checkpoint.path))
     keep_freed_memory()
     device, dtype = open_device(spec)
-    begun = begun_with(checkpoint, spec, registry)
-    data = Data(spec, registry, task.fields, Faults(say, spec.data.strict), task.name, card, begun)
+    faults, begun = Faults(say, spec.data.strict), begun_with(checkpoint, spec, registry)
+    data = Data(spec, registry, task.fields, faults, task.name, card, begun, ignore_unknown_classes)
     return Restored(spec, data, card, preprocess, task, module.to(device), device, dtype, checkpoint)
 
 

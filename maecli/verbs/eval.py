@@ -32,14 +32,19 @@ def evaluate_or_probe(
     kind: str | None = None,
     labels: str | None = None,
     pool: str | None = None,
+    ignore_unknown_classes: bool = False,
     **settings: Unpack[Settings],
 ) -> EvalResult:
     """Measure a run by its own task, or by a probe of this `kind`, and add the result to its report.
 
-    Raises SpecError for what only a probe knows, without one.
+    Raises SpecError for what only a probe knows, without one, and for what it does not know.
     """
+    if kind is not None and ignore_unknown_classes:
+        raise SpecError(
+            "--ignore-unknown-classes is for the classes that a run learnt; --probe learns those of the data"
+        )
     if kind is not None:
         return probe(run, registry, progress, kind, labels=labels, pool=pool or "mean", **settings)
     if labels or pool:
         raise SpecError(f"{'--labels' if labels else '--pool'} is for --probe: give --probe knn or --probe linear")
-    return evaluate(run, registry, progress, **settings)
+    return evaluate(run, registry, progress, ignore_unknown_classes=ignore_unknown_classes, **settings)

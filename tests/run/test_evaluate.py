@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
-from write_data import write_voc
+from PIL import Image
+from write_data import write_class_folders, write_palette, write_voc
 
 
 @pytest.fixture
@@ -66,6 +68,93 @@ def test_samples_that_a_split_drops_are_named(tmp_path, mae, toy_finetune):
     assert key == "VOC2012/JPEGImages/2012_000012.jpg"
     assert "Annotations/2012_000012.xml: is not well-formed XML" in reason
     assert outcome.json["num_samples"] == 4
+
+
+REFUSED = (
+    "mae: the data have a class that the run does not know: 'fox'; it knows 'cat', 'dog'; call them as the run does, "
+    "or leave their samples out with --ignore-unknown-classes\n"
+)
+
+
+@pytest.fixture
+def with_foxes(pictures, tmp_path):
+    """Return a copy of the pictures with as many foxes as cats."""
+    root = shutil.copytree(pictures, tmp_path / "foxes")
+    shutil.copytree(root / "cat", root / "fox")
+    return root
+
+
+@pytest.mark.slow
+def test_a_class_that_the_run_does_not_know_is_refused_or_left_out(run, with_foxes, mae):
+    outcome = mae("eval", run, "--root", with_foxes, "--device", "cpu")
+    assert outcome.exit_code == 3
+    assert outcome.stderr.endswith(REFUSED)
+    assert not (run / "evaluation/test.json").exists()
+    outcome = mae("eval", run, "--root", with_foxes, "--json", "--device", "cpu", "--ignore-unknown-classes")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["left_out"] == {"of the class 'fox', which the run does not know": 2}
+    assert outcome.json["num_samples"] == 4
+    sentence = "Left out: 2 of the class 'fox', which the run does not know."
+    assert sentence in outcome.json["notes"]
+    assert sentence in outcome.stderr
+    assert "20 samples that were added since are in none of them" in outcome.stderr
+    assert json.loads((run / "evaluation/test.json").read_text())["left_out"] == outcome.json["left_out"]
+    assert "2 of the class &#39;fox&#39;" in (run / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_classes_are_known_by_name_and_not_by_number(run, pictures, tmp_path, mae):
+    before = mae("eval", run, "--json", "--device", "cpu").json
+    other = shutil.copytree(pictures, tmp_path / "other")
+    rows = [f"{kind}/{i:03d}.png,{label}" for kind, label in (("cat", "cat"), ("dog", "Dog")) for i in range(20)]
+    (other / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    after = mae("eval", run, "--root", other, "--json", "--device", "cpu").json
+    assert after["metrics"] == before["metrics"]
+    assert after["notes"] == [
+        "The class 'Dog' of the data is taken for 'dog' of the run.",
+        "The data have their classes in another order than the run; they are matched by name.",
+    ]
+
+
+@pytest.mark.slow
+def test_a_class_that_the_data_lack_is_said(toy_finetune, tmp_path, mae):
+    for root, classes in (("all", ("ape", "cat", "dog")), ("few", ("cat", "dog"))):
+        write_class_folders(tmp_path / root, classes)
+    out = tmp_path / "run"
+    assert mae(*toy_finetune, "--dataset", "folder", "--root", tmp_path / "all", "--out", out).exit_code == 0
+    found = mae("eval", out, "--root", tmp_path / "few", "--json", "--device", "cpu").json
+    assert found["notes"] == ["Of the run's 3 classes, 'ape' is not in the data: no sample says how well it is known."]
+    assert [row[:2] for row in found["tables"][0]["rows"]] == [["ape", 0], ["cat", 2], ["dog", 2]]
+    assert {metric["name"]: metric["note"] for metric in found["metrics"]}[
+        "macro_f1"
+    ] == "mean of the 2 classes that occur"
+
+
+@pytest.mark.slow
+def test_mask_classes_in_another_order_are_measured_alike(segmented, tmp_path, mae):
+    run = shutil.copytree(segmented, tmp_path / "run")
+    before = mae("eval", run, "--json", "--device", "cpu").json
+    other = shutil.copytree(segmented.parent / "data", tmp_path / "other")
+    (other / "classes.txt").write_text("dog\nbackground\nfox\ncat\n")
+    for path in (other / "masks").iterdir():
+        numbers = np.asarray(Image.open(path))
+        write_palette(path, np.array([1, 3, 0, *[255] * 253], np.uint8)[numbers])
+    arguments = ("eval", run, "--root", other, "--json", "--device", "cpu")
+    refused = mae(*arguments)
+    assert refused.exit_code == 3
+    assert refused.json["error"].endswith("or leave their pixels out with --ignore-unknown-classes")
+    after = mae(*arguments, "--ignore-unknown-classes").json
+    assert after["metrics"] == before["metrics"]
+    assert after["tables"] == before["tables"]
+    assert after["left_out"] == {"pixels of the class 'fox', which the run does not know": 0}
+
+
+def test_a_probe_ignores_no_classes(run, mae):
+    outcome = mae("eval", run, "--probe", "knn", "--ignore-unknown-classes")
+    assert (outcome.exit_code, outcome.stderr) == (
+        2,
+        "mae: --ignore-unknown-classes is for the classes that a run learnt; --probe learns those of the data\n",
+    )
 
 
 def test_data_that_are_gone_are_told(run, tmp_path, mae):
