@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from maecli.data.finding import find_files
 
 ARMS = {"pretrained": {}, "scratch": {"scratch": True}, "longer": {"total_time_of": "pretrained"}}
 
@@ -47,6 +50,9 @@ def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path,
     for name in ("sweep.yaml", "sweep.json", "sweep.csv", "sweep.png", "report.html"):
         assert (out / name).stat().st_size > 0
     assert read_when(out).keys() == runs_in(out)
+    copy = shutil.copytree(out, tmp_path / "data/sweep", ignore=shutil.ignore_patterns(".*"))
+    assert list(copy.rglob("*.png"))
+    assert find_files(tmp_path / "data") == [], "it is known without its ledger"
 
     tuned = yaml.safe_load((out / "finetune-pretrained-mask-ratio-0.5-seed1/spec.yaml").read_text())
     assert (tuned["init"], tuned["seed"]) == (str(out / "pretrain-mask-ratio-0.5-seed1"), 1)

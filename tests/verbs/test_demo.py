@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from maecli.data.card import DataCard
+from maecli.data.finding import find_files
 from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
 from maecli.modalities.fit import as_tensor
@@ -55,6 +56,8 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
         "report.html",
         ".mae",
     }
+    shutil.copytree(result.out, tmp_path / "data/demo", ignore=shutil.ignore_patterns(".*"))
+    assert find_files(tmp_path / "data") == [], "it is known without its ledger"
     assert (result.evaluation.split, result.evaluation.num_samples) == ("test", 360)
     assert all(metric.baselines for metric in result.evaluation.metrics)
     with (result.out / "infer/predictions.csv").open(newline="") as file:
