@@ -233,7 +233,7 @@ class RunSpec(Section):
     init: Path | None = Field(
         default=None,
         description="start from this encoder: a run directory, a checkpoint folder, or a file of weights (official "
-        "MAE, Hugging Face, timm, torchvision)",
+        "MAE, Hugging Face, timm, torchvision), as FILE#teacher where it holds several",
     )
     init_partial: bool = Field(
         default=False, description="let tensors that init lacks start anew, and leave out those without a place"

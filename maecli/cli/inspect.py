@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @app.command()
 @tells_errors
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A run, a checkpoint, or a file or folder of weights.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="A run, a checkpoint, a file or folder of weights, or FILE#NAME."),
+    ],
     checkpoint: CheckpointOption = "last",
     as_json: JsonOption = False,
 ) -> None:
@@ -43,6 +46,7 @@ def _show(found: Inspection) -> None:
     rows = [
         ("file", f"{found.path} ({found.kind}{where})"),
         ("format", found.format),
+        *((("encoders", ", ".join(found.encoders)),) if len(found.encoders) > 1 else ()),
         ("tensors", f"{found.num_tensors:,}, {size}"),
         *((key, _sizes(value)) for key, value in found.architecture.items() if value is not None),
         *((key, value) for key, value in metadata.items() if not isinstance(value, dict)),

@@ -74,7 +74,7 @@ FLAGS = {
     "img_size": _flag("model.img_size", str, MODEL, "Pixels: 224, or 64x84 (height x width)."),
     "mask_ratio": _flag("task.mask_ratio", float, MODEL, "Share of the patches that is hidden.", only="pretrain"),
     "mask": _flag("task.mask", str, MODEL, "How they are chosen: random, grid or block.", only="pretrain"),
-    "init": _flag("init", Path, MODEL, "Start from this encoder: a run, checkpoint or file of weights."),
+    "init": _flag("init", Path, MODEL, "Start from this encoder: a run, checkpoint or file of weights (FILE#NAME)."),
     "init_partial": _flag("init_partial", bool, MODEL, "Let what --init lacks start anew."),
     "freeze": _flag("train.freeze", bool, MODEL, "Train the head alone.", only="finetune"),
     "head": _flag("task.head", str, MODEL, "Kind of head, such as linear or mlp.", only="finetune"),

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import torch
 
+from maecli.errors import SpecError
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
 from maecli.run.checkpoint import find_checkpoint, read_checkpoint
@@ -14,19 +15,30 @@ from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.recorded import model_of, parse_record, part_of
-from maecli.run.restore import encoder_tensors
+from maecli.run.restore import ENCODER, encoder_tensors
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
-from maecli.weights.files import find_weights, read_metadata, read_weights
+from maecli.weights.files import find_weights, read_metadata, read_weights, split_choice
 from maecli.weights.fit import load_encoder_weights
 from maecli.weights.formats import import_encoder
 
 
-def weights_file(path: Path, checkpoint: str = "last") -> Path:
-    """Return the file of weights that a path means: that of a run's checkpoint, of a folder, or the path itself."""
-    path = path.expanduser()
-    return find_checkpoint(path, checkpoint).path / MODEL if (path / SPEC).is_file() else find_weights(path)
+def weights_file(path: Path, checkpoint: str = "last") -> tuple[Path, str]:
+    """Return the file of weights that a path means, and which of its encoders: `FILE#teacher` has its teacher's.
+
+    The file is that of a run's checkpoint, of a folder, or the path itself.
+    """
+    path, choice = split_choice(path)
+    file = find_checkpoint(path, checkpoint).path / MODEL if (path / SPEC).is_file() else find_weights(path)
+    if is_ours(file):
+        _check_one_encoder(path, choice)
+    return file, choice
+
+
+def _check_one_encoder(path: Path, choice: str) -> None:
+    if choice not in ("", ENCODER.removesuffix(".")):
+        raise SpecError(f"{path} was written by mae and holds one encoder; give it without #{choice}")
 
 
 def is_ours(file: Path) -> bool:
@@ -40,7 +52,7 @@ def offered_spec(path: Path) -> dict[str, Any]:
 
     Such a model has options and no name: any vision transformer that has these options will do.
     """
-    file = weights_file(path)
+    file, choice = weights_file(path)
     if is_ours(file):
         metadata = Checkpoint(file.parent).metadata(file.name)
         spec: dict[str, Any] = part_of(metadata, file, dict, "spec")
@@ -48,7 +60,7 @@ def offered_spec(path: Path) -> dict[str, Any]:
         for section in ("dataset", "model"):
             part_of(metadata, file, str, "spec", section, "name")
         return spec
-    return {"model": import_encoder(read_weights(file)).model_options()}
+    return {"model": import_encoder(read_weights(file), choice).model_options()}
 
 
 def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
@@ -69,11 +81,12 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
 
 def initial_weights(path: Path, registry: Registry, say: Say) -> EncoderWeights:
     """Return the encoder that `--init` names, under our names."""
-    path = path.expanduser()
-    if (path / SPEC).is_file():  # perhaps one that is being trained
-        return read_checkpoint(path, "last", lambda checkpoint: _of_run(checkpoint.path / MODEL, registry, say))
-    file = weights_file(path)
-    weights = _of_run(file, registry, say) if is_ours(file) else import_encoder(read_weights(file))
+    run, choice = split_choice(path)
+    if (run / SPEC).is_file():  # perhaps one that is being trained
+        _check_one_encoder(run, choice)
+        return read_checkpoint(run, "last", lambda checkpoint: _of_run(checkpoint.path / MODEL, registry, say))
+    file, choice = weights_file(path)
+    weights = _of_run(file, registry, say) if is_ours(file) else import_encoder(read_weights(file), choice)
     check_finite(weights.tensors, weights.source)
     return weights
 

@@ -14,13 +14,14 @@ from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate
 from maecli.training.checkpoint import UNCHECKED, Checkpoint
+from maecli.weights.files import split_choice
 
 
 def paths_needed(spec: RunSpec, registry: Registry) -> dict[str, Path]:
     """Return what a run reads, by the flag that names it: nothing of it may be removed to make room for the run."""
     needed = {"--root": make_dataset(spec.dataset, registry).root}
     if spec.init is not None:
-        needed["--init"] = spec.init
+        needed["--init"], _ = split_choice(spec.init)
     return needed
 
 

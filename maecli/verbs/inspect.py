@@ -17,8 +17,10 @@ from maecli.run.plugins_used import changes, missing
 from maecli.run.recorded import model_of, parse_record, part_of
 from maecli.run.restore import ENCODER
 from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
+from maecli.weights.choose import choose, encoder_names, with_all_encoders
 from maecli.weights.files import WeightFile, read_weights
-from maecli.weights.formats import import_encoder, recognise
+from maecli.weights.formats import import_encoder
+from maecli.weights.implementations import recognise
 
 _NUMBER = re.compile(r"((?:^|\.|layer_))\d+(?=\.)")
 """The number of a block or layer within a name; what ends a part, as in norm1, is none."""
@@ -47,6 +49,8 @@ class Inspection:
     """How the file is written: safetensors or torch."""
     under: str
     """The entry that holds the tensors, where there are several."""
+    encoders: tuple[str, ...]
+    """What can be chosen by FILE#NAME: the encoders of another implementation."""
     num_tensors: int
     num_parameters: int
     num_bytes: int
@@ -61,10 +65,15 @@ class Inspection:
 
 
 def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
-    """Describe a run's checkpoint, a folder or a file of weights. Raises SpecError, or MaeError if it is damaged."""
-    file = read_weights(weights_file(path, checkpoint))
+    """Describe a run's checkpoint, a folder or a file of weights, or one of the encoders in it.
+
+    Raises SpecError, or MaeError if it is damaged.
+    """
+    where, choice = weights_file(path, checkpoint)
+    file = read_weights(where)
     metadata = _metadata(file)
     notes: list[str] = []
+    encoders: tuple[str, ...] = ()
     if "spec" in metadata:
         Checkpoint(file.path.parent).tensors(file.path.name)  # raises where they are not what was saved
         notes += notes_on(Checkpoint(file.path.parent)) if file.path.name == MODEL else []
@@ -72,8 +81,10 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
         notes += [f"made with {line}" for line in missing(metadata, registry())]
         notes += changes(metadata, registry(), "this checkpoint")
     else:
+        encoders = encoder_names(file)
+        file = _chosen(file, choice, notes)
         recognised = recognise(file.tensors)
-        form = recognised.title if recognised else "unknown"
+        form = recognised.title if recognised else f"{len(encoders)} encoders" if encoders else "unknown"
         architecture = _deduced(file, notes) if recognised else {}
     tensors = file.tensors.values()
     return Inspection(
@@ -81,6 +92,7 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
         format=form,
         kind=file.kind,
         under=file.under,
+        encoders=encoders,
         num_tensors=len(file.tensors),
         num_parameters=sum(tensor.numel() for tensor in tensors),
         num_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
@@ -89,6 +101,17 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
         groups=group_tensors(file.tensors),
         metadata=metadata,
     )
+
+
+def _chosen(file: WeightFile, choice: str, notes: list[str]) -> WeightFile:
+    """Return the encoder that is meant, or, where none of several was named, all of them with a note."""
+    try:
+        return choose(file, choice)
+    except SpecError as error:
+        if choice:
+            raise
+        notes.append(str(error))
+        return with_all_encoders(file)
 
 
 def group_tensors(tensors: Mapping[str, Tensor]) -> tuple[Group, ...]:

@@ -1,44 +1,46 @@
 """Files of weights, read without running anything in them: safetensors, and what `torch.save` writes.
 
-A `.pth` is a pickle, a program that may call any function. torch's restricted reader admits tensors and plain
-containers; one class is added, `argparse.Namespace`, which the training checkpoints of the official MAE hold under
-`args`. Whatever else a file calls for is refused by name, and nothing of it runs.
+A checkpoint of a training run may hold the tensors of several models, each in an entry of its own, at any depth.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import math
-import re
 import struct
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from maecli.errors import MaeError, SpecError
 from maecli.storage.documents import read_json
+from maecli.text import some
+from maecli.weights.implementations import encoders_in
+from maecli.weights.pickles import AGAIN, MAX_PICKLE_BYTES, Array, load_pickle, unreadable
+from maecli.weights.shards import INDEX, check_whole, read_index
 
 CONFIG, PIXELS_CONFIG = "config.json", "preprocessor_config.json"
-FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
+WHOLE_FILES = ("model.safetensors", "pytorch_model.bin")
+FOLDER_FILES = tuple(name for whole in WHOLE_FILES for name in (whole, whole + INDEX))
 """What a folder of Hugging Face's calls its weights; `config.json` beside them describes the model, and
 `preprocessor_config.json` what is done to its pictures."""
+KNOWN_AS = " or ".join(WHOLE_FILES)
 CONTAINERS = ("model", "state_dict", "model_state_dict", "module")
 """Entries of a training checkpoint that hold the model's tensors, by frequency."""
-MAX_PICKLE_BYTES = 64 * 2**20
-"""Of the list of tensors in an archive of torch.save: 100 bytes for each, and what a training run keeps beside them."""
+SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
+"""Of files of weights that have other names."""
 MAX_TEXT, MAX_DEPTH = 10_000, 4
 """Characters of a text, and levels of containers in containers, that are told of what lies beside tensors."""
-_REFUSED = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)")
-_AGAIN = "it may be cut short: fetch it again"
+MAX_LEVELS, MAX_LIST = 6, 16
+"""Levels of entries in entries that are looked through for tensors, and the longest list that is."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,37 @@ class WeightFile:
     kind: Literal["safetensors", "torch"]
     tensors: dict[str, Tensor]
     under: str = ""
-    """The entry that holds the tensors, where there are several."""
+    """The entry that holds the tensors, with those above it: `state_dict.teacher`."""
     beside: dict[str, Any] = field(default_factory=dict)
     """What else the file says, as plain values: the metadata of safetensors, the other entries of a checkpoint."""
     config: dict[str, Any] = field(default_factory=dict)
     """The `config.json` of a folder of Hugging Face's."""
     pixels: dict[str, Any] = field(default_factory=dict)
     """Its `preprocessor_config.json`."""
+    parts: Mapping[str, dict[str, Tensor]] = field(default_factory=dict)
+    """Every entry that holds named tensors; by default the one above."""
+    encoder: str = ""
+    """The name of the encoder that was chosen, empty where nothing stands before the names of its tensors."""
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            object.__setattr__(self, "parts", {self.under: self.tensors})
+
+    @property
+    def source(self) -> str:
+        """What `--init` names it by."""
+        return f"{self.path}#{self.encoder}" if self.encoder else str(self.path)
+
+
+def split_choice(path: Path) -> tuple[Path, str]:
+    """Return the file that `FILE#teacher` names, and `teacher`; a file whose name has a # in it is itself."""
+    path = path.expanduser()
+    text = str(path)
+    at = len(text)
+    while not path.exists() and (at := text.rfind("#", 0, at)) > 0:
+        if Path(text[:at]).exists():
+            return Path(text[:at]), text[at + 1 :]
+    return path, ""
 
 
 def find_weights(path: Path) -> Path:
@@ -65,11 +91,17 @@ def find_weights(path: Path) -> Path:
         for name in FOLDER_FILES:
             if (path / name).is_file():
                 return path / name
-        parts = " (it is split into parts, which are not read)" if list(path.glob("*.index.json")) else ""
-        raise SpecError(f"{path} is neither a run directory nor a folder with {' or '.join(FOLDER_FILES)}{parts}")
+        raise SpecError(f"{path} is neither a run directory nor a folder with {KNOWN_AS}{_other_weights(path)}")
     if not path.is_file():
         raise SpecError(f"{path} does not exist; give a run directory, a checkpoint folder or a file of weights")
+    check_whole(path)
     return path
+
+
+def _other_weights(folder: Path) -> str:
+    """Return what else of a folder could be meant."""
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES)
+    return f"; it has {some(names)}, of which one can be given" if names else ""
 
 
 def read_weights(path: Path) -> WeightFile:
@@ -81,22 +113,56 @@ def read_weights(path: Path) -> WeightFile:
     path = find_weights(path)
     in_folder = path.name in FOLDER_FILES
     config, pixels = (_read_config(path.parent / name) if in_folder else {} for name in (CONFIG, PIXELS_CONFIG))
+    file = _read_shards(path) if path.name.endswith(INDEX) else _read_file(path)
+    return dataclasses.replace(file, config=config, pixels=pixels)
+
+
+def _read_shards(path: Path) -> WeightFile:
+    """Return the tensors that an index names, in the order of the index. Raises MaeError where a file lacks one."""
+    tensors: dict[str, Tensor] = {}
+    kinds = set()
+    for shard, names in read_index(path).items():
+        file = _read_file(shard)
+        kinds.add(file.kind)
+        missing = [name for name in names if name not in file.tensors]
+        if missing:
+            raise MaeError(f"{shard} lacks {some(missing)}, which {path.name} places there; fetch both again")
+        tensors |= {name: file.tensors[name] for name in names}
+    return WeightFile(path, "torch" if "torch" in kinds else "safetensors", tensors)
+
+
+def _read_file(path: Path) -> WeightFile:
     start = _first_bytes(path)
     if _is_safe(start):
         beside = dict(read_metadata(path))
         with _safe_errors(path):
-            return WeightFile(path, "safetensors", load_file(path), beside=beside, config=config, pixels=pixels)
+            return WeightFile(path, "safetensors", load_file(path), beside=beside)
+    _check_fetched(path, start)
     zipped = start.startswith(b"PK")
     if zipped:
         _check_records(path)
-    loaded = _load_torch(path, mapped=zipped)
-    under, tensors = _tensors_of(loaded)
-    if not tensors:
+    loaded = load_pickle(path, zipped=zipped)
+    parts = _parts_of(loaded)
+    if not parts:
         raise MaeError(f"{path} holds no named tensors; save a state dict: torch.save(model.state_dict(), path)")
-    _check_tensors(path, tensors)
-    entries = loaded if under else {}
-    beside = {_name(key): _plain(value) for key, value in entries.items() if key != under}
-    return WeightFile(path, "torch", tensors, under, beside, config, pixels)
+    under = next((name for name in (*CONTAINERS, "") if name in parts), None)
+    if under is None:
+        under = max(parts, key=lambda name: len(parts[name]))
+    of_models = [name for name, tensors in parts.items() if name == under or encoders_in(tensors)]
+    for name in of_models:
+        _check_tensors(path, parts[name])
+    models = {name.split(".")[0] for name in of_models}
+    others = {_name(key): value for key, value in loaded.items() if not isinstance(value, Tensor)}
+    beside = {name: _plain(value) for name, value in others.items() if name not in models}
+    return WeightFile(path, "torch", parts[under], under, beside, parts=parts)
+
+
+def _check_fetched(path: Path, start: bytes) -> None:
+    """Raise MaeError for what stands in the place of weights that were not fetched."""
+    if start.startswith(b"version h"):
+        raise MaeError(f"{path} is a pointer of Git LFS and not the weights; fetch them by git lfs pull")
+    if start.lstrip().lower().startswith((b"<!doc", b"<html")):
+        raise MaeError(f"{path} is a web page and not weights; fetch the file itself")
 
 
 def _check_records(path: Path) -> None:
@@ -108,10 +174,10 @@ def _check_records(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile, struct.error) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     for record in records:
         if record.compress_type != zipfile.ZIP_STORED or record.file_size != record.compress_size:
-            raise MaeError(f"{path} holds compressed records, which torch.save does not write; {_AGAIN}")
+            raise MaeError(f"{path} holds compressed records, which torch.save does not write; {AGAIN}")
         if record.filename.endswith(".pkl") and record.file_size > MAX_PICKLE_BYTES:
             raise MaeError(f"{path} lists its tensors in more than {MAX_PICKLE_BYTES:,} bytes, so it is no state dict")
 
@@ -132,7 +198,7 @@ def _check_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file, nothing for another one. Raises MaeError when it is damaged."""
-    if not _is_safe(_first_bytes(path)):
+    if path.name.endswith(INDEX) or not _is_safe(_first_bytes(path)):
         return {}
     with _safe_errors(path), safe_open(path, framework="pt") as opened:
         return opened.metadata() or {}
@@ -147,7 +213,7 @@ def _safe_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # besides its own errors, those of torch for a type of numbers that it lacks
-        raise MaeError(f"{path} cannot be read as safetensors ({_first_line(error)}); {_AGAIN}") from error
+        raise MaeError(f"{path} cannot be read as safetensors ({_first_line(error)}); {AGAIN}") from error
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -157,49 +223,32 @@ def _first_bytes(path: Path) -> bytes:
     except OSError as error:
         raise MaeError(f"{path} cannot be read: {error.strerror or error}") from error
     if not start:
-        raise MaeError(f"{path} is empty; {_AGAIN}")
+        raise MaeError(f"{path} is empty; {AGAIN}")
     return start
 
 
-def _load_torch(path: Path, mapped: bool) -> Any:
-    """Return what `torch.save` wrote; `mapped` leaves the tensors on the disk until they are used."""
-    try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
-            warnings.simplefilter("ignore")  # of a TorchScript archive, which is refused by an exception too
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # a damaged file makes it raise almost anything
-        text = str(error)
-        if found := _REFUSED.search(text):
-            raise MaeError(
-                f"{path} calls for {found[1]}, which weights do not need: refused, and nothing of the file was run; "
-                "save its state dict alone, as safetensors or by torch.save(model.state_dict(), path)"
-            ) from error
-        if "TorchScript" in text:
-            raise MaeError(
-                f"{path} is a TorchScript archive, which is a program; save its state dict instead, by "
-                "torch.save(model.state_dict(), path)"
-            ) from error
-        raise _unreadable(path, error) from error
+def _parts_of(loaded: Any) -> dict[str, dict[str, Tensor]]:
+    """Return the named tensors of every entry that has some, by the names of the entries that lead there."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    level: list[tuple[str, Any]] = [("", loaded)] if isinstance(loaded, Mapping) else []
+    seen = {id(loaded)}
+    for _ in range(MAX_LEVELS):
+        below = []
+        for under, entries in level:
+            items = entries.items() if isinstance(entries, Mapping) else enumerate(entries)
+            tensors = {_name(key): value.detach() for key, value in items if isinstance(value, Tensor)}
+            if tensors and isinstance(entries, Mapping):
+                parts.setdefault(under, tensors)
+            for key, value in entries.items() if isinstance(entries, Mapping) else enumerate(entries):
+                if _may_hold_tensors(value) and id(value) not in seen:
+                    seen.add(id(value))
+                    below.append((f"{under}.{_name(key)}" if under else _name(key), value))
+        level = below
+    return parts
 
 
-def _unreadable(path: Path, error: Exception) -> MaeError:
-    return MaeError(
-        f"{path} is neither safetensors nor a file of torch.save that can be read without running it "
-        f"({type(error).__name__}); {_AGAIN}, or save its state dict alone"
-    )
-
-
-def _tensors_of(loaded: Any) -> tuple[str, dict[str, Tensor]]:
-    """Return the entry of a loaded checkpoint that holds the model, "" for the whole, and its tensors."""
-    if not isinstance(loaded, Mapping):
-        return "", {}
-    for under in (*CONTAINERS, ""):
-        held = loaded.get(under) if under else loaded
-        if isinstance(held, Mapping):
-            tensors = {_name(name): value.detach() for name, value in held.items() if isinstance(value, Tensor)}
-            if tensors:
-                return under, tensors
-    return "", {}
+def _may_hold_tensors(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and len(value) <= MAX_LIST)
 
 
 def _name(key: object) -> str:
@@ -216,6 +265,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
+    if isinstance(value, Array):
+        return str(value)
     if depth < MAX_DEPTH and isinstance(value, argparse.Namespace):
         return {_name(key): _plain(each, depth + 1) for key, each in vars(value).items()}
     if depth < MAX_DEPTH and isinstance(value, (list, tuple)) and len(value) <= 8:

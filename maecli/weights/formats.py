@@ -1,4 +1,4 @@
-"""How other implementations name the tensors of a vision transformer, and their encoders under our names.
+"""The encoders of other implementations under our names.
 
 Every name is first written as timm does, which is how the official MAE does and nearly how we do. What differs then:
 their class token has a position of its own, which is added to our `cls_token`; their patch embedding is a convolution,
@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,13 +20,14 @@ from torch import Tensor
 
 from maecli.errors import SpecError
 from maecli.weights.adapt import describe_size, linear_of_kernel, side_of
+from maecli.weights.choose import choose
 from maecli.weights.encoder_weights import BLOCK, EncoderWeights
 from maecli.weights.files import WeightFile
+from maecli.weights.implementations import FORMATS, KERNEL, recognise
 
 NORM_EPS = 1e-6
 """Of our layer norms, and of the official MAE, timm and torchvision. Hugging Face writes 1e-12 into the files of models
 that were trained with 1e-6, so neither is wrong there."""
-KERNEL = "patch_embed.proj.weight"
 HEAD = re.compile(
     r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token)(\.|$)"
 )
@@ -45,99 +45,15 @@ MAX_PATCH = 1024
 """Pixels of a patch along an axis: resampling it takes a matrix of their square."""
 
 
-@dataclass(frozen=True)
-class Format:
-    """The names of one implementation."""
-
-    title: str
-    block: str
-    """A pattern of a tensor that every encoder of this kind has, less what stands before all its names."""
-    rewrites: tuple[tuple[str, str], ...] = ()
-    """Patterns and replacements that lead to timm's names, applied in turn."""
-
-    def canonical(self, name: str) -> str:
-        for pattern, replacement in self.rewrites:
-            name = re.sub(pattern, replacement, name)
-        return name
-
-
-TIMM = Format("timm or official MAE", r"blocks\.0\.attn\.qkv\.weight")
-HUGGING_FACE = Format(
-    "Hugging Face",
-    r"(encoder\.layer|layers)\.0\.layernorm_before\.weight",
-    (
-        (r"^embeddings\.(cls_token|mask_token)$", r"\1"),
-        (r"^embeddings\.position_embeddings$", "pos_embed"),
-        (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-        (r"^(?:encoder\.layer|layers)\.(\d+)\.", r"blocks.\1."),
-        (r"^(blocks\.\d+)\.attention\.attention\.(q|k|v)(?:uery|ey|alue)\.", r"\1.attn.\2."),
-        (r"^(blocks\.\d+)\.attention\.(q|k|v)_proj\.", r"\1.attn.\2."),
-        (r"^(blocks\.\d+)\.attention\.(?:output\.dense|o_proj)\.", r"\1.attn.proj."),
-        (r"^(blocks\.\d+)\.intermediate\.dense\.", r"\1.mlp.fc1."),
-        (r"^(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
-        (r"^(blocks\.\d+)\.layernorm_before\.", r"\1.norm1."),
-        (r"^(blocks\.\d+)\.layernorm_after\.", r"\1.norm2."),
-        (r"^layernorm\.", "norm."),
-    ),
-)
-TORCHVISION = Format(
-    "torchvision",
-    r"encoder\.layers\.encoder_layer_0\.self_attention\.in_proj_weight",
-    (
-        (r"^class_token$", "cls_token"),
-        (r"^encoder\.pos_embedding$", "pos_embed"),
-        (r"^conv_proj\.", "patch_embed.proj."),
-        (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
-        (r"^(blocks\.\d+)\.self_attention\.in_proj_", r"\1.attn.qkv."),
-        (r"^(blocks\.\d+)\.self_attention\.out_proj\.", r"\1.attn.proj."),
-        (r"^(blocks\.\d+)\.ln_([12])\.", r"\1.norm\2."),
-        (r"^(blocks\.\d+)\.mlp\.(?:0|linear_1)\.", r"\1.mlp.fc1."),
-        (r"^(blocks\.\d+)\.mlp\.(?:3|linear_2)\.", r"\1.mlp.fc2."),
-        (r"^encoder\.ln\.", "norm."),
-    ),
-)
-FORMATS = (TIMM, HUGGING_FACE, TORCHVISION)
-
-
-@dataclass(frozen=True)
-class Recognised:
-    """Whose names a file has."""
-
-    format: Format
-    prefix: str
-    """What stands before every name of the encoder, such as `vit.`."""
-    title: str
-
-
-def recognise(names: Iterable[str]) -> Recognised | None:
-    """Return whose vision transformer tensors of these names are, None if they are no or several such encoders'."""
-    names = set(names)
-    found = []
-    for each in FORMATS:
-        pattern = re.compile(rf"((?:.*\.)?){each.block}")
-        prefixes = {match[1] for name in names if (match := pattern.fullmatch(name))}
-        for prefix in prefixes:
-            if any(each.canonical(name.removeprefix(prefix)) == KERNEL for name in names if name.startswith(prefix)):
-                found.append((each, prefix))
-    if len(found) != 1:
-        return None
-    ((form, prefix),) = found
-    has_decoder = any(name.removeprefix(prefix).startswith("decoder") for name in names)
-    if form is TIMM:
-        title = "official MAE" if has_decoder else form.title
-    else:
-        title = f"{form.title} ViT{'MAE' if has_decoder else ''}"
-    return Recognised(form, prefix, title)
-
-
-def import_encoder(file: WeightFile) -> EncoderWeights:
-    """Return the encoder of another implementation under our names, float32.
+def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
+    """Return the encoder of another implementation under our names, float32; `choice` names one of several.
 
     Biases of queries, keys and values that theirs lacks are zero. A `fc_norm`, which stands behind the pooling, becomes
     our `norm` before it. Tensors that ours has no place for keep their names: whether they may be left out is not
     decided here.
-    Raises SpecError for a file of unknown names, and for models that compute something else.
+    Raises SpecError for a file of unknown names or of several encoders, and for models that compute something else.
     """
+    file = choose(file, choice)
     recognised = recognise(file.tensors)
     if recognised is None:
         raise SpecError(_unknown(file))
@@ -156,7 +72,7 @@ def import_encoder(file: WeightFile) -> EncoderWeights:
     patch_size = tuple(kernel.shape[2:])
     grid = _split_positions(tensors, _grid_on_record(file.config, patch_size))
     return EncoderWeights(
-        source=str(file.path),
+        source=file.source,
         format=recognised.title,
         tensors=tensors,
         patch_size=patch_size,

@@ -99,6 +99,63 @@ def test_a_malicious_file_stops_the_run_and_runs_nothing(pictures, tmp_path, mae
     assert not (tmp_path / "trace").exists()
 
 
+@pytest.fixture
+def dino(tmp_path):
+    state = timm_vit().state_dict()
+    entries = {"student": ("module.backbone.", 1), "teacher": ("backbone.", 2)}
+    content = {
+        name: {before + key: tensor * factor for key, tensor in state.items()}
+        for name, (before, factor) in entries.items()
+    }
+    torch.save(content, tmp_path / "dino.pth")
+    return tmp_path / "dino.pth"
+
+
+def test_of_several_encoders_in_a_file_one_is_asked_for(pictures, dino, mae):
+    outcome = finetune(mae, pictures, "--init", dino)
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"mae: {dino} holds 2 encoders: student, teacher; choose one, by --init {dino}#student or "
+        f"--init {dino}#teacher\n"
+    )
+    outcome = finetune(mae, pictures, "--init", f"{dino}#coach")
+    assert (outcome.exit_code, outcome.stderr) == (
+        2,
+        f"mae: {dino} holds no encoder 'coach'; there is student, teacher, as in --init {dino}#student\n",
+    )
+
+
+@pytest.mark.slow
+def test_the_encoder_that_is_chosen_is_taken_said_and_kept_in_the_spec(pictures, dino, tmp_path, mae):
+    out = tmp_path / "run"
+    outcome = finetune(mae, pictures, "--init", f"{dino}#teacher", "--out", out, *STILL, "--img-size", 32)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert yaml.safe_load((out / "spec.yaml").read_text())["init"] == f"{dino}#teacher"
+    assert json.loads((out / "summary.json").read_text())["init"].startswith(f"encoder from {dino}#teacher.backbone (")
+    taken = load_file(find_checkpoint(out).path / MODEL)["encoder.norm.weight"]
+    assert difference(taken, 2 * timm_vit().state_dict()["norm.weight"]) <= 1e-4
+    again = mae("finetune", "--config", out / "spec.yaml", "--out", tmp_path / "again", "--dry-run", "--json")
+    assert init_of(again).startswith(f"encoder from {dino}#teacher.backbone (")
+
+
+def test_a_file_that_a_choice_names_is_not_in_the_way_of_its_run(pictures, dino, mae):
+    outcome = finetune(mae, pictures, "--init", f"{dino}#teacher", "--out", dino.parent, "--overwrite")
+    assert outcome.exit_code == 2
+    assert f"--init {dino} lies in --out {dino.parent}" in outcome.stderr
+
+
+def test_a_run_of_ours_holds_one_encoder(pretrained, mae):
+    outcome = mae("finetune", "--task", "classify", *QUICK, "--init", f"{pretrained}#teacher")
+    assert (outcome.exit_code, outcome.stderr) == (
+        2,
+        f"mae: {pretrained} was written by mae and holds one encoder; give it without #teacher\n",
+    )
+    said = init_of(
+        mae("finetune", "--task", "classify", *QUICK, "--init", f"{pretrained}#encoder", "--dry-run", "--json")
+    )
+    assert said.startswith(f"encoder from {find_checkpoint(pretrained).path}")
+
+
 def test_a_model_that_was_named_and_does_not_fit_is_one_sentence(pictures, vit_file, mae):
     outcome = finetune(mae, pictures, "--init", vit_file, "--model", "vit-tiny", "--img-size", 32)
     assert outcome.exit_code == 2

@@ -123,3 +123,25 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, mae):
     outcome = mae("inspect", tmp_path / "notes.txt", "--json")
     assert outcome.exit_code == 1
     assert outcome.json["error"].startswith(f"{tmp_path / 'notes.txt'} is neither safetensors nor a file of torch.save")
+
+
+def test_several_encoders_are_listed_and_one_of_them_can_be_looked_at(tmp_path, mae):
+    path = tmp_path / "dino.pth"
+    vit = timm_vit().state_dict()
+    torch.save(
+        {"student": vit, "teacher": {f"backbone.{name}": 2 * each for name, each in vit.items()}, "epoch": 3}, path
+    )
+    found = inspected(mae, path)
+    assert (found["format"], found["encoders"], found["num_tensors"]) == ("2 encoders", ["student", "teacher"], 88)
+    assert found["metadata"] == {"epoch": 3}
+    assert found["notes"] == [
+        f"{path} holds 2 encoders: student, teacher; choose one, by --init {path}#student or --init {path}#teacher"
+    ]
+    assert {group["name"].split(".")[0] for group in found["groups"]} == {"student", "teacher"}
+    found = inspected(mae, f"{path}#teacher")
+    assert (found["format"], found["under"], found["num_tensors"]) == ("timm or official MAE", "teacher", 44)
+    assert found["architecture"]["depth"] == 3
+    assert mae("inspect", path).stdout.count("encoders") >= 2
+    outcome = mae("inspect", f"{path}#coach")
+    assert outcome.exit_code == 2
+    assert "holds no encoder 'coach'; there is student, teacher" in outcome.stderr

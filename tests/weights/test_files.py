@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_the_arguments_of_an_official_checkpoint_are_admitted(zipped, tmp_path):
     [
         (os.system, "touch {}", "posix.system"),
         (eval, "__import__('pathlib').Path({!r}).touch()", "eval"),
-        (Path, "{}", "pathlib"),
+        (shutil.copy, "/dev/null {}", "shutil.copy"),
     ],
 )
 def test_a_file_that_calls_for_anything_else_is_refused_by_name_and_runs_nothing(
@@ -139,6 +140,20 @@ def test_an_empty_file_is_told(tmp_path):
     assert problem(tmp_path / "empty") == f"{tmp_path / 'empty'} is empty; it may be cut short: fetch it again"
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a pointer of Git LFS and not the"),
+        ("<!DOCTYPE html><html></html>", "is a web page and not weights; fetch the file itself"),
+        ("<html><body></body></html>", "is a web page and not weights; fetch the file itself"),
+    ],
+    ids=["lfs", "doctype", "html"],
+)
+def test_what_was_fetched_in_the_place_of_weights_is_told(content, said, tmp_path):
+    (tmp_path / "vit.pth").write_text(content)
+    assert said in problem(tmp_path / "vit.pth")
+
+
 def test_a_folder_stands_for_the_weights_in_it(tmp_path):
     with pytest.raises(SpecError) as caught:
         read_weights(tmp_path)
@@ -155,9 +170,9 @@ def test_a_folder_stands_for_the_weights_in_it(tmp_path):
     assert file.pixels == {"image_mean": [0.5]}
 
 
-def test_weights_in_parts_are_told(tmp_path):
-    (tmp_path / "model.safetensors.index.json").write_text("{}")
-    with pytest.raises(SpecError, match="it is split into parts, which are not read"):
+def test_a_folder_with_weights_of_another_name_tells_which(tmp_path):
+    save(tmp_path / "vit.pth", STATE)
+    with pytest.raises(SpecError, match=r"model.safetensors or pytorch_model.bin; it has vit.pth, of which one can be"):
         read_weights(tmp_path)
 
 

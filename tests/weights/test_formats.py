@@ -25,7 +25,8 @@ from maecli.errors import SpecError
 from maecli.models.vit import VisionTransformer
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.fit import load_encoder_weights
-from maecli.weights.formats import import_encoder, recognise
+from maecli.weights.formats import import_encoder
+from maecli.weights.implementations import recognise
 
 
 def in_file(state, config=None, pixels=None):

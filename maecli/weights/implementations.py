@@ -1,0 +1,108 @@
+"""How other implementations name the tensors of a vision transformer, and how an encoder is recognised by them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+KERNEL = "patch_embed.proj.weight"
+"""The kernel of the patch embedding, as timm names it."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """The names of one implementation."""
+
+    title: str
+    block: str
+    """A pattern of a tensor that every encoder of this kind has, less what stands before all its names."""
+    kernel: str
+    """What it calls the kernel of the patch embedding."""
+    rewrites: tuple[tuple[str, str], ...] = ()
+    """Patterns and replacements that lead to timm's names, applied in turn."""
+
+    @property
+    def beginning(self) -> re.Pattern[str]:
+        return re.compile(rf"((?:.*\.)?){self.block}")
+
+    def canonical(self, name: str) -> str:
+        for pattern, replacement in self.rewrites:
+            name = re.sub(pattern, replacement, name)
+        return name
+
+
+TIMM = Format("timm or official MAE", r"blocks\.0\.attn\.qkv\.weight", KERNEL)
+HUGGING_FACE = Format(
+    "Hugging Face",
+    r"(encoder\.layer|layers)\.0\.layernorm_before\.weight",
+    "embeddings.patch_embeddings.projection.weight",
+    (
+        (r"^embeddings\.(cls_token|mask_token)$", r"\1"),
+        (r"^embeddings\.position_embeddings$", "pos_embed"),
+        (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+        (r"^(?:encoder\.layer|layers)\.(\d+)\.", r"blocks.\1."),
+        (r"^(blocks\.\d+)\.attention\.attention\.(q|k|v)(?:uery|ey|alue)\.", r"\1.attn.\2."),
+        (r"^(blocks\.\d+)\.attention\.(q|k|v)_proj\.", r"\1.attn.\2."),
+        (r"^(blocks\.\d+)\.attention\.(?:output\.dense|o_proj)\.", r"\1.attn.proj."),
+        (r"^(blocks\.\d+)\.intermediate\.dense\.", r"\1.mlp.fc1."),
+        (r"^(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
+        (r"^(blocks\.\d+)\.layernorm_before\.", r"\1.norm1."),
+        (r"^(blocks\.\d+)\.layernorm_after\.", r"\1.norm2."),
+        (r"^layernorm\.", "norm."),
+    ),
+)
+TORCHVISION = Format(
+    "torchvision",
+    r"encoder\.layers\.encoder_layer_0\.self_attention\.in_proj_weight",
+    "conv_proj.weight",
+    (
+        (r"^class_token$", "cls_token"),
+        (r"^encoder\.pos_embedding$", "pos_embed"),
+        (r"^conv_proj\.", "patch_embed.proj."),
+        (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
+        (r"^(blocks\.\d+)\.self_attention\.in_proj_", r"\1.attn.qkv."),
+        (r"^(blocks\.\d+)\.self_attention\.out_proj\.", r"\1.attn.proj."),
+        (r"^(blocks\.\d+)\.ln_([12])\.", r"\1.norm\2."),
+        (r"^(blocks\.\d+)\.mlp\.(?:0|linear_1)\.", r"\1.mlp.fc1."),
+        (r"^(blocks\.\d+)\.mlp\.(?:3|linear_2)\.", r"\1.mlp.fc2."),
+        (r"^encoder\.ln\.", "norm."),
+    ),
+)
+FORMATS = (TIMM, HUGGING_FACE, TORCHVISION)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Whose names a file has."""
+
+    format: Format
+    prefix: str
+    """What stands before every name of the encoder, such as `vit.`."""
+    title: str
+
+
+def encoders_in(names: Iterable[str]) -> list[tuple[Format, str]]:
+    """Return whose vision transformers stand in tensors of these names, each with what stands before its names."""
+    names = list(names)
+    known = set(names)
+    found = []
+    for form in FORMATS:
+        prefixes = dict.fromkeys(match[1] for name in names if (match := form.beginning.fullmatch(name)))
+        found += [(form, prefix) for prefix in prefixes if prefix + form.kernel in known]
+    return found
+
+
+def recognise(names: Iterable[str]) -> Recognised | None:
+    """Return whose vision transformer tensors of these names are, None if they are no or several such encoders'."""
+    names = list(names)
+    found = encoders_in(names)
+    if len(found) != 1:
+        return None
+    ((form, prefix),) = found
+    has_decoder = any(name.removeprefix(prefix).startswith("decoder") for name in names)
+    if form is TIMM:
+        title = "official MAE" if has_decoder else form.title
+    else:
+        title = f"{form.title} ViT{'MAE' if has_decoder else ''}"
+    return Recognised(form, prefix, title)
