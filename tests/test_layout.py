@@ -26,6 +26,7 @@ FLOORS = (
     {"weights"},
     {"loading"},
     {"modalities"},
+    {"layouts"},
     {"data"},
     {"models"},
     {

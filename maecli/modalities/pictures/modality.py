@@ -14,6 +14,7 @@ from torch import Tensor
 from maecli.data.card import DataCard, ValueRange
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
+from maecli.layouts.read import read_layout
 from maecli.modalities.files import find_source
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
@@ -51,7 +52,10 @@ class Pictures(Modality):
         return picture_array(opened, channels=card.channels, dtype=file_dtype(card))
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
+        """Return the pictures of a folder, without those that are named as the masks of others."""
         root, keys = find_source(source, self.suffixes, "pictures")
+        if len(keys) > 1:
+            keys = list(read_layout(keys, lambda _: True, lenient=True).samples)
         return root, PictureSource(root, keys, partial(self.read, card=card))
 
     def file_range(self, card: DataCard) -> ValueRange:

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from maecli import api
-from maecli.api import pictures
+from maecli.api import layouts, pictures
 
 from .agreement import converted
 from .index import Index, read_index
@@ -33,18 +34,21 @@ class Folder(api.Dataset):
     Format: JPEG, PNG, GIF, WebP, AVIF, JPEG 2000, Netpbm (PPM, PGM …), BMP, TIFF, HEIC with the extra `heif`, and
         arrays of any number of channels (`.npy`, multi-channel TIFF), told apart by content. Of several pictures in a
         file the first is read. Hidden files are left out, links are followed, other suffixes are counted and ignored.
+    Layout: what folders and marks in names mean is told before training, and chosen by the option `layout` where
+        two readings are as likely. Folders around everything mean nothing.
     Classes: `labels.csv` (columns file, label, and if wanted split and group; an empty label is none). Without
         labels there, the first folder of each path (below `train/`, `val/`, `test/` where these stand; then the folders
         of `train/` are the classes), if there are two such folders or more.
     Masks: PNG files below `masks/` that are named as the pictures below `images/`: `images/a/1.jpg` has the mask
-        `masks/a/1.png`. Pixels are class numbers (index, palette or 8-bit grey) or the colours of VOC's palette
+        `masks/a/1.png`; folders may have other usual names and stand in each split, and masks may lie beside their
+        pictures as `1_mask.png`. Pixels are class numbers (index, palette, 8-bit grey) or colours of VOC's palette
         (RGB); 255 is not judged. `classes.txt` names class 0 in its first line, class 1 in the next; a class 0
         named background (bg, _background_) is no object. Where both folders are, pictures below `masks/` are
         never samples, and the folders below `images/` are read for classes and splits.
-    Splits: the split column of `labels.csv`, else the folders `train/`, `val/` (or `valid/`, `validation/`) and
-        `test/`. A split that neither names is cut from train with the fixed seed 0: one sample in ten for each,
-        stratified by class, a group never divided. Pictures without label and mask, in a set that has some, stay in
-        train, unless their group is elsewhere.
+    Splits: the split column of `labels.csv`, else the folders `train/`, `val/` and `test/`, or as people call them
+        (`training_set/`, `dev/`, `holdout/`). A split that neither names is cut from train with the fixed seed 0:
+        one sample in ten for each, stratified by class, a group never divided. Pictures without label and mask, in a
+        set that has some, stay in train, unless their group is elsewhere.
     Conversions: EXIF orientation is applied. Grey becomes three equal channels in a colour set, palettes and
         CMYK become RGB. What a file flags as alpha is laid on white, unless `channels` (4, or 2 for grey) or plain
         fourth bands of other pictures make it a channel; a TIFF's extra band that is not flagged is one. 16-bit
@@ -82,6 +86,11 @@ class Folder(api.Dataset):
         npy_layout: pictures.NpyLayout = Field(
             default="auto",
             description="channel axis of 3-D .npy arrays; auto: the shorter of first and last, last if equal",
+        )
+        layout: layouts.Reading = Field(
+            default="auto",
+            description="what folders mean. "
+            + "; ".join(f"{name}: {words}" for name, words in layouts.READINGS.items()),
         )
 
     options: Options
@@ -181,14 +190,19 @@ class Folder(api.Dataset):
                 if broken.fault not in faults:
                     yield broken.fault
         if _nothing_judged(numbers):
-            yield api.Fault(MASKS_FOLDER, NOTHING_JUDGED)
+            yield api.Fault(self._place_of_masks or ".", NOTHING_JUDGED)
 
     @cached_property
     def _class_names(self) -> tuple[str, ...]:
         """Return the names of what masks show. Raises DataError for a set without masks."""
         if not self._index.masks:
             raise api.DataError(self._why_no_masks())
-        return read_classes(self.root / CLASSES_FILE)
+        return read_classes(self._beside(CLASSES_FILE))
+
+    def _beside(self, name: str) -> Path:
+        """Return where a file of this name lies: in the root, or in a folder around all pictures."""
+        places = [self.root / folder / name for folder in self._index.layout.wrappings]
+        return next((path for path in places if path.exists()), places[0])
 
     @property
     def _can_segment(self) -> bool:
@@ -208,28 +222,36 @@ class Folder(api.Dataset):
             with suppress(api.BrokenSample):  # told of when it is read for use
                 numbers.update(np.unique(split[i]["mask"]).tolist())
         if _nothing_judged(numbers):
-            raise api.DataError(f"{self.root / MASKS_FOLDER}: {NOTHING_JUDGED}")
+            raise api.DataError(f"{self.root / self._place_of_masks}: {NOTHING_JUDGED}")
         return names
+
+    @property
+    def _place_of_masks(self) -> str:
+        """Return the folder that the masks lie in; nothing if there are several, or none."""
+        folders = {fault.path.rpartition("/")[0] for fault in self._index.unpaired}
+        known = self._index.layout.mask_folders or sorted(folders)
+        return known[0] if len(known) == 1 else ""
 
     def _why_no_masks(self) -> str:
         index, images, masks = self._index, IMAGES_FOLDER, MASKS_FOLDER
         way_out = f"the mask of {images}/a/1.jpg is {masks}/a/1.png"
-        if not index.paired:
-            return (
-                f"{self.root} has no masks; put the pictures into {images}/, their masks as PNG files of the same "
-                f"names into {masks}/, and the names of the classes into {CLASSES_FILE}: {way_out}"
-            )
-        if not index.unpaired:
+        if index.unpaired:
+            first = min(index.unpaired)
+            place = self.root / self._place_of_masks
+            return f"none of the files in {place} is the mask of a picture; {first.path}, for one: {first.reason}"
+        if index.layout.masks or all((self.root / name).is_dir() for name in (images, masks)):
             return f"no picture in {self.root / images} that can be read has a mask; {way_out}"
-        first = min(index.unpaired)
         return (
-            f"none of the files in {self.root / masks} is the mask of a picture; {first.path}, for one: {first.reason}"
+            f"{self.root} has no masks; put the pictures into {images}/, their masks as PNG files of the same "
+            f"names into {masks}/, and the names of the classes into {CLASSES_FILE}: {way_out}"
         )
 
     @cached_property
     def _index(self) -> Index:
         options = self.options
-        return read_index(self.root, options.channels, options.max_pixels, options.npy_layout, self._faults)
+        return read_index(
+            self.root, options.channels, options.max_pixels, options.npy_layout, self._faults, options.layout
+        )
 
     @cached_property
     def _parts(self) -> dict[api.SplitName, list[str]]:
@@ -245,24 +267,41 @@ class Folder(api.Dataset):
         return converted(index.infos.values(), index.channels, index.dtype)
 
     def _left_out(self, fields: Sequence[str]) -> dict[str, int]:
-        """Return how many sound pictures are not used for lack of what `fields` ask for."""
-        index = self._index
-        counts = {
-            "without a label": sum(key not in index.labels for key in index.infos) if "label" in fields else 0,
-            "without a mask": sum(key not in index.masks for key in index.infos) if "mask" in fields else 0,
-        }
+        """Return how many sound files are not used, as masks or for lack of what `fields` ask for."""
+        index, layout = self._index, self._index.layout
+        counts = dict(layout.extra)
+        if "mask" not in fields:
+            counts["in the place of masks, but of no picture"] = len(layout.unpaired)
+        if "label" in fields:
+            foreign = {} if self._has_table_labels else layout.foreign
+            foreign = {key: name for key, name in foreign.items() if key in index.infos}
+            counts |= layouts.foreign_in_words(foreign, layout.splits)
+            counts |= self._without("a label", {*index.labels, *foreign})
+        if "mask" in fields:
+            counts |= self._without("a mask", index.masks)
         return {what: num for what, num in counts.items() if num}
+
+    def _without(self, what: str, having: Collection[str]) -> dict[str, int]:
+        """Return how many pictures lack something, told by their first folders where these are few."""
+        lacking = [key for key in self._index.infos if key not in having]
+        places = Counter(key.split("/")[0] if "/" in key else "" for key in lacking)
+        if len(places) > NUM_NAMED:
+            return {f"without {what}": len(lacking)}
+        return {f"without {what}{f', in {place}/' if place else ''}": num for place, num in places.items()}
+
+    @property
+    def _has_table_labels(self) -> bool:
+        """Whether classes come from a table, so that folders name none."""
+        return bool(self._index.labels) and self._index.labels.items() - self._index.layout.labels.items() != set()
 
     def _reading(self) -> str:
         """Return in one line what was read."""
         index = self._index
-        num = len(index.infos)
-        parts = [f"{num:,} picture{'s' if num != 1 else ''}"]
-        if index.classes:
-            parts[0] += f" in {len(index.classes):,} classes"
-        if index.masks:
-            parts.append(f"masks in {MASKS_FOLDER}/")
-        return "; ".join(parts)
+        table = pictures.LABELS_FILE if self._has_table_labels else ""
+        line = index.layout.reading(len(index.infos), len(index.classes), table=table)
+        if index.table is not None and not table:
+            line += f"; splits or groups by {pictures.LABELS_FILE}"
+        return line
 
     def _notes(self, fields: Sequence[str]) -> Iterator[str]:
         index = self._index
@@ -271,8 +310,8 @@ class Folder(api.Dataset):
             yield "16 bits: the range is 0 to 65535, whatever the pictures use of it"
         elif index.dtype != "uint8":
             yield "value_range is what the measured pictures reach; others may go beyond it"
-        if index.ignored:
-            kinds = (f"{num} {suffix or 'without suffix'}" for suffix, num in sorted(index.ignored.items()))
+        if others := index.layout.others:
+            kinds = (f"{num} {suffix or 'without suffix'}" for suffix, num in sorted(others.items()))
             yield f"ignored, not pictures: {', '.join(kinds)}"
         bare = [key for key in index.infos if key not in index.labels] if index.classes else []
         if bare and "label" not in fields:

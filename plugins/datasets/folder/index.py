@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import commonpath
 
 from maecli import api
-from maecli.api import pictures
+from maecli.api import layouts, pictures
 
 from .agreement import agree
-from .masks import CLASSES_FILE, IMAGES_FOLDER, MASKS_FOLDER, pair_masks
-from .names import check_groups, folder_labels, folder_splits
+from .masks import CLASSES_FILE
+from .names import check_groups
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,20 @@ class Index:
     labels: dict[str, str]
     splits: dict[str, api.SplitName]
     groups: dict[str, str]
-    ignored: Counter[str]
-    paired: bool
-    """Whether `images/` and `masks/` are there."""
     masks: dict[str, str]
     """Picture → its mask."""
-    unpaired: Sequence[api.Fault]
-    """Of files below `masks/` that are no picture's mask."""
+    layout: layouts.Layout
+    table: Path | None
+    """The table that names labels, splits or groups, if there is one."""
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
         return tuple(sorted(set(self.labels.values())))
+
+    @cached_property
+    def unpaired(self) -> Sequence[api.Fault]:
+        """Of masks that are no picture's."""
+        return [api.Fault(path, reason) for path, reason in self.layout.unpaired.items()]
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -57,45 +60,83 @@ class Index:
 
 
 def read_index(
-    root: Path, channels: int | None, max_pixels: int, npy_layout: pictures.NpyLayout, faults: set[api.Fault]
+    root: Path,
+    channels: int | None,
+    max_pixels: int,
+    npy_layout: pictures.NpyLayout,
+    faults: set[api.Fault],
+    reading: layouts.Reading = "auto",
 ) -> Index:
     """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`."""
-    paired = (root / IMAGES_FOLDER).is_dir() and (root / MASKS_FOLDER).is_dir()
-    keys, masks, ignored = _find(root, paired)
-    rows = pictures.read_labels(root / pictures.LABELS_FILE, frozenset(keys))
-    infos = pictures.probe_pictures(root, keys, faults, max_pixels=max_pixels, npy_layout=npy_layout)
+    files = _find(root)
+    table, rows = _read_table(root, [path for path in files if pictures.is_picture(path)])
+    layout = _read_layout(root, files, reading, table, rows)
+    infos = pictures.probe_pictures(root, layout.samples, faults, max_pixels=max_pixels, npy_layout=npy_layout)
     channels, dtype = agree(root, infos, channels)
     infos = pictures.convertible(infos, channels, dtype, faults)
     if not infos:
         first = min(faults)
         raise api.DataError(
-            f"none of the {len(keys)} pictures in {root} can be used; {first.path}, for one: {first.reason}"
+            f"none of the {len(layout.samples)} pictures in {root} can be used; {first.path}, for one: {first.reason}"
         )
-    pairing = pair_masks([key for key in keys if paired and key.startswith(f"{IMAGES_FOLDER}/")], masks)
-    inner = {key: key.removeprefix(f"{IMAGES_FOLDER}/") if paired else key for key in keys}
-    labels, splits, groups = folder_labels(inner), folder_splits(inner), dict[str, str]()
-    if rows is not None:
+    labels, splits, groups = dict(layout.labels), dict(layout.splits), dict[str, str]()
+    if table is not None:
         if any(row.label for row in rows.values()):
             labels = {key: row.label for key, row in rows.items() if row.label}
         splits |= {key: row.split for key, row in rows.items() if row.split is not None}
         groups = {key: row.group for key, row in rows.items() if row.group}
-        check_groups(root / pictures.LABELS_FILE, splits, rows)
+        check_groups(table, splits, rows)
     labels = {key: label for key, label in labels.items() if key in infos}
-    with_mask = {key: mask for key, mask in pairing.masks.items() if key in infos}
-    return Index(infos, channels, dtype, labels, splits, groups, ignored, paired, with_mask, pairing.faults)
+    masks = {key: mask for key, mask in layout.masks.items() if key in infos}
+    return Index(infos, channels, dtype, labels, splits, groups, masks, layout, table)
 
 
-def _find(root: Path, paired: bool) -> tuple[list[str], list[str], Counter[str]]:
-    """Return the keys of all files that are named as pictures, those of masks, and the suffixes of the others."""
+def _find(root: Path) -> list[str]:
+    """Return all files that may be pictures or masks, or are named on the card. Raises DataError without a picture."""
     if not root.is_dir():
         raise api.DataError(f"{root} is not a folder; point --root at the one that holds your pictures")
-    files = [path for path in pictures.find_files(root) if path not in (pictures.LABELS_FILE, CLASSES_FILE)]
-    masks = [path for path in files if paired and path.startswith(f"{MASKS_FOLDER}/")]
-    files = [path for path in files if not paired or not path.startswith(f"{MASKS_FOLDER}/")]
-    keys = [path for path in files if pictures.is_picture(path)]
-    if not keys:
+    files = [
+        path
+        for path in pictures.find_files(root)
+        if path.rpartition("/")[2] not in (pictures.LABELS_FILE, CLASSES_FILE)
+    ]
+    if not any(map(pictures.is_picture, files)):
         raise api.DataError(
             f"no pictures in {root}: none of its {len(files)} files ends in "
             f"{', '.join(sorted(pictures.PICTURE_SUFFIXES))}; point --root at the one that holds your pictures"
         )
-    return keys, masks, Counter(PurePosixPath(path).suffix.lower() for path in files if not pictures.is_picture(path))
+    return files
+
+
+def _read_table(root: Path, keys: Sequence[str]) -> tuple[Path | None, Mapping[str, pictures.LabelRow]]:
+    """Return the table of labels in the folder, or in one that holds all pictures, and its rows by picture."""
+    base = commonpath([keys[0], keys[-1]]) if len(keys) > 1 else ""
+    steps = base.split("/") if base else []
+    for place in ("/".join(steps[:depth]) for depth in range(len(steps) + 1)):
+        table, start = root / place / pictures.LABELS_FILE, f"{place}/" if place else ""
+        rows = pictures.read_labels(table, frozenset(key.removeprefix(start) for key in keys))
+        if rows is not None:
+            return table, {start + key: row for key, row in rows.items()}
+    return None, {}
+
+
+def _read_layout(
+    root: Path,
+    files: Sequence[str],
+    reading: layouts.Reading,
+    table: Path | None,
+    rows: Mapping[str, pictures.LabelRow],
+) -> layouts.Layout:
+    """Return what the files are; a table that names labels and splits leaves no doubt of these."""
+    told = any(row.label for row in rows.values()) and any(row.split for row in rows.values())
+    layout = layouts.read_layout(
+        files, pictures.is_picture, reading, where=str(root), certain=rows.keys(), lenient=told
+    )
+    samples = frozenset(layout.samples)
+    for key, row in rows.items():
+        if key not in samples:
+            raise api.DataError(
+                f"{table}, line {row.line}: {key!r} is read as a mask; leave it out of the table, or choose another "
+                "reading of the folders with --set dataset.layout=flat"
+            )
+    return layout

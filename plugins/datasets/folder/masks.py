@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maecli import api
-from maecli.api import DataError, Fault
+from maecli.api import DataError
 from maecli.api.pictures import VOID, read_mask
 
 IMAGES_FOLDER, MASKS_FOLDER, CLASSES_FILE = "images", "masks", "classes.txt"
@@ -55,43 +54,6 @@ def read_classes(path: Path) -> tuple[str, ...]:
 def background_of(names: Sequence[str]) -> int | None:
     """Return 0 if the first class is named as the background, else None."""
     return 0 if names and names[0].lower() in BACKGROUNDS else None
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Which picture has which mask."""
-
-    masks: Mapping[str, str]
-    """Picture → mask, both relative to the folder that holds `images/` and `masks/`."""
-    faults: Sequence[Fault]
-    """What stands in the way of a pair."""
-
-
-def pair_masks(images: Sequence[str], files: Sequence[str]) -> Pairing:
-    """Pair the pictures below `images/` with the files below `masks/` of the same name but for the suffix."""
-    by_stem: dict[str, list[str]] = {}
-    for image in images:
-        by_stem.setdefault(_stem(image), []).append(image)
-    masks: dict[str, str] = {}
-    reasons: dict[str, str] = {}
-    for mask in files:
-        candidates = by_stem.get(_stem(mask), [])
-        if PurePosixPath(mask).suffix.lower() != ".png":
-            reasons[mask] = f"is no .png file; a mask is a PNG whose pixels are the lines of {CLASSES_FILE}, from 0"
-        elif not candidates:
-            reasons[mask] = f"mask without a picture: there is no {IMAGES_FOLDER}/{_stem(mask)}.*"
-        elif len(candidates) > 1:
-            reasons[mask] = f"mask of {len(candidates)} pictures: {' and '.join(candidates)}; rename one of them"
-        elif candidates[0] in masks:
-            reasons[mask] = f"second mask of {candidates[0]}, beside {masks[candidates[0]]}"
-        else:
-            masks[candidates[0]] = mask
-    return Pairing(masks, [Fault(mask, reason) for mask, reason in reasons.items()])
-
-
-def _stem(path: str) -> str:
-    """Return `a/1` for `images/a/1.jpg` and for `masks/a/1.png`."""
-    return PurePosixPath(*PurePosixPath(path).parts[1:]).with_suffix("").as_posix()
 
 
 class MaskedFiles(api.pictures.PictureFiles):

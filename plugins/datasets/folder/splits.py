@@ -17,7 +17,8 @@ def split_keys(root: Path, index: Index, val_share: float, test_share: float) ->
     if not train:
         raise api.DataError(
             f"{root} has pictures for {' and '.join(sorted(set(split_of.values())))}, but none for train; "
-            "add a folder train/, or point --root at the folder that holds all the pictures"
+            "add a folder train/, or point --root at the folder that holds all the pictures; if these folders are "
+            "classes, give --set dataset.layout=classes"
         )
     serves = index.labels.keys() | index.masks.keys()
     cuttable = [key for key in train if key in serves] if serves else train

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from maecli_plugins.datasets.folder.masks import MaskedFiles, background_of, pair_masks, read_classes
+from maecli_plugins.datasets.folder.masks import MaskedFiles, background_of, read_classes
 from PIL import Image
 from write_data import write_palette
 
@@ -47,41 +47,6 @@ def test_the_first_class_may_be_the_background(name):
     assert background_of((name, "cat")) == 0
     assert background_of(("cat", name)) is None
     assert background_of(()) is None
-
-
-def test_pictures_and_masks_are_paired_by_name():
-    pairing = pair_masks(["images/1.jpg", "images/a/1.jpg", "images/a.b.png", "images/alone.jpg"], MASKS := [
-        "masks/1.png", "masks/a/1.PNG", "masks/a.b.png"
-    ])  # fmt: skip
-    assert pairing.masks == dict(zip(["images/1.jpg", "images/a/1.jpg", "images/a.b.png"], MASKS, strict=True))
-    assert pairing.faults == []
-
-
-@pytest.mark.parametrize(
-    ("images", "masks", "path", "rule"),
-    [
-        ([], ["masks/a/1.png"], "masks/a/1.png", "mask without a picture: there is no images/a/1.*"),
-        (
-            ["images/1.jpg", "images/1.png"],
-            ["masks/1.png"],
-            "masks/1.png",
-            "mask of 2 pictures: images/1.jpg and images/1.png; rename one of them",
-        ),
-        (["images/1.jpg"], ["masks/1.jpg"], "masks/1.jpg", "is no .png file; a mask is a PNG"),
-        (
-            ["images/1.jpg"],
-            ["masks/1.PNG", "masks/1.png"],
-            "masks/1.png",
-            "second mask of images/1.jpg, beside masks/1.PNG",
-        ),
-    ],
-)
-def test_what_makes_no_pair_is_told_with_its_rule(images, masks, path, rule):
-    pairing = pair_masks(images, masks)
-    [fault] = pairing.faults
-    assert fault.path == path
-    assert fault.reason.startswith(rule)
-    assert path not in pairing.masks.values()
 
 
 def read_mask(root, mask, size, num_classes):

@@ -89,9 +89,24 @@ def test_masks_are_never_pictures(tmp_path):
     assert not any("ignored" in note for note in card.notes)
 
 
-def test_masks_without_images_beside_them_are_pictures_as_before(tmp_path):
+def test_masks_of_other_names_without_images_beside_them_are_a_class(tmp_path):
     write_class_folders(tmp_path, ("masks", "faces"), num=5)
+    for path in (tmp_path / "masks").iterdir():
+        path.rename(path.with_stem(f"v{path.stem}"))
     assert folder(tmp_path).card().classes == ("faces", "masks")
+
+
+def test_masks_or_a_class_of_the_same_names_are_refused_with_both_readings(tmp_path):
+    write_class_folders(tmp_path, ("masks", "faces"), num=5)
+    with pytest.raises(api.DataError) as caught:
+        folder(tmp_path).card()
+    assert str(caught.value) == (
+        f"{tmp_path}: masks/ holds files of the same names as faces/, which can be read in two ways: masks of the "
+        "pictures in faces/ (--set dataset.layout=masks) or a class beside faces/ (--set dataset.layout=classes); "
+        "choose one of them"
+    )
+    assert folder(tmp_path, layout="classes").card().classes == ("faces", "masks")
+    assert len(folder(tmp_path, layout="masks", val_share=0, test_share=0).split("train")) == 5
 
 
 def test_pretraining_needs_neither_sound_masks_nor_class_names(tmp_path):
