@@ -109,6 +109,19 @@ def describe_unknown(match: ClassMatch) -> str:
     return f"the data have {what} that the run does not know: {named}; it knows {quoted(match.ours)}{lack}"
 
 
+def describe_change(now: Sequence[str], before: Sequence[str]) -> str:
+    """Say how the classes of data differ from what they were, by name where each has one of its own."""
+    if sorted(now) == sorted(before):
+        return f"its data have their classes in another order now ({some(now, MOST_NAMED)})"
+    new, gone = ([name for name in names if name not in others] for names, others in ((now, before), (before, now)))
+    changes = [
+        f"{quoted(names)} {'is' if len(names) == 1 else 'are'} {what}"
+        for names, what in ((new, "new"), (gone, "gone"))
+        if names
+    ]
+    return f"its data have other classes now ({', '.join(changes) or f'{len(now):,} of them'})"
+
+
 def describe_match(match: ClassMatch, kind: str = "class") -> list[str]:
     """Return sentences about what a person should know of a match, without the classes that the run does not know."""
     sentences = [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from maecli.data.card import DataCard, SplitName
+from maecli.data.class_names import describe_change
 from maecli.data.fingerprint import WHOLE, Fingerprint, fingerprint_of
 from maecli.data.sample_files import UNREADABLE
 from maecli.errors import SpecError
@@ -16,7 +17,8 @@ from maecli.training.checkpoint import Checkpoint
 SPLITS: tuple[SplitName, ...] = ("train", "val")
 NUM_NAMED = 3
 WAY_OUT = "bring back the data, or begin anew with another --out"
-SINCE = "than when the run began"
+BEFORE = "when the run began"
+SINCE = f"than {BEFORE}"
 
 
 def same_data(
@@ -105,14 +107,14 @@ def _other_samples(name: str, before: Fingerprint | None, now: Fingerprint) -> s
 
 def _other_classes(recorded: object, card: DataCard, fields: Sequence[str]) -> str | None:
     """Return in words how the classes that a task learns differ from those of a recorded card."""
+    if not isinstance(recorded, dict):
+        return None
     for field, key, now in (("label", "classes", card.classes), ("mask", "mask_classes", card.mask_classes)):
-        before = recorded.get(key) if isinstance(recorded, dict) else None
-        if field not in fields or not isinstance(before, list) or before == list(now):
-            continue
-        if len(before) != len(now):
-            return f"its data have {len(now):,} classes now, and had {len(before):,} when the run began"
-        number = next(i for i, (old, new) in enumerate(zip(before, now, strict=True)) if old != new)
-        return f"class {number} of its data is {now[number]!r} now, and was {before[number]!r} when the run began"
+        before = recorded.get(key)
+        if field in fields and isinstance(before, list) and before != list(now):
+            return f"{describe_change(now, before)} {SINCE}"
+    if "label" in fields and recorded.get("multi_label", card.multi_label) != card.multi_label:
+        return f"its samples have {'several labels' if card.multi_label else 'one label'} each now, unlike {BEFORE}"
     return None
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.data.class_names import UNKNOWN, describe_match, describe_unknown, match_classes
+from maecli.data.class_names import UNKNOWN, describe_change, describe_match, describe_unknown, match_classes
 from maecli.errors import DataError
 
 COMPOSED, DECOMPOSED = "b\u00e4r", "ba\u0308r"
@@ -74,3 +74,18 @@ def test_what_is_unknown_is_named_with_what_it_may_be():
 )
 def test_how_classes_were_matched_is_said(theirs, sentences):
     assert describe_match(match_classes(theirs, ("cat", "dog"))) == sentences
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (("dog", "cat"), "their classes in another order now (dog, cat)"),
+        (("cat", "dog", "fox"), "other classes now ('fox' is new)"),
+        (("cat",), "other classes now ('dog' is gone)"),
+        (("a", "b", "Dog"), "other classes now ('a', 'b', 'Dog' are new, 'cat', 'dog' are gone)"),
+        (("cat", "dog", "dog"), "other classes now (3 of them)"),
+    ],
+    ids=["order", "new", "gone", "both", "a name twice"],
+)
+def test_how_classes_have_changed_is_named(now, words):
+    assert describe_change(now, ("cat", "dog")) == f"its data have {words}"

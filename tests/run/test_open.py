@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from cards import card
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
@@ -15,7 +16,7 @@ from maecli.errors import DataError, Fault, SpecError
 from maecli.outputs.faults import Faults
 from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.run.open import Data, check_split
+from maecli.run.open import Data, as_measured, check_split
 from maecli.run.restore import restore, restore_encoder
 from maecli.schema import PretrainSpec
 
@@ -105,3 +106,21 @@ def test_a_restored_run_opens_its_data_where_they_are_needed(pretrained, tmp_pat
     restored = restore(pretrained, registry(), Progress().say, settings={"dataset.root": tmp_path / "gone"})
     with pytest.raises(DataError, match="gone"):
         restored.loader("test")
+
+
+def test_a_run_that_goes_on_has_what_was_measured_and_the_classes_of_now():
+    facts = {"classes": ("cat", "dog"), "class_counts": (3, 4), "mask_classes": ("a",), "mask_palette": ((0, 0, 0),)}
+    recorded = card(**facts, mean=(0.5,))
+    assert as_measured(card(**facts), recorded) == recorded
+    now = card(
+        classes=("cat", "dog", "fox"),
+        class_counts=(1, 1, 9),
+        multi_label=True,
+        mask_classes=("b", "c"),
+        mask_palette=((0, 0, 0),) * 2,
+        void=7,
+        background=0,
+    )
+    changed = as_measured(now, recorded)
+    assert changed == now.model_copy(update={"mean": (0.5,)})
+    assert DataCard.model_validate(changed.model_dump()) == changed

@@ -39,7 +39,7 @@ def test_a_label_that_was_edited_is_another_set(labelled, resume, loading):
 def test_a_class_that_has_another_name_is_another_class(labelled, resume):
     data, run = labelled
     edit(data / "labels.csv", ",dog,", ",dogs,")
-    complaint = "class 1 of its data is 'dogs' now, and was 'dog' when the run began"
+    complaint = "its data have other classes now ('dogs' is new, 'dog' is gone) than when the run began"
     assert resume(run, verb="finetune") == refusal(run, complaint)
 
 
@@ -47,7 +47,7 @@ def test_a_class_that_has_another_name_is_another_class(labelled, resume):
 def test_more_classes_are_other_data(labelled, resume):
     data, run = labelled
     edit(data / "labels.csv", "cat/000.png,cat", "cat/000.png,bat")
-    complaint = "its data have 3 classes now, and had 2 when the run began"
+    complaint = "its data have other classes now ('bat' is new) than when the run began"
     assert resume(run, verb="finetune") == refusal(run, complaint)
 
 
@@ -84,7 +84,7 @@ def test_a_mask_that_was_replaced_is_named(masked, resume):
 def test_classes_of_masks_that_were_swapped_are_others(masked, resume):
     data, run = masked
     (data / "classes.txt").write_text("background\ndog\ncat\n")
-    complaint = "class 1 of its data is 'dog' now, and was 'cat' when the run began"
+    complaint = "its data have their classes in another order now (background, dog, cat) than when the run began"
     assert resume(run, verb="finetune") == refusal(run, complaint)
 
 
