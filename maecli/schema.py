@@ -213,6 +213,15 @@ class CheckpointSpec(Section):
     every_minutes: Annotated[float, Field(gt=0)] = Field(default=10.0, description="within a long epoch")
 
 
+class ResolvedPath(Section):
+    """Where a path of the spec led when the run began."""
+
+    key: str
+    given: str | None = None
+    """None is the default, MAE_DATA or ./data."""
+    resolved: str
+
+
 class RunSpec(Section):
     """What `mae pretrain` and `mae finetune` have in common."""
 
@@ -249,6 +258,11 @@ class RunSpec(Section):
         default=(),
         description="plugins of other packages that the run used, such as dataset.whatever from mae-whatever 1.2; "
         "recorded when it starts, not chosen",
+    )
+    paths: tuple[ResolvedPath, ...] = Field(
+        default=(),
+        description="where paths that were not given in full, such as dataset.root, led when the run began; recorded "
+        "when it starts, not chosen",
     )
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -325,6 +339,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "init",
         "init_partial",
         "plugins",
+        "paths",
     }
 )
 """Keys, flattened with dots, that `--resume` may change: they say where and how, not what is computed."""

@@ -13,6 +13,7 @@ from maecli.registry import Registry
 from maecli.run.checkpoint import find_checkpoint, read_checkpoint
 from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
+from maecli.run.paths import INIT, place_of
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.recorded import model_of, parse_record, part_of
 from maecli.run.restore import ENCODER, encoder_tensors
@@ -72,7 +73,7 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
     if spec.init is not None and resuming:
         start = f"encoder from {spec.init}"
     elif spec.init is not None:
-        weights = initial_weights(spec.init, built.data.registry, say)
+        weights = initial_weights(place_of(INIT, spec.init, spec.paths, say) or spec.init, built.data.registry, say)
         start = load_encoder_weights(cast(Encoder, built.module.get_submodule("encoder")), weights, spec.init_partial)
     if not spec.train.freeze:
         return start

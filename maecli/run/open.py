@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
-from maecli.data.dataset import Dataset
+from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.known_classes import KnownClasses
 from maecli.data.labels import WHOLE, TrainingPart, training_part
 from maecli.data.randomness import derive_seed
@@ -31,8 +31,9 @@ from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.begun import Begun, check_form
 from maecli.run.directory import Say
+from maecli.run.paths import as_located, resolved_paths
 from maecli.run.plugins_used import plugins_used
-from maecli.schema import PluginSection, RunSpec
+from maecli.schema import PluginSection, ResolvedPath, RunSpec
 from maecli.spec.validate import validate_options
 from maecli.training.task import Task
 
@@ -40,9 +41,25 @@ CLASS_FACTS = ("classes", "multi_label", "mask_classes", "mask_palette", "backgr
 """What a card says of classes, by which a head is built."""
 
 
-def make_dataset(section: PluginSection, registry: Registry) -> Dataset:
+def make_dataset(
+    section: PluginSection,
+    registry: Registry,
+    paths: Sequence[ResolvedPath] = (),
+    say: Say = lambda _: None,
+) -> Dataset:
+    """Return a data set; `paths` is where those of its options led when its run began, see `maecli.run.paths`."""
+    return registry.dataset(section.name)(as_located(_options(section, registry), paths, say))
+
+
+def _options(section: PluginSection, registry: Registry) -> DatasetOptions:
     plugin = registry.dataset(section.name)
-    return plugin(validate_options("dataset", section.name, section.options, plugin.Options))  # type: ignore[arg-type]
+    return validate_options("dataset", section.name, section.options, plugin.Options)  # type: ignore[return-value]
+
+
+def with_paths(spec: RunSpec, registry: Registry) -> RunSpec:
+    """Return a spec that records where its paths lead now."""
+    paths = resolved_paths(_options(spec.dataset, registry), spec.init, spec.paths)
+    return spec.model_copy(update={"paths": paths})
 
 
 def make_model(section: PluginSection, registry: Registry) -> Model:
@@ -141,7 +158,7 @@ class Data:
 
     @cached_property
     def dataset(self) -> Dataset:
-        dataset = make_dataset(self.spec.dataset, self.registry)
+        dataset = make_dataset(self.spec.dataset, self.registry, self.spec.paths, self.faults.say)
         kept = self._begun.kept(dataset, self.faults.say) if self._begun is not None else dataset
         if self._card is None:
             return kept

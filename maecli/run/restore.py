@@ -163,6 +163,7 @@ def _as_preprocess(recorded: Mapping[str, Any], modality: Modality) -> Preproces
 def with_settings(spec: RunSpec, registry: Registry, settings: Mapping[str, Any]) -> RunSpec:
     """Return a run's spec with dotted keys laid over it, such as where its data lie now; None leaves a key as it is."""
     tree = spec.model_dump(mode="json")
+    tree["paths"] = [path for path in tree["paths"] if settings.get(path["key"]) is None]
     for key, value in settings.items():
         section, _, name = key.rpartition(".")
         if value is not None:

@@ -10,6 +10,7 @@ from maecli.errors import MaeError, SpecError
 from maecli.registry import Registry
 from maecli.run.directory import RunDirectory
 from maecli.run.open import make_dataset
+from maecli.run.paths import INIT, place_of
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate
@@ -19,9 +20,9 @@ from maecli.weights.files import split_choice
 
 def paths_needed(spec: RunSpec, registry: Registry) -> dict[str, Path]:
     """Return what a run reads, by the flag that names it: nothing of it may be removed to make room for the run."""
-    needed = {"--root": make_dataset(spec.dataset, registry).root}
+    needed = {"--root": make_dataset(spec.dataset, registry, spec.paths).root}
     if spec.init is not None:
-        needed["--init"], _ = split_choice(spec.init)
+        needed["--init"], _ = split_choice(place_of(INIT, spec.init, spec.paths) or spec.init)
     return needed
 
 

@@ -20,7 +20,7 @@ from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary, def
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
 from maecli.run.initial import start_encoder
-from maecli.run.open import Built, open_run
+from maecli.run.open import Built, open_run, with_paths
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import write_run_report
 from maecli.run.restore import card_of
@@ -81,6 +81,8 @@ def train(
         card = card_of(last) if last is not None and begun is not None else None
         built = open_run(spec, registry, progress.say, begun, card)
         start = start_encoder(built, progress.say, resuming=last is not None)
+        built.spec = spec = with_paths(spec, registry)
+        stored = spec.model_dump(mode="json")
         trainer = make_trainer(built, run, progress)
         trainer.metadata["samples"] = same_data(built, last, run, verify_data, progress.say)
         if last is not None:

@@ -25,6 +25,8 @@ Offer = Mapping[str, Any]
 def resolve(ask: Ask, registry: Registry, offer: Offer | None = None, base: Layer | None = None) -> RunSpec:
     """Return the spec that an ask amounts to. `offer` is that of `--init`; `base`, a whole spec, replaces defaults."""
     settings, sources = stack(ask, registry, offer, base)
+    if "paths" in settings:
+        settings["paths"] = _still_meant(settings["paths"], sources)
     return validate(nest(settings), ask.verb, registry).with_sources(sources)
 
 
@@ -59,6 +61,18 @@ def stack(
         frozen = bool(topmost("train.freeze", layers))
         recipes.append(_concessions(recipes, task, model, frozen, registry))
     return merge([*recipes, *file, *command_line])
+
+
+def _still_meant(paths: Any, sources: Mapping[str, str]) -> Any:
+    """Return of the recorded places those whose path is of the same layer: another layer's is meant from here."""
+    if not isinstance(paths, list | tuple):
+        return paths
+    return [
+        path
+        for path in paths
+        if not (isinstance(path, Mapping) and isinstance(key := path.get("key"), str))
+        or sources.get(key) == sources["paths"]
+    ]
 
 
 def _name(section: str, layers: Sequence[Layer]) -> str | None:
@@ -97,7 +111,9 @@ def _suited(offer: Offer, dataset: str | None, model: str | None, registry: Regi
     left_out = {"data.labels"} if dataset == offer["dataset"]["name"] else {"data.labels", *OF_PIXELS}
     data = flatten({"data": offer["data"]})
     kept = {key: value for key, value in data.items() if value is not None and key not in left_out}
-    return flatten({"dataset": offer["dataset"], "model": options}) | kept
+    recorded = [path for path in offer.get("paths") or () if isinstance(path, Mapping)]
+    paths = [path for path in recorded if str(path.get("key")).startswith("dataset.")]
+    return flatten({"dataset": offer["dataset"], "model": options}) | kept | ({"paths": paths} if paths else {})
 
 
 def _concessions(recipes: Sequence[Layer], task: str, model: str, frozen: bool, registry: Registry) -> Layer:

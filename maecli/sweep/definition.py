@@ -38,7 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from maecli.errors import SpecError, nearest
 from maecli.registry import Registry
-from maecli.schema import SPECS, Section
+from maecli.schema import SPECS, ResolvedPath, Section
 from maecli.spec.layers import Settings, flatten
 from maecli.spec.recipes import SWEEP, parse_yaml, read_file, read_sweep
 from maecli.spec.validate import explain
@@ -87,6 +87,9 @@ class Sweep(Section):
     grid: dict[str, list[Any] | dict[str, Tree]] = Field(default={})
     splits: tuple[Literal["train", "val", "test"], ...] = ("test",)
     side_by_side: bool = False
+    paths: tuple[ResolvedPath, ...] = Field(
+        default=(), description="where its paths led when it began; recorded, not chosen"
+    )
     settings: Tree = Field(default={}, description="over those of both sections; keys are written like the grid's")
 
     @model_validator(mode="before")

@@ -135,8 +135,10 @@ class _Planner:
         flags = {"init": str(init)} if init else {}
         ask = Ask(verb, recipe=arm.recipe or stage.recipe, flags=flags, extra=layers)
         if pretrain is not None and init is None:
-            return resolve(ask, self.registry, offer=pretrain.model_dump(mode="json"))
-        return request(ask, self.registry)
+            spec = resolve(ask, self.registry, offer=pretrain.model_dump(mode="json"))
+        else:
+            spec = request(ask, self.registry)
+        return spec.model_copy(update={"paths": (*spec.paths, *self.sweep.paths)})
 
     def plan(self) -> Plan:
         """Return each different run once."""

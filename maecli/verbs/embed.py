@@ -122,8 +122,12 @@ def _data(
     if root is not None:
         options["root"] = str(root)
     loading: dict[str, Any] = {"labels": None} | ({} if workers is None else {"workers": workers})
-    update = {"dataset": PluginSection(name=name, **options), "data": spec.data.model_copy(update=loading)}
+    update: dict[str, Any] = {
+        "dataset": PluginSection(name=name, **options),
+        "data": spec.data.model_copy(update=loading),
+    }
     own = name == spec.dataset.name and root is None
+    update["paths"] = spec.paths if own else ()
     begun = begun_with(restored.checkpoint, spec, registry) if own else None
     data = Data(spec.model_copy(update=update), registry, ("image",), faults, begun=begun)
     channels, in_chans = data.card.channels, restored.preprocess.in_chans

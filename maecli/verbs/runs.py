@@ -26,7 +26,7 @@ from maecli.spec.validate import validate
 from maecli.storage.files import write_bytes
 from maecli.storage.ledger import Ledger
 
-ELSEWHERE = frozenset({"out", "trackers"})
+ELSEWHERE = frozenset({"out", "trackers", "paths"})
 """Keys of a spec that say nothing about a run."""
 SPLITS = ("test", "val", "train")
 T = TypeVar("T")

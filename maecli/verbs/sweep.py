@@ -10,6 +10,7 @@ from maecli.errors import SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.directory import runs_dir
+from maecli.run.open import with_paths
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
 from maecli.spec.recipes import parse_sets
@@ -49,9 +50,17 @@ def plan_sweep(
     tree |= dict.fromkeys(without, False)
     if "finetune" in without:
         tree.pop("arms", None)
+    if set_now := {*parse_sets(ask.sets), *flags, *parse_grid(grid)}:
+        tree["paths"] = [path for path in tree.get("paths") or () if not _is_set(path, set_now)]
     name = str(tree.get("name") or flags.get("dataset.name") or "unnamed")
     sweep = make_sweep(tree | {"name": file_name(name)})
     return make_plan(sweep, registry), out or runs_dir() / f"sweep-{sweep.name}"
+
+
+def _is_set(path: Any, keys: Collection[str]) -> bool:
+    """Whether what is given now says where a recorded path leads; of a sweep, keys may begin with a verb."""
+    recorded = path.get("key") if isinstance(path, Mapping) else None
+    return any(key == recorded or key.endswith(f".{recorded}") for key in keys)
 
 
 def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -80,6 +89,8 @@ def sweep(
     plan: Plan, out: Path, registry: Registry, progress: Progress, *, resume: bool = False, overwrite: bool = False
 ) -> SweepResult:
     """Do the runs of a plan that are not there yet, and return what came out."""
+    paths = [path for job in plan.jobs for path in with_paths(job.spec, registry).paths]
+    begun = plan.sweep.model_copy(update={"paths": tuple(dict.fromkeys(paths))})
     with locked(out):
-        begin(plan.sweep, out, resume=resume, overwrite=overwrite)
+        begin(begun, out, resume=resume, overwrite=overwrite)
         return run_sweep(plan, registry, progress, out)

@@ -24,7 +24,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 def test_a_run_directory_holds_everything_that_came_out(pretrained):
     names = {entry.name for entry in pretrained.iterdir()}
     assert names == {
-        *("spec.yaml", "environment.json", "summary.json", "metrics.jsonl", "report.html"),
+        *("spec.yaml", "environment.json", "summary.json", "metrics.jsonl", "report.html", "splits.csv"),
         *("checkpoints", "evaluation", "pictures", ".mae"),
     }
     assert {entry.name for entry in (pretrained / "checkpoints").iterdir()} == {
