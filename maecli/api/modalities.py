@@ -1,5 +1,6 @@
 """The kinds of samples that come with mae, to derive others from, and what these are made of."""
 
+from maecli.data.unread import Unread
 from maecli.modalities.boxes import Box
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series
@@ -7,4 +8,4 @@ from maecli.modalities.survey import Look
 from maecli.modalities.tables.modality import Tables
 from maecli.modalities.volumes.modality import Volumes
 
-__all__ = ["Box", "Look", "Pictures", "Series", "Tables", "Volumes"]
+__all__ = ["Box", "Look", "Pictures", "Series", "Tables", "Unread", "Volumes"]

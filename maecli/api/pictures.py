@@ -6,7 +6,7 @@ The libraries that decode are loaded when a file needs them.
 from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE, SPLIT_WORDS, LabelRow, read_labels
 from maecli.modalities.pictures.decoders import NpyLayout
-from maecli.modalities.pictures.files import find_pictures, is_picture
+from maecli.modalities.pictures.finding import FoundPictures, find_pictures, is_picture, search_pictures
 from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.header import PictureInfo
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, read_mask
@@ -22,6 +22,7 @@ __all__ = [
     "VOID",
     "VOID_COLOUR",
     "ChannelStats",
+    "FoundPictures",
     "LabelRow",
     "NpyLayout",
     "Palette",
@@ -42,4 +43,5 @@ __all__ = [
     "read_mask",
     "read_picture",
     "sampled_channel_stats",
+    "search_pictures",
 ]

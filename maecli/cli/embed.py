@@ -79,6 +79,7 @@ def embed(
                 "run": str(result.run),
                 "shape": result.shape,
                 **skipped_json(result.faults, files.skipped),
+                **result.not_read.record(),
             }
         )
     else:

@@ -71,6 +71,7 @@ def infer(
                 "predicted": result.num_predicted,
                 "pictures": [str(picture) for picture in result.pictures],
                 **skipped_json(result.faults, result.out / "skipped.csv"),
+                **result.not_read.record(),
             }
         )
     else:

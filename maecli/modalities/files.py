@@ -14,27 +14,37 @@ import numpy as np
 from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE
 from maecli.data.sample import Sample, Split
+from maecli.data.unread import Unread, what_is_there
 from maecli.errors import BrokenSample, DataError
 
 MAX_KEPT = 2**26
 """Numbers of files that stay in memory, because the next sample is most often of the same file: 256 MiB."""
 
 
-def find_source(source: Path, suffixes: Collection[str], noun: str) -> tuple[Path, list[str]]:
-    """Return a root and the files below it that end so, as relative paths, for a file or a folder. Raises DataError."""
+def find_source(
+    source: Path,
+    suffixes: Collection[str],
+    noun: str,
+    unread: Sequence[Unread] = (),
+    find: Callable[[Path], list[str]] | None = None,
+) -> tuple[Path, list[str]]:
+    """Return a root and the files below it that end so, as relative paths, for a file or a folder.
+
+    `find` returns samples of a folder, where names alone do not tell. Raises DataError where there are none, naming
+    what is there.
+    """
     source = source.expanduser()
     if source.is_file():
         return source.parent, [source.name]
     endings = ", ".join(sorted(suffixes))
     if not source.is_dir():
         raise DataError(f"{source} does not exist; give a file ({endings}) or a folder of {noun}")
-    keys = [
-        path
-        for path in find_files(source)
-        if path.lower().endswith(tuple(suffixes)) and path.rpartition("/")[2] != LABELS_FILE
-    ]
+    found = find(source) if find is not None else find_files(source)
+    ends = tuple(suffixes) if find is None else ""
+    keys = [path for path in found if path.lower().endswith(ends) and path.rpartition("/")[2] != LABELS_FILE]
     if not keys:
-        raise DataError(f"{source} holds no {noun} ({endings}), also not in its folders")
+        there = what_is_there(find_files(source), unread, suffixes)
+        raise DataError(f"{source} holds no {noun} ({endings}), also not in its folders; {there}")
     return source, keys
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from maecli.data.card import DataCard, ValueRange
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
+from maecli.data.unread import KEPT, UNFINISHED, Unread
 from maecli.errors import BrokenSample, SpecError
 from maecli.modalities import boxes
 from maecli.modalities import fit as fits
@@ -47,6 +48,8 @@ class Modality(ABC):
     """Spatial axes of `image`."""
     suffixes: ClassVar[frozenset[str]]
     """How names of files end that may hold samples, in lower case."""
+    unread: ClassVar[Sequence[Unread]] = (KEPT, UNFINISHED)
+    """Files that are like samples and are not read, so that they are told by name."""
     default_fit: ClassVar[Fit] = "resize"
     keeps_proportions: ClassVar[bool] = False
     """Whether resizing takes the largest centred part in the model's proportions, instead of stretching all of it."""

@@ -23,6 +23,7 @@ from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader
 from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
+from maecli.outputs.not_read import NotRead, find_not_read
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.begun import begun_with
@@ -43,6 +44,7 @@ class EmbedResult:
     run: Path
     shape: tuple[int, ...]
     faults: Collection[Fault]
+    not_read: NotRead
 
 
 def embed(
@@ -84,8 +86,12 @@ def embed(
     faults = Faults()
     loader: Loader
     label_of: Callable[[str], np.ndarray | None]
+    not_read = NotRead()
     if source is not None:
         folder, loader = open_files(source, restored, faults.add, batch_size=batch_size, workers=workers)
+        not_read = find_not_read(source.expanduser(), loader.split.keys, restored.preprocess.modality)
+        for line in not_read.lines():
+            progress.say(line)
         known = KnownLabels(folder, restored.card)
         if known.problem:
             progress.say(known.problem)
@@ -104,8 +110,9 @@ def embed(
             raise DataError(_nothing(faults), faults)
         about = {"run": str(run), "checkpoint": str(restored.checkpoint.path), "tokens": kind}
         files.write(features, keys, _labels(classes, map(label_of, keys), len(keys)), about)
-        files.write_faults(faults)
-        return EmbedResult(files, run, features.shape, faults)
+        faults.update(not_read.faults)
+        files.write_faults([*faults, *not_read.apart])
+        return EmbedResult(files, run, features.shape, faults, not_read)
 
 
 def _data(

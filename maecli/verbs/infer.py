@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from maecli.loading.streamed import StreamedLoader
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.outputs.named_files import OutputFiles
+from maecli.outputs.not_read import NotRead, find_not_read
 from maecli.outputs.prediction_writer import PredictionWriter
 from maecli.outputs.rows import RowWriter
 from maecli.progress import Progress
@@ -47,6 +48,7 @@ class InferResult:
     run: Path
     num_predicted: int
     faults: Collection[Fault]
+    not_read: NotRead = field(default_factory=NotRead)
     pictures: tuple[Path, ...] = ()
     """Drawings of the first predictions."""
 
@@ -72,7 +74,8 @@ def infer(
     The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name
     where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the disk as
     they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all. Samples that cannot
-    be read, or whose output is not finite, are left out and listed.
+    be read, or whose output is not finite, are left out and listed, and so are files that are like samples and of no
+    form that is read; other files are counted by kind.
     Raises DataError when there is no sample, SpecError when `out` holds something else.
     """
     run = run or _newest_run(task, registry, progress)
@@ -87,6 +90,9 @@ def infer(
         source, restored, unreadable.append, batch_size=batch_size, workers=workers, own_size=job.own_size
     )
     keys = loader.split.keys
+    not_read = find_not_read(source.expanduser(), keys, restored.preprocess.modality)
+    for line in not_read.lines():
+        progress.say(line)
     out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
 
     first = FirstPictures(job, KnownLabels(root, restored.card) if "label" in job.fields else None)
@@ -120,7 +126,8 @@ def infer(
             if unreadable:
                 settled.add(len(unreadable))
             pictures = first.draw(module)
-        write_text(stage / SKIPPED, faults_csv(faults))
+        faults.update(not_read.faults)
+        write_text(stage / SKIPPED, faults_csv([*faults, *not_read.apart]))
         for picture in pictures:
             write_bytes(stage / f"{picture.name}.png", picture.png)
         record = {
@@ -129,10 +136,11 @@ def infer(
             "source": str(source),
             "predicted": rows.num,
             "skipped": len(faults),
+            **not_read.record(),
             "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
         }
         write_json(stage / RECORD, record)
-    return InferResult(out, run, rows.num, faults, tuple(out / f"{picture.name}.png" for picture in pictures))
+    return InferResult(out, run, rows.num, faults, not_read, tuple(out / f"{picture.name}.png" for picture in pictures))
 
 
 def _newest_run(task: str | None, registry: Registry, progress: Progress) -> Path:

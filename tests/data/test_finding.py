@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 from maecli.data.finding import find_files
-from maecli.modalities.pictures.files import find_pictures
+from maecli.modalities.pictures.finding import find_pictures
 
 
 def test_files_are_found_sorted_and_hidden_ones_are_not(tmp_path):

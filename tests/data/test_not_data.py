@@ -10,7 +10,7 @@ from write_data import write_pictures
 
 from maecli.data.finding import find_files, search
 from maecli.data.not_data import NEVER_DATA
-from maecli.modalities.pictures.files import find_pictures, is_picture
+from maecli.modalities.pictures.finding import find_pictures, is_picture
 
 
 def touch(root: Path, *names: str) -> None:

@@ -12,7 +12,7 @@ from write_data import write_pictures
 
 from maecli.data.finding import find_files
 from maecli.errors import MaeError
-from maecli.modalities.pictures.files import find_pictures
+from maecli.modalities.pictures.finding import find_pictures
 from maecli.outputs.folder import new_outputs
 
 NAMES = (

@@ -56,6 +56,8 @@ def test_a_file_reads_back_as_what_the_encoder_made(request, tmp_path, mae, sour
         "run": str(run),
         "shape": [5, 16],
         "skipped": {},
+        "left_out": {},
+        "not_read": {},
     }
     features = read(out)
     assert (features.shape, features.dtype) == ((5, 16), np.float32)
@@ -64,6 +66,21 @@ def test_a_file_reads_back_as_what_the_encoder_made(request, tmp_path, mae, sour
     assert [row["path"] for row in rows] == names
     assert "label" not in rows[0]
     assert {file.name for file in out.parent.iterdir()} == {".mae", out.name, beside.name}
+
+
+def test_what_is_not_read_is_named_if_it_is_like_a_picture_and_else_counted(pretrained, tmp_path, mae):
+    write_pictures(tmp_path / "in", 2)
+    for name in ("a.nef", "000.png.bak", "a.txt", "c.zip"):
+        (tmp_path / "in" / name).touch()
+    out = tmp_path / "features.npy"
+    outcome = mae("embed", tmp_path / "in", "--run", pretrained, "--out", out, "--workers", 0, "--json")
+    assert outcome.exit_code == 3
+    assert outcome.json["shape"] == [2, 16]
+    assert outcome.json["not_read"] == {".txt": 1, ".zip": 1}
+    assert outcome.json["left_out"] == {"masks, parts or copies of other files": 1}
+    assert [row["path"] for row in rows_of(tmp_path / "features.npy.skipped.csv")] == ["000.png.bak", "a.nef"]
+    assert list(outcome.json["skipped"]) == ["a.nef"]
+    assert "not read: 1 .txt, 1 .zip (an archive: unpack it)\n" in outcome.stderr
 
 
 def test_the_formats_hold_the_same_bits_and_so_does_a_second_call(pretrained, tmp_path, mae):

@@ -92,16 +92,6 @@ PICTURE_FORMATS = (
 
 PICTURE_SUFFIXES = frozenset(suffix for kind in PICTURE_FORMATS for suffix in kind.suffixes)
 
-UNREAD_SUFFIXES = frozenset(
-    {
-        *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".raw", ".rw2"),  # of cameras
-        *(".ai", ".cdr", ".eps", ".kra", ".pdf", ".ps", ".psb", ".psd", ".svg", ".xcf"),  # of drawing programs
-        *(".cur", ".dcm", ".dds", ".djvu", ".emf", ".exr", ".fits", ".hdr", ".icns", ".ico", ".jxl", ".jxr", ".ktx"),
-        *(".pcx", ".pict", ".qoi", ".ras", ".sgi", ".tga", ".wmf", ".xbm", ".xpm"),
-    }
-)
-"""How pictures are named that are not read."""
-
 _OTHER_CONTENT = (
     (_begins(rb"version https://git-lfs"), "a pointer of Git LFS and not the picture: git lfs pull fetches it"),
     (_begins(rb"\s*<(?i:!doctype\s+html|html)"), "a web page and not the picture: it was not downloaded"),

@@ -19,6 +19,7 @@ from maecli.modalities.files import find_source
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
 from maecli.modalities.pictures.chain import changed, check_chain
+from maecli.modalities.pictures.finding import UNREAD, check_is_read, find_pictures
 from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.read import picture_array, read_picture
 from maecli.modalities.pictures.source import PictureSource
@@ -38,6 +39,7 @@ class Pictures(Modality):
     axis_names = ("height", "width")
     axes = 2
     suffixes = PICTURE_SUFFIXES
+    unread = UNREAD
     keeps_proportions = True
     gaps = False
     pictorial = True
@@ -45,6 +47,7 @@ class Pictures(Modality):
     crops = frozenset({"none", "pad", "random-resized", "scale-jitter"})
 
     def read(self, path: Path, card: DataCard) -> np.ndarray:
+        check_is_read(path)
         return read_picture(path, channels=card.channels, dtype=file_dtype(card))
 
     def convert(self, opened: Any, card: DataCard) -> np.ndarray:
@@ -53,7 +56,7 @@ class Pictures(Modality):
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
         """Return the pictures of a folder, without those that are named as the masks of others."""
-        root, keys = find_source(source, self.suffixes, "pictures")
+        root, keys = find_source(source, self.suffixes, "pictures", self.unread, find_pictures)
         if len(keys) > 1:
             keys = list(read_layout(keys, lambda _: True, lenient=True).samples)
         return root, PictureSource(root, keys, partial(self.read, card=card))

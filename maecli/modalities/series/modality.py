@@ -12,12 +12,15 @@ import numpy as np
 from maecli.data.card import DataCard
 from maecli.data.csv_files import csv_bytes, csv_head
 from maecli.data.sample import Split
+from maecli.data.unread import Unread
 from maecli.modalities.arrays import npy_shape
 from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality
 from maecli.modalities.series.draw import draw_series
 from maecli.modalities.series.read import array_layout, channel_columns, csv_index, read_series
 from maecli.modalities.series.windows import Windows
+
+INTO_NPY = "write it as CSV or .npy"
 
 
 class Series(Modality):
@@ -31,13 +34,19 @@ class Series(Modality):
     axis_names = ("steps",)
     axes = 1
     suffixes = frozenset({".csv", ".npy"})
+    unread = (
+        Unread("a sound", (".aif", ".aiff", ".au", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"), INTO_NPY),
+        Unread("a recording of a device", (".bdf", ".edf", ".fif", ".gdf", ".mat", ".mseed", ".wfdb"), INTO_NPY),
+        Unread("a table", (".feather", ".hdf5", ".h5", ".npz", ".ods", ".parquet", ".tsv", ".xls", ".xlsx"), INTO_NPY),
+        *Modality.unread,
+    )
     default_fit = "crop"
 
     def read(self, path: Path, card: DataCard) -> np.ndarray:
         return read_series(path, card)
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
-        root, paths = find_source(source, self.suffixes, "series")
+        root, paths = find_source(source, self.suffixes, "series", self.unread)
         return root, Windows(root, paths, partial(self.read, card=card), size[0])
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from maecli.data.card import DataCard
 from maecli.data.csv_files import csv_bytes, csv_head
 from maecli.data.sample import Split
+from maecli.data.unread import Unread
 from maecli.errors import BrokenSample
 from maecli.modalities.files import find_source
 from maecli.modalities.modality import Modality
@@ -29,6 +30,15 @@ class Tables(Modality):
     axis_names = ("cells",)
     axes = 1
     suffixes = frozenset({".csv", ".npy"})
+    unread = (
+        Unread("a spreadsheet", (".numbers", ".ods", ".xls", ".xlsm", ".xlsx"), "export it as CSV"),
+        Unread(
+            "a table in a format of its own",
+            (".arff", ".arrow", ".dta", ".feather", ".orc", ".parquet", ".rds", ".sas7bdat", ".sav", ".tab", ".tsv"),
+            "write it as CSV or .npy",
+        ),
+        *Modality.unread,
+    )
     default_fit = "crop"
     per_cell = True
     augments = frozenset()
@@ -42,7 +52,7 @@ class Tables(Modality):
         return rows
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
-        root, paths = find_source(source, self.suffixes, "tables")
+        root, paths = find_source(source, self.suffixes, "tables", self.unread)
         return root, Rows(root, paths, partial(read_table, card=card))
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from maecli.data.card import DataCard
 from maecli.data.sample import Split
+from maecli.data.unread import Unread
 from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality
 from maecli.modalities.volumes.draw import draw_volume
@@ -28,12 +29,21 @@ class Volumes(Modality):
     axis_names = ("depth", "height", "width")
     axes = 3
     suffixes = frozenset({".nii", ".nii.gz", ".npy"})
+    unread = (
+        Unread("a slice of DICOM", (".dcm", ".dicom", ".ima"), "convert its series to NIfTI"),
+        Unread(
+            "a volume in another format",
+            (".hdr", ".img", ".mgh", ".mgz", ".mha", ".mhd", ".mnc", ".nhdr", ".nrrd", ".tif", ".tiff"),
+            "convert it to NIfTI or .npy",
+        ),
+        *Modality.unread,
+    )
 
     def read(self, path: Path, card: DataCard) -> np.ndarray:
         return read_volume(path, card.channels, card.dtype)
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
-        root, keys = find_source(source, self.suffixes, "volumes")
+        root, keys = find_source(source, self.suffixes, "volumes", self.unread)
         return root, VolumeFiles(root, keys, partial(self.read, card=card))
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:

@@ -269,7 +269,7 @@ class Folder(api.Dataset):
     def _left_out(self, fields: Sequence[str]) -> dict[str, int]:
         """Return how many sound files are not used, as masks or for lack of what `fields` ask for."""
         index, layout = self._index, self._index.layout
-        counts = dict(layout.extra)
+        counts = {**layout.extra, **index.left_out}
         if "mask" not in fields:
             counts["in the place of masks, but of no picture"] = len(layout.unpaired)
         if "label" in fields:

@@ -32,6 +32,8 @@ class Index:
     layout: layouts.Layout
     table: Path | None
     """The table that names labels, splits or groups, if there is one."""
+    left_out: Mapping[str, int]
+    """Why files that are like pictures are not read → how many."""
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -68,9 +70,9 @@ def read_index(
     reading: layouts.Reading = "auto",
 ) -> Index:
     """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`."""
-    files = _find(root)
-    table, rows = _read_table(root, [path for path in files if pictures.is_picture(path)])
-    layout = _read_layout(root, files, reading, table, rows)
+    found = _find(root)
+    table, rows = _read_table(root, found.pictures)
+    layout = _read_layout(found, reading, table, rows)
     infos = pictures.probe_pictures(root, layout.samples, faults, max_pixels=max_pixels, npy_layout=npy_layout)
     channels, dtype = agree(root, infos, channels)
     infos = pictures.convertible(infos, channels, dtype, faults)
@@ -88,24 +90,21 @@ def read_index(
         check_groups(table, splits, rows)
     labels = {key: label for key, label in labels.items() if key in infos}
     masks = {key: mask for key, mask in layout.masks.items() if key in infos}
-    return Index(infos, channels, dtype, labels, splits, groups, masks, layout, table)
+    return Index(infos, channels, dtype, labels, splits, groups, masks, layout, table, found.left_out())
 
 
-def _find(root: Path) -> list[str]:
-    """Return all files that may be pictures or masks, or are named on the card. Raises DataError without a picture."""
+def _find(root: Path) -> pictures.FoundPictures:
+    """Return what lies in a folder. Raises DataError without a picture."""
     if not root.is_dir():
-        raise api.DataError(f"{root} is not a folder; point --root at the one that holds your pictures")
-    files = [
-        path
-        for path in pictures.find_files(root)
-        if path.rpartition("/")[2] not in (pictures.LABELS_FILE, CLASSES_FILE)
-    ]
-    if not any(map(pictures.is_picture, files)):
+        unpack = "unpack it if it is an archive, and " if root.is_file() else ""
+        raise api.DataError(f"{root} is not a folder; {unpack}point --root at the one that holds your pictures")
+    found = pictures.search_pictures(root)
+    if not found.pictures:
         raise api.DataError(
-            f"no pictures in {root}: none of its {len(files)} files ends in "
-            f"{', '.join(sorted(pictures.PICTURE_SUFFIXES))}; point --root at the one that holds your pictures"
+            f"no pictures in {root}: {found.what_is_there()}; point --root at the folder that holds your pictures "
+            f"({', '.join(sorted(pictures.PICTURE_SUFFIXES))})"
         )
-    return files
+    return found
 
 
 def _read_table(root: Path, keys: Sequence[str]) -> tuple[Path | None, Mapping[str, pictures.LabelRow]]:
@@ -121,17 +120,16 @@ def _read_table(root: Path, keys: Sequence[str]) -> tuple[Path | None, Mapping[s
 
 
 def _read_layout(
-    root: Path,
-    files: Sequence[str],
+    found: pictures.FoundPictures,
     reading: layouts.Reading,
     table: Path | None,
     rows: Mapping[str, pictures.LabelRow],
 ) -> layouts.Layout:
     """Return what the files are; a table that names labels and splits leaves no doubt of these."""
     told = any(row.label for row in rows.values()) and any(row.split for row in rows.values())
-    layout = layouts.read_layout(
-        files, pictures.is_picture, reading, where=str(root), certain=rows.keys(), lenient=told
-    )
+    files = [path for path in found.files if path.rpartition("/")[2] not in (pictures.LABELS_FILE, CLASSES_FILE)]
+    where, is_picture = str(found.root), frozenset(found.pictures).__contains__
+    layout = layouts.read_layout(files, is_picture, reading, where=where, certain=rows.keys(), lenient=told)
     samples = frozenset(layout.samples)
     for key, row in rows.items():
         if key not in samples:

@@ -17,7 +17,6 @@ from maecli.modalities.pictures import decoders, jpeg2000
 from maecli.modalities.pictures.formats import (
     PICTURE_FORMATS,
     PICTURE_SUFFIXES,
-    UNREAD_SUFFIXES,
     format_of,
     is_picture_content,
 )
@@ -71,7 +70,6 @@ def test_the_table_names_each_suffix_once_and_none_that_is_not_read():
     suffixes = [suffix for kind in PICTURE_FORMATS for suffix in kind.suffixes]
     assert len(suffixes) == len(set(suffixes)) == len(PICTURE_SUFFIXES)
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in suffixes)
-    assert not PICTURE_SUFFIXES & UNREAD_SUFFIXES
     assert {*KINDS, "HEIC", ".npy"} == {kind.title for kind in PICTURE_FORMATS}
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -332,11 +333,35 @@ def test_a_link_in_a_circle_does_not_hang(tmp_path):
     assert sum(folder(tmp_path).card().split_sizes.values()) == 3
 
 
-def test_a_folder_without_pictures_says_what_was_looked_for(tmp_path):
+def test_a_folder_without_pictures_says_what_it_holds_and_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").touch()
     message = error_of(folder(tmp_path))
-    assert f"no pictures in {tmp_path}: none of its 1 files ends in .apng, .avif, .avifs, .bmp, .btf" in message
-    assert "--root" in message
+    assert f"no pictures in {tmp_path}: it holds 1 .txt; point --root at the folder that holds your pictures" in message
+    assert "(.apng, .avif, .avifs, .bmp, .btf" in message
+    for name in ("photos.zip", "1.cr2"):
+        (tmp_path / name).touch()
+    message = error_of(folder(tmp_path))
+    assert "it holds 1 .cr2, 1 .txt, 1 .zip (an archive: unpack it); 1.cr2 is a camera's raw file, which" in message
+    message = error_of(folder(tmp_path / "photos.zip"))
+    assert message.endswith(
+        "is not a folder; unpack it if it is an archive, and point --root at the one that holds your pictures"
+    )
+
+
+def test_pictures_are_found_by_content_and_what_is_like_them_is_counted(tmp_path, pretrained):
+    write_pictures(tmp_path, 4)
+    (tmp_path / "003.png").rename(tmp_path / "scan")
+    for name in ("1.nef", "2.nef", "a/@eaDir/1.jpg", "000.png.bak"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    run = shutil.copytree(pretrained, tmp_path / "runs/one")
+    card = folder(tmp_path).card()
+    assert card.reading == "4 pictures"
+    assert card.left_out == {
+        "in a/@eaDir/, kept by a NAS": 1,
+        "in runs/, written by mae": len([*run.rglob("*.png")]),
+        "named as a camera's raw file (*.nef)": 2,
+    }
 
 
 def test_a_folder_of_broken_pictures_says_why(tmp_path):
