@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from maecli import api
 
 CLASSES = (
@@ -10,3 +12,15 @@ CLASSES = (
 )
 MASK_CLASSES = ("background", *CLASSES)
 PALETTE = api.pictures.class_palette(len(MASK_CLASSES))
+
+
+def class_of(name: str) -> int | None:
+    """Return the number of a class, however its name is written: Dog, dining table and potted-plant are known too."""
+    return _NUMBERS.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).casefold()
+
+
+_NUMBERS = {_plain(name): number for number, name in enumerate(CLASSES)}

@@ -47,8 +47,13 @@ def _annotation_rules(file: Path, size: tuple[int, int] | None, listed: np.ndarr
     except api.BrokenSample as broken:
         yield broken.fault.reason
         return
-    yield from annotation.broken_rules(CLASSES, size)
-    if listed is not None and (differ := np.flatnonzero(listed != label_of(annotation.objects))).size:
+    yield from annotation.broken_rules(size)
+    if (
+        listed is not None
+        and (
+            differ := np.flatnonzero(listed != label_of((thing.name, thing.difficult) for thing in annotation.objects))
+        ).size
+    ):
         names = ", ".join(CLASSES[i] for i in differ)
         yield f"does not agree with the class lists in ImageSets/Main on {names}"
 

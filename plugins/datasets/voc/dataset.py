@@ -17,7 +17,7 @@ from .devkit import Devkit
 from .download import download, missing
 from .labels import Labels
 from .layout import FAMILIES, SUFFIXES, locate
-from .objects import OF_OBJECTS, kinds_of
+from .objects import OF_OBJECTS, Remarks, kinds_of
 from .samples import VOCSplit
 from .splits import families_of, split_ids, split_origin
 
@@ -48,8 +48,11 @@ class VOC(api.Dataset):
         test: a classifier trained on `Main/train`, and an encoder taken from it by `--init`, may have seen pictures
         of `Segmentation/val`, with their labels. Pretraining leaves out what is tested in either folder. The lists
         of 2012 hold pictures of 2007 to 2011 too, so that 2007 is no independent test of a model that learnt on 2012.
-    Faults: a devkit without lists, or whose lists name absent files or a picture twice, is refused. A sample whose
-        file is damaged or contradicts its picture is left out and named.
+    Faults: a devkit without lists, or whose lists name absent files or a picture twice, is refused, and one whose
+        annotations show other classes only. A sample whose file is damaged or contradicts its picture is left out
+        and named, if the task reads that file: boxes and sizes do not matter to labels and masks. Boxes up to a pixel
+        outside are clipped, classes may be written Dog or dining table, the picture's own size is believed; the card
+        counts these, and pictures with objects of other classes, which are passed over.
     Licence: photographs from Flickr, whose terms of use apply; research use.
     MD5: 6cd6e144f989b92b3379bac3b3de84fd  VOCtrainval_11-May-2012.tar
          c52e279531787c972589f7e41ab4ae64  VOCtrainval_06-Nov-2007.tar
@@ -77,6 +80,12 @@ class VOC(api.Dataset):
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         year, splits = self.options.year, {name: self.split(name, fields) for name in api.SPLIT_NAMES}
         stats = self._stats_of(splits["train"])
+        remarks = Remarks()
+        targets = {"mask", "label", *OF_OBJECTS} & {*fields}
+        shown = {str(name): split.shown(remarks) for name, split in splits.items()} if targets else {}
+        remarks.check(self._devkit.folder / "Annotations")
+        if not OF_OBJECTS & {*fields} and "label" in fields:
+            remarks = self._labels.remarks
         counts: tuple[int, ...] = ()
         if (labels := splits["train"].labels) is not None:
             counts = tuple((labels == 1).sum(0).tolist())
@@ -102,7 +111,10 @@ class VOC(api.Dataset):
             split_origin=split_origin(self._devkit, families_of(self._devkit, fields), self.options.val_share),
             source="http://host.robots.ox.ac.uk/pascal/VOC/ (Everingham, Van Gool, Williams, Winn, Zisserman)",
             licence="photographs from Flickr, whose terms of use apply; research use",
-            notes=tuple(self._notes(fields, splits, stats.num)),
+            reading=self._reading(fields, splits),
+            converted=remarks.converted,
+            left_out=remarks.left_out,
+            notes=tuple(self._notes(fields, shown, stats.num)),
         )
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> VOCSplit:
@@ -127,6 +139,7 @@ class VOC(api.Dataset):
                 labels[key] = self._labels.of(key)
             except api.BrokenSample as broken:
                 self._faults.add(broken.fault)
+        self._labels.remarks.check(devkit.folder / "Annotations")
         return VOCSplit(devkit.folder, list(labels), fields, np.array([*labels.values()]).reshape(-1, len(CLASSES)))
 
     def faults(self) -> Collection[api.Fault]:
@@ -168,9 +181,18 @@ class VOC(api.Dataset):
             self._faults.update(self._stats[keys].faults)
         return self._stats[keys]
 
-    def _notes(
-        self, fields: Sequence[str], splits: Mapping[api.SplitName, VOCSplit], num_measured: int
-    ) -> Iterator[str]:
+    def _reading(self, fields: Sequence[str], splits: Mapping[api.SplitName, VOCSplit]) -> str:
+        families = families_of(self._devkit, fields)
+        num, lists = sum(map(len, splits.values())), " and ".join(f"ImageSets/{family}" for family in families)
+        parts = [f"{num:,} pictures of {self._devkit.folder.name}, by the lists in {lists}"]
+        if "label" in fields:
+            listed = all(map(self._labels.lists_all, families))
+            parts.append(f"labels of VOC's 20 classes from {'their lists' if listed else 'Annotations/'}")
+        if "mask" in fields:
+            parts.append("masks in SegmentationClass/")
+        return "; ".join(parts)
+
+    def _notes(self, fields: Sequence[str], shown: Mapping[str, set[str]], num_measured: int) -> Iterator[str]:
         devkit = self._devkit
         yield f"mean and std were measured on {num_measured} train pictures chosen by the fixed seed"
         if OF_OBJECTS & {*fields}:
@@ -178,11 +200,11 @@ class VOC(api.Dataset):
         for family in families_of(devkit, fields):
             if self.options.year == 2007 and "test" not in devkit.lists(family):
                 yield f"ImageSets/{family} has no test list: it comes with VOCtest_06-Nov-2007.tar, to be unpacked here"
-        if {"mask", "label"} & {*fields} or OF_OBJECTS & {*fields}:
-            for name, split in splits.items():
-                shown = split.shown()
-                if len(split) and shown and (lacking := [each for each in CLASSES if each not in shown]):
-                    yield f"{name} shows no {', '.join(lacking)}: a mean over classes leaves them out"
+        for name, names in shown.items():
+            if names and (lacking := [each for each in CLASSES if each not in names]):
+                yield f"{name} shows no {', '.join(lacking)}: a mean over classes leaves them out"
+        if "label" in fields and (lists := self._labels.foreign_lists()):
+            yield f"class lists of no VOC class are passed over: {', '.join(lists[:3])}{' …' if len(lists) > 3 else ''}"
         if self._faults:
             paths = sorted(fault.path for fault in self._faults)
             yield f"broken and left out: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}"

@@ -8,10 +8,11 @@ import numpy as np
 
 from maecli import api
 
+from .annotations import read_names
 from .classes import CLASSES
 from .devkit import Devkit
-from .layout import Family
-from .objects import label_of, objects_of
+from .layout import Family, key_of, keyed, path_of
+from .objects import Remarks, label_of
 
 LABELS = {"1": 1, "0": -1, "-1": 0}
 """What a class list writes → ours: present; only as difficult objects, so not to be judged; absent."""
@@ -22,12 +23,17 @@ class Labels:
 
     def __init__(self, devkit: Devkit) -> None:
         self._devkit = devkit
+        self.remarks = Remarks()
 
     def of(self, key: str) -> np.ndarray:
         """Return the label (Q,) int8 of a picture. Raises `BrokenSample`."""
         if key in self.listed:
             return self.listed[key]
-        return label_of(objects_of(self._devkit.folder, key))
+        path = path_of("Annotations", key)
+        with keyed(key_of(self._devkit.folder, key), path):
+            objects = read_names(self._devkit.folder / path)
+        self.remarks.see_names(key, (name for name, _ in objects))
+        return label_of(objects)
 
     def lists_all(self, family: Family) -> bool:
         """Whether the class lists tell the label of every picture in a family's lists."""
@@ -44,6 +50,11 @@ class Labels:
     def faults(self) -> list[api.Fault]:
         """What is wrong with the class lists."""
         return self._class_lists[1]
+
+    def foreign_lists(self) -> list[str]:
+        """Return the names of class lists of no VOC class."""
+        names = (path.name for path in (self._devkit.folder / "ImageSets/Main").glob("*_*.txt"))
+        return sorted(name for name in names if name.rpartition("_")[0] not in CLASSES)
 
     @cached_property
     def _class_lists(self) -> tuple[dict[str, np.ndarray], list[api.Fault]]:

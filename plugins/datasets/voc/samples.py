@@ -10,9 +10,10 @@ import numpy as np
 
 from maecli import api
 
-from .classes import CLASSES, MASK_CLASSES, PALETTE
+from .annotations import read_names
+from .classes import CLASSES, MASK_CLASSES, PALETTE, class_of
 from .layout import key_of, keyed, path_of
-from .objects import OF_OBJECTS, arrays_of, kinds_of, objects_of
+from .objects import OF_OBJECTS, Remarks, arrays_of, kinds_of, objects_of
 
 
 class VOCSplit(api.Split):
@@ -56,15 +57,21 @@ class VOCSplit(api.Split):
     def label(self, index: int) -> np.ndarray | None:
         return self.labels[index] if self.labels is not None else None
 
-    def shown(self) -> set[str]:
-        """Return the classes of which the split has a positive picture, or, without labels, an object."""
-        if self.labels is not None:
-            return {CLASSES[i] for i in np.flatnonzero((self.labels == 1).any(0))}
-        names: set[str] = set()
+    def shown(self, remarks: Remarks) -> set[str]:
+        """Return the classes of which the split has a positive picture, or, without labels, an object.
+
+        What is made of boxes, where the samples have any, goes into `remarks`.
+        """
+        named: set[str] = set()
         for key in self.ids:
             with contextlib.suppress(api.BrokenSample):
-                names |= {thing.name for thing in objects_of(self._folder, key)}
-        return names
+                if OF_OBJECTS & {*self._fields}:
+                    named |= {thing.name for thing in objects_of(self._folder, key, remarks)}
+                elif self.labels is None:
+                    named |= {name for name, _ in read_names(self._folder / path_of("Annotations", key))}
+        if self.labels is not None:
+            return {CLASSES[i] for i in np.flatnonzero((self.labels == 1).any(0))}
+        return {CLASSES[number] for name in named if (number := class_of(name)) is not None}
 
     def _picture(self, index: int) -> Path:
         return self._folder / path_of("JPEGImages", self.ids[index])

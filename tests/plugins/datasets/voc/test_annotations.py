@@ -45,7 +45,7 @@ def test_parts_of_objects_are_left_out(written):
 def test_an_image_without_objects_and_without_size_is_sound(written):
     annotation = read_annotation(written("<annotation/>"))
     assert annotation == Annotation(None, ())
-    assert list(annotation.broken_rules(["dog"], (4, 4))) == []
+    assert list(annotation.broken_rules((4, 4))) == []
 
 
 def test_a_size_of_0_is_none(written):
@@ -55,21 +55,45 @@ def test_a_size_of_0_is_none(written):
 def test_every_broken_rule_is_told(written):
     objects = (
         voc_object("dog", (1, 1, 30, 20))
-        + voc_object("unicorn", (0, 1, 30, 20))
-        + voc_object("dog", (1, 1, 30.5, 20))
+        + voc_object("unicorn", (-1, 1, 30, 20))
+        + voc_object("dog", (1, 1, 31.5, 20))
         + voc_object("dog", (5, 9, 8, 8))
     )
     annotation = read_annotation(written(voc_annotation(objects)))
     of_30x20 = "reaches outside the image of 30×20 pixels"
     told = [
         "object 2 is of the unknown class 'unicorn'",
-        f"the box of object 2 (unicorn; xmin 0, ymin 1, xmax 30, ymax 20) {of_30x20}",
-        f"the box of object 3 (dog; xmin 1, ymin 1, xmax 30.5, ymax 20) {of_30x20}",
+        f"the box of object 2 (unicorn; xmin -1, ymin 1, xmax 30, ymax 20) {of_30x20}",
+        f"the box of object 3 (dog; xmin 1, ymin 1, xmax 31.5, ymax 20) {of_30x20}",
         "the box of object 4 (dog; xmin 5, ymin 9, xmax 8, ymax 8) ends before it begins",
     ]
-    assert list(annotation.broken_rules(["dog"])) == told
-    assert list(annotation.broken_rules(["dog"], (20, 30))) == told
-    assert next(annotation.broken_rules(["dog"], (30, 20))) == "gives the image 30×20 pixels, but it has 20×30 pixels"
+    assert list(annotation.broken_rules()) == told
+    assert list(annotation.broken_rules((20, 30))) == told
+    assert next(annotation.broken_rules((30, 20))) == (
+        "gives the image 30×20 pixels, but it has 20×30 pixels, which is taken"
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "is_sound"),
+    [
+        ((0, 1, 30, 20), True),
+        ((0.6, 1, 30.4, 20), True),
+        ((1, 1, 31, 21), True),
+        ((1, 1, 31.1, 20), False),
+        ((-0.1, 1, 30, 20), False),
+        ((31, 1, 31, 20), False),
+        ((0, 1, 0, 20), False),
+    ],
+    ids=["from 0", "fractions", "a pixel beyond", "more", "before", "right of it", "left of it"],
+)
+def test_a_box_may_reach_a_pixel_outside_and_is_clipped(box, is_sound, written):
+    annotation = read_annotation(written(voc_annotation(voc_object("dog", box))))
+    assert (not list(annotation.broken_rules((20, 30)))) is is_sound
+    if is_sound:
+        left, top, right, bottom = annotation.objects[0].clipped((20, 30)).box
+        assert 0 <= left < right <= 30
+        assert 0 <= top < bottom <= 20
 
 
 @pytest.mark.parametrize(

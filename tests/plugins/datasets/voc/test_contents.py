@@ -40,9 +40,9 @@ def damage_sample(folder: Path, kind: str) -> tuple[str, str]:
             annotation.write_text(annotation.read_text()[:100])
             return annotation.name, "is not well-formed XML"
         case "outside":
-            annotation.write_text(voc_annotation(voc_object("cat", (1, 1, 31, 20))))
+            annotation.write_text(voc_annotation(voc_object("cat", (1, 1, 32, 20))))
             return annotation.name, (
-                "the box of object 1 (cat; xmin 1, ymin 1, xmax 31, ymax 20) reaches outside the image of 30×20 pixels"
+                "the box of object 1 (cat; xmin 1, ymin 1, xmax 32, ymax 20) reaches outside the image of 30×20 pixels"
             )
         case "backwards":
             annotation.write_text(voc_annotation(voc_object("cat", (9, 1, 8, 20))))
@@ -100,7 +100,10 @@ def test_all_faults_name_contradictions_between_files(tmp_path, voc):
             "VOC2012/Annotations/2012_000001.xml",
             "does not agree with the class lists in ImageSets/Main on boat, dog",
         ),
-        api.Fault("VOC2012/Annotations/2012_000002.xml", "gives the image 22×30 pixels, but it has 30×22 pixels"),
+        api.Fault(
+            "VOC2012/Annotations/2012_000002.xml",
+            "gives the image 22×30 pixels, but it has 30×22 pixels, which is taken",
+        ),
         api.Fault("VOC2012/SegmentationClass/stray.png", "belongs to no picture: there is no JPEGImages/stray.jpg"),
     ]
 

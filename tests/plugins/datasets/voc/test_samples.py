@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from write_data import VOC_CLASSES, noise, write_picture, write_voc
+from write_data import VOC_CLASSES, noise, voc_annotation, voc_object, write_picture, write_voc
 
 from maecli import api
 
@@ -49,6 +49,7 @@ def test_the_files_of_a_sample_are_those_of_the_fields_asked_for(tmp_path, voc):
         (("image", "label"), [picture]),
         (("image", "mask", "boxes"), [picture, mask, objects]),
         (("box_label",), [objects]),
+        (("boxes",), [picture, objects]),
     ):
         assert voc(tmp_path).split("test", fields).files(0) == files
     assert voc(tmp_path).split("test", ("image",)).label(0) is None
@@ -102,3 +103,17 @@ def test_splits_go_to_workers_without_their_pictures(tmp_path, voc):
     sent = pickle.dumps(split)
     assert len(sent) < 4096
     np.testing.assert_array_equal(pickle.loads(sent)[1]["image"], split[1]["image"])
+
+
+def test_boxes_a_pixel_outside_are_clipped_and_a_wrong_size_is_not_believed_and_both_are_counted(tmp_path, voc):
+    folder = write_voc(tmp_path)
+    path = folder / "Annotations/2012_000012.xml"  # of a picture of 30×20
+    path.write_text(voc_annotation(voc_object("cat", (0, 1, 30.4, 20)), 20, 30))
+    data = voc(tmp_path)
+    sample = data.split("test", ("image", "boxes"))[0]
+    assert sample["boxes"].tolist() == [[0, 0, 30, 20]]
+    assert data.card(("image", "boxes")).converted == {
+        "with boxes up to a pixel outside, which were clipped": 1,
+        "whose annotation gives another size than the picture's own, which was taken": 1,
+    }
+    assert data.card(("image", "label")).converted == {}
