@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,11 @@ SAMPLES = {
         tiff(STACK, photometric="minisblack", ome=True, metadata={"axes": "CYX"}),
         tiff(STACK.astype(np.uint16), imagej=True, metadata={"axes": "CYX"}),
         tiff(STACK, photometric="minisblack", bigtiff=True, byteorder=">", rowsperstrip=2),
+        tiff(STACK[None], photometric="minisblack", ome=True, metadata={"axes": "ZCYX"}),
+        tiff(STACK[0].astype(np.uint16), photometric="miniswhite", compression="zlib"),
+        tiff(STACK[0], photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
+        tiff(STACK, photometric="separated", planarconfig="separate"),
+        encoded(COLOUR, "TIFF", save_all=True, append_images=[COLOUR.resize((44, 32))]),
     ],
     "bmp": [
         *(encoded(image, "BMP") for image in (GREY, COLOUR, COLOUR.quantize(9), GREY.convert("1"))),
@@ -118,6 +124,10 @@ def probe_then_read(path: Path) -> None:
     assert pixels.shape == (info.channels, *info.size)
     assert pixels.dtype == info.dtype
     read_picture(path, max_pixels=MAX_PIXELS, at_least=4)
+    if path.read_bytes()[:2] in (b"II", b"MM"):
+        for meaning in ("first", "channels"):
+            with suppress(BrokenSample):
+                read_picture(path, max_pixels=MAX_PIXELS, tiff_pages=meaning)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ Shapes: C channels, H height, W width.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
@@ -26,10 +27,22 @@ from maecli.modalities.pictures.jpeg2000 import check_codestream
 from maecli.modalities.pictures.netpbm import NetpbmFile
 from maecli.modalities.pictures.orientation import orientation_of
 from maecli.modalities.pictures.plugins import is_first_of_several, pillow_plugins
+from maecli.modalities.pictures.tiff_colours import (
+    BLACK_IS_ZERO,
+    INKS,
+    PALETTE,
+    WHITE_IS_ZERO,
+    as_shown,
+    check_colours,
+    greatest,
+    photometric_of,
+    shown_as,
+    turned_around,
+)
 from maecli.modalities.pictures.tiff_pages import TiffPages
+from maecli.modalities.pictures.tiff_planes import PageMeaning, Planes, picture_planes
 
 if TYPE_CHECKING:
-    import tifffile
     from PIL import Image
 
 NpyLayout = Literal["auto", "hwc", "chw"]
@@ -38,7 +51,7 @@ MOST_UNPACKED = 32
 """Bytes of pixels for each byte of a TIFF, where pixels take more than 4 bytes for each of `max_pixels`."""
 
 
-def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> Source:
+def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout, tiff_pages: PageMeaning = "auto") -> Source:
     """Open what the first bytes say it is."""
     start = file.read(START)
     file.seek(0)
@@ -51,7 +64,7 @@ def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout) -> Sourc
         case formats.NPY:
             return NpyFile(file, max_pixels, npy_layout)
         case "TIFF":
-            return _tiff(file, max_pixels)
+            return _tiff(file, max_pixels, tiff_pages)
         case "Netpbm":
             return NetpbmFile(file, max_pixels)
         case "HEIC":
@@ -120,6 +133,7 @@ _MODES: dict[str, tuple[int, bool, str]] = {
     "RGBa": (3, True, "uint8"),
     "CMYK": (3, False, "uint8"),
     "YCbCr": (3, False, "uint8"),
+    "LAB": (3, False, "uint8"),
     "I;16": (1, False, "uint16"),
     "I;16B": (1, False, "uint16"),
     "I": (1, False, "int32"),
@@ -140,11 +154,13 @@ class PillowFile:
         four_bands: bool = False,
         bits: tuple[int, ...] = (),
         frames: bool = False,
+        black: float | None = None,
     ) -> None:
         """Take an opened picture.
 
         One of `four_bands` has no alpha, whatever Pillow takes the fourth for; of one of several `frames` the others
-        are not read; `bits` are those of its values, of which its decoder may give fewer.
+        are not read; `bits` are those of its values, of which its decoder may give fewer; `black` is the number that
+        stands for black where 0 is white and Pillow leaves it so.
         """
         if image.mode not in _MODES:
             raise BrokenSample(name, f"has the colour mode {image.mode}, which is not supported")
@@ -155,7 +171,7 @@ class PillowFile:
             image._mode = "RGBX" if image.mode == "RGB" else image.mode  # in which Pillow decodes the fourth, too
         # Pillow would decode a PNG's pixels to look for a note behind them
         orientation = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
-        self.image, self.max_pixels, self.name = image, max_pixels, name
+        self.image, self.max_pixels, self.name, self.black = image, max_pixels, name, black
         self.info = PictureInfo(
             size=(image.width, image.height) if orientation >= 5 else (image.height, image.width),
             channels=channels,
@@ -194,6 +210,8 @@ class PillowFile:
         elif image.mode == "1" or self.info.channels == 3:
             image = image.convert("L" if image.mode == "1" else "RGB")
         pixels = np.asarray(image)
+        if self.black is not None:
+            pixels = turned_around(pixels, self.black)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -223,11 +241,8 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def _tiff(file: BinaryIO, max_pixels: int) -> Source:
-    """Let Pillow read the first image of a TIFF if it has the usual colours, tifffile the rest.
-
-    All pages that tifffile joins to one series are one picture: pages and samples are its channels.
-    """
+def _tiff(file: BinaryIO, max_pixels: int, tiff_pages: PageMeaning) -> Source:
+    """Let Pillow read a TIFF's page if it has the usual colours, tifffile the rest; see `picture_planes`."""
     end = os.fstat(file.fileno()).st_size
     TiffPages(file, end, max_pixels).check()
     file.seek(0)
@@ -236,39 +251,49 @@ def _tiff(file: BinaryIO, max_pixels: int) -> Source:
     bound_codecs(tifffile.TIFF.DECOMPRESSORS)
     # other files of a set are not opened, nor are lists of pages believed that only index them
     opened = tifffile.TiffFile(file, _multifile=False, is_mmstack=False, is_ndtiff=False)
-    series = opened.series[0]
-    page = series.keyframe
-    for part in series.pages:
+    planes = picture_planes(opened, tiff_pages, file.name)
+    page = planes.page
+    for part in planes.pages:
         if part is None or any(a + n > end for a, n in zip(part.dataoffsets, part.databytecounts, strict=False)):
             raise BrokenSample(file.name, "truncated file")
         if len(part.dataoffsets) != len(part.databytecounts):
             raise BrokenSample(file.name, "damaged file: its strips have not as many places as lengths")
+    kind = photometric_of(page)
     grey = page.samplesperpixel == 1 and str(page.dtype) in ("bool", "uint8", "uint16", "float32")
+    if kind in (WHITE_IS_ZERO, PALETTE) and page.bitspersample > 8:  # of which Pillow knows one
+        grey = grey and kind == WHITE_IS_ZERO and page.bitspersample == 16 and opened.byteorder == "<"
     colour = page.samplesperpixel in (3, 4) and page.bitspersample == 8 and page.planarconfig == 1
-    alpha = _tiff_alpha(series)
-    if len(series.pages) == 1 and (grey or (colour and page.photometric != tifffile.PHOTOMETRIC.MINISBLACK)):
+    by_pillow = planes.number is not None and (grey or (colour and kind != BLACK_IS_ZERO))
+    check_colours(page, len(planes.pages), by_pillow, file.name)
+    alpha = _tiff_alpha(planes)
+    if by_pillow:
         from PIL import TiffImagePlugin
 
         file.seek(0)
-        inks = page.photometric == tifffile.PHOTOMETRIC.SEPARATED
-        four_bands = page.samplesperpixel == 4 and alpha is None and not inks
-        return PillowFile(TiffImagePlugin.TiffImageFile(file), max_pixels, file.name, four_bands=four_bands)
-    return TiffFile(series, max_pixels, file.name, end, alpha)
+        image = TiffImagePlugin.TiffImageFile(file)
+        image.seek(planes.number or 0)
+        four_bands = page.samplesperpixel == 4 and alpha is None and kind != INKS
+        black = greatest(page, np.dtype(page.dtype)) if kind == WHITE_IS_ZERO and image.mode == "I;16" else None
+        source: PillowFile | TiffFile = PillowFile(image, max_pixels, file.name, four_bands=four_bands, black=black)
+    else:
+        source = TiffFile(planes, max_pixels, file.name, end, alpha)
+    source.info = replace(source.info, pages=planes.others, thumbnail=planes.thumbnail, inverted=kind == WHITE_IS_ZERO)
+    return source
 
 
 TiffAlpha = Literal["multiplied", "apart"]
 """Whether the colours of a TIFF are multiplied by its alpha."""
 
 
-def _tiff_alpha(series: tifffile.TiffPageSeries) -> TiffAlpha | None:
+def _tiff_alpha(planes: Planes) -> TiffAlpha | None:
     """Return what a single band beyond grey or colour is flagged as (TIFF 6.0, ExtraSamples); None for a plain band."""
     import tifffile
 
-    page = series.keyframe
+    page = planes.page
     kinds = tifffile.PHOTOMETRIC
     own = {kinds.MINISBLACK: 1, kinds.RGB: 3}.get(page.photometric)  # type: ignore[call-overload]
     extra = tuple(int(kind) for kind in page.extrasamples)
-    usual = len(series.pages) == 1 and str(page.dtype) in ("uint8", "uint16")
+    usual = len(planes.pages) == 1 and str(page.dtype) in ("uint8", "uint16")
     if not usual or own is None or page.samplesperpixel != own + 1 or len(extra) != 1:
         return None
     return {1: "multiplied", 2: "apart"}.get(extra[0])  # type: ignore[return-value]
@@ -279,25 +304,26 @@ class TiffFile:
 
     def __init__(
         self,
-        series: tifffile.TiffPageSeries,
+        planes: Planes,
         max_pixels: int,
         name: str,
         num_bytes: int,
         alpha: TiffAlpha | None = None,
     ) -> None:
-        axes, shape = series.axes, series.shape
+        axes, shape = planes.axes, planes.shape
         if "Y" not in axes or "X" not in axes or len(axes) > 3:
             raise BrokenSample(name, f"has the axes {axes} {tuple(shape)}; a picture has H, W and channels")
-        self.series = series
+        self.planes = planes
         self.order = [i for i, axis in enumerate(axes) if axis not in "YX"] + [axes.index("Y"), axes.index("X")]
-        tag = series.keyframe.tags.get("Orientation")
+        tag = planes.page.tags.get("Orientation")
         self.orientation = int(tag.value) if tag is not None and int(tag.value) in range(1, 9) else 1
         height, width = shape[axes.index("Y")], shape[axes.index("X")]
         check_size(name, (height, width), max_pixels)
-        channels, dtype = shape[self.order[0]] if len(axes) == 3 else 1, np.dtype(series.dtype)
+        channels, dtype = shape[self.order[0]] if len(axes) == 3 else 1, np.dtype(planes.page.dtype)
         if channels < 1:
             raise BrokenSample(name, "has no pixels")
-        unpacked = channels * height * width * dtype.itemsize
+        channels, shown = shown_as(planes.page, channels, dtype)
+        unpacked = max(planes.unpacked, channels * height * width * shown.itemsize)
         if unpacked > max(MOST_UNPACKED * num_bytes, 4 * max_pixels):
             raise BrokenSample(
                 name,
@@ -307,13 +333,13 @@ class TiffFile:
         self.info = PictureInfo(
             size=(width, height) if self.orientation >= 5 else (height, width),
             channels=channels - (alpha is not None),
-            dtype=given_dtype(dtype, name),
+            dtype=given_dtype(shown, name),
             alpha=alpha is not None,
         )
 
     def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
-        pixels = self.series.asarray().transpose(self.order)
-        pixels = pixels[None] if pixels.ndim == 2 else pixels
+        pixels = self.planes.read().transpose(self.order)
+        pixels = as_shown(pixels[None] if pixels.ndim == 2 else pixels, self.planes.page)
         if self.alpha is not None and not keep_alpha:
             multiplied = self.alpha == "multiplied"
             pixels = by_bands(lambda part: on_white(part, multiplied), pixels)

@@ -85,7 +85,7 @@ PICTURE_FORMATS = (
         "TIFF",
         (".tif", ".tiff", ".btf", ".tf8"),
         _begins(rb"II[*+]\0|MM\0[*+]"),
-        "any number of channels; one page, unless the file says that pages are channels",
+        "any number of channels; the first page that is no thumbnail, unless the file says that its pages are channels",
     ),
     PictureFormat(NPY, (NPY,), _begins(rb"\x93NUMPY"), "an array (H, W), (H, W, C) or (C, H, W)"),
 )

@@ -33,6 +33,12 @@ class PictureInfo:
     """Whether its decoder gives the upper 8 of more bits: 16-bit colour PNG and JPEG 2000, AVIF of 10 or 12 bits."""
     frames: bool = False
     """Whether it is the first of several pictures in its file: of an animation, or of a phone."""
+    pages: bool = False
+    """Whether it is one page of a TIFF that has others, of a scan or a stack."""
+    thumbnail: bool = False
+    """Whether smaller versions of it come before it in its TIFF."""
+    inverted: bool = False
+    """Whether its TIFF has white as 0, which is turned around."""
 
 
 class Source(Protocol):

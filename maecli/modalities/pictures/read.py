@@ -21,6 +21,7 @@ from maecli.modalities.files import reading
 from maecli.modalities.pictures.bands import bands, by_bands
 from maecli.modalities.pictures.decoders import NpyLayout, PillowFile, open_source
 from maecli.modalities.pictures.header import PictureInfo
+from maecli.modalities.pictures.tiff_planes import PageMeaning
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,10 +33,12 @@ GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey: ITU-R BT.601."""
 
 
-def probe_picture(path: Path, *, max_pixels: int = MAX_PIXELS, npy_layout: NpyLayout = "auto") -> PictureInfo:
+def probe_picture(
+    path: Path, *, max_pixels: int = MAX_PIXELS, npy_layout: NpyLayout = "auto", tiff_pages: PageMeaning = "auto"
+) -> PictureInfo:
     """Read a picture's header, and no pixels. Raises `BrokenSample` if the file cannot be a picture."""
     with reading(path), path.open("rb") as file:
-        return open_source(file, max_pixels, npy_layout).info
+        return open_source(file, max_pixels, npy_layout, tiff_pages).info
 
 
 def read_picture(
@@ -45,6 +48,7 @@ def read_picture(
     dtype: str | None = None,
     max_pixels: int = MAX_PIXELS,
     npy_layout: NpyLayout = "auto",
+    tiff_pages: PageMeaning = "auto",
     at_least: int | None = None,
 ) -> np.ndarray:
     """Return a picture (C, H, W) of its own dtype, upright according to its EXIF orientation.
@@ -56,13 +60,15 @@ def read_picture(
         dtype: uint8 or uint16 scales the other of the two by its full range; other dtypes must match.
         npy_layout: which axis of a 3-D `.npy` holds the channels; `auto` takes the shorter one of the first
             and the last, and the last if they are equal. 2-D arrays are (H, W).
+        tiff_pages: whether pages of a TIFF are channels, or only the first that is no thumbnail is read; `auto` takes
+            them for channels where the file describes them as such.
         at_least: let JPEG decode at a half, quarter or eighth of its size, and average blocks of pixels of a picture
             of more than 2²⁶ values, but with sides no shorter than this.
 
     Raises `BrokenSample` if the file is damaged, too large or cannot be brought to `channels` and `dtype`.
     """
     with reading(path), path.open("rb") as file:
-        source = open_source(file, max_pixels, npy_layout)
+        source = open_source(file, max_pixels, npy_layout, tiff_pages)
         _check_fits(path, source.info, channels, dtype)
         pixels = source.decode(keeps_alpha(source.info, channels), at_least)
         _check_finite(pixels, path)

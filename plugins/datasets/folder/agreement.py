@@ -82,5 +82,10 @@ def converted(infos: Collection[pictures.PictureInfo], channels: int, dtype: str
         "of 8 bits, scaled to 16": sum(info.dtype == "uint8" and dtype == "uint16" for info in infos),
         "in colour of more than 8 bits, read at the upper 8": sum(info.upper_bits for info in infos),
         "the first of several pictures in its file": sum(info.frames for info in infos),
+        "one of several pages of a TIFF (dataset.tiff_pages=channels takes them for channels)": sum(
+            info.pages for info in infos
+        ),
+        "in a TIFF behind a thumbnail, which is passed over": sum(info.thumbnail for info in infos),
+        "with white as 0 (MINISWHITE), turned around": sum(info.inverted for info in infos),
     }
     return {what: num for what, num in counts.items() if num}

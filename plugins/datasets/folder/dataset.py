@@ -33,7 +33,9 @@ class Folder(api.Dataset):
     Source: your own files; nothing is copied or changed.
     Format: JPEG, PNG, GIF, WebP, AVIF, JPEG 2000, Netpbm (PPM, PGM …), BMP, TIFF, HEIC with the extra `heif`, and
         arrays of any number of channels (`.npy`, multi-channel TIFF), told apart by content. Of several pictures in a
-        file the first is read. Hidden files are left out, links are followed, other suffixes are counted and ignored.
+        file the first is read, and of the pages of a TIFF the first that is no thumbnail, unless the file says that
+        they are channels (OME, ImageJ, tifffile) or `tiff_pages` does. Hidden files are left out, links are followed,
+        other suffixes are counted and ignored.
     Layout: what folders and marks in names mean is told before training, and chosen by the option `layout` where
         two readings are as likely. Folders around everything mean nothing.
     Classes: `labels.csv` (columns file, label, and if wanted split and group; an empty label is none). Without

@@ -306,11 +306,6 @@ def test_a_codec_that_is_not_installed_is_named(tmp_path):
     assert "LZW" in reason_of(path)
 
 
-def test_a_stack_of_colour_pages_is_no_picture(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", noise(0, 2, 8, 8, 3), photometric="rgb")
-    assert reason_of(tmp_path / "x.tif").endswith("a picture has H, W and channels")
-
-
 def test_the_pixel_limit_may_be_reached_but_not_passed(file):
     path = file(encoded(Image.new("L", (20_000, 10)), "PNG"))
     assert read_picture(path, max_pixels=200_000).shape == (1, 10, 20_000)
