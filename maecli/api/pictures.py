@@ -4,7 +4,16 @@ The libraries that decode are loaded when a file needs them.
 """
 
 from maecli.data.finding import find_files
-from maecli.data.label_files import LABELS_FILE, SPLIT_WORDS, LabelRow, read_labels
+from maecli.data.label_files import (
+    LABELS_FILE,
+    LABELS_FILES,
+    SPLIT_WORDS,
+    LabelRow,
+    LabelRows,
+    Similar,
+    find_labels,
+    read_labels,
+)
 from maecli.modalities.pictures.decoders import NpyLayout
 from maecli.modalities.pictures.finding import FoundPictures, find_pictures, is_picture, search_pictures
 from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
@@ -16,6 +25,7 @@ from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_
 
 __all__ = [
     "LABELS_FILE",
+    "LABELS_FILES",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "SPLIT_WORDS",
@@ -24,14 +34,17 @@ __all__ = [
     "ChannelStats",
     "FoundPictures",
     "LabelRow",
+    "LabelRows",
     "NpyLayout",
     "Palette",
     "PictureFiles",
     "PictureInfo",
     "Reading",
+    "Similar",
     "class_palette",
     "convertible",
     "find_files",
+    "find_labels",
     "find_pictures",
     "is_picture",
     "keeps_alpha",

@@ -1,7 +1,8 @@
 """CSV files: their rows, columns of them as numbers, and new ones.
 
-UTF-8 with or without a byte-order mark, separated by commas or else by semicolons, quoted as RFC 4180 says; the first
-row names the columns. Whatever is wrong with a file becomes a `BrokenSample` that names the line, and the column.
+UTF-8 with or without a byte-order mark, or UTF-16 with one; separated by commas, semicolons or tabs, quoted as RFC 4180
+says; the first row names the columns. Whatever is wrong with a file becomes a `BrokenSample` that names the line, and
+the column.
 
 Shapes: N rows, F columns.
 """
@@ -25,6 +26,8 @@ MAX_LINE, MAX_LINES_IN_ROW = 2**20, 1000
 """Characters of a line, and lines of a row whose cells hold line breaks."""
 MAX_NUMBERS = 2**28
 """Of the columns that are read as numbers: 1 GiB."""
+DELIMITERS = (",", ";", "\t")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 """Cells that hold no number, in lower case."""
 
@@ -34,19 +37,38 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BrokenSample(str(path), f"is larger than {MAX_BYTES:,} bytes")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline(MAX_LINE)
+        with path.open("rb") as file:
+            encoding = "utf-16" if file.read(2) in _UTF_16 else "utf-8-sig"
+        with path.open(encoding=encoding, newline="") as file:
+            first, second = file.readline(MAX_LINE), file.readline(MAX_LINE)
             file.seek(0)
             lines = _Lines(path, file)
-            reader = csv.reader(lines, delimiter=";" if ";" in header and "," not in header else ",")
+            told = first.strip() if first[:4].lower() == "sep=" else ""  # by Excel, in a line before the header
+            delimiter = told[4:5] or _delimiter(first, second)
+            reader = csv.reader(lines, delimiter=delimiter)
             for cells in reader:
                 lines.since_row = 0
-                if cells:
+                if cells and not (told and reader.line_num == 1):
                     yield reader.line_num, [cell.strip() for cell in cells]
-    except UnicodeDecodeError as error:
-        raise BrokenSample(str(path), "not UTF-8 text; save it as CSV in UTF-8") from error
+    except UnicodeError as error:
+        raise BrokenSample(str(path), "not UTF-8 text; save it as CSV in UTF-8 (in Excel: CSV UTF-8)") from error
     except (OSError, csv.Error) as error:
         raise BrokenSample(str(path), f"cannot be read ({error})") from error
+
+
+def _delimiter(header: str, row: str) -> str:
+    """Return what separates the cells of a header: of several the one that the row below it has as often, and most."""
+    counts = {each: [_num_cells(line, each) for line in (header, row)] for each in DELIMITERS}
+    there = [each for each in DELIMITERS if counts[each][0] > 1]
+    agreeing = [each for each in there if counts[each][0] == counts[each][1]]
+    return max(agreeing, key=lambda each: counts[each][0]) if agreeing else (there or [","])[0]
+
+
+def _num_cells(line: str, delimiter: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:
+        return 0
 
 
 class _Lines:

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from maecli.data.alike import alike_key
 from maecli.data.card import DataCard
 from maecli.data.finding import find_files
-from maecli.data.label_files import LABELS_FILE, read_labels
+from maecli.data.label_files import LABELS_FILE, find_labels, read_labels
 from maecli.errors import DataError
 
 UNKNOWN = -1
@@ -20,34 +21,53 @@ UNKNOWN = -1
 class KnownLabels:
     """Labels of the files below a folder, as a data set's `label` field holds them.
 
-    The row of a file in the folder's `labels.csv` comes first; then the nearest folder of its path, up to the
+    The row of a file in the folder's table of labels comes first; then the nearest folder of its path, up to the
     folder itself, that has the name of a class. Where samples have several labels, the row names all that are present,
     joined by ";", and the name of a folder says nothing of the other classes. What is no class of the model, or an
-    empty cell, is no label. A sample that is a part of a file, path#part, has that file's.
+    empty cell, is no label; case, blanks and the writing of a number do not matter where one class alone can be meant.
+    A sample that is a part of a file, path#part, has that file's.
     """
 
     def __init__(self, root: Path, card: DataCard) -> None:
         self.numbers = {name: q for q, name in enumerate(card.classes)}
         self.multi_label = card.multi_label
         self.above = root.resolve().name
-        self.rows: dict[str, str] = {}
         self.problem = ""
-        """Why `labels.csv` cannot be used, if so."""
-        if (root / LABELS_FILE).exists():
-            try:
-                rows = read_labels(root / LABELS_FILE, frozenset(find_files(root))) or {}
-                self.rows = {key: row.label for key, row in rows.items()}
-            except DataError as error:
-                self.problem = f"no prediction is marked by {LABELS_FILE}: {error}"
+        """Why the table of labels cannot be used, if so."""
+        self.looks: dict[str, list[str]] = {}
+        for name in card.classes:
+            self.looks.setdefault(alike_key(name), []).append(name)
+        self.rows = self._labels(root)
+
+    def _labels(self, root: Path) -> dict[str, str]:
+        """Return what the folder's table says of its files."""
+        name = LABELS_FILE
+        try:
+            path = find_labels(root)
+            if path is None:
+                return {}
+            name, files = path.name, frozenset(find_files(root))
+            rows = read_labels(path, files, similar="keep", several=True, most_vanished=1.0)
+        except DataError as error:
+            self.problem = f"no prediction is marked by {name}: {error}"
+            return {}
+        return {key: row.label for key, row in (rows or {}).items()}
+
+    def _number(self, name: str) -> int:
+        """Return the number of the class of a name, or of the only one that looks like it."""
+        if name in self.numbers:
+            return self.numbers[name]
+        likely = self.looks.get(alike_key(name), [])
+        return self.numbers[likely[0]] if len(likely) == 1 else UNKNOWN
 
     def __getitem__(self, key: str) -> np.ndarray:
         """Return the label () int64, or (Q,) int8 of several, of a sample's key; -1 where it is not known."""
         key = key.partition("#")[0] if key not in self.rows else key
         names = [self.rows[key]] if key in self.rows else self._folder(key)
         if not self.multi_label:
-            return np.array(self.numbers.get(names[0], UNKNOWN) if names else UNKNOWN, np.int64)
+            return np.array(self._number(names[0]) if names else UNKNOWN, np.int64)
         complete = key in self.rows
-        present = [self.numbers.get(part.strip(), UNKNOWN) for name in names for part in name.split(";")]
+        present = [self._number(part.strip()) for name in names for part in name.split(";")]
         if not present or UNKNOWN in present:
             return np.full(len(self.numbers), UNKNOWN, np.int8)
         label = np.full(len(self.numbers), 0 if complete else UNKNOWN, np.int8)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from maecli.data.finding import find_files
-from maecli.data.label_files import LABELS_FILE
+from maecli.data.label_files import LABELS_FILES
 from maecli.data.sample import Sample, Split
 from maecli.data.unread import Unread, what_is_there
 from maecli.errors import BrokenSample, DataError
@@ -41,7 +41,9 @@ def find_source(
         raise DataError(f"{source} does not exist; give a file ({endings}) or a folder of {noun}")
     found = find(source) if find is not None else find_files(source)
     ends = tuple(suffixes) if find is None else ""
-    keys = [path for path in found if path.lower().endswith(ends) and path.rpartition("/")[2] != LABELS_FILE]
+    keys = [
+        path for path in found if path.lower().endswith(ends) and path.rpartition("/")[2].lower() not in LABELS_FILES
+    ]
     if not keys:
         there = what_is_there(find_files(source), unread, suffixes)
         raise DataError(f"{source} holds no {noun} ({endings}), also not in its folders; {there}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maecli.data.finding import search
-from maecli.data.label_files import LABELS_FILE
+from maecli.data.label_files import LABELS_FILES
 from maecli.data.unread import count_kinds, find_unread, kinds_in_words
 from maecli.errors import Fault
 from maecli.modalities.modality import Modality
@@ -55,7 +55,7 @@ def find_not_read(source: Path, keys: Iterable[str], modality: Modality) -> NotR
     read = _files_of(keys, frozenset(found.files))
     faults, apart, others = list[Fault](), list[Fault](), list[str]()
     for path in found.files:
-        if path in read or path.rpartition("/")[2] == LABELS_FILE:
+        if path in read or path.rpartition("/")[2].lower() in LABELS_FILES:
             continue
         kind = find_unread(path, modality.unread, suffixes)
         if kind is not None:

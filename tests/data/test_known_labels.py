@@ -64,6 +64,18 @@ def test_names_that_are_no_class_and_empty_cells_are_no_labels(tmp_path):
     assert known(tmp_path, ["cat/1.png", "cat/2.png"]) == [-1, -1]
 
 
+def test_names_are_those_of_classes_but_for_case_and_blanks(tmp_path):
+    write_labels(tmp_path, "image,class\n1.png,Cat\n2.png,DOG \n3.png,gnu\nlost.png,emu\n", ["1.png", "2.png", "3.png"])
+    assert known(tmp_path, ["1.png", "2.png", "3.png"]) == [0, 1, -1]
+
+
+def test_a_table_with_tabs_is_read_too(tmp_path):
+    write_labels(tmp_path, "", ["1.png"])
+    (tmp_path / "labels.csv").rename(tmp_path / "Labels.TSV")
+    (tmp_path / "Labels.TSV").write_text("file\tlabel\n1.png\temu\n")
+    assert known(tmp_path, ["1.png"]) == [2]
+
+
 def test_several_labels_are_complete_in_the_file_and_one_alone_as_a_folder(tmp_path):
     keys = [f"{i}.png" for i in range(1, 5)]
     write_labels(tmp_path, "file,label\n1.png,cat; emu\n2.png,dog\n3.png,\n4.png,cat;gnu\n", keys)
@@ -77,7 +89,7 @@ def test_several_labels_are_complete_in_the_file_and_one_alone_as_a_folder(tmp_p
 @pytest.mark.parametrize(
     ("text", "encoding", "words"),
     [
-        ("name,class\n1.png,cat\n", "utf-8", "line 1: no column 'file' among name, class"),
+        ("name,kind\n1.png,cat\n", "utf-8", "line 1: no column 'label' among name, kind"),
         ("file,label\n2.png,cat\n", "utf-8", "line 2: '2.png' is not a picture in "),
         ("file,label\n1.png,caf\xe9\n", "latin-1", "not UTF-8 text; save it as CSV in UTF-8"),
     ],

@@ -511,7 +511,7 @@ def test_the_first_predictions_are_drawn_and_marked_where_they_are_known_to_be_w
 
 def test_a_labels_file_that_cannot_be_used_is_named(finetuned, tmp_path, mae):
     write_pictures(tmp_path / "in", 1)
-    (tmp_path / "in/labels.csv").write_text("picture,class\n000.png,cat\n")
+    (tmp_path / "in/labels.csv").write_text("picture,kind\n000.png,cat\n")
     outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
     assert outcome.exit_code == 0
     assert f"no prediction is marked by labels.csv: {tmp_path / 'in/labels.csv'}, line 1: no column" in outcome.stderr

@@ -38,9 +38,10 @@ class Folder(api.Dataset):
         other suffixes are counted and ignored.
     Layout: what folders and marks in names mean is told before training, and chosen by the option `layout` where
         two readings are as likely. Folders around everything mean nothing.
-    Classes: `labels.csv` (columns file, label, and if wanted split and group; an empty label is none). Without
-        labels there, the first folder of each path (below `train/`, `val/`, `test/` where these stand; then the folders
-        of `train/` are the classes), if there are two such folders or more.
+    Classes: `labels.csv` or `labels.tsv` (columns file, label, and if wanted split and group, by these or other usual
+        names; an empty label is none). Rows of pictures that are not there are left out; labels that differ by case or
+        blanks alone are refused. Without labels there, the first folder of each path (below `train/`, `val/`, `test/`
+        where these stand; then the folders of `train/` are the classes), if there are two such folders or more.
     Masks: PNG files below `masks/` that are named as the pictures below `images/`: `images/a/1.jpg` has the mask
         `masks/a/1.png`; folders may have other usual names and stand in each split, and masks may lie beside their
         pictures as `1_mask.png`. Pixels are class numbers (index, palette, 8-bit grey) or colours of VOC's palette
@@ -93,6 +94,11 @@ class Folder(api.Dataset):
             default="auto",
             description="what folders mean. "
             + "; ".join(f"{name}: {words}" for name, words in layouts.READINGS.items()),
+        )
+        similar_labels: pictures.Similar = Field(
+            default="refuse",
+            description="labels of a table that differ by case, blanks or the writing of a number alone: refuse them, "
+            "join each kind to its most frequent spelling, or keep them as classes of their own",
         )
 
     options: Options
@@ -252,7 +258,13 @@ class Folder(api.Dataset):
     def _index(self) -> Index:
         options = self.options
         return read_index(
-            self.root, options.channels, options.max_pixels, options.npy_layout, self._faults, options.layout
+            self.root,
+            options.channels,
+            options.max_pixels,
+            options.npy_layout,
+            self._faults,
+            options.layout,
+            options.similar_labels,
         )
 
     @cached_property
@@ -299,10 +311,10 @@ class Folder(api.Dataset):
     def _reading(self) -> str:
         """Return in one line what was read."""
         index = self._index
-        table = pictures.LABELS_FILE if self._has_table_labels else ""
+        table = index.said if self._has_table_labels else ""
         line = index.layout.reading(len(index.infos), len(index.classes), table=table)
         if index.table is not None and not table:
-            line += f"; splits or groups by {pictures.LABELS_FILE}"
+            line += f"; splits or groups by {index.said}"
         return line
 
     def _notes(self, fields: Sequence[str]) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Index:
     """The table that names labels, splits or groups, if there is one."""
     left_out: Mapping[str, int]
     """Why files that are like pictures are not read → how many."""
+    said: str
+    """What was read of it, in words."""
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -68,10 +70,11 @@ def read_index(
     npy_layout: pictures.NpyLayout,
     faults: set[api.Fault],
     reading: layouts.Reading = "auto",
+    similar: pictures.Similar = "refuse",
 ) -> Index:
     """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`."""
     found = _find(root)
-    table, rows = _read_table(root, found.pictures)
+    table, rows = _read_table(root, found.pictures, similar)
     layout = _read_layout(found, reading, table, rows)
     infos = pictures.probe_pictures(root, layout.samples, faults, max_pixels=max_pixels, npy_layout=npy_layout)
     channels, dtype = agree(root, infos, channels)
@@ -83,6 +86,7 @@ def read_index(
         )
     labels, splits, groups = dict(layout.labels), dict(layout.splits), dict[str, str]()
     if table is not None:
+        faults.update(rows.faults)
         if any(row.label for row in rows.values()):
             labels = {key: row.label for key, row in rows.items() if row.label}
         splits |= {key: row.split for key, row in rows.items() if row.split is not None}
@@ -90,7 +94,7 @@ def read_index(
         check_groups(table, splits, rows)
     labels = {key: label for key, label in labels.items() if key in infos}
     masks = {key: mask for key, mask in layout.masks.items() if key in infos}
-    return Index(infos, channels, dtype, labels, splits, groups, masks, layout, table, found.left_out())
+    return Index(infos, channels, dtype, labels, splits, groups, masks, layout, table, found.left_out(), rows.reading)
 
 
 def _find(root: Path) -> pictures.FoundPictures:
@@ -107,16 +111,18 @@ def _find(root: Path) -> pictures.FoundPictures:
     return found
 
 
-def _read_table(root: Path, keys: Sequence[str]) -> tuple[Path | None, Mapping[str, pictures.LabelRow]]:
+def _read_table(root: Path, keys: Sequence[str], similar: pictures.Similar) -> tuple[Path | None, pictures.LabelRows]:
     """Return the table of labels in the folder, or in one that holds all pictures, and its rows by picture."""
     base = commonpath([keys[0], keys[-1]]) if len(keys) > 1 else ""
     steps = base.split("/") if base else []
     for place in ("/".join(steps[:depth]) for depth in range(len(steps) + 1)):
-        table, start = root / place / pictures.LABELS_FILE, f"{place}/" if place else ""
-        rows = pictures.read_labels(table, frozenset(key.removeprefix(start) for key in keys))
+        table, start = pictures.find_labels(root / place), f"{place}/" if place else ""
+        if table is None:
+            continue
+        rows = pictures.read_labels(table, frozenset(key.removeprefix(start) for key in keys), similar=similar)
         if rows is not None:
-            return table, {start + key: row for key, row in rows.items()}
-    return None, {}
+            return table, pictures.LabelRows({start + key: row for key, row in rows.items()}, rows.reading, rows.faults)
+    return None, pictures.LabelRows({}, "", ())
 
 
 def _read_layout(
@@ -127,7 +133,8 @@ def _read_layout(
 ) -> layouts.Layout:
     """Return what the files are; a table that names labels and splits leaves no doubt of these."""
     told = any(row.label for row in rows.values()) and any(row.split for row in rows.values())
-    files = [path for path in found.files if path.rpartition("/")[2] not in (pictures.LABELS_FILE, CLASSES_FILE)]
+    lists = (*pictures.LABELS_FILES, CLASSES_FILE)
+    files = [path for path in found.files if path.rpartition("/")[2].lower() not in lists]
     where, is_picture = str(found.root), frozenset(found.pictures).__contains__
     layout = layouts.read_layout(files, is_picture, reading, where=where, certain=rows.keys(), lenient=told)
     samples = frozenset(layout.samples)

@@ -202,15 +202,15 @@ def test_a_group_follows_the_split_given_to_one_of_it(tmp_path):
     ("text", "words"),
     [
         ("", "line 1: no column 'file' among none; the first line must name the columns file and label"),
-        ("name,label\n000.png,a", "line 1: no column 'file' among name, label"),
-        ("file,class\n000.png,a", "line 1: no column 'label' among file, class"),
-        ("file,label\n000.png,a\n\nnone.png,b", "line 4: 'none.png' is not a picture in"),
+        ("photo,label\n000.png,a", "line 1: no column 'file' among photo, label"),
+        ("file,kind\n000.png,a", "line 1: no column 'label' among file, kind"),
+        ("file,label\n000.png,a\n\nnone.png,b\nno.png,b", "line 4: 'none.png' is not a picture in"),
         (
-            "file,label\n000.png,a\n./000.png,a",
-            "line 3: './000.png' stands in line 2 already; keep one of them",
+            "file,label\n000.png,a\n./000.png,b",
+            "line 3: './000.png' stands in line 2 already, as 'a' there and as 'b' here; keep one of them",
         ),
         ("file,label\n000.png,a,b", "line 2: 3 cells under 2 columns"),
-        ("file,label,split\n000.png,a,dev", "line 2: unknown split 'dev'; use train, val or test"),
+        ("file,label,split\n000.png,a,extra", "line 2: unknown split 'extra'; use train, val or test"),
         (
             "file,label,split,group\n000.png,a,train,p\n001.png,a,test,p",
             "line 3: group 'p' is in test here and in train in line 2; a group must stay in one split",
@@ -225,10 +225,40 @@ def test_errors_in_the_table_name_the_line(tmp_path, text, words):
     assert words in message
 
 
+def test_a_row_of_a_picture_that_is_gone_is_left_out_and_named(tmp_path):
+    names = write_pictures(tmp_path, 3)
+    write_labels(tmp_path, *(f"{name},{i % 2}" for i, name in enumerate(names)), "gone.png,1")
+    data = folder(tmp_path, val_share=0, test_share=0)
+    assert data.card(("image", "label")).class_counts == (2, 1)
+    assert data.faults() == [api.Fault("gone.png", "stands in labels.csv, line 5, but is not there")]
+    assert data.card().reading.endswith("labels.csv (columns file, label)")
+
+
+def test_labels_that_look_alike_are_refused_joined_or_kept(tmp_path):
+    names = write_pictures(tmp_path, 3)
+    write_labels(tmp_path, f"{names[0]},Cat", f"{names[1]},cat", f"{names[2]},cat")
+    assert "dataset.similar_labels=join" in error_of(folder(tmp_path))
+    assert folder(tmp_path, similar_labels="join").card().classes == ("cat",)
+    assert folder(tmp_path, similar_labels="keep").card().classes == ("Cat", "cat")
+
+
+def test_a_table_may_have_tabs_and_be_called_so(tmp_path):
+    names = write_pictures(tmp_path, 2)
+    (tmp_path / "labels.tsv").write_text(f"image\tclass\n{names[0]}\ta\n{names[1]}\tb\n")
+    card = folder(tmp_path).card()
+    assert card.classes == ("a", "b")
+    assert "labels.tsv (columns image, class)" in card.reading
+    assert not any("ignored" in note for note in card.notes)
+    write_labels(tmp_path, f"{names[0]},a")
+    assert error_of(folder(tmp_path)) == f"{tmp_path} has labels.csv and labels.tsv; keep one table of labels"
+
+
 def test_a_table_in_another_encoding_is_refused(tmp_path):
     write_pictures(tmp_path, 1)
     (tmp_path / "labels.csv").write_bytes("file,label\n000.png,größe".encode("latin-1"))
-    assert error_of(folder(tmp_path)).endswith("labels.csv: not UTF-8 text; save it as CSV in UTF-8")
+    assert error_of(folder(tmp_path)).endswith(
+        "labels.csv: not UTF-8 text; save it as CSV in UTF-8 (in Excel: CSV UTF-8)"
+    )
 
 
 def test_a_mixed_folder_keeps_what_is_readable_and_lists_the_rest(tmp_path):
