@@ -66,6 +66,22 @@ class Drawing(BaseModel):
     png: bytes = Field(repr=False)
 
 
+class OtherData(BaseModel):
+    """What a run was measured on, where that is not what it began with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(description="the folder's name and a digest: what tells its result from others")
+    folder: str
+    reading: str = ""
+    samples: int
+    difference: str = Field(description="from the data that the run began with, in words")
+
+    def __str__(self) -> str:
+        reading = f": {self.reading}" if self.reading else ""
+        return f"other data than the run's, in {self.folder}{reading} ({self.difference})"
+
+
 class Evaluation(BaseModel):
     """Everything that one evaluation of one split produced. The first metric is the headline."""
 
@@ -75,6 +91,7 @@ class Evaluation(BaseModel):
     probe: str = Field(default="", description="what probed the frozen encoder, such as knn; empty: the run's task")
     num_samples: int
     weights: str = Field(default="", description="which weights: the last or the best checkpoint, and its step")
+    data: OtherData | None = Field(default=None, description="other data than those that the run began with")
     metrics: tuple[Metric, ...] = Field(validation_alias=AliasChoices("metrics", "figures"))
     tables: tuple[Table, ...] = ()
     drawings: tuple[Drawing, ...] = ()
@@ -85,8 +102,9 @@ class Evaluation(BaseModel):
 
     @property
     def name(self) -> str:
-        """What tells it from the other evaluations of its run: test, probe-knn-test."""
-        return f"probe-{self.probe}-{self.split}" if self.probe else self.split
+        """What tells it from the other evaluations of its run: test, probe-knn-test, test-on-other-1f3a5b."""
+        name = f"probe-{self.probe}-{self.split}" if self.probe else self.split
+        return f"{name}-on-{self.data.id}" if self.data is not None else name
 
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation without its drawings, ready for `json.dumps`."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
+from maecli.data.fingerprint import Fingerprint
 from maecli.data.members import Members, keep_members, read_members
+from maecli.data.sample_files import UNREADABLE, content_hash
 from maecli.errors import DataError
 from maecli.registry import Registry
 from maecli.run.directory import CHECKPOINTS, SPLITS, RunDirectory
 from maecli.schema import RunSpec
 from maecli.training.checkpoint import Checkpoint
+
+NUM_COMPARED = 8
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,25 @@ class Begun:
     """With which they were asked for."""
     told: Collection[SplitName] = SPLIT_NAMES
     """Splits of which it is told what is gone."""
+    hashes: Mapping[str, str] | None = None
+    """File → the hash of its content, where the data may be others that have samples of the same names."""
 
     def kept(self, dataset: Dataset, say: Callable[[str], None]) -> Dataset:
         """Return the data set with the splits that the run has; `say` is told what is gone and what came later."""
+        if self.hashes and not self._knows(dataset, self.hashes):
+            return dataset
         return keep_members(dataset, self.members, self.fields, say, self.told)
+
+    def _knows(self, dataset: Dataset, hashes: Mapping[str, str]) -> bool:
+        """Whether a file of the data, of the first few that were recorded, holds what it held when the run began."""
+        splits = (dataset.split(name, self.fields) for name in SPLIT_NAMES)
+        places = ((split, i, key) for split in splits for i, key in enumerate(split.keys) if key in hashes)
+        compared = [
+            content_hash(str(files[0])).startswith(hashes[key])
+            for split, i, key in itertools.islice(places, NUM_COMPARED)
+            if (files := split.files(i)) and hashes[key] != UNREADABLE
+        ]
+        return not compared or any(compared)
 
 
 def check_form(now: DataCard, recorded: DataCard) -> None:
@@ -48,8 +68,16 @@ def begun_in(
     return Begun(members, registry.task(spec.task.name).fields, told) if members is not None else None
 
 
-def begun_with(checkpoint: Checkpoint, spec: RunSpec, registry: Registry) -> Begun | None:
-    """Return what the run of a checkpoint recorded; None for a checkpoint without its run directory."""
+def begun_with(checkpoint: Checkpoint, spec: RunSpec, registry: Registry, *, elsewhere: bool = False) -> Begun | None:
+    """Return what the run of a checkpoint recorded; None for a checkpoint without its run directory.
+
+    `elsewhere`: the data are in a folder that is given now, and keep their own splits unless they are the run's.
+    """
     if checkpoint.path.parent.name != CHECKPOINTS:
         return None
-    return begun_in(RunDirectory(checkpoint.path.parent.parent), spec, registry)
+    begun = begun_in(RunDirectory(checkpoint.path.parent.parent), spec, registry)
+    if begun is None or not elsewhere:
+        return begun
+    samples = checkpoint.metadata().get("samples") or {}
+    fingerprints = filter(None, map(Fingerprint.read, samples.values()))
+    return replace(begun, hashes={name: digest for one in fingerprints for name, digest in one.hashes.items()})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from maecli.data.card import SplitName
+from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.errors import Fault, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
@@ -17,6 +17,7 @@ from maecli.run.begun import check_form
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built, check_split
+from maecli.run.other_data import other_data
 from maecli.run.report import write_run_report
 from maecli.run.restore import restore
 from maecli.run.what_was_read import what_was_read
@@ -63,10 +64,16 @@ def evaluate(
     told = [*data.sentences(), *(f"Left out: {num:,} {what}." for what, num in unknown.items())]
     for line in (*what_was_read(card, len(data.faults)), *told):
         progress.say(line)
+    splits = {name: data.split(name) for name in SPLIT_NAMES}
+    other = other_data(run, restored.checkpoint, data, splits, card.reading, split, progress.say)
     weights = f"{checkpoint} (step {restored.checkpoint.step})"
     evaluation = measure(restored, restored.module, split, weights, batch_size)
     evaluation = evaluation.model_copy(
-        update={"notes": (*evaluation.notes, *told), "left_out": card.left_out | unknown}
+        update={
+            "notes": (*evaluation.notes, *told, *([f"Measured on {other}."] if other else [])),
+            "left_out": card.left_out | unknown,
+            "data": other,
+        }
     )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)

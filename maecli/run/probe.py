@@ -11,6 +11,7 @@ from torch import Tensor
 
 from maecli.data.card import DataCard, SplitName
 from maecli.data.labels import WHOLE
+from maecli.data.sample import Split
 from maecli.errors import DataError, SpecError, nearest
 from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader
@@ -23,6 +24,7 @@ from maecli.results import Evaluation, Metric, Table
 from maecli.run.begun import begun_with, check_form
 from maecli.run.evaluate import EvalResult, measured_run
 from maecli.run.open import Data, check_split
+from maecli.run.other_data import other_data
 from maecli.run.report import write_run_report
 from maecli.run.restore import restore_encoder
 from maecli.training.features import Tokens, check_tokens, extract
@@ -93,11 +95,15 @@ def probe(
     restored = restore_encoder(path, registry, progress.say, checkpoint, settings)
     tokens = check_tokens(pool, restored.encoder, "--pool", POOLS)
     spec = restored.spec
-    begun = begun_with(restored.checkpoint, spec, registry)
+    begun = begun_with(restored.checkpoint, spec, registry, elsewhere=root is not None)
     data = Data(spec, registry, FIELDS, Faults(progress.say, spec.data.strict), f"--probe {kind}", begun=begun)
     card = data.card
     check_labelled(card)
     check_form(card, restored.card)
+    fields = registry.task(spec.task.name).fields
+    held_out: tuple[SplitName, ...] = ("val", "test")  # of train a probe may take a part of its own
+    compared: dict[SplitName, Split] = {name: data.dataset.split(name, fields) for name in held_out}
+    other = other_data(run, restored.checkpoint, data, compared, card.reading, split, progress.say)
     names: list[SplitName] = list(dict.fromkeys(["train", split] if kind == "knn" else ["train", "val", split]))
     for name in ("train", split):
         data.samples(name)
@@ -121,7 +127,9 @@ def probe(
             _method(kind, guesses, len(data.split("val")) if "val" in names else 0),
             _data(tokens, data.training.description),
             f"The {RANDOM} has the same architecture and the weights that seed {spec.seed} gives.",
+            *([f"Measured on {other}."] if other else []),
         ),
+        data=other,
     )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)

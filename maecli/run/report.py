@@ -84,15 +84,16 @@ def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
 
 
 def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]:
-    """Return the evaluations of a run: those of its task, then the probes; of each, test first."""
+    """Return the evaluations of a run: those of its task, then the probes; of each, test first. On other data: last."""
     order = tuple(TITLES)
-    return sorted(run.evaluations(say), key=lambda one: (bool(one.probe), order.index(one.split)))
+    return sorted(run.evaluations(say), key=lambda one: (one.data is not None, bool(one.probe), order.index(one.split)))
 
 
 def _title(evaluation: Evaluation) -> str:
     plural = "" if evaluation.num_samples == 1 else "s"
     title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} sample{plural})"
-    return f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
+    title = f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
+    return f"{title} of other data, in {evaluation.data.folder}" if evaluation.data is not None else title
 
 
 def describe_run(run: RunDirectory) -> str:
@@ -103,7 +104,7 @@ def describe_run(run: RunDirectory) -> str:
         return f"What this run said of itself cannot be read: {error}."
     if summary is None:
         return "This run is not finished."
-    own = [evaluation for evaluation in _in_order(run, lambda _: None) if not evaluation.probe]
+    own = [one for one in _in_order(run, lambda _: None) if not one.probe and one.data is None]
     metric = own[0].metrics[0] if own else None
     headline = f" {TITLES[own[0].split]} {metric.label}: {numbers.format_metric(metric)}." if metric else ""
     return (

@@ -96,7 +96,10 @@ def rebuild(
     load_exactly(module, checkpoint.tensors(), str(checkpoint.path))
     keep_freed_memory()
     device, dtype = open_device(spec)
-    faults, begun = Faults(say, spec.data.strict), begun_with(checkpoint, spec, registry)
+    faults, begun = (
+        Faults(say, spec.data.strict),
+        begun_with(checkpoint, spec, registry, elsewhere=(settings or {}).get("dataset.root") is not None),
+    )
     data = Data(spec, registry, task.fields, faults, task.name, card, begun, ignore_unknown_classes)
     return Restored(spec, data, card, preprocess, task, module.to(device), device, dtype, checkpoint)
 

@@ -40,7 +40,7 @@ def same_data(
         complaints = [_other_classes(metadata.get("card"), built.card, built.task.fields)]
         for name, value in recorded.items():
             if name in known:
-                complaints.append(_difference(name, known[name], now[name]))
+                complaints.append(difference_of(name, known[name], now[name]))
             elif isinstance(value, str) and value != now[name].names:  # all that older runs kept
                 complaints.append(_other_samples(name, None, now[name]))
         for complaint in filter(None, complaints):
@@ -60,6 +60,17 @@ def _fingerprint(built: Built, name: SplitName, everything: bool) -> Fingerprint
     return fingerprint_of(split, built.task.fields, everything)
 
 
+def test_samples(built: Built, last: Checkpoint | None) -> dict[str, Any]:
+    """Return what the checkpoints of a run record of its test split, which `mae eval` compares and `--resume` does not.
+
+    It is what the `last` checkpoint recorded, where there is one that did.
+    """
+    recorded = (last.metadata().get("samples") or {}).get("test") if last is not None else None
+    before = Fingerprint.read(recorded)
+    now = before or fingerprint_of(built.data.split("test"), built.task.fields)
+    return now.model_dump(mode="json")
+
+
 def _joined(before: Fingerprint, now: Fingerprint) -> Fingerprint:
     """Return what is known of data that were compared: also the contents that only the first look read."""
     if before.kind != now.kind:
@@ -67,7 +78,7 @@ def _joined(before: Fingerprint, now: Fingerprint) -> Fingerprint:
     return now.model_copy(update={"facts": before.facts | now.facts, "hashes": before.hashes | now.hashes})
 
 
-def _difference(name: str, before: Fingerprint, now: Fingerprint) -> str | None:
+def difference_of(name: str, before: Fingerprint, now: Fingerprint) -> str | None:
     """Return in words how a split differs from what it was, None where it does not as far as both were looked at."""
     if before.names != now.names:
         return _other_samples(name, before, now)

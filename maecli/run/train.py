@@ -24,7 +24,7 @@ from maecli.run.open import Built, open_run, with_paths
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import write_run_report
 from maecli.run.restore import card_of
-from maecli.run.same_data import same_data
+from maecli.run.same_data import same_data, test_samples
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.run.what_was_read import what_was_read
 from maecli.schema import RunSpec
@@ -95,6 +95,9 @@ def train(
             run.start(stored, overwrite, needed)
         if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
             run.write(SPLITS, members_csv(members))
+            begun = begun_in(run, spec, registry)
+        if begun is not None:
+            trainer.metadata["samples"]["test"] = test_samples(built, last)
         trainer.metadata["run"] = run.id
         return _train(built, trainer, run, start, begin)
 

@@ -86,7 +86,7 @@ def make_records(run: RunDirectory, registry: Registry) -> list[Record]:
     headline = headline_evaluation(run)
     if headline is None or not headline.metrics:
         raise MaeError(f"{run} has no metrics; measure it by `mae eval {run}`")
-    probes = [evaluation for evaluation in run.evaluations(lambda _: None) if evaluation.probe]
+    probes = [one for one in run.evaluations(lambda _: None) if one.probe and one.data is None]
     return [_make_record(run, evaluation, registry) for evaluation in (headline, *probes)]
 
 
