@@ -108,7 +108,13 @@ def test_pictures_of_several_sizes_have_no_common_one(root):
 def test_a_sound_set_has_no_faults(root):
     dataset = of(root)
     assert list(dataset.all_faults()) == []
-    assert dataset.card().notes == ("mean and std were measured on 27 train pictures chosen by the fixed seed",)
+    card = dataset.card()
+    assert card.reading == (
+        "36 pictures in 3 classes of wnids.txt, by folders train/ and val/; classes of val/ from "
+        "val/val_annotations.txt"
+    )
+    assert (card.converted, card.left_out) == ({"grey, given three equal channels": 3}, {})
+    assert card.notes == ("mean and std were measured on 27 train pictures chosen by the fixed seed",)
 
 
 def test_every_fault_is_named_and_left_out(root):
@@ -136,6 +142,10 @@ def test_every_fault_is_named_and_left_out(root):
     assert dataset.faults() == [api.Fault(first, NOT_A_PICTURE)]
     left = {name: set(dataset.split(name).keys) for name in api.SPLIT_NAMES}
     assert left == sound | {"train": sound["train"] - {first}, "test": sound["test"] - {"val/images/val_1.JPEG"}}
+    assert dataset.card().left_out == {
+        "in train/ under a class that wnids.txt lacks: n77": 1,
+        "in val/ without one class of wnids.txt in val/val_annotations.txt": 3,
+    }
     assert dataset.card().notes[1:] == (
         "7 faults of the layout; mae eda names each",
         "1 files are broken and left out",

@@ -47,6 +47,7 @@ class TinyImageNet(api.Dataset):
     def __init__(self, options: api.DatasetOptions) -> None:
         super().__init__(options)
         self._faults: set[api.Fault] = set()
+        self._grey: set[str] = set()
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         layout, splits = self._layout, {name: self._keys(name) for name in api.SPLIT_NAMES}
@@ -70,6 +71,9 @@ class TinyImageNet(api.Dataset):
             ),
             source="http://cs231n.stanford.edu/tiny-imagenet-200.zip, or a set in its layout",
             licence="ImageNet's terms: non-commercial research and education",
+            reading=self._reading(sum(map(len, splits.values()))),
+            converted={"grey, given three equal channels": len(self._grey)} if self._grey else {},
+            left_out=dict(layout.left_out),
             notes=tuple(self._notes()),
         )
 
@@ -104,6 +108,7 @@ class TinyImageNet(api.Dataset):
         """Return the (H, W) of every picture whose header can be read and that can be made RGB."""
         headers = api.pictures.probe_pictures(self._layout.root, [*self._layout.labels], self._faults)
         usable = api.pictures.convertible(headers, 3, "uint8", self._faults)
+        self._grey = {key for key, header in usable.items() if header.channels == 1}
         return {key: header.size for key, header in usable.items()}
 
     @cached_property
@@ -125,6 +130,12 @@ class TinyImageNet(api.Dataset):
     def _stats(self) -> api.pictures.ChannelStats:
         return api.pictures.sampled_channel_stats(self.split("train"), self._layout.root, (0.0, 255.0))
 
+    def _reading(self, num: int) -> str:
+        return (
+            f"{num:,} pictures in {len(self._layout.names):,} classes of {CLASSES}, by folders train/ and val/; "
+            f"classes of val/ from {TEST_CLASSES}"
+        )
+
     def _notes(self) -> Iterator[str]:
         yield f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"
         if self._layout.faults:
@@ -145,6 +156,8 @@ class Layout:
     """Picture, as a path below `root`, to the position of its class in `names`."""
     faults: Sequence[api.Fault]
     """Of files, folders and lines."""
+    left_out: Mapping[str, int]
+    """Why pictures are not used, and how many of them."""
 
 
 def read_layout(root: Path) -> Layout:
@@ -156,18 +169,21 @@ def read_layout(root: Path) -> Layout:
         raise api.DataError(f"{root / CLASSES} names no class; write one identifier per line")
     numbers = {wnid: i for i, wnid in enumerate(wnids)}
     reasons: dict[str, str] = {}
-    labels = _train_labels(root, numbers, reasons)
+    left_out: Counter[str] = Counter()
+    labels = _train_labels(root, numbers, reasons, left_out)
     if not labels:
         raise api.DataError(
             f"no picture in {root / 'train'}; those of the class {wnids[0]} belong into train/{wnids[0]}/images: "
             "unpack the whole archive, or point --root at a folder that holds all of it"
         )
-    labels |= _test_labels(root, numbers, reasons)
+    labels |= _test_labels(root, numbers, reasons, left_out)
     faults = [api.Fault(path, reason) for path, reason in reasons.items()]
-    return Layout(root, class_names(wnids, read_words(root / WORDS)), labels, faults)
+    return Layout(root, class_names(wnids, read_words(root / WORDS)), labels, faults, left_out)
 
 
-def _train_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]) -> dict[str, int]:
+def _train_labels(
+    root: Path, numbers: Mapping[str, int], reasons: dict[str, str], left_out: Counter[str]
+) -> dict[str, int]:
     labels: dict[str, int] = {}
     for wnid, number in numbers.items():
         folder = f"train/{wnid}/images"
@@ -179,10 +195,14 @@ def _train_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str
         for other in (root / "train").iterdir():
             if other.is_dir() and other.name not in numbers and not other.name.startswith("."):
                 reasons[f"train/{other.name}"] = f"is a class that {CLASSES} lacks; its pictures are left out"
+                num = len(api.pictures.find_pictures(other))
+                left_out[f"in train/ under a class that {CLASSES} lacks: {other.name}"] += num
     return labels
 
 
-def _test_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]) -> dict[str, int]:
+def _test_labels(
+    root: Path, numbers: Mapping[str, int], reasons: dict[str, str], left_out: Counter[str]
+) -> dict[str, int]:
     """Return the classes of the official validation set; each file and each line that does not fit is a fault."""
     present = set(api.pictures.find_pictures(root / TEST_PICTURES)) if (root / TEST_PICTURES).is_dir() else set()
     labels: dict[str, int] = {}
@@ -204,6 +224,8 @@ def _test_labels(root: Path, numbers: Mapping[str, int], reasons: dict[str, str]
         elif key not in reasons:
             labels[key] = numbers[wnid]
     reasons |= {f"{TEST_PICTURES}/{file}": f"has no class in {TEST_CLASSES}" for file in present - classes.keys()}
+    if num := sum(f"{TEST_PICTURES}/{file}" not in labels for file in present):
+        left_out[f"in val/ without one class of {CLASSES} in {TEST_CLASSES}"] = num
     return dict(sorted(labels.items()))
 
 
