@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from maecli.models.encoder import Encoder
 from maecli.registry import Registry
 from maecli.run.checkpoint import find_checkpoint, read_checkpoint
 from maecli.run.directory import SPEC, Say
+from maecli.run.initial_head import RecordedHead, keep_head
 from maecli.run.open import Built, make_model
 from maecli.run.paths import INIT, place_of
 from maecli.run.plugins_used import missing_packages, tell_changes
@@ -67,33 +69,46 @@ def offered_spec(path: Path) -> dict[str, Any]:
 def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
     """Give the encoder of a new run the weights of `--init`, and return in words what it starts from.
 
+    Of a run of the same task it gets the rows of the head, too, whose classes are known by name.
     To resume they need not be there. `say` is told of plugins of a run of ours that have another version now.
     """
-    spec, start = built.spec, "from scratch"
+    spec, start, head = built.spec, "from scratch", ""
     if spec.init is not None and resuming:
         start = f"encoder from {spec.init}"
     elif spec.init is not None:
-        weights = initial_weights(place_of(INIT, spec.init, spec.paths, say) or spec.init, built.data.registry, say)
+        path = place_of(INIT, spec.init, spec.paths, say) or spec.init
+        weights, recorded = _read_initial(path, built.data.registry, say)
+        if recorded is not None:
+            kept = keep_head(built.task, built.module, recorded)
+            weights = replace(weights, num_others=weights.num_others - kept.num_tensors)
+            head = f"; {kept.words}" if kept.words else ""
         start = load_encoder_weights(cast(Encoder, built.module.get_submodule("encoder")), weights, spec.init_partial)
-    if not spec.train.freeze:
-        return start
-    return "random encoder, frozen" if spec.init is None else f"{start}, frozen"
+    if spec.train.freeze:
+        start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
+    return f"{start}{head}"
 
 
 def initial_weights(path: Path, registry: Registry, say: Say) -> EncoderWeights:
     """Return the encoder that `--init` names, under our names."""
+    return _read_initial(path, registry, say)[0]
+
+
+def _read_initial(path: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
+    """Return the encoder that `--init` names, and the head of a fine-tuned run of ours."""
     run, choice = split_choice(path)
     if (run / SPEC).is_file():  # perhaps one that is being trained
         _check_one_encoder(run, choice)
         return read_checkpoint(run, "last", lambda checkpoint: _of_run(checkpoint.path / MODEL, registry, say))
     file, choice = weights_file(path)
-    weights = _of_run(file, registry, say) if is_ours(file) else import_encoder(read_weights(file), choice)
+    if is_ours(file):
+        return _of_run(file, registry, say)
+    weights = import_encoder(read_weights(file), choice)
     check_finite(weights.tensors, weights.source)
-    return weights
+    return weights, None
 
 
-def _of_run(file: Path, registry: Registry, say: Say) -> EncoderWeights:
-    """Return the encoder of one of our checkpoints, which may have been copied under another name.
+def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
+    """Return the encoder and the head of one of our checkpoints, which may have been copied under another name.
 
     Of the plugins that the run used, its model alone has to be installed: the new run has a task and data of its own.
     """
@@ -108,8 +123,9 @@ def _of_run(file: Path, registry: Registry, say: Say) -> EncoderWeights:
         say(note)
     own = encoder_tensors(tensors)
     check_finite(own, file)
-    return EncoderWeights(
-        source=str(checkpoint.path if file.name == MODEL else file),
+    source = str(checkpoint.path if file.name == MODEL else file)
+    weights = EncoderWeights(
+        source=source,
         format="",
         tensors=own,
         patch_size=encoder.patch_size,
@@ -118,3 +134,4 @@ def _of_run(file: Path, registry: Registry, say: Say) -> EncoderWeights:
         num_heads=heads_of(encoder),
         num_others=len(tensors) - len(own),
     )
+    return weights, RecordedHead.read(metadata, tensors, source)

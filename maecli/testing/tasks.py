@@ -113,6 +113,8 @@ def options(subject: TaskSubject) -> None:
     )
     unknown = sorted(set(plugin.on_whole_pictures) - set(plugin.Options.model_fields))
     expect(not unknown, f"{plugin.__name__}.on_whole_pictures names {some(unknown)}, which is none of its options")
+    unknown = sorted(set(plugin.head_options) - set(plugin.Options.model_fields))
+    expect(not unknown, f"{plugin.__name__}.head_options names {some(unknown)}, which is none of its options")
 
 
 def build(subject: TaskSubject) -> None:
@@ -138,6 +140,25 @@ def build(subject: TaskSubject) -> None:
         not modules,
         f"the task itself holds {some(modules)}; put what learns into the module, since only that is trained and saved",
     )
+
+
+def class_rows(subject: TaskSubject) -> None:
+    """Tensors that are said to have a row for each class have so many rows, and are not the encoder's."""
+    tensors, card = subject.module.state_dict(), subject.card
+    classes = {"label": card.classes, "mask": card.mask_classes}
+    for name, field in subject.task.class_rows(subject.module).items():
+        expect(
+            name in tensors and not name.startswith("encoder."),
+            f"class_rows() names {name!r}, which is no tensor of the module beside its encoder; it has "
+            f"{some(other for other in tensors if not other.startswith('encoder.'))}",
+        )
+        expect(field in classes, f'class_rows() says {field!r} of {name!r}; say "label" or "mask"')
+        shape, num = tuple(tensors[name].shape), len(classes[field])
+        expect(
+            shape[:1] == (num,),
+            f"class_rows(): {name!r} has the shape {shape} for {num} classes of the field {field}; name only tensors "
+            "whose first axis is the classes",
+        )
 
 
 def training(subject: TaskSubject) -> None:
@@ -429,7 +450,7 @@ def _check_side_by_side(sides: SideBySide | None, num: int) -> None:
 STAGES: Stages = (
     (options, spec, imports),
     (build,),
-    (training, evaluation, prediction),
+    (class_rows, training, evaluation, prediction),
     (repeatable, wrapped, adding, alone, saving, drawing),
     (frozen,),
 )

@@ -28,6 +28,8 @@ MOST_COLUMNS = 100
 NUM_NAMED = 5
 
 
+ClassField = Literal["label", "mask"]
+"""The field of a sample whose numbers are classes."""
 FileContents = bytes | Callable[[], bytes]
 """What a file holds, or what encodes it, which is called on another thread while the device does the next batch."""
 
@@ -72,6 +74,8 @@ class Task(ABC, Generic[M]):
     """
     on_whole_pictures: ClassVar[Mapping[str, Any]] = {}
     """Options to take where a recipe leaves patches out and the encoder cannot: it is frozen, or convolutional."""
+    head_options: ClassVar[tuple[str, ...]] = ()
+    """Options without which a head of the same shape means something else, such as what it stands on."""
     all_classes: bool = False
     """Whether rows of inference get a column for each class, however many there are; see `class_columns`."""
     baseline_samples: ClassVar[int] = 0
@@ -89,6 +93,14 @@ class Task(ABC, Generic[M]):
 
         Raises SpecError for options that do not fit the encoder.
         """
+
+    def class_rows(self, module: M) -> Mapping[str, ClassField]:
+        """Return the tensors of the module that have a row for each class, their first axis, and of which classes.
+
+        "label" are the card's `classes`, "mask" its `mask_classes`. `--init` from another run of the task keeps the
+        rows of the classes that both know by name, with all else that is not the encoder's; none: the head is new.
+        """
+        return {}
 
     @abstractmethod
     def loss(self, module: M, batch: Batch) -> Tensor:

@@ -76,6 +76,24 @@ class Forgetful(Classify):
         return super().frozen_features(module, batch).detach() * 0
 
 
+class UnknownHead(Classify):
+    """Classes."""
+
+    head_options = ("pooling",)
+
+
+def rows(found):
+    """Return a task that says these tensors have a row for each class."""
+
+    class Rows(Classify):
+        """Classes."""
+
+        def class_rows(self, module):
+            return found
+
+    return Rows
+
+
 class PerSample(Classify):
     """Classes."""
 
@@ -287,6 +305,15 @@ WRONG = [
     (OtherVerb, "options", "OtherVerb.verb is 'learn'; write one of pretrain, finetune, the verb that trains it"),
     (ListedFields, "options", "ListedFields.fields is ['image', 'label']; write a tuple with \"image\" and what else"),
     (Unknown, "options", "Unknown.on_whole_pictures names patch_dropp, which is none of its options"),
+    (UnknownHead, "options", "UnknownHead.head_options names pooling, which is none of its options"),
+    (
+        rows({"head.weight": "label"}),
+        "class_rows",
+        "class_rows() names 'head.weight', which is no tensor of the module beside its encoder; it has head.0.weight",
+    ),
+    (rows({"encoder.norm.bias": "label"}), "class_rows", "class_rows() names 'encoder.norm.bias', which is no tensor"),
+    (rows({"head.0.bias": "labels"}), "class_rows", "class_rows() says 'labels' of 'head.0.bias'; say"),
+    (rows({"head.0.bias": "mask"}), "class_rows", "class_rows(): 'head.0.bias' has the shape"),
     (
         OfBoxes,
         "build",

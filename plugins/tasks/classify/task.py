@@ -31,6 +31,7 @@ class Classify(api.Task[api.nets.Classifier]):
     name = "classify"
     fields = ("image", "label")
     on_whole_pictures: ClassVar[Mapping[str, Any]] = {"patch_drop": 0.0}
+    head_options = ("pool",)
 
     class Options(api.Options):
         pool: Literal["mean", "cls"] = Field(default="mean", description="mean of the patch tokens, or class token")
@@ -78,6 +79,10 @@ class Classify(api.Task[api.nets.Classifier]):
             norm = "batch" if encoder.frozen else "none"
         head = self.labels.head(encoder.embed_dim, self.options.head, norm)
         return api.nets.Classifier(encoder, head, self.options.pool)
+
+    def class_rows(self, module: api.nets.Classifier) -> Mapping[str, Literal["label"]]:
+        last = f"head.{len(module.head) - 1}"
+        return {f"{last}.weight": "label", f"{last}.bias": "label"}
 
     def _check_patch_drop(self, encoder: api.Encoder) -> None:
         """Raise SpecError where patches cannot, or must not, be left out."""

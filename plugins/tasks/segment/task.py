@@ -5,9 +5,9 @@ Shapes: B batch, C channels, S spatial axes, H, W height and width of a picture,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -97,6 +97,9 @@ class Segment(api.Task[Segmenter]):
         options, num = self.options, len(self.card.mask_classes)
         head = segmentation_head(options.head, encoder, num, options.head_channels, options.head_drop)
         return Segmenter(encoder, head)
+
+    def class_rows(self, module: Segmenter) -> Mapping[str, Literal["mask"]]:
+        return {"head.classify.weight": "mask", "head.classify.bias": "mask"}
 
     def loss(self, module: Segmenter, batch: api.Batch) -> Tensor:
         logits, mask = module(batch["image"], batch.tensors.get("valid")), batch["mask"].long()
