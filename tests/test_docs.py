@@ -6,6 +6,7 @@ import shlex
 import wave
 from pathlib import Path
 
+import folders_page
 import numpy as np
 import pytest
 from fake_packages import install, run_mae, run_pytest
@@ -172,3 +173,12 @@ def test_links_lead_somewhere():
 def test_lines_are_not_too_long_to_read():
     prose = re.sub(r"^\|.*$|^```.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL)
     assert max(map(len, prose.splitlines())) <= 160
+
+
+def test_the_page_on_folders_is_made_from_the_tables_of_the_code():
+    text = (DOCS / "folders.md").read_text(encoding="utf-8")
+    assert text == folders_page.page(), f"a table has changed: {folders_page.COMMAND}"
+
+
+def test_readme_leads_to_the_page_on_folders():
+    assert "(docs/folders.md)" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
