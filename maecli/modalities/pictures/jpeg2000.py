@@ -20,7 +20,7 @@ from maecli.modalities.pictures.header import check_size
 MAX_TILES = 2**14
 MAX_PACKETS = 2**22
 """Packets of all tiles."""
-MAX_BLOCKS = 2**22
+MAX_BLOCKS = 2**21
 """Blocks of code of all tiles and components."""
 MAX_HEADER = 2**22
 """Bytes of the boxes before the codestream that describe it: a colour profile among them."""

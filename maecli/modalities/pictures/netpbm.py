@@ -157,7 +157,7 @@ def _from_text(data: bytes, header: _Header, name: str) -> np.ndarray:
     count = header.channels * header.height * header.width
     if header.kind == b"P1":  # blanks between its digits may be left out
         digits = np.frombuffer(b"".join(data.split()), np.uint8)[:count]
-        values = (digits == ord("0")).astype(np.float64)
+        values = (digits == ord("0")).view(np.uint8)
         sound = bool(np.isin(digits, (48, 49)).all())
     else:
         sound = re.search(rb"[^0-9\s]|[0-9]{9}", data) is None

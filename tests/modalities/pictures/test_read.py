@@ -239,6 +239,11 @@ SAMPLES = {
     "PNG": encoded(Image.fromarray(noise(0, 48, 48, 3)), "PNG"),
     "WebP": encoded(Image.fromarray(noise(0, 48, 48, 3)), "WEBP"),
     "BMP": encoded(Image.fromarray(noise(0, 48, 48, 3)), "BMP"),
+    "GIF": encoded(Image.fromarray(noise(0, 48, 48)), "GIF"),
+    "AVIF": encoded(Image.fromarray(noise(0, 48, 48, 3)), "AVIF"),
+    "JPEG 2000": encoded(Image.fromarray(noise(0, 48, 48, 3)), "JPEG2000"),
+    "PPM": encoded(Image.fromarray(noise(0, 48, 48, 3)), "PPM"),
+    "PGM in text": b"P2 48 48 255\n" + b" ".join(b"%3d" % value for value in noise(0, 48 * 48)) + b"\n",
     "TIFF": encoded(Image.fromarray(noise(0, 48, 48, 3)), "TIFF"),
     "npy": saved(noise(0, 48, 48, 5)),
 }
