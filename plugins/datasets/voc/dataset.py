@@ -190,6 +190,9 @@ class VOC(api.Dataset):
             parts.append(f"labels of VOC's 20 classes from {'their lists' if listed else 'Annotations/'}")
         if "mask" in fields:
             parts.append("masks in SegmentationClass/")
+        boxes = self._devkit.stems("Annotations")
+        if not OF_OBJECTS & {*fields} and (num := sum(key in boxes for split in splits.values() for key in split.ids)):
+            parts.append(f"boxes of {num:,} in Annotations/, not used here")
         return "; ".join(parts)
 
     def _notes(self, fields: Sequence[str], shown: Mapping[str, set[str]], num_measured: int) -> Iterator[str]:

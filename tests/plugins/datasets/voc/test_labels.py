@@ -162,4 +162,6 @@ def test_class_lists_of_other_classes_are_told(tmp_path, voc):
 )
 def test_the_card_says_what_was_read(tmp_path, voc, fields, reading):
     write_voc(tmp_path)
-    assert voc(tmp_path).card(fields).reading == reading
+    num = reading.split()[0]
+    assert voc(tmp_path).card(fields).reading == f"{reading}; boxes of {num} in Annotations/, not used here"
+    assert "not used" not in voc(tmp_path).card((*fields, "boxes")).reading
