@@ -8,7 +8,17 @@ from itertools import pairwise
 
 from maecli.layouts.doubt import Judge
 from maecli.layouts.tree import Folder
-from maecli.layouts.words import MASKS, NEGATIONS, Name, base_of_image, mark_of, words_of
+from maecli.layouts.words import (
+    LOSSY,
+    MASKS,
+    NEGATIONS,
+    NEUTRAL,
+    OVERLAYS,
+    Name,
+    base_of_image,
+    mark_of,
+    words_of,
+)
 
 NEARLY_ALL, HALF = 0.9, 0.5
 
@@ -82,10 +92,12 @@ def find_masks(
     images = [inner[name] for name, what in names.items() if what.kind == "image" and what.rest in rests]
     known = {each.name for each in (*masks, *loose, *images)}
     others = [each for name, each in inner.items() if name not in known]
+    neutral = bool(others) and all(set(words_of(each.name)) <= NEUTRAL for each in others)
     splits = [each for each in others if names[each.name].split and names[each.name].rest in rests]
     if any(names[each.name].strong for each in images):
-        found = masks
-    elif images:
+        found = masks + [each for each in others if masks and set(words_of(each.name)) <= OVERLAYS]
+    elif images or (neutral and not folder.files):
+        images = images or others
         found = masks if masks and compare(masks, images, ()).paired >= HALF else []
     elif splits:
         found = masks
@@ -117,7 +129,7 @@ def _beside_others(
     folder: Folder, masks: list[Folder], others: list[Folder], names: Mapping[str, Name], judge: Judge
 ) -> list[Folder]:
     """Return the folders of masks beside folders whose names say nothing: those may be classes, as may be these."""
-    if not masks:
+    if not masks or all(name.lower().endswith(LOSSY) for each in masks for inner in each for name in inner.files):
         return []
     evidence = compare(masks, others, folder.files)
     strong = all(names[each.name].strong for each in masks)

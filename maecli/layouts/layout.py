@@ -27,6 +27,8 @@ READINGS: Mapping[str, str] = {
 assert set(READINGS) == set(get_args(Reading))
 
 NUM_NAMED = 3
+SAME_NAMES = "the same names"
+"""In place of a mark, where masks are called as their pictures are but for the ending."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Layout:
     image_folders: Sequence[str] = ()
     mask_marks: Sequence[str] = ()
     """What the names of masks that lie beside their pictures end in, or begin with."""
+    rivals: Sequence[str] = ()
+    """Folders of masks of the same pictures, of which none is better than the other by its name."""
     said: Sequence[str] = ()
     """What else a person should know of the reading."""
 
@@ -76,7 +80,9 @@ class Layout:
         parts = [first]
         if self.masks:
             places = [f"in {listed([f'{name}/' for name in self.mask_folders])}"] if self.mask_folders else []
-            places += [f"by {' and '.join(self.mask_marks)} in their names"] if self.mask_marks else []
+            marks = [mark for mark in self.mask_marks if mark != SAME_NAMES]
+            places += [f"by {' and '.join(marks)} in their names"] if marks else []
+            places += ["of the same names beside them"] if SAME_NAMES in self.mask_marks else []
             of = "" if len(self.masks) == num else f" of {len(self.masks):,} of them"
             parts.append(f"masks{of} {', '.join(places)}")
         return "; ".join([*parts, *self.said])

@@ -9,9 +9,11 @@ from maecli.layouts.doubt import Judge
 from maecli.layouts.layout import Reading
 from maecli.layouts.tree import Folder
 from maecli.layouts.walk import Place
-from maecli.layouts.words import Mark, alike, base_of_image, mark_of
+from maecli.layouts.words import LOSSLESS, LOSSY, Mark, alike, base_of_image, core_of, mark_of
 
 HALF, NEARLY_ALL, SOME = 0.5, 0.9, 0.1
+FEW_TWINS = 3
+"""So many pictures of one name in two formats are no accident."""
 OTHER_DRAWING = "other drawings of the masks that are used"
 
 
@@ -72,11 +74,21 @@ def marked_files(places: Iterable[Place], certain: frozenset[str]) -> list[Marke
                 stem = stem_of(name)
                 pictures.setdefault(base_of_image(stem), name)
                 pictures[stem] = name
+        cores = _unique_cores(name for name in place.folder.files if name not in marks)
         for name, mark in marks.items():
-            path, picture = full(place.folder, name), pictures.get(mark.base)
+            path, picture = full(place.folder, name), pictures.get(mark.base) or cores.get(core_of(stem_of(name)))
             if path not in certain:
                 found.append(Marked(path, mark, full(place.folder, picture) if picture else None))
     return found
+
+
+def _unique_cores(names: Iterable[str]) -> dict[tuple[str, ...], str]:
+    """Return what only one of some names has, beside words for pictures and masks, with that name."""
+    found: dict[tuple[str, ...], str | None] = {}
+    for name in names:
+        core = core_of(stem_of(name))
+        found[core] = None if core in found or not core else name
+    return {core: name for core, name in found.items() if name}
 
 
 def beside(marked: Sequence[Marked], num: int, judge: Judge, otherwise: Reading) -> list[Marked]:
@@ -106,6 +118,29 @@ def beside(marked: Sequence[Marked], num: int, judge: Judge, otherwise: Reading)
     ]
 
 
+def twins(places: Iterable[Place], taken: frozenset[str], judge: Judge, otherwise: Reading) -> list[tuple[str, str]]:
+    """Return pictures with files of the same name beside them that may hold masks: `1.jpg` with `1.png`.
+
+    Raises `DataError` where nearly all have one, since these may as well be copies in another format.
+    """
+    found: list[tuple[str, str]] = []
+    num = 0
+    for place in places:
+        lossy = {stem_of(name): name for name in place.folder.files if name.lower().endswith(LOSSY)}
+        if not lossy or len(lossy) == len(place.folder.files):
+            continue
+        others = [name for name in place.folder.files if name.lower().endswith(LOSSLESS)]
+        others = [name for name in others if full(place.folder, name) not in taken]
+        num += len(others)
+        pairs = ((lossy[stem], name) for name in others if (stem := stem_of(name)) in lossy)
+        found += [(full(place.folder, picture), full(place.folder, name)) for picture, name in pairs]
+    if len(found) < FEW_TWINS or len(found) < NEARLY_ALL * num:
+        return []
+    what = f"{len(found):,} files have another of the same name beside them, such as {found[0][0]} and {found[0][1]}"
+    readings: dict[Reading, str] = {"masks": "pictures and their masks", otherwise: "pictures, all of them"}
+    return found if judge.settle(what, readings, otherwise) == "masks" else []
+
+
 def _uncertain(marked: Sequence[Marked], num: int, judge: Judge) -> list[Marked]:
     """Return files that are marked by a word such as `_L` or `_label`, if nearly all pictures have one."""
     those = [each for each in marked if each.mark.rank < 2 and not each.mark.certain]
@@ -117,8 +152,9 @@ def _uncertain(marked: Sequence[Marked], num: int, judge: Judge) -> list[Marked]
 def pair(pictures: Sequence[Place], masks: Sequence[Place], taken: frozenset[str], pairs: Pairs) -> None:
     """Pair the files in folders of masks with those in folders of pictures; `taken` files are no pictures.
 
-    By the same path but for the words that tell the folders apart; then by the same path but for a mark in the name,
-    for case and blanks; and where nothing has a pair so, by names that only one picture and one mask have.
+    By the same path but for the words that tell the folders apart; then but for a mark in the name, case and blanks,
+    or for the folder of a split; by what is left of names without words for pictures and masks; and where nothing has a
+    pair so, by names that only one picture and one mask have.
     """
     if not masks:
         return
@@ -132,11 +168,15 @@ def pair(pictures: Sequence[Place], masks: Sequence[Place], taken: frozenset[str
     if not rest:
         return
     loose = _by_name(pictures, taken, lambda key, stem: (alike(key), alike(base_of_image(stem))))
+    apart = _by_name(pictures, taken, lambda key, stem: (_without_split(key), alike(base_of_image(stem))))
+    cores = _by_name(pictures, taken, lambda key, stem: (alike(key), " ".join(core_of(stem))))
     left = []
     for place, name in rest:
         mark = mark_of(stem_of(name))
-        base = mark.base if mark else stem_of(name)
-        found = loose.get((alike(place.key), alike(base_of_image(base))), [])
+        base = alike(base_of_image(mark.base if mark else stem_of(name)))
+        found = loose.get((alike(place.key), base)) or apart.get((_without_split(place.key), base)) or []
+        if not found and (core := " ".join(core_of(stem_of(name)))):
+            found = cores.get((alike(place.key), core), [])
         if not _match(found, place, name, place.rank + (mark.rank if mark else 0), pairs):
             left.append((place, name))
     if left and not pairs.masks:
@@ -152,6 +192,10 @@ def _by_name(pictures, taken, key_of) -> dict[tuple[str, str], list[str]]:  # ty
             if (path := full(place.folder, name)) not in taken:
                 found.setdefault(key_of(place.key, stem_of(name)), []).append(path)
     return found
+
+
+def _without_split(key: str) -> str:
+    return "/".join(part for part in alike(key).split("/") if not part.startswith("<"))
 
 
 def _match(candidates: Sequence[str], place: Place, name: str, rank: int, pairs: Pairs) -> bool:

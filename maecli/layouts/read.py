@@ -8,16 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from maecli.data.card import SplitName
 from maecli.errors import DataError
 from maecli.layouts.doubt import Judge
-from maecli.layouts.layout import Layout, Reading, in_order, listed
-from maecli.layouts.pairs import OTHER_DRAWING, Marked, Pairs, beside, folders_of, full, marked_files, pair
+from maecli.layouts.layout import SAME_NAMES, Layout, Reading, in_order, listed
+from maecli.layouts.pairs import OTHER_DRAWING, Marked, Pairs, beside, folders_of, full, marked_files, pair, twins
 from maecli.layouts.tree import plant
 from maecli.layouts.walk import Found, Place, Walk
-from maecli.layouts.words import alike
+from maecli.layouts.words import LOSSLESS, LOSSY, alike
 
-LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".npy", ".pgm", ".ppm")
-"""Endings of files whose numbers are those that were written: masks."""
 NO_MASK = "is no .png file; a mask is a PNG whose pixels are the lines of classes.txt, from 0"
-LOSSY = (".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".jp2")
 
 
 def read_layout(
@@ -65,6 +62,7 @@ def read_layout(
         mask_folders=folders_of(pairs.masks, found.mask_folders) if masks_in else (),
         image_folders=found.image_folders,
         mask_marks=pairs.marks,
+        rivals=_rivals(pairs, found.mask_folders),
         said=tuple(dict.fromkeys([*found.said, *joined])),
     )
 
@@ -89,15 +87,32 @@ def _pairs(found: Found, judge: Judge, certain: frozenset[str]) -> tuple[Pairs, 
     for place in found.masks:
         lossy = [name for name in place.folder.files if name.lower().endswith(LOSSY)]
         place.folder.files = [name for name in place.folder.files if not name.lower().endswith(LOSSY)]
-        pairs.reasons |= {full(place.folder, name): NO_MASK for name in lossy}
+        if place.rank:
+            pairs.spare += [full(place.folder, name) for name in lossy]
+        else:
+            pairs.reasons |= {full(place.folder, name): NO_MASK for name in lossy}
     marked = marked_files(found.images, certain)
     otherwise: Reading = "splits" if found.split_folders else "classes"
     num = sum(len(place.folder.files) for place in found.images)
     masks = beside(marked, num, judge, otherwise) if marked else []
     taken = frozenset(each.path for each in masks)
+    if not masks and not found.masks:
+        doubles = [pair for pair in twins(found.images, certain, judge, otherwise) if pair[1] not in certain]
+        taken = frozenset(mask for _, mask in doubles)
+        pairs.masks |= dict(doubles)
+        pairs.marks += [SAME_NAMES] if doubles else []
     pair(found.images, found.masks, taken, pairs)
     _add_marked(masks, pairs)
     return pairs, taken
+
+
+def _rivals(pairs: Pairs, folders: Sequence[str]) -> Sequence[str]:
+    """Return the folders that hold masks of the same pictures, if those are most of a folder's."""
+    second = {mask: "" for mask, reason in pairs.reasons.items() if reason.startswith("second mask")}
+    rivals = folders_of(dict(zip(second, second, strict=True)), folders)
+    if not rivals or len(second) < len(pairs.masks) / 2:
+        return ()
+    return sorted({*folders_of(pairs.masks, folders), *rivals}) if len(folders) > 1 else ()
 
 
 def _add_marked(masks: Sequence[Marked], pairs: Pairs) -> None:

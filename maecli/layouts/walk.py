@@ -109,8 +109,8 @@ class Walk:
             self.found.said.append(f"{inner.path}/ holds the data, the {strays:,} beside it are unlabelled")
         if place.top:
             self.found.wrappings.append(f"{inner.path}/")
-        own_word = _is_image_folder(inner.name) or _as_key(inner.name) == f"<{place.split}>"
-        if not place.top and place.split and not own_word and inner.name != place.around:
+        own_word = _is_image_folder(inner.name) or (place.split and _as_key(inner.name) == f"<{place.split}>")
+        if not place.top and not own_word and inner.name != place.around:
             return []
         others = [each for each in folder.folders.values() if each is not inner]
         key = place.key if place.top else _below(place.key, _as_key(inner.name))

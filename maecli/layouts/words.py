@@ -82,8 +82,26 @@ MASK_FILLERS = frozenset(
 )
 """Words beside those that mean masks, which add nothing."""
 
-OTHER_DRAWINGS = frozenset({"object", "objects", "instance", "instances", "color", "colors", "colour", "colours"})
+OVERLAYS = frozenset({"overlay", "overlays", "visualization", "visualizations", "vis", "viz", "preview", "previews"})
+"""Words for drawings of masks over their pictures."""
+
+OTHER_DRAWINGS = OVERLAYS | {
+    "object",
+    "objects",
+    "instance",
+    "instances",
+    "color",
+    "colors",
+    "colour",
+    "colours",
+    "npy",
+}
 """Words for other drawings of the same masks: instances, colours."""
+
+LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".npy", ".pgm", ".ppm")
+"""Endings of files whose numbers are those that were written: masks."""
+LOSSY = (".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".jp2")
+"""Endings of files that hold no mask, since they may change numbers."""
 
 NEGATIONS = frozenset({"no", "not", "non", "without", "with", "un", "in", "anti", "never"})
 """Words that make a class of what follows: `no_mask`, `with_mask`."""
@@ -96,7 +114,9 @@ COUNTERPARTS: Mapping[str, frozenset[str]] = {
 }
 """Names of classes beside a class that has the name of a split."""
 
-PIECES = re.compile(r"(part|batch|chunk|shard|piece|images?|imgs?|archive|zip)[\W_]*\d+", re.IGNORECASE)
+PIECES = re.compile(
+    r"(part|batch|chunk|shard|piece|fold|subset|split|images?|imgs?|archive|zip)[\W_]*\d+", re.IGNORECASE
+)
 """Names of the pieces into which a large folder was cut."""
 
 DATE = re.compile(r"(19|20)\d\d([-_. ]?(0?[1-9]|1[0-2])([-_. ]?([0-2]?\d|3[01]))?)?( .*)?")
@@ -191,7 +211,8 @@ _MASK_WORD = (
 )
 MASK_ENDING = re.compile(rf"^(?P<base>.*?)(?P<mark>(?:^|[_.\- ]+){_MASK_WORD}(?:[_\- ]?\d{{1,2}})?)$", re.IGNORECASE)
 MASK_BEGINNING = re.compile(
-    r"^(?P<mark>(?P<word>mask|seg|segmentation|gt|groundtruth|ground_truth|label)[_.\- ]+)(?P<base>.+)$", re.IGNORECASE
+    r"^(?P<mark>(?P<word>mask|seg|segmentation|gt|groundtruth|ground_truth|label)(?:[_.\- ]+|(?=\d)))(?P<base>.+)$",
+    re.IGNORECASE,
 )
 CERTAIN_MARKS = frozenset({"mask", "masks", "seg", "segs", "segmentation", "segmentations", "gt", "matte"})
 """Marks of a mask that stand in no other file's name; also ground truth and numbers of labels."""
@@ -247,6 +268,12 @@ def mark_of(stem: str) -> Mark | None:
     )
     rank = 2 if word.startswith(("instance", "colo")) else 1 if "train" in word else 0
     return Mark(match["base"], match["mark"], certain, rank)
+
+
+def core_of(stem: str) -> tuple[str, ...]:
+    """Return the words of a file's name but those that say that it is a picture or a mask: `img_07` and `mask_07`."""
+    words = words_of(stem)
+    return tuple(word for word in words if word not in MASKS and word not in IMAGES and word not in INPUTS)
 
 
 def base_of_image(stem: str) -> str:

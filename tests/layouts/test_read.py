@@ -109,6 +109,8 @@ FOLDERS = {
         "cat/train/3 cat/test/1 dog/train/2 dog/test/1",
         {"train:cat": 3, "test:cat": 1, "train:dog": 2, "test:dog": 1},
     ),
+    "folds": ("fold0/cat/3 fold0/dog/2 fold1/cat/1*a.jpg", {":cat": 4, ":dog": 2}),
+    "target-and-rest": ("target/3 nontarget/3", {":target": 3, ":nontarget": 3}),
     "valid-and-invalid": ("valid/3 invalid/2", {":valid": 3, ":invalid": 2}),
     "valid-and-two-more": ("valid/3 invalid/2 unsure/1", {":valid": 3, ":invalid": 2, ":unsure": 1}),
     "test-and-control": ("test/3 control/2", {":test": 3, ":control": 2}),
@@ -180,6 +182,22 @@ MASKS = {
     "a-folder-each": ("001/image.png 001/mask.png 002/image.png 002/mask.png", {":": 2}, 2),
     "other-case": ("images/A.JPG images/B.JPG masks/a.png masks/b.png", {":": 2}, 2),
     "masks-of-test-alone": ("train/images/3 train/masks/3*.png test/masks/2*.png", {"train:": 3}, 3),
+    "mvtec": (
+        "b/train/good/3*.png b/test/good/2*.png b/test/crack/2*.png b/ground_truth/crack/2*_mask.png",
+        {"train:": 3, "test:": 4},
+        2,
+    ),
+    "data": ("data/3*.png masks/3*.png", {":": 3}, 3),
+    "numbered": ("images/img_1.png images/img_2.png masks/mask_1.png masks/mask_2.png", {":": 2}, 2),
+    "numbered-side-by-side": ("img1.png img2.png mask1.png mask2.png", {":": 2}, 2),
+    "labelme": (
+        "JPEGImages/3 SegmentationClass/3*.png SegmentationClassVisualization/3 SegmentationClassNpy/3*.npy",
+        {":": 3},
+        3,
+    ),
+    "overlays": ("images/3 masks/3*.png overlays/3*.png", {":": 3}, 3),
+    "pets": ("images/3 annotations/trimaps/3*.png annotations/xmls/3*.xml", {":": 3}, 3),
+    "covid": ("A/images/3*a.png A/masks/3*a.png B/images/2*b.png B/masks/2*b.png", {":A": 3, ":B": 2}, 5),
     "no-pair-at-all": ("images/3 masks/3*v.png", {":": 3}, 0),
 }
 
@@ -231,7 +249,7 @@ DOUBTS: Mapping[str, tuple[str, str, Mapping[Reading, Mapping[str, int]]]] = {
         },
     ),
     "masks-or-a-class": (
-        "faces/3 masks/3",
+        "faces/3*.png masks/3*.png",
         "masks/ holds files of the same names as faces/",
         {"masks": {":": 3}, "classes": {":faces": 3, ":masks": 3}},
     ),
@@ -239,6 +257,11 @@ DOUBTS: Mapping[str, tuple[str, str, Mapping[Reading, Mapping[str, int]]]] = {
         "3 masks/3*v.png",
         "masks/ is named as a folder of masks, but none of the files beside it has its mask there",
         {"masks": {":": 3}, "flat": {":": 6}},
+    ),
+    "pictures-in-two-formats": (
+        "cat/3 cat/3*.png dog/3 dog/3*.png",
+        "6 files have another of the same name beside them, such as cat/0.jpg and cat/0.png",
+        {"masks": {":cat": 3, ":dog": 3}, "classes": {":cat": 6, ":dog": 6}},
     ),
     "few-marked-files-of-pictures": (
         "cat/a.jpg cat/a_mask.jpg cat/3*_mask.jpg dog/2",

@@ -205,6 +205,11 @@ class Folder(api.Dataset):
         """Return the names of what masks show. Raises DataError for a set without masks."""
         if not self._index.masks:
             raise api.DataError(self._why_no_masks())
+        if rivals := self._index.layout.rivals:
+            raise api.DataError(
+                f"{self.root} has masks of the same pictures in {' and '.join(f'{name}/' for name in rivals)}; move "
+                "all but one of these folders out of it, or put a dot before their names"
+            )
         return read_classes(self._beside(CLASSES_FILE))
 
     def _beside(self, name: str) -> Path:
@@ -297,8 +302,10 @@ class Folder(api.Dataset):
 
     def _without(self, what: str, having: Collection[str]) -> dict[str, int]:
         """Return how many pictures lack something, told by their first folders where these are few."""
+        around = self._index.layout.wrappings[-1]
         lacking = [key for key in self._index.infos if key not in having]
-        places = Counter(key.split("/")[0] if "/" in key else "" for key in lacking)
+        inner = ((key, key.removeprefix(around)) for key in lacking)
+        places = Counter(key[: len(key) - len(path)] + path.split("/")[0] if "/" in path else "" for key, path in inner)
         if len(places) > NUM_NAMED:
             return {f"without {what}": len(lacking)}
         return {f"without {what}{f', in {place}/' if place else ''}": num for place, num in places.items()}

@@ -339,3 +339,14 @@ def test_splits_with_masks_travel_to_loader_workers(tmp_path):
     split = everything(tmp_path).split("train", FIELDS)
     copy = pickle.loads(pickle.dumps(split))
     np.testing.assert_array_equal(copy[0]["mask"], split[0]["mask"])
+
+
+def test_two_folders_of_masks_of_the_same_pictures_are_refused_for_segmentation_alone(tmp_path):
+    write_mask_folder(tmp_path, 4)
+    (tmp_path / "masks").rename(tmp_path / "masks_human")
+    shutil.copytree(tmp_path / "masks_human", tmp_path / "masks_machine")
+    assert error_of(everything(tmp_path)) == (
+        f"{tmp_path} has masks of the same pictures in masks_human/ and masks_machine/; move all but one of these "
+        "folders out of it, or put a dot before their names"
+    )
+    assert everything(tmp_path).card().split_sizes["train"] == 4
