@@ -77,4 +77,4 @@ class KnownLabels:
     def _folder(self, key: str) -> list[str]:
         """Return the name of the nearest folder that is a class, if there is one."""
         folders = [*PurePosixPath(key).parts[-2::-1], self.above]
-        return [name for name in folders if name in self.numbers][:1]
+        return [name for name in folders if self._number(name) != UNKNOWN][:1]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from maecli.data.card import SplitName
+from maecli.data.class_names import plain
 
 Kind = Literal["image", "mask", "pool"]
 
@@ -200,8 +200,7 @@ def words_of(name: str) -> list[str]:
 
 def alike(name: str) -> str:
     """Return what names have in common that differ by case, blanks, underscores or the form of Unicode only."""
-    text = unicodedata.normalize("NFC", name).casefold()
-    return re.sub(r"[\s_\-]+", " ", text).strip()
+    return plain(name.replace("-", " "))
 
 
 _MASK_WORD = (

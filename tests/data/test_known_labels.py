@@ -42,6 +42,10 @@ def test_the_nearest_folder_that_is_a_class_labels_a_picture(tmp_path):
     assert known(tmp_path, keys) == [1, 2, 2, -1, -1, -1]
 
 
+def test_a_folder_that_differs_from_a_class_by_case_or_blanks_only_is_that_class(tmp_path):
+    assert known(tmp_path, ["Dog/1.png", "EMU /1.png", "dogs/1.png"]) == [1, 2, -1]
+
+
 def test_the_folder_that_was_given_counts_too(tmp_path):
     (tmp_path / "emu").mkdir()
     assert known(tmp_path / "emu", ["1.png", "x/1.png", "cat/1.png"]) == [2, 2, 0]
