@@ -60,7 +60,7 @@ def test_a_table_in_a_folder_around_everything_names_files_from_there(tmp_path):
     (tmp_path / "set/labels.csv").write_text("\n".join(["file,label", *rows]))
     card = folder(tmp_path).card(LABELLED)
     assert card.classes == ("a", "b")
-    assert card.reading == "10 pictures in 2 classes by labels.csv"
+    assert card.reading == "10 pictures in 2 classes by labels.csv (columns file, label)"
 
 
 def test_what_lacks_a_label_is_counted_by_its_place_and_its_class(tmp_path):
