@@ -19,6 +19,7 @@ from maecli.outputs.faults import faults_csv
 from maecli.storage.files import new_file, write_text
 from maecli.storage.ledger import Ledger
 from maecli.storage.lock import locked
+from maecli.storage.shareable import shareable
 from maecli.storage.tables import csv_line
 
 FORMATS = ("safetensors", "npy", "csv")
@@ -128,7 +129,7 @@ def _safetensors_header(features: np.ndarray, labels: Labels | None, about: Mapp
     if labels is not None:
         arrays["label"] = labels.numbers
         metadata["classes"] = list(labels.classes)
-    header: dict[str, Any] = {"__metadata__": {"features": json.dumps(metadata)}}
+    header: dict[str, Any] = {"__metadata__": {"features": json.dumps(shareable(metadata))}}
     end = 0
     for name, array in arrays.items():
         begin, end = end, end + array.nbytes

@@ -21,6 +21,7 @@ from maecli.reports import numbers
 from maecli.reports.canvas import encode_png
 from maecli.reports.grids import read_grid
 from maecli.results import Drawing, Evaluation, Metric, Table
+from maecli.storage.shareable import shareable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -85,7 +86,7 @@ def render_report(
     ]
     filled = [section for section in (*sections, *last) if section.content]
     parts = [_part(section, f"section-{number}") for number, section in enumerate(filled, 1)]
-    return _template().render(
+    page = _template().render(
         title=title,
         summary=summary,
         parts=parts,
@@ -93,6 +94,7 @@ def render_report(
         spec_yaml=spec_yaml.strip(),
         environment=list(_flat(environment or {})),
     )
+    return str(shareable(page))
 
 
 def drawing_files(sections: Sequence[Section]) -> dict[str, bytes]:

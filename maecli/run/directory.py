@@ -24,6 +24,7 @@ from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
 from maecli.storage.ledger import Ledger, is_bare
 from maecli.storage.lock import locked
+from maecli.storage.shareable import shareable
 from maecli.training.checkpoint_folder import CheckpointFolder
 
 SPEC, SUMMARY, ENVIRONMENT, REPORT = "spec.yaml", "summary.json", "environment.json", "report.html"
@@ -226,7 +227,7 @@ class RunDirectory:
                 for drawing in evaluation.drawings
             ]
         }
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(shareable(record), indent=2, ensure_ascii=False) + "\n"
         files[f"{EVALUATION}/{evaluation.name}.json"] = text.encode("utf-8", errors="backslashreplace")
         with locked(self.path, RESULTS_LOCK, RESULTS_WAIT_S):
             self.ledger.claim(f"{EVALUATION}/", f"{PICTURES}/", *files)

@@ -18,7 +18,7 @@ from maecli.run.open import Built, make_model
 from maecli.run.paths import INIT, place_of
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.recorded import model_of, parse_record, part_of
-from maecli.run.restore import ENCODER, encoder_tensors
+from maecli.run.restore import ENCODER, encoder_tensors, with_own_paths
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
@@ -62,7 +62,7 @@ def offered_spec(path: Path) -> dict[str, Any]:
         part_of(metadata, file, dict, "spec", "data")
         for section in ("dataset", "model"):
             part_of(metadata, file, str, "spec", section, "name")
-        return spec
+        return with_own_paths(spec, Checkpoint(file.parent))
     return {"model": import_encoder(read_weights(file), choice).model_options()}
 
 

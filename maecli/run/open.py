@@ -35,6 +35,7 @@ from maecli.run.paths import as_located, resolved_paths
 from maecli.run.plugins_used import plugins_used
 from maecli.schema import PluginSection, ResolvedPath, RunSpec
 from maecli.spec.validate import validate_options
+from maecli.storage.shareable import shareable
 from maecli.training.task import Task
 
 CLASS_FACTS = ("classes", "multi_label", "mask_classes", "mask_palette", "background", "void")
@@ -232,7 +233,7 @@ class Built:
 
     def metadata(self) -> dict[str, Any]:
         """Return what a checkpoint records, enough to build the module again without the data."""
-        return {
+        record = {
             "verb": self.spec.verb,
             "task": self.task.name,
             "spec": self.spec.model_dump(mode="json"),
@@ -240,6 +241,7 @@ class Built:
             "preprocess": self.preprocess.record(),
             "plugins": [used._asdict() for used in plugins_used(self.spec, self.data.registry)],
         }
+        return dict(shareable(record))
 
 
 def open_run(

@@ -41,7 +41,7 @@ def place_of(key: str, given: Path | None, paths: Sequence[ResolvedPath], say: S
     """
     recorded = next((Path(one.resolved) for one in paths if (one.key, one.given) == (key, _text(given))), None)
     if recorded is None:
-        return given
+        return given.expanduser() if given is not None and str(given).startswith("~") else given
     then, here = recorded.expanduser(), absolute(given or default_data_dir())
     if then == here:
         return given

@@ -28,7 +28,7 @@ from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.begun import begun_with
 from maecli.run.checkpoint import read_checkpoint
-from maecli.run.directory import Say
+from maecli.run.directory import CHECKPOINTS, RunDirectory, Say
 from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.schema import RunSpec
@@ -132,7 +132,8 @@ def read_record(
         try:
             card = DataCard.model_validate(metadata["card"])
             preprocess = _as_preprocess(metadata["preprocess"], make_modality(card, registry))
-            spec = validate(metadata["spec"] | {"trackers": []}, metadata["verb"], registry)
+            tree = with_own_paths(metadata["spec"], checkpoint)
+            spec = validate(tree | {"trackers": []}, metadata["verb"], registry)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise DamagedCheckpoint(f"{checkpoint.path} records no run that this mae can read ({reason})") from error
@@ -140,6 +141,21 @@ def read_record(
     for note in notes_on(checkpoint):
         say(note)
     return with_settings(spec, registry, settings or {}), card, preprocess
+
+
+def with_own_paths(spec: Mapping[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return a recorded spec with the root of the data, and where its paths lead, as `spec.yaml` of its run has them.
+
+    A checkpoint, which may be passed on, does not name a person's home; a run that stays where it is does.
+    """
+    try:
+        own = RunDirectory(checkpoint.path.parent.parent).read_spec()
+    except MaeError:
+        return dict(spec)
+    if own["dataset"]["name"] != spec["dataset"]["name"] or checkpoint.path.parent.name != CHECKPOINTS:
+        return dict(spec)
+    dataset = {**spec["dataset"], "root": own["dataset"].get("root")}
+    return {**spec, "dataset": dataset, "paths": own.get("paths") or []}
 
 
 def card_of(checkpoint: Checkpoint) -> DataCard:

@@ -14,6 +14,7 @@ from maecli.run.paths import INIT, place_of
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate
+from maecli.storage.shareable import shareable
 from maecli.training.checkpoint import UNCHECKED, Checkpoint
 from maecli.weights.files import split_choice
 
@@ -74,6 +75,6 @@ def _check_same_spec(
     if begun.get("verb") != stored["verb"]:
         raise SpecError(f"{run} was begun by mae {begun.get('verb')}, so mae {stored['verb']} cannot resume it")
     whole = validate(dict(begun), stored["verb"], registry)  # fills in keys that are newer than the run
-    changed = difference(whole.model_dump(mode="json"), stored, CHANGEABLE_ON_RESUME)
+    changed = difference(shareable(whole.model_dump(mode="json")), shareable(stored), CHANGEABLE_ON_RESUME)
     if changed:
         raise SpecError(f"{run} cannot be resumed with another spec: " + "; ".join(changed))

@@ -30,6 +30,7 @@ from maecli.run.what_was_read import what_was_read
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.storage.lock import locked
+from maecli.storage.shareable import shareable
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
@@ -190,7 +191,7 @@ def open_trackers(
             run.ledger.claim(*(name for name in plugin.files if not set("*?[/") & set(name)))
             before = run.files(plugin.files)
             with disk_errors(run.path):
-                tracker = plugin(run.path, spec.model_dump(mode="json"), start_step)
+                tracker = plugin(run.path, shareable(spec.model_dump(mode="json")), start_step)
             stack.callback(close, tracker)
             run.ledger.own(*sorted(run.files(plugin.files) - before - run.ledger.paths))
             trackers.append(tracker)

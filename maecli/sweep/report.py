@@ -18,6 +18,7 @@ from maecli.spec.recipes import SWEEP
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.storage.ledger import Ledger
+from maecli.storage.shareable import shareable
 from maecli.sweep.outcome import Outcome, Row, first_seed, point_title, read_evaluation, words
 from maecli.sweep.plan import Axis, Job, Plan
 from maecli.sweep.side_by_side import side_by_side
@@ -32,7 +33,7 @@ MAX_CURVES = 12
 def write_outcome(out: Path, outcome: Outcome) -> None:
     """Write what is known so far."""
     Ledger(out, WRITER).claim(JSON, CSV)
-    write_json(out / JSON, outcome.as_json())
+    write_json(out / JSON, shareable(outcome.as_json()))
     write_text(out / CSV, outcome.as_csv())
 
 

@@ -33,6 +33,7 @@ from maecli.spec.ask import Ask
 from maecli.spec.resolve import resolve
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
+from maecli.storage.shareable import shareable
 
 REPORT, NUMBERS, PICTURES = "report.html", "eda.json", "pictures"
 WRITER = "eda"
@@ -130,7 +131,7 @@ def eda(
         (folder / PICTURES).mkdir()
         for name, png in drawing_files(sections).items():
             write_bytes(folder / PICTURES / name, png)
-        write_json(folder / NUMBERS, findings.model_dump(mode="json"))
+        write_json(folder / NUMBERS, shareable(findings.model_dump(mode="json")))
         write_text(folder / REPORT, page)
     return EdaResult(out, out / REPORT, findings)
 

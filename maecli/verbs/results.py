@@ -23,6 +23,7 @@ from maecli.spec.recipes import DEFAULTS
 from maecli.spec.resolve import resolve
 from maecli.storage.documents import read_json, read_json_object
 from maecli.storage.files import disk_errors, write_json, write_text
+from maecli.storage.shareable import shareable
 from maecli.verbs.runs import find_runs, headline_evaluation, whole_spec
 
 SWEEP_JSON = "sweep.json"
@@ -50,8 +51,8 @@ def add_results(paths: Sequence[Path], out: Path, registry: Registry) -> tuple[i
     ordered = sorted(records.values(), key=lambda record: (record.group, record.seed))
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(source, {"records": [record.model_dump(mode="json") for record in ordered]})
-    write_text(out, results_table(ordered, source.name))
+    write_json(source, {"records": shareable([record.model_dump(mode="json") for record in ordered])})
+    write_text(out, shareable(results_table(ordered, source.name)))
     return len(new), len(ordered)
 
 

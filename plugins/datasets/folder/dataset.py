@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import suppress
@@ -122,7 +123,7 @@ class Folder(api.Dataset):
         names = self._mask_classes if "mask" in fields else ()
         return api.DataCard(
             name=self.name,
-            title=f"pictures in {self.root}",
+            title=f"pictures in {self._folder}",
             fields=("image", *(["label"] if index.classes else []), *(["mask"] if self._can_segment else [])),
             channels=index.channels,
             size=next(iter(sizes)) if len(sizes) == 1 else None,
@@ -137,13 +138,18 @@ class Folder(api.Dataset):
             background=background_of(names),
             split_sizes={name: len(keys) for name, keys in parts.items()},
             split_origin=split_origin(index, self.options.val_share, self.options.test_share),
-            source=str(self.root),
+            source=f"your own files in {self._folder}",
             licence="yours to know",
             reading=self._reading(),
             converted=self._converted(),
             left_out=self._left_out(fields),
             notes=tuple(self._notes(fields)),
         )
+
+    @property
+    def _folder(self) -> str:
+        """The name of the folder, without the path to it, which is nobody else's business."""
+        return Path(os.path.abspath(self.root)).name or str(self.root)  # noqa: PTH100  # also of . and ..
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
         return self._split(self._keys(name, fields), fields)
