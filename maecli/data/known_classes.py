@@ -30,7 +30,7 @@ from maecli.errors import BrokenSample, DataError, Fault
 
 OF_LABELS = frozenset({"label", "box_label"})
 """Fields whose numbers are the card's `classes`."""
-IGNORE = "--ignore-unknown-classes"
+IGNORE = "mae eval --ignore-unknown-classes"
 NOT_KNOWN = "which the run does not know"
 NOT_JUDGED = -1
 """In a label (Q,) of several: nobody said whether the class is there."""
@@ -262,7 +262,7 @@ def _check(match: ClassMatch, what: str, ignore_unknown: bool) -> None:
             "give --root the data of these classes, or train on these: mae finetune --init RUN"
         )
     if match.unknown and not ignore_unknown:
-        raise DataError(f"{describe_unknown(match)}; call them as the run does, or leave {what} out with {IGNORE}")
+        raise DataError(f"{describe_unknown(match)}; call them as the run does, or leave {what} out by {IGNORE}")
 
 
 def _numbers(match: ClassMatch) -> np.ndarray:

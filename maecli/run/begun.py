@@ -15,9 +15,13 @@ from maecli.errors import DataError
 from maecli.registry import Registry
 from maecli.run.directory import CHECKPOINTS, SPLITS, RunDirectory
 from maecli.schema import RunSpec
+from maecli.text import some
 from maecli.training.checkpoint import Checkpoint
 
 NUM_COMPARED = 8
+
+
+NUM_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,28 @@ class Begun:
 
 
 def check_form(now: DataCard, recorded: DataCard) -> None:
-    """Raise DataError where samples are of another form than the run's, as one picture that was added may make them."""
+    """Raise DataError where samples are of another form than the run's, as one picture that was added may make them.
+
+    So it is where numbers in a row, of channels or of targets stand for something else.
+    """
     forms = [f"{card.channels} channel{'s' * (card.channels > 1)} of {card.dtype}" for card in (now, recorded)]
     if forms[0] != forms[1]:
         raise DataError(
             f"{now.title} are read as {forms[0]}, and those that the run began with as {forms[1]}; take out what was "
             "added since, or give --root a folder of samples of that form"
         )
+    if now.modality != recorded.modality:
+        raise DataError(f"{now.title} are {now.modality}, and the run learnt {recorded.modality}; give --root others")
+    for what, names, before in (
+        ("cells", now.cells, recorded.cells),
+        ("channels", now.channel_names, recorded.channel_names),
+        ("targets", now.targets, recorded.targets),
+    ):
+        if before and names != before:
+            raise DataError(
+                f"{now.title} have the {what} {some(names, NUM_NAMED) or 'without names'}, and the run knows "
+                f"{some(before, NUM_NAMED)}: their numbers would mean something else; give the same ones in that order"
+            )
 
 
 def begun_in(

@@ -50,7 +50,8 @@ def side_by_side(
 @torch.no_grad()
 def _made(run: RunDirectory, registry: Registry) -> SideBySide | None:
     """Return what the task of a run has to show of the first test samples."""
-    restored = restore(run.path, registry, Progress().say, settings={"data.strict": False})  # faults were told before
+    lenient = {"data.strict": False}  # faults were told before, and classes that came later when runs were measured
+    restored = restore(run.path, registry, Progress().say, settings=lenient, ignore_unknown_classes=True)
     module = restored.module.eval()
     with autocast(restored.device, restored.dtype):
         for batch in restored.loader("test").eval_batches(8, limit=8):

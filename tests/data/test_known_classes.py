@@ -97,7 +97,8 @@ def test_samples_of_unknown_classes_are_left_out_and_counted(resident):
         KnownClasses(data, RUN, ("label",))
     assert str(error.value) == (
         "the data have 2 classes that the run does not know: 'bee', 'fox'; it knows 'cat', 'dog', 'emu', of which the "
-        "data lack 'cat', 'emu'; call them as the run does, or leave their samples out with --ignore-unknown-classes"
+        "data lack 'cat', 'emu'; call them as the run does, or leave their samples out by mae "
+        "eval --ignore-unknown-classes"
     )
     known = KnownClasses(data, RUN, ("label",), ignore_unknown=True)
     split = known.split("test", ("label",))
@@ -118,7 +119,7 @@ def test_of_several_labels_those_of_unknown_classes_have_no_column():
         assert values(split, "label") == [[-1, -1, 1], [1, -1, 0]], "nobody said whether there is a dog"
         assert split[0]["label"].dtype == np.int8
         assert known.left_out("test") == {"labels of the class 'fox', which the run does not know": 1}
-    with pytest.raises(DataError, match="or leave these labels out with --ignore-unknown-classes"):
+    with pytest.raises(DataError, match="or leave these labels out by mae eval --ignore-unknown-classes"):
         KnownClasses(Toy(facts, {"label": labels}), SEVERAL, ("label",))
 
 
@@ -135,7 +136,7 @@ def test_pixels_of_unknown_classes_are_void_and_counted():
     known = KnownClasses(Toy(facts, fields), RUN, ("mask",), ignore_unknown=True)
     assert values(known.split("test", ("mask",)), "mask") == [[0, 1, 9, 9], [9, 9, 2, 2]]
     assert known.left_out("test") == {"pixels of the class 'fox', which the run does not know": 3}
-    with pytest.raises(DataError, match="or leave their pixels out with --ignore-unknown-classes"):
+    with pytest.raises(DataError, match="or leave their pixels out by mae eval --ignore-unknown-classes"):
         KnownClasses(Toy(facts, fields), RUN, ("mask",))
 
 

@@ -72,7 +72,7 @@ def test_samples_that_a_split_drops_are_named(tmp_path, mae, toy_finetune):
 
 REFUSED = (
     "mae: the data have a class that the run does not know: 'fox'; it knows 'cat', 'dog'; call them as the run does, "
-    "or leave their samples out with --ignore-unknown-classes\n"
+    "or leave their samples out by mae eval --ignore-unknown-classes\n"
 )
 
 
@@ -123,7 +123,7 @@ def test_a_class_that_the_data_lack_is_said(toy_finetune, tmp_path, mae):
     out = tmp_path / "run"
     assert mae(*toy_finetune, "--dataset", "folder", "--root", tmp_path / "all", "--out", out).exit_code == 0
     found = mae("eval", out, "--root", tmp_path / "few", "--json", "--device", "cpu").json
-    assert found["notes"] == ["Of the run's 3 classes, 'ape' is not in the data: no sample says how well it is known."]
+    assert found["notes"][0] == "Of the run's 3 classes, 'ape' is not in the data: no sample says how well it is known."
     assert [row[:2] for row in found["tables"][0]["rows"]] == [["ape", 0], ["cat", 2], ["dog", 2]]
     assert {metric["name"]: metric["note"] for metric in found["metrics"]}[
         "macro_f1"
@@ -142,7 +142,7 @@ def test_mask_classes_in_another_order_are_measured_alike(segmented, tmp_path, m
     arguments = ("eval", run, "--root", other, "--json", "--device", "cpu")
     refused = mae(*arguments)
     assert refused.exit_code == 3
-    assert refused.json["error"].endswith("or leave their pixels out with --ignore-unknown-classes")
+    assert refused.json["error"].endswith("or leave their pixels out by mae eval --ignore-unknown-classes")
     after = mae(*arguments, "--ignore-unknown-classes").json
     assert after["metrics"] == before["metrics"]
     assert after["tables"] == before["tables"]
