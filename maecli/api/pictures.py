@@ -3,6 +3,7 @@
 The libraries that decode are loaded when a file needs them.
 """
 
+from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
 from maecli.data.finding import find_files
 from maecli.data.label_files import (
     LABELS_FILE,
@@ -14,13 +15,13 @@ from maecli.data.label_files import (
     find_labels,
     read_labels,
 )
-from maecli.modalities.pictures.decoders import NpyLayout
+from maecli.modalities.pictures.depth import measured_bits
 from maecli.modalities.pictures.finding import FoundPictures, find_pictures, is_picture, search_pictures
 from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.header import PictureInfo
 from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, read_mask
-from maecli.modalities.pictures.picture_files import PictureFiles, Reading, convertible, probe_pictures
-from maecli.modalities.pictures.read import MAX_PIXELS, keeps_alpha, misfit, probe_picture, read_picture
+from maecli.modalities.pictures.picture_files import PictureFiles, convertible, probe_pictures
+from maecli.modalities.pictures.read import MAX_PIXELS, Reading, keeps_alpha, misfit, probe_picture, read_picture
 from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_stats
 
 __all__ = [
@@ -32,10 +33,13 @@ __all__ = [
     "VOID",
     "VOID_COLOUR",
     "ChannelStats",
+    "FileReading",
     "FoundPictures",
     "LabelRow",
     "LabelRows",
+    "NoData",
     "NpyLayout",
+    "PageMeaning",
     "Palette",
     "PictureFiles",
     "PictureInfo",
@@ -49,6 +53,7 @@ __all__ = [
     "is_picture",
     "keeps_alpha",
     "mask_png",
+    "measured_bits",
     "misfit",
     "probe_picture",
     "probe_pictures",

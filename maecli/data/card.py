@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from maecli.data.file_reading import FileReading
+
 SplitName = Literal["train", "val", "test"]
 Range = tuple[float, float]
 ValueRange = Range | tuple[Range, ...]
@@ -75,6 +77,9 @@ class DataCard(BaseModel):
     )
     cells: tuple[str, ...] = Field(
         default=(), description="name of each cell of a table's row, by which the columns of a file are found"
+    )
+    files: FileReading = Field(
+        default=FileReading(), description="how the files of pictures are read, and so a person's own"
     )
     source: str = ""
     licence: str = ""

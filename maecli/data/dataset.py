@@ -59,6 +59,14 @@ class Dataset(ABC):
         Raises `DataError` when the data are missing, naming the folder and two ways out.
         """
 
+    def read_as(self, card: DataCard) -> None:
+        """Read samples as those were read that `card` describes, of this data set or of other data in the same form.
+
+        Called before all else when a run is evaluated or resumed, whose card this is. Override it where what files
+        become depends on all of them, such as their channels.
+        """
+        return
+
     @abstractmethod
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
         """Return one split, holding those samples that have all of `fields`. May be empty."""

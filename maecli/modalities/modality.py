@@ -77,6 +77,10 @@ class Modality(ABC):
         Raises BrokenSample for a file that is damaged, or cannot be brought to that.
         """
 
+    def read_sample(self, path: Path, card: DataCard) -> Sample:
+        """Return what `read` does as a sample, as `open` gives it. Override it to tell by `valid` what is missing."""
+        return {"image": self.read(path, card)}
+
     def convert(self, opened: Any, card: DataCard) -> np.ndarray:
         """Return an array (C, *S), or (*S) of one channel, or another object with a sample, as `read` does a file.
 

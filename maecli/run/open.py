@@ -145,21 +145,25 @@ class Data:
         card: DataCard | None = None,
         begun: Begun | None = None,
         ignore_unknown_classes: bool = False,
+        like: DataCard | None = None,
     ) -> None:
         """Take the card from `card` where there is a run already: the classes of the data are then those of the run.
 
         They are matched by name; what the run does not know is refused, or left out if that is asked for.
+        Samples are read as those of that card, or of the card `like`.
         `begun` is what a run recorded when it began, whose samples then stay in their splits.
         `learner` is what learns from the labels, as a message names it.
         """
         self.ignore_unknown_classes = ignore_unknown_classes
         self.spec, self.registry, self.fields, self.faults, self.learner = spec, registry, fields, faults, learner
-        self._card, self._begun = card, begun
+        self._card, self._begun, self._like = card, begun, card or like
         self._splits: dict[SplitName, Split] = {}
 
     @cached_property
     def dataset(self) -> Dataset:
         dataset = make_dataset(self.spec.dataset, self.registry, self.spec.paths, self.faults.say)
+        if self._like is not None:
+            dataset.read_as(self._like)
         kept = self._begun.kept(dataset, self.faults.say) if self._begun is not None else dataset
         if self._card is None:
             return kept
@@ -258,7 +262,7 @@ def open_run(
         torch.set_float32_matmul_precision("high")
     check_task(spec, registry)
     fields = registry.task(spec.task.name).fields
-    data = Data(spec, registry, fields, Faults(say, spec.data.strict), spec.task.name, begun=begun)
+    data = Data(spec, registry, fields, Faults(say, spec.data.strict), spec.task.name, begun=begun, like=recorded)
     card = data.training.card if recorded is None else as_measured(data.training.card, recorded)
     preprocess = preprocess_for(spec, card, registry)
     task, module = build_module(spec, card, preprocess, registry)

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from maecli.data.card import DataCard
+from maecli.data.sample import Sample
 from maecli.errors import BrokenSample, DataError, SpecError
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
@@ -59,7 +60,7 @@ class PretrainedEncoder(nn.Module):
         several = list(samples) if isinstance(samples, (list, tuple)) else [cast(Given, samples)]
         if not several:
             raise DataError("there is nothing to preprocess")
-        fitted = [self.preprocessing.fit({"image": self._image(each)}) for each in several]
+        fitted = [self.preprocessing.fit(self._sample(each)) for each in several]
         device = next(self.encoder.parameters()).device
         batch = {name: torch.stack([one[name] for one in fitted]).to(device) for name in fitted[0]}
         if "valid" in batch:
@@ -70,13 +71,13 @@ class PretrainedEncoder(nn.Module):
             raise DataError(f"{name} {TOO_LARGE}")
         return torch.where(batch["valid"], x, torch.nan) if "valid" in batch else x
 
-    def _image(self, given: Given) -> np.ndarray:
-        """Return a sample (C, *S) with the channels and dtype of the run's data."""
+    def _sample(self, given: Given) -> Sample:
+        """Return a sample, its image (C, *S) with the channels and dtype of the run's data."""
         modality = self.preprocessing.modality
         try:
             if isinstance(given, (Image.Image, np.ndarray)):
-                return modality.convert(given, self.card)
-            return modality.read(Path(fspath(given)), self.card)
+                return {"image": modality.convert(given, self.card)}
+            return modality.read_sample(Path(fspath(given)), self.card)
         except BrokenSample as error:
             raise DataError(str(error)) from error
 

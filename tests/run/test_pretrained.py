@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import maecli
 from maecli.errors import DataError, SpecError
 from maecli.loading import make_loader
 from maecli.loading.streamed import StreamedLoader
+from maecli.modalities.pictures.modality import file_reading
 from maecli.modalities.pictures.source import PictureSource
 from maecli.models.heads import pool_tokens
 from maecli.progress import Progress
@@ -60,7 +60,7 @@ def test_pictures_are_prepared_as_inference_prepares_files(pretrained, tmp_path)
         write_picture(tmp_path / f"{i}.png", noise(i, *size, 3))
     keys = ["0.png", "1.png", "2.png"]
     built = restore(pretrained, registry(), Progress().say)
-    source = PictureSource(tmp_path, keys, partial(built.preprocess.modality.read, card=built.card))
+    source = PictureSource(tmp_path, keys, file_reading(built.card))
     loader = StreamedLoader(source, built.preprocess.for_files(built.card), CPU, 0, workers=0)
     [batch] = loader.eval_batches(3)
     x = maecli.load_encoder(pretrained).preprocess([tmp_path / key for key in keys])

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 
+from maecli.data.file_reading import FileReading, NpyLayout, PageMeaning
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import given_dtype, npy_header
 from maecli.modalities.pictures import formats
 from maecli.modalities.pictures.bands import averaging, by_bands, collected
 from maecli.modalities.pictures.decoder_bounds import FewReads, bound_codecs, check_runs, check_scans
 from maecli.modalities.pictures.formats import START, format_of, why_unknown
-from maecli.modalities.pictures.header import PictureInfo, Source, check_size, on_white, shrunk
+from maecli.modalities.pictures.header import Nothing, PictureInfo, Source, check_size, on_white, shrunk
 from maecli.modalities.pictures.heif import HeicFile, avif_bits
 from maecli.modalities.pictures.jpeg2000 import check_codestream
 from maecli.modalities.pictures.netpbm import NetpbmFile
+from maecli.modalities.pictures.nodata import GDAL_NODATA, PHOTOMETRIC, TAGS, bits_in, nodata_in
 from maecli.modalities.pictures.orientation import orientation_of
 from maecli.modalities.pictures.plugins import is_first_of_several, pillow_plugins
 from maecli.modalities.pictures.tiff_colours import (
@@ -35,24 +37,25 @@ from maecli.modalities.pictures.tiff_colours import (
     as_shown,
     check_colours,
     greatest,
+    nothing_as_shown,
     photometric_of,
     shown_as,
     turned_around,
 )
 from maecli.modalities.pictures.tiff_pages import TiffPages
-from maecli.modalities.pictures.tiff_planes import PageMeaning, Planes, picture_planes
+from maecli.modalities.pictures.tiff_planes import Planes, picture_planes
 
 if TYPE_CHECKING:
     from PIL import Image
 
-NpyLayout = Literal["auto", "hwc", "chw"]
-
+PNG_HEAD = 4096
+"""Bytes of a PNG in which its significant bits are looked for."""
 MOST_UNPACKED = 32
 """Bytes of pixels for each byte of a TIFF, where pixels take more than 4 bytes for each of `max_pixels`."""
 
 
-def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout, tiff_pages: PageMeaning = "auto") -> Source:
-    """Open what the first bytes say it is."""
+def open_source(file: BinaryIO, max_pixels: int, files: FileReading, channels: int | None = None) -> Source:
+    """Open what the first bytes say it is; `channels` are those that are wanted of an array, where that is known."""
     start = file.read(START)
     file.seek(0)
     if not start:
@@ -62,9 +65,9 @@ def open_source(file: BinaryIO, max_pixels: int, npy_layout: NpyLayout, tiff_pag
         case None:
             raise BrokenSample(file.name, why_unknown(start))
         case formats.NPY:
-            return NpyFile(file, max_pixels, npy_layout)
+            return NpyFile(file, max_pixels, files.npy_layout, channels)
         case "TIFF":
-            return _tiff(file, max_pixels, tiff_pages)
+            return _tiff(file, max_pixels, files.tiff_pages)
         case "Netpbm":
             return NetpbmFile(file, max_pixels)
         case "HEIC":
@@ -180,6 +183,8 @@ class PillowFile:
             upper_bits=(dtype == "uint8" and max(bits, default=8) > 8)
             or any(str(tile.args) in ("RGB;16B", "RGBA;16B", "LA;16B") for tile in getattr(image, "tile", ())),
             frames=frames,
+            nodata=_pillow_nodata(image, np.dtype(dtype), black),
+            bits=_pillow_bits(image) if dtype == "uint16" else None,
         )
 
     def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
@@ -213,6 +218,39 @@ class PillowFile:
         if self.black is not None:
             pixels = turned_around(pixels, self.black)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _pillow_nodata(image: Image.Image, dtype: np.dtype, black: float | None) -> Nothing | None:
+    """Return what a TIFF's header names as nothing, in terms of its pixels as they are decoded."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None or GDAL_NODATA not in tags:
+        return None
+    value = nodata_in(tags[GDAL_NODATA], np.dtype(bool) if image.mode == "1" else dtype)
+    if value is None or dtype.kind == "f":
+        return value
+    if image.mode == "P":
+        colour = (image.getpalette("RGB") or [])[3 * int(value) :][:3]
+        return (colour[0], colour[1], colour[2]) if len(colour) == 3 else None
+    value = 255 * value if image.mode == "1" else value
+    black = 255 if image.mode in ("1", "L") and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else black
+    return value if black is None else black - value
+
+
+def _pillow_bits(image: Image.Image) -> int | None:
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None:
+        return bits_in(tags)
+    return _png_bits(image) if image.format == "PNG" else None
+
+
+def _png_bits(image: Image.Image) -> int | None:
+    """Return the bits that a PNG's header calls significant (PNG, 11.3.2.7), where they are fewer than 16."""
+    file: BinaryIO = image.fp  # type: ignore[attr-defined]
+    place = file.tell()
+    file.seek(0)
+    head, found, rest = file.read(PNG_HEAD).partition(b"sBIT")
+    file.seek(place)
+    return rest[0] if found and rest and b"IDAT" not in head and 8 <= rest[0] < 16 else None
 
 
 def _take_as_stored(image: Image.Image) -> None:
@@ -330,11 +368,15 @@ class TiffFile:
                 f"asks for {unpacked:,} bytes of pixels, over {MOST_UNPACKED} times its own and 4 times max_pixels",
             )
         self.alpha = alpha
+        tags = {tag.code: tag.value for tag in map(planes.page.tags.get, TAGS) if tag is not None}
+        nodata = nodata_in(tags.get(GDAL_NODATA), dtype)
         self.info = PictureInfo(
             size=(width, height) if self.orientation >= 5 else (height, width),
             channels=channels - (alpha is not None),
             dtype=given_dtype(shown, name),
             alpha=alpha is not None,
+            nodata=None if nodata is None else nothing_as_shown(nodata, planes.page),
+            bits=bits_in(tags) if dtype == np.uint16 else None,
         )
 
     def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
@@ -349,20 +391,23 @@ class TiffFile:
 class NpyFile:
     """An array (H, W), (H, W, C) or (C, H, W) in NumPy's own format."""
 
-    def __init__(self, file: BinaryIO, max_pixels: int, layout: NpyLayout) -> None:
+    def __init__(self, file: BinaryIO, max_pixels: int, layout: NpyLayout, wanted: int | None = None) -> None:
         shape, dtype = npy_header(file)
         if len(shape) not in (2, 3):
             raise BrokenSample(file.name, f"has the shape {shape}; a picture has H, W and channels")
         if min(shape) < 1:
             raise BrokenSample(file.name, "has no pixels")
-        first = layout == "chw" or (layout == "auto" and shape[0] < shape[-1])
-        self.axis = 0 if first else len(shape) - 1
+        self.axis = _channel_axis(shape, layout, wanted)
         size = shape if len(shape) == 2 else tuple(n for i, n in enumerate(shape) if i != self.axis)
         check_size(file.name, (size[0], size[1]), max_pixels)
         channels = shape[self.axis] if len(shape) == 3 else 1
         self.file = file
         self.info = PictureInfo(
-            size=(size[0], size[1]), channels=channels, dtype=given_dtype(dtype, file.name), array=True
+            size=(size[0], size[1]),
+            channels=channels,
+            dtype=given_dtype(dtype, file.name),
+            array=True,
+            shape=shape if len(shape) == 3 else (),
         )
 
     def decode(self, _keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
@@ -370,3 +415,11 @@ class NpyFile:
         pixels: np.ndarray = np.load(self.file, allow_pickle=False)
         pixels = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, self.axis, 0)
         return shrunk(pixels, self.info, at_least)
+
+
+def _channel_axis(shape: tuple[int, ...], layout: NpyLayout, wanted: int | None) -> int:
+    """Return the end at which there are as many channels as wanted; else what the layout says, or the shorter end."""
+    first, last = shape[0], shape[-1]
+    if len(shape) == 3 and (first == wanted) != (last == wanted):
+        return 0 if first == wanted else 2
+    return 0 if layout == "chw" or (layout == "auto" and first < last) else len(shape) - 1

@@ -5,7 +5,7 @@ Shapes: C channels, H height, W width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,8 @@ import numpy as np
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import as_given
 from maecli.modalities.pictures.bands import averaging, collected
+
+Nothing = float | tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,13 @@ class PictureInfo:
     """Whether smaller versions of it come before it in its TIFF."""
     inverted: bool = False
     """Whether its TIFF has white as 0, which is turned around."""
+    nodata: Nothing | None = None
+    """What cells hold where nothing is known, as its header says: a number, or the colour of a palette; NaN is no
+    news."""
+    bits: int | None = None
+    """Bits that the values of a 16-bit picture have, where its header says that they are fewer."""
+    shape: tuple[int, ...] = field(default=(), compare=False)
+    """Of an array, its three axes."""
 
 
 class Source(Protocol):

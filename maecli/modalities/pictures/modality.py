@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from maecli.modalities.pictures.augment import augment
 from maecli.modalities.pictures.chain import changed, check_chain
 from maecli.modalities.pictures.finding import UNREAD, check_is_read, find_pictures
 from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
-from maecli.modalities.pictures.read import picture_array, read_picture
+from maecli.modalities.pictures.read import Reading, picture_array, read_image, read_sample
 from maecli.modalities.pictures.source import PictureSource
 from maecli.modalities.pictures.survey import look_at_picture, shrunk
 from maecli.modalities.survey import Look
@@ -48,22 +47,28 @@ class Pictures(Modality):
 
     def read(self, path: Path, card: DataCard) -> np.ndarray:
         check_is_read(path)
-        return read_picture(path, channels=card.channels, dtype=file_dtype(card))
+        return read_image(path, file_reading(card))
+
+    def read_sample(self, path: Path, card: DataCard) -> Sample:
+        check_is_read(path)
+        return read_sample(path, file_reading(card))
 
     def convert(self, opened: Any, card: DataCard) -> np.ndarray:
         """Return an opened picture of Pillow's, or an array (H, W) or (H, W, C), as `read` returns a file."""
-        return picture_array(opened, channels=card.channels, dtype=file_dtype(card))
+        return picture_array(opened, file_reading(card))
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
         """Return the pictures of a folder, without those that are named as the masks of others."""
         root, keys = find_source(source, self.suffixes, "pictures", self.unread, find_pictures)
         if len(keys) > 1:
             keys = list(read_layout(keys, lambda _: True, lenient=True).samples)
-        return root, PictureSource(root, keys, partial(self.read, card=card))
+        return root, PictureSource(root, keys, file_reading(card))
 
     def file_range(self, card: DataCard) -> ValueRange:
-        """Return the full range of an integer format, whatever the data set used of it."""
-        return (0.0, float(np.iinfo(card.dtype).max)) if file_dtype(card) else card.value_range
+        """Return the full range of an integer format, whatever the data set used of it; of 16 bits those in use."""
+        if file_dtype(card) == "uint16":
+            return 0.0, float(card.files.most)
+        return (0.0, 255.0) if file_dtype(card) == "uint8" else card.value_range
 
     def prepare(self, sample: Sample, spec: AugmentSpec, seed: int, value_range: ValueRange, void: int) -> Sample:
         return changed(sample, spec.chain, seed, value_range, void)
@@ -104,3 +109,8 @@ class Pictures(Modality):
 def file_dtype(card: DataCard) -> str | None:
     """Return the dtype that pictures of files are brought to; None for their own."""
     return card.dtype if card.dtype in ("uint8", "uint16") else None
+
+
+def file_reading(card: DataCard) -> Reading:
+    """Return how a person's own files are read: as those of the data set were."""
+    return Reading(card.channels, file_dtype(card), files=card.files, missing=card.missing)

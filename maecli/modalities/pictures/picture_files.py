@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from maecli.data.file_reading import NpyLayout, PageMeaning
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
-from maecli.modalities.pictures.decoders import NpyLayout
 from maecli.modalities.pictures.header import PictureInfo
-from maecli.modalities.pictures.read import MAX_PIXELS, misfit, probe_picture, read_picture
+from maecli.modalities.pictures.read import MAX_PIXELS, Reading, misfit, probe_picture, read_image, read_sample
 
 NUM_THREADS = 8
 
@@ -26,12 +25,13 @@ def probe_pictures(
     *,
     max_pixels: int = MAX_PIXELS,
     npy_layout: NpyLayout = "auto",
+    tiff_pages: PageMeaning = "auto",
 ) -> dict[str, PictureInfo]:
     """Return what the headers of pictures below `root` say, in the order of their keys; broken ones go to `faults`."""
 
     def probe(key: str) -> PictureInfo | Fault:
         try:
-            return probe_picture(root / key, max_pixels=max_pixels, npy_layout=npy_layout)
+            return probe_picture(root / key, max_pixels=max_pixels, npy_layout=npy_layout, tiff_pages=tiff_pages)
         except BrokenSample as error:
             return Fault(key, error.fault.reason)
 
@@ -48,16 +48,6 @@ def convertible(
     misfits = {key: misfit(header, channels, dtype) for key, header in headers.items()}
     faults.update(Fault(key, reason) for key, reason in misfits.items() if reason)
     return {key: header for key, header in headers.items() if not misfits[key]}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How every picture of the set is decoded."""
-
-    channels: int
-    dtype: str
-    max_pixels: int = MAX_PIXELS
-    npy_layout: NpyLayout = "auto"
 
 
 class PictureFiles(Split):
@@ -90,7 +80,8 @@ class PictureFiles(Split):
         return height, width
 
     def small(self, index: int, at_least: int) -> np.ndarray:
-        return self._image(index, at_least)
+        with self.noting(self._keys[index]):
+            return read_image(self.root / self._keys[index], self.reading, at_least)
 
     def files(self, index: int) -> Sequence[Path]:
         return [self.root / self._keys[index]] if self.images else []
@@ -101,22 +92,11 @@ class PictureFiles(Split):
     def __getitem__(self, index: int) -> Sample:
         sample: Sample = {}
         if self.images:
-            sample["image"] = self._image(index)
+            with self.noting(self._keys[index]):
+                sample |= read_sample(self.root / self._keys[index], self.reading)
         if self.labels is not None:
             sample["label"] = np.asarray(self.labels[index])
         return sample
-
-    def _image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        key, reading = self._keys[index], self.reading
-        with self.noting(key):
-            return read_picture(
-                self.root / key,
-                channels=reading.channels,
-                dtype=reading.dtype,
-                max_pixels=reading.max_pixels,
-                npy_layout=reading.npy_layout,
-                at_least=at_least,
-            )
 
     @contextmanager
     def noting(self, path: str) -> Iterator[None]:

@@ -10,18 +10,22 @@ Shapes: C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maecli.data.file_reading import FileReading, NpyLayout, PageMeaning
+from maecli.data.sample import Sample
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import as_given, given_dtype
 from maecli.modalities.files import reading
-from maecli.modalities.pictures.bands import bands, by_bands
-from maecli.modalities.pictures.decoders import NpyLayout, PillowFile, open_source
+from maecli.modalities.pictures.bands import averaging, bands, by_bands
+from maecli.modalities.pictures.decoders import PillowFile, open_source
 from maecli.modalities.pictures.header import PictureInfo
-from maecli.modalities.pictures.tiff_planes import PageMeaning
+from maecli.modalities.pictures.nodata import is_nothing
+from maecli.modalities.survey import with_gaps
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,16 +33,40 @@ if TYPE_CHECKING:
 MAX_PIXELS = 178_956_970
 """Default bound on height times width, against decompression bombs; Pillow warns at the same number."""
 
+USUAL = FileReading()
+
 GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey: ITU-R BT.601."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How every picture of a set is decoded."""
+
+    channels: int | None = None
+    """None for a picture's own; see `read_picture`."""
+    dtype: str | None = None
+    max_pixels: int = MAX_PIXELS
+    files: FileReading = USUAL
+    missing: bool = False
+    """Whether cells may be missing; else a picture that lacks some is broken."""
+
+
 def probe_picture(
-    path: Path, *, max_pixels: int = MAX_PIXELS, npy_layout: NpyLayout = "auto", tiff_pages: PageMeaning = "auto"
+    path: Path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    npy_layout: NpyLayout = "auto",
+    tiff_pages: PageMeaning = "auto",
+    channels: int | None = None,
 ) -> PictureInfo:
-    """Read a picture's header, and no pixels. Raises `BrokenSample` if the file cannot be a picture."""
+    """Read a picture's header, and no pixels. Raises `BrokenSample` if the file cannot be a picture.
+
+    `channels` are those that are wanted of an array, where that is known.
+    """
+    files = FileReading(npy_layout=npy_layout, tiff_pages=tiff_pages)
     with reading(path), path.open("rb") as file:
-        return open_source(file, max_pixels, npy_layout, tiff_pages).info
+        return open_source(file, max_pixels, files, channels).info
 
 
 def read_picture(
@@ -58,30 +86,62 @@ def read_picture(
             (ITU-R 601); 2 and 4 keep alpha as it is stored, which is otherwise laid on white. CMYK and palettes become
             RGB. A TIFF's bands that are not flagged as alpha are channels. Arrays are not converted.
         dtype: uint8 or uint16 scales the other of the two by its full range; other dtypes must match.
-        npy_layout: which axis of a 3-D `.npy` holds the channels; `auto` takes the shorter one of the first
-            and the last, and the last if they are equal. 2-D arrays are (H, W).
+        npy_layout: which axis of a 3-D `.npy` holds the channels, unless only one end has as many as are wanted;
+            `auto` takes the shorter one of the first and the last, and the last if they are equal. 2-D arrays are
+            (H, W).
         tiff_pages: whether pages of a TIFF are channels, or only the first that is no thumbnail is read; `auto` takes
             them for channels where the file describes them as such.
         at_least: let JPEG decode at a half, quarter or eighth of its size, and average blocks of pixels of a picture
             of more than 2²⁶ values, but with sides no shorter than this.
 
-    Raises `BrokenSample` if the file is damaged, too large or cannot be brought to `channels` and `dtype`.
+    Raises `BrokenSample` if the file is damaged, too large, lacks cells or cannot be brought to `channels` and `dtype`.
+    """
+    how = Reading(channels, dtype, max_pixels, FileReading(npy_layout=npy_layout, tiff_pages=tiff_pages))
+    return read_cells(path, how, at_least)[0]
+
+
+def read_cells(path: Path, how: Reading, at_least: int | None = None) -> Cells:
+    """Return what `read_picture` does, and which of its cells exist, as far as NaN does not say it; None for all.
+
+    Where cells may be missing, `at_least` makes large pictures smaller by leaving out pixels. Raises `BrokenSample`,
+    also for a picture that lacks cells where none may be missing.
     """
     with reading(path), path.open("rb") as file:
-        source = open_source(file, max_pixels, npy_layout, tiff_pages)
-        _check_fits(path, source.info, channels, dtype)
-        pixels = source.decode(keeps_alpha(source.info, channels), at_least)
-        _check_finite(pixels, path)
-        return _to_dtype(_to_channels(pixels, channels), dtype)
+        source = open_source(file, how.max_pixels, how.files, how.channels)
+        _check_fits(path, source.info, how.channels, how.dtype)
+        keep_alpha = keeps_alpha(source.info, how.channels)
+        if not how.missing:
+            return _cells(source.decode(keep_alpha, at_least), source.info, how, path)
+        pixels = source.decode(keep_alpha, None)
+        rows, columns = averaging(len(pixels), source.info.size, at_least)
+        return _cells(pixels[:, ::rows, ::columns], source.info, how, path)
 
 
-def picture_array(
-    picture: Image.Image | np.ndarray, *, channels: int | None = None, dtype: str | None = None
-) -> np.ndarray:
-    """Return an opened picture, or an array (H, W) or (H, W, C), as `read_picture` returns a file: (C, H, W).
+def read_sample(path: Path, how: Reading) -> Sample:
+    """Return a picture as a sample, with `valid` where it lacks cells."""
+    image, there = read_cells(path, how)
+    return {"image": image} if there is None else {"image": image, "valid": there}
 
-    Raises `BrokenSample` if it cannot be brought to `channels` and `dtype`.
+
+def read_image(path: Path, how: Reading, at_least: int | None = None) -> np.ndarray:
+    """Return a picture (C, H, W), NaN where it lacks cells."""
+    return _with_gaps(read_cells(path, how, at_least))
+
+
+def _with_gaps(cells: Cells) -> np.ndarray:
+    image, there = cells
+    return image if there is None else with_gaps({"image": image, "valid": there})
+
+
+def picture_array(picture: Image.Image | np.ndarray, how: Reading) -> np.ndarray:
+    """Return an opened picture, or an array (H, W) or (H, W, C), as `read_image` returns a file.
+
+    Raises `BrokenSample` if it cannot be brought to what is wanted.
     """
+    return _with_gaps(_opened(picture, how))
+
+
+def _opened(picture: Image.Image | np.ndarray, how: Reading) -> Cells:
     from PIL import Image
 
     name = Path(getattr(picture, "filename", "") or "picture")
@@ -89,16 +149,20 @@ def picture_array(
         if isinstance(picture, Image.Image):
             source = PillowFile(picture, MAX_PIXELS, str(name))
             info = source.info
-            pixels = source.decode(keeps_alpha(info, channels), None)
+            pixels = source.decode(keeps_alpha(info, how.channels), None)
         else:
             if picture.ndim not in (2, 3):
                 raise BrokenSample(str(name), f"has the shape {picture.shape}; a picture has H, W and channels")
             values = as_given(np.atleast_3d(picture).transpose(2, 0, 1), given_dtype(picture.dtype, str(name)))
             pixels = values.copy() if np.shares_memory(values, picture) else values
             info = PictureInfo((pixels.shape[1], pixels.shape[2]), len(pixels), str(pixels.dtype))
-        _check_fits(name, info, channels, dtype)
-        _check_finite(pixels, name)
-        return _to_dtype(_to_channels(pixels, channels), dtype)
+        _check_fits(name, info, how.channels, how.dtype)
+        return _cells(pixels, info, how, name)
+
+
+NONE_MISSING = "and the data set has none that may: train with dataset.nodata"
+Cells = tuple[np.ndarray, np.ndarray | None]
+"""A picture (C, H, W), and which of its cells exist, (C, H, W) or (1, H, W) for all channels; None for all."""
 
 
 def keeps_alpha(info: PictureInfo, channels: int | None) -> bool:
@@ -124,9 +188,31 @@ def _check_fits(path: Path, info: PictureInfo, channels: int | None, dtype: str 
         raise BrokenSample(str(path), reason)
 
 
-def _check_finite(pixels: np.ndarray, path: Path) -> None:
-    if pixels.dtype.kind == "f" and not all(np.isfinite(pixels[:, rows]).all() for rows in _rows(pixels)):
-        raise BrokenSample(str(path), "holds NaN or infinite values")
+def _cells(pixels: np.ndarray, info: PictureInfo, how: Reading, path: Path) -> Cells:
+    """Return decoded pixels (C, H, W) as they are wanted, and which of their cells exist."""
+    nothing = is_nothing(pixels, info.nodata, how.files.nodata)
+    if pixels.dtype.kind == "f":
+        pixels = pixels if nothing is None else np.where(nothing, np.float32(np.nan), pixels)
+        _check_numbers(pixels, how.missing, path)
+        return _to_channels(pixels, how.channels), None
+    if nothing is None:
+        return _to_dtype(_to_channels(pixels, how.channels), how, path), None
+    if not how.missing:
+        value = pixels[np.broadcast_to(nothing, pixels.shape)].flat[0]
+        raise BrokenSample(str(path), f"lacks cells, those of its nodata value {value}, {NONE_MISSING}={value}")
+    pixels = np.where(nothing, pixels.dtype.type(0), pixels)
+    there = _there_in_channels(~nothing, len(pixels), how.channels)
+    return _to_dtype(_to_channels(pixels, how.channels), how, path), there
+
+
+def _check_numbers(pixels: np.ndarray, missing: bool, path: Path) -> None:
+    """Raise `BrokenSample` for a float picture with infinite values, or NaN where nothing may be missing."""
+    if all(np.isfinite(pixels[:, rows]).all() for rows in _rows(pixels)):
+        return
+    if any(np.isinf(pixels[:, rows]).any() for rows in _rows(pixels)):
+        raise BrokenSample(str(path), "holds infinite values")
+    if not missing:
+        raise BrokenSample(str(path), f"lacks cells, those that are NaN, {NONE_MISSING}=nan")
 
 
 def _rows(pixels: np.ndarray) -> Iterator[slice]:
@@ -148,10 +234,29 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
     return (grey if pixels.dtype.kind == "f" else np.rint(grey)).astype(pixels.dtype)
 
 
-def _to_dtype(pixels: np.ndarray, dtype: str | None) -> np.ndarray:
-    """Scale between uint8 and uint16 by the full range: 65,535 is 255 times 257."""
-    if dtype is None or pixels.dtype == dtype:
+def _there_in_channels(there: np.ndarray, num: int, channels: int | None) -> np.ndarray:
+    """Return which cells exist once `num` channels have become `channels`; (1, H, W) if it is the same in all."""
+    if channels is None or num == channels or len(there) == 1:
+        return there
+    if channels in (2, 4):
+        colours = _there_in_channels(there[:-1], num - 1, channels - 1)
+        return np.concatenate([np.broadcast_to(colours, (channels - 1, *there.shape[1:])), there[-1:]])
+    return np.asarray(there.all(0, keepdims=True))
+
+
+def _to_dtype(pixels: np.ndarray, how: Reading, path: Path) -> np.ndarray:
+    """Scale between uint8 and uint16 by the range of the latter: of 16 bits, 65,535 is 255 times 257."""
+    if how.dtype is None or pixels.dtype == how.dtype:
         return pixels
-    if dtype == "uint8":
-        return by_bands(lambda part: ((part.astype(np.uint32) + 128) // 257).astype(np.uint8), pixels)
-    return pixels.astype(np.uint16) * np.uint16(257)
+    most = how.files.most
+    if how.dtype == "uint16":
+        return pixels.astype(np.uint16) * np.uint16(257) if most == 65535 else _scaled(pixels, 255, most, np.uint16)
+    if most < 65535 and (greatest := int(pixels.max())) > most:
+        reason = f"holds {greatest:,}, over the {most:,} of {how.files.bits} bits; dataset.bits says how many there are"
+        raise BrokenSample(str(path), reason)
+    return by_bands(lambda part: _scaled(part, most, 255, np.uint8), pixels)
+
+
+def _scaled(pixels: np.ndarray, most: int, wanted: int, dtype: type[np.integer]) -> np.ndarray:
+    """Return whole numbers up to `most` as whole numbers up to `wanted`, rounded."""
+    return ((pixels.astype(np.uint32) * np.uint32(wanted) + np.uint32(most // 2)) // np.uint32(most)).astype(dtype)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from maecli.data.sample import Sample
 from maecli.modalities.files import Files, named
-from maecli.modalities.pictures.read import probe_picture
+from maecli.modalities.pictures.read import Reading, probe_picture, read_image, read_sample
 
 
 class PictureSource(Files):
     """Pictures, a file each, whose sizes stand in their heads."""
 
-    def size(self, index: int) -> tuple[int, ...]:
+    def __init__(self, root: Path, keys: Sequence[str], how: Reading) -> None:
+        super().__init__(root, keys, partial(read_image, how=how))
+        self.how = how
+
+    def __getitem__(self, index: int) -> Sample:
         key = self.keys[index]
         with named(key):
-            return probe_picture(self.root / key).size
+            return read_sample(self.root / key, self.how)
+
+    def size(self, index: int) -> tuple[int, ...]:
+        key, how, files = self.keys[index], self.how, self.how.files
+        with named(key):
+            info = probe_picture(
+                self.root / key, npy_layout=files.npy_layout, tiff_pages=files.tiff_pages, channels=how.channels
+            )
+            return info.size

@@ -28,6 +28,8 @@ class ChannelStats(NamedTuple):
     std: tuple[float, ...]
     faults: Collection[Fault]
     """Of those that could not be."""
+    missing: bool = False
+    """Whether one of them lacks cells."""
 
 
 def sampled_channel_stats(train: Split, root: Path, value_range: tuple[float, float] | None) -> ChannelStats:
@@ -39,27 +41,37 @@ def sampled_channel_stats(train: Split, root: Path, value_range: tuple[float, fl
     keys = train.keys
     ids = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_DECODED]
     faults: dict[int, Fault] = {}
+    lacking: set[int] = set()
     if value_range is None:
-        value_range = _reach(_decoded(train, ids, root, faults))
-    mean, std = channel_stats(_decoded(train, ids, root, faults), value_range)
-    return ChannelStats(len(ids) - len(faults), value_range, mean, std, faults.values())
+        value_range = _reach(_decoded(train, ids, root, faults, lacking))
+    try:
+        mean, std = channel_stats(_decoded(train, ids, root, faults, lacking), value_range)
+    except ValueError as error:
+        raise DataError(f"the {len(ids)} train pictures tried in {root} have nothing but missing cells") from error
+    return ChannelStats(len(ids) - len(faults), value_range, mean, std, faults.values(), bool(lacking))
 
 
-def _decoded(split: Split, ids: Sequence[int], root: Path, faults: dict[int, Fault]) -> Iterator[np.ndarray]:
-    """Decode those of the pictures that can be, small where their format allows it."""
+def _decoded(
+    split: Split, ids: Sequence[int], root: Path, faults: dict[int, Fault], lacking: set[int]
+) -> Iterator[np.ndarray]:
+    """Decode those of the pictures that can be, small where their format allows it; note which lack cells."""
     for i in ids:
         try:
-            yield split.small(i, DECODED_SIDE)
+            image = split.small(i, DECODED_SIDE)
         except BrokenSample as error:
             faults[i] = error.fault
+            continue
+        if image.dtype.kind == "f" and np.isnan(image).any():
+            lacking.add(i)
+        yield image
     if len(faults) == len(ids):
         reason = "".join(f"; {fault.path}, for one: {fault.reason}" for fault in [*faults.values()][:1])
         raise DataError(f"none of the {len(ids)} train pictures tried in {root} can be decoded{reason}")
 
 
 def _reach(images: Iterator[np.ndarray]) -> tuple[float, float]:
-    """Return (0, 1) if all values lie within, else the least and the greatest value."""
-    extremes = [(float(image.min()), float(image.max())) for image in images]
+    """Return (0, 1) if all values lie within, else the least and the greatest value; NaN is none."""
+    extremes = [(float(np.fmin.reduce(image, None)), float(np.fmax.reduce(image, None))) for image in images]
     least, most = min(low for low, _ in extremes), max(high for _, high in extremes)
     if least >= 0.0 and most <= 1.0:
         return 0.0, 1.0

@@ -11,6 +11,7 @@ import numpy as np
 
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.bands import by_bands
+from maecli.modalities.pictures.header import Nothing
 
 if TYPE_CHECKING:
     import tifffile
@@ -66,6 +67,14 @@ def as_shown(pixels: np.ndarray, page: tifffile.TiffPage) -> np.ndarray:
         table = colours if pixels.dtype.itemsize > 1 else (colours >> 8).astype(np.uint8)
         return by_bands(lambda part: table[:, part[0]], pixels)
     return by_bands(_rgb_of_inks, pixels) if kind == INKS else pixels
+
+
+def nothing_as_shown(value: float, page: tifffile.TiffPage) -> Nothing | None:
+    """Return what stands for nothing in the pixels that `as_shown` makes, where `value` does in those of the file."""
+    if photometric_of(page) == INKS:
+        return None
+    shown = as_shown(np.full((1, 1, 1), value, page.dtype), page)[:, 0, 0].tolist()
+    return float(shown[0]) if len(shown) == 1 else (shown[0], shown[1], shown[2])
 
 
 def greatest(page: tifffile.TiffPage, dtype: np.dtype) -> float:

@@ -12,17 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maecli.data.file_reading import PageMeaning
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.tiff_colours import PALETTE
 
 if TYPE_CHECKING:
     import tifffile
-
-PageMeaning = Literal["auto", "first", "channels"]
 
 THUMBNAIL = 512
 """The longest side of what may be a thumbnail by its size alone."""

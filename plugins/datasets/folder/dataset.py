@@ -6,8 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence, Set
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -56,8 +58,10 @@ class Folder(api.Dataset):
     Conversions: EXIF orientation is applied. Grey becomes three equal channels in a colour set, palettes and
         CMYK become RGB. What a file flags as alpha is laid on white, unless `channels` (4, or 2 for grey) or plain
         fourth bands of other pictures make it a channel; a TIFF's extra band that is not flagged is one. 16-bit
-        and float sets keep their dtype; where 8 and 16 bits are mixed, 16 bits are scaled to 8 by the full range.
-        Pictures that cannot be brought to the set's channels or dtype count as broken.
+        and float sets keep their dtype; where 8 and 16 bits are mixed, 16 bits are scaled to 8 by the range of the
+        bits that they use (`bits`). Cells of the nodata value that a TIFF's header names (GDAL's tag 42113), or that
+        `nodata` names, and NaN are missing. Which axis of a `.npy` array holds its channels is what all arrays
+        together say (`npy_layout`). Pictures that cannot be brought to the set's channels or dtype count as broken.
     Broken files: left out and listed with a reason. Only headers are read at first, so a damaged body shows when
         the picture is decoded.
     Licence: yours to know.
@@ -89,7 +93,19 @@ class Folder(api.Dataset):
         )
         npy_layout: pictures.NpyLayout = Field(
             default="auto",
-            description="channel axis of 3-D .npy arrays; auto: the shorter of first and last, last if equal",
+            description="channel axis of 3-D .npy arrays; auto: that of equal length in all, or much the shorter one",
+        )
+        tiff_pages: pictures.PageMeaning = Field(
+            default="auto",
+            description="pages of a TIFF: channels, or the first is the picture; auto: channels where the file says so",
+        )
+        bits: Literal["auto"] | Annotated[int, Field(ge=8, le=16)] = Field(
+            default="auto",
+            description="bits that 16-bit files use; auto: as measured on up to 64 of them, and as their headers say",
+        )
+        nodata: pictures.NoData = Field(
+            default="header",
+            description="what missing cells hold besides what headers name: a number, or nan; none: values as they are",
         )
         layout: layouts.Reading = Field(
             default="auto",
@@ -114,6 +130,10 @@ class Folder(api.Dataset):
             )
         super().__init__(options)
         self._faults: set[api.Fault] = set()
+        self._like: api.DataCard | None = None
+
+    def read_as(self, card: api.DataCard) -> None:
+        self._like = card
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         index, stats = self._index, self._stats
@@ -131,6 +151,8 @@ class Folder(api.Dataset):
             value_range=stats.value_range,
             mean=stats.mean,
             std=stats.std,
+            missing=self._missing,
+            files=self._files,
             classes=index.classes,
             class_counts=tuple(in_train[name] for name in index.classes),
             mask_classes=names,
@@ -157,7 +179,7 @@ class Folder(api.Dataset):
     def _split(self, keys: Sequence[str], fields: Sequence[str]) -> pictures.PictureFiles:
         index, options = self._index, self.options
         sizes = np.array([index.infos[key].size for key in keys], np.int64)
-        reading = pictures.Reading(index.channels, index.dtype, options.max_pixels, options.npy_layout)
+        reading = self._how if "image" in fields else pictures.Reading(max_pixels=options.max_pixels)
         labels = np.array([index.numbers[key] for key in keys], np.int64) if "label" in fields else None
         images = "image" in fields
         if "mask" not in fields:
@@ -267,15 +289,16 @@ class Folder(api.Dataset):
 
     @cached_property
     def _index(self) -> Index:
-        options = self.options
+        options, like = self.options, self._like
         return read_index(
             self.root,
-            options.channels,
+            like.channels if like is not None else options.channels,
             options.max_pixels,
-            options.npy_layout,
+            pictures.FileReading(npy_layout=options.npy_layout, tiff_pages=options.tiff_pages),
             self._faults,
             options.layout,
             options.similar_labels,
+            like.dtype if like is not None else None,
         )
 
     @cached_property
@@ -283,13 +306,60 @@ class Folder(api.Dataset):
         return split_keys(self.root, self._index, self.options.val_share, self.options.test_share)
 
     @cached_property
+    def _files(self) -> pictures.FileReading:
+        """How files are read, where they leave it open: as a run did whose card is known, else as told or measured."""
+        options, index = self.options, self._index
+        if self._like is not None:
+            return self._like.files
+        files = pictures.FileReading(npy_layout=index.npy_layout, tiff_pages=options.tiff_pages, nodata=options.nodata)
+        if options.bits != "auto":
+            return files.model_copy(update={"bits": options.bits})
+        how = pictures.Reading(max_pixels=options.max_pixels, files=files)
+        measured = index.dtype in ("uint8", "uint16")
+        return files.model_copy(
+            update={"bits": pictures.measured_bits(self.root, index.infos, how)} if measured else {}
+        )
+
+    @cached_property
+    def _missing(self) -> bool:
+        """Whether cells may be missing: told, named by a header, or seen in the float pictures that are measured."""
+        if self._like is not None:
+            return self._like.missing
+        return self._named_missing or (self._index.dtype == "float32" and self._may_be_nan and self._stats.missing)
+
+    @property
+    def _named_missing(self) -> bool:
+        """Whether options or headers say what missing cells hold."""
+        nodata = self.options.nodata
+        named = any(info.nodata is not None for info in self._index.infos.values())
+        return named if nodata == "header" else nodata != "none"
+
+    @property
+    def _may_be_nan(self) -> bool:
+        return self.options.nodata != "none"
+
+    @cached_property
+    def _how(self) -> pictures.Reading:
+        return replace(self._how_measured, missing=self._missing)
+
+    @property
+    def _how_measured(self) -> pictures.Reading:
+        """How the pictures are read that mean and deviation are measured on, where NaN is not known to be wrong."""
+        index, missing = self._index, self._named_missing or (self._index.dtype == "float32" and self._may_be_nan)
+        return pictures.Reading(index.channels, index.dtype, self.options.max_pixels, self._files, missing)
+
+    @cached_property
     def _stats(self) -> pictures.ChannelStats:
-        value_range = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(self._index.dtype)
-        return pictures.sampled_channel_stats(self.split("train"), self.root, value_range)
+        value_range = {"uint8": (0.0, 255.0), "uint16": (0.0, float(self._files.most))}.get(self._index.dtype)
+        keys = self._parts["train"]
+        sizes = np.array([self._index.infos[key].size for key in keys], np.int64)
+        train = pictures.PictureFiles(self.root, keys, sizes, self._how_measured, self._faults)
+        return pictures.sampled_channel_stats(train, self.root, value_range)
 
     def _converted(self) -> dict[str, int]:
         index = self._index
-        return converted(index.infos.values(), index.channels, index.dtype)
+        made = (index.channels, index.dtype, self._files, self.options.npy_layout, self._missing)
+        return converted(index.infos.values(), *made)
 
     def _left_out(self, fields: Sequence[str]) -> dict[str, int]:
         """Return how many sound files are not used, as masks or for lack of what `fields` ask for."""
@@ -334,7 +404,9 @@ class Folder(api.Dataset):
         index = self._index
         yield f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"
         if index.dtype == "uint16":
-            yield "16 bits: the range is 0 to 65535, whatever the pictures use of it"
+            bits, most = self._files.bits, self._files.most
+            used = "whatever the pictures use of it" if bits == 16 else f"the {bits} bits that the pictures use"
+            yield f"16 bits: the range is 0 to {most}, {used}; dataset.bits says otherwise"
         elif index.dtype != "uint8":
             yield "value_range is what the measured pictures reach; others may go beyond it"
         if others := index.layout.others:

@@ -12,6 +12,7 @@ from maecli import api
 from maecli.api import layouts, pictures
 
 from .agreement import agree
+from .arrays import settled
 from .masks import CLASSES_FILE
 from .names import check_groups
 
@@ -24,6 +25,8 @@ class Index:
     """The sound pictures, sorted by key."""
     channels: int
     dtype: str
+    npy_layout: pictures.NpyLayout
+    """How most arrays of three axes are read."""
     labels: dict[str, str]
     splits: dict[str, api.SplitName]
     groups: dict[str, str]
@@ -67,17 +70,21 @@ def read_index(
     root: Path,
     channels: int | None,
     max_pixels: int,
-    npy_layout: pictures.NpyLayout,
+    files: pictures.FileReading,
     faults: set[api.Fault],
     reading: layouts.Reading = "auto",
     similar: pictures.Similar = "refuse",
+    dtype: str | None = None,
 ) -> Index:
     """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`."""
     found = _find(root)
     table, rows = _read_table(root, found.pictures, similar)
     layout = _read_layout(found, reading, table, rows)
-    infos = pictures.probe_pictures(root, layout.samples, faults, max_pixels=max_pixels, npy_layout=npy_layout)
-    channels, dtype = agree(root, infos, channels)
+    infos = pictures.probe_pictures(
+        root, layout.samples, faults, max_pixels=max_pixels, npy_layout=files.npy_layout, tiff_pages=files.tiff_pages
+    )
+    infos, npy_layout = settled(root, infos, files.npy_layout, channels)
+    channels, dtype = agree(root, infos, channels, dtype)
     infos = pictures.convertible(infos, channels, dtype, faults)
     if not infos:
         first = min(faults)
@@ -94,7 +101,11 @@ def read_index(
         check_groups(table, splits, rows)
     labels = {key: label for key, label in labels.items() if key in infos}
     masks = {key: mask for key, mask in layout.masks.items() if key in infos}
-    return Index(infos, channels, dtype, labels, splits, groups, masks, layout, table, found.left_out(), rows.reading)
+    return Index(
+        *(infos, channels, dtype, npy_layout, labels, splits, groups, masks, layout, table),
+        left_out=found.left_out(),
+        said=rows.reading,
+    )
 
 
 def _find(root: Path) -> pictures.FoundPictures:

@@ -285,7 +285,11 @@ def test_a_header_is_read_without_the_pixels(file):
         (saved(np.zeros((2, 3, 4, 5))), "has the shape (2, 3, 4, 5); a picture has H, W and channels"),
         (saved(np.zeros((0, 3))), "has no pixels"),
         (saved(np.zeros((2, 2), complex)), "holds complex128, not plain numbers"),
-        (saved(np.array([[1.0, np.nan]])), "holds NaN or infinite values"),
+        (saved(np.array([[1.0, np.inf], [np.nan, 0.0]])), "holds infinite values"),
+        (
+            saved(np.array([[1.0, np.nan]])),
+            "lacks cells, those that are NaN, and the data set has none that may: train with dataset.nodata=nan",
+        ),
     ],
 )
 def test_reasons_say_what_is_wrong(file, data, reason):

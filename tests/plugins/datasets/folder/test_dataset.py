@@ -283,7 +283,7 @@ def test_a_mixed_folder_keeps_what_is_readable_and_lists_the_rest(tmp_path):
         assert reasons(data)[key] == "has 5 channels where 3 are wanted"
     assert card.converted.keys() == {
         "grey, given three equal channels",
-        "of 16 bits, scaled to 8",
+        "of 16 bits, scaled to 8 by 65,535",
         "transparent or flagged as alpha, laid on white (dataset.channels=4 keeps it as a band)",
     }
 

@@ -1,0 +1,40 @@
+"""How picture files become numbers where the files leave it open: decided once for a data set, kept in its card."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NpyLayout = Literal["auto", "hwc", "chw"]
+PageMeaning = Literal["auto", "first", "channels"]
+NoData = Annotated[float, Field(allow_inf_nan=False)] | Literal["header", "none", "nan"]
+"""What cells hold that are missing: what headers name, and this number if it is one; none: not even these."""
+FULL_BITS = 16
+
+
+class FileReading(BaseModel):
+    """How the picture files of a data set are read, and so a person's own for a model that was trained on them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bits: int = Field(
+        default=FULL_BITS,
+        ge=8,
+        le=FULL_BITS,
+        description="bits that 16-bit files use: what is scaled to 8 bits, and the range where all files are of 16",
+    )
+    npy_layout: NpyLayout = Field(
+        default="auto", description="channel axis of 3-D .npy arrays whose first and last axis have the same length"
+    )
+    tiff_pages: PageMeaning = Field(
+        default="auto",
+        description="pages of a TIFF that are no thumbnails: channels, or the first is the picture; auto: channels "
+        "where the file describes them as such",
+    )
+    nodata: NoData = Field(default="header", description="what cells hold that are missing, as `dataset.nodata` says")
+
+    @property
+    def most(self) -> int:
+        """Return the greatest value of 16-bit files."""
+        return int(2**self.bits - 1)
