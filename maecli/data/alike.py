@@ -23,6 +23,12 @@ def alike_key(name: str) -> str:
     return "".join(name.replace("_", " ").casefold().split())
 
 
+def plain(name: str) -> str:
+    """Return a name in small letters of one form, with single blanks for underscores."""
+    letters = unicodedata.normalize("NFC", name).casefold()
+    return " ".join(unicodedata.normalize("NFC", letters).replace("_", " ").split())
+
+
 def alike(names: Iterable[str]) -> list[list[str]]:
     """Return the names that look alike, each group in the order in which they come."""
     groups: dict[str, list[str]] = {}

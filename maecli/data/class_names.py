@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from maecli.data.alike import alike_key
 from maecli.errors import DataError, nearest
 from maecli.text import some
 
@@ -58,9 +58,9 @@ class ClassMatch:
 def match_classes(theirs: Sequence[str], ours: Sequence[str]) -> ClassMatch:
     """Match the classes of data with those of a run: by equal names, then by names that are alike and the only such.
 
-    Alike are names that differ in case, in blanks and underscores, or in the form of their Unicode. Lists that are
-    equal are matched whatever they hold. Raises DataError where a name stands for two classes, so that it tells
-    neither.
+    Alike are names that differ in case, in blanks and underscores, in the form of their Unicode, or in how a number is
+    written. Lists that are equal are matched whatever they hold. Raises DataError where a name stands for two classes,
+    so that it tells neither.
     """
     if tuple(theirs) == tuple(ours):
         return ClassMatch(tuple(theirs), tuple(ours), tuple(range(len(ours))))
@@ -72,20 +72,14 @@ def match_classes(theirs: Sequence[str], ours: Sequence[str]) -> ClassMatch:
             )
     number_of = {name: number for number, name in enumerate(ours)}
     numbers = [number_of.get(name, UNKNOWN) for name in theirs]
-    free = Counter(plain(name) for name in theirs if name not in number_of)
+    free = Counter(alike_key(name) for name in theirs if name not in number_of)
     taken = set(theirs)
-    candidates = Counter(plain(name) for name in ours if name not in taken)
-    by_plain = {plain(name): number for name, number in number_of.items() if name not in taken}
+    candidates = Counter(alike_key(name) for name in ours if name not in taken)
+    by_key = {alike_key(name): number for name, number in number_of.items() if name not in taken}
     for i, name in enumerate(theirs):
-        if numbers[i] == UNKNOWN and free[plain(name)] == candidates[plain(name)] == 1:
-            numbers[i] = by_plain[plain(name)]
+        if numbers[i] == UNKNOWN and free[alike_key(name)] == candidates[alike_key(name)] == 1:
+            numbers[i] = by_key[alike_key(name)]
     return ClassMatch(tuple(theirs), tuple(ours), tuple(numbers))
-
-
-def plain(name: str) -> str:
-    """Return a name in small letters of one form, with single blanks: names for which it is equal are alike."""
-    letters = unicodedata.normalize("NFC", name).casefold()
-    return " ".join(unicodedata.normalize("NFC", letters).replace("_", " ").split())
 
 
 def quoted(names: Sequence[str]) -> str:
@@ -95,7 +89,7 @@ def quoted(names: Sequence[str]) -> str:
 
 def suggestion(name: str, match: ClassMatch) -> str:
     """Return an unknown class with the one of the run that it may be, if one is like it."""
-    like = next((other for other in match.ours if plain(other) == plain(name)), "")
+    like = next((other for other in match.ours if alike_key(other) == alike_key(name)), "")
     hint = f"; did you mean {like!r}?" if like else nearest(name, match.missing)
     return f"{name!r} ({hint.removeprefix('; ')})" if hint else repr(name)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from maecli.data.alike import alike_key
 from maecli.data.card import DataCard
+from maecli.data.class_names import quoted
 from maecli.data.finding import find_files
 from maecli.data.label_files import LABELS_FILE, find_labels, read_labels
 from maecli.errors import DataError
@@ -33,11 +34,24 @@ class KnownLabels:
         self.multi_label = card.multi_label
         self.above = root.resolve().name
         self.problem = ""
-        """Why the table of labels cannot be used, if so."""
+        """Why the table of labels, or a part of it, cannot be used, if so."""
         self.looks: dict[str, list[str]] = {}
         for name in card.classes:
             self.looks.setdefault(alike_key(name), []).append(name)
         self.rows = self._labels(root)
+        if not self.problem:
+            self.problem = self._unknown()
+
+    def _unknown(self) -> str:
+        """Return which labels of the table are no class of the model, in words; empty where all are."""
+        parts = {
+            part.strip() for name in self.rows.values() for part in (name.split(";") if self.multi_label else [name])
+        }
+        if unknown := sorted(part for part in parts - {""} if self._number(part) == UNKNOWN):
+            return (
+                f"predictions of files that are labelled {quoted(unknown)} are not marked: the run knows no such class"
+            )
+        return ""
 
     def _labels(self, root: Path) -> dict[str, str]:
         """Return what the folder's table says of its files."""

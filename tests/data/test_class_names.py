@@ -23,6 +23,7 @@ COMPOSED, DECOMPOSED = "b\u00e4r", "ba\u0308r"
         pytest.param(("CAT",), ("cat", "Cat"), (UNKNOWN,), id="alike to two"),
         pytest.param(("CAT", "cat"), ("cat", "Cat"), (1, 0), id="alike to the one that is left"),
         pytest.param(("1", "01"), ("01", "1"), (1, 0), id="numbers are names"),
+        pytest.param(("1", "2"), ("00", "01", "02"), (1, 2), id="zeros before a number"),
         pytest.param(("a", "a"), ("a", "a"), (0, 1), id="equal lists, whatever they hold"),
         pytest.param((), ("cat",), (), id="no names"),
     ],

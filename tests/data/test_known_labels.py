@@ -105,3 +105,19 @@ def test_a_file_that_cannot_be_used_says_so_and_stops_nothing(tmp_path, text, en
     assert words in labels.problem
     assert labels["1.png"] == -1
     assert labels["cat/1.png"] == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "multi_label", "named"),
+    [
+        pytest.param(("fox", "dog"), False, "'fox'", id="one label"),
+        pytest.param(("fox;dog", "yak"), True, "'fox', 'yak'", id="several labels"),
+        pytest.param(("Dog", ""), False, "", id="alike and empty"),
+    ],
+)
+def test_labels_that_the_model_does_not_know_are_told(tmp_path, labels, multi_label, named):
+    keys = ["1.png", "2.png"]
+    rows = "".join(f"{key},{label}\n" for key, label in zip(keys, labels, strict=True))
+    write_labels(tmp_path, f"file,label\n{rows}", keys)
+    told = f"predictions of files that are labelled {named} are not marked: the run knows no such class"
+    assert KnownLabels(tmp_path, card(multi_label)).problem == (told if named else "")
