@@ -84,13 +84,13 @@ def png_header(width: int, height: int) -> bytes:
     return png(width, height, 1, b"\0")
 
 
-def png(width: int, height: int, bits: int, rows: bytes) -> bytes:
-    """Return a grey PNG of packed rows, each with its filter's byte before it."""
+def png(width: int, height: int, bits: int, rows: bytes, kind: int = 0) -> bytes:
+    """Return a PNG of packed rows, each with its filter's byte before it: grey, or in colour (2)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 

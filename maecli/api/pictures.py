@@ -19,7 +19,19 @@ from maecli.modalities.pictures.depth import measured_bits
 from maecli.modalities.pictures.finding import FoundPictures, find_pictures, is_picture, search_pictures
 from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.header import PictureInfo
-from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette, class_palette, mask_png, read_mask
+from maecli.modalities.pictures.masks import (
+    MASK_SUFFIXES,
+    VOID,
+    VOID_COLOUR,
+    MaskCode,
+    MaskSurvey,
+    Palette,
+    Pixels,
+    class_palette,
+    mask_png,
+    read_mask,
+    settle_masks,
+)
 from maecli.modalities.pictures.picture_files import PictureFiles, convertible, probe_pictures
 from maecli.modalities.pictures.read import MAX_PIXELS, Reading, keeps_alpha, misfit, probe_picture, read_picture
 from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_stats
@@ -27,6 +39,7 @@ from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_
 __all__ = [
     "LABELS_FILE",
     "LABELS_FILES",
+    "MASK_SUFFIXES",
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "SPLIT_WORDS",
@@ -37,12 +50,15 @@ __all__ = [
     "FoundPictures",
     "LabelRow",
     "LabelRows",
+    "MaskCode",
+    "MaskSurvey",
     "NoData",
     "NpyLayout",
     "PageMeaning",
     "Palette",
     "PictureFiles",
     "PictureInfo",
+    "Pixels",
     "Reading",
     "Similar",
     "class_palette",
@@ -62,4 +78,5 @@ __all__ = [
     "read_picture",
     "sampled_channel_stats",
     "search_pictures",
+    "settle_masks",
 ]

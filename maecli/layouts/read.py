@@ -14,7 +14,7 @@ from maecli.layouts.tree import plant
 from maecli.layouts.walk import Found, Place, Walk
 from maecli.layouts.words import LOSSLESS, LOSSY, alike
 
-NO_MASK = "is no .png file; a mask is a PNG whose pixels are the lines of classes.txt, from 0"
+NO_MASK = "is of a kind in which neighbouring classes bleed into each other; a mask is a PNG, or another without loss"
 
 
 def read_layout(

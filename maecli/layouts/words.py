@@ -100,7 +100,7 @@ OTHER_DRAWINGS = OVERLAYS | {
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".gif", ".npy", ".pgm", ".ppm")
 """Endings of files whose numbers are those that were written: masks."""
-LOSSY = (".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".jp2")
+LOSSY = (".jpg", ".jpeg", ".jfif", ".avif", ".heic", ".heif", ".jp2")
 """Endings of files that hold no mask, since they may change numbers."""
 
 NEGATIONS = frozenset({"no", "not", "non", "without", "with", "un", "in", "anti", "never"})

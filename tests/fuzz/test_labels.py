@@ -12,7 +12,7 @@ import pytest
 from fuzz.mutate import survives
 from maecli_plugins.datasets.cifar10.batches import read_binary_batch, read_python_batch
 from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
-from maecli_plugins.datasets.folder.masks import read_classes
+from maecli_plugins.datasets.folder.class_files import read_class_file
 from maecli_plugins.datasets.mnist import read_idx
 from maecli_plugins.datasets.voc.annotations import read_annotation
 from write_data import noise
@@ -25,7 +25,12 @@ TABLES = [
     '\ufefffile;label\r\na.png;"a; ""quoted"" cät"\r\n'.encode(),
     b'label,file\n"two\nlines",a.png\n,b/c.png\n',
 ]
-CLASSES = [b"background\ncat\ndog\n", "\ufeffhintergrund\r\nkätzchen\r\n".encode()]
+CLASSES = [
+    b"0 background 0 0 0\n1 cat 255 0 0\n2 dog #00ff00\n",
+    b"# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:255,0,0::\n",
+    b"background\ncat\ndog\n",
+    "\ufeffhintergrund\r\nkätzchen\r\n".encode(),
+]
 ANNOTATION = b"""<?xml version="1.0" encoding="utf-8"?>
 <annotation><size><width>8</width><height>6</height><depth>3</depth></size>
 <object><name>cat</name><difficult>0</difficult><truncated>1</truncated>
@@ -56,7 +61,7 @@ def read_table(path: Path) -> object:
     ("name", "read", "samples", "error"),
     [
         ("labels.csv", read_table, TABLES, DataError),
-        ("classes.txt", read_classes, CLASSES, DataError),
+        ("classes.txt", read_class_file, CLASSES, DataError),
         ("annotation.xml", check_annotation, [ANNOTATION], BrokenSample),
         ("batch", read_plain_pickle, PICKLES, DataError),
         ("data_batch_1", read_python_batch, PICKLES[:3], DataError),

@@ -40,7 +40,9 @@ def test_pictures_and_masks_are_paired_by_name():
             "mask of 2 pictures: images/1.jpg and images/1.png; rename one of them",
             id="two-pictures",
         ),
-        pytest.param(["images/1.jpg"], ["masks/1.jpg"], "masks/1.jpg", "is no .png file; a mask is a PNG", id="lossy"),
+        pytest.param(
+            ["images/1.jpg"], ["masks/1.jpg"], "masks/1.jpg", "is of a kind in which neighbouring", id="lossy"
+        ),
         pytest.param(
             ["images/1.jpg"],
             ["masks/1.PNG", "masks/1.png"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence, Set
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,16 +17,21 @@ from maecli import api
 from maecli.api import layouts, pictures
 
 from .agreement import converted
+from .class_files import CLASSES_FILE, LABELMAP_FILE, ClassList, read_classes
 from .index import Index, read_index
-from .masks import CLASSES_FILE, IMAGES_FOLDER, MASKS_FOLDER, MaskedFiles, background_of, read_classes
+from .masks import (
+    IMAGES_FOLDER,
+    MASKS_FOLDER,
+    MaskedFiles,
+    MaskReading,
+    none_usable,
+    nothing_judged,
+    read_masks,
+)
 from .splits import split_keys, split_origin
 
 NUM_PEEKED = 32
 NUM_NAMED = 3
-NOTHING_JUDGED = (
-    f"masks hold nothing but 0 and {pictures.VOID}, which means not judged; write the number of the class where "
-    f"they say {pictures.VOID}"
-)
 
 
 class Folder(api.Dataset):
@@ -45,12 +49,14 @@ class Folder(api.Dataset):
         names; an empty label is none). Rows of pictures that are not there are left out; labels that differ by case or
         blanks alone are refused. Without labels there, the first folder of each path (below `train/`, `val/`, `test/`
         where these stand; then the folders of `train/` are the classes), if there are two such folders or more.
-    Masks: PNG files below `masks/` that are named as the pictures below `images/`: `images/a/1.jpg` has the mask
-        `masks/a/1.png`; folders may have other usual names and stand in each split, and masks may lie beside their
-        pictures as `1_mask.png`. Pixels are class numbers (index, palette, 8-bit grey) or colours of VOC's palette
-        (RGB); 255 is not judged. `classes.txt` names class 0 in its first line, class 1 in the next; a class 0
-        named background (bg, _background_) is no object. Where both folders are, pictures below `masks/` are
-        never samples, and the folders below `images/` are read for classes and splits.
+    Masks: files without loss (PNG, TIFF, BMP, GIF, WebP, PGM, `.npy`) below `masks/` that are named as the pictures
+        below `images/`: `images/a/1.jpg` has the mask `masks/a/1.png`; folders may have other usual names and stand in
+        each split, and masks may lie beside their pictures as `1_mask.png`. Pixels are class numbers (in grey, in a
+        palette) or colours of classes (in RGB, in a palette): those that `classes.txt` gives, else VOC's; 255 is not
+        judged, and what is transparent is the background. `classes.txt` names class 0 in its first line, class 1 in
+        the next, if wanted with numbers and colours (`1 cat 255 0 0`); CVAT's `labelmap.txt` serves, too. A class named
+        background (bg) is no object. Where both folders are, pictures below `masks/` are never samples, and the folders
+        below `images/` are read for classes and splits.
     Splits: the split column of `labels.csv`, else the folders `train/`, `val/` and `test/`, or as people call them
         (`training_set/`, `dev/`, `holdout/`). A split that neither names is cut from train with the fixed seed 0:
         one sample in ten for each, stratified by class, a group never divided. Pictures without label and mask, in a
@@ -112,6 +118,18 @@ class Folder(api.Dataset):
             description="what folders mean. "
             + "; ".join(f"{name}: {words}" for name, words in layouts.READINGS.items()),
         )
+        mask_pixels: pictures.Pixels = Field(
+            default="auto",
+            description="what counts in masks whose numbers and colours both name classes, and not the same; auto: "
+            "told by all masks together, else refused",
+        )
+        mask_foreground: int | None = Field(
+            default=None,
+            ge=1,
+            le=255,
+            description="number, or grey, of the pixels that are the second of two classes; default: 1, and 255 is not "
+            "judged",
+        )
         similar_labels: pictures.Similar = Field(
             default="refuse",
             description="labels of a table that differ by case, blanks or the writing of a number alone: refuse them, "
@@ -140,7 +158,7 @@ class Folder(api.Dataset):
         parts = {name: self._keys(name, fields) for name in api.SPLIT_NAMES}
         sizes = {index.infos[key].size for keys in parts.values() for key in keys}
         in_train = Counter(index.labels.get(key) for key in parts["train"])
-        names = self._mask_classes if "mask" in fields else ()
+        shown = self._mask_classes if "mask" in fields else None
         return api.DataCard(
             name=self.name,
             title=f"pictures in {self._folder}",
@@ -155,14 +173,14 @@ class Folder(api.Dataset):
             files=self._files,
             classes=index.classes,
             class_counts=tuple(in_train[name] for name in index.classes),
-            mask_classes=names,
-            mask_palette=pictures.class_palette(len(names)),
-            background=background_of(names),
+            mask_classes=shown.names if shown is not None else (),
+            mask_palette=tuple(shown.palette) if shown is not None else (),
+            background=shown.background if shown is not None else None,
             split_sizes={name: len(keys) for name, keys in parts.items()},
             split_origin=split_origin(index, self.options.val_share, self.options.test_share),
             source=f"your own files in {self._folder}",
             licence="yours to know",
-            reading=self._reading(),
+            reading=self._reading(fields),
             converted=self._converted(),
             left_out=self._left_out(fields),
             notes=tuple(self._notes(fields)),
@@ -184,9 +202,13 @@ class Folder(api.Dataset):
         images = "image" in fields
         if "mask" not in fields:
             return pictures.PictureFiles(self.root, keys, sizes, reading, self._faults, labels=labels, images=images)
-        masks, names = [index.masks[key] for key in keys], self._class_names
+        masks, how = [index.masks[key] for key in keys], self._mask_reading
         return MaskedFiles(
-            *(self.root, keys, sizes, reading, self._faults), labels=labels, images=images, masks=masks, names=names
+            *(self.root, keys, sizes, reading, self._faults),
+            labels=labels,
+            images=images,
+            masks=masks,
+            mask_reading=how,
         )
 
     def _keys(self, name: api.SplitName, fields: Sequence[str]) -> list[str]:
@@ -226,11 +248,11 @@ class Folder(api.Dataset):
                 if broken.fault not in faults:
                     yield broken.fault
         if _nothing_judged(numbers):
-            yield api.Fault(self._place_of_masks or ".", NOTHING_JUDGED)
+            yield api.Fault(self._place_of_masks or ".", nothing_judged(self._class_list))
 
     @cached_property
-    def _class_names(self) -> tuple[str, ...]:
-        """Return the names of what masks show. Raises DataError for a set without masks."""
+    def _class_list(self) -> ClassList:
+        """Return what masks show. Raises DataError for a set without masks."""
         if not self._index.masks:
             raise api.DataError(self._why_no_masks())
         if rivals := self._index.layout.rivals:
@@ -238,7 +260,24 @@ class Folder(api.Dataset):
                 f"{self.root} has masks of the same pictures in {' and '.join(f'{name}/' for name in rivals)}; move "
                 "all but one of these folders out of it, or put a dot before their names"
             )
-        return read_classes(self._beside(CLASSES_FILE))
+        places = [path.parent for path in (self._beside(LABELMAP_FILE), self._beside(CLASSES_FILE)) if path.exists()]
+        return read_classes(places[-1] if places else self.root)
+
+    @cached_property
+    def _peeked(self) -> list[str]:
+        """Return some pictures with masks, the same in every process."""
+        return sorted(self._index.masks, key=api.place)[:NUM_PEEKED]
+
+    @cached_property
+    def _mask_reading(self) -> MaskReading:
+        """Return how masks are read. Raises DataError where some of them leave it open."""
+        options, masks = self.options, [self._index.masks[key] for key in self._peeked]
+        return read_masks(
+            *(self.root, masks, self._class_list),
+            pixels=options.mask_pixels,
+            foreground=options.mask_foreground,
+            max_pixels=options.max_pixels,
+        )
 
     def _beside(self, name: str) -> Path:
         """Return where a file of this name lies: in the root, or in a folder around all pictures."""
@@ -248,23 +287,28 @@ class Folder(api.Dataset):
     @property
     def _can_segment(self) -> bool:
         try:
-            return bool(self._class_names)
+            return bool(self._class_list.names)
         except api.DataError:
             return False
 
     @cached_property
-    def _mask_classes(self) -> tuple[str, ...]:
-        """Return the class names, once some masks were seen to hold more than class 0. Raises DataError."""
-        names, masks = self._class_names, self._index.masks
+    def _mask_classes(self) -> ClassList:
+        """Return the classes, once some masks could be read and hold more than class 0. Raises DataError."""
+        classes = self._class_list
         self._faults.update(self._index.unpaired)
-        split = self._split(sorted(masks, key=api.place)[:NUM_PEEKED], ("mask",))
+        split = self._split(self._peeked, ("mask",))
         numbers: set[int] = set()
+        broken: list[api.Fault] = []
         for i in range(len(split)):
-            with suppress(api.BrokenSample):  # told of when it is read for use
+            try:
                 numbers.update(np.unique(split[i]["mask"]).tolist())
+            except api.BrokenSample as error:  # told of when it is read for use, unless all are
+                broken.append(error.fault)
+        if len(broken) == len(split):
+            raise none_usable(self.root, classes, broken)
         if _nothing_judged(numbers):
-            raise api.DataError(f"{self.root / self._place_of_masks}: {NOTHING_JUDGED}")
-        return names
+            raise api.DataError(f"{self.root / self._place_of_masks}: {nothing_judged(classes)}")
+        return classes
 
     @property
     def _place_of_masks(self) -> str:
@@ -391,13 +435,15 @@ class Folder(api.Dataset):
         """Whether classes come from a table, so that folders name none."""
         return bool(self._index.labels) and self._index.labels.items() - self._index.layout.labels.items() != set()
 
-    def _reading(self) -> str:
+    def _reading(self, fields: Sequence[str]) -> str:
         """Return in one line what was read."""
         index = self._index
         table = index.said if self._has_table_labels else ""
         line = index.layout.reading(len(index.infos), len(index.classes), table=table)
         if index.table is not None and not table:
             line += f"; splits or groups by {index.said}"
+        if "mask" in fields and (words := self._mask_reading.words()):
+            line += f"; {', '.join(words)}"
         return line
 
     def _notes(self, fields: Sequence[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from maecli.api import layouts, pictures
 
 from .agreement import agree
 from .arrays import settled
-from .masks import CLASSES_FILE
+from .class_files import CLASS_FILES
 from .names import check_groups
 
 
@@ -144,7 +144,7 @@ def _read_layout(
 ) -> layouts.Layout:
     """Return what the files are; a table that names labels and splits leaves no doubt of these."""
     told = any(row.label for row in rows.values()) and any(row.split for row in rows.values())
-    lists = (*pictures.LABELS_FILES, CLASSES_FILE)
+    lists = (*pictures.LABELS_FILES, *CLASS_FILES)
     files = [path for path in found.files if path.rpartition("/")[2].lower() not in lists]
     where, is_picture = str(found.root), frozenset(found.pictures).__contains__
     layout = layouts.read_layout(files, is_picture, reading, where=where, certain=rows.keys(), lenient=told)

@@ -1,8 +1,9 @@
-"""Masks that lie beside their pictures: `images/a/1.jpg` has the mask `masks/a/1.png`, `classes.txt` the names."""
+"""The masks of a folder: how they are read, and with their pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,62 +11,93 @@ import numpy as np
 
 from maecli import api
 from maecli.api import DataError
-from maecli.api.pictures import VOID, read_mask
+from maecli.api.pictures import VOID, MaskCode, Pixels, read_mask, settle_masks
 
-IMAGES_FOLDER, MASKS_FOLDER, CLASSES_FILE = "images", "masks", "classes.txt"
-MAX_CHARACTERS = 2**20
-"""Of the names of up to 255 classes."""
-BACKGROUNDS = frozenset({"background", "bg", "_background_"})
-"""Names by which the first class of a `classes.txt` is known to be no object; in lower case."""
+from .class_files import LABELMAP_FILE, ClassList
+
+IMAGES_FOLDER, MASKS_FOLDER = "images", "masks"
+NUM_NAMED = 3
+NOTHING_JUDGED = (
+    f"masks hold nothing but 0 and {VOID}, which means not judged; write the number of the class where they say {VOID}"
+)
 
 
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Return the class names of a `classes.txt`: one in each line, whose number from 0 is that of its pixels.
+@dataclass(frozen=True)
+class MaskReading:
+    """How the masks of a folder are read."""
 
-    Raises `DataError` naming the line.
-    """
-    what = "write one class name per line: the first line names the pixels of number 0, the next those of 1, and so on"
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MAX_CHARACTERS + 1)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing; {what}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text; save it in UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    if len(text) > MAX_CHARACTERS:
-        raise DataError(f"{path} has more than {MAX_CHARACTERS:,} characters; {what}")
-    names = [line.strip() for line in text.rstrip().splitlines()]
-    if not names:
-        raise DataError(f"{path} is empty; {what}")
-    if len(names) > VOID:
+    classes: ClassList
+    code: MaskCode
+    transparent: bool = False
+    """Whether masks with transparent pixels were seen."""
+
+    def words(self) -> list[str]:
+        """Return what is not plain about it."""
+        code, classes = self.code, self.classes
+        clear = "not judged" if code.background is None else classes.names[code.background]
+        told = {
+            f"classes of {LABELMAP_FILE}": classes.file == LABELMAP_FILE,
+            f"palettes by their {code.palettes}": code.palettes != "auto",
+            "greys by their colours": code.greys == "colours",
+            f"{code.foreground} is {classes.names[-1]}": code.foreground is not None,
+            f"transparent is {clear}": self.transparent,
+        }
+        return [words for words, is_so in told.items() if is_so]
+
+
+def read_masks(
+    root: Path,
+    masks: Sequence[str],
+    classes: ClassList,
+    *,
+    pixels: Pixels = "auto",
+    foreground: int | None = None,
+    max_pixels: int,
+) -> MaskReading:
+    """Return how to read the masks of a folder by some of them. Raises `DataError` if that cannot be told."""
+    if foreground is not None and len(classes.names) != 2:
         raise DataError(
-            f"{path} has {len(names)} lines; a mask holds up to {VOID} classes, and {VOID} means not judged"
+            f"dataset.mask_foreground is for masks of two classes, and {root / classes.file} names {len(classes.names)}"
         )
-    for number, name in enumerate(names):
-        if not name:
-            raise DataError(f"{path}, line {number + 1}: no name for the class {number}; {what}")
-        if name in names[:number]:
-            raise DataError(f"{path}, line {number + 1}: {name!r} is class {names.index(name)} already")
-    return tuple(names)
+    code = MaskCode(classes.own_colours, classes.background, classes.void_colour, foreground, pixels, pixels)
+    survey = settle_masks([root / mask for mask in masks], classes.palette, code, max_pixels=max_pixels)
+    if survey.problem:
+        raise DataError(
+            f"masks can be read in two ways: of {survey.problem}; choose by --set dataset.mask_pixels=numbers or "
+            f"=colours, or write the colours of the classes into {classes.file}, as in: cat 255 0 0"
+        )
+    return MaskReading(classes, survey.code, survey.transparent)
 
 
-def background_of(names: Sequence[str]) -> int | None:
-    """Return 0 if the first class is named as the background, else None."""
-    return 0 if names and names[0].lower() in BACKGROUNDS else None
+def nothing_judged(classes: ClassList) -> str:
+    """Return what to say of masks that hold nothing but 0 and 255."""
+    if len(classes.names) != 2:
+        return NOTHING_JUDGED
+    return f"{NOTHING_JUDGED}, or let {VOID} be {classes.names[1]} by --set dataset.mask_foreground={VOID}"
+
+
+def none_usable(root: Path, classes: ClassList, faults: Sequence[api.Fault]) -> DataError:
+    """Return the error of a folder of which all masks that were looked at are broken."""
+    first: dict[str, api.Fault] = {}
+    for fault in faults:
+        first.setdefault(fault.reason, fault)
+    named = "; ".join(f"{fault.path}: {fault.reason}" for fault in [*first.values()][:NUM_NAMED])
+    white = len(classes.names) == 2 and any("colour (255, 255, 255)" in reason for reason in first)
+    way_out = f"; or let white be {classes.names[1]} by --set dataset.mask_foreground=255" if white else ""
+    num = "the only mask" if len(faults) == 1 else f"none of {len(faults):,} masks"
+    cannot = "cannot" if len(faults) == 1 else "can"
+    return DataError(f"{num} in {root} that was looked at {cannot} be used; {named}{way_out}", faults)
 
 
 class MaskedFiles(api.pictures.PictureFiles):
-    """Pictures with their `masks`, PNG files below the root, that show the classes `names`.
+    """Pictures with their `masks`, files below the root, that are read as `mask_reading` says.
 
-    An EXIF orientation turns the picture alone: masks are taken as they are. Their colours are those of
-    `class_palette`.
+    An EXIF orientation turns the picture alone: masks are taken as they are.
     """
 
-    def __init__(self, *pictures: Any, masks: Sequence[str], names: Sequence[str], **options: Any) -> None:
+    def __init__(self, *pictures: Any, masks: Sequence[str], mask_reading: MaskReading, **options: Any) -> None:
         super().__init__(*pictures, **options)
-        self.masks, self.palette = masks, api.pictures.class_palette(len(names))
+        self.masks, self.mask_reading = masks, mask_reading
 
     def files(self, index: int) -> Sequence[Path]:
         return [*super().files(index), self.root / self.masks[index]]
@@ -77,9 +109,9 @@ class MaskedFiles(api.pictures.PictureFiles):
 
     def _mask(self, index: int, size: tuple[int, ...]) -> np.ndarray:
         """Return the mask (H, W) uint8 of a picture of `size`. Raises `BrokenSample`, also for one of another size."""
-        path, palette = self.masks[index], self.palette
+        path, palette, code = self.masks[index], self.mask_reading.classes.palette, self.mask_reading.code
         with self.noting(path):
-            mask = read_mask(self.root / path, len(palette), palette, max_pixels=self.reading.max_pixels)
+            mask = read_mask(self.root / path, len(palette), palette, max_pixels=self.reading.max_pixels, code=code)
             if mask.shape != size:
                 (height, width), key = mask.shape, self.keys[index]
                 raise api.BrokenSample(

@@ -229,9 +229,9 @@ def spoil(root: Path) -> dict[str, str]:
         f"masks/{names[0]}": f"mask is 9×8 where images/{names[0]}, upright, is 10×8 wide and high",
         f"masks/{names[1]}": "mask has the number 37; classes are 0 to 2, and 255 is void",
         f"masks/{names[2]}": "empty file",
-        f"masks/{names[3]}": "mask is not a sound PNG",
+        f"masks/{names[3]}": "damaged file: broken PNG file",
         f"masks/{names[4]}": "mask of 2 pictures: images/004.jpg and images/004.png; rename one of them",
-        f"masks/{Path(names[5]).stem}.jpg": "is no .png file",
+        f"masks/{Path(names[5]).stem}.jpg": "is of a kind in which neighbouring classes bleed",
         "masks/lost.png": "mask without a picture: there is no images/lost.*",
     }
 
@@ -284,7 +284,10 @@ def test_masks_of_0_and_255_alone_are_refused(tmp_path):
     names = write_mask_folder(tmp_path, 5, ("background", "cat"))
     for name in names:
         write_palette(tmp_path / "masks" / name, np.eye(8, 10, dtype=np.uint8) * 255)
-    rule = "masks hold nothing but 0 and 255, which means not judged; write the number of the class where they say 255"
+    rule = (
+        "masks hold nothing but 0 and 255, which means not judged; write the number of the class where they say 255, "
+        "or let 255 be cat by --set dataset.mask_foreground=255"
+    )
     assert error_of(everything(tmp_path)) == f"{tmp_path / 'masks'}: {rule}"
     assert list(everything(tmp_path).all_faults()) == [api.Fault("masks", rule)]
 
@@ -350,3 +353,89 @@ def test_two_folders_of_masks_of_the_same_pictures_are_refused_for_segmentation_
         "folders out of it, or put a dot before their names"
     )
     assert everything(tmp_path).card().split_sizes["train"] == 4
+
+
+MASK = np.array([[0, 1, 2, 0]] * 4, np.uint8)
+
+
+def write_masks(
+    root: Path, masks: list[Image.Image], classes: str = "background\ncat\ndog\n", name="classes.txt"
+) -> None:
+    for i, mask in enumerate(masks):
+        write_picture(root / f"images/{i}.jpg", noise(i, 4, 4, 3))
+        (root / "masks").mkdir(exist_ok=True)
+        mask.save(root / f"masks/{i}.png")
+    (root / name).write_text(classes)
+
+
+def masks_of(root: Path, **options) -> list[np.ndarray]:
+    split = folder(root, val_share=0, test_share=0, **options).split("train", FIELDS)
+    return [split[i]["mask"] for i in range(len(split))]
+
+
+def permuted(order: tuple[int, ...]) -> Image.Image:
+    """Return a palette picture that looks like `MASK`, whose class q stands at `order[q]`."""
+    image, palette = Image.fromarray(np.array(order, np.uint8)[MASK]).convert("P"), api.pictures.class_palette(3)
+    image.putpalette([value for place in sorted(order) for value in palette[order.index(place)]])
+    return image
+
+
+@pytest.mark.parametrize("orders", [[(1, 0, 2)] * 3, [(0, 1, 2), (0, 2, 1), (2, 1, 0)]])
+def test_quantised_masks_are_read_by_their_colours_and_it_is_said(tmp_path, orders):
+    write_masks(tmp_path, [permuted(order) for order in orders])
+    for mask in masks_of(tmp_path):
+        np.testing.assert_array_equal(mask, MASK)
+    assert everything(tmp_path).card(FIELDS).reading.endswith("; palettes by their colours")
+
+
+def test_palettes_that_can_be_read_in_two_ways_are_refused_with_the_ways_out(tmp_path):
+    write_masks(tmp_path, [permuted((0, 2, 1))] * 2)
+    message = error_of(everything(tmp_path))
+    assert "its number 1 has the colour (0, 128, 0): by numbers it is class 1, by colours class 2" in message
+    assert "--set dataset.mask_pixels=numbers or =colours" in message
+    np.testing.assert_array_equal(masks_of(tmp_path, mask_pixels="colours")[0], MASK)
+    np.testing.assert_array_equal(masks_of(tmp_path, mask_pixels="numbers")[0], np.array([0, 2, 1])[MASK])
+
+
+def test_a_labelmap_gives_names_colours_and_background(tmp_path):
+    colours = np.array([(5, 0, 0), (0, 9, 0), (255, 0, 255)], np.uint8)
+    labelmap = "# label:color_rgb:parts:actions\ncat:5,0,0::\nbackground:0,9,0::\ndog:255,0,255::\n"
+    write_masks(tmp_path, [Image.fromarray(colours[MASK])] * 3, labelmap, "labelmap.txt")
+    card = everything(tmp_path).card(FIELDS)
+    assert (card.mask_classes, card.background) == (("cat", "background", "dog"), 1)
+    assert card.mask_palette == ((5, 0, 0), (0, 9, 0), (255, 0, 255))
+    assert "classes of labelmap.txt" in card.reading
+    assert not any("ignored" in note for note in card.notes)
+    np.testing.assert_array_equal(masks_of(tmp_path)[0], MASK)
+
+
+@pytest.mark.parametrize(("first", "clear", "said"), [("background", 0, "background"), ("sky", 255, "not judged")])
+def test_transparent_pixels_are_the_background_if_there_is_one(tmp_path, first, clear, said):
+    pixels = np.concatenate([np.array(api.pictures.class_palette(3), np.uint8)[MASK], (MASK[..., None] > 0) * 255], 2)
+    write_masks(tmp_path, [Image.fromarray(pixels.astype(np.uint8))] * 2, f"{first}\ncat\ndog\n")
+    np.testing.assert_array_equal(masks_of(tmp_path)[0], np.where(MASK == 0, clear, MASK))
+    assert everything(tmp_path).card(FIELDS).reading.endswith(f"transparent is {said}")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_black_and_white_masks_are_two_classes_by_an_option_or_by_their_colours(tmp_path, mode):
+    write_masks(tmp_path, [Image.fromarray((MASK == 1).astype(np.uint8) * 255).convert(mode)] * 2, "background\ncat\n")
+    assert "let " in (message := error_of(everything(tmp_path)))
+    assert message.endswith("be cat by --set dataset.mask_foreground=255")
+    np.testing.assert_array_equal(masks_of(tmp_path, mask_foreground=255)[0], MASK == 1)
+    assert "255 is cat" in folder(tmp_path, mask_foreground=255).card(FIELDS).reading
+    (tmp_path / "classes.txt").write_text("background 0 0 0\ncat 255 255 255\n")
+    np.testing.assert_array_equal(masks_of(tmp_path)[0], MASK == 1)
+    (tmp_path / "classes.txt").write_text("background\ncat\ndog\n")
+    expected = f"dataset.mask_foreground is for masks of two classes, and {tmp_path / 'classes.txt'} names 3"
+    assert error_of(folder(tmp_path, mask_foreground=255)) == expected
+
+
+def test_masks_that_are_all_broken_are_refused_with_up_to_three_reasons(tmp_path):
+    write_masks(tmp_path, [Image.fromarray(MASK)] * 5)
+    for i, text in enumerate([b"", b"text", b"\xff\xd8\xff", b"", b""]):
+        (tmp_path / f"masks/{i}.png").write_bytes(text)
+    message = error_of(everything(tmp_path))
+    assert message.startswith(f"none of 5 masks in {tmp_path} that was looked at can be used; masks/")
+    assert message.count("masks/") == 3
+    assert ": empty file" in message

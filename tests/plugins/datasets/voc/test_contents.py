@@ -32,7 +32,7 @@ def damage_sample(folder: Path, kind: str) -> tuple[str, str]:
             return mask.name, "mask is 20×30 pixels, but its image 30×20"
         case "mask cut":
             mask.write_bytes(mask.read_bytes()[:60])
-            return mask.name, "mask is not a sound PNG"
+            return mask.name, "damaged file: Truncated File Read"
         case "entities":
             annotation.write_text(BILLION_LAUGHS)
             return annotation.name, "declares XML entities, which are refused"
