@@ -168,6 +168,7 @@ def exit_if_skipped(faults: Collection[Fault], file: Path) -> None:
         from maecli.training.finite import NOT_FINITE
 
         unreadable = not any(fault.reason.startswith(NOT_FINITE) for fault in faults)
-        what = "could not be read" if unreadable else "were left out"
-        tell(f"{len(faults):,} files {what}; {file} says why")
+        files = "1 file" if len(faults) == 1 else f"{len(faults):,} files"
+        what = "could not be read" if unreadable else "was left out" if len(faults) == 1 else "were left out"
+        tell(f"{files} {what}; {file} says why")
         raise typer.Exit(3)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maecli.data.sample import Sample
 from maecli.modalities.files import Files, named
+from maecli.modalities.pictures.finding import check_is_read
 from maecli.modalities.pictures.read import Reading, probe_picture, read_image, read_sample
 
 
@@ -21,12 +22,17 @@ class PictureSource(Files):
     def __getitem__(self, index: int) -> Sample:
         key = self.keys[index]
         with named(key):
-            return read_sample(self.root / key, self.how)
+            return read_sample(self._path(key), self.how)
 
     def size(self, index: int) -> tuple[int, ...]:
         key, how, files = self.keys[index], self.how, self.how.files
         with named(key):
             info = probe_picture(
-                self.root / key, npy_layout=files.npy_layout, tiff_pages=files.tiff_pages, channels=how.channels
+                self._path(key), npy_layout=files.npy_layout, tiff_pages=files.tiff_pages, channels=how.channels
             )
             return info.size
+
+    def _path(self, key: str) -> Path:
+        """Return a picture's file. Raises BrokenSample where its name says that its content is not read."""
+        check_is_read(self.root / key)
+        return self.root / key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cards import card
 from PIL import Image
 from write_data import encoded, noise
 
@@ -10,6 +11,7 @@ from maecli.data.unread import OTHERS
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.finding import UNREAD, check_is_read, find_pictures, is_picture, search_pictures
 from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
+from maecli.modalities.pictures.modality import Pictures
 
 PICTURE = Image.fromarray(noise(0, 8, 8, 3))
 
@@ -58,6 +60,14 @@ def test_a_raw_file_that_is_named_alone_is_not_read_as_its_small_first_page(tmp_
         check_is_read(tmp_path / "DSC_1.NEF")
     check_is_read(tmp_path / "DSC_1.jpg")
     check_is_read(tmp_path / "DSC_1")
+
+
+@pytest.mark.parametrize("ask", [lambda split: split[0], lambda split: split.size(0)], ids=["sample", "size"])
+def test_neither_the_size_nor_the_pixels_of_a_raw_file_are_those_of_its_first_page(tmp_path, write, ask):
+    write("1.nef", "TIFF")
+    _, split = Pictures().open(tmp_path / "1.nef", card(), (8, 8))
+    with pytest.raises(BrokenSample, match=r"^1\.nef: is a camera's raw file"):
+        ask(split)
 
 
 def test_what_is_like_pictures_is_counted_by_kind(tmp_path, write):
