@@ -44,13 +44,10 @@ class KnownLabels:
 
     def _unknown(self) -> str:
         """Return which labels of the table are no class of the model, in words; empty where all are."""
-        parts = {
-            part.strip() for name in self.rows.values() for part in (name.split(";") if self.multi_label else [name])
-        }
-        if unknown := sorted(part for part in parts - {""} if self._number(part) == UNKNOWN):
-            return (
-                f"predictions of files that are labelled {quoted(unknown)} are not marked: the run knows no such class"
-            )
+        labels = [part for name in self.rows.values() for part in (name.split(";") if self.multi_label else [name])]
+        unknown = sorted({name.strip() for name in labels if name.strip() and self._number(name.strip()) == UNKNOWN})
+        if unknown and self.numbers:
+            return f"files that are labelled {quoted(unknown)} count as unlabelled: the run knows no such class"
         return ""
 
     def _labels(self, root: Path) -> dict[str, str]:

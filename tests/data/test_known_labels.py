@@ -119,5 +119,5 @@ def test_labels_that_the_model_does_not_know_are_told(tmp_path, labels, multi_la
     keys = ["1.png", "2.png"]
     rows = "".join(f"{key},{label}\n" for key, label in zip(keys, labels, strict=True))
     write_labels(tmp_path, f"file,label\n{rows}", keys)
-    told = f"predictions of files that are labelled {named} are not marked: the run knows no such class"
+    told = f"files that are labelled {named} count as unlabelled: the run knows no such class"
     assert KnownLabels(tmp_path, card(multi_label)).problem == (told if named else "")
