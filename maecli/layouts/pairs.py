@@ -74,9 +74,12 @@ def marked_files(places: Iterable[Place], certain: frozenset[str]) -> list[Marke
                 stem = stem_of(name)
                 pictures.setdefault(base_of_image(stem), name)
                 pictures[stem] = name
-        cores = _unique_cores(name for name in place.folder.files if name not in marks)
+        direct = all(mark.base in pictures for mark in marks.values())
+        cores = {} if direct else _unique_cores(name for name in place.folder.files if name not in marks)
         for name, mark in marks.items():
-            path, picture = full(place.folder, name), pictures.get(mark.base) or cores.get(core_of(stem_of(name)))
+            path, picture = full(place.folder, name), pictures.get(mark.base)
+            if picture is None and cores:
+                picture = cores.get(core_of(stem_of(name)))
             if path not in certain:
                 found.append(Marked(path, mark, full(place.folder, picture) if picture else None))
     return found

@@ -125,8 +125,10 @@ class Walk:
         few = strays <= max(FEW, SHARE_OF_STRAYS * inner.total) and 2 * strays < inner.total
         if not flat or not few or len(inner.folders) < 2:
             return False
-        splits = {what.split for name in inner.folders if (what := meaning(name)).split and not what.rest}
-        return "train" in splits and len(splits) > 1 if len(folder.folders) > 1 else True
+        meanings = [what for name in inner.folders if not (what := meaning(name)).rest]
+        splits, kinds = {what.split for what in meanings}, {what.kind for what in meanings}
+        certain = ("train" in splits and len(splits - {None}) > 1) or {"image", "mask"} <= kinds
+        return certain or len(folder.folders) == 1
 
     def _splits(
         self, place: Place, children: Sequence[Folder], names: Mapping[str, Name], rests: Collection[tuple[str, ...]]
@@ -181,13 +183,20 @@ class Walk:
             place = replace(place, label=NO_CLASS)
         is_class = self._are_classes(place, children, images, level, has_masks)
         around = _common_folder([each for each in children if each.name in level.splits])
+        with_classes = place.label is None and len({meaning(name).rest for name in level.splits}) > 1
         deep = is_class and self._splits_follow(children)
         for each in children:
             name, what = each.name, meaning(each.name)
-            part = _as_key(name, known=what.rest in rests and (name in images or name in level.splits))
+            alone = has_masks and not images and len(children) == 1
+            part = (
+                ""
+                if alone and not what.split
+                else _as_key(name, known=what.rest in rests and (name in images or name in level.splits))
+            )
             here = replace(place, folder=each, key=_below(place.key, part), top=False, deep=deep)
             if name in level.splits:
-                here = replace(here, split=level.splits[name], label=place.label, deep=False, around=around)
+                label = " ".join(what.rest) if with_classes else place.label
+                here = replace(here, split=level.splits[name], label=label, deep=False, around=around)
             elif name in images or (level.pass_through and name in level.around):
                 here = replace(here, label=place.label)
             elif (

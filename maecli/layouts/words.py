@@ -198,6 +198,7 @@ def words_of(name: str) -> list[str]:
     return joined
 
 
+@lru_cache(maxsize=65536)
 def alike(name: str) -> str:
     """Return what names have in common that differ by case, blanks, underscores or the form of Unicode only."""
     return plain(name.replace("-", " "))
@@ -215,9 +216,12 @@ MASK_BEGINNING = re.compile(
 )
 CERTAIN_MARKS = frozenset({"mask", "masks", "seg", "segs", "segmentation", "segmentations", "gt", "matte"})
 """Marks of a mask that stand in no other file's name; also ground truth and numbers of labels."""
+_IMAGE_ENDS = (
+    *("image", "images", "img", "sat", "rgb", "orig", "original", "input", "photo", "picture", "leftimg8bit", "im"),
+    *("training", "test", "0000"),
+)
 IMAGE_ENDING = re.compile(
-    r"^(?P<base>.*?)(?:^|[_.\- ]+)"
-    r"(?:images?|img|sat|rgb|orig|original|input|photo|picture|leftimg8bit|im|training|test|0000)$",
+    rf"^(?P<base>.*?)(?:^|[_.\- ]+)(?:{'|'.join(_IMAGE_ENDS)})$",
     re.IGNORECASE,
 )
 _MARKS = (
@@ -277,5 +281,5 @@ def core_of(stem: str) -> tuple[str, ...]:
 
 def base_of_image(stem: str) -> str:
     """Return a picture's name without a mark that says that it is the picture: `7_sat` → `7`."""
-    match = IMAGE_ENDING.match(stem)
+    match = IMAGE_ENDING.match(stem) if stem.lower().endswith(_IMAGE_ENDS) else None
     return match["base"] if match else stem

@@ -76,6 +76,10 @@ FOLDERS = {
         "pets_train/cat/3 pets_train/dog/1 pets_test/dog/1",
         {"train:cat": 3, "train:dog": 1, "test:dog": 1},
     ),
+    "classes-in-names": (
+        "train_cat/3 train_dog/2 test_cat/1 test_dog/1",
+        {"train:cat": 3, "train:dog": 2, "test:cat": 1, "test:dog": 1},
+    ),
     "domains": ("trainA/3 trainB/2 testA/1", {"train:": 5, "test:": 1}),
     "intel": (
         "seg_train/seg_train/sea/3 seg_train/seg_train/ice/2 seg_test/seg_test/ice/1 seg_pred/seg_pred/4",
@@ -197,6 +201,7 @@ MASKS = {
     ),
     "overlays": ("images/3 masks/3*.png overlays/3*.png", {":": 3}, 3),
     "pets": ("images/3 annotations/trimaps/3*.png annotations/xmls/3*.xml", {":": 3}, 3),
+    "wrapped-beside-another": ("d/Images/9 d/Annotations/9*.png logos/1", {":": 10}, 9),
     "covid": ("A/images/3*a.png A/masks/3*a.png B/images/2*b.png B/masks/2*b.png", {":A": 3, ":B": 2}, 5),
     "no-pair-at-all": ("images/3 masks/3*v.png", {":": 3}, 0),
 }
