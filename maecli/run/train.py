@@ -20,6 +20,7 @@ from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary, def
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
 from maecli.run.initial import start_encoder
+from maecli.run.leaks import leak_of
 from maecli.run.open import Built, open_run, with_paths
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import write_run_report
@@ -96,6 +97,8 @@ def train(
             run.start(stored, overwrite, needed)
         if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
             run.write(SPLITS, members_csv(members))
+            if leak := leak_of(spec, built.data.dataset, members, registry):
+                progress.say(leak)
             begun = begun_in(run, spec, registry)
         if begun is not None:
             trainer.metadata["samples"]["test"] = test_samples(built, last)

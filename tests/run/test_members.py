@@ -194,3 +194,25 @@ def test_a_run_without_a_table_goes_by_the_data(data, trained, mae):
 def test_what_a_run_began_with_is_kept_by_name(data):
     members = members_of(folder(data), ("image",))
     assert Begun(members, ("image",)).kept(same := folder(data), lambda _: None) is same
+
+
+@pytest.mark.slow
+def test_test_samples_that_pretraining_has_seen_are_counted(mae, data, toy_pretrain, toy_finetune, tmp_path):
+    first, folder_of = tmp_path / "first", ("--dataset", "folder", "--root", data)
+    assert mae(*toy_pretrain, *folder_of, "--out", first).exit_code == 0
+    outcome = mae(*toy_finetune, *folder_of, "--init", first, "--out", tmp_path / "same")
+    assert "test samples were among" not in outcome.stderr
+    members = read_members(first / "splits.csv")
+    seen, unseen = members["train"][:3], members["test"][:2]
+    rows = [f"{key},{key.partition('/')[0]},test" for key in (*seen, *unseen)]
+    rows += [f"{key},{key.partition('/')[0]}," for key in (*members["train"][3:], *members["val"])]
+    (data / "labels.csv").write_text("\n".join(["file,label,split", *rows]))
+    sentence = f"3 of 5 test samples were among those that {first} was trained on, without their labels: what is"
+    outcome = mae(*toy_finetune, *folder_of, "--init", first, "--out", tmp_path / "later")
+    assert sentence in outcome.stderr
+    checkpoint = RunDirectory(first).checkpoints.current("last").path
+    outcome = mae(*toy_finetune, *folder_of, "--init", checkpoint, "--out", tmp_path / "checkpoint")
+    assert "3 of 5 test samples were among" in outcome.stderr
+    copy = shutil.copytree(data, tmp_path / "copy")
+    outcome = mae(*toy_finetune, *folder_of[:3], copy, "--init", first, "--out", tmp_path / "elsewhere")
+    assert "test samples were among" not in outcome.stderr, "which are other data, as far as one can tell"
