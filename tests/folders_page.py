@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from maecli_plugins.datasets.folder.class_files import BACKGROUNDS, CLASS_FILES, CLASS_FORMS
+
 from maecli.data.label_columns import COLUMNS
 from maecli.data.label_files import LABELS_FILES, SPLIT_WORDS
 from maecli.data.not_data import NEVER_DATA, OUTPUTS, STREAMS
@@ -16,6 +18,7 @@ from maecli.layouts.described import LAYOUTS
 from maecli.layouts.layout import READINGS
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.formats import PICTURE_FORMATS
+from maecli.modalities.pictures.mask_files import MASK_FORMS
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series
 from maecli.modalities.tables.modality import Tables
@@ -45,7 +48,7 @@ nothing (`x.dat`, `x.jpg.1`, `x.2020`), is a picture if it begins as one."""
 
 def page() -> str:
     """Return the page as Markdown."""
-    return "\n\n".join([INTRODUCTION, *_layouts(), *_no_data(), *_pictures(), *_tables()]) + "\n"
+    return "\n\n".join([INTRODUCTION, *_layouts(), *_no_data(), *_pictures(), *_masks(), *_tables()]) + "\n"
 
 
 def _layouts() -> Iterator[str]:
@@ -132,6 +135,26 @@ def _pictures() -> Iterator[str]:
 
 def _extra(extra: str) -> str:
     return f"needs the extra `{extra}`" if extra else ""
+
+
+MASKS = """\
+A mask has the size of its upright picture. Where the numbers and the colours of a palette both name classes, and not
+the same, all masks together tell which counts; where they do not, `--set dataset.mask_pixels=numbers` or `=colours`
+does. Masks of 0 and 255 are two classes with `--set dataset.mask_foreground=255`."""
+
+CLASS_LISTS = f"""\
+{" or ".join(f"`{name}`" for name in CLASS_FILES)} beside them names the classes, one in each line. Colours that it
+gives are those by which masks are read, and in which they are drawn; without them the colours are VOC's. A class named
+{", ".join(f"`{name}`" for name in sorted(BACKGROUNDS))} is the background."""
+
+
+def _masks() -> Iterator[str]:
+    yield "## Masks"
+    yield MASKS
+    yield _table(("stored as", "what is read"), ((form.title, form.sentence) for form in MASK_FORMS))
+    yield "## Lists of classes of masks"
+    yield CLASS_LISTS
+    yield _table(("lines", "such as", "meaning"), ((f.title, f"`{f.example}`", f.sentence) for f in CLASS_FORMS))
 
 
 def _tables() -> Iterator[str]:

@@ -26,6 +26,25 @@ Colour = tuple[int, int, int]
 MASK_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".pgm", ".ppm", ".pnm"})
 """Of files that may hold a mask; what they are is told by their first bytes."""
 
+
+@dataclass(frozen=True)
+class MaskForm:
+    """One way to store a mask, and how it is read."""
+
+    title: str
+    sentence: str
+
+
+MASK_FORMS = (
+    MaskForm("grey", "class numbers, of 1 to 16 bits; where the classes have grey colours of their own, also those"),
+    MaskForm("a palette", "class numbers, or the colours of the classes where its numbers stand in another order"),
+    MaskForm("RGB", "the colours of the classes; class numbers where the three channels are equal"),
+    MaskForm("RGBA, grey with alpha", "the same; what is transparent is the background, without one not judged"),
+    MaskForm("`.npy`, TIFF of numbers", "whole numbers (H, W); others are refused"),
+    MaskForm("JPEG, WebP or TIFF with loss, AVIF, HEIC", "refused: neighbouring classes bleed into each other"),
+)
+"""How masks may be stored; 255 is not judged, in numbers, nor is VOC's border colour (224, 224, 192)."""
+
 WHITE_IS_ZERO = "mask is a TIFF in which 0 is white; save it with 0 as black, or as PNG"
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
 """Pillow spreads grey of 2 and 4 bits over 0 to 255; dividing brings the numbers back."""
