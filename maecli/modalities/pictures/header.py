@@ -85,3 +85,14 @@ def on_white(pixels: np.ndarray, multiplied: bool = False) -> np.ndarray:
     colours, alpha = pixels[:-1].astype(np.float64), pixels[-1:].astype(np.float64)
     shown = colours if multiplied else colours * alpha / most
     return np.minimum(np.rint(shown + (most - alpha)), most).astype(pixels.dtype)
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation of (C, H, W): Exif 2.32, tag 0x0112."""
+    if orientation >= 5:
+        pixels = pixels.transpose(0, 2, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[:, ::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, :, ::-1]
+    return pixels

@@ -15,8 +15,10 @@ from maecli.data.file_reading import FileReading
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import npy_header
 from maecli.modalities.pictures.bands import bands
-from maecli.modalities.pictures.decoders import PillowFile, TiffFile, open_source
+from maecli.modalities.pictures.decoders import open_source
 from maecli.modalities.pictures.netpbm import NetpbmFile
+from maecli.modalities.pictures.pillow_files import PillowFile
+from maecli.modalities.pictures.tiff_files import TiffFile
 
 if TYPE_CHECKING:
     from PIL import Image
