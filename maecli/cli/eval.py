@@ -34,7 +34,10 @@ def evaluate(
     pool: Annotated[str | None, typer.Option(help="What --probe sees: mean of the patch tokens, or cls.")] = None,
     root: RootOption = None,
     ignore_unknown_classes: Annotated[
-        bool, typer.Option("--ignore-unknown-classes", help="Leave out samples of classes that the run did not learn.")
+        bool,
+        typer.Option(
+            "--ignore-unknown-classes", help="Measure on the classes that run and data share; leave out other samples."
+        ),
     ] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per forward pass.")] = None,
     device: DeviceOption = None,

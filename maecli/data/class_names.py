@@ -103,6 +103,13 @@ def describe_unknown(match: ClassMatch) -> str:
     return f"the data have {what} that the run does not know: {named}; it knows {quoted(match.ours)}{lack}"
 
 
+def describe_missing(match: ClassMatch) -> str:
+    """Say which classes of a run the data lack, and what they have."""
+    names = match.missing
+    what = "a class" if len(names) == 1 else f"{len(names):,} classes"
+    return f"the data lack {what} that the run knows: {quoted(names)}; they have {quoted(match.theirs)}"
+
+
 def describe_change(now: Sequence[str], before: Sequence[str]) -> str:
     """Say how the classes of data differ from what they were, by name where each has one of its own."""
     if sorted(now) == sorted(before):

@@ -19,6 +19,7 @@ from maecli.data.class_names import (
     UNKNOWN,
     ClassMatch,
     describe_match,
+    describe_missing,
     describe_unknown,
     match_classes,
     quoted,
@@ -146,8 +147,9 @@ def renumbered(split: Split, renumbering: Renumbering) -> Split:
 class KnownClasses(Dataset):
     """A data set with the classes of a run, whose card is `known`; samples of other classes are left out.
 
-    Raises DataError, where the classes of the data are first needed, for those that the run does not know, unless they
-    are to be ignored; where it knows none of them; and where one has several labels per sample and the other has not.
+    Raises DataError, where the classes of the data are first needed, for those that the run does not know and for those
+    of the run that they lack, unless that is to be ignored; where the run knows none of them; and where one has several
+    labels per sample and the other has not.
     """
 
     def __init__(
@@ -254,7 +256,7 @@ class KnownClasses(Dataset):
 
 
 def _check(match: ClassMatch, what: str, ignore_unknown: bool) -> None:
-    """Raise DataError where classes are unknown and not to be ignored, or none is known."""
+    """Raise DataError where classes are unknown or missing and that is not to be ignored, or none is known."""
     if len(match.unknown) == len(match.theirs):
         theirs = quoted(match.theirs) if match.theirs else "none"
         raise DataError(
@@ -263,6 +265,8 @@ def _check(match: ClassMatch, what: str, ignore_unknown: bool) -> None:
         )
     if match.unknown and not ignore_unknown:
         raise DataError(f"{describe_unknown(match)}; call them as the run does, or leave {what} out by {IGNORE}")
+    if match.missing and not ignore_unknown:
+        raise DataError(f"{describe_missing(match)}; give --root all of them, or measure without by {IGNORE}")
 
 
 def _numbers(match: ClassMatch) -> np.ndarray:

@@ -76,7 +76,7 @@ def values(split, field):
 @pytest.mark.parametrize("resident", [False, True], ids=["files", "tensors"])
 def test_labels_get_the_numbers_of_the_run(resident):
     data = Toy({"classes": ("emu", "cat")}, {"label": np.array([0, 1, 1])}, resident)
-    split = KnownClasses(data, RUN, ("label",)).split("test", ("label",))
+    split = KnownClasses(data, RUN, ("label",), ignore_unknown=True).split("test", ("label",))
     assert values(split, "label") == [2, 0, 0]
     assert isinstance(split, TensorSplit) == resident
     if not resident:
@@ -110,6 +110,14 @@ def test_samples_of_unknown_classes_are_left_out_and_counted(resident):
     }
 
 
+def test_data_that_lack_a_class_of_the_run_are_refused_unless_that_is_wanted():
+    data = Toy({"classes": ("dog",)}, {"label": [0]})
+    words = "the data lack 2 classes that the run knows: 'cat', 'emu'; they have 'dog'; give --root all of them, or"
+    with pytest.raises(DataError, match=words):
+        KnownClasses(data, RUN, ("label",))
+    assert values(KnownClasses(data, RUN, ("label",), ignore_unknown=True).split("test", ("label",)), "label") == [1]
+
+
 def test_of_several_labels_those_of_unknown_classes_have_no_column():
     labels = np.array([[1, 0, -1], [0, 1, 1]], np.int8)
     facts = {"classes": ("emu", "fox", "cat"), "multi_label": True}
@@ -126,7 +134,7 @@ def test_of_several_labels_those_of_unknown_classes_have_no_column():
 @pytest.mark.parametrize("resident", [False, True], ids=["files", "tensors"])
 def test_masks_get_the_numbers_of_the_run_and_its_void(resident):
     facts, fields = masked(np.array([[[0, 1], [2, 255]]], np.uint8), ("dog", "background", "cat"))
-    split = KnownClasses(Toy(facts, fields, resident), RUN, ("mask",)).split("test", ("mask",))
+    split = KnownClasses(Toy(facts, fields, resident), RUN, ("mask",), ignore_unknown=True).split("test", ("mask",))
     assert values(split, "mask") == [[[2, 0], [1, 9]]]
     assert split[0]["mask"].dtype == np.uint8
 
@@ -142,14 +150,16 @@ def test_pixels_of_unknown_classes_are_void_and_counted():
 
 def test_another_void_alone_is_brought_to_that_of_the_run():
     facts, fields = masked(np.array([[0, 1, 2, 700]], np.int16), RUN.mask_classes, void=700)
-    split = KnownClasses(Toy(facts, fields), RUN, ("mask",)).split("test", ("mask",))
+    split = KnownClasses(Toy(facts, fields), RUN, ("mask",), ignore_unknown=True).split("test", ("mask",))
     assert values(split, "mask") == [[0, 1, 2, 9]]
 
 
 def test_a_void_that_does_not_fit_the_type_of_masks_widens_it():
     facts, fields = masked(np.array([[1, 255]], np.uint8), ("cat", "dog"))
     run = RUN.model_copy(update={"void": 65535})
-    [mask] = values(KnownClasses(Toy(facts, fields), run, ("mask",)).split("test", ("mask",)), "mask")
+    [mask] = values(
+        KnownClasses(Toy(facts, fields), run, ("mask",), ignore_unknown=True).split("test", ("mask",)), "mask"
+    )
     assert mask == [2, 65535]
 
 
@@ -157,19 +167,21 @@ def test_a_void_that_does_not_fit_the_type_of_masks_widens_it():
 def test_a_mask_with_a_number_that_nothing_has_is_left_out(number):
     masks = np.array([[0, 1], [0, number]], np.int8)
     facts, fields = masked(masks, ("cat", "dog"))
-    split = KnownClasses(Toy(facts, fields), RUN, ("mask",)).split("test", ("mask",))
+    split = KnownClasses(Toy(facts, fields), RUN, ("mask",), ignore_unknown=True).split("test", ("mask",))
     assert split[0]["mask"].tolist() == [1, 2]
     with pytest.raises(BrokenSample) as broken:
         split[1]
     assert str(broken.value) == f"1.png: mask has the number {number}, and the data have 2 mask classes, from 0"
     with pytest.raises(DataError, match=f"a sample cannot be used: mask has the number {number}"):
-        KnownClasses(Toy(facts, fields, resident=True), RUN, ("mask",)).split("test", ("mask",))
+        KnownClasses(Toy(facts, fields, resident=True), RUN, ("mask",), ignore_unknown=True).split("test", ("mask",))
 
 
 def test_only_classes_that_a_task_learns_are_looked_at():
     facts, fields = masked(np.array([[0, 1]], np.uint8), ("background", "fox"))
     data = Toy(facts | {"classes": ("cat", "dog")}, fields | {"label": np.array([1])})
-    assert values(KnownClasses(data, RUN, ("label",)).split("test", ("label", "mask")), "mask") == [[0, 1]]
+    assert values(
+        KnownClasses(data, RUN, ("label",), ignore_unknown=True).split("test", ("label", "mask")), "mask"
+    ) == [[0, 1]]
     KnownClasses(data, RUN, ("image",))
 
 
@@ -205,7 +217,7 @@ def test_several_labels_are_not_compared_with_one(several):
 
 def test_what_a_split_says_of_its_samples_stays():
     inner = Listed([{"image": np.zeros((1, 2, 3)), "label": np.array(0)}])
-    known = KnownClasses(Toy({"classes": ("dog",)}, {}), RUN, ("label",))
+    known = KnownClasses(Toy({"classes": ("dog",)}, {}), RUN, ("label",), ignore_unknown=True)
     split = Renumbered(inner, known.renumbering)
     assert (split.size(0), split.small(0, 1).shape, split.files(0)) == ((2, 3), (1, 2, 3), ())
     assert split.view([0])[0]["label"] == 1

@@ -117,12 +117,15 @@ def test_classes_are_known_by_name_and_not_by_number(run, pictures, tmp_path, ma
 
 
 @pytest.mark.slow
-def test_a_class_that_the_data_lack_is_said(toy_finetune, tmp_path, mae):
+def test_a_class_that_the_data_lack_is_refused_or_said(toy_finetune, tmp_path, mae):
     for root, classes in (("all", ("ape", "cat", "dog")), ("few", ("cat", "dog"))):
         write_class_folders(tmp_path / root, classes)
     out = tmp_path / "run"
     assert mae(*toy_finetune, "--dataset", "folder", "--root", tmp_path / "all", "--out", out).exit_code == 0
-    found = mae("eval", out, "--root", tmp_path / "few", "--json", "--device", "cpu").json
+    refused = mae("eval", out, "--root", tmp_path / "few", "--device", "cpu")
+    assert refused.exit_code == 3
+    assert "the data lack a class that the run knows: 'ape'" in refused.stderr
+    found = mae("eval", out, "--root", tmp_path / "few", "--ignore-unknown-classes", "--json", "--device", "cpu").json
     assert found["notes"][0] == "Of the run's 3 classes, 'ape' is not in the data: no sample says how well it is known."
     assert [row[:2] for row in found["tables"][0]["rows"]] == [["ape", 0], ["cat", 2], ["dog", 2]]
     assert {metric["name"]: metric["note"] for metric in found["metrics"]}[
