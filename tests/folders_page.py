@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from maecli_plugins.datasets.folder.class_files import BACKGROUNDS, CLASS_FILES, CLASS_FORMS
+from maecli_plugins.datasets.folder.dataset import Folder
 
+from maecli.api import DatasetOptions
 from maecli.data.label_columns import COLUMNS
 from maecli.data.label_files import LABELS_FILES, SPLIT_WORDS
 from maecli.data.not_data import NEVER_DATA, OUTPUTS, STREAMS
@@ -48,7 +50,8 @@ nothing (`x.dat`, `x.jpg.1`, `x.2020`), is a picture if it begins as one."""
 
 def page() -> str:
     """Return the page as Markdown."""
-    return "\n\n".join([INTRODUCTION, *_layouts(), *_no_data(), *_pictures(), *_masks(), *_tables()]) + "\n"
+    sections = (_layouts, _no_data, _pictures, _masks, _tables, _options)
+    return "\n\n".join([INTRODUCTION, *(part for section in sections for part in section())]) + "\n"
 
 
 def _layouts() -> Iterator[str]:
@@ -171,6 +174,20 @@ def _tables() -> Iterator[str]:
     for word, split in SPLIT_WORDS.items():
         splits.setdefault(split, []).append(word)
     yield _table(("a cell of `split`", "means"), ((_code(names), split) for split, names in splits.items()))
+
+
+def _options() -> Iterator[str]:
+    yield "## Options"
+    yield "What was read otherwise than it was meant is put right by `--set dataset.NAME=VALUE`."
+    fields = Folder.Options.model_fields.items()
+    yield _table(
+        ("name", "default", "what it says"),
+        (
+            (f"`{name}`", f"`{field.default}`", (field.description or "").partition(". ")[0])
+            for name, field in fields
+            if name not in DatasetOptions.model_fields
+        ),
+    )
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
