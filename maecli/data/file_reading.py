@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 NpyLayout = Literal["auto", "hwc", "chw"]
 PageMeaning = Literal["auto", "first", "channels"]
-NoData = Annotated[float, Field(allow_inf_nan=False)] | Literal["header", "none", "nan"]
+NoData = Literal["header", "none", "nan"] | Annotated[float, Field(allow_inf_nan=False)]
 """What cells hold that are missing: what headers name, and this number if it is one; none: not even these."""
 FULL_BITS = 16
 

@@ -60,7 +60,7 @@ def is_nothing(pixels: np.ndarray, in_header: Nothing | None, nodata: NoData) ->
 
     NaN is left aside.
     """
-    if nodata == "none":
+    if nodata == "none" or (in_header is None and isinstance(nodata, str)):
         return None
     found = np.zeros((1, 1, 1), bool)
     if isinstance(in_header, tuple):

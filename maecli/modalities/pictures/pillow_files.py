@@ -83,7 +83,7 @@ class PillowFile:
             upper_bits=(dtype == "uint8" and max(bits, default=8) > 8)
             or any(str(tile.args) in ("RGB;16B", "RGBA;16B", "LA;16B") for tile in getattr(image, "tile", ())),
             frames=frames,
-            nodata=_pillow_nodata(image, np.dtype(dtype), black),
+            nodata=_pillow_nodata(image, np.dtype(dtype), black) if image.format == "TIFF" else None,
             bits=_pillow_bits(image) if dtype == "uint16" else None,
         )
 

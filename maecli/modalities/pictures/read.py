@@ -9,6 +9,7 @@ Shapes: C channels, H height, W width.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def probe_picture(
 
     `channels` are those that are wanted of an array, where that is known.
     """
-    files = FileReading(npy_layout=npy_layout, tiff_pages=tiff_pages)
+    files = _files(npy_layout, tiff_pages)
     with reading(path), path.open("rb") as file:
         return open_source(file, max_pixels, files, channels).info
 
@@ -97,8 +98,13 @@ def read_picture(
 
     Raises `BrokenSample` if the file is damaged, too large, lacks cells or cannot be brought to `channels` and `dtype`.
     """
-    how = Reading(channels, dtype, max_pixels, FileReading(npy_layout=npy_layout, tiff_pages=tiff_pages))
+    how = Reading(channels, dtype, max_pixels, _files(npy_layout, tiff_pages))
     return read_cells(path, how, at_least)[0]
+
+
+@functools.cache
+def _files(npy_layout: NpyLayout, tiff_pages: PageMeaning) -> FileReading:
+    return FileReading(npy_layout=npy_layout, tiff_pages=tiff_pages)
 
 
 def read_cells(path: Path, how: Reading, at_least: int | None = None) -> Cells:

@@ -71,8 +71,10 @@ def _decoded(
 
 def _reach(images: Iterator[np.ndarray]) -> tuple[float, float]:
     """Return (0, 1) if all values lie within, else the least and the greatest value; NaN is none."""
-    extremes = [(float(np.fmin.reduce(image, None)), float(np.fmax.reduce(image, None))) for image in images]
-    least, most = min(low for low, _ in extremes), max(high for _, high in extremes)
+    extremes = np.array([(np.fmin.reduce(image, None), np.fmax.reduce(image, None)) for image in images], np.float64)
+    least, most = float(np.fmin.reduce(extremes[:, 0])), float(np.fmax.reduce(extremes[:, 1]))
+    if np.isnan(least):  # they hold nothing at all
+        return 0.0, 1.0
     if least >= 0.0 and most <= 1.0:
         return 0.0, 1.0
     return least, most if most > least else least + 1.0

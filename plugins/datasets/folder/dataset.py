@@ -105,7 +105,7 @@ class Folder(api.Dataset):
             default="auto",
             description="pages of a TIFF: channels, or the first is the picture; auto: channels where the file says so",
         )
-        bits: Literal["auto"] | Annotated[int, Field(ge=8, le=16)] = Field(
+        bits: Annotated[int, Field(ge=8, le=16)] | Literal["auto"] = Field(
             default="auto",
             description="bits that 16-bit files use; auto: as measured on up to 64 of them, and as their headers say",
         )
