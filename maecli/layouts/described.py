@@ -66,6 +66,13 @@ LAYOUTS: Sequence[Described] = (
         "2 pictures in 2 classes (control, test)",
     ),
     Described(
+        "Class and split in one name",
+        ("cat_train/1.jpg", "dog_train/1.jpg", "cat_test/2.jpg", "dog_test/2.jpg"),
+        "Folders of pictures alone, of two names or more beside their splits. Folders that are splits though their "
+        "names do not say so are named by `--set dataset.split_folders='{lernen: train, pruefen: test}'`.",
+        "4 pictures in 2 classes (cat, dog), split by folders cat_train/, dog_train/, cat_test/, dog_test/",
+    ),
+    Described(
         "One folder around everything",
         ("pets/train/cat/1.jpg", "pets/train/dog/1.jpg", "pets/val/cat/2.jpg", "readme.txt"),
         "Folders around all pictures mean nothing, however many there are; tables may lie in any of them.",
@@ -125,6 +132,13 @@ LAYOUTS: Sequence[Described] = (
         ("001/image.png", "001/mask.png", "002/image.png", "002/mask.png"),
         "Folders of single pictures with masks are no classes.",
         "2 pictures; masks by mask in their names; folders of a single picture are no classes",
+    ),
+    Described(
+        "What was drawn of pictures",
+        ("images/1.jpg", "masks/1.png", "overlays/1.jpg", "predictions/1.png"),
+        "Folders beside `images` and `masks` whose files have the names of the pictures, and copies of the folders of "
+        "splits beside them, are left out and counted.",
+        "1 picture; masks in masks/",
     ),
     Described(
         "Boxes in text files",

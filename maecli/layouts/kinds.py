@@ -13,7 +13,6 @@ from maecli.layouts.words import (
     MASKS,
     NEGATIONS,
     NEUTRAL,
-    OVERLAYS,
     Name,
     base_of_image,
     mark_of,
@@ -95,7 +94,7 @@ def find_masks(
     neutral = bool(others) and all(set(words_of(each.name)) <= NEUTRAL for each in others)
     splits = [each for each in others if names[each.name].split and names[each.name].rest in rests]
     if any(names[each.name].strong for each in images):
-        found = masks + [each for each in others if masks and set(words_of(each.name)) <= OVERLAYS]
+        found = masks
     elif images or (neutral and not folder.files):
         images = images or others
         found = masks if masks and compare(masks, images, ()).paired >= HALF else []

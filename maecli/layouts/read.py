@@ -7,14 +7,19 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from maecli.data.card import SplitName
 from maecli.errors import DataError
-from maecli.layouts.doubt import Judge
+from maecli.layouts.doubt import Judge, unknown
+from maecli.layouts.kinds import NEARLY_ALL
 from maecli.layouts.layout import SAME_NAMES, Layout, Reading, in_order, listed
 from maecli.layouts.pairs import OTHER_DRAWING, Marked, Pairs, beside, folders_of, full, marked_files, pair, twins
 from maecli.layouts.tree import plant
 from maecli.layouts.walk import Found, Place, Walk
 from maecli.layouts.words import LOSSLESS, LOSSY, alike
 
-NO_MASK = "is of a kind in which neighbouring classes bleed into each other; a mask is a PNG, or another without loss"
+NO_MASK = (
+    "is a {kind}, in which neighbouring classes bleed into each other; a mask is a PNG, or another file without loss"
+)
+FEW_CLASSES = 3
+"""So many classes may have a picture each."""
 
 
 def read_layout(
@@ -25,15 +30,22 @@ def read_layout(
     where: str = "this folder",
     certain: Collection[str] = (),
     lenient: bool = False,
+    is_grey: Callable[[str], bool | None] = unknown,
+    split_folders: Mapping[str, SplitName] | None = None,
+    classes_are_told: bool = False,
 ) -> Layout:
     """Return what the files below a folder are.
 
     `is_sample` says whether a file is named as a sample; `certain` ones are, whatever their names say, because a table
     names them. Raises `DataError` naming two readings where both are as likely, and `where`; `lenient`: takes that one
-    which leaves no sample out.
+    which leaves no sample out. `is_grey` says of a file whether it is without colours, and is asked for a few where
+    names leave a doubt; `split_folders` are splits though their names do not say so; `classes_are_told`: whether a
+    table says classes, so that no folder needs to.
     """
     named, others = _sort_out(paths, is_sample)
-    judge = Judge(where, choice, lenient)
+    judge = Judge(
+        *(where, choice, lenient), is_grey=is_grey, split_folders=split_folders, classes_are_told=classes_are_told
+    )
     found = Walk(judge).go(plant(named))
     pairs, taken = _pairs(found, judge, frozenset(certain))
     places = {
@@ -45,8 +57,10 @@ def read_layout(
     samples = sorted(places)
     splits = {path: split for path in samples if (split := places[path].split)}
     labels, foreign, joined = _labels(samples, places, splits, judge)
-    if pairs.masks and (why := _why_no_classes(labels, foreign, splits)):
+    chosen = choice in ("classes", "last-folder", "classes-splits")
+    if not chosen and (why := _why_no_classes(labels, foreign, splits, bool(pairs.masks))):
         labels, foreign, joined = {}, {}, [why]
+    joined += found.class_notes if (labels and not chosen) or choice == "classes" else []
     masks_in = [f"{place.folder.path}/" for place in found.masks]
     return Layout(
         samples=samples,
@@ -56,7 +70,7 @@ def read_layout(
         unpaired=pairs.reasons,
         foreign=foreign,
         others=others,
-        extra={OTHER_DRAWING: len(pairs.spare)} if pairs.spare else {},
+        extra=_extra(pairs, found),
         wrappings=found.wrappings,
         split_folders=in_order({name: found.split_folders[name] for name in found.split_folders}),
         mask_folders=folders_of(pairs.masks, found.mask_folders) if masks_in else (),
@@ -90,7 +104,7 @@ def _pairs(found: Found, judge: Judge, certain: frozenset[str]) -> tuple[Pairs, 
         if place.rank:
             pairs.spare += [full(place.folder, name) for name in lossy]
         else:
-            pairs.reasons |= {full(place.folder, name): NO_MASK for name in lossy}
+            pairs.reasons |= {full(place.folder, name): NO_MASK.format(kind=_kind(name)) for name in lossy}
     marked = marked_files(found.images, certain)
     otherwise: Reading = "splits" if found.split_folders else "classes"
     num = sum(len(place.folder.files) for place in found.images)
@@ -104,6 +118,12 @@ def _pairs(found: Found, judge: Judge, certain: frozenset[str]) -> tuple[Pairs, 
     pair(found.images, found.masks, taken, pairs)
     _add_marked(masks, pairs)
     return pairs, taken
+
+
+def _kind(name: str) -> str:
+    """Return what a file of this name is, in words: `JPEG`."""
+    ending = name.rpartition(".")[2].upper()
+    return {"JPG": "JPEG", "JFIF": "JPEG", "JP2": "JPEG 2000"}.get(ending, ending)
 
 
 def _rivals(pairs: Pairs, folders: Sequence[str]) -> Sequence[str]:
@@ -146,11 +166,26 @@ def _labels(
     return (labels, foreign, said) if len(set(labels.values())) > 1 else ({}, {}, [])
 
 
-def _why_no_classes(labels: Mapping[str, str], foreign: Mapping[str, str], splits: Mapping[str, SplitName]) -> str:
-    """Return why the folders of pictures with masks are hardly classes: patients, cities; nothing if they may be."""
-    if labels and len(set(labels.values())) == len(labels):
+def _extra(pairs: Pairs, found: Found) -> dict[str, int]:
+    """Return why files are neither samples nor masks, with their number."""
+    extra = {OTHER_DRAWING: len(pairs.spare)} if pairs.spare else {}
+    for why, folders in found.left.items():
+        places = listed(sorted(f"{each.path}/" for each in folders))
+        extra[f"{why}, in {places}"] = sum(each.total for each in folders)
+    return extra
+
+
+def _why_no_classes(
+    labels: Mapping[str, str], foreign: Mapping[str, str], splits: Mapping[str, SplitName], with_masks: bool
+) -> str:
+    """Return why the folders are hardly classes: a folder for each picture, patients, cities; nothing if they may be.
+
+    `with_masks`: whether pictures have masks.
+    """
+    num = len(set(labels.values()))
+    if labels and (num == len(labels) if with_masks else num > FEW_CLASSES and NEARLY_ALL * len(labels) <= num):
         return "folders of a single picture are no classes"
-    if foreign and all(splits.get(path, "train") == "train" for path in labels):
+    if with_masks and foreign and all(splits.get(path, "train") == "train" for path in labels):
         return "folders that train alone has are no classes"
     return ""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from maecli.data.card import SplitName
 from maecli.layouts.doubt import Judge
@@ -43,6 +44,9 @@ class Level:
     """Folders beside those of splits that are part of train with their classes."""
     pass_through: bool = False
     """Whether a folder of `around` stands for train itself, and is no class."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Folder → the class that its name says beside its split: `cat_train`."""
+    said: Sequence[str] = ()
 
 
 NO_SPLITS = Level({})
@@ -56,12 +60,15 @@ def find_splits(
     judge: Judge,
 ) -> Level:
     """Return which of the children of a folder are splits. Raises `DataError` where that is in doubt."""
+    if judge.choice in ("auto", "masks") and (level := _classes_and_splits(children, names, rests)):
+        return level
     splits = {each.name: what.split for each in children if (what := names[each.name]).split and what.rest in rests}
+    splits |= {each.name: judge.split_folders[each.name] for each in children if each.name in judge.split_folders}
     splits = {name: split for name, split in splits.items() if split}
     if not splits or judge.choice in ("flat", "classes"):
         return NO_SPLITS
     splits = _eval_is_test(splits)
-    if judge.choice in ("splits", "splits-flat"):
+    if judge.choice in ("splits", "splits-flat") or not judge.split_folders.keys().isdisjoint(splits):
         return _with_train(splits, children, folder)
     others = [each for each in children if each.name not in splits]
     known = set(splits.values())
@@ -73,6 +80,29 @@ def find_splits(
     if "train" in known:
         return _train_alone(splits, strangers, folder, judge)
     return _without_train(splits, strangers, children, folder, judge)
+
+
+def _classes_and_splits(
+    children: Sequence[Folder], names: Mapping[str, Name], rests: Collection[tuple[str, ...]]
+) -> Level | None:
+    """Return classes and splits where folders are named as both: `cat_train`, `dog_train`, `cat_test`, `dog_test`."""
+    those = {each.name: names[each.name] for each in children if names[each.name].split and names[each.name].rest}
+    found = {what.rest for what in those.values()}
+    if len(found) < 2 or found.isdisjoint(rests) or any(what.kind for what in those.values()):
+        return None
+    if {what.split for what in those.values()} == {"train"} or any(class_folders(each) for each in children):
+        return None
+    if not all(what.rest in found for each in children if (what := names[each.name]).split):
+        return None
+    labels = {name: _without_split(name) for name in those}
+    return Level({name: what.split for name, what in those.items() if what.split}, labels=labels)
+
+
+def _without_split(name: str) -> str:
+    """Return the name of a folder without the word that says its split, as it is written."""
+    parts = re.split(r"([\W_]+|(?<=[a-z])(?=[A-Z]))", name)
+    kept = [part for part in parts[::2] if part and not meaning(part).split]
+    return "_".join(kept) or name
 
 
 def _eval_is_test(splits: dict[str, SplitName]) -> dict[str, SplitName]:
@@ -145,7 +175,8 @@ def _without_train(
     same = [each for each in strangers if classes and _share(class_folders(each), classes) >= HALF]
     neutral = all(set(words_of(each.name)) <= NEUTRAL for each in strangers)
     if neutral or (len(same) == len(strangers) == 1 and len(classes) > 1):
-        return Level(splits, {each.name for each in strangers}, pass_through=True)
+        said = () if neutral else (f"{named(strangers)} taken for train",)
+        return Level(splits, {each.name for each in strangers}, pass_through=True, said=said)
     return _doubt(splits, strangers, folder, judge)
 
 

@@ -8,12 +8,22 @@ from dataclasses import dataclass, field, replace
 from maecli.data.card import SplitName
 from maecli.layouts.doubt import Judge
 from maecli.layouts.kinds import find_masks, named, shared_rests
-from maecli.layouts.layout import listed
+from maecli.layouts.layout import Reading, listed
+from maecli.layouts.siblings import (
+    COPIED,
+    DRAWN,
+    find_copies,
+    find_drawings,
+    find_parallel,
+    first_is_class,
+    has_folders_of_classes,
+)
 from maecli.layouts.split_folders import Level, find_splits
 from maecli.layouts.tree import Folder
 from maecli.layouts.words import DATE, MONTH, PIECES, Name, meaning
 
 NO_CLASS = ""
+NOT_TOLD_APART = "folders in the folders of classes are not told apart"
 FEW, SHARE_OF_STRAYS = 3, 0.05
 
 
@@ -52,6 +62,10 @@ class Found:
     mask_folders: list[str] = field(default_factory=list)
     image_folders: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    class_notes: list[str] = field(default_factory=list)
+    """What is to be said if folders are classes."""
+    left: dict[str, list[Folder]] = field(default_factory=dict)
+    """Why the files in some folders are neither samples nor masks → these folders."""
 
 
 class Walk:
@@ -85,12 +99,37 @@ class Walk:
         images = (
             {name for name, what in names.items() if what.kind == "image" and what.rest in rests} if masks else set()
         )
-        rest = [each for each in children if each.name not in masks]
+        parallel = None if masks else self._parallel(place, children, names)
+        if parallel:
+            images, masks = {parallel[0].name}, {parallel[1].name}
+        left = self._leave(place, masks, images)
+        rest = [each for each in children if each.name not in masks and each.name not in left]
         level = self._splits(place, rest, names, rests)
         placed = self._masks(place, masks, images, names, level)
         if images:
             self._note_images(place, images)
-        return placed + self._pictures(place, rest, images, level, rests, bool(masks))
+        pictures = self._pictures(place, rest, images, level, rests, bool(masks))
+        if parallel:
+            pictures = [replace(each, key=place.key) if each.folder is parallel[0] else each for each in pictures]
+        return placed + pictures
+
+    def _parallel(
+        self, place: Place, children: Sequence[Folder], names: Mapping[str, Name]
+    ) -> tuple[Folder, Folder] | None:
+        if place.label is not None or self.judge.choice not in ("auto", "masks") or len(children) < 2:
+            return None
+        return find_parallel(children, names, self.judge, _first_level(place))
+
+    def _leave(self, place: Place, masks: set[str], images: set[str]) -> set[str]:
+        """Note the folders whose files are made of those beside them, and return their names."""
+        if place.label is not None or self.judge.choice not in ("auto", "masks", "splits"):
+            return set()
+        drawn = find_drawings(place.folder, masks, images)
+        copied = [each for each in find_copies(place.folder) if each not in drawn]
+        for why, folders in ((DRAWN, drawn), (COPIED, copied)):
+            if folders:
+                self.found.left.setdefault(why, []).extend(folders)
+        return {each.name for each in (*drawn, *copied)}
 
     def _around(self, place: Place) -> list[Place]:
         """Return the folder that stands around everything else; nothing if there is none."""
@@ -137,6 +176,7 @@ class Walk:
             return Level({})
         level = find_splits(place.folder, children, names, rests, self.judge)
         self.found.split_folders |= dict(level.splits)
+        self.found.said += level.said
         return level
 
     def _masks(
@@ -183,7 +223,6 @@ class Walk:
             place = replace(place, label=NO_CLASS)
         is_class = self._are_classes(place, children, images, level, has_masks)
         around = _common_folder([each for each in children if each.name in level.splits])
-        with_classes = place.label is None and len({meaning(name).rest for name in level.splits}) > 1
         deep = is_class and self._splits_follow(children)
         for each in children:
             name, what = each.name, meaning(each.name)
@@ -195,7 +234,7 @@ class Walk:
             )
             here = replace(place, folder=each, key=_below(place.key, part), top=False, deep=deep)
             if name in level.splits:
-                label = " ".join(what.rest) if with_classes else place.label
+                label = level.labels.get(name, place.label)
                 here = replace(here, split=level.splits[name], label=label, deep=False, around=around)
             elif name in images or (level.pass_through and name in level.around):
                 here = replace(here, label=place.label)
@@ -226,17 +265,26 @@ class Walk:
         """Whether the folders of a level are classes, those apart that have another meaning."""
         if place.label is not None or self.judge.choice == "splits-flat":
             return False
+        through = level.around if level.pass_through else ()
+        own = [each for each in children if each.name not in {*level.splits, *images, *through}]
         if self.judge.choice in ("classes", "last-folder", "classes-splits"):
+            if self.judge.choice == "classes" and has_folders_of_classes(own):
+                self.found.class_notes.append(NOT_TOLD_APART)
             return True
-        own = [each for each in children if each.name not in level.splits and each.name not in images]
         if not own or (has_masks and not images and len(own) == 1 and not place.folder.files):
             return False
         if all(_is_image_folder(each.name) for each in own) or (
             len(own) > 1 and all(PIECES.fullmatch(each.name) for each in own)
         ):
+            if any(each.folders for each in own) and not _is_image_folder(own[0].name):
+                self.found.class_notes.append(f"{named(own)} taken for pieces of one set")
             return False
         if self._splits_follow(own) and self._classes_follow(own):
             return self._first_is_class(own)
+        if not level.splits and len(own) > 1 and not first_is_class(own, self.judge, _first_level(place)):
+            return False
+        if has_folders_of_classes(own):
+            self.found.class_notes.append(NOT_TOLD_APART)
         return True
 
     def _splits_follow(self, children: Sequence[Folder]) -> bool:
@@ -262,6 +310,11 @@ class Walk:
             "classes-splits": "classes, whose splits are the folders in them",
         }
         return self.judge.settle(what, readings, "classes-splits") == "classes-splits"  # type: ignore[arg-type]
+
+
+def _first_level(place: Place) -> Reading:
+    """Return the reading by which the folders in a folder are classes."""
+    return "splits" if place.split else "classes"
 
 
 def _common_folder(folders: Sequence[Folder]) -> str:

@@ -18,6 +18,12 @@ SPLITS: Mapping[str, SplitName] = {
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "devel", "development", "eval"), "val"),
     **dict.fromkeys(("evaluation",), "val"),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), "test"),
+    **dict.fromkeys(
+        ("entrenamiento", "treino", "treinamento", "entrainement", "entraînement", "apprentissage"), "train"
+    ),
+    **dict.fromkeys(("addestramento", "trainingsdaten"), "train"),
+    **dict.fromkeys(("validacion", "validación", "validacao", "validação", "validierung", "convalida"), "val"),
+    **dict.fromkeys(("prueba", "pruebas", "teste", "testes", "testdaten"), "test"),
 }
 """Words for a split. `eval` and `evaluation` are test where another word for val stands beside them."""
 
@@ -57,6 +63,9 @@ PLAIN_MASKS = frozenset(
 )
 """Those of `MASKS` that may also be the name of a class."""
 
+TARGETS: Mapping[str, Kind] = {"x": "image", "y": "mask"}
+"""Words for pictures and their masks beside a word for a split: `X_train` and `y_train`."""
+
 POOL = frozenset({"unlabeled", "unlabelled", "unannotated", "unsupervised", "unsup"})
 """Words for a folder of samples without labels."""
 
@@ -82,8 +91,19 @@ MASK_FILLERS = frozenset(
 )
 """Words beside those that mean masks, which add nothing."""
 
-OVERLAYS = frozenset({"overlay", "overlays", "visualization", "visualizations", "vis", "viz", "preview", "previews"})
+OVERLAYS = frozenset(
+    {
+        *("overlay", "overlays", "overlaid", "visualization", "visualizations", "visualisation", "visualisations"),
+        *("vis", "viz", "preview", "previews", "heatmap", "heatmaps", "gradcam", "saliency"),
+    }
+)
 """Words for drawings of masks over their pictures."""
+
+DRAWINGS = OVERLAYS | {
+    *("prediction", "predictions", "predicted", "pred", "preds", "output", "outputs", "result", "results"),
+    *("inference", "inferences", "cam", "cams", "attention", "attentions", "plot", "plots"),
+}
+"""Words for what was made of pictures that lie beside, where files have their names."""
 
 OTHER_DRAWINGS = OVERLAYS | {
     "object",
@@ -175,6 +195,8 @@ def meaning(name: str) -> Name:
         elif not word.isdigit():
             rest.append(word)
     rest = [word for word in rest if word not in FILLERS]
+    if kind is None and split and len(words) == 2 and len(rest) == 1 and rest[0] in TARGETS:
+        kind, rest, strong = TARGETS[rest[0]], [], False
     if kind == "mask":
         rest = [word for word in rest if word not in MASK_FILLERS and word not in OTHER_DRAWINGS]
     elif len(words) == 2 and len(rest) == 1 and len(rest[0]) == 1 and split and name[-1] == rest[0].upper():

@@ -41,7 +41,11 @@ def test_pictures_and_masks_are_paired_by_name():
             id="two-pictures",
         ),
         pytest.param(
-            ["images/1.jpg"], ["masks/1.jpg"], "masks/1.jpg", "is of a kind in which neighbouring", id="lossy"
+            ["images/1.jpg"],
+            ["masks/1.jpg"],
+            "masks/1.jpg",
+            "is a JPEG, in which neighbouring classes bleed",
+            id="lossy",
         ),
         pytest.param(
             ["images/1.jpg"],

@@ -135,6 +135,39 @@ FOLDERS = {
         "train/cat/3 train/dog/2 test/cat/1 test/fox/2",
         {"train:cat": 3, "train:dog": 2, "test:cat": 1, "test:": 2},
     ),
+    "class-and-split-in-a-name": (
+        "cat_train/3 dog_train/2 Sea~lion-train/1 cat_test/1 dog_test/1",
+        {"train:cat": 3, "train:dog": 2, "train:Sea_lion": 1, "test:cat": 1, "test:dog": 1},
+    ),
+    "split-before-class": (
+        "train_cat/3 trainDog/2 val_cat/1",
+        {"train:cat": 3, "train:Dog": 2, "val:cat": 1},
+    ),
+    "data-sets-and-splits-in-a-name": (
+        "one_train/cat/3 one_train/dog/1 two_train/cat/2 one_test/cat/1 two_test/dog/1",
+        {"train:cat": 5, "train:dog": 1, "test:cat": 1, "test:dog": 1},
+    ),
+    "spanish": (
+        "entrenamiento/gato/3 entrenamiento/perro/2 prueba/gato/1",
+        {"train:gato": 3, "train:perro": 2, "test:gato": 1},
+    ),
+    "misspelt-train": (
+        "trian/cat/3 trian/dog/2 test/cat/1 test/dog/1",
+        {":cat": 3, ":dog": 2, "test:cat": 1, "test:dog": 1},
+    ),
+    "taxonomy": ("felidae/cat/3 felidae/lynx/2 canidae/dog/1 canidae/wolf/1", {":felidae": 5, ":canidae": 2}),
+    "taxonomy-with-a-rest": (
+        "felidae/cat/3 felidae/other/2 canidae/dog/1 canidae/other/1",
+        {":felidae": 5, ":canidae": 2},
+    ),
+    "days-in-classes": ("cat/2021-05-03/3 cat/2021-05-04/1 dog/2021-05-03/2 dog/2021-05-04/2", {":cat": 4, ":dog": 4}),
+    "numbers-of-equal-names": ("cat/4 dog/4", {":cat": 4, ":dog": 4}),
+    "a-copy-inside": (
+        "train/cat/3 train/dog/2 val/cat/1 x/train/cat/3 x/train/dog/2 x/val/cat/1",
+        {"train:cat": 3, "train:dog": 2, "val:cat": 1},
+    ),
+    "a-folder-for-each-picture": ("p1/a.jpg p2/b.jpg p3/c.jpg p4/d.jpg", {":": 4}),
+    "three-classes-of-a-picture": ("a/1.jpg b/1.jpg c/1.jpg", {":a": 1, ":b": 1, ":c": 1}),
     "yolo": ("images/train/3 labels/train/3*.txt images/val/1 labels/val/1*.txt", {"train:": 3, "val:": 1}),
 }
 
@@ -200,6 +233,11 @@ MASKS = {
         3,
     ),
     "overlays": ("images/3 masks/3*.png overlays/3*.png", {":": 3}, 3),
+    "predictions": ("images/3 masks/3*.png predictions/3*.png", {":": 3}, 3),
+    "marked-results": ("images/3 masks/3*.png results/run1/3*_pred.png", {":": 3}, 3),
+    "drawings-of-any-name": ("images/3 masks/3*.png blended/3", {":": 3}, 3),
+    "pictures-of-other-names": ("images/3 masks/3*.png output/3*v.jpg", {":": 6}, 3),
+    "x-and-y": ("X_train/3*.png y_train/3*.png X_test/2*a.png y_test/2*a.png", {"train:": 3, "test:": 2}, 5),
     "pets": ("images/3 annotations/trimaps/3*.png annotations/xmls/3*.xml", {":": 3}, 3),
     "wrapped-beside-another": ("d/Images/9 d/Annotations/9*.png logos/1", {":": 10}, 9),
     "covid": ("A/images/3*a.png A/masks/3*a.png B/images/2*b.png B/masks/2*b.png", {":A": 3, ":B": 2}, 5),
@@ -257,6 +295,42 @@ DOUBTS: Mapping[str, tuple[str, str, Mapping[Reading, Mapping[str, int]]]] = {
         "faces/3*.png masks/3*.png",
         "masks/ holds files of the same names as faces/",
         {"masks": {":": 3}, "classes": {":faces": 3, ":masks": 3}},
+    ),
+    "files-of-the-same-names": (
+        "A/3 B/3*.png",
+        "A/, B/ hold files of the same names, .jpg in A/ and .png in B/",
+        {"masks": {":": 3}, "classes": {":A": 3, ":B": 3}},
+    ),
+    "files-of-the-same-names-in-splits": (
+        "train/A/3 train/B/3*_b.png val/A/3 val/B/3*_b.png",
+        "train/A/, train/B/ hold files of the same names, .jpg in train/A/ and .png in train/B/",
+        {
+            "masks": {"train:": 3, "val:": 3},
+            "splits": {"train:A": 3, "train:B": 3, "val:A": 3, "val:B": 3},
+        },
+    ),
+    "folders-of-the-same-names-in-splits": (
+        "train/siteA/pos/3 train/siteA/neg/2 train/siteB/pos/1 train/siteB/neg/4 val/siteA/pos/1",
+        "train/siteA/, train/siteB/ hold folders of the same names (neg, pos)",
+        {
+            "splits": {"train:siteA": 5, "train:siteB": 5, "val:siteA": 1},
+            "last-folder": {"train:pos": 4, "train:neg": 6, "val:pos": 1},
+        },
+    ),
+    "files-of-the-same-names-thrice": (
+        "left/3 right/3 disparity/3*.png",
+        "disparity/, left/ hold files of the same names, .png in disparity/ and .jpg in left/",
+        {"classes": {":left": 3, ":right": 3, ":disparity": 3}},
+    ),
+    "folders-of-the-same-names": (
+        "siteA/pos/3 siteA/neg/2 siteB/pos/1 siteB/neg/4",
+        "siteA/, siteB/ hold folders of the same names (neg, pos)",
+        {"classes": {":siteA": 5, ":siteB": 5}, "last-folder": {":pos": 4, ":neg": 6}},
+    ),
+    "folders-of-mostly-the-same-names": (
+        "p1/0/3 p1/1/2 p2/0/1 p3/0/1 p3/1/1",
+        "p1/, p2/, p3/ hold folders of the same names (0, 1)",
+        {"classes": {":p1": 5, ":p2": 1, ":p3": 2}, "last-folder": {":0": 5, ":1": 3}},
     ),
     "masks-of-no-file-beside": (
         "3 masks/3*v.png",
@@ -350,3 +424,85 @@ def test_deep_folders_are_no_trouble():
         f"{deep}/1.jpg",
         f"{deep}/2.jpg",
     ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        pytest.param("trian/cat/3 trian/dog/2 test/cat/1 test/dog/1", "trian/ taken for train", id="misspelt"),
+        pytest.param("fold1/a/2 fold1/b/2 fold2/a/2", "fold1/, fold2/ taken for pieces of one set", id="pieces"),
+        pytest.param(
+            "felidae/cat/3 felidae/lynx/2 canidae/dog/1",
+            "folders in the folders of classes are not told apart",
+            id="deep",
+        ),
+        pytest.param(
+            "p1/a.jpg p2/b.jpg p3/c.jpg p4/d.jpg", "folders of a single picture are no classes", id="single-pictures"
+        ),
+    ],
+)
+def test_what_was_taken_for_what_is_said(tree, words):
+    layout = read(tree)
+    assert layout.reading(len(layout.samples), len(set(layout.labels.values()))).split("; ")[1:] == [words]
+
+
+@pytest.mark.parametrize(
+    ("tree", "extra"),
+    [
+        pytest.param(
+            "images/3 masks/3*.png overlays/3 output/3*.png",
+            {"drawings of the same pictures, in output/, overlays/": 6},
+            id="drawings",
+        ),
+        pytest.param(
+            "images/3 heatmaps/3", {"drawings of the same pictures, in heatmaps/": 3}, id="drawings-without-masks"
+        ),
+        pytest.param(
+            "train/a/2 train/b/2 val/a/1 set/train/a/2 set/train/b/2 set/val/a/1",
+            {"copies of the files beside them, in set/": 5},
+            id="copies",
+        ),
+    ],
+)
+def test_what_is_made_of_pictures_beside_it_is_left_out_and_counted(tree, extra):
+    layout = read(tree)
+    assert layout.extra == extra
+    assert not any(path.startswith(("overlays", "output", "heatmaps", "set")) for path in layout.samples)
+
+
+def test_folders_of_the_same_names_are_asked_for_their_colours():
+    tree = "rgb/9*.png depth/9*.png"
+    asked = []
+
+    def is_grey(path):
+        asked.append(path)
+        return path.startswith("depth/")
+
+    with pytest.raises(DataError) as caught:
+        read(tree, where="pets", is_grey=is_grey)
+    assert str(caught.value) == (
+        "pets: depth/, rgb/ hold files of the same names, without colours in depth/ and in colour in the other, which "
+        "can be read in three ways: pictures in rgb/ and their masks in depth/ (--set dataset.layout=masks) or classes "
+        "(--set dataset.layout=classes) or several pictures of the same things (point --root at one of the two "
+        "folders); choose one of them"
+    )
+    assert len(asked) == 16
+    layout = read(tree, "masks", is_grey=is_grey)
+    assert layout.masks == {f"rgb/{i}.png": f"depth/{i}.png" for i in range(9)}
+    assert parts(read(tree, is_grey=lambda path: None)) == {":rgb": 9, ":depth": 9}
+
+
+def test_a_person_can_say_which_folders_are_splits():
+    tree = "lernen/cat/3 lernen/dog/2 pruefen/cat/1 pruefen/dog/1"
+    with pytest.raises(DataError) as caught:
+        read(tree, where="pets")
+    assert str(caught.value) == (
+        "pets: lernen/, pruefen/ hold folders of the same names (cat, dog), which can be read in three ways: classes, "
+        "which the folders in them do not tell apart (--set dataset.layout=classes) or parts of one set, whose classes "
+        "are the folders in them (--set dataset.layout=last-folder) or splits (--set "
+        "dataset.split_folders='{lernen: train, pruefen: test}'); choose one of them, or point --root at one of them "
+        "alone"
+    )
+    layout = read(tree, split_folders={"lernen": "train", "pruefen": "test"})
+    assert parts(layout) == {"train:cat": 3, "train:dog": 2, "test:cat": 1, "test:dog": 1}
+    assert parts(read(tree, classes_are_told=True)) == {":lernen": 5, ":pruefen": 2}

@@ -130,6 +130,10 @@ class Folder(api.Dataset):
             description="number, or grey, of the pixels that are the second of two classes; default: 1, and 255 is not "
             "judged",
         )
+        split_folders: dict[str, api.SplitName] = Field(
+            default_factory=dict,
+            description="folders that are splits though their names do not say so, as in {prueba: test}",
+        )
         similar_labels: pictures.Similar = Field(
             default="refuse",
             description="labels of a table that differ by case, blanks or the writing of a number alone: refuse them, "
@@ -343,6 +347,7 @@ class Folder(api.Dataset):
             options.layout,
             options.similar_labels,
             like.dtype if like is not None else None,
+            options.split_folders,
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from maecli.api import layouts, pictures
 from .agreement import agree
 from .arrays import settled
 from .class_files import CLASS_FILES
+from .colours import grey_below
 from .names import check_groups
 
 
@@ -75,11 +76,12 @@ def read_index(
     reading: layouts.Reading = "auto",
     similar: pictures.Similar = "refuse",
     dtype: str | None = None,
+    split_folders: Mapping[str, api.SplitName] | None = None,
 ) -> Index:
     """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`."""
     found = _find(root)
     table, rows = _read_table(root, found.pictures, similar)
-    layout = _read_layout(found, reading, table, rows)
+    layout = _read_layout(found, reading, table, rows, split_folders or {})
     infos = pictures.probe_pictures(
         root, layout.samples, faults, max_pixels=max_pixels, npy_layout=files.npy_layout, tiff_pages=files.tiff_pages
     )
@@ -141,18 +143,32 @@ def _read_layout(
     reading: layouts.Reading,
     table: Path | None,
     rows: Mapping[str, pictures.LabelRow],
+    split_folders: Mapping[str, api.SplitName],
 ) -> layouts.Layout:
     """Return what the files are; a table that names labels and splits leaves no doubt of these."""
-    told = any(row.label for row in rows.values()) and any(row.split for row in rows.values())
+    has_labels = any(row.label for row in rows.values())
     lists = (*pictures.LABELS_FILES, *CLASS_FILES)
     files = [path for path in found.files if path.rpartition("/")[2].lower() not in lists]
     where, is_picture = str(found.root), frozenset(found.pictures).__contains__
-    layout = layouts.read_layout(files, is_picture, reading, where=where, certain=rows.keys(), lenient=told)
+    layout = layouts.read_layout(
+        *(files, is_picture, reading),
+        where=where,
+        certain=rows.keys(),
+        lenient=has_labels and any(row.split for row in rows.values()),
+        is_grey=grey_below(found.root),
+        split_folders=split_folders,
+        classes_are_told=has_labels,
+    )
+    if missing := sorted(split_folders.keys() - set(layout.split_folders)):
+        raise api.DataError(
+            f"dataset.split_folders names {missing[0]}, but {where} has no folder of this name where folders of splits "
+            "stand; write the name of the folder alone, as in {prueba: test}"
+        )
     samples = frozenset(layout.samples)
     for key, row in rows.items():
         if key not in samples:
             raise api.DataError(
-                f"{table}, line {row.line}: {key!r} is read as a mask; leave it out of the table, or choose another "
-                "reading of the folders with --set dataset.layout=flat"
+                f"{table}, line {row.line}: {key!r} is read as a mask, a drawing or a copy; leave it out of the table, "
+                "or choose another reading of the folders with --set dataset.layout=flat"
             )
     return layout

@@ -110,8 +110,8 @@ def test_a_table_that_labels_a_mask_is_refused_with_the_way_out(tmp_path):
     with pytest.raises(api.DataError) as caught:
         folder(tmp_path).card()
     assert str(caught.value) == (
-        f"{tmp_path / 'labels.csv'}, line 2: 'masks/000.png' is read as a mask; leave it out of the table, or choose "
-        "another reading of the folders with --set dataset.layout=flat"
+        f"{tmp_path / 'labels.csv'}, line 2: 'masks/000.png' is read as a mask, a drawing or a copy; leave it out of "
+        "the table, or choose another reading of the folders with --set dataset.layout=flat"
     )
 
 
