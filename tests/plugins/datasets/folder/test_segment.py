@@ -231,7 +231,7 @@ def spoil(root: Path) -> dict[str, str]:
         f"masks/{names[2]}": "empty file",
         f"masks/{names[3]}": "damaged file: broken PNG file",
         f"masks/{names[4]}": "mask of 2 pictures: images/004.jpg and images/004.png; rename one of them",
-        f"masks/{Path(names[5]).stem}.jpg": "is of a kind in which neighbouring classes bleed",
+        f"masks/{Path(names[5]).stem}.jpg": "is a JPEG, in which neighbouring classes bleed",
         "masks/lost.png": "mask without a picture: there is no images/lost.*",
     }
 
