@@ -131,7 +131,7 @@ class Folder(api.Dataset):
             "judged",
         )
         split_folders: dict[str, api.SplitName] = Field(
-            default_factory=dict,
+            default={},
             description="folders that are splits though their names do not say so, as in {prueba: test}",
         )
         similar_labels: pictures.Similar = Field(
