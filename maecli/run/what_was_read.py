@@ -14,7 +14,12 @@ def what_was_read(card: DataCard, num_broken: int = 0) -> list[str]:
     `num_broken` files are listed by name elsewhere.
     """
     left_out = ({"broken": num_broken} if num_broken else {}) | card.left_out
-    lines = {"read": card.reading, "converted": _counts(card.converted), "left out": _counts(left_out)}
+    files = f"; {num_broken:,} file{'' if num_broken == 1 else 's'} left out" if num_broken else ""
+    lines = {
+        "read": card.reading and card.reading + files,
+        "converted": _counts(card.converted),
+        "left out": _counts(left_out),
+    }
     return [f"{what}: {line}" for what, line in lines.items() if line]
 
 

@@ -18,7 +18,7 @@ def test_what_was_read_converted_and_left_out_is_told_once_per_kind_with_its_cou
         }
     )
     assert what_was_read(told, num_broken=2) == [
-        "read: 1,300 pictures in 2 classes",
+        "read: 1,300 pictures in 2 classes; 2 files left out",
         "converted: 1,200 grey, given three equal channels",
         "left out: 2 broken; 4 without a label",
     ]
