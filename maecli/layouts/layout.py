@@ -27,6 +27,9 @@ READINGS: Mapping[str, str] = {
 assert set(READINGS) == set(get_args(Reading))
 
 NUM_NAMED = 3
+SECOND, SECOND_MASKS = "second mask", "second masks of the same pictures"
+SEVERAL = "one of several masks of a picture, which are not read as one"
+NO_PICTURE = "in the place of masks, but of no picture"
 SAME_NAMES = "the same names"
 """In place of a mark, where masks are called as their pictures are but for the ending."""
 
@@ -68,13 +71,25 @@ class Layout:
         """Whether any file was taken for a mask, be it that of a sample or of none."""
         return bool(self.masks or self.unpaired or self.mask_folders)
 
-    def reading(self, num: int, num_classes: int, *, noun: str = "picture", table: str = "") -> str:
-        """Return in one line what was read: so many samples, classes by `table` or else by folders, splits, masks."""
+    def unused_masks(self) -> dict[str, int]:
+        """Return why files in the place of masks are those of no sample → how many."""
+        counts = Counter(_kind_of(reason) for reason in self.unpaired.values())
+        second = sorted({path.rpartition("/")[0] for path, why in self.unpaired.items() if why.startswith(SECOND)})
+        places = f", in {listed([f'{place}/' for place in second])}" if all(second) and second else ""
+        return {f"{kind}{places if kind == SECOND_MASKS else ''}": num for kind, num in counts.items()}
+
+    def reading(
+        self, num: int, num_classes: int, *, noun: str = "picture", table: str = "", names: Sequence[str] = ()
+    ) -> str:
+        """Return in one line what was read: so many samples, classes by `table` or else by folders, splits, masks.
+
+        `names` are those of the classes of a table.
+        """
         first = f"{num:,} {noun}{'s' if num != 1 else ''}"
         if num_classes:
-            classes = sorted(set(self.labels.values()))
-            named = "" if table or len(classes) != num_classes else f" ({listed(classes)})"
-            first += f" in {num_classes:,} classes{f' by {table}' if table else named}"
+            classes = names if table else sorted(set(self.labels.values()))
+            named = f" ({listed(classes)})" if len(classes) == num_classes else ""
+            first += f" in {num_classes:,} classes{named}{f' by {table}' if table else ''}"
         if self.split_folders:
             first += f", split by folders {', '.join(f'{name}/' for name in self.split_folders)}"
         parts = [first]
@@ -86,6 +101,10 @@ class Layout:
             of = "" if len(self.masks) == num else f" of {len(self.masks):,} of them"
             parts.append(f"masks{of} {', '.join(places)}")
         return "; ".join([*parts, *self.said])
+
+
+def _kind_of(reason: str) -> str:
+    return SECOND_MASKS if reason.startswith(SECOND) else SEVERAL if SEVERAL in reason else NO_PICTURE
 
 
 def listed(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maecli.layouts.doubt import Judge
-from maecli.layouts.layout import Reading
+from maecli.layouts.layout import SECOND, SEVERAL, Reading
 from maecli.layouts.tree import Folder
 from maecli.layouts.walk import Place
 from maecli.layouts.words import LOSSLESS, LOSSY, Mark, alike, base_of_image, core_of, mark_of
@@ -36,7 +36,7 @@ class Pairs:
         if other is None:
             self.masks[picture] = mask
         elif rank == self.ranks[other] == 0:
-            self.reasons[mask] = f"second mask of {picture}, beside {other}"
+            self.reasons[mask] = f"{SECOND} of {picture}, beside {other}"
         else:
             keep, spare = (mask, other) if rank < self.ranks[other] else (other, mask)
             self.masks[picture] = keep
@@ -184,8 +184,12 @@ def pair(pictures: Sequence[Place], masks: Sequence[Place], taken: frozenset[str
             left.append((place, name))
     if left and not pairs.masks:
         left = _by_unique_names(pictures, taken, left, pairs)
+    stems = {alike(stem_of(name)) for place in pictures for name in place.folder.files} if left else set()
+    alone = {place.folder.path for place in pictures if len(place.folder.files) == 1}
     for place, name in left:
-        pairs.reasons[full(place.folder, name)] = _no_picture(place, name, pairs)
+        pairs.reasons[full(place.folder, name)] = (
+            SEVERAL if _is_one_of_several(place, stems, alone) else _no_picture(place, name, pairs)
+        )
 
 
 def _by_name(pictures, taken, key_of) -> dict[tuple[str, str], list[str]]:  # type: ignore[no-untyped-def]
@@ -227,6 +231,13 @@ def _by_unique_names(
         else:
             still += those
     return still
+
+
+def _is_one_of_several(place: Place, stems: set[str], alone: set[str]) -> bool:
+    """Whether a folder of masks is called as a picture, or lies beside the folder of a single one."""
+    if len(place.folder.files) < 2:
+        return False
+    return place.mirror in alone or (place.folder.path != place.root and alike(place.folder.name) in stems)
 
 
 def _no_picture(place: Place, name: str, pairs: Pairs) -> str:

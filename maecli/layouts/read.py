@@ -9,7 +9,7 @@ from maecli.data.card import SplitName
 from maecli.errors import DataError
 from maecli.layouts.doubt import Judge, unknown
 from maecli.layouts.kinds import NEARLY_ALL
-from maecli.layouts.layout import SAME_NAMES, Layout, Reading, in_order, listed
+from maecli.layouts.layout import SAME_NAMES, SECOND, Layout, Reading, in_order, listed
 from maecli.layouts.pairs import OTHER_DRAWING, Marked, Pairs, beside, folders_of, full, marked_files, pair, twins
 from maecli.layouts.tree import plant
 from maecli.layouts.walk import Found, Place, Walk
@@ -128,7 +128,7 @@ def _kind(name: str) -> str:
 
 def _rivals(pairs: Pairs, folders: Sequence[str]) -> Sequence[str]:
     """Return the folders that hold masks of the same pictures, if those are most of a folder's."""
-    second = {mask: "" for mask, reason in pairs.reasons.items() if reason.startswith("second mask")}
+    second = {mask: "" for mask, reason in pairs.reasons.items() if reason.startswith(SECOND)}
     rivals = folders_of(dict(zip(second, second, strict=True)), folders)
     if not rivals or len(second) < len(pairs.masks) / 2:
         return ()

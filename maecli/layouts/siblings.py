@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, islice
 
 from maecli.layouts.doubt import Judge
 from maecli.layouts.kinds import HALF, NEARLY_ALL, named
@@ -46,12 +47,23 @@ def find_parallel(
             groups.setdefault(names[each.name].split, []).append(each)
     for group in groups.values():
         if 1 < len(group) <= MANY:
-            for one, other in combinations(group, 2):
-                if _same_files(one, other) and (found := _of_two_kinds(one, other, judge)):
+            kinds = {each.path: _kind(each, judge) for each in group if _has_rival(each, group)}
+            for one, other in combinations([each for each in group if each.path in kinds], 2):
+                found = _differ(kinds[one.path], kinds[other.path])
+                if found and _same_files(one, other):
                     how, masks = found
                     masks = masks if len(group) == 2 and len(groups) == 1 else None
                     return _settled(one, other, how, masks, judge, otherwise)
     return None
+
+
+def _has_rival(folder: Folder, group: Sequence[Folder]) -> bool:
+    """Whether another folder has nearly as many files."""
+    return any(_are_as_many(folder, each) for each in group if each is not folder)
+
+
+def _are_as_many(one: Folder, other: Folder) -> bool:
+    return min(one.total, other.total) >= max(FEW_FILES, NEARLY_ALL * max(one.total, other.total))
 
 
 def _settled(
@@ -68,7 +80,7 @@ def _settled(
 
 def _same_files(one: Folder, other: Folder) -> bool:
     """Whether the files of two folders have the same names but for their endings, and for the names of the folders."""
-    if min(one.total, other.total) < max(FEW_FILES, NEARLY_ALL * max(one.total, other.total)):
+    if not _are_as_many(one, other):
         return False
     stems = set(_stems(one))
     return sum(stem in stems for stem in _stems(other)) >= NEARLY_ALL * max(len(stems), other.total)
@@ -83,30 +95,45 @@ def _stems(folder: Folder) -> Iterator[str]:
             yield f"{place}/{stem[: -len(marks[0])] if stem.lower().endswith(marks) else stem}"
 
 
-def _of_two_kinds(one: Folder, other: Folder, judge: Judge) -> tuple[str, Folder | None] | None:
-    """Return how two folders of the same names differ, and which may hold masks; None where nothing says that."""
-    grey = _is_grey(one, judge), _is_grey(other, judge)
-    if set(grey) == {True, False}:
-        masks = one if grey[0] else other
-        lossless = all(name.lower().endswith(LOSSLESS) for name in _names(masks))
-        return f"without colours in {named([masks])} and in colour in the other", masks if lossless else None
-    endings = [{name.rpartition(".")[2].lower() for name in _names(each)} for each in (one, other)]
-    if not endings[0].isdisjoint(endings[1]) or {"jpg", "jpeg"} == set().union(*endings):
-        return None
-    lossy = [all(name.lower().endswith(LOSSY) for name in _names(each)) for each in (one, other)]
-    may_be_masks = None if lossy[0] == lossy[1] else other if lossy[0] else one
-    if may_be_masks is not None and not all(name.lower().endswith(LOSSLESS) for name in _names(may_be_masks)):
-        may_be_masks = None
-    how = (f".{min(found)} in {named([each])}" for found, each in zip(endings, (one, other), strict=True))
-    return " and ".join(how), may_be_masks
+@dataclass(frozen=True)
+class _Kind:
+    """What the files of a folder are."""
 
-
-def _is_grey(folder: Folder, judge: Judge) -> bool | None:
+    folder: Folder
+    endings: frozenset[str]
+    grey: bool | None
     """Whether none of some files is in colour, or all are; None where that is mixed, or not known."""
-    paths = [f"{inner.path}/{name}" for inner in folder for name in inner.files]
-    step = max(1, len(paths) // NUM_PEEKED)
-    found = {judge.is_grey(path) for path in sorted(paths)[::step][:NUM_PEEKED]}
-    return found.pop() if len(found) == 1 else None
+
+    @property
+    def may_be_masks(self) -> bool:
+        return all(f".{ending}" in LOSSLESS for ending in self.endings)
+
+    @property
+    def is_lossy(self) -> bool:
+        return all(f".{ending}" in LOSSY for ending in self.endings)
+
+
+def _kind(folder: Folder, judge: Judge) -> _Kind:
+    endings = frozenset(name.rpartition(".")[2].lower() for name in _names(folder))
+    paths = (f"{inner.path}/{name}" for inner in folder for name in inner.files)
+    step = max(1, folder.total // NUM_PEEKED)
+    grey = {judge.is_grey(path) for path in islice(paths, 0, step * NUM_PEEKED, step)}
+    return _Kind(folder, endings, grey.pop() if len(grey) == 1 else None)
+
+
+def _differ(one: _Kind, other: _Kind) -> tuple[str, Folder | None] | None:
+    """Return how the files of two folders differ, and which may be masks; None where nothing says that they do."""
+    if {one.grey, other.grey} == {True, False}:
+        masks = one if one.grey else other
+        how = f"without colours in {named([masks.folder])} and in colour in the other"
+    elif one.endings.isdisjoint(other.endings) and one.endings | other.endings != {"jpg", "jpeg"}:
+        masks = other if one.is_lossy else one
+        how = " and ".join(f".{min(each.endings)} in {named([each.folder])}" for each in (one, other))
+        if one.is_lossy == other.is_lossy:
+            return how, None
+    else:
+        return None
+    return how, masks.folder if masks.may_be_masks else None
 
 
 def _names(folder: Folder) -> Iterator[str]:

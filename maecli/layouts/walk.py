@@ -20,7 +20,7 @@ from maecli.layouts.siblings import (
 )
 from maecli.layouts.split_folders import Level, find_splits
 from maecli.layouts.tree import Folder
-from maecli.layouts.words import DATE, MONTH, PIECES, Name, meaning
+from maecli.layouts.words import DATE, MONTH, Name, alike, are_pieces, meaning
 
 NO_CLASS = ""
 NOT_TOLD_APART = "folders in the folders of classes are not told apart"
@@ -149,6 +149,7 @@ class Walk:
         if place.top:
             self.found.wrappings.append(f"{inner.path}/")
         own_word = _is_image_folder(inner.name) or (place.split and _as_key(inner.name) == f"<{place.split}>")
+        own_word = own_word or bool(place.split and alike(inner.name) == alike(folder.name))
         if not place.top and not own_word and inner.name != place.around:
             return []
         others = [each for each in folder.folders.values() if each is not inner]
@@ -274,7 +275,7 @@ class Walk:
         if not own or (has_masks and not images and len(own) == 1 and not place.folder.files):
             return False
         if all(_is_image_folder(each.name) for each in own) or (
-            len(own) > 1 and all(PIECES.fullmatch(each.name) for each in own)
+            len(own) > 1 and are_pieces([each.name for each in own])
         ):
             if any(each.folders for each in own) and not _is_image_folder(own[0].name):
                 self.found.class_notes.append(f"{named(own)} taken for pieces of one set")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -78,7 +78,7 @@ NEUTRAL = frozenset({"data", "dataset", "datasets", "all", "main", "learn", "lea
 FILLERS = frozenset(
     {
         *("set", "sets", "data", "dataset", "split", "splits", "folder", "dir", "file", "files", "all", "full"),
-        *("png", "pngs", "jpg", "jpeg", "jpegs", "tif", "tiff", "bmp", "left", "bit", "ground"),
+        *("png", "pngs", "jpg", "jpeg", "jpegs", "tif", "tiff", "bmp", "left", "bit", "ground", "v"),
     }
 )
 """Words beside those that mean something, which add nothing."""
@@ -86,7 +86,7 @@ FILLERS = frozenset(
 MASK_FILLERS = frozenset(
     {
         *("class", "classes", "fine", "coarse", "id", "ids", "semantic", "binary", "index", "indexed", "aug", "raw"),
-        *("st", "nd", "full", "train", "map", "maps"),
+        *("st", "nd", "full", "train", "map", "maps", "part", "task"),
     }
 )
 """Words beside those that mean masks, which add nothing."""
@@ -138,6 +138,15 @@ PIECES = re.compile(
     r"(part|batch|chunk|shard|piece|fold|subset|split|images?|imgs?|archive|zip)[\W_]*\d+", re.IGNORECASE
 )
 """Names of the pieces into which a large folder was cut."""
+
+_PIECE_AT_END = re.compile(rf"(?P<start>.*?)(?:^|[\W_])(?:{PIECES.pattern})", re.IGNORECASE)
+
+
+def are_pieces(names: Sequence[str]) -> bool:
+    """Whether folders are the pieces into which a large one was cut: `images_001`, or `HAM10000_images_part_1`."""
+    found = [_PIECE_AT_END.fullmatch(name) for name in names]
+    return all(PIECES.fullmatch(name) for name in names) or (all(found) and len({m["start"] for m in found if m}) == 1)
+
 
 DATE = re.compile(r"(19|20)\d\d([-_. ]?(0?[1-9]|1[0-2])([-_. ]?([0-2]?\d|3[01]))?)?( .*)?")
 MONTH = re.compile(r"(0?[1-9]|1[0-2])|((0?[1-9]|1[0-2])[-_. ])?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*")

@@ -168,6 +168,11 @@ FOLDERS = {
     ),
     "a-folder-for-each-picture": ("p1/a.jpg p2/b.jpg p3/c.jpg p4/d.jpg", {":": 4}),
     "three-classes-of-a-picture": ("a/1.jpg b/1.jpg c/1.jpg", {":a": 1, ":b": 1, ":c": 1}),
+    "pieces-of-a-name": ("HAM_images_part_1/3 HAM_images_part_2/2*b.jpg", {":": 5}),
+    "split-twice": (
+        "asl_train/asl_train/A/3 asl_train/asl_train/B/1 asl_test/asl_test/2",
+        {"train:A": 3, "train:B": 1, "test:": 2},
+    ),
     "yolo": ("images/train/3 labels/train/3*.txt images/val/1 labels/val/1*.txt", {"train:": 3, "val:": 1}),
 }
 
@@ -237,6 +242,12 @@ MASKS = {
     "marked-results": ("images/3 masks/3*.png results/run1/3*_pred.png", {":": 3}, 3),
     "drawings-of-any-name": ("images/3 masks/3*.png blended/3", {":": 3}, 3),
     "pictures-of-other-names": ("images/3 masks/3*.png output/3*v.jpg", {":": 6}, 3),
+    "versions": (
+        "A_Training_Data/3 A_Training_Part1_GT/3*_seg.png A_Test_v2_Data/2 A_Test_v2_Part1_GT/2*_seg.png",
+        {"train:": 3, "test:": 2},
+        5,
+    ),
+    "several-masks-of-a-picture": ("images/2 masks/0/3*x.png masks/1/3*y.png", {":": 2}, 0),
     "x-and-y": ("X_train/3*.png y_train/3*.png X_test/2*a.png y_test/2*a.png", {"train:": 3, "test:": 2}, 5),
     "pets": ("images/3 annotations/trimaps/3*.png annotations/xmls/3*.xml", {":": 3}, 3),
     "wrapped-beside-another": ("d/Images/9 d/Annotations/9*.png logos/1", {":": 10}, 9),
@@ -506,3 +517,35 @@ def test_a_person_can_say_which_folders_are_splits():
     layout = read(tree, split_folders={"lernen": "train", "pruefen": "test"})
     assert parts(layout) == {"train:cat": 3, "train:dog": 2, "test:cat": 1, "test:dog": 1}
     assert parts(read(tree, classes_are_told=True)) == {":lernen": 5, ":pruefen": 2}
+
+
+@pytest.mark.parametrize(
+    ("tree", "counts"),
+    [
+        pytest.param(
+            "images/2 masks/0/3*x.png masks/1/3*y.png",
+            {"one of several masks of a picture, which are not read as one": 6},
+            id="folder-of-its-name",
+        ),
+        pytest.param(
+            "a/images/a.png a/masks/3*m.png b/images/b.png b/masks/2*m.png",
+            {"one of several masks of a picture, which are not read as one": 5},
+            id="folder-for-each",
+        ),
+        pytest.param(
+            "images/3 manual/3*.png mask/3*_mask.png",
+            {"second masks of the same pictures, in mask/": 3},
+            id="second-folder",
+        ),
+        pytest.param("images/3 masks/2*v.png", {"in the place of masks, but of no picture": 2}, id="no-picture"),
+    ],
+)
+def test_masks_that_are_not_used_are_counted_with_the_reason(tree, counts):
+    assert read(tree).unused_masks() == counts
+
+
+def test_the_reading_names_the_classes_of_a_table():
+    layout = read("4")
+    assert layout.reading(4, 3, table="labels.csv (columns file, label)", names=("nan", "x", "y")) == (
+        "4 pictures in 3 classes (nan, x, y) by labels.csv (columns file, label)"
+    )

@@ -83,6 +83,17 @@ EXPECTED = {
     "A folder for each picture and its mask": Expected(
         "8 pictures; masks by mask in their names; folders of a single picture are no classes", (6, 1, 1), masks=8
     ),
+    "Class and split in one name": Expected(
+        "16 pictures in 2 classes (cat, dog), split by folders cat_train/, dog_train/, cat_test/, dog_test/",
+        (7, 1, 8),
+        CATS,
+    ),
+    "What was drawn of pictures": Expected(
+        "4 pictures; masks in masks/",
+        (2, 1, 1),
+        masks=4,
+        left_out={"drawings of the same pictures, in overlays/, predictions/": 8},
+    ),
     "Boxes in text files": Expected("8 pictures, split by folders train/, val/", (3, 4, 1)),
 }
 

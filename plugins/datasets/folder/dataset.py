@@ -28,6 +28,7 @@ from .masks import (
     nothing_judged,
     read_masks,
 )
+from .other_tables import find_tables
 from .splits import split_keys, split_origin
 
 NUM_PEEKED = 32
@@ -222,13 +223,26 @@ class Folder(api.Dataset):
             if not index.classes:
                 raise api.DataError(
                     f"no picture in {self.root} has a label; put the pictures of each class into a folder of their "
-                    f"own, or write a {pictures.LABELS_FILE} with the columns file and label"
+                    f"own, or write a {pictures.LABELS_FILE} with the columns file and label{self._other_tables()}"
                 )
             keys = [key for key in keys if key in index.labels]
         if "mask" in fields:
             _ = self._mask_classes
             keys = [key for key in keys if key in index.masks]
         return keys
+
+    def _other_tables(self) -> str:
+        """Return which tables of other names may say the classes, as the end of a sentence."""
+        index = self._index
+        tables = find_tables(self.root, index.layout.wrappings, index.infos) if index.table is None else []
+        if not tables:
+            return ""
+        (name, column), *others = tables
+        more = f" (as do {len(others)} more)" if others else ""
+        return (
+            f"; {name} names pictures in its column {column!r}{more}: if it says their classes, copy it to "
+            f"{Path(name).parent / pictures.LABELS_FILE}, and call its columns file and label"
+        )
 
     def faults(self) -> Collection[api.Fault]:
         _ = self._index  # reads the headers, if that was not done
@@ -415,7 +429,7 @@ class Folder(api.Dataset):
         index, layout = self._index, self._index.layout
         counts = {**layout.extra, **index.left_out}
         if "mask" not in fields:
-            counts["in the place of masks, but of no picture"] = len(layout.unpaired)
+            counts |= layout.unused_masks()
         if "label" in fields:
             foreign = {} if self._has_table_labels else layout.foreign
             foreign = {key: name for key, name in foreign.items() if key in index.infos}
@@ -444,7 +458,7 @@ class Folder(api.Dataset):
         """Return in one line what was read."""
         index = self._index
         table = index.said if self._has_table_labels else ""
-        line = index.layout.reading(len(index.infos), len(index.classes), table=table)
+        line = index.layout.reading(len(index.infos), len(index.classes), table=table, names=index.classes)
         if index.table is not None and not table:
             line += f"; splits or groups by {index.said}"
         if "mask" in fields and (words := self._mask_reading.words()):

@@ -33,6 +33,54 @@ def test_the_seeded_cut_of_class_folders_is_what_it_was(tmp_path):
     assert list(data.split("test").keys) == ["cat/000.png", "cat/012.png", "dog/002.png", "dog/013.png"]
 
 
+def test_folders_of_colour_and_of_grey_whose_files_have_the_same_names_are_refused(tmp_path):
+    for name, channels in (("a", 3), ("b", 1)):
+        for i in range(3):
+            write_picture(tmp_path / name / f"{i}.png", noise(i, 8, 10, 3) if channels == 3 else noise(i, 8, 10))
+    with pytest.raises(api.DataError, match="a/, b/ hold files of the same names, without colours in b/ and in colour"):
+        folder(tmp_path).card()
+    assert folder(tmp_path, layout="classes").card().classes == ("a", "b")
+    assert folder(tmp_path, layout="masks").card().reading == "3 pictures; masks in b/"
+
+
+def test_a_folder_that_is_a_split_by_option_alone(tmp_path):
+    for name in ("lernen", "pruefen"):
+        write_class_folders(tmp_path / name, num=4)
+    splits = {"lernen": "train", "pruefen": "test"}
+    card = folder(tmp_path, split_folders=splits, val_share=0).card(LABELLED)
+    assert card.split_sizes == {"train": 8, "val": 0, "test": 8}
+    assert card.classes == ("cat", "dog")
+    with pytest.raises(api.DataError, match=r"split_folders names gone, but .* has no folder of this name where"):
+        folder(tmp_path, split_folders=splits | {"gone": "val"}).card()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        pytest.param(
+            "train.csv", "id,breed\n000,pug\n001,pug\n", "; train.csv names pictures in its column 'id': ", id="id"
+        ),
+        pytest.param(
+            "meta.tsv", "n\tfile\n1\tx/000.png\n", "; meta.tsv names pictures in its column 'file': ", id="path"
+        ),
+        pytest.param("notes.csv", "a,b\n1,2\n", "file and label", id="other"),
+        pytest.param("list.txt", "000.png\n001.png\n", "file and label", id="one-column"),
+    ],
+)
+def test_without_labels_a_table_that_may_say_them_is_named(tmp_path, name, text, words):
+    write_pictures(tmp_path, 4)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(api.DataError) as caught:
+        folder(tmp_path).card(LABELLED)
+    message = str(caught.value)
+    if words.startswith(";"):
+        assert message.endswith(
+            f"{words}if it says their classes, copy it to labels.csv, and call its columns file and label"
+        )
+    else:
+        assert message.endswith(words)
+
+
 def test_masks_beside_their_pictures_serve_segmentation(tmp_path):
     write_marked(tmp_path)
     data = folder(tmp_path, val_share=0, test_share=0)
@@ -60,7 +108,7 @@ def test_a_table_in_a_folder_around_everything_names_files_from_there(tmp_path):
     (tmp_path / "set/labels.csv").write_text("\n".join(["file,label", *rows]))
     card = folder(tmp_path).card(LABELLED)
     assert card.classes == ("a", "b")
-    assert card.reading == "10 pictures in 2 classes by labels.csv (columns file, label)"
+    assert card.reading == "10 pictures in 2 classes (a, b) by labels.csv (columns file, label)"
 
 
 def test_what_lacks_a_label_is_counted_by_its_place_and_its_class(tmp_path):
