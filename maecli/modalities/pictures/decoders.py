@@ -1,8 +1,8 @@
 """Decoders of picture files, by what the first bytes say a file is.
 
-Most formats by Pillow, TIFF by Pillow or tifffile, HEIC by pillow-heif, `.npy` by NumPy; each is loaded when a file
-needs it. A damaged file raises whatever its decoder raises, or `BrokenSample` where the reason is known: `read` makes
-all of them `BrokenSample`.
+Most formats by Pillow, PNG in colour of 16 bits by OpenCV, TIFF by Pillow or tifffile, HEIC by pillow-heif, `.npy` by
+NumPy; each is loaded when a file needs it. A damaged file raises whatever its decoder raises, or `BrokenSample` where
+the reason is known: `read` makes all of them `BrokenSample`.
 
 Shapes: C channels, H height, W width.
 """
@@ -18,6 +18,7 @@ from maecli.errors import BrokenSample
 from maecli.modalities.arrays import given_dtype, npy_header
 from maecli.modalities.pictures import formats
 from maecli.modalities.pictures.decoder_bounds import FewReads, check_runs
+from maecli.modalities.pictures.deep_png import DeepPng, is_deep
 from maecli.modalities.pictures.formats import START, format_of, why_unknown
 from maecli.modalities.pictures.header import PictureInfo, Source, check_size, shrunk
 from maecli.modalities.pictures.heif import HeicFile, avif_bits
@@ -50,7 +51,7 @@ def open_source(file: BinaryIO, max_pixels: int, files: FileReading, channels: i
             return _pillow(title, start, file, max_pixels)
 
 
-def _pillow(title: str, start: bytes, file: BinaryIO, max_pixels: int) -> PillowFile:
+def _pillow(title: str, start: bytes, file: BinaryIO, max_pixels: int) -> Source:
     """Open a file of one of Pillow's formats, once its header has been looked at where Pillow believes it."""
     bits: tuple[int, ...] = ()
     match title:
@@ -70,7 +71,8 @@ def _pillow(title: str, start: bytes, file: BinaryIO, max_pixels: int) -> Pillow
         with FewReads(file) as opening:
             image = pillow_plugins()[title](opening)
         check_runs(image, file.name)
-    return PillowFile(image, max_pixels, file.name, bits=bits, frames=is_first_of_several(image))
+    opened = PillowFile(image, max_pixels, file.name, bits=bits, frames=is_first_of_several(image))
+    return DeepPng(file, opened) if is_deep(opened) else opened
 
 
 def _check_avif(name: str) -> None:

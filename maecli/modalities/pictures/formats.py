@@ -44,7 +44,7 @@ PICTURE_FORMATS = (
         "PNG",
         (".png", ".apng"),
         _begins(rb"\x89PNG\r\n\x1a\n"),
-        "the first picture of an animation; colour of 16 bits at the upper 8",
+        "the first picture of an animation; 8 and 16 bits",
     ),
     PictureFormat(
         "GIF",

@@ -32,7 +32,7 @@ class PictureInfo:
     array: bool = False
     """Whether it is a `.npy` array, whose channels are taken as they are."""
     upper_bits: bool = False
-    """Whether its decoder gives the upper 8 of more bits: 16-bit colour PNG and JPEG 2000, AVIF of 10 or 12 bits."""
+    """Whether its decoder gives the upper 8 of more bits: JPEG 2000 in colour, AVIF, PNG of grey and alpha."""
     frames: bool = False
     """Whether it is the first of several pictures in its file: of an animation, or of a phone."""
     pages: bool = False

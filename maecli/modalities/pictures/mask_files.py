@@ -16,6 +16,7 @@ from maecli.errors import BrokenSample
 from maecli.modalities.arrays import npy_header
 from maecli.modalities.pictures.bands import bands
 from maecli.modalities.pictures.decoders import open_source
+from maecli.modalities.pictures.deep_png import DeepPng
 from maecli.modalities.pictures.netpbm import NetpbmFile
 from maecli.modalities.pictures.pillow_files import PillowFile
 from maecli.modalities.pictures.tiff_files import TiffFile
@@ -47,6 +48,7 @@ MASK_FORMS = (
 )
 """How masks may be stored; 255 is not judged, in numbers, nor is VOC's border colour (224, 224, 192)."""
 
+DEEP_COLOURS = "mask has 16 bits for each colour; use class numbers, or colours of 8 bits"
 WHITE_IS_ZERO = "mask is a TIFF in which 0 is white; save it with 0 as black, or as PNG"
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
 """Pillow spreads grey of 2 and 4 bits over 0 to 255; dividing brings the numbers back."""
@@ -111,6 +113,8 @@ def open_mask(file: BinaryIO, max_pixels: int) -> Numbered | Coloured:
         raise BrokenSample(file.name, "holds several pictures; a mask is one")
     if source.info.inverted:
         raise BrokenSample(file.name, WHITE_IS_ZERO)
+    if isinstance(source, DeepPng):
+        raise BrokenSample(file.name, DEEP_COLOURS)
     if isinstance(source, PillowFile):
         return _pillow(source.image, start, file.name)
     if isinstance(source, TiffFile):
@@ -143,7 +147,7 @@ def _pillow(image: Image.Image, start: bytes, name: str) -> Numbered | Coloured:
     if kind == "WEBP" and not _is_lossless_webp(start, image):
         raise _lossy(name, "a WebP file with loss")
     if ";16" in raw and len(image.getbands()) > 1:
-        raise BrokenSample(name, "mask has 16 bits for each colour; use class numbers, or colours of 8 bits")
+        raise BrokenSample(name, DEEP_COLOURS)
     image.load()
     if image.mode in ("RGB", "RGBA", "RGBX"):
         size = image.height, image.width

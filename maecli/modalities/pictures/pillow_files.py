@@ -140,10 +140,10 @@ def _pillow_bits(image: Image.Image) -> int | None:
     tags = getattr(image, "tag_v2", None)
     if tags is not None:
         return bits_in(tags)
-    return _png_bits(image) if image.format == "PNG" else None
+    return png_bits(image) if image.format == "PNG" else None
 
 
-def _png_bits(image: Image.Image) -> int | None:
+def png_bits(image: Image.Image) -> int | None:
     """Return the bits that a PNG's header calls significant (PNG, 11.3.2.7), where they are fewer than 16."""
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
     place = file.tell()
