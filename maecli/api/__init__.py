@@ -26,13 +26,14 @@ from maecli.plugin_options import Options
 from maecli.results import Drawing, Metric, Table
 from maecli.storage.files import write_text
 from maecli.training.evaluator import Evaluator
-from maecli.training.task import Prediction, SideBySide, Task
+from maecli.training.task import Answer, Prediction, SideBySide, Task
 from maecli.training.tracker import Tracker
 
 __all__ = [
     "API_VERSION",
     "SPLIT_NAMES",
     "SPLIT_SEED",
+    "Answer",
     "Batch",
     "BrokenSample",
     "DataCard",

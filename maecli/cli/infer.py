@@ -19,6 +19,7 @@ from maecli.cli.options import (
     WorkersOption,
 )
 from maecli.cli.show import exit_if_skipped, skipped_json
+from maecli.cli.show_predictions import predictions_json, show_predictions
 from maecli.terminal import answer
 
 
@@ -69,12 +70,14 @@ def infer(
                 "out": str(result.out),
                 "run": str(result.run),
                 "predicted": result.num_predicted,
+                **predictions_json(result),
                 "pictures": [str(picture) for picture in result.pictures],
                 **skipped_json(result.faults, result.out / "skipped.csv"),
                 **result.not_read.record(),
             }
         )
     else:
+        show_predictions(result)
         answer(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
         for picture in result.pictures:
             answer(f"the first of them, drawn: {picture}")

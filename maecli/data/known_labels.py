@@ -85,6 +85,14 @@ class KnownLabels:
         label[present] = 1
         return label
 
+    def name(self, key: str) -> str | None:
+        """Return the class of a sample's key, of several those that are present, joined by ;, or None if not known."""
+        label = self[key]
+        if (label < 0).any():
+            return None
+        names = list(self.numbers)
+        return ";".join(names[q] for q in np.flatnonzero(label)) if self.multi_label else names[int(label)]
+
     def _folder(self, key: str) -> list[str]:
         """Return the name of the nearest folder that is a class, if there is one."""
         folders = [*PurePosixPath(key).parts[-2::-1], self.above]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,10 +20,12 @@ class RowWriter:
     JSON lines hold every name exactly: what is not printable, or no UTF-8, is an escape there. Rows are finite.
     """
 
-    def __init__(self, jsonl: Path, csv: Path) -> None:
-        self.jsonl, self.csv = jsonl, csv
+    def __init__(self, jsonl: Path, csv: Path, on_row: Callable[[Row], None] = lambda _: None) -> None:
+        """Take where rows go, and who is told of each."""
+        self.jsonl, self.csv, self.on_row = jsonl, csv, on_row
         self.num = 0
-        self._columns: dict[str, None] = {}
+        self._columns: list[str] = []
+        self._known: set[str] = set()
 
     def __enter__(self) -> Self:
         with disk_errors(self.jsonl):
@@ -43,14 +45,28 @@ class RowWriter:
         """Write rows."""
         lines = []
         for row in rows:
-            self._columns.update(dict.fromkeys(row))
+            self._take_columns(row)
+            self.on_row(row)
             lines.append(_json_line(row))
         with disk_errors(self.jsonl):
             self._file.writelines(lines)
         self.num += len(lines)
 
+    def _take_columns(self, row: Row) -> None:
+        """Put each column that is new behind the one that stands before it in the row."""
+        if row.keys() <= self._known:
+            return
+        place = 0
+        for name in row:
+            if name in self._known:
+                place = self._columns.index(name)
+            else:
+                self._columns.insert(place, name)
+                self._known.add(name)
+            place += 1
+
     def _write_csv(self) -> None:
-        columns = list(self._columns) or ["path"]
+        columns = self._columns or ["path"]
         with disk_errors(self.csv), self.csv.open("w", encoding="utf-8", newline="") as file:
             file.write(csv_line(columns))
             with self.jsonl.open(encoding="utf-8", newline="\n") as lines:

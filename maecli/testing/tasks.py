@@ -32,9 +32,9 @@ from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.saving import hand_over
 from maecli.testing.small import small_encoder, small_preprocess
 from maecli.testing.synthetic import Synthetic
-from maecli.text import some
+from maecli.text import brief, some
 from maecli.training.evaluator import Evaluator, add_states
-from maecli.training.task import Prediction, SideBySide, Task
+from maecli.training.task import Answer, Prediction, SideBySide, Task
 
 BATCH = 6
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -341,6 +341,10 @@ def prediction(subject: TaskSubject) -> None:
             f"predict(): the row of {key!r} has a column 'path', which is where the picture's own path goes; rename it",
         )
         expect(
+            "truth" not in prediction.row,
+            f"predict(): the row of {key!r} has a column 'truth', which is where what is known of it goes; rename it",
+        )
+        expect(
             bool(prediction.row) or bool(prediction.files),
             f"predict() says nothing of {key!r}; {name} must give a row of values or a file",
         )
@@ -355,12 +359,31 @@ def prediction(subject: TaskSubject) -> None:
                 not suffix.endswith(".png") or data.startswith(PNG),
                 f"predict(): file {suffix!r} of {key!r} is no PNG; write one, or name it otherwise",
             )
+    _check_answer(subject.task.answer, batch.keys, [prediction.row for prediction in rows])
     columns = [list(prediction.row) for prediction in rows]
     expect(
         all(each == columns[0] for each in columns),
         f"predict() gives other columns for {batch.keys[0]!r} than for another sample of the batch; give every row the "
         "same ones",
     )
+
+
+def _check_answer(answer: Answer | None, keys: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    if answer is None:
+        return
+    for key, row in zip(keys, rows, strict=True):
+        expect(
+            isinstance(row.get(answer.column), str),
+            f"answer.column is {answer.column!r}, and the row of {key!r} has {brief(row.get(answer.column))} there; "
+            "name the column in which predict() writes the name of a class",
+        )
+        for name, column in (("probability", answer.probability), ("margin", answer.margin)):
+            value = row.get(column)
+            expect(
+                not column or (isinstance(value, float) and 0 <= value <= 1),
+                f"answer.{name} is {column!r}, and the row of {key!r} has {brief(value)} there; name a column of "
+                "numbers in [0, 1], or none",
+            )
 
 
 def alone(subject: TaskSubject) -> None:

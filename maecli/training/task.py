@@ -49,6 +49,19 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Which columns of a task's rows say what it answers, and how sure it is; so others can sum up its predictions."""
+
+    column: str
+    """The name of a class, or, with `several`, of all that are there, joined by ;."""
+    probability: str = ""
+    """That of the answer, in [0, 1]; empty where rows have none."""
+    margin: str = ""
+    """How far the answer lies from another one, in [0, 1], by which samples are ranked; empty where rows have none."""
+    several: bool = False
+
+
+@dataclass(frozen=True)
 class SideBySide:
     """Pictures of a few samples, each (C, H, W) in [0, 1]: a list has one per sample."""
 
@@ -67,6 +80,8 @@ class Task(ABC, Generic[M]):
     """What a sample must carry."""
     monitor: str
     """Name of the metric on validation data that decides which checkpoint is `best`."""
+    answer: Answer | None = None
+    """Where rows of `predict` say it, for tasks that answer with names of classes."""
     own_size: ClassVar[bool] = False
     """Whether evaluation and inference get each picture (and mask) at its own size, instead of the model's.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -27,6 +28,7 @@ from maecli.outputs.named_files import OutputFiles
 from maecli.outputs.not_read import NotRead, find_not_read
 from maecli.outputs.prediction_writer import PredictionWriter
 from maecli.outputs.rows import RowWriter
+from maecli.outputs.summary import Summary, with_truth
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
@@ -35,7 +37,7 @@ from maecli.run.restore import open_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
-from maecli.training.task import Prediction, Task
+from maecli.training.task import Answer, Prediction, Task
 
 SAY_EVERY_S = 5.0
 
@@ -51,6 +53,18 @@ class InferResult:
     not_read: NotRead = field(default_factory=NotRead)
     pictures: tuple[Path, ...] = ()
     """Drawings of the first predictions."""
+    unit: str = "samples"
+    """What samples are called."""
+    summary: Summary = field(default_factory=lambda: Summary(None))
+
+    @property
+    def jsonl(self) -> Path:
+        return self.out / JSONL
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of predictions, as they are written."""
+        with self.jsonl.open(encoding="utf-8", newline="\n") as lines:
+            yield from map(json.loads, lines)
 
 
 def infer(
@@ -95,9 +109,10 @@ def infer(
         progress.say(line)
     out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
 
-    first = FirstPictures(job, KnownLabels(root, restored.card) if "label" in job.fields else None)
-    if first.labels is not None and first.labels.problem:
-        progress.say(first.labels.problem)
+    labels = KnownLabels(root, restored.card) if "label" in job.fields else None
+    if labels is not None and labels.problem:
+        progress.say(labels.problem)
+    first, summary = FirstPictures(job, labels), Summary(job.answer)
     module = restored.module.eval()
     preprocess, card = restored.preprocess, restored.card
     settled = Counter(progress, len(keys), preprocess.modality.unit)
@@ -110,7 +125,7 @@ def infer(
         with (
             torch.no_grad(),
             autocast(restored.device, restored.dtype),
-            RowWriter(stage / JSONL, stage / CSV) as rows,
+            RowWriter(stage / JSONL, stage / CSV, summary.add) as rows,
             PredictionWriter(rows, files, keys, faults.add, encode) as writer,
         ):
             with OutputWatch(module) as watch:
@@ -119,7 +134,7 @@ def infer(
                     left_out = [*unreadable, *gone.values()]
                     unreadable.clear()
                     faults.update(left_out)
-                    writer.add(_with_files(made, loader), [fault.path for fault in left_out])
+                    writer.add(_completed(made, loader, job.answer, labels), [fault.path for fault in left_out])
                     first.add(without(batch, gone))
                     settled.add(len(batch) + len(left_out) - len(gone))
             faults.update(unreadable)
@@ -136,11 +151,13 @@ def infer(
             "source": str(source),
             "predicted": rows.num,
             "skipped": len(faults),
+            **summary.record(),
             **not_read.record(),
             "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
         }
         write_json(stage / RECORD, record)
-    return InferResult(out, run, rows.num, faults, not_read, tuple(out / f"{picture.name}.png" for picture in pictures))
+    drawn = tuple(out / f"{picture.name}.png" for picture in pictures)
+    return InferResult(out, run, rows.num, faults, not_read, drawn, preprocess.modality.unit, summary)
 
 
 def _newest_run(task: str | None, registry: Registry, progress: Progress) -> Path:
@@ -166,12 +183,17 @@ def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction
     return made
 
 
-def _with_files(
-    made: Iterable[tuple[Batch, list[Prediction]]], loader: StreamedLoader
+def _completed(
+    made: Iterable[tuple[Batch, list[Prediction]]],
+    loader: StreamedLoader,
+    answer: Answer | None,
+    labels: KnownLabels | None,
 ) -> Iterator[tuple[str, Prediction, Path | None]]:
-    """Yield each sample's key and prediction, and its file where values are to be written like it."""
+    """Yield each sample's key, its prediction with the truth, and its file where values are to be written like it."""
     for batch, predictions in made:
         for key, index, one in zip(batch.keys, batch.draws.ids.tolist(), predictions, strict=True):
+            if answer is not None and labels is not None:
+                one = replace(one, row=with_truth(one.row, answer, labels.name(key)))
             if not one.values:
                 yield key, one, None
                 continue

@@ -121,3 +121,14 @@ def test_labels_that_the_model_does_not_know_are_told(tmp_path, labels, multi_la
     write_labels(tmp_path, f"file,label\n{rows}", keys)
     told = f"files that are labelled {named} count as unlabelled: the run knows no such class"
     assert KnownLabels(tmp_path, card(multi_label)).problem == (told if named else "")
+
+
+def test_a_class_is_named_where_it_is_known(tmp_path):
+    labels = KnownLabels(tmp_path, card())
+    assert [labels.name(key) for key in ("dog/1.png", "other/1.png")] == ["dog", None]
+
+
+def test_of_several_classes_all_that_are_present_are_named_where_all_are_known(tmp_path):
+    write_labels(tmp_path, "file,label\na.png,emu;cat\n", ["a.png", "dog/b.png"])
+    labels = KnownLabels(tmp_path, card(multi_label=True))
+    assert [labels.name(key) for key in ("a.png", "dog/b.png")] == ["cat;emu", None]

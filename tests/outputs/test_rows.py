@@ -75,3 +75,8 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
 
     few, many = peak(10), peak(300)
     assert many < few + 100_000, "a row takes 50 KB"
+
+
+def test_a_column_that_a_later_row_brings_stands_where_it_does_there(tmp_path):
+    written(tmp_path, [{"path": "a", "class": "x", "p": 1}, {"path": "b", "class": "x", "truth": "y", "p": 1, "q": 2}])
+    assert (tmp_path / "rows.csv").read_text().splitlines() == ["path,class,truth,p,q", "a,x,,1,", "b,x,y,1,2"]

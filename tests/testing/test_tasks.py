@@ -221,6 +221,17 @@ def predicting(row=(), files=()):
     return Changed
 
 
+def answering(**columns):
+    class Changed(Classify):
+        """Classes."""
+
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.answer = api.Answer(**{"column": "class", **columns})
+
+    return Changed
+
+
 class Ragged(Classify):
     """Classes."""
 
@@ -371,6 +382,22 @@ WRONG = [
     (predicting({"p": np.float64(1.0)}), "prediction", "predict(): 'p' of 'train-0' is float64; rows are written as"),
     (predicting({"p": float("inf")}), "prediction", "predict(): 'p' of 'train-0' is inf; give a finite number"),
     (predicting({"path": "here"}), "prediction", "has a column 'path', which is where the picture's own path goes"),
+    (
+        predicting({"truth": "cat"}),
+        "prediction",
+        "has a column 'truth', which is where what is known of it goes; rename",
+    ),
+    (
+        answering(column="kind"),
+        "prediction",
+        "answer.column is 'kind', and the row of 'train-0' has None there; name the column in which predict() writes",
+    ),
+    (answering(margin="class"), "prediction", "answer.margin is 'class', and the row of 'train-0' has '"),
+    (
+        answering(probability="p"),
+        "prediction",
+        "answer.probability is 'p', and the row of 'train-0' has None there; name",
+    ),
     (predicting(files={".png": b"GIF"}), "prediction", "predict(): file '.png' of 'train-0' is no PNG; write one, or"),
     (predicting(files={"mask": b""}), "prediction", "predict(): file 'mask' of 'train-0' is bytes; give bytes under a"),
     (Ragged, "prediction", "predict() gives other columns for 'train-0' than for another sample of the batch"),

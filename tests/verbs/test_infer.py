@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_a_mixed_folder_gets_a_row_for_every_readable_picture(finetuned, tmp_pat
     rows = rows_of(out)
     assert sorted(row["path"] for row in rows) == sorted(mixed.readable)
     for row in rows:
-        assert list(row) == ["path", "class", "p_cat", "p_dog"]
+        assert list(row) == ["path", "class", "probability", "margin", "p_cat", "p_dog"]
         probabilities = {name: float(row[f"p_{name}"]) for name in ("cat", "dog")}
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
         assert row["class"] == max(probabilities, key=lambda name: probabilities[name])
@@ -210,9 +211,9 @@ def test_of_many_classes_the_most_likely_are_told_unless_all_are_asked_for(of_ma
     assert mae(*arguments, tmp_path / "few").exit_code == 0
     assert mae(*arguments, tmp_path / "all", "--all-classes").exit_code == 0
     for few, every in zip(rows_of(tmp_path / "few"), rows_of(tmp_path / "all"), strict=True):
-        assert list(few)[:4] == ["path", "class", "class_1", "probability_1"]
+        assert list(few)[:6] == ["path", "class", "probability", "margin", "class_1", "probability_1"]
         assert list(few)[-2:] == ["class_5", "probability_5"]
-        assert (len(few), len(every)) == (2 + 2 * 5, 2 + 120)
+        assert (len(few), len(every)) == (4 + 2 * 5, 4 + 120)
         assert few["class"] == few["class_1"] == every["class"]
         probabilities = {name: float(every[f"p_kind {name}"]) for name in range(120)}
         best = sorted(probabilities.values(), reverse=True)[:5]
@@ -564,3 +565,57 @@ def test_nothing_is_kept_of_pictures_at_their_own_size():
 def test_processes_are_started_where_they_pay_and_few_for_large_pictures(monkeypatch, num_files, own_size, workers):
     monkeypatch.setattr(streamed, "default_workers", lambda: 7)
     assert streamed.num_workers(num_files, 64, own_size) == workers
+
+
+def test_the_terminal_tells_the_answers_by_class_the_least_certain_and_how_many_are_right(finetuned, tmp_path, mae):
+    for i in range(12):
+        folder = "cat" if i < 6 else "elsewhere"
+        write_picture(tmp_path / "in" / folder / f"{i:02d}.png", np.full((8, 8), 20 * i, np.uint8))
+    out = tmp_path / "out"
+    arguments = ("infer", tmp_path / "in", "--run", finetuned, "--out", out, "--workers", 0, "--overwrite")
+    outcome = mae(*arguments)
+    rows = rows_of(out)
+    assert list(rows[0]) == ["path", "class", "probability", "margin", "truth", "p_cat", "p_dog"]
+    assert [row["truth"] for row in rows] == ["cat"] * 6 + [""] * 6
+    for row in rows:
+        first, second = sorted((float(row["p_cat"]), float(row["p_dog"])), reverse=True)
+        assert float(row["probability"]) == first
+        assert float(row["margin"]) == pytest.approx(first - second, abs=2e-6)
+    lines = outcome.stdout.splitlines()
+    assert lines[0].split() == ["class", "images", "share"]
+    counts = dict(Counter(row["class"] for row in rows))
+    assert {line.split()[0]: int(line.split()[1]) for line in lines[1:3] if line} == counts
+    assert "the least certain of 12:" in lines
+    start = lines.index("the least certain of 12:") + 1
+    assert lines[start].split() == ["path", "class", "probability", "margin", "truth"]
+    ranked = sorted(rows, key=lambda row: float(row["margin"]))
+    assert [line.split()[0] for line in lines[start + 1 : start + 11]] == [row["path"] for row in ranked[:10]]
+    right = sum(row["class"] == "cat" for row in rows[:6])
+    assert f"right: {right} of the 6 images whose truth is known, {right / 6:.1%} (95% interval: " in outcome.stdout
+    told = mae(*arguments, "--json").json
+    with_values = [{key: value for key, value in row.items() if value} for row in rows]
+    assert [{key: str(value) for key, value in row.items()} for row in told["predictions"]] == with_values
+    assert told["classes"] == counts
+    assert (told["accuracy"]["right"], told["accuracy"]["known"]) == (right, 6)
+    assert [each["path"] for each in told["least_certain"]] == [row["path"] for row in ranked[:10]]
+    assert json.loads((out / "infer.json").read_text())["classes"] == told["classes"]
+
+
+def test_of_one_picture_its_answer_is_told(finetuned, pictures, tmp_path, mae):
+    outcome = mae("infer", pictures / "cat/003.png", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0)
+    (row,) = rows_of(tmp_path / "out")
+    told = dict(line.split() for line in outcome.stdout.splitlines()[: len(row)])
+    assert list(told) == list(row)
+    assert (told["path"], told["class"], told["truth"]) == ("003.png", row["class"], "cat")
+    assert float(told["probability"]) == pytest.approx(float(row["probability"]), abs=1e-4)
+    assert "the least certain" not in outcome.stdout
+
+
+def test_a_json_answer_holds_a_thousand_predictions_and_of_more_the_file(finetuned, tmp_path, mae, monkeypatch):
+    write_pictures(tmp_path / "in", 3)
+    arguments = ("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0, "--json")
+    for most, keys in ((3, ("predictions",)), (2, ("predictions_file",))):
+        monkeypatch.setattr("maecli.cli.show_predictions.MOST_TOLD", most)
+        told = mae(*arguments, "--overwrite").json
+        assert tuple(key for key in told if key.startswith("predictions")) == keys
+    assert told["predictions_file"] == str(tmp_path / "out/predictions.jsonl")

@@ -18,6 +18,8 @@ class Labels(ABC):
     """What one label per sample and several do differently. Probabilities are (B, Q), or (Q,) of one sample."""
 
     monitor: ClassVar[str]
+    columns: ClassVar[api.Answer]
+    """Those of `answer`."""
     drawn: ClassVar[str]
     """The sentence under drawn predictions."""
     note: ClassVar[str] = ""
@@ -47,7 +49,7 @@ class Labels(ABC):
 
     @abstractmethod
     def answer(self, probabilities: np.ndarray) -> dict[str, str | int | float]:
-        """Return the predicted class or classes (Q,) of one sample."""
+        """Return the predicted class or classes (Q,) of one sample, and how clear that is."""
 
     @abstractmethod
     def caption(self, probabilities: np.ndarray) -> str:

@@ -20,6 +20,7 @@ from .labels import Labels, logits_of
 
 class OneLabel(Labels):
     monitor = "top1"
+    columns = api.Answer("class", probability="probability", margin="margin")
     drawn = "Predicted class and probability; predictions that are known to be wrong are marked."
 
     def evaluator(self, thorough: bool) -> Accuracy:
@@ -35,7 +36,9 @@ class OneLabel(Labels):
         return logits.softmax(-1)
 
     def answer(self, probabilities: np.ndarray) -> dict[str, str | int | float]:
-        return {"class": self.card.classes[int(probabilities.argmax())]}
+        second, first = np.partition(probabilities, -2)[-2:].tolist()
+        name = self.card.classes[int(probabilities.argmax())]
+        return {"class": name, "probability": round(first, 6), "margin": round(first - second, 6)}
 
     def caption(self, probabilities: np.ndarray) -> str:
         return f"{self.card.classes[int(probabilities.argmax())]} {float(probabilities.max()):.0%}"

@@ -30,6 +30,7 @@ class SeveralLabels(Labels):
     """
 
     monitor = "map"
+    columns = api.Answer("classes", margin="margin", several=True)
     drawn = (
         "Classes above 50% and their probabilities, or the most probable one in parentheses; pictures are marked where "
         "a class is known to be there and is not above 50%, or the reverse."
@@ -65,7 +66,9 @@ class SeveralLabels(Labels):
         return logits.sigmoid()
 
     def answer(self, probabilities: np.ndarray) -> dict[str, str | int | float]:
-        return {"classes": ";".join(self.card.classes[q] for q in np.flatnonzero(probabilities > 0.5).tolist())}
+        """Return the classes above one half; the margin is that of the class which is nearest to it."""
+        names = ";".join(self.card.classes[q] for q in np.flatnonzero(probabilities > 0.5).tolist())
+        return {"classes": names, "margin": round(float(np.abs(2 * probabilities - 1).min()), 6)}
 
     def caption(self, probabilities: np.ndarray) -> str:
         order = np.argsort(-probabilities, kind="stable").tolist()

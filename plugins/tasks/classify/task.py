@@ -66,7 +66,7 @@ class Classify(api.Task[api.nets.Classifier]):
                 "pictures into one folder per class, or name their labels in labels.csv"
             )
         self.labels: Labels = SeveralLabels(card) if card.multi_label else OneLabel(card)
-        self.monitor = self.labels.monitor
+        self.monitor, self.answer = self.labels.monitor, self.labels.columns
         self.num_patches = 0
         self.patch_size: tuple[int, ...] = ()
 

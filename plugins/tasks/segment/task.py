@@ -35,6 +35,7 @@ class Segment(api.Task[Segmenter]):
     fields = ("image", "mask")
     monitor = "miou"
     own_size = True
+    answer = api.Answer("classes", several=True)
 
     class Options(api.Options):
         head: SegmentationKind = Field(

@@ -206,7 +206,7 @@ def test_an_empty_split_gives_metrics_of_zero():
 
 def test_predictions_name_the_classes_above_one_half_and_every_probability():
     both, none = task().predict(Says([[2.0, -1.0, 0.5], [-2.0, -1.0, -0.5]]), batch([[0] * 3] * 2))
-    assert list(both.row) == ["classes", "p_cat", "p_dog", "p_emu"]
+    assert list(both.row) == ["classes", "margin", "p_cat", "p_dog", "p_emu"]
     assert (both.row["classes"], none.row["classes"]) == ("cat;emu", "")
     assert both.row["p_cat"] == pytest.approx(1 / (1 + math.exp(-2)), abs=1e-6)
 

@@ -241,7 +241,7 @@ def test_predictions_name_the_class_and_every_probability():
     (cat, emu) = task().predict(Says(confident([0, 2])), batch([0, 0]))
     high = math.exp(2) / (math.exp(2) + 2)
     assert (cat.row["class"], emu.row["class"]) == ("cat", "emu")
-    assert list(cat.row) == ["class", "p_cat", "p_dog", "p_emu"]
+    assert list(cat.row) == ["class", "probability", "margin", "p_cat", "p_dog", "p_emu"]
     assert cat.row["p_cat"] == pytest.approx(high, abs=1e-6)
     assert sum(cat.row[f"p_{name}"] for name in CLASSES) == pytest.approx(1, abs=2e-6)
 

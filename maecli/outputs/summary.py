@@ -1,0 +1,101 @@
+"""What is told of all predictions of an inference: the answers by class, the least certain ones, how many are right."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from maecli.measures import wilson_interval
+from maecli.outputs.rows import Row
+from maecli.training.task import Answer
+
+NUM_LEAST_CERTAIN = 10
+TRUTH = "truth"
+"""The column of what is known of a sample's class."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """How many answers are right, of those whose truth is known."""
+
+    num: int
+    known: int
+
+    @property
+    def share(self) -> float:
+        return self.num / self.known
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the share."""
+        return wilson_interval(self.num, self.known)
+
+    def record(self) -> dict[str, Any]:
+        return {"right": self.num, "known": self.known, "share": self.share, "interval": list(self.interval)}
+
+
+class Summary:
+    """Counts rows as they are written; where a task gives no answer, nothing but how many there are."""
+
+    def __init__(self, answer: Answer | None) -> None:
+        self.answer = answer
+        self.num = 0
+        self.counts: Counter[str] = Counter()
+        """Class → samples for which it is an answer; the empty name: those for which none is."""
+        self._right = self._known = 0
+        self._least: list[tuple[float, int, dict[str, str | int | float]]] = []
+
+    def add(self, row: Row) -> None:
+        """Take the row of a sample."""
+        self.num += 1
+        if self.answer is None:
+            return
+        said = str(row[self.answer.column])
+        self.counts.update(said.split(";") if self.answer.several else [said])
+        if TRUTH in row:
+            self._known += 1
+            self._right += row[TRUTH] == said
+        if self.answer.margin:
+            told = {name: row[name] for name in self.columns if name in row}
+            entry = (-float(row[self.answer.margin]), -self.num, told)
+            (heapq.heappush if len(self._least) < NUM_LEAST_CERTAIN else heapq.heappushpop)(self._least, entry)
+
+    @property
+    def columns(self) -> list[str]:
+        """What is told of a single sample: its path, the answer, how certain it is and the truth."""
+        if self.answer is None:
+            return ["path"]
+        names = ("path", self.answer.column, self.answer.probability, self.answer.margin, TRUTH)
+        return [name for name in names if name]
+
+    @property
+    def least_certain(self) -> list[dict[str, str | int | float]]:
+        """The samples of the smallest margins, that of the smallest first."""
+        return [told for *_, told in sorted(self._least, key=lambda entry: (-entry[0], -entry[1]))]
+
+    @property
+    def right(self) -> Right | None:
+        """None where no truth is known."""
+        return Right(self._right, self._known) if self._known else None
+
+    def record(self) -> dict[str, Any]:
+        """Return the same for programs; nothing of a task without answers."""
+        if self.answer is None:
+            return {}
+        return {
+            "classes": dict(self.counts.most_common()),
+            "least_certain": self.least_certain,
+            "accuracy": self.right.record() if self.right else None,
+        }
+
+
+def with_truth(row: Row, answer: Answer, truth: str | None) -> dict[str, str | int | float]:
+    """Return a row that tells the truth, if it is known, behind the columns of the answer."""
+    if truth is None:
+        return dict(row)
+    places = [place for place, name in enumerate(row) if name in (answer.column, answer.probability, answer.margin)]
+    cells = list(row.items())
+    cells.insert(max(places) + 1, (TRUTH, truth))
+    return dict(cells)
