@@ -29,6 +29,7 @@ assert set(READINGS) == set(get_args(Reading))
 NUM_NAMED = 3
 SECOND, SECOND_MASKS = "second mask", "second masks of the same pictures"
 SEVERAL = "one of several masks of a picture, which are not read as one"
+WITH_LOSS = "in the place of masks, but in a form that loses pixels, as JPEG does"
 NO_PICTURE = "in the place of masks, but of no picture"
 SAME_NAMES = "the same names"
 """In place of a mark, where masks are called as their pictures are but for the ending."""
@@ -104,7 +105,8 @@ class Layout:
 
 
 def _kind_of(reason: str) -> str:
-    return SECOND_MASKS if reason.startswith(SECOND) else SEVERAL if SEVERAL in reason else NO_PICTURE
+    kinds = {SECOND: SECOND_MASKS, SEVERAL: SEVERAL, "bleed": WITH_LOSS, "loses pixels": WITH_LOSS}
+    return next((kind for words, kind in kinds.items() if words in reason), NO_PICTURE)
 
 
 def listed(names: Sequence[str]) -> str:

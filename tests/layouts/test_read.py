@@ -537,6 +537,11 @@ def test_a_person_can_say_which_folders_are_splits():
             {"second masks of the same pictures, in mask/": 3},
             id="second-folder",
         ),
+        pytest.param(
+            "images/3 masks/3",
+            {"in the place of masks, but in a form that loses pixels, as JPEG does": 3},
+            id="with-loss",
+        ),
         pytest.param("images/3 masks/2*v.png", {"in the place of masks, but of no picture": 2}, id="no-picture"),
     ],
 )
