@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from maecli.errors import SpecError
+from maecli.text import number_of
 
 
 def choose_device(name: str) -> torch.device:
@@ -77,7 +78,7 @@ def describe_device(device: torch.device) -> str:
     if device.type == "mps":
         return "Apple GPU (MPS)"
     kind = "AMX" if multiplies_bf16(device) else torch.backends.cpu.get_cpu_capability()
-    return f"{_cpu_name()}, {torch.get_num_threads()} threads, {kind}"
+    return f"{_cpu_name()}, {number_of(torch.get_num_threads(), 'thread')}, {kind}"
 
 
 def _cpu_name() -> str:

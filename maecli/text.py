@@ -38,6 +38,23 @@ def shortened(text: str, letters: int = 120) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
+def number_of(num: int, one: str, many: str = "") -> str:
+    """Return a number of things: 1 file, 2,000 files; `many` where that is not `one` with an s."""
+    return f"{num:,} {one if num == 1 else many or f'{one}s'}"
+
+
+def bytes_in_words(num: int) -> str:
+    """Return a number of bytes for people, in units of a thousand: 512 bytes, 5.4 GB."""
+    if num < 1000:
+        return number_of(num, "byte")
+    size = float(num)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95 or unit == "TB":
+            return f"{size:,.1f} {unit}"
+    raise AssertionError
+
+
 def some(names: Iterable[object], most: int = 3) -> str:
     """Name the first few of many."""
     listed = [str(name) for name in names]

@@ -218,7 +218,7 @@ def test_check_asks_the_conformance_kit(site, mae, monkeypatch):
         "ok       card\nbroken   splits\n         train and val share 'a.png'; cut them apart\n"
         "skipped  leaks\n         not looked at: splits comes first\n"
     )
-    assert outcome.stderr == "mae: dataset 'birds' breaks 1 of 3 promises\n"
+    assert outcome.stderr == "mae: dataset 'birds' fails 1 of 3 checks\n"
     again = mae("plugins", "check", "birds", "--root", "there", "--json")
     assert [each["check"] for each in again.json["findings"]] == ["card", "splits", "leaks"]
     assert asked[1:] == [("dataset", "birds", {"root": "there"})]

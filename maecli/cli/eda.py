@@ -8,6 +8,7 @@ from maecli.cli.application import app, print_json, stderr_progress
 from maecli.cli.options import JsonOption, OverwriteOption, QuietOption, VerboseOption, asks
 from maecli.spec.ask import Ask
 from maecli.terminal import answer, tell
+from maecli.text import number_of
 
 
 @app.command()
@@ -39,6 +40,6 @@ def eda(
             answer(f"- {sentence}")
         answer("", f"open {result.report}")
     if faults:
-        number = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults, the first of them"
+        number = number_of(len(faults), "fault") + (", the first of them" if len(faults) > 1 else "")
         tell(f"{number}: {faults[0]}; the page lists what breaks a rule")
         raise typer.Exit(3)

@@ -82,5 +82,5 @@ def infer(
         for picture in result.pictures:
             answer(f"the first of them, drawn: {picture}")
         if (result.out / "files").is_dir():
-            answer(f"what was made of each of them: {result.out / 'files'}")
+            answer(f"a file for each: {result.out / 'files'}")
     exit_if_skipped(result.faults, result.out / "skipped.csv")

@@ -11,6 +11,7 @@ from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.options import CheckpointOption, JsonOption
 from maecli.cli.show import facts_table, rich_table
 from maecli.terminal import PlainConsole
+from maecli.text import bytes_in_words
 
 if TYPE_CHECKING:
     from maecli.verbs.inspect import Inspection
@@ -41,7 +42,7 @@ def _show(found: Inspection) -> None:
 
     console = PlainConsole()
     where = f", tensors under {found.under!r}" if found.under else ""
-    size = f"{found.num_parameters:,} parameters, {found.num_bytes / 2**20:,.1f} MiB"
+    size = f"{found.num_parameters:,} parameters, {bytes_in_words(found.num_bytes)}"
     metadata = {f"metadata {key}": value for key, value in found.metadata.items() if key != "plugins"}
     rows = [
         ("file", f"{found.path} ({found.kind}{where})"),

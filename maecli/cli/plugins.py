@@ -12,7 +12,7 @@ from maecli.cli.options import JsonOption, RootOption
 from maecli.cli.show import facts_table, options_table, text_table
 from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
-from maecli.text import one_line
+from maecli.text import number_of, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ def check(
             text = finding.problem or finding.advice or finding.note
             answer(f"{finding.status:7}  {finding.check}", *([f"         {text}"] if text else []))
     if broken:
-        tell(f"{listing.kind} {listing.name!r} breaks {len(broken)} of {len(findings)} promises")
+        tell(f"{listing.kind} {listing.name!r} fails {len(broken)} of {number_of(len(findings), 'check')}")
         raise typer.Exit(PluginError.exit_code)
 
 
@@ -182,4 +182,4 @@ def new(
         names = [file.relative_to(folder).as_posix() for file in files]
         print_json({"package": package, "out": str(folder), "files": names})
         return
-    answer(f"{folder}: {len(files)} files", *(f"  {step}" for step in plan.first_steps(folder)))
+    answer(f"{folder}: {number_of(len(files), 'file')}", *(f"  {step}" for step in plan.first_steps(folder)))

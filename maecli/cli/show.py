@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 
 from maecli.cli.application import print_json
 from maecli.terminal import PlainConsole, answer, tell
-from maecli.text import one_line
+from maecli.text import bytes_in_words, number_of, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
     """Print metrics beside their baselines and what is to be known of them; below, what has a row per class."""
     from maecli.reports.numbers import format_baselines, format_metric, verdict
 
-    title = f"{evaluation.split}, {evaluation.num_samples:,} samples"
+    title = f"{evaluation.split}, {number_of(evaluation.num_samples, 'sample')}"
     table = text_table((title, "value (95% interval)", "baselines", ""), ())
     below = []
     for metric in evaluation.metrics:
@@ -128,7 +128,9 @@ def show_dry_run(facts: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    PlainConsole().print(facts_table((key, value) for key, value in facts.items() if key not in SAID))
+    shown = {key: value for key, value in facts.items() if key not in SAID}
+    shown["memory_bytes"] = bytes_in_words(facts["memory_bytes"])
+    PlainConsole().print(facts_table((key.removesuffix("_bytes"), value) for key, value in shown.items()))
 
 
 def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:
@@ -168,7 +170,7 @@ def exit_if_skipped(faults: Collection[Fault], file: Path) -> None:
         from maecli.training.finite import NOT_FINITE
 
         unreadable = not any(fault.reason.startswith(NOT_FINITE) for fault in faults)
-        files = "1 file" if len(faults) == 1 else f"{len(faults):,} files"
+        files = number_of(len(faults), "file")
         what = "could not be read" if unreadable else "was left out" if len(faults) == 1 else "were left out"
         tell(f"{files} {what}; {file} says why")
         raise typer.Exit(3)

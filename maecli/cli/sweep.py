@@ -11,6 +11,7 @@ from maecli.cli.options import RUN, TRAINING, JsonOption, OverwriteOption, Quiet
 from maecli.cli.show import rich_table
 from maecli.spec.ask import Ask
 from maecli.terminal import PlainConsole, answer, tell
+from maecli.text import number_of
 
 if TYPE_CHECKING:
     from maecli.sweep.run import SweepResult
@@ -75,7 +76,7 @@ def sweep(
     show_sweep(result, as_json)
     if result.failed:
         failed = "; ".join(f"{run}: {why}" for run, why in result.failed.items())
-        tell(f"{len(result.failed)} of {len(plan.jobs)} runs failed: {failed}")
+        tell(f"{len(result.failed)} of {number_of(len(plan.jobs), 'run')} failed: {failed}")
         raise typer.Exit(1)
 
 
@@ -91,7 +92,7 @@ def show_plan(jobs: list[dict[str, Any]], out: str, as_json: bool) -> None:
     rows = [(*list(job.values())[:3], duration(job["estimated_seconds"]) if job in left else "") for job in jobs]
     PlainConsole().print(rich_table(Table(title="", columns=("run", "starts from", "state", "time"), rows=tuple(rows))))
     time = duration(sum(job["estimated_seconds"] for job in left))
-    answer("", f"{len(jobs)} runs in {out}, {len(left)} of them to do, in about {time} of training")
+    answer("", f"{number_of(len(jobs), 'run')} in {out}, {len(left)} of them to do, in about {time} of training")
 
 
 def show_sweep(result: SweepResult, as_json: bool) -> None:

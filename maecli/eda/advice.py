@@ -237,7 +237,7 @@ def _on_sizes(findings: Findings, img_size: Sequence[int], how: HowFitted) -> It
     smallest = [min(axis) for axis in zip(*(own.smallest for own in sizes), strict=True)] if sizes else []
     largest = [max(axis) for axis in zip(*(own.largest for own in sizes), strict=True)] if sizes else []
     if smallest != largest:
-        axes = f"{' × '.join(words.axes)}, each by itself" if len(words.axes) > 1 else words.axes[0]
+        axes = words.lengths
         become = {
             "in proportion": f"is cut to the model's proportions and resized to {target}",
             "stretched": f"is resized to {target}, whatever its proportions",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from maecli.data.card import DataCard
 from maecli.errors import Fault
+from maecli.text import number_of
 
 
 class Found(BaseModel):
@@ -37,9 +38,14 @@ class Words(Found):
     part: str = Field(default="pixel", description="what a sample consists of")
     axes: tuple[str, ...] = Field(default=("height", "width"), description="the lengths of a sample, in their order")
 
+    @property
+    def lengths(self) -> str:
+        """What a size consists of; of more than one length each is counted for itself: height × width, separately."""
+        return " × ".join(self.axes) + (", taken separately" if len(self.axes) > 1 else "")
+
     def count(self, num: int) -> str:
         """Return how many samples these are."""
-        return f"{num:,} {self.one if num == 1 else self.many}"
+        return number_of(num, self.one, self.many)
 
 
 class Statistics(Found):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from maecli.data.card import SPLIT_NAMES, SplitName
+from maecli.text import number_of
 
 Reading = Literal["auto", "flat", "classes", "last-folder", "splits", "splits-flat", "classes-splits", "masks"]
 
@@ -86,11 +87,11 @@ class Layout:
 
         `names` are those of the classes of a table.
         """
-        first = f"{num:,} {noun}{'s' if num != 1 else ''}"
+        first = number_of(num, noun)
         if num_classes:
             classes = names if table else sorted(set(self.labels.values()))
             named = f" ({listed(classes)})" if len(classes) == num_classes else ""
-            first += f" in {num_classes:,} classes{named}{f' by {table}' if table else ''}"
+            first += f" in {number_of(num_classes, 'class', 'classes')}{named}{f' by {table}' if table else ''}"
         if self.split_folders:
             first += f", split by folders {', '.join(f'{name}/' for name in self.split_folders)}"
         parts = [first]

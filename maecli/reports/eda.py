@@ -17,6 +17,7 @@ from maecli.reports.numbers import format_value
 from maecli.reports.overlays import ClassStyle, blend
 from maecli.reports.page import Points, Section
 from maecli.results import Drawing, Table
+from maecli.text import number_of
 
 MAX_LISTED_PAIRS = 100
 MAX_LISTED_GROUPS = 100
@@ -57,17 +58,17 @@ def describe(findings: Findings) -> str:
     splits = ", ".join(f"{samples.num:,} {name}" for name, samples in findings.pictures.items())
     parts = [f"{findings.words.count(num)} ({splits})"]
     if findings.card.classes:
-        parts.append(f"{findings.card.num_classes} classes")
+        parts.append(number_of(findings.card.num_classes, "class", "classes"))
     if findings.masks:
-        parts.append(f"{sum(masks.num for masks in findings.masks.values()):,} masks")
+        parts.append(number_of(sum(masks.num for masks in findings.masks.values()), "mask"))
     if findings.boxes:
-        parts.append(f"{sum(sum(boxes.objects) for boxes in findings.boxes.values()):,} boxes")
+        parts.append(number_of(sum(sum(boxes.objects) for boxes in findings.boxes.values()), "box", "boxes"))
     return f"{findings.card.title}: {', '.join(parts)}."
 
 
 def _samples(findings: Findings) -> Iterator[str | Drawing | Table]:
     card, words = findings.card, findings.words
-    channels = "1 channel" if card.channels == 1 else f"{card.channels} channels"
+    channels = number_of(card.channels, "channel")
     lows, highs = ends_of(card.value_range)
     ranges = ", ".join(f"{low:g} to {high:g}" for low, high in zip(lows, highs, strict=True))
     values = f"values {ranges}" if len(lows) <= MAX_RANGES else f"{len(lows)} ranges of values, which are listed below"
@@ -78,8 +79,7 @@ def _samples(findings: Findings) -> Iterator[str | Drawing | Table]:
         lengths = [_by(axes) for axes in (sizes.smallest, sizes.median, sizes.largest)] if sizes else ["", "", ""]
         rows.append((name, samples.num, *lengths, sizes.num_distinct if sizes else 0, samples.num_broken))
     columns = ("split", words.many, "smallest", "median", "largest", "sizes", "unreadable")
-    by_itself = ", each axis by itself" if len(words.axes) > 1 else ""
-    yield Table(title=f"Sizes are {' × '.join(words.axes)}{by_itself}", columns=columns, rows=tuple(rows))
+    yield Table(title=f"Sizes: {words.lengths}", columns=columns, rows=tuple(rows))
     common = {name: samples.sizes.common for name, samples in findings.pictures.items() if samples.sizes is not None}
     if (
         len(words.axes) == charts.AXES_OF_SIZES

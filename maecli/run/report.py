@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from maecli.errors import DamagedFile, Fault, MaeError
 from maecli.outputs.faults import SKIPPED, read_faults
@@ -17,6 +17,7 @@ from maecli.run.directory import REPORT, RunDirectory
 from maecli.run.plugins_used import missing_packages
 from maecli.run.suited import shell, suited_tasks
 from maecli.storage.documents import dump_yaml
+from maecli.text import number_of
 
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
 TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
@@ -54,16 +55,28 @@ def by_epoch(metrics: Mapping[str, Sequence[tuple[int, float]]]) -> dict[str, li
     return {name: [(step * factor, value) for step, value in points] for name, points in metrics.items()}
 
 
-def learning_curves(runs: Mapping[str, Metrics], x_label: str) -> list[Drawing]:
-    """Return a drawing of the training losses of runs, and one of the first validation metric of the first run."""
+def labels_of(runs: Iterable[RunDirectory]) -> dict[str, str]:
+    """Return what the metrics that were measured of runs are called, by their names."""
+    evaluations = (one for run in runs for one in run.evaluations(lambda _: None))
+    return {metric.name: metric.label for one in evaluations for metric in one.metrics}
+
+
+def learning_curves(
+    runs: Mapping[str, Metrics], x_label: str, labels: Mapping[str, str] | None = None
+) -> list[Drawing]:
+    """Return a drawing of the training losses of runs, and one of the first validation metric of the first run.
+
+    `labels` are the metrics' names for people, as in tables.
+    """
     first = next(iter(runs.values()), {})
     keys = ["train/loss", *[key for key in first if key.startswith("val/") and len(first[key]) > 1][:1]]
     drawings = []
     for key in keys:
         label, caption = "training loss", "Training loss, its mean since the last logged step."
         if key != "train/loss":
-            metric = key.removeprefix("val/")
-            label, caption = f"validation {metric}", f"Validation {metric}."
+            name = key.removeprefix("val/")
+            metric = (labels or {}).get(name, name)
+            label, caption = f"validation {metric}", f"{metric[:1].upper()}{metric[1:]} on the validation split."
         series = {name: logged[key] for name, logged in runs.items() if logged.get(key)}
         if series:
             drawings.append(Drawing(name=label, caption=caption, png=curves(series, x_label, label, log_y=None)))
@@ -75,7 +88,9 @@ def run_sections(run: RunDirectory, registry: Registry) -> list[Section]:
     damaged: list[str] = []
     evaluations = [Section(_title(evaluation), [evaluation]) for evaluation in _in_order(run, damaged.append)]
     missing: list[str] = []
-    drawings = learning_curves({run.path.resolve().name: history(run, registry, missing.append)}, "step")
+    drawings = learning_curves(
+        {run.path.resolve().name: history(run, registry, missing.append)}, "step", labels_of([run])
+    )
     return [
         *evaluations,
         *([Section("Left out", [Points(damaged)])] if damaged else []),
@@ -90,8 +105,7 @@ def _in_order(run: RunDirectory, say: Callable[[str], None]) -> list[Evaluation]
 
 
 def _title(evaluation: Evaluation) -> str:
-    plural = "" if evaluation.num_samples == 1 else "s"
-    title = f"{TITLES[evaluation.split]} ({evaluation.num_samples:,} sample{plural})"
+    title = f"{TITLES[evaluation.split]} ({number_of(evaluation.num_samples, 'sample')})"
     title = f"Probe {evaluation.probe}: {title[0].lower()}{title[1:]}" if evaluation.probe else title
     return f"{title} of other data, in {evaluation.data.folder}" if evaluation.data is not None else title
 
@@ -107,8 +121,9 @@ def describe_run(run: RunDirectory) -> str:
     own = [one for one in _in_order(run, lambda _: None) if not one.probe and one.data is None]
     metric = own[0].metrics[0] if own else None
     headline = f" {TITLES[own[0].split]} {metric.label}: {numbers.format_metric(metric)}." if metric else ""
+    steps = number_of(summary.steps, "step")
     return (
-        f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {summary.steps:,} steps in "
+        f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {steps} in "
         f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"
     )
 

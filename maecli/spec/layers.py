@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +98,14 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any], ignore: frozenset
     """Return a line `key: old -> new` for each key that differs between two specs."""
     left, right = flatten(old), flatten(new)
     return [
-        f"{key}: {left.get(key)} -> {right.get(key)}"
+        f"{key}: {_shown(left.get(key))} -> {_shown(right.get(key))}"
         for key in sorted(left.keys() | right.keys())
         if key not in ignore and left.get(key) != right.get(key)
     ]
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a spec has it, and "not set" for none."""
+    if value is None:
+        return "not set"
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

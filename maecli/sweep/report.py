@@ -22,6 +22,7 @@ from maecli.storage.shareable import shareable
 from maecli.sweep.outcome import Outcome, Row, first_seed, point_title, read_evaluation, words
 from maecli.sweep.plan import Axis, Job, Plan
 from maecli.sweep.side_by_side import side_by_side
+from maecli.text import number_of
 
 VERBS = {"finetune": "Fine-tuning", "pretrain": "Pretraining"}
 JSON, CSV, PNG, PAGE, PICTURES = "sweep.json", "sweep.csv", "sweep.png", "report.html", "pictures"
@@ -80,7 +81,7 @@ def describe(plan: Plan, outcome: Outcome) -> str:
     num = len(outcome.seeds)
     seeds = f"one seed ({outcome.seeds[0]})" if num == 1 else f"{num} seeds"
     failed = f" {len(outcome.failed)} of them failed." if outcome.failed else ""
-    return f"{varied or 'One point'}; {seeds}, {len(plan.jobs)} runs; weights of the last epoch.{failed}"
+    return f"{varied or 'One point'}; {seeds}, {number_of(len(plan.jobs), 'run')}; weights of the last epoch.{failed}"
 
 
 def sweep_tables(outcome: Outcome) -> list[Table]:

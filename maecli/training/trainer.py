@@ -199,8 +199,12 @@ class Trainer:
         remaining = (self.total_steps - self.step) * self.spec.train.batch_size / max(samples_per_s, 1e-9)
         speed = f"{samples_per_s:,.0f} {self.train_loader.preprocess.modality.unit}/s"
         text = f"loss {loss:.4f}  {speed}  waiting for data {wait_share:.0%}"
-        line = f"step {self.step}/{self.total_steps}  epoch {epoch:.2f}  {text}  remaining {duration(remaining)}"
+        line = f"step {self.step}/{self.total_steps}  epoch {self._epoch()}  {text}  remaining {duration(remaining)}"
         self.progress.update(self.step, self.total_steps, text, line)
+
+    def _epoch(self) -> str:
+        """Return how many epochs are done, in words: 2, or 1.4."""
+        return f"{self.step / self.steps_per_epoch:.1f}".removesuffix(".0")
 
     def _track(self, metrics: Mapping[str, float]) -> None:
         for tracker in self.trackers:
@@ -223,7 +227,7 @@ class Trainer:
         self._track({f"val/{name}": metric.value for name, metric in metrics.items()})
         monitored = metrics[self.task.monitor]
         self.progress.say(
-            f"epoch {self.step / self.steps_per_epoch:g}: validation "
+            f"epoch {self._epoch()}: validation "
             + ", ".join(f"{metric.label} {metric.value:.4f}" for metric in list(metrics.values())[:2])
         )
         sign = 1.0 if monitored.better == "higher" else -1.0
@@ -298,7 +302,7 @@ class Trainer:
         except Exception as error:
             self._between_steps = False
             if self._save_what_is_new() and isinstance(error, LoadingError):
-                raise LoadingError(f"{error}; step {self.step} is saved, and --resume continues from there") from error
+                raise LoadingError(f"{error}; step {self.step} is saved, and --resume goes on from there") from error
             raise
         finally:
             self._between_steps = False
@@ -310,9 +314,11 @@ class Trainer:
         return self.checkpoints is not None and self.step > 0
 
     def _interrupted(self) -> Interrupted:
-        assert self.stop_signal is not None
-        name = signal.Signals(self.stop_signal).name
-        return Interrupted(f"stopped by {name} at step {self.step}; --resume continues from there")
+        if self._saved_step != self.step or self.checkpoints is None:
+            return Interrupted(f"stopped at step {self.step}; there is nothing to save")
+        if self.step == 0:
+            return Interrupted("stopped before the first step; there is nothing to save")
+        return Interrupted(f"saved at step {self.step}; --resume goes on from there")
 
     @contextlib.contextmanager
     def _listen(self) -> Iterator[None]:

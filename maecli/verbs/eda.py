@@ -115,12 +115,12 @@ def eda(
     findings = surveyed.findings
     advice = advise(findings, preprocess.img_size, how_fitted(preprocess))
     findings = findings.model_copy(update={"advice": tuple(advice)})
-    progress.say(f"went over {spec.dataset.name} in {duration(findings.seconds)}; drawing")
+    progress.say(f"looked at {findings.card.title} in {duration(findings.seconds)}; writing the page")
 
     sections = eda_sections(findings, make_gallery(surveyed, dataset, specs, registry))
     environment = describe_environment(spec, registry, torch.device("cpu"), torch.float32)
     page = render_report(
-        f"What is in {findings.dataset}",
+        f"Data set: {findings.card.title}",
         describe(findings),
         sections,
         spec_yaml=dump_yaml(_data_spec(specs)),

@@ -32,6 +32,7 @@ from maecli.run.open import Data, check_split
 from maecli.run.restore import RestoredEncoder, open_files, restore_encoder
 from maecli.schema import PluginSection
 from maecli.storage.files import disk_errors
+from maecli.text import number_of
 from maecli.training.features import Features, blocks, check_tokens
 from maecli.training.finite import NOT_FINITE
 
@@ -103,7 +104,7 @@ def embed(
         loader = data.loader(split, preprocess, restored.device)
         labels = labels_by_key(data.dataset, split, samples) if "label" in data.card.fields else {}
         classes, label_of = data.card.classes, labels.get
-    progress.say(f"features of {len(loader.split):,} samples")
+    progress.say(f"features of {number_of(len(loader.split), 'sample')}")
     features_of = blocks(restored.encoder, loader, batch_size, restored.dtype, kind)
     with files.lock(), on_disk(features_of, files.out.absolute().parent) as (features, keys):
         if not keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.plugins_used import missing_packages
-from maecli.run.report import by_epoch, history, learning_curves
+from maecli.run.report import by_epoch, history, labels_of, learning_curves
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate
 from maecli.storage.files import write_bytes
@@ -187,10 +187,19 @@ def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], 
     return Comparison(
         names=names,
         spec=difference(specs[0], specs[1], ELSEWHERE),
-        environment=difference(first_environment, second_environment, frozenset({"command"})),
+        environment=difference(
+            _plugins_by_name(first_environment), _plugins_by_name(second_environment), frozenset({"command"})
+        ),
         metrics=_metrics(names, runs, say),
-        curves=learning_curves(logged, "epoch"),
+        curves=learning_curves(logged, "epoch", labels_of(runs)),
     )
+
+
+def _plugins_by_name(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an environment whose plugins are their packages by kind and name, so that those that differ stand out."""
+    plugins = environment.get("plugins", ())
+    packages = {f"{each['kind']} {each['name']}": f"{each['package']} {each['version']}" for each in plugins}
+    return {**environment, "plugins": packages}
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from maecli.errors import SpecError
 from maecli.models.encoder import Encoder
 from maecli.models.positions import interpolate_pos_embed
+from maecli.text import number_of
 from maecli.weights.adapt import change_channels, describe_size, kernel_of_linear, linear_of_kernel, resize_kernel
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
 
@@ -51,7 +52,7 @@ def load_encoder_weights(encoder: Encoder, weights: EncoderWeights, partial: boo
     source = f"{weights.source} ({weights.format})" if weights.format else weights.source
     done = f" ({', '.join(adapted.done)})" if names else ""
     sentence = (
-        f"encoder from {source}: {len(fitting) - len(names)} tensors matched, {len(names)} adapted{done}, "
+        f"encoder from {source}: {number_of(len(fitting) - len(names), 'tensor')} matched, {len(names)} adapted{done}, "
         f"{_some(new, 'new')}, {_left_over(left_over, weights.num_others)}"
     )
     notes = list(weights.notes)

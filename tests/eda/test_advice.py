@@ -183,7 +183,7 @@ def test_sizes_grey_and_flat_pictures():
     )
     assert told == [
         (
-            "Images differ in size, from 30×40 to 90×80 (height × width, each by itself); each is cut to the model's "
+            "Images differ in size, from 30×40 to 90×80 (height × width, taken separately); each is cut to the model's "
             "proportions and resized to 96×96: choose that with --img-size."
         ),
         "Most images are smaller than 96×96: resizing them up adds no detail, so try a smaller --img-size.",

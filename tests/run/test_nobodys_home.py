@@ -39,7 +39,7 @@ def test_checkpoints_results_pages_and_features_name_no_home(run, home, mae, tmp
     for file in files:
         assert str(home).encode() not in file.read_bytes(), file
     card = RunDirectory(run).checkpoints.current("last").metadata()["card"]
-    assert (card["title"], card["source"]) == ("pictures in pics", "your own files in pics")
+    assert (card["title"], card["source"]) == ("folder pics", "your own files in pics")
     assert str(home) not in mae("inspect", run, "--json").stdout.replace(json.dumps(str(home))[1:-1] + "/runs", "")
 
 

@@ -40,6 +40,8 @@ def test_curves_need_two_points_of_validation():
     assert names(losses) == ["training loss"]
     assert names(losses | {"val/x": [(1, 0.5)]}) == ["training loss"]
     assert names(losses | {"val/x": [(1, 0.5), (2, 0.6)]}) == ["training loss", "validation x"]
+    (_, curve) = learning_curves({"run": losses | {"val/x": [(1, 0.5), (2, 0.6)]}}, "step", {"x": "top-1 accuracy"})
+    assert (curve.name, curve.caption) == ("validation top-1 accuracy", "Top-1 accuracy on the validation split.")
     assert names({}) == []
     assert names({"train/loss": [(1, -1.0), (2, 0.0)]}) == ["training loss"]
 

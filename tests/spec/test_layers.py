@@ -49,4 +49,4 @@ def test_a_plugin_section_is_more_than_a_name(chosen):
 def test_the_difference_of_two_specs_names_keys_and_values():
     old = {"train": {"epochs": 2, "beta1": 0.9}, "out": "a", "init": None}
     new = {"train": {"epochs": 3, "beta1": 0.9}, "out": "b", "seed": 1}
-    assert difference(old, new, frozenset({"out"})) == ["seed: None -> 1", "train.epochs: 2 -> 3"]
+    assert difference(old, new, frozenset({"out"})) == ["seed: not set -> 1", "train.epochs: 2 -> 3"]

@@ -143,7 +143,7 @@ def test_stopped_by_a_signal_to_every_process_it_saves_and_exits_with_130(server
     assert attempt.wait() == 130, attempt.said()
     step = int((run / "checkpoints/last").read_text().split()[0].removeprefix("step-"))
     assert 7 <= step < TOTAL
-    assert f"mae: stopped by {number.name} at step {step}; --resume continues from there\n" in attempt.said()
+    assert f"mae: saved at step {step}; --resume goes on from there\n" in attempt.said()
     attempt = Attempt(server, tmp_path / "log", ["finetune", "--resume", "--out", str(run)])
     assert attempt.wait() == 0, attempt.said()
     assert f"resuming {run} at step {step} of {TOTAL}" in attempt.said()
@@ -188,7 +188,7 @@ def test_a_killed_worker_ends_the_run_which_saves_and_resumes_as_if_nothing_had_
         assert attempt.said().splitlines()[-1] == (
             "mae: a data worker was killed by SIGKILL, as the system does when memory runs out; use less with a "
             "smaller --batch-size, --set data.cache=0 or fewer --workers; --set data.workers=0 reads in the main "
-            f"process; step {step} is saved, and --resume continues from there"
+            f"process; step {step} is saved, and --resume goes on from there"
         )
         assert "Traceback" not in attempt.said()
         told = ["finetune", "--resume", "--out", str(run)]
@@ -215,7 +215,7 @@ def test_workers_that_hang_do_not_keep_the_first_ctrl_c_from_saving_and_ending_t
     os.kill(attempt.pid, signal.SIGINT)
     assert attempt.wait() == 130, attempt.said()
     assert time.monotonic() - begin < 10
-    assert f"mae: stopped by SIGINT at step {seen}; --resume continues from there\n" in attempt.said()
+    assert f"mae: saved at step {seen}; --resume goes on from there\n" in attempt.said()
     assert_gone(processes)
     attempt = Attempt(server, tmp_path / "log2", ["finetune", "--resume", "--out", str(run)])
     assert attempt.wait() == 0, attempt.said()

@@ -198,7 +198,7 @@ def test_stopping_at_any_step_and_resuming_equals_never_stopping(tmp_path, stop)
             os.kill(os.getpid(), signal.SIGTERM)
 
     first.train_step = stopping  # type: ignore[method-assign]
-    with pytest.raises(Interrupted, match=rf"stopped by SIGTERM at step {stop}; --resume continues from there"):
+    with pytest.raises(Interrupted, match=rf"^saved at step {stop}; --resume goes on from there$"):
         first.fit()
     second = make(tmp_path / "parts", Brightness(noise=0.1), **settings)
     last = CheckpointFolder(tmp_path / "parts/checkpoints").pointed("last")
@@ -415,9 +415,9 @@ def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_
     with pytest.raises(MaeError) as caught:
         first.fit()
     assert time.monotonic() - begin < 10
-    told = "a data worker was killed by SIGKILL; use fewer; step {} is saved, and --resume continues from there"
+    told = "a data worker was killed by SIGKILL; use fewer; step {} is saved, and --resume goes on from there"
     if act is data_never_come:
-        told = "stopped by SIGINT at step {}; --resume continues from there"
+        told = "saved at step {}; --resume goes on from there"
     assert str(caught.value) == told.format(step)
 
     second = make(tmp_path / "parts", Brightness(noise=0.1))

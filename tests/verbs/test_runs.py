@@ -125,3 +125,22 @@ def test_what_cannot_be_laid_side_by_side_is_told(two, tmp_path, mae, args, said
     outcome = mae("runs", *(places.get(each, each) for each in args))
     assert outcome.exit_code == 2
     assert said in outcome.stderr
+
+
+def test_plugins_that_differ_are_named_and_a_key_without_a_value_is_not_set(two, mae):
+    file = two[1] / "environment.json"
+    environment = json.loads(file.read_text())
+    environment["plugins"] = [each for each in environment["plugins"] if each["kind"] != "tracker"]
+    environment["plugins"][0]["version"] = "0.0.1"
+    file.write_text(json.dumps(environment))
+    spec = yaml.safe_load((two[1] / "spec.yaml").read_text())
+    spec["train"]["max_steps"] = 3
+    (two[1] / "spec.yaml").write_text(yaml.safe_dump(spec))
+    found = mae("runs", *two, "--json").json
+    assert "train.max_steps: not set -> 3" in found["spec"]
+    kind, name = (environment["plugins"][0][key] for key in ("kind", "name"))
+    told = [line for line in found["environment"] if line.startswith("plugins.")]
+    assert [line.partition(":")[0] for line in told] == [f"plugins.{kind} {name}", "plugins.tracker jsonl"]
+    assert told[0].endswith("-> maecli 0.0.1")
+    assert told[1].endswith("-> not set")
+    assert "{" not in " ".join(found["environment"])

@@ -166,7 +166,7 @@ class Folder(api.Dataset):
         shown = self._mask_classes if "mask" in fields else None
         return api.DataCard(
             name=self.name,
-            title=f"pictures in {self._folder}",
+            title=f"folder {self._folder}",
             fields=("image", *(["label"] if index.classes else []), *(["mask"] if self._can_segment else [])),
             channels=index.channels,
             size=next(iter(sizes)) if len(sizes) == 1 else None,

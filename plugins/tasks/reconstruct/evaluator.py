@@ -86,7 +86,7 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
             names = [name for name in sums if name.startswith(f"{key} ")]
             return {name.removeprefix(f"{key} "): sums[name] / max(sums["pixels"], 1.0) for name in names}
 
-        note = "oracle" if self.task.options.norm_pix_loss else ""
+        note = "patch means given" if self.task.options.norm_pix_loss else ""
         mse, ssim = shares("mse"), shares("ssim")
         decibels = {name: api.measure.psnr(value) for name, value in mse.items()}
         metrics = [

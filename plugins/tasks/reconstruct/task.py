@@ -200,8 +200,8 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         notes = [how]
         if self.options.norm_pix_loss:
             notes.append(
-                "Oracle: the model predicts normalised patches, which are un-normalised with each hidden patch's true "
-                "mean and variance; its baseline knows each hidden patch's mean."
+                "Patch means given: the model predicts normalised patches, so each hidden patch's true mean and "
+                "variance are used to bring them back to pixels; its baseline is given each hidden patch's mean."
             )
         return notes
 

@@ -148,7 +148,7 @@ def test_every_fault_is_named_and_left_out(root):
     }
     assert dataset.card().notes[1:] == (
         "7 faults of the layout; mae eda names each",
-        "1 files are broken and left out",
+        "1 file is broken and left out",
     )
 
 

@@ -193,7 +193,7 @@ def test_perfect_normalised_predictions_have_no_error():
     found = metrics(job, Oracle(api.nets.normalize_patches), batch(job, pictures(3)))
     assert found["mse"].value == pytest.approx(0, abs=1e-10)
     assert found["ssim"].value == pytest.approx(1, abs=1e-4)
-    assert {metric.note for metric in found.values()} == {"oracle"}
+    assert {metric.note for metric in found.values()} == {"patch means given"}
 
 
 def test_the_baseline_of_normalised_predictions_knows_each_hidden_patchs_mean():
@@ -392,11 +392,11 @@ def test_masks_of_series_and_volumes_are_drawn_as_their_samples_are(size, patch_
     assert none is None
 
 
-def test_notes_say_what_the_errors_are_and_own_up_to_the_oracle():
+def test_notes_say_what_the_errors_are_and_tell_that_patch_means_are_given():
     (note,) = task(mask_ratio=0.6).describe()
     assert "pixel units of [0, 1], on hidden patches only (60%, by random masks, the same ones in every" in note
     assert "by block masks" in task(mask="block").describe()[0]
-    assert task(norm_pix_loss=True).describe()[1].startswith("Oracle: ")
+    assert task(norm_pix_loss=True).describe()[1].startswith("Patch means given: ")
 
 
 def test_validation_between_epochs_leaves_out_what_costs_much():

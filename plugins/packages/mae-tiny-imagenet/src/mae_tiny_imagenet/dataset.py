@@ -141,7 +141,8 @@ class TinyImageNet(api.Dataset):
         if self._layout.faults:
             yield f"{len(self._layout.faults)} faults of the layout; mae eda names each"
         if self._faults:
-            yield f"{len(self._faults)} files are broken and left out"
+            num = len(self._faults)
+            yield f"{num} file{'s are' if num > 1 else ' is'} broken and left out"
 
 
 @dataclass(frozen=True)
