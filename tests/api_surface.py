@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -19,25 +19,27 @@ from maecli import api, testing
 
 def surface() -> list[str]:
     """Return a line for each name that is offered, and for each public method and field of its classes."""
-    own = (line for name in api.__all__ for line in _lines(name, getattr(api, name)))
-    return [*own, *_lines("testing", testing)]
+    own = (line for name in api.__all__ for line in lines(name, getattr(api, name)))
+    return [*own, *lines("testing", testing)]
 
 
-def _lines(name: str, value: Any) -> Iterator[str]:
+def lines(name: str, value: Any, signature: Callable[[Any], str] | None = None) -> Iterator[str]:
+    """Yield the lines of a name, the signatures in them as `signature` writes them."""
+    signature = signature or _signature
     if isinstance(value, ModuleType):
-        yield from (line for inner in value.__all__ for line in _lines(f"{name}.{inner}", getattr(value, inner)))
+        yield from (line for inner in value.__all__ for line in lines(f"{name}.{inner}", getattr(value, inner)))
     elif isinstance(value, type):
         yield f"class {name}({', '.join(_name(base) for base in value.__bases__ if base is not object)})"
-        yield from (f"{name}.{line}" for line in sorted(_members(value)))
+        yield from (f"{name}.{line}" for line in sorted(_members(value, signature)))
     elif inspect.isfunction(value):
-        yield f"def {name}{_signature(value)}"
+        yield f"def {name}{signature(value)}"
     elif name == "API_VERSION":
         yield f"{name} = {value}"
     else:
         yield f"{name}: {_name(type(value))}"
 
 
-def _members(cls: type[Any]) -> Iterator[str]:
+def _members(cls: type[Any], signature: Callable[[Any], str]) -> Iterator[str]:
     """Yield what a class defines itself: what it inherits from one of ours is told there."""
     own = vars(cls)
     if issubclass(cls, BaseModel):
@@ -46,7 +48,7 @@ def _members(cls: type[Any]) -> Iterator[str]:
                 default = "" if cls.model_fields[field].is_required() else " = …"
                 yield f"{field}: {cls.__annotations__[field]}{default}"
     elif "__init__" in own:
-        yield f"__init__{_signature(own['__init__'])}"
+        yield f"__init__{signature(own['__init__'])}"
     for name, annotation in {} if issubclass(cls, BaseModel) else own.get("__annotations__", {}).items():
         if not name.startswith("_"):
             yield f"{name}: {annotation}"
@@ -56,7 +58,7 @@ def _members(cls: type[Any]) -> Iterator[str]:
         function = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
         if inspect.isfunction(function):
             kind = "" if function is value else f"{type(value).__name__} "
-            yield f"{name}{_signature(function)} {kind}".rstrip()
+            yield f"{name}{signature(function)} {kind}".rstrip()
         elif isinstance(value, property):
             yield f"{name} -> {value.fget.__annotations__.get('return') if value.fget else None} property"
         elif isinstance(value, type) and value.__qualname__.startswith(f"{cls.__name__}."):

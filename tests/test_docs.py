@@ -6,6 +6,7 @@ import shlex
 import wave
 from pathlib import Path
 
+import api_page
 import folders_page
 import numpy as np
 import pytest
@@ -182,3 +183,10 @@ def test_the_page_on_folders_is_made_from_the_tables_of_the_code():
 
 def test_readme_leads_to_the_page_on_folders():
     assert "(docs/folders.md)" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_signatures_is_made_from_the_code():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert text == api_page.page(), f"a name or a signature has changed: {api_page.COMMAND}"
+    assert "\ncard(self, fields: Sequence[str] = ('image',)) -> DataCard\n" in text
+    assert "\nread_idx(path: Path, num_axes: int, dtype: IdxType = 'uint8') -> np.ndarray\n" in text

@@ -21,6 +21,8 @@ from maecli.scaffold.package import bounds
 
 QUICK = ("--device", "cpu", "--set", "train.max_steps=2", "--batch-size", "8", "--set", "trackers=[jsonl]")
 
+NOTHING = "say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME"
+
 
 @pytest.fixture(autouse=True)
 def _no_module_of_a_stranger_is_left() -> None:
@@ -29,7 +31,8 @@ def _no_module_of_a_stranger_is_left() -> None:
 
 
 def plan(package: str = "mae-birds", dataset: str | None = "birds", task: str | None = "sing", **known) -> Plan:
-    return plan_package(package, dataset, task, known.get("registry") or Registry([point("dataset.owls")]))
+    registry = known.pop("registry", None) or Registry([point("dataset.owls")])
+    return plan_package(package, {"dataset": dataset, "task": task, **known}, registry)
 
 
 def refusal(*args, **known) -> str:
@@ -42,14 +45,23 @@ def refusal(*args, **known) -> str:
 def test_a_new_package_passes_its_own_tests_and_runs_at_once_whatever_its_names(tmp_path):
     """Names that mean something to YAML and Python; those of `benchmarks/wheels.py` are ordinary ones."""
     project, site = tmp_path / "mae-odd", tmp_path / "site"
-    write_package(plan("mae-odd", "on", "any"), project)
+    write_package(plan("mae-odd", "on", "any", model="wing", tracker="csv"), project)
     install(project, site)
     told = run_pytest(site, project / "tests")
     assert re.search(r"^\d+ passed", told, re.MULTILINE)
     runs = tmp_path / "here"
     runs.mkdir()
-    run_mae(site, runs, [["finetune", "--dataset", "on", *QUICK], ["plugins", "check", "recipe.on"]])
+    commands = [
+        ["finetune", "--dataset", "on", *QUICK],
+        ["pretrain", "--dataset", "on", *QUICK[:-1], "trackers=[csv]", "--model", "wing"],
+        ["plugins", "check", "recipe.on"],
+    ]
+    run_mae(site, runs, commands)
     assert json.loads((runs / "runs/finetune-on-any/summary.json").read_text())["steps"] == 2
+    assert (runs / "data/on.npz").is_file()
+    rows = (runs / "runs/pretrain-on/csv.csv").read_text().splitlines()
+    assert rows[0] == "step,metric,value"
+    assert any(row.startswith("2,train/loss,") for row in rows)
 
 
 def test_a_package_has_everything_that_a_package_needs(tmp_path):
@@ -98,6 +110,16 @@ def test_only_what_is_asked_for_is_written(tmp_path):
     }
     files = write_package(plan(dataset=None), tmp_path / "task")
     assert not [file for file in files if "dataset" in file.name or file.name == "birds.yaml"]
+    for kind in ("model", "tracker"):
+        files = write_package(plan(dataset=None, task=None, **{kind: "fly"}), tmp_path / kind)
+        assert {file.name for file in files if file.suffix == ".py"} == {
+            "__init__.py",
+            f"{kind}.py",
+            f"test_{kind}.py",
+        }
+        about = tomllib.loads(files[0].read_text())["project"]
+        assert about["entry-points"]["mae"] == {f"{kind}.fly": f"mae_birds.{kind}"}
+        assert about["description"] == f"The {kind} fly, for mae."
 
 
 def test_a_package_counts_on_the_minor_version_that_warns_of_what_goes_too():
@@ -107,17 +129,22 @@ def test_a_package_counts_on_the_minor_version_that_warns_of_what_goes_too():
 
 
 def test_names_become_classes_and_modules():
-    made = plan("mae-tiny-birds", "tiny-birds", "3d-song")
+    made = plan("mae-tiny-birds", "tiny-birds", "3d-song", model="2x-wing", tracker="my-log")
     assert (made.module, made.dataset_class, made.task_class) == ("mae_tiny_birds", "TinyBirdsData", "The3dSongTask")
+    assert (made.model_class, made.tracker_class) == ("The2xWingModel", "MyLogTracker")
+    assert (
+        made.about("`") == "The data set `tiny-birds`, the task `3d-song`, the model `2x-wing` and the tracker `my-log`"
+    )
 
 
 @pytest.mark.parametrize(("dataset", "task"), [("none", "gauge"), ("123", "any"), ("on", "f"), ("null", "errors")])
 def test_a_name_that_means_something_in_python_or_yaml_stays_a_name(tmp_path, dataset, task):
-    files = {file.name: file.read_text() for file in write_package(plan("mae-odd", dataset, task), tmp_path / "odd")}
+    odd = plan("mae-odd", dataset, task, model=dataset, tracker=task)
+    files = {file.name: file.read_text() for file in write_package(odd, tmp_path / "odd")}
     recipe = yaml.safe_load(files[f"{dataset}.yaml"])
     assert recipe["pretrain"]["dataset"] == recipe["finetune"]["dataset"] == {"name": dataset}
     assert recipe["finetune"]["task"] == {"name": task}
-    for name in ("dataset.py", "task.py"):
+    for name in ("dataset.py", "task.py", "model.py", "tracker.py"):
         tree = ast.parse(files[name])
         made = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
         taken = [alias.asname or alias.name for node in tree.body if hasattr(node, "names") for alias in node.names]
@@ -151,7 +178,10 @@ def test_a_package_may_be_written_anew_though_it_is_installed(tmp_path, monkeypa
 
 
 def test_something_must_be_added():
-    assert refusal("mae-birds", None, None) == "say what the package adds: --dataset NAME, --task NAME or both"
+    assert (
+        refusal("mae-birds", None, None)
+        == "say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME"
+    )
 
 
 @pytest.mark.parametrize("name", ["Birds", "my birds", "a.b", "", "birds_"])
@@ -172,6 +202,12 @@ def test_names_that_are_taken_are_refused():
     assert refusal("mae-birds", "owls", None, registry=taken) == (
         "dataset 'owls' is taken by the installed package mae-aves; choose another name"
     )
+    assert refusal("mae-birds", None, None, model="vit", registry=Registry()) == (
+        "model 'vit' is built in; choose another name"
+    )
+    assert refusal("mae-birds", None, None, tracker="jsonl", registry=Registry()) == (
+        "tracker 'jsonl' is built in; choose another name"
+    )
     assert plan("mae-aves", "owls", None, registry=taken).dataset == "owls", "its own name it may write again"
     assert refusal("mae-birds", "demo", None, registry=Registry()) == "recipe 'demo' is built in; choose another name"
 
@@ -190,9 +226,10 @@ def test_the_command_writes_a_package_and_says_how_to_go_on(tmp_path, mae, monke
     monkeypatch.chdir(tmp_path)
     outcome = mae("plugins", "new", "mae-birds", "--dataset", "birds", "--task", "sing")
     assert outcome.exit_code == 0, outcome.stderr
+    install = "pip install -e mae-birds --group mae-birds/pyproject.toml:dev"
     assert outcome.stdout.splitlines() == [
         "mae-birds: 11 files",
-        "  pip install -e mae-birds --group mae-birds/pyproject.toml:dev",
+        f"  {install}   (with uv: uv {install})",
         "  python -m pytest mae-birds",
         "  mae pretrain --dataset birds",
         "  mae finetune --dataset birds --task sing",
@@ -201,13 +238,21 @@ def test_the_command_writes_a_package_and_says_how_to_go_on(tmp_path, mae, monke
     told = mae("plugins", "new", "mae-owls", "--task", "hoot", "--out", tmp_path / "elsewhere", "--json").json
     assert told["out"] == str(tmp_path / "elsewhere")
     assert "src/mae_owls/task.py" in told["files"]
+    outcome = mae("plugins", "new", "mae-owls", "--model", "wing", "--tracker", "log", "--out", tmp_path / "more")
+    assert outcome.stdout.splitlines()[3:] == [
+        "  mae pretrain --dataset … --model wing",
+        "  mae pretrain --dataset … --set 'trackers=[log]'",
+    ]
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path, mae, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = mae("plugins", "new", "mae-birds")
     assert outcome.exit_code == 2
-    assert outcome.stderr == "mae: say what the package adds: --dataset NAME, --task NAME or both\n"
+    assert (
+        outcome.stderr
+        == "mae: say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -215,6 +260,5 @@ def test_the_templates_are_the_ones_that_are_written():
     from maecli.scaffold import package
 
     folder = Path(package.__file__).parent / "templates"
-    assert sorted(file.name for file in folder.iterdir()) == sorted(
-        f"{template}.jinja" for template in (package.FILES | package.OF_DATASET | package.OF_TASK).values()
-    )
+    templates = [*package.FILES.values(), *(each for files in package.OF_KIND.values() for each in files.values())]
+    assert sorted(file.name for file in folder.iterdir()) == sorted(f"{template}.jinja" for template in templates)

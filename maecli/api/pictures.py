@@ -5,6 +5,7 @@ The libraries that decode are loaded when a file needs them.
 
 from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
 from maecli.data.finding import find_files
+from maecli.data.idx import read_idx
 from maecli.data.label_files import (
     LABELS_FILE,
     LABELS_FILES,
@@ -73,6 +74,7 @@ __all__ = [
     "misfit",
     "probe_picture",
     "probe_pictures",
+    "read_idx",
     "read_labels",
     "read_mask",
     "read_picture",

@@ -168,6 +168,8 @@ def new(
     package: Annotated[str, typer.Argument(metavar="PACKAGE", help="Name of the package, such as mae-whatever.")],
     dataset: Annotated[str | None, typer.Option("--dataset", help="Name of the data set that it adds.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Name of the task that it adds.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Name of the model that it adds.")] = None,
+    tracker: Annotated[str | None, typer.Option("--tracker", help="Name of the tracker that it adds.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Empty or new folder; default: ./PACKAGE.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -175,7 +177,8 @@ def new(
     from maecli.registry import Registry
     from maecli.scaffold import plan_package, write_package
 
-    plan = plan_package(package, dataset, task, Registry())
+    adds = {"dataset": dataset, "task": task, "model": model, "tracker": tracker}
+    plan = plan_package(package, adds, Registry())
     folder = (out or Path(package)).expanduser()
     files = write_package(plan, folder)
     if as_json:

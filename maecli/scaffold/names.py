@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from maecli.registry.switches import canonical
 
 WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 FORM = "lower-case words of letters and digits, joined by hyphens"
+WORD_OF = {"dataset": "data set", "task": "task", "model": "model", "tracker": "tracker"}
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,16 @@ class Plan:
 
     package: str
     """As pip knows it: mae-whatever."""
-    dataset: str | None
-    task: str | None
+    dataset: str | None = None
+    task: str | None = None
+    model: str | None = None
+    tracker: str | None = None
+
+    @property
+    def adds(self) -> dict[str, str]:
+        """Kind → name of what the package adds."""
+        names = {"dataset": self.dataset, "task": self.task, "model": self.model, "tracker": self.tracker}
+        return {kind: name for kind, name in names.items() if name is not None}
 
     @property
     def module(self) -> str:
@@ -38,15 +48,33 @@ class Plan:
     def task_class(self) -> str:
         return f"{class_name(self.task or '')}Task"
 
+    @property
+    def model_class(self) -> str:
+        return f"{class_name(self.model or '')}Model"
+
+    @property
+    def tracker_class(self) -> str:
+        return f"{class_name(self.tracker or '')}Tracker"
+
+    def about(self, mark: str = "") -> str:
+        """Return what the package adds in words, each name between two of `mark`."""
+        things = [f"the {WORD_OF[kind]} {mark}{name}{mark}" for kind, name in self.adds.items()]
+        text = " and ".join(filter(None, [", ".join(things[:-1]), things[-1]]))
+        return text[0].upper() + text[1:]
+
     def first_steps(self, folder: Path) -> list[str]:
         """Return the commands that install the package, try its promises and use it."""
-        steps = [f"pip install -e {folder} --group {folder}/pyproject.toml:dev", f"python -m pytest {folder}"]
+        install = f"pip install -e {folder} --group {folder}/pyproject.toml:dev"
+        steps = [f"{install}   (with uv: uv {install})", f"python -m pytest {folder}"]
+        dataset = self.dataset or "…"
         if self.dataset is not None:
-            steps.append(f"mae pretrain --dataset {self.dataset}")
-        if self.task is not None and self.dataset is not None:
-            steps.append(f"mae finetune --dataset {self.dataset} --task {self.task}")
-        elif self.task is not None:
-            steps.append(f"mae finetune --task {self.task} --dataset …")
+            steps.append(f"mae pretrain --dataset {dataset}")
+        if self.task is not None:
+            steps.append(f"mae finetune --dataset {dataset} --task {self.task}")
+        if self.model is not None:
+            steps.append(f"mae pretrain --dataset {dataset} --model {self.model}")
+        if self.tracker is not None:
+            steps.append(f"mae pretrain --dataset {dataset} --set 'trackers=[{self.tracker}]'")
         return steps
 
 
@@ -56,21 +84,23 @@ def class_name(name: str) -> str:
     return joined if not joined[:1].isdigit() else f"The{joined}"
 
 
-def plan_package(package: str, dataset: str | None, task: str | None, registry: Registry) -> Plan:
-    """Return the plan of a package. Raises SpecError for names that cannot be, are taken, or are missing."""
+def plan_package(package: str, adds: Mapping[str, str | None], registry: Registry) -> Plan:
+    """Return the plan of a package that adds something of each kind named.
+
+    Raises SpecError for names that cannot be, are taken, or are missing.
+    """
     if not WORDS.fullmatch(package) or package[0].isdigit():
         raise SpecError(f"package name {package!r} must be {FORM}, such as mae-whatever")
-    plan = Plan(package, dataset, task)
+    plan = Plan(package, **adds)
     others = {canonical(each.package) for each in registry.listings if each.package != OWN_PACKAGE}
     taken = package not in others and importlib.util.find_spec(plan.module) is not None  # a plugin may be written anew
     if taken or keyword.iskeyword(plan.module) or plan.module == "tests":
         hidden = f"would hide the module {plan.module}; take another, such as mae-{package}"
         raise SpecError(f"package name {package!r} {hidden}")
-    if dataset is None and task is None:
-        raise SpecError("say what the package adds: --dataset NAME, --task NAME or both")
-    for kind, name in (("dataset", dataset), ("recipe", dataset), ("task", task)):
-        if name is None:
-            continue
+    if not plan.adds:
+        raise SpecError("say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME")
+    recipe = {"recipe": plan.dataset} if plan.dataset is not None else {}
+    for kind, name in (plan.adds | recipe).items():
         if not WORDS.fullmatch(name):
             raise SpecError(f"--{kind} {name!r} must be {FORM}, such as tiny-birds")
         for each in registry.listings:

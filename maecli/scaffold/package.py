@@ -18,16 +18,17 @@ FILES = {
     ".github/workflows/tests.yml": "workflow.yml",
     "src/{module}/__init__.py": "init.py",
 }
-OF_DATASET = {
-    "src/{module}/dataset.py": "dataset.py",
-    "src/{module}/{dataset}.yaml": "recipe.yaml",
-    "tests/test_dataset.py": "test_dataset.py",
+OF_KIND = {
+    "dataset": {
+        "src/{module}/dataset.py": "dataset.py",
+        "src/{module}/{dataset}.yaml": "recipe.yaml",
+        "tests/test_dataset.py": "test_dataset.py",
+    },
+    "task": {"src/{module}/task.py": "task.py", "tests/test_task.py": "test_task.py"},
+    "model": {"src/{module}/model.py": "model.py", "tests/test_model.py": "test_model.py"},
+    "tracker": {"src/{module}/tracker.py": "tracker.py", "tests/test_tracker.py": "test_tracker.py"},
 }
-OF_TASK = {
-    "src/{module}/task.py": "task.py",
-    "tests/test_task.py": "test_task.py",
-}
-"""Path in the package → template, plus `.jinja`: of every package, and beside it where it adds a data set or a task."""
+"""Path in the package → template, plus `.jinja`: of every package, and beside it of each kind that it adds."""
 
 
 def bounds(version: str = __version__) -> str:
@@ -49,8 +50,8 @@ def write_package(plan: Plan, out: Path) -> list[Path]:
         what = "not empty" if out.is_dir() else "a file"
         raise SpecError(f"{out} is {what}, so nothing is written there; give another folder by --out")
     written = []
-    templates = FILES | (OF_DATASET if plan.dataset else {}) | (OF_TASK if plan.task else {})
-    for path, template in templates.items():
+    of_kinds = [pair for kind in plan.adds for pair in OF_KIND[kind].items()]
+    for path, template in [*FILES.items(), *of_kinds]:
         file = out / path.format(module=plan.module, dataset=plan.dataset)
         with disk_errors(file):
             file.parent.mkdir(parents=True, exist_ok=True)

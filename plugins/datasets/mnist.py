@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +17,6 @@ from .canvases import CanvasDataset, CanvasOptions
 from .in_memory import published
 
 VAL_SHARE = 1 / 12
-MAX_BYTES = 2**30
-"""Of a file's pictures; EMNIST's 814,255 are 0.6 of it."""
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -110,7 +106,7 @@ def _read_pair(folder: Path, part: str) -> api.TensorSplit:
     images_path, labels_path = (_locate(folder, name) for name in FILES[part])
     assert images_path is not None
     assert labels_path is not None
-    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    images, labels = api.pictures.read_idx(images_path, 3), api.pictures.read_idx(labels_path, 1)
     if images.shape[1:] != (28, 28):
         raise api.DataError(f"{images_path}: pictures are {images.shape[1]}x{images.shape[2]}, not 28x28")
     if len(images) != len(labels):
@@ -122,30 +118,3 @@ def _read_pair(folder: Path, part: str) -> api.TensorSplit:
         raise api.DataError(f"{labels_path}: labels must be 0 to 9, and there must be some")
     tensors = {"image": torch.from_numpy(images[:, None]), "label": torch.from_numpy(labels.astype(np.int64))}
     return api.TensorSplit(tensors, [f"{part}-{i}" for i in range(len(labels))])
-
-
-def read_idx(path: Path, num_axes: int) -> np.ndarray:
-    """Return the uint8 array of an IDX file, `.gz` or not.
-
-    The format: two zero bytes, 8 for unsigned bytes, the number of axes, each axis as a big-endian uint32, and
-    then exactly as many bytes as these call for. Raises `DataError` naming the file and the rule it breaks.
-    """
-    way_out = "delete it to download it again, or fetch another copy"
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            magic, header = file.read(4), file.read(4 * num_axes)
-            if magic != bytes([0, 0, 8, num_axes]):
-                expected = f"0000080{num_axes}"
-                raise api.DataError(f"{path}: begins with {magic.hex() or 'nothing'}, not with {expected}; {way_out}")
-            shape = np.frombuffer(header.ljust(4 * num_axes, b"\0"), dtype=">u4").astype(np.int64)
-            size = int(np.prod(shape, dtype=object))
-            if size > MAX_BYTES:
-                raise api.DataError(f"{path}: its header says {size:,} bytes, over {MAX_BYTES:,}; {way_out}")
-            data = file.read(size + 1)  # and no more, whatever a compressed file would become
-    except (OSError, EOFError, zlib.error) as error:
-        raise api.DataError(f"{path}: cannot be read ({error}); {way_out}") from error
-    if len(header) < 4 * num_axes or len(data) < size:
-        raise api.DataError(f"{path}: truncated, {len(data)} of {size} bytes of data; {way_out}")
-    if len(data) > size:
-        raise api.DataError(f"{path}: more bytes of data than the {size} that its header says; {way_out}")
-    return np.frombuffer(bytearray(data), dtype=np.uint8).reshape(shape)

@@ -13,10 +13,10 @@ from fuzz.mutate import survives
 from maecli_plugins.datasets.cifar10.batches import read_binary_batch, read_python_batch
 from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
 from maecli_plugins.datasets.folder.class_files import read_class_file
-from maecli_plugins.datasets.mnist import read_idx
 from maecli_plugins.datasets.voc.annotations import read_annotation
 from write_data import noise
 
+from maecli.data.idx import read_idx
 from maecli.data.label_files import read_labels
 from maecli.errors import BrokenSample, DataError
 

@@ -26,6 +26,11 @@ from maecli.run.restore import restore
 CPU = torch.device("cpu")
 
 
+def test_what_the_package_offers_is_listed_before_it_is_imported():
+    assert set(maecli.__all__) <= set(dir(maecli))
+    assert (Path(maecli.__file__).parent / "py.typed").is_file()
+
+
 def test_three_lines_give_features(pretrained, pictures):
     encoder = maecli.load_encoder(pretrained)
     x = encoder.preprocess([pictures / "cat/000.png", pictures / "dog/000.png"])  # (B, C, H, W)

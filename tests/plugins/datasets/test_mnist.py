@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from fuzz.mutate import little_memory
-from maecli_plugins.datasets.mnist import MNIST, read_idx
+from maecli_plugins.datasets.mnist import MNIST
 from torchvision import datasets
 from write_data import noise, write_idx, write_mnist
 
 from maecli import api
+from maecli.api.pictures import read_idx
 
 NAMES = [
     "train-images-idx3-ubyte",
