@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,23 +16,13 @@ from pydantic import Field
 from maecli import api
 from maecli.api import layouts, pictures
 
+from . import told
 from .agreement import converted
-from .class_files import CLASSES_FILE, LABELMAP_FILE, ClassList, read_classes
+from .class_files import CLASSES_FILE, ClassList
 from .index import Index, read_index
-from .masks import (
-    IMAGES_FOLDER,
-    MASKS_FOLDER,
-    MaskedFiles,
-    MaskReading,
-    none_usable,
-    nothing_judged,
-    read_masks,
-)
-from .other_tables import find_tables
+from .mask_set import MaskSet, is_nothing_judged
+from .masks import MaskedFiles, nothing_judged
 from .splits import split_keys, split_origin
-
-NUM_PEEKED = 32
-NUM_NAMED = 3
 
 
 class Folder(api.Dataset):
@@ -163,11 +153,11 @@ class Folder(api.Dataset):
         parts = {name: self._keys(name, fields) for name in api.SPLIT_NAMES}
         sizes = {index.infos[key].size for keys in parts.values() for key in keys}
         in_train = Counter(index.labels.get(key) for key in parts["train"])
-        shown = self._mask_classes if "mask" in fields else None
+        shown = self._shown if "mask" in fields else None
         return api.DataCard(
             name=self.name,
             title=f"folder {self._folder}",
-            fields=("image", *(["label"] if index.classes else []), *(["mask"] if self._can_segment else [])),
+            fields=("image", *(["label"] if index.classes else []), *(["mask"] if self._masks.can_segment else [])),
             channels=index.channels,
             size=next(iter(sizes)) if len(sizes) == 1 else None,
             dtype=index.dtype,
@@ -185,10 +175,10 @@ class Folder(api.Dataset):
             split_origin=split_origin(index, self.options.val_share, self.options.test_share),
             source=f"your own files in {self._folder}",
             licence="yours to know",
-            reading=self._reading(fields),
+            reading=told.reading(index, self._masks.reading if "mask" in fields else None),
             converted=self._converted(),
-            left_out=self._left_out(fields),
-            notes=tuple(self._notes(fields)),
+            left_out=told.left_out(index, fields),
+            notes=tuple(told.notes(index, self._files, stats.num, fields)),
         )
 
     @property
@@ -207,7 +197,7 @@ class Folder(api.Dataset):
         images = "image" in fields
         if "mask" not in fields:
             return pictures.PictureFiles(self.root, keys, sizes, reading, self._faults, labels=labels, images=images)
-        masks, how = [index.masks[key] for key in keys], self._mask_reading
+        masks, how = [index.masks[key] for key in keys], self._masks.reading
         return MaskedFiles(
             *(self.root, keys, sizes, reading, self._faults),
             labels=labels,
@@ -221,28 +211,12 @@ class Folder(api.Dataset):
         index, keys = self._index, self._parts[name]
         if "label" in fields:
             if not index.classes:
-                raise api.DataError(
-                    f"no picture in {self.root} has a label; put the pictures of each class into a folder of their "
-                    f"own, or write a {pictures.LABELS_FILE} with the columns file and label{self._other_tables()}"
-                )
+                raise api.DataError(told.why_no_labels(self.root, index))
             keys = [key for key in keys if key in index.labels]
         if "mask" in fields:
-            _ = self._mask_classes
+            _ = self._shown
             keys = [key for key in keys if key in index.masks]
         return keys
-
-    def _other_tables(self) -> str:
-        """Return which tables of other names may say the classes, as the end of a sentence."""
-        index = self._index
-        tables = find_tables(self.root, index.layout.wrappings, index.infos) if index.table is None else []
-        if not tables:
-            return ""
-        (name, column), *others = tables
-        more = f" (as do {len(others)} more)" if others else ""
-        return (
-            f"; {name} names pictures in its column {column!r}{more}: if it says their classes, copy it to "
-            f"{Path(name).parent / pictures.LABELS_FILE}, and call its columns file and label"
-        )
 
     def faults(self) -> Collection[api.Fault]:
         _ = self._index  # reads the headers, if that was not done
@@ -265,89 +239,21 @@ class Folder(api.Dataset):
             except api.BrokenSample as broken:
                 if broken.fault not in faults:
                     yield broken.fault
-        if _nothing_judged(numbers):
-            yield api.Fault(self._place_of_masks or ".", nothing_judged(self._class_list))
+        if is_nothing_judged(numbers):
+            yield api.Fault(self._masks.place or ".", nothing_judged(self._masks.classes))
 
     @cached_property
-    def _class_list(self) -> ClassList:
-        """Return what masks show. Raises DataError for a set without masks."""
-        if not self._index.masks:
-            raise api.DataError(self._why_no_masks())
-        if rivals := self._index.layout.rivals:
-            raise api.DataError(
-                f"{self.root} has masks of the same pictures in {' and '.join(f'{name}/' for name in rivals)}; move "
-                "all but one of these folders out of it, or put a dot before their names"
-            )
-        places = [path.parent for path in (self._beside(LABELMAP_FILE), self._beside(CLASSES_FILE)) if path.exists()]
-        return read_classes(places[-1] if places else self.root)
-
-    @cached_property
-    def _peeked(self) -> list[str]:
-        """Return some pictures with masks, the same in every process."""
-        return sorted(self._index.masks, key=api.place)[:NUM_PEEKED]
-
-    @cached_property
-    def _mask_reading(self) -> MaskReading:
-        """Return how masks are read. Raises DataError where some of them leave it open."""
-        options, masks = self.options, [self._index.masks[key] for key in self._peeked]
-        return read_masks(
-            *(self.root, masks, self._class_list),
-            pixels=options.mask_pixels,
-            foreground=options.mask_foreground,
-            max_pixels=options.max_pixels,
+    def _masks(self) -> MaskSet:
+        return MaskSet(
+            self.root, self._index, self.options.mask_pixels, self.options.mask_foreground, self.options.max_pixels
         )
 
-    def _beside(self, name: str) -> Path:
-        """Return where a file of this name lies: in the root, or in a folder around all pictures."""
-        places = [self.root / folder / name for folder in self._index.layout.wrappings]
-        return next((path for path in places if path.exists()), places[0])
-
-    @property
-    def _can_segment(self) -> bool:
-        try:
-            return bool(self._class_list.names)
-        except api.DataError:
-            return False
-
     @cached_property
-    def _mask_classes(self) -> ClassList:
-        """Return the classes, once some masks could be read and hold more than class 0. Raises DataError."""
-        classes = self._class_list
+    def _shown(self) -> ClassList:
+        """Return what masks show, once some could be read and hold more than class 0. Raises DataError."""
         self._faults.update(self._index.unpaired)
-        split = self._split(self._peeked, ("mask",))
-        numbers: set[int] = set()
-        broken: list[api.Fault] = []
-        for i in range(len(split)):
-            try:
-                numbers.update(np.unique(split[i]["mask"]).tolist())
-            except api.BrokenSample as error:  # told of when it is read for use, unless all are
-                broken.append(error.fault)
-        if len(broken) == len(split):
-            raise none_usable(self.root, classes, broken)
-        if _nothing_judged(numbers):
-            raise api.DataError(f"{self.root / self._place_of_masks}: {nothing_judged(classes)}")
-        return classes
-
-    @property
-    def _place_of_masks(self) -> str:
-        """Return the folder that the masks lie in; nothing if there are several, or none."""
-        folders = {fault.path.rpartition("/")[0] for fault in self._index.unpaired}
-        known = self._index.layout.mask_folders or sorted(folders)
-        return known[0] if len(known) == 1 else ""
-
-    def _why_no_masks(self) -> str:
-        index, images, masks = self._index, IMAGES_FOLDER, MASKS_FOLDER
-        way_out = f"the mask of {images}/a/1.jpg is {masks}/a/1.png"
-        if index.unpaired:
-            first = min(index.unpaired)
-            place = self.root / self._place_of_masks
-            return f"none of the files in {place} is the mask of a picture; {first.path}, for one: {first.reason}"
-        if index.layout.masks or all((self.root / name).is_dir() for name in (images, masks)):
-            return f"no picture in {self.root / images} that can be read has a mask; {way_out}"
-        return (
-            f"{self.root} has no masks; put the pictures into {images}/, their masks as PNG files of the same "
-            f"names into {masks}/, and the names of the classes into {CLASSES_FILE}: {way_out}"
-        )
+        self._masks.check(self._split(self._masks.peeked, ("mask",)))
+        return self._masks.classes
 
     @cached_property
     def _index(self) -> Index:
@@ -424,72 +330,7 @@ class Folder(api.Dataset):
         made = (index.channels, index.dtype, self._files, self.options.npy_layout, self._missing)
         return converted(index.infos.values(), *made)
 
-    def _left_out(self, fields: Sequence[str]) -> dict[str, int]:
-        """Return how many sound files are not used, as masks or for lack of what `fields` ask for."""
-        index, layout = self._index, self._index.layout
-        counts = {**layout.extra, **index.left_out}
-        if "mask" not in fields:
-            counts |= layout.unused_masks()
-        if "label" in fields:
-            foreign = {} if self._has_table_labels else layout.foreign
-            foreign = {key: name for key, name in foreign.items() if key in index.infos}
-            counts |= layouts.foreign_in_words(foreign, layout.splits)
-            counts |= self._without("a label", {*index.labels, *foreign})
-        if "mask" in fields:
-            counts |= self._without("a mask", index.masks)
-        return {what: num for what, num in counts.items() if num}
-
-    def _without(self, what: str, having: Collection[str]) -> dict[str, int]:
-        """Return how many pictures lack something, told by their first folders where these are few."""
-        around = self._index.layout.wrappings[-1]
-        lacking = [key for key in self._index.infos if key not in having]
-        inner = ((key, key.removeprefix(around)) for key in lacking)
-        places = Counter(key[: len(key) - len(path)] + path.split("/")[0] if "/" in path else "" for key, path in inner)
-        if len(places) > NUM_NAMED:
-            return {f"without {what}": len(lacking)}
-        return {f"without {what}{f', in {place}/' if place else ''}": num for place, num in places.items()}
-
-    @property
-    def _has_table_labels(self) -> bool:
-        """Whether classes come from a table, so that folders name none."""
-        return bool(self._index.labels) and self._index.labels.items() - self._index.layout.labels.items() != set()
-
-    def _reading(self, fields: Sequence[str]) -> str:
-        """Return in one line what was read."""
-        index = self._index
-        table = index.said if self._has_table_labels else ""
-        line = index.layout.reading(len(index.infos), len(index.classes), table=table, names=index.classes)
-        if index.table is not None and not table:
-            line += f"; splits or groups by {index.said}"
-        if "mask" in fields and (words := self._mask_reading.words()):
-            line += f"; {', '.join(words)}"
-        return line
-
-    def _notes(self, fields: Sequence[str]) -> Iterator[str]:
-        index = self._index
-        yield f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"
-        if index.dtype == "uint16":
-            bits, most = self._files.bits, self._files.most
-            used = "whatever the pictures use of it" if bits == 16 else f"the {bits} bits that the pictures use"
-            yield f"16 bits: the range is 0 to {most}, {used}; dataset.bits says otherwise"
-        elif index.dtype != "uint8":
-            yield "value_range is what the measured pictures reach; others may go beyond it"
-        if others := index.layout.others:
-            kinds = (f"{num} {suffix or 'without suffix'}" for suffix, num in sorted(others.items()))
-            yield f"ignored, not pictures: {', '.join(kinds)}"
-        bare = [key for key in index.infos if key not in index.labels] if index.classes else []
-        if bare and "label" not in fields:
-            yield f"{len(bare)} {'picture has' if len(bare) == 1 else 'pictures have'} no label"
-        if index.masks and (bare := [key for key in index.infos if key not in index.masks]):
-            more = f" and {len(bare) - NUM_NAMED} more" if len(bare) > NUM_NAMED else ""
-            have = "pictures have" if len(bare) > 1 else "picture has"
-            yield f"{len(bare)} {have} no mask: {', '.join(bare[:NUM_NAMED])}{more}"
-
 
 @api.hookimpl
 def mae_datasets() -> list[type[api.Dataset]]:
     return [Folder]
-
-
-def _nothing_judged(numbers: Set[int]) -> bool:
-    return numbers <= {0, pictures.VOID} and pictures.VOID in numbers

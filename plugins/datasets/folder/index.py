@@ -56,6 +56,11 @@ class Index:
         position = {label: i for i, label in enumerate(self.classes)}
         return {key: position[label] for key, label in self.labels.items()}
 
+    @cached_property
+    def has_table_labels(self) -> bool:
+        """Whether classes come from a table, so that folders name none."""
+        return bool(self.labels) and self.labels.items() - self.layout.labels.items() != set()
+
     def stratum(self, key: str) -> int | None:
         """Return a number for pictures that have the same label, and a mask or not; None for those without either."""
         if key not in self.labels and key not in self.masks:
