@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _LONG_WORD = re.compile(r"\S{1000,}")
 _SHOWN = 200  # letters of it
+UNBROKEN = 10_000
+"""Columns where no terminal has a width: rows of a table stay on one line."""
 
 
 class PlainConsole(Console):
@@ -29,6 +32,8 @@ class PlainConsole(Console):
 
     def __init__(self, stderr: bool = False, quiet: bool = False) -> None:
         super().__init__(stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = UNBROKEN  # a line of a pipe or file is as long as it is
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """Return text as it is measured and shown."""

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
 
 import pytest
 from rich.table import Table
@@ -68,7 +79,7 @@ def test_progress_shows_names_as_they_are(console, monkeypatch):
         animated.count(NASTY, 2)()
         animated.bar.refresh()
         animated.say(NASTY)
-        text = animated.bar.columns[2].render(animated.bar.tasks[0])  # type: ignore[union-attr]
+        text = animated.bar.columns[1].render(animated.bar.tasks[0])  # type: ignore[union-attr]
     assert console.file.getvalue().count(SHOWN) >= 3
     assert str(text).startswith("[/b][red]")
 
@@ -98,3 +109,80 @@ def test_what_a_person_typed_is_quoted_as_a_terminal_may_show_it(mae, args):
     assert outcome.exit_code == 2
     assert "[red]" in outcome.stderr
     assert not {"\x1b", "\x9b", "\x07", "\u202e", "\r"} & set(outcome.stderr)
+
+
+def test_the_line_of_a_phase_is_gone_before_the_next_begins(console, monkeypatch):
+    monkeypatch.setattr(PlainConsole, "is_terminal", True)
+    with Progress(console) as animated:
+        assert animated.bar is not None
+        animated.count("pictures of train", 2)()
+        animated.count("pictures of val", 2)()
+        [task] = animated.bar.tasks
+        assert task.fields["parts"][0] == "pictures of val"
+    assert animated.bar.tasks == []
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        pytest.param(80, "epoch 1.4 of 50  12 min 03 s left  loss 0.9321", id="80"),
+        pytest.param(60, "epoch 1.4 of 50  12 min 03 s left", id="60"),
+        pytest.param(120, "epoch 1.4 of 50  12 min 03 s left  loss 0.9321  1,234 pictures/s", id="120"),
+    ],
+)
+def test_parts_that_do_not_fit_are_left_out_whole(console, monkeypatch, width, shown):
+    monkeypatch.setattr(PlainConsole, "is_terminal", True)
+    console.width = width
+    parts = ("epoch 1.4 of 50", "12 min 03 s left", "loss 0.9321", "1,234 pictures/s")
+    with Progress(console) as animated:
+        assert animated.bar is not None
+        animated.update(1, 9, parts, "")
+        assert str(animated.bar.columns[1].render(animated.bar.tasks[0])) == shown  # type: ignore[union-attr]
+
+
+def test_a_row_stays_on_one_line_where_there_is_no_terminal(monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    table = Table(box=None)
+    table.add_column("run", overflow="fold")
+    table.add_row("runs/" + "long" * 50)
+    PlainConsole().print(table)
+    assert "runs/" + "long" * 50 in capsys.readouterr().out
+
+
+def on_a_terminal(*args: str, interrupt_after: bytes = b"", **environment: str) -> tuple[int, str, float]:
+    """Run mae on a pseudo-terminal of 80 columns.
+
+    Returns its exit code, what it wrote, and how soon it answered Ctrl-C.
+    """
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = (sys.executable, "-m", "maecli", *map(str, args))
+    settings = os.environ | {"TERM": "xterm-256color", "OMP_NUM_THREADS": "1"} | environment
+    process = subprocess.Popen(command, stdin=side, stdout=side, stderr=side, env=settings, start_new_session=True)
+    os.close(side)
+    written, pressed, answered = b"", 0.0, float("inf")
+    with contextlib.suppress(OSError):  # the terminal is closed
+        while part := os.read(main, 2**16):
+            written += part
+            if interrupt_after and interrupt_after in written and not pressed:
+                pressed = time.monotonic()
+                process.send_signal(signal.SIGINT)
+            if pressed and b"saving, then stopping" in written:
+                answered = min(answered, time.monotonic() - pressed)
+    os.close(main)
+    return process.wait(), written.decode(), answered
+
+
+@pytest.mark.slow
+def test_training_shows_a_bar_from_the_first_step_and_answers_ctrl_c_within_a_second(pictures, toy_pretrain, tmp_path):
+    run = tmp_path / "run"
+    arguments = (*toy_pretrain, "--dataset", "folder", "--root", pictures, "--out", run, "--epochs", 10_000)
+    code, written, answered = on_a_terminal(*arguments, interrupt_after=b"epoch 3 of 10000:")
+    assert code == 130
+    assert answered < 1
+    assert "epoch 0 of 10000  the first step" in written
+    assert " left" in written
+    assert "press Ctrl-C again to stop without saving" in written
+    assert re.search(r"mae: saved at step \d+; --resume goes on from there", written)
+    assert all(len(line) <= 80 for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written).split("\r") if "left" in line)
+    assert (run / "checkpoints/last").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -106,12 +107,23 @@ def user_errors(as_json: bool = False) -> Iterator[None]:
             _give_up(str(ours), ours.exit_code, as_json, ours if isinstance(ours, DataError) else None)
 
 
+@contextlib.contextmanager
+def silence(quiet: bool) -> Iterator[None]:
+    """Print nothing on stdout with `--quiet`: what a verb made is in its files."""
+    if not quiet:
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
+        yield
+
+
 def tells_errors(verb: Callable[..., None]) -> Callable[..., None]:
     """Let a verb end by `user_errors`, as JSON where its `--json` asks for that."""
 
     @functools.wraps(verb)
     def run(*arguments: Any, **options: Any) -> None:
-        with user_errors(options.get("as_json", False)):
+        as_json = options.get("as_json", False)
+        with user_errors(as_json), silence(options.get("quiet", False) and not as_json):
             verb(*arguments, **options)
 
     return run

@@ -41,7 +41,9 @@ DeviceOption = Annotated[str | None, option("--device", help="auto, cpu, mps, cu
 PrecisionOption = Annotated[str | None, option("--precision", help="auto, float32 or bf16.", panel=RUN)]
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="last or best (by validation).")]
 JsonOption = Annotated[bool, option("--json", help="One JSON object on stdout.", panel=OUTPUT)]
-QuietOption = Annotated[bool, option("--quiet", "-q", help="Errors only.", panel=OUTPUT)]
+QuietOption = Annotated[
+    bool, option("--quiet", "-q", help="Say nothing but errors; with --json its object too.", panel=OUTPUT)
+]
 VerboseOption = Annotated[bool, option("--verbose", "-v", help="Also say where each setting came from.", panel=OUTPUT)]
 
 

@@ -67,7 +67,8 @@ def evaluate(
     splits = {name: data.split(name) for name in SPLIT_NAMES}
     other = other_data(run, restored.checkpoint, data, splits, card.reading, split, progress.say)
     weights = f"{checkpoint} (step {restored.checkpoint.step})"
-    evaluation = measure(restored, restored.module, split, weights, batch_size)
+    with progress.working(f"measuring on {split}"):
+        evaluation = measure(restored, restored.module, split, weights, batch_size)
     evaluation = evaluation.model_copy(
         update={
             "notes": (*evaluation.notes, *told, *([f"Measured on {other}."] if other else [])),

@@ -119,7 +119,8 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
         trainer.fit()
     evaluation = None
     if len(built.loader("val").split):
-        evaluation = measure(built, trainer.final_module, "val", f"last (step {trainer.step})")
+        with progress.working("measuring on val"):
+            evaluation = measure(built, trainer.final_module, "val", f"last (step {trainer.step})")
         run.write_evaluation(evaluation)
     faults = built.data.faults
     if faults:

@@ -20,7 +20,7 @@ from maecli.data.randomness import derive_seed
 from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
-from maecli.progress import Progress, duration
+from maecli.progress import BETWEEN, Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.training.checkpoint import STATE, Checkpoint
@@ -35,6 +35,7 @@ from maecli.training.optim import (
     rate_at,
     set_rate,
 )
+from maecli.training.pace import Pace, num_due
 from maecli.training.task import Task
 from maecli.training.tracker import Tracker
 
@@ -97,6 +98,9 @@ class Trainer:
         self._saved_step = 0  # there is nothing to save before the first one
         self._began = time.monotonic()
         self._clock = Clock()
+        self._pace = Pace((len(val.split) if val is not None else 0) / batch_size)
+        self._told: list[str] = []
+        """What was last read of the loss, the speed and the wait for data."""
 
     @property
     def final_module(self) -> nn.Module:
@@ -113,7 +117,9 @@ class Trainer:
         batches = self.train_loader.train_batches(spec.augment, spec.train.batch_size, self.step, self.total_steps)
         self.module.train()
         self._clock.start()
+        self._pace.start()
         with self._listen(), self.progress, contextlib.closing(batches):
+            self._show()
             if self.validation_due:
                 self.save(self.validate())
             while self.step < self.total_steps:
@@ -122,8 +128,10 @@ class Trainer:
                 self.train_step(batch)
                 self.step += 1
                 self._clock.add(len(batch))
+                self._pace.stepped()
                 if self.is_due(spec.log_every_steps):
                     self.log()
+                self._show()
                 improved = self.is_due(self._steps(spec.eval_every_epochs)) and self.validate()
                 if improved or self.is_due(self._steps(spec.checkpoint.every_epochs)) or self._must_save():
                     self.save(improved)
@@ -196,11 +204,26 @@ class Trainer:
                 "train/data_wait": wait_share,
             }
         )
-        remaining = (self.total_steps - self.step) * self.spec.train.batch_size / max(samples_per_s, 1e-9)
         speed = f"{samples_per_s:,.0f} {self.train_loader.preprocess.modality.unit}/s"
-        text = f"loss {loss:.4f}  {speed}  waiting for data {wait_share:.0%}"
-        line = f"step {self.step}/{self.total_steps}  epoch {self._epoch()}  {text}  remaining {duration(remaining)}"
-        self.progress.update(self.step, self.total_steps, text, line)
+        self._told = [f"loss {loss:.4f}", speed, f"waiting for data {wait_share:.0%}"]
+
+    def _show(self, *doing: str) -> None:
+        """Show how far training has come, what is done now, and how long the rest of it takes."""
+        if self.step == 0 and self.progress.bar is None:
+            return
+        left, epochs = self._seconds_left(), self.spec.train.epochs
+        remaining = f"{duration(left)} left" if left is not None else "the first step"
+        parts = [f"epoch {self._epoch()} of {epochs}", remaining, *doing, *self._told]
+        line = f"step {self.step:,} of {self.total_steps:,}" + BETWEEN + BETWEEN.join(parts)
+        self.progress.update(self.step, self.total_steps, parts, line, phase="training")
+
+    def _seconds_left(self) -> float | None:
+        """Return how long the rest takes by what was measured, with the measuring on validation at the end."""
+        spec, step, total = self.spec, max(0, self.step - 1), self.total_steps  # what is due now is still to come
+        validates = self.val_loader is not None and len(self.val_loader.split) > 0
+        validations = num_due(step, total, self._steps(spec.eval_every_epochs)) + 1 if validates else 0
+        saves = num_due(step, total, self._steps(spec.checkpoint.every_epochs)) if self.checkpoints else 0
+        return self._pace.remaining(total - self.step, validations, saves)
 
     def _epoch(self) -> str:
         """Return how many epochs are done, in words: 2, or 1.4."""
@@ -217,8 +240,10 @@ class Trainer:
             return False
         self.check_finite()
         self.validation_due = True
+        if self.progress.bar is not None:
+            self._show("validating")
         torch.manual_seed(derive_seed(self.spec.seed, "validation", self.step))  # it may be made up for after a restart
-        with self._clock.paused(), self._reading():
+        with self._clock.paused(), self._pace.validating(), self._reading():
             evaluator, _ = measure(
                 self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype, thorough=False
             )
@@ -226,10 +251,9 @@ class Trainer:
         self.validation_due = False
         self._track({f"val/{name}": metric.value for name, metric in metrics.items()})
         monitored = metrics[self.task.monitor]
-        self.progress.say(
-            f"epoch {self._epoch()}: validation "
-            + ", ".join(f"{metric.label} {metric.value:.4f}" for metric in list(metrics.values())[:2])
-        )
+        measured = ", ".join(f"{metric.label} {metric.value:.4f}" for metric in list(metrics.values())[:2])
+        told = "; ".join([*self._told[:1], f"validation {measured}"])
+        self.progress.say(f"epoch {self._epoch()} of {self.spec.train.epochs}: {told}")
         sign = 1.0 if monitored.better == "higher" else -1.0
         if math.isnan(monitored.value) or (self.best is not None and sign * monitored.value <= sign * self.best):
             return False
@@ -244,7 +268,7 @@ class Trainer:
         if not all(bool(torch.isfinite(parameter).all()) for parameter in self.module.parameters()):
             self.bad_step.fill_(self.step)
             self.check_finite()
-        with self._clock.paused():
+        with self._clock.paused(), self._pace.saving():
             state = {f"optim.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
             if self.average is not None:
                 state |= {RAW + name: value for name, value in self.module.state_dict().items()}
@@ -320,6 +344,12 @@ class Trainer:
             return Interrupted("stopped before the first step; there is nothing to save")
         return Interrupted(f"saved at step {self.step}; --resume goes on from there")
 
+    def _acknowledge(self, number: int) -> None:
+        """Say at once that a signal was heard."""
+        again = "; press Ctrl-C again to stop without saving" if number == signal.SIGINT else ""
+        with contextlib.suppress(RuntimeError):  # it came in the middle of another line
+            self.progress.say(f"saving, then stopping{again}")
+
     @contextlib.contextmanager
     def _listen(self) -> Iterator[None]:
         """Save on the first SIGINT or SIGTERM, after the step or in a wait for data; the second acts as always."""
@@ -330,6 +360,7 @@ class Trainer:
 
         def note(number: int, frame: FrameType | None) -> None:
             self.stop_signal = number
+            self._acknowledge(number)
             for each, handler in before.items():
                 signal.signal(each, handler)
             if self._between_steps:

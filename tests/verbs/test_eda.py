@@ -372,8 +372,8 @@ def test_counting_tells_rate_and_remaining_time(monkeypatch):
     told = []
 
     class Told(Progress):
-        def update(self, done, total, text, line):
-            told.append((done, total, text, line))
+        def update(self, done, total, parts, line, phase=""):
+            told.append((done, total, parts, line))
 
     clock = iter(range(100))
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
@@ -381,4 +381,7 @@ def test_counting_tells_rate_and_remaining_time(monkeypatch):
     for _ in range(4):
         one_more()
     assert [done for done, *_ in told] == [1, 2, 3, 4]
-    assert told[1] == (2, 4, "pictures of train  1/s", "pictures of train: 2 of 4  1/s  remaining 2 s")
+    assert told[1] == (
+        *(2, 4, ("pictures of train", "2 of 4", "2 s left", "1/s")),
+        "pictures of train: 2 of 4  1/s  2 s left",
+    )
