@@ -9,11 +9,14 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.options import JsonOption
-from maecli.cli.show import rich_table
+from maecli.cli.show import fits, rich_table
 from maecli.errors import SpecError
 from maecli.terminal import PlainConsole, answer, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from maecli.run.listing import RunEntry
     from maecli.verbs.runs import Comparison
 
 
@@ -22,42 +25,73 @@ if TYPE_CHECKING:
 def runs(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR] | RUN RUN", help="A folder of runs, default MAE_RUNS or ./runs; or two runs."),
+        typer.Argument(metavar="[DIR]... | RUN RUN", help="Folders of runs, default MAE_RUNS or ./runs; or two runs."),
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(help="finished, run, dataset, task, model, seconds or headline (the best at the end).")
+    ] = "finished",
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="COLUMN=PATTERN", help="Only some, such as task=classify; repeatable."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Of two runs: write their curves (.png), or everything as a page (.html).")
     ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the list as CSV, numbers in full.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List run directories, or lay two of them side by side: spec, metrics, curves, environment."""
-    from maecli.registry import registry
-    from maecli.results import Table
-    from maecli.run.directory import runs_dir
-    from maecli.verbs.runs import COLUMNS, compare, list_runs, write_comparison
+    from maecli.run.directory import RunDirectory, runs_dir
+    from maecli.run.listing import filter_runs, list_runs, list_several, runs_csv, sort_runs
 
+    if as_csv and as_json:
+        raise SpecError("--csv and --json are two forms of one answer; give one of them")
     folders = [path.expanduser() for path in paths or [runs_dir()]]
-    if len(folders) > 2:
-        raise SpecError(f"mae runs takes a folder, or two runs to lay side by side, not {len(folders)}")
-    if len(folders) == 2:
-        comparison = compare(folders[0], folders[1], registry(), tell)
-        if out is not None:
-            out = out.expanduser()
-            write_comparison(comparison, out)
-        show_comparison(comparison, out, as_json)
-        return
-    if out is not None:
+    selects = sort != "finished" or reverse or filters or as_csv
+    if out is not None and len(folders) != 2:
         raise SpecError("--out is for two runs laid side by side; name both of them")
-    entries = list_runs(folders[0])
+    if out is not None or (len(folders) == 2 and not selects and all(RunDirectory(each).is_run for each in folders)):
+        _lay_side_by_side(folders[0], folders[1], out, as_json)
+        return
+    entries = list_runs(folders[0]) if len(folders) == 1 else list_several(folders)
+    entries = sort_runs(filter_runs(entries, filters or []), sort, reverse)
     for entry in entries:
         if entry.problem:
             tell(entry.problem)
     if as_json:
         print_json({"runs": [entry.as_json() for entry in entries]})
+    elif as_csv:
+        print(runs_csv(entries), end="")
+    elif not entries:
+        answer(f"no runs in {', '.join(map(str, folders))}" + (" fit the filter" if filters else ""))
+    else:
+        show_runs(entries)
+
+
+def show_runs(entries: Sequence[RunEntry]) -> None:
+    """Print a table, or, where a name would be broken to fit, a name on a line of its own above what there is of it."""
+    from maecli.results import Table
+    from maecli.run.listing import COLUMNS
+
+    console = PlainConsole()
+    table = rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries)))
+    if fits(table, console):
+        console.print(table)
         return
-    if not entries:
-        answer(f"no runs in {folders[0]}")
-        return
-    PlainConsole().print(rich_table(Table(title="", columns=COLUMNS, rows=tuple(entry.cells() for entry in entries))))
+    for name, *facts in (entry.cells() for entry in entries):
+        answer(name, *(f"  {fact}" for fact in facts if fact))
+
+
+def _lay_side_by_side(first: Path, second: Path, out: Path | None, as_json: bool) -> None:
+    from maecli.registry import registry
+    from maecli.verbs.runs import compare, write_comparison
+
+    comparison = compare(first, second, registry(), tell)
+    if out is not None:
+        out = out.expanduser()
+        write_comparison(comparison, out)
+    show_comparison(comparison, out, as_json)
 
 
 def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> None:
@@ -70,9 +104,23 @@ def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> 
     for line in comparison.spec or ["no key differs"]:
         answer(f"  {line}")
     answer("")
-    PlainConsole().print(rich_table(comparison.metrics))
+    show_metrics(comparison)
     answer("", "environment")
     for line in comparison.environment or ["nothing differs"]:
         answer(f"  {line}")
     if out is not None:
         answer("", f"written: {out}")
+
+
+def show_metrics(comparison: Comparison) -> None:
+    """Print the metrics of both runs as a table, or each below the name of its run where the names would be broken."""
+    console = PlainConsole()
+    table = rich_table(comparison.metrics)
+    if fits(table, console):
+        console.print(table)
+        return
+    answer("metrics (95% interval)")
+    for split, label, *values in comparison.metrics.rows:
+        answer(f"  {split}, {label}")
+        for name, value in zip(comparison.names, values, strict=True):
+            answer(f"    {value}  {name}")

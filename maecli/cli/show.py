@@ -97,6 +97,12 @@ def rich_table(table: Table) -> RichTable:
     return drawn
 
 
+def fits(table: RichTable, console: PlainConsole) -> bool:
+    """Whether a table can be printed with nothing in it folded."""
+    wide = console.options.update(max_width=10**6)
+    return console.measure(table, options=wide).maximum <= console.width
+
+
 def show_training(result: TrainResult, as_json: bool) -> None:
     from maecli.progress import duration
 

@@ -16,6 +16,7 @@ from maecli.registry import Registry
 from maecli.reports.records import MARK, Record, results_table
 from maecli.results import Evaluation
 from maecli.run.directory import SPEC, RunDirectory
+from maecli.run.listing import find_runs, headline_evaluation
 from maecli.schema import CHANGEABLE_ON_RESUME
 from maecli.spec.ask import Ask
 from maecli.spec.layers import difference, flatten
@@ -24,7 +25,7 @@ from maecli.spec.resolve import resolve
 from maecli.storage.documents import read_json, read_json_object
 from maecli.storage.files import disk_errors, write_json, write_text
 from maecli.storage.shareable import shareable
-from maecli.verbs.runs import find_runs, headline_evaluation, whole_spec
+from maecli.verbs.runs import whole_spec
 
 SWEEP_JSON = "sweep.json"
 NOT_COMPUTED = CHANGEABLE_ON_RESUME | {

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import Image
 
 from maecli.errors import DamagedFile, MaeError, SpecError
-from maecli.progress import duration
 from maecli.registry import Registry
 from maecli.reports.canvas import encode_png
 from maecli.reports.numbers import format_metric
 from maecli.reports.page import Points, Section, render_report
-from maecli.results import Drawing, Evaluation, Metric, Table
-from maecli.run.directory import SPEC, RunDirectory
+from maecli.results import Drawing, Metric, Table
+from maecli.run.directory import RunDirectory
 from maecli.run.plugins_used import missing_packages
 from maecli.run.report import by_epoch, history, labels_of, learning_curves
 from maecli.spec.layers import difference
@@ -29,65 +27,6 @@ from maecli.storage.ledger import Ledger
 ELSEWHERE = frozenset({"out", "trackers", "paths"})
 """Keys of a spec that say nothing about a run."""
 SPLITS = ("test", "val", "train")
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class RunEntry:
-    """One run directory, in short."""
-
-    name: str
-    """Path below the folder that was listed."""
-    verb: str
-    dataset: str
-    task: str
-    model: str
-    state: str
-    """finished, or unfinished and at which step."""
-    seed: int
-    split: str
-    """What the headline was measured on; empty where nothing is measured."""
-    headline: Metric | None
-    seconds: float | None
-    finished: str
-    """Date and time, empty for a run that is not finished."""
-    problem: str = ""
-    """What is damaged there."""
-    finished_at: float = 0.0
-    """In seconds since 1970; 0 for a run that is not finished."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the entry as plain values."""
-        plain = {key: value for key, value in asdict(self).items() if key != "finished_at"}
-        return plain | {"headline": self.headline.model_dump(mode="json") if self.headline else None}
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the entry as a row of a table."""
-        what = f"{self.verb} {self.dataset} {self.task} {self.model}, seed {self.seed}"
-        finished = self.seconds is not None and self.state == "finished"
-        state = f"{self.finished}, {duration(self.seconds or 0.0)}" if finished else self.state
-        metric = f"{self.headline.label} {format_metric(self.headline)}, {self.split}" if self.headline else ""
-        return self.name, what, state, metric
-
-
-COLUMNS = ("run", "what", "finished, time", "headline (95% interval)")
-"""Few, so that they can be read in a terminal of 80 characters."""
-
-
-def list_runs(root: Path) -> list[RunEntry]:
-    """Return every run in or below a folder, those that finished last at the end."""
-    if not root.is_dir():
-        raise SpecError(f"{root} is no folder; give one that holds run directories, or set MAE_RUNS")
-    entries = [describe(run, root) for run in find_runs(root)]
-    return sorted(entries, key=lambda entry: entry.finished_at)
-
-
-def find_runs(root: Path) -> Iterator[RunDirectory]:
-    """Yield the run directories in or below a folder, by name."""
-    for file in sorted(root.glob(f"**/{SPEC}")):
-        run = RunDirectory(file.parent)
-        if run.is_run:
-            yield run  # also one whose spec is damaged
 
 
 def whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
@@ -95,59 +34,6 @@ def whole_spec(run: RunDirectory, registry: Registry) -> dict[str, Any]:
     spec = run.spec(lambda _: None)
     with missing_packages(spec, run):
         return validate(spec | {"trackers": []}, spec["verb"], registry).model_dump(mode="json")
-
-
-def describe(run: RunDirectory, root: Path) -> RunEntry:
-    """Return a run in short, its name relative to `root`."""
-    problems: list[str] = []
-    try:
-        spec = run.spec(problems.append)
-    except MaeError as error:
-        return RunEntry(_name(run, root), "?", "?", "?", "?", "damaged", 0, "", None, None, "", str(error))
-    summary = _sound(run.summary, problems)
-    evaluation = _sound(lambda: headline_evaluation(run), problems)
-    state = "damaged" if problems else "finished" if summary else _unfinished(run)
-    return RunEntry(
-        name=_name(run, root),
-        verb=spec["verb"],
-        dataset=spec["dataset"]["name"],
-        task=spec["task"]["name"],
-        model=spec["model"]["name"],
-        state=state,
-        seed=spec.get("seed", 0),
-        split=evaluation.split if evaluation else "",
-        headline=evaluation.metrics[0] if evaluation and evaluation.metrics else None,
-        seconds=summary.seconds if summary else None,
-        finished=datetime.fromtimestamp(summary.finished_at).isoformat(" ", "minutes") if summary else "",
-        problem="; ".join(problems),
-        finished_at=summary.finished_at if summary else 0.0,
-    )
-
-
-def _sound(read: Callable[[], T], problems: list[str]) -> T | None:
-    """Return what `read` returns, None where a file is damaged, which is noted."""
-    try:
-        return read()
-    except DamagedFile as error:
-        problems.append(str(error))
-        return None
-
-
-def _name(run: RunDirectory, root: Path) -> str:
-    return str(run.path.relative_to(root)) if run.path != root else run.path.resolve().name
-
-
-def _unfinished(run: RunDirectory) -> str:
-    try:
-        last = run.checkpoints.pointed("last")
-    except MaeError:
-        last = None
-    return f"unfinished, step {last.step}" if last else "unfinished, nothing saved"
-
-
-def headline_evaluation(run: RunDirectory) -> Evaluation | None:
-    """Return what was measured of the run's own task: on test, else on validation, without drawings."""
-    return run.evaluation("test") or run.evaluation("val")
 
 
 @dataclass(frozen=True)

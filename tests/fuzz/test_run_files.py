@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 from maecli.errors import MaeError
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory
+from maecli.run.listing import describe
 from maecli.run.report import describe_run
 from maecli.run.restore import rebuild
 from maecli.storage.ledger import Ledger, written_paths
 from maecli.training.checkpoint import CHECKSUM, RECORD, Checkpoint, checksum_of_record
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.verbs.runs import describe
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from pathlib import Path
@@ -111,8 +113,15 @@ def test_curves_are_written_as_one_picture_or_everything_as_a_page(two, tmp_path
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["first", "second", "first"], "mae runs takes a folder, or two runs to lay side by side, not 3"),
-        (["first", ""], " is no run directory, so it cannot be laid beside another"),
+        (["first", "", "--out", "x.png"], " is no run directory, so it cannot be laid beside another"),
+        (["first", "--csv", "--json"], "--csv and --json are two forms of one answer; give one of them"),
+        (["--sort", "tsak"], "--sort tsak is none of finished, run, dataset, task, model, seconds, headline; did you"),
+        (["--filter", "classify"], "--filter classify is not COLUMN=PATTERN, such as task=classify or run='*cifar*'"),
+        (["--filter", "task="], "--filter task= is not COLUMN=PATTERN, such as task=classify or run='*cifar*'"),
+        (
+            ["--filter", "modell=vit"],
+            "--filter modell=vit: 'modell' is no column to filter by; did you mean 'model'?; there are run, verb, ",
+        ),
         (
             ["first", "second", "--out", "x.txt"],
             "--out x.txt must end with .png for the curves, or with .html for a page",
@@ -144,3 +153,91 @@ def test_plugins_that_differ_are_named_and_a_key_without_a_value_is_not_set(two,
     assert told[0].endswith("-> maecli 0.0.1")
     assert told[1].endswith("-> not set")
     assert "{" not in " ".join(found["environment"])
+
+
+@pytest.fixture
+def three(two):
+    """Beside the two, a third in a folder of its own, whose name is longer than a terminal is wide."""
+    first, _ = two
+    third = shutil.copytree(first, first.parents[2] / "elsewhere" / ("long-" * 20 + "name"))
+    summary = json.loads((third / "summary.json").read_text())
+    (third / "summary.json").write_text(json.dumps(summary | {"finished_at": 1.0, "seconds": 7200.0}))
+    evaluation = json.loads((third / "evaluation/val.json").read_text())
+    evaluation["metrics"][0] |= {"value": 0.999, "interval": [0.99, 1.0]}
+    (third / "evaluation/val.json").write_text(json.dumps(evaluation))
+    return (*two, third)
+
+
+def test_any_number_of_folders_and_runs_is_listed_each_run_once(three, mae):
+    first, second, third = three
+    named = mae("runs", second, third, first, second.parent, "--json").json["runs"]
+    assert [entry["name"] for entry in named] == [str(path) for path in (second, third, first)]
+    both = mae("runs", second.parent, third.parent, "--json").json["runs"]
+    assert {entry["name"] for entry in both} == {str(path) for path in three}
+
+
+def test_two_runs_are_listed_where_a_list_is_asked_for(three, mae):
+    first, second, _ = three
+    assert len(mae("runs", first, second, "--csv").stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("finished", ["second", "third", "first"]),
+        ("seconds", ["second", "first", "third"]),
+        ("headline", ["second", "first", "third"]),
+        ("run", ["third", "first", "second"]),
+    ],
+)
+def test_runs_are_sorted_by_what_is_asked_for(three, mae, order, names):
+    first, second, third = three
+    for run, value in ((first, 0.5), (second, 0.001)):
+        evaluation = json.loads((run / "evaluation/val.json").read_text())
+        evaluation["metrics"][0] |= {"value": value, "interval": None}
+        (run / "evaluation/val.json").write_text(json.dumps(evaluation))
+    places = {"first": first, "second": second, "third": third}
+    listed = mae("runs", *three, "--sort", order, "--json").json["runs"]
+    assert [entry["name"] for entry in listed] == [str(places[name]) for name in names]
+    back = mae("runs", *three, "--sort", order, "--reverse", "--json").json["runs"]
+    assert back == listed[::-1]
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        (["state=unfinished"], ["second"]),
+        (["state=finished", "run=*LONG*"], ["third"]),
+        (["seed=5"], ["second"]),
+        (["task=classify", "dataset=fold*"], ["second", "third", "first"]),
+        (["task=segment"], []),
+        (["model=vit-*"], []),
+    ],
+    ids=lambda value: "-".join(value),
+)
+def test_filters_leave_the_runs_that_fit_all_of_them(three, mae, filters, names):
+    places = dict(zip(("first", "second", "third"), three, strict=True))
+    options = [part for each in filters for part in ("--filter", each)]
+    assert [entry["name"] for entry in mae("runs", *three, *options, "--json").json["runs"]] == [
+        str(places[name]) for name in names
+    ]
+    if not names:
+        assert mae("runs", *three, *options).stdout.endswith(" fit the filter\n")
+
+
+def test_the_list_as_csv_has_every_number_in_full(three, mae):
+    rows = list(csv.DictReader(io.StringIO(mae("runs", *three, "--csv").stdout)))
+    assert [row["state"] for row in rows] == ["unfinished, step 8", "finished", "finished"]
+    assert (rows[1]["run"], rows[1]["value"], rows[1]["low"], rows[1]["seconds"]) == (
+        *(str(three[2]), "0.999", "0.99", "7200.0"),
+    )
+    assert (rows[0]["seconds"], rows[0]["finished"], rows[0]["split"], rows[0]["metric"]) == ("", "", "val", "top1")
+
+
+@pytest.mark.parametrize("width", ["40", "80", "300"])
+def test_a_name_is_never_broken_however_narrow_the_terminal(three, mae, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", width)
+    lines = mae("runs", three[2].parent).stdout.splitlines()
+    assert [line for line in lines if three[2].name in line]
+    told = mae("runs", three[2], three[0]).stdout
+    assert told.count(three[2].name) >= 2, "above, and beside its metrics"
