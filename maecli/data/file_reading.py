@@ -1,4 +1,4 @@
-"""How picture files become numbers where the files leave it open: decided once for a data set, kept in its card."""
+"""How picture files are read where they leave it open: decided once for a data set, and kept in its card."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ NpyLayout = Literal["auto", "hwc", "chw"]
 PageMeaning = Literal["auto", "first", "channels"]
 NoData = Literal["header", "none", "nan"] | Annotated[float, Field(allow_inf_nan=False)]
 """What cells hold that are missing: what headers name, and this number if it is one; none: not even these."""
+FolderReading = Literal["auto", "flat", "classes", "last-folder", "splits", "splits-flat", "classes-splits", "masks"]
+"""What folders and names of files mean; see `maecli.layouts.layout.READINGS`."""
 FULL_BITS = 16
 
 
@@ -31,6 +33,9 @@ class FileReading(BaseModel):
         default="auto",
         description="pages of a TIFF that are no thumbnails: channels, or the first is the picture; auto: channels "
         "where the file describes them as such",
+    )
+    layout: FolderReading = Field(
+        default="auto", description="which files of a folder are pictures, and which masks, as `dataset.layout` says"
     )
     nodata: NoData = Field(default="header", description="what cells hold that are missing, as `dataset.nodata` says")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 from maecli.data.card import SPLIT_NAMES, SplitName
+from maecli.data.file_reading import FolderReading
 from maecli.text import number_of
 
-Reading = Literal["auto", "flat", "classes", "last-folder", "splits", "splits-flat", "classes-splits", "masks"]
+Reading = FolderReading
 
 READINGS: Mapping[str, str] = {
     "auto": "what the names of folders and files say; refused where two readings are as likely",

@@ -61,7 +61,7 @@ class Pictures(Modality):
         """Return the pictures of a folder, without those that are named as the masks of others."""
         root, keys = find_source(source, self.suffixes, "pictures", self.unread, find_pictures)
         if len(keys) > 1:
-            keys = list(read_layout(keys, lambda _: True, lenient=True).samples)
+            keys = list(read_layout(keys, lambda _: True, card.files.layout, lenient=True).samples)
         return root, PictureSource(root, keys, file_reading(card))
 
     def file_range(self, card: DataCard) -> ValueRange:

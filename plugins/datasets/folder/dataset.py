@@ -280,7 +280,12 @@ class Folder(api.Dataset):
         options, index = self.options, self._index
         if self._like is not None:
             return self._like.files
-        files = pictures.FileReading(npy_layout=index.npy_layout, tiff_pages=options.tiff_pages, nodata=options.nodata)
+        files = pictures.FileReading(
+            npy_layout=index.npy_layout,
+            tiff_pages=options.tiff_pages,
+            nodata=options.nodata,
+            layout=options.layout,
+        )
         if options.bits != "auto":
             return files.model_copy(update={"bits": options.bits})
         how = pictures.Reading(max_pixels=options.max_pixels, files=files)
