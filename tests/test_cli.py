@@ -213,8 +213,9 @@ def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
 
 def test_verbose_says_where_each_setting_came_from(mae, handed):
     outcome = mae("pretrain", "--dataset", "digits", "--set", "seed=3", "--verbose")
-    for line in ("seed: from --set\n", "dataset.name: from flag\n", "train.epochs: from recipe digits\n"):
+    for line in ("seed: 3 (--set)\n", "dataset.name: digits (flag)\n", "compile: false (default)\n"):
         assert line in outcome.stderr
+    assert "(recipe digits)\n" in outcome.stderr
     assert outcome.stdout == ""
 
 

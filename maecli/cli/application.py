@@ -58,6 +58,7 @@ app = typer.Typer(
     cls=Verbs,
     help="Pretrain vision transformers by masked autoencoding on your own data, fine-tune them, measure them "
     "honestly, and run them on folders.",
+    epilog="Example: mae demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -13,7 +13,7 @@ from maecli.cli.show import show_evaluation
 from maecli.terminal import answer
 
 
-@app.command()
+@app.command(epilog="Example: mae demo")
 @tells_errors
 def demo(
     out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/demo.")] = None,

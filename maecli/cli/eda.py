@@ -6,12 +6,13 @@ import typer
 
 from maecli.cli.application import app, print_json, stderr_progress
 from maecli.cli.options import JsonOption, OverwriteOption, QuietOption, VerboseOption, asks
+from maecli.cli.show import show_next
 from maecli.spec.ask import Ask
 from maecli.terminal import answer, tell
 from maecli.text import number_of
 
 
-@app.command()
+@app.command(epilog="Example: mae eda --dataset folder --root pictures")
 @asks("eda", "dataset", "root", "task", "img_size", "seed", "out", "recipe", "config", "sets")
 def eda(
     ask: Ask,
@@ -24,13 +25,14 @@ def eda(
     from maecli.registry import registry
     from maecli.verbs.eda import eda as run_eda
     from maecli.verbs.eda import resolve_eda
+    from maecli.verbs.train import settings_of
 
     progress = stderr_progress(quiet)
     specs = resolve_eda(ask, registry())
     if verbose:
         for verb, spec in specs.items():
-            for key, source in sorted(spec.sources.items()):
-                progress.say(f"{verb}: {key}: from {source}")
+            for key, value, source in settings_of(spec):
+                progress.say(f"{verb}: {key}: {value} ({source})")
     result = run_eda(specs, registry(), progress, overwrite=overwrite)
     faults = result.findings.faults
     if as_json:
@@ -39,6 +41,7 @@ def eda(
         for sentence in result.findings.advice:
             answer(f"- {sentence}")
         answer("", f"open {result.report}")
+        show_next(result.next_commands)
     if faults:
         number = number_of(len(faults), "fault") + (", the first of them" if len(faults) > 1 else "")
         tell(f"{number}: {faults[0]}; the page lists what breaks a rule")

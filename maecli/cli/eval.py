@@ -21,7 +21,7 @@ from maecli.cli.show import show_evaluation
 from maecli.terminal import answer
 
 
-@app.command("eval")
+@app.command("eval", epilog="Example: mae eval runs/finetune-folder-classify")
 @tells_errors
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run directory.")],

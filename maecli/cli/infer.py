@@ -23,7 +23,7 @@ from maecli.cli.show_predictions import predictions_json, show_predictions
 from maecli.terminal import answer
 
 
-@app.command()
+@app.command(epilog="Example: mae infer pictures --run runs/finetune-folder-classify")
 @tells_errors
 def infer(
     source: Annotated[

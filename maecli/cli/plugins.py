@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from maecli.registry import Listing
     from maecli.verbs.plugins import About
 
-plugins_app = typer.Typer(help="List, show, check, switch off and make plugins.", invoke_without_command=True)
+plugins_app = typer.Typer(
+    help="List, show, check, switch off and make plugins.", epilog="Example: mae plugins", invoke_without_command=True
+)
 app.add_typer(plugins_app, name="plugins")
 
 QuickOption = Annotated[
@@ -44,7 +46,7 @@ def plugins(context: typer.Context, quick: QuickOption = False, as_json: JsonOpt
             raise SpecError(f"options of {command} stand behind it, not before it; write mae plugins {way}")
 
 
-@plugins_app.command("list")
+@plugins_app.command("list", epilog="Example: mae plugins list --quick")
 @tells_errors
 def list_plugins(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     """List what is installed: kind, name, package, version, and whether it works, which importing it shows."""
@@ -69,7 +71,7 @@ def show_listings(listings: Sequence[Listing]) -> None:
         console.print(("" if number else "\n") + one_line(line), soft_wrap=True)
 
 
-@plugins_app.command()
+@plugins_app.command(epilog="Example: mae plugins show task.classify")
 @tells_errors
 def show(name: NameArgument, root: RootOption = None, as_json: JsonOption = False) -> None:
     """Say what a plugin is: its own words, its options, a data set's card if the data are there, how to use it."""
@@ -108,7 +110,7 @@ def show_plugin(plugin: About) -> None:
     say(f"\n  {plugin.command}")
 
 
-@plugins_app.command()
+@plugins_app.command(epilog="Example: mae plugins check model.vit-lite")
 @tells_errors
 def check(
     name: NameArgument,
@@ -135,7 +137,7 @@ def check(
         raise typer.Exit(PluginError.exit_code)
 
 
-@plugins_app.command()
+@plugins_app.command(epilog="Example: mae plugins disable dataset.digits")
 @tells_errors
 def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
     """Leave out a package, or one plugin of it, from now on, without uninstalling it."""
@@ -149,7 +151,7 @@ def disable(name: SwitchArgument, as_json: JsonOption = False) -> None:
         answer(f"{key} is disabled ({file}); `mae plugins enable {key}` brings it back")
 
 
-@plugins_app.command()
+@plugins_app.command(epilog="Example: mae plugins enable dataset.digits")
 @tells_errors
 def enable(name: SwitchArgument, as_json: JsonOption = False) -> None:
     """Use again what was disabled."""
@@ -162,7 +164,7 @@ def enable(name: SwitchArgument, as_json: JsonOption = False) -> None:
         answer(f"{key} is enabled")
 
 
-@plugins_app.command()
+@plugins_app.command(epilog="Example: mae plugins new mae-birds --dataset birds")
 @tells_errors
 def new(
     package: Annotated[str, typer.Argument(metavar="PACKAGE", help="Name of the package, such as mae-whatever.")],

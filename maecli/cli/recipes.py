@@ -14,7 +14,7 @@ from maecli.terminal import PlainConsole, tell
 from maecli.text import one_line, printable
 
 
-@app.command()
+@app.command(epilog="Example: mae recipes digits")
 @tells_errors
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this recipe.")] = None,

@@ -12,7 +12,7 @@ from maecli.cli.options import JsonOption
 from maecli.terminal import answer
 
 
-@app.command()
+@app.command(epilog="Example: mae results runs --out results.md")
 @tells_errors
 def results(
     runs: Annotated[

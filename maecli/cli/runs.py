@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from maecli.verbs.runs import Comparison
 
 
-@app.command()
+@app.command(epilog="Example: mae runs runs/first runs/second --out comparison.html")
 @tells_errors
 def runs(
     paths: Annotated[

@@ -11,7 +11,7 @@ from maecli.cli.application import app, tells_errors
 from maecli.errors import SpecError
 
 
-@app.command()
+@app.command(epilog="Example: mae schema finetune")
 @tells_errors
 def schema(
     verb: Annotated[str, typer.Argument(help="pretrain or finetune.")] = "pretrain",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
+import shlex
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -124,19 +127,37 @@ def show_training(result: TrainResult, as_json: bool) -> None:
         f"finished {result.run} in {duration(result.seconds)}",
         f"report: {result.run.path / 'report.html'}",
     )
+    show_next(result.next_commands)
 
 
-SAID = ("reading", "converted", "left_out")
-"""Facts of a dry run that stand above its table already, as lines."""
+def show_next(commands: Iterable[tuple[str, str]]) -> None:
+    """Print the first two of the commands that follow, those that can be typed as they are, each with what it does."""
+    ready = [(command, does) for command, does in commands if not PLACEHOLDER.search(command)]
+    if ready:
+        answer("", "next:")
+    for command, does in ready[:2]:
+        answer(f"  {command}", f"      {does}")
 
 
-def show_dry_run(facts: Mapping[str, Any], as_json: bool) -> None:
+PLACEHOLDER = re.compile(r" (?:FOLDER|DIR|LABELLED|TASK)\b")
+"""A word, such as FOLDER, that a person has to replace."""
+SAID = ("reading", "converted", "left_out", "spec", "sources", "estimated_seconds")
+"""Facts of a dry run that stand above its table already, as lines, or below it."""
+
+
+def show_dry_run(facts: Mapping[str, Any], settings: Iterable[Sequence[str]], as_json: bool) -> None:
+    """Print what a run would be, and below it every setting (key, value, source)."""
     if as_json:
         print_json(facts)
         return
     shown = {key: value for key, value in facts.items() if key not in SAID}
     shown["memory_bytes"] = bytes_in_words(facts["memory_bytes"])
     PlainConsole().print(facts_table((key.removesuffix("_bytes"), value) for key, value in shown.items()))
+    console = PlainConsole()
+    console.print()
+    console.print(text_table(("setting", "value", "from"), settings))
+    command = ["mae", *(word for word in sys.argv[1:] if word != "--dry-run")]
+    show_next([(shlex.join(command), "do this run")])
 
 
 def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:

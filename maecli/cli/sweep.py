@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress
 from maecli.cli.options import RUN, TRAINING, JsonOption, OverwriteOption, QuietOption, asks, option
-from maecli.cli.show import rich_table
+from maecli.cli.show import rich_table, show_next
 from maecli.spec.ask import Ask
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import number_of
@@ -41,7 +42,7 @@ DryRunOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog="Example: mae sweep --recipe labels --dry-run")
 @asks(
     "sweep",
     *("dataset", "root", "workers", "strict", "labels", "task", "model", "patch_size", "img_size", "mask_ratio"),
@@ -107,3 +108,4 @@ def show_sweep(result: SweepResult, as_json: bool) -> None:
         console.print(rich_table(table))
         console.print()
     answer(f"report: {result.out / PAGE}")
+    show_next([(shlex.join(["mae", "runs", str(result.out)]), "list its runs")])

@@ -42,20 +42,20 @@ def train(
     if help_options:
         show_chosen_options(verbs.chosen_options(ask, registry()), as_json)
     elif dry_run:
-        show_dry_run(verbs.dry_run(ask, registry(), progress, verbose=verbose), as_json)
+        show_dry_run(*verbs.dry_run(ask, registry(), progress, verbose=verbose), as_json)
     else:
         result = verbs.train(ask, registry(), progress, overwrite=overwrite, verify_data=verify_data, verbose=verbose)
         show_training(result, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: mae pretrain --dataset folder --root pictures")
 @asks("pretrain", like=train)
 def pretrain(ask: Ask, **options: Any) -> None:
     """Pretrain a masked autoencoder on unlabelled data."""
     train(ask, **options)
 
 
-@app.command()
+@app.command(epilog="Example: mae finetune --task classify --init runs/pretrain-folder")
 @asks("finetune", like=train)
 def finetune(ask: Ask, **options: Any) -> None:
     """Fine-tune a pretrained encoder (or one from scratch) for a task."""

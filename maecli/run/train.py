@@ -23,7 +23,7 @@ from maecli.run.initial import start_encoder
 from maecli.run.leaks import leak_of
 from maecli.run.open import Built, open_run, with_paths
 from maecli.run.plugins_used import with_plugins
-from maecli.run.report import write_run_report
+from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import card_of
 from maecli.run.same_data import same_data, test_samples
 from maecli.run.start import check_trackers, find_start, paths_needed
@@ -49,6 +49,8 @@ class TrainResult:
     evaluation: Evaluation | None
     seconds: float
     faults: Collection[Fault] = ()
+    next_commands: Sequence[tuple[str, str]] = ()
+    """What usually follows, with what it does."""
 
 
 def train(
@@ -141,7 +143,7 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
         )
     )
     write_run_report(run, registry, progress.say)
-    return TrainResult(run, evaluation, seconds, faults)
+    return TrainResult(run, evaluation, seconds, faults, next_commands(run, registry))
 
 
 def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> Trainer:

@@ -52,6 +52,8 @@ class EdaResult:
     out: Path
     report: Path
     findings: Findings
+    next_commands: Sequence[tuple[str, str]] = ()
+    """What usually follows, with what it does."""
 
 
 def resolve_eda(ask: Ask, registry: Registry) -> dict[str, RunSpec]:
@@ -133,7 +135,7 @@ def eda(
             write_bytes(folder / PICTURES / name, png)
         write_json(folder / NUMBERS, shareable(findings.model_dump(mode="json")))
         write_text(folder / REPORT, page)
-    return EdaResult(out, out / REPORT, findings)
+    return EdaResult(out, out / REPORT, findings, next_commands(spec, findings, registry))
 
 
 def _with_all_faults(error: DataError, dataset: Dataset) -> DataError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import maecli.run.dry_run as dry
 import maecli.run.train as training
@@ -15,6 +15,7 @@ from maecli.run.initial import offered_spec
 from maecli.run.request import request
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
+from maecli.spec.layers import flatten
 from maecli.spec.resolve import stack
 
 
@@ -32,16 +33,36 @@ def train(
     return training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
 
 
-def dry_run(ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False) -> dict[str, Any]:
-    """Build what is asked for and time a few steps; write nothing."""
-    return dry.dry_run(_spec(ask, registry, progress, verbose), registry, progress)
+def dry_run(
+    ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False
+) -> tuple[dict[str, Any], list[Setting]]:
+    """Build what is asked for and time a few steps; write nothing. Return what the run would be, and its settings."""
+    spec = _spec(ask, registry, progress, verbose)
+    facts = dry.dry_run(spec, registry, progress)
+    settings = settings_of(spec)
+    sources = {setting.key: setting.source for setting in settings}
+    return {**facts, "spec": spec.model_dump(mode="json"), "sources": sources}, settings
+
+
+class Setting(NamedTuple):
+    """One key of a spec, its value in words, and where that came from."""
+
+    key: str
+    value: str
+    source: str
+
+
+def settings_of(spec: RunSpec) -> list[Setting]:
+    """Return all settings of a spec, by key."""
+    flat = flatten(spec.model_dump(mode="json"))
+    return [Setting(key, value_words(flat[key]), spec.sources.get(key, "default")) for key in sorted(flat)]
 
 
 def _spec(ask: Ask, registry: Registry, progress: Progress, verbose: bool) -> RunSpec:
     spec = request(ask, registry)
     if verbose:
-        for key, source in sorted(spec.sources.items()):
-            progress.say(f"{key}: from {source}")
+        for key, value, source in settings_of(spec):
+            progress.say(f"{key}: {value} ({source})")
     return spec
 
 

@@ -13,6 +13,8 @@ from maecli_plugins.tasks.classify.task import Classify
 from safetensors.torch import load_file
 from write_data import write_class_folders, write_mixed_folder, write_pictures
 
+from maecli.cli.show import show_next
+
 
 def tensors(run: Path, file: str = "model.safetensors") -> dict[str, torch.Tensor]:
     return load_file(run / "checkpoints" / (run / "checkpoints/last").read_text().split()[0] / file)
@@ -256,6 +258,8 @@ def test_a_dry_run_writes_nothing(pictures, tmp_path, mae, toy_pretrain):
     assert facts["parameters"] > facts["encoder_parameters"] > 0
     assert facts["seconds_per_step"] > 0
     assert facts["estimated_time"]
+    assert facts["spec"]["train"]["batch_size"] == 8
+    assert (facts["sources"]["train.batch_size"], facts["sources"]["compile"]) == ("flag", "default")
     assert not (tmp_path / "runs").exists()
 
 
@@ -264,6 +268,9 @@ def test_a_dry_run_is_a_table_for_people(pictures, mae, toy_pretrain):
     assert outcome.exit_code == 0
     for word in ("parameters", "total steps", "estimated time"):
         assert word in outcome.stdout
+    words = [line.split() for line in outcome.stdout.splitlines()]
+    assert ["train.batch_size", "8", "flag"] in words
+    assert ["compile", "false", "default"] in words
     assert re.search(r"^memory +[\d.]+ [MG]B *$", outcome.stdout, re.MULTILINE)
 
 
@@ -390,3 +397,19 @@ def test_a_set_without_validation_samples_is_trained_all_the_same(tmp_path, mae,
     assert outcome.exit_code == 0
     assert outcome.json["evaluation"] is None
     assert (tmp_path / "run/report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("commands", "shown"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([("mae infer FOLDER --run r --out DIR", "x")], [], id="only-with-words-to-replace"),
+        pytest.param([("mae a", "x"), ("mae b DIR", "y"), ("mae c", "z"), ("mae d", "w")], ["a", "c"], id="first-two"),
+        pytest.param([("mae eval DIRECT/run", "x")], ["eval"], id="a-folder-of-a-like-name"),
+    ],
+)
+def test_what_follows_can_be_typed_as_it_is(commands, shown, capsys):
+    show_next(commands)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in told if line.startswith("  mae ")] == shown
+    assert told[:2] == (["", "next:"] if shown else [])

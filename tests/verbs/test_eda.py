@@ -385,3 +385,10 @@ def test_counting_tells_rate_and_remaining_time(monkeypatch):
         *(2, 4, ("pictures of train", "2 of 4", "2 s left", "1/s")),
         "pictures of train: 2 of 4  1/s  2 s left",
     )
+
+
+def test_the_last_lines_are_commands_that_follow(mae, pictures, tmp_path):
+    lines = mae("eda", "--dataset", "folder", "--root", pictures, "--img-size", "16").stdout.splitlines()
+    _, first, _, second, _ = lines[lines.index("next:") :]
+    assert first.split() == ["mae", "pretrain", "--dataset", "folder", "--root", str(pictures)]
+    assert second.split()[:2] == ["mae", "finetune"]

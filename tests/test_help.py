@@ -1,0 +1,34 @@
+"""Every --help ends with an example, whose words its command understands, and cuts nothing at 80 columns."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import pytest
+import typer.main
+from typer.core import TyperGroup
+
+from maecli.cli import app
+
+
+def commands(command, *path: str) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield a command and those below it, each with the words that call it."""
+    yield path, command
+    for name, below in command.commands.items() if isinstance(command, TyperGroup) else ():
+        yield from commands(below, *path, name)
+
+
+ROOT = typer.main.get_command(app)
+COMMANDS = dict(commands(ROOT))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_help_ends_with_an_example_that_is_understood(path, mae, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    *_, last = [line.strip() for line in mae(*path, "--help").stdout.splitlines() if line.strip()]
+    said, _, example = last.partition(": ")
+    name, *words = shlex.split(example)
+    assert (said, name, tuple(words[: len(path)])) == ("Example", "mae", path)
+    if path and not isinstance(COMMANDS[path], TyperGroup):
+        COMMANDS[path].make_context(path[-1], words[len(path) :])
