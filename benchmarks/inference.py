@@ -92,6 +92,7 @@ class Ours:
         self.setting = setting
 
     def turn(self) -> None:
+        from maecli.data.sources import Sources
         from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.embed import embed
@@ -100,7 +101,7 @@ class Ours:
         at, out = self.setting, self.setting.folder / f"ours-{self.setting.verb}"
         options: dict[str, Any] = {"run": at.run, "batch_size": at.batch_size, "workers": at.workers, "overwrite": True}
         if at.verb == "infer":
-            infer(at.source, registry(), Progress(), out=out, **options)
+            infer(Sources((at.source,)), registry(), Progress(), out=out, **options)
         else:
             embed(registry(), Progress(), source=at.source, out=out.with_suffix(".npy"), **options)
 

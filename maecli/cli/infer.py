@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +28,13 @@ from maecli.terminal import answer
 @app.command(epilog="Example: mae infer pictures --run runs/finetune-folder-classify")
 @tells_errors
 def infer(
-    source: Annotated[
-        Path, typer.Argument(metavar="FILE-OR-DIR", help="A file that holds samples, or a folder of such.")
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH",
+            help="Files that hold samples, folders, patterns ('new/**/*.jpg'), @LIST (a file with a path per line), - "
+            "(the same from standard input). Several are named by their paths below the folder that holds them all.",
+        ),
     ],
     task: TaskOption = None,
     run: Annotated[Path | None, typer.Option(help="Run directory; default: the newest finished run of --task.")] = None,
@@ -46,13 +53,15 @@ def infer(
     quiet: QuietOption = False,
 ) -> None:
     """Run a finished run on files; exits 3 when some were left out."""
+    from maecli.data.sources import find_sources
     from maecli.registry import registry
     from maecli.verbs.infer import infer as run_inference
 
+    progress = stderr_progress(quiet)
     result = run_inference(
-        source,
+        find_sources(paths, lambda: read_stdin(progress.say), progress.say),
         registry(),
-        stderr_progress(quiet),
+        progress,
         task=task,
         run=run,
         checkpoint=checkpoint,
@@ -84,3 +93,10 @@ def infer(
         if (result.out / "files").is_dir():
             answer(f"a file for each: {result.out / 'files'}")
     exit_if_skipped(result.faults, result.out / "skipped.csv")
+
+
+def read_stdin(say: Callable[[str], None]) -> bytes:
+    """Return what standard input holds; a person is told that it waits for them."""
+    if sys.stdin.isatty():
+        say("reading paths from standard input, one per line")
+    return sys.stdin.buffer.read()

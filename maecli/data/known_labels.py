@@ -5,6 +5,7 @@ Q classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -85,6 +86,10 @@ class KnownLabels:
         label[present] = 1
         return label
 
+    def has_row(self, key: str) -> bool:
+        """Whether the folder's table says something of a sample."""
+        return key in self.rows or key.partition("#")[0] in self.rows
+
     def name(self, key: str) -> str | None:
         """Return the class of a sample's key, of several those that are present, joined by ;, or None if not known."""
         label = self[key]
@@ -97,3 +102,27 @@ class KnownLabels:
         """Return the name of the nearest folder that is a class, if there is one."""
         folders = [*PurePosixPath(key).parts[-2::-1], self.above]
         return [name for name in folders if self._number(name) != UNKNOWN][:1]
+
+
+class JoinedLabels(KnownLabels):
+    """Labels of files below several folders, by keys below one that holds them all.
+
+    The row of a table in the nearest of these folders comes first, then what the nearest one knows by its folders.
+    """
+
+    def __init__(self, root: Path, folders: Sequence[Path], card: DataCard) -> None:
+        super().__init__(root, card)
+        paths = {folder.relative_to(root).as_posix(): folder for folder in folders if folder != root}
+        self.places: dict[str, KnownLabels] = {path: KnownLabels(folder, card) for path, folder in paths.items()}
+        problems = [self.problem, *(place.problem for place in self.places.values())]
+        self.problem = "; ".join(dict.fromkeys(problem for problem in problems if problem))
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        """Return the label of a sample's key as `KnownLabels` does."""
+        above = [parent.as_posix() for parent in PurePosixPath(key.partition("#")[0]).parents]
+        near = [(self.places[path], key[len(path) + 1 :]) for path in above if path in self.places]
+        by_row = next((place[rest] for place, rest in near if place.has_row(rest)), None)
+        if by_row is not None or self.has_row(key):
+            return by_row if by_row is not None else super().__getitem__(key)
+        labels = [*(place[rest] for place, rest in near), super().__getitem__(key)]
+        return next((label for label in labels if (label != UNKNOWN).any()), labels[-1])

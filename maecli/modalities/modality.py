@@ -25,6 +25,7 @@ from maecli.errors import BrokenSample, SpecError
 from maecli.modalities import boxes
 from maecli.modalities import fit as fits
 from maecli.modalities.boxes import Box
+from maecli.modalities.joined import join_files
 from maecli.modalities.survey import Look, look_at, with_gaps
 from maecli.schema import AugmentSpec, Fit
 
@@ -101,6 +102,13 @@ class Modality(ABC):
         of a sample begins with the path of its file relative to the root; what follows, if anything, begins with # and
         says which part of the file it is. Raises DataError where nothing is found.
         """
+
+    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Split:
+        """Return the samples of several files below a root, as `open` returns those of each.
+
+        Override it where opening each by itself is dear, or keeps much.
+        """
+        return join_files(root, paths, lambda path: self.open(path, card, size))
 
     @abstractmethod
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:

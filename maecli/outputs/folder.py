@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from maecli.errors import MaeError, SpecError
@@ -23,13 +23,13 @@ STAGE = "stage"
 
 @contextlib.contextmanager
 def new_outputs(
-    out: Path, overwrite: bool, writer: str = "infer", needed: Mapping[str, Path] | None = None
+    out: Path, overwrite: bool, writer: str = "infer", needed: Collection[tuple[str, Path]] = ()
 ) -> Iterator[Path]:
     """Give a folder to fill, which becomes `out` at one stroke; when the block raises, `out` is as it was.
 
-    `needed` are paths that the block reads, by flag. Raises SpecError when `out` holds anything but earlier outputs of
-    the same `writer`, when it does and `overwrite` is not asked for, or when something needed lies in it; Locked when
-    another process writes there.
+    `needed` are paths that the block reads, each with its flag. Raises SpecError when `out` holds anything but earlier
+    outputs of the same `writer`, when it does and `overwrite` is not asked for, or when something needed lies in it;
+    Locked when another process writes there.
     """
     check_out(out, overwrite, writer, needed)
     out = out.resolve()  # a link to another disk stays one
@@ -46,7 +46,7 @@ def new_outputs(
             _put_in_place(stage, out, writer)
 
 
-def check_out(out: Path, overwrite: bool, writer: str, needed: Mapping[str, Path] | None = None) -> None:
+def check_out(out: Path, overwrite: bool, writer: str, needed: Collection[tuple[str, Path]] = ()) -> None:
     """Raise SpecError unless outputs of `writer` may be put into `out`."""
     if out.exists() and not out.is_dir():
         raise SpecError(f"{out} is a file; choose another --out")
@@ -57,7 +57,7 @@ def check_out(out: Path, overwrite: bool, writer: str, needed: Mapping[str, Path
     if not ledger.began or foreign:
         what = f"{foreign[0]} and more" if len(foreign) > 1 else "".join(foreign) or "outputs of another kind"
         raise SpecError(f"{out} holds what mae {writer} did not write ({what}), so it stays; use another --out")
-    for flag, path in (needed or {}).items():
+    for flag, path in needed:
         if _is_inside(path, out):
             raise SpecError(f"{flag} {path} lies in --out {out}, which would be replaced; use another --out")
     if not overwrite:

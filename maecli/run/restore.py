@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from maecli.data.card import DataCard
 from maecli.data.randomness import derive_seed
+from maecli.data.sample import Split
 from maecli.errors import Fault, MaeError
 from maecli.hardware import keep_freed_memory
 from maecli.loading.streamed import StreamedLoader, num_workers
@@ -197,7 +198,6 @@ def open_files(
     *,
     batch_size: int,
     workers: int | None = None,
-    own_size: bool = False,
 ) -> tuple[Path, StreamedLoader]:
     """Return a root, and a loader of a person's own samples there, those of `source`, a file or a folder.
 
@@ -205,9 +205,23 @@ def open_files(
     """
     preprocess = restored.preprocess.for_files(restored.card)
     root, split = preprocess.modality.open(source.expanduser(), restored.card, preprocess.img_size)
+    return root, load_files(split, restored, on_fault, batch_size=batch_size, workers=workers)
+
+
+def load_files(
+    split: Split,
+    restored: Restored | RestoredEncoder,
+    on_fault: Callable[[Fault], None],
+    *,
+    batch_size: int,
+    workers: int | None = None,
+    own_size: bool = False,
+) -> StreamedLoader:
+    """Return a loader of a person's own samples, which are brought to what the model was trained on."""
     if workers is None:
         workers = num_workers(len(split), batch_size, own_size)
-    return root, StreamedLoader(split, preprocess, restored.device, restored.spec.seed, on_fault, own_size, workers)
+    preprocess = restored.preprocess.for_files(restored.card)
+    return StreamedLoader(split, preprocess, restored.device, restored.spec.seed, on_fault, own_size, workers)
 
 
 def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

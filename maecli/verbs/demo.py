@@ -12,6 +12,7 @@ from PIL import Image
 
 from maecli.data.card import DataCard
 from maecli.data.sample import Split
+from maecli.data.sources import Sources
 from maecli.errors import SpecError
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
@@ -88,7 +89,13 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
     pictures = out / "pictures"
     write_pictures(dataset.split("test"), dataset.card(), pictures, ledger)
     predictions = infer(
-        pictures, registry, progress, run=runs["finetune"].path, out=out / "infer", overwrite=True, workers=0
+        Sources((pictures,)),
+        registry,
+        progress,
+        run=runs["finetune"].path,
+        out=out / "infer",
+        overwrite=True,
+        workers=0,
     )
 
     next_commands = [

@@ -103,7 +103,7 @@ def eda(
     spec = next(iter(specs.values()))
     out = spec.out or runs_dir() / f"eda-{spec.dataset.name}"
     dataset = make_dataset(spec.dataset, registry, spec.paths, progress.say)
-    needed = {"--root": dataset.root}
+    needed = [("--root", dataset.root)]
     check_out(out, overwrite, WRITER, needed)
     masks_wanted = any("mask" in registry.task(one.task.name).fields for one in specs.values())
     with progress:

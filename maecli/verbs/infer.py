@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from maecli.data.batch import Batch
 from maecli.data.known_labels import KnownLabels
 from maecli.data.randomness import Draws
+from maecli.data.sources import Sources
 from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import autocast
 from maecli.loading.streamed import StreamedLoader
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
 from maecli.outputs.named_files import OutputFiles
-from maecli.outputs.not_read import NotRead, find_not_read
+from maecli.outputs.not_read import NotRead
 from maecli.outputs.prediction_writer import PredictionWriter
 from maecli.outputs.rows import RowWriter
 from maecli.outputs.summary import Summary, with_truth
@@ -33,13 +34,16 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
 from maecli.run.directory import newest_finished_run, runs_dir
-from maecli.run.restore import open_files, restore
+from maecli.run.own_files import open_sources
+from maecli.run.restore import load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
 from maecli.training.task import Answer, Prediction, Task
 
 SAY_EVERY_S = 5.0
+MOST_NAMED = 1000
+"""Paths that the record of an inference names."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class InferResult:
 
 
 def infer(
-    source: Path,
+    sources: Sources,
     registry: Registry,
     progress: Progress,
     *,
@@ -83,13 +87,13 @@ def infer(
     workers: int | None = None,
     all_classes: bool = False,
 ) -> InferResult:
-    """Predict for a file, or for every file below a folder; write rows, files and a drawing of the first ones.
+    """Predict for files, and for every file below folders; write rows, files and a drawing of the first ones.
 
-    The model is `run`, or the newest finished run of `task`. Outputs keep each input's relative path and full name
-    where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the disk as
-    they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all. Samples that cannot
-    be read, or whose output is not finite, are left out and listed, and so are files that are like samples and of no
-    form that is read; other files are counted by kind.
+    The model is `run`, or the newest finished run of `task`. Outputs keep each input's path below `sources.root` and
+    full name where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the
+    disk as they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all. Samples that
+    cannot be read, or whose output is not finite, are left out and listed, and so are files that are like samples and
+    of no form that is read; other files are counted by kind.
     Raises DataError when there is no sample, SpecError when `out` holds something else.
     """
     run = run or _newest_run(task, registry, progress)
@@ -100,16 +104,16 @@ def infer(
     job.all_classes = all_classes
     faults = Faults()
     unreadable: list[Fault] = []
-    root, loader = open_files(
-        source, restored, unreadable.append, batch_size=batch_size, workers=workers, own_size=job.own_size
+    own = open_sources(sources, restored.preprocess.for_files(restored.card), restored.card)
+    loader = load_files(
+        own.split, restored, unreadable.append, batch_size=batch_size, workers=workers, own_size=job.own_size
     )
-    keys = loader.split.keys
-    not_read = find_not_read(source.expanduser(), keys, restored.preprocess.modality)
-    for line in not_read.lines():
+    keys, not_read = loader.split.keys, own.not_read
+    for line in own.lines():
         progress.say(line)
     out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
 
-    labels = KnownLabels(root, restored.card) if "label" in job.fields else None
+    labels = own.labels(restored.card) if "label" in job.fields else None
     if labels is not None and labels.problem:
         progress.say(labels.problem)
     first, summary = FirstPictures(job, labels), Summary(job.answer)
@@ -120,7 +124,8 @@ def infer(
     def encode(values: NDArray[Any], source: Path | None) -> tuple[str, bytes]:
         return preprocess.modality.encode(values, card, source)
 
-    with new_outputs(out, overwrite, needed={"the input": source, "--run": run}) as stage:
+    inputs = [sources.single] if sources.single else sources.folders
+    with new_outputs(out, overwrite, needed=[*(("the input", path) for path in inputs), ("--run", run)]) as stage:
         files = OutputFiles(stage / FILES, out / FILES)
         with (
             torch.no_grad(),
@@ -148,7 +153,8 @@ def infer(
         record = {
             "run": str(run),
             "task": spec.task.name,
-            "source": str(source),
+            "source": str(sources.single or own.root),
+            "sources": [str(path) for path in sources.paths[:MOST_NAMED]],
             "predicted": rows.num,
             "skipped": len(faults),
             **summary.record(),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maecli.data.card import DataCard
-from maecli.data.known_labels import KnownLabels
+from maecli.data.known_labels import JoinedLabels, KnownLabels
 
 CLASSES = ("cat", "dog", "emu")
 
@@ -132,3 +132,27 @@ def test_of_several_classes_all_that_are_present_are_named_where_all_are_known(t
     write_labels(tmp_path, "file,label\na.png,emu;cat\n", ["a.png", "dog/b.png"])
     labels = KnownLabels(tmp_path, card(multi_label=True))
     assert [labels.name(key) for key in ("a.png", "dog/b.png")] == ["cat;emu", None]
+
+
+def joined(root, folders, keys):
+    labels = JoinedLabels(root, [root / folder for folder in folders], card())
+    return [labels.name(key) for key in keys]
+
+
+def test_several_folders_know_the_labels_of_their_files(tmp_path):
+    (tmp_path / "one").mkdir()
+    write_labels(tmp_path / "one", "file,label\na.png,emu\ncat/b.png,dog\n", ["a.png", "cat/b.png", "cat/c.png"])
+    keys = ["one/a.png", "one/cat/b.png", "one/cat/c.png", "two/dog/d.png", "two/e.png", "one/a.png#3"]
+    assert joined(tmp_path, ["one", "two"], keys) == ["emu", "dog", "cat", "dog", None, "emu"]
+
+
+def test_the_table_of_the_folder_that_holds_all_comes_before_what_folders_are_called(tmp_path):
+    write_labels(tmp_path, "file,label\ncat/a.png,dog\n", ["cat/a.png", "cat/b.png"])
+    assert joined(tmp_path, ["cat", ""], ["cat/a.png", "cat/b.png"]) == ["dog", "cat"]
+
+
+def test_a_table_of_one_of_several_folders_that_cannot_be_used_is_told(tmp_path):
+    (tmp_path / "one").mkdir()
+    write_labels(tmp_path / "one", "file,label\na.png,yak\n", ["a.png"])
+    labels = JoinedLabels(tmp_path, [tmp_path / "one"], card())
+    assert labels.problem == "files that are labelled 'yak' count as unlabelled: the run knows no such class"

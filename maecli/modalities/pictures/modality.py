@@ -62,7 +62,10 @@ class Pictures(Modality):
         root, keys = find_source(source, self.suffixes, "pictures", self.unread, find_pictures)
         if len(keys) > 1:
             keys = list(read_layout(keys, lambda _: True, card.files.layout, lenient=True).samples)
-        return root, PictureSource(root, keys, file_reading(card))
+        return root, self.open_files(root, keys, card, size)
+
+    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> PictureSource:
+        return PictureSource(root, paths, file_reading(card))
 
     def file_range(self, card: DataCard) -> ValueRange:
         """Return the full range of an integer format, whatever the data set used of it; of 16 bits those in use."""

@@ -47,7 +47,10 @@ class Series(Modality):
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
         root, paths = find_source(source, self.suffixes, "series", self.unread)
-        return root, Windows(root, paths, partial(self.read, card=card), size[0])
+        return root, self.open_files(root, paths, card, size)
+
+    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Windows:
+        return Windows(root, paths, partial(self.read, card=card), size[0])
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_series(image, hidden)

@@ -53,7 +53,10 @@ class Tables(Modality):
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
         root, paths = find_source(source, self.suffixes, "tables", self.unread)
-        return root, Rows(root, paths, partial(read_table, card=card))
+        return root, self.open_files(root, paths, card, size)
+
+    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Rows:
+        return Rows(root, paths, partial(read_table, card=card))
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_row(image, hidden)

@@ -44,7 +44,10 @@ class Volumes(Modality):
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
         root, keys = find_source(source, self.suffixes, "volumes", self.unread)
-        return root, VolumeFiles(root, keys, partial(self.read, card=card))
+        return root, self.open_files(root, keys, card, size)
+
+    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> VolumeFiles:
+        return VolumeFiles(root, paths, partial(self.read, card=card))
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_volume(image, hidden)
