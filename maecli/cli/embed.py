@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
+from maecli.cli.complete import names
 from maecli.cli.options import (
     CheckpointOption,
     DeviceOption,
@@ -29,7 +30,9 @@ def embed(
     source: Annotated[
         Path | None, typer.Argument(metavar="[FILE-OR-DIR]", help="A file that holds samples, or a folder of such.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Embed a data set instead of files.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Embed a data set instead of files.", autocompletion=names("dataset"))
+    ] = None,
     split: Annotated[str, typer.Option(help="Of the data set: train, val or test.")] = "train",
     root: RootOption = None,
     checkpoint: CheckpointOption = "last",

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from maecli.cli.application import tells_errors
+from maecli.cli.complete import keys, names
 from maecli.errors import SpecError
 from maecli.spec.ask import Ask
 from maecli.text import brief
@@ -31,9 +32,19 @@ LabelsOption = Annotated[
     str | None,
     option("--labels", help="Learn from a part of the labels: 10%, or 4 for 4 samples of each class.", panel=DATA),
 ]
-TaskOption = Annotated[str | None, option("--task", help="Task plugin, such as classify.", panel=MODEL)]
+TaskOption = Annotated[
+    str | None,
+    option("--task", help="Task plugin, such as classify.", panel=MODEL, autocompletion=names("task")),
+]
 SetOption = Annotated[
-    list[str] | None, option("--set", help="Set any key: --set train.ema_decay=0.999.", panel=RUN, metavar="A.B=C")
+    list[str] | None,
+    option(
+        "--set",
+        help="Set any key: --set train.ema_decay=0.999.",
+        panel=RUN,
+        metavar="A.B=C",
+        autocompletion=keys,
+    ),
 ]
 ResumeOption = Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)]
 OverwriteOption = Annotated[bool, option("--overwrite", help="Replace what is there.", panel=RUN)]
@@ -59,19 +70,21 @@ class Flag:
     """The one verb that trains with it; empty: both do."""
 
 
-def _flag(key: str, kind: type[Any], panel: str, help: str, only: str = "") -> Flag:
+def _flag(
+    key: str, kind: type[Any], panel: str, help: str, only: str = "", complete: Callable[[str], list[str]] | None = None
+) -> Flag:
     """Return a flag that has the name of its place in `FLAGS`."""
-    return Flag(key, kind | None, typer.Option(None, help=help, rich_help_panel=panel), only)
+    return Flag(key, kind | None, typer.Option(None, help=help, rich_help_panel=panel, autocompletion=complete), only)
 
 
 FLAGS = {
-    "dataset": _flag("dataset.name", str, DATA, "Data set plugin, see mae plugins."),
+    "dataset": _flag("dataset.name", str, DATA, "Data set plugin, see mae plugins.", complete=names("dataset")),
     "root": Flag("dataset.root", RootOption),
     "workers": Flag("data.workers", WorkersOption),
     "strict": _flag("data.strict", bool, DATA, "Stop at the first unreadable file."),
     "labels": Flag("data.labels", LabelsOption, only="finetune"),
     "task": Flag("task.name", TaskOption, only="finetune"),
-    "model": _flag("model.name", str, MODEL, "Model plugin, such as vit-small."),
+    "model": _flag("model.name", str, MODEL, "Model plugin, such as vit-small.", complete=names("model")),
     "patch_size": _flag("model.patch_size", str, MODEL, "Pixels: 16, or 16x8 (height x width)."),
     "img_size": _flag("model.img_size", str, MODEL, "Pixels: 224, or 64x84 (height x width)."),
     "mask_ratio": _flag("task.mask_ratio", float, MODEL, "Share of the patches that is hidden.", only="pretrain"),
@@ -88,7 +101,7 @@ FLAGS = {
     "device": Flag("device", DeviceOption),
     "precision": Flag("precision", PrecisionOption),
     "out": _flag("out", Path, RUN, "Run directory; default: runs/VERB-DATASET[-TASK]."),
-    "recipe": _flag("", str, RUN, "Start from a shipped recipe."),
+    "recipe": _flag("", str, RUN, "Start from a shipped recipe.", complete=names("recipe")),
     "config": _flag("", Path, RUN, "Spec or recipe file (YAML), such as a run's spec.yaml."),
     "sets": Flag("", SetOption),
     "resume": Flag("", ResumeOption, False),

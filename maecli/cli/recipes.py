@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from maecli.cli.application import app, print_json, tells_errors
+from maecli.cli.complete import names
 from maecli.cli.options import JsonOption
 from maecli.terminal import PlainConsole, tell
 from maecli.text import one_line, printable
@@ -17,7 +18,7 @@ from maecli.text import one_line, printable
 @app.command(epilog="Example: mae recipes digits")
 @tells_errors
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Print this recipe.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Print this recipe.", autocompletion=names("recipe"))] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the recipes that are installed, or print one; `--recipe NAME` runs it."""
