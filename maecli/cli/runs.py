@@ -55,6 +55,10 @@ def runs(
         _lay_side_by_side(folders[0], folders[1], out, as_json)
         return
     entries = list_runs(folders[0]) if len(folders) == 1 else list_several(folders)
+    if any(folder.resolve() == runs_dir().resolve() for folder in folders):
+        from maecli.run.runs_page import renew_runs_page
+
+        renew_runs_page(tell)
     entries = sort_runs(filter_runs(entries, filters or []), sort, reverse)
     for entry in entries:
         if entry.problem:

@@ -86,7 +86,7 @@ def render_report(
     ]
     filled = [section for section in (*sections, *last) if section.content]
     parts = [_part(section, f"section-{number}") for number, section in enumerate(filled, 1)]
-    page = _template().render(
+    page = template("page.html").render(
         title=title,
         summary=summary,
         parts=parts,
@@ -104,7 +104,8 @@ def drawing_files(sections: Sequence[Section]) -> dict[str, bytes]:
 
 
 @functools.cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of a page, which escapes all that it is given."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -114,7 +115,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _part(section: Section, anchor: str, level: int = 2) -> dict[str, Any]:

@@ -375,3 +375,17 @@ def newest_finished_run(task: str, root: Path) -> RunDirectory:
             "one with --run"
         )
     return max(runs, key=lambda pair: pair[0])[1]
+
+
+def data_in_words(run: RunDirectory) -> str:
+    """Return on which data a run was trained: the data set, and the folder where one was named."""
+    try:
+        spec = run.spec(lambda _: None)
+    except MaeError:
+        return "unknown data, since its spec is damaged"
+    root = spec["dataset"].get("root")
+    if root is None:
+        return f"data set {spec['dataset']['name']}"
+    paths = [path for path in spec.get("paths") or () if isinstance(path, dict)]
+    places = [path.get("resolved") for path in paths if path.get("key") == "dataset.root"]
+    return f"data set {spec['dataset']['name']} in {shareable(str(next(filter(None, places), root)))}"

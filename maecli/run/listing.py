@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -195,8 +195,17 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
         problem="; ".join(problems),
         finished_at=summary.finished_at if summary else 0.0,
         path=run.path,
-        init=str(spec.get("init") or ""),
+        init=_start(spec),
     )
+
+
+def _start(spec: Mapping[str, Any]) -> str:
+    """Return where the weights that a run started from were, by what was recorded then."""
+    paths = spec.get("paths")
+    for path in paths if isinstance(paths, list) else ():
+        if isinstance(path, dict) and path.get("key") == "init":
+            return str(path.get("resolved"))
+    return str(spec.get("init") or "")
 
 
 def _sound(read: Callable[[], T], problems: list[str]) -> T | None:

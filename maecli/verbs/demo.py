@@ -23,6 +23,7 @@ from maecli.run.evaluate import evaluate
 from maecli.run.open import make_dataset
 from maecli.run.report import run_sections
 from maecli.run.request import request
+from maecli.run.runs_page import renew_runs_page
 from maecli.run.train import train
 from maecli.spec.ask import Ask
 from maecli.storage.files import disk_errors, write_text
@@ -56,7 +57,9 @@ def demo(
     """Pretrain, fine-tune, evaluate and infer; write one page about it."""
     out = (out or runs_dir() / "demo").expanduser()
     with locked(out):
-        return _demo(registry, progress, out, overwrite, device)
+        result = _demo(registry, progress, out, overwrite, device)
+    renew_runs_page(progress.say, out)
+    return result
 
 
 def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, device: str | None) -> DemoResult:

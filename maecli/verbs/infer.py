@@ -33,7 +33,7 @@ from maecli.outputs.summary import Summary, with_truth
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
-from maecli.run.directory import newest_finished_run, runs_dir
+from maecli.run.directory import data_in_words, newest_finished_run, runs_dir
 from maecli.run.own_files import open_sources
 from maecli.run.restore import load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
@@ -171,12 +171,12 @@ def _newest_run(task: str | None, registry: Registry, progress: Progress) -> Pat
     if task is None:
         raise SpecError("give --run RUN, or --task TASK to take the newest finished run of that task")
     try:
-        run = newest_finished_run(task, runs_dir()).path
+        run = newest_finished_run(task, runs_dir())
     except MaeError:
         registry.listing("task", task)  # a task that is not there is the better reason
         raise
-    progress.say(f"using {run}, the newest finished run of task {task}")
-    return run
+    progress.say(f"using {run}, the newest finished run of task {task}, trained on {data_in_words(run)}")
+    return run.path
 
 
 def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction]:

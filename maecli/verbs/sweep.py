@@ -11,6 +11,7 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.directory import runs_dir
 from maecli.run.open import with_paths
+from maecli.run.runs_page import renew_runs_page
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
 from maecli.spec.recipes import parse_sets
@@ -93,4 +94,6 @@ def sweep(
     begun = plan.sweep.model_copy(update={"paths": tuple(dict.fromkeys(paths))})
     with locked(out):
         begin(begun, out, resume=resume, overwrite=overwrite)
-        return run_sweep(plan, registry, progress, out)
+        result = run_sweep(plan, registry, progress, out)
+    renew_runs_page(progress.say, out)
+    return result

@@ -11,8 +11,10 @@ import maecli.run.train as training
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
+from maecli.run.directory import default_out
 from maecli.run.initial import offered_spec
 from maecli.run.request import request
+from maecli.run.runs_page import renew_runs_page
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
@@ -30,7 +32,9 @@ def train(
 ) -> training.TrainResult:
     """Do the run that is asked for; `verbose`: say where each setting came from."""
     spec = _spec(ask, registry, progress, verbose)
-    return training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
+    result = training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
+    renew_runs_page(progress.say, spec.out or default_out(spec))
+    return result
 
 
 def dry_run(

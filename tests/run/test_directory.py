@@ -10,7 +10,7 @@ import torch
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.results import Drawing, Evaluation, Metric
 from maecli.run.checkpoint import find_checkpoint
-from maecli.run.directory import RunDirectory, Summary, newest_finished_run, runs_dir
+from maecli.run.directory import RunDirectory, Summary, data_in_words, newest_finished_run, runs_dir
 from maecli.storage.files import temporary_name
 
 SPEC = {"verb": "pretrain", "seed": 0, "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}
@@ -233,3 +233,25 @@ def test_without_a_finished_run_the_way_to_one_is_told(tmp_path):
         f"no finished run of task 'classify' under {tmp_path / 'runs'}; train one with `mae finetune --task classify`, "
         "or name one with --run"
     )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "paths", "words"),
+    [
+        ({"name": "digits"}, [], "data set digits"),
+        ({"name": "folder", "root": "/data/cats"}, [], "data set folder in /data/cats"),
+        (
+            {"name": "folder", "root": "cats"},
+            [{"key": "dataset.root", "given": "cats", "resolved": "/data/cats"}],
+            "data set folder in /data/cats",
+        ),
+    ],
+    ids=["no-root", "full", "resolved"],
+)
+def test_the_data_of_a_run_are_told_by_where_they_were_when_it_began(tmp_path, dataset, paths, words):
+    spec = {"verb": "finetune", "dataset": dataset, "task": {"name": "t"}, "model": {"name": "m"}, "paths": paths}
+    run = RunDirectory(tmp_path / "run")
+    run.start(spec, overwrite=False)
+    assert data_in_words(run) == words
+    (tmp_path / "run/spec.yaml").write_text("nothing")
+    assert data_in_words(run) == "unknown data, since its spec is damaged"

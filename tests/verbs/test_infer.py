@@ -5,6 +5,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -229,7 +230,8 @@ def test_a_task_alone_takes_its_newest_finished_run_and_says_which(finetuned, pr
     outcome = mae("infer", tmp_path / "in", "--task", "classify", "--workers", 0, "--json")
     assert outcome.exit_code == 0
     assert outcome.json["run"] == str(tmp_path / "runs/new")
-    assert f"using {tmp_path / 'runs/new'}, the newest finished run of task classify" in outcome.stderr
+    assert f"using {tmp_path / 'runs/new'}, the newest finished run of task classify, trained on " in outcome.stderr
+    assert re.search(r"trained on data set folder in \S+", outcome.stderr)
     assert outcome.json["out"] == str(tmp_path / "runs/infer-new")
 
 
