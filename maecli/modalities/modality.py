@@ -110,6 +110,10 @@ class Modality(ABC):
         """
         return join_files(root, paths, lambda path: self.open(path, card, size))
 
+    def samples_among(self, keys: Sequence[str], card: DataCard) -> Sequence[str]:
+        """Return those of several folders and files that are samples, and not parts of others, such as their masks."""
+        return keys
+
     @abstractmethod
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         """Return a picture (3, H, W) float32 in [0, 1] of a sample (C, *S), whose values lie mostly in [0, 1].

@@ -13,7 +13,7 @@ from maecli.data.label_files import LABELS_FILES
 from maecli.data.sample import Split
 from maecli.data.sources import Sources
 from maecli.data.unread import ARCHIVES, OTHERS, count_kinds, kinds_in_words, suffix_of
-from maecli.errors import DataError
+from maecli.errors import DataError, Fault
 from maecli.modalities.joined import Joined
 from maecli.modalities.modality import Modality
 from maecli.modalities.preprocess import Preprocess
@@ -76,7 +76,13 @@ def open_sources(sources: Sources, preprocess: Preprocess, card: DataCard) -> Ow
             folders |= dict.fromkeys((root / path).parent for path in files)
         parts.append((before, split))
         not_read = _both(not_read, found, before)
-    joined = Joined(parts)
+    joined: Split = Joined(parts)
+    samples = frozenset(modality.samples_among(joined.keys, card)) if len(joined) > 1 else frozenset(joined.keys)
+    if len(samples) < len(joined):  # new/* is read as new is
+        belongs = f"belongs to another {modality.one}, as its mask or a drawing of it"
+        others = [Fault(key, belongs) for key in joined.keys if key not in samples]
+        not_read = _both(not_read, NotRead(apart=others), "")
+        joined = joined.view([i for i, key in enumerate(joined.keys) if key in samples])
     if not len(joined):
         endings = ", ".join(sorted(modality.suffixes))
         there = [*map(str, without[:1]), *([kinds_in_words(not_read.kinds)] if not_read.kinds else [])]

@@ -701,6 +701,18 @@ def test_where_nothing_that_is_named_is_a_picture_that_is_told(finetuned, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+def test_masks_are_no_pictures_where_their_folder_is_named_beside_that_of_the_pictures(finetuned, tmp_path, mae):
+    for folder in ("images", "masks"):
+        write_pictures(tmp_path / "in" / folder, 2)
+    arguments = ("--run", finetuned, "--out", tmp_path / "out", "--workers", 0, "--overwrite")
+    for words in (["in"], ["in/images", "in/masks"]):
+        outcome = mae("infer", *(tmp_path / word for word in words), *arguments)
+        assert outcome.exit_code == 0
+        assert [row["path"] for row in rows_of(tmp_path / "out")] == ["images/000.png", "images/001.png"]
+        assert set(skipped_of(tmp_path / "out")) == {"masks/000.png", "masks/001.png"}
+        assert "left out: 2 masks, parts or copies of other files" in outcome.stderr
+
+
 def test_a_folder_without_pictures_among_others_is_told(finetuned, tmp_path, mae):
     write_pictures(tmp_path / "in", 2)
     for name in ("empty", "none"):

@@ -61,11 +61,14 @@ class Pictures(Modality):
         """Return the pictures of a folder, without those that are named as the masks of others."""
         root, keys = find_source(source, self.suffixes, "pictures", self.unread, find_pictures)
         if len(keys) > 1:
-            keys = list(read_layout(keys, lambda _: True, card.files.layout, lenient=True).samples)
+            keys = list(self.samples_among(keys, card))
         return root, self.open_files(root, keys, card, size)
 
     def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> PictureSource:
         return PictureSource(root, paths, file_reading(card))
+
+    def samples_among(self, keys: Sequence[str], card: DataCard) -> Sequence[str]:
+        return read_layout(keys, lambda _: True, card.files.layout, lenient=True).samples
 
     def file_range(self, card: DataCard) -> ValueRange:
         """Return the full range of an integer format, whatever the data set used of it; of 16 bits those in use."""
