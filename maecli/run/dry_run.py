@@ -15,11 +15,17 @@ from maecli.run.open import open_run
 from maecli.run.train import make_trainer
 from maecli.run.what_was_read import reading_json, what_was_read
 from maecli.schema import RunSpec
+from maecli.training.evaluation import measure
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
+from maecli.training.trainer import Trainer
 
 DRY_STEPS = 5, 14
 """How many steps a dry run times, at least and at most: the first ones find their batches ready, read ahead."""
+DRY_BATCHES = 8
+"""How many batches of the validation split are timed, at most."""
+BYTES_PER_S = 200e6
+"""How fast a checkpoint is written and hashed, about: none is written to find out."""
 DRY_SECONDS = 20.0
 """After this long the least number of steps is enough."""
 
@@ -50,7 +56,8 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, 
         if len(times) >= DRY_STEPS[0] and sum(times) > DRY_SECONDS:
             break
     step_s = statistics.mean(times[len(times) // 2 :])  # a mean, since batches that are waited for come in bursts
-    total_s = first_s + step_s * trainer.total_steps
+    validations, saves = trainer.num_left(0)
+    total_s = first_s + step_s * trainer.total_steps + validations * _validation_s(trainer) + saves * _save_s(trainer)
     return {
         "out": str(spec.out or default_out(spec)),
         **reading_json(built.card),
@@ -70,3 +77,20 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, 
         "estimated_seconds": round(total_s),
         "estimated_time": duration(total_s),
     }
+
+
+def _validation_s(trainer: Trainer) -> float:
+    """Return what measuring the validation split takes, by some of its batches; 0 where there is none."""
+    loader, size = trainer.val_loader, trainer.spec.train.batch_size
+    if loader is None or not len(loader.split):
+        return 0.0
+    num = min(len(loader.split), DRY_BATCHES * size)
+    begin = time.monotonic()
+    measure(trainer.task, trainer.final_module, loader, size, trainer.dtype, thorough=False, limit=num)
+    return (time.monotonic() - begin) * len(loader.split) / num
+
+
+def _save_s(trainer: Trainer) -> float:
+    """Return what a checkpoint takes: the weights, two moments of each, and their average where there is one."""
+    num_bytes = sum(parameter.numel() * parameter.element_size() for parameter in trainer.module.parameters())
+    return num_bytes * (3 + (trainer.average is not None)) / BYTES_PER_S

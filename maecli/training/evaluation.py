@@ -40,14 +40,18 @@ def measure(
     dtype: torch.dtype,
     thorough: bool = True,
     skip: Collection[int] = (),
+    limit: int | None = None,
 ) -> tuple[Evaluator[Any], int]:
-    """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen."""
+    """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen.
+
+    `limit`: of `limit` evenly spaced samples only.
+    """
     was_training = module.training
     module.eval()
     evaluator, seen = task.evaluator(thorough), 0
     try:
         with autocast(loader.device, dtype):
-            for batch in _batches(loader, batch_size, skip):
+            for batch in _batches(loader, batch_size, skip, limit):
                 evaluator.update(module, batch)
                 seen += len(batch)
     finally:

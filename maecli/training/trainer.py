@@ -219,11 +219,14 @@ class Trainer:
 
     def _seconds_left(self) -> float | None:
         """Return how long the rest takes by what was measured, with the measuring on validation at the end."""
-        spec, step, total = self.spec, max(0, self.step - 1), self.total_steps  # what is due now is still to come
+        validations, saves = self.num_left(max(0, self.step - 1))  # what is due now is still to come
+        return self._pace.remaining(self.total_steps - self.step, validations, saves if self.checkpoints else 0)
+
+    def num_left(self, step: int) -> tuple[int, int]:
+        """Return how many validations, with that at the very end, and how many saves are due after a step."""
         validates = self.val_loader is not None and len(self.val_loader.split) > 0
-        validations = num_due(step, total, self._steps(spec.eval_every_epochs)) + 1 if validates else 0
-        saves = num_due(step, total, self._steps(spec.checkpoint.every_epochs)) if self.checkpoints else 0
-        return self._pace.remaining(total - self.step, validations, saves)
+        validations = num_due(step, self.total_steps, self._steps(self.spec.eval_every_epochs)) + 1 if validates else 0
+        return validations, num_due(step, self.total_steps, self._steps(self.spec.checkpoint.every_epochs))
 
     def _epoch(self) -> str:
         """Return how many epochs are done, in words: 2, or 1.4."""
