@@ -1,4 +1,4 @@
-"""Every --help ends with an example, whose words its command understands, and cuts nothing at 80 columns."""
+"""Every --help ends with an example, whose words its command understands."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def read_when(out: Path) -> dict[str, float]:
 @pytest.mark.slow
 def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path, mae, write_sweep):
     file = write_sweep(arms=ARMS, grid={"pretrain.task.mask_ratio": [0.5]}, seeds=2, side_by_side=True)
-    outcome = mae("sweep", "--config", file, "--quiet")
+    outcome = mae("sweep", "--config", file)
     assert outcome.exit_code == 0, outcome.stderr
     out = tmp_path / "runs/sweep-tiny"
     assert runs_in(out) == {
@@ -86,7 +86,7 @@ def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path,
 
     ends, reads = finished_at(out), read_when(out)
     more = ("--grid", "pretrain.task.mask_ratio=0.5,0.75", "--seeds", 1)
-    again = mae("sweep", "--config", file, "--resume", "--quiet", *more)
+    again = mae("sweep", "--config", file, "--resume", *more)
     assert again.exit_code == 0, again.stderr
     later = finished_at(out)
     assert {name: later[name] for name in ends} == ends

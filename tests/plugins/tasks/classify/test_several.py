@@ -220,7 +220,7 @@ def test_of_more_than_100_classes_the_5_likeliest_are_named_beside_those_above_o
     assert found.row["classes"] == "kind 5;kind 70"
     assert (found.row["class_1"], found.row["class_2"], found.row["class_3"]) == ("kind 70", "kind 5", "kind 0")
     assert found.row["probability_2"] == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-6)
-    assert len(found.row) == 1 + 2 * 5
+    assert len(found.row) == 2 + 2 * 5, "classes, margin, and five with their probabilities"
 
 
 def drawn(monkeypatch, job, logits, labels):

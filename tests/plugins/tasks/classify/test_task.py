@@ -288,7 +288,7 @@ def test_of_more_than_100_classes_the_5_likeliest_are_named_in_order():
     logits = torch.zeros(1, 101)
     logits[0, [7, 50, 3, 100, 9, 8]] = torch.tensor([6.0, 5.0, 4.0, 2.0, 2.0, 1.0])
     (found,) = job.predict(Says(logits), batch([0]))
-    assert list(found.row)[:5] == ["class", "class_1", "probability_1", "class_2", "probability_2"]
+    assert list(found.row)[:5] == ["class", "probability", "margin", "class_1", "probability_1"]
     best = [found.row[f"class_{place}"] for place in range(1, 6)]
     assert best == ["kind 7", "kind 50", "kind 3", "kind 9", "kind 100"], "of equal ones the first class comes first"
     assert found.row["class"] == "kind 7"
@@ -296,4 +296,4 @@ def test_of_more_than_100_classes_the_5_likeliest_are_named_in_order():
     assert found.row["probability_2"] == pytest.approx(math.exp(5) / total, abs=1e-6)
     job.all_classes = True
     (found,) = job.predict(Says(logits), batch([0]))
-    assert list(found.row) == ["class", *(f"p_{name}" for name in names)]
+    assert list(found.row) == ["class", "probability", "margin", *(f"p_{name}" for name in names)]
