@@ -1,8 +1,8 @@
 """Decoders of picture files, by what the first bytes say a file is.
 
 Most formats by Pillow, PNG in colour of 16 bits by OpenCV, TIFF by Pillow or tifffile, HEIC by pillow-heif, `.npy` by
-NumPy; each is loaded when a file needs it. A damaged file raises whatever its decoder raises, or `BrokenSample` where
-the reason is known: `read` makes all of them `BrokenSample`.
+NumPy; each, and what is ours of the rarer ones, is loaded when a file needs it. A damaged file raises whatever its
+decoder raises, or `BrokenSample` where the reason is known: `read` makes all of them `BrokenSample`.
 
 Shapes: C channels, H height, W width.
 """
@@ -21,12 +21,8 @@ from maecli.modalities.pictures.decoder_bounds import FewReads, check_runs
 from maecli.modalities.pictures.deep_png import DeepPng, is_deep
 from maecli.modalities.pictures.formats import START, format_of, why_unknown
 from maecli.modalities.pictures.header import PictureInfo, Source, check_size, shrunk
-from maecli.modalities.pictures.heif import HeicFile, avif_bits
-from maecli.modalities.pictures.jpeg2000 import check_codestream
-from maecli.modalities.pictures.netpbm import NetpbmFile
 from maecli.modalities.pictures.pillow_files import PillowFile
 from maecli.modalities.pictures.plugins import is_first_of_several, pillow_plugins
-from maecli.modalities.pictures.tiff_files import open_tiff
 
 
 def open_source(file: BinaryIO, max_pixels: int, files: FileReading, channels: int | None = None) -> Source:
@@ -42,10 +38,16 @@ def open_source(file: BinaryIO, max_pixels: int, files: FileReading, channels: i
         case formats.NPY:
             return NpyFile(file, max_pixels, files.npy_layout, channels)
         case "TIFF":
+            from maecli.modalities.pictures.tiff_files import open_tiff
+
             return open_tiff(file, max_pixels, files.tiff_pages)
         case "Netpbm":
+            from maecli.modalities.pictures.netpbm import NetpbmFile
+
             return NetpbmFile(file, max_pixels)
         case "HEIC":
+            from maecli.modalities.pictures.heif import HeicFile
+
             return HeicFile(file, max_pixels)
         case str(title):
             return _pillow(title, start, file, max_pixels)
@@ -61,8 +63,12 @@ def _pillow(title: str, start: bytes, file: BinaryIO, max_pixels: int) -> Source
             check_size(file.name, _gif_size(start), max_pixels)
         case "AVIF":
             _check_avif(file.name)
+            from maecli.modalities.pictures.heif import avif_bits
+
             bits = avif_bits(file)
         case "JPEG 2000":
+            from maecli.modalities.pictures.jpeg2000 import check_codestream
+
             bits = check_codestream(file, max_pixels).bits
     file.seek(0)
     if title in ("WebP", "AVIF"):  # read as a whole

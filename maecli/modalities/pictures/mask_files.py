@@ -17,9 +17,7 @@ from maecli.modalities.arrays import npy_header
 from maecli.modalities.pictures.bands import bands
 from maecli.modalities.pictures.decoders import open_source
 from maecli.modalities.pictures.deep_png import DeepPng
-from maecli.modalities.pictures.netpbm import NetpbmFile
 from maecli.modalities.pictures.pillow_files import PillowFile
-from maecli.modalities.pictures.tiff_files import TiffFile
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -104,6 +102,9 @@ class Coloured:
 
 def open_mask(file: BinaryIO, max_pixels: int) -> Numbered | Coloured:
     """Decode a mask. Raises `BrokenSample` for what is no mask, and whatever a decoder raises on a damaged file."""
+    from maecli.modalities.pictures.netpbm import NetpbmFile
+    from maecli.modalities.pictures.tiff_files import TiffFile
+
     start = file.read(64)
     file.seek(0)
     if start.startswith(b"\x93NUMPY"):

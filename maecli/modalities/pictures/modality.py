@@ -13,7 +13,6 @@ from torch import Tensor
 from maecli.data.card import DataCard, ValueRange
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
-from maecli.layouts.read import read_layout
 from maecli.modalities.files import find_source
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
@@ -68,6 +67,8 @@ class Pictures(Modality):
         return PictureSource(root, paths, file_reading(card))
 
     def samples_among(self, keys: Sequence[str], card: DataCard) -> Sequence[str]:
+        from maecli.layouts.read import read_layout
+
         return read_layout(keys, lambda _: True, card.files.layout, lenient=True).samples
 
     def file_range(self, card: DataCard) -> ValueRange:
