@@ -13,7 +13,7 @@ from PIL import Image, features
 from write_data import encoded, noise
 
 from maecli.errors import BrokenSample
-from maecli.modalities.pictures import decoders, jpeg2000
+from maecli.modalities.pictures import decoders, heif, jpeg2000
 from maecli.modalities.pictures.formats import (
     PICTURE_FORMATS,
     PICTURE_SUFFIXES,
@@ -156,7 +156,7 @@ def test_an_avif_of_ten_bits_is_read_at_the_upper_eight_and_says_so(file, monkey
         assert avif_bits(io.BytesIO(b"....av1C\x81\0" + bytes([flags]))) == bits
     path = file(KINDS["AVIF"])
     assert not probe_picture(path).upper_bits
-    monkeypatch.setattr(decoders, "avif_bits", lambda _: (10,))
+    monkeypatch.setattr(heif, "avif_bits", lambda _: (10,))
     assert probe_picture(path).upper_bits
 
 
@@ -310,11 +310,11 @@ def test_heic_without_its_package_names_the_extra(start, file, monkeypatch):
 
 
 def heic(image: Image.Image | np.ndarray, exif: bytes | None = None) -> bytes:
-    heif = pytest.importorskip("pillow_heif")
+    pillow_heif = pytest.importorskip("pillow_heif")
     if isinstance(image, Image.Image):
-        opened = heif.from_pillow(image)
+        opened = pillow_heif.from_pillow(image)
     else:
-        opened = heif.from_bytes("RGB;16", image.shape[1::-1], image.tobytes())
+        opened = pillow_heif.from_bytes("RGB;16", image.shape[1::-1], image.tobytes())
     opened[0].info["exif"] = exif
     buffer = io.BytesIO()
     opened.save(buffer, quality=-1, chroma=444)
