@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from maecli.registry import lookup
 
@@ -71,3 +74,14 @@ def look_again() -> None:
         del sys.modules[name]
     importlib.invalidate_caches()
     lookup._registry.cache_clear()
+
+
+@contextmanager
+def installed(site: Path, name: str, entries: Mapping[str, str]) -> Iterator[None]:
+    """Announce modules of the tests as a package of this name would, while the block runs."""
+    write_package(site, name, entries)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        look_again()
+        yield
+    look_again()

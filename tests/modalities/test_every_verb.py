@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import TOY_DECODER, TOY_RUN, Outcome, call
 from grids import CELLS, CHANNELS
-from installed import look_again, write_package
+from installed import installed
 from resumed_data import weights
 from write_grids import blob, size_of, wave, write_blobs, write_houses, write_waves
 
@@ -69,13 +69,9 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 @pytest.fixture(scope="module", autouse=True)
 def _package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Announce the data sets of `grids` as a package would."""
-    site = tmp_path_factory.mktemp("site")
-    write_package(site, "mae-grids", {f"dataset.{kind.name}": "grids" for kind in KINDS})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        look_again()
+    names = {f"dataset.{kind.name}": "grids" for kind in KINDS}
+    with installed(tmp_path_factory.mktemp("site"), "mae-grids", names):
         yield
-    look_again()
 
 
 @pytest.fixture(scope="module")

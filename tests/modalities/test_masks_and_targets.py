@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import TOY_DECODER, TOY_RUN, call
 from grids import NUM_MASK_CLASSES, VOID
-from installed import look_again, write_package
+from installed import installed
 from write_grids import write_beats, write_houses, write_organs, write_waves
 
 from maecli.data.batch import Batch
@@ -37,13 +37,9 @@ SIZES = {
 @pytest.fixture(scope="module", autouse=True)
 def _package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Announce the data sets of `grids` as a package would."""
-    site = tmp_path_factory.mktemp("site")
-    write_package(site, "mae-grids", {f"dataset.{name}": "grids" for name in ("waves", "beats", "organs", "houses")})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        look_again()
+    names = {f"dataset.{name}": "grids" for name in ("waves", "beats", "organs", "houses")}
+    with installed(tmp_path_factory.mktemp("site"), "mae-grids", names):
         yield
-    look_again()
 
 
 @pytest.fixture(scope="module")
