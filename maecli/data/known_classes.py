@@ -5,7 +5,6 @@ Shapes: N samples, Q classes of the run, R classes of the data, K boxes, S spati
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -163,7 +162,7 @@ class KnownClasses(Dataset):
         """Take the samples of `dataset`; what is left out is counted in `source` too, which may have more."""
         self.dataset, self.known, self.fields, self.source = dataset, known, tuple(fields), source or dataset
         self.options, self.root = dataset.options, dataset.root
-        theirs = dataset.card(fields)
+        self._theirs = theirs = dataset.card(fields)  # to make one may take a look at every sample
         self.label = match_classes(theirs.classes, known.classes) if OF_LABELS & {*fields} else None
         self.mask = match_classes(theirs.mask_classes, known.mask_classes) if "mask" in fields else None
         if self.label is not None and theirs.multi_label != known.multi_label:
@@ -175,7 +174,6 @@ class KnownClasses(Dataset):
             _check(self.label, unknown, ignore_unknown)
         if self.mask is not None:
             _check(self.mask, "their pixels", ignore_unknown)
-        self._left_out: dict[SplitName, Counter[str]] = {}
         changed_void = self.mask is not None and theirs.void != known.void
         self.renumbering = Renumbering(
             label=None if self.label is None or self.label.is_same else self.label,
@@ -186,7 +184,7 @@ class KnownClasses(Dataset):
 
     def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
         """Return the card of the data: the names of their classes are their own."""
-        return self.dataset.card(fields)
+        return self._theirs if tuple(fields) == self.fields else self.dataset.card(fields)
 
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
         split = self.dataset.split(name, fields)

@@ -51,7 +51,7 @@ def evaluate(
     """Measure a run on one split of its data set and add the result to its report.
 
     `checkpoint` is last or best; `root` overrides where the data lie. Classes of the data are those of the run, by
-    name. Raises DataError for an empty split, and for classes that the run does not know unless they are ignored.
+    name. Raises DataError for an empty split, and for classes that only one of the two has unless they are ignored.
     """
     check_split(split)
     run = measured_run(path, checkpoint)

@@ -221,3 +221,16 @@ def test_what_a_split_says_of_its_samples_stays():
     split = Renumbered(inner, known.renumbering)
     assert (split.size(0), split.small(0, 1).shape, split.files(0)) == ((2, 3), (1, 2, 3), ())
     assert split.view([0])[0]["label"] == 1
+
+
+def test_the_card_of_the_data_is_made_once():
+    made = []
+
+    class Counted(Toy):
+        def card(self, fields=("image",)):
+            made.append(fields)
+            return super().card(fields)
+
+    known = KnownClasses(Counted({"classes": RUN.classes}, {}), RUN, ("label",))
+    assert known.card(("label",)) is known.card(("label",))
+    assert made == [("label",)]
