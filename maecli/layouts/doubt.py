@@ -35,9 +35,9 @@ class Judge:
     def settle(
         self, what: str, readings: Mapping[Reading, str], otherwise: Reading, outside: str = "", more: str = ""
     ) -> Reading:
-        """Return one of two readings, each told in words. Raises `DataError` naming both.
+        """Return one of some readings, each told in words. Raises `DataError` naming all.
 
-        `otherwise` is taken where the choice of the person is neither of them, or nothing may be refused. `outside` is
+        `otherwise` is taken where the choice of the person is none of them, or nothing may be refused. `outside` is
         a reading that is chosen otherwise than by `layout`, and `more` another way out.
         """
         if self.choice in readings:

@@ -77,7 +77,7 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
         start = f"encoder from {spec.init}"
     elif spec.init is not None:
         path = place_of(INIT, spec.init, spec.paths, say) or spec.init
-        weights, recorded = _read_initial(path, built.data.registry, say)
+        weights, recorded = initial_weights(path, built.data.registry, say)
         if recorded is not None:
             kept = keep_head(built.task, built.module, recorded)
             weights = replace(weights, num_others=weights.num_others - kept.num_tensors)
@@ -88,13 +88,8 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
     return f"{start}{head}"
 
 
-def initial_weights(path: Path, registry: Registry, say: Say) -> EncoderWeights:
-    """Return the encoder that `--init` names, under our names."""
-    return _read_initial(path, registry, say)[0]
-
-
-def _read_initial(path: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
-    """Return the encoder that `--init` names, and the head of a fine-tuned run of ours."""
+def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
+    """Return the encoder that `--init` names, under our names, and the head of a fine-tuned run of ours."""
     run, choice = split_choice(path)
     if (run / SPEC).is_file():  # perhaps one that is being trained
         _check_one_encoder(run, choice)

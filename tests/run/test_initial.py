@@ -198,7 +198,7 @@ def test_a_checkpoint_of_ours_is_known_by_what_it_says_wherever_it_lies(pretrain
     copy = shutil.copy(source, tmp_path / "encoder.safetensors")
     for path in (pretrained, source.parent, source, copy):
         assert offered_spec(path)["dataset"]["name"] == "folder"
-        weights = initial_weights(path, registry(), Progress().say)
+        weights, _ = initial_weights(path, registry(), Progress().say)
         assert (weights.format, weights.grid, weights.in_chans, weights.num_heads) == ("", (4, 4), 3, 2)
     assert weights.source == str(copy)
 
