@@ -92,7 +92,7 @@ class Ours:
         self.setting = setting
 
     def turn(self) -> None:
-        from maecli.data.sources import Sources
+        from maecli.data.files.sources import Sources
         from maecli.progress import Progress
         from maecli.registry import registry
         from maecli.verbs.embed import embed

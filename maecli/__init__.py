@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from maecli.run.pretrained import load_encoder
+    from maecli.run.weights.pretrained import load_encoder
 
 __version__ = "0.1.0"
 
@@ -15,7 +15,7 @@ __all__ = ["__version__", "load_encoder"]
 
 def __getattr__(name: str) -> Any:
     if name == "load_encoder":
-        from maecli.run.pretrained import load_encoder  # imports torch; keeps `mae --help` fast
+        from maecli.run.weights.pretrained import load_encoder  # imports torch; keeps `mae --help` fast
 
         return load_encoder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,16 +11,16 @@ from maecli_plugins.datasets.folder.class_files import BACKGROUNDS, CLASS_FILES,
 from maecli_plugins.datasets.folder.dataset import Folder
 
 from maecli.api import DatasetOptions
-from maecli.data.label_columns import COLUMNS
-from maecli.data.label_files import LABELS_FILES, SPLIT_WORDS
-from maecli.data.not_data import NEVER_DATA, OUTPUTS, STREAMS
-from maecli.data.unread import ARCHIVES
+from maecli.data.classes.label_columns import COLUMNS
+from maecli.data.classes.label_files import LABELS_FILES, SPLIT_WORDS
+from maecli.data.files.not_data import NEVER_DATA, OUTPUTS, STREAMS
+from maecli.data.files.unread import ARCHIVES
 from maecli.layouts import words
 from maecli.layouts.described import LAYOUTS
 from maecli.layouts.layout import READINGS
 from maecli.modalities.modality import Modality
-from maecli.modalities.pictures.formats import PICTURE_FORMATS
-from maecli.modalities.pictures.mask_files import MASK_FORMS
+from maecli.modalities.pictures.codecs.formats import PICTURE_FORMATS
+from maecli.modalities.pictures.masks.files import MASK_FORMS
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series
 from maecli.modalities.tables.modality import Tables

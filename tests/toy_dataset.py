@@ -16,7 +16,7 @@ from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
-from maecli.modalities.pictures.masks import VOID, class_palette
+from maecli.modalities.pictures.masks.read import VOID, class_palette
 
 SIDE, HEIGHT, WIDTH = 8, 24, 32
 FIELDS = ("image", "label", "mask", "boxes", "box_label")

@@ -12,7 +12,7 @@ from maecli.api import draw, layouts, measure, modalities, nets, pictures
 from maecli.data.batch import Batch
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
-from maecli.data.downloads import downloading
+from maecli.data.files.downloads import downloading
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.data.splits import SPLIT_SEED, cut, place

@@ -1,6 +1,6 @@
 """The kinds of samples that come with mae, to derive others from, and what these are made of."""
 
-from maecli.data.unread import Unread
+from maecli.data.files.unread import Unread
 from maecli.modalities.boxes import Box
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series

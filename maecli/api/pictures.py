@@ -3,10 +3,7 @@
 The libraries that decode are loaded when a file needs them.
 """
 
-from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
-from maecli.data.finding import find_files
-from maecli.data.idx import read_idx
-from maecli.data.label_files import (
+from maecli.data.classes.label_files import (
     LABELS_FILE,
     LABELS_FILES,
     SPLIT_WORDS,
@@ -16,11 +13,14 @@ from maecli.data.label_files import (
     find_labels,
     read_labels,
 )
+from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
+from maecli.data.files.finding import find_files
+from maecli.data.idx import read_idx
+from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
+from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.depth import measured_bits
 from maecli.modalities.pictures.finding import FoundPictures, find_pictures, is_picture, search_pictures
-from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
-from maecli.modalities.pictures.header import PictureInfo
-from maecli.modalities.pictures.masks import (
+from maecli.modalities.pictures.masks.read import (
     MASK_SUFFIXES,
     VOID,
     VOID_COLOUR,

@@ -53,7 +53,7 @@ def infer(
     quiet: QuietOption = False,
 ) -> None:
     """Run a finished run on files; exits 3 when some were left out."""
-    from maecli.data.sources import find_sources
+    from maecli.data.files.sources import find_sources
     from maecli.registry import registry
     from maecli.verbs.infer import infer as run_inference
 

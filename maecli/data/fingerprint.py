@@ -16,8 +16,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from maecli.data.files.sample_files import UNREADABLE, content_hash, files_of, in_threads, state_of
 from maecli.data.sample import Sample, Split, TensorSplit
-from maecli.data.sample_files import UNREADABLE, content_hash, files_of, in_threads, state_of
 from maecli.errors import BrokenSample
 
 ALL_FILES, ALL_BYTES = 4096, 64 << 20

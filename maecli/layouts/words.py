@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from maecli.data.alike import plain
 from maecli.data.card import SplitName
+from maecli.data.classes.alike import plain
 
 Kind = Literal["image", "mask", "pool"]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from maecli.data.finding import find_files
-from maecli.data.label_files import LABELS_FILES
+from maecli.data.classes.label_files import LABELS_FILES
+from maecli.data.files.finding import find_files
+from maecli.data.files.unread import Unread, what_is_there
 from maecli.data.sample import Sample, Split
-from maecli.data.unread import Unread, what_is_there
 from maecli.errors import BrokenSample, DataError
 
 MAX_KEPT = 2**26

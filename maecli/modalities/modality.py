@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from maecli.data.card import DataCard, ValueRange
+from maecli.data.files.unread import KEPT, UNFINISHED, Unread
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
-from maecli.data.unread import KEPT, UNFINISHED, Unread
 from maecli.errors import BrokenSample, SpecError
 from maecli.modalities import boxes
 from maecli.modalities import fit as fits

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maecli.data.finding import search
-from maecli.data.label_files import LABELS_FILES
-from maecli.data.unread import count_kinds, find_unread, kinds_in_words
+from maecli.data.classes.label_files import LABELS_FILES
+from maecli.data.files.finding import search
+from maecli.data.files.unread import count_kinds, find_unread, kinds_in_words
 from maecli.errors import Fault
 from maecli.modalities.modality import Modality
 

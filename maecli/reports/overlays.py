@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.modalities.pictures.masks import VOID, VOID_COLOUR, Palette
+from maecli.modalities.pictures.masks.read import VOID, VOID_COLOUR, Palette
 from maecli.reports.canvas import encode_png
 from maecli.reports.grids import Entry, as_rgb, picture_grid, write_legend
 

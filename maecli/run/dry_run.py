@@ -9,11 +9,11 @@ from typing import Any
 from maecli.hardware import describe_device, memory_used
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
+from maecli.run.data.what_was_read import reading_json, what_was_read
 from maecli.run.directory import default_out
-from maecli.run.initial import start_encoder
 from maecli.run.open import open_run
 from maecli.run.train import make_trainer
-from maecli.run.what_was_read import reading_json, what_was_read
+from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
 from maecli.training.evaluation import measure
 from maecli.training.frozen import ask_frozen_encoder

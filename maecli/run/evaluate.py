@@ -13,14 +13,14 @@ from maecli.errors import Fault, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
-from maecli.run.begun import check_form
 from maecli.run.checkpoint import find_checkpoint
+from maecli.run.data.begun import check_form
+from maecli.run.data.other_data import other_data
+from maecli.run.data.what_was_read import what_was_read
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built, check_split
-from maecli.run.other_data import other_data
 from maecli.run.report import write_run_report
 from maecli.run.restore import restore
-from maecli.run.what_was_read import what_was_read
 from maecli.training.evaluation import evaluate as measure_split
 from maecli.training.evaluation import fit_baselines
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
+from maecli.data.classes.known_classes import KnownClasses
 from maecli.data.dataset import Dataset, DatasetOptions
-from maecli.data.known_classes import KnownClasses
 from maecli.data.labels import WHOLE, TrainingPart, training_part
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
@@ -29,9 +29,9 @@ from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
-from maecli.run.begun import Begun, check_form
+from maecli.run.data.begun import Begun, check_form
+from maecli.run.data.paths import as_located, resolved_paths
 from maecli.run.directory import Say
-from maecli.run.paths import as_located, resolved_paths
 from maecli.run.plugins_used import plugins_used
 from maecli.schema import PluginSection, ResolvedPath, RunSpec
 from maecli.spec.validate import validate_options
@@ -48,7 +48,7 @@ def make_dataset(
     paths: Sequence[ResolvedPath] = (),
     say: Say = lambda _: None,
 ) -> Dataset:
-    """Return a data set; `paths` is where those of its options led when its run began, see `maecli.run.paths`."""
+    """Return a data set; `paths` is where those of its options led when its run began, see `maecli.run.data.paths`."""
     return registry.dataset(section.name)(as_located(_options(section, registry), paths, say))
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maecli.data.card import DataCard
-from maecli.data.known_labels import JoinedLabels, KnownLabels
-from maecli.data.label_files import LABELS_FILES
+from maecli.data.classes.known_labels import JoinedLabels, KnownLabels
+from maecli.data.classes.label_files import LABELS_FILES
+from maecli.data.files.sources import Sources
+from maecli.data.files.unread import ARCHIVES, OTHERS, count_kinds, kinds_in_words, suffix_of
 from maecli.data.sample import Split
-from maecli.data.sources import Sources
-from maecli.data.unread import ARCHIVES, OTHERS, count_kinds, kinds_in_words, suffix_of
 from maecli.errors import DataError, Fault
 from maecli.modalities.joined import Joined
 from maecli.modalities.modality import Modality

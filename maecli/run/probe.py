@@ -21,10 +21,10 @@ from maecli.outputs.faults import Faults
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation, Metric, Table
-from maecli.run.begun import begun_with, check_form
+from maecli.run.data.begun import begun_with, check_form
+from maecli.run.data.other_data import other_data
 from maecli.run.evaluate import EvalResult, measured_run
 from maecli.run.open import Data, check_split
-from maecli.run.other_data import other_data
 from maecli.run.report import write_run_report
 from maecli.run.restore import restore_encoder
 from maecli.training.features import Tokens, check_tokens, extract

@@ -10,8 +10,8 @@ from typing import Any
 from maecli.errors import SpecError
 from maecli.registry import Registry
 from maecli.run.directory import SPEC, RunDirectory, default_out
-from maecli.run.initial import offered_spec
 from maecli.run.plugins_used import missing_packages
+from maecli.run.weights.initial import offered_spec
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import Layer

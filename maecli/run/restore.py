@@ -27,8 +27,8 @@ from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
-from maecli.run.begun import begun_with
 from maecli.run.checkpoint import read_checkpoint
+from maecli.run.data.begun import begun_with
 from maecli.run.directory import CHECKPOINTS, RunDirectory, Say
 from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
 from maecli.run.plugins_used import missing_packages, tell_changes

@@ -8,9 +8,9 @@ from typing import Any
 
 from maecli.errors import MaeError, SpecError
 from maecli.registry import Registry
+from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import RunDirectory
 from maecli.run.open import make_dataset
-from maecli.run.paths import INIT, place_of
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate

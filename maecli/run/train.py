@@ -15,19 +15,19 @@ from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
-from maecli.run.begun import begun_in
+from maecli.run.data.begun import begun_in
+from maecli.run.data.leaks import leak_of
+from maecli.run.data.same_data import same_data, test_samples
+from maecli.run.data.what_was_read import what_was_read
 from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary, default_out
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
-from maecli.run.initial import start_encoder
-from maecli.run.leaks import leak_of
 from maecli.run.open import Built, open_run, with_paths
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import card_of
-from maecli.run.same_data import same_data, test_samples
 from maecli.run.start import check_trackers, find_start, paths_needed
-from maecli.run.what_was_read import what_was_read
+from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
 from maecli.storage.lock import locked

@@ -16,7 +16,7 @@ from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.sample import Split, TensorSplit
 from maecli.data.statistics import channel_stats
-from maecli.modalities.pictures.masks import class_palette
+from maecli.modalities.pictures.masks.read import class_palette
 
 SIZES: Mapping[SplitName, int] = {"train": 24, "val": 12, "test": 12}
 

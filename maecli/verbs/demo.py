@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from maecli.data.card import DataCard
+from maecli.data.files.sources import Sources
 from maecli.data.sample import Split
-from maecli.data.sources import Sources
 from maecli.errors import SpecError
 from maecli.progress import Progress, duration
 from maecli.registry import Registry

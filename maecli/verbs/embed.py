@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from maecli.data.card import SplitName
-from maecli.data.known_labels import UNKNOWN, KnownLabels
+from maecli.data.classes.known_labels import UNKNOWN, KnownLabels
 from maecli.data.labels import labels_by_key
 from maecli.errors import DataError, Fault, SpecError
 from maecli.hardware import keep_freed_memory
@@ -26,7 +26,7 @@ from maecli.outputs.features import FORMATS, FeatureFiles, Labels
 from maecli.outputs.not_read import NotRead, find_not_read
 from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.run.begun import begun_with
+from maecli.run.data.begun import begun_with
 from maecli.run.directory import runs_dir
 from maecli.run.open import Data, check_split
 from maecli.run.restore import RestoredEncoder, open_files, restore_encoder

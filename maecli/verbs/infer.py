@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from maecli.data.batch import Batch
-from maecli.data.known_labels import KnownLabels
+from maecli.data.classes.known_labels import KnownLabels
+from maecli.data.files.sources import Sources
 from maecli.data.randomness import Draws
-from maecli.data.sources import Sources
 from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import autocast
 from maecli.loading.streamed import StreamedLoader

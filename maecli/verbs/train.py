@@ -12,9 +12,9 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
 from maecli.run.directory import default_out
-from maecli.run.initial import offered_spec
 from maecli.run.request import request
 from maecli.run.runs_page import renew_runs_page
+from maecli.run.weights.initial import offered_spec
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten

@@ -10,7 +10,8 @@ import pytest
 import torch
 from toy_dataset import shapes
 
-from maecli.data import fingerprint, sample_files
+from maecli.data import fingerprint
+from maecli.data.files import sample_files
 from maecli.data.fingerprint import KEPT_BYTES, Fingerprint, fingerprint_of
 from maecli.data.sample import Split, TensorSplit, View
 from maecli.errors import BrokenSample

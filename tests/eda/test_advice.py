@@ -23,7 +23,7 @@ from maecli.eda.findings import (
 )
 from maecli.eda.survey import survey
 from maecli.errors import Fault
-from maecli.modalities.pictures.masks import class_palette
+from maecli.modalities.pictures.masks.read import class_palette
 from maecli.modalities.pictures.modality import Pictures
 
 

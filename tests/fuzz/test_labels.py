@@ -16,8 +16,8 @@ from maecli_plugins.datasets.folder.class_files import read_class_file
 from maecli_plugins.datasets.voc.annotations import read_annotation
 from write_data import noise
 
+from maecli.data.classes.label_files import read_labels
 from maecli.data.idx import read_idx
-from maecli.data.label_files import read_labels
 from maecli.errors import BrokenSample, DataError
 
 TABLES = [

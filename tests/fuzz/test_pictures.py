@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 from write_data import encoded, noise, rotated_jpeg
 
 from maecli.errors import BrokenSample
-from maecli.modalities.pictures.masks import class_palette, mask_png, read_mask
+from maecli.modalities.pictures.masks.read import class_palette, mask_png, read_mask
 from maecli.modalities.pictures.read import probe_picture, read_picture
 
 MAX_PIXELS = 2**18

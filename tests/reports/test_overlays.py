@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from maecli.modalities.pictures.masks import VOID, VOID_COLOUR
+from maecli.modalities.pictures.masks.read import VOID, VOID_COLOUR
 from maecli.reports import overlays
 from maecli.reports.grids import write_legend
 from maecli.reports.overlays import ClassStyle, blend, overlay, overlay_rows

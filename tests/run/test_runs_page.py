@@ -10,7 +10,7 @@ import yaml
 from write_data import write_pictures
 
 from maecli import api
-from maecli.data.not_data import written_by_mae
+from maecli.data.files.not_data import written_by_mae
 from maecli.run.runs_page import renew_runs_page
 from maecli.storage.ledger import Ledger
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from maecli.data.finding import find_files
+from maecli.data.files.finding import find_files
 
 ARMS = {"pretrained": {}, "scratch": {"scratch": True}, "longer": {"total_time_of": "pretrained"}}
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from maecli.data.card import DataCard
-from maecli.data.finding import find_files
+from maecli.data.files.finding import find_files
 from maecli.data.sample import TensorSplit
 from maecli.errors import SpecError
 from maecli.modalities.fit import as_tensor

@@ -18,7 +18,7 @@ from torch import Tensor
 from maecli.data.randomness import Draws
 from maecli.modalities.constants import constant
 from maecli.modalities.modality import mirrored
-from maecli.modalities.pictures.masks import VOID
+from maecli.modalities.pictures.masks.read import VOID
 from maecli.modalities.pictures.read import GREY
 from maecli.schema import AugmentSpec
 

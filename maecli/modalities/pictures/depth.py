@@ -11,7 +11,7 @@ import numpy as np
 from maecli.data.file_reading import FULL_BITS
 from maecli.data.splits import place
 from maecli.errors import BrokenSample
-from maecli.modalities.pictures.header import PictureInfo
+from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.read import Reading, read_image
 
 NUM_MEASURED = 64

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from maecli.data.finding import Found, search
-from maecli.data.unread import ARCHIVES, KEPT, OTHERS, UNFINISHED, Unread, find_unread, what_is_there
+from maecli.data.files.finding import Found, search
+from maecli.data.files.unread import ARCHIVES, KEPT, OTHERS, UNFINISHED, Unread, find_unread, what_is_there
 from maecli.errors import BrokenSample
-from maecli.modalities.pictures.formats import PICTURE_SUFFIXES, is_picture_content
+from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES, is_picture_content
 
 NUM_THREADS = 8
 

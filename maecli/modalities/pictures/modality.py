@@ -17,8 +17,8 @@ from maecli.modalities.files import find_source
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
 from maecli.modalities.pictures.chain import changed, check_chain
+from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.finding import UNREAD, check_is_read, find_pictures
-from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.read import Reading, picture_array, read_image, read_sample
 from maecli.modalities.pictures.source import PictureSource
 from maecli.modalities.pictures.survey import look_at_picture, shrunk

@@ -12,7 +12,7 @@ import numpy as np
 from maecli.data.file_reading import NpyLayout, PageMeaning
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
-from maecli.modalities.pictures.header import PictureInfo
+from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.read import MAX_PIXELS, Reading, misfit, probe_picture, read_image, read_sample
 
 NUM_THREADS = 8

@@ -23,10 +23,10 @@ from maecli.errors import BrokenSample
 from maecli.modalities.arrays import as_given, given_dtype
 from maecli.modalities.files import reading
 from maecli.modalities.pictures.bands import averaging, bands, by_bands
-from maecli.modalities.pictures.decoders import open_source
-from maecli.modalities.pictures.header import PictureInfo
-from maecli.modalities.pictures.nodata import is_nothing
-from maecli.modalities.pictures.pillow_files import PillowFile
+from maecli.modalities.pictures.codecs.decoders import open_source
+from maecli.modalities.pictures.codecs.header import PictureInfo
+from maecli.modalities.pictures.codecs.nodata import is_nothing
+from maecli.modalities.pictures.codecs.pillow_files import PillowFile
 from maecli.modalities.survey import with_gaps
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 
 from maecli.data.card import DataCard
 from maecli.data.csv_files import csv_bytes, csv_head
+from maecli.data.files.unread import Unread
 from maecli.data.sample import Split
-from maecli.data.unread import Unread
 from maecli.modalities.arrays import npy_shape
 from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from maecli.data.card import DataCard
+from maecli.data.files.unread import Unread
 from maecli.data.sample import Split
-from maecli.data.unread import Unread
 from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality
 from maecli.modalities.volumes.draw import draw_volume

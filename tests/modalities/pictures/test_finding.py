@@ -7,10 +7,10 @@ from cards import card
 from PIL import Image
 from write_data import encoded, noise
 
-from maecli.data.unread import OTHERS
+from maecli.data.files.unread import OTHERS
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.finding import UNREAD, check_is_read, find_pictures, is_picture, search_pictures
-from maecli.modalities.pictures.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.modality import Pictures
 
 PICTURE = Image.fromarray(noise(0, 8, 8, 3))

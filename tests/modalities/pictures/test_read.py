@@ -11,8 +11,8 @@ from write_data import encoded, noise, png_header, rotated_jpeg, write_mixed_fol
 
 from maecli.data.statistics import channel_stats
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.finding import find_pictures
-from maecli.modalities.pictures.header import PictureInfo
 from maecli.modalities.pictures.read import probe_picture, read_picture
 
 

@@ -1,0 +1,1 @@
+"""Classes by name: read from files and tables of labels, and matched between a run and other data."""

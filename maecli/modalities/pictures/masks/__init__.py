@@ -1,0 +1,1 @@
+"""Masks of pictures: files of classes, colours or indices, read beside their pictures."""

@@ -1,0 +1,132 @@
+"""What `--init` names: a run of ours, one of its checkpoints, or a file of another implementation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from maecli.errors import SpecError
+from maecli.models.encoder import Encoder
+from maecli.registry import Registry
+from maecli.run.checkpoint import find_checkpoint, read_checkpoint
+from maecli.run.data.paths import INIT, place_of
+from maecli.run.directory import SPEC, Say
+from maecli.run.open import Built, make_model
+from maecli.run.plugins_used import missing_packages, tell_changes
+from maecli.run.restore import ENCODER, encoder_tensors, with_own_paths
+from maecli.run.weights.initial_head import RecordedHead, keep_head
+from maecli.run.weights.recorded import model_of, parse_record, part_of
+from maecli.schema import PluginSection
+from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
+from maecli.weights.encoder_weights import EncoderWeights, heads_of
+from maecli.weights.files import find_weights, read_metadata, read_weights, split_choice
+from maecli.weights.fit import load_encoder_weights
+from maecli.weights.formats import import_encoder
+
+
+def weights_file(path: Path, checkpoint: str = "last") -> tuple[Path, str]:
+    """Return the file of weights that a path means, and which of its encoders: `FILE#teacher` has its teacher's.
+
+    The file is that of a run's checkpoint, of a folder, or the path itself.
+    """
+    path, choice = split_choice(path)
+    file = find_checkpoint(path, checkpoint).path / MODEL if (path / SPEC).is_file() else find_weights(path)
+    if is_ours(file):
+        _check_one_encoder(path, choice)
+    return file, choice
+
+
+def _check_one_encoder(path: Path, choice: str) -> None:
+    if choice not in ("", ENCODER.removesuffix(".")):
+        raise SpecError(f"{path} was written by mae and holds one encoder; give it without #{choice}")
+
+
+def is_ours(file: Path) -> bool:
+    """Whether a file of weights was written by mae, so that it says what its tensors are."""
+    recorded = read_metadata(file).get("mae")
+    return recorded is not None and "spec" in parse_record(recorded, file)
+
+
+def offered_spec(path: Path) -> dict[str, Any]:
+    """Return what `--init` says of the run to come: the spec of a run, or the model that a foreign file is for.
+
+    Such a model has options and no name: any vision transformer that has these options will do.
+    """
+    file, choice = weights_file(path)
+    if is_ours(file):
+        metadata = Checkpoint(file.parent).metadata(file.name)
+        spec: dict[str, Any] = part_of(metadata, file, dict, "spec")
+        part_of(metadata, file, dict, "spec", "data")
+        for section in ("dataset", "model"):
+            part_of(metadata, file, str, "spec", section, "name")
+        return with_own_paths(spec, Checkpoint(file.parent))
+    return {"model": import_encoder(read_weights(file), choice).model_options()}
+
+
+def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
+    """Give the encoder of a new run the weights of `--init`, and return in words what it starts from.
+
+    Of a run of the same task it gets the rows of the head, too, whose classes are known by name.
+    To resume they need not be there. `say` is told of plugins of a run of ours that have another version now.
+    """
+    spec, start, head = built.spec, "from scratch", ""
+    if spec.init is not None and resuming:
+        start = f"encoder from {spec.init}"
+    elif spec.init is not None:
+        path = place_of(INIT, spec.init, spec.paths, say) or spec.init
+        weights, recorded = initial_weights(path, built.data.registry, say)
+        if recorded is not None:
+            kept = keep_head(built.task, built.module, recorded)
+            weights = replace(weights, num_others=weights.num_others - kept.num_tensors)
+            head = f"; {kept.words}" if kept.words else ""
+        start = load_encoder_weights(cast(Encoder, built.module.get_submodule("encoder")), weights, spec.init_partial)
+    if spec.train.freeze:
+        start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
+    return f"{start}{head}"
+
+
+def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
+    """Return the encoder that `--init` names, under our names, and the head of a fine-tuned run of ours."""
+    run, choice = split_choice(path)
+    if (run / SPEC).is_file():  # perhaps one that is being trained
+        _check_one_encoder(run, choice)
+        return read_checkpoint(run, "last", lambda checkpoint: _of_run(checkpoint.path / MODEL, registry, say))
+    file, choice = weights_file(path)
+    if is_ours(file):
+        return _of_run(file, registry, say)
+    weights = import_encoder(read_weights(file), choice)
+    check_finite(weights.tensors, weights.source)
+    return weights, None
+
+
+def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
+    """Return the encoder and the head of one of our checkpoints, which may have been copied under another name.
+
+    Of the plugins that the run used, its model alone has to be installed: the new run has a task and data of its own.
+    """
+    checkpoint = Checkpoint(file.parent)
+    tensors, metadata = checkpoint.tensors(file.name), checkpoint.metadata(file.name)
+    with missing_packages(metadata, file):
+        model, in_chans, img_size = model_of(metadata, file)
+        with torch.random.fork_rng(devices=[]):  # the random numbers of the process go on as if it had not been built
+            encoder = make_model(PluginSection(**model), registry).build(in_chans, img_size)
+    tell_changes(metadata, registry, file, say)
+    for note in notes_on(checkpoint) if file.name == MODEL else ():
+        say(note)
+    own = encoder_tensors(tensors)
+    check_finite(own, file)
+    source = str(checkpoint.path if file.name == MODEL else file)
+    weights = EncoderWeights(
+        source=source,
+        format="",
+        tensors=own,
+        patch_size=encoder.patch_size,
+        in_chans=encoder.in_chans,
+        grid=encoder.grid,
+        num_heads=heads_of(encoder),
+        num_others=len(tensors) - len(own),
+    )
+    return weights, RecordedHead.read(metadata, tensors, source)
