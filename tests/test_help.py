@@ -1,4 +1,4 @@
-"""Every --help ends with an example, whose words its command understands."""
+"""Every --help names its options in full, and ends with an example, whose words its command understands."""
 
 from __future__ import annotations
 
@@ -32,3 +32,17 @@ def test_every_help_ends_with_an_example_that_is_understood(path, mae, monkeypat
     assert (said, name, tuple(words[: len(path)])) == ("Example", "mae", path)
     if path and not isinstance(COMMANDS[path], TyperGroup):
         COMMANDS[path].make_context(path[-1], words[len(path) :])
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_no_name_of_an_option_is_cut_at_80_columns(path, mae, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = mae(*path, "--help").stdout
+    cut = [
+        name
+        for param in COMMANDS[path].params
+        for name in (*param.opts, *param.secondary_opts)
+        if name.startswith("-") and not param.hidden and name not in shown
+    ]
+    assert not cut
+    assert "…" not in shown

@@ -9,6 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.options import (
+    DATA,
     CheckpointOption,
     DeviceOption,
     JsonOption,
@@ -16,6 +17,7 @@ from maecli.cli.options import (
     PrecisionOption,
     QuietOption,
     RootOption,
+    option,
 )
 from maecli.cli.show import show_evaluation
 from maecli.terminal import answer
@@ -35,8 +37,10 @@ def evaluate(
     root: RootOption = None,
     ignore_unknown_classes: Annotated[
         bool,
-        typer.Option(
-            "--ignore-unknown-classes", help="Measure on the classes that run and data share; leave out other samples."
+        option(
+            "--ignore-unknown-classes",
+            help="Measure on the classes that run and data share; leave out other samples.",
+            panel=DATA,
         ),
     ] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per forward pass.")] = None,
