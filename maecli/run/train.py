@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from maecli.data.card import SplitName
 from maecli.data.members import members_csv, members_of
-from maecli.errors import Fault, SpecError
+from maecli.errors import Fault, Interrupted, SpecError
 from maecli.hardware import describe_device
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
@@ -121,7 +121,7 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
         trainer.fit()
     evaluation = None
     if len(built.loader("val").split):
-        with progress.working("measuring on val"):
+        with progress.working("measuring on val"), interruptible(trainer):
             evaluation = measure(built, trainer.final_module, "val", f"last (step {trainer.step})")
         run.write_evaluation(evaluation)
     faults = built.data.faults
@@ -144,6 +144,18 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
     )
     write_run_report(run, registry, progress.say)
     return TrainResult(run, evaluation, seconds, faults, next_commands(run, registry))
+
+
+@contextlib.contextmanager
+def interruptible(trainer: Trainer) -> Iterator[None]:
+    """Say, where Ctrl-C ends what follows training, that this is saved. Raises Interrupted then."""
+    saved = Interrupted(f"saved at step {trainer.step}, the last; --resume goes on with what follows training")
+    if trainer.stop_signal is not None:  # it came too late for training
+        raise saved
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise saved from None
 
 
 def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> Trainer:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from write_data import write_class_folders, write_mixed_folder, write_pictures
 
 from maecli.cli.show import show_next
+from maecli.training.trainer import Trainer
 
 
 def tensors(run: Path, file: str = "model.safetensors") -> dict[str, torch.Tensor]:
@@ -399,16 +401,49 @@ def test_a_set_without_validation_samples_is_trained_all_the_same(tmp_path, mae,
     assert (tmp_path / "run/report.html").exists()
 
 
+def test_an_interruption_of_the_last_measuring_says_that_the_run_is_saved(
+    pictures, tmp_path, mae, toy_finetune, monkeypatch
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    arguments = (*toy_finetune, "--dataset", "folder", "--root", pictures, "--epochs", 1, "--out", tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr("maecli.run.train.measure", interrupted)
+        outcome = mae(*arguments)
+    assert outcome.exit_code == 130
+    assert "mae: saved at step 4, the last; --resume goes on with what follows training\n" in outcome.stderr
+    outcome = mae(*arguments, "--resume", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["evaluation"]["split"] == "val"
+
+
+def test_a_signal_in_the_last_step_is_heard_after_it(pictures, tmp_path, mae, toy_finetune, monkeypatch):
+    train_step = Trainer.train_step
+
+    def and_stop(self, batch):
+        train_step(self, batch)
+        self.stop_signal = signal.SIGTERM
+
+    monkeypatch.setattr(Trainer, "train_step", and_stop)
+    data = ("--dataset", "folder", "--root", pictures, "--batch-size", 32, "--epochs", 1, "--out", tmp_path / "run")
+    outcome = mae(*toy_finetune, *data)
+    assert outcome.exit_code == 130
+    assert "mae: saved at step 1, the last" in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("commands", "shown"),
     [
         pytest.param([], [], id="none"),
-        pytest.param([("mae infer FOLDER --run r --out DIR", "x")], [], id="only-with-words-to-replace"),
+        pytest.param(
+            [("mae infer FOLDER --run r", "x"), ("mae b DIR", "y")], ["infer"], id="only-with-words-to-replace"
+        ),
         pytest.param([("mae a", "x"), ("mae b DIR", "y"), ("mae c", "z"), ("mae d", "w")], ["a", "c"], id="first-two"),
         pytest.param([("mae eval DIRECT/run", "x")], ["eval"], id="a-folder-of-a-like-name"),
     ],
 )
-def test_what_follows_can_be_typed_as_it_is(commands, shown, capsys):
+def test_what_follows_can_be_typed_as_it_is_where_there_is_such_a_command(commands, shown, capsys):
     show_next(commands)
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in told if line.startswith("  mae ")] == shown
