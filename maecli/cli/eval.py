@@ -19,7 +19,7 @@ from maecli.cli.options import (
     RootOption,
     option,
 )
-from maecli.cli.show import show_evaluation
+from maecli.cli.show import show_evaluation, show_next
 from maecli.terminal import answer
 
 
@@ -80,3 +80,4 @@ def evaluate(
         return
     show_evaluation(result.evaluation, with_tables=True)
     answer("", f"report: {result.run.path / 'report.html'}")
+    show_next(result.next_commands)

@@ -131,8 +131,12 @@ def show_training(result: TrainResult, as_json: bool) -> None:
 
 
 def show_next(commands: Iterable[tuple[str, str]]) -> None:
-    """Print the first two of the commands that follow, those that can be typed as they are, each with what it does."""
-    ready = [(command, does) for command, does in commands if not PLACEHOLDER.search(command)]
+    """Print the first two of the commands that follow, each with what it does.
+
+    Those that can be typed as they are; without any, the first, in which a word is to be replaced.
+    """
+    every = list(commands)
+    ready = [(command, does) for command, does in every if not PLACEHOLDER.search(command)] or every[:1]
     if ready:
         answer("", "next:")
     for command, does in ready[:2]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from maecli.run.data.other_data import other_data
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built, check_split
-from maecli.run.report import write_run_report
+from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import restore
 from maecli.training.evaluation import evaluate as measure_split
 from maecli.training.evaluation import fit_baselines
@@ -33,6 +33,8 @@ class EvalResult:
     checkpoint: Path
     evaluation: Evaluation
     faults: Collection[Fault]
+    next_commands: Sequence[tuple[str, str]] = ()
+    """What usually follows, with what it does."""
 
 
 def evaluate(
@@ -78,7 +80,8 @@ def evaluate(
     )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
-    return EvalResult(run, restored.checkpoint.path, evaluation, restored.data.faults)
+    faults, following = restored.data.faults, next_commands(run, registry)
+    return EvalResult(run, restored.checkpoint.path, evaluation, faults, following)
 
 
 def measure(

@@ -25,7 +25,7 @@ from maecli.run.data.begun import begun_with, check_form
 from maecli.run.data.other_data import other_data
 from maecli.run.evaluate import EvalResult, measured_run
 from maecli.run.open import Data, check_split
-from maecli.run.report import write_run_report
+from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import restore_encoder
 from maecli.training.features import Tokens, check_tokens, extract
 from maecli.training.probes import NEIGHBOURS, PENALTIES, TEMPERATURE, choose_linear, nearest_neighbours
@@ -133,7 +133,7 @@ def probe(
     )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
-    return EvalResult(run, restored.checkpoint.path, evaluation, data.faults)
+    return EvalResult(run, restored.checkpoint.path, evaluation, data.faults, next_commands(run, registry))
 
 
 def check_labelled(card: DataCard) -> None:

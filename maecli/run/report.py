@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from maecli.errors import DamagedFile, Fault, MaeError
 from maecli.outputs.faults import SKIPPED, read_faults
@@ -129,31 +130,45 @@ def describe_run(run: RunDirectory) -> str:
 
 
 def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, str]]:
-    """Return the commands that usually follow a run: of fine-tuning, for the tasks that its data can serve."""
-    spec = run.spec(lambda _: None)
+    """Return the commands that usually follow a run: of fine-tuning, for the tasks that its data can serve.
+
+    Measuring on test is among them where there is a test split and that was not done.
+    """
+    spec, card = run.spec(lambda _: None), _card_of(run)
+    measure = [shell("mae", "eval", run)] if _has_test_to_measure(run, card) else []
     if spec["verb"] != "pretrain":
         return [
-            (shell("mae", "eval", run), "measure it on the test split"),
-            (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "run it on your own files"),
+            *((command, "measure it on the test split") for command in measure),
+            (shell("mae", "infer", "FOLDER", "--run", run), "run it on your own files"),
         ]
-    fields = _fields_of(run)
-    tasks = suited_tasks(fields, registry)
+    tasks = suited_tasks(tuple(map(str, card.get("fields", ()))), registry)
     labelled = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
     if not tasks:
         labelled = [shell("mae", "finetune", "--root", "LABELLED", "--task", "TASK", "--init", run)]
     return [
-        (shell("mae", "eval", run), "measure the reconstructions on the test split"),
+        *((command, "measure the reconstructions on the test split") for command in measure),
         *((command, "learn from labels, starting from this encoder") for command in labelled),
-        (shell("mae", "infer", "FOLDER", "--run", run, "--out", "DIR"), "see how your own files are reconstructed"),
+        (shell("mae", "infer", "FOLDER", "--run", run), "see how your own files are reconstructed"),
     ]
 
 
-def _fields_of(run: RunDirectory) -> Sequence[str]:
-    """Return what the samples of the run's data carry, as far as its checkpoint can tell."""
+def _card_of(run: RunDirectory) -> Mapping[str, Any]:
+    """Return what a checkpoint of the run records of its data; nothing where there is none that can be read."""
     try:
-        return tuple(map(str, find_checkpoint(run.path).metadata()["card"]["fields"]))
-    except (MaeError, KeyError, TypeError):
-        return ()
+        return dict(find_checkpoint(run.path).metadata()["card"])
+    except (MaeError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def _has_test_to_measure(run: RunDirectory, card: Mapping[str, Any]) -> bool:
+    """Whether the run has a test split, as far as is known, on which its task was not measured."""
+    sizes = card.get("split_sizes")
+    if isinstance(sizes, dict) and not sizes.get("test"):
+        return False
+    try:
+        return run.evaluation("test") is None
+    except DamagedFile:
+        return True
 
 
 def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> None:

@@ -61,9 +61,21 @@ def test_the_next_commands_fit_the_verb(run, pretrained):
     assert "--task classify" in commands[1], "the pictures have labels, and no masks"
 
 
+def test_a_run_without_a_test_split_is_not_measured_on_it(pictures, tmp_path, mae, toy_finetune):
+    data = ("--dataset", "folder", "--root", pictures, "--set", "dataset.test_share=0", "--epochs", 1)
+    outcome = mae(*toy_finetune, *data, "--out", tmp_path / "run")
+    assert outcome.exit_code == 0
+    assert "mae eval" not in outcome.stdout
+    assert "mae eval" not in (tmp_path / "run/report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_an_evaluation_of_the_test_split_comes_first(run, mae):
-    assert mae("eval", run.path).exit_code == 0
+    outcome = mae("eval", run.path)
+    assert outcome.exit_code == 0
+    *_, command, does = outcome.stdout.splitlines()
+    assert command.split()[:3] == ["mae", "infer", "FOLDER"], "test was measured"
+    assert does.strip() == "run it on your own files"
     assert "Test top-1 accuracy: " in describe_run(run)
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert page.index("Test") < page.index("Validation")
