@@ -360,23 +360,6 @@ def _resolved(path: Path) -> Path:
     return path.expanduser().resolve()
 
 
-def newest_finished_run(task: str, root: Path) -> RunDirectory:
-    """Return the run of `task` under `root` that finished last. Raises MaeError when there is none."""
-    runs: list[tuple[float, RunDirectory]] = []
-    for file in root.glob(f"**/{SUMMARY}"):
-        run = RunDirectory(file.parent)
-        with contextlib.suppress(DamagedFile):  # another one will do
-            summary = run.summary()
-            if summary is not None and summary.task == task:
-                runs.append((summary.finished_at, run))
-    if not runs:
-        raise MaeError(
-            f"no finished run of task {task!r} under {root}; train one with `mae finetune --task {task}`, or name "
-            "one with --run"
-        )
-    return max(runs, key=lambda pair: pair[0])[1]
-
-
 def data_in_words(run: RunDirectory) -> str:
     """Return on which data a run was trained: the data set, and the folder where one was named."""
     try:

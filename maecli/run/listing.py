@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from maecli.errors import DamagedFile, MaeError, SpecError, nearest
 from maecli.progress import duration
 from maecli.reports.numbers import format_metric
 from maecli.results import Evaluation, Metric
-from maecli.run.directory import SPEC, RunDirectory
+from maecli.run.directory import SPEC, SUMMARY, RunDirectory
 
 T = TypeVar("T")
 
@@ -161,11 +162,46 @@ def list_several(roots: Sequence[Path]) -> list[RunEntry]:
 
 
 def find_runs(root: Path) -> Iterator[RunDirectory]:
-    """Yield the run directories in or below a folder, by name."""
+    """Yield the run directories in or below a folder, by name; those inside another run where the folder is that run.
+
+    A run whose spec is damaged is one, too.
+    """
     for file in sorted(root.glob(f"**/{SPEC}")):
         run = RunDirectory(file.parent)
-        if run.is_run:
-            yield run  # also one whose spec is damaged
+        if run.is_run and not _is_part_below(run, root):
+            yield run
+
+
+def run_around(path: Path) -> RunDirectory | None:
+    """Return the innermost run that a path lies inside of, as its folds do; None where it lies in none.
+
+    A run counts that is marked as one: a person may keep a spec.yaml of their own above their runs.
+    """
+    runs = (RunDirectory(folder) for folder in path.resolve().parents)
+    return next((run for run in runs if run.ledger.began), None)
+
+
+def _is_part_below(run: RunDirectory, root: Path) -> bool:
+    """Whether a run is part of another one below a folder."""
+    whole = run_around(run.path)
+    return whole is not None and root.resolve() in whole.path.parents
+
+
+def newest_finished_run(task: str, root: Path) -> RunDirectory:
+    """Return the run of `task` under `root` that finished last, no part of another. Raises MaeError without one."""
+    runs: list[tuple[float, RunDirectory]] = []
+    for file in root.glob(f"**/{SUMMARY}"):
+        run = RunDirectory(file.parent)
+        with contextlib.suppress(DamagedFile):  # another one will do
+            summary = run.summary()
+            if summary is not None and summary.task == task and run_around(run.path) is None:
+                runs.append((summary.finished_at, run))
+    if not runs:
+        raise MaeError(
+            f"no finished run of task {task!r} under {root}; train one with `mae finetune --task {task}`, or name "
+            "one with --run"
+        )
+    return max(runs, key=lambda pair: pair[0])[1]
 
 
 def describe(run: RunDirectory, root: Path) -> RunEntry:

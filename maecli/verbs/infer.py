@@ -33,7 +33,8 @@ from maecli.outputs.summary import Summary, with_truth
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
-from maecli.run.directory import data_in_words, newest_finished_run, runs_dir
+from maecli.run.directory import data_in_words, runs_dir
+from maecli.run.listing import newest_finished_run
 from maecli.run.own_files import open_sources
 from maecli.run.restore import load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text

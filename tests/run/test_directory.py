@@ -10,11 +10,10 @@ import torch
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.results import Drawing, Evaluation, Metric
 from maecli.run.checkpoint import find_checkpoint
-from maecli.run.directory import RunDirectory, Summary, data_in_words, newest_finished_run, runs_dir
+from maecli.run.directory import RunDirectory, data_in_words, runs_dir
 from maecli.storage.files import temporary_name
 
 SPEC = {"verb": "pretrain", "seed": 0, "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}
-SUMMARY = {"verb": "finetune", "dataset": "d", "steps": 1, "seconds": 1.0, "device": "cpu", "precision": "", "init": ""}
 OTHER = SPEC | {"verb": "finetune"}
 
 
@@ -216,23 +215,6 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
         find_checkpoint(run.path)
     with pytest.raises(SpecError, match="checkpoint 'bst' is none of last, best; did you mean 'best'"):
         find_checkpoint(run.path, "bst")
-
-
-def test_the_newest_finished_run_of_a_task_is_found_at_any_depth(tmp_path):
-    for name, task, finished_at in (("a", "x", 1.0), ("b/c", "x", 3.0), ("d", "x", 2.0), ("e", "y", 4.0)):
-        (tmp_path / name).mkdir(parents=True)
-        RunDirectory(tmp_path / name).write_summary(Summary(**SUMMARY, task=task, finished_at=finished_at))
-    (tmp_path / "unfinished").mkdir()
-    assert newest_finished_run("x", tmp_path).path == tmp_path / "b/c"
-
-
-def test_without_a_finished_run_the_way_to_one_is_told(tmp_path):
-    with pytest.raises(MaeError) as caught:
-        newest_finished_run("classify", tmp_path / "runs")
-    assert str(caught.value) == (
-        f"no finished run of task 'classify' under {tmp_path / 'runs'}; train one with `mae finetune --task classify`, "
-        "or name one with --run"
-    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from maecli.errors import MaeError
+from maecli.run.directory import RunDirectory, Summary
+from maecli.run.listing import find_runs, list_runs, newest_finished_run, run_around
+
+SPEC = {"verb": "finetune", "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}
+SUMMARY = {"verb": "finetune", "dataset": "d", "steps": 1, "seconds": 1.0, "device": "cpu", "precision": "", "init": ""}
+
+
+def finished(path: Path, task: str, at: float) -> RunDirectory:
+    run = RunDirectory(path)
+    run.start(SPEC, overwrite=False)
+    run.write_summary(Summary(**SUMMARY, task=task, finished_at=at))
+    return run
+
+
+def test_the_newest_finished_run_of_a_task_is_found_at_any_depth(tmp_path):
+    for name, task, finished_at in (("a", "x", 1.0), ("b/c", "x", 3.0), ("d", "x", 2.0), ("e", "y", 4.0)):
+        finished(tmp_path / name, task, finished_at)
+    (tmp_path / "unfinished").mkdir()
+    assert newest_finished_run("x", tmp_path).path == tmp_path / "b/c"
+
+
+def test_without_a_finished_run_the_way_to_one_is_told(tmp_path):
+    with pytest.raises(MaeError) as caught:
+        newest_finished_run("classify", tmp_path / "runs")
+    assert str(caught.value) == (
+        f"no finished run of task 'classify' under {tmp_path / 'runs'}; train one with `mae finetune --task classify`, "
+        "or name one with --run"
+    )
+
+
+def test_parts_of_a_run_are_listed_with_that_run_alone_and_never_taken_as_the_newest(tmp_path):
+    whole = finished(tmp_path / "whole", "x", 1.0)
+    for number, name in enumerate(("folds/fold-1", "compare-scratch")):
+        finished(whole.path / name, "x", 2.0 + number)
+    assert [run.path.name for run in find_runs(tmp_path)] == ["whole"]
+    assert [entry.name for entry in list_runs(whole.path)] == ["whole", "folds/fold-1", "compare-scratch"]
+    assert [entry.name for entry in list_runs(whole.path / "folds")] == ["fold-1"]
+    assert newest_finished_run("x", tmp_path).path == whole.path
+
+
+def test_a_run_around_another_is_told_from_a_folder_with_a_spec_of_a_person(tmp_path):
+    (tmp_path / "spec.yaml").write_text("verb: finetune\ndataset: {name: d}\ntask: {name: t}\nmodel: {name: m}\n")
+    whole = finished(tmp_path / "runs/whole", "x", 1.0)
+    assert run_around(whole.path) is None
+    around = run_around(whole.path / "folds/fold-1")
+    assert around is not None
+    assert around.path == whole.path.resolve()
