@@ -253,7 +253,11 @@ class RunSpec(Section):
         default="auto", description="auto: bf16 where the hardware multiplies it natively"
     )
     compile: bool = Field(default=False, description="use torch.compile")
-    out: Path | None = Field(default=None, description="run directory; default: runs/VERB-DATASET[-TASK]")
+    out: Path | None = Field(
+        default=None,
+        description="run directory; default: runs/VERB-DATA[-TASK], named after the data set, or the folder of one's "
+        "own files, with -2 behind it where that is the run of other data or of another spec",
+    )
     plugins: tuple[str, ...] = Field(
         default=(),
         description="plugins of other packages that the run used, such as dataset.whatever from mae-whatever 1.2; "

@@ -231,7 +231,7 @@ def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, 
     outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--epochs", 1, "--json")
     assert outcome.exit_code == 0
     found = outcome.json
-    assert found["run"] == str(tmp_path / "runs/pretrain-folder")
+    assert found["run"] == str(tmp_path / f"runs/pretrain-{pictures.name}")
     assert set(found) == {"run", "seconds", "evaluation", "skipped"}
     assert found["evaluation"]["metrics"][0]["baselines"]
     assert "\x1b" not in outcome.stderr
@@ -307,7 +307,7 @@ def test_interrupting_after_saving_exits_with_130(pictures, mae, toy_pretrain, m
     outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--json")
     assert outcome.exit_code == 130
     assert outcome.json == {"error": "saved at step 1; --resume goes on from there", "exit_code": 130}
-    assert (tmp_path / "runs/pretrain-folder/checkpoints/last").read_text().split()[0] == "step-000001"
+    assert (tmp_path / f"runs/pretrain-{pictures.name}/checkpoints/last").read_text().split()[0] == "step-000001"
 
 
 def test_without_arguments_the_help_is_shown():

@@ -23,7 +23,7 @@ from maecli.cli.show import exit_if_skipped, skipped_json
 from maecli.terminal import answer
 
 
-@app.command(epilog="Example: mae embed pictures --run runs/pretrain-folder --out features.npy")
+@app.command(epilog="Example: mae embed pictures --run runs/pretrain-pictures --out features.npy")
 @tells_errors
 def embed(
     run: Annotated[Path, typer.Option(help="Run whose encoder is used: pretrained or fine-tuned.")],

@@ -23,7 +23,7 @@ from maecli.cli.show import show_evaluation, show_next
 from maecli.terminal import answer
 
 
-@app.command("eval", epilog="Example: mae eval runs/finetune-folder-classify")
+@app.command("eval", epilog="Example: mae eval runs/finetune-labelled-classify")
 @tells_errors
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run directory.")],

@@ -25,7 +25,7 @@ from maecli.cli.show_predictions import predictions_json, show_predictions
 from maecli.terminal import answer
 
 
-@app.command(epilog="Example: mae infer pictures --run runs/finetune-folder-classify")
+@app.command(epilog="Example: mae infer new --run runs/finetune-labelled-classify")
 @tells_errors
 def infer(
     paths: Annotated[

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maecli.verbs.inspect import Inspection
 
 
-@app.command(epilog="Example: mae inspect runs/pretrain-folder")
+@app.command(epilog="Example: mae inspect runs/pretrain-pictures")
 @tells_errors
 def inspect(
     path: Annotated[

@@ -100,7 +100,7 @@ FLAGS = {
     "seed": _flag("seed", int, TRAINING, "Seed of all randomness."),
     "device": Flag("device", DeviceOption),
     "precision": Flag("precision", PrecisionOption),
-    "out": _flag("out", Path, RUN, "Run directory; default: runs/VERB-DATASET[-TASK]."),
+    "out": _flag("out", Path, RUN, "Run directory; default: runs/VERB-DATA[-TASK], a new one."),
     "recipe": _flag("", str, RUN, "Start from a shipped recipe.", complete=names("recipe")),
     "config": _flag("", Path, RUN, "Spec or recipe file (YAML), such as a run's spec.yaml."),
     "sets": Flag("", SetOption),

@@ -55,7 +55,7 @@ def pretrain(ask: Ask, **options: Any) -> None:
     train(ask, **options)
 
 
-@app.command(epilog="Example: mae finetune --task classify --init runs/pretrain-folder")
+@app.command(epilog="Example: mae finetune --root labelled --task classify --init runs/pretrain-pictures")
 @asks("finetune", like=train)
 def finetune(ask: Ask, **options: Any) -> None:
     """Fine-tune a pretrained encoder (or one from scratch) for a task."""

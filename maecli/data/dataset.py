@@ -46,6 +46,9 @@ class Dataset(ABC):
     fields asked for must say so here.
     """
 
+    named_by_root: ClassVar[bool] = False
+    """Whether it reads the folder of anyone, so that runs are named after that folder and not after the data set."""
+
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     def __init__(self, options: DatasetOptions) -> None:

@@ -6,8 +6,9 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from maecli.errors import MaeError, SpecError
 from maecli.storage.files import disk_errors, exchange, temporary_name
@@ -23,19 +24,19 @@ STAGE = "stage"
 
 @contextlib.contextmanager
 def new_outputs(
-    out: Path, overwrite: bool, writer: str = "infer", needed: Collection[tuple[str, Path]] = ()
+    out: Path, overwrite: bool, writer: str = "infer", needed: Collection[tuple[str, Path]] = (), **about: Any
 ) -> Iterator[Path]:
     """Give a folder to fill, which becomes `out` at one stroke; when the block raises, `out` is as it was.
 
-    `needed` are paths that the block reads, each with its flag. Raises SpecError when `out` holds anything but earlier
-    outputs of the same `writer`, when it does and `overwrite` is not asked for, or when something needed lies in it;
-    Locked when another process writes there.
+    Its ledger begins with `about`. `needed` are paths that the block reads, each with its flag. Raises SpecError when
+    `out` holds anything but earlier outputs of the same `writer`, when it does and `overwrite` is not asked for, or
+    when something needed lies in it; Locked when another process writes there.
     """
     check_out(out, overwrite, writer, needed)
     out = out.resolve()  # a link to another disk stays one
     with locked(out):
         check_out(out, overwrite, writer, needed)
-        stage = _make_stage(out, writer)
+        stage = _make_stage(out, writer, about)
         try:
             yield stage
             Ledger(stage, writer).own(*_names(stage))
@@ -70,7 +71,7 @@ def _is_inside(path: Path, folder: Path) -> bool:
     return path.expanduser().resolve().is_relative_to(folder.resolve())
 
 
-def _make_stage(out: Path, writer: str) -> Path:
+def _make_stage(out: Path, writer: str, about: Mapping[str, Any]) -> Path:
     """Return an empty folder beside `out`, or inside it where it is a disk of its own or its parent is read-only."""
     beside, inside = temporary_name(out), Ledger(out, writer).file.with_name(STAGE)
     for stage in (beside, inside):
@@ -78,7 +79,7 @@ def _make_stage(out: Path, writer: str) -> Path:
     stage = beside if _takes_folders(out, beside) else inside
     with disk_errors(out):
         stage.mkdir(parents=True)
-        Ledger(stage, writer).begin()
+        Ledger(stage, writer).begin(**about)
         shutil.copymode(out, stage)
     return stage
 

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.outputs.faults import SKIPPED
 from maecli.results import Drawing, Evaluation
-from maecli.schema import SPECS, RunSpec
+from maecli.schema import SPECS
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
 from maecli.storage.ledger import Ledger, is_bare
@@ -43,12 +43,6 @@ T = TypeVar("T")
 def runs_dir() -> Path:
     """Return the folder that run directories go to: `MAE_RUNS`, else `./runs`."""
     return Path(os.environ.get("MAE_RUNS") or "runs").expanduser()
-
-
-def default_out(spec: RunSpec) -> Path:
-    """Return where a run goes unless told otherwise: runs/pretrain-DATASET, runs/finetune-DATASET-TASK."""
-    task = "" if spec.verb == "pretrain" else f"-{spec.task.name}"
-    return runs_dir() / f"{spec.verb}-{spec.dataset.name}{task}"
 
 
 class Summary(BaseModel):
@@ -109,7 +103,7 @@ class RunDirectory:
         """
         if self.path.exists() and not self.path.is_dir():
             raise SpecError(f"{self.path} is a file; choose another --out")
-        if self._is_free():
+        if self.is_free:
             return
         if not overwrite:
             if not self.is_run:
@@ -141,23 +135,39 @@ class RunDirectory:
                 "stays; use another --out"
             )
 
-    def _is_free(self) -> bool:
+    @property
+    def is_free(self) -> bool:
         """Whether there is nothing here, or the traces of a run that was killed before it wrote anything."""
-        if not self.path.is_dir() or is_bare(self.path):
+        if not self.path.is_dir():
+            return not os.path.lexists(self.path)
+        if is_bare(self.path):
             return True
         leftover = temporary_name(self.path / SPEC).name
         foreign = [name for name in self.ledger.foreign() if name != leftover]
         return not foreign and not any((self.path / path).is_file() for path in self.ledger.paths)
 
-    def start(self, spec: Mapping[str, Any], overwrite: bool, needed: Mapping[str, Path] | None = None) -> None:
+    @property
+    def planned(self) -> Collection[str]:
+        """The keys of the spec that were planned when the run began."""
+        return tuple(self.ledger.about.get("planned", ()))
+
+    def start(
+        self,
+        spec: Mapping[str, Any],
+        overwrite: bool,
+        needed: Mapping[str, Path] | None = None,
+        planned: Collection[str] = (),
+    ) -> None:
         """Make the directory for a new run and write its spec; what `overwrite` replaces goes first.
+
+        Notes the keys of the spec that were `planned`.
 
         From the first moment on it is a run that can be resumed or overwritten, whenever the process is killed.
         Raises like `check_free`.
         """
         self.check_free(overwrite, needed)
         self.ledger.remove()
-        self.ledger.begin(id=_identity(spec))
+        self.ledger.begin(id=_identity(spec), planned=sorted(planned))
         self.write_spec(spec)
 
     def adopt(self) -> None:

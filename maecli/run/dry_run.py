@@ -10,8 +10,8 @@ from maecli.hardware import describe_device, memory_used
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.run.data.what_was_read import reading_json, what_was_read
-from maecli.run.directory import default_out
 from maecli.run.open import open_run
+from maecli.run.place import run_directory
 from maecli.run.train import make_trainer
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
@@ -59,7 +59,7 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, 
     validations, saves = trainer.num_left(0)
     total_s = first_s + step_s * trainer.total_steps + validations * _validation_s(trainer) + saves * _save_s(trainer)
     return {
-        "out": str(spec.out or default_out(spec)),
+        "out": str(run_directory(spec, registry)),
         **reading_json(built.card),
         "parameters": sum(p.numel() for p in built.module.parameters()),
         "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
-from maecli.run.directory import SPEC, RunDirectory, default_out
+from maecli.run.directory import SPEC, RunDirectory
+from maecli.run.place import run_to_resume
 from maecli.run.plugins_used import missing_packages
 from maecli.run.weights.initial import offered_spec
 from maecli.schema import RunSpec
@@ -37,15 +39,25 @@ def request(ask: Ask, registry: Registry) -> RunSpec:
             run = RunDirectory(Path(ask.flags["out"]).expanduser())
         else:
             fresh = resolve(ask, registry, offer)
-            run = RunDirectory(fresh.out or default_out(fresh))
+            found = (
+                RunDirectory(fresh.out) if fresh.out else run_to_resume(fresh, registry, partial(_over, ask, registry))
+            )
+            if found is None:
+                return fresh
+            run = found
         if not run.is_run or (not (run.path / SPEC).exists() and not run.checkpoints.steps()):  # killed before both
             return resolve(ask, registry, offer)
     stored = run.spec(lambda _: None)
     if stored.get("verb") != ask.verb:
         raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {ask.verb}")
-    ask = dataclasses.replace(ask, flags={**ask.flags, "out": str(run)})
     with missing_packages(stored, run):
-        return resolve(ask, registry, base=Layer.of(f"spec of {run}", stored))
+        return _over(ask, registry, run)
+
+
+def _over(ask: Ask, registry: Registry, run: RunDirectory) -> RunSpec:
+    """Return the spec of a run with what is asked for laid over it."""
+    ask = dataclasses.replace(ask, flags={**ask.flags, "out": str(run)})
+    return resolve(ask, registry, base=Layer.of(f"spec of {run}", run.spec(lambda _: None)))
 
 
 def _settings_of(ask: Ask) -> Mapping[str, Any]:

@@ -11,10 +11,8 @@ from maecli.registry import Registry
 from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import RunDirectory
 from maecli.run.open import make_dataset
-from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
-from maecli.spec.layers import difference
-from maecli.spec.validate import validate
-from maecli.storage.shareable import shareable
+from maecli.run.place import changes
+from maecli.schema import RunSpec
 from maecli.training.checkpoint import UNCHECKED, Checkpoint
 from maecli.weights.files import split_choice
 
@@ -74,7 +72,6 @@ def _check_same_spec(
 ) -> None:
     if begun.get("verb") != stored["verb"]:
         raise SpecError(f"{run} was begun by mae {begun.get('verb')}, so mae {stored['verb']} cannot resume it")
-    whole = validate(dict(begun), stored["verb"], registry)  # fills in keys that are newer than the run
-    changed = difference(shareable(whole.model_dump(mode="json")), shareable(stored), CHANGEABLE_ON_RESUME)
+    changed = changes(begun, stored, registry)
     if changed:
         raise SpecError(f"{run} cannot be resumed with another spec: " + "; ".join(changed))

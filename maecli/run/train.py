@@ -19,16 +19,18 @@ from maecli.run.data.begun import begun_in
 from maecli.run.data.leaks import leak_of
 from maecli.run.data.same_data import same_data, test_samples
 from maecli.run.data.what_was_read import what_was_read
-from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary, default_out
+from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
 from maecli.run.open import Built, open_run, with_paths
+from maecli.run.place import run_directory
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import card_of
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
+from maecli.spec.layers import PLANNED
 from maecli.storage.files import disk_errors
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
@@ -68,7 +70,7 @@ def train(
     """
     if resume and overwrite:
         raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
-    run = RunDirectory(spec.out or default_out(spec))
+    run = run_directory(spec, registry, overwrite)
     going_on = resume and run.is_run
     needed = {} if going_on else paths_needed(spec, registry)
     if not going_on:
@@ -96,7 +98,7 @@ def train(
             run.adopt()
             run.write_spec(stored)
         else:
-            run.start(stored, overwrite, needed)
+            run.start(stored, overwrite, needed, [key for key, source in spec.sources.items() if source == PLANNED])
         if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
             run.write(SPLITS, members_csv(members))
             if leak := leak_of(spec, built.data.dataset, members, registry):

@@ -16,6 +16,8 @@ Tree = dict[str, Any]
 """Settings nested as in a spec file."""
 Settings = dict[str, Any]
 """Settings by dotted key."""
+PLANNED = "plan"
+"""The source of what was planned: what nobody set, made to fit the data and the machine."""
 
 
 @dataclass(frozen=True)

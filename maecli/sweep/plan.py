@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 from maecli.errors import SpecError
@@ -17,10 +15,9 @@ from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import Layer, flatten, topmost
 from maecli.spec.resolve import resolve
+from maecli.storage.names import file_name
 from maecli.sweep.address import address
 from maecli.sweep.definition import Arm, Stage, Sweep
-
-_LONGEST_NAME = 80
 
 Settings = dict[str, dict[str, Any]]
 """Verb → dotted key → value."""
@@ -230,13 +227,3 @@ def short_name(key: str, keys: Iterable[str]) -> str:
     """Return the last part of a dotted key, or the whole where two keys of the grid would look alike."""
     last = key.rpartition(".")[2]
     return last if sum(other.rpartition(".")[2] == last for other in keys) == 1 else key
-
-
-def file_name(name: str) -> str:
-    """Return a text as the name of a folder, on every system; a long one ends with a digest of itself."""
-    plain = re.sub(r"[^\w.+-]+", "-", name.replace("%", "pct")).strip("-.")
-    if not plain:
-        raise SpecError(f"{name!r} cannot be the name of a folder")
-    if len(plain) <= _LONGEST_NAME:
-        return plain
-    return plain[: _LONGEST_NAME - 9] + "-" + blake2b(plain.encode(), digest_size=4).hexdigest()

@@ -104,10 +104,10 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
     next_commands = [
         ("mae pretrain --dataset folder --root DIR", "learn from your own pictures, without labels"),
         (
-            "mae finetune --dataset folder --root DIR --task classify --init runs/pretrain-folder",
+            "mae finetune --dataset folder --root DIR --task classify --init runs/pretrain-DIR",
             "learn your classes: one sub-folder per class, or a labels.csv",
         ),
-        ("mae eval runs/finetune-folder-classify", "see how good it is, and against what"),
+        ("mae eval runs/finetune-DIR-classify", "see how good it is, and against what"),
         ("mae infer DIR --task classify", "run it on any folder"),
     ]
     report = out / "report.html"

@@ -24,9 +24,9 @@ from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import drawing_files, render_report
-from maecli.run.directory import runs_dir
 from maecli.run.environment import describe_environment
 from maecli.run.open import check_task, make_dataset, preprocess_for
+from maecli.run.place import data_mark, eda_directory, run_directory
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask
@@ -101,7 +101,7 @@ def eda(
     folder holds something else.
     """
     spec = next(iter(specs.values()))
-    out = spec.out or runs_dir() / f"eda-{spec.dataset.name}"
+    out = eda_directory(spec, registry)
     dataset = make_dataset(spec.dataset, registry, spec.paths, progress.say)
     needed = [("--root", dataset.root)]
     check_out(out, overwrite, WRITER, needed)
@@ -121,21 +121,22 @@ def eda(
 
     sections = eda_sections(findings, make_gallery(surveyed, dataset, specs, registry))
     environment = describe_environment(spec, registry, torch.device("cpu"), torch.float32)
+    commands = next_commands(specs, findings, registry)
     page = render_report(
         f"Data set: {findings.card.title}",
         describe(findings),
         sections,
         spec_yaml=dump_yaml(_data_spec(specs)),
         environment={key: value for key, value in environment.items() if key not in ("device", "precision")},
-        next_commands=next_commands(spec, findings, registry),
+        next_commands=commands,
     )
-    with new_outputs(out, overwrite, WRITER, needed) as folder:
+    with new_outputs(out, overwrite, WRITER, needed, data=data_mark(spec, registry)) as folder:
         (folder / PICTURES).mkdir()
         for name, png in drawing_files(sections).items():
             write_bytes(folder / PICTURES / name, png)
         write_json(folder / NUMBERS, shareable(findings.model_dump(mode="json")))
         write_text(folder / REPORT, page)
-    return EdaResult(out, out / REPORT, findings, next_commands(spec, findings, registry))
+    return EdaResult(out, out / REPORT, findings, commands)
 
 
 def _with_all_faults(error: DataError, dataset: Dataset) -> DataError:
@@ -257,16 +258,18 @@ def _data_spec(specs: Mapping[str, RunSpec]) -> dict[str, Any]:
     }
 
 
-def next_commands(spec: RunSpec, findings: Findings, registry: Registry) -> list[tuple[str, str]]:
+def next_commands(specs: Mapping[str, RunSpec], findings: Findings, registry: Registry) -> list[tuple[str, str]]:
     """Return the commands that usually follow: pretraining, and each task that these samples can serve."""
+    spec = next(iter(specs.values()))
     fields = {*findings.card.fields, *(findings.mask_card.fields if findings.mask_card else ())}
     root = spec.dataset.options.get("root")
     data = ["--dataset", spec.dataset.name, *(["--root", root] if root else [])]
-    init = runs_dir() / f"pretrain-{spec.dataset.name}"
-    return [
-        (shell("mae", "pretrain", *data), f"learn from the {findings.words.many}, without labels"),
-        *(
-            (shell("mae", "finetune", *data, "--task", task, "--init", init), "learn the task, from that encoder")
-            for task in suited_tasks(fields, registry)
-        ),
+    commands, init = [], []
+    if "pretrain" in specs:
+        run = run_directory(specs["pretrain"].model_copy(update={"out": None}), registry)
+        commands = [(shell("mae", "pretrain", *data), f"learn from the {findings.words.many}, without labels")]
+        init = ["--init", run]
+    does = "learn the task, from that encoder" if init else "learn the task"
+    return commands + [
+        (shell("mae", "finetune", *data, "--task", task, *init), does) for task in suited_tasks(fields, registry)
     ]

@@ -29,6 +29,7 @@ from maecli.registry import Registry
 from maecli.run.data.begun import begun_with
 from maecli.run.directory import runs_dir
 from maecli.run.open import Data, check_split
+from maecli.run.place import output_name
 from maecli.run.restore import RestoredEncoder, open_files, restore_encoder
 from maecli.schema import PluginSection
 from maecli.storage.files import disk_errors
@@ -80,7 +81,7 @@ def embed(
     settings = {"device": device, "precision": precision}
     restored = restore_encoder(run, registry, progress.say, checkpoint, settings)
     kind = check_tokens(tokens, restored.encoder, "--tokens")
-    out = out or runs_dir() / f"embed-{run.resolve().name}.{file_format or FORMATS[0]}"
+    out = out or runs_dir() / f"embed-{output_name(run)}.{file_format or FORMATS[0]}"
     files = FeatureFiles(out.expanduser(), file_format, overwrite)
     if files.format == "csv" and kind == "patches":
         raise SpecError("--tokens patches gives a table per sample, and a row of CSV has no room for it; use npy")

@@ -36,6 +36,7 @@ from maecli.results import Drawing
 from maecli.run.directory import data_in_words, runs_dir
 from maecli.run.listing import newest_finished_run
 from maecli.run.own_files import open_sources
+from maecli.run.place import output_name
 from maecli.run.restore import load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
@@ -112,7 +113,7 @@ def infer(
     keys, not_read = loader.split.keys, own.not_read
     for line in own.lines():
         progress.say(line)
-    out = (out or runs_dir() / f"infer-{run.resolve().name}").expanduser()
+    out = (out or runs_dir() / f"infer-{output_name(run)}").expanduser()
 
     labels = own.labels(restored.card) if "label" in job.fields else None
     if labels is not None and labels.problem:

@@ -16,9 +16,10 @@ from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
 from maecli.spec.recipes import parse_sets
 from maecli.storage.lock import locked
+from maecli.storage.names import file_name
 from maecli.sweep.definition import find_tree, make_sweep, parse_grid, parse_seeds
 from maecli.sweep.estimate import estimate_seconds
-from maecli.sweep.plan import Plan, file_name, make_plan
+from maecli.sweep.plan import Plan, make_plan
 from maecli.sweep.run import SweepResult, begin, run_sweep, stored_tree
 from maecli.sweep.shelf import Shelf
 
@@ -54,6 +55,8 @@ def plan_sweep(
     if set_now := {*parse_sets(ask.sets), *flags, *parse_grid(grid)}:
         tree["paths"] = [path for path in tree.get("paths") or () if not _is_set(path, set_now)]
     name = str(tree.get("name") or flags.get("dataset.name") or "unnamed")
+    if not file_name(name):
+        raise SpecError(f"{name!r} cannot be the name of a folder")
     sweep = make_sweep(tree | {"name": file_name(name)})
     return make_plan(sweep, registry), out or runs_dir() / f"sweep-{sweep.name}"
 

@@ -11,7 +11,6 @@ import maecli.run.train as training
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
-from maecli.run.directory import default_out
 from maecli.run.request import request
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.weights.initial import offered_spec
@@ -33,7 +32,7 @@ def train(
     """Do the run that is asked for; `verbose`: say where each setting came from."""
     spec = _spec(ask, registry, progress, verbose)
     result = training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
-    renew_runs_page(progress.say, spec.out or default_out(spec))
+    renew_runs_page(progress.say, result.run.path)
     return result
 
 

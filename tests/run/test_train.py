@@ -255,7 +255,7 @@ def test_a_dry_run_writes_nothing(pictures, tmp_path, mae, toy_pretrain):
     assert (facts["train_samples"], facts["val_samples"]) == (32, 4)
     assert (facts["steps_per_epoch"], facts["total_steps"]) == (4, 8)
     assert facts["learning_rate"] == pytest.approx(1e-3 * 8 / 256)
-    assert facts["out"] == str(tmp_path / "runs/pretrain-folder")
+    assert facts["out"] == str(tmp_path / f"runs/pretrain-{pictures.name}")
     assert facts["memory_bytes"] > 1e6
     assert facts["parameters"] > facts["encoder_parameters"] > 0
     assert facts["seconds_per_step"] > 0

@@ -5,7 +5,7 @@ import pytest
 from maecli.errors import SpecError
 from maecli.registry import registry
 from maecli.sweep.definition import make_sweep
-from maecli.sweep.plan import Plan, file_name, label_of, make_plan
+from maecli.sweep.plan import Plan, label_of, make_plan
 
 
 def planned(tree: dict, **changes: object) -> Plan:
@@ -111,12 +111,3 @@ def test_values_are_written_as_people_read_them():
     assert [label_of(value) for value in (0.75, 1e-3, 4, [2, 4], True, None, "grid")] == [
         *("0.75", "0.001", "4", "2x4", "true", "none", "grid")
     ]
-
-
-def test_names_of_folders_are_plain_and_never_too_long():
-    assert file_name("finetune 64 × 3/1%") == "finetune-64-3-1pct"
-    long = [file_name("a" * 100 + end) for end in "bc"]
-    assert {len(name) for name in long} == {80}
-    assert long[0] != long[1]
-    with pytest.raises(SpecError, match=r"'//' cannot be the name of a folder"):
-        file_name("//")

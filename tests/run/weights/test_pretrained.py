@@ -49,7 +49,7 @@ def test_the_readme_s_lines_run(pretrained, pictures):
     text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     [lines] = re.findall(r"```python\n(import maecli\n.*?)```", text, re.DOTALL)
     for shown, there in {
-        "runs/pretrain-folder": pretrained,
+        "runs/pretrain-pictures": pretrained,
         "one.jpg": pictures / "cat/000.png",
         "two.jpg": pictures / "dog/000.png",
     }.items():
