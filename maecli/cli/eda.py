@@ -12,7 +12,7 @@ from maecli.terminal import answer, tell
 from maecli.text import number_of
 
 
-@app.command(epilog="Example: mae eda --dataset folder --root pictures")
+@app.command(epilog="Example: mae eda --root pictures")
 @asks("eda", "dataset", "root", "task", "img_size", "seed", "out", "recipe", "config", "sets")
 def eda(
     ask: Ask,

@@ -78,7 +78,13 @@ def _flag(
 
 
 FLAGS = {
-    "dataset": _flag("dataset.name", str, DATA, "Data set plugin, see mae plugins.", complete=names("dataset")),
+    "dataset": _flag(
+        "dataset.name",
+        str,
+        DATA,
+        "Data set plugin; default: any folder, --root.",
+        complete=names("dataset"),
+    ),
     "root": Flag("dataset.root", RootOption),
     "workers": Flag("data.workers", WorkersOption),
     "strict": _flag("data.strict", bool, DATA, "Stop at the first unreadable file."),

@@ -48,7 +48,7 @@ def train(
         show_training(result, as_json)
 
 
-@app.command(epilog="Example: mae pretrain --dataset folder --root pictures")
+@app.command(epilog="Example: mae pretrain --root pictures")
 @asks("pretrain", like=train)
 def pretrain(ask: Ask, **options: Any) -> None:
     """Pretrain a masked autoencoder on unlabelled data."""

@@ -83,11 +83,15 @@ def merge(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
     sources: dict[str, str] = {}
     for layer in layers:
         for section in PLUGIN_SECTIONS:
-            if value := layer.settings.get(section):
+            if section in layer.settings:
+                value = layer.settings[section]
                 raise SpecError(
-                    f"{layer.source}: {section} is a section; write {section}.name: {shortened(str(value))}"
+                    f"{layer.source}: {section} is a section; write {section}.name: "
+                    f"{shortened(str(value or 'NAME'))}{'' if value else ', or leave it out'}"
                 )
             name = layer.settings.get(f"{section}.name")
+            if name is None and f"{section}.name" in layer.settings:
+                raise SpecError(f"{layer.source}: {section}.name is null, which names none; name one, or leave it out")
             if name is not None and name != settings.get(f"{section}.name", name):
                 for key in [key for key in settings if key.startswith(f"{section}.")]:
                     del settings[key], sources[key]

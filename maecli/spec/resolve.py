@@ -6,9 +6,11 @@ stacked once: defaults, the data set's recipe, `--init`, recipe, what the encode
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from maecli.errors import PluginError
 from maecli.registry import Registry
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
@@ -47,6 +49,10 @@ def stack(
 
     layers = [*defaults, *init, *recipe, *file, *command_line]
     dataset = _name("dataset", layers)
+    if dataset is None and topmost("dataset.root", layers) is not None:
+        dataset = _of_any_folder(registry)
+        defaults.append(Layer("--root", {} if dataset is None else {"dataset.name": dataset}))
+        layers = [*defaults, *init, *recipe, *file, *command_line]
     if dataset is not None and base is None:
         own = registry.dataset(dataset).recipe
         if own is not None and own != ask.recipe:
@@ -61,6 +67,16 @@ def stack(
         frozen = bool(topmost("train.freeze", layers))
         recipes.append(_concessions(recipes, task, model, frozen, registry))
     return merge([*recipes, *file, *command_line])
+
+
+def _of_any_folder(registry: Registry) -> str | None:
+    """Return the data set that reads anyone's folder, where of those installed exactly one does."""
+    found = []
+    for name in registry.names("dataset"):
+        with contextlib.suppress(PluginError):  # whoever named it would be told
+            if registry.dataset(name).named_by_root:
+                found.append(name)
+    return found[0] if len(found) == 1 else None
 
 
 def _still_meant(paths: Any, sources: Mapping[str, str]) -> Any:

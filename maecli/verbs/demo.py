@@ -102,9 +102,9 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
     )
 
     next_commands = [
-        ("mae pretrain --dataset folder --root DIR", "learn from your own pictures, without labels"),
+        ("mae pretrain --root DIR", "learn from your own pictures, without labels"),
         (
-            "mae finetune --dataset folder --root DIR --task classify --init runs/pretrain-DIR",
+            "mae finetune --root DIR --task classify --init runs/pretrain-DIR",
             "learn your classes: one sub-folder per class, or a labels.csv",
         ),
         ("mae eval runs/finetune-DIR-classify", "see how good it is, and against what"),

@@ -189,7 +189,7 @@ def test_a_chain_of_transforms_stays_as_it_was_written(tmp_path):
         ),
         (["version=2", "dataset.name=digits"], "version is 2: input should be 1"),
         ([], "dataset is not set: give --dataset, a --recipe or a --config file"),
-        (["dataset.root=x"], "dataset.name is not set: give --dataset, a --recipe or a --config file"),
+        (["dataset.val_share=0.2"], "dataset.name is not set: give --dataset, a --recipe or a --config file"),
     ],
 )
 def test_wrong_settings_get_one_sentence(sets, words):
@@ -204,9 +204,10 @@ def test_an_unknown_recipe_offers_the_nearest():
     assert error_of(recipe="mnst").startswith("unknown recipe 'mnst'; did you mean 'mnist'?; installed: ")
 
 
-def test_fine_tuning_needs_a_task():
-    message = error_of("dataset.name=digits", "task.name=null", verb="finetune")
-    assert message.startswith("task.name is None: input should be a valid string")
+def test_fine_tuning_needs_a_task(monkeypatch):
+    monkeypatch.setattr(registry().dataset("voc"), "recipe", None)
+    message = error_of("dataset.name=voc", verb="finetune")
+    assert message == "task is not set: give --task, a --recipe or a --config file"
 
 
 def test_a_refused_plugin_is_no_mistake_in_the_spec(monkeypatch):
@@ -245,6 +246,9 @@ def test_a_recipes_section_follows_the_task_that_a_flag_or_a_set_names(tmp_path)
         (".=1", "the key '.' has an empty part"),
         ("a" + ".a" * 64 + "=1", " has more than 64 parts"),
         ("dataset=voc", "--set: dataset is a section; write dataset.name: voc"),
+        ("dataset=", "--set: dataset is a section; write dataset.name: NAME, or leave it out"),
+        ("model.name=null", "--set: model.name is null, which names none; name one, or leave it out"),
+        ("task.name=none", "unknown task 'none'; installed: classify, reconstruct, segment"),
         ("train.epochs=" + "[" * 9000, "--set train.epochs is not valid YAML: "),
         ("task.head=" + "x" * 5000, "unknown key 'task.head'"),
         ("x" * 5000 + "=1", " … "),
@@ -255,3 +259,15 @@ def test_odd_values_are_refused_in_a_sentence(assignment, sentence):
         resolved("pretrain", assignment, recipe="digits")
     assert sentence in str(raised.value)
     assert len(str(raised.value)) < 500
+
+
+def test_a_root_alone_is_for_the_data_set_that_reads_any_folder(monkeypatch):
+    spec = resolved(flags={"dataset.root": "somewhere"})
+    assert (spec.dataset.name, spec.dataset.options["root"]) == ("folder", "somewhere")
+    assert value(resolved(flags={"dataset.root": "somewhere", "dataset.name": "mnist"}), "dataset.name") == "mnist"
+    offered = {"dataset": {"name": "voc"}, "model": {"name": "vit-lite"}, "data": {}}
+    assert value(resolved(flags={"dataset.root": "somewhere"}, offer=offered), "dataset.name") == "voc"
+    monkeypatch.setattr(registry().dataset("voc"), "named_by_root", True)
+    assert (
+        error_of("dataset.root=somewhere") == "dataset.name is not set: give --dataset, a --recipe or a --config file"
+    )
