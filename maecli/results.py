@@ -82,6 +82,33 @@ class OtherData(BaseModel):
         return f"other data than the run's, in {self.folder}{reading} ({self.difference})"
 
 
+class Counted(BaseModel):
+    """What was counted of each sample of a split, so that another run can be laid beside it sample by sample."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    samples: str = Field(description="digest of the names of the samples, in the order of the split")
+    tensors: bytes = Field(repr=False, description="the state of an evaluator, as safetensors")
+
+
+class Difference(BaseModel):
+    """How far a metric of one run lies above that of another on the same samples."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float
+    interval: tuple[float, float] = Field(description="95% interval of the value")
+    p_value: float = Field(description="how likely chance alone puts two equal runs as far apart, either way")
+    test: str = Field(description="what tells the p-value, in words")
+    num_samples: int
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is more than chance may be: at 5%, by the test and by the interval."""
+        low, high = self.interval
+        return self.p_value < 0.05 and not low <= 0 <= high
+
+
 class Evaluation(BaseModel):
     """Everything that one evaluation of one split produced. The first metric is the headline."""
 
@@ -99,6 +126,7 @@ class Evaluation(BaseModel):
     left_out: dict[str, int] = Field(
         default_factory=dict, description="what of the split was not looked at, in words, and how much"
     )
+    counted: Counted | None = Field(default=None, repr=False, description="of each sample, kept beside the metrics")
 
     @property
     def name(self) -> str:
@@ -107,8 +135,8 @@ class Evaluation(BaseModel):
         return f"{name}-on-{self.data.id}" if self.data is not None else name
 
     def as_json(self) -> dict[str, Any]:
-        """Return the evaluation without its drawings, ready for `json.dumps`."""
-        return self.model_dump(mode="json", exclude={"drawings"})
+        """Return the evaluation without its drawings and what was counted, ready for `json.dumps`."""
+        return self.model_dump(mode="json", exclude={"drawings", "counted"})
 
 
 def mean_metric(metrics: Sequence[Metric]) -> tuple[Metric, float | None]:

@@ -29,6 +29,7 @@ FLOORS = (
     {"layouts"},
     {"data"},
     {"models"},
+    {"paired"},
     {
         "storage",
         "schema",

@@ -23,7 +23,7 @@ from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.models.plugin import Model, ModelOptions
 from maecli.plugin_options import Options
-from maecli.results import Drawing, Metric, Table
+from maecli.results import Difference, Drawing, Metric, Table
 from maecli.storage.files import write_text
 from maecli.training.evaluator import Evaluator
 from maecli.training.task import Answer, Prediction, SideBySide, Task
@@ -40,6 +40,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "DatasetOptions",
+    "Difference",
     "Drawing",
     "Draws",
     "Encoder",

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.outputs.faults import SKIPPED
-from maecli.results import Drawing, Evaluation
+from maecli.results import Counted, Drawing, Evaluation
 from maecli.schema import SPECS
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
@@ -229,7 +229,10 @@ class RunDirectory:
             return recorded
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
-        """Keep the metrics as JSON and the drawings as PNG, in the place of earlier ones of that name at one stroke."""
+        """Keep the metrics as JSON, the drawings as PNG and what was counted, at one stroke.
+
+        They take the place of earlier ones of that name.
+        """
         files = {f"{PICTURES}/{evaluation.name}-{drawing.name}.png": drawing.png for drawing in evaluation.drawings}
         record = evaluation.as_json() | {
             "drawings": [
@@ -237,6 +240,9 @@ class RunDirectory:
                 for drawing in evaluation.drawings
             ]
         }
+        if (counted := evaluation.counted) is not None:
+            files[f"{EVALUATION}/{evaluation.name}.safetensors"] = counted.tensors
+            record["counted"] = {"samples": counted.samples, "checksum": _checksum(counted.tensors)}
         text = json.dumps(shareable(record), indent=2, ensure_ascii=False) + "\n"
         files[f"{EVALUATION}/{evaluation.name}.json"] = text.encode("utf-8", errors="backslashreplace")
         with locked(self.path, RESULTS_LOCK, RESULTS_WAIT_S):
@@ -259,6 +265,7 @@ class RunDirectory:
         record = read_json_object(file)
         older = record.pop("pictures", ())  # what drawings were once called
         entries = record.pop("drawings", older) or ()
+        record.pop("counted", None)  # see `counted`
         drawings = [] if say is None else [self._read_drawing(file, entry, say) for entry in entries]
         try:
             return Evaluation.model_validate(record | {"drawings": list(filter(None, drawings))})
@@ -287,6 +294,16 @@ class RunDirectory:
             return self._read_evaluation(self.path / EVALUATION / f"{split}.json", None)
         except FileNotFoundError:
             return None
+
+    def counted(self, name: str) -> Counted | None:
+        """Return what an evaluation of this name counted of each sample; None where that is not kept, or damaged."""
+        try:
+            record = read_json_object(self.path / EVALUATION / f"{name}.json")["counted"]
+            tensors = (self.path / EVALUATION / f"{name}.safetensors").read_bytes()
+            samples, checksum = str(record["samples"]), record["checksum"]
+        except (DamagedFile, OSError, KeyError, TypeError):
+            return None
+        return Counted(samples=samples, tensors=tensors) if checksum == _checksum(tensors) else None
 
     def write_summary(self, summary: Summary) -> None:
         """Mark the run as finished."""

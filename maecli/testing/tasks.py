@@ -277,6 +277,28 @@ def adding(subject: TaskSubject) -> None:
         )
 
 
+def comparing(subject: TaskSubject) -> None:
+    """Where two modules are compared on the same samples, the difference is that of their headlines."""
+    evaluators = []
+    for module in (subject.module.eval(), subject.build(seed=1).eval()):
+        evaluator = subject.task.evaluator()
+        with torch.no_grad():
+            subject.fit_baselines()
+            for batch in subject.loader("val").eval_batches(BATCH):
+                evaluator.update(module, batch)
+        evaluators.append(evaluator)
+    one, other = evaluators
+    difference = one.difference(other)
+    if difference is None:
+        return
+    mine, theirs = (next(iter(evaluator.metrics())) for evaluator in evaluators)
+    expect(
+        _close(difference.value, mine.value - theirs.value),
+        f"difference() says {difference.value:.6g} of two modules whose {mine.name} is {mine.value:.6g} and "
+        f"{theirs.value:.6g}; return how far the headline lies above the other's, on the samples that both saw",
+    )
+
+
 def _same_metric(one: Metric, other: Metric | None) -> bool:
     if other is None or one.baselines.keys() != other.baselines.keys():
         return False
@@ -474,7 +496,7 @@ STAGES: Stages = (
     (options, spec, imports),
     (build,),
     (class_rows, training, evaluation, prediction),
-    (repeatable, wrapped, adding, alone, saving, drawing),
+    (repeatable, wrapped, adding, comparing, alone, saving, drawing),
     (frozen,),
 )
 

@@ -15,6 +15,7 @@ from maecli.errors import DataError, Fault
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
 from maecli.results import Evaluation
+from maecli.training.counted import counted_of
 from maecli.training.evaluator import Evaluator
 from maecli.training.finite import (
     NOT_FINITE,
@@ -71,7 +72,7 @@ def fit_baselines(task: Task[Any], loader: Loader, batch_size: int) -> None:
 def evaluate(
     task: Task[Any], module: nn.Module, loader: Loader, split: str, batch_size: int, dtype: torch.dtype
 ) -> Evaluation:
-    """Return every metric, table and picture of one split. `fit_baselines` comes first.
+    """Return every metric, table and picture of one split, and what was counted. `fit_baselines` comes first.
 
     Samples for which an output or a metric is not finite are left out like those that cannot be read: the loader's
     `on_fault` is told of each, and the others are measured again. Raises DataError where no other is left.
@@ -109,6 +110,7 @@ def evaluate(
         tables=tuple(evaluator.tables()),
         drawings=tuple(drawings),
         notes=tuple(task.describe()),
+        counted=counted_of(evaluator, loader.split.keys),
     )
 
 

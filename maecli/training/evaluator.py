@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from maecli.data.batch import Batch
-from maecli.results import Drawing, Metric, Table
+from maecli.results import Difference, Drawing, Metric, Table
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -58,11 +58,32 @@ class Evaluator(ABC, Generic[M]):
     def rows(self, name: str) -> Tensor | None:
         """Return the rows (n, ...) of the samples seen, in the order of the split, on the CPU; None without any."""
         state = self.state()
-        if SEEN not in state:
+        return _picked(state, name, state[SEEN].nonzero().flatten()) if SEEN in state else None
+
+    def shared_rows(self, other: Evaluator[M], name: str) -> tuple[Tensor, Tensor] | None:
+        """Return the rows (n, ...) of two evaluators of one split, of the samples that both saw, in its order.
+
+        They are on the CPU; None without any.
+        """
+        states = self.state(), other.state()
+        if not all(SEEN in state and name in state for state in states):
             return None
-        where = state[SEEN].nonzero().flatten()
-        values, times = state[name][where], state[SEEN][where].reshape(-1, *[1] * (state[name].ndim - 1))
-        return (values / times if values.is_floating_point() else (values // times).to(values.dtype)).cpu()
+        num = min(len(state[SEEN]) for state in states)
+        seen = (states[0][SEEN][:num] > 0) & (states[1][SEEN][:num].to(states[0][SEEN].device) > 0)
+        where = seen.nonzero().flatten().cpu()
+        if not len(where):
+            return None
+        mine, theirs = (_picked(state, name, where.to(state[name].device)) for state in states)
+        return mine, theirs
+
+    def difference(self, other: Evaluator[M]) -> Difference | None:
+        """Return how far the headline lies above that of another evaluator on the samples that both saw.
+
+        The other one has measured another module on the same split; both are thorough, and what they counted may have
+        been loaded. None: that cannot be told. See `shared_rows`, and `paired_shares` and `paired_bootstrap` of
+        `api.measure`.
+        """
+        return None
 
     def total(self, name: str) -> Tensor | None:
         """Return a sum over all batches, on the CPU; None before the first."""
@@ -91,6 +112,12 @@ class Evaluator(ABC, Generic[M]):
     @cached_property
     def _rows(self) -> list[dict[str, Tensor]]:
         return []
+
+
+def _picked(state: State, name: str, where: Tensor) -> Tensor:
+    """Return the rows of a state at some positions, each as it was given, on the CPU."""
+    values, times = state[name][where], state[SEEN][where].reshape(-1, *[1] * (state[name].ndim - 1))
+    return (values / times if values.is_floating_point() else (values // times).to(values.dtype)).cpu()
 
 
 def add_states(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> State:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from maecli.errors import DamagedFile, MaeError, SpecError
-from maecli.results import Drawing, Evaluation, Metric
+from maecli.results import Counted, Drawing, Evaluation, Metric
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import RunDirectory, data_in_words, runs_dir
 from maecli.storage.files import temporary_name
@@ -183,6 +183,19 @@ def test_a_picture_of_another_evaluation_is_not_shown_with_this_one(tmp_path):
     assert said == [
         f"left out: a drawing of {run.path / 'evaluation/test.json'} is not there or belongs to another evaluation"
     ]
+
+
+def test_what_was_counted_of_each_sample_lies_beside_the_metrics(tmp_path):
+    run = started(tmp_path / "run")
+    metric = Metric(name="top1", label="accuracy", value=0.5, baselines={"chance": 0.1})
+    evaluation = Evaluation(split="test", num_samples=3, metrics=(metric,))
+    counted = Counted(samples="ab", tensors=b"tensors")
+    run.write_evaluation(evaluation.model_copy(update={"counted": counted}))
+    assert list(run.evaluations(print)) == [evaluation]
+    assert run.counted("test") == counted
+    (run.path / "evaluation/test.safetensors").write_bytes(b"of another evaluation")
+    assert run.counted("test") is None
+    assert run.counted("val") is None
 
 
 def checkpoint(run: RunDirectory, step: int) -> Path:

@@ -164,6 +164,18 @@ class NotAdding(Classify):
         return Private(self.card)
 
 
+class Boasts(Accuracy):
+    def difference(self, other):
+        return super().difference(other).model_copy(update={"value": 0.99})
+
+
+class Boasting(Classify):
+    """Classes."""
+
+    def evaluator(self, thorough=True):
+        return Boasts(self.card)
+
+
 class Unmonitored(Classify):
     """Classes."""
 
@@ -360,6 +372,7 @@ WRONG = [
         "adding",
         "top1, macro_f1, cross_entropy of evaluator(thorough=True) is another when the states of two are added than",
     ),
+    (Boasting, "comparing", "difference() says 0.99 of two modules whose top1 is"),
     (
         Forgetful,
         "frozen",

@@ -64,3 +64,15 @@ def test_what_is_loaded_stands_in_place_of_what_was_counted():
     evaluator.load_state(other.state())
     assert int(evaluator.total("num")) == 2
     assert evaluator.rows("score") is None
+
+
+def test_rows_that_two_evaluators_share_are_those_of_samples_that_both_saw():
+    one, other = Plain(), Plain()
+    one.add_rows(torch.tensor([0, 1, 3]), {"hits": torch.tensor([5, 6, 7])})
+    other.add_rows(torch.tensor([3, 1]), {"hits": torch.tensor([70, 60])})
+    other.add_rows(torch.tensor([4]), {"hits": torch.tensor([80])})
+    mine, theirs = one.shared_rows(other, "hits")
+    assert (mine.tolist(), theirs.tolist()) == ([6, 7], [60, 70])
+    assert one.shared_rows(other, "labels") is None
+    assert one.shared_rows(Plain(), "hits") is None
+    assert one.difference(other) is None, "a task that says nothing of it is not compared"

@@ -24,7 +24,7 @@ class OneLabel(Labels):
     drawn = "Predicted class and probability; predictions that are known to be wrong are marked."
 
     def evaluator(self, thorough: bool) -> Accuracy:
-        return Accuracy(self.card)
+        return Accuracy(self.card, thorough)
 
     def target(self, label: Tensor) -> Tensor:
         return F.one_hot(label, self.card.num_classes).float()
@@ -49,15 +49,22 @@ class OneLabel(Labels):
 
 
 class Accuracy(api.Evaluator[api.nets.Classifier]):
-    """A confusion matrix, and what follows from it."""
+    """A confusion matrix, and what follows from it; where it is thorough, which samples were hit."""
 
-    def __init__(self, card: api.DataCard) -> None:
-        self.card = card
+    def __init__(self, card: api.DataCard, thorough: bool = True) -> None:
+        self.card, self.thorough = card, thorough
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
         logits, label = logits_of(module, batch), batch["label"]
-        matrix = api.measure.confusion(label, logits.argmax(-1), self.card.num_classes)
+        predicted = logits.argmax(-1)
+        matrix = api.measure.confusion(label, predicted, self.card.num_classes)
         self.add({"matrix": matrix, "cross_entropy": F.cross_entropy(logits, label, reduction="sum")})
+        if self.thorough:
+            self.add_rows(batch.draws.ids, {"hits": (predicted == label).to(torch.int8)})
+
+    def difference(self, other: api.Evaluator[api.nets.Classifier]) -> api.Difference | None:
+        hits = self.shared_rows(other, "hits")
+        return api.measure.paired_shares(*(each.numpy() for each in hits)) if hits is not None else None
 
     @property
     def matrix(self) -> Tensor:

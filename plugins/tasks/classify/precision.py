@@ -41,6 +41,12 @@ def average_precision(scores: np.ndarray, truth: np.ndarray, times: np.ndarray |
     return area if times is not None else area[0]
 
 
+def mean_precision(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean of the average precisions of the classes that have a positive, from scores and truth (N, Q)."""
+    areas = [average_precision(*column) for column in zip(scores.T, truth.T, strict=True)]
+    return float(np.nanmean(areas))
+
+
 def bootstrap_counts(num: int, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:
     """Yield blocks (num, r) float32 of how often each of `num` samples is drawn, with replacement, `num` times.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from maecli import api
 
 from .labels import Labels, logits_of
-from .precision import average_precision, random_precision, resampled_means
+from .precision import average_precision, mean_precision, random_precision, resampled_means
 
 MAX_NAMED = 3
 """Classes in the caption of one picture."""
@@ -126,6 +126,16 @@ class Precision(api.Evaluator[api.nets.Classifier]):
             positives, judged = (truth == 1).sum(0).tolist(), (truth >= 0).sum(0).tolist()
             self._ranked = list(zip(positives, judged, precisions, strict=True))
         return self._ranked
+
+    def difference(self, other: api.Evaluator[api.nets.Classifier]) -> api.Difference | None:
+        """Return it by resampling samples, the same ones for both."""
+        scores, labels = self.shared_rows(other, "logits"), self.shared_rows(other, "labels")
+        if scores is None or labels is None or not (labels[0] == 1).any():
+            return None
+        truth, both = labels[0].numpy(), [each.numpy() for each in scores]
+        one, another = (mean_precision(each, truth) for each in both)
+        resampled = resampled_means(both[0], truth) - resampled_means(both[1], truth)
+        return api.measure.paired_bootstrap(one - another, resampled, len(truth))
 
     def metrics(self) -> Sequence[api.Metric]:
         return [self._mean_precision(), self._cross_entropy()]

@@ -17,7 +17,15 @@ from torch import Tensor
 from maecli import api
 
 from .heads import Segmenter
-from .overlap import constant_counts, iou, overlap_counts, overlap_intervals, overlap_scores, recall
+from .overlap import (
+    constant_counts,
+    iou,
+    overlap_counts,
+    overlap_intervals,
+    overlap_scores,
+    recall,
+    resampled_scores,
+)
 
 if TYPE_CHECKING:
     from .task import Segment
@@ -75,6 +83,16 @@ class Overlap(api.Evaluator[Segmenter]):
         """Pixels (Q, Q) by true and predicted class."""
         matrix = self.total("matrix")
         return torch.zeros([len(self.card.mask_classes)] * 2, dtype=torch.int64) if matrix is None else matrix
+
+    def difference(self, other: api.Evaluator[Segmenter]) -> api.Difference | None:
+        """Return it by resampling pictures, the same ones for both."""
+        counts = self.shared_rows(other, "counts")
+        if counts is None or len(counts[0]) < 2:
+            return None
+        pictures, background = [each.numpy() for each in counts], self.card.background
+        one, another = (float(overlap_scores(each.sum(0), background)["miou"]) for each in pictures)
+        resampled, others = (resampled_scores(each, background)["miou"] for each in pictures)
+        return api.measure.paired_bootstrap(one - another, resampled - others, len(pictures[0]))
 
     def metrics(self) -> Sequence[api.Metric]:
         counts, background = overlap_counts(self.matrix).numpy(), self.card.background

@@ -3,7 +3,7 @@
 Counts are int64 (…, 3, Q): for each class the pixels that were hit, those that are truly of it, and those that were
 predicted as it. All scores follow from them, so that they add up over pictures.
 
-Shapes: H, W height and width, Q classes, K pictures.
+Shapes: H, W height and width, Q classes, K pictures, R resamples.
 """
 
 from __future__ import annotations
@@ -61,17 +61,22 @@ def overlap_scores(counts: np.ndarray, background: int | None) -> dict[str, np.n
     return scores
 
 
-def overlap_intervals(pictures: np.ndarray, background: int | None) -> dict[str, tuple[float, float]]:
-    """Return the 95% interval of each score, by resampling whole pictures, from counts (K, 3, Q) of pictures; seed 0.
+def resampled_scores(pictures: np.ndarray, background: int | None) -> dict[str, np.ndarray]:
+    """Return each score in resamples (R,) of whole pictures, from counts (K, 3, Q) of pictures.
 
-    A resample's means are over the classes that occur in it. Empty for fewer than two pictures.
+    A resample's means are over the classes that occur in it. The seed is fixed: of as many pictures the same are drawn.
     """
     K = len(pictures)
-    if K < 2:
-        return {}
     generator = np.random.default_rng(0)
     flat = pictures.reshape(K, -1).astype(np.float64)  # sums of pixels stay exact below 2**53
     sums = [generator.multinomial(K, np.full(K, 1 / K)) @ flat for _ in range(RESAMPLES)]
-    scores = overlap_scores(np.stack(sums).reshape(RESAMPLES, *pictures.shape[1:]), background)
+    return overlap_scores(np.stack(sums).reshape(RESAMPLES, *pictures.shape[1:]), background)
+
+
+def overlap_intervals(pictures: np.ndarray, background: int | None) -> dict[str, tuple[float, float]]:
+    """Return the 95% interval of each score, by resampling whole pictures; empty for fewer than two pictures."""
+    if len(pictures) < 2:
+        return {}
     whole = overlap_scores(pictures.sum(0), background)
-    return {name: api.measure.bootstrap_interval(float(whole[name]), drawn) for name, drawn in scores.items()}
+    resampled = resampled_scores(pictures, background)
+    return {name: api.measure.bootstrap_interval(float(whole[name]), drawn) for name, drawn in resampled.items()}

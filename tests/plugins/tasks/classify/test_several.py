@@ -168,6 +168,19 @@ def test_states_add_up_whatever_the_order_and_length_of_their_parts():
     assert joined.tables() == measured().tables()
 
 
+def test_two_rankings_are_compared_on_resamples_that_are_the_same_for_both():
+    generator = np.random.default_rng(0)
+    truth = (generator.random((40, 3)) < 0.4).astype(int)
+    good, bad = truth + 0.3 * generator.normal(size=(40, 3)), generator.normal(size=(40, 3))
+    one, other = (measured((truth.tolist(), scores.tolist())) for scores in (good, bad))
+    difference = one.difference(other)
+    assert difference.value == pytest.approx(one.metrics()[0].value - other.metrics()[0].value)
+    assert difference.is_told
+    assert other.difference(one).value == -difference.value
+    assert one.difference(one).interval == (0, 0)
+    assert measured(([[0, 0, 0]], [[1.0, 0, 0]])).difference(measured(([[0, 0, 0]], [[1.0, 0, 0]]))) is None
+
+
 def test_the_precision_of_each_class_is_taken_once(monkeypatch):
     taken = []
     precision = several.average_precision

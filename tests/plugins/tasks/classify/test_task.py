@@ -116,6 +116,15 @@ def test_states_add_up():
     assert joined.tables() == measured().tables()
 
 
+def test_two_classifiers_are_compared_by_the_samples_that_one_of_them_alone_hits():
+    better = measured((TRUTH, [*TRUTH[:9], 0]))
+    difference = better.difference(measured())
+    assert difference.value == pytest.approx(0.9 - 0.6)
+    assert difference.p_value == pytest.approx(2 * 0.5**3)
+    assert difference.num_samples == 10
+    assert better.difference(task().evaluator()) is None
+
+
 def test_the_loss_calls_a_module_once_that_shows_nothing_of_itself():
     job = task(patch_drop=0.25, mixup=1.0)
     module = job.build(encoder())

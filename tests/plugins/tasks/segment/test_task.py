@@ -226,6 +226,17 @@ def test_states_add_up_whatever_the_order_of_pictures():
     assert joined.tables() == measured(*pairs).tables()
 
 
+def test_two_segmenters_are_compared_on_resamples_of_the_same_pictures():
+    truths = torch.stack([TRUTH[0], GUESS[0]] * 10)
+    right, wrong = measured((truths, truths)), measured((truths, truths.flip(0)))
+    difference = right.difference(wrong)
+    assert difference.value == pytest.approx(1 - metrics(wrong)["miou"].value)
+    assert (difference.num_samples, difference.is_told) == (20, True)
+    assert right.difference(right).p_value == 1
+    assert measured().difference(measured()) is None, "one picture tells nothing"
+    assert right.difference(task().evaluator(thorough=False)) is None
+
+
 def test_what_is_held_for_drawing_is_small():
     job, size = task(), (2 * DRAWN_SIDE + 3, 5)
     evaluator = job.evaluator()
