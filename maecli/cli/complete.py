@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,6 +24,11 @@ def names(kind: Kind) -> Callable[[str], list[str]]:
         return [name for name in registry().names(kind) if name.startswith(incomplete)]
 
     return complete
+
+
+def values(words: Collection[str]) -> Callable[[str], list[str]]:
+    """Return what completes one of a few words."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
 def keys(context: typer.Context, incomplete: str) -> list[str]:

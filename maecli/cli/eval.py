@@ -19,7 +19,7 @@ from maecli.cli.options import (
     RootOption,
     option,
 )
-from maecli.cli.show import show_evaluation, show_next
+from maecli.cli.show import show_evaluation, show_next, show_payoff
 from maecli.terminal import answer
 
 
@@ -74,10 +74,13 @@ def evaluate(
                 "run": str(result.run),
                 "checkpoint": str(result.checkpoint),
                 **result.evaluation.as_json(),
+                "comparison": result.payoff.as_json() if result.payoff else None,
                 "skipped": {fault.path: fault.reason for fault in result.faults},
             }
         )
         return
     show_evaluation(result.evaluation, with_tables=True)
+    if result.payoff:
+        show_payoff(result.payoff)
     answer("", f"report: {result.run.path / 'report.html'}")
     show_next(result.next_commands)

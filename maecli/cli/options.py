@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from maecli.cli.application import tells_errors
-from maecli.cli.complete import keys, names
+from maecli.cli.complete import keys, names, values
 from maecli.errors import SpecError
-from maecli.spec.ask import Ask
+from maecli.spec.ask import COMPARISONS, Ask
 from maecli.text import brief
 
 MAX_SIDE = 2**16
@@ -47,6 +47,16 @@ SetOption = Annotated[
     ),
 ]
 ResumeOption = Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)]
+CompareOption = Annotated[
+    str | None,
+    option(
+        "--compare",
+        help="Train the same without --init too, and say whether pretraining paid: scratch, scratch-total-time (also "
+        "with the time of both), or none.",
+        panel=RUN,
+        autocompletion=values(COMPARISONS),
+    ),
+]
 OverwriteOption = Annotated[bool, option("--overwrite", help="Replace what is there.", panel=RUN)]
 DeviceOption = Annotated[str | None, option("--device", help="auto, cpu, mps, cuda or cuda:N.", panel=RUN)]
 PrecisionOption = Annotated[str | None, option("--precision", help="auto, float32 or bf16.", panel=RUN)]
@@ -111,6 +121,7 @@ FLAGS = {
     "config": _flag("", Path, RUN, "Spec or recipe file (YAML), such as a run's spec.yaml."),
     "sets": Flag("", SetOption),
     "resume": Flag("", ResumeOption, False),
+    "compare": Flag("", CompareOption, only="finetune"),
 }
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from maecli.errors import Fault
     from maecli.registry.describe import Option
+    from maecli.reports.payoff import Payoff
     from maecli.results import Evaluation, Table
     from maecli.run.train import TrainResult
     from maecli.verbs.train import ChosenOptions
@@ -53,6 +54,20 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
     for per_class in evaluation.tables if with_tables else ():
         console.print()
         console.print(rich_table(per_class))
+
+
+def show_payoff(payoff: Payoff) -> None:
+    """Print how a run compares with its companions: a row for each, and whether pretraining paid."""
+    from maecli.reports.payoff import payoff_sentences, payoff_table
+
+    table, console = payoff_table(payoff), PlainConsole()
+    console.print()
+    console.print(table.title)
+    console.print(text_table(table.columns[:3], (row[:3] for row in table.rows)))
+    for sentence in payoff_sentences(payoff):
+        console.print(sentence)
+    for problem in payoff.problems:
+        console.print(problem, style="dim")
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RichTable:
@@ -116,12 +131,15 @@ def show_training(result: TrainResult, as_json: bool) -> None:
                 "run": str(result.run),
                 "seconds": round(result.seconds, 1),
                 "evaluation": evaluation,
+                "comparison": result.payoff.as_json() if result.payoff else None,
                 "skipped": {fault.path: fault.reason for fault in result.faults},
             }
         )
         return
     if result.evaluation:
         show_evaluation(result.evaluation)
+    if result.payoff:
+        show_payoff(result.payoff)
     answer(
         "",
         f"finished {result.run} in {duration(result.seconds)}",

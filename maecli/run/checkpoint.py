@@ -35,6 +35,12 @@ def find_checkpoint(path: Path, checkpoint: str = "last") -> Checkpoint:
     return run.checkpoints.current(checkpoint)
 
 
+def run_of(path: Path) -> RunDirectory | None:
+    """Return the run that a path names, by its directory, a checkpoint in it or the file of that; None without one."""
+    places = (path, *list(path.parents)[1:3])
+    return next((RunDirectory(place) for place in places if (place / SPEC).is_file()), None)
+
+
 def read_checkpoint(path: Path, checkpoint: str, read: Callable[[Checkpoint], T]) -> T:
     """Return what `read` makes of the checkpoint that a path means; see `find_checkpoint`.
 

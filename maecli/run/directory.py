@@ -22,7 +22,7 @@ from maecli.results import Counted, Drawing, Evaluation
 from maecli.schema import SPECS
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
 from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
-from maecli.storage.ledger import Ledger, is_bare
+from maecli.storage.ledger import HERE, Ledger, is_bare
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
 from maecli.training.checkpoint_folder import CheckpointFolder
@@ -166,7 +166,7 @@ class RunDirectory:
         Raises like `check_free`.
         """
         self.check_free(overwrite, needed)
-        self.ledger.remove()
+        clear_runs(self.ledger)  # its companions, and itself
         self.ledger.begin(id=_identity(spec), planned=sorted(planned))
         self.write_spec(spec)
 
@@ -341,11 +341,11 @@ class RunDirectory:
 
 
 def clear_runs(ledger: Ledger) -> None:
-    """Remove what a writer of several runs wrote into its folder, those runs and their outputs included.
+    """Remove what a writer wrote into its folder, the runs in it and their outputs included.
 
     What mae did not write stays. Raises Locked where another process writes one of the runs.
     """
-    for path in sorted(path for path in ledger.paths if path.endswith("/")):
+    for path in sorted(path for path in ledger.paths - {HERE} if path.endswith("/")):
         for writer in ("run", "infer"):
             below = Ledger(ledger.folder / path, writer)
             if below.began:

@@ -12,6 +12,7 @@ from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.errors import Fault, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.data.begun import check_form
@@ -35,6 +36,8 @@ class EvalResult:
     faults: Collection[Fault]
     next_commands: Sequence[tuple[str, str]] = ()
     """What usually follows, with what it does."""
+    payoff: Payoff | None = None
+    """How it compares with its companions there."""
 
 
 def evaluate(

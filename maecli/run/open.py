@@ -107,12 +107,16 @@ def build_encoder(model: Model, preprocess: Preprocess) -> Encoder:
         raise SpecError(f"model {model.name}: {error}") from error
 
 
+def make_task(spec: RunSpec, card: DataCard, preprocess: Preprocess, registry: Registry) -> Task[Any]:
+    plugin = registry.task(spec.task.name)
+    return plugin(validate_options("task", spec.task.name, spec.task.options, plugin.Options), card, preprocess)
+
+
 def build_module(
     spec: RunSpec, card: DataCard, preprocess: Preprocess, registry: Registry
 ) -> tuple[Task[Any], nn.Module]:
     """Return the task of a spec and the module that it trains, whose weights follow from the seed."""
-    plugin = registry.task(spec.task.name)
-    task = plugin(validate_options("task", spec.task.name, spec.task.options, plugin.Options), card, preprocess)
+    task = make_task(spec, card, preprocess, registry)
     torch.manual_seed(derive_seed(spec.seed, "weights"))
     encoder = build_encoder(make_model(spec.model, registry), preprocess)
     if spec.train.freeze:

@@ -12,8 +12,10 @@ from maecli.registry import Registry
 from maecli.reports import numbers
 from maecli.reports.charts import curves
 from maecli.reports.page import Points, Section, render_report
+from maecli.reports.payoff import QUESTION, Payoff, payoff_notes, payoff_sentences, payoff_table
 from maecli.results import Drawing, Evaluation
 from maecli.run.checkpoint import find_checkpoint
+from maecli.run.compare.kept import payoff_of
 from maecli.run.directory import REPORT, RunDirectory
 from maecli.run.plugins_used import missing_packages
 from maecli.run.suited import shell, suited_tasks
@@ -173,16 +175,28 @@ def _has_test_to_measure(run: RunDirectory, card: Mapping[str, Any]) -> bool:
 
 def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> None:
     """Write `report.html` from what the run directory holds; `say` is told of what is damaged there."""
+    payoff = payoff_of(run)
     page = render_report(
         run.path.resolve().name,
-        describe_run(run),
-        run_sections(run, registry),
+        describe_run(run) if payoff is None else with_payoff(describe_run(run), payoff),
+        [*([payoff_section(payoff)] if payoff else []), *run_sections(run, registry)],
         spec_yaml=dump_yaml(run.spec(say)),
         environment=run.environment(say) or None,
         faults=run_faults(run),
         next_commands=next_commands(run, registry),
     )
     run.write(REPORT, page)
+
+
+def with_payoff(sentences: str, payoff: Payoff) -> str:
+    """Return what a page begins with: where pretraining did not pay, that comes first."""
+    payoff_words = payoff_sentences(payoff)[0]
+    return f"{sentences} {payoff_words}" if payoff.paid else f"{payoff_words} {sentences}"
+
+
+def payoff_section(payoff: Payoff) -> Section:
+    """Return the part of a page that lays a run beside its companions."""
+    return Section(QUESTION, [" ".join(payoff_sentences(payoff)), payoff_table(payoff), Points(payoff_notes(payoff))])
 
 
 def run_faults(run: RunDirectory) -> list[Fault]:

@@ -14,7 +14,9 @@ from maecli.hardware import describe_device
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
+from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import begun_in
 from maecli.run.data.leaks import leak_of
 from maecli.run.data.same_data import same_data, test_samples
@@ -53,6 +55,8 @@ class TrainResult:
     faults: Collection[Fault] = ()
     next_commands: Sequence[tuple[str, str]] = ()
     """What usually follows, with what it does."""
+    payoff: Payoff | None = None
+    """How it compares with its companions."""
 
 
 def train(
@@ -63,8 +67,11 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     verify_data: bool = False,
+    companions: Sequence[str] = (),
 ) -> TrainResult:
     """Run a spec to its end and return what came out; `verify_data`: see `same_data`.
+
+    `companions` are noted as those that the run is to have, see `maecli.run.compare`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
@@ -99,6 +106,7 @@ def train(
             run.write_spec(stored)
         else:
             run.start(stored, overwrite, needed, [key for key, source in spec.sources.items() if source == PLANNED])
+        claim_companions(run, companions)
         if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
             run.write(SPLITS, members_csv(members))
             if leak := leak_of(spec, built.data.dataset, members, registry):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from maecli.spec.layers import Layer
 
+COMPARISONS = ("scratch", "scratch-total-time", "none")
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -23,5 +25,7 @@ class Ask:
     flags: Mapping[str, Any] = field(default_factory=dict)
     """What the flags set, by dotted key."""
     resume: bool = False
+    compare: str | None = None
+    """With which companions a fine-tuning is trained, one of `COMPARISONS`; None: those that it has."""
     extra: Sequence[Layer] = ()
     """Over the file and below `--set`, as the grid of a sweep."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -9,6 +10,7 @@ from maecli.data.card import SplitName
 from maecli.errors import SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.run.compare.companions import measure_companions
 from maecli.run.evaluate import EvalResult, evaluate
 from maecli.run.probe import probe
 
@@ -37,6 +39,8 @@ def evaluate_or_probe(
 ) -> EvalResult:
     """Measure a run by its own task, or by a probe of this `kind`, and add the result to its report.
 
+    By its own task its companions are measured with it, so that it stands beside them there too.
+
     Raises SpecError for what only a probe knows, without one, and for what it does not know.
     """
     if kind is not None and ignore_unknown_classes:
@@ -47,4 +51,6 @@ def evaluate_or_probe(
         return probe(run, registry, progress, kind, labels=labels, pool=pool or "mean", **settings)
     if labels or pool:
         raise SpecError(f"{'--labels' if labels else '--pool'} is for --probe: give --probe knn or --probe linear")
-    return evaluate(run, registry, progress, ignore_unknown_classes=ignore_unknown_classes, **settings)
+    result = evaluate(run, registry, progress, ignore_unknown_classes=ignore_unknown_classes, **settings)
+    both = {**settings, "ignore_unknown_classes": ignore_unknown_classes}
+    return replace(result, payoff=measure_companions(result.run, result.evaluation.name, registry, progress, **both))

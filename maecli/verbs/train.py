@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,8 @@ import maecli.run.train as training
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
+from maecli.run.compare.arms import arms_of
+from maecli.run.compare.companions import compare
 from maecli.run.request import request
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.weights.initial import offered_spec
@@ -29,9 +31,19 @@ def train(
     verify_data: bool = False,
     verbose: bool = False,
 ) -> training.TrainResult:
-    """Do the run that is asked for; `verbose`: say where each setting came from."""
+    """Do the run that is asked for, and those that it is compared with; `verbose`: say where each setting came from."""
     spec = _spec(ask, registry, progress, verbose)
-    result = training.train(spec, registry, progress, resume=ask.resume, overwrite=overwrite, verify_data=verify_data)
+    result = training.train(
+        spec,
+        registry,
+        progress,
+        resume=ask.resume,
+        overwrite=overwrite,
+        verify_data=verify_data,
+        companions=arms_of(ask.compare, spec),
+    )
+    if ask.compare != "none":
+        result = replace(result, payoff=compare(result.run, registry, progress))
     renew_runs_page(progress.say, result.run.path)
     return result
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from maecli.data.dataset import Dataset
 from maecli.data.members import Members, read_members
 from maecli.errors import MaeError
 from maecli.registry import Registry
+from maecli.run.checkpoint import run_of
 from maecli.run.data.paths import INIT, place_of
-from maecli.run.directory import SPEC, SPLITS, RunDirectory
+from maecli.run.directory import SPLITS
 from maecli.run.open import make_dataset
 from maecli.schema import RunSpec
 from maecli.spec.validate import validate
@@ -22,7 +21,7 @@ def leak_of(spec: RunSpec, dataset: Dataset, members: Members, registry: Registr
     Samples are the same where both runs have them from one folder under one name.
     """
     init = place_of(INIT, spec.init, spec.paths)
-    run = _run_of(init.expanduser()) if init is not None else None
+    run = run_of(init.expanduser()) if init is not None else None
     if run is None:
         return None
     try:
@@ -43,9 +42,3 @@ def leak_of(spec: RunSpec, dataset: Dataset, members: Members, registry: Registr
         f"{num:,} of {len(members['test']):,} test samples were among those that {init} was trained on, {how}: what is "
         "measured on test may be better than on new data; pretrain on the splits of today to rule that out"
     )
-
-
-def _run_of(path: Path) -> RunDirectory | None:
-    """Return the run that a path names, by its directory, a checkpoint in it or the file of that."""
-    places = (path, *list(path.parents)[1:3])
-    return next((RunDirectory(place) for place in places if (place / SPEC).is_file()), None)
