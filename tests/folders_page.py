@@ -50,7 +50,7 @@ nothing (`x.dat`, `x.jpg.1`, `x.2020`), is a picture if it begins as one."""
 
 def page() -> str:
     """Return the page as Markdown."""
-    sections = (_layouts, _no_data, _pictures, _masks, _tables, _options)
+    sections = (_layouts, _no_data, _pictures, _masks, _tables, _cuts, _options)
     return "\n\n".join([INTRODUCTION, *(part for section in sections for part in section())]) + "\n"
 
 
@@ -151,6 +151,17 @@ gives are those by which masks are read, and in which they are drawn; without th
 {", ".join(f"`{name}`" for name in sorted(BACKGROUNDS))} is the background."""
 
 
+CUTS = """\
+Val and test that neither folders nor a table give are cut from train, by a fixed seed and the names of the files: not
+by the run's seed, so that two runs are compared on the same pictures. Each has its share (`dataset.val_share`,
+`dataset.test_share`) of every class. Where there are masks, the classes that they show are spread in the same way, the
+rarest first (iterative stratification), and a class in few masks is in train before it is in val or test. Every mask
+is read for that, once in a process: hundreds of masks of photographs in a second, and no more than 2³¹ pixels in all,
+beyond which masks count by being there. Samples of one `group` stay together.
+
+A run keeps in `splits.csv` which file was in which split when it began, and goes on and is measured with that."""
+
+
 def _masks() -> Iterator[str]:
     yield "## Masks"
     yield MASKS
@@ -174,6 +185,11 @@ def _tables() -> Iterator[str]:
     for word, split in SPLIT_WORDS.items():
         splits.setdefault(split, []).append(word)
     yield _table(("a cell of `split`", "means"), ((_code(names), split) for split, names in splits.items()))
+
+
+def _cuts() -> Iterator[str]:
+    yield "## Splits that are cut"
+    yield CUTS
 
 
 def _options() -> Iterator[str]:

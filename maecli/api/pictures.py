@@ -3,6 +3,7 @@
 The libraries that decode are loaded when a file needs them.
 """
 
+from maecli.data.classes.in_masks import classes_in_masks
 from maecli.data.classes.label_files import (
     LABELS_FILE,
     LABELS_FILES,
@@ -63,6 +64,7 @@ __all__ = [
     "Reading",
     "Similar",
     "class_palette",
+    "classes_in_masks",
     "convertible",
     "find_files",
     "find_labels",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
 from maecli import plugin_options
-from maecli.data.card import DataCard, SplitName
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.sample import Split
 from maecli.errors import Fault
 
@@ -51,9 +51,20 @@ class Dataset(ABC):
 
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
+    _teller: Callable[[str], None] | None = None
+
     def __init__(self, options: DatasetOptions) -> None:
         self.options = options
         self.root = (options.root or default_data_dir()).expanduser()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind who tells: there is nobody to tell in another process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_teller"}
+
+    def told_by(self, teller: Callable[[str], None]) -> Self:
+        """Let somebody tell what this data set says."""
+        self._teller = teller
+        return self
 
     @abstractmethod
     def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
@@ -73,6 +84,26 @@ class Dataset(ABC):
     @abstractmethod
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
         """Return one split, holding those samples that have all of `fields`. May be empty."""
+
+    def given_splits(self) -> Collection[SplitName]:
+        """Return the splits that are given, by lists or folders: all but those that this class cuts by chance.
+
+        Cross-validation (`mae finetune --folds`) deals the samples of train, val, and of a test split that is not given
+        anew; a test split that is given stays as it is. Override it where splits are cut.
+        """
+        return SPLIT_NAMES
+
+    def groups(self) -> Mapping[str, str]:
+        """Return the group of samples, by key, that must stay together, such as a patient's, when they are dealt anew.
+
+        Override it where samples belong together; who is not named stands alone.
+        """
+        return {}
+
+    def say(self, line: str) -> None:
+        """Tell a person, where there is one, how far work has come that takes longer than some seconds."""
+        if self._teller is not None:
+            self._teller(line)
 
     def faults(self) -> Collection[Fault]:
         """Return the faults that are known so far: files that `card` and `split` leave out."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from functools import partial
 
 from maecli.data.card import SplitName
+from maecli.data.stratify import Unit, bring_home, deal, fill_empty, make_units
 
 SPLIT_SEED = 0
 """The seed of every built-in cut. It is not the run's seed: two runs are compared on the same split."""
@@ -24,21 +25,12 @@ def place(key: str, seed: int = SPLIT_SEED) -> bytes:
     return hashlib.blake2b(os.fsencode(key), digest_size=16, salt=seed.to_bytes(8, "big")).digest()
 
 
-@dataclass
-class _Unit:
-    """Samples that stay together: one group, or one sample without a group."""
-
-    place: bytes
-    members: list[int] = field(default_factory=list)
-    counts: Counter[int | None] = field(default_factory=Counter)
-
-
 def cut(
     keys: Sequence[str],
     *,
     val_share: float,
     test_share: float = 0.0,
-    labels: Sequence[int | None] | None = None,
+    labels: Sequence[int | None] | Sequence[Collection[Hashable]] | None = None,
     groups: Sequence[str | None] | None = None,
     seed: int = SPLIT_SEED,
 ) -> dict[SplitName, list[int]]:
@@ -48,6 +40,10 @@ def cut(
     or more. With labels it is dealt out among the classes by largest remainder, so that each class has its
     share to within one sample. A group is never divided: groups are taken, in the order of their places, while
     they bring the class counts nearer to those shares, so the sizes are only near the shares.
+
+    Where samples show several classes each, as masks do, `labels` are collections of them. Then each split has its
+    share of every class as near as may be, a class of few samples is in train first, and sizes are near the shares;
+    see `maecli.data.stratify`.
     """
     if min(val_share, test_share) < 0 or val_share + test_share >= 1:
         raise ValueError(
@@ -55,35 +51,39 @@ def cut(
         )
     if len(set(keys)) != len(keys):
         raise ValueError("keys must be unique")
-    units = _units(keys, labels, groups, seed)
-    chosen: dict[SplitName, list[int]] = {"train": [], "val": [], "test": []}
+    several = any(isinstance(label, Collection) for label in labels or ())
+    classes: list[Collection[Hashable]] = [
+        label if isinstance(label, Collection) else [label] for label in labels or [None] * len(keys)
+    ]
+    units = make_units(keys, classes, groups, partial(place, seed=seed))
+    taken = _deal(units, val_share, test_share) if several else _fill(units, len(keys), val_share, test_share)
+    return {name: sorted(i for unit in taken[name] for i in unit.members) for name in ("train", "val", "test")}
+
+
+def _deal(units: Sequence[Unit], val_share: float, test_share: float) -> dict[SplitName, list[Unit]]:
+    """Return the units of each split, stratified by all that they show."""
+    shares = (1 - val_share - test_share, test_share, val_share)
+    parts = deal(units, shares)
+    bring_home(parts)
+    if len(units) >= 3:
+        fill_empty(parts, shares)
+    return {"train": parts[0], "test": parts[1], "val": parts[2]}
+
+
+def _fill(units: list[Unit], num_samples: int, val_share: float, test_share: float) -> dict[SplitName, list[Unit]]:
+    """Return the units of each split, stratified by the one class that each sample has."""
+    chosen: dict[SplitName, list[Unit]] = {"test": [], "val": []}
     shares: tuple[tuple[SplitName, float], ...] = (("test", test_share), ("val", val_share))
     at_least = 1 if len(units) >= 3 else 0
     for name, share in shares:
-        num = max(at_least, round(share * len(keys))) if share > 0 else 0
-        taken, units = _take(units, _quotas(units, num))
-        chosen[name] = sorted(i for unit in taken for i in unit.members)
-    chosen["train"] = sorted(i for unit in units for i in unit.members)
-    return chosen
+        num = max(at_least, round(share * num_samples)) if share > 0 else 0
+        chosen[name], units = _take(units, _quotas(units, num))
+    return {**chosen, "train": units}
 
 
-def _units(
-    keys: Sequence[str], labels: Sequence[int | None] | None, groups: Sequence[str | None] | None, seed: int
-) -> list[_Unit]:
-    """Return the units in the order of their places."""
-    units: dict[tuple[str, str], _Unit] = {}
-    for i, key in enumerate(keys):
-        group = groups[i] if groups is not None else None
-        name = ("file", key) if group is None else ("group", group)
-        unit = units.setdefault(name, _Unit(place(name[1], seed)))
-        unit.members.append(i)
-        unit.counts[labels[i] if labels is not None else None] += 1
-    return sorted(units.values(), key=lambda unit: unit.place)
-
-
-def _quotas(units: Iterable[_Unit], num: int) -> dict[int | None, int]:
+def _quotas(units: Iterable[Unit], num: int) -> dict[Hashable, int]:
     """Deal `num` samples out among the classes by largest remainder; ties go to the larger class."""
-    counts: Counter[int | None] = Counter()
+    counts: Counter[Hashable] = Counter()
     for unit in units:
         counts.update(unit.counts)
     exact = {label: num * count / counts.total() for label, count in counts.items()}
@@ -94,15 +94,15 @@ def _quotas(units: Iterable[_Unit], num: int) -> dict[int | None, int]:
     return quotas
 
 
-def _take(units: Sequence[_Unit], quotas: dict[int | None, int]) -> tuple[list[_Unit], list[_Unit]]:
+def _take(units: Sequence[Unit], quotas: dict[Hashable, int]) -> tuple[list[Unit], list[Unit]]:
     """Return the units that fill the quotas, and the rest.
 
     A unit is taken when it lessens the sum over classes of |still wanted|; a single sample does so exactly
     while its class is wanting. Where every group is too large for that, the smallest one is taken.
     """
     wanted = dict(quotas)
-    taken: list[_Unit] = []
-    rest: list[_Unit] = []
+    taken: list[Unit] = []
+    rest: list[Unit] = []
     for unit in units:
         before = sum(abs(wanted[label]) for label in unit.counts)
         after = sum(abs(wanted[label] - num) for label, num in unit.counts.items())

@@ -49,7 +49,7 @@ def make_dataset(
     say: Say = lambda _: None,
 ) -> Dataset:
     """Return a data set; `paths` is where those of its options led when its run began, see `maecli.run.data.paths`."""
-    return registry.dataset(section.name)(as_located(_options(section, registry), paths, say))
+    return registry.dataset(section.name)(as_located(_options(section, registry), paths, say)).told_by(say)
 
 
 def _options(section: PluginSection, registry: Registry) -> DatasetOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -50,8 +50,8 @@ class Folder(api.Dataset):
         below `images/` are read for classes and splits.
     Splits: the split column of `labels.csv`, else the folders `train/`, `val/` and `test/`, or as people call them
         (`training_set/`, `dev/`, `holdout/`). A split that neither names is cut from train with the fixed seed 0:
-        one sample in ten for each, stratified by class, a group never divided. Pictures without label and mask, in a
-        set that has some, stay in train, unless their group is elsewhere.
+        one sample in ten for each, stratified by class and by the classes that masks show, a group never divided.
+        Pictures without label and mask, in a set that has some, stay in train, unless their group is elsewhere.
     Conversions: EXIF orientation is applied. Grey becomes three equal channels in a colour set, palettes and
         CMYK become RGB. What a file flags as alpha is laid on white, unless `channels` (4, or 2 for grey) or plain
         fourth bands of other pictures make it a channel; a TIFF's extra band that is not flagged is one. 16-bit
@@ -173,7 +173,7 @@ class Folder(api.Dataset):
             mask_palette=tuple(shown.palette) if shown is not None else (),
             background=shown.background if shown is not None else None,
             split_sizes={name: len(keys) for name, keys in parts.items()},
-            split_origin=split_origin(index, self.options.val_share, self.options.test_share),
+            split_origin=split_origin(index, *self._shares, self._in_masks),
             source=f"your own files in {self._folder}",
             licence="yours to know",
             reading=told.reading(index, self._masks.reading if "mask" in fields else None),
@@ -190,17 +190,21 @@ class Folder(api.Dataset):
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
         return self._split(self._keys(name, fields), fields)
 
-    def _split(self, keys: Sequence[str], fields: Sequence[str]) -> pictures.PictureFiles:
+    def _split(
+        self, keys: Sequence[str], fields: Sequence[str], faults: set[api.Fault] | None = None
+    ) -> pictures.PictureFiles:
+        """Return these samples; faults that show when they are read are the data set's, unless others take them."""
         index, options = self._index, self.options
+        faults = self._faults if faults is None else faults
         sizes = np.array([index.infos[key].size for key in keys], np.int64)
         reading = self._how if "image" in fields else pictures.Reading(max_pixels=options.max_pixels)
         labels = np.array([index.numbers[key] for key in keys], np.int64) if "label" in fields else None
         images = "image" in fields
         if "mask" not in fields:
-            return pictures.PictureFiles(self.root, keys, sizes, reading, self._faults, labels=labels, images=images)
+            return pictures.PictureFiles(self.root, keys, sizes, reading, faults, labels=labels, images=images)
         masks, how = [index.masks[key] for key in keys], self._masks.reading
         return MaskedFiles(
-            *(self.root, keys, sizes, reading, self._faults),
+            *(self.root, keys, sizes, reading, faults),
             labels=labels,
             images=images,
             masks=masks,
@@ -273,7 +277,33 @@ class Folder(api.Dataset):
 
     @cached_property
     def _parts(self) -> dict[api.SplitName, list[str]]:
-        return split_keys(self.root, self._index, self.options.val_share, self.options.test_share)
+        return split_keys(self.root, self._index, *self._shares, self._in_masks)
+
+    @property
+    def _shares(self) -> tuple[float, float]:
+        return self.options.val_share, self.options.test_share
+
+    @cached_property
+    def _in_masks(self) -> Mapping[str, frozenset[int]]:
+        """Return which classes the mask of each picture shows, where splits are cut by them and masks can be read."""
+        index = self._index
+        shares = {"val": self.options.val_share, "test": self.options.test_share}
+        if not any(share for name, share in shares.items() if name not in index.fixed_splits):
+            return {}
+        if not self._masks.can_segment:
+            return {}
+        dealt = [key for key in index.masks if index.splits.get(key, "train") == "train"]
+        try:
+            split = self._split(dealt, ("mask",), set())
+        except api.DataError:  # told of where masks are asked for
+            return {}
+        return pictures.classes_in_masks(split, pictures.VOID, repr(self.options), self.say)
+
+    def given_splits(self) -> Collection[api.SplitName]:
+        return self._index.fixed_splits
+
+    def groups(self) -> Mapping[str, str]:
+        return self._index.groups
 
     @cached_property
     def _files(self) -> pictures.FileReading:
