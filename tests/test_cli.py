@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from maecli import __version__, cli
 from maecli.errors import DataError, Interrupted, MaeError, NotFiniteError, PluginError, SpecError
+from maecli.run.directory import RunDirectory
+from maecli.run.train import TrainResult
 from maecli.schema import SPECS
 from maecli.training import trainer
 
@@ -87,7 +89,7 @@ def test_each_kind_of_error_has_its_exit_code(mae, monkeypatch, error, code):
         if error is not None:
             raise error("it failed")
 
-    monkeypatch.setattr("maecli.run.train.train", fail)
+    monkeypatch.setattr("maecli.verbs.train.train", fail)
     monkeypatch.setattr("maecli.cli.train.show_training", lambda *_: None)
     outcome = mae("pretrain", "--dataset", "digits", "--quiet")
     assert outcome.exit_code == code
@@ -169,10 +171,13 @@ def handed(monkeypatch):
     """The spec that a verb hands to the layer below."""
     found = []
 
-    def keep(spec, *_: object, **how: object) -> None:
+    def keep(spec, *_: object, **how: object) -> TrainResult:
         found.append((spec, how))
+        return TrainResult(RunDirectory(Path("runs/none")), None, 0.0)
 
     monkeypatch.setattr("maecli.run.train.train", keep)
+    monkeypatch.setattr("maecli.verbs.train.renew_runs_page", lambda *_: None)
+    monkeypatch.setattr("maecli.verbs.train.compare", lambda *_: None)
     monkeypatch.setattr("maecli.cli.train.show_training", lambda *_: None)
     return found
 
@@ -198,7 +203,7 @@ def test_flags_become_the_spec(mae, handed):
     assert (train.epochs, train.batch_size, train.micro_batch_size, train.base_lr) == (7, 12, 6, 0.001)
     assert (train.clip_grad, train.beta2) == (1, 0.9)
     assert (spec.seed, spec.device, spec.precision, spec.out) == (9, "cpu", "float32", Path("there"))
-    assert how == {"resume": False, "overwrite": True, "verify_data": True}
+    assert how == {"resume": False, "overwrite": True, "verify_data": True, "planned": "", "companions": ()}
 
 
 def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
@@ -208,7 +213,8 @@ def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
     assert (spec.train.freeze, spec.task.options["head"], spec.data.labels) == (True, "mlp", "10%")
     assert (spec.task.name, spec.init, spec.dataset.name) == ("classify", pretrained, "folder")
     assert spec.model.options["embed_dim"] == 16
-    assert how == {"resume": True, "overwrite": False, "verify_data": False}
+    assert how.pop("planned").startswith("4 ")
+    assert how == {"resume": True, "overwrite": False, "verify_data": False, "companions": ()}
 
 
 def test_verbose_says_where_each_setting_came_from(mae, handed):
@@ -232,7 +238,7 @@ def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, 
     assert outcome.exit_code == 0
     found = outcome.json
     assert found["run"] == str(tmp_path / f"runs/pretrain-{pictures.name}")
-    assert set(found) == {"run", "seconds", "evaluation", "skipped"}
+    assert set(found) == {"run", "seconds", "evaluation", "skipped", "comparison"}
     assert found["evaluation"]["metrics"][0]["baselines"]
     assert "\x1b" not in outcome.stderr
     assert "\r" not in outcome.stderr

@@ -14,6 +14,7 @@ FLOORS = (
     {"verbs"},
     {"scaffold", "testing"},
     {"sweep"},
+    {"plan"},
     {"run"},
     {"outputs"},
     {"spec"},

@@ -12,6 +12,7 @@ from maecli.api import draw, layouts, measure, modalities, nets, pictures
 from maecli.data.batch import Batch
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
+from maecli.data.facts import Facts
 from maecli.data.files.downloads import downloading
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split, TensorSplit
@@ -45,6 +46,7 @@ __all__ = [
     "Draws",
     "Encoder",
     "Evaluator",
+    "Facts",
     "Fault",
     "Metric",
     "Modality",

@@ -46,6 +46,10 @@ SetOption = Annotated[
         autocompletion=keys,
     ),
 ]
+TimeOption = Annotated[
+    str | None,
+    option("--time", help="What training may take, as 10m or 1h: what is not set is planned for it.", panel=TRAINING),
+]
 ResumeOption = Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)]
 CompareOption = Annotated[
     str | None,

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from maecli.cli.application import app, stderr_progress
-from maecli.cli.options import DATA, OUTPUT, RUN, JsonOption, OverwriteOption, QuietOption, VerboseOption, asks, option
+from maecli.cli.options import (
+    DATA,
+    OUTPUT,
+    RUN,
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    TimeOption,
+    VerboseOption,
+    asks,
+    option,
+)
 from maecli.cli.show import show_chosen_options, show_dry_run, show_training
 from maecli.spec.ask import Ask
 
@@ -26,6 +37,7 @@ HelpOptionsOption = Annotated[
 
 def train(
     ask: Ask,
+    time: TimeOption = None,
     overwrite: OverwriteOption = False,
     verify_data: VerifyDataOption = False,
     dry_run: DryRunOption = False,
@@ -35,16 +47,20 @@ def train(
     verbose: VerboseOption = False,
 ) -> None:
     """Hand an ask over, and print what came out."""
+    from maecli.plan.budget import parse_time
     from maecli.registry import registry
     from maecli.verbs import train as verbs
 
     progress = stderr_progress(quiet)
+    time_s = parse_time(time) if time is not None else None
     if help_options:
         show_chosen_options(verbs.chosen_options(ask, registry()), as_json)
     elif dry_run:
-        show_dry_run(*verbs.dry_run(ask, registry(), progress, verbose=verbose), as_json)
+        show_dry_run(*verbs.dry_run(ask, registry(), progress, verbose=verbose, time_s=time_s), as_json)
     else:
-        result = verbs.train(ask, registry(), progress, overwrite=overwrite, verify_data=verify_data, verbose=verbose)
+        result = verbs.train(
+            ask, registry(), progress, overwrite=overwrite, verify_data=verify_data, verbose=verbose, time_s=time_s
+        )
         show_training(result, as_json)
 
 
@@ -55,7 +71,7 @@ def pretrain(ask: Ask, **options: Any) -> None:
     train(ask, **options)
 
 
-@app.command(epilog="Example: mae finetune --root labelled --task classify --init runs/pretrain-pictures")
+@app.command(epilog="Example: mae finetune --root labels --task classify --init runs/pretrain-all")
 @asks("finetune", like=train)
 def finetune(ask: Ask, **options: Any) -> None:
     """Fine-tune a pretrained encoder (or one from scratch) for a task."""

@@ -3,6 +3,7 @@
 # Each adds its verbs, in the order of --help.
 from maecli.cli import (  # noqa: I001
     train,  # noqa: F401
+    plan,  # noqa: F401
     demo,  # noqa: F401
     sweep,  # noqa: F401
     eda,  # noqa: F401

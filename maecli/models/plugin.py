@@ -36,6 +36,12 @@ class Model(ABC):
     concessions: ClassVar[Mapping[str, Any]] = {}
     """Settings, by dotted key, to take where a recipe made for other models sets these keys."""
 
+    worth_from: ClassVar[int | None] = None
+    """How many samples must be seen in training, those of each epoch counted, before a plan prefers this model.
+
+    None: a plan never takes it unless a person names it.
+    """
+
     Options: ClassVar[type[ModelOptions]] = ModelOptions
 
     def __init__(self, options: Any) -> None:

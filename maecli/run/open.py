@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -178,6 +179,12 @@ class Data:
         """What tells of all the samples. Raises DataError where the data are missing."""
         return self.dataset.card(self.fields) if self._card is None else self._card
 
+    def with_spec(self, spec: RunSpec) -> Data:
+        """Return the same data, opened as they are, for a spec that reads them alike and trains otherwise."""
+        data = copy.copy(self)
+        data.spec = spec
+        return data
+
     @cached_property
     def training(self) -> TrainingPart:
         """The training samples, or the part of them that `data.labels` leaves."""
@@ -253,11 +260,17 @@ class Built:
 
 
 def open_run(
-    spec: RunSpec, registry: Registry, say: Say, begun: Begun | None = None, recorded: DataCard | None = None
+    spec: RunSpec,
+    registry: Registry,
+    say: Say,
+    begun: Begun | None = None,
+    recorded: DataCard | None = None,
+    opened: Data | None = None,
 ) -> Built:
     """Return what a spec names, its weights as the seed gives them; `say` is told of files that are left out.
 
     To go on with a run, `begun` is what it recorded of its data and `recorded` their card: what was measured stays.
+    `opened` are its data, where they are open already.
     Raises SpecError where parts of the spec do not fit each other, DataError where the data are missing.
     """
     keep_freed_memory()
@@ -266,7 +279,11 @@ def open_run(
         torch.set_float32_matmul_precision("high")
     check_task(spec, registry)
     fields = registry.task(spec.task.name).fields
-    data = Data(spec, registry, fields, Faults(say, spec.data.strict), spec.task.name, begun=begun, like=recorded)
+    if opened is None:
+        faults = Faults(say, spec.data.strict)
+        data = Data(spec, registry, fields, faults, spec.task.name, begun=begun, like=recorded)
+    else:
+        data = opened.with_spec(spec)
     card = data.training.card if recorded is None else as_measured(data.training.card, recorded)
     preprocess = preprocess_for(spec, card, registry)
     task, module = build_module(spec, card, preprocess, registry)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from maecli.data.card import SplitName
 from maecli.data.members import members_csv, members_of
@@ -68,20 +69,15 @@ def train(
     overwrite: bool = False,
     verify_data: bool = False,
     companions: Sequence[str] = (),
+    planned: str = "",
 ) -> TrainResult:
-    """Run a spec to its end and return what came out; `verify_data`: see `same_data`.
+    """Run a spec to its end and return what came out; `verify_data`: see `same_data`; `planned`: its plan in words.
 
     `companions` are noted as those that the run is to have, see `maecli.run.compare`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
-    if resume and overwrite:
-        raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
-    run = run_directory(spec, registry, overwrite)
-    going_on = resume and run.is_run
-    needed = {} if going_on else paths_needed(spec, registry)
-    if not going_on:
-        run.check_free(overwrite, needed)  # before a lock is put there
+    run, going_on, needed = check_place(spec, registry, resume, overwrite)  # before a lock is put there
     with locked(run.path):
         begin = time.monotonic()
         spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
@@ -115,15 +111,32 @@ def train(
         if begun is not None:
             trainer.metadata["samples"]["test"] = test_samples(built, last)
         trainer.metadata["run"] = run.id
-        return _train(built, trainer, run, start, begin)
+        return _train(built, trainer, run, start, begin, planned)
 
 
-def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin: float) -> TrainResult:
+def check_place(
+    spec: RunSpec, registry: Registry, resume: bool, overwrite: bool
+) -> tuple[RunDirectory, bool, Mapping[str, Path]]:
+    """Return where a run goes, whether it goes on there, and else the paths that it needs, by flag.
+
+    Raises SpecError where it can neither begin nor go on.
+    """
+    if resume and overwrite:
+        raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
+    run = run_directory(spec, registry, overwrite)
+    going_on = resume and run.is_run
+    needed = {} if going_on else paths_needed(spec, registry)
+    if not going_on:
+        run.check_free(overwrite, needed)
+    return run, going_on, needed
+
+
+def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin: float, planned: str) -> TrainResult:
     """Train in a directory that nobody else writes to, and measure what came out."""
     spec, registry, progress = built.spec, built.data.registry, trainer.progress
     environment = describe_environment(spec, registry, built.device, built.dtype)
     run.write_json(ENVIRONMENT, environment)
-    progress.say(introduce(built, trainer, start))
+    progress.say(introduce(built, trainer, start, planned))
     if ask_frozen_encoder(trainer):
         progress.say("the features of the frozen encoder were computed once, since nothing is augmented")
 
@@ -177,8 +190,8 @@ def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> 
     )
 
 
-def introduce(built: Built, trainer: Trainer, start: str) -> str:
-    """Return the facts of a run before it starts, one per line."""
+def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> str:
+    """Return the facts of a run before it starts, one per line, and how it was planned if it was."""
     spec, parameters = built.spec, list(built.module.parameters())
     num_train, num_val = len(built.loader("train").split), len(built.loader("val").split)
     model = f"{spec.model.name}, {sum(p.numel() for p in parameters):,} parameters"
@@ -196,6 +209,8 @@ def introduce(built: Built, trainer: Trainer, start: str) -> str:
         lines.append("baseline    without --init the frozen encoder is random: what a pretrained one has to beat")
     rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"
     lines.append(f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate {rate}")
+    if planned:
+        lines.append(f"plan    {planned}")
     lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}")
     return "\n".join(lines)
 

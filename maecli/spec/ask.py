@@ -27,5 +27,7 @@ class Ask:
     resume: bool = False
     compare: str | None = None
     """With which companions a fine-tuning is trained, one of `COMPARISONS`; None: those that it has."""
+    plan: Layer | None = None
+    """Over the defaults and below all else."""
     extra: Sequence[Layer] = ()
     """Over the file and below `--set`, as the grid of a sweep."""

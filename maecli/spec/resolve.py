@@ -1,7 +1,7 @@
 """From what a person asks for to one spec, in two passes.
 
 First the data set, the task and the model are chosen, each by the topmost layer that names one; then every layer is
-stacked once: defaults, the data set's recipe, `--init`, recipe, what the encoder can do, file, `--set`, flags.
+stacked once: defaults, a plan, the data set's recipe, `--init`, recipe, what the encoder can do, file, `--set`, flags.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def stack(
     command_line = [*ask.extra, *_command_line(ask)]
     task = _name("task", command_line)
     defaults = [base or _recipe(DEFAULTS, ask.verb, registry)]
+    if ask.plan is not None:
+        defaults.append(ask.plan)
     init = [Layer.of("--init", {key: offer[key] for key in ("dataset", "model") if key in offer})] if offer else []
     recipe = [_recipe(ask.recipe, ask.verb, registry, task=task)] if ask.recipe is not None else []
     config = ask.config

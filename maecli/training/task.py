@@ -18,6 +18,7 @@ from torch import Tensor
 from maecli import plugin_options
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
+from maecli.data.facts import Facts
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.results import Drawing
@@ -97,6 +98,11 @@ class Task(ABC, Generic[M]):
     """How many training samples `fit_baselines` wants to see."""
 
     Options: ClassVar[type[plugin_options.Options]] = plugin_options.Options
+
+    @classmethod
+    def suited(cls, facts: Facts) -> Mapping[str, Any]:
+        """Return options that suit data of which these facts are known; a plan takes those that nobody set."""
+        return {}
 
     def __init__(self, options: Any, card: DataCard, preprocess: Preprocess) -> None:
         """Keep what is needed. Raise SpecError or DataError when the data do not suit the task."""

@@ -183,14 +183,21 @@ def _in_sweep(run: RunDirectory) -> tuple[str, str, dict[str, str]]:
     return "", "", {}
 
 
+NEAR = 5
+"""Keys in which a run may differ from another recipe than its data set's and still be called by it."""
+
+
 def nearest_recipe(
     spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry
 ) -> tuple[str, Sequence[str]]:
-    """Return the recipe that a run differs from in the fewest keys, and these as `key: recipe's -> run's`."""
+    """Return the recipe that a run differs from in the fewest keys, and these as `key: recipe's -> run's`.
+
+    One that is not the data set's own has to be near: what was planned is like another recipe by accident.
+    """
     dataset, task = spec["dataset"]["name"], spec["task"]["name"]
     offered = start.read_spec() if start and spec["verb"] == "finetune" else None
     best: tuple[str, Sequence[str]] | None = None
-    own = _own_recipe(dataset, registry)  # it wins where others are as near
+    own = _own_recipe(dataset, registry) or DEFAULTS  # it wins where others are as near
     for name in sorted(registry.names("recipe"), key=lambda name: (name != own, name)):
         flags = {"dataset.name": dataset} | ({"task.name": task} if spec["verb"] == "finetune" else {})
         try:
@@ -198,7 +205,7 @@ def nearest_recipe(
         except MaeError:  # for another verb, or for other data
             continue
         lines = difference(recipe.model_dump(mode="json"), spec, NOT_COMPUTED)
-        if best is None or len(lines) < len(best[1]):
+        if best is None or (len(lines) < len(best[1]) and len(lines) <= NEAR):
             best = name, lines
     return best or (DEFAULTS, [])
 

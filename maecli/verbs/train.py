@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import maecli.run.dry_run as dry
 import maecli.run.train as training
+from maecli.errors import SpecError
+from maecli.plan.make import leaves_open, make_plan
+from maecli.plan.words import sentence
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
@@ -30,9 +33,15 @@ def train(
     overwrite: bool = False,
     verify_data: bool = False,
     verbose: bool = False,
+    time_s: float | None = None,
 ) -> training.TrainResult:
-    """Do the run that is asked for, and those that it is compared with; `verbose`: say where each setting came from."""
-    spec = _spec(ask, registry, progress, verbose)
+    """Do the run that is asked for, and those that it is compared with.
+
+    `verbose`: say where each setting came from; `time_s`: what the run may take.
+    """
+    spec = request(ask, registry)
+    training.check_place(spec, registry, ask.resume, overwrite)  # before time is spent on a plan
+    spec, planned = _planned(spec, ask, registry, progress, verbose, time_s)
     result = training.train(
         spec,
         registry,
@@ -41,6 +50,7 @@ def train(
         overwrite=overwrite,
         verify_data=verify_data,
         companions=arms_of(ask.compare, spec),
+        planned=planned,
     )
     if ask.compare != "none":
         result = replace(result, payoff=compare(result.run, registry, progress))
@@ -49,10 +59,12 @@ def train(
 
 
 def dry_run(
-    ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False
+    ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False, time_s: float | None = None
 ) -> tuple[dict[str, Any], list[Setting]]:
     """Build what is asked for and time a few steps; write nothing. Return what the run would be, and its settings."""
-    spec = _spec(ask, registry, progress, verbose)
+    spec, planned = _planned(request(ask, registry), ask, registry, progress, verbose, time_s)
+    if planned:
+        progress.say(planned)
     facts = dry.dry_run(spec, registry, progress)
     settings = settings_of(spec)
     sources = {setting.key: setting.source for setting in settings}
@@ -73,12 +85,22 @@ def settings_of(spec: RunSpec) -> list[Setting]:
     return [Setting(key, value_words(flat[key]), spec.sources.get(key, "default")) for key in sorted(flat)]
 
 
-def _spec(ask: Ask, registry: Registry, progress: Progress, verbose: bool) -> RunSpec:
-    spec = request(ask, registry)
+def _planned(
+    spec: RunSpec, ask: Ask, registry: Registry, progress: Progress, verbose: bool, time_s: float | None
+) -> tuple[RunSpec, str]:
+    """Return the spec of a run, in which what nobody set is planned, and the plan in words, empty without one."""
+    planned = ""
+    if leaves_open(spec):
+        with progress.working("planning"):
+            plan = make_plan(ask, spec, lambda planned: request(planned, registry), registry, time_s)
+        planned, spec = sentence(plan), request(plan.ask(ask), registry)
+    elif time_s is not None:
+        source = spec.sources.get("train.epochs", "train.max_steps")
+        raise SpecError(f"--time plans how long a run trains, and {source} says it already; leave one of them out")
     if verbose:
         for key, value, source in settings_of(spec):
             progress.say(f"{key}: {value} ({source})")
-    return spec
+    return spec, planned
 
 
 @dataclass(frozen=True)

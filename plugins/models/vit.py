@@ -50,6 +50,7 @@ class ViTLite(ViT):
 
     name = "vit-lite"
     default_img_size = 32
+    worth_from = 0
     decoder = (64, 2, 4)
 
     class Options(ViT.Options):
@@ -64,6 +65,7 @@ class ViTTiny(ViT):
     """192 × 12 (DeiT-Ti), 5.7M parameters at 224: arXiv:2012.12877, table 1."""
 
     name = "vit-tiny"
+    worth_from = 10_000_000
     decoder = (128, 4, 4)
 
     class Options(ViT.Options):
@@ -75,6 +77,7 @@ class ViTSmall(ViT):
     """384 × 12 (DeiT-S), 22M parameters: arXiv:2012.12877, table 1."""
 
     name = "vit-small"
+    worth_from = 50_000_000
     decoder = (256, 4, 8)
 
     class Options(ViT.Options):
@@ -86,6 +89,7 @@ class ViTBase(ViT):
     """768 × 12, 86M parameters, as in MAE: arXiv:2111.06377, section 4; ViT, arXiv:2010.11929, table 1."""
 
     name = "vit-base"
+    worth_from = 500_000_000
 
 
 class ViTLarge(ViT):

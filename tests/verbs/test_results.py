@@ -54,7 +54,7 @@ def test_seeds_become_one_row_and_the_old_directories_are_not_needed(seeds, tmp_
     assert (row["baselines"], row["seeds"], row["cost"]) == ("chance 50.00%", "2 (0, 1)", "1 min 10 s")
     assert (row["data"], row["task"], row["weights"]) == ("folder", "classify", "last epoch")
     assert row["metric"] == "top-1 accuracy, test (40)"
-    assert row["run"].startswith("recipe folder, vit, `")
+    assert row["run"].startswith("recipe defaults, vit, `")
     assert row["run"].endswith("from scratch")
 
 

@@ -65,7 +65,6 @@ class Folder(api.Dataset):
     """
 
     name = "folder"
-    recipe = "folder"
     named_by_root = True
 
     class Options(api.DatasetOptions):

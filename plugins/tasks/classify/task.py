@@ -57,6 +57,10 @@ class Classify(api.Task[api.nets.Classifier]):
             default=1.0, ge=0, le=1, description="share of the run in which patches are left out"
         )
 
+    @classmethod
+    def suited(cls, facts: api.Facts) -> Mapping[str, Any]:
+        return {"label_smoothing": 0.1}
+
     def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
         super().__init__(options, card, preprocess)
         at_least = 1 if card.multi_label else 2

@@ -6,7 +6,7 @@ Shapes: B batch, C channels, S spatial axes, N patches, M hidden, P values per p
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -22,6 +22,10 @@ from .evaluator import MaskedErrors
 Positive = Annotated[int, Field(ge=1)]
 NUM_PICTURES = 8
 TITLES = ("original", "masked", "prediction", "with visible patches")
+
+
+FLAT = 0.25
+"""Where more parts of samples than these show nothing, patches are not normalised: there is nothing to divide by."""
 
 
 class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
@@ -45,6 +49,10 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         decoder_depth: Positive | None = Field(default=None, description="default: what suits the model")
         decoder_num_heads: Positive | None = Field(default=None, description="default: what suits the model")
         decoder_mlp_ratio: float = Field(default=4.0, gt=0, description="width of the MLP, in decoder_embed_dims")
+
+    @classmethod
+    def suited(cls, facts: api.Facts) -> Mapping[str, Any]:
+        return {"norm_pix_loss": len(facts.size) == 2 and facts.flat < FLAT}
 
     def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
         super().__init__(options, card, preprocess)

@@ -1,0 +1,47 @@
+"""Two or three ways to train, from a quick one to a thorough one, and what each gives up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maecli.plan.make import Choice, Planner
+
+QUICK, THOROUGH = 1 / 4, 6
+"""Times, in those of the plan."""
+WORTH = 1.5
+"""Another way is offered where it takes, or saves, this many times the steps."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A way to train, and what speaks against it."""
+
+    name: str
+    """quick, planned or thorough."""
+    choice: Choice
+    time_s: float
+    gives_up: str
+    side: int | None = None
+    """The longest side of its pictures, where that is not the planned one."""
+
+
+def offers(planner: Planner) -> list[Offer]:
+    """Return the plan, between a quicker way and a longer one where these differ from it."""
+    time_s, planned = planner.time_s, planner.best()
+    made = [Offer("planned", planned, time_s, "")]
+    if planned.timing is None:
+        return made
+    quick = planner.rescheduled(planned, QUICK * time_s)
+    if WORTH * quick.steps <= planned.steps:
+        lost = f"{1 - quick.steps / planned.steps:.0%} of the training"
+        made.insert(0, Offer("quick", quick, QUICK * time_s, lost))
+    side = planner.larger_side()
+    longer = (
+        planner.choice(planner.registry.model(planned.spec.model.name), THOROUGH * time_s, side)
+        if side is not None
+        else planner.rescheduled(planned, THOROUGH * time_s)
+    )
+    if side is not None or longer.steps >= WORTH * planned.steps:
+        times = (longer.seconds or 0.0) / (planned.seconds or 1.0)
+        made.append(Offer("thorough", longer, THOROUGH * time_s, f"{times:.1f} times the time", side))
+    return made

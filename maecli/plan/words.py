@@ -1,0 +1,75 @@
+"""A plan in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from maecli.data.facts import Facts
+from maecli.hardware import num_cores
+from maecli.plan import rules
+from maecli.plan.make import FOR_STEPS, Choice, RunPlan
+from maecli.progress import duration
+from maecli.text import number_of
+
+MORE = 6
+"""How many times the time is which a person is told of."""
+
+
+def sentence(plan: RunPlan) -> str:
+    """Return the plan in a sentence, and what more time would bring."""
+    choice = plan.choice
+    said = f"{described(plan.facts, plan.device)}: {of_choice(choice)}"
+    if choice.seconds is None:
+        return said
+    return f"{said}, about {duration(choice.seconds)}{_with_more_time(plan)}"
+
+
+def described(facts: Facts, device: str) -> str:
+    """Return the data and the machine: 240 pictures of about 64 × 64 on 2 cores."""
+    machine = f"on {number_of(num_cores(), 'core')}" if device == "cpu" else f"on one {device.upper()} device"
+    unit = facts.unit if facts.num_train != 1 else facts.unit.removesuffix("s")
+    return f"{facts.num_train:,} {unit} of about {by(facts.size)} {machine}"
+
+
+def of_choice(choice: Choice) -> str:
+    """Return a choice: vit-lite at 64, patch 8, batches of 16, 900 steps (60 epochs)."""
+    spec, size = choice.spec, choice.img_size
+    parts = [f"{spec.model.name} at {size[0] if len(set(size)) == 1 else by(size)}"]
+    if patch := spec.model.options.get("patch_size"):
+        parts.append(f"patch {patch if isinstance(patch, int) else by(patch)}")
+    parts += [f"batches of {spec.train.batch_size}", f"{number_of(choice.steps, 'step')} ({epochs(choice)})"]
+    return ", ".join(parts)
+
+
+def epochs(choice: Choice) -> str:
+    """Return how often each sample is seen: 60 epochs, or 40% of one."""
+    share = choice.steps / choice.steps_per_epoch
+    return f"{share:.0%} of an epoch" if share < 1 else number_of(round(share), "epoch")
+
+
+def _with_more_time(plan: RunPlan) -> str:
+    """Return what a longer time would bring, if it would."""
+    choice, seconds = plan.choice, MORE * plan.time_s
+    if choice.timing is None:
+        return ""
+    if plan.device == "cpu":
+        seconds = max(3600.0, seconds)
+    batch, per_epoch = choice.spec.train.batch_size, choice.steps_per_epoch
+    longer = rules.schedule(choice.spec.verb, batch, per_epoch, choice.timing.step_s, FOR_STEPS * seconds)
+    if longer.steps < 1.2 * choice.steps:
+        return ""
+    return f"; `--time {flag(seconds)}` would take {longer.steps:,} steps ({number_of(longer.epochs, 'epoch')})"
+
+
+def flag(seconds: float) -> str:
+    """Return a time as `--time` takes it: 90s, 10m, 1h, 1h30m."""
+    if seconds < 120:
+        return f"{round(seconds)}s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{rest}m" if rest else "")
+
+
+def by(lengths: Sequence[int]) -> str:
+    """Return lengths as people write them: 64 × 84."""
+    return " × ".join(f"{length:,}" for length in lengths)

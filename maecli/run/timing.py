@@ -1,0 +1,87 @@
+"""What a run would take: a few of its steps are done and timed, some of its validation; nothing is written."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from maecli.hardware import memory_used
+from maecli.training.evaluation import measure
+from maecli.training.frozen import ask_frozen_encoder
+from maecli.training.trainer import Trainer
+
+STEPS = 5, 14
+"""How many steps are timed, at least and at most: the first ones find their batches ready, read ahead."""
+BATCHES = 8
+"""How many batches of the validation split are timed, at most."""
+BYTES_PER_S = 200e6
+"""How fast a checkpoint is written and hashed, about: none is written to find out."""
+SECONDS = 20.0
+"""After this long the least number of steps is enough."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the parts of a run."""
+
+    first_s: float
+    """What is done once, before the first step."""
+    step_s: float
+    validation_s: float
+    save_s: float
+    memory_bytes: int
+    """The most that was held."""
+
+    def total_s(self, steps: int, validations: int, saves: int) -> float:
+        """Return what a run of so many of each takes."""
+        return self.first_s + steps * self.step_s + validations * self.validation_s + saves * self.save_s
+
+
+def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
+    """Do some steps of a trainer that saves nothing, and return what the parts of its run take.
+
+    After so many seconds the least number of steps is enough.
+    """
+    spec = trainer.spec
+    trainer.module.train()
+    begin = time.monotonic()
+    sizes = [len(loader.split) for loader in (trainer.train_loader, trainer.val_loader) if loader is not None]
+    limit = STEPS[0] * spec.train.batch_size
+    once = ask_frozen_encoder(trainer, limit)
+    once_s = time.monotonic() - begin
+    times: list[float] = []
+    begin = time.monotonic()
+    steps = min(STEPS[1], trainer.total_steps)
+    for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, 0, steps):
+        trainer.train_step(batch)
+        trainer.check_finite()  # waits for the device
+        trainer.step += 1
+        times.append(time.monotonic() - begin)
+        begin = time.monotonic()
+        if len(times) >= STEPS[0] and sum(times) > seconds:
+            break
+    return Timing(
+        first_s=once_s * sum(sizes) / sum(min(limit, size) for size in sizes) if once else 0.0,
+        step_s=statistics.median(times[len(times) // 2 :]),  # what else the machine does comes in bursts
+        validation_s=_validation_s(trainer),
+        save_s=_save_s(trainer),
+        memory_bytes=memory_used(trainer.device),
+    )
+
+
+def _validation_s(trainer: Trainer) -> float:
+    """Return what measuring the validation split takes, by some of its batches; 0 where there is none."""
+    loader, size = trainer.val_loader, trainer.spec.train.batch_size
+    if loader is None or not len(loader.split):
+        return 0.0
+    num = min(len(loader.split), BATCHES * size)
+    begin = time.monotonic()
+    measure(trainer.task, trainer.final_module, loader, size, trainer.dtype, thorough=False, limit=num)
+    return (time.monotonic() - begin) * len(loader.split) / num
+
+
+def _save_s(trainer: Trainer) -> float:
+    """Return what a checkpoint takes: the weights, two moments of each, and their average where there is one."""
+    num_bytes = sum(parameter.numel() * parameter.element_size() for parameter in trainer.module.parameters())
+    return num_bytes * (3 + (trainer.average is not None)) / BYTES_PER_S
