@@ -10,6 +10,7 @@ import typer
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.options import JsonOption
 from maecli.terminal import answer
+from maecli.text import number_of
 
 
 @app.command(epilog="Example: mae results runs --out results.md")
@@ -31,4 +32,4 @@ def results(
     if as_json:
         print_json({"out": str(out), "added": added, "records": total})
         return
-    answer(f"{out}: {total} records, {added} of them added or replaced")
+    answer(f"{out}: {number_of(total, 'record')}, {added:,} of them added or replaced")

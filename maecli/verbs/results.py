@@ -17,11 +17,13 @@ from maecli.reports.records import MARK, Record, results_table
 from maecli.results import Evaluation
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.listing import find_runs, headline_evaluation
+from maecli.run.place import data_mark, data_name
 from maecli.schema import CHANGEABLE_ON_RESUME
 from maecli.spec.ask import Ask
 from maecli.spec.layers import difference, flatten
 from maecli.spec.recipes import DEFAULTS
 from maecli.spec.resolve import resolve
+from maecli.spec.validate import validate
 from maecli.storage.documents import read_json, read_json_object
 from maecli.storage.files import disk_errors, write_json, write_text
 from maecli.storage.shareable import shareable
@@ -77,7 +79,7 @@ def _finished(path: Path) -> list[RunDirectory]:
     """Return the finished runs in or below a path. Raises SpecError when there is none."""
     if not path.is_dir():
         raise SpecError(f"{path} is no run directory and no folder of runs")
-    runs = [run for run in find_runs(path) if run.is_finished]
+    runs = [run for run in ([RunDirectory(path)] if RunDirectory(path).is_run else find_runs(path)) if run.is_finished]
     if not runs:
         raise SpecError(f"{path} holds no finished run")
     return runs
@@ -99,7 +101,7 @@ def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) 
     sweep, arm, point = _in_sweep(run)
     recipe, differences = ("", ()) if sweep else nearest_recipe(spec, start, registry)
     device, precision = summary.device, summary.precision
-    computed = _identity(spec)
+    computed = _identity(spec, registry)
     if sweep:  # where a run has the time of others, its length depends on the seed
         computed = {key: value for key, value in computed.items() if key not in ("train.epochs", "train.max_steps")}
     place = [sweep, arm, point, device, precision, evaluation.split, *filter(None, [evaluation.probe])]
@@ -109,7 +111,7 @@ def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) 
         group=group,
         run=run.path.resolve().name,
         verb=spec["verb"],
-        dataset=spec["dataset"]["name"],
+        dataset=data_name(validate(spec, spec["verb"], registry), registry),
         task=spec["task"]["name"],
         model=spec["model"]["name"],
         recipe=recipe,
@@ -117,7 +119,7 @@ def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) 
         sweep=sweep,
         arm=arm,
         point=point,
-        init=_init_words(spec, start),
+        init=_init_words(spec, start, registry),
         seed=spec["seed"],
         split=evaluation.split,
         probe=evaluation.probe,
@@ -139,9 +141,11 @@ def _digest(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def _identity(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a spec computes: no paths, no seed."""
-    return {key: value for key, value in flatten(spec).items() if key not in NOT_COMPUTED}
+def _identity(spec: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """Return what a spec computes: no paths but that of data which only their folder tells from others, no seed."""
+    computed = {key: value for key, value in flatten(spec).items() if key not in NOT_COMPUTED}
+    data = data_mark(validate(dict(spec), spec["verb"], registry), registry)
+    return computed if data == spec["dataset"]["name"] else computed | {"data": data}
 
 
 def _start(run: RunDirectory, spec: Mapping[str, Any]) -> RunDirectory | None:
@@ -155,17 +159,17 @@ def _start(run: RunDirectory, spec: Mapping[str, Any]) -> RunDirectory | None:
 
 def _init_identity(spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry) -> Any:
     if start is not None:
-        return _identity(whole_spec(start, registry))
+        return _identity(whole_spec(start, registry), registry)
     return Path(spec["init"]).name if spec.get("init") else None
 
 
-def _init_words(spec: Mapping[str, Any], start: RunDirectory | None) -> str:
+def _init_words(spec: Mapping[str, Any], start: RunDirectory | None, registry: Registry) -> str:
     if not spec.get("init"):
         return "from scratch" if spec["verb"] == "finetune" else ""
     if start is None:
         return f"from {Path(spec['init']).name}"
     before = start.read_spec()
-    return f"from {before['verb']}ing on {before['dataset']['name']}"
+    return f"from {before['verb']}ing on {data_name(validate(before, before['verb'], registry), registry)}"
 
 
 def _in_sweep(run: RunDirectory) -> tuple[str, str, dict[str, str]]:

@@ -39,11 +39,11 @@ def seeds(finetuned, tmp_path):
     return found
 
 
-def test_seeds_become_one_row_and_the_old_directories_are_not_needed(seeds, tmp_path, mae):
+def test_seeds_become_one_row_and_the_old_directories_are_not_needed(seeds, pictures, tmp_path, mae):
     out = tmp_path / "docs/results.md"
     first = mae("results", seeds[0], "--out", out)
     assert first.exit_code == 0, first.stderr
-    assert first.stdout == f"{out}: 1 records, 1 of them added or replaced\n"
+    assert first.stdout == f"{out}: 1 record, 1 of them added or replaced\n"
     [row] = rows(out)
     assert (row["value"], row["seeds"]) == ("50.00% (40.00% to 80.00%)", "one seed (0)")
 
@@ -52,7 +52,7 @@ def test_seeds_become_one_row_and_the_old_directories_are_not_needed(seeds, tmp_
     [row] = rows(out.with_suffix(".md"))
     assert row["value"] == "60.00 ± 14.14%"
     assert (row["baselines"], row["seeds"], row["cost"]) == ("chance 50.00%", "2 (0, 1)", "1 min 10 s")
-    assert (row["data"], row["task"], row["weights"]) == ("folder", "classify", "last epoch")
+    assert (row["data"], row["task"], row["weights"]) == (pictures.name, "classify", "last epoch")
     assert row["metric"] == "top-1 accuracy, test (40)"
     assert row["run"].startswith("recipe defaults, vit, `")
     assert row["run"].endswith("from scratch")
@@ -87,13 +87,13 @@ def test_records_and_table_tell_nothing_of_paths(seeds, tmp_path, mae):
     assert "a \\| b" in out.read_text()
 
 
-def test_a_run_names_where_it_started_and_what_that_cost(seeds, pretrained, tmp_path, mae):
+def test_a_run_names_where_it_started_and_what_that_cost(seeds, pictures, pretrained, tmp_path, mae):
     spec = yaml.safe_load((seeds[0] / "spec.yaml").read_text())
     (seeds[0] / "spec.yaml").write_text(yaml.safe_dump(spec | {"init": str(pretrained)}))
     out = tmp_path / "results.md"
     mae("results", seeds[0], seeds[1], "--out", out)
     scratch, started = sorted(rows(out), key=lambda row: "+" in row["cost"])
-    assert started["run"].endswith("from pretraining on folder")
+    assert started["run"].endswith(f"from pretraining on {pictures.name}")
     assert started["cost"].endswith(" + 1 min 00 s")
     assert scratch["cost"] == "1 min 20 s"
 
@@ -134,3 +134,20 @@ def test_a_run_without_metrics_is_told(seeds, tmp_path, mae):
 def test_the_published_table_is_what_its_records_say():
     source = DOCS / "results.json"
     assert (DOCS / "results.md").read_text(encoding="utf-8") == results_table(read_records(source), source.name)
+
+
+def test_runs_on_two_folders_of_one_name_are_two_rows(seeds, tmp_path, mae):
+    for run, place in zip(seeds, ("a", "b"), strict=True):
+        spec = yaml.safe_load((run / "spec.yaml").read_text())
+        spec["dataset"]["root"] = str(tmp_path / place / "pics")
+        (run / "spec.yaml").write_text(yaml.safe_dump(spec | {"seed": 0, "paths": []}))
+    out = tmp_path / "results.md"
+    assert mae("results", *seeds, "--out", out, "--json").json["records"] == 2
+    assert [row["data"] for row in rows(out)] == ["pics", "pics"]
+
+
+def test_parts_of_a_run_are_no_results_beside_it(seeds, tmp_path, mae):
+    shutil.copytree(seeds[0], seeds[0] / "folds/fold-1")
+    for given in (seeds[0], seeds[0].parent):
+        shutil.rmtree(seeds[1], ignore_errors=True)
+        assert mae("results", given, "--out", tmp_path / "results.md", "--json").json["records"] == 1
