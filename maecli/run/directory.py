@@ -388,7 +388,7 @@ def _resolved(path: Path) -> Path:
 
 
 def data_in_words(run: RunDirectory) -> str:
-    """Return on which data a run was trained: the data set, and the folder where one was named."""
+    """Return on which data a run was trained: the folder, where one was named, and the data set."""
     try:
         spec = run.spec(lambda _: None)
     except MaeError:
@@ -398,4 +398,4 @@ def data_in_words(run: RunDirectory) -> str:
         return f"data set {spec['dataset']['name']}"
     paths = [path for path in spec.get("paths") or () if isinstance(path, dict)]
     places = [path.get("resolved") for path in paths if path.get("key") == "dataset.root"]
-    return f"data set {spec['dataset']['name']} in {shareable(str(next(filter(None, places), root)))}"
+    return f"{shareable(str(next(filter(None, places), root)))} (data set {spec['dataset']['name']})"

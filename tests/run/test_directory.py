@@ -234,11 +234,11 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
     ("dataset", "paths", "words"),
     [
         ({"name": "digits"}, [], "data set digits"),
-        ({"name": "folder", "root": "/data/cats"}, [], "data set folder in /data/cats"),
+        ({"name": "folder", "root": "/data/cats"}, [], "/data/cats (data set folder)"),
         (
             {"name": "folder", "root": "cats"},
             [{"key": "dataset.root", "given": "cats", "resolved": "/data/cats"}],
-            "data set folder in /data/cats",
+            "/data/cats (data set folder)",
         ),
     ],
     ids=["no-root", "full", "resolved"],
