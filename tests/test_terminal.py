@@ -19,6 +19,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from maecli.cli.show import show_facts
 from maecli.progress import Progress
 from maecli.terminal import PlainConsole, answer, complain, tell
 from maecli.text import brief, one_line, printable, shortened
@@ -138,6 +139,14 @@ def test_parts_that_do_not_fit_are_left_out_whole(console, monkeypatch, width, s
         assert animated.bar is not None
         animated.update(1, 9, parts, "")
         assert str(animated.bar.columns[1].render(animated.bar.tasks[0])) == shown  # type: ignore[union-attr]
+
+
+def test_facts_are_folded_between_words_and_a_path_is_whole(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    show_facts([("some_words", "a word " * 10), ("number", 3)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 40
+    show_facts([("some_words", "a word " * 10), ("file", "runs/" + "long" * 10)])
+    assert capsys.readouterr().out.splitlines()[1] == "file       runs/" + "long" * 10
 
 
 def test_a_row_stays_on_one_line_where_there_is_no_terminal(monkeypatch, capsys):

@@ -9,7 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.options import CheckpointOption, JsonOption
-from maecli.cli.show import facts_table, rich_table
+from maecli.cli.show import rich_table, show_facts
 from maecli.terminal import PlainConsole
 from maecli.text import bytes_in_words
 
@@ -53,7 +53,7 @@ def _show(found: Inspection) -> None:
         *((key, value) for key, value in metadata.items() if not isinstance(value, dict)),
         *(("plugin", _say_plugin(each)) for each in found.metadata.get("plugins", ()) if isinstance(each, dict)),
     ]
-    console.print(facts_table(rows))
+    show_facts(rows)
     for note in found.notes:
         console.print(note, style="dim")
     console.print()

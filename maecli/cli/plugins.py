@@ -9,7 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors, user_errors
 from maecli.cli.options import JsonOption, RootOption
-from maecli.cli.show import facts_table, options_table, text_table
+from maecli.cli.show import options_table, show_facts, text_table
 from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import number_of, one_line
@@ -104,7 +104,7 @@ def show_plugin(plugin: About) -> None:
     if plugin.card is not None:
         say("\ndata card")
         known = ((key, value) for key, value in plugin.card.items() if value not in (None, "", [], {}))
-        console.print(facts_table(known))
+        show_facts(known)
     elif plugin.no_card:
         say(f"\nno data card: {plugin.no_card}")
     say(f"\n  {plugin.command}")

@@ -80,12 +80,19 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Rich
     return table
 
 
-def facts_table(facts: Iterable[tuple[str, object]]) -> RichTable:
-    """Return a row for each fact: what it is, and its value, which is folded where it is too long."""
-    table = RichTable("", Column(overflow="fold"), box=None, show_header=False, pad_edge=False)
-    for name, value in facts:
-        table.add_row(one_line(name.replace("_", " ")), one_line(words(value)))
-    return table
+def show_facts(facts: Iterable[tuple[str, object]]) -> None:
+    """Print a row for each fact: what it is, and its value, folded between words but never within one, as a path is."""
+    rows = [(one_line(name.replace("_", " ")), one_line(words(value))) for name, value in facts]
+    width = max((len(name) for name, _ in rows), default=0)
+    longest = max((len(word) for _, value in rows for word in value.split()), default=0)
+    console = PlainConsole()
+    if width + 1 + longest > console.width:
+        answer(*(f"{name:<{width}} {value}" for name, value in rows))
+        return
+    table = RichTable(Column(no_wrap=True), Column(overflow="fold"), box=None, show_header=False, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def words(value: Any) -> str:
@@ -174,7 +181,7 @@ def show_dry_run(facts: Mapping[str, Any], settings: Iterable[Sequence[str]], as
         return
     shown = {key: value for key, value in facts.items() if key not in SAID}
     shown["memory_bytes"] = bytes_in_words(facts["memory_bytes"])
-    PlainConsole().print(facts_table((key.removesuffix("_bytes"), value) for key, value in shown.items()))
+    show_facts((key.removesuffix("_bytes"), value) for key, value in shown.items())
     console = PlainConsole()
     console.print()
     console.print(text_table(("setting", "value", "from"), settings))
