@@ -19,7 +19,8 @@ from maecli.cli.options import (
     RootOption,
     WorkersOption,
 )
-from maecli.cli.show import exit_if_skipped, skipped_json
+from maecli.cli.show import exit_if_skipped, show_next, skipped_json
+from maecli.cli.sources import sources_argument, sources_of
 from maecli.terminal import answer
 
 
@@ -27,9 +28,7 @@ from maecli.terminal import answer
 @tells_errors
 def embed(
     run: Annotated[Path, typer.Option(help="Run whose encoder is used: pretrained or fine-tuned.")],
-    source: Annotated[
-        Path | None, typer.Argument(metavar="[FILE-OR-DIR]", help="A file that holds samples, or a folder of such.")
-    ] = None,
+    paths: Annotated[list[str] | None, sources_argument("[PATH]")] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Embed a data set instead of files.", autocompletion=names("dataset"))
     ] = None,
@@ -55,11 +54,12 @@ def embed(
     from maecli.registry import registry
     from maecli.verbs.embed import embed as run_embed
 
+    progress = stderr_progress(quiet)
     result = run_embed(
         registry(),
-        stderr_progress(quiet),
+        progress,
         run=run,
-        source=source,
+        sources=sources_of(paths, progress) if paths else None,
         dataset=dataset,
         split=split,  # type: ignore[arg-type]
         root=root,
@@ -89,4 +89,5 @@ def embed(
         answer(f"features {' × '.join(map(str, result.shape))}: {files.out}")
         if files.names != files.out:
             answer(f"a row of names for each: {files.names}")
+        show_next(result.next_commands)
     exit_if_skipped(result.faults, files.skipped)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,20 +20,14 @@ from maecli.cli.options import (
 )
 from maecli.cli.show import exit_if_skipped, skipped_json
 from maecli.cli.show_predictions import predictions_json, show_predictions
+from maecli.cli.sources import sources_argument, sources_of
 from maecli.terminal import answer
 
 
 @app.command(epilog="Example: mae infer new --run runs/finetune-labelled-classify")
 @tells_errors
 def infer(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH",
-            help="Files that hold samples, folders, patterns ('new/**/*.jpg'), @LIST (a file with a path per line), - "
-            "(the same from standard input). Several are named by their paths below the folder that holds them all.",
-        ),
-    ],
+    paths: Annotated[list[str], sources_argument()],
     task: TaskOption = None,
     run: Annotated[Path | None, typer.Option(help="Run directory; default: the newest finished run of --task.")] = None,
     checkpoint: CheckpointOption = "last",
@@ -53,13 +45,12 @@ def infer(
     quiet: QuietOption = False,
 ) -> None:
     """Run a finished run on files; exits 3 when some were left out."""
-    from maecli.data.files.sources import find_sources
     from maecli.registry import registry
     from maecli.verbs.infer import infer as run_inference
 
     progress = stderr_progress(quiet)
     result = run_inference(
-        find_sources(paths, lambda: read_stdin(progress.say), progress.say),
+        sources_of(paths, progress),
         registry(),
         progress,
         task=task,
@@ -93,10 +84,3 @@ def infer(
         if (result.out / "files").is_dir():
             answer(f"a file for each: {result.out / 'files'}")
     exit_if_skipped(result.faults, result.out / "skipped.csv")
-
-
-def read_stdin(say: Callable[[str], None]) -> bytes:
-    """Return what standard input holds; a person is told that it waits for them."""
-    if sys.stdin.isatty():
-        say("reading paths from standard input, one per line")
-    return sys.stdin.buffer.read()

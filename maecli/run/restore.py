@@ -191,23 +191,6 @@ def with_settings(spec: RunSpec, registry: Registry, settings: Mapping[str, Any]
     return validate(tree, spec.verb, registry)
 
 
-def open_files(
-    source: Path,
-    restored: Restored | RestoredEncoder,
-    on_fault: Callable[[Fault], None],
-    *,
-    batch_size: int,
-    workers: int | None = None,
-) -> tuple[Path, StreamedLoader]:
-    """Return a root, and a loader of a person's own samples there, those of `source`, a file or a folder.
-
-    They are brought to what the model was trained on. Raises DataError where there are none.
-    """
-    preprocess = restored.preprocess.for_files(restored.card)
-    root, split = preprocess.modality.open(source.expanduser(), restored.card, preprocess.img_size)
-    return root, load_files(split, restored, on_fault, batch_size=batch_size, workers=workers)
-
-
 def load_files(
     split: Split,
     restored: Restored | RestoredEncoder,

@@ -15,22 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from maecli.data.card import SplitName
-from maecli.data.classes.known_labels import UNKNOWN, KnownLabels
+from maecli.data.card import DataCard, SplitName
+from maecli.data.classes.known_labels import UNKNOWN
+from maecli.data.files.sources import Sources
 from maecli.data.labels import labels_by_key
 from maecli.errors import DataError, Fault, SpecError
 from maecli.hardware import keep_freed_memory
 from maecli.loading.loader import Loader
 from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
-from maecli.outputs.not_read import NotRead, find_not_read
+from maecli.outputs.not_read import NotRead
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.data.begun import begun_with
-from maecli.run.directory import runs_dir
+from maecli.run.directory import RunDirectory, runs_dir
 from maecli.run.open import Data, check_split
+from maecli.run.own_files import open_sources
 from maecli.run.place import output_name
-from maecli.run.restore import RestoredEncoder, open_files, restore_encoder
+from maecli.run.restore import RestoredEncoder, load_files, restore_encoder
+from maecli.run.suited import shell
 from maecli.schema import PluginSection
 from maecli.storage.files import disk_errors
 from maecli.text import number_of
@@ -47,6 +50,8 @@ class EmbedResult:
     shape: tuple[int, ...]
     faults: Collection[Fault]
     not_read: NotRead
+    next_commands: Sequence[tuple[str, str]] = ()
+    """What usually follows, with what it does."""
 
 
 def embed(
@@ -54,7 +59,7 @@ def embed(
     progress: Progress,
     *,
     run: Path,
-    source: Path | None = None,
+    sources: Sources | None = None,
     dataset: str | None = None,
     split: SplitName = "train",
     root: Path | None = None,
@@ -68,14 +73,14 @@ def embed(
     batch_size: int = 64,
     workers: int | None = None,
 ) -> EmbedResult:
-    """Write what the encoder of a run makes of a picture, of the pictures below a folder, or of a split of a data set.
+    """Write what the encoder of a run makes of files, of every file below folders, or of a split of a data set.
 
     Features are float32, (N, D), or (N, P, D) of all patches. `root` says where the data set lies. Files that cannot
     be read are left out. Raises SpecError where flags contradict each other or a file is in the way, DataError when
     nothing can be read.
     """
-    if (source is None) == (dataset is None):
-        raise SpecError("give either a picture or a folder of pictures, or --dataset NAME: one of them is embedded")
+    if (sources is None) == (dataset is None):
+        raise SpecError("give either files or folders, or --dataset NAME: one of them is embedded")
     check_split(split)
     keep_freed_memory()
     settings = {"device": device, "precision": precision}
@@ -89,14 +94,12 @@ def embed(
     loader: Loader
     label_of: Callable[[str], np.ndarray | None]
     not_read = NotRead()
-    if source is not None:
-        folder, loader = open_files(source, restored, faults.add, batch_size=batch_size, workers=workers)
-        not_read = find_not_read(source.expanduser(), loader.split.keys, restored.preprocess.modality)
-        for line in not_read.lines():
+    if sources is not None:
+        own = open_sources(sources, restored.preprocess.for_files(restored.card), restored.card)
+        loader = load_files(own.split, restored, faults.add, batch_size=batch_size, workers=workers)
+        not_read, known = own.not_read, own.labels(restored.card)
+        for line in filter(None, [*own.lines(), known.problem]):
             progress.say(line)
-        known = KnownLabels(folder, restored.card)
-        if known.problem:
-            progress.say(known.problem)
         classes, label_of = restored.card.classes, known.__getitem__
     else:
         data = _data(str(dataset), root, restored, workers, faults, registry)
@@ -114,7 +117,7 @@ def embed(
         files.write(features, keys, _labels(classes, map(label_of, keys), len(keys)), about)
         faults.update(not_read.faults)
         files.write_faults([*faults, *not_read.apart])
-        return EmbedResult(files, run, features.shape, faults, not_read)
+        return EmbedResult(files, run, features.shape, faults, not_read, _next_commands(run, restored.card))
 
 
 def _data(
@@ -158,6 +161,13 @@ def _labels(classes: Sequence[str], labels: Iterable[np.ndarray | None], num: in
             numbers = np.full((num, *label.shape), UNKNOWN, label.dtype)
         numbers[i] = label
     return None if numbers is None else Labels(classes, numbers)
+
+
+def _next_commands(run: Path, card: DataCard) -> list[tuple[str, str]]:
+    """Return what follows: where the run's data have one label each, how well features tell classes apart."""
+    if not RunDirectory(run).is_run or card.num_classes < 2 or card.multi_label or not card.split_sizes.get("test"):
+        return []
+    return [(shell("mae", "eval", run, "--probe", "knn"), "measure how well such features tell the classes apart")]
 
 
 @contextmanager

@@ -83,6 +83,21 @@ def test_what_is_not_read_is_named_if_it_is_like_a_picture_and_else_counted(pret
     assert "not read: 1 .txt, 1 .zip (an archive: unpack it)\n" in outcome.stderr
 
 
+@pytest.mark.parametrize("words", [["in/a.png", "in/b"], ["in/**/*.png"], ["@list.txt"]], ids=["paths", "glob", "list"])
+def test_many_paths_are_embedded_under_the_folder_that_holds_all(pretrained, tmp_path, mae, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    for i, key in enumerate(("a.png", "b/1.png", "b/2.png")):
+        write_picture(tmp_path / "in" / key, noise(i, 8, 8, 3))
+    (tmp_path / "list.txt").write_text("in/a.png\nin/b\n")
+    outcome = mae("embed", *words, "--run", pretrained, "--out", "features.npy", "--workers", 0)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert [row["path"] for row in rows_of(tmp_path / "features.npy.csv")] == ["a.png", "b/1.png", "b/2.png"]
+    np.testing.assert_allclose(
+        read(tmp_path / "features.npy"), made_by_hand(pretrained, tmp_path / "in")[:, 1:].mean(1), atol=1e-6
+    )
+    assert f"mae eval {pretrained} --probe knn" in outcome.stdout, "the pictures of the run have labels"
+
+
 def test_the_formats_hold_the_same_bits_and_so_does_a_second_call(pretrained, tmp_path, mae):
     write_pictures(tmp_path / "in", 3)
     found = []
@@ -243,8 +258,8 @@ def test_neither_batches_nor_neighbours_change_a_feature(pretrained, tmp_path, m
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "give either a picture or a folder of pictures, or --dataset NAME: one of them is embedded"),
-        (("in", "--dataset", "folder"), "give either a picture or a folder of pictures, or --dataset NAME"),
+        ((), "give either files or folders, or --dataset NAME: one of them is embedded"),
+        (("in", "--dataset", "folder"), "give either files or folders, or --dataset NAME"),
         (
             ("--dataset", "folder", "--split", "tests"),
             "split 'tests' is none of train, val, test; did you mean 'test'?",

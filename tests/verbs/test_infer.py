@@ -664,7 +664,7 @@ def test_many_paths_are_predicted_in_their_order(finetuned, tmp_path, mae, monke
     monkeypatch.chdir(tmp_path)
     text = "two/cat/1.png\none/gone.png\none/1.png\n"
     (tmp_path / "list.txt").write_text(text)
-    monkeypatch.setattr("maecli.cli.infer.read_stdin", lambda say: text.encode())
+    monkeypatch.setattr("maecli.cli.sources.read_stdin", lambda say: text.encode())
     outcome = mae("infer", *words, "--run", finetuned, "--out", "out", "--workers", 0, "--batch-size", 2, "--json")
     assert outcome.exit_code == (3 if skipped else 0)
     rows = {row["path"]: row for row in rows_of(tmp_path / "out")}
