@@ -2,10 +2,11 @@
 
 from maecli.data.files.unread import Unread
 from maecli.modalities.boxes import Box
+from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series
 from maecli.modalities.survey import Look
 from maecli.modalities.tables.modality import Tables
 from maecli.modalities.volumes.modality import Volumes
 
-__all__ = ["Box", "Look", "Pictures", "Series", "Tables", "Unread", "Volumes"]
+__all__ = ["Box", "KnownMasks", "Look", "Pictures", "Series", "Tables", "Unread", "Volumes"]

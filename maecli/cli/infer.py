@@ -18,7 +18,7 @@ from maecli.cli.options import (
     TaskOption,
     WorkersOption,
 )
-from maecli.cli.show import exit_if_skipped, skipped_json
+from maecli.cli.show import exit_if_skipped, show_next, skipped_json
 from maecli.cli.show_predictions import predictions_json, show_predictions
 from maecli.cli.sources import sources_argument, sources_of
 from maecli.terminal import answer
@@ -70,6 +70,7 @@ def infer(
                 "out": str(result.out),
                 "run": str(result.run),
                 "predicted": result.num_predicted,
+                "report": str(result.report),
                 **predictions_json(result),
                 "pictures": [str(picture) for picture in result.pictures],
                 **skipped_json(result.faults, result.out / "skipped.csv"),
@@ -83,4 +84,5 @@ def infer(
             answer(f"the first of them, drawn: {picture}")
         if (result.out / "files").is_dir():
             answer(f"a file for each: {result.out / 'files'}")
+        show_next([(f"open {result.report} in a browser", "see the pictures: what is wrong or uncertain comes first")])
     exit_if_skipped(result.faults, result.out / "skipped.csv")

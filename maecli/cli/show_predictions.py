@@ -14,7 +14,7 @@ from maecli.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from maecli.outputs.summary import Right, Summary
+    from maecli.outputs.summary import Summary
     from maecli.verbs.infer import InferResult
 
 MOST_CLASSES = 20
@@ -26,7 +26,7 @@ NONE = "(none)"
 
 def predictions_json(result: InferResult) -> dict[str, Any]:
     """Return what a JSON answer says of predictions: all of them, or of very many where they are."""
-    told: dict[str, Any] = result.summary.record()
+    told = result.summary.record() | ({"masks": result.masks.record()} if result.masks is not None else {})
     if result.num_predicted <= MOST_TOLD:
         return told | {"predictions": list(result.rows())}
     return told | {"predictions_file": str(result.jsonl)}
@@ -34,19 +34,23 @@ def predictions_json(result: InferResult) -> dict[str, Any]:
 
 def show_predictions(result: InferResult) -> None:
     """Print the answer of a single prediction; of more those by class, the least certain, and how many are right."""
+    from maecli.outputs.sentences import findings, warning
+
     summary, console = result.summary, PlainConsole()
     if result.num_predicted == 1:
         (row,) = result.rows()
         console.print(_facts(row, summary.columns))
         answer("")
     elif result.num_predicted and summary.answer is not None:
-        console.print(_by_class(summary, result.unit))
+        console.print(_by_class(result))
         if summary.least_certain:
             answer("", f"the least certain of {summary.num:,}:")
             console.print(_least_certain(summary))
-        if summary.right:
-            answer("", _how_many_right(summary.right, result.unit))
+        if found := list(findings(summary, result.masks, result.unit)):
+            answer("", *found)
         answer("")
+    if told := warning(summary, result.masks, result.unit):
+        answer(f"note: {told}", "")
 
 
 def _facts(row: Mapping[str, Any], first: Sequence[str]) -> RichTable:
@@ -62,10 +66,19 @@ def _facts(row: Mapping[str, Any], first: Sequence[str]) -> RichTable:
     return table
 
 
-def _by_class(summary: Summary, unit: str) -> RichTable:
-    table = _table(("class", unit, "share"), numbers=(unit, "share"))
+def _by_class(result: InferResult) -> RichTable:
+    """Return for how many samples each class is an answer; where they are of masks, also its cells and its IoU."""
+    summary, masks, unit = result.summary, result.masks, result.unit
+    of_masks = [] if masks is None else [f"share of {result.part}s", *(["IoU"] if masks.overlap else [])]
+    table = _table(("class", unit, "share", *of_masks), numbers=(unit, "share", *of_masks))
+    shares, iou = ({}, {}) if masks is None else (masks.shares, masks.iou)
     for name, num in summary.counts.most_common(MOST_CLASSES):
-        table.add_row(one_line(name or NONE), f"{num:,}", f"{num / summary.num:.1%}")
+        cells = [f"{num:,}", f"{num / summary.num:.1%}"]
+        if masks is not None:
+            cells.append(f"{shares[name]:.1%}" if name in shares else "")
+        if masks is not None and masks.overlap:
+            cells.append(f"{iou[name]:.1%}" if name in iou else "")
+        table.add_row(one_line(name or NONE), *cells)
     others = list(summary.counts.values())
     if len(others) > MOST_CLASSES:
         table.add_row(f"… and {len(others) - MOST_CLASSES:,} more classes, in predictions.csv", "", "")
@@ -90,11 +103,3 @@ def _table(columns: Iterable[str], numbers: Sequence[str]) -> RichTable:
 
 def _cell(value: str | int | float) -> str:
     return f"{value:.1%}" if isinstance(value, float) else one_line(value)
-
-
-def _how_many_right(right: Right, unit: str) -> str:
-    low, high = right.interval
-    return (
-        f"right: {right.num:,} of the {right.known:,} {unit} whose truth is known, {right.share:.1%} "
-        f"(95% interval: {low:.1%} to {high:.1%})"
-    )

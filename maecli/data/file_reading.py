@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 NpyLayout = Literal["auto", "hwc", "chw"]
 PageMeaning = Literal["auto", "first", "channels"]
+MaskPixels = Literal["auto", "numbers", "colours"]
 NoData = Literal["header", "none", "nan"] | Annotated[float, Field(allow_inf_nan=False)]
 """What cells hold that are missing: what headers name, and this number if it is one; none: not even these."""
 FolderReading = Literal["auto", "flat", "classes", "last-folder", "splits", "splits-flat", "classes-splits", "masks"]
@@ -38,6 +39,12 @@ class FileReading(BaseModel):
         default="auto", description="which files of a folder are pictures, and which masks, as `dataset.layout` says"
     )
     nodata: NoData = Field(default="header", description="what cells hold that are missing, as `dataset.nodata` says")
+
+    mask_foreground: int | None = Field(
+        default=None, description="number in masks that is the second of two classes, as `dataset.mask_foreground` says"
+    )
+    mask_palettes: MaskPixels = Field(default="auto", description="what counts in palettes of masks that name both")
+    mask_greys: MaskPixels = Field(default="auto", description="the same of masks in grey")
 
     @property
     def most(self) -> int:

@@ -9,7 +9,7 @@ Shapes: B batch, C channels, S spatial axes (as many as `axes`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from maecli.modalities import boxes
 from maecli.modalities import fit as fits
 from maecli.modalities.boxes import Box
 from maecli.modalities.joined import join_files
+from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.survey import Look, look_at, with_gaps
 from maecli.schema import AugmentSpec, Fit
 
@@ -113,6 +114,15 @@ class Modality(ABC):
     def samples_among(self, keys: Sequence[str], card: DataCard) -> Sequence[str]:
         """Return those of several folders and files that are samples, and not parts of others, such as their masks."""
         return keys
+
+    def known_masks(
+        self, root: Path, keys: Sequence[str], folders: Mapping[Path, bool], card: DataCard
+    ) -> KnownMasks | None:
+        """Return the true masks of a person's own samples, by their keys below a root; None for a kind without such.
+
+        `folders` hold the samples: whether each counts with all that lies below it, as a folder does that was named.
+        """
+        return None
 
     @abstractmethod
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:

@@ -16,6 +16,7 @@ from maecli.storage.ledger import HERE, HOME, Ledger, is_bare
 from maecli.storage.lock import LOCK, locked
 
 CSV, JSONL, RECORD = "predictions.csv", "predictions.jsonl", "infer.json"
+REPORT = "report.html"
 FILES = "files"
 """Folder of what was written for each input."""
 STAGE = "stage"

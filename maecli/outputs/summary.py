@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,24 +40,32 @@ class Right:
 class Summary:
     """Counts rows as they are written; where a task gives no answer, nothing but how many there are."""
 
-    def __init__(self, answer: Answer | None) -> None:
-        self.answer = answer
-        self.num = 0
+    def __init__(self, answer: Answer | None, in_training: Collection[str] = ()) -> None:
+        """Take where rows say the answer, and the paths of samples that the run was trained on."""
+        self.answer, self.in_training = answer, in_training
+        self.num = self.num_in_training = 0
         self.counts: Counter[str] = Counter()
         """Class → samples for which it is an answer; the empty name: those for which none is."""
-        self._right = self._known = 0
+        self._right = self._known = self._right_new = self._known_new = 0
+        self._truths: Counter[str] = Counter()
         self._least: list[tuple[float, int, dict[str, str | int | float]]] = []
 
     def add(self, row: Row) -> None:
         """Take the row of a sample."""
         self.num += 1
+        new = row["path"] not in self.in_training
+        self.num_in_training += not new
         if self.answer is None:
             return
         said = str(row[self.answer.column])
         self.counts.update(said.split(";") if self.answer.several else [said])
         if TRUTH in row:
+            right = row[TRUTH] == said
             self._known += 1
-            self._right += row[TRUTH] == said
+            self._right += right
+            self._truths[str(row[TRUTH])] += 1
+            self._known_new += new
+            self._right_new += new and right
         if self.answer.margin:
             told = {name: row[name] for name in self.columns if name in row}
             entry = (-float(row[self.answer.margin]), -self.num, told)
@@ -80,14 +89,27 @@ class Summary:
         """None where no truth is known."""
         return Right(self._right, self._known) if self._known else None
 
+    @property
+    def right_new(self) -> Right | None:
+        """The same of samples that were not in training, where some were; None where no truth of them is known."""
+        return Right(self._right_new, self._known_new) if self._known_new and self.num_in_training else None
+
+    @property
+    def majority(self) -> tuple[str, float] | None:
+        """The most frequent true class, and what share it is of all that are known; None where no truth is known."""
+        return next(((name, num / self._known) for name, num in self._truths.most_common(1)), None)
+
     def record(self) -> dict[str, Any]:
-        """Return the same for programs; nothing of a task without answers."""
+        """Return the same for programs; of a task without answers how many samples were in training."""
+        told: dict[str, Any] = {"in_training": self.num_in_training}
         if self.answer is None:
-            return {}
-        return {
+            return told
+        return told | {
             "classes": dict(self.counts.most_common()),
             "least_certain": self.least_certain,
             "accuracy": self.right.record() if self.right else None,
+            "accuracy_of_new": self.right_new.record() if self.right_new else None,
+            "majority": {"class": self.majority[0], "share": self.majority[1]} if self.majority else None,
         }
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from maecli.data.card import DataCard
@@ -15,6 +15,7 @@ from maecli.data.files.unread import ARCHIVES, OTHERS, count_kinds, kinds_in_wor
 from maecli.data.sample import Split
 from maecli.errors import DataError, Fault
 from maecli.modalities.joined import Joined
+from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.modality import Modality
 from maecli.modalities.preprocess import Preprocess
 from maecli.outputs.not_read import NotRead, find_not_read
@@ -31,6 +32,8 @@ class OwnFiles:
     not_read: NotRead
     folders: Sequence[Path]
     """Where labels of the samples may be known from: folders that were named, or that hold named files."""
+    places: Mapping[Path, bool] = field(default_factory=dict)
+    """The folders that samples lie in: whether each was named, so that all below it counts."""
     without: Sequence[Path] = ()
     """Folders of several that hold no sample."""
 
@@ -45,6 +48,10 @@ class OwnFiles:
             return KnownLabels(self.root, card)
         return JoinedLabels(self.root, self.folders, card)
 
+    def masks(self, modality: Modality, card: DataCard) -> KnownMasks | None:
+        """Return the true masks of the samples that are known, None where samples are of a kind without such."""
+        return modality.known_masks(self.root, self.split.keys, self.places, card)
+
 
 def open_sources(sources: Sources, preprocess: Preprocess, card: DataCard) -> OwnFiles:
     """Return the samples of all that is named, each once, and what was not read of it.
@@ -56,9 +63,9 @@ def open_sources(sources: Sources, preprocess: Preprocess, card: DataCard) -> Ow
     if sources.single is not None:
         source = sources.single.expanduser()
         root, split = modality.open(source, card, size)
-        return OwnFiles(root, split, find_not_read(source, split.keys, modality), [root])
+        return OwnFiles(root, split, find_not_read(source, split.keys, modality), [root], {root: source.is_dir()})
     root, parts, not_read = sources.root, list[tuple[str, Split]](), NotRead()
-    folders: dict[Path, None] = {}
+    folders: dict[Path, bool] = {}
     without = list[Path]()
     for part in sources.parts():
         if isinstance(part, Path):
@@ -68,12 +75,13 @@ def open_sources(sources: Sources, preprocess: Preprocess, card: DataCard) -> Ow
                 without.append(part)
                 continue
             before, found = sources.below(part), find_not_read(part, split.keys, modality)
-            folders[part] = None
+            folders[part] = True
         else:
             files = [path for path in part if _may_be_sample(path, modality)]
             split, before = modality.open_files(root, files, card, size), ""
             found = NotRead(kinds=count_kinds(set(part) - set(files) - _tables(part)))
-            folders |= dict.fromkeys((root / path).parent for path in files)
+            for path in files:
+                folders.setdefault((root / path).parent, False)
         parts.append((before, split))
         not_read = _both(not_read, found, before)
     joined: Split = Joined(parts)
@@ -87,7 +95,7 @@ def open_sources(sources: Sources, preprocess: Preprocess, card: DataCard) -> Ow
         endings = ", ".join(sorted(modality.suffixes))
         there = [*map(str, without[:1]), *([kinds_in_words(not_read.kinds)] if not_read.kinds else [])]
         raise DataError(f"no {modality.unit} ({endings}) are among what is named: {', '.join(there) or 'no file'}")
-    return OwnFiles(root, joined, not_read, [*folders, *([] if root in folders else [root])], without)
+    return OwnFiles(root, joined, not_read, [*folders, *([] if root in folders else [root])], folders, without)
 
 
 def _may_be_sample(path: str, modality: Modality) -> bool:

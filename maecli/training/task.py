@@ -47,6 +47,11 @@ class Prediction:
     The modality writes each in the form of the sample's own file, such as `.csv`. Its name, such as `.mask` or nothing,
     stands before that suffix.
     """
+    mask: NDArray[np.integer[Any]] | None = None
+    """The class of each cell (*S), by its number among the card's `mask_classes`, at the sample's own size.
+
+    It is not written: inference counts it, compares it with the true mask where there is one, and shows it.
+    """
 
 
 @dataclass(frozen=True)

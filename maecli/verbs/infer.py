@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from maecli import __version__
 from maecli.data.batch import Batch
 from maecli.data.classes.known_labels import KnownLabels
 from maecli.data.files.sources import Sources
@@ -23,25 +24,31 @@ from maecli.data.randomness import Draws
 from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import autocast
 from maecli.loading.streamed import StreamedLoader
+from maecli.outputs.chosen import Choice
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
-from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, new_outputs
+from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, REPORT, new_outputs
+from maecli.outputs.mask_totals import MaskTotals
 from maecli.outputs.named_files import OutputFiles
 from maecli.outputs.not_read import NotRead
+from maecli.outputs.numbers import Numbers
 from maecli.outputs.prediction_writer import PredictionWriter
-from maecli.outputs.rows import RowWriter
-from maecli.outputs.summary import Summary, with_truth
+from maecli.outputs.rows import Row, RowWriter
+from maecli.outputs.summary import Summary
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
+from maecli.run.data.trained_on import trained_on
 from maecli.run.directory import data_in_words, runs_dir
+from maecli.run.inference.page import Predictions, predictions_page
+from maecli.run.inference.truth import Truth
 from maecli.run.listing import newest_finished_run
 from maecli.run.own_files import open_sources
 from maecli.run.place import output_name
-from maecli.run.restore import load_files, restore
+from maecli.run.restore import Restored, load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
-from maecli.training.task import Answer, Prediction, Task
+from maecli.training.task import Prediction, Task
 
 SAY_EVERY_S = 5.0
 MOST_NAMED = 1000
@@ -61,7 +68,15 @@ class InferResult:
     """Drawings of the first predictions."""
     unit: str = "samples"
     """What samples are called."""
+    part: str = "value"
+    """What a part of one is called."""
     summary: Summary = field(default_factory=lambda: Summary(None))
+    masks: MaskTotals | None = None
+    """What predicted masks say, of a task that predicts some."""
+
+    @property
+    def report(self) -> Path:
+        return self.out / REPORT
 
     @property
     def jsonl(self) -> Path:
@@ -115,16 +130,21 @@ def infer(
         progress.say(line)
     out = (out or runs_dir() / f"infer-{output_name(run)}").expanduser()
 
-    labels = own.labels(restored.card) if "label" in job.fields else None
-    if labels is not None and labels.problem:
-        progress.say(labels.problem)
-    first, summary = FirstPictures(job, labels), Summary(job.answer)
-    module = restored.module.eval()
     preprocess, card = restored.preprocess, restored.card
+    truth = Truth(own, job, preprocess.modality, card)
+    for line in truth.problems():
+        progress.say(line)
+    first, numbers, choice = FirstPictures(job, truth.labels), Numbers(), Choice(job.answer)
+    summary = Summary(job.answer, trained_on(restored, registry, own.root, keys))
+    module = restored.module.eval()
     settled = Counter(progress, len(keys), preprocess.modality.unit)
 
     def encode(values: NDArray[Any], source: Path | None) -> tuple[str, bytes]:
         return preprocess.modality.encode(values, card, source)
+
+    def note(row: Row) -> None:
+        summary.add(row)
+        numbers.add(row)
 
     inputs = [sources.single] if sources.single else sources.folders
     with new_outputs(out, overwrite, needed=[*(("the input", path) for path in inputs), ("--run", run)]) as stage:
@@ -132,7 +152,7 @@ def infer(
         with (
             torch.no_grad(),
             autocast(restored.device, restored.dtype),
-            RowWriter(stage / JSONL, stage / CSV, summary.add) as rows,
+            RowWriter(stage / JSONL, stage / CSV, note) as rows,
             PredictionWriter(rows, files, keys, faults.add, encode) as writer,
         ):
             with OutputWatch(module) as watch:
@@ -141,13 +161,15 @@ def infer(
                     left_out = [*unreadable, *gone.values()]
                     unreadable.clear()
                     faults.update(left_out)
-                    writer.add(_completed(made, loader, job.answer, labels), [fault.path for fault in left_out])
+                    writer.add(_completed(made, loader, truth, choice), [fault.path for fault in left_out])
                     first.add(without(batch, gone))
                     settled.add(len(batch) + len(left_out) - len(gone))
             faults.update(unreadable)
             if unreadable:
                 settled.add(len(unreadable))
             pictures = first.draw(module)
+        for line in truth.unusable():
+            progress.say(line)
         faults.update(not_read.faults)
         write_text(stage / SKIPPED, faults_csv([*faults, *not_read.apart]))
         for picture in pictures:
@@ -160,12 +182,36 @@ def infer(
             "predicted": rows.num,
             "skipped": len(faults),
             **summary.record(),
+            **({"masks": truth.masks.record()} if truth.masks is not None else {}),
             **not_read.record(),
             "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
         }
         write_json(stage / RECORD, record)
+        page = Predictions(
+            title=f"Predictions of {output_name(run)}",
+            out=out,
+            split=loader.split,
+            card=card.model_copy(update={"value_range": preprocess.modality.file_range(card)}),
+            modality=preprocess.modality,
+            summary=summary,
+            masks=truth.masks,
+            known=truth.known,
+            choice=choice,
+            numbers=numbers,
+            drawings=pictures,
+            faults=faults,
+            about=_about(record, restored),
+        )
+        write_text(stage / REPORT, predictions_page(page))
     drawn = tuple(out / f"{picture.name}.png" for picture in pictures)
-    return InferResult(out, run, rows.num, faults, not_read, drawn, preprocess.modality.unit, summary)
+    words = preprocess.modality.unit, preprocess.modality.part
+    return InferResult(out, run, rows.num, faults, not_read, drawn, *words, summary, truth.masks)
+
+
+def _about(record: Mapping[str, Any], restored: Restored) -> list[tuple[str, str]]:
+    """Return where predictions come from, in words."""
+    told = {name: str(record[name]) for name in ("run", "task", "source", "predicted", "skipped")}
+    return [*told.items(), ("checkpoint", restored.checkpoint.path.name), ("mae", __version__)]
 
 
 def _newest_run(task: str | None, registry: Registry, progress: Progress) -> Path:
@@ -192,16 +238,13 @@ def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction
 
 
 def _completed(
-    made: Iterable[tuple[Batch, list[Prediction]]],
-    loader: StreamedLoader,
-    answer: Answer | None,
-    labels: KnownLabels | None,
+    made: Iterable[tuple[Batch, list[Prediction]]], loader: StreamedLoader, truth: Truth, choice: Choice
 ) -> Iterator[tuple[str, Prediction, Path | None]]:
     """Yield each sample's key, its prediction with the truth, and its file where values are to be written like it."""
     for batch, predictions in made:
         for key, index, one in zip(batch.keys, batch.draws.ids.tolist(), predictions, strict=True):
-            if answer is not None and labels is not None:
-                one = replace(one, row=with_truth(one.row, answer, labels.name(key)))
+            one = truth.complete(key, one)
+            choice.add(index, key, one)
             if not one.values:
                 yield key, one, None
                 continue

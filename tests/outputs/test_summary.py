@@ -53,9 +53,19 @@ def test_answers_are_right_where_they_are_the_truth_that_is_known():
     assert record["interval"] == pytest.approx([0.0945, 0.9055], abs=1e-4)  # Wilson's of 1 in 2
 
 
+def test_what_was_in_training_is_counted_apart():
+    summary = Summary(ONE, {"a", "b"})
+    for path, name in (("a", "cat"), ("b", "cat"), ("c", "dog"), ("d", "cat")):
+        summary.add(row(path, name, 0.5, truth="cat"))
+    record = summary.record()
+    assert (record["in_training"], record["accuracy"]["share"], record["accuracy_of_new"]["share"]) == (2, 0.75, 0.5)
+    assert record["majority"] == {"class": "cat", "share": 1.0}
+    assert summed([row("a", "cat", 0.1, truth="cat")]).record()["accuracy_of_new"] is None
+
+
 def test_a_task_without_answers_is_counted_and_nothing_else():
     summary = summed([{"path": "a", "rms": 0.5}], None)
-    assert (summary.num, summary.record(), summary.columns) == (1, {}, ["path"])
+    assert (summary.num, summary.record(), summary.columns) == (1, {"in_training": 0}, ["path"])
 
 
 def test_the_truth_stands_behind_the_answer_and_only_where_it_is_known():

@@ -15,7 +15,15 @@ import pytest
 import torch
 from conftest import TOY_MODEL, TOY_RUN, call
 from PIL import Image
-from write_data import encoded, noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
+from write_data import (
+    encoded,
+    noise,
+    write_class_folders,
+    write_mask_folder,
+    write_mixed_folder,
+    write_picture,
+    write_pictures,
+)
 
 from maecli.cli.show import skipped_json
 from maecli.data.batch import Batch
@@ -450,7 +458,7 @@ def test_overwriting_leaves_nothing_of_the_earlier_predictions(pretrained, finet
     out = tmp_path / "out"
     arguments = ("infer", tmp_path / "in", "--out", out, "--workers", 0, "--overwrite", "--run")
     assert mae(*arguments, pretrained).exit_code == 0
-    common = {"predictions.csv", "predictions.jsonl", "skipped.csv", "infer.json"}
+    common = {"predictions.csv", "predictions.jsonl", "skipped.csv", "infer.json", "report.html"}
     assert set(contents(out)) == common | {"files/000.png.png", "files/001.png.png", "reconstructions.png"}
     (tmp_path / "in/000.png").unlink()
     assert mae(*arguments, pretrained).exit_code == 0
@@ -601,6 +609,60 @@ def test_the_terminal_tells_the_answers_by_class_the_least_certain_and_how_many_
     assert (told["accuracy"]["right"], told["accuracy"]["known"]) == (right, 6)
     assert [each["path"] for each in told["least_certain"]] == [row["path"] for row in ranked[:10]]
     assert json.loads((out / "infer.json").read_text())["classes"] == told["classes"]
+
+
+def test_the_page_shows_mistakes_first_and_links_to_the_files(finetuned, pictures, tmp_path, mae):
+    root, out = shutil.copytree(pictures, tmp_path / "in"), tmp_path / "out"
+    cats = sorted(path.relative_to(root).as_posix() for path in root.glob("cat/*.png"))
+    (root / "labels.csv").write_text("\n".join(["file,label", *(f"{key},dog" for key in cats[:5])]))
+    outcome = mae("infer", root, "--run", finetuned, "--out", out, "--workers", 0)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    wrong = [row for row in rows_of(out) if row["class"] != row["truth"]]
+    assert f"<h2>Mistakes ({len(wrong)})</h2>" in page
+    assert page.index("Mistakes") < page.index("Least certain (24 of 40 images)") < page.index("By class")
+    first = max(wrong, key=lambda row: float(row["probability"]))
+    shown = page[page.index("Mistakes") : page.index("Least certain")]
+    assert f"{first['truth']} → <strong" in shown
+    link = re.search('href="([^"]+)"', shown)[1]
+    assert (out / link).resolve() == root / first["path"]
+    assert 'src="http' not in page
+    assert f"  open {out / 'report.html'} in a browser" in outcome.stdout
+    assert "32 of these 40 images were in training: the accuracy says nothing of new ones; of the 8 others " in (
+        outcome.stdout
+    ), "copies are known by their content"
+
+
+def test_of_masks_the_page_shows_truth_beside_prediction_and_rows_how_well_they_agree(segmented, tmp_path, mae):
+    names, out = write_mask_folder(tmp_path / "new", 4), tmp_path / "out"
+    (tmp_path / "new/masks" / names[3]).write_bytes(b"broken")
+    outcome = mae("infer", tmp_path / "new/images", "--run", segmented, "--out", out, "--workers", 0, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = rows_of(out)
+    assert list(rows[0])[:4] == ["path", "classes", "iou", "pixel_accuracy"]
+    assert [bool(row["iou"]) for row in rows] == [True, True, True, False]
+    assert "the true masks of 1 images cannot be used, such as that of 003.png: " in outcome.stderr
+    told = outcome.json["masks"]
+    assert (told["samples"], told["known"], told["baseline"]["name"]) == (4, 3, "all background")
+    assert sum(told["shares"].values()) == pytest.approx(1)
+    assert set(told["iou"]) == {"background", "cat", "dog"}
+    assert told["mean_iou"] == pytest.approx(np.mean(list(told["iou"].values())))
+    assert told == json.loads((out / "infer.json").read_text())["masks"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Largest disagreements (3 images)" in page
+    assert "Without a known mask (1 images)" in page
+    assert page.count(">truth</span>") == 3
+    lines = mae("infer", tmp_path / "new", "--run", segmented, "--out", tmp_path / "2", "--workers", 0).stdout
+    assert lines.splitlines()[0].split("  ")[-1].strip() == "IoU"
+    assert "mean IoU: " in lines
+
+
+def test_the_page_of_a_task_without_answers_sums_up_its_numbers(pretrained, tmp_path, mae):
+    write_pictures(tmp_path / "in", 3)
+    outcome = mae("infer", tmp_path / "in", "--run", pretrained, "--out", tmp_path / "out", "--workers", 0)
+    assert outcome.exit_code == 0, outcome.stderr
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "masked_mse" in page
+    assert "Reconstructions with" in page
 
 
 def test_of_one_picture_its_answer_is_told(finetuned, pictures, tmp_path, mae):

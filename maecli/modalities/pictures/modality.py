@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from maecli.data.card import DataCard, ValueRange
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
 from maecli.modalities.files import find_source
+from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
 from maecli.modalities.pictures.chain import changed, check_chain
@@ -70,6 +71,11 @@ class Pictures(Modality):
         from maecli.layouts.read import read_layout
 
         return read_layout(keys, lambda _: True, card.files.layout, lenient=True).samples
+
+    def known_masks(self, root: Path, keys: Sequence[str], folders: Mapping[Path, bool], card: DataCard) -> KnownMasks:
+        from maecli.modalities.pictures.masks.known import known_masks
+
+        return known_masks(root, keys, folders, card)
 
     def file_range(self, card: DataCard) -> ValueRange:
         """Return the full range of an integer format, whatever the data set used of it; of 16 bits those in use."""

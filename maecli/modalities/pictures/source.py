@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from maecli.data.sample import Sample
 from maecli.modalities.files import Files, named
 from maecli.modalities.pictures.finding import check_is_read
@@ -23,6 +25,11 @@ class PictureSource(Files):
         key = self.keys[index]
         with named(key):
             return read_sample(self._path(key), self.how)
+
+    def small(self, index: int, at_least: int) -> np.ndarray:
+        key = self.keys[index]
+        with named(key):
+            return read_image(self._path(key), self.how, at_least)
 
     def size(self, index: int) -> tuple[int, ...]:
         key, how, files = self.keys[index], self.how, self.how.files

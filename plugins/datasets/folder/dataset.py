@@ -165,7 +165,7 @@ class Folder(api.Dataset):
             mean=stats.mean,
             std=stats.std,
             missing=self._missing,
-            files=self._files,
+            files=self._files if shown is None else self._files.model_copy(update=self._masks.reading.of_files()),
             classes=index.classes,
             class_counts=tuple(in_train[name] for name in index.classes),
             mask_classes=shown.names if shown is not None else (),

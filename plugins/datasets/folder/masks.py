@@ -31,6 +31,15 @@ class MaskReading:
     transparent: bool = False
     """Whether masks with transparent pixels were seen."""
 
+    def of_files(self) -> dict[str, Any]:
+        """Return what a card says of it, so that other masks are read alike."""
+        code = self.code
+        return {
+            "mask_foreground": code.foreground,
+            "mask_palettes": code.palettes,
+            "mask_greys": code.greys,
+        }
+
     def words(self) -> list[str]:
         """Return what is not plain about it."""
         code, classes = self.code, self.classes

@@ -121,10 +121,12 @@ class Segment(api.Task[Segmenter]):
         masks = self.classes_of(module, batch["image"], batch.tensors.get("valid")).cpu().numpy()
         rows = [self._row(mask) for mask in masks]
         if not self.preprocess.modality.pictorial:
-            return [api.Prediction(row, values={".mask": mask[None]}) for row, mask in zip(rows, masks, strict=True)]
+            both = zip(rows, masks, strict=True)
+            return [api.Prediction(row, values={".mask": mask[None]}, mask=mask) for row, mask in both]
         pictures = self.drawable(batch["image"])
         files = [self._files(picture, mask) for picture, mask in zip(pictures, masks, strict=True)]
-        return [api.Prediction(row, file) for row, file in zip(rows, files, strict=True)]
+        every = zip(rows, files, masks, strict=True)
+        return [api.Prediction(row, file, mask=mask) for row, file, mask in every]
 
     def _row(self, mask: np.ndarray) -> dict[str, str | int | float]:
         """Return which classes a mask (*S) has, and the share of each."""

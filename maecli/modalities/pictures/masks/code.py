@@ -14,13 +14,14 @@ from typing import Literal
 
 import numpy as np
 
+from maecli.data.file_reading import MaskPixels
 from maecli.modalities.pictures.masks.files import Colour, Numbered
 
 VOID = 255
 """The number of pixels that are not judged: borders in VOC, padding."""
 
 Palette = Sequence[Colour]
-Pixels = Literal["auto", "numbers", "colours"]
+Pixels = MaskPixels
 WHITE = (255, 255, 255)
 
 

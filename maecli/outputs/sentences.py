@@ -1,0 +1,47 @@
+"""What is said of the predictions of an inference as a whole, on the terminal and on its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from maecli.outputs.mask_totals import MaskTotals
+from maecli.outputs.summary import Right, Summary
+
+
+def findings(summary: Summary, masks: MaskTotals | None, unit: str) -> Iterator[str]:
+    """Yield how many answers are right, and how well masks agree with true ones, beside what trivial answers get."""
+    if summary.right is not None and summary.majority is not None:
+        name, share = summary.majority
+        of = f"{_right(summary.right)} of the {summary.right.known:,} {unit} whose truth is known"
+        yield f"right: {of}, {_share(summary.right)}; always saying {name!r}: {share:.1%}"
+    if masks is not None and masks.overlap is not None:
+        name, constant = masks.baseline
+        classes = f"{len(masks.iou):,} {'class that occurs' if len(masks.iou) == 1 else 'classes that occur'}"
+        of = f"over the {classes} in the {masks.num_known:,} {unit} whose mask is known"
+        yield f"mean IoU: {masks.overlap.mean_iou:.1%} {of}; {name}: {constant.mean_iou:.1%}"
+        yield f"pixel accuracy: {masks.overlap.accuracy:.1%}; {name}: {constant.accuracy:.1%}"
+
+
+def warning(summary: Summary, masks: MaskTotals | None, unit: str) -> str:
+    """Return what to know where the run was trained on some of the samples; empty where it was not."""
+    num = summary.num_in_training
+    if not num:
+        return ""
+    figure = "accuracy" if summary.right is not None else "IoU" if masks is not None and masks.overlap else ""
+    if summary.num == 1:
+        return "this one was in training: its answer says nothing of new ones"
+    were = f"{num:,} of these {summary.num:,} {unit} {'was' if num == 1 else 'were'} in training"
+    new = summary.right_new
+    if new is not None:
+        others = f"of the {new.known:,} others {_right(new)} are right, {_share(new)}"
+        return f"{were}: the accuracy says nothing of new ones; {others}"
+    return f"{were}: the {figure} says nothing of new ones" if figure else were
+
+
+def _right(right: Right) -> str:
+    return f"{right.num:,}"
+
+
+def _share(right: Right) -> str:
+    low, high = right.interval
+    return f"{right.share:.1%} (95% interval: {low:.1%} to {high:.1%})"

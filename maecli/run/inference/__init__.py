@@ -1,0 +1,1 @@
+"""What inference knows of the truth of a person's own samples, and the page that it makes of predictions."""
