@@ -81,6 +81,13 @@ class DataSpec(Section):
         "stratified, by the seed; default: all",
     )
 
+    sampling: Literal["natural", "balanced", "sqrt"] = Field(
+        default="natural",
+        description="natural: each training sample once per epoch; balanced: as many draws of each class, sqrt: by the "
+        "square root of its count, arXiv:1910.09217; of several classes (labels, masks) the rarest that is there "
+        "decides; an epoch stays as long",
+    )
+
     @field_validator("labels")
     @classmethod
     def _labels_are_a_part(cls, value: str | int | None) -> str | None:

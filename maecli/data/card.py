@@ -64,6 +64,9 @@ class DataCard(BaseModel):
         default=False, description="whether `label` is (Q,) int8 per sample: 1 present, 0 absent, -1 not to be judged"
     )
     mask_classes: tuple[str, ...] = Field(default=(), description="what the numbers in `mask` mean")
+    mask_counts: tuple[int, ...] = Field(
+        default=(), description="cells of each mask class in the masks that are learnt from, where they were counted"
+    )
     mask_palette: tuple[tuple[int, int, int], ...] = Field(default=(), description="RGB colour of each mask class")
     void: int = Field(default=255, description="number in `mask` where nothing is judged")
     targets: tuple[str, ...] = Field(default=(), description="what the numbers in `target` are")
@@ -99,6 +102,10 @@ class DataCard(BaseModel):
     def _counts_fit_classes(self) -> DataCard:
         if self.class_counts and len(self.class_counts) != len(self.classes):
             raise ValueError(f"{self.name}: {len(self.class_counts)} class_counts for {len(self.classes)} classes")
+        if self.mask_counts and len(self.mask_counts) != len(self.mask_classes):
+            raise ValueError(
+                f"{self.name}: {len(self.mask_counts)} mask_counts for {len(self.mask_classes)} mask classes"
+            )
         num = len(ends_of(self.value_range)[0])
         if num > 1 and num not in (self.channels, *(self.size or ())[-1:]):
             raise ValueError(f"{self.name}: {num} value ranges for {self.channels} channels")

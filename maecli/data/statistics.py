@@ -1,4 +1,4 @@
-"""Mean and deviation of each channel, over the cells that exist.
+"""Mean and deviation of each channel, over the cells that exist; how often each number stands in an array.
 
 Shapes: B batch, C channels, S spatial axes.
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maecli.data.card import ValueRange, ends_of
 
 PART = 2**24
 """Values that are taken at once."""
+CHUNK = 2**22
+"""Numbers that are counted at a time: numpy makes a copy of eight bytes each."""
 
 
 def channel_stats(
@@ -53,3 +56,12 @@ def _parts(batch: np.ndarray) -> Iterator[np.ndarray]:
     step = max(1, PART // max(1, batch[:, :, 0].size))
     for start in range(0, batch.shape[2], step):
         yield batch[:, :, start : start + step].astype(np.float64)
+
+
+def cell_counts(numbers: NDArray[np.integer], num: int) -> NDArray[np.int64]:
+    """Return how often each of 0 to `num` - 1 stands in (*S); others are not counted."""
+    counts, flat = np.zeros(num, np.int64), numbers.ravel()
+    for start in range(0, len(flat), CHUNK):
+        part = flat[start : start + CHUNK]
+        counts += np.bincount(part[(part >= 0) & (part < num)], minlength=num)
+    return counts

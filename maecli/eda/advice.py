@@ -141,8 +141,8 @@ def _on_masks(findings: Findings) -> Iterator[str]:
     if len(present) > 2 and max(present) >= 100 * min(present):
         rare = card.mask_classes[masks.pixels.index(min(present))]
         yield (
-            f"{rare} has {100 * min(present) / sum(present):.2g}% of {split}'s {parts}: every class counts the same in "
-            "mIoU, so class weights or a Dice term may pay."
+            f"{rare} has {100 * min(present) / sum(present):.2g}% of {split}'s {parts}, and in mIoU every class counts "
+            "the same: try --set task.class_weights=effective, or --set task.dice=1."
         )
     total = masks.void_pixels + sum(masks.pixels)
     if masks.void_pixels > MANY_VOID * total:
@@ -157,6 +157,7 @@ def _on_classes(findings: Findings) -> Iterator[str]:
     if "train" in labels:
         counts = [*zip(labels["train"], card.classes, strict=True)]
         yield from _on_frequencies("samples", counts, card.multi_label)
+        yield from _on_imbalance(findings, counts, findings.labels["train"].num)
     if mask_card is not None:
         classes = mask_card.mask_classes
         images = {name: masks.images for name, masks in findings.masks.items() if sum(masks.images)}
@@ -165,6 +166,7 @@ def _on_classes(findings: Findings) -> Iterator[str]:
             numbered = enumerate(zip(images["train"], classes, strict=True))
             objects = [count for number, count in numbered if number != mask_card.background]
             yield from _on_frequencies("masks", objects, several=True)
+            yield from _on_imbalance(findings, objects, findings.masks["train"].num, "data.sampling")
     if card.multi_label and findings.labels:
         yield f"{findings.words.many.capitalize()} have several labels: read mean average precision, not accuracy."
 
@@ -194,6 +196,20 @@ def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool)
     if few:
         have = _plural(len(few), "has", "have")
         yield f"{some(few, NAMED)} {have} at most {FEW_SAMPLES} {what} in train: little to learn from."
+
+
+def _on_imbalance(
+    findings: Findings, counts: Sequence[tuple[int, str]], num: int, key: str = "task.class_weights"
+) -> Iterator[str]:
+    """Say what makes rare classes count in training, given how many of `num` samples show each class."""
+    used = [(count, name) for count, name in counts if count]
+    if len(used) < 2 or max(used)[0] < IMBALANCED * min(used)[0]:
+        return
+    (least, rare), other = min(used), "data.sampling" if key == "task.class_weights" else "task.class_weights"
+    yield (
+        f"The rarest class, {rare}, has {least:,} of {num:,} {findings.words.many}: what is learnt leans to the "
+        f"frequent ones. To make rare classes count, try --set {key}=balanced, or --set {other}=balanced, not both."
+    )
 
 
 def _on_splits(findings: Findings) -> Iterator[str]:

@@ -15,13 +15,12 @@ from scipy import ndimage  # type: ignore[import-untyped]
 
 from maecli.data.card import DataCard
 from maecli.data.sample import Split, TensorSplit
+from maecli.data.statistics import cell_counts
 from maecli.eda.findings import Boxes, Labels, Masks
 from maecli.eda.parallel import Room, Scan
 from maecli.modalities.survey import Values
 
 Numbers = NDArray[np.float64]
-CHUNK = 2**22
-"""Numbers of a mask that are counted at a time: numpy makes a copy of eight bytes each."""
 SPECK = 2e-4
 """Share of a mask below which a connected region is no object of its own: bits that a void border cuts off."""
 
@@ -183,7 +182,7 @@ def _count_mask(mask: NDArray[np.integer], card: DataCard) -> _Mask:
     Parts of a region touch each other, at corners too.
     """
     num_classes, neighbours = len(card.mask_classes), np.ones((3,) * mask.ndim, int)
-    counts = _counts(mask, num_classes)
+    counts = cell_counts(mask, num_classes)
     void = int((mask == card.void).sum())
     if 0 <= card.void < num_classes:
         counts[card.void] = 0
@@ -193,17 +192,8 @@ def _count_mask(mask: NDArray[np.integer], card: DataCard) -> _Mask:
         if number == card.background:
             continue
         regions, num = ndimage.label(mask == number, neighbours)
-        shares = _counts(regions, num + 1)[1:] / mask.size
+        shares = cell_counts(regions, num + 1)[1:] / mask.size
         shares = shares[shares >= SPECK]
         classes += [number] * len(shares)
         areas += shares.tolist()
     return _Mask(counts, void, np.array(classes, np.int64), np.array(areas))
-
-
-def _counts(numbers: NDArray[np.integer], num: int) -> NDArray[np.int64]:
-    """Return how often each of 0 to `num` - 1 stands in (*S); others are not counted."""
-    counts, flat = np.zeros(num, np.int64), numbers.ravel()
-    for start in range(0, len(flat), CHUNK):
-        part = flat[start : start + CHUNK]
-        counts += np.bincount(part[(part >= 0) & (part < num)], minlength=num)
-    return counts

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws, derive_seed
 from maecli.data.sample import Split, TensorSplit
+from maecli.data.sampling import drawn
 from maecli.errors import DataError, Fault
 from maecli.loading.buckets import by_size
 from maecli.modalities.modality import MOST_NUMBERS
@@ -24,24 +26,33 @@ from maecli.modalities.preprocess import Preprocess
 from maecli.schema import AugmentSpec
 
 Job = tuple[int, np.ndarray]
-"""An epoch, and the positions of the samples to read for it."""
+"""An epoch, and the visits to samples to read for it: the position of each, plus N for every earlier visit of it in the
+epoch, of a split of N. Random changes are those of the visit."""
 FIXED = -1
 """The epoch of draws that never change: evaluation, test masks."""
 
 
-def epoch_order(seed: int, epoch: int, num_samples: int) -> np.ndarray:
-    """Return the order (num_samples,) int64 in which an epoch visits the samples."""
-    return np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(num_samples)
+def epoch_order(seed: int, epoch: int, num_samples: int, chances: NDArray[np.float64] | None = None) -> np.ndarray:
+    """Return the order (num_samples,) int64 in which an epoch visits the samples: each once, or by their chances."""
+    generator = np.random.default_rng(derive_seed(seed, "order", epoch))
+    return generator.permutation(num_samples) if chances is None else drawn(generator, chances)
 
 
-def train_schedule(seed: int, num_samples: int, batch_size: int, start_step: int, total_steps: int) -> Iterator[Job]:
-    """Yield (epoch, ids (batch_size,)) for each step; what an epoch has left over is dropped."""
+def train_schedule(
+    seed: int,
+    num_samples: int,
+    batch_size: int,
+    start_step: int,
+    total_steps: int,
+    chances: NDArray[np.float64] | None = None,
+) -> Iterator[Job]:
+    """Yield (epoch, visits (batch_size,)) for each step; what an epoch has left over is dropped."""
     steps_per_epoch = num_samples // batch_size
     epoch, order = -1, np.empty(0, np.int64)
     for step in range(start_step, total_steps):
         if step // steps_per_epoch != epoch:
             epoch = step // steps_per_epoch
-            order = epoch_order(seed, epoch, num_samples)
+            order = epoch_order(seed, epoch, num_samples, chances)
         first = (step % steps_per_epoch) * batch_size
         yield epoch, order[first : first + batch_size]
 
@@ -66,12 +77,14 @@ class Loader(ABC):
     on_fault: Callable[[Fault], None] = refuse
     own_size: bool = False
     """Whether evaluation leaves each sample at its own size; batches then hold samples of one size."""
+    chances: NDArray[np.float64] | None = field(default=None, kw_only=True)
+    """How likely training is to draw each sample (N,); None: an epoch visits each once."""
 
     def train_batches(
         self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int
     ) -> Generator[Batch, None, None]:
         """Yield augmented batches from `start_step` to `total_steps`."""
-        plan = train_schedule(self.seed, len(self.split), batch_size, start_step, total_steps)
+        plan = train_schedule(self.seed, len(self.split), batch_size, start_step, total_steps, self.chances)
         for batch in self._fetch(plan, spec):
             self._report(batch)
             if not len(batch):

@@ -67,20 +67,19 @@ class ResidentLoader(Loader):
 
     def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         assert spec is None or not spec.chain, "workers apply it"
-        for epoch, ids in plan:
+        for epoch, visits in plan:
             if spec is not None and self._cuts_by_chance(spec):
-                tensors, ids = self._parts(epoch, ids, spec)
-                where = sent(ids, self.device)
+                tensors, visits = self._parts(epoch, visits, spec)
             elif self.own_size and spec is None and isinstance(self.split, TensorSplit):
-                where = sent(ids, self.device)
+                where = sent(visits, self.device)
                 tensors = {name: tensor[where] for name, tensor in self.own.items()}
             else:
                 kept, rows = self.fitted
-                ids = self._stand_ins(ids, rows) if spec is not None else ids[rows[ids] >= 0]
-                where = sent(ids, self.device)
-                at = where if isinstance(self.split, TensorSplit) else sent(rows[ids], self.device)
-                tensors = {name: tensor[at] for name, tensor in kept.items()}
-            yield Batch(tensors, self._draws(epoch, where), [self.split.keys[i] for i in ids] if spec is None else ())
+                visits = self._stand_ins(visits, rows) if spec is not None else visits[rows[visits] >= 0]
+                where = sent(rows[visits % len(rows)], self.device)
+                tensors = {name: tensor[where] for name, tensor in kept.items()}
+            keys = [self.split.keys[i] for i in visits] if spec is None else ()
+            yield Batch(tensors, self._draws(epoch, sent(visits, self.device)), keys)
 
     def _cuts_by_chance(self, spec: AugmentSpec) -> bool:
         """Whether training sees other parts of samples than evaluation does."""
@@ -88,33 +87,35 @@ class ResidentLoader(Loader):
             return self.preprocess.how == "crop" and self.own["image"].shape[2:] != self.preprocess.img_size
         return spec.cuts or self.preprocess.how == "crop"
 
-    def _stand_ins(self, ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return positions with the next readable one in the place of one that cannot be read."""
-        if isinstance(self.split, TensorSplit) or not (rows[ids] < 0).any():
-            return ids
-        readable = (next((i for i in candidates(index, len(rows), True) if rows[i] >= 0), None) for index in ids)
-        return np.array([i for i in readable if i is not None], np.int64)
+    def _stand_ins(self, visits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return visits with the next readable sample in the place of one that cannot be read."""
+        num = len(rows)
+        if isinstance(self.split, TensorSplit) or not (rows[visits % num] < 0).any():
+            return visits
+        readable = (next((i for i in candidates(v % num, num, True) if rows[i] >= 0), None) for v in visits)
+        return np.array([v - v % num + i for v, i in zip(visits, readable, strict=True) if i is not None], np.int64)
 
-    def _parts(self, epoch: int, ids: np.ndarray, spec: AugmentSpec) -> tuple[Tensors, np.ndarray]:
-        """Return the parts of samples that chance chooses, on the device, and the positions of those samples."""
-        preprocess = self.preprocess
+    def _parts(self, epoch: int, visits: np.ndarray, spec: AugmentSpec) -> tuple[Tensors, np.ndarray]:
+        """Return the parts of samples that chance chooses, on the device, and the visits of those samples."""
+        preprocess, num = self.preprocess, len(self.split)
         if not isinstance(self.split, TensorSplit):
-            samples = [found for found in map(self._sample, ids.tolist()) if found is not None]
-            ids = np.array([index for index, _ in samples], np.int64)
-            tensors = [tensors for _, tensors in samples]
-        numbers = chance(self.seed, epoch, torch.from_numpy(ids), spec)
+            samples = [(v - v % num, found) for v in visits.tolist() if (found := self._sample(v % num)) is not None]
+            visits = np.array([earlier + index for earlier, (index, _) in samples], np.int64)
+            tensors = [tensors for _, (_, tensors) in samples]
+        numbers = chance(self.seed, epoch, torch.from_numpy(visits), spec)
         if isinstance(self.split, TensorSplit):
+            ids = visits % num
             where = sent(ids, self.device)
             if self.device.type in IN_BATCHES and not preprocess.missing:
                 alike = {name: tensor[where] for name, tensor in self.own.items()}
                 boxes = [preprocess.box(alike["image"].shape[2:], spec, each) for each in numbers]
-                return fit_batch(alike, boxes, preprocess.img_size, preprocess.void), ids
+                return fit_batch(alike, boxes, preprocess.img_size, preprocess.void), visits
             tensors = [{name: tensor[i] for name, tensor in self.own.items()} for i in ids]
         made = []
         for one, each in zip(tensors, numbers, strict=True):
             box = preprocess.box(one["image"].shape[1:], spec, each)
             made.append(fit_alike(one, box, preprocess.img_size, preprocess.void, preprocess.missing))
-        return {name: tensor.to(self.device) for name, tensor in _stacked(made).items()}, ids
+        return {name: tensor.to(self.device) for name, tensor in _stacked(made).items()}, visits
 
     def _sample(self, index: int) -> tuple[int, Tensors] | None:
         """Return a sample of a file, or the next one that can be read, and its position; it is decoded once."""

@@ -27,7 +27,7 @@ from maecli.schema import AugmentSpec
 Reading = tuple[int, np.ndarray, AugmentSpec | None]
 """A job, and what training does to its samples; None in evaluation."""
 Origin = tuple[int, list[int], list[Fault]]
-"""What goes with a batch's tensors: the epoch, the positions of the samples, and the faults of others."""
+"""What goes with a batch's tensors: the epoch, the visits to samples, and the faults of others."""
 
 SEARCH_S = 2.0
 """How long a sample that ended a worker is searched for."""
@@ -105,7 +105,7 @@ def find_culprit(read: _Reader, readings: Sequence[Reading]) -> int | None:
             for _ in pool.run(single, ahead=1):
                 pass
     except WorkerEnded as error:
-        return int(error.jobs[0][1][0])
+        return int(error.jobs[0][1][0]) % len(read.split)
     except Exception:
         return None  # another fault, and not what is asked for
     return None
@@ -119,18 +119,19 @@ class _Reader:
 
     def __call__(self, reading: Reading) -> Parcel[Origin]:
         """Return the stacked fields of a batch."""
-        epoch, ids, spec = reading
+        epoch, visits, spec = reading
+        num = len(self.split)
         found: list[Sample] = []
         numbers: list[int] = []
         faults: list[Fault] = []
-        for index in ids.tolist():
-            for number in candidates(index, len(self.split), spec is not None):
+        for visit in visits.tolist():
+            for number in candidates(visit % num, num, spec is not None):
                 try:
                     found.append(self._sample(number, spec is not None))
                 except BrokenSample as error:
                     faults.append(error.fault)
                 else:
-                    numbers.append(number)
+                    numbers.append(visit - visit % num + number)
                     break
         if self.own_size and spec is None:
             samples = [self.preprocess.as_is(sample) for sample in found]

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
 from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
@@ -31,7 +34,9 @@ from maecli.models.plugin import Model
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.data.begun import Begun, check_form
+from maecli.run.data.class_counts import with_counts
 from maecli.run.data.paths import as_located, resolved_paths
+from maecli.run.data.sampling import sampling_chances
 from maecli.run.directory import Say
 from maecli.run.plugins_used import plugins_used
 from maecli.schema import PluginSection, ResolvedPath, RunSpec
@@ -108,9 +113,13 @@ def build_encoder(model: Model, preprocess: Preprocess) -> Encoder:
         raise SpecError(f"model {model.name}: {error}") from error
 
 
+def task_options(spec: RunSpec, registry: Registry) -> BaseModel:
+    """Return the options of a spec's task, checked."""
+    return validate_options("task", spec.task.name, spec.task.options, registry.task(spec.task.name).Options)
+
+
 def make_task(spec: RunSpec, card: DataCard, preprocess: Preprocess, registry: Registry) -> Task[Any]:
-    plugin = registry.task(spec.task.name)
-    return plugin(validate_options("task", spec.task.name, spec.task.options, plugin.Options), card, preprocess)
+    return registry.task(spec.task.name)(task_options(spec, registry), card, preprocess)
 
 
 def build_module(
@@ -223,6 +232,11 @@ class Data:
         spec, chain = self.spec, name == "train" and bool(self.spec.augment.chain)
         return make_loader(self.split(name), preprocess, device, spec.seed, spec.data, self.faults.add, own_size, chain)
 
+    def chances(self) -> NDArray[np.float64] | None:
+        """Return how likely training is to draw each of its samples, None where an epoch visits each once."""
+        way, (split, card) = self.spec.data.sampling, (self.training.split, self.training.card)
+        return sampling_chances(way, self.dataset, split, card, self.fields, self.learner, self.faults.say)
+
 
 @dataclass
 class Built:
@@ -285,6 +299,8 @@ def open_run(
     else:
         data = opened.with_spec(spec)
     card = data.training.card if recorded is None else as_measured(data.training.card, recorded)
+    counted = registry.task(spec.task.name).counted(task_options(spec, registry))
+    card = with_counts(card, counted, data.dataset, data.training.split, say)
     preprocess = preprocess_for(spec, card, registry)
     task, module = build_module(spec, card, preprocess, registry)
     return Built(spec, data, card, preprocess, task, module.to(device), device, dtype)

@@ -17,6 +17,7 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
+from maecli.run.balance import balance_lines
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import begun_in
 from maecli.run.data.leaks import leak_of
@@ -184,6 +185,7 @@ def interruptible(trainer: Trainer) -> Iterator[None]:
 def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> Trainer:
     """Return the trainer of a run, which saves into its directory; without one it saves nothing."""
     train, val = built.loader("train"), built.loader("val")
+    train.chances = built.data.chances()
     checkpoints = run.checkpoints if run else None
     return Trainer(
         built.task, built.module, built.spec, train, val, built.dtype, checkpoints, built.metadata(), (), progress
@@ -205,6 +207,7 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
     ]
     if spec.data.labels is not None:
         lines.append(f"labels  {built.data.training.description}")
+    lines += balance_lines(built)
     if spec.train.freeze and spec.init is None:
         lines.append("baseline    without --init the frozen encoder is random: what a pretrained one has to beat")
     rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"

@@ -95,9 +95,22 @@ def merge(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
             if name is not None and name != settings.get(f"{section}.name", name):
                 for key in [key for key in settings if key.startswith(f"{section}.")]:
                     del settings[key], sources[key]
+        for key in _replaced(settings, layer.settings):
+            del settings[key], sources[key]
         settings |= layer.settings
         sources |= dict.fromkeys(layer.settings, layer.source)
     return settings, sources
+
+
+def _replaced(below: Settings, above: Settings) -> list[str]:
+    """Return the keys below that are a value where there is a section above, or belong to a section that is a value.
+
+    So `task.class_weights: balanced` and `task.class_weights: {cat: 2}` lie over each other.
+    """
+    parents = {key[:end] for key in above for end in range(len(key)) if key[end] == "."}
+    return [
+        key for key in below if key in parents or any(key[:end] in above for end in range(len(key)) if key[end] == ".")
+    ]
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any], ignore: frozenset[str]) -> list[str]:

@@ -20,6 +20,8 @@ from maecli.spec.validate import validate
 
 OF_PIXELS = frozenset({"data.channels", "data.mean", "data.std"})
 """What the pixels of a data set are like."""
+OF_LABELS = frozenset({"data.labels", "data.sampling"})
+"""What was made of the labels of a data set."""
 Offer = Mapping[str, Any]
 """What `--init` says of the run to come: the spec of a run, or of a foreign file only the options of its model."""
 
@@ -125,8 +127,8 @@ def _suited(offer: Offer, dataset: str | None, model: str | None, registry: Regi
         return flatten({"model": {key: value for key, value in options.items() if key in known}})
     for key in registry.model(options["name"]).training_only:
         options.pop(key, None)
-    # What was left open stays open; how many labels a run took says nothing of the next.
-    left_out = {"data.labels"} if dataset == offer["dataset"]["name"] else {"data.labels", *OF_PIXELS}
+    # What was left open stays open; which labels a run took, and how often, says nothing of the next.
+    left_out = OF_LABELS if dataset == offer["dataset"]["name"] else OF_LABELS | OF_PIXELS
     data = flatten({"data": offer["data"]})
     kept = {key: value for key, value in data.items() if value is not None and key not in left_out}
     recorded = [path for path in offer.get("paths") or () if isinstance(path, Mapping)]

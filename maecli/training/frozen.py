@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -34,11 +35,11 @@ class FeatureLoader(Loader):
         return {name: tensor.to(self.device) for name, tensor in self.split.tensors.items()}
 
     def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
-        for epoch, ids in plan:
-            where = sent(ids, self.device)
+        for epoch, visits in plan:
+            where = sent(visits % len(self.split), self.device)
             tensors = {name: tensor[where] for name, tensor in self._tensors.items()}
-            keys = [self.split.keys[i] for i in ids] if spec is None else ()
-            yield Batch(tensors, self._draws(epoch, where), keys)
+            keys = [self.split.keys[i] for i in visits] if spec is None else ()
+            yield Batch(tensors, self._draws(epoch, sent(visits, self.device)), keys)
 
     def _finish(self, batch: Batch, spec: AugmentSpec | None) -> Batch:
         return batch
@@ -90,4 +91,8 @@ def computed_once(
         stand_ins = torch.arange(len(loader.split), device=loader.device) % len(keys)
         tensors = {name: tensor[stand_ins] for name, tensor in tensors.items()}
         keys = list(loader.split.keys)
-    return FeatureLoader(TensorSplit(tensors, keys), loader.preprocess, loader.device, loader.seed, loader.on_fault)
+    split, chances = TensorSplit(tensors, keys), loader.chances
+    if chances is not None:  # of those that could be read
+        by_key = dict(zip(loader.split.keys, chances.tolist(), strict=True))
+        chances = np.array([by_key[key] for key in keys])
+    return FeatureLoader(split, loader.preprocess, loader.device, loader.seed, loader.on_fault, chances=chances)

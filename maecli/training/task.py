@@ -99,6 +99,9 @@ class Task(ABC, Generic[M]):
     """Options without which a head of the same shape means something else, such as what it stands on."""
     all_classes: bool = False
     """Whether rows of inference get a column for each class, however many there are; see `class_columns`."""
+    class_weights: Mapping[str, float] = {}
+    """What each class weighs in the loss, by its name, told before training; empty: all the same. Metrics are not
+    weighted."""
     baseline_samples: ClassVar[int] = 0
     """How many training samples `fit_baselines` wants to see."""
 
@@ -112,6 +115,15 @@ class Task(ABC, Generic[M]):
     def __init__(self, options: Any, card: DataCard, preprocess: Preprocess) -> None:
         """Keep what is needed. Raise SpecError or DataError when the data do not suit the task."""
         self.options, self.card, self.preprocess = options, card, preprocess
+
+    @classmethod
+    def counted(cls, options: Any) -> ClassField | None:
+        """Return the field whose classes must be counted in what is learnt from; None: the task needs no counts.
+
+        The card that `__init__` gets then has `class_counts` of "label", `mask_counts` of "mask", those of the part
+        that `data.labels` leaves; a run that goes on has the numbers that it began with.
+        """
+        return None
 
     @abstractmethod
     def build(self, encoder: Encoder) -> M:

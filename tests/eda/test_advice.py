@@ -130,12 +130,16 @@ def test_a_few_copies_in_a_small_set_excuse_no_leak():
 
 
 def test_uneven_and_tiny_classes_are_named():
-    uneven, few = labelled([9000, 10])
+    uneven, few, rarest = labelled([9000, 10])
     assert uneven == (
         "Classes are uneven in train: 9,000 samples show a (99.9% of all), 10 b. Read macro-F1 and recall per class "
         "besides the headline."
     )
     assert few == "b has at most 20 samples in train: little to learn from."
+    assert rarest == (
+        "The rarest class, b, has 10 of 9,010 images: what is learnt leans to the frequent ones. To make rare classes "
+        "count, try --set task.class_weights=balanced, or --set data.sampling=balanced, not both."
+    )
 
 
 def test_classes_that_a_split_lacks_are_named():

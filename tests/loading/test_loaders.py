@@ -23,6 +23,7 @@ from maecli.schema import AugmentSpec, DataSpec
 CPU = torch.device("cpu")
 NUM = 11
 CHANGES = AugmentSpec(crop="pad", crop_padding=1, flip=True, rotate=15, zoom=(0.9, 1.1))
+CUTS = AugmentSpec(crop="random-resized", flip=True)
 
 
 def images(num=NUM, size=(8, 8), channels=1):
@@ -113,6 +114,42 @@ def test_epochs_and_seeds_have_their_own_orders():
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 4
     assert epoch_order(0, 1, 50).tolist() == orders[1]
+
+
+@pytest.mark.parametrize("spec", [CHANGES, CUTS])
+def test_drawn_samples_are_the_same_resident_and_streamed_and_change_with_each_visit(spec):
+    rare = np.where(np.arange(NUM) == 3, NUM, 1) / (2 * NUM - 1)  # every second draw
+    loaders = [resident(), resident(Files()), streamed(), streamed(workers=2)]
+    for loader in loaders:
+        loader.chances = rare
+    rows = [list(loader.train_batches(spec, 5, 1, 5)) for loader in loaders]
+    for batches in zip(*rows, strict=True):
+        for batch in batches[1:]:
+            assert batch["label"].equal(batches[0]["label"])
+            assert batch["image"].equal(batches[0]["image"])
+            assert batch.draws.ids.equal(batches[0].draws.ids)
+    first = [
+        image for batch in resident_with(rare).train_batches(spec, 5, 0, NUM // 5) for image in images_of(batch, 3)
+    ]
+    assert len(first) > 3
+    assert len({tuple(image.flatten().tolist()) for image in first}) > 1, "each visit has changes of its own"
+
+
+def resident_with(chances):
+    loader = resident()
+    loader.chances = chances
+    return loader
+
+
+def images_of(batch, number):
+    """Return the images of the visits to a sample."""
+    return batch["image"][batch.draws.ids % NUM == number]
+
+
+def test_a_schedule_of_drawn_samples_goes_on_from_any_step():
+    rare = np.where(np.arange(11) == 3, 10, 1) / 20
+    whole = [ids.tolist() for _, ids in train_schedule(3, 11, 4, 0, 6, rare)]
+    assert [ids.tolist() for _, ids in train_schedule(3, 11, 4, 3, 6, rare)] == whole[3:]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -25,8 +25,9 @@ class Labels(ABC):
     note: ClassVar[str] = ""
     """How the metrics were taken, where that needs saying."""
 
-    def __init__(self, card: api.DataCard) -> None:
-        self.card = card
+    def __init__(self, card: api.DataCard, weights: tuple[float, ...] | None = None) -> None:
+        """Take what each class (Q,) weighs in the loss; None: all the same."""
+        self.card, self.weights = card, weights
 
     def head(self, embed_dim: int, kind: Literal["linear", "mlp"], norm: api.nets.HeadNorm) -> api.nets.ClassifierHead:
         """Return a new head."""

@@ -30,7 +30,14 @@ class OneLabel(Labels):
         return F.one_hot(label, self.card.num_classes).float()
 
     def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
-        return F.cross_entropy(logits, target, label_smoothing=smoothing)
+        """Return the mean cross-entropy, each sample weighing what its class weighs, a blend as its classes together.
+
+        torch's own weights would divide by their sum in a micro-batch, and count smoothed targets of other classes.
+        """
+        if self.weights is None:
+            return F.cross_entropy(logits, target, label_smoothing=smoothing)
+        losses = F.cross_entropy(logits, target, label_smoothing=smoothing, reduction="none")
+        return (losses * (target @ api.measure.weights_on(self.weights, target.device))).mean()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.softmax(-1)

@@ -56,10 +56,16 @@ class SeveralLabels(Labels):
         return torch.where(label < 0, torch.nan, label.float())
 
     def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
-        """Return the binary cross-entropy of the judged cells; a mixed cell is judged where both its samples are."""
+        """Return the binary cross-entropy of the judged cells; a mixed cell is judged where both its samples are.
+
+        A class's weight is that of its positives: the negatives of a rare class are many.
+        """
         judged = ~target.isnan()
         target = torch.where(judged, target, 0.0) * (1 - smoothing) + smoothing / 2
-        total = F.binary_cross_entropy_with_logits(logits, target, judged.float(), reduction="sum")
+        weights = None if self.weights is None else api.measure.weights_on(self.weights, logits.device)
+        total = F.binary_cross_entropy_with_logits(
+            logits, target, weight=judged.float(), pos_weight=weights, reduction="sum"
+        )
         return total / judged.sum().clamp(min=1)
 
     def probabilities(self, logits: Tensor) -> Tensor:

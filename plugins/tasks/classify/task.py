@@ -47,6 +47,11 @@ class Classify(api.Task[api.nets.Classifier]):
             lt=1,
             description="arXiv:1512.00567, section 7; of several labels, each is smoothed towards one half",
         )
+        class_weights: api.measure.ClassWeights = Field(
+            default="none",
+            description="weight of each class in the loss: balanced, inversely to its count; effective, "
+            "arXiv:1901.05555; or by name, such as {cat: 2}, others 1; of several labels, that of their positives",
+        )
         mixup: float = Field(default=0.0, ge=0, description="alpha of mixup, arXiv:1710.09412; 0: off")
         cutmix: float = Field(default=0.0, ge=0, description="alpha of CutMix, arXiv:1905.04899; 0: off")
         mix_until: float = Field(default=1.0, ge=0, le=1, description="share of the run in which samples are mixed")
@@ -69,10 +74,16 @@ class Classify(api.Task[api.nets.Classifier]):
                 f"{card.name} has {card.num_classes} labelled classes; classify needs at least {at_least}: sort the "
                 "pictures into one folder per class, or name their labels in labels.csv"
             )
-        self.labels: Labels = SeveralLabels(card) if card.multi_label else OneLabel(card)
+        weights = api.measure.class_weights(options.class_weights, card.classes, card.class_counts)
+        self.class_weights = dict(zip(card.classes, weights or (), strict=False))
+        self.labels: Labels = SeveralLabels(card, weights) if card.multi_label else OneLabel(card, weights)
         self.monitor, self.answer = self.labels.monitor, self.labels.columns
         self.num_patches = 0
         self.patch_size: tuple[int, ...] = ()
+
+    @classmethod
+    def counted(cls, options: Any) -> Literal["label"] | None:
+        return "label" if options.class_weights in api.measure.COUNTED else None
 
     def build(self, encoder: api.Encoder) -> api.nets.Classifier:
         self.num_patches, self.patch_size = math.prod(encoder.grid), encoder.patch_size

@@ -5,7 +5,6 @@ Shapes: B batch, S spatial axes, Q classes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +21,7 @@ def cross_entropy(
 
     Takes logits (B, Q, *S) and masks (B, *S) int64, whose number `void` is not judged.
     """
-    weights = _weights(tuple(class_weights or [1.0] * logits.shape[1]), logits.device)
+    weights = api.measure.weights_on(tuple(class_weights or [1.0] * logits.shape[1]), logits.device)
     total = F.cross_entropy(logits, mask, weights, ignore_index=void, reduction="sum")
     judged = torch.where(mask == void, 0.0, weights[mask.clamp(0, len(weights) - 1)])
     return total / judged.sum().clamp(min=1e-6)  # torch's own mean would be 0 / 0 without a judged cell
@@ -42,9 +41,3 @@ def dice_loss(logits: Tensor, mask: Tensor, void: int = api.pictures.VOID) -> Te
     occurs = truth.sum(cells) > 0
     losses = (1 - 2 * both / sizes.clamp(min=1e-6)) * occurs
     return losses.sum() / occurs.sum().clamp(min=1)
-
-
-@functools.lru_cache(maxsize=16)
-def _weights(weights: tuple[float, ...], device: torch.device) -> Tensor:
-    """Return weights (Q,) on a device; made anew at every step, they would be waited for."""
-    return torch.tensor(weights, device=device)

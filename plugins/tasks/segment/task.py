@@ -52,8 +52,10 @@ class Segment(api.Task[Segmenter]):
         dice: float = Field(
             default=0.0, ge=0, description="weight of the Dice loss beside cross-entropy, arXiv:1606.04797; 0: off"
         )
-        class_weights: tuple[float, ...] | None = Field(
-            default=None, description="weight of each class in cross-entropy, background included; default: all 1"
+        class_weights: api.measure.ClassWeights = Field(
+            default="none",
+            description="weight of each class in cross-entropy, background included: balanced, inversely to its share "
+            "of the pixels; effective, arXiv:1901.05555; or by name, such as {cat: 2}, others 1",
         )
         inference: Inference = Field(
             default="whole", description="read a picture at once, or in windows of the model's size"
@@ -76,13 +78,16 @@ class Segment(api.Task[Segmenter]):
                 f"{card.name} says void of cells with the number {card.void}, which one of its {num} mask classes has; "
                 "its card needs another number, such as 65535"
             )
-        weights = options.class_weights
-        if weights is not None and (len(weights) != num or min(weights) < 0 or max(weights) == 0):
-            raise api.SpecError(
-                f"task.class_weights {list(weights)} must be one number for each mask class of {card.name}, none below "
-                f"0 and not all 0; the {num} classes are {', '.join(card.mask_classes)}"
-            )
+        counts, pictures = card.mask_counts, max(card.split_sizes.get("train", 1), 1)
+        self.weights = api.measure.class_weights(
+            options.class_weights, card.mask_classes, counts, per_sample=sum(counts) / pictures or 1.0
+        )
+        self.class_weights = dict(zip(card.mask_classes, self.weights or (), strict=False))
         self.style = api.draw.ClassStyle(card.mask_classes, card.mask_palette, card.background, card.void)
+
+    @classmethod
+    def counted(cls, options: Any) -> Literal["mask"] | None:
+        return "mask" if options.class_weights in api.measure.COUNTED else None
 
     def build(self, encoder: api.Encoder) -> Segmenter:
         axes = len(encoder.img_size)
@@ -104,7 +109,7 @@ class Segment(api.Task[Segmenter]):
 
     def loss(self, module: Segmenter, batch: api.Batch) -> Tensor:
         logits, mask = module(batch["image"], batch.tensors.get("valid")), batch["mask"].long()
-        loss = cross_entropy(logits, mask, self.options.class_weights, self.card.void)
+        loss = cross_entropy(logits, mask, self.weights, self.card.void)
         if self.options.dice:
             loss = loss + self.options.dice * dice_loss(logits, mask, self.card.void)
         return loss

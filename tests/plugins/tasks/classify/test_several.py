@@ -273,3 +273,11 @@ def test_one_class_is_enough_and_none_is_refused():
     assert task(card(("cat",), (5,))).build(encoder()).head[-1].out_features == 1
     with pytest.raises(api.DataError, match="tiny has 0 labelled classes; classify needs at least 1: sort the"):
         task(card((), ()))
+
+
+def test_weights_are_those_of_positives():
+    logits, labels = torch.randn(2, 3), [[1, 0, 1], [0, -1, 1]]
+    weighted = task(class_weights={"emu": 3}).loss(Says(logits), batch(labels))
+    losses = nn.functional.binary_cross_entropy_with_logits(logits, torch.tensor(labels).float(), reduction="none")
+    losses[:, 2] *= 3
+    assert float(weighted) == pytest.approx(float(losses[torch.tensor(labels) >= 0].mean()))

@@ -306,3 +306,33 @@ def test_of_more_than_100_classes_the_5_likeliest_are_named_in_order():
     job.all_classes = True
     (found,) = job.predict(Says(logits), batch([0]))
     assert list(found.row) == ["class", "probability", "margin", *(f"p_{name}" for name in names)]
+
+
+def test_a_sample_weighs_what_its_class_weighs():
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 2])
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+    weighted = task(class_weights={"emu": 3}).loss(Says(logits), batch(labels.tolist()))
+    assert float(weighted) == pytest.approx(float((losses * torch.tensor([1.0, 1.0, 3.0, 3.0])).mean()))
+    balanced = task(class_weights="balanced")  # of 10, 30 and 60
+    assert balanced.class_weights == pytest.approx({"cat": 100 / 30, "dog": 100 / 90, "emu": 100 / 180})
+
+
+def test_weights_do_not_depend_on_how_a_batch_is_divided():
+    logits, labels = torch.randn(4, 3), [0, 1, 2, 2]
+    weighing = task(class_weights="balanced", label_smoothing=0.1)
+    parts = [float(weighing.loss(Says(logits[i : i + 2]), batch(labels[i : i + 2]))) for i in (0, 2)]
+    assert sum(parts) / 2 == pytest.approx(float(weighing.loss(Says(logits), batch(labels))))
+
+
+def test_metrics_are_not_weighted():
+    plain, weighing = (task(class_weights=weights).evaluator() for weights in ("none", "balanced"))
+    for evaluator in (plain, weighing):
+        evaluator.update(Says(confident(GUESS)), batch(TRUTH))
+    assert plain.metrics() == weighing.metrics()
+
+
+@pytest.mark.parametrize(
+    ("weights", "field"), [("balanced", "label"), ("effective", "label"), ("none", None), ({"cat": 2}, None)]
+)
+def test_classes_are_counted_where_weights_follow_from_counts(weights, field):
+    assert Classify.counted(Classify.Options(class_weights=weights)) == field

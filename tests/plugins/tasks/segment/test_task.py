@@ -380,7 +380,7 @@ def test_fewer_than_two_mask_classes_are_refused(classes, count):
 @pytest.mark.parametrize("weights", [(1.0, 2.0), (1.0, 1.0, 1.0, -1.0), (0.0, 0.0, 0.0, 0.0)])
 def test_weights_that_do_not_fit_the_classes_are_refused(weights):
     text = (
-        r"task\.class_weights \[.*\] must be one number for each mask class of tiny, none below 0 and not all 0; "
+        r"task\.class_weights \[.*\] must be one number for each class, none below 0 and not all 0; "
         "the 4 classes are background, cat, dog, emu"
     )
     with pytest.raises(api.SpecError, match=text):

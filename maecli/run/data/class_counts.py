@@ -1,0 +1,70 @@
+"""How often each class occurs in what is learnt from: known from the card, or counted.
+
+Shapes: N samples, Q classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maecli.data.card import DataCard
+from maecli.data.dataset import Dataset
+from maecli.data.labels import class_counts, labels_by_key
+from maecli.data.sample import Split, TensorSplit
+from maecli.data.statistics import cell_counts
+from maecli.eda.parallel import Scan
+from maecli.errors import DataError
+from maecli.text import number_of
+from maecli.training.task import ClassField
+
+MOST_MASKS = 1000
+"""Masks of which the cells are counted, evenly spaced over the split; of more, these stand for all."""
+
+
+def with_counts(
+    card: DataCard, field: ClassField | None, dataset: Dataset, split: Split, say: Callable[[str], None]
+) -> DataCard:
+    """Return the card of training samples with the counts of the classes of `field`, where it lacks them."""
+    if field == "label" and not card.class_counts:
+        labels = labels_by_key(dataset, "train", split)
+        present = [labels[key] for key in split.keys if key in labels]
+        return card.model_copy(update={"class_counts": class_counts(present, card.num_classes)})
+    if field == "mask" and not card.mask_counts:
+        num = len(split)
+        ids = np.arange(num) if num <= MOST_MASKS else np.arange(MOST_MASKS) * num // MOST_MASKS
+        say(f"counting the cells of each class in {number_of(len(ids), 'mask')} of {num:,}")
+        cells = cells_by_position(dataset, split, card, ids)
+        counts = sum(cells.values(), np.zeros(len(card.mask_classes), np.int64)) * (num / max(1, len(cells)))
+        return card.model_copy(update={"mask_counts": tuple(np.rint(counts).astype(int).tolist())})
+    return card
+
+
+def cells_by_position(
+    dataset: Dataset, split: Split, card: DataCard, ids: Sequence[int] | NDArray[np.int64]
+) -> dict[int, NDArray[np.int64]]:
+    """Return the cells (Q,) of each class in the masks at some positions of the training split, opening no picture.
+
+    Masks that cannot be read are left out; they are told of when they are read for use.
+    """
+    source, positions = split, np.asarray(ids, np.int64)
+    if not isinstance(split, TensorSplit):
+        source = dataset.split("train", ("mask",))
+        places = {key: i for i, key in enumerate(source.keys)}
+        positions = np.array([i for i in positions.tolist() if split.keys[i] in places], np.int64)
+        wanted = [places[split.keys[i]] for i in positions.tolist()]
+    else:
+        wanted = positions.tolist()
+    scan, num = Scan(), len(card.mask_classes)
+
+    def count(index: int) -> NDArray[np.int64]:
+        if isinstance(source, TensorSplit):
+            return cell_counts(source.tensors["mask"][wanted[index]].cpu().numpy(), num)
+        return cell_counts(np.asarray(source[wanted[index]]["mask"]), num)
+
+    found = list(scan.read(count, len(wanted), lambda: None))
+    if wanted and not found:
+        raise DataError(f"none of the masks of {card.name} can be read ({scan.faults[0]})")
+    return {int(positions[i]): cells for i, cells in zip(scan.ids, found, strict=True)}
