@@ -207,6 +207,10 @@ class TrainSpec(Section):
     ema_decay: Share | None = Field(
         default=None, description="keep an exponential moving average of the weights, and use it"
     )
+    patience: Positive | None = Field(
+        default=None,
+        description="stop after so many validations in a row without a better monitored metric; default: never",
+    )
     freeze: bool = Field(
         default=False,
         description="train the head alone: the encoder keeps its weights and works as in evaluation, without dropout",

@@ -117,6 +117,7 @@ FLAGS = {
     "batch_size": _flag("train.batch_size", int, TRAINING, "Samples per optimizer step."),
     "micro_batch_size": _flag("train.micro_batch_size", int, TRAINING, "Samples per forward pass."),
     "base_lr": _flag("train.base_lr", float, TRAINING, "Learning rate per 256 samples of a batch."),
+    "patience": _flag("train.patience", int, TRAINING, "Stop after N validations without a better metric."),
     "seed": _flag("seed", int, TRAINING, "Seed of all randomness."),
     "device": Flag("device", DeviceOption),
     "precision": Flag("precision", PrecisionOption),

@@ -137,6 +137,7 @@ def show_training(result: TrainResult, as_json: bool) -> None:
             {
                 "run": str(result.run),
                 "seconds": round(result.seconds, 1),
+                **({"ending": result.ending} if result.ending else {}),
                 "evaluation": evaluation,
                 "comparison": result.payoff.as_json() if result.payoff else None,
                 "skipped": {fault.path: fault.reason for fault in result.faults},
@@ -149,6 +150,7 @@ def show_training(result: TrainResult, as_json: bool) -> None:
         show_payoff(result.payoff)
     answer(
         "",
+        *([result.ending] if result.ending else []),
         f"finished {result.run} in {duration(result.seconds)}",
         f"report: {result.run.path / 'report.html'}",
     )

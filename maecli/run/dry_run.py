@@ -44,5 +44,5 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, 
         "seconds_per_step": round(timing.step_s, 4),
         "samples_per_s": round(spec.train.batch_size / timing.step_s, 1),
         "estimated_seconds": round(total_s),
-        "estimated_time": duration(total_s),
+        "estimated_time": f"{'at most ' if spec.train.patience is not None else ''}{duration(total_s)}",
     }

@@ -125,9 +125,10 @@ def describe_run(run: RunDirectory) -> str:
     metric = own[0].metrics[0] if own else None
     headline = f" {TITLES[own[0].split]} {metric.label}: {numbers.format_metric(metric)}." if metric else ""
     steps = number_of(summary.steps, "step")
+    ending = f" It {summary.ending}." if summary.ending else ""
     return (
         f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {steps} in "
-        f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}"
+        f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}{ending}"
     )
 
 

@@ -38,6 +38,7 @@ from maecli.spec.layers import PLANNED
 from maecli.storage.files import disk_errors
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
+from maecli.text import number_of
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
@@ -59,6 +60,8 @@ class TrainResult:
     """What usually follows, with what it does."""
     payoff: Payoff | None = None
     """How it compares with its companions."""
+    ending: str = ""
+    """Why it stopped before its last step; empty where it did not."""
 
 
 def train(
@@ -143,6 +146,8 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
 
     with open_trackers(spec, registry, run, trainer.step, progress.say) as trainer.trackers:
         trainer.fit()
+    if ending := trainer.ending():
+        progress.say(ending)
     evaluation = None
     if len(built.loader("val").split):
         with progress.working("measuring on val"), interruptible(trainer):
@@ -157,17 +162,18 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
             verb=spec.verb,
             task=spec.task.name,
             dataset=spec.dataset.name,
-            steps=trainer.total_steps,
+            steps=trainer.step,
             seconds=round(seconds, 1),
             device=environment["device"],
             precision=environment["precision"],
             init=start,
             train_samples=len(built.loader("train").split),
+            ending=trainer.ending(),
             finished_at=time.time(),
         )
     )
     write_run_report(run, registry, progress.say)
-    return TrainResult(run, evaluation, seconds, faults, next_commands(run, registry))
+    return TrainResult(run, evaluation, seconds, faults, next_commands(run, registry), ending=trainer.ending())
 
 
 @contextlib.contextmanager
@@ -212,6 +218,8 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
         lines.append("baseline    without --init the frozen encoder is random: what a pretrained one has to beat")
     rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"
     lines.append(f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate {rate}")
+    if (patience := spec.train.patience) is not None:
+        lines.append(f"        stops after {number_of(patience, 'validation')} without a better metric on val")
     if planned:
         lines.append(f"plan    {planned}")
     lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}")

@@ -23,6 +23,7 @@ from maecli.loading.loader import Loader
 from maecli.progress import BETWEEN, Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
+from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.clock import Clock
@@ -80,12 +81,21 @@ class Trainer:
             raise SpecError(
                 f"train.batch_size ({batch_size}) is larger than the {num_samples} training samples; lower --batch-size"
             )
+        if spec.train.patience is not None and not (val is not None and len(val.split)):
+            raise SpecError(
+                f"train.patience ({spec.train.patience}) ends a run by its validations, and there is no val split; "
+                "leave out --patience, or give data with one"
+            )
         self.total_steps = min(spec.train.epochs * self.steps_per_epoch, spec.train.max_steps or sys.maxsize)
         self.optimizer = make_optimizer(module, spec.train)
         self.average = WeightAverage(module, spec.train.ema_decay) if spec.train.ema_decay else None
 
         self.step = 0
         self.best: float | None = None
+        self.stale = 0
+        """Validations since the best one, as `train.patience` counts them."""
+        self.monitored = ""
+        """What the metric that is watched is called; empty before the first validation."""
         self.loss_sum = torch.zeros((), device=self.device)
         self.loss_steps = 0
         self.bad_step = torch.full((), -1, dtype=torch.int64, device=self.device)
@@ -107,8 +117,27 @@ class Trainer:
         """The weights to use: the average if there is one."""
         return self.average.module if self.average else self.module
 
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether as many validations were no better as the run was to wait for."""
+        patience = self.spec.train.patience
+        return patience is not None and self.stale >= patience
+
+    @property
+    def is_done(self) -> bool:
+        return self.step >= self.total_steps or self.out_of_patience
+
+    def ending(self) -> str:
+        """Return in words that, and why, the run stopped before its last step; empty where it did not."""
+        if not self.out_of_patience or self.step >= self.total_steps:
+            return ""
+        return (
+            f"stopped at epoch {self._epoch()} of {self.spec.train.epochs}: no better {self.monitored} on val for "
+            f"{number_of(self.stale, 'validation')}; figures are of epoch {self._epoch()}'s weights"
+        )
+
     def fit(self) -> None:
-        """Run optimizer steps from `self.step` to `self.total_steps`.
+        """Run optimizer steps from `self.step` to `self.total_steps`, or until `train.patience` is over.
 
         Raises NotFiniteError when the loss is no number, Interrupted after saving when a signal asks to stop, and
         whatever ends the reading of data, after saving what is finished.
@@ -122,7 +151,7 @@ class Trainer:
             self._show()
             if self.validation_due:
                 self.save(self.validate())
-            while self.step < self.total_steps:
+            while not self.is_done:
                 with self._clock.waiting(), self._reading():
                     batch = next(batches)
                 self.train_step(batch)
@@ -133,9 +162,11 @@ class Trainer:
                     self.log()
                 self._show()
                 improved = self.is_due(self._steps(spec.eval_every_epochs)) and self.validate()
+                if self.out_of_patience and self.loss_steps:
+                    self.log()
                 if improved or self.is_due(self._steps(spec.checkpoint.every_epochs)) or self._must_save():
                     self.save(improved)
-                if self.stop_signal is not None and self.step < self.total_steps:
+                if self.stop_signal is not None and not self.is_done:
                     raise self._interrupted()
 
     def train_step(self, batch: Batch) -> None:
@@ -170,7 +201,9 @@ class Trainer:
         return max(1, round(epochs * self.steps_per_epoch))
 
     def _must_save(self) -> bool:
-        return self.stop_signal is not None or self._clock.since_save() > 60 * self.spec.checkpoint.every_minutes
+        if self.stop_signal is not None or self.out_of_patience:
+            return True
+        return self._clock.since_save() > 60 * self.spec.checkpoint.every_minutes
 
     def check_finite(self) -> None:
         """Raise NotFiniteError if any loss so far was NaN or infinite. Reading it syncs the device."""
@@ -212,7 +245,8 @@ class Trainer:
         if self.step == 0 and self.progress.bar is None:
             return
         left, epochs = self._seconds_left(), self.spec.train.epochs
-        remaining = f"{duration(left)} left" if left is not None else "the first step"
+        most = "at most " if self.spec.train.patience is not None else ""
+        remaining = f"{most}{duration(left)} left" if left is not None else "the first step"
         parts = [f"epoch {self._epoch()} of {epochs}", remaining, *doing, *self._told]
         line = f"step {self.step:,} of {self.total_steps:,}" + BETWEEN + BETWEEN.join(parts)
         self.progress.update(self.step, self.total_steps, parts, line, phase="training")
@@ -254,13 +288,15 @@ class Trainer:
         self.validation_due = False
         self._track({f"val/{name}": metric.value for name, metric in metrics.items()})
         monitored = metrics[self.task.monitor]
+        self.monitored = monitored.label
         measured = ", ".join(f"{metric.label} {metric.value:.4f}" for metric in list(metrics.values())[:2])
         told = "; ".join([*self._told[:1], f"validation {measured}"])
         self.progress.say(f"epoch {self._epoch()} of {self.spec.train.epochs}: {told}")
         sign = 1.0 if monitored.better == "higher" else -1.0
         if math.isnan(monitored.value) or (self.best is not None and sign * monitored.value <= sign * self.best):
+            self.stale += 1
             return False
-        self.best = monitored.value
+        self.best, self.stale = monitored.value, 0
         return True
 
     def save(self, best: bool = False) -> None:
@@ -280,6 +316,8 @@ class Trainer:
                 "step": self.step,
                 "loss_steps": self.loss_steps,
                 "best": self.best,
+                "stale": self.stale,
+                "monitored": self.monitored,
                 "is_best": best,
                 "validation_due": self.validation_due,
                 "seed": self.spec.seed,
@@ -307,6 +345,7 @@ class Trainer:
         except (RuntimeError, KeyError) as error:
             raise MaeError(f"{checkpoint.path} does not fit this run: {' '.join(str(error).split())}") from error
         self.validation_due = counters.get("validation_due", False)  # older runs never saved before it was done
+        self.stale, self.monitored = counters.get("stale", 0), counters.get("monitored", "")
         self._saved_step = self.step
         if is_best and self.checkpoints is not None:
             self.checkpoints.point("best", checkpoint)  # the run may have been killed before this was done
@@ -319,7 +358,7 @@ class Trainer:
         """
         self._between_steps = True
         try:
-            if self.stop_signal is not None and self.step < self.total_steps:
+            if self.stop_signal is not None and not self.is_done:
                 raise _Stopped
             yield
         except _Stopped:
