@@ -193,6 +193,9 @@ class TrainSpec(Section):
     )
     min_lr: Annotated[float, Field(ge=0)] = Field(default=0.0, description="learning rate at the end")
     warmup_epochs: Annotated[float, Field(ge=0)] = Field(default=0.0, description="linear rise from 0")
+    rewarm_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5, description="of the learning rate, what a run with `extend` rises to before it decays again"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         default=0.05, description="not applied to biases, norms and tokens"
     )
@@ -257,6 +260,11 @@ class RunSpec(Section):
     )
     init_partial: bool = Field(
         default=False, description="let tensors that init lacks start anew, and leave out those without a place"
+    )
+    extend: Path | None = Field(
+        default=None,
+        description="train on from the weights, the optimizer and the step of this finished run, with more epochs than "
+        "it had; model, task and data stay its own",
     )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
@@ -353,8 +361,26 @@ CHANGEABLE_ON_RESUME = frozenset(
         "dataset.root",
         "init",
         "init_partial",
+        "extend",
         "plugins",
         "paths",
     }
 )
 """Keys, flattened with dots, that `--resume` may change: they say where and how, not what is computed."""
+
+CHANGEABLE_ON_EXTEND = CHANGEABLE_ON_RESUME | {
+    "precision",
+    "eval_every_epochs",
+    "checkpoint.every_epochs",
+    "checkpoint.every_minutes",
+    "train.epochs",
+    "train.max_steps",
+    "train.base_lr",
+    "train.min_lr",
+    "train.warmup_epochs",
+    "train.rewarm_share",
+    "train.weight_decay",
+    "train.clip_grad",
+    "train.patience",
+}
+"""Keys that may differ from those of the run that `extend` names: how long and how fast it goes on to learn."""

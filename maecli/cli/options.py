@@ -113,6 +113,7 @@ FLAGS = {
     "init_partial": _flag("init_partial", bool, MODEL, "Let what --init lacks start anew."),
     "freeze": _flag("train.freeze", bool, MODEL, "Train the head alone.", only="finetune"),
     "head": _flag("task.head", str, MODEL, "Kind of head, such as linear or mlp.", only="finetune"),
+    "extend": _flag("extend", Path, TRAINING, "Train this finished run longer, in a new directory, to more --epochs."),
     "epochs": _flag("train.epochs", int, TRAINING, "Passes over the training data."),
     "batch_size": _flag("train.batch_size", int, TRAINING, "Samples per optimizer step."),
     "micro_batch_size": _flag("train.micro_batch_size", int, TRAINING, "Samples per forward pass."),

@@ -59,6 +59,8 @@ class Summary(BaseModel):
     precision: str
     init: str
     train_samples: int = 0
+    parent: str = ""
+    """The run that it goes on from; empty for one that began anew."""
     ending: str = ""
     """Why it stopped before its last step; empty where it did not."""
     finished_at: float = Field(ge=0, le=MAX_TIME)

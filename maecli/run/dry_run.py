@@ -8,6 +8,7 @@ from maecli.hardware import describe_device
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.run.data.what_was_read import reading_json, what_was_read
+from maecli.run.extend import parent_of
 from maecli.run.open import open_run
 from maecli.run.place import run_directory
 from maecli.run.timing import time_run
@@ -20,13 +21,18 @@ from maecli.training.optim import peak_rate
 def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, Any]:
     """Build everything, time a few steps, write nothing; return what the run would be."""
     built = open_run(spec, registry, progress.say)
-    start = start_encoder(built, progress.say)
+    parent = parent_of(spec, registry, progress.say)
+    start = start_encoder(built, progress.say, resuming=parent is not None)
     trainer = make_trainer(built, None, progress)
+    if parent is not None:
+        trainer.extend(parent.checkpoint)
+        start = f"goes on from {spec.extend} at step {trainer.begin:,}"
     sizes = len(built.loader("train").split), len(built.loader("val").split)
     for line in what_was_read(built.card, len(built.data.faults)):
         progress.say(line)
+    left = trainer.total_steps - trainer.begin, *trainer.num_left(trainer.begin)
     timing = time_run(trainer)
-    total_s = timing.total_s(trainer.total_steps, *trainer.num_left(0))
+    total_s = timing.total_s(*left)
     return {
         "out": str(run_directory(spec, registry)),
         **reading_json(built.card),

@@ -236,12 +236,12 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
 
 
 def _start(spec: Mapping[str, Any]) -> str:
-    """Return where the weights that a run started from were, by what was recorded then."""
-    paths = spec.get("paths")
+    """Return where the weights that a run started from were, or the run that it extends, by what was recorded then."""
+    paths, key = spec.get("paths"), "extend" if spec.get("extend") else "init"
     for path in paths if isinstance(paths, list) else ():
-        if isinstance(path, dict) and path.get("key") == "init":
+        if isinstance(path, dict) and path.get("key") == key:
             return str(path.get("resolved"))
-    return str(spec.get("init") or "")
+    return str(spec.get(key) or "")
 
 
 def _sound(read: Callable[[], T], problems: list[str]) -> T | None:

@@ -35,7 +35,7 @@ from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.data.begun import Begun, check_form
 from maecli.run.data.class_counts import with_counts
-from maecli.run.data.paths import as_located, resolved_paths
+from maecli.run.data.paths import EXTEND, INIT, as_located, resolved_paths
 from maecli.run.data.sampling import sampling_chances
 from maecli.run.directory import Say
 from maecli.run.plugins_used import plugins_used
@@ -65,7 +65,8 @@ def _options(section: PluginSection, registry: Registry) -> DatasetOptions:
 
 def with_paths(spec: RunSpec, registry: Registry) -> RunSpec:
     """Return a spec that records where its paths lead now."""
-    paths = resolved_paths(_options(spec.dataset, registry), spec.init, spec.paths)
+    starts = {INIT: spec.init, EXTEND: spec.extend}
+    paths = resolved_paths(_options(spec.dataset, registry), starts, spec.paths)
     return spec.model_copy(update={"paths": paths})
 
 

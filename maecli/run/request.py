@@ -11,6 +11,7 @@ from typing import Any
 from maecli.errors import SpecError
 from maecli.registry import Registry
 from maecli.run.directory import SPEC, RunDirectory
+from maecli.run.extend import longer
 from maecli.run.place import run_to_resume
 from maecli.run.plugins_used import missing_packages
 from maecli.run.weights.initial import offered_spec
@@ -30,15 +31,18 @@ def request(ask: Ask, registry: Registry) -> RunSpec:
     Raises PluginError naming the package to install when the run of `--init`, or the one to resume, or that of the
     spec file used a plugin that is not installed, and no other is chosen.
     """
-    init = ask.flags.get("init")
+    init, extend = ask.flags.get("init"), ask.flags.get("extend")
+    if init and extend:
+        raise SpecError("--extend trains a run longer and --init starts another one from its encoder; give one of them")
+    base = longer(Path(extend), ask.verb) if extend else None
     offer = offered_spec(Path(init)) if init else None
     with missing_packages(_settings_of(ask), ask.config), missing_packages(offer or {}, init):
         if not ask.resume:
-            return resolve(ask, registry, offer)
+            return resolve(ask, registry, offer, base)
         if ask.flags.get("out"):
             run = RunDirectory(Path(ask.flags["out"]).expanduser())
         else:
-            fresh = resolve(ask, registry, offer)
+            fresh = resolve(ask, registry, offer, base)
             found = (
                 RunDirectory(fresh.out) if fresh.out else run_to_resume(fresh, registry, partial(_over, ask, registry))
             )
@@ -46,7 +50,7 @@ def request(ask: Ask, registry: Registry) -> RunSpec:
                 return fresh
             run = found
         if not run.is_run or (not (run.path / SPEC).exists() and not run.checkpoints.steps()):  # killed before both
-            return resolve(ask, registry, offer)
+            return resolve(ask, registry, offer, base)
     stored = run.spec(lambda _: None)
     if stored.get("verb") != ask.verb:
         raise SpecError(f"{run} is a run of mae {stored.get('verb')}, not of mae {ask.verb}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from maecli.errors import MaeError, SpecError
 from maecli.registry import Registry
-from maecli.run.data.paths import INIT, place_of
+from maecli.run.data.paths import EXTEND, INIT, place_of
 from maecli.run.directory import RunDirectory
 from maecli.run.open import make_dataset
 from maecli.run.place import changes
@@ -22,6 +22,8 @@ def paths_needed(spec: RunSpec, registry: Registry) -> dict[str, Path]:
     needed = {"--root": make_dataset(spec.dataset, registry, spec.paths).root}
     if spec.init is not None:
         needed["--init"], _ = split_choice(place_of(INIT, spec.init, spec.paths) or spec.init)
+    if spec.extend is not None:
+        needed["--extend"] = place_of(EXTEND, spec.extend, spec.paths) or spec.extend
     return needed
 
 

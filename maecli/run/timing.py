@@ -52,8 +52,8 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
     once_s = time.monotonic() - begin
     times: list[float] = []
     begin = time.monotonic()
-    steps = min(STEPS[1], trainer.total_steps)
-    for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, 0, steps):
+    last = min(trainer.step + STEPS[1], trainer.total_steps)
+    for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, trainer.step, last):
         trainer.train_step(batch)
         trainer.check_finite()  # waits for the device
         trainer.step += 1

@@ -26,10 +26,11 @@ from maecli.run.data.what_was_read import what_was_read
 from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
+from maecli.run.extend import Parent, parent_of, replay
 from maecli.run.open import Built, open_run, with_paths
 from maecli.run.place import run_directory
 from maecli.run.plugins_used import with_plugins
-from maecli.run.report import next_commands, write_run_report
+from maecli.run.report import history, next_commands, write_run_report
 from maecli.run.restore import card_of
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.run.weights.initial import start_encoder
@@ -90,32 +91,41 @@ def train(
         if not going_on:
             run.check_free(overwrite, needed)
             check_trackers(run, spec, registry)
-        begun = begun_in(run, spec, registry, TOLD_ON_RESUME) if going_on else None
-        card = card_of(last) if last is not None and begun is not None else None
+        parent = parent_of(spec, registry, progress.say) if last is None else None
+        source, start_from = (parent.run, parent.checkpoint) if parent is not None else (run, last)
+        begun = begun_in(source, spec, registry, TOLD_ON_RESUME) if going_on or parent is not None else None
+        card = card_of(start_from) if start_from is not None and begun is not None else None
         built = open_run(spec, registry, progress.say, begun, card)
-        start = start_encoder(built, progress.say, resuming=last is not None)
+        start = start_encoder(built, progress.say, resuming=start_from is not None)
         built.spec = spec = with_paths(spec, registry)
         stored = spec.model_dump(mode="json")
         trainer = make_trainer(built, run, progress)
-        trainer.metadata["samples"] = same_data(built, last, run, verify_data, progress.say)
+        done = "resumed" if parent is None else "extended"
+        trainer.metadata["samples"] = same_data(built, start_from, source, verify_data, progress.say, done)
         if last is not None:
             trainer.load(last)
             progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
+        elif parent is not None:
+            trainer.extend(parent.checkpoint)
         if going_on:
             run.adopt()
             run.write_spec(stored)
         else:
             run.start(stored, overwrite, needed, [key for key, source in spec.sources.items() if source == PLANNED])
         claim_companions(run, companions)
+        if parent is not None and begun is not None:
+            run.write(SPLITS, members_csv(begun.members))
         if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
             run.write(SPLITS, members_csv(members))
             if leak := leak_of(spec, built.data.dataset, members, registry):
                 progress.say(leak)
             begun = begun_in(run, spec, registry)
         if begun is not None:
-            trainer.metadata["samples"]["test"] = test_samples(built, last)
+            trainer.metadata["samples"]["test"] = test_samples(built, start_from)
         trainer.metadata["run"] = run.id
-        return _train(built, trainer, run, start, begin, planned)
+        if spec.extend is not None:
+            start = f"goes on from {spec.extend} at step {trainer.begin:,}"
+        return _train(built, trainer, run, start, begin, planned, parent)
 
 
 def check_place(
@@ -135,16 +145,27 @@ def check_place(
     return run, going_on, needed
 
 
-def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin: float, planned: str) -> TrainResult:
+def _train(
+    built: Built,
+    trainer: Trainer,
+    run: RunDirectory,
+    start: str,
+    begin: float,
+    planned: str,
+    parent: Parent | None = None,
+) -> TrainResult:
     """Train in a directory that nobody else writes to, and measure what came out."""
     spec, registry, progress = built.spec, built.data.registry, trainer.progress
     environment = describe_environment(spec, registry, built.device, built.dtype)
-    run.write_json(ENVIRONMENT, environment)
+    extends = parent.facts if parent is not None else run.environment(progress.say).get("extends")
+    run.write_json(ENVIRONMENT, environment | ({"extends": extends} if extends else {}))
     progress.say(introduce(built, trainer, start, planned))
     if ask_frozen_encoder(trainer):
         progress.say("the features of the frozen encoder were computed once, since nothing is augmented")
 
     with open_trackers(spec, registry, run, trainer.step, progress.say) as trainer.trackers:
+        if parent is not None and not history(run, registry, progress.say):
+            replay(trainer.trackers, history(parent.run, registry, progress.say), trainer.begin)
         trainer.fit()
     if ending := trainer.ending():
         progress.say(ending)
@@ -167,6 +188,7 @@ def _train(built: Built, trainer: Trainer, run: RunDirectory, start: str, begin:
             device=environment["device"],
             precision=environment["precision"],
             init=start,
+            parent=str(shareable(str(spec.extend))) if spec.extend is not None else "",
             train_samples=len(built.loader("train").split),
             ending=trainer.ending(),
             finished_at=time.time(),

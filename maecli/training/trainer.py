@@ -90,7 +90,8 @@ class Trainer:
         self.optimizer = make_optimizer(module, spec.train)
         self.average = WeightAverage(module, spec.train.ema_decay) if spec.train.ema_decay else None
 
-        self.step = 0
+        self.step = self.begin = 0
+        """The step that is next, and the one that this run began with: not 0 where it goes on from another run."""
         self.best: float | None = None
         self.stale = 0
         """Validations since the best one, as `train.patience` counts them."""
@@ -174,7 +175,7 @@ class Trainer:
         spec = self.spec.train
         torch.manual_seed(derive_seed(self.spec.seed, "step", self.step))
         batch.progress = self.step / self.total_steps
-        set_rate(self.optimizer, rate_at(self.step, self.total_steps, self.steps_per_epoch, spec))
+        set_rate(self.optimizer, self._rate(self.step))
         loss = torch.zeros((), device=self.device)
         for micro in batch.micro_batches(spec.micro_batch_size or len(batch)):
             with autocast(self.device, self.dtype):
@@ -197,6 +198,9 @@ class Trainer:
         """Return whether something that happens every so many steps, and at the end, happens now."""
         return self.step % every == 0 or self.step == self.total_steps
 
+    def _rate(self, step: int) -> float:
+        return rate_at(step, self.total_steps, self.steps_per_epoch, self.spec.train, self.begin)
+
     def _steps(self, epochs: float) -> int:
         return max(1, round(epochs * self.steps_per_epoch))
 
@@ -210,7 +214,7 @@ class Trainer:
         bad = int(self.bad_step)
         if bad < 0:
             return
-        rate = rate_at(bad - 1, self.total_steps, self.steps_per_epoch, self.spec.train)
+        rate = self._rate(bad - 1)
         last = self.checkpoints.pointed("last") if self.checkpoints else None
         kept = f"the last good checkpoint is {last.path}" if last else "nothing was saved yet"
         raise NotFiniteError(
@@ -227,7 +231,7 @@ class Trainer:
         self.loss_steps = 0
         epoch = self.step / self.steps_per_epoch
         samples_per_s, wait_share = self._clock.lap()
-        rate = rate_at(self.step - 1, self.total_steps, self.steps_per_epoch, self.spec.train)
+        rate = self._rate(self.step - 1)
         self._track(
             {
                 "train/loss": loss,
@@ -242,7 +246,7 @@ class Trainer:
 
     def _show(self, *doing: str) -> None:
         """Show how far training has come, what is done now, and how long the rest of it takes."""
-        if self.step == 0 and self.progress.bar is None:
+        if self.step == self.begin and self.progress.bar is None:
             return
         left, epochs = self._seconds_left(), self.spec.train.epochs
         most = "at most " if self.spec.train.patience is not None else ""
@@ -314,6 +318,7 @@ class Trainer:
             state["loss_sum"] = self.loss_sum
             counters = {
                 "step": self.step,
+                "begin": self.begin,
                 "loss_steps": self.loss_steps,
                 "best": self.best,
                 "stale": self.stale,
@@ -330,6 +335,28 @@ class Trainer:
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint of this very run."""
+        is_best = self._take(checkpoint)
+        if is_best and self.checkpoints is not None:
+            self.checkpoints.point("best", checkpoint)  # the run may have been killed before this was done
+
+    def extend(self, checkpoint: Checkpoint) -> None:
+        """Go on from the last checkpoint of a finished run: its weights, average, optimizer and step.
+
+        What was the best, and how long that run took, is its own. Raises SpecError where no step is left.
+        """
+        if checkpoint.step >= self.total_steps:
+            done = f"{checkpoint.step / self.steps_per_epoch:.1f}".removesuffix(".0")
+            raise SpecError(
+                f"--epochs {self.total_steps / self.steps_per_epoch:g} is not more than the {done} that the run to "
+                f"extend has; give more, such as --epochs {2 * math.ceil(float(done))}"
+            )
+        self._take(checkpoint)
+        self.begin, self.best, self.stale, self.seconds_before = self.step, None, 0, 0.0
+        self.loss_steps, self.validation_due = 0, False
+        self.loss_sum.zero_()
+
+    def _take(self, checkpoint: Checkpoint) -> bool:
+        """Take over what a checkpoint holds; return whether it was the best one of its run."""
         model, state = checkpoint.tensors(), checkpoint.tensors(STATE)
         counters = checkpoint.metadata(STATE)
         try:
@@ -340,15 +367,14 @@ class Trainer:
             moments = {name.removeprefix("optim."): state[name] for name in state if name.startswith("optim.")}
             load_optimizer_tensors(self.optimizer, moments)
             self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
-            self.seconds_before, is_best = counters["seconds"], counters["is_best"]
+            self.begin, self.seconds_before = counters.get("begin", 0), counters["seconds"]
             self.loss_sum = state["loss_sum"].to(self.device)
         except (RuntimeError, KeyError) as error:
             raise MaeError(f"{checkpoint.path} does not fit this run: {' '.join(str(error).split())}") from error
         self.validation_due = counters.get("validation_due", False)  # older runs never saved before it was done
         self.stale, self.monitored = counters.get("stale", 0), counters.get("monitored", "")
         self._saved_step = self.step
-        if is_best and self.checkpoints is not None:
-            self.checkpoints.point("best", checkpoint)  # the run may have been killed before this was done
+        return bool(counters["is_best"])
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -377,12 +403,12 @@ class Trainer:
         """Save this step unless that was done; return whether there is anything to resume from."""
         if self.step != self._saved_step:
             self.save()
-        return self.checkpoints is not None and self.step > 0
+        return self.checkpoints is not None and self.step > self.begin
 
     def _interrupted(self) -> Interrupted:
         if self._saved_step != self.step or self.checkpoints is None:
             return Interrupted(f"stopped at step {self.step}; there is nothing to save")
-        if self.step == 0:
+        if self.step == self.begin:
             return Interrupted("stopped before the first step; there is nothing to save")
         return Interrupted(f"saved at step {self.step}; --resume goes on from there")
 

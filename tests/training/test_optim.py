@@ -217,3 +217,19 @@ def test_the_average_is_a_module_of_its_own_that_is_not_trained():
     assert not average.module.training
     assert not any(parameter.requires_grad for parameter in average.module.parameters())
     assert module.training
+
+
+def test_a_longer_run_warms_up_again_and_decays_over_what_is_left():
+    spec = TrainSpec(base_lr=1.0, batch_size=256, min_lr=0.1, warmup_epochs=2, rewarm_share=0.5)
+    rates = [rate_at(step, 30, 2, spec, begin=10) for step in range(10, 30)]
+    assert rates[:4] == pytest.approx([0.2, 0.3, 0.4, 0.5])  # from min_lr to half of the peak in two epochs
+    assert rates[4] == 0.5
+    assert rates[12] == pytest.approx(0.3)  # half of the way down
+    assert sorted(rates[4:], reverse=True) == rates[4:]
+    assert rates[-1] < 0.11
+
+
+def test_a_short_longer_run_decays_too():
+    spec = TrainSpec(base_lr=1.0, batch_size=256, warmup_epochs=10)
+    rates = [rate_at(step, 14, 1, spec, begin=10) for step in range(10, 14)]
+    assert rates == pytest.approx([0.25, 0.5, 0.5, 0.25])

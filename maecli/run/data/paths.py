@@ -15,7 +15,7 @@ from maecli.data.dataset import default_data_dir
 from maecli.plugin_options import Options
 from maecli.schema import ResolvedPath
 
-INIT, ROOT = "init", "dataset.root"
+INIT, EXTEND, ROOT = "init", "extend", "dataset.root"
 Say = Callable[[str], None]
 O = TypeVar("O", bound=Options)  # noqa: E741
 
@@ -56,13 +56,18 @@ def place_of(key: str, given: Path | None, paths: Sequence[ResolvedPath], say: S
     return given if given is None else then
 
 
-def resolved_paths(options: Options, init: Path | None, paths: Sequence[ResolvedPath]) -> tuple[ResolvedPath, ...]:
-    """Return what a spec records: where each path that was not given in full leads now."""
+def resolved_paths(
+    options: Options, starts: Mapping[str, Path | None], paths: Sequence[ResolvedPath]
+) -> tuple[ResolvedPath, ...]:
+    """Return what a spec records: where each path that was not given in full leads now.
+
+    `starts` is what the run starts from, by the keys `init` and `extend`.
+    """
     entries = [("dataset." + name, path) for name in type(options).model_fields for path in _in(getattr(options, name))]
     root = getattr(options, "root", None)
     default = [(ROOT, None)] if root is None and "root" in type(options).model_fields else []
     record: list[ResolvedPath] = []
-    for key, given in [*entries, *default, *([(INIT, init)] if init is not None else [])]:
+    for key, given in [*entries, *default, *((key, path) for key, path in starts.items() if path is not None)]:
         place = absolute(place_of(key, given, paths) or default_data_dir())
         if _text(given) == str(place) or (given is None and not _is_there(place)):
             continue

@@ -22,11 +22,17 @@ SINCE = f"than {BEFORE}"
 
 
 def same_data(
-    built: Built, last: Checkpoint | None, run: RunDirectory, everything: bool, say: Callable[[str], None]
+    built: Built,
+    last: Checkpoint | None,
+    run: RunDirectory,
+    everything: bool,
+    say: Callable[[str], None],
+    done: str = "resumed",
 ) -> dict[str, Any]:
     """Return what the checkpoints of a run record of its data, once they are seen to be those of the last checkpoint.
 
-    With `everything` no content is left unread. What could not be compared is said.
+    `done` is what is to be done with that run. With `everything` no content is left unread. What could not be compared
+    is said.
     Raises SpecError when the data are others: the run would go on as none that was begun.
     """
     if everything:
@@ -44,7 +50,7 @@ def same_data(
             elif isinstance(value, str) and value != now[name].names:  # all that older runs kept
                 complaints.append(_other_samples(name, None, now[name]))
         for complaint in filter(None, complaints):
-            raise SpecError(f"{run} cannot be resumed: {complaint}; {WAY_OUT}")
+            raise SpecError(f"{run} cannot be {done}: {complaint}; {WAY_OUT}")
         for sentence in _remarks(recorded, known, now, everything):
             say(sentence)
         now |= {name: _joined(before, now[name]) for name, before in known.items()}

@@ -149,7 +149,7 @@ def test_the_default_folder_is_that_of_the_beginning(tmp_path, monkeypatch):
     first.mkdir()
     monkeypatch.setenv("MAE_DATA", str(first))
     options = DatasetOptions()
-    paths = resolved_paths(options, None, ())
+    paths = resolved_paths(options, {}, ())
     assert paths == (entry(None, first),)
     assert as_located(options, paths, pytest.fail).root is None, "as it was given, where that leads there"
     monkeypatch.setenv("MAE_DATA", str(second))
@@ -174,7 +174,7 @@ def test_every_path_among_the_options_of_a_data_set_is_kept(tmp_path, monkeypatc
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     options = Options(root=tmp_path, table=Path("a"), tables=(Path("b"), tmp_path / "c"), named={"x": Path("d")})
-    paths = resolved_paths(options, Path("runs/one"), ())
+    paths = resolved_paths(options, {"init": Path("runs/one"), "extend": None}, ())
     assert [(path.key, path.given) for path in paths] == [
         ("dataset.table", "a"),
         ("dataset.tables", "b"),
@@ -196,7 +196,7 @@ def test_a_home_is_written_out_and_links_stay_links(tmp_path, monkeypatch):
     assert absolute(Path("deep/../link")) == tmp_path / "link"
     assert absolute(Path("link/../folder")) == tmp_path / "link/../folder", "which is not tmp_path/folder"
     root = DatasetOptions(root=Path("~/link"))
-    assert resolved_paths(root, None, ()) == (entry("~/link", tmp_path / "link"),)
+    assert resolved_paths(root, {}, ()) == (entry("~/link", tmp_path / "link"),)
 
 
 def test_a_data_set_that_needs_no_root_is_made_as_before(tmp_path):
