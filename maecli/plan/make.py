@@ -28,7 +28,7 @@ from maecli.spec.recipes import DEFAULTS
 
 BELOW = f"recipe {DEFAULTS}"
 """Where what a plan replaces comes from."""
-OPEN = ("flag", "--set", BELOW)
+OPEN = ("flag", "--set", "grid", BELOW)
 """Where the schedule of a run may come from that is planned: what a recipe or file says of it stands."""
 SCHEDULE = tuple(f"train.{key}" for key in ("epochs", "max_steps", "batch_size", "base_lr", "warmup_epochs"))
 TIMING_S = 2.0

@@ -91,6 +91,9 @@ class Sweep(Section):
         default=(), description="where its paths led when it began; recorded, not chosen"
     )
     settings: Tree = Field(default={}, description="over those of both sections; keys are written like the grid's")
+    planned: dict[str, Settings] = Field(
+        default={}, description="verb → what was planned of all its runs when it began; recorded, not chosen"
+    )
 
     @model_validator(mode="before")
     @classmethod

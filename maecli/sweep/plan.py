@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from maecli.errors import SpecError
+from maecli.plan.make import BELOW, leaves_open
+from maecli.plan.make import make_plan as make_run_plan
 from maecli.registry import Registry
 from maecli.run.request import request
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.ask import Ask
-from maecli.spec.layers import Layer, flatten, topmost
+from maecli.spec.layers import PLANNED, Layer, flatten, topmost
 from maecli.spec.resolve import resolve
 from maecli.storage.names import file_name
 from maecli.sweep.address import address
@@ -100,6 +103,7 @@ class _Planner:
         self.arms: dict[str, Arm] = sweep.arms or ({"": Arm()} if sweep.finetune is not None else {})
         self.settings: Settings = {verb: {} for verb in sweep.verbs} | self._by_verb(flatten(sweep.settings))
         self.axes = tuple(self._axis(name, values) for name, values in sweep.grid.items())
+        self.planned: Settings = dict(sweep.planned)
         _check_apart(self.axes)
 
     def _by_verb(self, keys: Mapping[str, Any]) -> Settings:
@@ -131,11 +135,32 @@ class _Planner:
         layers.append(Layer("grid", {**settings, "seed": seed, "init": init}))
         flags = {"init": str(init)} if init else {}
         ask = Ask(verb, recipe=arm.recipe or stage.recipe, flags=flags, extra=layers)
-        if pretrain is not None and init is None:
-            spec = resolve(ask, self.registry, offer=pretrain.model_dump(mode="json"))
-        else:
-            spec = request(ask, self.registry)
+
+        def resolved(ask: Ask) -> RunSpec:
+            if pretrain is not None and init is None:
+                return resolve(ask, self.registry, offer=pretrain.model_dump(mode="json"))
+            return request(ask, self.registry)
+
+        spec = self._with_plan(ask, resolved)
         return spec.model_copy(update={"paths": (*spec.paths, *self.sweep.paths)})
+
+    def _with_plan(self, ask: Ask, resolved: Callable[[Ask], RunSpec]) -> RunSpec:
+        """Return a spec in which what nobody set is as it was planned for the first run of the verb."""
+        spec = resolved(ask)
+        if not leaves_open(spec):
+            return spec
+        if ask.verb not in self.planned:
+            self.planned[ask.verb] = make_run_plan(ask, spec, resolved, self.registry).choice.settings
+        settings = self._for_model(self.planned[ask.verb], spec)
+        return resolved(dataclasses.replace(ask, plan=Layer(PLANNED, settings)))
+
+    def _for_model(self, planned: Mapping[str, Any], spec: RunSpec) -> dict[str, Any]:
+        """Return a plan whose sizes of pictures and patches serve the model of a spec, if that is named in it."""
+        if spec.sources.get("model.name") == BELOW:
+            return dict(planned)
+        known = self.registry.model(spec.model.name).Options.model_fields
+        kept = {key: value for key, value in planned.items() if not key.startswith("model.") or key[6:] in known}
+        return kept | {"model.name": spec.model.name}
 
     def plan(self) -> Plan:
         """Return each different run once."""
@@ -146,6 +171,7 @@ class _Planner:
         points = itertools.product(*(axis.choices for axis in self.axes))
         for point, seed in itertools.product(points, self.sweep.seeds):
             self._add_point(plan, jobs, point, seed)
+        plan.sweep = self.sweep.model_copy(update={"planned": self.planned})
         return plan
 
     def _add_point(self, plan: Plan, jobs: dict[str, Job], point: Sequence[Choice], seed: int) -> None:

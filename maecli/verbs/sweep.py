@@ -20,7 +20,7 @@ from maecli.storage.names import file_name
 from maecli.sweep.definition import find_tree, make_sweep, parse_grid, parse_seeds
 from maecli.sweep.estimate import estimate_seconds
 from maecli.sweep.plan import Plan, make_plan
-from maecli.sweep.run import SweepResult, begin, run_sweep, stored_tree
+from maecli.sweep.run import DEFINITION, SweepResult, begin, run_sweep, stored_tree
 from maecli.sweep.shelf import Shelf
 
 
@@ -49,6 +49,8 @@ def plan_sweep(
     }
     if seeds is not None:
         tree["seeds"] = parse_seeds(seeds)
+    if ask.resume and out is not None and (out / DEFINITION).is_file():
+        tree["planned"] = stored_tree(out).get("planned") or {}  # a plan is made once
     tree |= dict.fromkeys(without, False)
     if "finetune" in without:
         tree.pop("arms", None)

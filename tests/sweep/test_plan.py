@@ -111,3 +111,29 @@ def test_values_are_written_as_people_read_them():
     assert [label_of(value) for value in (0.75, 1e-3, 4, [2, 4], True, None, "grid")] == [
         *("0.75", "0.001", "4", "2x4", "true", "none", "grid")
     ]
+
+
+def test_what_nobody_set_is_planned_once_for_all_runs_and_recorded(pictures):
+    tree = {
+        "pretrain": {},
+        "finetune": {"task": {"name": "classify"}},
+        "settings": {
+            "dataset.name": "folder",
+            "dataset.root": str(pictures),
+            "pretrain.train.epochs": 1,
+            "finetune.train.epochs": 1,
+        },
+        "grid": {"model.name": ["vit-lite", "vit-tiny"]},
+        "seeds": 2,
+    }
+    plan = planned(tree)
+    for verb in ("pretrain", "finetune"):
+        specs = [job.spec for job in plan.jobs if job.verb == verb]
+        assert len(specs) == 4
+        assert {spec.model.name for spec in specs} == {"vit-lite", "vit-tiny"}
+        assert {spec.model.options["img_size"] for spec in specs} == {8}
+        assert len({(spec.train.batch_size, spec.train.base_lr, spec.augment) for spec in specs}) == 1
+        assert {spec.sources["train.base_lr"] for spec in specs} == {"plan"}
+    recorded = plan.sweep.planned["pretrain"] | {"train.base_lr": 0.125}
+    again = planned(tree, planned={"pretrain": recorded, "finetune": plan.sweep.planned["finetune"]})
+    assert {job.spec.train.base_lr for job in again.jobs if job.verb == "pretrain"} == {0.125}
