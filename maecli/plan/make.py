@@ -28,7 +28,9 @@ from maecli.spec.recipes import DEFAULTS
 
 BELOW = f"recipe {DEFAULTS}"
 """Where what a plan replaces comes from."""
-OPEN = ("flag", "--set", "grid", BELOW)
+BY_HAND = ("flag", "--set", "grid")
+"""Where what a person says of a run comes from; of a sweep, that is its grid."""
+OPEN = (*BY_HAND, BELOW)
 """Where the schedule of a run may come from that is planned: what a recipe or file says of it stands."""
 SCHEDULE = tuple(f"train.{key}" for key in ("epochs", "max_steps", "batch_size", "base_lr", "warmup_epochs"))
 TIMING_S = 2.0

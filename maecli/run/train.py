@@ -18,6 +18,7 @@ from maecli.registry import Registry
 from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
 from maecli.run.balance import balance_lines
+from maecli.run.cautions import cautions
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import begun_in
 from maecli.run.data.leaks import leak_of
@@ -244,6 +245,9 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
         lines.append(f"        stops after {number_of(patience, 'validation')} without a better metric on val")
     if planned:
         lines.append(f"plan    {planned}")
+    unit = built.preprocess.modality.unit
+    notes = cautions(spec.train, num_train, unit, trainer.steps_per_epoch, trainer.total_steps)
+    lines += [f"note    {note}" for note in notes]
     lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}")
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import maecli.run.dry_run as dry
 import maecli.run.train as training
 from maecli.errors import SpecError
+from maecli.plan.batches import changed_batch
 from maecli.plan.make import leaves_open, make_plan
 from maecli.plan.words import sentence
 from maecli.progress import Progress
@@ -97,6 +98,8 @@ def _planned(
     elif time_s is not None:
         source = spec.sources.get("train.epochs", "train.max_steps")
         raise SpecError(f"--time plans how long a run trains, and {source} says it already; leave one of them out")
+    elif note := changed_batch(ask, spec, lambda usual: request(usual, registry)):
+        progress.say(note)
     if verbose:
         for key, value, source in settings_of(spec):
             progress.say(f"{key}: {value} ({source})")
