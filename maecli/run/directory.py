@@ -155,23 +155,28 @@ class RunDirectory:
         """The keys of the spec that were planned when the run began."""
         return tuple(self.ledger.about.get("planned", ()))
 
+    @property
+    def time_s(self) -> float | None:
+        """The time that a person gave for that plan, in seconds."""
+        return self.ledger.about.get("time_s")
+
     def start(
         self,
         spec: Mapping[str, Any],
         overwrite: bool,
         needed: Mapping[str, Path] | None = None,
         planned: Collection[str] = (),
+        time_s: float | None = None,
     ) -> None:
         """Make the directory for a new run and write its spec; what `overwrite` replaces goes first.
 
-        Notes the keys of the spec that were `planned`.
-
+        Notes the keys of the spec that were `planned`, and the time that was given for that.
         From the first moment on it is a run that can be resumed or overwritten, whenever the process is killed.
         Raises like `check_free`.
         """
         self.check_free(overwrite, needed)
         clear_runs(self.ledger)  # its companions, and itself
-        self.ledger.begin(id=_identity(spec), planned=sorted(planned))
+        self.ledger.begin(id=_identity(spec), planned=sorted(planned), time_s=time_s)
         self.write_spec(spec)
 
     def adopt(self) -> None:

@@ -39,9 +39,12 @@ class Earlier(NamedTuple):
     """See `data_mark`."""
 
 
-def run_directory(spec: RunSpec, registry: Registry, overwrite: bool = False) -> RunDirectory:
+def run_directory(
+    spec: RunSpec, registry: Registry, overwrite: bool = False, time_s: float | None = None
+) -> RunDirectory:
     """Return where a new run goes: `out`, else the first directory of its name that is not another run's.
 
+    `time_s` is what a person gave for its plan: a plan for another time is another spec.
     That of a run with these data and this spec comes first, and with `overwrite` then that of the only run with these
     data: `RunDirectory.check_free` says whether it may be replaced. Raises SpecError where several could be.
     """
@@ -50,7 +53,7 @@ def run_directory(spec: RunSpec, registry: Registry, overwrite: bool = False) ->
     first = runs_dir() / _name(spec, data_name(spec, registry))
     earlier = list(_earlier([first], registry))
     ours = [one for one in earlier if one.data == data_mark(spec, registry)]
-    same = next((one.run for one in ours if _same_spec(one, spec, registry)), None)
+    same = next((one.run for one in ours if one.run.time_s == time_s and _same_spec(one, spec, registry)), None)
     if same is not None or not (ours and overwrite):
         return same or _free(first, [one.run.path for one in earlier])
     if len(ours) > 1:

@@ -76,14 +76,16 @@ def train(
     verify_data: bool = False,
     companions: Sequence[str] = (),
     planned: str = "",
+    time_s: float | None = None,
 ) -> TrainResult:
     """Run a spec to its end and return what came out; `verify_data`: see `same_data`; `planned`: its plan in words.
 
+    `time_s` is the time that a person gave for that plan.
     `companions` are noted as those that the run is to have, see `maecli.run.compare`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
-    run, going_on, needed = check_place(spec, registry, resume, overwrite)  # before a lock is put there
+    run, going_on, needed = check_place(spec, registry, resume, overwrite, time_s)  # before a lock is put there
     with locked(run.path):
         begin = time.monotonic()
         spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
@@ -112,7 +114,8 @@ def train(
             run.adopt()
             run.write_spec(stored)
         else:
-            run.start(stored, overwrite, needed, [key for key, source in spec.sources.items() if source == PLANNED])
+            keys = [key for key, source in spec.sources.items() if source == PLANNED]
+            run.start(stored, overwrite, needed, keys, time_s)
         claim_companions(run, companions)
         if parent is not None and begun is not None:
             run.write(SPLITS, members_csv(begun.members))
@@ -130,7 +133,7 @@ def train(
 
 
 def check_place(
-    spec: RunSpec, registry: Registry, resume: bool, overwrite: bool
+    spec: RunSpec, registry: Registry, resume: bool, overwrite: bool, time_s: float | None = None
 ) -> tuple[RunDirectory, bool, Mapping[str, Path]]:
     """Return where a run goes, whether it goes on there, and else the paths that it needs, by flag.
 
@@ -138,7 +141,7 @@ def check_place(
     """
     if resume and overwrite:
         raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
-    run = run_directory(spec, registry, overwrite)
+    run = run_directory(spec, registry, overwrite, time_s)
     going_on = resume and run.is_run
     needed = {} if going_on else paths_needed(spec, registry)
     if not going_on:

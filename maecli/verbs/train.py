@@ -41,7 +41,7 @@ def train(
     `verbose`: say where each setting came from; `time_s`: what the run may take.
     """
     spec = request(ask, registry)
-    training.check_place(spec, registry, ask.resume, overwrite)  # before time is spent on a plan
+    training.check_place(spec, registry, ask.resume, overwrite, time_s)  # before time is spent on a plan
     spec, planned = _planned(spec, ask, registry, progress, verbose, time_s)
     result = training.train(
         spec,
@@ -52,6 +52,7 @@ def train(
         verify_data=verify_data,
         companions=arms_of(ask.compare, spec),
         planned=planned,
+        time_s=time_s,
     )
     if ask.compare != "none":
         result = replace(result, payoff=compare(result.run, registry, progress))

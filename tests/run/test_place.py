@@ -35,11 +35,11 @@ def asked(root: object = None, *, verb: str = "pretrain", resume: bool = False, 
     return request(Ask(verb, flags=settings, resume=resume), registry())
 
 
-def begun(spec: RunSpec) -> str:
+def begun(spec: RunSpec, time_s: float | None = None) -> str:
     """Begin a run where it goes, and return its name."""
-    run = run_directory(spec, registry())
+    run = run_directory(spec, registry(), time_s=time_s)
     planned = [key for key, source in spec.sources.items() if source == PLANNED]
-    run.start(with_paths(spec, registry()).model_dump(mode="json"), overwrite=False, planned=planned)
+    run.start(with_paths(spec, registry()).model_dump(mode="json"), overwrite=False, planned=planned, time_s=time_s)
     return run.path.name
 
 
@@ -209,6 +209,12 @@ def test_what_is_planned_for_both_does_not_tell_runs_apart(folders):
     assert resumed(folders[0]) == "pretrain-pics"
     assert resumed(folders[0], train_beta1=0.6) == "pretrain-pics-2"
     assert run_directory(planned(asked(folders[0], seed=1), beta1=0.5), registry()).path.name == "pretrain-pics-3"
+
+
+def test_a_plan_for_another_time_is_another_spec(folders):
+    for time_s, name in ((None, "pretrain-pics"), (20.0, "pretrain-pics-2"), (60.0, "pretrain-pics-3")):
+        assert begun(planned(asked(folders[0]), beta1=0.5), time_s) == name
+    assert run_directory(planned(asked(folders[0]), beta1=0.7), registry(), time_s=20.0).path.name == "pretrain-pics-2"
 
 
 def test_outputs_are_named_by_all_that_tells_a_run_from_others(tmp_path):
