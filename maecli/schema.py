@@ -184,7 +184,14 @@ class TrainSpec(Section):
     max_steps: Positive | None = Field(
         default=None, description="end after this many optimizer steps, the schedule fitted to them"
     )
-    batch_size: Positive = Field(default=256, description="samples per optimizer step, over all processes")
+    batch_size: Positive = Field(
+        default=256, description="samples per optimizer step, over all processes; all of them where there are fewer"
+    )
+    last_batch: Literal["drop", "keep"] = Field(
+        default="drop",
+        description="of an epoch, where batch_size does not divide it. drop: leave out what is left over, other "
+        "samples each time; keep: one batch more, all of an even size",
+    )
     micro_batch_size: Positive | None = Field(
         default=None, description="samples per forward pass; gradients are summed over them"
     )

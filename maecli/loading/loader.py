@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maecli.data.batch import Batch
+from maecli.data.batching import Batching
 from maecli.data.randomness import Draws, derive_seed
 from maecli.data.sample import Split, TensorSplit
 from maecli.data.sampling import drawn
@@ -40,21 +41,19 @@ def epoch_order(seed: int, epoch: int, num_samples: int, chances: NDArray[np.flo
 
 def train_schedule(
     seed: int,
-    num_samples: int,
-    batch_size: int,
+    batching: Batching,
     start_step: int,
     total_steps: int,
     chances: NDArray[np.float64] | None = None,
 ) -> Iterator[Job]:
-    """Yield (epoch, visits (batch_size,)) for each step; what an epoch has left over is dropped."""
-    steps_per_epoch = num_samples // batch_size
+    """Yield (epoch, visits (B,)) for each step."""
+    steps_per_epoch, num_samples = batching.num_batches, batching.num_samples
     epoch, order = -1, np.empty(0, np.int64)
     for step in range(start_step, total_steps):
         if step // steps_per_epoch != epoch:
             epoch = step // steps_per_epoch
             order = epoch_order(seed, epoch, num_samples, chances)
-        first = (step % steps_per_epoch) * batch_size
-        yield epoch, order[first : first + batch_size]
+        yield epoch, order[slice(*batching.bounds(step % steps_per_epoch))]
 
 
 def refuse(fault: Fault) -> None:
@@ -81,10 +80,11 @@ class Loader(ABC):
     """How likely training is to draw each sample (N,); None: an epoch visits each once."""
 
     def train_batches(
-        self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int
+        self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int, keep: bool = False
     ) -> Generator[Batch, None, None]:
-        """Yield augmented batches from `start_step` to `total_steps`."""
-        plan = train_schedule(self.seed, len(self.split), batch_size, start_step, total_steps, self.chances)
+        """Yield augmented batches from `start_step` to `total_steps`; `keep`: see `Batching`."""
+        batching = Batching(len(self.split), batch_size, keep)
+        plan = train_schedule(self.seed, batching, start_step, total_steps, self.chances)
         for batch in self._fetch(plan, spec):
             self._report(batch)
             if not len(batch):

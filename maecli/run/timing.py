@@ -53,7 +53,8 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
     times: list[float] = []
     begin = time.monotonic()
     last = min(trainer.step + STEPS[1], trainer.total_steps)
-    for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, trainer.step, last):
+    keep = trainer.batching.keep
+    for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, trainer.step, last, keep):
         trainer.train_step(batch)
         trainer.check_finite()  # waits for the device
         trainer.step += 1

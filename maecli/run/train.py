@@ -46,6 +46,8 @@ from maecli.training.optim import peak_rate
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
 
+RELEVANT = 0.02
+"""Share of an epoch that is left out, from which it is told."""
 TOLD_ON_RESUME: tuple[SplitName, ...] = ("test",)
 """Splits of which it is told what is gone: without what it learns and chooses by, a run does not go on."""
 
@@ -242,8 +244,7 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
     lines += balance_lines(built)
     if spec.train.freeze and spec.init is None:
         lines.append("baseline    without --init the frozen encoder is random: what a pretrained one has to beat")
-    rate = f"{peak_rate(spec.train):.3g} (base_lr {spec.train.base_lr:g} × {spec.train.batch_size} / 256)"
-    lines.append(f"run     {trainer.total_steps:,} steps of {spec.train.batch_size}, learning rate {rate}")
+    lines += batch_lines(trainer)
     if (patience := spec.train.patience) is not None:
         lines.append(f"        stops after {number_of(patience, 'validation')} without a better metric on val")
     if planned:
@@ -253,6 +254,22 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
     lines += [f"note    {note}" for note in notes]
     lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}")
     return "\n".join(lines)
+
+
+def batch_lines(trainer: Trainer) -> list[str]:
+    """Return how many steps there are, of how many samples, at which rate, and what of an epoch they leave out."""
+    batching, asked, unit = trainer.batching, trainer.spec.train, trainer.train_loader.preprocess.modality.unit
+    size, dropped = batching.batch_size, batching.num_dropped
+    rate = f"{peak_rate(trainer.schedule):.3g} (base_lr {asked.base_lr:g} × {size} / 256)"
+    lines = [f"run     {number_of(trainer.total_steps - trainer.begin, 'step')} of {size}, learning rate {rate}"]
+    if batching.num_samples < asked.batch_size:
+        lines.append(f"        a batch of {asked.batch_size} is more than there are, so every step sees all {unit}")
+    if dropped >= RELEVANT * batching.num_samples:
+        lines.append(
+            f"        each epoch leaves out {dropped:,} of {batching.num_samples:,} {unit}, others each time, since "
+            f"batches of {size} do not divide it; --set train.last_batch=keep takes them"
+        )
+    return lines
 
 
 @contextlib.contextmanager

@@ -55,7 +55,9 @@ def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
         return False
     task, module, dtype = trainer.task, trainer.module, trainer.dtype
     features = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)
-    if len(features.split) < spec.train.batch_size:  # so many files cannot be read; others stand in for those
+    if len(features.split) < min(
+        spec.train.batch_size, len(pictures.split)
+    ):  # so many files cannot be read; others stand in for those
         return False
     trainer.train_loader = features
     if trainer.val_loader is not None:

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from maecli.data.batch import Batch
+from maecli.data.batching import Batching
 from maecli.data.randomness import derive_seed
-from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
+from maecli.errors import DataError, Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
 from maecli.progress import BETWEEN, Progress, duration
@@ -75,12 +76,12 @@ class Trainer:
         self.trackers, self.progress = trackers, progress or Progress()
         self.running = torch.compile(module) if spec.compile else module
 
-        batch_size, num_samples = spec.train.batch_size, len(train.split)
-        self.steps_per_epoch = num_samples // batch_size
-        if self.steps_per_epoch == 0:
-            raise SpecError(
-                f"train.batch_size ({batch_size}) is larger than the {num_samples} training samples; lower --batch-size"
-            )
+        self.batching = Batching(len(train.split), spec.train.batch_size, spec.train.last_batch == "keep")
+        self.steps_per_epoch = self.batching.num_batches
+        if not len(train.split):
+            raise DataError("there are no training samples")
+        self.schedule = spec.train.model_copy(update={"batch_size": self.batching.batch_size})
+        """The numbers of the schedule, with the batches as they are: a learning rate is stated for these."""
         if spec.train.patience is not None and not (val is not None and len(val.split)):
             raise SpecError(
                 f"train.patience ({spec.train.patience}) ends a run by its validations, and there is no val split; "
@@ -109,7 +110,7 @@ class Trainer:
         self._saved_step = 0  # there is nothing to save before the first one
         self._began = time.monotonic()
         self._clock = Clock()
-        self._pace = Pace((len(val.split) if val is not None else 0) / batch_size)
+        self._pace = Pace((len(val.split) if val is not None else 0) / self.batching.batch_size)
         self._told: list[str] = []
         """What was last read of the loss, the speed and the wait for data."""
 
@@ -144,7 +145,9 @@ class Trainer:
         whatever ends the reading of data, after saving what is finished.
         """
         spec = self.spec
-        batches = self.train_loader.train_batches(spec.augment, spec.train.batch_size, self.step, self.total_steps)
+        batches = self.train_loader.train_batches(
+            spec.augment, spec.train.batch_size, self.step, self.total_steps, self.batching.keep
+        )
         self.module.train()
         self._clock.start()
         self._pace.start()
@@ -199,7 +202,7 @@ class Trainer:
         return self.step % every == 0 or self.step == self.total_steps
 
     def _rate(self, step: int) -> float:
-        return rate_at(step, self.total_steps, self.steps_per_epoch, self.spec.train, self.begin)
+        return rate_at(step, self.total_steps, self.steps_per_epoch, self.schedule, self.begin)
 
     def _steps(self, epochs: float) -> int:
         return max(1, round(epochs * self.steps_per_epoch))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from maecli.data.batching import Batching
 from maecli.data.sample import Split, TensorSplit
 from maecli.errors import BrokenSample, DataError, Fault, LoadingError
 from maecli.hardware import default_workers
@@ -81,7 +82,7 @@ def flat(lists):
 
 
 def test_an_epoch_visits_each_sample_at_most_once_and_drops_what_is_left_over():
-    plan = list(train_schedule(seed=0, num_samples=11, batch_size=4, start_step=0, total_steps=6))
+    plan = list(train_schedule(0, Batching(11, 4), start_step=0, total_steps=6))
     assert [epoch for epoch, _ in plan] == [0, 0, 1, 1, 2, 2]
     for _, steps in itertools.groupby(plan, key=lambda entry: entry[0]):
         visited = np.concatenate([ids for _, ids in steps])
@@ -90,14 +91,22 @@ def test_an_epoch_visits_each_sample_at_most_once_and_drops_what_is_left_over():
 
 
 def test_an_epoch_whose_batches_divide_it_visits_every_sample():
-    plan = train_schedule(seed=0, num_samples=12, batch_size=4, start_step=0, total_steps=3)
+    plan = train_schedule(0, Batching(12, 4), start_step=0, total_steps=3)
     assert sorted(np.concatenate([ids for _, ids in plan]).tolist()) == list(range(12))
 
 
+def test_an_epoch_that_keeps_all_visits_every_sample_in_even_batches():
+    plan = list(train_schedule(0, Batching(11, 4, keep=True), start_step=0, total_steps=6))
+    assert [epoch for epoch, _ in plan] == [0, 0, 0, 1, 1, 1]
+    assert sorted(np.concatenate([ids for _, ids in plan[:3]]).tolist()) == list(range(11))
+    assert sorted(len(ids) for _, ids in plan[:3]) == [3, 4, 4]
+
+
+@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("start", range(7))
-def test_a_schedule_goes_on_from_any_step_as_if_it_had_never_stopped(start):
-    whole = list(train_schedule(3, 11, 4, 0, 6))
-    rest = list(train_schedule(3, 11, 4, start, 6))
+def test_a_schedule_goes_on_from_any_step_as_if_it_had_never_stopped(start, keep):
+    whole = list(train_schedule(3, Batching(11, 4, keep), 0, 6))
+    rest = list(train_schedule(3, Batching(11, 4, keep), start, 6))
     assert [(epoch, ids.tolist()) for epoch, ids in rest] == [(epoch, ids.tolist()) for epoch, ids in whole[start:]]
 
 
@@ -148,8 +157,8 @@ def images_of(batch, number):
 
 def test_a_schedule_of_drawn_samples_goes_on_from_any_step():
     rare = np.where(np.arange(11) == 3, 10, 1) / 20
-    whole = [ids.tolist() for _, ids in train_schedule(3, 11, 4, 0, 6, rare)]
-    assert [ids.tolist() for _, ids in train_schedule(3, 11, 4, 3, 6, rare)] == whole[3:]
+    whole = [ids.tolist() for _, ids in train_schedule(3, Batching(11, 4), 0, 6, rare)]
+    assert [ids.tolist() for _, ids in train_schedule(3, Batching(11, 4), 3, 6, rare)] == whole[3:]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -230,7 +239,7 @@ def test_in_training_a_broken_sample_is_replaced_by_the_next_readable_one_and_re
     reports = []
     loader = streamed(Files(broken={2, 3, 10}), workers, reports.append)
     batches = list(loader.train_batches(CHANGES, 4, 0, 4))
-    planned = [ids.tolist() for _, ids in train_schedule(0, NUM, 4, 0, 4)]
+    planned = [ids.tolist() for _, ids in train_schedule(0, Batching(NUM, 4), 0, 4)]
     stand_in = {2: 4, 3: 4, 10: 0}
     assert labels(batches) == [[stand_in.get(i, i) for i in ids] for ids in planned]
     assert [batch.draws.ids.tolist() for batch in batches] == labels(batches)

@@ -308,12 +308,6 @@ def test_a_good_checkpoint_outlives_a_loss_that_is_no_number(pictures, tmp_path,
     assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors(run).values())
 
 
-def test_a_batch_larger_than_the_set_is_refused(pictures, mae, toy_pretrain):
-    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--batch-size", 64)
-    assert outcome.exit_code == 2
-    assert outcome.stderr == "mae: train.batch_size (64) is larger than the 32 training samples; lower --batch-size\n"
-
-
 def test_a_task_of_the_other_verb_is_refused(pictures, mae, toy_finetune):
     outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--task", "reconstruct")
     assert outcome.exit_code == 2

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from maecli.data.batch import Batch
 from maecli.data.sample import TensorSplit
-from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
+from maecli.errors import DataError, Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
 from maecli.loading.resident import ResidentLoader
 from maecli.modalities.preprocess import Preprocess
 from maecli.results import Metric
@@ -329,10 +329,45 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
     assert sorted((tmp_path / "checkpoints").iterdir()) == before
 
 
-def test_a_batch_larger_than_the_set_is_a_mistake_in_the_spec():
-    with pytest.raises(SpecError) as caught:
-        make(num=3)
-    assert str(caught.value) == "train.batch_size (4) is larger than the 3 training samples; lower --batch-size"
+def test_a_batch_larger_than_the_set_is_the_set_at_its_own_rate():
+    trainer = make(num=3, train={"warmup_epochs": 1})
+    trainer.fit()
+    assert (trainer.steps_per_epoch, trainer.total_steps) == (1, 3)
+    assert records(trainer, "train/lr")[0][1] == pytest.approx(3 / 256)
+
+
+def test_a_set_without_samples_is_refused():
+    with pytest.raises(DataError, match="there are no training samples"):
+        make(num=0)
+
+
+@pytest.mark.parametrize("stop", [2, 4])
+def test_resuming_is_exact_where_the_last_batch_is_kept(tmp_path, stop):
+    settings: dict[str, Any] = {"num": 14, "train": {"epochs": 2, "last_batch": "keep"}}
+    whole = make(task=Brightness(noise=0.1), **settings)
+    sizes: list[int] = []
+    plain = whole.train_step
+    whole.train_step = lambda batch: (sizes.append(len(batch)), plain(batch))[1]  # type: ignore[func-returns-value, method-assign, assignment]
+    whole.fit()
+    assert sizes == [3, 4, 3, 4] * 2
+
+    first = make(tmp_path, Brightness(noise=0.1), save_epochs=100, **settings)
+    step = first.train_step
+
+    def stopping(batch: Batch) -> None:
+        step(batch)
+        if first.step + 1 == stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    first.train_step = stopping  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        first.fit()
+    second = make(tmp_path, Brightness(noise=0.1), **settings)
+    last = CheckpointFolder(tmp_path / "checkpoints").pointed("last")
+    assert last is not None
+    second.load(last)
+    second.fit()
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
 
 
 def test_a_full_disk_under_a_tracker_is_one_sentence(tmp_path):
