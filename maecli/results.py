@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from maecli.text import number_of
+
 
 class Metric(BaseModel):
     """One measured number, with what a trivial predictor gets on the same samples."""
@@ -117,6 +119,9 @@ class Evaluation(BaseModel):
     split: str
     probe: str = Field(default="", description="what probed the frozen encoder, such as knn; empty: the run's task")
     num_samples: int
+    one: str = Field(default="sample", description="what a sample is called, such as picture")
+    many: str = Field(default="samples", description="what several are called")
+    finding: str = Field(default="", description="what was found and what limits it, in words; empty: see the headline")
     weights: str = Field(default="", description="which weights: the last or the best checkpoint, and its step")
     data: OtherData | None = Field(default=None, description="other data than those that the run began with")
     metrics: tuple[Metric, ...] = Field(validation_alias=AliasChoices("metrics", "figures"))
@@ -133,6 +138,11 @@ class Evaluation(BaseModel):
         """What tells it from the other evaluations of its run: test, probe-knn-test, test-on-other-1f3a5b."""
         name = f"probe-{self.probe}-{self.split}" if self.probe else self.split
         return f"{name}-on-{self.data.id}" if self.data is not None else name
+
+    @property
+    def samples(self) -> str:
+        """How many were measured on: 30 pictures."""
+        return number_of(self.num_samples, self.one, self.many)
 
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation without its drawings and what was counted, ready for `json.dumps`."""

@@ -40,6 +40,19 @@ def format_interval(interval: tuple[float, float], unit: str = "") -> str:
     return " to ".join(format_value(end, unit) for end in interval)
 
 
+def rough_interval(interval: tuple[float, float], unit: str = "") -> str:
+    """Return a 95% interval as a sentence says it: a share in whole percent, such as "36 to 70%".
+
+    Where the ends are less than five points apart, they have one decimal, or what it takes to tell them apart.
+    """
+    if unit != "share":
+        return format_interval(interval, unit)
+    low, high = (100 * end for end in interval)
+    decimals = 0 if high - low >= 5 else 1
+    ends = [f"{low:.{decimals}f}", f"{high:.{decimals}f}"]
+    return f"{ends[0]} to {ends[1]}%" if ends[0] != ends[1] else format_interval(interval, unit)
+
+
 def format_metric(metric: Metric) -> str:
     """Return a metric's value, with its 95% interval in parentheses if it has one."""
     value = format_value(metric.value, metric.unit)

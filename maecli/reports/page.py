@@ -63,13 +63,16 @@ class Section:
 
     title: str
     content: Sequence[str | Points | Faults | Evaluation | Metric | Drawing | Table | Command | Section] = ()
+    folded: bool = False
+    """Whether it opens on a click."""
 
 
 def render_report(
     title: str,
-    summary: str,
+    lead: str | Sequence[str],
     sections: Sequence[Section] = (),
     *,
+    made: Sequence[str] = (),
     spec_yaml: str = "",
     environment: Mapping[str, Any] | None = None,
     faults: Sequence[Fault] = (),
@@ -77,6 +80,7 @@ def render_report(
 ) -> str:
     """Return the page as HTML.
 
+    The sentences of `lead` stand first, those of `made`, on how what the page is about was made, last and folded.
     `faults` are of files that were left out; `next_commands` are commands to try and what each does.
     What is empty does not appear. From four sections on, the page starts with a table of contents.
     """
@@ -88,9 +92,10 @@ def render_report(
     parts = [_part(section, f"section-{number}") for number, section in enumerate(filled, 1)]
     page = template("page.html").render(
         title=title,
-        summary=summary,
+        lead=[lead] if isinstance(lead, str) else lead,
         parts=parts,
         with_contents=len(parts) >= _CONTENTS_FROM,
+        made=made,
         spec_yaml=spec_yaml.strip(),
         environment=list(_flat(environment or {})),
     )
@@ -123,7 +128,14 @@ def _part(section: Section, anchor: str, level: int = 2) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = []
     for kind, group in groupby(section.content, type):
         blocks += _blocks(kind, list(group), anchor, level)
-    return {"kind": "section", "id": anchor, "level": min(level, 6), "title": section.title, "blocks": blocks}
+    return {
+        "kind": "section",
+        "id": anchor,
+        "level": min(level, 6),
+        "title": section.title,
+        "folded": section.folded,
+        "blocks": blocks,
+    }
 
 
 def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[str, Any]]:
@@ -147,12 +159,10 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
 
 
 def _evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    samples = "sample" if evaluation.num_samples == 1 else "samples"
-    caption = f"{evaluation.split} split, {evaluation.num_samples:,} {samples}"
-    yield _metrics(evaluation.metrics, caption)
+    yield from map(_drawing, evaluation.drawings)
+    yield _metrics(evaluation.metrics, f"{evaluation.split} split, {evaluation.samples}")
     if evaluation.notes:
         yield {"kind": "notes", "notes": evaluation.notes}
-    yield from map(_drawing, evaluation.drawings)
     yield from map(_table, evaluation.tables)
 
 

@@ -120,6 +120,8 @@ def probe(
         split=split,
         probe=_name(kind, tokens, spec.data.labels),
         num_samples=len(guesses[0].labels),
+        one=restored.preprocess.modality.one,
+        many=restored.preprocess.modality.unit,
         weights=f"{checkpoint} (step {restored.checkpoint.step})",
         metrics=(_top1(guesses, data.training.card, KINDS[kind]),),
         tables=(_per_class(guesses, card),),

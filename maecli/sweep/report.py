@@ -12,7 +12,7 @@ from maecli.reports.numbers import format_mean, format_value
 from maecli.reports.page import Points, Section, drawing_files, render_report
 from maecli.results import Drawing, Table
 from maecli.run.directory import RunDirectory
-from maecli.run.report import by_epoch, history
+from maecli.run.pages.curves import by_epoch, history
 from maecli.run.suited import shell
 from maecli.spec.recipes import SWEEP
 from maecli.storage.documents import dump_yaml

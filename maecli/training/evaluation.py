@@ -106,6 +106,9 @@ def evaluate(
     return Evaluation(
         split=split,
         num_samples=seen,
+        one=task.preprocess.modality.one,
+        many=task.preprocess.modality.unit,
+        finding=evaluator.finding(),
         metrics=tuple(metrics),
         tables=tuple(evaluator.tables()),
         drawings=tuple(drawings),

@@ -47,6 +47,14 @@ class Evaluator(ABC, Generic[M]):
         """Return drawings of the metrics, such as a confusion matrix."""
         return ()
 
+    def finding(self) -> str:
+        """Return what was found and what limits it, in words a person can use: "cat is found best, lynx worst".
+
+        It begins in lower case and has no full stop: the report goes on with how many samples it was measured on.
+        Nothing: the report names the headline metric instead.
+        """
+        return ""
+
     def add(self, totals: Mapping[str, Tensor]) -> None:
         """Add sums over a batch to those so far, floats in float64."""
         self._totals = add_states(self._totals, {name: _wide(total) for name, total in totals.items()})

@@ -21,7 +21,7 @@ from maecli.results import Evaluation, Table
 from maecli.run.directory import RunDirectory, clear_runs, runs_dir
 from maecli.run.evaluate import evaluate
 from maecli.run.open import make_dataset
-from maecli.run.report import run_sections
+from maecli.run.pages.sections import training_section
 from maecli.run.request import request
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.train import train
@@ -120,8 +120,8 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
         [
             Section("Classification, on held-out samples", [result.evaluation]),
             Section("Reconstruction, on held-out samples", [reconstruction.evaluation]),
-            Section("Pretraining", run_sections(runs["pretrain"], registry)[-1].content),
-            Section("Fine-tuning", run_sections(runs["finetune"], registry)[-1].content),
+            training_section("Pretraining", runs["pretrain"], registry),
+            training_section("Fine-tuning", runs["finetune"], registry),
             Section("Inference on files", [_first_rows(predictions.out)]),
         ],
         environment=environment,

@@ -17,8 +17,8 @@ from maecli.reports.numbers import format_metric
 from maecli.reports.page import Points, Section, render_report
 from maecli.results import Drawing, Metric, Table
 from maecli.run.directory import RunDirectory
+from maecli.run.pages.curves import by_epoch, history, learning_curves, metrics_of
 from maecli.run.plugins_used import missing_packages
-from maecli.run.report import by_epoch, history, labels_of, learning_curves
 from maecli.spec.layers import difference
 from maecli.spec.validate import validate
 from maecli.storage.files import write_bytes
@@ -77,7 +77,7 @@ def compare(first: Path, second: Path, registry: Registry, say: Callable[[str], 
             _plugins_by_name(first_environment), _plugins_by_name(second_environment), frozenset({"command"})
         ),
         metrics=_metrics(names, runs, say),
-        curves=learning_curves(logged, "epoch", labels_of(runs)),
+        curves=learning_curves(logged, "epoch", metrics_of(runs)),
     )
 
 

@@ -9,8 +9,10 @@ from maecli.errors import Fault
 from maecli.outputs.faults import faults_csv
 from maecli.progress import duration
 from maecli.registry import registry
+from maecli.results import Metric
 from maecli.run.directory import RunDirectory
-from maecli.run.report import describe_run, history, learning_curves, next_commands, run_faults, write_run_report
+from maecli.run.pages.curves import history, learning_curves
+from maecli.run.report import describe_run, next_commands, run_faults, write_run_report
 
 
 @pytest.fixture
@@ -40,7 +42,8 @@ def test_curves_need_two_points_of_validation():
     assert names(losses) == ["training loss"]
     assert names(losses | {"val/x": [(1, 0.5)]}) == ["training loss"]
     assert names(losses | {"val/x": [(1, 0.5), (2, 0.6)]}) == ["training loss", "validation x"]
-    (_, curve) = learning_curves({"run": losses | {"val/x": [(1, 0.5), (2, 0.6)]}}, "step", {"x": "top-1 accuracy"})
+    top1 = Metric(name="x", label="top-1 accuracy", value=0.6, unit="share", baselines={"chance": 0.5})
+    (_, curve) = learning_curves({"run": losses | {"val/x": [(1, 0.5), (2, 0.6)]}}, "step", {"x": top1})
     assert (curve.name, curve.caption) == ("validation top-1 accuracy", "Top-1 accuracy on the validation split.")
     assert names({}) == []
     assert names({"train/loss": [(1, -1.0), (2, 0.0)]}) == ["training loss"]
@@ -78,7 +81,8 @@ def test_an_evaluation_of_the_test_split_comes_first(run, mae):
     assert does.strip() == "run it on your own files"
     assert "Test top-1 accuracy: " in describe_run(run)
     page = (run.path / "report.html").read_text(encoding="utf-8")
-    assert page.index("Test") < page.index("Validation")
+    page = page[page.index("<main") :]  # below the table of contents
+    assert page.index(">Test (") < page.index("<details>") < page.index(">Validation (") < page.index(">Training<")
 
 
 def test_files_left_out_are_listed(run):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from maecli import api
 
+from .finding import finding
 from .labels import Labels, logits_of
 
 
@@ -116,6 +117,9 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
                 baselines={"chance": math.log(self.card.num_classes), "training frequencies": _prior(counts, truth)},
             ),
         ]
+
+    def finding(self) -> str:
+        return finding(self.matrix.numpy(), self.card.classes)
 
     def tables(self) -> Sequence[api.Table]:
         matrix = self.matrix

@@ -187,6 +187,15 @@ class Precision(api.Evaluator[api.nets.Classifier]):
             baselines={"even odds": math.log(2), "training frequencies": mean(constant)},
         )
 
+    def finding(self) -> str:
+        """Return the classes that are ranked best and worst."""
+        ranked = [(each[2], name) for name, each in zip(self.card.classes, self._per_class(), strict=True) if each[0]]
+        if len(ranked) < 2:
+            return ""
+        (low, worst), (high, best) = min(ranked), max(ranked)
+        mean = float(np.mean([precision for precision, _ in ranked]))
+        return f"mean average precision is {mean:.0%}: {best} is ranked best ({high:.0%}), {worst} worst ({low:.0%})"
+
     def tables(self) -> Sequence[api.Table]:
         rows = tuple(
             (name, num, precision if num else "none", num / max(judged, 1))

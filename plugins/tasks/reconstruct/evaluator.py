@@ -98,6 +98,14 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         metrics.append(_metric("atol", "masked pixels within 0.1", shares("atol"), note, unit="share"))
         return metrics
 
+    def finding(self) -> str:
+        """Return how far the error on hidden patches lies below that of the best trivial predictor."""
+        mse = self.metrics()[0]
+        if not mse.baselines or not mse.beats_baselines:
+            return ""
+        name, baseline = min(mse.baselines.items(), key=lambda item: item[1])
+        return f"what is hidden is filled in with {1 - mse.value / baseline:.0%} less error than by the {name}"
+
     def drawings(self) -> Sequence[api.Drawing]:
         total, num = self.total("masks"), self.total("samples")
         if total is None or num is None or self.first.masks is None:

@@ -131,6 +131,26 @@ class Overlap(api.Evaluator[Segmenter]):
         number = int(counts[1].argmax())
         return f"all {self.card.mask_classes[number]}", constant_counts(counts, number)
 
+    def finding(self) -> str:
+        """Return which classes are drawn best and worst, and how many are not found at all."""
+        counts = overlap_counts(self.matrix).numpy()
+        shares, classes = iou(counts), self.card.mask_classes
+        judged = [int(q) for q in np.flatnonzero(counts[1]) if q != self.card.background]
+        predicted = np.flatnonzero(counts[2])
+        if len(predicted) == 1 and judged and predicted[0] not in judged:
+            return f"everything is taken for {classes[predicted[0]]}"
+        if not judged:
+            return ""
+        mean = f"mIoU is {overlap_scores(counts, self.card.background)['miou']:.0%}"
+        best, worst = max(judged, key=lambda q: shares[q]), min(judged, key=lambda q: shares[q])
+        if best == worst:
+            return f"{mean}, {classes[best]} alone has {shares[best]:.0%}"
+        lost = sum(counts[0][q] == 0 for q in judged)
+        text = f"{mean}: {classes[best]} is drawn best (IoU {shares[best]:.0%})"
+        if lost > 1:
+            return f"{text}, {lost} of {len(judged)} classes are not found at all"
+        return f"{text}, {classes[worst]} worst ({shares[worst]:.0%})"
+
     def tables(self) -> Sequence[api.Table]:
         counts = overlap_counts(self.matrix).numpy()
         always, baseline = self._constant(counts)
