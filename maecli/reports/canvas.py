@@ -1,22 +1,27 @@
 """What every drawing shares: its width and type, its colours and axes, and how it becomes a PNG.
 
-Drawings are as wide as a page's column, 520 CSS pixels of two PNG pixels each, with type that is still legible when a
-phone shrinks them to 360. They use matplotlib's objects on an Agg canvas and no pyplot, so that nothing is global and
-any thread may draw. Lengths are PNG pixels.
+Drawings are as wide as a page's column, 704 CSS pixels of two PNG pixels each; charts are drawn for a phone's column
+too, as SVG that a page takes. They use matplotlib's objects and no pyplot, so that any thread may draw. Lengths are PNG
+pixels.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
+import inspect
 import io
 import math
 import sys
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 import numpy as np
+
+from maecli.reports import vector
+from maecli.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,10 +30,14 @@ if TYPE_CHECKING:
     from matplotlib.ticker import FuncFormatter as Ticker
     from PIL import Image, ImageFont
 
+P = ParamSpec("P")
+
 DPI = 192  # two PNG pixels per CSS pixel
-WIDTH = 1040
+WIDTH = 1408
+NARROW = 716
+"""Width for a phone, or for half a column."""
 TEXT = 28
-SMALL = 24
+SMALL = 25
 _LONGEST = 120  # letters of a text
 
 INK = "#1f2328"
@@ -37,6 +46,17 @@ RULE = "#d5d9de"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Colours of Okabe and Ito, safe for colour-blind eyes."""
 _STYLES = ("-", "--", ":")
+HEAT = "#0b4f86"
+"""Of the cells of a matrix, the stronger the more."""
+VARIABLES = {
+    **{colour: f"series-{number}" for number, colour in enumerate(SERIES, 1)},
+    INK: "ink",
+    QUIET: "quiet",
+    RULE: "rule",
+    HEAT: "heat",
+    "#ffffff": "paper",
+}
+"""What a page calls the colours of a chart, light and dark."""
 
 
 def pt(pixels: int) -> float:
@@ -57,9 +77,9 @@ def new_figure(width: int, height: int, layout: Any = None) -> Figure:
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white", layout=layout)
 
 
-def new_axes(height: int) -> tuple[Figure, Axes]:
-    """Return a figure as wide as a page's column, and its only axes."""
-    figure = new_figure(WIDTH, height, layout="constrained")
+def new_axes(width: int, height: int) -> tuple[Figure, Axes]:
+    """Return a figure and its only axes."""
+    figure = new_figure(width, height, layout="constrained")
     return figure, figure.add_subplot()
 
 
@@ -107,7 +127,7 @@ def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) ->
     if not names:
         return None
     longest = max(font(SMALL).getlength(name) for name in names) + (handle_length + 3) * SMALL
-    columns = max(1, min(columns, int(WIDTH // longest)))
+    columns = max(1, min(columns, int(width_of(figure) // longest)))
     legend = figure.legend(
         loc="outside upper left",
         ncols=columns,
@@ -124,16 +144,47 @@ def draw_legend(figure: Figure, columns: int = 1, handle_length: float = 1.8) ->
     return legend
 
 
-def to_png(figure: Figure) -> bytes:
-    """Draw the figure, with a palette of 256 colours."""
+def chart(draw: Callable[Concatenate[int, P], tuple[Figure, str]]) -> Callable[P, bytes]:
+    """Let a function that draws a figure of a width, and says what it shows, return a PNG.
+
+    The PNG notes the figure as SVG for pages, of both widths where it can be narrow, and what it shows.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        figure, seen = draw(WIDTH, *args, **kwargs)
+        narrow, _ = draw(NARROW, *args, **kwargs)
+        notes = {vector.SEEN: one_line(seen), vector.WIDE: vector.to_svg(figure, VARIABLES)}
+        if width_of(narrow) <= NARROW:
+            notes[vector.NARROW] = vector.to_svg(narrow, VARIABLES)
+        return to_png(figure, notes)
+
+    signature = inspect.signature(draw)
+    without_width = [*signature.parameters.values()][1:]
+    drawn.__signature__ = signature.replace(parameters=without_width, return_annotation="bytes")  # type: ignore[attr-defined]
+    return drawn
+
+
+def width_of(figure: Figure) -> int:
+    """Return the width of a figure in PNG pixels."""
+    return round(figure.get_figwidth() * DPI)
+
+
+def to_png(figure: Figure, notes: Mapping[str, str]) -> bytes:
+    """Draw the figure, with a palette of 256 colours; the PNG holds the notes that are not empty."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    info = PngInfo()
+    for key, text in notes.items():
+        if text:
+            info.add_itxt(key, text, zip=True)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     image = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.NONE)
-    return encode_png(image, optimize=True, dpi=(DPI, DPI))
+    return encode_png(image, compress_level=6, dpi=(DPI, DPI), pnginfo=info)
 
 
 def encode_png(image: Image.Image, **options: Any) -> bytes:
@@ -143,7 +194,7 @@ def encode_png(image: Image.Image, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-@cache
+@functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return the type of all drawings at a size in pixels, which tells how long a text is."""
     load_matplotlib()

@@ -1,4 +1,7 @@
-"""Charts as PNG bytes: curves, marks with error bars, bars per class, histograms and sizes."""
+"""Charts as PNG bytes: curves, marks with error bars, bars per class, histograms and sizes.
+
+Those under `@chart` draw a figure of a width in PNG pixels, and say what it shows; who calls them gets the PNG.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from maecli.reports.canvas import (
     SMALL,
     TEXT,
     WIDTH,
+    chart,
     draw_legend,
     finish_axes,
     fitted,
@@ -27,18 +31,22 @@ from maecli.reports.canvas import (
     plain,
     pt,
     series_style,
-    to_png,
     whole_ticks,
 )
 from maecli.reports.numbers import format_value
+from maecli.text import some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from maecli.eda.findings import Histogram
+    from maecli.results import Metric
 
 MAX_BARS = 40
-_BAR = 40  # PNG pixels
+_BAR = 44  # PNG pixels
+_SAID = 12
+"""Bars or curves that the words about a chart name."""
 _DASHES = ((6.0, 3.0), (2.0, 2.0), (8.0, 2.0, 2.0, 2.0))
 _MARKERS = "osD^vP"
 _LOG_FROM = 8
@@ -58,7 +66,9 @@ class Mark:
     high: float
 
 
+@chart
 def curves(
+    width: int,
     series: Mapping[str, Sequence[tuple[float, float]]],
     x_label: str,
     y_label: str,
@@ -68,7 +78,7 @@ def curves(
     unit: str = "",
     ends: Mapping[str, tuple[float, float]] | None = None,
     end_label: str = "",
-) -> bytes:
+) -> tuple[Figure, str]:
     """Return a PNG of one line per series of (x, y) points, and a dashed line per baseline.
 
     Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis; `log_y` None makes it one where the
@@ -81,7 +91,7 @@ def curves(
     lines = {
         name: value for name, value in (baselines or {}).items() if math.isfinite(value) and not (log_y and value <= 0)
     }
-    figure, axes = new_axes(_height(len(series) + len(lines) + bool(ends)))
+    figure, axes = new_axes(width, _height(width, len(series) + len(lines) + bool(ends)))
     drawn = {name: _drawable(points, log_y) for name, points in series.items()}
     for number, (name, points) in enumerate(drawn.items()):
         marker = "o" if np.isfinite(points[:, 1]).sum() <= 12 else ""
@@ -93,22 +103,29 @@ def curves(
     if ends:
         axes.plot([], [], "D", color=QUIET, ms=7, label=plain(end_label))
     for number, (name, value) in enumerate(lines.items()):
-        label = f"{plain(name.replace('_', ' '))} {format_value(value, unit)}"
-        axes.axhline(value, color=QUIET, lw=1.2, dashes=_DASHES[number % len(_DASHES)], label=label)
+        _level(axes, name, value, values, unit, _DASHES[number % len(_DASHES)])
     _scale(axes, np.concatenate([np.zeros((0, 2)), *drawn.values()]), log_y, unit)
     finish_axes(axes, x_label, y_label)
     draw_legend(figure, columns=2)
-    return to_png(figure)
+    said = [
+        f"{name} from {format_value(points[0][1], unit)} to {format_value(points[-1][1], unit)}"
+        for name, points in series.items()
+        if points
+    ]
+    said += [f"{name.replace('_', ' ')} {format_value(value, unit)}" for name, value in lines.items()]
+    return figure, f"{y_label} by {x_label}: {some(said, _SAID)}"
 
 
+@chart
 def points_chart(
+    width: int,
     series: Mapping[str, Mapping[float, Mark]],
     x_label: str,
     y_label: str,
     unit: str = "",
     levels: Mapping[str, Mark] | None = None,
     baseline: tuple[str, Mapping[float, float]] | None = None,
-) -> bytes:
+) -> tuple[Figure, str]:
     """Return a PNG of one line per series of marks by x, each with its error bar, ticks at the values of x.
 
     `levels` do not depend on x and are drawn across. `baseline` is a trivial predictor, its name and its value by x.
@@ -116,7 +133,7 @@ def points_chart(
     from matplotlib.ticker import MaxNLocator, NullLocator
 
     levels = levels or {}
-    figure, axes = new_axes(_height(len(series) + len(levels) + 1))
+    figure, axes = new_axes(width, _height(width, len(series) + len(levels) + 1))
     for number, (name, marks) in enumerate(series.items()):
         xs = sorted(marks)
         colour, style = series_style(number)
@@ -149,17 +166,23 @@ def points_chart(
     axes.yaxis.set_major_formatter(in_unit(unit))
     finish_axes(axes, x_label, y_label)
     draw_legend(figure, columns=3)
-    return to_png(figure)
+    said = [
+        f"{name} {', '.join(f'{format_value(marks[x].value, unit)} at {x:g}' for x in sorted(marks))}"
+        for name, marks in series.items()
+    ]
+    return figure, f"{y_label} by {x_label}: {some(said, _SAID)}"
 
 
+@chart
 def bars_chart(
+    width: int,
     bars: Mapping[str, Mark],
     x_label: str,
     unit: str = "",
     baselines: Mapping[str, float] | None = None,
     baseline: str = "",
     top: float | None = None,
-) -> bytes:
+) -> tuple[Figure, str]:
     """Return a PNG of one bar per name, from zero, each with its number and, where it is known, its error bar.
 
     `baselines` are what the trivial predictor `baseline` gets, drawn as a stroke across the bars of these names. `top`
@@ -167,10 +190,10 @@ def bars_chart(
     """
     if not bars:
         raise ValueError("a bar chart needs at least one bar")
-    figure, axes = new_axes(190 + _BAR * len(bars))
+    figure, axes = new_axes(width, 190 + _BAR * len(bars))
     names, marks = list(bars), list(bars.values())
     values = [mark.value for mark in marks]
-    _bars(axes, [fitted(name, SMALL, 480) for name in names], values, [SERIES[0]] * len(names))
+    _bars(axes, [fitted(name, SMALL, round(0.4 * width)) for name in names], values, [SERIES[0]] * len(names))
     if any(mark.low < mark.high for mark in marks):
         axes.errorbar(values, range(len(names)), xerr=_errors(marks), fmt="none", ecolor=INK, elinewidth=1.4)
     strokes = {place: baselines[name] for place, name in enumerate(names) if baselines and name in baselines}
@@ -184,7 +207,29 @@ def bars_chart(
     axes.xaxis.set_major_formatter(in_unit(unit))
     finish_axes(axes, x_label, None, grid="x")
     draw_legend(figure)
-    return to_png(figure)
+    said = some([f"{name} {format_value(mark.value, unit)}" for name, mark in bars.items()], _SAID)
+    return figure, f"{x_label}: {said}"
+
+
+@chart
+def metric_bars(width: int, metric: Metric) -> tuple[Figure, str]:
+    """Return a PNG of a metric with its 95% interval, above what trivial predictors get on the same samples."""
+    bars = {metric.label: metric.value} | {name.replace("_", " "): value for name, value in metric.baselines.items()}
+    figure = new_figure(width, 24 + (_BAR + 8) * len(bars), layout="constrained")
+    axes = figure.add_subplot()
+    values = [*bars.values()]
+    low, high = metric.interval or (metric.value, metric.value)
+    ends = [max(metric.value, high), *values[1:]]
+    top = max(*ends, 1e-12)
+    names = [fitted(name, SMALL, round(0.4 * width)) for name in bars]
+    _bars(axes, names, values, [SERIES[0], *[RULE] * len(metric.baselines)])
+    axes.hlines(0, low, high, color=INK, lw=1.6)
+    _beside(axes, ends, [format_value(value, metric.unit) for value in values], SMALL, gap=0.015 * top)
+    axes.set_xlim(min(0.0, low, *values), 1.22 * top)
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.spines["left"].set_color(RULE)
+    return figure, ", ".join(f"{name} {format_value(value, metric.unit)}" for name, value in bars.items())
 
 
 def class_bars(
@@ -196,15 +241,17 @@ def class_bars(
     """
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     bars = {name: Mark(share, share, share) for name, share in ordered}
-    return bars_chart(bars, x_label, "share", marks, mark_label, top=1.0)
+    return bars_chart(bars, x_label, "share", marks, mark_label)
 
 
+@chart
 def class_panels(
+    width: int,
     classes: Sequence[str],
     panels: Mapping[str, Sequence[float]],
     colours: Sequence[tuple[int, int, int]] | None = None,
     shares: frozenset[str] = frozenset(),
-) -> bytes:
+) -> tuple[Figure, str]:
     """Return a PNG of one bar per class in each of several panels, such as images, objects and pixels.
 
     The panels named in `shares` are drawn in percent. Of more than 40 classes, the first panel's most frequent 40
@@ -214,9 +261,9 @@ def class_panels(
         raise ValueError("a chart of classes needs at least one class and one panel")
     first = next(iter(panels.values()))
     chosen = sorted(sorted(range(len(classes)), key=lambda i: -first[i])[:MAX_BARS])
-    figure = new_figure(WIDTH, 110 + _BAR * len(chosen), layout="constrained")
+    figure = new_figure(width, 110 + _BAR * len(chosen), layout="constrained")
     fills = [SERIES[0] if colours is None else tuple(level / 255 for level in colours[i]) for i in chosen]
-    names = [fitted(classes[i], SMALL, 250) for i in chosen]
+    names = [fitted(classes[i], SMALL, round(0.24 * width)) for i in chosen]
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, values) in zip(all_axes, panels.items(), strict=True):
         lengths = [values[i] for i in chosen]
@@ -225,21 +272,26 @@ def class_panels(
         _bars(axes, names, lengths, fills)
         _beside(axes, lengths, texts, SMALL - 2, gap=0.03 * top)
         axes.set_title(plain(title), size=pt(TEXT), color=INK, loc="left", parse_math=False)
-        axes.set_xlim(0, 1.45 * top)
+        axes.set_xlim(0, (1.45 if width == WIDTH else 1.9) * top)
         axes.set_xticks([])
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.spines["left"].set_color(RULE)
-    return to_png(figure)
+    title, values = next(iter(panels.items()))
+    said = some([f"{classes[i]} {values[i]:,.6g}" for i in chosen], _SAID)
+    return figure, f"{title} of each class: {said}"
 
 
-def histogram(counted: Histogram, x_label: str, scale: Scale = "linear", unit: str = "") -> bytes:
+@chart
+def histogram(
+    width: int, counted: Histogram, x_label: str, scale: Scale = "linear", unit: str = ""
+) -> tuple[Figure, str]:
     """Return a PNG of a histogram per split, as shares of the split, with medians in the legend.
 
     With unit "share" the x axis is in percent.
     """
     from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-    figure, axes = new_axes(520)
+    figure, axes = new_axes(width, 560)
     edges = np.array(counted.edges)
     for number, (name, counts) in enumerate(counted.counts.items()):
         heights = np.array(counts) / max(1, sum(counts))
@@ -249,7 +301,7 @@ def histogram(counted: Histogram, x_label: str, scale: Scale = "linear", unit: s
         axes.stairs(heights, edges, color=color, lw=1.8, fill=False, label=label, zorder=3)
         axes.stairs(heights, edges, color=color, fill=True, alpha=0.14)
     if scale == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=unit != "share"))
+        axes.xaxis.set_major_locator(MaxNLocator(8 if width == WIDTH else 5, integer=unit != "share"))
     else:
         base = 10 if scale == "log" else 2
         axes.set_xscale("log", base=base)
@@ -263,20 +315,23 @@ def histogram(counted: Histogram, x_label: str, scale: Scale = "linear", unit: s
     axes.set_ylim(bottom=0)
     finish_axes(axes, x_label, "share of the split", grid="both")
     draw_legend(figure, columns=3, handle_length=1.2)
-    return to_png(figure)
+    said = [f"{name} has a median of {format_value(median, unit)}" for name, median in counted.medians.items()]
+    return figure, f"how often each {x_label} occurs: {', '.join(said)}"
 
 
 AXES_OF_SIZES = 2
 """Axes that `sizes` can draw."""
 
 
+@chart
 def sizes(
+    width: int,
     common: Mapping[str, Sequence[tuple[tuple[int, ...], int]]],
     axis_names: Sequence[str] = ("height", "width"),
     unit: str = "pixels",
-) -> bytes:
+) -> tuple[Figure, str]:
     """Return a PNG of sizes of two axes, such as (H, W): a disc per size, its area the number of samples of it."""
-    figure, axes = new_axes(640)
+    figure, axes = new_axes(width, 700)
     most = max(num for counted in common.values() for _, num in counted)
     for number, (name, counted) in enumerate(common.items()):
         heights, widths = zip(*(size for size, _ in counted), strict=True)
@@ -287,12 +342,13 @@ def sizes(
     axes.margins(0.12)
     finish_axes(axes, f"{axis_names[1]} in {unit}", f"{axis_names[0]} in {unit}", grid="both")
     draw_legend(figure, columns=3, handle_length=1.2)
-    return to_png(figure)
+    said = some([f"{len(counted):,} sizes of {name}" for name, counted in common.items()])
+    return figure, f"{axis_names[0]} by {axis_names[1]}, {said}"
 
 
-def _height(entries: int) -> int:
+def _height(width: int, entries: int) -> int:
     """Return a height that leaves the same room to the points, however many names the legend has in two columns."""
-    return 604 + 36 * math.ceil(entries / 2)
+    return 390 + round(0.17 * width) + 38 * math.ceil(entries / (2 if width == WIDTH else 1))
 
 
 def _drawable(points: Sequence[tuple[float, float]], log_y: bool) -> NDArray[np.float64]:
@@ -341,6 +397,19 @@ def _baseline(axes: Axes, name: str, values: Mapping[float, float], ends: Sequen
     axes.plot(xs, [values[x] for x in xs], "--", color=QUIET, lw=1.2, label=plain(label))
 
 
+def _level(
+    axes: Axes, name: str, value: float, values: NDArray[np.float64], unit: str, dashes: tuple[float, ...]
+) -> None:
+    """Draw a trivial predictor across, or name it in the legend where the curves would be crowded by it."""
+    label = f"{plain(name.replace('_', ' '))} {format_value(value, unit)}"
+    low, high = (values.min(), values.max()) if values.size else (value, value)
+    if max(low - value, value - high) > _FAR * max(high - low, 1e-12):
+        side = "below" if value < low else "above"
+        axes.plot([], [], color=QUIET, lw=1.2, dashes=dashes, label=f"{label}, {side} the chart")
+    else:
+        axes.axhline(value, color=QUIET, lw=1.2, dashes=dashes, label=label)
+
+
 def _errors(marks: Sequence[Mark]) -> NDArray[np.float64]:
     """Return how far the error bars reach to either side (2, N)."""
     reach = np.array([[mark.value - mark.low, mark.high - mark.value] for mark in marks]).reshape(-1, 2)
@@ -350,7 +419,7 @@ def _errors(marks: Sequence[Mark]) -> NDArray[np.float64]:
 def _bars(axes: Axes, names: Sequence[str], lengths: Sequence[float], colours: Sequence[Any]) -> None:
     """Draw a bar per class, the first one on top, with its name at the left."""
     places = range(len(names))
-    axes.barh(places, lengths, height=0.64, color=colours)
+    axes.barh(places, lengths, height=0.64, color=colours, edgecolor=RULE, lw=0.4)
     axes.set_yticks(places, names, size=pt(SMALL), parse_math=False)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", labelcolor=INK, length=0)

@@ -107,18 +107,21 @@ def contact_sheet(
     captions: Sequence[str],
     wrong: Sequence[bool | None] | None = None,
     keys: Sequence[str] = (),
+    *,
+    large: bool = False,
 ) -> bytes:
     """Return a PNG of the first 36 pictures, each over its caption, such as class and probability.
 
     `wrong` is True where the prediction is known to be wrong (a red frame and the word), None where the truth
-    is unknown. The last part of a key, such as a file's name, stands below.
+    is unknown. The last part of a key, such as a file's name, stands below. Small pictures stand six in a row, others
+    and `large` ones four.
     """
     if not len(pictures):
         raise ValueError("a contact sheet needs at least one picture")
     marks = [mark is True for mark in wrong] if wrong is not None else [False] * len(pictures)
     names = [key.rpartition("/")[2] for key in keys] or [""] * len(pictures)
     first = [*zip(map(as_rgb, pictures), captions, marks, names, strict=True)][:SHEET_SIZE]
-    columns = 6 if all(max(pixels.shape) <= _TINY for pixels, *_ in first) else 4
+    columns = 6 if not large and all(max(pixels.shape) <= _TINY for pixels, *_ in first) else 4
     rows = [first[start : start + columns] for start in range(0, len(first), columns)]
     return _sheet(_box(WIDTH, columns), [""] * min(columns, len(first)), [""] * len(rows), rows)
 

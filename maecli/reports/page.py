@@ -13,11 +13,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maecli.errors import Fault
-from maecli.reports import numbers
+from maecli.reports import charts, numbers, vector
 from maecli.reports.canvas import encode_png
 from maecli.reports.grids import read_grid
 from maecli.results import Drawing, Evaluation, Metric, Table
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _CONTENTS_FROM = 4
 _LONG_TABLE = 25
+_SQUARE = 0.7
+"""Height / width from which a chart counts as square."""
 _LARGE_PNG = 200_000
 """Bytes from which a picture in full colour is shown as a JPEG: it holds photographs. Its file stays a PNG."""
 _NUMBER = re.compile(r"([-+−]?\d[\d.,]*(\s?±\s?\d[\d.,]*)?(\s?(%|dB|k|M|MB|GB|s))?|n/a)?")
@@ -126,8 +128,9 @@ def template(name: str) -> Template:
 def _part(section: Section, anchor: str, level: int = 2) -> dict[str, Any]:
     """Return what the template needs of a section; `level` is its heading's, at most 6 in HTML."""
     blocks: list[dict[str, Any]] = []
+    ids = (f"{anchor}-chart-{number}-" for number in count(1))
     for kind, group in groupby(section.content, type):
-        blocks += _blocks(kind, list(group), anchor, level)
+        blocks += _blocks(kind, list(group), anchor, level, ids)
     return {
         "kind": "section",
         "id": anchor,
@@ -138,17 +141,18 @@ def _part(section: Section, anchor: str, level: int = 2) -> dict[str, Any]:
     }
 
 
-def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[str, Any]]:
+def _blocks(kind: type, items: list[Any], anchor: str, level: int, ids: Iterator[str]) -> list[dict[str, Any]]:
+    """Return what the template needs of items of a kind; `ids` begin those of each chart."""
     if issubclass(kind, str):
         return [{"kind": "text", "paragraphs": re.split(r"\n\s*\n", text.strip())} for text in items]
     if issubclass(kind, Section):
         return [_part(item, f"{anchor}-{number}", level + 1) for number, item in enumerate(items, 1)]
     if issubclass(kind, Evaluation):
-        return [block for evaluation in items for block in _evaluation(evaluation)]
+        return [block for evaluation in items for block in _evaluation(evaluation, ids)]
     if issubclass(kind, Metric):
         return [_metrics(items, "Metrics")]
     if issubclass(kind, Drawing):
-        return [_drawing(drawing) for drawing in items]
+        return _beside([_drawing(drawing, ids) for drawing in items])
     if issubclass(kind, Table):
         return [_table(table) for table in items]
     if issubclass(kind, Points | Faults):
@@ -158,12 +162,48 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int) -> list[dict[
     raise TypeError(f"a section cannot show a {kind.__name__}")
 
 
-def _evaluation(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    yield from map(_drawing, evaluation.drawings)
+def _evaluation(evaluation: Evaluation, ids: Iterator[str]) -> Iterator[dict[str, Any]]:
+    yield _headline(evaluation.metrics[0], evaluation.samples, ids)
+    yield from _beside([_drawing(drawing, ids) for drawing in evaluation.drawings])
     yield _metrics(evaluation.metrics, f"{evaluation.split} split, {evaluation.samples}")
     if evaluation.notes:
         yield {"kind": "notes", "notes": evaluation.notes}
     yield from map(_table, evaluation.tables)
+
+
+def _headline(metric: Metric, samples: str, ids: Iterator[str]) -> dict[str, Any]:
+    """Return a metric as one large number, and a chart of what trivial predictors get."""
+    chart = _drawing(Drawing(name=metric.label, caption="", png=charts.metric_bars(metric)), ids)
+    return {
+        "kind": "headline",
+        "label": metric.label,
+        "value": numbers.format_value(metric.value, metric.unit),
+        "interval": numbers.format_interval(metric.interval, metric.unit) if metric.interval else "",
+        "samples": samples,
+        "direction": "" if metric.better == "higher" else "lower is better",
+        "chart": chart if metric.baselines else None,
+    }
+
+
+def _beside(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return drawings, a matrix that is small beside the pictures before it."""
+    placed: list[dict[str, Any]] = []
+    for block in blocks:
+        if placed and _is_flow(placed[-1]) and _is_small_square(block):
+            placed[-1] = {"kind": "beside", "blocks": [placed[-1], block]}
+        else:
+            placed.append(block)
+    return placed
+
+
+def _is_flow(block: Mapping[str, Any]) -> bool:
+    """Whether it is pictures that may be broken into rows of any length."""
+    return "grid" in block and not block["grid"].columns
+
+
+def _is_small_square(block: Mapping[str, Any]) -> bool:
+    chart = block.get("chart")
+    return chart is not None and bool(chart["narrow"]) and chart["height"] > _SQUARE * chart["width"]
 
 
 def _metrics(metrics: Sequence[Metric], caption: str) -> dict[str, Any]:
@@ -183,8 +223,8 @@ def _metrics(metrics: Sequence[Metric], caption: str) -> dict[str, Any]:
     return {"kind": "metrics", "caption": caption, "rows": rows}
 
 
-def _drawing(drawing: Drawing) -> dict[str, Any]:
-    """Return what the template needs of a drawing: the PNG as it is, or each picture of a grid with its texts."""
+def _drawing(drawing: Drawing, ids: Iterator[str]) -> dict[str, Any]:
+    """Return what the template needs of a drawing: its chart, each picture of its grid with texts, or its PNG."""
     from PIL import Image
 
     name = drawing.name.replace("_", " ").replace("-", " ")
@@ -192,7 +232,10 @@ def _drawing(drawing: Drawing) -> dict[str, Any]:
         css_pixel = (image.info.get("dpi", (96, 96))[0] or 96) / 96  # of 1/96 inch
         photographs = image.mode == "RGB" and len(drawing.png) > _LARGE_PNG
         block = {"kind": "drawing", "caption": drawing.caption}
-        grid = read_grid(image)
+        grid, chart = read_grid(image), vector.read_chart(image.info)
+        if chart is not None and (shown := _chart(chart, name, ids)):
+            width, height = (round(side / css_pixel) for side in image.size)
+            return block | {"chart": shown | {"width": width, "height": height}}
         if grid is None:
             return block | {"image": _image(image, css_pixel, photographs, name, drawing.png)}
         cells = []
@@ -201,6 +244,18 @@ def _drawing(drawing: Drawing) -> dict[str, Any]:
             alt = ", ".join(filter(None, [cell.row, column, cell.caption])) or f"{name} {number + 1}"
             cells.append(_image(image.crop(cell.box), css_pixel, photographs, alt) | {"cell": cell})
         return block | {"grid": grid, "cells": cells, "column_width": round(grid.width / css_pixel)}
+
+
+def _chart(chart: vector.Chart, name: str, ids: Iterator[str]) -> dict[str, Any]:
+    """Return a chart's elements for a wide and for a narrow column; nothing where it has none."""
+    from markupsafe import Markup
+
+    seen = {"role": "img", "aria-label": f"{chart.seen[:1].upper()}{chart.seen[1:]}" or name}
+    wide, narrow = (
+        svg and vector.inline(svg, next(ids), {"class": kind, **seen})
+        for kind, svg in (("wide", chart.wide), ("narrow", chart.narrow))
+    )
+    return {"wide": Markup(wide), "narrow": Markup(narrow)} if wide else {}
 
 
 def _image(

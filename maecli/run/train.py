@@ -29,9 +29,10 @@ from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
 from maecli.run.extend import Parent, parent_of, replay
 from maecli.run.open import Built, open_run, with_paths
+from maecli.run.pages.curves import history
 from maecli.run.place import run_directory
 from maecli.run.plugins_used import with_plugins
-from maecli.run.report import history, next_commands, write_run_report
+from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import card_of
 from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.run.weights.initial import start_encoder

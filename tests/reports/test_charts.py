@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from PIL import Image
 
 from maecli.eda.findings import Histogram
 from maecli.reports import charts
+from maecli.reports.canvas import NARROW, WIDTH
+from maecli.results import Metric
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -52,7 +55,7 @@ def test_bars_name_classes_and_their_numbers(drawn: set[str]) -> None:
     panels = {"images": [1234, 0], "pixels": [0.9876, 0.00012]}
     png = charts.class_panels(["cat", "$dog"], panels, [(255, 0, 0), (0, 128, 0)], frozenset({"pixels"}))
 
-    assert size_of(png)[0] == 1040
+    assert size_of(png)[0] == WIDTH
     assert {"cat", "$dog", "images", "pixels", "1,234", "0", "98.8%", "0.012%"} <= drawn
     assert (rgb(png) == [255, 0, 0]).all(-1).any(), "bars have the colours of their classes"
 
@@ -70,14 +73,14 @@ def test_a_histogram_names_splits_with_their_medians(drawn: set[str], scale: cha
     found = Histogram(
         edges=(0.125, 0.25, 0.5, 1.0), counts={"train": (1, 2, 1), "val": (0, 0, 0)}, medians={"train": 0.3, "val": 0.7}
     )
-    assert size_of(charts.histogram(found, "area", scale, "share"))[0] == 1040
+    assert size_of(charts.histogram(found, "area", scale, "share"))[0] == WIDTH
     assert {"train, median 30.0%", "val, median 70.0%", "area", "share of the split"} <= drawn
 
 
 def test_sizes_are_drawn_for_each_split(drawn: set[str]) -> None:
     png = charts.sizes({"train": [((375, 500), 9), ((500, 375), 1)], "val": [((100, 100), 1)]})
 
-    assert size_of(png)[0] == 1040
+    assert size_of(png)[0] == WIDTH
     assert {"train", "val", "width in pixels", "height in pixels"} <= drawn
 
 
@@ -131,7 +134,7 @@ def test_curves_name_their_series_and_their_baselines(drawn: set[str]) -> None:
 
     assert {"train", "val", "epoch", "top-1 accuracy", "all background 11.35%", "60%"} <= set(drawn)
     pixels = rgb(png)
-    assert pixels.shape == (640 + 36, 1040, 3)  # a second line of the legend
+    assert pixels.shape[1] == WIDTH
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
@@ -148,7 +151,7 @@ def test_curves_name_their_series_and_their_baselines(drawn: set[str]) -> None:
     ids=["none", "one", "not finite", "not positive", "nine decades"],
 )
 def test_curves_of_any_points_can_be_drawn(points: list[tuple[float, float]], log_y: bool) -> None:
-    assert rgb(charts.curves({"loss": points}, "step", "loss", log_y=log_y)).shape == (640, 1040, 3)
+    assert rgb(charts.curves({"loss": points}, "step", "loss", log_y=log_y)).shape[1] == WIDTH
 
 
 def test_curves_without_finite_points_say_so(drawn: set[str]) -> None:
@@ -189,3 +192,31 @@ def test_pyplot_is_never_loaded() -> None:
         "charts.curves({'a': [(0, 1), (1, 2)]}, 'x', 'y'); sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_a_chart_is_noted_as_svg_for_a_wide_and_a_narrow_column_and_in_words() -> None:
+    with Image.open(io.BytesIO(charts.class_bars({"cat": 0.75, "a & b": 0.5}, "recall"))) as image:
+        wide, narrow, seen = (image.info[key] for key in ("mae:svg", "mae:svg-narrow", "Description"))
+
+    assert seen == "recall: cat 75.00%, a & b 50.00%"
+    for svg, width in ((wide, WIDTH), (narrow, NARROW)):
+        root = ElementTree.fromstring(svg)
+        assert float(root.attrib["viewBox"].split()[2]) == pytest.approx(width * 72 / 192, abs=0.5)
+        assert {"cat", "a & b", "75.00%"} <= {each.text for each in root.iter("text")}
+    assert "var(--series-1)" in wide
+    assert "#0072b2" not in wide, "a page gives its own colours"
+
+
+def test_a_metric_stands_above_its_baselines() -> None:
+    metric = Metric(
+        name="x", label="top-1 accuracy", value=0.5, unit="share", interval=(0.4, 0.6), baselines={"at_random": 0.25}
+    )
+    with Image.open(io.BytesIO(charts.metric_bars(metric))) as image:
+        assert image.info["Description"] == "top-1 accuracy 50.00%, at random 25.00%"
+
+
+def test_a_baseline_far_from_the_curves_is_named_and_leaves_them_room(drawn: set[str]) -> None:
+    charts.curves({"val": [(0, 0.90), (9, 0.92)]}, "epoch", "accuracy", baselines={"chance": 0.1}, unit="share")
+
+    assert "chance 10.00%, below the chart" in drawn
+    assert "20%" not in drawn

@@ -69,7 +69,7 @@ def test_columns_fit_into_max_px() -> None:
     rows = [[np.zeros((1, 28, 28), np.float32)] * 4] * 2
     titles = ["original", "masked", "reconstruction", "reconstruction with visible patches"]
 
-    assert decoded(grids.picture_grid(rows, titles)).shape[1] <= 1040
+    assert decoded(grids.picture_grid(rows, titles)).shape[1] <= 1408
     assert decoded(grids.picture_grid(rows, titles, max_px=500)).shape[1] <= 500
 
 

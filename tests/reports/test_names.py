@@ -66,7 +66,7 @@ def test_a_metric_of_every_kind_draws_any_name():
 
 
 def test_a_legend_has_dollar_signs_and_names_that_begin_with_a_stroke():
-    metric, axes = new_axes(200)
+    metric, axes = new_axes(1000, 200)
     for name in ("$x_1$", "_hidden"):
         axes.plot([0, 1], label=plain(name))
     texts = draw_legend(metric).get_texts()

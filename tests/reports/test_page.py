@@ -19,6 +19,7 @@ from write_data import encoded, noise
 
 from maecli.errors import Fault
 from maecli.reports.charts import curves
+from maecli.reports.confusion import confusion_matrix
 from maecli.reports.grids import contact_sheet, picture_grid
 from maecli.reports.page import Command, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table
@@ -151,14 +152,23 @@ def test_the_page_loads_nothing() -> None:
 
 
 def test_every_picture_has_a_text_its_pixels_and_its_size() -> None:
-    shown = picture()
+    shown = Drawing(name="loss_curve", caption="", png=encoded(Image.fromarray(noise(1, 40, 30)), "PNG"))
     images = Page(report(Section("Curves", [shown]))).all("img")
 
     (image,) = images
     assert image["alt"] == "loss curve"
     assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == shown.png
-    assert (image["width"], image["height"]) == ("520", "320")  # half of its pixels, which are drawn at 192 dpi
+    assert (image["width"], image["height"]) == ("30", "40")
     assert all(image["alt"] for image in Page(everything()).all("img"))
+
+
+def test_a_chart_stands_on_the_page_as_svg_with_words_for_what_it_shows() -> None:
+    page = Page(report(Section("Curves", [picture(), picture()])))
+
+    assert page.all("img") == []
+    assert [svg["class"] for svg in page.all("svg")] == ["wide", "narrow"] * 2
+    assert {svg["aria-label"] for svg in page.all("svg")} == {"Loss by step: loss from 1 to 2"}
+    assert {svg["role"] for svg in page.all("svg")} == {"img"}
 
 
 def test_the_texts_of_a_grid_are_text_beside_its_pictures() -> None:
@@ -191,6 +201,36 @@ def test_a_large_chart_stays_a_png() -> None:
     chart = Drawing(name="chart", caption="", png=encoded(Image.fromarray(noise(1, 600, 600)), "PNG"))
 
     assert Page(report(Section("x", [chart]))).all("img")[0]["src"].startswith("data:image/png;")
+
+
+def test_an_evaluation_leads_with_its_number_and_what_was_drawn() -> None:
+    table = Table(title="Per class", columns=("class",), rows=(("cat",),))
+    source = report(Section("Test", [evaluation(drawings=(picture(),), tables=(table,), one="row", many="rows")]))
+
+    parts = ['class="headline"', "10,000 rows", "Loss by step.", 'class="metrics"', "Per class"]
+    assert [source.index(part) for part in parts] == sorted(source.index(part) for part in parts)
+    assert "Top-1 accuracy 97.22%, majority 11.35%, chance 10.00%" in source, "the chart of the baselines in words"
+
+
+def test_a_small_matrix_stands_beside_the_pictures_before_it() -> None:
+    def sides(num: int) -> int:
+        matrix = Drawing(name="m", caption="", png=confusion_matrix(np.eye(num, dtype=int), [*map(str, range(num))]))
+        page = Page(report(Section("x", [grids("x")[1], matrix])))
+        return [box["class"] for box in page.all("div")].count("beside")
+
+    assert sides(3) == 1
+    assert sides(13) == 0
+
+
+def test_a_folded_section_opens_on_a_click() -> None:
+    page = Page(report(Section("Validation", ["inside"], folded=True)))
+
+    assert [tag for tag, _ in page.elements if tag in ("section", "details", "summary", "h2")] == [
+        "section",
+        "details",
+        "summary",
+        "h2",
+    ]
 
 
 def test_a_metric_stands_beside_its_interval_and_its_baselines() -> None:

@@ -34,8 +34,8 @@ class Labels(ABC):
         return api.nets.ClassifierHead(embed_dim, self.card.num_classes, kind, norm)
 
     @abstractmethod
-    def evaluator(self, thorough: bool) -> api.Evaluator[api.nets.Classifier]:
-        """Return a fresh evaluator."""
+    def evaluator(self, thorough: bool, preprocess: api.Preprocess) -> api.Evaluator[api.nets.Classifier]:
+        """Return a fresh evaluator; `preprocess` draws what it keeps."""
 
     @abstractmethod
     def target(self, label: Tensor) -> Tensor:

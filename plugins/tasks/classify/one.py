@@ -17,6 +17,7 @@ from maecli import api
 
 from .finding import finding
 from .labels import Labels, logits_of
+from .mistakes import Mistakes
 
 
 class OneLabel(Labels):
@@ -24,8 +25,8 @@ class OneLabel(Labels):
     columns = api.Answer("class", probability="probability", margin="margin")
     drawn = "Predicted class and probability; predictions that are known to be wrong are marked."
 
-    def evaluator(self, thorough: bool) -> Accuracy:
-        return Accuracy(self.card, thorough)
+    def evaluator(self, thorough: bool, preprocess: api.Preprocess) -> Accuracy:
+        return Accuracy(self.card, thorough, Mistakes(self.card, preprocess) if thorough else None)
 
     def target(self, label: Tensor) -> Tensor:
         return F.one_hot(label, self.card.num_classes).float()
@@ -59,8 +60,8 @@ class OneLabel(Labels):
 class Accuracy(api.Evaluator[api.nets.Classifier]):
     """A confusion matrix, and what follows from it; where it is thorough, which samples were hit."""
 
-    def __init__(self, card: api.DataCard, thorough: bool = True) -> None:
-        self.card, self.thorough = card, thorough
+    def __init__(self, card: api.DataCard, thorough: bool = True, mistakes: Mistakes | None = None) -> None:
+        self.card, self.thorough, self.mistakes = card, thorough, mistakes
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
         logits, label = logits_of(module, batch), batch["label"]
@@ -69,6 +70,8 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         self.add({"matrix": matrix, "cross_entropy": F.cross_entropy(logits, label, reduction="sum")})
         if self.thorough:
             self.add_rows(batch.draws.ids, {"hits": (predicted == label).to(torch.int8)})
+        if self.mistakes is not None and "image" in batch:
+            self.mistakes.update(batch, logits.softmax(-1))
 
     def difference(self, other: api.Evaluator[api.nets.Classifier]) -> api.Difference | None:
         hits = self.shared_rows(other, "hits")
@@ -137,7 +140,8 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
 
     def drawings(self) -> Sequence[api.Drawing]:
         png = api.draw.confusion_matrix(self.matrix.numpy(), self.card.classes)
-        return [api.Drawing(name="confusion-matrix", caption="Rows: truth. Columns: prediction.", png=png)]
+        drawing = api.Drawing(name="confusion-matrix", caption="Rows: truth. Columns: prediction.", png=png)
+        return [*(self.mistakes.drawings() if self.mistakes is not None else ()), drawing]
 
 
 def _f1(matrix: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class SeveralLabels(Labels):
                 head.get_parameter(f"{len(head) - 1}.bias").copy_(torch.logit(frequencies(self.card)))
         return head
 
-    def evaluator(self, thorough: bool) -> Precision:
+    def evaluator(self, thorough: bool, preprocess: api.Preprocess) -> Precision:
         return Precision(self.card, thorough)
 
     def target(self, label: Tensor) -> Tensor:

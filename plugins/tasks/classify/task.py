@@ -141,7 +141,7 @@ class Classify(api.Task[api.nets.Classifier]):
         return api.nets.random_masking(noise, drop, present).ids_keep
 
     def evaluator(self, thorough: bool = True) -> api.Evaluator[api.nets.Classifier]:
-        return self.labels.evaluator(thorough)
+        return self.labels.evaluator(thorough, self.preprocess)
 
     def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
         probabilities = self.labels.probabilities(logits_of(module, batch)).cpu().numpy()

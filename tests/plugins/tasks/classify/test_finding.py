@@ -14,11 +14,11 @@ NAMES = ["cat", "dog", "elk"]
     [
         (
             [[8, 1, 1], [2, 5, 3], [0, 5, 5]],
-            "18 of 30 are named right, cat best (8 of 10) and dog worst (5 of 10); dog and elk are mixed up most",
+            "18 of 30 are named right, cat best (8 of 10) and dog worst (5 of 10); elk and dog are mixed up most",
         ),
         (
             [[9, 0, 1], [0, 10, 0], [4, 0, 6]],
-            "25 of 30 are named right, dog best (10 of 10) and elk worst (6 of 10); cat and elk are mixed up most",
+            "25 of 30 are named right, dog best (10 of 10) and elk worst (6 of 10); elk and cat are mixed up most",
         ),
         (
             [[9, 1, 0], [0, 10, 0], [0, 4, 6]],
