@@ -85,11 +85,11 @@ def measure(chosen: Set, arm: Hand, seed: int, work: Path) -> None:
     seconds, load = {}, os.getloadavg()[0]
     if arm.pretrain is not None:
         options = ["--root", folder / "pictures", "--out", pretrained, "--seed", seed, *arm.pretrain]
-        seconds["pretrain"] = mae("pretrain", "--dataset", "folder", *options)[1]
+        seconds["pretrain"] = mae("pretrain", *options)[1]
     options = ["--root", folder / chosen.labelled, "--out", finetuned, "--seed", seed, *arm.finetune]
     if arm.pretrain is not None:
         options += ["--init", pretrained]
-    seconds["finetune"] = mae("finetune", "--dataset", "folder", "--task", chosen.task, *options)[1]
+    seconds["finetune"] = mae("finetune", "--task", chosen.task, *options)[1]
     evaluation, seconds["eval"] = mae("eval", finetuned, "--root", folder / "held-out")
     pictures = runs / "pictures.npy"
     np.save(pictures, predict(chosen, finetuned, folder, runs / "predictions"))

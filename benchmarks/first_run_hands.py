@@ -50,28 +50,28 @@ def words(model: str, size: int, patch: int, batch: int, rate: float, epochs: in
     return [*typed, *(word for each in sets for word in ("--set", each))]
 
 
-def _trained(size: int, patch: int, pretrain: int, finetune: int, changes: Changes = PHOTOS) -> Hand:
-    """Return the setting that did best on most sets: pretrained for over half of the time, then layer by layer."""
-    return Hand(
-        "pretrained",
-        words("vit-lite", size, patch, 32, 1e-3, pretrain, changes),
-        words("vit-lite", size, patch, 32, 1e-3, finetune, {**changes, **TUNED}),
+def _hands(
+    size: int, patch: int, epochs: tuple[int, int, int], changes: Changes = PHOTOS, batch: int = 32, rate: float = 1e-3
+) -> tuple[Hand, Hand]:
+    """Return the setting that did best on most sets, and the same model from scratch.
+
+    `epochs` are those of pretraining, of fine-tuning after it, and of training from scratch for the whole time.
+    """
+    pretrain, finetune, scratch = (
+        words("vit-lite", size, patch, batch, rate, num, {**changes, **own})
+        for num, own in zip(epochs, ({}, TUNED, SCRATCH), strict=True)
     )
-
-
-def _scratch(size: int, patch: int, epochs: int, changes: Changes = PHOTOS) -> Hand:
-    """Return the same model from scratch, for the whole time."""
-    return Hand("scratch", None, words("vit-lite", size, patch, 32, 1e-3, epochs, {**changes, **SCRATCH}))
+    return Hand("pretrained", pretrain, finetune), Hand("scratch", None, scratch)
 
 
 HANDS: Mapping[str, Sequence[Hand]] = {
-    "tin-3": (_trained(64, 8, 200, 100), _scratch(64, 8, 250)),
-    "tin-20": (_trained(64, 8, 60, 25), _scratch(64, 8, 55)),
-    "voc-40": (_trained(64, 8, 900, 250), _scratch(64, 8, 500)),
-    "voc-151": (_trained(64, 8, 250, 70), _scratch(64, 8, 150)),
-    "cifar-500": (_trained(32, 4, 250, 90), _scratch(32, 4, 200)),
-    "cifar-5000": (_trained(32, 4, 25, 9), _scratch(32, 4, 20)),
-    "cifar-45000": (_trained(32, 4, 3, 1), _scratch(32, 4, 2)),
-    "mnist-200": (_trained(28, 4, 600, 250, DIGITS), _scratch(28, 4, 500, DIGITS)),
-    "mnist-60000": (_trained(28, 4, 2, 1, DIGITS), _scratch(28, 4, 2, DIGITS)),
+    "tin-3": _hands(64, 8, (200, 100, 250)),
+    "tin-20": _hands(64, 8, (60, 25, 55)),
+    "voc-40": _hands(64, 8, (1500, 150, 300), batch=8, rate=5e-4),
+    "voc-151": _hands(64, 8, (500, 100, 150), batch=8, rate=5e-4),
+    "cifar-500": _hands(32, 4, (250, 90, 200)),
+    "cifar-5000": _hands(32, 4, (25, 9, 20)),
+    "cifar-45000": _hands(32, 4, (3, 1, 2)),
+    "mnist-200": _hands(28, 4, (600, 250, 500), DIGITS),
+    "mnist-60000": _hands(28, 4, (2, 1, 2), DIGITS),
 }
