@@ -214,10 +214,13 @@ def _on_imbalance(
 
 def _on_splits(findings: Findings) -> Iterator[str]:
     sizes, many = {name: own.num for name, own in findings.pictures.items()}, findings.words.many
-    for name, way in (("val", "nothing is left to choose by"), ("test", "nothing is left to measure on")):
-        if not sizes.get(name):
-            yield f"There is no {name} split: {way}."
-        yield from _on_few(findings, name)
+    if findings.is_annotated:
+        for name, way in (("val", "nothing is left to choose by"), ("test", "nothing is left to measure on")):
+            if not sizes.get(name):
+                yield f"There is no {name} split: {way}."
+            yield from _on_few(findings, name)
+    elif num := sum(sizes.values()):
+        yield f"There are no labels: {findings.words.count(num)} to pretrain on."
     train = sizes.get("train", 0)
     if 0 < train < LITTLE_TO_PRETRAIN_ON:
         yield (

@@ -192,3 +192,8 @@ class Findings(Found):
     faults: tuple[Fault, ...] = ()
     advice: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether anything is known of a sample but itself: a label, a mask, boxes, numbers to predict."""
+        return bool(self.labels or self.masks or self.boxes or self.targets)

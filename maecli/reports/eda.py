@@ -63,6 +63,8 @@ def describe(findings: Findings) -> str:
         parts.append(number_of(sum(masks.num for masks in findings.masks.values()), "mask"))
     if findings.boxes:
         parts.append(number_of(sum(sum(boxes.objects) for boxes in findings.boxes.values()), "box", "boxes"))
+    if not findings.is_annotated:
+        parts.append("no labels")
     return f"{findings.card.title}: {', '.join(parts)}."
 
 

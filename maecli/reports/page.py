@@ -43,6 +43,14 @@ class Command(NamedTuple):
     does: str
 
 
+class Link(NamedTuple):
+    """A page or folder beside the page."""
+
+    text: str
+    href: str
+    """Relative to the page."""
+
+
 class Points(NamedTuple):
     """A list of sentences."""
 
@@ -59,12 +67,12 @@ class Faults(NamedTuple):
 class Section:
     """A titled part of the page; its content is shown in the given order and may hold further sections.
 
-    A string is text, its paragraphs separated by empty lines. Metrics in succession share one table, commands
-    in succession one list.
+    A string is text, its paragraphs separated by empty lines. Metrics in succession share one table, commands and
+    links in succession one list.
     """
 
     title: str
-    content: Sequence[str | Points | Faults | Evaluation | Metric | Drawing | Table | Command | Section] = ()
+    content: Sequence[str | Points | Faults | Evaluation | Metric | Drawing | Table | Link | Command | Section] = ()
     folded: bool = False
     """Whether it opens on a click."""
 
@@ -157,6 +165,8 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int, ids: Iterator
         return [_table(table) for table in items]
     if issubclass(kind, Points | Faults):
         return [{"kind": kind.__name__.lower(), "entries": item[0]} for item in items]
+    if issubclass(kind, Link):
+        return [{"kind": "links", "links": items}]
     if issubclass(kind, Command):
         return [{"kind": "commands", "commands": items}]
     raise TypeError(f"a section cannot show a {kind.__name__}")

@@ -13,6 +13,7 @@ from maecli.reports.page import Points, Section, drawing_files, render_report
 from maecli.results import Drawing, Table
 from maecli.run.directory import RunDirectory
 from maecli.run.pages.curves import by_epoch, history
+from maecli.run.pages.links import link_to
 from maecli.run.suited import shell
 from maecli.spec.recipes import SWEEP
 from maecli.storage.documents import dump_yaml
@@ -57,6 +58,7 @@ def write_page(
         Section("Side by side", samples),
         Section("Training", [*learning_charts(plan, directories, registry, progress.say)]),
         Section("Runs that failed", [Points(failed)] if failed else []),
+        Section("Runs", [*filter(None, (link_to(run, out, name) for name, run in directories.items()))]),
     ]
     files = {f"{PICTURES}/{name}": png for name, png in drawing_files(sections).items()}
     if charts:

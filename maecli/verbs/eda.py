@@ -24,6 +24,7 @@ from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import drawing_files, render_report
+from maecli.run.data.what_was_read import what_was_read
 from maecli.run.environment import describe_environment
 from maecli.run.open import check_task, make_dataset, preprocess_for
 from maecli.run.place import data_mark, eda_directory, run_directory
@@ -115,6 +116,8 @@ def eda(
             progress.say("checking every file against its rules")
             raise _with_all_faults(error, dataset) from error
     findings = surveyed.findings
+    for line in what_was_read(findings.card):
+        progress.say(line)
     advice = advise(findings, preprocess.img_size, how_fitted(preprocess))
     findings = findings.model_copy(update={"advice": tuple(advice)})
     progress.say(f"looked at {findings.card.title} in {duration(findings.seconds)}; writing the page")

@@ -42,8 +42,11 @@ def findings(**changes: Any) -> Findings:
     return Findings(**({"dataset": "x", "card": card(), "pictures": three} | changes))
 
 
+SOME_LABELS = {"train": Labels(num=0, present=(), not_judged=())}
+
+
 def said(img_size: tuple[int, int] = (64, 64), **changes: Any) -> list[str]:
-    return advise(findings(**changes), img_size)
+    return advise(findings(**{"labels": SOME_LABELS, **changes}), img_size)
 
 
 def labelled(present: Sequence[int], **changes: Any) -> list[str]:
@@ -274,3 +277,9 @@ def test_long_lists_of_classes_are_cut(num):
     assert told.startswith(
         "The train split shows no b, c, d, e, f, g, h, i and 1 more:" if num == 9 else "The train split shows no b:"
     )
+
+
+def test_a_pool_without_labels_is_called_one_and_nothing_is_said_of_measuring() -> None:
+    told = said(labels={}, pictures={"train": pictures(900), "val": pictures(5), "test": pictures(0, sizes=None)})
+    assert told[0].startswith("There are no labels: 905 ")
+    assert not any("measure" in sentence for sentence in told)

@@ -21,7 +21,7 @@ from maecli.errors import Fault
 from maecli.reports.charts import curves
 from maecli.reports.confusion import confusion_matrix
 from maecli.reports.grids import contact_sheet, picture_grid
-from maecli.reports.page import Command, Section, render_report
+from maecli.reports.page import Command, Link, Section, render_report
 from maecli.results import Drawing, Evaluation, Metric, Table
 
 HOSTILE = "<script>alert('x')</script>\"' onerror=alert(1) & co"
@@ -374,3 +374,18 @@ def test_the_page_fits_a_screen_and_a_phone(tmp_path: Path) -> None:
     widths = [[int(side) for side in frame.split(":")] for frame in title[1].split()]
     assert [inner for inner, _ in widths] == [1280, 390]
     assert all(scroll <= inner for inner, scroll in widths), title[1]
+
+
+def test_links_lead_to_pages_beside_the_page() -> None:
+    source = report(Section("Runs", [Link("a & b", "../a/report.html"), Link("c", "../c/report.html")]))
+
+    assert [link["href"] for link in Page(source).all("a")][1:] == ["../a/report.html", "../c/report.html"]
+    assert source.count("<ul") == 1
+
+
+def test_what_is_wider_than_its_box_has_a_shade_where_there_is_more() -> None:
+    style = files("maecli.reports").joinpath("templates", "style.html").read_text("utf-8")
+
+    rule = re.search(r"\.scroll, \.titled \{.*?\n\}", style, re.DOTALL)
+    assert rule is not None
+    assert rule[0].count("local") == rule[0].count("var(--shade)") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from maecli.registry import Registry
 from maecli.reports.page import Points, Section
@@ -10,6 +11,7 @@ from maecli.reports.payoff import QUESTION, payoff_notes, payoff_sentences, payo
 from maecli.results import Evaluation
 from maecli.run.directory import RunDirectory
 from maecli.run.pages.curves import by_epoch, history, learning_curves, metrics_of
+from maecli.run.pages.links import origin
 from maecli.run.pages.measured import TITLES, Measured
 
 
@@ -39,7 +41,8 @@ def _damaged(measured: Measured) -> Iterator[Section]:
 
 
 def _training(measured: Measured) -> Iterator[Section]:
-    yield training_section("Training", measured.run, measured.registry)
+    section = training_section("Training", measured.run, measured.registry)
+    yield replace(section, content=[*section.content, *origin(measured.run)])
 
 
 PARTS: Sequence[Callable[[Measured], Iterator[Section]]] = (_compared, _measurements, _damaged, _training)
