@@ -18,6 +18,7 @@ from maecli.plan.budget import default_time
 from maecli.plan.survey import survey
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.run.directory import Say
 from maecli.run.open import Built, Data, check_task, make_modality, open_device, open_run
 from maecli.run.timing import Timing, time_run
 from maecli.run.train import make_trainer
@@ -77,6 +78,8 @@ class RunPlan:
     time_s: float
     """What it may take."""
     choice: Choice
+    data: Data
+    """What it goes by, opened, for the run to take over."""
 
     def ask(self, ask: Ask) -> Ask:
         """Return what was asked for with the plan beside it."""
@@ -88,26 +91,43 @@ def leaves_open(spec: RunSpec) -> bool:
     return all(spec.sources.get(key, BELOW) in OPEN for key in SCHEDULE)
 
 
-def make_plan(ask: Ask, spec: RunSpec, resolve: Resolve, registry: Registry, time_s: float | None = None) -> RunPlan:
+def make_plan(
+    ask: Ask,
+    spec: RunSpec,
+    resolve: Resolve,
+    registry: Registry,
+    time_s: float | None = None,
+    say: Say = lambda _: None,
+) -> RunPlan:
     """Return a plan for what is asked for; `spec` is what that comes to without one.
+
+    `say` is told of files that are left out.
 
     Raises what opening the data, or building what a person set, raises.
     """
-    planner = Planner(ask, spec, resolve, registry, time_s)
-    return RunPlan(planner.facts, planner.device, planner.time_s, planner.best())
+    planner = Planner(ask, spec, resolve, registry, time_s, say)
+    return RunPlan(planner.facts, planner.device, planner.time_s, planner.best(), planner.data)
 
 
 class Planner:
     """Plans one run on data that are opened once."""
 
-    def __init__(self, ask: Ask, spec: RunSpec, resolve: Resolve, registry: Registry, time_s: float | None) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        spec: RunSpec,
+        resolve: Resolve,
+        registry: Registry,
+        time_s: float | None,
+        say: Say = lambda _: None,
+    ) -> None:
         self.asked, self.open_spec, self.resolve, self.registry = ask, spec, resolve, registry
         check_task(spec, registry)
         self.task, device = registry.task(spec.task.name), open_device(spec)[0]
         self.device = device.type
         self.time_s = time_s or default_time(self.device, spec.verb)
         begin = time.monotonic()
-        faults = Faults(lambda _: None, strict=False)
+        faults = Faults(say, spec.data.strict)
         self.data = Data(spec, registry, self.task.fields, faults, spec.task.name)
         self.modality = make_modality(self.data.card, registry)
         self.facts = survey(self.data, self.modality)
@@ -151,7 +171,8 @@ class Planner:
 
         `largest` is the longest side that it is given; without one it suits the device.
         """
-        settings = self._of_model(model, largest) | self._of_data()
+        size, settings = self._of_model(model, largest)
+        settings |= self._of_data(size)
         trial = self._spec(settings)
         built = open_run(trial, self.registry, lambda _: None, opened=self.data)
         trainer = make_trainer(built, None, Progress())
@@ -206,11 +227,14 @@ class Planner:
         """Whether it is said how long the run trains."""
         return self._is_set("train.epochs") or self._is_set("train.max_steps")
 
-    def _of_model(self, model: type[Model], largest: int | None) -> rules.Settings:
-        """Return the model, and the sizes at which it sees pictures; what a person says of one decides the other."""
+    def _of_model(self, model: type[Model], largest: int | None) -> tuple[tuple[int, ...], rules.Settings]:
+        """Return the size at which a model sees samples, and it as settings.
+
+        Of pictures the size is planned, and that of patches; what a person says of one decides the other.
+        """
         settings: rules.Settings = {"model.name": model.name}
         if not self.modality.pictorial:
-            return settings
+            return self.facts.size, settings
         said = {key: self._option(key) for key in ("img_size", "patch_size")}
         size = said["img_size"] or rules.picture_size(
             self.facts.size, self.device, self.task.own_size, largest, said["patch_size"]
@@ -218,7 +242,7 @@ class Planner:
         settings["model.img_size"] = size[0] if len(set(size)) == 1 else list(size)
         if "patch_size" in model.Options.model_fields:
             settings["model.patch_size"] = rules.patch_size(size, self.device)
-        return settings
+        return size, settings
 
     def _option(self, key: str) -> tuple[int, ...] | None:
         """Return lengths along each axis that are set for the model, None where they are not."""
@@ -227,11 +251,11 @@ class Planner:
             return (value,) * self.modality.axes
         return tuple(value) if value else None
 
-    def _of_data(self) -> rules.Settings:
+    def _of_data(self, size: tuple[int, ...]) -> rules.Settings:
         verb, facts = self.open_spec.verb, self.facts
         options = {f"task.{name}": value for name, value in self.task.suited(facts).items()}
         known = frozenset() if self.open_spec.train.freeze else self.modality.augments  # features are computed once
-        changes = rules.augmentation(verb, facts, known, self.task.own_size)
+        changes = rules.augmentation(verb, facts, known, self.task.own_size, size)
         batch = rules.batch_size(facts.num_train, self.device)
         return {"task.name": self.task.name, **options, **changes, "train.batch_size": batch}
 

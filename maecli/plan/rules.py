@@ -40,6 +40,8 @@ WARMUP = 0.08
 """Share of the steps."""
 VALIDATIONS, SAVES = 20, 5
 """In a run, where its epochs allow."""
+SHIFT = 0.07
+"""Of a side, by which samples are moved that have their place."""
 OBLONG = 1.75
 """From this ratio of its sides on a sample keeps its proportions."""
 
@@ -121,7 +123,7 @@ class Schedule:
         epochs = self.steps / self.steps_per_epoch if within_epoch else float(self.epochs)
         return {
             "train.epochs": self.epochs,
-            **({"train.max_steps": self.steps} if within_epoch else {}),
+            "train.max_steps": self.steps if within_epoch else None,
             "train.warmup_epochs": warmup(epochs),
             "eval_every_epochs": _every(epochs, validations),
             "checkpoint.every_epochs": _every(epochs, SAVES),
@@ -142,13 +144,17 @@ def average_decay(steps: int) -> float:
     return round(min(0.9998, max(0.9, 1 - 20 / max(1, steps))), 4)
 
 
-def augmentation(verb: str, facts: Facts, known: frozenset[str], dense: bool) -> Settings:
-    """Return the settings of `augment` that a kind of samples knows, by what these are like."""
-    scale = [0.4, 1.0] if facts.mirrors else [0.7, 1.0]
-    wanted: Settings = {"crop": "random-resized", "crop_scale": scale, "flip": facts.mirrors}
-    if not facts.mirrors:
-        wanted |= {"rotate": 8.0}
-    if verb == "finetune" and facts.mirrors and not dense and facts.channels == 3:
+def augmentation(verb: str, facts: Facts, known: frozenset[str], dense: bool, size: Sequence[int]) -> Settings:
+    """Return the settings of `augment` that a kind of samples knows, by what these are like; `size` is the model's.
+
+    Where mirror images are as good, random parts are, too; else samples have their place, and are hardly moved.
+    """
+    wanted: Settings
+    if facts.mirrors:
+        wanted = {"crop": "random-resized", "crop_scale": [0.3, 1.0], "flip": True}
+    else:
+        wanted = {"rotate": 10.0, "translate": _rounded(SHIFT * min(size)), "zoom": [0.9, 1.1]}
+    if verb == "finetune" and dense and facts.channels == 3:
         wanted |= {"color": 0.3}
     return {f"augment.{key}": value for key, value in wanted.items() if key in known}
 

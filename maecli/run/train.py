@@ -28,7 +28,7 @@ from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
 from maecli.run.extend import Parent, parent_of, replay
-from maecli.run.open import Built, open_run, with_paths
+from maecli.run.open import Built, Data, open_run, with_paths
 from maecli.run.pages.curves import history
 from maecli.run.place import run_directory
 from maecli.run.plugins_used import with_plugins
@@ -80,10 +80,11 @@ def train(
     companions: Sequence[str] = (),
     planned: str = "",
     time_s: float | None = None,
+    opened: Data | None = None,
 ) -> TrainResult:
-    """Run a spec to its end and return what came out; `verify_data`: see `same_data`; `planned`: its plan in words.
+    """Run a spec to its end and return what came out; `verify_data`: see `same_data`.
 
-    `time_s` is the time that a person gave for that plan.
+    `planned` is its plan in words, `time_s` the time that a person gave for it, and `opened` the data that it opened.
     `companions` are noted as those that the run is to have, see `maecli.run.compare`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
@@ -101,7 +102,7 @@ def train(
         source, start_from = (parent.run, parent.checkpoint) if parent is not None else (run, last)
         begun = begun_in(source, spec, registry, TOLD_ON_RESUME) if going_on or parent is not None else None
         card = card_of(start_from) if start_from is not None and begun is not None else None
-        built = open_run(spec, registry, progress.say, begun, card)
+        built = open_run(spec, registry, progress.say, begun, card, opened)
         start = start_encoder(built, progress.say, resuming=start_from is not None)
         built.spec = spec = with_paths(spec, registry)
         stored = spec.model_dump(mode="json")

@@ -10,7 +10,7 @@ import maecli.run.dry_run as dry
 import maecli.run.train as training
 from maecli.errors import SpecError
 from maecli.plan.batches import changed_batch
-from maecli.plan.make import leaves_open, make_plan
+from maecli.plan.make import RunPlan, leaves_open, make_plan
 from maecli.plan.words import sentence
 from maecli.progress import Progress
 from maecli.registry import Registry
@@ -42,7 +42,7 @@ def train(
     """
     spec = request(ask, registry)
     training.check_place(spec, registry, ask.resume, overwrite, time_s)  # before time is spent on a plan
-    spec, planned = _planned(spec, ask, registry, progress, verbose, time_s)
+    spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
     result = training.train(
         spec,
         registry,
@@ -51,8 +51,9 @@ def train(
         overwrite=overwrite,
         verify_data=verify_data,
         companions=arms_of(ask.compare, spec),
-        planned=planned,
+        planned=sentence(plan) if plan is not None else "",
         time_s=time_s,
+        opened=plan.data if plan is not None else None,
     )
     if ask.compare != "none":
         result = replace(result, payoff=compare(result.run, registry, progress))
@@ -64,9 +65,9 @@ def dry_run(
     ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False, time_s: float | None = None
 ) -> tuple[dict[str, Any], list[Setting]]:
     """Build what is asked for and time a few steps; write nothing. Return what the run would be, and its settings."""
-    spec, planned = _planned(request(ask, registry), ask, registry, progress, verbose, time_s)
-    if planned:
-        progress.say(planned)
+    spec, plan = _planned(request(ask, registry), ask, registry, progress, verbose, time_s)
+    if plan is not None:
+        progress.say(sentence(plan))
     facts = dry.dry_run(spec, registry, progress)
     settings = settings_of(spec)
     sources = {setting.key: setting.source for setting in settings}
@@ -89,13 +90,13 @@ def settings_of(spec: RunSpec) -> list[Setting]:
 
 def _planned(
     spec: RunSpec, ask: Ask, registry: Registry, progress: Progress, verbose: bool, time_s: float | None
-) -> tuple[RunSpec, str]:
-    """Return the spec of a run, in which what nobody set is planned, and the plan in words, empty without one."""
-    planned = ""
+) -> tuple[RunSpec, RunPlan | None]:
+    """Return the spec of a run, in which what nobody set is planned, and the plan, None without one."""
+    plan = None
     if leaves_open(spec):
         with progress.working("planning"):
-            plan = make_plan(ask, spec, lambda planned: request(planned, registry), registry, time_s)
-        planned, spec = sentence(plan), request(plan.ask(ask), registry)
+            plan = make_plan(ask, spec, lambda planned: request(planned, registry), registry, time_s, progress.say)
+        spec = request(plan.ask(ask), registry)
     elif time_s is not None:
         source = spec.sources.get("train.epochs", "train.max_steps")
         raise SpecError(f"--time plans how long a run trains, and {source} says it already; leave one of them out")
@@ -104,7 +105,7 @@ def _planned(
     if verbose:
         for key, value, source in settings_of(spec):
             progress.say(f"{key}: {value} ({source})")
-    return spec, planned
+    return spec, plan
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def test_a_schedule_uses_the_time_or_says_why_not(verb, num, step_s, seconds):
     settings = schedule.settings(validations=20)
     assert settings["train.epochs"] == schedule.epochs >= 1
     assert settings["train.warmup_epochs"] * per_epoch <= 0.3 * max(schedule.steps, 4)
-    assert settings.get("train.max_steps", schedule.epochs * per_epoch) == schedule.steps
+    assert (settings["train.max_steps"] or schedule.epochs * per_epoch) == schedule.steps
     assert settings["eval_every_epochs"] > 0
     assert settings["checkpoint.every_epochs"] > 0
     if schedule.steps > rules.FEWEST_STEPS:
@@ -87,10 +87,12 @@ def test_the_average_remembers_a_small_part_of_the_run(steps):
 def test_samples_are_mirrored_only_where_that_makes_samples():
     facts = Facts(100, 10, (32, 32), 3, 2, mirrors=True)
     known = frozenset({"crop", "crop_scale", "flip", "rotate", "color"})
-    assert rules.augmentation("finetune", facts, known, dense=False)["augment.flip"]
+    assert rules.augmentation("finetune", facts, known, dense=False, size=(32, 32))["augment.flip"]
     digits = Facts(100, 10, (32, 32), 1, 2, mirrors=False)
-    assert not rules.augmentation("finetune", digits, known, dense=False)["augment.flip"]
+    changes = rules.augmentation("finetune", digits, known, dense=False, size=(32, 32))
+    assert not {"augment.flip", "augment.crop"} & changes.keys()
+    assert changes["augment.rotate"] > 0
 
 
 def test_what_a_kind_of_samples_does_not_know_is_not_changed():
-    assert rules.augmentation("pretrain", Facts(9, 1, (5,), 1), frozenset(), dense=False) == {}
+    assert rules.augmentation("pretrain", Facts(9, 1, (5,), 1), frozenset(), dense=False, size=(5,)) == {}
