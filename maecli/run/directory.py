@@ -112,7 +112,8 @@ class RunDirectory:
         if not overwrite:
             if not self.is_run:
                 raise SpecError(f"{self.path} is not empty and holds no run of mae, so it stays; use another --out")
-            raise SpecError(f"run directory {self.path} is not empty; use --resume to go on, or another --out")
+            way = f"--extend {self.path} to train its finished run longer" if self.is_finished else "--resume to go on"
+            raise SpecError(f"run directory {self.path} is not empty; use {way}, or another --out")
         for flag, path in (needed or {}).items():
             if _resolved(path).is_relative_to(_resolved(self.path)):
                 raise SpecError(

@@ -75,7 +75,8 @@ def test_a_finished_run_is_not_replaced(pretrained, mae):
     outcome = mae("pretrain", "--config", pretrained / "spec.yaml", "--out", pretrained)
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        f"mae: run directory {pretrained} is not empty; use --resume to go on, or another --out\n"
+        f"mae: run directory {pretrained} is not empty; use --extend {pretrained} to train its finished run longer, or "
+        "another --out\n"
     )
     assert (pretrained / "summary.json").read_bytes() == before
 
