@@ -66,8 +66,8 @@ def show_payoff(payoff: Payoff) -> None:
     console.print(text_table(table.columns[:3], (row[:3] for row in table.rows)))
     for sentence in payoff_sentences(payoff):
         console.print(sentence)
-    for problem in payoff.problems:
-        console.print(problem, style="dim")
+    for remark in payoff.remarks:
+        console.print(remark, style="dim")
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RichTable:

@@ -50,8 +50,8 @@ class Payoff(BaseModel):
     """From random weights: on the schedule of the run, with the time of its pretraining as well."""
     own_pretraining: bool = True
     """Whether the run started from a run of mae, and not from weights of others."""
-    problems: tuple[str, ...] = ()
-    """Why a companion is not compared, or not sample by sample."""
+    remarks: tuple[str, ...] = ()
+    """What is to be known of it, such as why a companion is not compared sample by sample."""
 
     @property
     def paid(self) -> bool | None:
@@ -155,11 +155,11 @@ def _row(arm: Arm) -> tuple[str, ...]:
 
 
 def payoff_notes(payoff: Payoff) -> list[str]:
-    """Return how the comparison was made, and what is missing of it."""
+    """Return how the comparison was made, and what is to be known of it."""
     tests = {arm.difference.test for arm in payoff.others if arm.difference is not None}
     how = [
         f"A difference is that of the pretrained run from the other one on the same {payoff.many}, p by {test}. Each "
         "was trained once: how far another seed would move it is not in the interval."
         for test in sorted(tests)
     ]
-    return [*how, *(f"{problem[:1].upper()}{problem[1:]}." for problem in payoff.problems)]
+    return [*how, *(f"{remark[:1].upper()}{remark[1:]}." for remark in payoff.remarks)]

@@ -12,6 +12,7 @@ from maecli.registry import Registry
 from maecli.reports import numbers
 from maecli.reports.page import render_report
 from maecli.run.checkpoint import find_checkpoint
+from maecli.run.compare.arms import SCRATCH, claimed
 from maecli.run.directory import REPORT, RunDirectory
 from maecli.run.pages.lead import lead
 from maecli.run.pages.measured import TITLES, Measured, evaluations_of, headline_of
@@ -52,6 +53,7 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
     if spec["verb"] != "pretrain":
         return [
             *((command, "measure it on the test split") for command in measure),
+            *([_comparison(run)] if spec.get("init") and not claimed(run) else []),
             (shell("mae", "infer", "FOLDER", "--run", run), "run it on your own files"),
         ]
     tasks = suited_tasks(tuple(map(str, card.get("fields", ()))), registry)
@@ -63,6 +65,11 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
         *((command, "learn from labels, starting from this encoder") for command in labelled),
         (shell("mae", "infer", "FOLDER", "--run", run), "see how your own files are reconstructed"),
     ]
+
+
+def _comparison(run: RunDirectory) -> tuple[str, str]:
+    command = shell("mae", "finetune", "--resume", "--out", run, "--compare", SCRATCH)
+    return command, "train the same from random weights, and say whether pretraining paid"
 
 
 def _card_of(run: RunDirectory) -> Mapping[str, Any]:

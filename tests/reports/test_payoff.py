@@ -65,7 +65,7 @@ def test_what_is_not_significant_is_no_difference():
 
 
 def test_without_a_test_on_the_same_samples_nothing_is_claimed():
-    told = payoff(None, problems=("compare-scratch was measured on others",))
+    told = payoff(None, remarks=("compare-scratch was measured on others",))
     assert told.paid is None
     assert payoff_sentences(told) == [
         "81.3% after pretraining and 71.0% from scratch, on 150 pictures; whether by chance is not known."

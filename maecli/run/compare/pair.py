@@ -19,6 +19,8 @@ from maecli.training.evaluator import Evaluator
 
 OTHER_SAMPLES = "{} was measured on other samples than the run, so the two are not compared sample by sample"
 
+FOR_PRETRAINED = "both have train.layer_decay {:g}, which suits pretrained weights and slows the lower layers of others"
+
 
 def make_payoff(run: RunDirectory, name: str, registry: Registry) -> Payoff | None:
     """Return what was measured of a run and its companions by evaluations of this name.
@@ -30,13 +32,13 @@ def make_payoff(run: RunDirectory, name: str, registry: Registry) -> Payoff | No
         return None
     spec, card, preprocess = read_record(find_checkpoint(run.path), registry, lambda _: None)
     task = make_task(spec, card, preprocess, registry)
-    problems: list[str] = []
+    remarks = [FOR_PRETRAINED.format(spec.train.layer_decay)] if spec.train.layer_decay < 1 else []
     arms = []
     for arm in claimed(run):
         other = companion(run, arm)
-        if (measured := _measured(other, name, problems)) is None:
+        if (measured := _measured(other, name, remarks)) is None:
             continue
-        difference = _difference(run, other, name, task.evaluator, problems)
+        difference = _difference(run, other, name, task.evaluator, remarks)
         arms.append((arm, _arm(title_of(arm, spec), other, measured, difference)))
     if not arms or arms[0][0] != SCRATCH:
         return None
@@ -49,18 +51,18 @@ def make_payoff(run: RunDirectory, name: str, registry: Registry) -> Payoff | No
         pretrained=own.model_copy(update={"before": seconds_before(spec)}),
         others=tuple(arm for _, arm in arms),
         own_pretraining=start_of(spec) is not None,
-        problems=tuple(problems),
+        remarks=tuple(remarks),
     )
 
 
-def _measured(other: RunDirectory, name: str, problems: list[str]) -> Evaluation | None:
+def _measured(other: RunDirectory, name: str, remarks: list[str]) -> Evaluation | None:
     """Return what was measured of a companion; None, and why, where nothing was."""
     if not other.is_finished:
-        problems.append(f"{other.path.name} is not finished; --resume goes on with it")
+        remarks.append(f"{other.path.name} is not finished; --resume goes on with it")
         return None
     evaluation = other.evaluation(name)
     if evaluation is None or not evaluation.metrics:
-        problems.append(f"{other.path.name} is not measured on {name}")
+        remarks.append(f"{other.path.name} is not measured on {name}")
         return None
     return evaluation
 
@@ -84,21 +86,21 @@ def _difference(
     other: RunDirectory,
     name: str,
     evaluator: Callable[[], Evaluator[Any]],
-    problems: list[str],
+    remarks: list[str],
 ) -> Difference | None:
     """Return how far a run lies above another one on the same samples; None, and why, where that is not known."""
     mine, theirs = run.counted(name), other.counted(name)
     if mine is None or theirs is None:
-        problems.append(f"what each sample gave was not kept of both runs, so {other.path.name} is not compared by it")
+        remarks.append(f"what each sample gave was not kept of both runs, so {other.path.name} is not compared by it")
         return None
     if mine.samples != theirs.samples:
-        problems.append(OTHER_SAMPLES.format(other.path.name))
+        remarks.append(OTHER_SAMPLES.format(other.path.name))
         return None
-    return _between(mine, theirs, evaluator, problems)
+    return _between(mine, theirs, evaluator, remarks)
 
 
 def _between(
-    mine: Counted, theirs: Counted, evaluator: Callable[[], Evaluator[Any]], problems: list[str]
+    mine: Counted, theirs: Counted, evaluator: Callable[[], Evaluator[Any]], remarks: list[str]
 ) -> Difference | None:
     try:
         one, other = (load_counted(evaluator(), each) for each in (mine, theirs))
@@ -106,5 +108,5 @@ def _between(
         raise MaeError(f"what was kept of each sample cannot be read: {error}") from error
     difference = one.difference(other)
     if difference is None:
-        problems.append("these metrics have no test of two runs on the same samples, or too few of them")
+        remarks.append("these metrics have no test of two runs on the same samples, or too few of them")
     return difference

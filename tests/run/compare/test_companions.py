@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkpoint_files import rewrite
 from conftest import TOY_MODEL, TOY_RUN, call
 
 from maecli.registry import registry
@@ -14,6 +15,7 @@ from maecli.run.compare.kept import payoff_of, read_payoff
 from maecli.run.compare.pair import make_payoff
 from maecli.run.directory import RunDirectory
 from maecli.run.listing import list_runs, newest_finished_run
+from maecli.run.report import next_commands
 from maecli.schema import TrainSpec
 from maecli.spec.layers import difference, flatten
 from maecli.spec.validate import validate
@@ -134,10 +136,25 @@ def test_other_samples_and_lost_counts_are_said_and_not_compared(copied):
     (copied / BOTH[1] / "evaluation/val.safetensors").unlink()
     payoff = make_payoff(run, "val", registry())
     assert [arm.difference for arm in payoff.others] == [None, None]
-    assert payoff.problems == (
+    assert payoff.remarks == (
         "compare-scratch was measured on other samples than the run, so the two are not compared sample by sample",
         "what each sample gave was not kept of both runs, so compare-scratch-total-time is not compared by it",
     )
+
+
+def test_it_is_told_where_the_schedule_is_one_for_pretrained_weights(copied):
+    file = max((copied / "checkpoints").glob("step-*/model.safetensors"))
+    rewrite(file, lambda record: record["spec"]["train"].update(layer_decay=0.75))
+    (remark,) = make_payoff(RunDirectory(copied), "val", registry()).remarks
+    assert remark.startswith("both have train.layer_decay 0.75")
+
+
+def test_comparing_is_what_follows_where_it_was_not_done(compared, finetuned, tmp_path):
+    assert not any("--compare" in command for command, _ in next_commands(RunDirectory(compared), registry()))
+    assert not any("--compare" in command for command, _ in next_commands(RunDirectory(finetuned), registry()))
+    run = RunDirectory(shutil.copytree(compared, tmp_path / "alone", ignore=shutil.ignore_patterns(".mae")))
+    commands = [command for command, _ in next_commands(run, registry())]
+    assert f"mae finetune --resume --out {run} --compare scratch" in commands
 
 
 def test_a_comparison_is_void_once_the_run_is_measured_again(copied):
