@@ -53,7 +53,7 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
     if spec["verb"] != "pretrain":
         return [
             *((command, "measure it on the test split") for command in measure),
-            *([_comparison(run)] if spec.get("init") and not claimed(run) else []),
+            *([_comparison(run)] if _can_be_compared(run, spec) else []),
             (shell("mae", "infer", "FOLDER", "--run", run), "run it on your own files"),
         ]
     tasks = suited_tasks(tuple(map(str, card.get("fields", ()))), registry)
@@ -65,6 +65,10 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
         *((command, "learn from labels, starting from this encoder") for command in labelled),
         (shell("mae", "infer", "FOLDER", "--run", run), "see how your own files are reconstructed"),
     ]
+
+
+def _can_be_compared(run: RunDirectory, spec: Mapping[str, Any]) -> bool:
+    return bool(spec.get("init")) and not spec.get("extend") and not claimed(run)
 
 
 def _comparison(run: RunDirectory) -> tuple[str, str]:

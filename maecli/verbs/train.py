@@ -15,7 +15,7 @@ from maecli.plan.words import sentence
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
-from maecli.run.compare.arms import arms_of
+from maecli.run.compare.arms import arms_by_default, arms_of
 from maecli.run.compare.companions import compare
 from maecli.run.request import request
 from maecli.run.runs_page import renew_runs_page
@@ -41,8 +41,11 @@ def train(
     `verbose`: say where each setting came from; `time_s`: what the run may take.
     """
     spec = request(ask, registry)
+    arms = arms_of(ask.compare, spec)
     training.check_place(spec, registry, ask.resume, overwrite, time_s)  # before time is spent on a plan
     spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
+    if ask.compare is None and plan is not None:
+        arms = arms_by_default(spec, plan.choice.seconds, plan.time_s)
     result = training.train(
         spec,
         registry,
@@ -50,7 +53,7 @@ def train(
         resume=ask.resume,
         overwrite=overwrite,
         verify_data=verify_data,
-        companions=arms_of(ask.compare, spec),
+        companions=arms,
         planned=sentence(plan) if plan is not None else "",
         time_s=time_s,
         opened=plan.data if plan is not None else None,
@@ -65,7 +68,9 @@ def dry_run(
     ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False, time_s: float | None = None
 ) -> tuple[dict[str, Any], list[Setting]]:
     """Build what is asked for and time a few steps; write nothing. Return what the run would be, and its settings."""
-    spec, plan = _planned(request(ask, registry), ask, registry, progress, verbose, time_s)
+    spec = request(ask, registry)
+    arms_of(ask.compare, spec)
+    spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
     if plan is not None:
         progress.say(sentence(plan))
     facts = dry.dry_run(spec, registry, progress)

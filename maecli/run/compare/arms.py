@@ -15,6 +15,8 @@ from maecli.spec.ask import COMPARISONS
 SCRATCH, TOTAL_TIME = "scratch", "scratch-total-time"
 ARMS = {"none": (), SCRATCH: (SCRATCH,), TOTAL_TIME: (SCRATCH, TOTAL_TIME)}
 """Value of --compare → the companions that it asks for."""
+SMALL_PART = 1 / 3
+"""Of the time that a run may take: a companion that takes less is trained without being asked for."""
 BEFORE = "compare-"
 """What the name of a companion's directory, in that of its run, begins with."""
 
@@ -28,6 +30,8 @@ def arms_of(choice: str | None, spec: RunSpec) -> tuple[str, ...]:
         return ()
     if choice not in ARMS:
         raise SpecError(f"--compare {choice} is none of {', '.join(COMPARISONS)}{nearest(choice, COMPARISONS)}")
+    if ARMS[choice] and spec.extend is not None:
+        raise SpecError(f"--compare {choice} is for a run that --init begins; this one goes on from {spec.extend}")
     if ARMS[choice] and spec.init is None:
         raise SpecError(
             f"--compare {choice} trains the same without --init, and there is none: this run starts from random weights"
@@ -35,6 +39,15 @@ def arms_of(choice: str | None, spec: RunSpec) -> tuple[str, ...]:
     if choice == TOTAL_TIME:
         _known_seconds_before(spec)
     return ARMS[choice]
+
+
+def arms_by_default(spec: RunSpec, seconds: float | None, budget_s: float) -> tuple[str, ...]:
+    """Return the companions of a planned run where nobody names them: from scratch, if that takes little of the time.
+
+    `seconds` are what the run itself takes, about; None where that is not known.
+    """
+    cheap = seconds is not None and seconds < SMALL_PART * budget_s
+    return ARMS[SCRATCH] if cheap and spec.init is not None and spec.extend is None else ()
 
 
 def start_of(spec: RunSpec) -> RunDirectory | None:

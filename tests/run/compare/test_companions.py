@@ -9,8 +9,9 @@ import yaml
 from checkpoint_files import rewrite
 from conftest import TOY_MODEL, TOY_RUN, call
 
+from maecli.errors import SpecError
 from maecli.registry import registry
-from maecli.run.compare.arms import arms_of, companion_spec, lengthened
+from maecli.run.compare.arms import arms_by_default, arms_of, companion_spec, lengthened
 from maecli.run.compare.kept import payoff_of, read_payoff
 from maecli.run.compare.pair import make_payoff
 from maecli.run.directory import RunDirectory
@@ -136,7 +137,7 @@ def test_other_samples_and_lost_counts_are_said_and_not_compared(copied):
     (copied / BOTH[1] / "evaluation/val.safetensors").unlink()
     payoff = make_payoff(run, "val", registry())
     assert [arm.difference for arm in payoff.others] == [None, None]
-    assert payoff.remarks == (
+    assert payoff.remarks[-2:] == (
         "compare-scratch was measured on other samples than the run, so the two are not compared sample by sample",
         "what each sample gave was not kept of both runs, so compare-scratch-total-time is not compared by it",
     )
@@ -144,9 +145,10 @@ def test_other_samples_and_lost_counts_are_said_and_not_compared(copied):
 
 def test_it_is_told_where_the_schedule_is_one_for_pretrained_weights(copied):
     file = max((copied / "checkpoints").glob("step-*/model.safetensors"))
-    rewrite(file, lambda record: record["spec"]["train"].update(layer_decay=0.75))
-    (remark,) = make_payoff(RunDirectory(copied), "val", registry()).remarks
-    assert remark.startswith("both have train.layer_decay 0.75")
+    for layer_decay, told in ((1.0, False), (0.75, True)):
+        rewrite(file, lambda record, decay=layer_decay: record["spec"]["train"].update(layer_decay=decay))
+        remarks = make_payoff(RunDirectory(copied), "val", registry()).remarks
+        assert any("train.layer_decay 0.75" in remark for remark in remarks) is told
 
 
 def test_comparing_is_what_follows_where_it_was_not_done(compared, finetuned, tmp_path):
@@ -183,6 +185,19 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_done(
     assert outcome.exit_code == 2
     assert message in outcome.stderr
     assert not out.exists()
+
+
+def test_a_run_that_goes_on_from_another_is_not_compared(compared):
+    spec = validate(spec_of(compared) | {"extend": "runs/before"}, "finetune", registry())
+    with pytest.raises(SpecError, match="this one goes on from runs/before"):
+        arms_of("scratch", spec)
+
+
+@pytest.mark.parametrize(("seconds", "arms"), [(None, ()), (99.0, ("scratch",)), (101.0, ())])
+def test_a_planned_run_is_compared_unasked_where_that_takes_under_a_third_of_its_time(compared, seconds, arms):
+    spec = validate(spec_of(compared), "finetune", registry())
+    assert arms_by_default(spec, seconds, 300.0) == arms
+    assert arms_by_default(spec.model_copy(update={"init": None}), seconds, 300.0) == ()
 
 
 def test_without_the_flag_nothing_is_compared(finetuned):
