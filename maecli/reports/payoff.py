@@ -12,6 +12,7 @@ from maecli.reports.numbers import format_metric, format_value
 from maecli.results import Difference, Metric, Table
 from maecli.text import number_of
 
+TOLD = {True: "the pretrained run is better", False: "the pretrained run is worse", None: "no difference can be told"}
 QUESTION = "Did pretraining pay?"
 TITLES = {"test": "test", "val": "validation", "train": "training data"}
 
@@ -56,10 +57,17 @@ class Payoff(BaseModel):
     @property
     def paid(self) -> bool | None:
         """Whether the run is better than the same from random weights; None where that cannot be told."""
-        difference = self.others[0].difference
-        if difference is None or not difference.is_told:
-            return None
-        return (difference.value > 0) == (self.pretrained.metric.better == "higher")
+        return _is_above(self.others[0])
+
+    @property
+    def is_beaten(self) -> bool:
+        """Whether one from random weights that had more time is better, so that the time of pretraining did not pay."""
+        return any(_is_above(arm) is False for arm in self.others[1:])
+
+    @property
+    def comes_first(self) -> bool:
+        """Whether a page begins with it: pretraining did not pay, or is not known to, or not for its time."""
+        return not self.paid or self.is_beaten
 
     @property
     def samples(self) -> str:
@@ -72,6 +80,13 @@ class Payoff(BaseModel):
         return {"paid": self.paid, "sentences": payoff_sentences(self), **self.model_dump(mode="json")}
 
 
+def _is_above(arm: Arm) -> bool | None:
+    """Return whether the run is better than a companion; None where that cannot be told."""
+    if arm.difference is None or not arm.difference.is_told:
+        return None
+    return (arm.difference.value > 0) == (arm.metric.better == "higher")
+
+
 def payoff_sentences(payoff: Payoff) -> list[str]:
     """Return whether pretraining paid, and by how much; where it did not, what to try."""
     mine, other = payoff.pretrained, payoff.others[0]
@@ -81,7 +96,8 @@ def payoff_sentences(payoff: Payoff) -> list[str]:
     else:
         apart = f"{_apart(difference, mine.metric)}, paired on {payoff.samples}"
         if payoff.paid:
-            first = f"Pretraining paid: {one} against {another} ({apart})."
+            how = " on the same schedule, but not for its time" if payoff.is_beaten else ""
+            first = f"Pretraining paid{how}: {one} against {another} ({apart})."
         elif payoff.paid is False:
             first = f"Pretraining did not pay here: {one} against {another} ({apart}); {_advice(payoff)} may."
         else:
@@ -97,10 +113,7 @@ def _longer(payoff: Payoff) -> Iterator[str]:
     for arm in payoff.others[1:]:
         words, difference = f"{arm.title[:1].upper()}{arm.title[1:]}: {_short(arm.metric)}", arm.difference
         if difference is not None:
-            better = (difference.value > 0) == (arm.metric.better == "higher")
-            told = f"the pretrained run is {'better' if better else 'worse'}"
-            told = told if difference.is_told else "no difference can be told"
-            words += f"; {told} ({_apart(difference, arm.metric)})"
+            words += f"; {TOLD[_is_above(arm)]} ({_apart(difference, arm.metric)})"
         yield f"{words}."
 
 

@@ -107,6 +107,17 @@ def test_the_table_has_a_row_for_each_run_and_says_that_it_is_a_pair_or_more():
     )
 
 
+def test_what_the_time_of_both_does_better_from_scratch_is_said_first():
+    arms = (payoff(PAID).pretrained.metric, difference(-0.08, -0.14, -0.02, 0.01))
+    longer = Arm(title="from scratch, total time", folder="c", metric=arms[0], steps=9, seconds=9, difference=arms[1])
+    told = payoff(PAID, longer)
+    assert (told.paid, told.is_beaten, payoff(PAID).is_beaten) == (True, True, False)
+    assert (told.comes_first, payoff(PAID).comes_first, payoff(UNKNOWN).comes_first) == (True, False, True)
+    first, second = payoff_sentences(told)
+    assert first.startswith("Pretraining paid on the same schedule, but not for its time: 81.3% against 71.0% from scr")
+    assert "; the pretrained run is worse (-8.0 points" in second
+
+
 def test_it_is_kept_as_plain_values_and_told_in_json_with_its_sentences():
     told = payoff(PAID)
     assert Payoff.model_validate(told.model_dump(mode="json")) == told

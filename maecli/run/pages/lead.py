@@ -39,12 +39,12 @@ def _doubtful(measured: Measured) -> Iterator[str]:
 
 def _did_not_pay(measured: Measured) -> Iterator[str]:
     """Say first where pretraining did not pay, or cannot be told to."""
-    if measured.payoff is not None and not measured.payoff.paid:
+    if measured.payoff is not None and measured.payoff.comes_first:
         yield payoff_sentences(measured.payoff)[0]
 
 
 def _paid(measured: Measured) -> Iterator[str]:
-    if measured.payoff is not None and measured.payoff.paid:
+    if measured.payoff is not None and not measured.payoff.comes_first:
         yield payoff_sentences(measured.payoff)[0]
 
 
