@@ -18,8 +18,11 @@ from maecli.schema import RunSpec
 from maecli.training.optim import peak_rate
 
 
-def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, Any]:
-    """Build everything, time a few steps, write nothing; return what the run would be."""
+def dry_run(spec: RunSpec, registry: Registry, progress: Progress, time_s: float | None = None) -> dict[str, Any]:
+    """Build everything, time a few steps, write nothing; return what the run would be.
+
+    `time_s` is the time that a person gave for its plan.
+    """
     built = open_run(spec, registry, progress.say)
     parent = parent_of(spec, registry, progress.say)
     start = start_encoder(built, progress.say, resuming=parent is not None)
@@ -34,7 +37,7 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress) -> dict[str, 
     timing = time_run(trainer)
     total_s = timing.total_s(*left)
     return {
-        "out": str(run_directory(spec, registry)),
+        "out": str(run_directory(spec, registry, time_s=time_s)),
         **reading_json(built.card),
         "parameters": sum(p.numel() for p in built.module.parameters()),
         "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),

@@ -73,7 +73,7 @@ def dry_run(
     spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
     if plan is not None:
         progress.say(sentence(plan))
-    facts = dry.dry_run(spec, registry, progress)
+    facts = dry.dry_run(spec, registry, progress, time_s)
     settings = settings_of(spec)
     sources = {setting.key: setting.source for setting in settings}
     return {**facts, "spec": spec.model_dump(mode="json"), "sources": sources}, settings
