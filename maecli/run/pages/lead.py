@@ -56,10 +56,11 @@ def found(evaluation: Evaluation) -> str:
     """Return what an evaluation found, on how many samples, and how sure that is."""
     metric = evaluation.metrics[0]
     finding = evaluation.finding or f"{metric.label} is {numbers.format_value(metric.value, metric.unit)}"
+    told = not evaluation.finding and bool(numbers.verdict(metric))  # by the sentence before
     which = NOT_TEST.get(evaluation.split, "")
     samples = f"{evaluation.num_samples:,} " + " ".join(filter(None, [which, evaluation.samples.split(" ", 1)[1]]))
     sure = f": {numbers.rough_interval(metric.interval, metric.unit)}" if metric.interval else ""
-    return f"{_capital(finding)}; measured on {samples}{sure}."
+    return _capital(f"{'' if told else f'{finding}; '}measured on {samples}{sure}.")
 
 
 def _capital(text: str) -> str:
