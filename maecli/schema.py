@@ -21,6 +21,7 @@ part of that size is cut out, and what lies outside of a smaller sample is missi
 
 _COUNT = re.compile(r"[0-9]{1,18}")
 
+MAX_FOLDS = 100
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 
@@ -80,6 +81,20 @@ class DataSpec(Section):
         description="learn from a part of the training labels: a share such as 10%, or so many samples of each class; "
         "stratified, by the seed; default: all",
     )
+    folds: Annotated[int, Field(ge=2, le=MAX_FOLDS)] | None = Field(
+        default=None,
+        description="cross-validation, of mae finetune: deal all samples, but those of a test split that is given, "
+        "into so many parts; each is the test split of a run that learns from the others, and the run itself from all",
+    )
+    fold: Positive | None = Field(
+        default=None, description="of a run of a cross-validation: the part, from 1, that is its test split"
+    )
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_the_folds(self) -> DataSpec:
+        if self.fold is not None and self.fold > (self.folds or 0):
+            raise ValueError(f"data.fold ({self.fold}) must be one of data.folds ({self.folds or 'not set'})")
+        return self
 
     sampling: Literal["natural", "balanced", "sqrt"] = Field(
         default="natural",
@@ -273,6 +288,10 @@ class RunSpec(Section):
         description="train on from the weights, the optimizer and the step of this finished run, with more epochs than "
         "it had; model, task and data stay its own",
     )
+    fold_pretrain: bool = Field(
+        default=False,
+        description="with data.folds: pretrain anew for each fold, as the run of init was, without its test part",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = Field(default="auto", description="auto, cpu, mps, cuda or cuda:N")
     precision: Literal["auto", "float32", "bf16"] = Field(
@@ -340,6 +359,10 @@ class PretrainSpec(RunSpec):
     def _something_is_learnt(self) -> PretrainSpec:
         if self.train.freeze:
             raise ValueError("train.freeze is for mae finetune: pretraining is what trains the encoder")
+        if self.fold_pretrain or (self.data.folds is not None and self.data.fold is None):
+            raise ValueError(
+                "data.folds and fold_pretrain are for mae finetune; a pretraining leaves out one data.fold"
+            )
         return self
 
 
@@ -347,6 +370,14 @@ class FinetuneSpec(RunSpec):
     """One fine-tuning run."""
 
     verb: Literal["finetune"] = "finetune"
+
+    @model_validator(mode="after")
+    def _folds_have_a_pretraining(self) -> FinetuneSpec:
+        if self.fold_pretrain and (self.init is None or self.data.folds is None):
+            raise ValueError(
+                "fold_pretrain pretrains for each of data.folds as the run of init was: give --folds and --init"
+            )
+        return self
 
 
 PLUGIN_SECTIONS = ("dataset", "task", "model")

@@ -102,7 +102,16 @@ FLAGS = {
     "root": Flag("dataset.root", RootOption),
     "workers": Flag("data.workers", WorkersOption),
     "strict": _flag("data.strict", bool, DATA, "Stop at the first unreadable file."),
+    "val_share": _flag("dataset.val_share", float, DATA, "Share of the samples that are val, where none is given."),
+    "test_share": _flag("dataset.test_share", float, DATA, "Share of the samples that are test, where none is given."),
     "labels": Flag("data.labels", LabelsOption, only="finetune"),
+    "folds": _flag(
+        "data.folds",
+        int,
+        DATA,
+        "Cross-validate: learn K times, each time without one part, and once from all.",
+        "finetune",
+    ),
     "task": Flag("task.name", TaskOption, only="finetune"),
     "model": _flag("model.name", str, MODEL, "Model plugin, such as vit-small.", complete=names("model")),
     "patch_size": _flag("model.patch_size", str, MODEL, "Pixels: 16, or 16x8 (height x width)."),
@@ -111,6 +120,9 @@ FLAGS = {
     "mask": _flag("task.mask", str, MODEL, "How they are chosen: random, grid or block.", only="pretrain"),
     "init": _flag("init", Path, MODEL, "Start from this encoder: a run, checkpoint or file of weights (FILE#NAME)."),
     "init_partial": _flag("init_partial", bool, MODEL, "Let what --init lacks start anew."),
+    "fold_pretrain": _flag(
+        "fold_pretrain", bool, MODEL, "Pretrain anew for each of --folds, without its part.", only="finetune"
+    ),
     "freeze": _flag("train.freeze", bool, MODEL, "Train the head alone.", only="finetune"),
     "head": _flag("task.head", str, MODEL, "Kind of head, such as linear or mlp.", only="finetune"),
     "extend": _flag("extend", Path, TRAINING, "Train this finished run longer, in a new directory, to more --epochs."),

@@ -140,11 +140,14 @@ def show_training(result: TrainResult, as_json: bool) -> None:
                 **({"ending": result.ending} if result.ending else {}),
                 "evaluation": evaluation,
                 "comparison": result.payoff.as_json() if result.payoff else None,
+                **({"folds": {name: one.as_json() for name, one in result.folds.items()}} if result.folds else {}),
                 "skipped": {fault.path: fault.reason for fault in result.faults},
             }
         )
         return
     if result.evaluation:
+        if result.folds:
+            PlainConsole().print(rich_table(result.evaluation.tables[0]))
         show_evaluation(result.evaluation)
     if result.payoff:
         show_payoff(result.payoff)

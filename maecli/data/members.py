@@ -13,7 +13,7 @@ from pathlib import Path
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.labels import class_counts, labels_by_key
-from maecli.data.sample import Split, TensorSplit, View
+from maecli.data.sample import Split, TensorSplit, view_of
 from maecli.errors import DamagedFile, DataError, Fault
 from maecli.storage.tables import cell_text, csv_line
 
@@ -128,9 +128,7 @@ class KeptSplits(Dataset):
 
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
         places = self._places_of(tuple(fields))
-        members = [places[key] for key in self.members.get(name, ()) if key in places]
-        sources = {id(split) for split, _ in members}
-        return members[0][0].view([i for _, i in members]) if len(sources) == 1 else View(members)
+        return view_of([places[key] for key in self.members.get(name, ()) if key in places])
 
     def _places_of(self, fields: tuple[str, ...]) -> dict[str, tuple[Split, int]]:
         """Return where each sample is now, by its name in the table."""
@@ -139,6 +137,12 @@ class KeptSplits(Dataset):
             places = {cell_text(key): (split, i) for split in splits for i, key in enumerate(split.keys)}
             self._places[fields] = places
         return self._places[fields]
+
+    def given_splits(self) -> Collection[SplitName]:
+        return self.dataset.given_splits()
+
+    def groups(self) -> Mapping[str, str]:
+        return self.dataset.groups()
 
     def faults(self) -> Collection[Fault]:
         return self.dataset.faults()

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 Sample = dict[str, np.ndarray]
@@ -94,6 +96,20 @@ class TensorSplit(Split):
         """Return the samples with the positions `ids`, in memory too."""
         tensors = {name: tensor[list(ids)] for name, tensor in self.tensors.items()}
         return TensorSplit(tensors, [self.keys[i] for i in ids])
+
+
+def view_of(places: Sequence[tuple[Split, int]]) -> Split:
+    """Return samples of several splits as one, in memory where all of these are."""
+    sources = list({id(split): split for split, _ in places}.values())
+    if len(sources) == 1:
+        return sources[0].view([i for _, i in places])
+    tensors = [split for split in sources if isinstance(split, TensorSplit)]
+    if not sources or len(tensors) < len(sources):
+        return View(places)
+    starts = dict(zip(map(id, tensors), accumulate(map(len, tensors), initial=0), strict=False))
+    joined = {name: torch.cat([split.tensors[name] for split in tensors]) for name in tensors[0].tensors}
+    whole = TensorSplit(joined, [key for split in tensors for key in split.keys])
+    return whole.view([starts[id(split)] + i for split, i in places])
 
 
 class View(Split):

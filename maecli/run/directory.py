@@ -356,11 +356,11 @@ def clear_runs(ledger: Ledger) -> None:
     What mae did not write stays. Raises Locked where another process writes one of the runs.
     """
     for path in sorted(path for path in ledger.paths - {HERE} if path.endswith("/")):
-        for writer in ("run", "infer"):
+        for writer in ("run", "infer", "sweep"):
             below = Ledger(ledger.folder / path, writer)
             if below.began:
                 with locked(below.folder):
-                    below.remove()
+                    clear_runs(below)
                 with contextlib.suppress(OSError):  # another writer's lines are there
                     below.file.parent.rmdir()
     ledger.remove()

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, SplitName
+from maecli.data.members import read_members
 from maecli.errors import Fault, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
@@ -16,12 +17,13 @@ from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.data.begun import check_form
+from maecli.run.data.leaks import Leak, leak_of
 from maecli.run.data.other_data import other_data
 from maecli.run.data.what_was_read import what_was_read
-from maecli.run.directory import RunDirectory
+from maecli.run.directory import SPLITS, RunDirectory
 from maecli.run.open import Built, check_split
 from maecli.run.report import next_commands, write_run_report
-from maecli.run.restore import restore
+from maecli.run.restore import Restored, restore
 from maecli.training.evaluation import evaluate as measure_split
 from maecli.training.evaluation import fit_baselines
 
@@ -74,9 +76,11 @@ def evaluate(
     weights = f"{checkpoint} (step {restored.checkpoint.step})"
     with progress.working(f"measuring on {split}"):
         evaluation = measure(restored, restored.module, split, weights, batch_size)
+    leak = _leak(run, restored, registry) if split == "test" and other is None else None
+    more = [f"Measured on {other}."] if other else [f"{leak}."] if leak else []
     evaluation = evaluation.model_copy(
         update={
-            "notes": (*evaluation.notes, *told, *([f"Measured on {other}."] if other else [])),
+            "notes": (*evaluation.notes, *told, *more),
             "left_out": card.left_out | unknown,
             "data": other,
         }
@@ -85,6 +89,12 @@ def evaluate(
     write_run_report(run, registry, progress.say)
     faults, following = restored.data.faults, next_commands(run, registry)
     return EvalResult(run, restored.checkpoint.path, evaluation, faults, following)
+
+
+def _leak(run: RunDirectory, restored: Restored, registry: Registry) -> Leak | None:
+    """Return what the run of `--init` was trained on of the test samples that a run recorded."""
+    members = read_members(run.path / SPLITS)
+    return leak_of(restored.spec, restored.data.dataset, members["test"], registry) if members is not None else None
 
 
 def measure(

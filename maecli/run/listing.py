@@ -266,5 +266,5 @@ def _unfinished(run: RunDirectory) -> str:
 
 
 def headline_evaluation(run: RunDirectory) -> Evaluation | None:
-    """Return what was measured of the run's own task: on test, else on validation, without drawings."""
-    return run.evaluation("test") or run.evaluation("val")
+    """Return what was measured of the run's own task: on test, else by its folds, else on validation; no drawings."""
+    return run.evaluation("test") or run.evaluation("folds") or run.evaluation("val")

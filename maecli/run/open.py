@@ -20,6 +20,7 @@ from torch import nn
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.classes.known_classes import KnownClasses
 from maecli.data.dataset import Dataset, DatasetOptions
+from maecli.data.folds import Folds
 from maecli.data.labels import WHOLE, TrainingPart, training_part
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
@@ -179,10 +180,15 @@ class Data:
         dataset = make_dataset(self.spec.dataset, self.registry, self.spec.paths, self.faults.say)
         if self._like is not None:
             dataset.read_as(self._like)
-        kept = self._begun.kept(dataset, self.faults.say) if self._begun is not None else dataset
+        kept = self._begun.kept(dataset, self.faults.say) if self._begun is not None else self._folded(dataset)
         if self._card is None:
             return kept
         return KnownClasses(kept, self._card, self.fields, self.ignore_unknown_classes, dataset)
+
+    def _folded(self, dataset: Dataset) -> Dataset:
+        """Return the data set with the splits of a run of a cross-validation, where the spec is one's."""
+        data = self.spec.data
+        return dataset if data.folds is None else Folds(dataset, data.folds).view(data.fold)
 
     @cached_property
     def card(self) -> DataCard:
@@ -217,7 +223,9 @@ class Data:
         split = self.split(name)
         if len(split) == 0:
             fields, sizes = ", ".join(self.fields), self.dataset.card(self.fields).split_sizes
-            raise DataError(f"{self.spec.dataset.name} has no {name} samples with {fields}; it has {sizes}")
+            all_learnt = name == "test" and self.spec.data.folds is not None and self.spec.data.fold is None
+            why = "; it learnt from all, and its folds tell how good it is" if all_learnt else ""
+            raise DataError(f"{self.spec.dataset.name} has no {name} samples with {fields}; it has {sizes}{why}")
         return split
 
     def sentences(self) -> list[str]:

@@ -184,6 +184,9 @@ def with_settings(spec: RunSpec, registry: Registry, settings: Mapping[str, Any]
     """Return a run's spec with dotted keys laid over it, such as where its data lie now; None leaves a key as it is."""
     tree = spec.model_dump(mode="json")
     tree["paths"] = [path for path in tree["paths"] if settings.get(path["key"]) is None]
+    if settings.get("dataset.root") is not None:  # what was dealt out were the run's own data
+        tree["data"] |= {"folds": None, "fold": None}
+        tree["fold_pretrain"] = False
     for key, value in settings.items():
         section, _, name = key.rpartition(".")
         if value is not None:

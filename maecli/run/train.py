@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from maecli.data.card import SplitName
@@ -23,6 +23,7 @@ from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import begun_in
 from maecli.run.data.leaks import leak_of
 from maecli.run.data.same_data import same_data, test_samples
+from maecli.run.data.shares import useless_shares
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary
 from maecli.run.environment import describe_environment
@@ -67,6 +68,8 @@ class TrainResult:
     """How it compares with its companions."""
     ending: str = ""
     """Why it stopped before its last step; empty where it did not."""
+    folds: Mapping[str, Evaluation] = field(default_factory=dict)
+    """Of a cross-validation, whose evaluation is of all folds: the run of each fold, and what it found."""
 
 
 def train(
@@ -103,6 +106,8 @@ def train(
         begun = begun_in(source, spec, registry, TOLD_ON_RESUME) if going_on or parent is not None else None
         card = card_of(start_from) if start_from is not None and begun is not None else None
         built = open_run(spec, registry, progress.say, begun, card, opened)
+        for line in useless_shares(spec, built.data.dataset):
+            progress.say(line)
         start = start_encoder(built, progress.say, resuming=start_from is not None)
         built.spec = spec = with_paths(spec, registry)
         stored = spec.model_dump(mode="json")
@@ -125,8 +130,9 @@ def train(
             run.write(SPLITS, members_csv(begun.members))
         if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
             run.write(SPLITS, members_csv(members))
-            if leak := leak_of(spec, built.data.dataset, members, registry):
-                progress.say(leak)
+            leak = leak_of(spec, built.data.dataset, members["test"], registry) if spec.data.fold is None else None
+            if leak:  # of folds it is told once, before the first
+                progress.say(f"{leak}; pretrain on the splits of today to rule that out")
             begun = begun_in(run, spec, registry)
         if begun is not None:
             trainer.metadata["samples"]["test"] = test_samples(built, start_from)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from maecli.errors import PluginError
+from maecli.errors import PluginError, SpecError
 from maecli.registry import Registry
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
@@ -22,6 +22,8 @@ OF_PIXELS = frozenset({"data.channels", "data.mean", "data.std"})
 """What the pixels of a data set are like."""
 OF_LABELS = frozenset({"data.labels", "data.sampling"})
 """What was made of the labels of a data set."""
+OF_ONE_RUN = OF_LABELS | {"data.folds", "data.fold"}
+"""What says nothing of the next run: what was made of labels, and what was left out."""
 Offer = Mapping[str, Any]
 """What `--init` says of the run to come: the spec of a run, or of a foreign file only the options of its model."""
 
@@ -29,6 +31,7 @@ Offer = Mapping[str, Any]
 def resolve(ask: Ask, registry: Registry, offer: Offer | None = None, base: Layer | None = None) -> RunSpec:
     """Return the spec that an ask amounts to. `offer` is that of `--init`; `base`, a whole spec, replaces defaults."""
     settings, sources = stack(ask, registry, offer, base)
+    _check_shares(settings, sources, registry)
     if "paths" in settings:
         settings["paths"] = _still_meant(settings["paths"], sources)
     return validate(nest(settings), ask.verb, registry).with_sources(sources)
@@ -95,6 +98,17 @@ def _still_meant(paths: Any, sources: Mapping[str, str]) -> Any:
     ]
 
 
+def _check_shares(settings: Settings, sources: Mapping[str, str], registry: Registry) -> None:
+    """Raise SpecError for the share of a split that the chosen data set does not cut."""
+    name = settings.get("dataset.name")
+    for split in ("val", "test"):
+        option = f"{split}_share"
+        if name is None or sources.get(f"dataset.{option}") != "flag":
+            continue
+        if option not in registry.dataset(name).Options.model_fields:
+            raise SpecError(f"--{split}-share: {name} has a {split} split of its own and cuts none; leave it out")
+
+
 def _name(section: str, layers: Sequence[Layer]) -> str | None:
     """Return the name of the plugin that the layers together choose, if they do."""
     name = topmost(f"{section}.name", layers)
@@ -128,7 +142,7 @@ def _suited(offer: Offer, dataset: str | None, model: str | None, registry: Regi
     for key in registry.model(options["name"]).training_only:
         options.pop(key, None)
     # What was left open stays open; which labels a run took, and how often, says nothing of the next.
-    left_out = OF_LABELS if dataset == offer["dataset"]["name"] else OF_LABELS | OF_PIXELS
+    left_out = OF_ONE_RUN if dataset == offer["dataset"]["name"] else OF_ONE_RUN | OF_PIXELS
     data = flatten({"data": offer["data"]})
     kept = {key: value for key, value in data.items() if value is not None and key not in left_out}
     recorded = [path for path in offer.get("paths") or () if isinstance(path, Mapping)]

@@ -142,6 +142,10 @@ class _Planner:
             return request(ask, self.registry)
 
         spec = self._with_plan(ask, resolved)
+        if spec.data.folds is not None:
+            raise SpecError(
+                "data.folds is not for a sweep, whose runs are one each; cross-validate by mae finetune --folds"
+            )
         return spec.model_copy(update={"paths": (*spec.paths, *self.sweep.paths)})
 
     def _with_plan(self, ask: Ask, resolved: Callable[[Ask], RunSpec]) -> RunSpec:

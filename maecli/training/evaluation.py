@@ -42,14 +42,15 @@ def measure(
     thorough: bool = True,
     skip: Collection[int] = (),
     limit: int | None = None,
+    evaluator: Evaluator[Any] | None = None,
 ) -> tuple[Evaluator[Any], int]:
     """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen.
 
-    `limit`: of `limit` evenly spaced samples only.
+    `limit`: of `limit` evenly spaced samples only. `evaluator` has seen other splits before.
     """
     was_training = module.training
     module.eval()
-    evaluator, seen = task.evaluator(thorough), 0
+    evaluator, seen = task.evaluator(thorough) if evaluator is None else evaluator, 0
     try:
         with autocast(loader.device, dtype):
             for batch in _batches(loader, batch_size, skip, limit):

@@ -31,6 +31,9 @@ class Evaluator(ABC, Generic[M]):
     `metrics`, `tables` and `drawings` are made. Samples kept to be drawn are the evaluator's own, and no part of it.
     """
 
+    begin = 0
+    """Position of the split's first sample among all that are measured: above 0 where splits are measured as one."""
+
     @abstractmethod
     def update(self, module: M, batch: Batch) -> None:
         """Add one batch. Called without gradients, module in eval mode, autocast on where it pays."""
@@ -61,7 +64,7 @@ class Evaluator(ABC, Generic[M]):
 
     def add_rows(self, ids: Tensor, rows: Mapping[str, Tensor]) -> None:
         """Keep what is needed of every sample: rows (B, ...) of those at the positions `ids` (B,) of the split."""
-        self._rows.append({"": ids, **rows})
+        self._rows.append({"": ids + self.begin, **rows})
 
     def rows(self, name: str) -> Tensor | None:
         """Return the rows (n, ...) of the samples seen, in the order of the split, on the CPU; None without any."""

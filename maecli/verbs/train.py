@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from maecli.errors import SpecError
 from maecli.plan.batches import changed_batch
 from maecli.plan.make import RunPlan, leaves_open, make_plan
 from maecli.plan.words import sentence
-from maecli.progress import Progress
+from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
 from maecli.run.compare.arms import arms_by_default, arms_of
@@ -24,6 +25,7 @@ from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
 from maecli.spec.resolve import stack
+from maecli.sweep.folds import cross_validate
 
 
 def train(
@@ -38,28 +40,31 @@ def train(
 ) -> training.TrainResult:
     """Do the run that is asked for, and those that it is compared with.
 
-    `verbose`: say where each setting came from; `time_s`: what the run may take.
+    `verbose`: say where each setting came from; `time_s`: what the run may take, of a cross-validation all its runs.
     """
     spec = request(ask, registry)
     arms = arms_of(ask.compare, spec)
     training.check_place(spec, registry, ask.resume, overwrite, time_s)  # before time is spent on a plan
-    spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
-    if ask.compare is None and plan is not None:
-        arms = arms_by_default(spec, plan.choice.seconds, plan.time_s)
-    result = training.train(
-        spec,
-        registry,
-        progress,
-        resume=ask.resume,
-        overwrite=overwrite,
-        verify_data=verify_data,
-        companions=arms,
-        planned=sentence(plan) if plan is not None else "",
-        time_s=time_s,
-        opened=plan.data if plan is not None else None,
-    )
-    if ask.compare != "none":
-        result = replace(result, payoff=compare(result.run, registry, progress))
+    folds = spec.data.folds if _has_folds(spec) else None
+    if folds and arms:
+        raise SpecError("--compare trains a run once more, and --folds trains one for each fold; give one of them")
+    each_s = time_s / (folds + 1) if time_s is not None and folds else time_s
+    spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
+    planned = sentence(plan) if plan is not None else ""
+    how = {"resume": ask.resume, "overwrite": overwrite, "verify_data": verify_data}
+    if folds:
+        if planned:
+            progress.say(f"each of {folds + 1} runs: {planned}")
+        result = cross_validate(spec, registry, progress, **how, time_s=time_s)
+    else:
+        if ask.compare is None and plan is not None:
+            arms = arms_by_default(spec, plan.choice.seconds, plan.time_s)
+        opened = plan.data if plan is not None else None
+        result = training.train(
+            spec, registry, progress, **how, companions=arms, planned=planned, time_s=time_s, opened=opened
+        )
+        if ask.compare != "none":
+            result = replace(result, payoff=compare(result.run, registry, progress))
     renew_runs_page(progress.say, result.run.path)
     return result
 
@@ -74,9 +79,26 @@ def dry_run(
     if plan is not None:
         progress.say(sentence(plan))
     facts = dry.dry_run(spec, registry, progress, time_s)
+    if _has_folds(spec):
+        facts |= _of_all_folds(facts, spec)
     settings = settings_of(spec)
     sources = {setting.key: setting.source for setting in settings}
     return {**facts, "spec": spec.model_dump(mode="json"), "sources": sources}, settings
+
+
+def _has_folds(spec: RunSpec) -> bool:
+    """Whether a spec is that of a whole cross-validation, not of one run of it that is done, or goes on, by itself."""
+    return spec.data.folds is not None and spec.data.fold is None and spec.extend is None
+
+
+def _of_all_folds(facts: Mapping[str, Any], spec: RunSpec) -> dict[str, Any]:
+    """Return how long the runs of all folds and the one that learns from all take, told from this one.
+
+    A fold's run has as many epochs of fewer samples, or as many steps; a pretraining for each is not counted.
+    """
+    num = spec.data.folds or 0
+    seconds = facts["estimated_seconds"] * (num if spec.train.max_steps is None else num + 1)
+    return {"folds": num, "estimated_seconds": seconds, "estimated_time": duration(seconds)}
 
 
 class Setting(NamedTuple):

@@ -9,7 +9,7 @@ from maecli.reports.payoff import payoff_sentences
 from maecli.results import Evaluation
 from maecli.run.pages.measured import Measured
 
-NOT_TEST = {"val": "validation", "train": "training"}
+NOT_TEST = {"folds": "cross-validated", "val": "validation", "train": "training"}
 """Splits whose name belongs to what was measured on."""
 
 

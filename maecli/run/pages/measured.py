@@ -12,7 +12,7 @@ from maecli.results import Evaluation
 from maecli.run.compare.kept import payoff_of
 from maecli.run.directory import RunDirectory
 
-TITLES = {"test": "Test", "val": "Validation", "train": "Training data"}
+TITLES = {"test": "Test", "folds": "Cross-validation", "val": "Validation", "train": "Training data"}
 """In the order of the page."""
 
 

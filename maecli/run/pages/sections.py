@@ -21,11 +21,11 @@ def run_sections(measured: Measured) -> list[Section]:
 
 
 def _measurements(measured: Measured) -> Iterator[Section]:
-    """Yield a section for each evaluation; validation is folded where test has been read."""
+    """Yield a section for each evaluation; validation is folded where test has been read, or folds have."""
     splits = {one.split for one in measured.evaluations if not one.probe and one.data is None}
     for one in measured.evaluations:
-        folded = one.split == "val" and "test" in splits and not one.probe and one.data is None
-        yield Section(_title(one), [one], folded=folded)
+        folded = one.split == "val" and splits & {"test", "folds"} and not one.probe and one.data is None
+        yield Section(_title(one), [one], folded=bool(folded))
 
 
 def _compared(measured: Measured) -> Iterator[Section]:

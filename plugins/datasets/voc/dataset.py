@@ -142,6 +142,9 @@ class VOC(api.Dataset):
         self._labels.remarks.check(devkit.folder / "Annotations")
         return VOCSplit(devkit.folder, list(labels), fields, np.array([*labels.values()]).reshape(-1, len(CLASSES)))
 
+    def given_splits(self) -> Collection[api.SplitName]:
+        return [name for name in api.SPLIT_NAMES if name != "val" or self.options.year == 2007]
+
     def faults(self) -> Collection[api.Fault]:
         return sorted(self._faults)
 
