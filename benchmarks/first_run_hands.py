@@ -65,11 +65,11 @@ def _hands(
 
 
 HANDS: Mapping[str, Sequence[Hand]] = {
-    "tin-3": _hands(64, 8, (200, 100, 250)),
+    "tin-3": _hands(64, 8, (240, 50, 250)),
     "tin-20": _hands(64, 8, (60, 25, 55)),
     "voc-40": _hands(64, 8, (1500, 150, 300), batch=8, rate=5e-4),
     "voc-151": _hands(64, 8, (500, 100, 150), batch=8, rate=5e-4),
-    "cifar-500": _hands(32, 4, (250, 90, 200)),
+    "cifar-500": _hands(32, 4, (350, 50, 200)),
     "cifar-5000": _hands(32, 4, (25, 9, 20)),
     "cifar-45000": _hands(32, 4, (3, 1, 2)),
     "mnist-200": _hands(28, 4, (600, 250, 500), DIGITS),
