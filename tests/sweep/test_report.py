@@ -161,4 +161,4 @@ def test_charts_are_pngs_of_the_page_width(far):
     ]
     for png in charts:
         with Image.open(io.BytesIO(png)) as image:
-            assert image.width == 1040
+            assert image.width == 1408

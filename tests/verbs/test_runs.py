@@ -102,7 +102,7 @@ def test_curves_are_written_as_one_picture_or_everything_as_a_page(two, tmp_path
     png, page = tmp_path / "both.png", tmp_path / "both.html"
     assert mae("runs", *two, "--out", png).stdout.endswith(f"written: {png}\n")
     with Image.open(png) as image:
-        assert image.width == 1040
+        assert image.width == 1408
         assert image.height > 1000
     assert mae("runs", *two, "--out", page).exit_code == 0
     text = page.read_text()
