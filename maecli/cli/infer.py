@@ -39,6 +39,14 @@ def infer(
         bool,
         typer.Option("--all-classes", help="A column for each class; else of over 100 classes the 5 most likely."),
     ] = False,
+    unsure_share: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=0.5,
+            help="Mark as unsure what is like none of the classes, at the cost of this share of what is; 0: mark none.",
+        ),
+    ] = 0.05,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
@@ -63,6 +71,7 @@ def infer(
         batch_size=batch_size,
         workers=workers,
         all_classes=all_classes,
+        unsure_share=unsure_share,
     )
     if as_json:
         print_json(

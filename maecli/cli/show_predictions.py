@@ -102,4 +102,6 @@ def _table(columns: Iterable[str], numbers: Sequence[str]) -> RichTable:
 
 
 def _cell(value: str | int | float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.1%}" if isinstance(value, float) else one_line(value)

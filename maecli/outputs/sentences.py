@@ -9,11 +9,19 @@ from maecli.outputs.summary import Right, Summary
 
 
 def findings(summary: Summary, masks: MaskTotals | None, unit: str) -> Iterator[str]:
-    """Yield how many answers are right, and how well masks agree with true ones, beside what trivial answers get."""
+    """Yield how many samples are unsure, how many answers are right, and how well masks agree with true ones.
+
+    What trivial answers get stands beside.
+    """
+    if summary.unsure is not None:
+        are = "is" if summary.unsure == 1 else "are"
+        yield f"{summary.unsure:,} of {summary.num:,} {are} unsure: like none of the classes"
     if summary.right is not None and summary.majority is not None:
         name, share = summary.majority
         of = f"{_right(summary.right)} of the {summary.right.known:,} {unit} whose truth is known"
         yield f"right: {of}, {_share(summary.right)}; always saying {name!r}: {share:.1%}"
+    if summary.right_sure is not None and summary.unsure:
+        yield f"without the unsure ones: {_share(summary.right_sure)}"
     if masks is not None and masks.overlap is not None:
         name, constant = masks.baseline
         classes = f"{len(masks.iou):,} {'class that occurs' if len(masks.iou) == 1 else 'classes that occur'}"

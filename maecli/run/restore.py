@@ -95,6 +95,7 @@ def rebuild(
     spec, card, preprocess = read_record(checkpoint, registry, say, settings)
     task, module = build_module(spec, card, preprocess, registry)
     load_exactly(module, checkpoint.tensors(), str(checkpoint.path))
+    task.calibration = checkpoint.calibration()
     keep_freed_memory()
     device, dtype = open_device(spec)
     faults, begun = (

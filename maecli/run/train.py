@@ -18,6 +18,7 @@ from maecli.registry import Registry
 from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
 from maecli.run.balance import balance_lines
+from maecli.run.calibrate import calibrate_run
 from maecli.run.cautions import cautions
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import begun_in
@@ -186,6 +187,7 @@ def _train(
     evaluation = None
     if len(built.loader("val").split):
         with progress.working("measuring on val"), interruptible(trainer):
+            calibrate_run(built, trainer.final_module, run.checkpoints)
             evaluation = measure(built, trainer.final_module, "val", f"last (step {trainer.step})")
         run.write_evaluation(evaluation)
     faults = built.data.faults

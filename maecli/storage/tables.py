@@ -28,7 +28,9 @@ def csv_line(cells: Iterable[object]) -> str:
 def _cell(cell: object) -> str:
     if cell is None:
         return ""
-    if isinstance(cell, (bool, int, float)):
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, (int, float)):
         return str(cell)
     text = cell_text(str(cell))
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

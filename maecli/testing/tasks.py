@@ -38,7 +38,7 @@ from maecli.training.task import Answer, Prediction, SideBySide, Task
 
 BATCH = 6
 PNG = b"\x89PNG\r\n\x1a\n"
-PLAIN = (str, int, float)
+PLAIN = (str, int, float, bool)
 
 
 class TaskSubject:
@@ -352,7 +352,7 @@ def prediction(subject: TaskSubject) -> None:
             expect(
                 type(value) in PLAIN,
                 f"predict(): {column!r} of {key!r} is {type(value).__name__}; rows are written as CSV and JSON: give "
-                "str, int or float",
+                "str, int, float or bool",
             )
             expect(
                 not isinstance(value, float) or math.isfinite(value),
@@ -390,6 +390,25 @@ def prediction(subject: TaskSubject) -> None:
     )
 
 
+def calibration(subject: TaskSubject) -> None:
+    """What a task learns of its outputs are finite tensors, and with them it predicts and measures as it promises."""
+    task, name = subject.task, subject.plugin.name
+    batches = (subject.loader(split).eval_batches(BATCH) for split in ("train", "val"))
+    with torch.no_grad(), must_work(f"calibrate() of {name} fails", "return {} where nothing can be learnt"):
+        kept = task.calibrate(subject.module.eval(), *batches)
+    for key, tensor in kept.items():
+        expect(
+            isinstance(tensor, torch.Tensor) and bool(torch.isfinite(tensor).all()),
+            f"calibrate(): {key!r} is {brief(tensor)}; it is kept beside the weights: return finite tensors by name",
+        )
+    task.calibration = {key: tensor.cpu() for key, tensor in kept.items()}
+    try:
+        evaluation(subject)
+        prediction(subject)
+    finally:
+        task.calibration = {}
+
+
 def _check_answer(answer: Answer | None, keys: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
     if answer is None:
         return
@@ -406,6 +425,12 @@ def _check_answer(answer: Answer | None, keys: Sequence[str], rows: Sequence[Map
                 f"answer.{name} is {column!r}, and the row of {key!r} has {brief(value)} there; name a column of "
                 "numbers in [0, 1], or none",
             )
+        unsure = row.get(answer.unsure, False)
+        expect(
+            isinstance(unsure, bool),
+            f"answer.unsure is {answer.unsure!r}, and the row of {key!r} has {brief(unsure)} there; name a column of "
+            "True and False, or none",
+        )
 
 
 def alone(subject: TaskSubject) -> None:
@@ -496,7 +521,7 @@ STAGES: Stages = (
     (options, spec, imports),
     (build,),
     (class_rows, training, evaluation, prediction),
-    (repeatable, wrapped, adding, comparing, alone, saving, drawing),
+    (repeatable, wrapped, adding, comparing, alone, saving, drawing, calibration),
     (frozen,),
 )
 

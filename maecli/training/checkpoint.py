@@ -1,7 +1,8 @@
-"""One checkpoint: a folder of two safetensors files.
+"""One checkpoint: a folder of safetensors files.
 
 step-000800/model.safetensors    the weights to use; metadata: spec, data card, format version
 step-000800/state.safetensors    what resuming needs besides: optimizer, raw weights, counters
+step-000800/calibration.safetensors    how far outputs are to be believed, where the task can tell; made at the end
 
 Each carries a checksum of its tensors, and one of what is recorded beside them.
 """
@@ -27,12 +28,15 @@ from torch import Tensor
 
 from maecli.errors import MaeError
 from maecli.schema import FORMAT_VERSION
+from maecli.storage.files import new_file
 
-MODEL, STATE = "model.safetensors", "state.safetensors"
+MODEL, STATE, CALIBRATION = "model.safetensors", "state.safetensors", "calibration.safetensors"
 RECORD, CHECKSUM = "mae", "mae_checksum"
 """Entries of a file's metadata: what is recorded, as JSON, and its checksum."""
 OF_TENSORS = "tensors_checksum"
 """The entry of the record that holds the checksum of the tensors."""
+OF_WEIGHTS = "weights_checksum"
+"""The entry of a calibration's record that says of which weights it is."""
 UNCHECKED = "{} was written by an older mae and carries no checksum, so damage to it would not show"
 
 
@@ -102,13 +106,28 @@ class Checkpoint:
 
     def checksums(self) -> dict[str, str]:
         """Return what a pointer tells of the files: nothing for older ones, which have none."""
-        found = {}
-        for file in (MODEL, STATE):
-            with _reading(self.path / file), safe_open(self.path / file, framework="pt") as opened:
-                beside = opened.metadata() or {}
-            if CHECKSUM in beside:
-                found[file] = beside[CHECKSUM]
-        return found
+        found = {file: self._checksum(file) for file in (MODEL, STATE)}
+        return {file: checksum for file, checksum in found.items() if checksum is not None}
+
+    def _checksum(self, file: str) -> str | None:
+        with _reading(self.path / file), safe_open(self.path / file, framework="pt") as opened:
+            return (opened.metadata() or {}).get(CHECKSUM)
+
+    def calibration(self) -> dict[str, Tensor]:
+        """Return what the task learnt of the outputs of these weights; nothing where it did not, as in older runs.
+
+        Raises as `tensors` does.
+        """
+        if not (self.path / CALIBRATION).is_file() or self.metadata(CALIBRATION).get(OF_WEIGHTS) != self._checksum(
+            MODEL
+        ):
+            return {}
+        return self.tensors(CALIBRATION)
+
+    def write_calibration(self, tensors: Mapping[str, Tensor]) -> None:
+        """Keep it beside the weights, of which it notes the checksum: it means nothing beside others."""
+        with new_file(self.path / CALIBRATION) as temporary:
+            write_tensors(temporary, tensors, {OF_WEIGHTS: self._checksum(MODEL)})
 
     def check(self) -> None:
         """Read both files. Raises DamagedCheckpoint for one that is not what was saved."""

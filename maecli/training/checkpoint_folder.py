@@ -19,7 +19,7 @@ from maecli.errors import MaeError
 from maecli.storage.documents import read_text
 from maecli.storage.files import new_folder, sync, temporary_name, write_text
 from maecli.storage.ledger import Ledger
-from maecli.training.checkpoint import MODEL, STATE, Checkpoint, DamagedCheckpoint, write_tensors
+from maecli.training.checkpoint import CALIBRATION, MODEL, STATE, Checkpoint, DamagedCheckpoint, write_tensors
 
 _STEP = re.compile(r"step-\d{6,}")
 _POINTER_BYTES = 4096
@@ -131,6 +131,12 @@ class CheckpointFolder:
             self.point("best", saved)
         self._remove_unused()
         return saved
+
+    def calibrate(self, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
+        """Keep what a task learnt of the outputs of a checkpoint's weights; nothing where it learnt nothing."""
+        if tensors:
+            self.ledger.claim(f"{self.path.name}/{checkpoint.path.name}/{CALIBRATION}")
+            checkpoint.write_calibration(tensors)
 
     def _last_or_none(self) -> Checkpoint | None:
         try:

@@ -27,6 +27,8 @@ from maecli.training.evaluator import Evaluator, M
 MOST_COLUMNS = 100
 """Classes that get a column each; of more, the most likely are named."""
 NUM_NAMED = 5
+UNSURE_SHARE = 0.05
+"""Of samples like those of validation, what share may be called unsure unless asked otherwise."""
 
 
 ClassField = Literal["label", "mask"]
@@ -65,6 +67,11 @@ class Answer:
     margin: str = ""
     """How far the answer lies from another one, in [0, 1], by which samples are ranked; empty where rows have none."""
     several: bool = False
+    unsure: str = ""
+    """Whether the sample is like none of the classes, true or false; empty where no row says so.
+
+    The column may be missing: where a task has no `calibration` it cannot tell.
+    """
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,10 @@ class Task(ABC, Generic[M]):
     weighted."""
     baseline_samples: ClassVar[int] = 0
     """How many training samples `fit_baselines` wants to see."""
+    calibration: Mapping[str, Tensor] = {}
+    """What `calibrate` returned of the weights in use, on the CPU; empty where there is none, as of older runs."""
+    unsure_share: float = UNSURE_SHARE
+    """The share of samples of known classes that may be called unsure, in [0, 1); at 0 no row says so."""
 
     Options: ClassVar[type[plugin_options.Options]] = plugin_options.Options
 
@@ -170,6 +181,22 @@ class Task(ABC, Generic[M]):
         """Learn from training samples what the trivial predictors need; called once, before `evaluator`."""
         for _ in batches:
             return
+
+    def calibrate(self, module: M, train: Iterable[Batch], val: Iterable[Batch]) -> Mapping[str, Tensor]:
+        """Return what tells how far the module's outputs are to be believed; empty where that cannot be told.
+
+        Called once for the weights that a run ends with, in eval mode, without gradients. `val` are samples that were
+        not learnt from, `train` evenly spaced ones that were; both are unchanged by augmentation, and are read when
+        they are iterated. It is kept beside the weights, and `calibration` holds it in evaluation and inference.
+        """
+        return {}
+
+    def reliability(self) -> Sequence[str]:
+        """Return sentences about how far predictions are to be believed: on what `calibration` rests.
+
+        Without any there is nothing to say; inference then tells so of a task whose answers can be unsure.
+        """
+        return ()
 
     @abstractmethod
     def predict(self, module: M, batch: Batch) -> list[Prediction]:

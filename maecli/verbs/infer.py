@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -48,9 +48,13 @@ from maecli.run.restore import Restored, load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
-from maecli.training.task import Prediction, Task
+from maecli.training.task import UNSURE_SHARE, Prediction, Task
 
 SAY_EVERY_S = 5.0
+NO_CALIBRATION = (
+    "this run has no calibration (an older mae made it, or it had no validation samples), so probabilities are as the "
+    "network gives them, and nothing is marked unsure"
+)
 MOST_NAMED = 1000
 """Paths that the record of an inference names."""
 
@@ -103,12 +107,14 @@ def infer(
     batch_size: int = 64,
     workers: int | None = None,
     all_classes: bool = False,
+    unsure_share: float = UNSURE_SHARE,
 ) -> InferResult:
     """Predict for files, and for every file below folders; write rows, files and a drawing of the first ones.
 
     The model is `run`, or the newest finished run of `task`. Outputs keep each input's path below `sources.root` and
     full name where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the
-    disk as they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all. Samples that
+    disk as they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all; samples like
+    none of the classes are marked, at a cost of `unsure_share` of those that are like one. Samples that
     cannot be read, or whose output is not finite, are left out and listed, and so are files that are like samples and
     of no form that is read; other files are counted by kind.
     Raises DataError when there is no sample, SpecError when `out` holds something else.
@@ -118,7 +124,9 @@ def infer(
     spec, job = restored.spec, restored.task
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
-    job.all_classes = all_classes
+    job.all_classes, job.unsure_share = all_classes, unsure_share
+    for sentence in reliability(job):
+        progress.say(sentence)
     faults = Faults()
     unreadable: list[Fault] = []
     own = open_sources(sources, restored.preprocess.for_files(restored.card), restored.card)
@@ -225,6 +233,13 @@ def _newest_run(task: str | None, registry: Registry, progress: Progress) -> Pat
         raise
     progress.say(f"using {run}, the newest finished run of task {task}, trained on {data_in_words(run)}")
     return run.path
+
+
+def reliability(task: Task[Any]) -> Sequence[str]:
+    """Return how far the answers of a task are to be believed; nothing where it could not tell anyhow."""
+    if task.calibration or task.answer is None or not task.answer.unsure:
+        return task.reliability()
+    return [NO_CALIBRATION] if task.unsure_share else []
 
 
 def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction]:

@@ -72,3 +72,30 @@ def test_the_truth_stands_behind_the_answer_and_only_where_it_is_known():
     plain = {"class": "cat", "probability": 0.9, "margin": 0.8, "p_cat": 0.9, "p_dog": 0.1}
     assert list(with_truth(plain, ONE, "dog")) == ["class", "probability", "margin", "truth", "p_cat", "p_dog"]
     assert with_truth(plain, ONE, None) == plain
+
+
+UNSURE = Answer("class", probability="probability", margin="margin", unsure="unsure")
+
+
+def test_unsure_ones_are_counted_and_what_is_right_without_them():
+    told = [(True, "dog"), (False, "cat"), (False, "dog"), (True, "cat")]
+    summary = summed(
+        [row(str(i), "cat", 0.1, unsure=each, truth=truth) for i, (each, truth) in enumerate(told)], UNSURE
+    )
+    assert summary.unsure == 2
+    assert (summary.right.num, summary.right.known) == (2, 4)
+    assert (summary.right_sure.num, summary.right_sure.known) == (1, 2)
+    record = summary.record()
+    assert record["unsure"] == 2
+    assert record["accuracy_without_unsure"]["share"] == 0.5
+    assert list(record["least_certain"][0]) == ["path", "class", "probability", "margin", "unsure", "truth"]
+
+
+def test_where_nothing_can_be_told_to_be_unsure_nothing_is_counted():
+    summary = summed([row("a", "cat", 0.1, truth="cat")], UNSURE)
+    assert summary.record()["unsure"] is summary.record()["accuracy_without_unsure"] is None
+
+
+def test_the_truth_stands_behind_whether_a_sample_is_unsure():
+    plain = {"class": "cat", "probability": 0.9, "margin": 0.8, "unsure": False, "p_cat": 0.9}
+    assert list(with_truth(plain, UNSURE, "dog")) == ["class", "probability", "margin", "unsure", "truth", "p_cat"]

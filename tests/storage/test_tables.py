@@ -37,7 +37,7 @@ def test_a_formula_behind_what_other_spreadsheets_take_for_the_end_of_a_cell_is_
     ("cell", "text"),
     [
         *((-0.5, "-0.5"), (-3, "-3"), (np.float32(-0.1), "-0.1"), (np.int64(-7), "-7"), (float("-inf"), "-inf")),
-        *((True, "True"), (None, ""), (1e-30, "1e-30")),
+        *((True, "true"), (None, ""), (1e-30, "1e-30")),
     ],
 )
 def test_numbers_are_never_touched(cell, text):

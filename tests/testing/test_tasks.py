@@ -411,6 +411,7 @@ WRONG = [
         "prediction",
         "answer.probability is 'p', and the row of 'train-0' has None there; name",
     ),
+    (answering(unsure="class"), "prediction", "answer.unsure is 'class', and the row of 'train-0' has '"),
     (predicting(files={".png": b"GIF"}), "prediction", "predict(): file '.png' of 'train-0' is no PNG; write one, or"),
     (predicting(files={"mask": b""}), "prediction", "predict(): file 'mask' of 'train-0' is bytes; give bytes under a"),
     (Ragged, "prediction", "predict() gives other columns for 'train-0' than for another sample of the batch"),

@@ -14,7 +14,7 @@ from maecli.run.checkpoint import find_checkpoint
 from maecli.run.restore import load_exactly, restore
 from maecli.storage.ledger import Ledger
 from maecli.training import checkpoint as module
-from maecli.training.checkpoint import Checkpoint
+from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 
 
@@ -42,6 +42,31 @@ def test_what_was_saved_is_read_back(folder):
     assert saved.metadata("state.safetensors")["step"] == 7
     assert torch.equal(saved.tensors()["weight"], torch.full((2, 2), 7.0))
     assert torch.equal(saved.tensors("state.safetensors")["moment"], torch.ones(3))
+
+
+def test_a_calibration_is_kept_beside_the_weights_that_it_is_of(folder):
+    saved = save(folder, 1)
+    assert saved.calibration() == {}
+    folder.calibrate(saved, {})
+    assert not (saved.path / "calibration.safetensors").exists()
+    folder.calibrate(saved, {"temperature": torch.tensor(2.0)})
+    assert Checkpoint(saved.path).calibration()["temperature"] == 2
+    assert "checkpoints/step-000001/calibration.safetensors" in folder.ledger.paths
+    again = save(folder, 1, value=5.0)
+    assert (again.path / "calibration.safetensors").exists()
+    assert again.calibration() == {}, "it is of the weights that were there before"
+    for step in (2, 3, 4):
+        save(folder, step)
+    assert not saved.path.exists(), "what mae wrote there goes with the checkpoint"
+
+
+def test_a_damaged_calibration_is_refused(folder):
+    saved = save(folder, 1)
+    folder.calibrate(saved, {"temperature": torch.tensor(2.0)})
+    file = saved.path / "calibration.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(DamagedCheckpoint, match=r"its tensors differ from their checksum"):
+        saved.calibration()
 
 
 def test_a_slice_of_a_larger_tensor_is_saved_as_itself(folder):

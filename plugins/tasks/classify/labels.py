@@ -6,12 +6,16 @@ Shapes: B batch, Q classes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
 
 from maecli import api
+
+if TYPE_CHECKING:
+    from .calibration import Calibration
 
 
 class Labels(ABC):
@@ -34,8 +38,16 @@ class Labels(ABC):
         return api.nets.ClassifierHead(embed_dim, self.card.num_classes, kind, norm)
 
     @abstractmethod
-    def evaluator(self, thorough: bool, preprocess: api.Preprocess) -> api.Evaluator[api.nets.Classifier]:
+    def evaluator(
+        self, thorough: bool, preprocess: api.Preprocess, calibration: Calibration | None, unsure_share: float
+    ) -> api.Evaluator[api.nets.Classifier]:
         """Return a fresh evaluator; `preprocess` draws what it keeps."""
+
+    def calibrate(
+        self, module: api.nets.Classifier, train: Iterable[api.Batch], val: Iterable[api.Batch]
+    ) -> Calibration | None:
+        """Return how far a classifier is to be believed; None where that is not learnt."""
+        return None
 
     @abstractmethod
     def target(self, label: Tensor) -> Tensor:

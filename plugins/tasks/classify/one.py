@@ -6,7 +6,7 @@ Shapes: B batch, Q classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,18 +15,28 @@ from torch import Tensor
 
 from maecli import api
 
+from .calibration import Calibration
 from .finding import finding
 from .labels import Labels, logits_of
 from .mistakes import Mistakes
+from .temperature import expected_calibration_error, reliability
 
 
 class OneLabel(Labels):
     monitor = "top1"
-    columns = api.Answer("class", probability="probability", margin="margin")
+    columns = api.Answer("class", probability="probability", margin="margin", unsure="unsure")
     drawn = "Predicted class and probability; predictions that are known to be wrong are marked."
 
-    def evaluator(self, thorough: bool, preprocess: api.Preprocess) -> Accuracy:
-        return Accuracy(self.card, thorough, Mistakes(self.card, preprocess) if thorough else None)
+    def evaluator(
+        self, thorough: bool, preprocess: api.Preprocess, calibration: Calibration | None, unsure_share: float
+    ) -> Accuracy:
+        mistakes = Mistakes(self.card, preprocess) if thorough else None
+        return Accuracy(self.card, thorough, mistakes, calibration, unsure_share)
+
+    def calibrate(
+        self, module: api.nets.Classifier, train: Iterable[api.Batch], val: Iterable[api.Batch]
+    ) -> Calibration | None:
+        return Calibration.fit(module, train, val)
 
     def target(self, label: Tensor) -> Tensor:
         return F.one_hot(label, self.card.num_classes).float()
@@ -58,10 +68,21 @@ class OneLabel(Labels):
 
 
 class Accuracy(api.Evaluator[api.nets.Classifier]):
-    """A confusion matrix, and what follows from it; where it is thorough, which samples were hit."""
+    """A confusion matrix, and what follows from it; where it is thorough, which samples were hit.
 
-    def __init__(self, card: api.DataCard, thorough: bool = True, mistakes: Mistakes | None = None) -> None:
+    With a calibration also how far answers are to be believed.
+    """
+
+    def __init__(
+        self,
+        card: api.DataCard,
+        thorough: bool = True,
+        mistakes: Mistakes | None = None,
+        calibration: Calibration | None = None,
+        unsure_share: float = 0.0,
+    ) -> None:
         self.card, self.thorough, self.mistakes = card, thorough, mistakes
+        self.calibration, self.unsure_share = calibration, unsure_share
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
         logits, label = logits_of(module, batch), batch["label"]
@@ -69,9 +90,29 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         matrix = api.measure.confusion(label, predicted, self.card.num_classes)
         self.add({"matrix": matrix, "cross_entropy": F.cross_entropy(logits, label, reduction="sum")})
         if self.thorough:
-            self.add_rows(batch.draws.ids, {"hits": (predicted == label).to(torch.int8)})
+            hits = {"hits": (predicted == label).to(torch.int8)}
+            self.add_rows(batch.draws.ids, hits | self._believed(logits, batch))
         if self.mistakes is not None and "image" in batch:
-            self.mistakes.update(batch, logits.softmax(-1))
+            self.mistakes.update(batch, self._scaled(logits).softmax(-1))
+
+    def _scaled(self, logits: Tensor) -> Tensor:
+        """Return logits whose probabilities hold, where there is a calibration."""
+        return logits if self.calibration is None else self.calibration.scaled(logits)
+
+    def _believed(self, logits: Tensor, batch: api.Batch) -> dict[str, Tensor]:
+        """Return of each sample (B,) how probable its answer is, raw and calibrated, and whether it is unsure."""
+        if self.calibration is None:
+            return {}
+        rows = {"raw": logits.softmax(-1).amax(-1), "calibrated": self._scaled(logits).softmax(-1).amax(-1)}
+        unsure = self.calibration.unsure(logits, batch, self.unsure_share)
+        if unsure is not None:
+            rows["unsure"] = torch.tensor(unsure, dtype=torch.int8, device=logits.device)
+        return rows
+
+    def _column(self, name: str) -> np.ndarray:
+        """Return a row's number (N,) of all samples so far; nothing where there is none."""
+        values = self.rows(name) if name in self.state() else None
+        return np.zeros(0) if values is None else values.double().numpy()
 
     def difference(self, other: api.Evaluator[api.nets.Classifier]) -> api.Difference | None:
         hits = self.shared_rows(other, "hits")
@@ -119,10 +160,46 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
                 better="lower",
                 baselines={"chance": math.log(self.card.num_classes), "training frequencies": _prior(counts, truth)},
             ),
+            *self._calibration_metrics(hits, num),
         ]
 
     def finding(self) -> str:
         return finding(self.matrix.numpy(), self.card.classes)
+
+    def _calibration_metrics(self, hits: int, num: int) -> Sequence[api.Metric]:
+        right, calibrated = self._column("hits") == 1, self._column("calibrated")
+        if not len(calibrated):
+            return []
+        error = api.Metric(
+            name="calibration_error",
+            label="expected calibration error",
+            value=expected_calibration_error(calibrated, right),
+            unit="share",
+            better="lower",
+            baselines={"not calibrated": expected_calibration_error(self._column("raw"), right)},
+        )
+        unsure = self._column("unsure") == 1
+        if not len(unsure):
+            return [error]
+        share = api.Metric(
+            name="unsure",
+            label="share marked unsure",
+            value=float(unsure.mean()),
+            unit="share",
+            better="lower",
+            interval=api.measure.wilson_interval(int(unsure.sum()), len(unsure)),
+            note="of samples of known classes: what it costs to mark those that are like none of them",
+        )
+        num_sure, hits_sure = int((~unsure).sum()), int(right[~unsure].sum())
+        sure = api.Metric(
+            name="top1_sure",
+            label="top-1 accuracy without unsure ones",
+            value=hits_sure / max(num_sure, 1),
+            unit="share",
+            baselines={"with them": hits / max(num, 1)},
+            interval=api.measure.wilson_interval(hits_sure, num_sure) if num_sure else None,
+        )
+        return [error, share, sure]
 
     def tables(self) -> Sequence[api.Table]:
         matrix = self.matrix
@@ -136,7 +213,9 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
             )
             for i, name in enumerate(self.card.classes)
         )
-        return [api.Table(title="Per class", columns=("class", "samples", "recall", "precision", "F1"), rows=rows)]
+        per_class = api.Table(title="Per class", columns=("class", "samples", "recall", "precision", "F1"), rows=rows)
+        calibrated = self._column("calibrated")
+        return [per_class, reliability(calibrated, self._column("hits"))] if len(calibrated) else [per_class]
 
     def drawings(self) -> Sequence[api.Drawing]:
         png = api.draw.confusion_matrix(self.matrix.numpy(), self.card.classes)

@@ -26,7 +26,8 @@ MAX_NAMED = 3
 class SeveralLabels(Labels):
     """Labels (B, Q): 1 present, 0 absent, -1 not to be judged, neither in the loss nor in any metric.
 
-    A class counts as predicted above a probability of one half.
+    A class counts as predicted above a probability of one half. So a sample may have none already, and nothing is
+    calibrated.
     """
 
     monitor = "map"
@@ -49,7 +50,9 @@ class SeveralLabels(Labels):
                 head.get_parameter(f"{len(head) - 1}.bias").copy_(torch.logit(frequencies(self.card)))
         return head
 
-    def evaluator(self, thorough: bool, preprocess: api.Preprocess) -> Precision:
+    def evaluator(
+        self, thorough: bool, preprocess: api.Preprocess, calibration: object, unsure_share: float
+    ) -> Precision:
         return Precision(self.card, thorough)
 
     def target(self, label: Tensor) -> Tensor:

@@ -6,15 +6,17 @@ Shapes: B batch, N patches, Q classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from maecli import api
 
+from .calibration import Calibration
 from .labels import Labels, logits_of
 from .mixing import mix
 from .one import OneLabel
@@ -140,28 +142,55 @@ class Classify(api.Task[api.nets.Classifier]):
         present = None if valid is None else api.nets.present_patches(valid, self.patch_size)
         return api.nets.random_masking(noise, drop, present).ids_keep
 
+    @property
+    def calibrated(self) -> Calibration | None:
+        """What is known of how far the weights in use are to be believed."""
+        return Calibration.of_tensors(self.calibration)
+
+    def calibrate(
+        self, module: api.nets.Classifier, train: Iterable[api.Batch], val: Iterable[api.Batch]
+    ) -> Mapping[str, Tensor]:
+        calibration = self.labels.calibrate(module, train, val)
+        return calibration.tensors() if calibration is not None else {}
+
     def evaluator(self, thorough: bool = True) -> api.Evaluator[api.nets.Classifier]:
-        return self.labels.evaluator(thorough, self.preprocess)
+        return self.labels.evaluator(thorough, self.preprocess, self.calibrated, self.unsure_share)
 
     def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
-        probabilities = self.labels.probabilities(logits_of(module, batch)).cpu().numpy()
+        logits, calibration = logits_of(module, batch), self.calibrated
+        unsure = calibration.unsure(logits, batch, self.unsure_share) if calibration is not None else None
+        told = [{}] * len(logits) if unsure is None else [{"unsure": each} for each in unsure]
         return [
             api.Prediction(
-                {**self.labels.answer(row), **self.class_columns(self.card.classes, row, "p_", "probability")},
+                {
+                    **self.labels.answer(row),
+                    **more,
+                    **self.class_columns(self.card.classes, row, "p_", "probability"),
+                },
             )
-            for row in probabilities
+            for row, more in zip(self._probabilities(logits), told, strict=True)
         ]
 
+    def _probabilities(self, logits: Tensor) -> np.ndarray:
+        """Return calibrated probabilities (B, Q), where there is a calibration."""
+        calibration = self.calibrated
+        return self.labels.probabilities(calibration.scaled(logits) if calibration else logits).cpu().numpy()
+
     def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
-        probabilities = self.labels.probabilities(logits_of(module, batch)).cpu().numpy()
+        probabilities = self._probabilities(logits_of(module, batch))
         wrong = self.labels.wrong(probabilities, batch["label"].cpu().numpy()) if "label" in batch else None
         drawn = self.preprocess.draw(self.preprocess.to_pixels(batch["image"]), batch.tensors.get("valid"))
         captions = [self.labels.caption(row) for row in probabilities]
         png = api.draw.contact_sheet(drawn, captions, wrong, batch.keys)
         return [api.Drawing(name="predictions", caption=self.labels.drawn, png=png)]
 
+    def reliability(self) -> Sequence[str]:
+        calibration = self.calibrated
+        unit = self.preprocess.modality.unit
+        return calibration.sentences(self.unsure_share, unit) if calibration is not None else []
+
     def describe(self) -> Sequence[str]:
-        return [self.labels.note] if self.labels.note else []
+        return [*([self.labels.note] if self.labels.note else []), *self.reliability()]
 
 
 @api.hookimpl
