@@ -48,6 +48,12 @@ LAYOUTS: Sequence[Described] = (
         "4 pictures in 2 classes (cat, dog), split by folders train/, test/; unlabeled/ without labels",
     ),
     Described(
+        "Class folders in labelled, beside unlabelled",
+        ("labelled/cat/1.jpg", "labelled/dog/1.jpg", "unlabelled/1.jpg"),
+        "A folder that is called labelled is none of the classes where another is called unlabelled.",
+        "3 pictures in 2 classes (cat, dog); unlabelled/ without labels",
+    ),
+    Described(
         "Class folders that hold split folders",
         ("cat/train/1.jpg", "cat/test/2.jpg", "dog/train/1.jpg", "dog/test/2.jpg"),
         "Class first, split second.",

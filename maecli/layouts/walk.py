@@ -20,7 +20,7 @@ from maecli.layouts.siblings import (
 )
 from maecli.layouts.split_folders import Level, find_splits
 from maecli.layouts.tree import Folder
-from maecli.layouts.words import DATE, MONTH, Name, alike, are_pieces, meaning
+from maecli.layouts.words import DATE, LABELLED, MONTH, Name, alike, are_pieces, meaning, words_of
 
 NO_CLASS = ""
 NOT_TOLD_APART = "folders in the folders of classes are not told apart"
@@ -222,7 +222,9 @@ class Walk:
         unlabelled = []
         if self._are_dates(place, children):
             place = replace(place, label=NO_CLASS)
-        is_class = self._are_classes(place, children, images, level, has_masks)
+        beside_pool = _beside_a_pool(place, children)
+        others = [each for each in children if each.name not in beside_pool]
+        is_class = self._are_classes(place, others, images, level, has_masks)
         around = _common_folder([each for each in children if each.name in level.splits])
         deep = is_class and self._splits_follow(children)
         for each in children:
@@ -237,7 +239,7 @@ class Walk:
             if name in level.splits:
                 label = level.labels.get(name, place.label)
                 here = replace(here, split=level.splits[name], label=label, deep=False, around=around)
-            elif name in images or (level.pass_through and name in level.around):
+            elif name in images or name in beside_pool or (level.pass_through and name in level.around):
                 here = replace(here, label=place.label)
             elif (
                 (level.splits and name not in level.around)
@@ -316,6 +318,13 @@ class Walk:
 def _first_level(place: Place) -> Reading:
     """Return the reading by which the folders in a folder are classes."""
     return "splits" if place.split else "classes"
+
+
+def _beside_a_pool(place: Place, children: Sequence[Folder]) -> set[str]:
+    """Return the folders that are called labelled and stand beside one that is called unlabelled: they are no class."""
+    if place.label is not None or not any(meaning(each.name).kind == "pool" for each in children):
+        return set()
+    return {each.name for each in children if LABELLED.issuperset(words_of(each.name))}
 
 
 def _common_folder(folders: Sequence[Folder]) -> str:

@@ -69,6 +69,9 @@ TARGETS: Mapping[str, Kind] = {"x": "image", "y": "mask"}
 POOL = frozenset({"unlabeled", "unlabelled", "unannotated", "unsupervised", "unsup"})
 """Words for a folder of samples without labels."""
 
+LABELLED = frozenset({"labeled", "labelled", "annotated", "supervised", "sup"})
+"""Words for a folder of samples with labels, beside one without."""
+
 EXTRA = frozenset({"extra", "extras", "pool", "pred", "predict", "misc", "unsorted", "rest", "other", "others"})
 """Words for a folder of samples without labels beside the folders of splits."""
 

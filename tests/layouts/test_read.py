@@ -37,6 +37,12 @@ def parts(layout: Layout) -> Mapping[str, int]:
 
 
 FOLDERS = {
+    "labelled beside unlabelled": ("labelled/cat/2 labelled/dog/3 unlabelled/4", {":cat": 2, ":dog": 3, ":": 4}),
+    "labeled beside unlabeled, around": ("all/Labeled/a/2 all/Labeled/b/3 all/Unlabeled/4", {":a": 2, ":b": 3, ":": 4}),
+    "labelled with splits": (
+        "labelled/train/cat/2 labelled/train/dog/3 labelled/test/cat/1 labelled/test/dog/1 unlabelled/4",
+        {"train:cat": 2, "train:dog": 3, "test:cat": 1, "test:dog": 1, ":": 4},
+    ),
     "flat": ("3", {":": 3}),
     "one-folder": ("images/3", {":": 3}),
     "classes": ("cat/3 dog/2", {":cat": 3, ":dog": 2}),

@@ -46,6 +46,12 @@ EXPECTED = {
         CATS,
         left_out={"without a label, in test/": 4, "without a label, in unlabeled/": 4},
     ),
+    "Class folders in labelled, beside unlabelled": Expected(
+        "12 pictures in 2 classes (cat, dog); unlabelled/ without labels",
+        (10, 1, 1),
+        CATS,
+        left_out={"without a label, in unlabelled/": 4},
+    ),
     "Class folders that hold split folders": Expected(
         "16 pictures in 2 classes (cat, dog), split by folders train/, test/", (7, 1, 8), CATS
     ),
