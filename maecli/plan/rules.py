@@ -25,7 +25,7 @@ FEWEST_STEPS = 100
 """Below this a warm-up and a decay are hardly seen, so that the time is exceeded rather."""
 ENOUGH_STEPS = 600
 """Of these, more passes over few samples are taken, where the time allows."""
-MOST_EPOCHS = {"pretrain": 1600, "finetune": 100}
+MOST_EPOCHS = {"pretrain": 1600, "finetune": 60}
 """More passes over the same samples were not found to help."""
 SIDE = {"cpu": 64}
 DENSE_SIDE = {"cpu": 128}
