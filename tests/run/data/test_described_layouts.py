@@ -81,7 +81,7 @@ EXPECTED = {
     "Masks beside their pictures": Expected("8 pictures; masks by _mask in their names", (6, 1, 1), masks=8),
     "Masks beside their pictures in class folders": Expected(
         "12 pictures in 2 classes (cat, dog); masks of 8 of them by _mask in their names",
-        (10, 1, 1),
+        (9, 1, 2),
         CATS,
         masks=8,
         left_out={"without a mask, in dog/": 4},
