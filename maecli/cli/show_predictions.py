@@ -68,7 +68,7 @@ def _facts(row: Mapping[str, Any], first: Sequence[str]) -> RichTable:
 
 def _by_class(result: InferResult) -> RichTable:
     """Return for how many samples each class is an answer; where they are of masks, also its cells and its IoU."""
-    summary, masks, unit = result.summary, result.masks, result.unit
+    summary, masks, unit = result.summary, result.masks, result.unit.many
     of_masks = [] if masks is None else [f"share of {result.part}s", *(["IoU"] if masks.overlap else [])]
     table = _table(("class", unit, "share", *of_masks), numbers=(unit, "share", *of_masks))
     shares, iou = ({}, {}) if masks is None else (masks.shares, masks.iou)

@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from maecli.outputs.mask_totals import MaskTotals
 from maecli.outputs.summary import Right, Summary
+from maecli.text import number_of
 
 
-def findings(summary: Summary, masks: MaskTotals | None, unit: str) -> Iterator[str]:
-    """Yield how many samples are unsure, how many answers are right, and how well masks agree with true ones.
+class Unit(NamedTuple):
+    """What samples are called."""
+
+    one: str
+    many: str
+
+    def of(self, num: int) -> str:
+        """Return a number of them: 1 image, 2,000 images."""
+        return number_of(num, self.one, self.many)
+
+
+SAMPLES = Unit("sample", "samples")
+
+
+def findings(summary: Summary, masks: MaskTotals | None, unit: Unit) -> Iterator[str]:
+    """Yield how many answers are right, how well masks agree with true ones, and how many samples are unsure.
 
     What trivial answers get stands beside.
     """
-    if summary.unsure is not None:
-        are = "is" if summary.unsure == 1 else "are"
-        yield f"{summary.unsure:,} of {summary.num:,} {are} unsure: like none of the classes"
     if summary.right is not None and summary.majority is not None:
         name, share = summary.majority
-        of = f"{_right(summary.right)} of the {summary.right.known:,} {unit} whose truth is known"
+        of = f"{_right(summary.right)} of the {unit.of(summary.right.known)} whose truth is known"
         yield f"right: {of}, {_share(summary.right)}; always saying {name!r}: {share:.1%}"
     if summary.right_sure is not None and summary.unsure:
         yield f"without the unsure ones: {_share(summary.right_sure)}"
+    if summary.unsure is not None:
+        are = "is" if summary.unsure == 1 else "are"
+        yield f"{summary.unsure:,} of {summary.num:,} {are} unsure: like none of the classes"
     if masks is not None and masks.overlap is not None:
         name, constant = masks.baseline
-        classes = f"{len(masks.iou):,} {'class that occurs' if len(masks.iou) == 1 else 'classes that occur'}"
-        of = f"over the {classes} in the {masks.num_known:,} {unit} whose mask is known"
+        classes = number_of(len(masks.iou), "class that occurs", "classes that occur")
+        of = f"over the {classes} in the {unit.of(masks.num_known)} whose mask is known"
         yield f"mean IoU: {masks.overlap.mean_iou:.1%} {of}; {name}: {constant.mean_iou:.1%}"
         yield f"pixel accuracy: {masks.overlap.accuracy:.1%}; {name}: {constant.accuracy:.1%}"
 
 
-def warning(summary: Summary, masks: MaskTotals | None, unit: str) -> str:
+def warning(summary: Summary, masks: MaskTotals | None, unit: Unit) -> str:
     """Return what to know where the run was trained on some of the samples; empty where it was not."""
     num = summary.num_in_training
     if not num:
@@ -38,7 +54,7 @@ def warning(summary: Summary, masks: MaskTotals | None, unit: str) -> str:
     figure = "accuracy" if summary.right is not None else "IoU" if masks is not None and masks.overlap else ""
     if summary.num == 1:
         return "this one was in training: its answer says nothing of new ones"
-    were = f"{num:,} of these {summary.num:,} {unit} {'was' if num == 1 else 'were'} in training"
+    were = f"{num:,} of these {unit.of(summary.num)} {'was' if num == 1 else 'were'} in training"
     new = summary.right_new
     if new is not None:
         others = f"of the {new.known:,} others {_right(new)} are right, {_share(new)}"

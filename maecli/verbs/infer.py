@@ -33,6 +33,7 @@ from maecli.outputs.not_read import NotRead
 from maecli.outputs.numbers import Numbers
 from maecli.outputs.prediction_writer import PredictionWriter
 from maecli.outputs.rows import Row, RowWriter
+from maecli.outputs.sentences import SAMPLES, Unit
 from maecli.outputs.summary import Summary
 from maecli.progress import Progress
 from maecli.registry import Registry
@@ -70,8 +71,7 @@ class InferResult:
     not_read: NotRead = field(default_factory=NotRead)
     pictures: tuple[Path, ...] = ()
     """Drawings of the first predictions."""
-    unit: str = "samples"
-    """What samples are called."""
+    unit: Unit = SAMPLES
     part: str = "value"
     """What a part of one is called."""
     summary: Summary = field(default_factory=lambda: Summary(None))
@@ -212,7 +212,7 @@ def infer(
         )
         write_text(stage / REPORT, predictions_page(page))
     drawn = tuple(out / f"{picture.name}.png" for picture in pictures)
-    words = preprocess.modality.unit, preprocess.modality.part
+    words = Unit(preprocess.modality.one, preprocess.modality.unit), preprocess.modality.part
     return InferResult(out, run, rows.num, faults, not_read, drawn, *words, summary, truth.masks)
 
 

@@ -5,9 +5,11 @@ import pytest
 from cards import card
 
 from maecli.outputs.mask_totals import MaskTotals
-from maecli.outputs.sentences import findings, warning
+from maecli.outputs.sentences import Unit, findings, warning
 from maecli.outputs.summary import Summary
 from maecli.training.task import Answer
+
+PICTURES = Unit("picture", "pictures")
 
 
 def summed(num, in_training=(), answer=Answer("class"), truth="cat"):  # noqa: B008
@@ -19,7 +21,7 @@ def summed(num, in_training=(), answer=Answer("class"), truth="cat"):  # noqa: B
 
 
 def test_how_many_are_right_stands_beside_the_majority():
-    (sentence,) = findings(summed(4), None, "pictures")
+    (sentence,) = findings(summed(4), None, PICTURES)
     assert sentence.startswith("right: 3 of the 4 pictures whose truth is known, 75.0% (95% interval: 30.1% to 95.4%)")
     assert sentence.endswith("; always saying 'cat': 75.0%")
 
@@ -29,8 +31,8 @@ def test_masks_stand_beside_all_background():
     masks = MaskTotals(card(**palette))
     masks.add(np.array([0, 1], np.uint8), np.array([0, 1], np.uint8))
     summary = summed(1, answer=None)
-    assert list(findings(summary, masks, "pictures")) == [
-        "mean IoU: 100.0% over the 2 classes that occur in the 1 pictures whose mask is known; all background: 25.0%",
+    assert list(findings(summary, masks, PICTURES)) == [
+        "mean IoU: 100.0% over the 2 classes that occur in the 1 picture whose mask is known; all background: 25.0%",
         "pixel accuracy: 100.0%; all background: 50.0%",
     ]
 
@@ -57,4 +59,4 @@ def test_masks_stand_beside_all_background():
     ],
 )
 def test_what_was_in_training_is_told(summary, words):
-    assert warning(summary, None, "pictures") == words
+    assert warning(summary, None, PICTURES) == words

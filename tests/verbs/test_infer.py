@@ -640,7 +640,7 @@ def test_of_masks_the_page_shows_truth_beside_prediction_and_rows_how_well_they_
     rows = rows_of(out)
     assert list(rows[0])[:4] == ["path", "classes", "iou", "pixel_accuracy"]
     assert [bool(row["iou"]) for row in rows] == [True, True, True, False]
-    assert "the true masks of 1 images cannot be used, such as that of 003.png: " in outcome.stderr
+    assert "the true masks of 1 image cannot be used, such as that of 003.png: " in outcome.stderr
     told = outcome.json["masks"]
     assert (told["samples"], told["known"], told["baseline"]["name"]) == (4, 3, "all background")
     assert sum(told["shares"].values()) == pytest.approx(1)
@@ -649,7 +649,7 @@ def test_of_masks_the_page_shows_truth_beside_prediction_and_rows_how_well_they_
     assert told == json.loads((out / "infer.json").read_text())["masks"]
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Largest disagreements (3 images)" in page
-    assert "Without a known mask (1 images)" in page
+    assert "Without a known mask (1 image)" in page
     assert page.count(">truth</span>") == 3
     lines = mae("infer", tmp_path / "new", "--run", segmented, "--out", tmp_path / "2", "--workers", 0).stdout
     assert lines.splitlines()[0].split("  ")[-1].strip() == "IoU"

@@ -25,7 +25,7 @@ from maecli.modalities.modality import Modality
 from maecli.outputs.chosen import Choice, Chosen, Least
 from maecli.outputs.mask_totals import ACCURACY, IOU, MaskTotals
 from maecli.outputs.numbers import Numbers
-from maecli.outputs.sentences import findings, warning
+from maecli.outputs.sentences import Unit, findings, warning
 from maecli.outputs.summary import TRUTH, Summary
 from maecli.reports.grids import as_rgb
 from maecli.reports.overlays import ClassStyle, blend
@@ -64,8 +64,8 @@ class Predictions:
     about: Sequence[tuple[str, str]]
 
     @property
-    def unit(self) -> str:
-        return self.modality.unit
+    def unit(self) -> Unit:
+        return Unit(self.modality.one, self.modality.unit)
 
     @cached_property
     def style(self) -> ClassStyle:
@@ -78,7 +78,7 @@ def predictions_page(made: Predictions) -> str:
     told = warning(made.summary, made.masks, made.unit)
     return render_predictions(
         made.title,
-        found or [f"{made.summary.num:,} {made.unit}."],
+        found or [f"{made.unit.of(made.summary.num)}."],
         told[:1].upper() + told[1:] + "." if told else "",
         list(_parts(made)),
         about=made.about,
@@ -106,10 +106,11 @@ def _parts(made: Predictions) -> Iterator[Group | Figures | Legend | Picture]:
             yield Picture(picture.src, picture.alt, drawing.caption)
 
 
-def _counted(title: str, those: Least[Chosen], unit: str = "") -> str:
+def _counted(title: str, those: Least[Chosen], unit: Unit | None = None) -> str:
+    """Return a title with how many are shown, and of how many."""
+    all_of_them = unit.of(those.num) if unit is not None else f"{those.num:,}"
     shown = len(those.things)
-    of = f"{shown:,} of {those.num:,}" if shown < those.num else f"{shown:,}"
-    return f"{title} ({of}{f' {unit}' if unit else ''})"
+    return f"{title} ({f'{shown:,} of ' if shown < those.num else ''}{all_of_them})"
 
 
 def _of_masks(made: Predictions, masks: MaskTotals) -> Iterator[Group | Figures | Legend]:
@@ -157,7 +158,7 @@ def _of_classes(made: Predictions) -> Iterator[Group | Figures]:
         else f"The {MOST_ROWS} most frequent of {len(counts):,} classes"
     )
     yield Group("By class", "", [])
-    yield Figures(title, ["class", made.unit, "share"], rows)
+    yield Figures(title, ["class", made.unit.many, "share"], rows)
     for name, num in counts[:MOST_CLASSES]:
         if name in made.choice.by_class:
             those = made.choice.by_class[name]

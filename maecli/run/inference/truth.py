@@ -11,6 +11,7 @@ from maecli.errors import BrokenSample
 from maecli.modalities.modality import Modality
 from maecli.outputs.mask_totals import MaskTotals
 from maecli.outputs.rows import Row
+from maecli.outputs.sentences import Unit
 from maecli.outputs.summary import with_truth
 from maecli.run.own_files import OwnFiles
 from maecli.training.task import Answer, Prediction, Task
@@ -20,7 +21,7 @@ class Truth:
     """Labels and masks by the keys of samples, and what masks say of all."""
 
     def __init__(self, own: OwnFiles, task: Task[Any], modality: Modality, card: DataCard) -> None:
-        self.answer, self.unit = task.answer, modality.unit
+        self.answer, self.unit = task.answer, Unit(modality.one, modality.unit)
         self.labels = own.labels(card) if "label" in task.fields else None
         self.known = own.masks(modality, card) if "mask" in task.fields else None
         self.masks = MaskTotals(card) if "mask" in task.fields else None
@@ -38,7 +39,7 @@ class Truth:
         """Yield how many masks could not be used, with one of them."""
         if self._unusable:
             (key, reason), num = next(iter(self._unusable.items())), len(self._unusable)
-            yield f"the true masks of {num:,} {self.unit} cannot be used, such as that of {key}: {reason}"
+            yield f"the true masks of {self.unit.of(num)} cannot be used, such as that of {key}: {reason}"
 
     def complete(self, key: str, prediction: Prediction) -> Prediction:
         """Return a prediction whose row also tells the truth, or how well the mask agrees with the true one."""
