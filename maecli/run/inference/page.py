@@ -193,7 +193,7 @@ def _card(made: Predictions, chosen: Chosen, large: bool) -> Card | None:
         said=said.replace(";", ", ") or (NONE if made.masks is None else f"nothing but {_clear(made.card)}"),
         truth=truth.replace(";", ", ") or NONE,
         wrong=TRUTH in row and truth != said,
-        certainty=_certainty(chosen, made),
+        certainty=_certainty(chosen, made, with_margin=large),
         unsure=row.get("unsure") is True,
     )
 
@@ -202,16 +202,15 @@ def _clear(card: DataCard) -> str:
     return card.mask_classes[card.background] if card.background is not None else "no class"
 
 
-def _certainty(chosen: Chosen, made: Predictions) -> str:
+def _certainty(chosen: Chosen, made: Predictions, with_margin: bool) -> str:
     """Return how sure an answer is, or how well a mask agrees, in words."""
     row, answer = chosen.row, made.summary.answer
     if IOU in row:
         return f"mean IoU {row[IOU]:.1%}, {row[ACCURACY]:.1%} of the {made.modality.part}s"
-    told = []
-    for what, column in (("", answer.probability), ("margin ", answer.margin)) if answer is not None else ():
-        if column and column in row:
-            told.append(f"{what}{row[column]:.1%}")
-    return ", ".join(told)
+    if answer is None:
+        return ""
+    columns = [("", answer.probability), *([("margin ", answer.margin)] if with_margin else [])]
+    return ", ".join(f"{what}{row[column]:.1%}" for what, column in columns if column in row)
 
 
 def _pictures(made: Predictions, chosen: Chosen, side: int) -> list[Picture]:
