@@ -194,7 +194,7 @@ def _card(made: Predictions, chosen: Chosen, large: bool) -> Card | None:
         truth=truth.replace(";", ", ") or NONE,
         wrong=TRUTH in row and truth != said,
         certainty=_certainty(chosen, made, with_margin=large),
-        unsure=row.get("unsure") is True,
+        unsure=answer is not None and row.get(answer.unsure) is True,
     )
 
 
