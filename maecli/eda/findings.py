@@ -33,8 +33,8 @@ class Histogram(Found):
 class Words(Found):
     """What samples and their parts are called."""
 
-    one: str = "image"
-    many: str = "images"
+    one: str = "picture"
+    many: str = "pictures"
     part: str = Field(default="pixel", description="what a sample consists of")
     axes: tuple[str, ...] = Field(default=("height", "width"), description="the lengths of a sample, in their order")
 

@@ -17,7 +17,7 @@ class Unit(NamedTuple):
     many: str
 
     def of(self, num: int) -> str:
-        """Return a number of them: 1 image, 2,000 images."""
+        """Return a number of them: 1 picture, 2,000 pictures."""
         return number_of(num, self.one, self.many)
 
 

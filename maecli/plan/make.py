@@ -257,7 +257,8 @@ class Planner:
         known = frozenset() if self.open_spec.train.freeze else self.modality.augments  # features are computed once
         changes = rules.augmentation(verb, facts, known, self.task.own_size, size)
         batch = rules.batch_size(facts.num_train, self.device)
-        return {"task.name": self.task.name, **options, **changes, "train.batch_size": batch}
+        sizes = {"train.batch_size": batch, "train.last_batch": "keep"}
+        return {"task.name": self.task.name, **options, **changes, **sizes}
 
     def _of_verb(self, schedule: rules.Schedule) -> rules.Settings:
         if self.open_spec.verb == "pretrain":

@@ -247,12 +247,12 @@ def _boxes(findings: Findings) -> Iterator[Drawing | Table]:
     if not findings.boxes:
         return
     rows = [(name, boxes.num, sum(boxes.objects)) for name, boxes in findings.boxes.items()]
-    yield Table(title="Annotated boxes", columns=("split", "images", "boxes"), rows=tuple(rows))
+    yield Table(title="Annotated boxes", columns=("split", findings.words.many, "boxes"), rows=tuple(rows))
     name, boxes = next(iter(findings.boxes.items()))
     yield Drawing(
         name="box class frequencies",
-        caption=f"Classes of the boxes of {name}, by images and objects.{_shortened_note(classes)}",
-        png=charts.class_panels(classes, {"images": boxes.images, "objects": boxes.objects}),
+        caption=f"Classes of the boxes of {name}, by {findings.words.many} and objects.{_shortened_note(classes)}",
+        png=charts.class_panels(classes, {findings.words.many: boxes.images, "objects": boxes.objects}),
     )
     columns: list[tuple[str, Sequence[Cell]]] = []
     for split, counts in findings.boxes.items():

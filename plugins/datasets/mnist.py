@@ -102,7 +102,7 @@ def _locate(folder: Path, name: str) -> Path | None:
 
 
 def _read_pair(folder: Path, part: str) -> api.TensorSplit:
-    """Return the images (N, 1, 28, 28) uint8 and labels (N,) int64 of the official train or test set."""
+    """Return the pictures (N, 1, 28, 28) uint8 and labels (N,) int64 of the official train or test set."""
     images_path, labels_path = (_locate(folder, name) for name in FILES[part])
     assert images_path is not None
     assert labels_path is not None

@@ -89,11 +89,11 @@ def test_copies_across_splits_leak():
     told = said(duplicates=copies(overlap("test", "train", exact=2, near=1), overlap("train", "test", exact=2, near=1)))
     assert told == [
         (
-            "2 of 2,000 images of test are in train too, pixel by pixel: metrics on test would be too good; take "
+            "2 of 2,000 pictures of test are in train too, pixel by pixel: metrics on test would be too good; take "
             "them out of train."
         ),
         (
-            "1 of 2,000 images of test has a near copy in train: look at the pairs below, and take copies out of "
+            "1 of 2,000 pictures of test has a near copy in train: look at the pairs below, and take copies out of "
             "train before you trust metrics on test."
         ),
     ]
@@ -112,17 +112,17 @@ def test_copies_across_the_splits_of_masks_leak_too():
         copies_by={"masks": copies(overlap("val", "train", near=3))},
     )
     assert told == (
-        "3 of 40 images of val with masks have a near copy in train with masks: look at the pairs below, and take "
+        "3 of 40 pictures of val with masks have a near copy in train with masks: look at the pairs below, and take "
         "copies out of train with masks before you trust metrics on val with masks."
     )
-    assert few.startswith("val has 40 images with a mask: ")
+    assert few.startswith("val has 40 pictures with a mask: ")
 
 
 def test_pictures_that_are_alike_by_nature_are_not_called_copies():
     near = (overlap("train", "train", near=500), overlap("val", "train", near=300, very_near=4))
     (told,) = said(duplicates=copies(*near))
-    assert told.startswith("300 of 2,000 images of val have a near copy in train (4 all but identical), but in train")
-    assert "25% have one: these images are alike by nature" in told
+    assert told.startswith("300 of 2,000 pictures of val have a near copy in train (4 all but identical), but in train")
+    assert "25% have one: these pictures are alike by nature" in told
     assert told.endswith("Those that are all but identical are copies: take them out of train.")
 
 
@@ -140,8 +140,8 @@ def test_uneven_and_tiny_classes_are_named():
     )
     assert few == "b has at most 20 samples in train: little to learn from."
     assert rarest == (
-        "The rarest class, b, has 10 of 9,010 images: what is learnt leans to the frequent ones. To make rare classes "
-        "count, try --set task.class_weights=balanced, or --set data.sampling=balanced, not both."
+        "The rarest class, b, has 10 of 9,010 pictures: what is learnt leans to the frequent ones. To make rare "
+        "classes count, try --set task.class_weights=balanced, or --set data.sampling=balanced, not both."
     )
 
 
@@ -167,11 +167,11 @@ def test_missing_labels_splits_and_pictures():
     assert told == [
         "There is no val split: nothing is left to choose by.",
         (
-            "test has 5 images: a share measured on so few is sure to about ±33 points only (95%), so small "
+            "test has 5 pictures: a share measured on so few is sure to about ±33 points only (95%), so small "
             "differences there mean nothing."
         ),
         (
-            "train has 900 images, which is little to pretrain on: add unlabelled ones of the same kind, or pretrain "
+            "train has 900 pictures, which is little to pretrain on: add unlabelled ones of the same kind, or pretrain "
             "longer."
         ),
         "500 of 900 train images have no label: pretraining uses them all, fine-tuning the 400 others.",
@@ -193,9 +193,9 @@ def test_sizes_grey_and_flat_pictures():
             "Images differ in size, from 30×40 to 90×80 (height × width, taken separately); each is cut to the model's "
             "proportions and resized to 96×96: choose that with --img-size."
         ),
-        "Most images are smaller than 96×96: resizing them up adds no detail, so try a smaller --img-size.",
-        "3 of 6,000 images are grey in a set of colour.",
-        "1 of 6,000 images is flat, of one value throughout: there is nothing to learn from them.",
+        "Most pictures are smaller than 96×96: resizing them up adds no detail, so try a smaller --img-size.",
+        "3 of 6,000 pictures are grey in a set of colour.",
+        "1 of 6,000 pictures is flat, of one value throughout: there is nothing to learn from them.",
     ]
 
 
@@ -225,7 +225,7 @@ def test_no_larger_size_is_advised_where_a_smaller_one_is():
     assert patches.endswith("about 8 × 8 pixels at 160×160: use small patches.")
 
 
-@pytest.mark.parametrize(("num", "told"), [(1, "val has 1 image: "), (2, "val has 2 images: "), (99, "±10 points")])
+@pytest.mark.parametrize(("num", "told"), [(1, "val has 1 picture: "), (2, "val has 2 pictures: "), (99, "±10 points")])
 def test_metrics_from_a_handful_of_pictures_are_cautioned_against(num, told):
     three = {"train": pictures(), "val": pictures(num), "test": pictures(100)}
     (caution,) = said(pictures=three)
@@ -238,14 +238,14 @@ def test_few_labels_count_rather_than_many_pictures():
         name: Labels(num=num, present=(num, num), not_judged=(0, 0)) for name, num in (("train", 2000), ("val", 50))
     }
     told = said(card=card(classes=("a", "b"), multi_label=True), labels=labels)
-    assert any(sentence.startswith("val has 50 images with a label: ") for sentence in told)
+    assert any(sentence.startswith("val has 50 pictures with a label: ") for sentence in told)
 
 
 def test_equal_pictures_with_different_labels_are_called_so():
     found = survey(Shapes({"train": [1, 5, 5, 2, 2]}), Pictures(), lambda *_: lambda: None).findings
     (told,) = [each for each in advise(found, (24, 32)) if "labelled differently" in each]
     assert told == (
-        "2 groups of equal images are labelled differently, train/1.png as odd and train/2.png as even, for one: no "
+        "2 groups of equal pictures are labelled differently, train/1.png as odd and train/2.png as even, for one: no "
         "model can be right on all of them. Mend the labels, which are listed below."
     )
 
@@ -267,7 +267,7 @@ def test_broken_files_are_counted():
 def test_a_picture_repeated_in_train_is_told():
     found = survey(Shapes({"train": [1, 1, 2]}, fields=("image",)), Pictures(), lambda *_: lambda: None).findings
     told = [each for each in advise(found, (24, 32)) if "occur" in each]
-    assert told == ["train holds 2 images that occur more than once in it, which count more than others."]
+    assert told == ["train holds 2 pictures that occur more than once in it, which count more than others."]
 
 
 @pytest.mark.parametrize("num", [1, 9])

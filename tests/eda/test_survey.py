@@ -182,7 +182,7 @@ def test_masks_of_void_alone_have_no_foreground():
 def test_a_set_of_which_nothing_can_be_read_is_refused():
     broken = {f"{name}/{i}.png": "empty file" for name in ("train", "val") for i in range(2)}
     with pytest.raises(
-        DataError, match=r"none of the 4 images of shapes can be read; train/0.png, .*: empty file"
+        DataError, match=r"none of the 4 pictures of shapes can be read; train/0.png, .*: empty file"
     ) as caught:
         look(shapes(2, 2, 0, broken=broken))
     assert caught.value.faults == tuple(Fault(*fault) for fault in broken.items())

@@ -162,7 +162,7 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
     found = tables_of(sections, "Copies")
     assert len(found["Images that have a copy"].rows) == 2
     assert found["Images with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
-    (row,) = found["Pairs across the splits of images with masks"].rows
+    (row,) = found["Pairs across the splits of pictures with masks"].rows
     assert row[:5] == ("exact", "train", "a", "val", "b")
 
 

@@ -130,7 +130,7 @@ def test_copies_are_shown_side_by_side_and_every_problem_is_listed(toy):
     )
     result = toy(dataset)
     assert (result.out / "pictures" / "copies.png").exists()
-    assert any("1 of 1 images of val is in train too" in sentence for sentence in result.findings.advice)
+    assert any("1 of 1 pictures of val is in train too" in sentence for sentence in result.findings.advice)
     page = result.report.read_text(encoding="utf-8")
     for word in ("exact", "Files that break a rule", "VOC/a.xml", "a box lies outside the image", "train/4.png"):
         assert word in page
@@ -152,7 +152,7 @@ def test_an_unusable_set_names_the_files_that_break_a_rule(toy):
     with pytest.raises(DataError) as caught:
         toy(shapes(2, 0, 0, broken=broken, rules=rules))
     assert str(caught.value) == (
-        "none of the 2 images of shapes can be read; train/0.png, for one: empty file; besides, 0.xml: is no XML; "
+        "none of the 2 pictures of shapes can be read; train/0.png, for one: empty file; besides, 0.xml: is no XML; "
         "1.xml: is no XML; 2.xml: is no XML; and 2 more"
     )
     assert caught.value.faults == tuple(Fault(*fault) for fault in (*rules, *broken.items()))
@@ -228,7 +228,7 @@ def test_the_command_works_on_a_real_plugin(mae, tmp_path):
         "test": 360,
     }
     assert outcome.json["labels"]["test"]["present"][1] == 37
-    assert "images of train: 1,257 of 1,257" in outcome.stderr
+    assert "pictures of train: 1,257 of 1,257" in outcome.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".mae", "report.html", "eda.json", "pictures"}
     assert (tmp_path / "out" / "pictures" / "augmented.png").exists()
 
@@ -360,7 +360,7 @@ def test_interrupting_leaves_nothing_behind(tmp_path):
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("images of train: ")
+    assert process.stderr.readline().startswith("pictures of train: ")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr

@@ -601,7 +601,7 @@ def test_the_terminal_tells_the_answers_by_class_the_least_certain_and_how_many_
     ranked = sorted(rows, key=lambda row: float(row["margin"]))
     assert [line.split()[0] for line in lines[start + 1 : start + 11]] == [row["path"] for row in ranked[:10]]
     right = sum(row["class"] == "cat" for row in rows[:6])
-    assert f"right: {right} of the 6 images whose truth is known, {right / 6:.1%} (95% interval: " in outcome.stdout
+    assert f"right: {right} of the 6 pictures whose truth is known, {right / 6:.1%} (95% interval: " in outcome.stdout
     told = mae(*arguments, "--json").json
     with_values = [{key: value for key, value in row.items() if value} for row in rows]
     assert [{key: str(value) for key, value in row.items()} for row in told["predictions"]] == with_values
@@ -619,7 +619,7 @@ def test_the_page_shows_mistakes_first_and_links_to_the_files(finetuned, picture
     page = (out / "report.html").read_text(encoding="utf-8")
     wrong = [row for row in rows_of(out) if row["class"] != row["truth"]]
     assert f"<h2>Mistakes ({len(wrong)})</h2>" in page
-    assert page.index("Mistakes") < page.index("Least certain (24 of 40 images)") < page.index("By class")
+    assert page.index("Mistakes") < page.index("Least certain (24 of 40 pictures)") < page.index("By class")
     first = max(wrong, key=lambda row: float(row["probability"]))
     shown = page[page.index("Mistakes") : page.index("Least certain")]
     assert f"{first['truth']} → <strong" in shown
@@ -627,7 +627,7 @@ def test_the_page_shows_mistakes_first_and_links_to_the_files(finetuned, picture
     assert (out / link).resolve() == root / first["path"]
     assert 'src="http' not in page
     assert f"  open {out / 'report.html'} in a browser" in outcome.stdout
-    assert "32 of these 40 images were in training: the accuracy says nothing of new ones; of the 8 others " in (
+    assert "32 of these 40 pictures were in training: the accuracy says nothing of new ones; of the 8 others " in (
         outcome.stdout
     ), "copies are known by their content"
 
@@ -640,7 +640,7 @@ def test_of_masks_the_page_shows_truth_beside_prediction_and_rows_how_well_they_
     rows = rows_of(out)
     assert list(rows[0])[:4] == ["path", "classes", "iou", "pixel_accuracy"]
     assert [bool(row["iou"]) for row in rows] == [True, True, True, False]
-    assert "the true masks of 1 image cannot be used, such as that of 003.png: " in outcome.stderr
+    assert "the true masks of 1 picture cannot be used, such as that of 003.png: " in outcome.stderr
     told = outcome.json["masks"]
     assert (told["samples"], told["known"], told["baseline"]["name"]) == (4, 3, "all background")
     assert sum(told["shares"].values()) == pytest.approx(1)
@@ -648,8 +648,8 @@ def test_of_masks_the_page_shows_truth_beside_prediction_and_rows_how_well_they_
     assert told["mean_iou"] == pytest.approx(np.mean(list(told["iou"].values())))
     assert told == json.loads((out / "infer.json").read_text())["masks"]
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "Largest disagreements (3 images)" in page
-    assert "Without a known mask (1 image)" in page
+    assert "Largest disagreements (3 pictures)" in page
+    assert "Without a known mask (1 picture)" in page
     assert page.count(">truth</span>") == 3
     lines = mae("infer", tmp_path / "new", "--run", segmented, "--out", tmp_path / "2", "--workers", 0).stdout
     assert lines.splitlines()[0].split("  ")[-1].strip() == "IoU"

@@ -34,7 +34,7 @@ class Pictures(Modality):
     """Pictures of any number of channels, in files of the usual formats, upright; resized in their proportions."""
 
     name = "pictures"
-    unit, one, part = "images", "image", "pixel"
+    unit, one, part = "pictures", "picture", "pixel"
     axis_names = ("height", "width")
     axes = 2
     suffixes = PICTURE_SUFFIXES

@@ -95,7 +95,7 @@ def mae_datasets() -> list[type[api.Dataset]]:
 
 
 def _read(name: str, files: Sequence[Path]) -> api.TensorSplit:
-    """Return the images (N, 3, 32, 32) uint8 and labels (N,) int64 of batches, one after the other."""
+    """Return the pictures (N, 3, 32, 32) uint8 and labels (N,) int64 of batches, one after the other."""
     batches = [read_binary_batch(file) if file.suffix == ".bin" else read_python_batch(file) for file in files]
     images, labels = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*batches, strict=True))
     return api.TensorSplit({"image": images, "label": labels}, [f"{name}-{i}" for i in range(len(labels))])

@@ -73,7 +73,9 @@ class Devkit:
             faults.append(self.fault(path, f"cannot be read ({error})"))
             return []
         if len(text) > MAX_CHARACTERS:
-            faults.append(self.fault(path, f"has more than {MAX_CHARACTERS:,} characters, so it is no list of images"))
+            faults.append(
+                self.fault(path, f"has more than {MAX_CHARACTERS:,} characters, so it is no list of pictures")
+            )
             return []
         rows = [words for line in text.splitlines() if (words := line.split(maxsplit=2))]
         if not rows:
@@ -94,7 +96,7 @@ class Devkit:
         where = f"ImageSets/{family}"
         if family not in self.families:
             missing = where if (self.folder / "ImageSets").is_dir() else "ImageSets"
-            faults.append(self.fault(missing, "is missing; VOC's lists of images stand there"))
+            faults.append(self.fault(missing, "is missing; VOC's lists of pictures stand there"))
             return
         seen: dict[str, str] = {}
         for name in ("train", "val", "test"):

@@ -100,6 +100,6 @@ def test_a_run_on_a_devkit_without_lists_ends_with_one_sentence(tmp_path, mae, t
     outcome = mae(*toy_pretrain, "--dataset", "voc", "--root", tmp_path)
     assert outcome.exit_code == 3
     assert outcome.stderr.strip() == (
-        f"mae: {folder / 'ImageSets'}: is missing; VOC's lists of images stand there; "
+        f"mae: {folder / 'ImageSets'}: is missing; VOC's lists of pictures stand there; "
         "restore what is missing, or correct the lists"
     )

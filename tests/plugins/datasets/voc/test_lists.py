@@ -16,10 +16,10 @@ def damage_lists(folder: Path, kind: str) -> tuple[str, str]:
     match kind:
         case "no ImageSets":
             shutil.rmtree(folder / "ImageSets")
-            return "ImageSets", "is missing; VOC's lists of images stand there"
+            return "ImageSets", "is missing; VOC's lists of pictures stand there"
         case "no family":
             shutil.rmtree(lists)
-            return "ImageSets/Segmentation", "is missing; VOC's lists of images stand there"
+            return "ImageSets/Segmentation", "is missing; VOC's lists of pictures stand there"
         case "no list":
             (lists / "train.txt").unlink()
             return train, "is missing"
