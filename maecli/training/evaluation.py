@@ -107,8 +107,8 @@ def evaluate(
     return Evaluation(
         split=split,
         num_samples=seen,
-        one=task.preprocess.modality.one,
-        many=task.preprocess.modality.unit,
+        one=loader.preprocess.modality.one,
+        many=loader.preprocess.modality.unit,
         finding=evaluator.finding(),
         metrics=tuple(metrics),
         tables=tuple(evaluator.tables()),

@@ -174,7 +174,7 @@ def test_missing_labels_splits_and_pictures():
             "train has 900 pictures, which is little to pretrain on: add unlabelled ones of the same kind, or pretrain "
             "longer."
         ),
-        "500 of 900 train images have no label: pretraining uses them all, fine-tuning the 400 others.",
+        "500 of 900 train pictures have no label: pretraining uses them all, fine-tuning the 400 others.",
     ]
 
 
@@ -190,8 +190,8 @@ def test_sizes_grey_and_flat_pictures():
     )
     assert told == [
         (
-            "Images differ in size, from 30×40 to 90×80 (height × width, taken separately); each is cut to the model's "
-            "proportions and resized to 96×96: choose that with --img-size."
+            "Pictures differ in size, from 30×40 to 90×80 (height × width, taken separately); each is cut to the "
+            "model's proportions and resized to 96×96: choose that with --img-size."
         ),
         "Most pictures are smaller than 96×96: resizing them up adds no detail, so try a smaller --img-size.",
         "3 of 6,000 pictures are grey in a set of colour.",
@@ -213,7 +213,7 @@ def test_small_objects_want_small_patches():
     three = {name: pictures(size=(160, 160)) for name in ("train", "val", "test")}
     (told,) = said(img_size=(160, 160), objects=Objects(areas=areas), pictures=three)
     assert told == (
-        "Half of the objects cover less than 0.25% of their image, about 8 × 8 pixels at 160×160: use small patches, "
+        "Half of the objects cover less than 0.25% of their picture, about 8 × 8 pixels at 160×160: use small patches, "
         "or a larger --img-size."
     )
 
@@ -252,7 +252,7 @@ def test_equal_pictures_with_different_labels_are_called_so():
 
 def test_several_labels_want_mean_average_precision():
     assert labelled([1000, 1000], multi_label=True) == [
-        "Images have several labels: read mean average precision, not accuracy."
+        "Pictures have several labels: read mean average precision, not accuracy."
     ]
 
 

@@ -121,7 +121,7 @@ def test_what_was_not_found_is_left_out() -> None:
     findings = survey(shapes(fields=("image",)), Pictures(), lambda *_: lambda: None).findings
     titles = [section.title for section in eda_sections(findings, Gallery()) if section.content]
 
-    assert titles == ["What to know", "Images", "Values", "Copies"]
+    assert titles == ["What to know", "Pictures", "Values", "Copies"]
 
 
 def tables_of(sections: Sequence[Section], title: str) -> dict[str, Table]:
@@ -160,8 +160,8 @@ def test_copies_across_the_splits_of_masks_are_listed_beside_those_of_the_pictur
     sections = eda_sections(changed, Gallery())
 
     found = tables_of(sections, "Copies")
-    assert len(found["Images that have a copy"].rows) == 2
-    assert found["Images with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
+    assert len(found["Pictures that have a copy"].rows) == 2
+    assert found["Pictures with masks that have a copy in another of their splits"].rows == (("val", "train", 1, 0, 0),)
     (row,) = found["Pairs across the splits of pictures with masks"].rows
     assert row[:5] == ("exact", "train", "a", "val", "b")
 

@@ -110,7 +110,7 @@ def test_classes_are_known_by_name_and_not_by_number(run, pictures, tmp_path, ma
     (other / "labels.csv").write_text("\n".join(["file,label", *rows]))
     after = mae("eval", run, "--root", other, "--json", "--device", "cpu").json
     assert after["metrics"] == before["metrics"]
-    assert after["notes"] == [
+    assert [note for note in after["notes"] if note not in before["notes"]] == [
         "The class 'Dog' of the data is taken for 'dog' of the run.",
         "The data have their classes in another order than the run; they are matched by name.",
     ]
@@ -126,7 +126,7 @@ def test_a_class_that_the_data_lack_is_refused_or_said(toy_finetune, tmp_path, m
     assert refused.exit_code == 3
     assert "the data lack a class that the run knows: 'ape'" in refused.stderr
     found = mae("eval", out, "--root", tmp_path / "few", "--ignore-unknown-classes", "--json", "--device", "cpu").json
-    assert found["notes"][0] == "Of the run's 3 classes, 'ape' is not in the data: no sample says how well it is known."
+    assert "Of the run's 3 classes, 'ape' is not in the data: no sample says how well it is known." in found["notes"]
     assert [row[:2] for row in found["tables"][0]["rows"]] == [["ape", 0], ["cat", 2], ["dog", 2]]
     assert {metric["name"]: metric["note"] for metric in found["metrics"]}[
         "macro_f1"

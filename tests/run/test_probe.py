@@ -73,7 +73,7 @@ def test_the_page_and_the_terminal_show_the_probe_below_what_the_run_was_trained
         assert word in words
     assert "the probe is fitted to all 32 training samples" in words
     page = (run / "report.html").read_text()
-    assert page.index("Validation (") < page.index("Probe knn: test (4 samples)")
+    assert page.index("Validation (") < page.index("Probe knn: test (4 pictures)")
     assert describe_run(RunDirectory(run)) == headline
 
 

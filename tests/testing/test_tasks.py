@@ -323,7 +323,15 @@ class Fragile(Classify):
         raise ZeroDivisionError
 
 
+class Miscalibrated(Classify):
+    """Classes."""
+
+    def calibrate(self, module, train, val):
+        return {"temperature": torch.tensor(float("nan"))}
+
+
 WRONG = [
+    (Miscalibrated, "calibration", "calibrate(): 'temperature' is tensor(nan); it is kept beside the weights"),
     (Nameless, "options", 'Nameless has no name; write name = "…" in the class, as the entry point has it'),
     (OtherVerb, "options", "OtherVerb.verb is 'learn'; write one of pretrain, finetune, the verb that trains it"),
     (ListedFields, "options", "ListedFields.fields is ['image', 'label']; write a tuple with \"image\" and what else"),

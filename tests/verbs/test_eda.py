@@ -64,7 +64,7 @@ def test_the_page_shows_what_was_found(toy):
     result = toy(shapes(num_train=8))
     page = result.report.read_text(encoding="utf-8")
     for word in (
-        *("What to know", "Images", "Values", "Classes", "Masks", "Boxes", "As the model sees them", "Copies"),
+        *("What to know", "Pictures", "Values", "Classes", "Masks", "Boxes", "As the model sees them", "Copies"),
         *("What predicting background everywhere scores", "Resolved spec", "Environment", ">pretrain<"),
         *("are background: read mIoU", "8 train, 3 val, 3 test"),
     ):
@@ -250,7 +250,7 @@ def test_a_mixed_folder_gets_a_page_and_exits_with_3(mae, tmp_path):
     mixed = write_mixed_folder(tmp_path / "mixed", num=60)
     outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "mixed", "--img-size", "16")
     assert outcome.exit_code == 3, outcome.stderr
-    out = tmp_path / "runs" / "eda-folder"
+    out = tmp_path / "runs" / "eda-mixed"
     listed = {fault["path"] for fault in json.loads((out / "eda.json").read_text())["faults"]}
     assert f"mae: {len(listed):,} faults, the first of them: " in outcome.stderr
     assert f"open {out / 'report.html'}\n" in outcome.stdout

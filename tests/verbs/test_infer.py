@@ -220,9 +220,9 @@ def test_of_many_classes_the_most_likely_are_told_unless_all_are_asked_for(of_ma
     assert mae(*arguments, tmp_path / "few").exit_code == 0
     assert mae(*arguments, tmp_path / "all", "--all-classes").exit_code == 0
     for few, every in zip(rows_of(tmp_path / "few"), rows_of(tmp_path / "all"), strict=True):
-        assert list(few)[:6] == ["path", "class", "probability", "margin", "class_1", "probability_1"]
+        assert list(few)[:6] == ["path", "class", "probability", "margin", "unsure", "class_1"]
         assert list(few)[-2:] == ["class_5", "probability_5"]
-        assert (len(few), len(every)) == (4 + 2 * 5, 4 + 120)
+        assert (len(few), len(every)) == (5 + 2 * 5, 5 + 120)
         assert few["class"] == few["class_1"] == every["class"]
         probabilities = {name: float(every[f"p_kind {name}"]) for name in range(120)}
         best = sorted(probabilities.values(), reverse=True)[:5]
@@ -239,7 +239,7 @@ def test_a_task_alone_takes_its_newest_finished_run_and_says_which(finetuned, pr
     assert outcome.exit_code == 0
     assert outcome.json["run"] == str(tmp_path / "runs/new")
     assert f"using {tmp_path / 'runs/new'}, the newest finished run of task classify, trained on " in outcome.stderr
-    assert re.search(r"trained on data set folder in \S+", outcome.stderr)
+    assert re.search(r"trained on \S+ \(data set folder\)", outcome.stderr)
     assert outcome.json["out"] == str(tmp_path / "runs/infer-new")
 
 
@@ -592,7 +592,7 @@ def test_the_terminal_tells_the_answers_by_class_the_least_certain_and_how_many_
         assert float(row["probability"]) == first
         assert float(row["margin"]) == pytest.approx(first - second, abs=2e-6)
     lines = outcome.stdout.splitlines()
-    assert lines[0].split() == ["class", "images", "share"]
+    assert lines[0].split() == ["class", "pictures", "share"]
     counts = dict(Counter(row["class"] for row in rows))
     assert {line.split()[0]: int(line.split()[1]) for line in lines[1:3] if line} == counts
     assert "the least certain of 12:" in lines

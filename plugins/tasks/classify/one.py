@@ -170,20 +170,21 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         right, calibrated = self._column("hits") == 1, self._column("calibrated")
         if not len(calibrated):
             return []
+        before, after = (expected_calibration_error(each, right) for each in (self._column("raw"), calibrated))
         error = api.Metric(
             name="calibration_error",
-            label="expected calibration error",
-            value=expected_calibration_error(calibrated, right),
+            label="calibration error",
+            value=after,
             unit="share",
             better="lower",
-            baselines={"not calibrated": expected_calibration_error(self._column("raw"), right)},
+            baselines={"not calibrated": before} if before != after else {},
         )
         unsure = self._column("unsure") == 1
         if not len(unsure):
             return [error]
         share = api.Metric(
             name="unsure",
-            label="share marked unsure",
+            label="marked unsure",
             value=float(unsure.mean()),
             unit="share",
             better="lower",
@@ -193,7 +194,7 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         num_sure, hits_sure = int((~unsure).sum()), int(right[~unsure].sum())
         sure = api.Metric(
             name="top1_sure",
-            label="top-1 accuracy without unsure ones",
+            label="top-1 without unsure",
             value=hits_sure / max(num_sure, 1),
             unit="share",
             baselines={"with them": hits / max(num, 1)},

@@ -31,7 +31,7 @@ def trained(finetuned, tmp_path, data, mae) -> Path:
 
 
 def results(run: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (run / "evaluation").iterdir()}
+    return {path.name: path.read_text() for path in (run / "evaluation").glob("*.json")}
 
 
 def first_of_test(run: Path) -> str:
@@ -67,7 +67,7 @@ def test_other_data_are_told_and_have_a_result_of_their_own(trained, mae, tmp_pa
     assert (record["data"]["folder"], record["data"]["samples"], record["num_samples"]) == ("other", 2, 2)
     assert record["data"]["reading"].startswith("20 pictures")
     page = (trained / "report.html").read_text()
-    assert "Test (2 samples) of other data, in other" in page
+    assert "Test (2 pictures) of other data, in other" in page
     assert RunDirectory(trained).evaluation("test").data is None
     assert str(tmp_path) not in after[name]
     mae("eval", trained, "--root", tmp_path / "other", "--probe", "knn")

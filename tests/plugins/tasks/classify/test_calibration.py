@@ -58,7 +58,7 @@ def test_too_few_validation_samples_mark_nothing_and_it_is_said():
     assert "unsure" not in few.predict(Says(logits), val)[0].row
     (sentence,) = few.reliability()
     assert sentence.endswith("to mark what is like none of the classes, at a cost of 5%, they are too few.")
-    assert sentence.startswith("Probabilities are calibrated on 12 validation images (temperature ")
+    assert sentence.startswith("Probabilities are calibrated on 12 validation pictures (temperature ")
     assert "are to be expected (95% interval: " in calibrated().reliability()[0]
 
 
