@@ -33,7 +33,7 @@ def test_a_run_learns_from_the_part_alone_and_says_so(few, mae, labels, num, cou
     assert f"labels  {told}\n" in outcome.stderr
     assert f": {num} train, 4 val\n" in outcome.stderr
     summary = json.loads((run / "summary.json").read_text())
-    assert (summary["train_samples"], summary["steps"]) == (num, num // 4)
+    assert (summary["train_samples"], summary["steps"]) == (num, -(-num // 4))
     card = find_checkpoint(run).metadata()["card"]
     assert (card["class_counts"], card["split_sizes"]) == (counts, {"train": num, "val": 4, "test": 4})
     measured = mae("eval", run, "--split", "train", "--json")

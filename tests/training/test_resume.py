@@ -19,7 +19,7 @@ from write_data import noise, write_picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")]
 
-STEPS_PER_EPOCH, EPOCHS = 5, 8
+STEPS_PER_EPOCH, EPOCHS = 6, 8
 TOTAL = STEPS_PER_EPOCH * EPOCHS
 
 
