@@ -47,10 +47,10 @@ OBLONG = 1.75
 
 
 def batch_size(num_train: int, device: str) -> int:
-    """Return a power of two: up to the device's, and at least eight batches in an epoch where there are 16 samples."""
+    """Return a power of two: up to the device's, with eight batches in an epoch where each then has eight samples."""
     largest = LARGEST_BATCH.get(device, GPU_BATCH)
-    wanted = max(2, num_train // 8)
-    return max(1, min(num_train, largest, 2 ** int(math.log2(wanted))))
+    wanted = max(8, num_train // 8)
+    return min(largest, 2 ** int(math.log2(min(wanted, num_train))))
 
 
 def base_rate(batch: int, width: int) -> float:

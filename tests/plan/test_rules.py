@@ -19,7 +19,8 @@ def test_a_batch_is_no_larger_than_the_data_and_leaves_several_in_an_epoch(num, 
     batch = rules.batch_size(num, device)
     assert 1 <= batch <= num
     assert batch == 2 ** round(math.log2(batch))
-    assert num < 16 or num // batch >= 8
+    assert batch <= 8 or num // batch >= 8
+    assert batch >= min(num, 8) // 2
 
 
 @pytest.mark.parametrize(("size", "device", "dense"), list(itertools.product(SIZES, DEVICES, (False, True))))
