@@ -341,6 +341,20 @@ def test_a_set_without_samples_is_refused():
         make(num=0)
 
 
+def fit_and_stop(trainer: Trainer, stop: int) -> None:
+    """Train until a signal comes in a step, which is saved then."""
+    step = trainer.train_step
+
+    def stopping(batch: Batch) -> None:
+        step(batch)
+        if trainer.step + 1 == stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.train_step = stopping  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        trainer.fit()
+
+
 @pytest.mark.parametrize("stop", [2, 4])
 def test_resuming_is_exact_where_the_last_batch_is_kept(tmp_path, stop):
     settings: dict[str, Any] = {"num": 14, "train": {"epochs": 2, "last_batch": "keep"}}
@@ -352,16 +366,7 @@ def test_resuming_is_exact_where_the_last_batch_is_kept(tmp_path, stop):
     assert sizes == [3, 4, 3, 4] * 2
 
     first = make(tmp_path, Brightness(noise=0.1), save_epochs=100, **settings)
-    step = first.train_step
-
-    def stopping(batch: Batch) -> None:
-        step(batch)
-        if first.step + 1 == stop:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    first.train_step = stopping  # type: ignore[method-assign]
-    with pytest.raises(Interrupted):
-        first.fit()
+    fit_and_stop(first, stop)
     second = make(tmp_path, Brightness(noise=0.1), **settings)
     last = CheckpointFolder(tmp_path / "checkpoints").pointed("last")
     assert last is not None
@@ -542,16 +547,7 @@ def test_patience_goes_on_where_it_was_after_a_restart(tmp_path, stop):
     whole = impatient(tmp_path / "whole")
     whole.fit()
     first = impatient(tmp_path / "parts", save_epochs=100)
-    step = first.train_step
-
-    def stopping(batch: Batch) -> None:
-        step(batch)
-        if first.step + 1 == stop:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    first.train_step = stopping  # type: ignore[method-assign]
-    with pytest.raises(Interrupted):
-        first.fit()
+    fit_and_stop(first, stop)
     assert isinstance(first.task, Brightness)
     second = impatient(tmp_path / "parts", first.task.measured)
     last = CheckpointFolder(tmp_path / "parts/checkpoints").pointed("last")
