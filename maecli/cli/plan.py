@@ -69,7 +69,11 @@ def _command(verb: str, offer: Offer) -> str:
 
 
 def _size(offer: Offer) -> str:
-    return f" --img-size {offer.side}" if offer.side is not None else ""
+    """Return the flags that say the size of pictures and patches, where they are not the planned ones."""
+    if offer.side is None:
+        return ""
+    patch = offer.choice.spec.model.options.get("patch_size")
+    return f" --img-size {offer.side}" + (f" --patch-size {patch}" if isinstance(patch, int) else "")
 
 
 def _as_json(verb: str, offer: Offer) -> dict[str, object]:

@@ -169,7 +169,7 @@ class Planner:
     def choice(self, model: type[Model], time_s: float | None = None, largest: int | None = None) -> Choice:
         """Return how a model trains in the time; a few steps of it are timed where nobody says how many there are.
 
-        `largest` is the longest side that it is given; without one it suits the device.
+        `largest`, twice the side that suits the device, is the longest that it is given instead.
         """
         size, settings = self._of_model(model, largest)
         settings |= self._of_data(size)
@@ -241,7 +241,9 @@ class Planner:
         )
         settings["model.img_size"] = size[0] if len(set(size)) == 1 else list(size)
         if "patch_size" in model.Options.model_fields:
-            settings["model.patch_size"] = rules.patch_size(size, self.device)
+            # Of larger pictures there are more patches, and no larger ones: these are what shows more.
+            patch = rules.patch_size(size, self.device)
+            settings["model.patch_size"] = patch if largest is None else patch // 2
         return size, settings
 
     def _option(self, key: str) -> tuple[int, ...] | None:
