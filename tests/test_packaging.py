@@ -17,7 +17,7 @@ import pytest
 import maecli
 from maecli import api
 from maecli.registry import registry
-from maecli.testing.imports import LIMIT_S, import_costs
+from maecli.testing.imports import import_costs
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -31,8 +31,8 @@ def ours(tree: Path, pattern: str) -> list[Path]:
 
 
 SOURCES = ours(TREES["maecli"], "*.py")
-BUSY_TORCH_S = 2.0
-"""Processor time of `import torch` from which on the machine counts as busy."""
+SHARE_OF_TORCH = 0.25
+"""Of the processor time of `import torch`, which slow and busy machines stretch alike: 0.14 to 0.16 measured."""
 ORDINARY_WORDS = {"folder", "tensorboard"}  # the second is a library too
 PLUGINS = ours(TREES["maecli_plugins"], "*.py")
 
@@ -135,19 +135,19 @@ def test_the_api_fits_one_screen():
 
 @pytest.mark.slow
 def test_the_api_and_every_plugin_are_imported_at_once_and_bring_no_heavy_library():
-    """Processor seconds, the least of several processes; on a busy machine torch itself takes longer in proportion."""
+    """Processor seconds, as a share of what torch takes in the same process; the least of several processes."""
     modules = sorted({each.module for each in registry().listings if each.kind != "recipe"})
-    fastest: dict[str, float] = {}
+    least: dict[str, float] = {}
     for _ in range(4):
         costs = import_costs(["torch", "maecli.api", *modules], [])
         assert set(costs) == {"torch", "maecli.api", *modules}
         assert {name: cost.heavy for name, cost in costs.items() if cost.heavy} == {}
-        busy = max(1.0, costs.pop("torch").seconds / BUSY_TORCH_S)
+        torchs = costs.pop("torch").seconds
         for name, cost in costs.items():
-            fastest[name] = min(fastest.get(name, math.inf), cost.seconds / busy)
-        if sum(fastest.values()) <= LIMIT_S:
+            least[name] = min(least.get(name, math.inf), cost.seconds / torchs)
+        if sum(least.values()) <= SHARE_OF_TORCH:
             break
-    assert sum(fastest.values()) <= LIMIT_S, fastest
+    assert sum(least.values()) <= SHARE_OF_TORCH, least
 
 
 @pytest.mark.slow
