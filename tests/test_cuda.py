@@ -15,8 +15,8 @@ from maecli.models.masking import random_masking
 from maecli.models.vit import VisionTransformer
 from maecli.progress import Progress
 from maecli.registry import registry
+from maecli.run.begin.request import request
 from maecli.run.checkpoint import find_checkpoint
-from maecli.run.request import request
 from maecli.run.train import train
 from maecli.spec.ask import Ask
 from maecli.training.checkpoint import MODEL

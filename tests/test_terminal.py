@@ -19,7 +19,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from maecli.cli.show import show_facts
+from maecli.cli.show.answers import show_facts
 from maecli.progress import Progress
 from maecli.terminal import PlainConsole, answer, complain, tell
 from maecli.text import brief, one_line, printable, shortened

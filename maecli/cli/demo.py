@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
-from maecli.cli.options import DeviceOption, JsonOption, OverwriteOption, QuietOption
-from maecli.cli.show import show_evaluation
+from maecli.cli.ask.options import DeviceOption, JsonOption, OverwriteOption, QuietOption
+from maecli.cli.show.answers import show_evaluation
 from maecli.terminal import answer
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress
-from maecli.cli.options import JsonOption, OverwriteOption, QuietOption, VerboseOption, asks
-from maecli.cli.show import show_next
+from maecli.cli.ask.options import JsonOption, OverwriteOption, QuietOption, VerboseOption, asks
+from maecli.cli.show.answers import show_next
 from maecli.spec.ask import Ask
 from maecli.terminal import answer, tell
 from maecli.text import number_of

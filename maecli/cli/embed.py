@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
-from maecli.cli.complete import names
-from maecli.cli.options import (
+from maecli.cli.ask.complete import names
+from maecli.cli.ask.options import (
     CheckpointOption,
     DeviceOption,
     JsonOption,
@@ -19,8 +19,8 @@ from maecli.cli.options import (
     RootOption,
     WorkersOption,
 )
-from maecli.cli.show import exit_if_skipped, show_next, skipped_json
-from maecli.cli.sources import sources_argument, sources_of
+from maecli.cli.ask.sources import sources_argument, sources_of
+from maecli.cli.show.answers import exit_if_skipped, show_next, skipped_json
 from maecli.terminal import answer
 
 

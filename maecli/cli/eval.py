@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
-from maecli.cli.options import (
+from maecli.cli.ask.options import (
     DATA,
     CheckpointOption,
     DeviceOption,
@@ -19,7 +19,7 @@ from maecli.cli.options import (
     RootOption,
     option,
 )
-from maecli.cli.show import show_evaluation, show_next, show_payoff
+from maecli.cli.show.answers import show_evaluation, show_next, show_payoff
 from maecli.terminal import answer
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
-from maecli.cli.options import (
+from maecli.cli.ask.options import (
     CheckpointOption,
     DeviceOption,
     JsonOption,
@@ -18,9 +18,9 @@ from maecli.cli.options import (
     TaskOption,
     WorkersOption,
 )
-from maecli.cli.show import exit_if_skipped, show_next, skipped_json
-from maecli.cli.show_predictions import predictions_json, show_predictions
-from maecli.cli.sources import sources_argument, sources_of
+from maecli.cli.ask.sources import sources_argument, sources_of
+from maecli.cli.show.answers import exit_if_skipped, show_next, skipped_json
+from maecli.cli.show.predictions import predictions_json, show_predictions
 from maecli.terminal import answer
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maecli.cli.application import app, print_json, tells_errors
-from maecli.cli.options import CheckpointOption, JsonOption
-from maecli.cli.show import rich_table, show_facts
+from maecli.cli.ask.options import CheckpointOption, JsonOption
+from maecli.cli.show.answers import rich_table, show_facts
 from maecli.terminal import PlainConsole
 from maecli.text import bytes_in_words
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from maecli.cli.application import app, print_json, stderr_progress
-from maecli.cli.options import JsonOption, QuietOption, TimeOption, asks
-from maecli.cli.show import show_next, text_table
+from maecli.cli.ask.options import JsonOption, QuietOption, TimeOption, asks
+from maecli.cli.show.answers import show_next, text_table
 from maecli.spec.ask import Ask
 from maecli.terminal import PlainConsole
 from maecli.text import bytes_in_words

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maecli.cli.application import app, print_json, tells_errors, user_errors
-from maecli.cli.options import JsonOption, RootOption
-from maecli.cli.show import options_table, show_facts, text_table
+from maecli.cli.ask.options import JsonOption, RootOption
+from maecli.cli.show.answers import options_table, show_facts, text_table
 from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import number_of, one_line

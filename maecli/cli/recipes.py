@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from maecli.cli.application import app, print_json, tells_errors
-from maecli.cli.complete import names
-from maecli.cli.options import JsonOption
+from maecli.cli.ask.complete import names
+from maecli.cli.ask.options import JsonOption
 from maecli.terminal import PlainConsole, tell
 from maecli.text import one_line, printable
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, tells_errors
-from maecli.cli.options import JsonOption
+from maecli.cli.ask.options import JsonOption
 from maecli.terminal import answer
 from maecli.text import number_of
 

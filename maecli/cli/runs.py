@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maecli.cli.application import app, print_json, tells_errors
-from maecli.cli.options import JsonOption
-from maecli.cli.show import fits, rich_table
+from maecli.cli.ask.options import JsonOption
+from maecli.cli.show.answers import fits, rich_table
 from maecli.errors import SpecError
 from maecli.terminal import PlainConsole, answer, tell
 

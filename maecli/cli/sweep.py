@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress
-from maecli.cli.options import RUN, TRAINING, JsonOption, OverwriteOption, QuietOption, asks, option
-from maecli.cli.show import rich_table, show_next
+from maecli.cli.ask.options import RUN, TRAINING, JsonOption, OverwriteOption, QuietOption, asks, option
+from maecli.cli.show.answers import rich_table, show_next
 from maecli.spec.ask import Ask
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import number_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from maecli.cli.application import app, stderr_progress
-from maecli.cli.options import (
+from maecli.cli.ask.options import (
     DATA,
     OUTPUT,
     RUN,
@@ -17,7 +17,7 @@ from maecli.cli.options import (
     asks,
     option,
 )
-from maecli.cli.show import show_chosen_options, show_dry_run, show_training
+from maecli.cli.show.answers import show_chosen_options, show_dry_run, show_training
 from maecli.spec.ask import Ask
 
 VerifyDataOption = Annotated[

@@ -18,9 +18,9 @@ from maecli.plan.budget import default_time
 from maecli.plan.survey import survey
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.run.begin.timing import Timing, time_run
 from maecli.run.directory import Say
 from maecli.run.open import Built, Data, check_task, make_modality, open_device, open_run
-from maecli.run.timing import Timing, time_run
 from maecli.run.train import make_trainer
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask

@@ -7,11 +7,11 @@ from typing import Any
 from maecli.hardware import describe_device
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
+from maecli.run.begin.extend import parent_of
+from maecli.run.begin.place import run_directory
+from maecli.run.begin.timing import time_run
 from maecli.run.data.what_was_read import reading_json, what_was_read
-from maecli.run.extend import parent_of
 from maecli.run.open import open_run
-from maecli.run.place import run_directory
-from maecli.run.timing import time_run
 from maecli.run.train import make_trainer
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec

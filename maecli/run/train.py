@@ -17,9 +17,12 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
-from maecli.run.balance import balance_lines
+from maecli.run.begin.balance import balance_lines
+from maecli.run.begin.cautions import cautions
+from maecli.run.begin.extend import Parent, parent_of, replay
+from maecli.run.begin.place import run_directory
+from maecli.run.begin.start import check_trackers, find_start, paths_needed
 from maecli.run.calibrate import calibrate_run
-from maecli.run.cautions import cautions
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import begun_in
 from maecli.run.data.leaks import leak_of
@@ -29,14 +32,11 @@ from maecli.run.data.what_was_read import what_was_read
 from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Summary
 from maecli.run.environment import describe_environment
 from maecli.run.evaluate import measure
-from maecli.run.extend import Parent, parent_of, replay
 from maecli.run.open import Built, Data, open_run, with_paths
 from maecli.run.pages.curves import history
-from maecli.run.place import run_directory
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import card_of
-from maecli.run.start import check_trackers, find_start, paths_needed
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
 from maecli.spec.layers import PLANNED

@@ -18,13 +18,13 @@ from maecli.errors import DataError, MaeError, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
+from maecli.run.begin.start import find_start
 from maecli.run.checkpoint import run_of
 from maecli.run.data.leaks import leak_of, spec_of
 from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import RunDirectory
 from maecli.run.open import check_task, make_dataset, with_paths
 from maecli.run.report import write_run_report
-from maecli.run.start import find_start
 from maecli.run.train import TrainResult, check_place, train
 from maecli.schema import RunSpec
 from maecli.spec.layers import PLANNED

@@ -13,7 +13,7 @@ from maecli.errors import SpecError
 from maecli.plan.make import BELOW, leaves_open
 from maecli.plan.make import make_plan as make_run_plan
 from maecli.registry import Registry
-from maecli.run.request import request
+from maecli.run.begin.request import request
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import PLANNED, Layer, flatten, topmost

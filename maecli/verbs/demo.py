@@ -18,11 +18,11 @@ from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.page import Section, render_report
 from maecli.results import Evaluation, Table
+from maecli.run.begin.request import request
 from maecli.run.directory import RunDirectory, clear_runs, runs_dir
 from maecli.run.evaluate import evaluate
 from maecli.run.open import make_dataset
 from maecli.run.pages.sections import training_section
-from maecli.run.request import request
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.train import train
 from maecli.spec.ask import Ask

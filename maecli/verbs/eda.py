@@ -24,10 +24,10 @@ from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import drawing_files, render_report
+from maecli.run.begin.place import data_mark, eda_directory, run_directory
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.environment import describe_environment
 from maecli.run.open import check_task, make_dataset, preprocess_for
-from maecli.run.place import data_mark, eda_directory, run_directory
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask

@@ -27,11 +27,11 @@ from maecli.outputs.features import FORMATS, FeatureFiles, Labels
 from maecli.outputs.not_read import NotRead
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.run.begin.place import output_name
 from maecli.run.data.begun import begun_with
 from maecli.run.directory import RunDirectory, runs_dir
+from maecli.run.inference.own_files import open_sources
 from maecli.run.open import Data, check_split
-from maecli.run.own_files import open_sources
-from maecli.run.place import output_name
 from maecli.run.restore import RestoredEncoder, load_files, restore_encoder
 from maecli.run.suited import shell
 from maecli.schema import PluginSection

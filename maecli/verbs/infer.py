@@ -38,13 +38,13 @@ from maecli.outputs.summary import Summary
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Drawing
+from maecli.run.begin.place import output_name
 from maecli.run.data.trained_on import trained_on
 from maecli.run.directory import data_in_words, runs_dir
+from maecli.run.inference.own_files import open_sources
 from maecli.run.inference.page import Predictions, predictions_page
 from maecli.run.inference.truth import Truth
 from maecli.run.listing import newest_finished_run
-from maecli.run.own_files import open_sources
-from maecli.run.place import output_name
 from maecli.run.restore import Restored, load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN

@@ -8,7 +8,7 @@ from maecli.plan.offers import Offer, offers
 from maecli.plan.words import described
 from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.run.request import request
+from maecli.run.begin.request import request
 from maecli.spec.ask import Ask
 
 

@@ -15,9 +15,9 @@ from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.registry import Registry
 from maecli.reports.records import MARK, Record, results_table
 from maecli.results import Evaluation
+from maecli.run.begin.place import data_mark, data_name
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.listing import find_runs, headline_evaluation
-from maecli.run.place import data_mark, data_name
 from maecli.schema import CHANGEABLE_ON_RESUME
 from maecli.spec.ask import Ask
 from maecli.spec.layers import difference, flatten

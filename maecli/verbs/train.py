@@ -16,9 +16,9 @@ from maecli.plan.words import sentence
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
+from maecli.run.begin.request import request
 from maecli.run.compare.arms import arms_by_default, arms_of
 from maecli.run.compare.companions import compare
-from maecli.run.request import request
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.weights.initial import offered_spec
 from maecli.schema import PLUGIN_SECTIONS, RunSpec

@@ -14,7 +14,7 @@ from maecli_plugins.tasks.classify.task import Classify
 from safetensors.torch import load_file
 from write_data import write_class_folders, write_mixed_folder, write_pictures
 
-from maecli.cli.show import show_next
+from maecli.cli.show.answers import show_next
 from maecli.training.trainer import Trainer
 
 
@@ -446,8 +446,8 @@ def test_what_follows_can_be_typed_as_it_is_where_there_is_such_a_command(comman
 
 
 def test_the_estimate_of_a_dry_run_counts_validations_and_saves(pictures, mae, toy_pretrain, monkeypatch):
-    monkeypatch.setattr("maecli.run.timing._validation_s", lambda _: 100.0)
-    monkeypatch.setattr("maecli.run.timing._save_s", lambda _: 1000.0)
+    monkeypatch.setattr("maecli.run.begin.timing._validation_s", lambda _: 100.0)
+    monkeypatch.setattr("maecli.run.begin.timing._save_s", lambda _: 1000.0)
     facts = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--dry-run", "--json").json
     steps_s = facts["seconds_per_step"] * facts["total_steps"]
     assert facts["estimated_seconds"] == pytest.approx(3 * 100 + 2 * 1000 + steps_s, abs=2), "two epochs, and the end"

@@ -25,7 +25,7 @@ from write_data import (
     write_pictures,
 )
 
-from maecli.cli.show import skipped_json
+from maecli.cli.show.answers import skipped_json
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
 from maecli.errors import Fault
@@ -679,7 +679,7 @@ def test_a_json_answer_holds_a_thousand_predictions_and_of_more_the_file(finetun
     write_pictures(tmp_path / "in", 3)
     arguments = ("infer", tmp_path / "in", "--run", finetuned, "--out", tmp_path / "out", "--workers", 0, "--json")
     for most, keys in ((3, ("predictions",)), (2, ("predictions_file",))):
-        monkeypatch.setattr("maecli.cli.show_predictions.MOST_TOLD", most)
+        monkeypatch.setattr("maecli.cli.show.predictions.MOST_TOLD", most)
         told = mae(*arguments, "--overwrite").json
         assert tuple(key for key in told if key.startswith("predictions")) == keys
     assert told["predictions_file"] == str(tmp_path / "out/predictions.jsonl")
@@ -726,7 +726,7 @@ def test_many_paths_are_predicted_in_their_order(finetuned, tmp_path, mae, monke
     monkeypatch.chdir(tmp_path)
     text = "two/cat/1.png\none/gone.png\none/1.png\n"
     (tmp_path / "list.txt").write_text(text)
-    monkeypatch.setattr("maecli.cli.sources.read_stdin", lambda say: text.encode())
+    monkeypatch.setattr("maecli.cli.ask.sources.read_stdin", lambda say: text.encode())
     outcome = mae("infer", *words, "--run", finetuned, "--out", "out", "--workers", 0, "--batch-size", 2, "--json")
     assert outcome.exit_code == (3 if skipped else 0)
     rows = {row["path"]: row for row in rows_of(tmp_path / "out")}

@@ -13,7 +13,7 @@ from maecli.outputs.mask_totals import MaskTotals
 from maecli.outputs.rows import Row
 from maecli.outputs.sentences import Unit
 from maecli.outputs.summary import with_truth
-from maecli.run.own_files import OwnFiles
+from maecli.run.inference.own_files import OwnFiles
 from maecli.training.task import Answer, Prediction, Task
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from maecli.run.cautions import cautions
+from maecli.run.begin.cautions import cautions
 from maecli.schema import TrainSpec
 
 

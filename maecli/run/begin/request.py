@@ -10,9 +10,9 @@ from typing import Any
 
 from maecli.errors import SpecError
 from maecli.registry import Registry
+from maecli.run.begin.extend import longer
+from maecli.run.begin.place import run_to_resume
 from maecli.run.directory import SPEC, RunDirectory
-from maecli.run.extend import longer
-from maecli.run.place import run_to_resume
 from maecli.run.plugins_used import missing_packages
 from maecli.run.weights.initial import offered_spec
 from maecli.schema import RunSpec

@@ -8,10 +8,10 @@ from typing import Any
 
 from maecli.errors import MaeError, SpecError
 from maecli.registry import Registry
+from maecli.run.begin.place import changes
 from maecli.run.data.paths import EXTEND, INIT, place_of
 from maecli.run.directory import RunDirectory
 from maecli.run.open import make_dataset
-from maecli.run.place import changes
 from maecli.schema import RunSpec
 from maecli.training.checkpoint import UNCHECKED, Checkpoint
 from maecli.weights.files import split_choice

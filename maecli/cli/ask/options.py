@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from maecli.cli.application import tells_errors
-from maecli.cli.complete import keys, names, values
+from maecli.cli.ask.complete import keys, names, values
 from maecli.errors import SpecError
 from maecli.spec.ask import COMPARISONS, Ask
 from maecli.text import brief

@@ -9,7 +9,7 @@ import pytest
 from installed import DATASET, dataset_package, look_again, write_package
 from pydantic import BaseModel, Field
 
-from maecli.cli.show import words
+from maecli.cli.show.answers import words
 from maecli.registry.describe import describe_options, type_words
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from maecli.errors import SpecError
 from maecli.registry import registry
+from maecli.run.begin.place import data_mark, data_name, eda_directory, output_name, run_directory
+from maecli.run.begin.request import request
 from maecli.run.directory import RunDirectory, runs_dir
 from maecli.run.open import with_paths
-from maecli.run.place import data_mark, data_name, eda_directory, output_name, run_directory
-from maecli.run.request import request
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import PLANNED

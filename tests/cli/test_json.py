@@ -84,5 +84,6 @@ def test_an_error_after_something_was_printed_is_one_object(site, mae):
 
 
 def test_no_verb_prints_json_by_itself():
-    printing = {path.name for path in Path(cli.__file__).parent.glob("*.py") if "json.dumps" in path.read_text("utf-8")}
+    source = Path(cli.__file__).parent
+    printing = {path.name for path in source.rglob("*.py") if "json.dumps" in path.read_text("utf-8")}
     assert printing == {"application.py", "schema.py"}, "use print_json; a schema is JSON without --json"

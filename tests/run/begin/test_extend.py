@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from maecli.run.begin.extend import extended_name
 from maecli.run.checkpoint import find_checkpoint
-from maecli.run.extend import extended_name
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Column
 from rich.table import Table as RichTable
 
-from maecli.cli.show import MOST_TOLD, words
+from maecli.cli.show.answers import MOST_TOLD, words
 from maecli.terminal import PlainConsole, answer
 from maecli.text import one_line
 

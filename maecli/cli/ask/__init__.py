@@ -1,0 +1,1 @@
+"""What a person types: the options that verbs share, the paths they take, and how a shell completes them."""
