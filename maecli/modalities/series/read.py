@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from maecli.data.card import DataCard
-from maecli.data.csv_files import MAX_NUMBERS, MISSING, csv_head, csv_numbers, csv_rows, is_number
+from maecli.data.csv_files import MAX_NUMBERS, csv_head, csv_numbers, csv_rows, is_number
+from maecli.data.tabular.missing import Missing
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import read_npy
 from maecli.modalities.columns import count_columns, find_columns
@@ -68,7 +69,7 @@ def index_columns(names: list[str], first: list[str]) -> int:
     """
     if len(names) < 2:
         return 0
-    text = bool(first) and first[0].lower() not in MISSING and not is_number(first[0])
+    text = bool(first) and not Missing()(first[0]) and not is_number(first[0])
     decimal_comma = first and is_number(first[0].replace(",", "."))
     return int(names[0].lower() in INDEX_NAMES or (text and not decimal_comma))
 

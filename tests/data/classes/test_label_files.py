@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from maecli.data import csv_files
 from maecli.data.classes.label_files import LabelRow, read_labels
+from maecli.data.tabular import dialect
 from maecli.errors import DataError
 
 KNOWN = frozenset({"a/1.png", "2.png", "x\\y.png"})
@@ -215,7 +215,7 @@ def test_a_row_of_labels_has_an_end(tmp_path, monkeypatch):
         path.write_text(text)
         with pytest.raises(DataError, match=f"line {line}: too long for a row"):
             read_labels(path, frozenset({"a.png"}))
-    monkeypatch.setattr(csv_files, "MAX_BYTES", 100)
+    monkeypatch.setattr(dialect, "MAX_BYTES", 100)
     path.write_text("file,label\n" + "a.png,x\n" * 50)
     with pytest.raises(DataError, match="is larger than 100 bytes"):
         read_labels(path, frozenset({"a.png"}))
