@@ -8,7 +8,7 @@ from maecli.errors import SpecError
 from maecli.text import brief
 
 DEFAULT_S = {
-    "cpu": {"pretrain": 150.0, "finetune": 100.0},
+    "cpu": {"pretrain": 130.0, "finetune": 130.0},
     "cuda": {"pretrain": 1800.0, "finetune": 600.0},
     "mps": {"pretrain": 900.0, "finetune": 300.0},
 }
