@@ -69,7 +69,17 @@ class DataCard(BaseModel):
     )
     mask_palette: tuple[tuple[int, int, int], ...] = Field(default=(), description="RGB colour of each mask class")
     void: int = Field(default=255, description="number in `mask` where nothing is judged")
-    targets: tuple[str, ...] = Field(default=(), description="what the numbers in `target` are")
+    targets: tuple[str, ...] = Field(
+        default=(), description="what the numbers in `target` are; of series the channels that are forecast, by name"
+    )
+    horizon: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps after a window of a series that `target` holds; None: it holds none",
+    )
+    season: int | None = Field(
+        default=None, ge=1, description="steps of a series after which it is expected to be alike, such as 24 hours"
+    )
     background: int | None = Field(
         default=None, description="the mask class that is no object; None if every class is something"
     )

@@ -1,11 +1,11 @@
 """Samples, and splits: sequences of them.
 
-A sample is a dict of named arrays. C channels, S spatial axes, of which a picture has two: H and W.
+A sample is a dict of named arrays. C channels, S spatial axes, of which a picture has two.
 
 - `image` (C, *S), of the card's dtype;
 - `valid` (*S) or (C, *S) bool: which of its cells exist; NaN in a float `image` says the same;
 - `label` () int64, or (Q,) int8 where samples have several labels;
-- `target` (Q,) float32: numbers to predict, NaN where one is not known;
+- `target` (Q,) float32: numbers to predict, NaN where one is not known; (Q, H) the H steps that follow a series;
 - `mask` (*S), class numbers of any integer dtype, the card's `void` where nothing is judged;
 - `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
 """

@@ -278,3 +278,26 @@ def write_mask_folder(root: Path, num: int = 20, classes: Sequence[str] = ("back
         write_palette(root / "masks" / name, mask)
     (root / "classes.txt").write_text("".join(f"{name}\n" for name in classes))
     return names
+
+
+def ett_values(rows: int) -> np.ndarray:
+    """Return the twin of ETT that `write_ett` writes (7, rows): of each column a day, a slope of its own and noise."""
+    time, number = np.arange(rows), np.arange(1, 8)[:, None]
+    wave = np.sin(2 * np.pi * time / 24 + number)
+    noise = np.random.default_rng(0).normal(0, 0.1, (rows, 7)).T
+    values = number * (10 + wave) + time * number / 1000 + noise
+    return values.round(3).astype(np.float32)
+
+
+def write_ett(folder: Path, file: str = "ETTh1", rows: int = 14_500) -> None:
+    """Write one of ETT's files in the published layout: the date, six loads and the temperature of the oil."""
+    minutes = 15 if file.startswith("ETTm") else 60
+    dates = np.datetime64("2016-07-01T00:00:00") + np.arange(rows) * np.timedelta64(minutes, "m")
+    lines = ["date,HUFL,HULL,MUFL,MULL,LUFL,LULL,OT"]
+    cells = ett_values(rows).T.tolist()
+    lines += [
+        f"{str(date).replace('T', ' ')},{','.join(f'{cell:.3f}' for cell in row)}"
+        for date, row in zip(dates, cells, strict=True)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{file}.csv").write_text("\n".join(lines) + "\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from write_data import write_cifar10, write_class_folders, write_mask_folder, write_mnist, write_voc
+from write_data import write_cifar10, write_class_folders, write_ett, write_mask_folder, write_mnist, write_voc
 
 from maecli.registry import registry
 from maecli.testing import Synthetic, check, check_dataset, check_task
@@ -23,6 +23,8 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("folder", write_class_folders, {}, None),
     ("folder", write_mask_folder, {}, None),
     ("voc", write_voc, {}, None),
+    ("ett", write_ett, {"lookback": 24, "horizon": 8}, None),
+    ("ett", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
 ]
 """Name, what writes a tiny copy, options, and the sets of fields to ask for."""
 TASKS: list[tuple[str, dict[str, Any], bool]] = [
