@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
+from maecli.models.levels import WindowNorm
 from maecli.models.missing import present_patches
 
 
@@ -31,6 +32,13 @@ class Encoder(nn.Module, ABC):
     """Whether it stays as it is while a head learns; see `freeze`."""
     can_mask: ClassVar[bool] = True
     """Whether `forward` can leave patches out; without that there is no masked autoencoding."""
+    per_channel: bool = False
+    """Whether it reads one channel at a time: `in_chans` is then 1, whatever the data have.
+
+    Tasks of series give it each channel as a sample, see `split_channels`; of several its tokens are means over them.
+    """
+    window_norm: ClassVar[WindowNorm] = "revin"
+    """What suits it best to take from a window of a series before it reads that."""
     pyramid: tuple[int, ...] = ()
     """Widths of the maps after each stage when they get coarser with depth, as in most convolutional networks.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from maecli.models.blocks import Block, init_weights
+from maecli.models.channels import mean_over_channels, split_channels
 from maecli.models.encoder import Encoder
 from maecli.models.kernels.amx import Linear
 from maecli.models.masking import take
@@ -44,9 +45,12 @@ class VisionTransformer(Encoder):
         learned_pos_embed: bool = False,
         norm_eps: float = 1e-6,
         decoder: tuple[int, int, int] = (512, 8, 16),
+        per_channel: bool = False,
     ) -> None:
         super().__init__()
         grid = grid_of(img_size, patch_size)
+        self.per_channel = per_channel
+        in_chans = 1 if per_channel else in_chans
         self.img_size, self.patch_size = tuple(img_size), tuple(patch_size)
         self.in_chans, self.embed_dim, self.depth = in_chans, embed_dim, depth
         self.decoder_defaults = decoder
@@ -86,12 +90,18 @@ class VisionTransformer(Encoder):
         return tokens, with_prefix(present, self.num_prefix_tokens)
 
     def forward(self, x: Tensor, ids_keep: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
+        if self.per_channel and x.shape[1] > 1:
+            return mean_over_channels(self, x, ids_keep, valid)
         tokens, present = self._first_tokens(x, ids_keep, valid)
         for block in self.blocks:
             tokens = block(tokens, present)
         return zero_absent(self.norm(tokens), present)
 
     def features(self, x: Tensor, depths: Sequence[int], valid: Tensor | None = None) -> list[Tensor]:
+        if self.per_channel and x.shape[1] > 1:
+            apart = None if valid is None else split_channels(valid)
+            maps_apart = self.features(split_channels(x), depths, apart)
+            return [each.reshape(*x.shape[:2], *each.shape[1:]).mean(1) for each in maps_apart]
         grid = grid_of(x.shape[2:], self.patch_size)
         tokens, present = self._first_tokens(x, None, valid)
         maps = {}

@@ -114,7 +114,7 @@ class HybridVisionTransformer(nets.VisionTransformer):
         stem_units: int = 1,
         **settings: Any,
     ) -> None:
-        stem = MaskedStem(patch_size, in_chans, embed_dim, stem_units)
+        stem = MaskedStem(patch_size, 1 if settings.get("per_channel") else in_chans, embed_dim, stem_units)
         super().__init__(img_size, patch_size, in_chans, embed_dim, **settings)
         self.patch_embed = stem.apply(nets.init_weights)
 

@@ -32,6 +32,9 @@ class ViT(api.Model):
         )
         layer_scale: float | None = Field(default=None, gt=0, description="initial LayerScale; none without")
         learned_pos_embed: bool = Field(default=False, description="train the positions, starting from sine and cosine")
+        per_channel: bool = Field(
+            default=False, description="read each channel of a series by itself, by the same weights, arXiv:2211.14730"
+        )
 
     decoder: ClassVar[tuple[int, int, int]] = (512, 8, 16)
     """The decoder that suits this size in pretraining: embed_dim, depth, num_heads."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from maecli.data.card import DataCard, SplitName
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
 from maecli.data.sample import Split, TensorSplit
 
@@ -64,6 +64,35 @@ def series(num: int = 12, steps: int = 48) -> Grids:
     test = {"image": np.concatenate([wave[:1], 1 - wave[1:3]]), "label": np.array([0, 1, 0])}
     names = {"classes": ("sharp", "soft"), "channel_names": ("soft wave", "square wave")}
     return Grids({"train": train, "test": test}, modality="series", **names)
+
+
+def forecasts(num: int = 24, steps: int = 16, horizon: int = 6, gaps: bool = False, **card: Any) -> Grids:
+    """Return windows of three columns, of which the first and the last are to be forecast: waves of 8 steps, shifted.
+
+    The second column is noise. With `gaps` every fourth step of the first column of every second window is missing, and
+    so is the first step to forecast of all.
+    """
+    t = np.arange(steps + horizon, dtype=np.float32)
+    phase = np.arange(num, dtype=np.float32)[:, None]
+    wave = np.sin(2 * np.pi * (t + phase) / 8)
+    whole = np.stack([0.5 + 0.4 * wave, uniform(3, num, steps + horizon), 3 + wave], axis=1).astype(np.float32)
+    image, target = whole[:, :, :steps].copy(), whole[:, [0, 2], steps:].copy()
+    if gaps:
+        image[::2, 0, ::4] = np.nan
+        target[:, 0, 0] = np.nan
+    fields = {"image": image, "target": target}
+    facts = {
+        "channel_names": ("soft", "noise", "high"),
+        "targets": ("soft", "high"),
+        "horizon": horizon,
+        "season": 8,
+        "missing": gaps,
+        "value_range": ((0.0, 1.0), (0.0, 1.0), (2.0, 4.0)),
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.25, 0.25, 0.35),
+    }
+    splits = {name: {key: array[part::3] for key, array in fields.items()} for part, name in enumerate(SPLIT_NAMES)}
+    return Grids(splits, modality="series", **(facts | card))
 
 
 def volumes(num: int = 6) -> Grids:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_grids
 from write_data import write_cifar10, write_class_folders, write_ett, write_mask_folder, write_mnist, write_voc
 
 from maecli.registry import registry
@@ -51,6 +52,12 @@ def test_every_data_set_keeps_its_promises(name, write, options, fields, tmp_pat
 def test_every_task_keeps_its_promises(name, options, multi_label):
     dataset = Synthetic(Synthetic.Options(multi_label=multi_label))
     findings = check_task(registry().task(name), dataset, options)
+    assert [finding for finding in findings if finding.problem] == []
+
+
+@pytest.mark.parametrize("norm", ["revin", "last"])
+def test_reconstructions_of_series_keep_their_promises(norm):
+    findings = check_task(registry().task("reconstruct"), toy_grids.forecasts(), {"norm": norm})
     assert [finding for finding in findings if finding.problem] == []
 
 

@@ -44,24 +44,30 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         self.task, self.thorough = task, thorough
         self.first = FirstMasks()
 
-    def _baselines(self, truth: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
+    def _baselines(self, truth: Tensor, batch: api.Batch) -> dict[str, Tensor]:
+        """Return the patches (B, N, P) of trivial predictors, in pixel units, by name."""
+        valid = batch.tensors.get("valid")
         if self.task.options.norm_pix_loss:
             cells = None if valid is None else api.nets.patchify(valid, self.task.patch_size)
             return {"own mean of each patch": api.nets.patch_moments(truth, cells)[0].expand_as(truth)}
         if self.task.mean_picture is None:
             return {}
-        patches = api.nets.patchify(self.task.mean_picture.to(truth.device).unsqueeze(0), self.task.patch_size)
-        return {
-            "mean patch": patches.mean(1, keepdim=True).expand_as(truth),
-            "mean picture": patches.expand_as(truth),
-        }
+        picture = self.task.mean_picture.to(truth.device)
+        samples = picture.unsqueeze(1 if self.task.per_channel else 0)
+        patches = api.nets.patchify(samples, self.task.patch_size).repeat(len(truth) // len(samples), 1, 1)
+        made = {"mean patch": patches.mean(1, keepdim=True).expand_as(truth), "mean picture": patches}
+        if "level" in batch:
+            level = self.task.to_pixels(torch.zeros_like(batch["image"]), batch)
+            made["own level of each window"] = api.nets.patchify(level, self.task.patch_size)
+        return made
 
     def update(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> None:
+        batch = self.task.prepared(batch)
         masking, truth, pred = self.task.reconstruct(module, batch)
         hidden = self.task.judged(batch, masking).expand_as(truth)
         sums = {"pixels": hidden.sum(dtype=torch.float64)}
         shape = batch["image"].shape[2:]
-        for name, guess in {"": pred, **self._baselines(truth, batch.tensors.get("valid"))}.items():
+        for name, guess in {"": pred, **self._baselines(truth, batch)}.items():
             error = (guess - truth).float()
             sums[f"mse {name}"] = (error.square() * hidden).sum(dtype=torch.float64)
             sums[f"atol {name}"] = ((error.abs() <= 0.1) * hidden).sum(dtype=torch.float64)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -24,6 +25,8 @@ NUM_PICTURES = 8
 TITLES = ("original", "masked", "prediction", "with visible patches")
 
 
+LEVELS = {"revin": "mean and deviation", "last": "last value"}
+"""What `norm` takes from a window, in words."""
 FLAT = 0.25
 """Where more parts of samples than these show nothing, patches are not normalised: there is nothing to divide by."""
 
@@ -45,6 +48,11 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         norm_pix_loss: bool = Field(
             default=False, description="predict each patch normalised by its own mean and variance"
         )
+        norm: api.nets.WindowNorm = Field(
+            default="none",
+            description="of series, what is taken from each channel of a window before it is masked: revin, its mean, "
+            "and divided by its deviation; last, its last value",
+        )
         decoder_embed_dim: Positive | None = Field(default=None, description="default: what suits the model")
         decoder_depth: Positive | None = Field(default=None, description="default: what suits the model")
         decoder_num_heads: Positive | None = Field(default=None, description="default: what suits the model")
@@ -58,6 +66,13 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         super().__init__(options, card, preprocess)
         self.mean_picture: Tensor | None = None  # (C, *S) in [0, 1]
         self.patch_size: tuple[int, ...] = ()
+        self.per_channel = False
+        axes = preprocess.modality.axes
+        if options.norm != "none" and axes != 1:
+            raise api.SpecError(
+                f"task.norm {options.norm} is for windows of series, and {preprocess.modality.name} have {axes} axes; "
+                "leave it out, or give --set task.norm_pix_loss=true"
+            )
 
     def build(self, encoder: api.Encoder) -> api.nets.MaskedAutoencoder:
         if not encoder.can_mask:
@@ -65,7 +80,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
                 "reconstruct hides patches, and this model reads whole pictures; pretrain a vision transformer, such "
                 "as --model vit-small, or train this model from scratch with mae finetune"
             )
-        self.patch_size = encoder.patch_size
+        self.patch_size, self.per_channel = encoder.patch_size, encoder.per_channel
         num_patches = math.prod(encoder.grid)
         kept = api.nets.num_kept(num_patches, self.options.mask_ratio)
         if not 0 < kept < num_patches:
@@ -94,6 +109,41 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         )
         return api.nets.MaskedAutoencoder(encoder, decoder, self.options.norm_pix_loss)
 
+    def prepared(self, batch: api.Batch) -> api.Batch:
+        """Return a batch as the encoder reads it, which is what all that takes a batch below this is given.
+
+        Windows are less their level, as `norm` says. For an encoder that reads one channel at a time each channel is a
+        sample, with a mask of its own.
+        """
+        if self.options.norm == "none" and not self.per_channel:
+            return batch
+        tensors = {name: batch[name] for name in ("image", "valid") if name in batch}
+        if self.options.norm != "none":
+            image = batch["image"].float()
+            level, scale = api.nets.level_and_scale(image, self.options.norm, tensors.get("valid"))
+            tensors |= {"image": (image - level) / scale, "level": level, "scale": scale}
+        if not self.per_channel:
+            return replace(batch, tensors=tensors)
+        channels, draws = batch["image"].shape[1], batch.draws
+        ids = draws.ids.unsqueeze(1) * channels + torch.arange(channels, device=draws.ids.device)
+        return replace(
+            batch,
+            tensors={name: api.nets.split_channels(tensor) for name, tensor in tensors.items()},
+            draws=api.Draws(draws.seed, draws.epoch, ids.flatten()),
+            keys=[key for key in batch.keys for _ in range(channels)],
+        )
+
+    def together(self, x: Tensor) -> Tensor:
+        """Return samples (B, C, *S) of those that an encoder reads."""
+        return api.nets.join_channels(x, self.preprocess.in_chans) if self.per_channel else x
+
+    def to_pixels(self, x: Tensor, batch: api.Batch) -> Tensor:
+        """Return what an encoder reads of a prepared batch, or says of it, in pixel units."""
+        if "level" in batch:
+            x = x * batch["scale"] + batch["level"]
+        pixels = self.preprocess.to_pixels(self.together(x))
+        return api.nets.split_channels(pixels) if self.per_channel else pixels
+
     def masking(self, batch: api.Batch) -> api.nets.Masking:
         """Draw which patches of each sample are hidden."""
         mask, grid = self.options.mask, self.grid(batch)
@@ -112,6 +162,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         return [size // patch for size, patch in zip(batch["image"].shape[2:], self.patch_size, strict=True)]
 
     def loss(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> Tensor:
+        batch = self.prepared(batch)
         loss: Tensor = module(batch["image"], self.masking(batch), batch.tensors.get("valid"))
         return loss
 
@@ -124,7 +175,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
     def reconstruct(
         self, module: api.nets.MaskedAutoencoder, batch: api.Batch
     ) -> tuple[api.nets.Masking, Tensor, Tensor]:
-        """Return the masking, true patches and predicted patches (B, N, P), both in pixel units."""
+        """Return the masking, true patches and predicted patches (B, N, P), in pixel units, of a prepared batch."""
         masking, valid, patch_size = self.masking(batch), batch.tensors.get("valid"), self.patch_size
         x = api.nets.zero_missing(batch["image"], valid)
         pred = module.reconstruct(x, masking.ids_keep, valid=valid).float()
@@ -132,13 +183,15 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
             cells = None if valid is None else api.nets.patchify(valid, patch_size)
             pred = api.nets.denormalize_patches(pred, api.nets.patchify(x, patch_size), cells)
         pictures = (x, api.nets.unpatchify(pred, self.grid(batch), patch_size))
-        truth, pixels = (api.nets.patchify(self.preprocess.to_pixels(each), patch_size) for each in pictures)
+        truth, pixels = (api.nets.patchify(self.to_pixels(each, batch), patch_size) for each in pictures)
         return masking, truth, pixels
 
     def predict(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Prediction]:
+        batch, num = self.prepared(batch), len(batch)
         masking, truth, pred = self.reconstruct(module, batch)
         judged = self.judged(batch, masking).expand_as(truth)
-        errors = ((pred - truth).square() * judged).sum((1, 2)) / judged.sum((1, 2)).clamp(min=1)
+        squares, cells = (each.reshape(num, -1).sum(1) for each in ((pred - truth).square() * judged, judged))
+        errors = squares / cells.clamp(min=1)
         rows = [{"masked_mse": error} for error in errors.tolist()]
         if self.preprocess.modality.pictorial:
             drawn = self._quadruplets(batch, masking, truth, pred)
@@ -153,7 +206,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         if valid is not None:
             truth = truth.masked_fill(~api.nets.patchify(valid, self.patch_size), torch.nan)
         pasted = api.nets.unpatchify(torch.where(hidden, pred, truth), self.grid(batch), self.patch_size)
-        return self.preprocess.to_samples(pasted, self.card)
+        return self.preprocess.to_samples(self.together(pasted), self.card)
 
     def draw(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[api.Drawing]:
         rows = self._first_quadruplets(module, batch)
@@ -169,7 +222,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         return [api.Drawing(name="reconstructions", caption=caption, png=png)]
 
     def side_by_side(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> api.SideBySide | None:
-        rows = self._first_quadruplets(module, batch)
+        rows = [] if self.per_channel else self._first_quadruplets(module, batch)
         if not rows:
             return None
         original, masked, _, pasted = zip(*rows, strict=True)
@@ -181,9 +234,10 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         return f"{self.options.mask_ratio:.0%} of the patches hidden ({self.options.mask} masks)"
 
     def _first_quadruplets(self, module: api.nets.MaskedAutoencoder, batch: api.Batch) -> list[list[Any]]:
-        """Return those of the first samples."""
-        batch = next(batch.micro_batches(NUM_PICTURES))
-        return self._quadruplets(batch, *self.reconstruct(module, batch))
+        """Return those of the first samples, or of the channels of the first ones, where each is read by itself."""
+        of_each = self.preprocess.in_chans if self.per_channel else 1
+        batch = self.prepared(next(batch.micro_batches(max(1, NUM_PICTURES // of_each))))
+        return self._quadruplets(batch, *self.reconstruct(module, batch))[:NUM_PICTURES]
 
     def _quadruplets(self, batch: api.Batch, masking: api.nets.Masking, truth: Tensor, pred: Tensor) -> list[list[Any]]:
         """Return the pictures (3, H, W) in [0, 1] under `TITLES`, of each sample of a batch that was reconstructed."""
@@ -211,6 +265,13 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
                 "Patch means given: the model predicts normalised patches, so each hidden patch's true mean and "
                 "variance are used to bring them back to pixels; its baseline is given each hidden patch's mean."
             )
+        if self.options.norm != "none":
+            notes.append(
+                f"Levels given: the {LEVELS[self.options.norm]} of each channel of a window, hidden steps among it, is "
+                "used to bring predictions back; the baseline of the own level is given it too."
+            )
+        if self.per_channel:
+            notes.append("Each channel of a sample is read by itself, and has a mask of its own.")
         return notes
 
 
