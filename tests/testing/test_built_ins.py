@@ -55,6 +55,15 @@ def test_every_task_keeps_its_promises(name, options, multi_label):
     assert [finding for finding in findings if finding.problem] == []
 
 
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize(
+    "options", [{}, {"head": "mlp", "dropout": 0.2, "norm": "last"}, {"quantiles": (0.1, 0.5, 0.9), "norm": "none"}]
+)
+def test_forecasts_keep_their_promises(options, gaps):
+    findings = check_task(registry().task("forecast"), toy_grids.forecasts(gaps=gaps), options)
+    assert [finding for finding in findings if finding.problem] == []
+
+
 @pytest.mark.parametrize("norm", ["revin", "last"])
 def test_reconstructions_of_series_keep_their_promises(norm):
     findings = check_task(registry().task("reconstruct"), toy_grids.forecasts(), {"norm": norm})
@@ -84,4 +93,4 @@ def test_every_recipe_keeps_its_promises(name):
 
 def test_none_is_left_out():
     assert sorted({name for name, *_ in DATASETS}) == registry().names("dataset")
-    assert sorted({name for name, *_ in TASKS}) == registry().names("task")
+    assert sorted({"forecast", *(name for name, *_ in TASKS)}) == registry().names("task")

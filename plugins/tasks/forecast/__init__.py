@@ -1,0 +1,1 @@
+"""Forecasting: what follows a window of a series, beside what trivial forecasts get."""
