@@ -5,8 +5,20 @@ from maecli.modalities.boxes import Box
 from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series
+from maecli.modalities.series.timed import TimedSeries, read_timed
 from maecli.modalities.survey import Look
 from maecli.modalities.tables.modality import Tables
 from maecli.modalities.volumes.modality import Volumes
 
-__all__ = ["Box", "KnownMasks", "Look", "Pictures", "Series", "Tables", "Unread", "Volumes"]
+__all__ = [
+    "Box",
+    "KnownMasks",
+    "Look",
+    "Pictures",
+    "Series",
+    "Tables",
+    "TimedSeries",
+    "Unread",
+    "Volumes",
+    "read_timed",
+]

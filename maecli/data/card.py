@@ -77,6 +77,7 @@ class DataCard(BaseModel):
         ge=1,
         description="steps after a window of a series that `target` holds; None: it holds none",
     )
+    time: str = Field(default="", description="name of the time column of a series in a file; empty: none is named")
     season: int | None = Field(
         default=None, ge=1, description="steps of a series after which it is expected to be alike, such as 24 hours"
     )

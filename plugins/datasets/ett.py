@@ -56,7 +56,7 @@ class ETT(api.Dataset):
     @cached_property
     def columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of the columns that a model sees, and of those to forecast."""
-        return self.options.columns(COLUMNS, self.options.file)
+        return self.options.columns_of(COLUMNS, self.options.file)
 
     @cached_property
     def values(self) -> np.ndarray:

@@ -6,15 +6,19 @@ Shapes: C columns, T steps, Q columns to forecast, L steps of look-back, H of th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from maecli import api
 
 Positive = Annotated[int, Field(ge=1)]
+MOST_BYTES = 1 << 30
+"""Of windows in memory; they overlap, so a series takes as many times its size as a window has steps."""
 
 
 class WindowOptions(api.DatasetOptions):
@@ -32,7 +36,7 @@ class WindowOptions(api.DatasetOptions):
     def _one_name_is_a_list_of_one(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    def columns(self, names: Sequence[str], data: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def columns_of(self, names: Sequence[str], data: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the names of the columns that a model sees, and of those to forecast, of a data set's columns.
 
         Raises SpecError for a target that is none of them.
@@ -67,6 +71,77 @@ def _unfolded(steps: torch.Tensor, first: int, num: int, length: int) -> torch.T
     if not num:
         return steps.new_empty(0, len(steps), length)
     return steps[:, first : first + num + length - 1].unfold(1, length, 1).transpose(0, 1)
+
+
+class ManyWindows(api.Split):
+    """Windows of series that would take too much memory at once: each is made when it is asked for."""
+
+    def __init__(self, parts: Sequence[api.TensorSplit], places: np.ndarray, paths: Sequence[Path]) -> None:
+        """Take the windows of each series, and which are meant: (N, 2), the series and the number of its window."""
+        self.parts, self.places, self.paths = parts, places, paths
+        self._keys = [parts[part].keys[number] for part, number in places.tolist()]
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def __getitem__(self, index: int) -> api.Sample:
+        part, number = self.places[index].tolist()
+        return self.parts[part][number]
+
+    def size(self, index: int) -> tuple[int, ...]:
+        return tuple(self.parts[0].tensors["image"].shape[2:])
+
+    def files(self, index: int) -> Sequence[Path]:
+        return [self.paths[self.places[index, 0]]]
+
+
+class Part(NamedTuple):
+    """Rows of a series to take windows of."""
+
+    name: str
+    path: Path
+    values: np.ndarray
+    """(C, T), NaN where nothing is known."""
+    rows: range
+
+
+def known_windows(parts: Sequence[Part], lookback: int, horizon: int = 0, target: Sequence[int] = ()) -> api.Split:
+    """Return the windows of several series, see `windows`, without those in which nothing is known, or nothing after.
+
+    They are in memory up to MOST_BYTES.
+    """
+    splits = [windows(part.values, part.name, part.rows, lookback, horizon, target) for part in parts]
+    kept = [_known(part, split, lookback, horizon, target) for part, split in zip(parts, splits, strict=True)]
+    places = np.concatenate([np.stack([np.full_like(ids, i), ids], 1) for i, ids in enumerate(kept)])
+    bytes_of_one = sum(tensor[:1].nbytes for tensor in splits[0].tensors.values()) or 1
+    if len(splits) == 1 and len(kept[0]) == len(splits[0]) and len(places) * bytes_of_one <= MOST_BYTES:
+        return splits[0]
+    many = ManyWindows(splits, places, [part.path for part in parts])
+    if len(places) * max(bytes_of_one, 1) > MOST_BYTES:
+        return many
+    names = splits[0].tensors
+    chosen = [torch.from_numpy(ids) for ids in kept]
+    tensors = {
+        name: torch.cat([split.tensors[name][ids] for split, ids in zip(splits, chosen, strict=True)]) for name in names
+    }
+    return api.TensorSplit(tensors, many.keys)
+
+
+def _known(part: Part, split: api.TensorSplit, lookback: int, horizon: int, target: Sequence[int]) -> NDArray[np.int64]:
+    """Return the numbers of the windows in which something is known, and something of what follows."""
+    first = int(split.keys[0].rpartition("#")[2]) if len(split) else 0
+    starts = np.arange(first, first + len(split))
+    known = _num_known(part.values, starts, lookback) > 0
+    if horizon:
+        known &= _num_known(part.values[list(target)], starts + lookback, horizon) > 0
+    return np.flatnonzero(known)
+
+
+def _num_known(values: np.ndarray, starts: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Return at how many steps of each window some column is known."""
+    counts = np.cumsum(np.append(0, (~np.isnan(values)).any(0)))
+    return counts[starts + length] - counts[starts]
 
 
 def scale_of(series: Sequence[np.ndarray], training: Sequence[range]) -> Mapping[str, Any]:

@@ -24,6 +24,8 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("folder", write_class_folders, {}, None),
     ("folder", write_mask_folder, {}, None),
     ("voc", write_voc, {}, None),
+    ("series", write_ett, {"lookback": 24, "horizon": 8}, None),
+    ("series", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
     ("ett", write_ett, {"lookback": 24, "horizon": 8}, None),
     ("ett", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
 ]
