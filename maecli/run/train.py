@@ -6,11 +6,10 @@ import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from maecli.data.card import SplitName
 from maecli.data.members import members_csv, members_of
-from maecli.errors import Fault, Interrupted, SpecError
+from maecli.errors import Fault, Interrupted
 from maecli.hardware import describe_device
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
@@ -20,8 +19,8 @@ from maecli.results import Evaluation
 from maecli.run.begin.balance import balance_lines
 from maecli.run.begin.cautions import cautions
 from maecli.run.begin.extend import Parent, parent_of, replay
-from maecli.run.begin.place import run_directory
-from maecli.run.begin.start import check_trackers, find_start, paths_needed
+from maecli.run.begin.launch import ANEW, Launch, find_place
+from maecli.run.begin.start import check_trackers, find_start
 from maecli.run.calibrate import calibrate_run
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import begun_in
@@ -39,7 +38,6 @@ from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import card_of
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
-from maecli.spec.layers import PLANNED
 from maecli.storage.files import disk_errors
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
@@ -77,30 +75,28 @@ def train(
     spec: RunSpec,
     registry: Registry,
     progress: Progress,
+    launch: Launch = ANEW,
     *,
-    resume: bool = False,
-    overwrite: bool = False,
-    verify_data: bool = False,
     companions: Sequence[str] = (),
     planned: str = "",
-    time_s: float | None = None,
     opened: Data | None = None,
 ) -> TrainResult:
-    """Run a spec to its end and return what came out; `verify_data`: see `same_data`.
+    """Run a spec to its end and return what came out.
 
-    `planned` is its plan in words, `time_s` the time that a person gave for it, and `opened` the data that it opened.
-    `companions` are noted as those that the run is to have, see `maecli.run.compare`.
+    `planned` is its plan in words, and `opened` the data that the plan opened. `companions` are noted as those that the
+    run is to have, see `maecli.run.compare`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
-    run, going_on, needed = check_place(spec, registry, resume, overwrite, time_s)  # before a lock is put there
+    place = find_place(spec, registry, launch)  # before a lock is put there
+    run, going_on = place.run, place.going_on
     with locked(run.path):
         begin = time.monotonic()
         spec = with_plugins(spec, registry, run if going_on else "the given spec", progress.say)
         stored = spec.model_dump(mode="json")
         last = find_start(run, stored, registry, progress.say) if going_on else None
         if not going_on:
-            run.check_free(overwrite, needed)
+            place.check_free()
             check_trackers(run, spec, registry)
         parent = parent_of(spec, registry, progress.say) if last is None else None
         source, start_from = (parent.run, parent.checkpoint) if parent is not None else (run, last)
@@ -111,10 +107,9 @@ def train(
             progress.say(line)
         start = start_encoder(built, progress.say, resuming=start_from is not None)
         built.spec = spec = with_paths(spec, registry)
-        stored = spec.model_dump(mode="json")
         trainer = make_trainer(built, run, progress)
         done = "resumed" if parent is None else "extended"
-        trainer.metadata["samples"] = same_data(built, start_from, source, verify_data, progress.say, done)
+        trainer.metadata["samples"] = same_data(built, start_from, source, launch.verify_data, progress.say, done)
         if last is not None:
             trainer.load(last)
             progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
@@ -122,10 +117,9 @@ def train(
             trainer.extend(parent.checkpoint)
         if going_on:
             run.adopt()
-            run.write_spec(stored)
+            run.write_spec(spec.model_dump(mode="json"))
         else:
-            keys = [key for key, source in spec.sources.items() if source == PLANNED]
-            run.start(stored, overwrite, needed, keys, time_s)
+            place.start(spec)
         claim_companions(run, companions)
         if parent is not None and begun is not None:
             run.write(SPLITS, members_csv(begun.members))
@@ -141,23 +135,6 @@ def train(
         if spec.extend is not None:
             start = f"goes on from {spec.extend} at step {trainer.begin:,}"
         return _train(built, trainer, run, start, begin, planned, parent)
-
-
-def check_place(
-    spec: RunSpec, registry: Registry, resume: bool, overwrite: bool, time_s: float | None = None
-) -> tuple[RunDirectory, bool, Mapping[str, Path]]:
-    """Return where a run goes, whether it goes on there, and else the paths that it needs, by flag.
-
-    Raises SpecError where it can neither begin nor go on.
-    """
-    if resume and overwrite:
-        raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
-    run = run_directory(spec, registry, overwrite, time_s)
-    going_on = resume and run.is_run
-    needed = {} if going_on else paths_needed(spec, registry)
-    if not going_on:
-        run.check_free(overwrite, needed)
-    return run, going_on, needed
 
 
 def _train(

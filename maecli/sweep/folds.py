@@ -18,6 +18,7 @@ from maecli.errors import DataError, MaeError, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
+from maecli.run.begin.launch import Launch, find_place
 from maecli.run.begin.start import find_start
 from maecli.run.checkpoint import run_of
 from maecli.run.data.leaks import leak_of, spec_of
@@ -25,9 +26,8 @@ from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import RunDirectory
 from maecli.run.open import check_task, make_dataset, with_paths
 from maecli.run.report import write_run_report
-from maecli.run.train import TrainResult, check_place, train
+from maecli.run.train import TrainResult, train
 from maecli.schema import RunSpec
-from maecli.spec.layers import PLANNED
 from maecli.storage.files import write_text
 from maecli.storage.ledger import Ledger
 from maecli.storage.lock import locked
@@ -49,21 +49,17 @@ def cross_validate(
     spec: RunSpec,
     registry: Registry,
     progress: Progress,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-    verify_data: bool = False,
-    time_s: float | None = None,
+    launch: Launch,
 ) -> TrainResult:
     """Do the runs of all folds that are not finished, pool what they found, and learn from all of the data.
 
-    The evaluation that is returned is the pooled one, and the time that of all runs. `time_s` is the time that a person
-    gave for the plan of the spec.
+    The evaluation that is returned is the pooled one, and the time that of all runs.
 
     Raises DataError where the data cannot be dealt into the folds of the spec, SpecError for a directory that is not
     free, a spec that is not the one to resume, and for weights that were learnt from what the folds are tested on.
     """
-    run, going_on, needed = check_place(spec, registry, resume, overwrite, time_s)
+    place = find_place(spec, registry, launch)
+    run = place.run
     check_task(spec, registry)
     spec = with_paths(spec, registry)
     dataset = make_dataset(spec.dataset, registry, spec.paths, progress.say)
@@ -74,12 +70,10 @@ def cross_validate(
         progress.say(note)
     out = run.path / FOLDS
     with locked(run.path):
-        stored = spec.model_dump(mode="json")
-        if going_on:
-            find_start(run, stored, registry, progress.say)  # refuses another spec
+        if place.going_on:
+            find_start(run, spec.model_dump(mode="json"), registry, progress.say)  # refuses another spec
         else:
-            planned = [key for key, source in spec.sources.items() if source == PLANNED]
-            run.start(stored, overwrite, needed, planned, time_s)
+            place.start(spec)
         _begin(run, out, folds.assignment())
     with locked(out):
         result = run_sweep(plan, registry, progress, out)
@@ -92,7 +86,7 @@ def cross_validate(
     pooled = _pooled(run, runs, registry, progress, notes)
     progress.say(f"\nthe run that learns from all: {run}")
     here = spec.model_copy(update={"out": run.path})
-    final = train(here, registry, progress, resume=True, verify_data=verify_data)
+    final = train(here, registry, progress, Launch(resume=True, verify_data=launch.verify_data))
     seconds = final.seconds + sum(RunDirectory(out / job.name).finished().seconds for job in plan.jobs)
     return replace(final, evaluation=pooled, seconds=seconds, folds=_found(runs))
 

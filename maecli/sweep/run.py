@@ -12,6 +12,7 @@ from typing import Any
 from maecli.errors import Interrupted, MaeError, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.run.begin.launch import Launch
 from maecli.run.directory import clear_runs
 from maecli.run.evaluate import evaluate
 from maecli.run.train import train
@@ -112,7 +113,7 @@ def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: Progre
         spec = shelf.complete(job)
         if spec.out is not None:
             Ledger(shelf.out, WRITER).claim(f"{spec.out.name}/")
-        shelf.runs[job.name] = train(spec, registry, progress, resume=True).run
+        shelf.runs[job.name] = train(spec, registry, progress, Launch(resume=True)).run
     run = shelf.runs[job.name]
     for split in plan.sweep.splits:
         if not (run.path / "evaluation" / f"{split}.json").exists():

@@ -16,6 +16,7 @@ from maecli.plan.words import sentence
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
+from maecli.run.begin.launch import Launch, find_place
 from maecli.run.begin.request import request
 from maecli.run.compare.arms import arms_by_default, arms_of
 from maecli.run.compare.companions import compare
@@ -44,25 +45,23 @@ def train(
     """
     spec = request(ask, registry)
     arms = arms_of(ask.compare, spec)
-    training.check_place(spec, registry, ask.resume, overwrite, time_s)  # before time is spent on a plan
+    launch = Launch(ask.resume, overwrite, verify_data, time_s)
+    find_place(spec, registry, launch)  # before time is spent on a plan
     folds = spec.data.folds if _has_folds(spec) else None
     if folds and arms:
         raise SpecError("--compare trains a run once more, and --folds trains one for each fold; give one of them")
     each_s = time_s / (folds + 1) if time_s is not None and folds else time_s
     spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
     planned = sentence(plan) if plan is not None else ""
-    how = {"resume": ask.resume, "overwrite": overwrite, "verify_data": verify_data}
     if folds:
         if planned:
             progress.say(f"each of {folds + 1} runs: {planned}")
-        result = cross_validate(spec, registry, progress, **how, time_s=time_s)
+        result = cross_validate(spec, registry, progress, launch)
     else:
         if ask.compare is None and plan is not None:
             arms = arms_by_default(spec, plan.choice.seconds, plan.time_s)
         opened = plan.data if plan is not None else None
-        result = training.train(
-            spec, registry, progress, **how, companions=arms, planned=planned, time_s=time_s, opened=opened
-        )
+        result = training.train(spec, registry, progress, launch, companions=arms, planned=planned, opened=opened)
         if ask.compare != "none":
             result = replace(result, payoff=compare(result.run, registry, progress))
     renew_runs_page(progress.say, result.run.path)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from maecli import __version__, cli
 from maecli.errors import DataError, Interrupted, MaeError, NotFiniteError, PluginError, SpecError
+from maecli.run.begin.launch import Launch
 from maecli.run.directory import RunDirectory
 from maecli.run.train import TrainResult
 from maecli.schema import SPECS
@@ -168,11 +169,11 @@ def test_an_invalid_spec_is_one_sentence_and_exits_with_2(mae, args, words):
 
 @pytest.fixture
 def handed(monkeypatch):
-    """The spec that a verb hands to the layer below."""
+    """What a verb hands to the layer below: spec, launch, and the rest by name."""
     found = []
 
-    def keep(spec, *_: object, **how: object) -> TrainResult:
-        found.append((spec, how))
+    def keep(spec, registry, progress, launch: Launch, **how: object) -> TrainResult:
+        found.append((spec, launch, how))
         return TrainResult(RunDirectory(Path("runs/none")), None, 0.0)
 
     monkeypatch.setattr("maecli.run.train.train", keep)
@@ -192,7 +193,7 @@ def test_flags_become_the_spec(mae, handed):
         "--verify-data",
     )
     assert mae("pretrain", *flags).exit_code == 0
-    [(spec, how)] = handed
+    [(spec, launch, how)] = handed
     assert (spec.dataset.name, spec.dataset.options["root"]) == ("digits", "data")
     assert (spec.data.workers, spec.data.strict) == (3, True)
     assert (spec.model.name, spec.model.options["patch_size"], spec.model.options["img_size"]) == (
@@ -203,20 +204,20 @@ def test_flags_become_the_spec(mae, handed):
     assert (train.epochs, train.batch_size, train.micro_batch_size, train.base_lr) == (7, 12, 6, 0.001)
     assert (train.clip_grad, train.beta2) == (1, 0.9)
     assert (spec.seed, spec.device, spec.precision, spec.out) == (9, "cpu", "float32", Path("there"))
-    assert (how["resume"], how["overwrite"], how["verify_data"], how["companions"]) == (False, True, True, ())
-    assert (how["planned"], how["opened"]) == ("", None)
+    assert launch == Launch(overwrite=True, verify_data=True)
+    assert (how["companions"], how["planned"], how["opened"]) == ((), "", None)
 
 
 def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
     flags = ("--task", "classify", "--init", pretrained, "--epochs", 3, "--freeze", "--head", "mlp", "--labels", "10%")
     assert mae("finetune", *flags, "--resume").exit_code == 0
-    [(spec, how)] = handed
+    [(spec, launch, how)] = handed
     assert (spec.train.freeze, spec.task.options["head"], spec.data.labels) == (True, "mlp", "10%")
     assert (spec.task.name, spec.init, spec.dataset.name) == ("classify", pretrained, "folder")
     assert spec.model.options["embed_dim"] == 16
     assert how["planned"].startswith("4 ")
     assert how["opened"] is not None
-    assert (how["resume"], how["overwrite"], how["verify_data"], how["companions"]) == (True, False, False, ())
+    assert (launch, how["companions"]) == (Launch(resume=True), ())
 
 
 def test_verbose_says_where_each_setting_came_from(mae, handed):

@@ -9,6 +9,7 @@ from maecli.errors import Interrupted, MaeError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.payoff import Payoff
+from maecli.run.begin.launch import Launch
 from maecli.run.compare.arms import claimed, companion, companion_spec, title_of
 from maecli.run.compare.kept import write_payoff
 from maecli.run.compare.pair import make_payoff
@@ -42,7 +43,7 @@ def _finish(arm: str, spec: RunSpec, run: RunDirectory, registry: Registry, prog
         return
     progress.say(f"\n{run} is finished. The same {title_of(arm, spec)}, to compare: {other}")
     try:
-        train(_as_begun(companion_spec(arm, spec, run), other, registry), registry, progress, resume=True)
+        train(_as_begun(companion_spec(arm, spec, run), other, registry), registry, progress, Launch(resume=True))
     except MaeError:
         progress.say(f"{run} stands as it is; `mae finetune --resume --out {run}` goes on with the comparison")
         raise
