@@ -17,7 +17,7 @@ from maecli.hardware import default_workers
 from maecli.loading import make_loader
 from maecli.loading.loader import FIXED, epoch_order, refuse, train_schedule
 from maecli.loading.resident import ResidentLoader
-from maecli.loading.streamed import StreamedLoader
+from maecli.loading.streamed import StreamedLoader, num_workers
 from maecli.modalities.preprocess import Preprocess
 from maecli.schema import AugmentSpec, DataSpec
 
@@ -474,3 +474,12 @@ def test_a_worker_that_is_killed_from_outside_blames_no_sample():
     split = Failing(lambda: os.getpid() != main and os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(LoadingError, match=r"^a data worker was killed by SIGKILL, as the system does when memory"):
         list(streamed(split, 2).eval_batches(4))
+
+
+@pytest.mark.parametrize(
+    ("num_files", "own_size", "workers"),
+    [(63, False, 0), (200, False, 3), (10_000, False, 7), (15, True, 0), (31, True, 1), (10_000, True, 2)],
+)
+def test_processes_are_started_where_they_pay_and_few_for_large_pictures(monkeypatch, num_files, own_size, workers):
+    monkeypatch.setattr("maecli.loading.streamed.default_workers", lambda: 7)
+    assert num_workers(num_files, 64, own_size) == workers

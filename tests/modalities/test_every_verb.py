@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from grids import CELLS, CHANNELS
 from installed import installed
 from resumed_data import weights
 from write_grids import blob, size_of, wave, write_blobs, write_houses, write_waves
+from written import csv_rows
 
 import maecli
 from maecli.training.trainer import Trainer
@@ -113,11 +113,6 @@ def first_metric(run: Path, evaluation: str) -> tuple[float, dict[str, float]]:
     return metric["value"], metric["baselines"]
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_pretraining_beats_the_mean_of_the_samples_and_that_of_each_patch(pretrained):
     error, baselines = first_metric(pretrained, "val")
     assert set(baselines) == {"mean patch", "mean picture"}
@@ -163,7 +158,7 @@ def test_predictions_of_all_files_are_right_more_often_than_the_largest_class(cl
     out = tmp_path / "out"
     report = done("infer", root / kind.source, "--run", classifier, "--out", out, "--json").json
     assert (report["predicted"], report["skipped"]) == (kind.num_parts, {})
-    rows, table = rows_of(out / "predictions.csv"), rows_of(root / "houses.csv")
+    rows, table = csv_rows(out / "predictions.csv"), csv_rows(root / "houses.csv")
     assert len({row["path"] for row in rows}) == kind.num_parts
     right = [row["class"] == known_class(row, table) for row in rows]
     assert np.mean(right) > 0.8
@@ -184,7 +179,7 @@ def test_reconstructions_have_the_form_of_their_files(pretrained, kind, root, tm
         return
     header, length, low, high = (CHANNELS, 16, -150, 350) if kind.name == "waves" else (CELLS, 1, -11, 11)
     for path in files.values():
-        lines = rows_of(path)
+        lines = csv_rows(path)
         assert tuple(lines[0])[-len(header) :] == header
         assert len(lines) <= length
         numbers = [float(cell) for line in lines for cell in (line[name] for name in header) if cell]
@@ -223,7 +218,7 @@ def test_whatever_bits_a_missing_cell_has_the_output_is_the_same(classifier, kin
     for output in ("{}-out/predictions.csv", "{}.npy"):
         first, second = ((tmp_path / output.format(name)).read_bytes() for name in ("one", "two"))
         assert first == second
-    found = rows_of(tmp_path / "one-out/predictions.csv")
+    found = csv_rows(tmp_path / "one-out/predictions.csv")
     assert len(found) == {"waves": 3, "blobs": 1, "houses": 9}[kind.name]
 
 
@@ -253,8 +248,8 @@ def test_features_of_files_are_those_of_the_data_set_and_of_load_encoder(pretrai
     done(*embed, "--dataset", kind.name, "--root", root, "--split", "test", "--out", tmp_path / "set.npy")
     files, samples = np.load(tmp_path / "files.npy"), np.load(tmp_path / "set.npy")
     assert (files.shape, samples.shape) == ((kind.num_parts, WIDTH), (kind.num_test, WIDTH))
-    keys = [row["path"] for row in rows_of(tmp_path / "files.npy.csv")]
-    rows = rows_of(tmp_path / "set.npy.csv")
+    keys = [row["path"] for row in csv_rows(tmp_path / "files.npy.csv")]
+    rows = csv_rows(tmp_path / "set.npy.csv")
     assert all(row["label"] for row in rows)
     shared = [(keys.index(row["path"]), i) for i, row in enumerate(rows) if row["path"] in keys]
     assert len(shared) == (0 if kind.name == "waves" else kind.num_test)  # of which a window is cut out, not several
@@ -273,10 +268,10 @@ def one_sample(kind: Kind, root: Path, keys: list[str], features: np.ndarray) ->
     if kind.name == "blobs":
         return root / "blobs" / keys[0], features[0]
     if kind.name == "waves":
-        rows = rows_of(root / "waves/fast/05.csv")[:16]
+        rows = csv_rows(root / "waves/fast/05.csv")[:16]
         values = np.array([[float(row[name] or "nan") for row in rows] for name in CHANNELS], np.float32)
         return values, features[keys.index("fast/05.csv#0")]
-    row = rows_of(root / "houses.csv")[7]
+    row = csv_rows(root / "houses.csv")[7]
     values = np.array([[float(row[name] or "nan") for name in CELLS]], np.float32)
     return values, features[keys.index("houses.csv#8")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from conftest import TOY_DECODER, TOY_RUN, call
 from grids import NUM_MASK_CLASSES, VOID
 from installed import installed
 from write_grids import write_beats, write_houses, write_organs, write_waves
+from written import csv_rows
 
 from maecli.data.batch import Batch
 from maecli.loading import make_loader
@@ -95,8 +95,7 @@ def test_a_mask_of_each_file_has_its_size_and_the_numbers_of_its_classes(segment
 def read_mask(path: Path) -> np.ndarray:
     """Return the classes of a CSV file, one line each, or of a volume."""
     if path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as file:
-            return np.array([int(row["class"]) for row in csv.DictReader(file)])
+        return np.array([int(row["class"]) for row in csv_rows(path)])
     return np.asarray(nibabel.load(path).dataobj)
 
 
@@ -117,8 +116,8 @@ def batch_of(
 @pytest.mark.parametrize("loading", ["resident", "streamed"])
 def test_targets_reach_a_batch_as_they_are_and_unknown_ones_as_nan(root, loading):
     batch, _ = batch_of("houses", root, ("image", "target"), loading, (6,))
-    with (root / "houses.csv").open(encoding="utf-8", newline="") as file:
-        prices = [float(row["price"] or "nan") for number, row in enumerate(csv.DictReader(file)) if number % 6 == 5]
+    table = csv_rows(root / "houses.csv")
+    prices = [float(row["price"] or "nan") for number, row in enumerate(table) if number % 6 == 5]
     assert np.isnan(prices).any()
     assert batch["target"].dtype == torch.float32
     np.testing.assert_array_equal(batch["target"].numpy(), np.array(prices, np.float32)[:, None])
@@ -134,8 +133,8 @@ def test_masks_reach_a_batch_with_every_number(root, loading):
 def test_each_channel_of_a_batch_goes_back_to_its_own_units(root):
     """The first wave of the test split has its 22 steps at the model's size, so nothing was cut or resized."""
     batch, preprocess = batch_of("waves", root, ("image",), "streamed", (22,))
-    with (root / "waves/fast/05.csv").open(encoding="utf-8", newline="") as file:
-        rows = [[float(row[name] or "nan") for name in ("left", "right")] for row in csv.DictReader(file)]
+    table = csv_rows(root / "waves/fast/05.csv")
+    rows = [[float(row[name] or "nan") for name in ("left", "right")] for row in table]
     truth = np.array(rows, np.float32).T
     values = preprocess.to_values(preprocess.to_pixels(batch["image"][:1]))[0].numpy()
     there = batch["valid"][0].numpy()

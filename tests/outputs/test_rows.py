@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import csv
 import json
 import tracemalloc
 
 import pytest
+from written import csv_rows
 
 from maecli.errors import MaeError
 from maecli.outputs.rows import RowWriter
@@ -16,8 +16,7 @@ def written(folder, *batches):
             rows.add(batch)
     assert rows.num == sum(map(len, batches))
     lines = (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()
-    with (folder / "rows.csv").open(encoding="utf-8", newline="") as file:
-        return [json.loads(line) for line in lines], list(csv.DictReader(file))
+    return [json.loads(line) for line in lines], csv_rows(folder / "rows.csv")
 
 
 def test_columns_are_all_that_any_row_has(tmp_path):

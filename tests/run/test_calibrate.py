@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 
 import pytest
 import torch
+from written import rows_of
 
 from maecli.run.checkpoint import find_checkpoint
 
@@ -21,8 +21,7 @@ def inferred(finetuned, pictures, tmp_path, mae):
             *arguments,
         )
         assert outcome.exit_code == 0, outcome.stderr
-        with (out / "predictions.csv").open(newline="") as file:
-            return outcome, list(csv.DictReader(file))
+        return outcome, rows_of(out)
 
     return infer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 
@@ -13,6 +12,7 @@ from conftest import TOY_DECODER, TOY_MODEL, TOY_RUN, call
 from maecli_plugins.tasks.classify.task import Classify
 from maecli_plugins.tasks.reconstruct.task import Reconstruct
 from maecli_plugins.tasks.segment.task import Segment
+from written import csv_rows
 
 import maecli
 from maecli import api
@@ -52,11 +52,6 @@ def runs(floats, tmp_path_factory):
     return {name: out / name for name in ("classify", "reconstruct")}
 
 
-def rows_of(file):
-    with file.open(encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "reconstruct"])
 @pytest.mark.parametrize("batch_size", [1, 64])
@@ -69,7 +64,7 @@ def test_inference_lists_such_pictures_and_predicts_the_others(runs, tmp_path, m
     assert outcome.exit_code == 3
     expected = {"001.npy": NOT_FINITE, "003.npy": NOT_FINITE, "zero.npy": "empty file"}
     skipped = outcome.json["skipped"]
-    assert skipped == {row["path"]: row["reason"] for row in rows_of(out / "skipped.csv")}
+    assert skipped == {row["path"]: row["reason"] for row in csv_rows(out / "skipped.csv")}
     assert {key: reason.removesuffix(": masked_mse is inf") for key, reason in skipped.items()} == expected
     assert outcome.stderr.endswith(f"mae: 3 files were left out; {out / 'skipped.csv'} says why\n")
     lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
@@ -94,7 +89,7 @@ def test_such_pictures_have_no_features(runs, tmp_path, mae, tokens):
     assert outcome.exit_code == 3
     assert outcome.json["skipped"] == {"000.npy": NOT_FINITE}
     assert (len(np.load(out)), bool(np.isfinite(np.load(out)).all())) == (3, True)
-    assert [row["path"] for row in rows_of(tmp_path / "f.npy.csv")] == ["001.npy", "002.npy", "003.npy"]
+    assert [row["path"] for row in csv_rows(tmp_path / "f.npy.csv")] == ["001.npy", "002.npy", "003.npy"]
     refused = mae("embed", tmp_path / "in/000.npy", *settings, "--overwrite")
     assert refused.exit_code == 3
     assert refused.stderr.endswith(

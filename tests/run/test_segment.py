@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from write_data import noise, rotated_jpeg, write_picture
+from written import rows_of
 
 from maecli.modalities.pictures.read import read_picture
 from maecli.progress import Progress
@@ -48,8 +48,7 @@ def test_masks_of_pictures_of_any_size_are_the_predicted_classes(segmented, tmp_
     arguments = ("--device", "cpu", "--precision", "float32", "--workers", 0)
     outcome = mae("infer", pictures, "--task", "segment", "--run", segmented, "--out", out, *arguments)
     assert outcome.exit_code == 0, outcome.stderr
-    with (out / "predictions.csv").open(newline="") as file:
-        rows = {row["path"]: row for row in csv.DictReader(file)}
+    rows = {row["path"]: row for row in rows_of(out)}
     assert rows.keys() == SIZES.keys()
     assert len({row["classes"] for row in rows.values()}) > 1, "or equal masks would show little"
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import csv
 import json
 
 import pytest
 from write_data import write_class_folders, write_mask_folder
+from written import csv_rows
 
 from maecli.errors import Interrupted
 from maecli.measures import wilson_interval
@@ -44,16 +44,14 @@ def pretraining(tmp_path_factory, pets):
 
 
 def splits_of(run):
-    with (run / "splits.csv").open() as file:
-        return {row["file"]: row["split"] for row in csv.DictReader(file)}
+    return {row["file"]: row["split"] for row in csv_rows(run / "splits.csv")}
 
 
 def test_every_sample_is_measured_once_by_a_run_that_did_not_learn_from_it(mae, folds_of, tmp_path):
     outcome = mae(*folds_of, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     run, found = tmp_path / "all", outcome.json
-    with (run / "folds/folds.csv").open() as file:
-        dealt = {row["file"]: row["fold"] for row in csv.DictReader(file)}
+    dealt = {row["file"]: row["fold"] for row in csv_rows(run / "folds/folds.csv")}
     assert len(dealt) == 2 * NUM
     for number in "12":
         splits = splits_of(run / f"folds/fold-{number}")

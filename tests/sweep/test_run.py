@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from written import csv_rows
 
 from maecli.data.files.finding import find_files
 
@@ -77,8 +77,7 @@ def test_a_sweep_pretrains_fine_tunes_and_measures_and_repeats_nothing(tmp_path,
     assert row["metric"]["value"] == pytest.approx(sum(shares) / 2)
     assert row["sd"] == pytest.approx(abs(shares[0] - shares[1]) / 2**0.5)
     assert row["metric"]["baselines"]["chance"] == 0.1
-    with (out / "sweep.csv").open(newline="") as lines:
-        written = list(csv.DictReader(lines))
+    written = csv_rows(out / "sweep.csv")
     assert len(written) == len(rows)
     assert {line["mask_ratio"] for line in written if line["arm"] == "scratch"} == {""}
     for word in ("top-1 accuracy, test", "masked MSE, test", "mean ± sd", "best baseline", "majority", "2 seeds"):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import shutil
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from written import rows_of
 
 from maecli.data.card import DataCard
 from maecli.data.files.finding import find_files
@@ -62,8 +62,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
     assert all(
         metric.baselines or metric.name in ("unsure", "calibration_error") for metric in result.evaluation.metrics
     )
-    with (result.out / "infer/predictions.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == NUM_PICTURES
+    assert len(rows_of(result.out / "infer")) == NUM_PICTURES
     assert (result.out / "infer/skipped.csv").read_text() == "path,reason\n"
     page = result.report.read_text(encoding="utf-8")
     for word in ("Classification, on held-out samples", "Reconstruction, on held-out samples", "majority", "Inference"):

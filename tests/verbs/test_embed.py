@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 
@@ -11,16 +10,12 @@ from checkpoint_files import rewrite
 from safetensors import safe_open
 from safetensors.numpy import load_file
 from write_data import noise, write_class_folders, write_mixed_folder, write_mnist, write_picture, write_pictures
+from written import csv_rows
 
 from maecli.loading.streamed import StreamedLoader
 from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.restore import restore_encoder
-
-
-def rows_of(path):
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @torch.no_grad()
@@ -39,7 +34,7 @@ def read(out):
         return load_file(out)["features"]
     if out.suffix == ".npy":
         return np.load(out, allow_pickle=False)
-    return np.array([[np.float32(row[f"f{i}"]) for i in range(16)] for row in rows_of(out)], np.float32)
+    return np.array([[np.float32(row[f"f{i}"]) for i in range(16)] for row in csv_rows(out)], np.float32)
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "npy", "csv"])
@@ -62,7 +57,7 @@ def test_a_file_reads_back_as_what_the_encoder_made(request, tmp_path, mae, sour
     features = read(out)
     assert (features.shape, features.dtype) == ((5, 16), np.float32)
     np.testing.assert_allclose(features, made_by_hand(run, tmp_path / "in")[:, 1:].mean(1), atol=1e-6)
-    rows = rows_of(beside)
+    rows = csv_rows(beside)
     assert [row["path"] for row in rows] == names
     assert "label" not in rows[0]
     assert {file.name for file in out.parent.iterdir()} == {".mae", out.name, beside.name}
@@ -78,7 +73,7 @@ def test_what_is_not_read_is_named_if_it_is_like_a_picture_and_else_counted(pret
     assert outcome.json["shape"] == [2, 16]
     assert outcome.json["not_read"] == {".txt": 1, ".zip": 1}
     assert outcome.json["left_out"] == {"masks, parts or copies of other files": 1}
-    assert [row["path"] for row in rows_of(tmp_path / "features.npy.skipped.csv")] == ["000.png.bak", "a.nef"]
+    assert [row["path"] for row in csv_rows(tmp_path / "features.npy.skipped.csv")] == ["000.png.bak", "a.nef"]
     assert list(outcome.json["skipped"]) == ["a.nef"]
     assert "not read: 1 .txt, 1 .zip (an archive: unpack it)\n" in outcome.stderr
 
@@ -91,7 +86,7 @@ def test_many_paths_are_embedded_under_the_folder_that_holds_all(pretrained, tmp
     (tmp_path / "list.txt").write_text("in/a.png\nin/b\n")
     outcome = mae("embed", *words, "--run", pretrained, "--out", "features.npy", "--workers", 0)
     assert outcome.exit_code == 0, outcome.stderr
-    assert [row["path"] for row in rows_of(tmp_path / "features.npy.csv")] == ["a.png", "b/1.png", "b/2.png"]
+    assert [row["path"] for row in csv_rows(tmp_path / "features.npy.csv")] == ["a.png", "b/1.png", "b/2.png"]
     np.testing.assert_allclose(
         read(tmp_path / "features.npy"), made_by_hand(pretrained, tmp_path / "in")[:, 1:].mean(1), atol=1e-6
     )
@@ -135,14 +130,14 @@ def test_the_file_says_where_it_came_from_and_what_is_known_of_labels(pretrained
         "classes": ["cat", "dog"],
     }
     assert load_file(out)["label"].tolist() == [0, 0, 1, 1, -1]
-    rows = rows_of(tmp_path / "features.safetensors.csv")
+    rows = csv_rows(tmp_path / "features.safetensors.csv")
     assert [(row["path"], row["label"]) for row in rows] == [
         *(("cat/000.png", "cat"), ("cat/001.png", "cat"), ("dog/000.png", "dog"), ("dog/001.png", "dog")),
         ("stray.png", ""),
     ]
     csv_out = tmp_path / "features.csv"
     assert mae("embed", tmp_path / "in", "--run", finetuned, "--out", csv_out, "--workers", 0).exit_code == 0
-    assert list(rows_of(csv_out)[0])[:4] == ["path", "label", "f0", "f1"]
+    assert list(csv_rows(csv_out)[0])[:4] == ["path", "label", "f0", "f1"]
 
 
 def test_a_data_set_is_embedded_with_its_labels(pretrained, tmp_path, mae):
@@ -151,7 +146,7 @@ def test_a_data_set_is_embedded_with_its_labels(pretrained, tmp_path, mae):
     outcome = mae(*arguments, "--split", "test")
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.json["shape"] == [4, 16]
-    rows = rows_of(tmp_path / "test.npy.csv")
+    rows = csv_rows(tmp_path / "test.npy.csv")
     assert [row["path"].split("/")[0] for row in rows] == [row["label"] for row in rows] == ["cat", "cat", "dog", "dog"]
     assert mae(*arguments, "--overwrite").json["shape"] == [32, 16]
 
@@ -219,9 +214,9 @@ def test_what_cannot_be_read_is_left_out_and_listed(pretrained, tmp_path, mae, w
     assert outcome.exit_code == 3
     assert set(outcome.json["skipped"]) == mixed.broken.keys() | mixed.truncated.keys() | mixed.arrays.keys()
     skipped = tmp_path / "features.npy.skipped.csv"
-    assert {row["path"]: row["reason"] for row in rows_of(skipped)} == outcome.json["skipped"]
+    assert {row["path"]: row["reason"] for row in csv_rows(skipped)} == outcome.json["skipped"]
     assert f"files could not be read; {skipped} says why\n" in outcome.stderr
-    assert [row["path"] for row in rows_of(tmp_path / "features.npy.csv")] == sorted(mixed.readable)
+    assert [row["path"] for row in csv_rows(tmp_path / "features.npy.csv")] == sorted(mixed.readable)
     assert len(read(out)) == len(mixed.readable)
     write_pictures(tmp_path / "in", 1)
     again = mae("embed", tmp_path / "in", "--run", pretrained, "--out", out, "--overwrite", "--workers", 0)

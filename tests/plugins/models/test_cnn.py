@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import signal
 
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision import models
 from typer.testing import CliRunner
+from written import rows_of
 
 from maecli import api
 from maecli.cli import app
@@ -326,8 +326,7 @@ def test_a_run_is_evaluated_and_names_the_classes_of_pictures(trained, pictures,
     out = tmp_path / "out"
     outcome = mae("infer", pictures, "--run", trained, "--out", out, "--device", "cpu", "--workers", 0)
     assert outcome.exit_code == 0, outcome.stderr
-    with (out / "predictions.csv").open(newline="") as file:
-        assert {row["class"] for row in csv.DictReader(file)} <= {"cat", "dog"}
+    assert {row["class"] for row in rows_of(out)} <= {"cat", "dog"}
 
 
 @pytest.mark.slow

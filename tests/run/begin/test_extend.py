@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
 import yaml
+from written import contents
 
 from maecli.run.begin.extend import extended_name
 from maecli.run.checkpoint import find_checkpoint
@@ -21,24 +21,19 @@ def run(toy_pretrain, pictures, tmp_path, mae):
     return tmp_path / "run"
 
 
-def contents(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 def logged(run: Path) -> list[int]:
     records = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     return [record["step"] for record in records if "train/loss" in record]
 
 
 def test_a_longer_run_goes_on_from_its_parent_and_can_be_repeated(run, tmp_path, mae):
-    before = contents(run)
+    before = contents(run, ledger=True)
     num = find_checkpoint(run).step
     outcome = mae("pretrain", "--extend", run, "--epochs", 2)
     assert outcome.exit_code == 0, outcome.stderr
     longer = tmp_path / "run-extended"
     assert f"goes on from {run} at step {num}" in outcome.stderr
-    assert contents(run) == before
+    assert contents(run, ledger=True) == before
     assert find_checkpoint(longer).step == 2 * num
     assert logged(longer) == list(range(1, 2 * num + 1)), "one curve"
     spec = yaml.safe_load((longer / "spec.yaml").read_text())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from write_data import write_pictures
+from written import contents
 
 from maecli.data.files.finding import find_files
 from maecli.errors import MaeError
@@ -30,10 +31,6 @@ def theirs(tmp_path: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"verb: pretrain\n# my own {name}\n")
     return tmp_path / "theirs"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def commands(tmp_path: Path, pretrained: Path, pictures: Path, out: Path) -> dict[str, tuple[object, ...]]:
@@ -61,10 +58,10 @@ CAN = {"--overwrite": {"pretrain", "finetune", "sweep", "eda", "demo", "infer", 
     [(verb, flag) for verb in VERBS for flag in ("", *CAN) if not flag or verb in CAN[flag]],
 )
 def test_a_folder_of_someones_files_is_as_it_was(theirs, tmp_path, pretrained, pictures, mae, verb, flag):
-    before = contents(theirs)
+    before = contents(theirs, ledger=True)
     outcome = mae(*commands(tmp_path, pretrained, pictures, theirs)[verb], *([flag] if flag else []))
     assert outcome.exit_code in (1, 2), outcome.stderr
-    assert contents(theirs) == before
+    assert contents(theirs, ledger=True) == before
     assert "--overwrite" not in outcome.stderr.replace("so --overwrite removes nothing there", "")
     assert outcome.stderr.count("\n") == 1
 
@@ -91,22 +88,22 @@ def test_a_run_is_written_beside_files_that_are_not_in_its_way(
 def test_data_that_lie_in_the_output_are_kept(tmp_path, pictures, mae, toy_pretrain):
     project = tmp_path / "project"
     shutil.copytree(pictures, project / "data")
-    before = contents(project)
+    before = contents(project, ledger=True)
     for out, root in ((project, project / "data"), (project, project), (project / "data", project / "data/cat")):
         outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", root, "--out", out, "--overwrite")
         assert outcome.exit_code == 2
         assert f"--root {root} lies in --out {out}, where --overwrite removes what mae wrote" in outcome.stderr
-        assert contents(project) == before
+        assert contents(project, ledger=True) == before
 
 
 def test_a_run_does_not_replace_the_one_that_it_starts_from(tmp_path, pretrained, mae, toy_finetune):
     start = shutil.copytree(pretrained, tmp_path / "start")
-    before = contents(start)
+    before = contents(start, ledger=True)
     for init in (start, start / "checkpoints/step-000008", start / "checkpoints/step-000008/model.safetensors"):
         outcome = mae(*toy_finetune, "--init", init, "--out", start, "--overwrite")
         assert outcome.exit_code == 2
         assert f"--init {init} lies in --out {start}" in outcome.stderr
-        assert contents(start) == before
+        assert contents(start, ledger=True) == before
 
 
 @pytest.mark.slow
@@ -149,7 +146,7 @@ def test_outputs_are_replaced_whole_and_files_of_others_among_them_stay(tmp_path
         with new_outputs(out, overwrite=True) as stage:
             assert not out.joinpath("predictions.csv").exists() or out.joinpath("predictions.csv").read_text() < text
             fill(text)(stage)
-        found = contents(out)
+        found = contents(out, ledger=True)
         assert found.pop("files/mine.png", b"mine") == b"mine"
         assert {key: value for key, value in found.items() if not key.startswith(".mae")} == {
             "predictions.csv": text.encode(),
@@ -277,4 +274,4 @@ def test_drawings_of_someone_are_in_the_way_before_the_training_and_not_after_it
     outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--out", out, "--overwrite")
     assert outcome.exit_code == 2
     assert "pictures/val-confusion-matrix.png was not written by mae" in outcome.stderr
-    assert contents(out) == {"pictures/val-confusion-matrix.png": b"mine"}
+    assert contents(out, ledger=True) == {"pictures/val-confusion-matrix.png": b"mine"}

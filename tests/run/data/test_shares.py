@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import csv
 from collections import Counter
 
 import pytest
 from write_data import write_class_folders
+from written import csv_rows
 
 from maecli.registry import registry
 from maecli.run.data.shares import useless_shares
@@ -34,8 +34,7 @@ def test_the_share_of_val_is_a_flag(mae, pets, toy_finetune, tmp_path):
     shares = ("--val-share", "0.2", "--test-share", "0.3")
     outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pets, *shares, "--epochs", "1", "--out", out)
     assert outcome.exit_code == 0, outcome.stderr
-    with (out / "splits.csv").open() as file:
-        assert Counter(row["split"] for row in csv.DictReader(file)) == {"train": 10, "val": 4, "test": 6}
+    assert Counter(row["split"] for row in csv_rows(out / "splits.csv")) == {"train": 10, "val": 4, "test": 6}
 
 
 def test_a_data_set_that_cuts_nothing_says_so(mae, toy_finetune):
