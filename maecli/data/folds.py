@@ -12,12 +12,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.data.classes.in_masks import classes_in_masks
 from maecli.data.dataset import Dataset
-from maecli.data.labels import labels_by_key
+from maecli.data.labels import classes_of, labels_by_key
 from maecli.data.members import KeptSplits, Members
 from maecli.data.splits import place
 from maecli.data.stratify import Unit, bring_home, deal, fill_empty, make_units
@@ -78,7 +76,7 @@ class Folds:
         split = self.dataset.split(name, (field,))
         if field == "label":
             labels = labels_by_key(self.dataset, name, split)
-            return {key: _present(label) for key, label in labels.items()}
+            return {key: classes_of(label) for key, label in labels.items()}
         shown = classes_in_masks(split, self.card.void, repr(self.dataset.options), self.dataset.say)
         return {key: sorted(shown.get(key, ())) for key in split.keys}
 
@@ -194,11 +192,6 @@ class Folds:
 def _held(units: Iterable[Unit]) -> Counter[_Stratum]:
     """Return by how many units each class is shown."""
     return Counter(one for unit in units for one in unit.counts if isinstance(one, _Stratum))
-
-
-def _present(label: np.ndarray) -> list[int]:
-    """Return the classes that a label () or (Q,) says are there."""
-    return [int(label)] if label.ndim == 0 else np.flatnonzero(label == 1).tolist()
 
 
 def _too_few(name: str, num: int, what: str, folds: int) -> str:

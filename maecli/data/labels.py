@@ -105,7 +105,7 @@ def choose(keys: Sequence[str], labels: Sequence[np.ndarray] | None, part: str, 
     """
     line_seed = derive_seed(seed, "labels")
     order = sorted(range(len(keys)), key=lambda i: place(keys[i], line_seed))
-    present = [_present(label) for label in labels] if labels is not None else [[0]] * len(keys)
+    present = [classes_of(label) for label in labels] if labels is not None else [[0]] * len(keys)
     counts: dict[int, int] = {}
     first: dict[int, int] = {}
     for i in order:
@@ -124,6 +124,6 @@ def choose(keys: Sequence[str], labels: Sequence[np.ndarray] | None, part: str, 
     return sorted(chosen)
 
 
-def _present(label: np.ndarray) -> list[int]:
+def classes_of(label: np.ndarray) -> list[int]:
     """Return the classes that a label () or (Q,) says are there."""
     return [int(label)] if label.ndim == 0 else np.flatnonzero(label == 1).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cards
 import torch
 from torch import nn
 
@@ -12,11 +13,8 @@ CLASSES = ("cat", "dog", "emu")
 
 
 def card(classes, class_counts, multi_label=False):
-    return api.DataCard(
-        name="tiny",
-        title="a tiny set",
+    return cards.card(
         fields=("image", "label"),
-        channels=1,
         size=SIZE,
         mean=(0.5,),
         std=(0.5,),
@@ -24,7 +22,6 @@ def card(classes, class_counts, multi_label=False):
         class_counts=class_counts,
         multi_label=multi_label,
         split_sizes={"train": 98},
-        split_origin="made up",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import cards
 import numpy as np
 import pytest
 import torch
@@ -146,11 +147,8 @@ def test_preprocessing_names_a_picture_that_overflows(runs):
 
 
 SIZE = (8, 8)
-CARD = api.DataCard(
-    name="tiny",
-    title="a tiny set",
+CARD = cards.card(
     fields=("image", "label", "mask"),
-    channels=1,
     size=SIZE,
     mean=(0.5,),
     std=(0.5,),
@@ -160,7 +158,6 @@ CARD = api.DataCard(
     mask_palette=api.pictures.class_palette(2),
     background=0,
     split_sizes={"train": 2},
-    split_origin="made up",
 )
 
 

@@ -1,27 +1,23 @@
 from __future__ import annotations
 
+import cards
 import numpy as np
 import pytest
 
-from maecli.data.card import DataCard
 from maecli.data.classes.known_labels import JoinedLabels, KnownLabels
 
 CLASSES = ("cat", "dog", "emu")
 
 
 def card(multi_label=False):
-    return DataCard(
-        name="tiny",
-        title="a tiny set",
+    return cards.card(
         fields=("image", "label"),
         channels=3,
-        size=None,
         mean=(0.5,) * 3,
         std=(0.5,) * 3,
         classes=CLASSES,
         multi_label=multi_label,
         split_sizes={"train": 1},
-        split_origin="made up",
     )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import signal
 
+import cards
 import pytest
 import torch
 from maecli_plugins.models import cnn
@@ -26,9 +27,7 @@ PLUGINS = cnn.mae_models()
 LIGHT = [cnn.ResNet18, cnn.ConvNeXtTiny, cnn.EfficientNetB0, cnn.MobileNetV3Small]
 """One of each family."""
 WITHOUT_BATCH_NORM = {cnn.ConvNeXtTiny}
-CARD = api.DataCard(
-    name="toy",
-    title="Toy",
+CARD = cards.card(
     fields=("image", "label"),
     channels=3,
     size=(40, 40),
@@ -36,7 +35,6 @@ CARD = api.DataCard(
     mean=(0.5,) * 3,
     std=(0.25,) * 3,
     split_sizes={"train": 8, "val": 4, "test": 4},
-    split_origin="made up",
 )
 RUN = (
     *("--model", "mobilenet-v3-small", "--device", "cpu", "--precision", "float32", "--workers", 0),

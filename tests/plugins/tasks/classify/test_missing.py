@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cards
 import pytest
 import torch
 from maecli_plugins.tasks.classify.labels import logits_of
@@ -14,17 +15,8 @@ SIZE = (1, 12)
 
 
 def job_of(**options):
-    card = api.DataCard(
-        name="rows",
-        title="rows of a table",
-        fields=("image", "label"),
-        channels=1,
-        size=SIZE,
-        mean=(0.5,),
-        std=(0.25,),
-        classes=("a", "b"),
-        split_sizes={"train": 8},
-        split_origin="made up",
+    card = cards.card(
+        fields=("image", "label"), size=SIZE, mean=(0.5,), std=(0.25,), classes=("a", "b"), split_sizes={"train": 8}
     )
     job = Classify(Classify.Options(**options), card, api.Preprocess.of(card, SIZE))
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cards
 import pytest
 import torch
 from maecli_plugins.tasks.reconstruct.task import Reconstruct
@@ -19,17 +20,7 @@ MEAN, STD = (0.3, 0.6), (0.2, 0.5)
 
 def job_of(kind, **options):
     size, patch_size = SIZES[kind]
-    card = api.DataCard(
-        name="tiny",
-        title="a tiny set",
-        fields=("image",),
-        channels=2,
-        size=size,
-        mean=MEAN,
-        std=STD,
-        split_sizes={"train": 8},
-        split_origin="made up",
-    )
+    card = cards.card(channels=2, size=size, mean=MEAN, std=STD, split_sizes={"train": 8})
     job = Reconstruct(Reconstruct.Options(mask_ratio=0.5, **options), card, api.Preprocess.of(card, size))
     torch.manual_seed(0)
     return job, job.build(api.nets.VisionTransformer(size, patch_size, 2, 12, 1, 2, decoder=(8, 1, 2))).eval()
@@ -115,17 +106,7 @@ def test_a_prediction_names_the_error_where_something_was_there_to_be_predicted(
 
 
 def test_patches_of_a_single_value_cannot_be_normalised():
-    card = api.DataCard(
-        name="rows",
-        title="rows",
-        fields=("image",),
-        channels=1,
-        size=(1, 12),
-        mean=(0.5,),
-        std=(0.2,),
-        split_sizes={"train": 8},
-        split_origin="made up",
-    )
+    card = cards.card(size=(1, 12), mean=(0.5,), std=(0.2,), split_sizes={"train": 8})
     job = Reconstruct(Reconstruct.Options(norm_pix_loss=True), card, api.Preprocess.of(card, (1, 12)))
     with pytest.raises(api.SpecError, match=r"patches of one value have none; give --set task.norm_pix_loss=false"):
         job.build(api.nets.VisionTransformer((1, 12), (1, 1), 1, 12, 1, 2, decoder=(8, 1, 2)))

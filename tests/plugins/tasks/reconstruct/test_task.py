@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import cards
 import numpy as np
 import pytest
 import torch
@@ -21,17 +22,7 @@ MEAN, STD = (0.3, 0.6), (0.2, 0.5)
 
 
 def card(size=SIZE):
-    return api.DataCard(
-        name="tiny",
-        title="a tiny set",
-        fields=("image",),
-        channels=2,
-        size=size,
-        mean=MEAN,
-        std=STD,
-        split_sizes={"train": 8},
-        split_origin="made up",
-    )
+    return cards.card(channels=2, size=size, mean=MEAN, std=STD, split_sizes={"train": 8})
 
 
 def encoder(size=SIZE, patch_size=PATCH):

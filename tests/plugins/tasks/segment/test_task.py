@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import math
 
+import cards
 import numpy as np
 import pytest
 import torch
@@ -21,19 +22,14 @@ PALETTE = api.pictures.class_palette(4)
 
 
 def card(classes=CLASSES, background=0, **facts):
-    return api.DataCard(
-        name="tiny",
-        title="a tiny set",
+    return cards.card(
         fields=("image", "mask"),
-        channels=1,
-        size=None,
         mean=(0.5,),
         std=(0.5,),
         mask_classes=classes,
         mask_palette=api.pictures.class_palette(len(classes)),
         background=background,
         split_sizes={"train": 100},
-        split_origin="made up",
         **facts,
     )
 
