@@ -10,6 +10,6 @@ from maecli.data.card import DataCard
 def card(**facts: Any) -> DataCard:
     """Return a card of float32 samples of any size, of one channel and otherwise of these facts."""
     channels = facts.setdefault("channels", 1)
-    basics = {"name": "toy", "title": "toy", "fields": ("image",), "size": None, "dtype": "float32"}
+    basics = {"name": "tiny", "title": "tiny", "fields": ("image",), "size": None, "dtype": "float32"}
     statistics = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
     return DataCard(**{**basics, **statistics, "split_sizes": {"train": 1}, "split_origin": "all", **facts})

@@ -17,25 +17,25 @@ NAMED = {"size": (3,), "modality": "tables", "cells": ("a", "b", "c")}
         pytest.param(
             {"dtype": "uint8"},
             {"channels": 3},
-            "toy are read as 1 channel of uint8, and those that the run began with as 3 channels of float32; take out",
+            "tiny are read as 1 channel of uint8, and those that the run began with as 3 channels of float32; take out",
             id="channels and type",
         ),
-        pytest.param({"modality": "series"}, {}, "toy are series, and the run learnt pictures", id="modality"),
+        pytest.param({"modality": "series"}, {}, "tiny are series, and the run learnt pictures", id="modality"),
         pytest.param(
             NAMED | {"cells": ("b", "a", "c")},
             NAMED,
-            "toy have the cells b, a, c, and the run knows a, b, c: their numbers would mean something else; give",
+            "tiny have the cells b, a, c, and the run knows a, b, c: their numbers would mean something else; give",
             id="cells in another order",
         ),
-        pytest.param(NAMED | {"cells": ()}, NAMED, "toy have the cells without names, and the run", id="no names"),
+        pytest.param(NAMED | {"cells": ()}, NAMED, "tiny have the cells without names, and the run", id="no names"),
         pytest.param(
             {"channel_names": ("y",)},
             {"channel_names": ("x",)},
-            "toy have the channels y, and the run knows x",
+            "tiny have the channels y, and the run knows x",
             id="series",
         ),
         pytest.param(
-            {"targets": ("y",)}, {"targets": ("x",)}, "toy have the targets y, and the run knows x", id="targets"
+            {"targets": ("y",)}, {"targets": ("x",)}, "tiny have the targets y, and the run knows x", id="targets"
         ),
     ],
 )
