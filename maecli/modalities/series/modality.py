@@ -14,10 +14,11 @@ from maecli.data.csv_files import csv_bytes, csv_head
 from maecli.data.files.unread import Unread
 from maecli.data.sample import Split
 from maecli.modalities.arrays import npy_shape
-from maecli.modalities.files import find_source, reading
+from maecli.modalities.files import Files, find_source, reading
 from maecli.modalities.modality import Modality
 from maecli.modalities.series.draw import draw_series
 from maecli.modalities.series.read import array_layout, channel_columns, csv_index, read_series
+from maecli.modalities.series.timed import forecast_csv, last_window
 from maecli.modalities.series.windows import Windows
 
 INTO_NPY = "write it as CSV or .npy"
@@ -49,7 +50,10 @@ class Series(Modality):
         root, paths = find_source(source, self.suffixes, "series", self.unread)
         return root, self.open_files(root, paths, card, size)
 
-    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Windows:
+    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Split:
+        """Return the windows of files; to forecast, as a card with a horizon asks for, the last one of each."""
+        if card.horizon is not None:
+            return Files(root, paths, partial(last_window, card=card, steps=size[0]))
         return Windows(root, paths, partial(self.read, card=card), size[0])
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
@@ -58,8 +62,11 @@ class Series(Modality):
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
         """Return an array in the layout of `source` if that is one, else a CSV file of its channels' names.
 
-        A single channel of integers is that of classes. The index of `source` is kept where it has as many steps.
+        A single channel of integers is that of classes. The index of `source` is kept where it has as many steps. What
+        was forecast, as many steps as the card's horizon, gets the times that follow those of `source`.
         """
+        if card.horizon is not None and values.shape == (len(card.targets), card.horizon):
+            return ".csv", forecast_csv(values, card, source)
         if source is not None and source.suffix.lower() == ".npy":
             return ".npy", _npy_bytes(values, source, card)
         names, index = _names_and_index(values, card, source)

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from maecli.data.card import DataCard
+from maecli.data.csv_files import csv_bytes
 from maecli.data.tabular.missing import Missing
 from maecli.data.tabular.numbers import NumberFormat, number_formats, read_numbers
 from maecli.data.tabular.read import read_table
@@ -20,6 +22,7 @@ from maecli.data.tabular.times import NotATime, TimeFormat, find_time_format, re
 from maecli.errors import BrokenSample
 from maecli.modalities.columns import find_columns
 from maecli.modalities.files import reading
+from maecli.modalities.series.read import read_series
 from maecli.modalities.series.steps import Backwards, Steps, TooFar, find_steps
 from maecli.text import number_of, some
 
@@ -77,6 +80,31 @@ def read_timed(path: Path, time: str = "", columns: Sequence[str] = ()) -> Timed
             notes.append(f"{table.names[place]} is read as {form.pattern}, though day and month may be meant otherwise")
         steps = _steps(table, place, form)
         return TimedSeries(names, steps.spread(rows), table.names[place], form, steps, (*notes, *_told(steps)))
+
+
+def last_window(path: Path, card: DataCard, steps: int) -> NDArray[np.float32]:
+    """Return the last so many steps (C, steps) of a file, of the channels that a card names: what is forecast from.
+
+    Raises BrokenSample as `read_timed` does, and where there are fewer.
+    """
+    if path.suffix.lower() == ".npy":
+        values = read_series(path, card)
+    else:
+        values = read_timed(path, card.time, card.channel_names).values
+    if values.shape[1] < steps:
+        has = number_of(values.shape[1], "step")
+        raise BrokenSample(str(path), f"has {has}, and this model looks back {steps:,} before it forecasts")
+    return np.ascontiguousarray(values[:, -steps:])
+
+
+def forecast_csv(values: NDArray[np.float32], card: DataCard, source: Path | None) -> bytes:
+    """Return a CSV file of what follows a file (Q, H): the times that come after its own, as it writes them."""
+    name, times = "step", [str(step) for step in range(1, values.shape[1] + 1)]
+    if source is not None and source.suffix.lower() != ".npy":
+        series = read_timed(source, card.time, card.channel_names)
+        name, times = series.time or name, series.times_after(values.shape[1])
+    rows = ([time, *row] for time, row in zip(times, values.T.astype(np.float32), strict=True))
+    return csv_bytes([name, *card.targets], rows)
 
 
 def _time_column(table: TextTable, time: str, columns: Sequence[str]) -> tuple[int | None, TimeFormat | None]:

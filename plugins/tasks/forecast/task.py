@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -133,18 +133,33 @@ class Forecast(api.Task[Forecaster]):
         return ForecastErrors(self)
 
     def predict(self, module: Forecaster, batch: api.Batch) -> list[api.Prediction]:
-        values = self.in_units(self.point(self.forecasts(module, batch))).cpu().numpy()  # (B, Q, H)
-        steps = (0, self.horizon - 1) if self.horizon > 1 else (0,)
+        made = self.forecasts(module, batch)
+        values = {".forecast": self._values(self.point(made))}
+        for number, quantile in enumerate(self.options.quantiles):
+            if quantile != MEDIAN:
+                values[f".forecast.q{quantile:g}"] = self._values(made[..., number])
+        drawn = self._drawings(batch, self.point(made))
         return [
             api.Prediction(
-                {
-                    f"{name} +{step + 1}": float(column[step])
-                    for name, column in zip(self.card.targets, window, strict=True)
-                    for step in steps
-                }
+                self._row(values[".forecast"][index]),
+                {".forecast.png": partial(api.draw.picture_grid, [[picture]], TITLES[1:])},
+                {name: arrays[index] for name, arrays in values.items()},
             )
-            for window in values
+            for index, picture in enumerate(drawn)
         ]
+
+    def _values(self, made: Tensor) -> NDArray[np.float32]:
+        """Return standardised forecasts (B, Q, H) in the data's units, on the CPU."""
+        return self.in_units(made).cpu().numpy()
+
+    def _row(self, values: NDArray[np.float32]) -> dict[str, str | int | float]:
+        """Return the first and the last step of a forecast (Q, H), by column."""
+        steps = (0, self.horizon - 1) if self.horizon > 1 else (0,)
+        return {
+            f"{name} +{step + 1}": float(column[step])
+            for name, column in zip(self.card.targets, values, strict=True)
+            for step in steps
+        }
 
     def draw(self, module: Forecaster, batch: api.Batch) -> list[api.Drawing]:
         sides = self.side_by_side(module, batch)
@@ -160,18 +175,22 @@ class Forecast(api.Task[Forecaster]):
 
     def side_by_side(self, module: Forecaster, batch: api.Batch) -> api.SideBySide:
         batch = next(batch.micro_batches(NUM_DRAWN))
+        made = self.point(self.forecasts(module, batch))
+        came = {TITLES[0]: self._drawings(batch, made, came=True)} if "target" in batch else {}
+        return api.SideBySide(came, self._drawings(batch, made))
+
+    def _drawings(self, batch: api.Batch, made: Tensor, came: bool = False) -> list[NDArray[Any]]:
+        """Return a drawing of each window with its forecast (B, Q, H) behind it, or with what `came`."""
         valid = batch.tensors.get("valid")
         past = batch["image"][:, self.columns].float()
         if valid is not None:
             past = past.masked_fill(~valid[:, self.columns], torch.nan)
-        made = self.point(self.forecasts(module, batch))
         truth = self.standardised(batch["target"]) if "target" in batch else torch.full_like(made, torch.nan)
         whole = torch.cat([past, truth, made], -1).cpu().numpy()  # (B, Q, L + H + H)
         steps, ahead = past.shape[-1], self.horizon
-        came, forecast = np.r_[:steps, steps : steps + ahead], np.r_[:steps, steps + ahead : steps + 2 * ahead]
-        hidden = np.arange(steps + ahead) >= steps
-        drawn = [[self._drawn(window, part, hidden) for window in whole] for part in (came, forecast)]
-        return api.SideBySide({TITLES[0]: drawn[0]} if "target" in batch else {}, drawn[1])
+        begin = steps if came else steps + ahead
+        part, hidden = np.r_[:steps, begin : begin + ahead], np.arange(steps + ahead) >= steps
+        return [self._drawn(window, part, hidden) for window in whole]
 
     def _drawn(self, window: NDArray[Any], part: NDArray[Any], hidden: NDArray[np.bool_]) -> NDArray[Any]:
         """Return a drawing of a part of the steps of a window (Q, …), each column between its own ends."""

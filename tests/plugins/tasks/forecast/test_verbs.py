@@ -49,3 +49,21 @@ def test_a_pretrained_encoder_is_probed_and_measured_beside_trivial_forecasts(ra
 def test_a_linear_model_is_trained_by_the_same_verb(ran):
     run = ran("finetune", "nlinear", "--task", "forecast", "--model", "nlinear", "--set", "dataset.target=OT")
     assert (run / "report.html").is_file()
+
+
+def test_the_next_steps_of_a_file_are_written_with_their_times(ran, mae, tmp_path):
+    run = ran(
+        "finetune", "nlinear", "--task", "forecast", "--model", "nlinear", "--set", "task.quantiles=[0.1,0.5,0.9]"
+    )
+    lines = (tmp_path / "ett" / "ETTh1.csv").read_text().splitlines()[:101]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    outcome = mae("infer", tmp_path / "own.csv", "--run", run, "--device", "cpu", "--out", tmp_path / "next")
+    assert outcome.exit_code == 0, outcome.stderr
+    files = tmp_path / "next" / "files"
+    names = sorted(path.name for path in files.iterdir())
+    assert names == [f"own.csv.forecast{end}" for end in (".csv", ".png", ".q0.1.csv", ".q0.9.csv")]
+    rows = [line.split(",") for line in (files / "own.csv.forecast.csv").read_text().splitlines()]
+    assert rows[0] == lines[0].split(",")
+    assert [row[0] for row in rows[1:]] == [f"2016-07-05 0{hour}:00:00" for hour in (4, 5, 6, 7)]
+    last = [float(cell) for cell in lines[-1].split(",")[1:]]
+    assert [float(cell) for cell in rows[1][1:]] == pytest.approx(last, rel=0.5)  # it begins with the last value
