@@ -53,5 +53,10 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress, time_s: float
         "seconds_per_step": round(timing.step_s, 4),
         "samples_per_s": round(trainer.batching.batch_size / timing.step_s, 1),
         "estimated_seconds": round(total_s),
-        "estimated_time": f"{'at most ' if spec.train.patience is not None else ''}{duration(total_s)}",
+        "estimated_time": time_in_words(total_s, spec),
     }
+
+
+def time_in_words(seconds: float, spec: RunSpec) -> str:
+    """Return how long training takes, about: at most so long where it may stop early."""
+    return f"{'at most ' if spec.train.patience is not None else ''}{duration(seconds)}"

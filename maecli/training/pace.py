@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 WINDOW = 200
 """Steps whose mean is the pace: data that are waited for come in bursts."""
+ENOUGH = 5, 2.0
+"""Steps, or the seconds that they took together, from which on the pace is told: the first few are no measure."""
 FORWARD_SHARE = 1 / 3
 """What a forward pass takes of a step, until a validation was measured."""
 
@@ -60,8 +62,8 @@ class Pace:
         seconds.append(self._last - begin)
 
     def remaining(self, steps: int, validations: int, saves: int) -> float | None:
-        """Return the seconds that so many of each still take; None before the first step."""
-        if not self._steps:
+        """Return the seconds that so many of each still take; None while too few steps were done to tell."""
+        if not self._steps or (steps and self._num_steps < ENOUGH[0] and sum(self._steps) < ENOUGH[1]):
             return None
         step_s = _mean(self._steps)
         guess = step_s * self._validation_steps * FORWARD_SHARE

@@ -249,11 +249,11 @@ class Trainer:
 
     def _show(self, *doing: str) -> None:
         """Show how far training has come, what is done now, and how long the rest of it takes."""
-        if self.step == self.begin and self.progress.bar is None:
-            return
         left, epochs = self._seconds_left(), self.spec.train.epochs
+        if left is None and self.progress.bar is None:
+            return
         most = "at most " if self.spec.train.patience is not None else ""
-        remaining = f"{most}{duration(left)} left" if left is not None else "the first step"
+        remaining = f"{most}{duration(left)} left" if left is not None else "the first steps"
         parts = [f"epoch {self._epoch()} of {epochs}", remaining, *doing, *self._told]
         line = f"step {self.step:,} of {self.total_steps:,}" + BETWEEN + BETWEEN.join(parts)
         self.progress.update(self.step, self.total_steps, parts, line, phase="training")

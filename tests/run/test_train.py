@@ -450,4 +450,4 @@ def test_the_estimate_of_a_dry_run_counts_validations_and_saves(pictures, mae, t
     monkeypatch.setattr("maecli.run.begin.timing._save_s", lambda _: 1000.0)
     facts = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--dry-run", "--json").json
     steps_s = facts["seconds_per_step"] * facts["total_steps"]
-    assert facts["estimated_seconds"] == pytest.approx(3 * 100 + 2 * 1000 + steps_s, abs=2), "two epochs, and the end"
+    assert facts["estimated_seconds"] == pytest.approx(3 * 100 + 2 * 1000 + steps_s, abs=5), "two epochs, and the end"

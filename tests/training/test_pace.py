@@ -37,14 +37,23 @@ def test_nothing_is_estimated_before_the_first_step(watch):
 def test_the_first_step_counts_only_until_there_is_another(watch):
     pace = Pace(0)
     take(watch, pace, 9)
-    assert pace.remaining(2, 0, 0) == 18
+    assert pace.remaining(2, 0, 0) == 18, "slow steps are told at once"
     take(watch, pace, 1, 3)
     assert pace.remaining(2, 0, 0) == 4
 
 
+def test_the_first_few_of_fast_steps_tell_nothing(watch):
+    pace = Pace(0)
+    take(watch, pace, 1, 0.1, 0.1, 0.1)
+    assert pace.remaining(100, 0, 0) is None
+    assert pace.remaining(0, 0, 0) == 0
+    take(watch, pace, 0.1)
+    assert pace.remaining(100, 0, 0) == pytest.approx(10)
+
+
 def test_validations_and_saves_are_counted_and_are_no_part_of_a_step(watch):
     pace = Pace(6)
-    take(watch, pace, 5, 1)
+    take(watch, pace, 5, 1, 1)
     assert pace.remaining(10, 2, 0) == 10 + 2 * 6 / 3, "a forward pass is a third of a step"
     with pace.validating():
         watch.now += 7

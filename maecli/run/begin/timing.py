@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from maecli.hardware import memory_used
@@ -11,12 +12,18 @@ from maecli.training.evaluation import measure
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.trainer import Trainer
 
-STEPS = 5, 14
+STEPS = 5, 60
 """How many steps are timed, at least and at most: the first ones find their batches ready, read ahead."""
+ENOUGH = 14, 1.0
+"""Steps, and the seconds that they took together, after which the pace is known."""
+STALLED = 3.0
+"""Times the median, above which a step was held up by something else; less is waiting for data, in bursts."""
 BATCHES = 8
 """How many batches of the validation split are timed, at most."""
 BYTES_PER_S = 200e6
 """How fast a checkpoint is written and hashed, about: none is written to find out."""
+END_S = 2.0
+"""What is drawn and written after the last step takes, about, beside measuring."""
 SECONDS = 20.0
 """After this long the least number of steps is enough."""
 
@@ -34,7 +41,11 @@ class Timing:
     """The most that was held."""
 
     def total_s(self, steps: int, validations: int, saves: int) -> float:
-        """Return what a run of so many of each takes."""
+        """Return what a run of so many of each takes, to its page."""
+        return self.training_s(steps, validations, saves) + END_S
+
+    def training_s(self, steps: int, validations: int, saves: int) -> float:
+        """Return what so many of each take."""
         return self.first_s + steps * self.step_s + validations * self.validation_s + saves * self.save_s
 
 
@@ -60,15 +71,30 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
         trainer.step += 1
         times.append(time.monotonic() - begin)
         begin = time.monotonic()
-        if len(times) >= STEPS[0] and sum(times) > seconds:
+        if _is_known(times, seconds):
             break
+    step_s = pace(times)
+    begin_s = once_s * sum(sizes) / sum(min(limit, size) for size in sizes) if once else 0.0
     return Timing(
-        first_s=once_s * sum(sizes) / sum(min(limit, size) for size in sizes) if once else 0.0,
-        step_s=statistics.median(times[len(times) // 2 :]),  # what else the machine does comes in bursts
+        first_s=begin_s + max(0.0, times[0] - step_s),  # workers start with the first step
+        step_s=step_s,
         validation_s=_validation_s(trainer),
         save_s=_save_s(trainer),
         memory_bytes=memory_used(trainer.device),
     )
+
+
+def _is_known(times: Sequence[float], seconds: float) -> bool:
+    """Whether enough steps were timed: as they are fast, or after so many seconds."""
+    num, total = len(times), sum(times)
+    return (num >= STEPS[0] and total > seconds) or (num >= ENOUGH[0] and total > ENOUGH[1])
+
+
+def pace(times: Sequence[float]) -> float:
+    """Return the mean of the later ones of some steps' times, in which one that was held up counts little."""
+    later = times[len(times) // 2 :]
+    most = STALLED * statistics.median(later)
+    return statistics.mean(min(each, most) for each in later)
 
 
 def _validation_s(trainer: Trainer) -> float:
