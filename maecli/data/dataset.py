@@ -81,6 +81,14 @@ class Dataset(ABC):
         """
         return
 
+    def glance(self, most: int) -> None:
+        """Go by so many files where there are more, as far as these can tell what the others are like.
+
+        Called before all else where nothing is learnt from the samples, as by `mae plan`: how many there are and what
+        they are like is enough then. Override it where opening the data takes long for many files.
+        """
+        return
+
     @abstractmethod
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
         """Return one split, holding those samples that have all of `fields`. May be empty."""

@@ -40,6 +40,8 @@ FOR_STEPS = 0.92
 """Share of the time that is planned for training and measuring on validation; the rest starts and ends the run."""
 FOR_VALIDATION = 0.1
 Resolve = Callable[[Ask], RunSpec]
+GLANCE = 10_000
+"""Files that stand for all where only a plan is wanted, and no run."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,11 @@ class Planner:
         self.task, device = registry.task(spec.task.name), open_device(spec)[0]
         self.device = device.type
         self.time_s = time_s or default_time(self.device, spec.verb)
+        glance: int | None = None,
         begin = time.monotonic()
+        """Open the data; `say` is told of files that are left out, and `glance` is that of `Data`."""
         faults = Faults(say, spec.data.strict)
-        self.data = Data(spec, registry, self.task.fields, faults, spec.task.name)
+        self.data = Data(spec, registry, self.task.fields, faults, spec.task.name, glance=glance)
         self.modality = make_modality(self.data.card, registry)
         self.facts = survey(self.data, self.modality)
         self.opening_s = time.monotonic() - begin

@@ -162,24 +162,29 @@ class Data:
         begun: Begun | None = None,
         ignore_unknown_classes: bool = False,
         like: DataCard | None = None,
+        glance: int | None = None,
     ) -> None:
         """Take the card from `card` where there is a run already: the classes of the data are then those of the run.
 
         They are matched by name; what the run does not know is refused, or left out if that is asked for.
         Samples are read as those of that card, or of the card `like`.
         `begun` is what a run recorded when it began, whose samples then stay in their splits.
-        `learner` is what learns from the labels, as a message names it.
+        `learner` is what learns from the labels, as a message names it. With `glance` so many files stand for all,
+        where nothing is learnt from them.
         """
         self.ignore_unknown_classes = ignore_unknown_classes
         self.spec, self.registry, self.fields, self.faults, self.learner = spec, registry, fields, faults, learner
         self._card, self._begun, self._like = card, begun, card or like
         self._splits: dict[SplitName, Split] = {}
+        self._glance = glance
 
     @cached_property
     def dataset(self) -> Dataset:
         dataset = make_dataset(self.spec.dataset, self.registry, self.spec.paths, self.faults.say)
         if self._like is not None:
             dataset.read_as(self._like)
+        if self._glance is not None:
+            dataset.glance(self._glance)
         kept = self._begun.kept(dataset, self.faults.say) if self._begun is not None else self._folded(dataset)
         if self._card is None:
             return kept

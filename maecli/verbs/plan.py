@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maecli.errors import SpecError
-from maecli.plan.make import Planner, leaves_open
+from maecli.plan.make import GLANCE, Planner, leaves_open
 from maecli.plan.offers import Offer, offers
 from maecli.plan.words import described
 from maecli.progress import Progress
@@ -24,7 +24,9 @@ def plan(ask: Ask, registry: Registry, progress: Progress, *, time_s: float | No
             f"{source} says how this run trains, so there is nothing to plan; --dry-run shows what it would be"
         )
     with progress.working("opening the data"):
-        planner = Planner(ask, spec, lambda planned: request(planned, registry), registry, time_s)
+        planner = Planner(
+            ask, spec, lambda planned: request(planned, registry), registry, time_s, progress.say, glance=GLANCE
+        )
     with progress.working("timing a few steps"):
         made = offers(planner)
     return described(planner.facts, planner.device), made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.read import MAX_PIXELS, Reading, misfit, probe_picture, read_image, read_sample
 
 NUM_THREADS = 8
+AT_ONCE = 32
+"""Files that a thread is handed: to hand over one costs as much as to read its header."""
 
 
 def probe_pictures(
@@ -35,8 +38,12 @@ def probe_pictures(
         except BrokenSample as error:
             return Fault(key, error.fault.reason)
 
+    def probe_some(start: int) -> list[PictureInfo | Fault]:
+        return [probe(key) for key in keys[start : start + AT_ONCE]]
+
     with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
-        headers = dict(zip(keys, pool.map(probe, keys), strict=True))
+        parts = pool.map(probe_some, range(0, len(keys), AT_ONCE))
+        headers = dict(zip(keys, itertools.chain.from_iterable(parts), strict=True))
     faults.update(header for header in headers.values() if isinstance(header, Fault))
     return {key: header for key, header in headers.items() if isinstance(header, PictureInfo)}
 

@@ -19,7 +19,7 @@ from maecli.api import layouts, pictures
 from . import told
 from .agreement import converted
 from .class_files import CLASSES_FILE, ClassList
-from .index import Index, read_index
+from .index import Index, is_glanced_at, read_index
 from .mask_set import MaskSet, is_nothing_judged
 from .masks import MaskedFiles, nothing_judged
 from .splits import split_keys, split_origin
@@ -144,9 +144,13 @@ class Folder(api.Dataset):
         super().__init__(options)
         self._faults: set[api.Fault] = set()
         self._like: api.DataCard | None = None
+        self._glance: int | None = None
 
     def read_as(self, card: api.DataCard) -> None:
         self._like = card
+
+    def glance(self, most: int) -> None:
+        self._glance = most
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         index, stats = self._index, self._stats
@@ -262,7 +266,7 @@ class Folder(api.Dataset):
     @cached_property
     def _index(self) -> Index:
         options, like = self.options, self._like
-        return read_index(
+        index = read_index(
             self.root,
             like.channels if like is not None else options.channels,
             options.max_pixels,
@@ -272,7 +276,11 @@ class Folder(api.Dataset):
             options.similar_labels,
             like.dtype if like is not None else None,
             options.split_folders,
+            self._glance,
         )
+        if is_glanced_at(index.layout, self._glance):
+            self.say(f"going by {self._glance:,} of {len(index.layout.samples):,} pictures")
+        return index
 
     @cached_property
     def _parts(self) -> dict[api.SplitName, list[str]]:

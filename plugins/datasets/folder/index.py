@@ -82,14 +82,16 @@ def read_index(
     similar: pictures.Similar = "refuse",
     dtype: str | None = None,
     split_folders: Mapping[str, api.SplitName] | None = None,
+    glance: int | None = None,
 ) -> Index:
-    """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`."""
+    """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`.
+
+    With `glance` so many headers stand for all.
+    """
     found = _find(root)
     table, rows = _read_table(root, found.pictures, similar)
     layout = _read_layout(found, reading, table, rows, split_folders or {})
-    infos = pictures.probe_pictures(
-        root, layout.samples, faults, max_pixels=max_pixels, npy_layout=files.npy_layout, tiff_pages=files.tiff_pages
-    )
+    infos = _headers(root, layout, max_pixels, files, faults, glance)
     infos, npy_layout = settled(root, infos, files.npy_layout, channels)
     channels, dtype = agree(root, infos, channels, dtype)
     infos = pictures.convertible(infos, channels, dtype, faults)
@@ -113,6 +115,38 @@ def read_index(
         left_out=found.left_out(),
         said=rows.reading,
     )
+
+
+def _headers(
+    root: Path,
+    layout: layouts.Layout,
+    max_pixels: int,
+    files: pictures.FileReading,
+    faults: set[api.Fault],
+    glance: int | None,
+) -> dict[str, pictures.PictureInfo]:
+    """Return the headers of the sound pictures.
+
+    Of more than a `glance`, those of so many that lie at even distances are dealt out among all, unless there are
+    masks, which are as large as their own pictures.
+    """
+
+    def probe(keys: Sequence[str]) -> dict[str, pictures.PictureInfo]:
+        npy_layout, tiff_pages = files.npy_layout, files.tiff_pages
+        return pictures.probe_pictures(
+            root, keys, faults, max_pixels=max_pixels, npy_layout=npy_layout, tiff_pages=tiff_pages
+        )
+
+    keys, num = layout.samples, len(layout.samples)
+    if glance is None or not is_glanced_at(layout, glance):
+        return probe(keys)
+    sound = list(probe([keys[i * num // glance] for i in range(glance)]).values())
+    return {key: sound[i * len(sound) // num] for i, key in enumerate(keys)} if sound else {}
+
+
+def is_glanced_at(layout: layouts.Layout, glance: int | None) -> bool:
+    """Whether some headers stand for all."""
+    return glance is not None and len(layout.samples) > glance and not layout.masks
 
 
 def _find(root: Path) -> pictures.FoundPictures:

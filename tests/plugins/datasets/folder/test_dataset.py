@@ -12,6 +12,7 @@ from PIL import Image, ImageFile
 from write_data import encoded, noise, write_class_folders, write_mixed_folder, write_picture, write_pictures
 
 from maecli import api
+from maecli.modalities.pictures import picture_files
 
 
 def reasons(data: Folder) -> dict[str, str]:
@@ -45,6 +46,52 @@ def test_a_flat_folder_is_enough_to_pretrain(tmp_path):
     assert (card.fields, card.classes, card.class_counts) == (("image",), (), ())
     assert (card.channels, card.size, card.dtype, card.value_range) == (3, (8, 8), "uint8", (0.0, 255.0))
     assert "val (0.1) and test (0.1) cut from train with the fixed seed 0" in card.split_origin
+
+
+@pytest.fixture
+def probed(monkeypatch) -> list[Path]:
+    """Return the files whose headers are read."""
+    paths: list[Path] = []
+    read = picture_files.probe_picture
+
+    def noted(path: Path, **how):
+        paths.append(path)
+        return read(path, **how)
+
+    monkeypatch.setattr(picture_files, "probe_picture", noted)
+    return paths
+
+
+def test_at_a_glance_a_few_headers_stand_for_all(tmp_path, probed):
+    write_class_folders(tmp_path)
+    (tmp_path / "cat/005.png").write_bytes(b"no picture")
+    data, told = folder(tmp_path), []
+    data.told_by(told.append).glance(8)
+    card = data.card(("image", "label"))
+    assert len(probed) == 8
+    assert {path.parent.name for path in probed} == {"cat", "dog"}
+    assert sum(card.split_sizes.values()) == 40
+    assert (card.channels, card.size, card.classes) == (3, (8, 8), ("cat", "dog"))
+    assert data.split("train")[0]["image"].shape == (3, 8, 8)
+    assert told == ["going by 8 of 40 pictures"]
+
+
+@pytest.mark.parametrize("num", [40, 100])
+def test_a_glance_at_no_fewer_than_there_are_is_a_look_at_all(tmp_path, probed, num):
+    write_pictures(tmp_path, 40)
+    data = folder(tmp_path)
+    data.glance(num)
+    assert data.card() == folder(tmp_path).card()
+    assert len(probed) == 80
+
+
+def test_pictures_with_masks_are_all_looked_at(tmp_path, probed):
+    write_pictures(tmp_path / "images", 6)
+    for i in range(6):
+        write_picture(tmp_path / f"masks/{i:03d}.png", noise(i, 8, 8) % 2)
+    data = folder(tmp_path)
+    data.glance(2)
+    assert sum(data.card().split_sizes.values()) == len({path for path in probed if "images" in path.parts}) == 6
 
 
 def test_samples_are_the_decoded_files(tmp_path):
