@@ -40,7 +40,7 @@ def plan(ask: Ask, time: TimeOption = None, as_json: JsonOption = False, quiet: 
 
 def show(verb: str, data: str, offers: Sequence[Offer], as_json: bool) -> None:
     """Print the ways to train, and the command of each."""
-    from maecli.plan.words import flag, of_choice
+    from maecli.plan.words import TO_COMPARE, flag, of_choice
     from maecli.progress import duration
 
     if as_json:
@@ -51,11 +51,14 @@ def show(verb: str, data: str, offers: Sequence[Offer], as_json: bool) -> None:
     console.print()
     rows = []
     for offer in offers:
-        seconds, timing = offer.choice.seconds, offer.choice.timing
+        seconds, timing = offer.seconds, offer.choice.timing
         memory = bytes_in_words(timing.memory_bytes) if timing is not None else ""
         took = f"about {duration(seconds)}" if seconds is not None else ""
+        took += f", of which {duration(offer.compared_s)} to compare" if offer.compared_s else ""
         rows.append((offer.name, of_choice(offer.choice), took, memory, offer.gives_up or "–"))
     console.print(text_table(("choice", "trains", "time", "memory", "gives up"), rows))
+    if any(offer.compared_s for offer in offers):
+        console.print(f"\nto compare: {TO_COMPARE}", soft_wrap=True)
     show_next([(_command(verb, offer), f"the {offer.name} choice") for offer in offers if offer.name == "planned"])
     for offer in offers:
         if offer.name != "planned":
@@ -81,7 +84,8 @@ def _as_json(verb: str, offer: Offer) -> dict[str, object]:
     return {
         "name": offer.name,
         "verb": verb,
-        "estimated_seconds": None if choice.seconds is None else round(choice.seconds, 1),
+        "estimated_seconds": None if offer.seconds is None else round(offer.seconds, 1),
+        "compared_seconds": round(offer.compared_s, 1),
         "time_s": offer.time_s,
         "memory_bytes": choice.timing.memory_bytes if choice.timing is not None else None,
         "steps": choice.steps,

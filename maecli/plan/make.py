@@ -19,6 +19,7 @@ from maecli.plan.survey import survey
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.begin.timing import Timing, time_run
+from maecli.run.compare.arms import arms_by_default
 from maecli.run.directory import Say
 from maecli.run.open import Built, Data, check_task, make_modality, open_device, open_run
 from maecli.run.train import make_trainer
@@ -39,9 +40,9 @@ TIMING_S = 2.0
 FOR_STEPS = 0.92
 """Share of the time that is planned for training and measuring on validation; the rest starts and ends the run."""
 FOR_VALIDATION = 0.1
-Resolve = Callable[[Ask], RunSpec]
 GLANCE = 10_000
 """Files that stand for all where only a plan is wanted, and no run."""
+Resolve = Callable[[Ask], RunSpec]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class RunPlan:
     data: Data
     """What it goes by, opened, for the run to take over."""
 
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """The runs that there is time to compare it with."""
+        return arms_by_default(self.choice.spec, self.choice.seconds, self.time_s)
+
     def ask(self, ask: Ask) -> Ask:
         """Return what was asked for with the plan beside it."""
         return dataclasses.replace(ask, plan=Layer(PLANNED, self.choice.settings))
@@ -122,15 +128,15 @@ class Planner:
         registry: Registry,
         time_s: float | None,
         say: Say = lambda _: None,
+        glance: int | None = None,
     ) -> None:
+        """Open the data; `say` is told of files that are left out, and `glance` is that of `Data`."""
         self.asked, self.open_spec, self.resolve, self.registry = ask, spec, resolve, registry
         check_task(spec, registry)
         self.task, device = registry.task(spec.task.name), open_device(spec)[0]
         self.device = device.type
         self.time_s = time_s or default_time(self.device, spec.verb)
-        glance: int | None = None,
         begin = time.monotonic()
-        """Open the data; `say` is told of files that are left out, and `glance` is that of `Data`."""
         faults = Faults(say, spec.data.strict)
         self.data = Data(spec, registry, self.task.fields, faults, spec.task.name, glance=glance)
         self.modality = make_modality(self.data.card, registry)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from maecli.plan.make import Choice, Planner
+from maecli.run.compare.arms import arms_by_default, companions_seconds
 
 QUICK, THOROUGH = 1 / 4, 6
 """Times, in those of the plan."""
@@ -24,6 +25,17 @@ class Offer:
     side: int | None = None
     """The longest side of its pictures, where that is not the planned one."""
 
+    @property
+    def compared_s(self) -> float:
+        """What the runs take that there is time to compare it with; 0 where there are none."""
+        spec, seconds = self.choice.spec, self.choice.seconds
+        return companions_seconds(arms_by_default(spec, seconds, self.time_s), spec, seconds or 0.0)
+
+    @property
+    def seconds(self) -> float | None:
+        """What it takes with these, about; None where nothing was timed."""
+        return None if self.choice.seconds is None else self.choice.seconds + self.compared_s
+
 
 def offers(planner: Planner) -> list[Offer]:
     """Return the plan, between a quicker way and a longer one where these differ from it."""
@@ -42,6 +54,7 @@ def offers(planner: Planner) -> list[Offer]:
         else planner.rescheduled(planned, THOROUGH * time_s)
     )
     if side is not None or longer.steps >= WORTH * planned.steps:
-        times = (longer.seconds or 0.0) / (planned.seconds or 1.0)
-        made.append(Offer("thorough", longer, THOROUGH * time_s, f"{times:.1f} times the time", side))
+        thorough = Offer("thorough", longer, THOROUGH * time_s, "", side)
+        times = (thorough.seconds or 0.0) / (made[-1].seconds or 1.0)
+        made.append(replace(thorough, gives_up=f"time: {times:.1f} times as much"))
     return made

@@ -13,15 +13,17 @@ from maecli.text import number_of
 
 MORE = 6
 """How many times the time is which a person is told of."""
+TO_COMPARE = "the same from random weights, to tell whether pretraining pays (`--compare none` leaves it out)"
 
 
-def sentence(plan: RunPlan) -> str:
-    """Return the plan in a sentence, and what more time would bring."""
+def sentence(plan: RunPlan, companions_s: float = 0.0) -> str:
+    """Return the plan in a sentence, what its companions take, and what more time would bring."""
     choice = plan.choice
     said = f"{described(plan.facts, plan.device)}: {of_choice(choice)}"
     if choice.seconds is None:
         return said
-    return f"{said}, about {duration(choice.seconds)}{_with_more_time(plan)}"
+    compared = f", and {duration(companions_s)} more for {TO_COMPARE}" if companions_s else ""
+    return f"{said}, about {duration(choice.seconds)}{compared}{_with_more_time(plan)}"
 
 
 def described(facts: Facts, device: str) -> str:
@@ -62,12 +64,12 @@ def _with_more_time(plan: RunPlan) -> str:
 
 
 def flag(seconds: float) -> str:
-    """Return a time as `--time` takes it: 90s, 10m, 1h, 1h30m."""
+    """Return a time as `--time` takes it: 90s, 2m30s, 10m, 1h, 1h30m; above ten minutes without seconds."""
     if seconds < 120:
         return f"{round(seconds)}s"
-    minutes = round(seconds / 60)
-    hours, rest = divmod(minutes, 60)
-    return (f"{hours}h" if hours else "") + (f"{rest}m" if rest else "")
+    whole = round(seconds) if seconds < 600 else 60 * round(seconds / 60)
+    parts = {"h": whole // 3600, "m": whole % 3600 // 60, "s": whole % 60}
+    return "".join(f"{num}{unit}" for unit, num in parts.items() if num)
 
 
 def by(lengths: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ from maecli.errors import SpecError
 from maecli.plan.batches import changed_batch
 from maecli.plan.make import RunPlan, leaves_open, make_plan
 from maecli.plan.words import sentence
-from maecli.progress import Progress, duration
+from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
 from maecli.run.begin.launch import Launch, find_place
 from maecli.run.begin.request import request
-from maecli.run.compare.arms import arms_by_default, arms_of
+from maecli.run.compare.arms import arms_of, companions_seconds, title_of
 from maecli.run.compare.companions import compare
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.weights.initial import offered_spec
@@ -44,22 +44,19 @@ def train(
     `verbose`: say where each setting came from; `time_s`: what the run may take, of a cross-validation all its runs.
     """
     spec = request(ask, registry)
-    arms = arms_of(ask.compare, spec)
+    _check_comparison(ask, spec)
     launch = Launch(ask.resume, overwrite, verify_data, time_s)
     find_place(spec, registry, launch)  # before time is spent on a plan
     folds = spec.data.folds if _has_folds(spec) else None
-    if folds and arms:
-        raise SpecError("--compare trains a run once more, and --folds trains one for each fold; give one of them")
     each_s = time_s / (folds + 1) if time_s is not None and folds else time_s
     spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
-    planned = sentence(plan) if plan is not None else ""
+    arms = _companions(ask, spec, plan)
+    planned = _in_words(plan, arms) if plan is not None else ""
     if folds:
         if planned:
             progress.say(f"each of {folds + 1} runs: {planned}")
         result = cross_validate(spec, registry, progress, launch)
     else:
-        if ask.compare is None and plan is not None:
-            arms = arms_by_default(spec, plan.choice.seconds, plan.time_s)
         opened = plan.data if plan is not None else None
         result = training.train(spec, registry, progress, launch, companions=arms, planned=planned, opened=opened)
         if ask.compare != "none":
@@ -73,13 +70,16 @@ def dry_run(
 ) -> tuple[dict[str, Any], list[Setting]]:
     """Build what is asked for and time a few steps; write nothing. Return what the run would be, and its settings."""
     spec = request(ask, registry)
-    arms_of(ask.compare, spec)
+    _check_comparison(ask, spec)
     spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
+    arms = _companions(ask, spec, plan)
     if plan is not None:
-        progress.say(sentence(plan))
+        progress.say(_in_words(plan, arms))
     facts = dry.dry_run(spec, registry, progress, time_s)
     if _has_folds(spec):
         facts |= _of_all_folds(facts, spec)
+    elif arms:
+        facts |= _with_companions(facts, arms, spec)
     settings = settings_of(spec)
     sources = {setting.key: setting.source for setting in settings}
     return {**facts, "spec": spec.model_dump(mode="json"), "sources": sources}, settings
@@ -90,6 +90,33 @@ def _has_folds(spec: RunSpec) -> bool:
     return spec.data.folds is not None and spec.data.fold is None and spec.extend is None
 
 
+def _check_comparison(ask: Ask, spec: RunSpec) -> None:
+    """Raise SpecError for a comparison that is asked for and cannot be made."""
+    if arms_of(ask.compare, spec) and _has_folds(spec):
+        raise SpecError("--compare trains a run once more, and --folds trains one for each fold; give one of them")
+
+
+def _companions(ask: Ask, spec: RunSpec, plan: RunPlan | None) -> tuple[str, ...]:
+    """Return the runs that a run is compared with: those that are asked for, else those that its plan has time for."""
+    if ask.compare is not None or plan is None or _has_folds(spec):
+        return arms_of(ask.compare, spec)
+    return plan.companions
+
+
+def _in_words(plan: RunPlan, arms: Sequence[str]) -> str:
+    return sentence(plan, companions_seconds(arms, plan.choice.spec, plan.choice.seconds or 0.0))
+
+
+def _with_companions(facts: Mapping[str, Any], arms: Sequence[str], spec: RunSpec) -> dict[str, Any]:
+    """Return what a run is compared with, and how long all of them take."""
+    seconds = facts["estimated_seconds"] + companions_seconds(arms, spec, facts["estimated_seconds"])
+    return {
+        "compared_with": [f"the same {title_of(arm, spec)}" for arm in arms],
+        "estimated_seconds": round(seconds),
+        "estimated_time": dry.time_in_words(seconds, spec),
+    }
+
+
 def _of_all_folds(facts: Mapping[str, Any], spec: RunSpec) -> dict[str, Any]:
     """Return how long the runs of all folds and the one that learns from all take, told from this one.
 
@@ -97,7 +124,7 @@ def _of_all_folds(facts: Mapping[str, Any], spec: RunSpec) -> dict[str, Any]:
     """
     num = spec.data.folds or 0
     seconds = facts["estimated_seconds"] * (num if spec.train.max_steps is None else num + 1)
-    return {"folds": num, "estimated_seconds": seconds, "estimated_time": duration(seconds)}
+    return {"folds": num, "estimated_seconds": seconds, "estimated_time": dry.time_in_words(seconds, spec)}
 
 
 class Setting(NamedTuple):

@@ -21,7 +21,7 @@ def test_what_is_no_time_is_refused(text):
         parse_time(text)
 
 
-@pytest.mark.parametrize("seconds", [20, 90, 600, 3600, 5400, 86400])
+@pytest.mark.parametrize("seconds", [20, 90, 150, 300, 600, 3600, 5400, 86400])
 def test_a_time_is_written_as_it_is_read(seconds):
     assert parse_time(flag(seconds)) == seconds
 

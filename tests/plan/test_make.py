@@ -83,6 +83,19 @@ def test_what_a_recipe_says_is_not_planned(planned, mae):
     )
 
 
+def test_time_that_is_left_over_pays_for_the_comparison_which_is_told_and_counted(planned, pictures, pretrained, mae):
+    told = ("finetune", "--task", "classify", "--dataset", "folder", "--root", pictures, "--init", pretrained)
+    _, sources, outcome = planned(*told, "--time", "5m", *SHORT[2:])
+    assert sources["train.layer_decay"] == "plan"
+    assert outcome.json["compared_with"] == ["the same from scratch"]
+    assert " more for the same from random weights, to tell whether pretraining pays" in outcome.stderr
+    _, _, alone = planned(*told, "--time", "5m", *SHORT[2:], "--compare", "none")
+    assert "compared_with" not in alone.json
+    assert "from random weights" not in alone.stderr
+    shown = mae("plan", *told[1:], "--time", "5m", "--workers", 0, "--json").json["choices"]
+    assert all(0 < choice["compared_seconds"] <= choice["estimated_seconds"] / 2 + 0.1 for choice in shown)
+
+
 def test_a_directory_that_is_taken_is_refused_before_time_is_spent(tmp_path, pictures, mae, monkeypatch):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/mine.txt").touch()

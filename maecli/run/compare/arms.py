@@ -11,12 +11,12 @@ from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import RunDirectory
 from maecli.schema import RunSpec, TrainSpec
 from maecli.spec.ask import COMPARISONS
+from maecli.spec.layers import PLANNED
 
 SCRATCH, TOTAL_TIME = "scratch", "scratch-total-time"
 ARMS = {"none": (), SCRATCH: (SCRATCH,), TOTAL_TIME: (SCRATCH, TOTAL_TIME)}
 """Value of --compare → the companions that it asks for."""
-SMALL_PART = 1 / 3
-"""Of the time that a run may take: a companion that takes less is trained without being asked for."""
+LAYER_DECAY = "train.layer_decay"
 BEFORE = "compare-"
 """What the name of a companion's directory, in that of its run, begins with."""
 
@@ -42,12 +42,18 @@ def arms_of(choice: str | None, spec: RunSpec) -> tuple[str, ...]:
 
 
 def arms_by_default(spec: RunSpec, seconds: float | None, budget_s: float) -> tuple[str, ...]:
-    """Return the companions of a planned run where nobody names them: from scratch, if that takes little of the time.
+    """Return the companions of a planned run where nobody names them: from scratch, if the time is enough for both.
 
-    `seconds` are what the run itself takes, about; None where that is not known.
+    `seconds` are what the run itself takes, about; None where that is not known. It ends early where more passes over
+    few samples are of no use, so that the rest of its time tells whether pretraining paid.
     """
-    cheap = seconds is not None and seconds < SMALL_PART * budget_s
-    return ARMS[SCRATCH] if cheap and spec.init is not None and spec.extend is None else ()
+    enough = seconds is not None and 2 * seconds <= budget_s
+    return ARMS[SCRATCH] if enough and spec.init is not None and spec.extend is None else ()
+
+
+def companions_seconds(arms: Sequence[str], spec: RunSpec, seconds: float) -> float:
+    """Return what companions take, about, of a run that takes so many seconds."""
+    return sum(seconds + ((seconds_before(spec) or 0.0) if arm == TOTAL_TIME else 0.0) for arm in arms)
 
 
 def start_of(spec: RunSpec) -> RunDirectory | None:
@@ -98,18 +104,22 @@ def claimed(run: RunDirectory) -> tuple[str, ...]:
 def companion_spec(arm: str, spec: RunSpec, run: RunDirectory) -> RunSpec:
     """Return what a companion trains: the same as its run, from random weights.
 
+    A `train.layer_decay` that was planned for pretrained weights, whose lower layers it slows, is the 1 that a plan
+    gives to random ones; what a person set stays.
     With the time of both it has as many more epochs as that is more than the time of the run, which must be finished.
     """
+    train = spec.train.model_copy(update={"layer_decay": 1.0}) if LAYER_DECAY in run.planned else spec.train
+    if arm == TOTAL_TIME:
+        own = run.finished().seconds
+        train = lengthened(train, (_known_seconds_before(spec) + own) / max(own, 1e-9))
     update: dict[str, Any] = {
         "init": None,
         "init_partial": False,
         "out": companion(run, arm).path,
         "paths": tuple(path for path in spec.paths if path.key != INIT),
+        "train": train,
     }
-    if arm == TOTAL_TIME:
-        own = run.finished().seconds
-        update["train"] = lengthened(spec.train, (_known_seconds_before(spec) + own) / max(own, 1e-9))
-    return spec.model_copy(update=update)
+    return spec.model_copy(update=update).with_sources(dict.fromkeys(run.planned, PLANNED))
 
 
 def lengthened(train: TrainSpec, factor: float) -> TrainSpec:

@@ -20,6 +20,10 @@ from maecli.training.evaluator import Evaluator
 OTHER_SAMPLES = "{} was measured on other samples than the run, so the two are not compared sample by sample"
 
 FOR_PRETRAINED = "both have train.layer_decay {:g}, which suits pretrained weights and slows the lower layers of others"
+OF_EACH = (
+    "the schedule is one but for train.layer_decay, planned for the weights that each starts from: {:g} after "
+    "pretraining, which slows the lower layers, and {:g} for random ones"
+)
 
 
 def make_payoff(run: RunDirectory, name: str, registry: Registry) -> Payoff | None:
@@ -32,7 +36,7 @@ def make_payoff(run: RunDirectory, name: str, registry: Registry) -> Payoff | No
         return None
     spec, card, preprocess = read_record(find_checkpoint(run.path), registry, lambda _: None)
     task = make_task(spec, card, preprocess, registry)
-    remarks = [FOR_PRETRAINED.format(spec.train.layer_decay)] if spec.train.layer_decay < 1 else []
+    remarks = _on_layer_decay(run, spec.train.layer_decay)
     arms = []
     for arm in claimed(run):
         other = companion(run, arm)
@@ -53,6 +57,15 @@ def make_payoff(run: RunDirectory, name: str, registry: Registry) -> Payoff | No
         own_pretraining=start_of(spec) is not None,
         remarks=tuple(remarks),
     )
+
+
+def _on_layer_decay(run: RunDirectory, own: float) -> list[str]:
+    """Return what is to be known of how the companions' lower layers learn, beside `own` of the run."""
+    companions = [other for arm in claimed(run) if (other := companion(run, arm)).is_run]
+    others = {float(other.spec(lambda _: None)["train"].get("layer_decay", 1.0)) for other in companions} - {own}
+    if others:
+        return [OF_EACH.format(own, max(others))]
+    return [FOR_PRETRAINED.format(own)] if own < 1 else []
 
 
 def _measured(other: RunDirectory, name: str, remarks: list[str]) -> Evaluation | None:

@@ -11,7 +11,7 @@ from conftest import TOY_MODEL, TOY_RUN, call
 
 from maecli.errors import SpecError
 from maecli.registry import registry
-from maecli.run.compare.arms import arms_by_default, arms_of, companion_spec, lengthened
+from maecli.run.compare.arms import arms_by_default, arms_of, companion_spec, companions_seconds, lengthened
 from maecli.run.compare.kept import payoff_of, read_payoff
 from maecli.run.compare.pair import make_payoff
 from maecli.run.directory import RunDirectory
@@ -49,10 +49,10 @@ def spec_of(run: Path) -> dict:
 def test_a_companion_is_the_same_run_without_its_start(compared):
     own = spec_of(compared)
     changed = difference(own, spec_of(compared / BOTH[0]), frozenset({"out", "paths"}))
-    assert changed == [f"init: {own['init']} -> not set"]
+    assert changed == [f"init: {own['init']} -> not set", "train.layer_decay: 0.75 -> 1.0"], "as planned for each"
     assert json.loads((compared / BOTH[0] / "summary.json").read_text())["init"] == "from scratch"
     keys = {key for key, value in flatten(spec_of(compared / BOTH[1])).items() if flatten(own).get(key) != value}
-    assert keys - {"out", "paths"} <= {"init", "train.epochs"}
+    assert keys - {"out", "paths"} <= {"init", "train.epochs", "train.layer_decay"}
 
 
 def test_the_time_of_both_makes_the_schedule_as_much_longer(compared):
@@ -143,12 +143,39 @@ def test_other_samples_and_lost_counts_are_said_and_not_compared(copied):
     )
 
 
-def test_it_is_told_where_the_schedule_is_one_for_pretrained_weights(copied):
+@pytest.mark.parametrize(
+    ("own", "others", "told"),
+    [
+        (1.0, 1.0, []),
+        (0.75, 0.75, ["both have train.layer_decay 0.75, which suits pretrained weights"]),
+        (
+            0.75,
+            1.0,
+            ["the schedule is one but for train.layer_decay, planned for the weights that each starts from: 0.75"],
+        ),
+    ],
+)
+def test_it_is_told_how_fast_lower_layers_learn(copied, own, others, told):
     file = max((copied / "checkpoints").glob("step-*/model.safetensors"))
-    for layer_decay, told in ((1.0, False), (0.75, True)):
-        rewrite(file, lambda record, decay=layer_decay: record["spec"]["train"].update(layer_decay=decay))
-        remarks = make_payoff(RunDirectory(copied), "val", registry()).remarks
-        assert any("train.layer_decay 0.75" in remark for remark in remarks) is told
+    rewrite(file, lambda record: record["spec"]["train"].update(layer_decay=own))
+    for name in BOTH:
+        spec = spec_of(copied / name)
+        spec["train"]["layer_decay"] = others
+        (copied / name / "spec.yaml").write_text(yaml.safe_dump(spec))
+    remarks = make_payoff(RunDirectory(copied), "val", registry()).remarks
+    assert [remark[: len(start)] for remark, start in zip(remarks, told, strict=True)] == told
+
+
+def test_a_decay_that_was_planned_for_pretrained_weights_is_not_that_of_random_ones(copied, monkeypatch):
+    run, tree = RunDirectory(copied), spec_of(copied)
+    spec = validate({**tree, "train": {**tree["train"], "layer_decay": 0.75}}, "finetune", registry())
+    monkeypatch.setattr(RunDirectory, "planned", ("train.epochs",))
+    assert companion_spec("scratch", spec, run).train.layer_decay == 0.75, "a person set it"
+    monkeypatch.setattr(RunDirectory, "planned", ("train.layer_decay", "train.epochs"))
+    for arm in ("scratch", "scratch-total-time"):
+        other = companion_spec(arm, spec, run)
+        assert other.train.layer_decay == 1.0
+        assert other.sources == {"train.layer_decay": "plan", "train.epochs": "plan"}
 
 
 def test_comparing_is_what_follows_where_it_was_not_done(compared, finetuned, tmp_path):
@@ -193,11 +220,27 @@ def test_a_run_that_goes_on_from_another_is_not_compared(compared):
         arms_of("scratch", spec)
 
 
-@pytest.mark.parametrize(("seconds", "arms"), [(None, ()), (99.0, ("scratch",)), (101.0, ())])
-def test_a_planned_run_is_compared_unasked_where_that_takes_under_a_third_of_its_time(compared, seconds, arms):
+@pytest.mark.parametrize(("seconds", "arms"), [(None, ()), (150.0, ("scratch",)), (151.0, ())])
+def test_a_planned_run_is_compared_unasked_where_its_time_is_enough_for_both(compared, seconds, arms):
     spec = validate(spec_of(compared), "finetune", registry())
     assert arms_by_default(spec, seconds, 300.0) == arms
     assert arms_by_default(spec.model_copy(update={"init": None}), seconds, 300.0) == ()
+
+
+def test_the_time_of_companions_is_that_of_the_run_and_of_what_came_before(compared):
+    spec = validate(spec_of(compared), "finetune", registry())
+    before = RunDirectory(Path(spec_of(compared)["init"])).finished().seconds
+    assert companions_seconds((), spec, 10.0) == 0
+    assert companions_seconds(("scratch",), spec, 10.0) == 10
+    assert companions_seconds(("scratch", "scratch-total-time"), spec, 10.0) == pytest.approx(20 + before)
+
+
+def test_a_dry_run_tells_what_is_compared_and_counts_it(pretrained, pictures, mae):
+    told = (*FINETUNE, "--root", pictures, "--init", pretrained, "--dry-run", "--json")
+    alone, both = mae(*told).json, mae(*told, "--compare", "scratch").json
+    assert "compared_with" not in alone
+    assert both["compared_with"] == ["the same from scratch"]
+    assert both["estimated_seconds"] > alone["estimated_seconds"] / 2
 
 
 def test_without_the_flag_nothing_is_compared(finetuned):
