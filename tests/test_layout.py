@@ -30,7 +30,7 @@ FLOORS = (
     {"layouts"},
     {"data"},
     {"models"},
-    {"paired"},
+    {"paired", "overlap"},
     {
         "storage",
         "schema",

@@ -1,11 +1,13 @@
 """What predicted masks say of all samples of an inference: the share of each class, and how well they agree with truth.
 
-Shapes: S spatial axes, Q classes.
+Shapes: S spatial axes, Q classes, K pictures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,40 +16,62 @@ from numpy.typing import NDArray
 
 from maecli.data.card import DataCard
 from maecli.measures import confusion
+from maecli.overlap import class_iou, constant_counts, overlap_counts, overlap_intervals, overlap_scores
 
 IOU, ACCURACY = "iou", "pixel_accuracy"
 """The columns of a sample's agreement with its true mask."""
+MEAN_IOU = "mean_iou"
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How predicted cells agree with true ones, from counts (Q, Q) by true and predicted class."""
+    """How predicted masks agree with true ones, from the counts (K, 3, Q) of pictures: see `maecli.overlap`."""
 
-    matrix: NDArray[np.int64]
+    pictures: NDArray[np.int64]
+    classes: Sequence[str]
+    background: int | None
+
+    @cached_property
+    def total(self) -> NDArray[np.int64]:
+        """The counts (3, Q) of all pictures together."""
+        return np.asarray(self.pictures.sum(0))
+
+    @cached_property
+    def scores(self) -> Mapping[str, float]:
+        """`mean_iou`, over the classes that truly occur, and `pixel_accuracy`."""
+        return _named(overlap_scores(self.total, self.background))
+
+    @cached_property
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
+        """The 95% interval of each score, by resampling whole pictures; empty for a single one."""
+        return _named(overlap_intervals(self.pictures, self.background))
 
     @property
-    def iou(self) -> NDArray[np.float64]:
-        """The intersection over union (Q,) of each class; NaN for one that does not truly occur."""
-        hits, truth, predicted = self.matrix.diagonal(), self.matrix.sum(1), self.matrix.sum(0)
-        return np.where(truth > 0, hits / np.maximum(truth + predicted - hits, 1), np.nan)
+    def iou(self) -> dict[str, float]:
+        """Class → its intersection over union, of classes that truly occur."""
+        each = zip(self.classes, class_iou(self.total).tolist(), self.total[1].tolist(), strict=True)
+        return {name: share for name, share, occurs in each if occurs}
 
     @property
-    def mean_iou(self) -> float:
-        """The mean over the classes that truly occur; NaN where nothing is judged."""
-        iou = self.iou
-        return float(np.nanmean(iou)) if not np.isnan(iou).all() else float("nan")
+    def baseline(self) -> tuple[str, Mapping[str, float]]:
+        """The trivial predictor's name, and its scores: all background, else the most frequent true class."""
+        number = self.background if self.background is not None else int(self.total[1].argmax())
+        scores = overlap_scores(constant_counts(self.total, number), self.background)
+        return f"all {self.classes[number]}", _named(scores)
 
-    @property
-    def accuracy(self) -> float:
-        """The share of cells that are right; NaN where nothing is judged."""
-        total = self.matrix.sum()
-        return float(self.matrix.trace() / total) if total else float("nan")
+    def record(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        name, scores = self.baseline
+        intervals = {name: list(interval) for name, interval in self.intervals.items()}
+        baseline = {"name": name, **scores}
+        return {**self.scores, "intervals": intervals, "iou": self.iou, "baseline": baseline}
 
-    def of_constant(self, number: int) -> Overlap:
-        """Return the same of a predictor that always says one class."""
-        matrix = np.zeros_like(self.matrix)
-        matrix[:, number] = self.matrix.sum(1)
-        return Overlap(matrix)
+
+def _named(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of the scores of `maecli.overlap`, or of their intervals."""
+    names = {MEAN_IOU: "miou", ACCURACY: "pixel_accuracy"}
+    told = {name: scores[key] for name, key in names.items() if key in scores}
+    return {name: value if isinstance(value, tuple) else float(value) for name, value in told.items()}
 
 
 class MaskTotals:
@@ -58,7 +82,8 @@ class MaskTotals:
         self.num = self.num_known = 0
         """Samples, and those of them whose true mask is known."""
         self._cells = np.zeros(len(self.classes), np.int64)
-        self._matrix = np.zeros((len(self.classes),) * 2, np.int64)
+        self._judged: list[NDArray[np.int64]] = []
+        self._overlap: Overlap | None = None
 
     def add(self, predicted: NDArray[Any], truth: NDArray[Any] | None = None) -> dict[str, float]:
         """Take a sample's classes (*S), and the true ones of the same shape if they are known.
@@ -71,11 +96,13 @@ class MaskTotals:
             return {}
         self.num_known += 1
         true, guess = (torch.from_numpy(each.astype(np.int64)) for each in (truth, predicted))
-        own = Overlap(confusion(true, guess, len(self.classes)).numpy())
-        self._matrix += own.matrix
-        if not own.matrix.any():
+        counts = overlap_counts(confusion(true, guess, len(self.classes))).numpy()
+        if not counts[1].any():
             return {}
-        return {IOU: round(own.mean_iou, 6), ACCURACY: round(own.accuracy, 6)}
+        self._judged.append(counts)
+        self._overlap = None
+        own = _named(overlap_scores(counts, self.background))
+        return {IOU: round(own[MEAN_IOU], 6), ACCURACY: round(own[ACCURACY], 6)}
 
     @property
     def shares(self) -> dict[str, float]:
@@ -86,30 +113,11 @@ class MaskTotals:
     @property
     def overlap(self) -> Overlap | None:
         """None where no true mask is known."""
-        return Overlap(self._matrix) if self._matrix.any() else None
-
-    @property
-    def iou(self) -> dict[str, float]:
-        """Class → its intersection over union, of classes that truly occur."""
-        values = self.overlap.iou.tolist() if self.overlap else []
-        return {name: value for name, value in zip(self.classes, values, strict=False) if value == value}
-
-    @property
-    def baseline(self) -> tuple[str, Overlap]:
-        """The trivial predictor's name, and what it gets: all background, else the most frequent true class."""
-        whole = Overlap(self._matrix)
-        number = self.background if self.background is not None else int(self._matrix.sum(1).argmax())
-        return f"all {self.classes[number]}", whole.of_constant(number)
+        if self._overlap is None and self._judged:
+            self._overlap = Overlap(np.stack(self._judged), self.classes, self.background)
+        return self._overlap
 
     def record(self) -> dict[str, Any]:
         """Return the same for programs."""
         told: dict[str, Any] = {"samples": self.num, "known": self.num_known, "shares": self.shares}
-        if (overlap := self.overlap) is None:
-            return told
-        name, constant = self.baseline
-        return told | {
-            "mean_iou": overlap.mean_iou,
-            "pixel_accuracy": overlap.accuracy,
-            "iou": self.iou,
-            "baseline": {"name": name, "mean_iou": constant.mean_iou, "pixel_accuracy": constant.accuracy},
-        }
+        return told | (self.overlap.record() if self.overlap is not None else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from maecli.outputs.mask_totals import MaskTotals
+from maecli.outputs.mask_totals import ACCURACY, MEAN_IOU, MaskTotals, Overlap
 from maecli.outputs.summary import Right, Summary
 from maecli.text import number_of
 
@@ -39,11 +39,17 @@ def findings(summary: Summary, masks: MaskTotals | None, unit: Unit) -> Iterator
         are = "is" if summary.unsure == 1 else "are"
         yield f"{summary.unsure:,} of {summary.num:,} {are} unsure: like none of the classes"
     if masks is not None and masks.overlap is not None:
-        name, constant = masks.baseline
-        classes = number_of(len(masks.iou), "class that occurs", "classes that occur")
-        of = f"over the {classes} in the {unit.of(masks.num_known)} whose mask is known"
-        yield f"mean IoU: {masks.overlap.mean_iou:.1%} {of}; {name}: {constant.mean_iou:.1%}"
-        yield f"pixel accuracy: {masks.overlap.accuracy:.1%}; {name}: {constant.accuracy:.1%}"
+        yield from _agreement(masks.overlap, masks.num_known, unit)
+
+
+def _agreement(overlap: Overlap, num: int, unit: Unit) -> Iterator[str]:
+    """Yield how well predicted masks agree with the true ones of a number of samples."""
+    name, constant = overlap.baseline
+    classes = number_of(len(overlap.iou), "class that occurs", "classes that occur")
+    of = f" over the {classes} in the {unit.of(num)} whose mask is known"
+    for label, key, where in (("mean IoU", MEAN_IOU, of), ("pixel accuracy", ACCURACY, "")):
+        score = _with_interval(overlap.scores[key], overlap.intervals.get(key))
+        yield f"{label}: {score}{where}; {name}: {constant[key]:.1%}"
 
 
 def warning(summary: Summary, masks: MaskTotals | None, unit: Unit) -> str:
@@ -67,5 +73,8 @@ def _right(right: Right) -> str:
 
 
 def _share(right: Right) -> str:
-    low, high = right.interval
-    return f"{right.share:.1%} (95% interval: {low:.1%} to {high:.1%})"
+    return _with_interval(right.share, right.interval)
+
+
+def _with_interval(share: float, interval: tuple[float, float] | None) -> str:
+    return f"{share:.1%}" + (f" (95% interval: {interval[0]:.1%} to {interval[1]:.1%})" if interval else "")

@@ -35,6 +35,8 @@ def test_masks_stand_beside_all_background():
         "mean IoU: 100.0% over the 2 classes that occur in the 1 picture whose mask is known; all background: 25.0%",
         "pixel accuracy: 100.0%; all background: 50.0%",
     ]
+    masks.add(np.array([0, 1], np.uint8), np.array([0, 0], np.uint8))
+    assert next(findings(summary, masks, PICTURES)).startswith("mean IoU: 58.3% (95% interval: ")
 
 
 @pytest.mark.parametrize(

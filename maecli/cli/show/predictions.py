@@ -71,7 +71,8 @@ def _by_class(result: InferResult) -> RichTable:
     summary, masks, unit = result.summary, result.masks, result.unit.many
     of_masks = [] if masks is None else [f"share of {result.part}s", *(["IoU"] if masks.overlap else [])]
     table = _table(("class", unit, "share", *of_masks), numbers=(unit, "share", *of_masks))
-    shares, iou = ({}, {}) if masks is None else (masks.shares, masks.iou)
+    shares = {} if masks is None else masks.shares
+    iou = masks.overlap.iou if masks is not None and masks.overlap else {}
     for name, num in summary.counts.most_common(MOST_CLASSES):
         cells = [f"{num:,}", f"{num / summary.num:.1%}"]
         if masks is not None:

@@ -115,9 +115,9 @@ def _counted(title: str, those: Least[Chosen], unit: Unit | None = None) -> str:
 
 def _of_masks(made: Predictions, masks: MaskTotals) -> Iterator[Group | Figures | Legend]:
     """Yield pictures beside their masks, those that agree least first, and a table of the classes."""
-    choice, of = made.choice, masks.iou
-    there = {name: share for name, share in masks.shares.items() if share or name in of}
-    yield _table_of_masks(made, there, of if masks.overlap is not None else None)
+    choice, iou = made.choice, masks.overlap.iou if masks.overlap is not None else None
+    there = {name: share for name, share in masks.shares.items() if share or name in (iou or {})}
+    yield _table_of_masks(made, there, iou)
     yield Legend(_colours(made, there))
     if choice.disagreements.num:
         note = "Those whose mask agrees least with the true one, by their mean IoU, come first."

@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maecli import api
-
-from .heads import Segmenter
-from .overlap import (
+from maecli.api.measure import (
+    class_iou,
+    class_recall,
     constant_counts,
-    iou,
     overlap_counts,
     overlap_intervals,
     overlap_scores,
-    recall,
     resampled_scores,
 )
+
+from .heads import Segmenter
 
 if TYPE_CHECKING:
     from .task import Segment
@@ -134,7 +134,7 @@ class Overlap(api.Evaluator[Segmenter]):
     def finding(self) -> str:
         """Return which classes are drawn best and worst, and how many are not found at all."""
         counts = overlap_counts(self.matrix).numpy()
-        shares, classes = iou(counts), self.card.mask_classes
+        shares, classes = class_iou(counts), self.card.mask_classes
         judged = [int(q) for q in np.flatnonzero(counts[1]) if q != self.card.background]
         predicted = np.flatnonzero(counts[2])
         if len(predicted) == 1 and judged and predicted[0] not in judged:
@@ -156,7 +156,7 @@ class Overlap(api.Evaluator[Segmenter]):
         always, baseline = self._constant(counts)
         total = max(int(counts[1].sum()), 1)
         columns = ("class", "pixels", "share of pixels", "IoU", "accuracy", f"IoU of {always}")
-        measures = (counts[1] / total, iou(counts), recall(counts), iou(baseline))
+        measures = (counts[1] / total, class_iou(counts), class_recall(counts), class_iou(baseline))
         rows = tuple(
             (
                 name,
@@ -187,7 +187,7 @@ class Overlap(api.Evaluator[Segmenter]):
         if not frequent:
             return []
         names = self.card.mask_classes
-        own, trivial = ({names[i]: float(iou[i]) for i in frequent} for iou in (iou(counts), iou(baseline)))
+        own, trivial = ({names[i]: float(iou[i]) for i in frequent} for iou in (class_iou(counts), class_iou(baseline)))
         marks = {name: value for name, value in trivial.items() if value > 0}
         png = api.draw.class_bars(own, "IoU", marks, f"IoU of {always}, where it is not 0")
         which = f"the {MOST_BARS} most frequent classes" if len(frequent) == MOST_BARS else "each class of the split"

@@ -19,7 +19,6 @@ from maecli import api
 from .evaluator import Overlap
 from .heads import CONVOLUTIONS, SegmentationKind, Segmenter, segmentation_head
 from .losses import cross_entropy, dice_loss
-from .overlap import RESAMPLES
 from .tiling import Inference, predict_classes
 
 MOST_AXES = len(CONVOLUTIONS)
@@ -163,7 +162,7 @@ class Segment(api.Task[Segmenter]):
             "that nobody resized."
         )
         counted = "IoU comes from one confusion matrix over the whole split; void pixels are not judged."
-        return [read, f"{counted} 95% intervals are of {RESAMPLES:,} resamples of whole pictures."]
+        return [read, f"{counted} 95% intervals are of {api.measure.RESAMPLES:,} resamples of whole pictures."]
 
 
 @api.hookimpl

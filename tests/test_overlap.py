@@ -3,16 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from maecli_plugins.tasks.segment.overlap import (
+
+from maecli.api.measure import (
+    class_iou,
+    class_recall,
+    confusion,
     constant_counts,
-    iou,
     overlap_counts,
     overlap_intervals,
     overlap_scores,
-    recall,
 )
-
-from maecli.api.measure import confusion
 
 TRUTH = torch.tensor([[0, 0, 0, 1], [0, 0, 1, 1], [255, 255, 2, 2]], dtype=torch.uint8)
 GUESS = torch.tensor([[0, 0, 1, 1], [0, 3, 1, 0], [1, 2, 2, 0]], dtype=torch.uint8)
@@ -29,8 +29,8 @@ def test_counts_are_hits_truth_and_predictions():
 
 
 def test_iou_and_recall_by_hand():
-    assert iou(COUNTS).tolist() == pytest.approx([3 / 7, 2 / 4, 1 / 2, 0])
-    assert recall(COUNTS).tolist() == pytest.approx([3 / 5, 2 / 3, 1 / 2, 0])
+    assert class_iou(COUNTS).tolist() == pytest.approx([3 / 7, 2 / 4, 1 / 2, 0])
+    assert class_recall(COUNTS).tolist() == pytest.approx([3 / 5, 2 / 3, 1 / 2, 0])
 
 
 def test_means_are_over_the_classes_that_occur():

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maecli import api
+from maecli.measures import bootstrap_interval
 
 RESAMPLES = 1000
 
@@ -29,13 +29,13 @@ def constant_counts(counts: np.ndarray, always: int) -> np.ndarray:
     return np.stack([truth * only, truth, truth.sum() * only])
 
 
-def iou(counts: np.ndarray) -> np.ndarray:
+def class_iou(counts: np.ndarray) -> np.ndarray:
     """Return the intersection over union (…, Q) of each class; 0 for one that neither occurs nor is predicted."""
     hits, truth, predicted = np.moveaxis(counts, -2, 0)
     return np.asarray(hits / np.maximum(truth + predicted - hits, 1))
 
 
-def recall(counts: np.ndarray) -> np.ndarray:
+def class_recall(counts: np.ndarray) -> np.ndarray:
     """Return the share (…, Q) of each class's pixels that were hit; 0 for a class that does not occur."""
     hits, truth, _ = np.moveaxis(counts, -2, 0)
     return np.asarray(hits / np.maximum(truth, 1))
@@ -51,13 +51,13 @@ def overlap_scores(counts: np.ndarray, background: int | None) -> dict[str, np.n
     occurs = truth > 0
     num = np.maximum(occurs.sum(-1), 1)
     total = truth.sum(-1)
-    scores = {"miou": (iou(counts) * occurs).sum(-1) / num}
+    scores = {"miou": (class_iou(counts) * occurs).sum(-1) / num}
     if background is not None:
         union = total - hits[..., background]
         both = total - truth[..., background] - predicted[..., background] + hits[..., background]
         scores["foreground_iou"] = both / np.maximum(union, 1)
     scores["pixel_accuracy"] = hits.sum(-1) / np.maximum(total, 1)
-    scores["mean_class_accuracy"] = (recall(counts) * occurs).sum(-1) / num
+    scores["mean_class_accuracy"] = (class_recall(counts) * occurs).sum(-1) / num
     return scores
 
 
@@ -79,4 +79,4 @@ def overlap_intervals(pictures: np.ndarray, background: int | None) -> dict[str,
         return {}
     whole = overlap_scores(pictures.sum(0), background)
     resampled = resampled_scores(pictures, background)
-    return {name: api.measure.bootstrap_interval(float(whole[name]), drawn) for name, drawn in resampled.items()}
+    return {name: bootstrap_interval(float(whole[name]), drawn) for name, drawn in resampled.items()}
