@@ -76,16 +76,23 @@ def overlay(picture: NDArray[Any], mask: Pixels, style: ClassStyle) -> bytes:
 
 
 def overlay_rows(
-    pictures: Sequence[NDArray[Any]], truths: Sequence[Pixels], predictions: Sequence[Pixels], style: ClassStyle
+    pictures: Sequence[NDArray[Any]],
+    truths: Sequence[Pixels],
+    predictions: Sequence[Pixels],
+    style: ClassStyle,
+    titles: Sequence[str] | None = None,
 ) -> bytes:
-    """Return a PNG with a row per picture: itself, its true mask, the predicted one; below, the legend of all."""
+    """Return a PNG with a row per picture: itself, its true mask, the predicted one; below, the legend of all.
+
+    The title of a row stands above it.
+    """
     rows = [
         [as_rgb(picture), blend(picture, truth, style), blend(picture, predicted, style)]
         for picture, truth, predicted in zip(pictures, truths, predictions, strict=True)
     ]
     numbers = np.unique(np.concatenate([mask.ravel() for mask in (*truths, *predictions)]))
     legend = [(_name(number, style), _colour(number, style)) for number in numbers.tolist()]
-    return picture_grid(rows, ["picture", "truth", "prediction"], legend=legend)
+    return picture_grid(rows, ["picture", "truth", "prediction"], titles, legend=legend)
 
 
 def _borders(mask: Pixels, thickness: int) -> NDArray[np.bool_]:

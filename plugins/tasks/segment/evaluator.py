@@ -5,13 +5,11 @@ Shapes: H, W height and width, Q classes.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from maecli import api
@@ -26,13 +24,11 @@ from maecli.api.measure import (
 )
 
 from .heads import Segmenter
+from .shown import Examples
 
 if TYPE_CHECKING:
     from .task import Segment
 
-NUM_DRAWN = 6
-DRAWN_SIDE = 640
-"""Drawings are made from pictures reduced to this."""
 MOST_BARS = 60
 MOST_NAMED = 8
 """Classes that a note names."""
@@ -49,8 +45,7 @@ class Overlap(api.Evaluator[Segmenter]):
 
     def __init__(self, task: Segment, thorough: bool) -> None:
         self.task, self.card, self.thorough = task, task.card, thorough
-        self.drawn: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
-        """Picture (1, C, H, W), truth and prediction (H, W), by a number that is drawn from the sample's key."""
+        self.examples = Examples()
 
     def update(self, module: Segmenter, batch: api.Batch) -> None:
         predicted = self.task.classes_of(module, batch["image"], batch.tensors.get("valid"))
@@ -59,24 +54,21 @@ class Overlap(api.Evaluator[Segmenter]):
             self.add({"matrix": api.measure.confusion(batch["mask"], predicted, num)})
             return
         counts = []
-        for i, (truth, guess) in enumerate(zip(batch["mask"], predicted, strict=True)):
+        for truth, guess in zip(batch["mask"], predicted, strict=True):
             matrix = api.measure.confusion(truth, guess, num)
             self.add({"matrix": matrix})
             counts.append(overlap_counts(matrix))
-            if truth.ndim == 2:
-                self._keep(batch.keys[i], batch["image"][i : i + 1], truth, guess)
         self.add_rows(batch.draws.ids, {"counts": torch.stack(counts)})
+        if predicted.ndim == 3:
+            self._look_at(batch, predicted, torch.stack(counts).cpu().numpy())
 
-    def _keep(self, key: str, image: Tensor, truth: Tensor, guess: Tensor) -> None:
-        """Hold a few samples to draw, the same ones in whatever order they come: those whose keys hash lowest."""
-        place = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
-        if len(self.drawn) == NUM_DRAWN:
-            if place > (last := max(self.drawn)):
-                return
-            del self.drawn[last]
-        step = -(-max(truth.shape) // DRAWN_SIDE)
-        small = image if step == 1 else F.avg_pool2d(image, min(step, *truth.shape), step, ceil_mode=True)
-        self.drawn[place] = (small.clone(), truth[::step, ::step].clone(), guess[::step, ::step].clone())
+    def _look_at(self, batch: api.Batch, predicted: Tensor, counts: np.ndarray) -> None:
+        """Show those of a batch with a judged pixel to what holds examples, which waits for their scores."""
+        shares = overlap_scores(counts, self.card.background)["miou"]
+        for i in np.flatnonzero(counts[:, 1].any(-1)).tolist():
+            self.examples.add(
+                batch.keys[i], float(shares[i]), batch["image"][i : i + 1], batch["mask"][i], predicted[i]
+            )
 
     @property
     def matrix(self) -> Tensor:
@@ -168,17 +160,7 @@ class Overlap(api.Evaluator[Segmenter]):
         return [api.Table(title="Per class, shares from 0 to 1", columns=columns, rows=rows)]
 
     def drawings(self) -> Sequence[api.Drawing]:
-        return [*self._samples(), *self._bars(), self._confusion()]
-
-    def _samples(self) -> list[api.Drawing]:
-        if not self.drawn:
-            return []
-        pictures, truths, guesses = zip(*(self.drawn[place] for place in sorted(self.drawn)), strict=True)
-        true, predicted = ([mask.cpu().numpy() for mask in masks] for masks in (truths, guesses))
-        shown = [self.task.drawable(picture)[0] for picture in pictures]
-        png = api.draw.overlay_rows(shown, true, predicted, self.task.style)
-        caption = "Samples from all over the split, with true and predicted masks."
-        return [api.Drawing(name="predictions", caption=caption, png=png)]
+        return [*self.examples.drawings(self.task.drawable, self.task.style), *self._bars(), self._confusion()]
 
     def _bars(self) -> list[api.Drawing]:
         counts = overlap_counts(self.matrix).numpy()

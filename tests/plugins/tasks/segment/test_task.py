@@ -7,13 +7,14 @@ import cards
 import numpy as np
 import pytest
 import torch
-from maecli_plugins.tasks.segment.evaluator import DRAWN_SIDE
 from maecli_plugins.tasks.segment.losses import cross_entropy, dice_loss
+from maecli_plugins.tasks.segment.shown import DRAWN_SIDE
 from maecli_plugins.tasks.segment.task import Segment
 from PIL import Image
 from torch import nn
 
 from maecli import api
+from maecli.reports.grids import read_grid
 from maecli.training.evaluator import add_states
 
 SIZE = (8, 8)
@@ -188,26 +189,48 @@ def test_a_split_without_a_judged_pixel_gives_zeros():
 @pytest.mark.slow
 def test_samples_bars_and_confusion_are_drawn():
     pictures = measured().drawings()
-    assert [picture.name for picture in pictures] == ["predictions", "iou-per-class", "confusion-matrix"]
+    assert [picture.name for picture in pictures] == ["worst", "iou-per-class", "confusion-matrix"]
     assert all(picture.png.startswith(b"\x89PNG") for picture in pictures)
 
 
-def drawn(evaluator):
-    """Return truth and guess of each drawn sample, as one number, in the order in which they are drawn."""
-    samples = (evaluator.drawn[place] for place in sorted(evaluator.drawn))
-    return [int(truth[0, 0]) + 4 * int(guess[0, 0]) for _, truth, guess in samples]
+def evaluated(order):
+    """Return an evaluator of pictures of one class each: the i-th is taken for class i // 4."""
+    evaluator = task().evaluator()
+    for i in order:
+        evaluator.update(Says(), batch(mask_of(*[i % 4] * 8), mask_of(*[i // 4] * 8)[:, None].float(), i))
+    return evaluator
+
+
+def keys(lowest):
+    return [shown.key for shown in lowest.pictures]
 
 
 @pytest.mark.parametrize("num", [1, 6, 7, 16])
 def test_the_drawn_samples_are_the_same_in_any_order_and_not_just_the_first(num):
-    batches = [batch(mask_of(*[i % 4] * 8), mask_of(*[i // 4] * 8)[:, None].float(), i) for i in range(num)]
-    forth, back = task().evaluator(), task().evaluator()
-    for evaluator, order in ((forth, batches), (back, batches[::-1])):
-        for each in order:
-            evaluator.update(Says(), each)
-    assert drawn(forth) == drawn(back)
-    assert len(set(drawn(forth))) == min(num, 6)
-    assert num < 16 or max(drawn(forth)) > 6
+    forth, back = (evaluated(order).examples for order in (range(num), reversed(range(num))))
+    for one, other in ((forth.worst, back.worst), (forth.by_lot, back.by_lot)):
+        assert keys(one) == keys(other)
+        assert len(set(keys(one))) == min(num, 6)
+    assert num < 16 or max(int(key.removesuffix(".png")) for key in keys(forth.by_lot)) > 6
+
+
+def test_the_worst_pictures_come_first_with_their_iou():
+    half = (TRUTH, TRUTH.where(TRUTH != 1, 0).where(TRUTH < 4, 0))  # cats are missed
+    evaluator = measured((TRUTH, TRUTH.where(TRUTH < 4, 0)), half, (mask_of(*[255] * 8), GUESS))
+    shown = evaluator.examples.worst.pictures
+    assert [each.key for each in shown] == ["1.png", "0.png"], "of a picture in which nothing is judged none is shown"
+    assert [each.iou for each in shown] == pytest.approx([(4 / 6 + 0 + 1) / 3, 1])
+    drawing = evaluator.drawings()[0]
+    with Image.open(io.BytesIO(drawing.png)) as image:
+        assert [cell.row for cell in read_grid(image).cells][::3] == ["mean IoU 55.6%, 1.png", "mean IoU 100.0%, 0.png"]
+    assert "the lowest first" in drawing.caption
+
+
+def test_others_are_drawn_by_lot_and_none_twice():
+    examples = evaluated(range(16)).examples
+    assert [drawing.name for drawing in evaluated(range(16)).drawings()][:2] == ["worst", "predictions"]
+    assert [drawing.name for drawing in evaluated(range(6)).drawings()][:2] == ["worst", "iou-per-class"]
+    assert all(shown.iou == 0 for shown in examples.worst.pictures)
 
 
 def test_states_add_up_whatever_the_order_of_pictures():
@@ -237,7 +260,7 @@ def test_what_is_held_for_drawing_is_small():
     job, size = task(), (2 * DRAWN_SIDE + 3, 5)
     evaluator = job.evaluator()
     evaluator.update(Always(1), batch(torch.zeros(1, *size)))
-    ((picture, truth, guess),) = evaluator.drawn.values()
+    ((_, _, picture, truth, guess),) = evaluator.examples.worst.pictures
     assert picture.shape[2:] == truth.shape == guess.shape
     assert max(truth.shape) <= DRAWN_SIDE
 
