@@ -38,6 +38,11 @@ def shortened(text: str, letters: int = 120) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
+def capitalised(text: str) -> str:
+    """Return a text as a sentence begins; a name that is written in its own way, such as mIoU, stays."""
+    return text if text[1:2].isupper() else f"{text[:1].upper()}{text[1:]}"
+
+
 def number_of(num: int, one: str, many: str = "") -> str:
     """Return a number of things: 1 file, 2,000 files; `many` where that is not `one` with an s."""
     return f"{num:,} {one if num == 1 else many or f'{one}s'}"

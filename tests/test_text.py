@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.text import bytes_in_words, number_of
+from maecli.text import bytes_in_words, capitalised, number_of
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from maecli.text import bytes_in_words, number_of
 )
 def test_one_thing_is_singular(num, words, told):
     assert number_of(num, *words) == told
+
+
+@pytest.mark.parametrize(("text", "begins"), [("cat is best", "Cat is best"), ("mIoU is 3", "mIoU is 3"), ("", "")])
+def test_a_sentence_begins_with_a_capital_but_for_names(text, begins):
+    assert capitalised(text) == begins
 
 
 @pytest.mark.parametrize(

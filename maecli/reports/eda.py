@@ -17,7 +17,7 @@ from maecli.reports.numbers import format_value
 from maecli.reports.overlays import ClassStyle, blend
 from maecli.reports.page import Points, Section
 from maecli.results import Drawing, Table
-from maecli.text import number_of
+from maecli.text import capitalised, number_of
 
 MAX_LISTED_PAIRS = 100
 MAX_LISTED_GROUPS = 100
@@ -96,7 +96,7 @@ def _samples(findings: Findings) -> Iterator[str | Drawing | Table]:
         *card.notes,
     ]
     if notes:
-        yield "\n\n".join(f"{note[:1].upper()}{note[1:]}." for note in notes)
+        yield "\n\n".join(f"{capitalised(note)}." for note in notes)
 
 
 def _counted(counts: Mapping[str, int], before: str = "") -> Iterator[str]:
@@ -272,7 +272,7 @@ def _augmented(findings: Findings, gallery: Gallery) -> Iterator[str | Drawing]:
     titles = ["as it is"]
     columns: list[list[NDArray[Any]]] = [[sample.image for sample in gallery.first]]
     for augmented in gallery.augmented:
-        yield f"{augmented.by[:1].upper()}{augmented.by[1:]}: {augmented.how}."
+        yield f"{capitalised(augmented.by)}: {augmented.how}."
         titles.append(augmented.by)
         columns.append([sample.image for sample in augmented.examples])
         masks = [sample.mask for sample in augmented.examples if sample.mask is not None]

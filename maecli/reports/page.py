@@ -22,6 +22,7 @@ from maecli.reports.canvas import encode_png
 from maecli.reports.grids import read_grid
 from maecli.results import Drawing, Evaluation, Metric, Table
 from maecli.storage.shareable import shareable
+from maecli.text import capitalised
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -260,7 +261,7 @@ def _chart(chart: vector.Chart, name: str, ids: Iterator[str]) -> dict[str, Any]
     """Return a chart's elements for a wide and for a narrow column; nothing where it has none."""
     from markupsafe import Markup
 
-    seen = {"role": "img", "aria-label": f"{chart.seen[:1].upper()}{chart.seen[1:]}" or name}
+    seen = {"role": "img", "aria-label": capitalised(chart.seen) or name}
     wide, narrow = (
         svg and vector.inline(svg, next(ids), {"class": kind, **seen})
         for kind, svg in (("wide", chart.wide), ("narrow", chart.narrow))

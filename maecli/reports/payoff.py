@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from maecli.progress import duration
 from maecli.reports.numbers import format_metric, format_value
 from maecli.results import Difference, Metric, Table
-from maecli.text import number_of
+from maecli.text import capitalised, number_of
 
 TOLD = {True: "the pretrained run is better", False: "the pretrained run is worse", None: "no difference can be told"}
 QUESTION = "Did pretraining pay?"
@@ -111,7 +111,7 @@ def payoff_sentences(payoff: Payoff) -> list[str]:
 def _longer(payoff: Payoff) -> Iterator[str]:
     """Yield how the run compares with those from random weights that had more time."""
     for arm in payoff.others[1:]:
-        words, difference = f"{arm.title[:1].upper()}{arm.title[1:]}: {_short(arm.metric)}", arm.difference
+        words, difference = f"{capitalised(arm.title)}: {_short(arm.metric)}", arm.difference
         if difference is not None:
             words += f"; {TOLD[_is_above(arm)]} ({_apart(difference, arm.metric)})"
         yield f"{words}."
@@ -175,4 +175,4 @@ def payoff_notes(payoff: Payoff) -> list[str]:
         "was trained once: how far another seed would move it is not in the interval."
         for test in sorted(tests)
     ]
-    return [*how, *(f"{remark[:1].upper()}{remark[1:]}." for remark in payoff.remarks)]
+    return [*how, *(f"{capitalised(remark)}." for remark in payoff.remarks)]

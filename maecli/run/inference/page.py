@@ -31,6 +31,7 @@ from maecli.reports.grids import as_rgb
 from maecli.reports.overlays import ClassStyle, blend
 from maecli.reports.predictions import Card, Figures, Group, Legend, Picture, drawing_of, picture_of, render_predictions
 from maecli.results import Drawing
+from maecli.text import capitalised
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,12 +75,12 @@ class Predictions:
 
 def predictions_page(made: Predictions) -> str:
     """Return the page as HTML."""
-    found = [sentence[:1].upper() + sentence[1:] + "." for sentence in findings(made.summary, made.masks, made.unit)]
+    found = [f"{capitalised(sentence)}." for sentence in findings(made.summary, made.masks, made.unit)]
     told = warning(made.summary, made.masks, made.unit)
     return render_predictions(
         made.title,
         found or [f"{made.unit.of(made.summary.num)}."],
-        told[:1].upper() + told[1:] + "." if told else "",
+        f"{capitalised(told)}." if told else "",
         list(_parts(made)),
         about=made.about,
         faults=list(islice(made.faults, MOST_FAULTS)),

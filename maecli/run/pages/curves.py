@@ -10,6 +10,7 @@ from maecli.reports.charts import curves
 from maecli.results import Drawing, Metric
 from maecli.run.directory import RunDirectory
 from maecli.run.plugins_used import missing_packages
+from maecli.text import capitalised
 
 Metrics = Mapping[str, Sequence[tuple[float, float]]]
 """Metric → (step or epoch, value)."""
@@ -61,7 +62,7 @@ def learning_curves(
     for key in [key for key in first if key.startswith("val/") and len(first[key]) > 1][:1]:
         name = key.removeprefix("val/")
         metric = (metrics or {}).get(name, Metric(name=name, label=name, value=0.0))
-        caption = f"{metric.label[:1].upper()}{metric.label[1:]} on the validation split."
+        caption = f"{capitalised(metric.label)} on the validation split."
         drawings += _curves(runs, key, x_label, f"validation {metric.label}", caption, metric)
     return drawings
 

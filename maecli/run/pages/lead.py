@@ -8,6 +8,7 @@ from maecli.reports import numbers
 from maecli.reports.payoff import payoff_sentences
 from maecli.results import Evaluation
 from maecli.run.pages.measured import Measured
+from maecli.text import capitalised
 
 NOT_TEST = {"folds": "cross-validated", "val": "validation", "train": "training"}
 """Splits whose name belongs to what was measured on."""
@@ -24,7 +25,7 @@ def _not_better(measured: Measured) -> Iterator[str]:
         metric = measured.headline.metrics[0]
         if verdict := numbers.verdict(metric):
             value = numbers.format_value(metric.value, metric.unit)
-            yield f"{_capital(metric.label)} of {value} {verdict[0].lower()}{verdict[1:]}"
+            yield f"{capitalised(metric.label)} of {value} {verdict[0].lower()}{verdict[1:]}"
 
 
 def _found(measured: Measured) -> Iterator[str]:
@@ -60,8 +61,4 @@ def found(evaluation: Evaluation) -> str:
     which = NOT_TEST.get(evaluation.split, "")
     samples = f"{evaluation.num_samples:,} " + " ".join(filter(None, [which, evaluation.samples.split(" ", 1)[1]]))
     sure = f": {numbers.rough_interval(metric.interval, metric.unit)}" if metric.interval else ""
-    return _capital(f"{'' if told else f'{finding}; '}measured on {samples}{sure}.")
-
-
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
+    return capitalised(f"{'' if told else f'{finding}; '}measured on {samples}{sure}.")
