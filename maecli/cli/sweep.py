@@ -97,15 +97,15 @@ def show_plan(jobs: list[dict[str, Any]], out: str, as_json: bool) -> None:
 
 
 def show_sweep(result: SweepResult, as_json: bool) -> None:
-    """Print the headline metrics of a sweep, and where its page is."""
+    """Print the headline metrics of a sweep, what it found, and where its page is."""
     from maecli.sweep.report import PAGE, sweep_tables
 
     if as_json:
-        print_json({"out": str(result.out), **result.outcome.as_json()})
+        print_json({"out": str(result.out), "found": [*result.found], **result.outcome.as_json()})
         return
     console = PlainConsole()
     for table in sweep_tables(result.outcome):
         console.print(rich_table(table))
         console.print()
-    answer(f"report: {result.out / PAGE}")
+    answer(*result.found, "", f"report: {result.out / PAGE}")
     show_next([(shlex.join(["mae", "runs", str(result.out)]), "list its runs")])

@@ -34,7 +34,7 @@ from maecli.storage.lock import locked
 from maecli.storage.tables import cell_text, csv_line
 from maecli.sweep.definition import make_sweep
 from maecli.sweep.outcome import read_evaluation
-from maecli.sweep.plan import Axis, Choice, Job, Plan
+from maecli.sweep.plan import FOLD, Axis, Choice, Job, Plan
 from maecli.sweep.pooled import NAME, pool
 from maecli.sweep.report import WRITER
 from maecli.sweep.run import run_sweep
@@ -42,7 +42,6 @@ from maecli.text import number_of
 
 FOLDS, TABLE = "folds", "folds.csv"
 COLUMNS = ("file", "fold")
-AXIS = "data.fold"
 
 
 def cross_validate(
@@ -94,10 +93,10 @@ def cross_validate(
 def plan_folds(spec: RunSpec, registry: Registry) -> Plan:
     """Return the runs of the folds of a spec, each after a pretraining of its own where that is asked for."""
     num = spec.data.folds or 0
-    choices = tuple(Choice(str(i), {spec.verb: {AXIS: i}}) for i in range(1, num + 1))
+    choices = tuple(Choice(str(i), {spec.verb: {FOLD: i}}) for i in range(1, num + 1))
     verbs: dict[str, Any] = {"pretrain": {}} if spec.fold_pretrain else {}
     sweep = make_sweep({"name": FOLDS, "seeds": [spec.seed], **verbs, "finetune": {}})
-    plan = Plan(sweep, (Axis("fold", choices),), varied=frozenset({AXIS}))
+    plan = Plan(sweep, (Axis("fold", choices),), varied=frozenset({FOLD}))
     before = _pretraining(spec, registry) if spec.fold_pretrain else None
     for number, choice in enumerate(choices, 1):
         point, name = {"fold": choice.label}, f"fold-{number}"

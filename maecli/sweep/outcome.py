@@ -55,6 +55,13 @@ class Outcome:
                 first.setdefault((row.arm, *row.point.items()), row)
         return list(first.values())
 
+    def by_metric(self, verb: str, split: str | None = None) -> list[list[Row]]:
+        """Return the headlines of a verb on a split, those of one metric together."""
+        groups: dict[str, list[Row]] = {}
+        for row in self.headlines(verb, split):
+            groups.setdefault(row.metric.name, []).append(row)
+        return [*groups.values()]
+
     def as_json(self) -> dict[str, Any]:
         """Return everything as plain values."""
         return {

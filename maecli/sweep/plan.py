@@ -22,6 +22,9 @@ from maecli.storage.names import file_name
 from maecli.sweep.address import address
 from maecli.sweep.definition import Arm, Stage, Sweep
 
+FOLD = "data.fold"
+"""The key in which the runs of a cross-validation differ."""
+
 Settings = dict[str, dict[str, Any]]
 """Verb → dotted key → value."""
 
@@ -82,6 +85,11 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     varied: frozenset[str] = frozenset()
     """Keys of the spec that the grid and the arms set."""
+
+    @property
+    def is_folds(self) -> bool:
+        """Whether its points are the folds of one cross-validation, and not settings to choose among."""
+        return self.varied == {FOLD}
 
     @property
     def ignored(self) -> frozenset[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from maecli.errors import MaeError
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.charts import Mark, bars_chart, curves, points_chart
 from maecli.reports.numbers import format_mean, format_value
 from maecli.reports.page import Points, Section, drawing_files, render_report
-from maecli.results import Drawing, Table
+from maecli.results import Difference, Drawing, Table
+from maecli.run.compare.pair import difference_between
 from maecli.run.directory import RunDirectory
 from maecli.run.pages.curves import by_epoch, history
 from maecli.run.pages.links import link_to
@@ -20,10 +22,11 @@ from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.storage.ledger import Ledger
 from maecli.storage.shareable import shareable
+from maecli.sweep.finding import finding, folds_finding
 from maecli.sweep.outcome import Outcome, Row, first_seed, point_title, read_evaluation, words
 from maecli.sweep.plan import Axis, Job, Plan
 from maecli.sweep.side_by_side import side_by_side
-from maecli.text import number_of
+from maecli.text import capitalised, number_of
 
 VERBS = {"finetune": "Fine-tuning", "pretrain": "Pretraining"}
 JSON, CSV, PNG, PAGE, PICTURES = "sweep.json", "sweep.csv", "sweep.png", "report.html", "pictures"
@@ -46,8 +49,8 @@ def write_page(
     directories: Mapping[str, RunDirectory],
     registry: Registry,
     progress: Progress,
-) -> None:
-    """Write `report.html` and the drawings on it; `sweep.png` is the first chart."""
+) -> Sequence[str]:
+    """Write `report.html` and the drawings on it; `sweep.png` is the first chart. Return what the sweep found."""
     charts = headline_charts(outcome)
     splits = [*plan.sweep.splits, "val"] if set(plan.sweep.splits) - {"test", "val"} else []
     samples = side_by_side(plan, directories, registry, progress) if plan.sweep.side_by_side else []
@@ -67,19 +70,39 @@ def write_page(
     (out / PICTURES).mkdir(exist_ok=True)
     for name, png in files.items():
         write_bytes(out / name, png)
+    found = what_was_found(plan, outcome, directories, registry)
     page = render_report(
         outcome.name or "sweep",
-        describe(plan, outcome),
+        [*found, describe(plan, outcome)],
         sections,
         spec_yaml=dump_yaml({SWEEP: plan.sweep.model_dump(mode="json", exclude_defaults=True)}),
         next_commands=[(shell("mae", "runs", out), "list the runs, and lay two of them side by side")],
     )
     write_text(out / PAGE, page)
+    return found
+
+
+def what_was_found(
+    plan: Plan, outcome: Outcome, directories: Mapping[str, RunDirectory], registry: Registry
+) -> Sequence[str]:
+    """Return the first sentences about a sweep."""
+    if plan.is_folds:
+        return folds_finding(outcome)
+    runs = {run.path.name: run for run in directories.values()}
+
+    def between(one: str, other: str) -> Difference | None:
+        try:
+            return difference_between(runs[one], runs[other], outcome.splits[0], registry)
+        except MaeError:  # of runs that an older mae made, or whose files are damaged
+            return None
+
+    return finding(outcome, between)
 
 
 def describe(plan: Plan, outcome: Outcome) -> str:
     """Return one sentence about the sweep."""
-    varied = ", ".join(f"{axis.name} ({', '.join(choice.label for choice in axis.choices)})" for axis in plan.axes)
+    values = {words(axis.name): ", ".join(choice.label for choice in axis.choices) for axis in plan.axes}
+    varied = ", ".join(f"{name} ({labels})" for name, labels in values.items())
     num = len(outcome.seeds)
     seeds = f"one seed ({outcome.seeds[0]})" if num == 1 else f"{num} seeds"
     failed = f" {len(outcome.failed)} of them failed." if outcome.failed else ""
@@ -92,7 +115,7 @@ def sweep_tables(outcome: Outcome) -> list[Table]:
         _table(outcome, rows, f"{VERBS[verb]}: {rows[0].metric.label}, {split}")
         for verb in VERBS
         for split in outcome.splits
-        for rows in _headlines(outcome, verb, split)
+        for rows in outcome.by_metric(verb, split)
     ]
 
 
@@ -100,11 +123,11 @@ def headline_charts(outcome: Outcome) -> list[Drawing]:
     """Return a chart of each verb's headline metric on the first split, what was learnt from labels first."""
     drawings = []
     for verb in VERBS:
-        for rows in _headlines(outcome, verb, outcome.splits[0]):
+        for rows in outcome.by_metric(verb):
             metric = rows[0].metric
             label = f"{metric.label}, {outcome.splits[0]}"
             direction = "" if metric.better == "higher" else " Lower is better."
-            caption = f"{label[0].upper()}{label[1:]}.{direction} {_spread(rows)}"
+            caption = f"{capitalised(label)}.{direction} {_spread(rows)}"
             png = _chart(rows, outcome.axes, label)
             drawings.append(Drawing(name=f"{verb}-{metric.name}", caption=caption, png=png))
     return drawings
@@ -191,14 +214,6 @@ def mark(row: Row) -> Mark:
         return Mark(value, value - row.sd, value + row.sd)
     low, high = row.metric.interval or (value, value)
     return Mark(value, low, high)
-
-
-def _headlines(outcome: Outcome, verb: str, split: str) -> list[list[Row]]:
-    """Return the headlines of a verb on a split, those of one metric together."""
-    groups: dict[str, list[Row]] = {}
-    for row in outcome.headlines(verb, split):
-        groups.setdefault(row.metric.name, []).append(row)
-    return [*groups.values()]
 
 
 def _table(outcome: Outcome, rows: Sequence[Row], title: str) -> Table:

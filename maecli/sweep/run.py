@@ -5,6 +5,7 @@ runs/sweep-NAME/    sweep.yaml  one run directory for each run  sweep.json  swee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class SweepResult:
     outcome: Outcome
     failed: dict[str, str] = field(default_factory=dict)
     """Run → what went wrong."""
+    found: Sequence[str] = ()
+    """What it found, in sentences."""
 
 
 def stored_tree(out: Path) -> dict[str, Any]:
@@ -103,8 +106,8 @@ def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path) -> 
             progress.say(f"failed: {error}")
         write_outcome(out, collect(plan, shelf.runs, failed))
     outcome = collect(plan, shelf.runs, failed)
-    write_page(out, outcome, plan, shelf.runs, registry, progress)
-    return SweepResult(out, outcome, failed)
+    found = write_page(out, outcome, plan, shelf.runs, registry, progress)
+    return SweepResult(out, outcome, failed, found)
 
 
 def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: Progress) -> None:

@@ -5,32 +5,13 @@ import math
 
 import pytest
 from PIL import Image
+from sweep_outcomes import RATIO, SIZE, outcome, row, top1
 
 from maecli.reports.charts import Mark, bars_chart, curves, points_chart
 from maecli.reports.numbers import format_mean
 from maecli.results import Metric, mean_metric
-from maecli.sweep.outcome import Outcome, Row, point_title
-from maecli.sweep.plan import Axis, Choice
+from maecli.sweep.outcome import Row, point_title
 from maecli.sweep.report import format_seeds, headline_charts, mark, split_charts, sweep_tables
-
-RATIO = Axis("mask_ratio", tuple(Choice(f"{x:g}", {}, x) for x in (0.5, 0.75)))
-SIZE = Axis("size", (Choice("small", {}), Choice("large", {})))
-
-
-def top1(value: float, **changes: object) -> Metric:
-    fields = {"name": "top1", "label": "top-1 accuracy", "value": value, "unit": "share", "baselines": {"chance": 0.1}}
-    return Metric.model_validate(fields | changes)
-
-
-def row(point: dict[str, str], *values: float, arm: str = "", split: str = "test", **changes: object) -> Row:
-    metric, sd = mean_metric([top1(value, **changes) for value in values])
-    seeds = tuple(range(len(values)))
-    return Row("finetune", arm, point, split, metric, sd, values, seeds, (), 65.0, ("run",))
-
-
-def outcome(*rows: Row) -> Outcome:
-    splits = tuple(dict.fromkeys(each.split for each in rows))
-    return Outcome("tiny", (RATIO, SIZE), (0, 1, 2), splits, rows, {})
 
 
 def test_mean_and_deviation_over_seeds_are_those_of_the_textbook():

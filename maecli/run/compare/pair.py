@@ -68,6 +68,16 @@ def _on_layer_decay(run: RunDirectory, own: float) -> list[str]:
     return [FOR_PRETRAINED.format(own)] if own < 1 else []
 
 
+def difference_between(run: RunDirectory, other: RunDirectory, name: str, registry: Registry) -> Difference | None:
+    """Return how far a run lies above another one of its task, measured by evaluations of one name on the same samples.
+
+    None where that is not known. Raises MaeError where the run cannot be read.
+    """
+    spec, card, preprocess = read_record(find_checkpoint(run.path), registry, lambda _: None)
+    task = make_task(spec, card, preprocess, registry)
+    return _difference(run, other, name, task.evaluator, [])
+
+
 def _measured(other: RunDirectory, name: str, remarks: list[str]) -> Evaluation | None:
     """Return what was measured of a companion; None, and why, where nothing was."""
     if not other.is_finished:
