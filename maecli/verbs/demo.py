@@ -22,6 +22,8 @@ from maecli.run.begin.request import request
 from maecli.run.directory import RunDirectory, clear_runs, runs_dir
 from maecli.run.evaluate import evaluate
 from maecli.run.open import make_dataset
+from maecli.run.pages.lead import lead
+from maecli.run.pages.measured import Measured
 from maecli.run.pages.sections import training_section
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.train import train
@@ -29,6 +31,7 @@ from maecli.spec.ask import Ask
 from maecli.storage.files import disk_errors, write_text
 from maecli.storage.ledger import Ledger, is_bare
 from maecli.storage.lock import locked
+from maecli.text import number_of
 from maecli.verbs.infer import infer
 
 RECIPE = "demo"
@@ -115,8 +118,7 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
     environment = runs["finetune"].environment(progress.say)
     page = render_report(
         "mae demo",
-        f"Pretrained without labels, fine-tuned, measured on held-out samples and run on files, in {duration(seconds)} "
-        f"of training on {environment.get('device')}.",
+        [*lead(Measured(runs["finetune"], registry)), *shown(dataset.card(), predictions.num_predicted)],
         [
             Section("Classification, on held-out samples", [result.evaluation]),
             Section("Reconstruction, on held-out samples", [reconstruction.evaluation]),
@@ -124,11 +126,21 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
             training_section("Fine-tuning", runs["finetune"], registry),
             Section("Inference on files", [_first_rows(predictions.out)]),
         ],
+        made=[f"Both trainings together took {duration(seconds)} on {environment.get('device')}."],
         environment=environment,
         next_commands=next_commands,
     )
     write_text(report, page)
     return DemoResult(out, report, result.evaluation, seconds, next_commands)
+
+
+def shown(card: DataCard, num_files: int) -> list[str]:
+    """Return what the demo shows, and what it does not tell."""
+    pictures, size = number_of(sum(card.split_sizes.values()), "picture"), " × ".join(map(str, card.size or ()))
+    named = number_of(num_files, "file")
+    way = "An encoder learnt by filling in what was hidden of pictures, without labels, then with labels to name them"
+    limit = f"All of that was with {pictures} of {size} pixels ({card.title}): it does not tell what yours would give"
+    return [f"{way}; at the end it named {named}.", f"{limit}."]
 
 
 def write_pictures(split: Split, card: DataCard, folder: Path, ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -65,6 +66,10 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
     assert len(rows_of(result.out / "infer")) == NUM_PICTURES
     assert (result.out / "infer/skipped.csv").read_text() == "path,reason\n"
     page = result.report.read_text(encoding="utf-8")
+    first, *others = re.findall('<p class="lead">(.*?)</p>', page)
+    assert "measured on 360 pictures" in page
+    assert re.match("Top-1 accuracy of|[0-9]+ of 360 are named right|All 360 are taken for", first)
+    assert others[-1].startswith("All of that was with 1,797 pictures of 8 × 8 pixels (")
     for word in ("Classification, on held-out samples", "Reconstruction, on held-out samples", "majority", "Inference"):
         assert word in page
     assert f"encoder from {result.out / 'pretrain'}" in (result.out / "finetune/summary.json").read_text()
