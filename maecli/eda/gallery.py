@@ -1,4 +1,4 @@
-"""Samples to show: some of each class, image–mask pairs, what augmentation makes of them, and copies side by side.
+"""Samples to show: of each class, with their masks, as augmentation makes them, and copies side by side.
 
 A modality draws them.
 """

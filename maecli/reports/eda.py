@@ -221,18 +221,18 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
     pairs = [(sample.key, sample.image, sample.mask) for sample in gallery.first if sample.mask is not None]
     if pairs:
         yield Drawing(
-            name="image-mask pairs",
-            caption="The first image–mask pairs of train: image, mask, and one over the other.",
+            name="masks",
+            caption=f"The first {many} of train with their masks, and these over them.",
             png=picture_grid(
                 [[image, style.colours()[mask], blend(image, mask, style)] for _, image, mask in pairs],
-                ["image", "mask", "both"],
+                [findings.words.one, "mask", "both"],
                 [f"{key}: {_class_names(mask, card)}" for key, _, mask in pairs],
             ),
         )
     objects = [(sample.key, sample.image, sample.objects) for sample in gallery.first if sample.objects is not None]
     if objects:
         yield Drawing(
-            name="image-mask pairs",
+            name="masks",
             caption=f"The first {many} of train, and what their masks call an object: the rest is covered.",
             png=picture_grid(
                 [[image, shown] for _, image, shown in objects],
@@ -243,23 +243,23 @@ def _masks(findings: Findings, gallery: Gallery) -> Iterator[Drawing | Table]:
 
 
 def _boxes(findings: Findings) -> Iterator[Drawing | Table]:
-    classes, objects = findings.card.classes, findings.objects
+    classes, objects, one, many = findings.card.classes, findings.objects, findings.words.one, findings.words.many
     if not findings.boxes:
         return
     rows = [(name, boxes.num, sum(boxes.objects)) for name, boxes in findings.boxes.items()]
-    yield Table(title="Annotated boxes", columns=("split", findings.words.many, "boxes"), rows=tuple(rows))
+    yield Table(title="Annotated boxes", columns=("split", many, "boxes"), rows=tuple(rows))
     name, boxes = next(iter(findings.boxes.items()))
     yield Drawing(
         name="box class frequencies",
-        caption=f"Classes of the boxes of {name}, by {findings.words.many} and objects.{_shortened_note(classes)}",
-        png=charts.class_panels(classes, {findings.words.many: boxes.images, "objects": boxes.objects}),
+        caption=f"Classes of the boxes of {name}, by {many} and objects.{_shortened_note(classes)}",
+        png=charts.class_panels(classes, {many: boxes.images, "objects": boxes.objects}),
     )
     columns: list[tuple[str, Sequence[Cell]]] = []
     for split, counts in findings.boxes.items():
-        columns += [(f"{split}: images", counts.images), ("objects", counts.objects)]
+        columns += [(f"{split}: {many}", counts.images), ("objects", counts.objects)]
     yield _per_class("Classes of the boxes", classes, columns)
-    yield from _chart(objects.per_image, "objects per image", "Boxes of each image.", "boxes")
-    covered = "Share of its image that each box covers."
+    yield from _chart(objects.per_image, f"objects per {one}", f"Boxes of each {one}.", "boxes")
+    covered = f"Share of its {one} that each box covers."
     yield from _chart(objects.areas, "box areas", covered, "area of a box", scale="log", unit="share")
     aspects = "Width / height of each box."
     yield from _chart(objects.aspects, "box aspect ratios", aspects, "width / height", scale="log2")

@@ -139,7 +139,7 @@ def test_boxes_and_masks_of_different_images_are_told_apart() -> None:
     sections = eda_sections(findings.model_copy(update={"boxes": boxes}), Gallery())
 
     of_boxes, of_masks = tables_of(sections, "Boxes")["Classes of the boxes"], tables_of(sections, "Masks")
-    assert of_boxes.columns == ("class", "train: images", "objects")
+    assert of_boxes.columns == ("class", "train: pictures", "objects")
     assert of_boxes.rows == (("even", 30, 41), ("odd", 25, 37))
     rows = of_masks["Classes of the masks"].rows
     assert [row[:3] for row in rows] == [("background", 5, 0), ("even", 3, 3), ("odd", 2, 2)]
@@ -201,6 +201,6 @@ def test_pages_of_other_samples_show_their_values_and_speak_of_no_pictures(make)
     assert [row[0] for row in values.rows] == [each.name for each in findings.values["train"]]
     assert ("missing" in values.columns) is (make is tables)
     assert modality.unit.capitalize() in [section.title for section in sections]
-    assert ("image-mask-pairs.png" in drawing_files(sections)) is (make is volumes)
+    assert ("masks.png" in drawing_files(sections)) is (make is volumes)
     page = re.sub("<style>.*?</style>|<[^>]*>", " ", render_report("toy", describe(findings), sections), flags=re.S)
     assert not re.search(r"\b(pictures?|images?|pixels?(?! accuracy)|colour)\b", page), "in their own words"

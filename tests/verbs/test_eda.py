@@ -74,8 +74,8 @@ def test_the_page_shows_what_was_found(toy):
     files = {path.name for path in (result.out / "pictures").iterdir()}
     assert files == {
         *("augmented.png", "box-areas.png", "box-aspect-ratios.png", "box-class-frequencies.png"),
-        *("class-frequencies.png", "foreground.png", "image-mask-pairs.png", "mask-class-frequencies.png"),
-        *("objects-per-image.png", "region-areas.png", "samples-per-class.png"),
+        *("class-frequencies.png", "foreground.png", "masks.png", "mask-class-frequencies.png"),
+        *("objects-per-picture.png", "region-areas.png", "samples-per-class.png"),
     }
     stored = Findings.model_validate_json((result.out / "eda.json").read_text(encoding="utf-8"))
     assert stored == result.findings
