@@ -191,13 +191,15 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
             interval=api.measure.wilson_interval(int(unsure.sum()), len(unsure)),
             note="of samples of known classes: what it costs to mark those that are like none of them",
         )
+        if not unsure.any():
+            return [error, share]
         num_sure, hits_sure = int((~unsure).sum()), int(right[~unsure].sum())
         sure = api.Metric(
             name="top1_sure",
             label="top-1 without unsure",
             value=hits_sure / max(num_sure, 1),
             unit="share",
-            baselines={"with them": hits / max(num, 1)},
+            baselines={"top-1 of all": hits / max(num, 1)},
             interval=api.measure.wilson_interval(hits_sure, num_sure) if num_sure else None,
         )
         return [error, share, sure]

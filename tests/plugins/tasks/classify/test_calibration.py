@@ -89,7 +89,7 @@ def test_the_error_of_the_probabilities_and_what_marking_costs_are_measured():
     assert found["unsure"].value == pytest.approx(1 - len(sure) / NUM)
     right = (logits.argmax(-1) == val["label"])[sure]
     assert found["top1_sure"].value == pytest.approx(float(right.double().mean()))
-    assert found["top1_sure"].baselines == {"with them": found["top1"].value}
+    assert found["top1_sure"].baselines == {"top-1 of all": found["top1"].value}
     assert [table.title for table in evaluator.tables()] == ["Per class", "Probabilities"]
     assert sum(row[0] for row in evaluator.tables()[1].rows) == NUM
 
