@@ -32,6 +32,7 @@ from maecli.reports.canvas import (
     pt,
     series_style,
     whole_ticks,
+    wrapped,
 )
 from maecli.reports.numbers import format_value
 from maecli.text import some
@@ -215,14 +216,15 @@ def bars_chart(
 def metric_bars(width: int, metric: Metric) -> tuple[Figure, str]:
     """Return a PNG of a metric with its 95% interval, above what trivial predictors get on the same samples."""
     bars = {metric.label: metric.value} | {name.replace("_", " "): value for name, value in metric.baselines.items()}
-    figure = new_figure(width, 24 + (_BAR + 8) * len(bars), layout="constrained")
+    names = [wrapped(name, SMALL, round(0.4 * width), lines=3) for name in bars]
+    tallest = max(_BAR, round(1.3 * SMALL * max(map(len, names))))
+    figure = new_figure(width, 24 + (tallest + 8) * len(bars), layout="constrained")
     axes = figure.add_subplot()
     values = [*bars.values()]
     low, high = metric.interval or (metric.value, metric.value)
     ends = [max(metric.value, high), *values[1:]]
     top = max(*ends, 1e-12)
-    names = [fitted(name, SMALL, round(0.4 * width)) for name in bars]
-    _bars(axes, names, values, [SERIES[0], *[RULE] * len(metric.baselines)])
+    _bars(axes, ["\n".join(lines) for lines in names], values, [SERIES[0], *[RULE] * len(metric.baselines)])
     axes.hlines(0, low, high, color=INK, lw=1.6)
     _beside(axes, ends, [format_value(value, metric.unit) for value in values], SMALL, gap=0.015 * top)
     axes.set_xlim(min(0.0, low, *values), 1.22 * top)

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
 WIDE, NARROW, SEEN = "mae:svg", "mae:svg-narrow", "Description"
 """Keys of what a PNG notes; the last one is the PNG standard's own."""
@@ -60,16 +61,25 @@ def to_svg(figure: Figure, colours: Mapping[str, str]) -> str:
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    buffer = io.BytesIO()
+    buffer, paper = io.BytesIO(), _visible_paper(figure)
+    for patch in paper:
+        patch.set_visible(False)  # a page has its own, which may show at the side that there is more to see
     with _ONE_AT_A_TIME, matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mae"}):
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         dpi = figure.dpi
         FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)  # type: ignore[no-untyped-call]
         figure.dpi = dpi  # which it sets to 72
+    for patch in paper:
+        patch.set_visible(True)
     written = buffer.getvalue().decode("utf-8")
     _, _, element = written.partition("<svg")
     drawn = _written(ElementTree.fromstring(f"<svg{element}"), colours=colours)
     return drawn if len(drawn) <= MOST_LETTERS else ""
+
+
+def _visible_paper(figure: Figure) -> list[Patch]:
+    """Return the grounds of a figure and of its axes that are drawn."""
+    return [patch for patch in (figure.patch, *(axes.patch for axes in figure.axes)) if patch.get_visible()]
 
 
 def read_chart(info: Mapping[Any, Any]) -> Chart | None:
