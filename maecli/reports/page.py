@@ -34,7 +34,7 @@ _SQUARE = 0.7
 """Height / width from which a chart counts as square."""
 _LARGE_PNG = 200_000
 """Bytes from which a picture in full colour is shown as a JPEG: it holds photographs. Its file stays a PNG."""
-_NUMBER = re.compile(r"([-+−]?\d[\d.,]*(\s?±\s?\d[\d.,]*)?(\s?(%|dB|k|M|MB|GB|s))?|n/a)?")
+_NUMBER = re.compile(r"([-+−]?\d[\d.,]*(e[-+]\d+)?(\s?±\s?\d[\d.,]*)?(\s?(%|dB|k|M|MB|GB|s))?|n/a)?")
 
 
 class Command(NamedTuple):
@@ -163,7 +163,7 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int, ids: Iterator
     if issubclass(kind, Drawing):
         return _beside([_drawing(drawing, ids) for drawing in items])
     if issubclass(kind, Table):
-        return [_table(table) for table in items]
+        return [table_block(table) for table in items]
     if issubclass(kind, Points | Faults):
         return [{"kind": kind.__name__.lower(), "entries": item[0]} for item in items]
     if issubclass(kind, Link):
@@ -176,10 +176,10 @@ def _blocks(kind: type, items: list[Any], anchor: str, level: int, ids: Iterator
 def _evaluation(evaluation: Evaluation, ids: Iterator[str]) -> Iterator[dict[str, Any]]:
     yield _headline(evaluation.metrics[0], evaluation.samples, ids)
     yield from _beside([_drawing(drawing, ids) for drawing in evaluation.drawings])
-    yield _metrics(evaluation.metrics, f"{evaluation.split} split, {evaluation.samples}")
+    yield _metrics(evaluation.metrics, f"All metrics, {evaluation.samples}")
     if evaluation.notes:
         yield {"kind": "notes", "notes": evaluation.notes}
-    yield from map(_table, evaluation.tables)
+    yield from map(table_block, evaluation.tables)
 
 
 def _headline(metric: Metric, samples: str, ids: Iterator[str]) -> dict[str, Any]:
@@ -284,7 +284,8 @@ def _image(
     return {"src": source, "width": width, "height": height, "alt": alt}
 
 
-def _table(table: Table) -> dict[str, Any]:
+def table_block(table: Table) -> dict[str, Any]:
+    """Return what the template needs of a table: which columns are of numbers, and whether it is long."""
     rows = [[cell if isinstance(cell, str) else numbers.format_value(cell) for cell in row] for row in table.rows]
     numeric = [all(_NUMBER.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
     return {

@@ -10,10 +10,11 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from maecli.errors import Fault
-from maecli.reports.page import template
+from maecli.reports.page import table_block, template
+from maecli.results import Table
 from maecli.storage.shareable import shareable
 from maecli.text import one_line
 
@@ -63,15 +64,6 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """A table of text; numbers stand flush right in the columns after the first."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
 class Legend:
     """The classes that masks show, each with its colour as #rrggbb; empty for what is left clear."""
 
@@ -82,7 +74,7 @@ def render_predictions(
     title: str,
     found: Sequence[str],
     warning: str,
-    parts: Sequence[Group | Figures | Legend | Picture],
+    parts: Sequence[Group | Table | Legend | Picture],
     *,
     about: Sequence[tuple[str, str]],
     faults: Sequence[Fault] = (),
@@ -96,13 +88,23 @@ def render_predictions(
         title=title,
         found=found,
         warning=warning,
-        parts=[(type(part).__name__.lower(), part) for part in parts],
+        parts=[(type(part).__name__.lower(), _shown(part)) for part in parts],
         about=about,
-        faults=faults,
+        faults=[Fault(one_line(fault.path), one_line(fault.reason)) for fault in faults],
         num_faults=num_faults,
         one_line=one_line,
     )
     return str(shareable(page))
+
+
+def _shown(part: Group | Table | Legend | Picture) -> Any:
+    """Return a part as the template takes it; names of tables and legends stay on one line."""
+    if isinstance(part, Legend):
+        return Legend([(one_line(text), colour) for text, colour in part.entries])
+    if isinstance(part, Table):
+        rows = tuple(tuple(one_line(cell) for cell in row) for row in part.rows)
+        return table_block(Table(title=part.title, columns=tuple(map(one_line, part.columns)), rows=rows))
+    return part
 
 
 def picture_of(image: Image.Image, alt: str, title: str = "") -> Picture:

@@ -236,7 +236,7 @@ def test_a_folded_section_opens_on_a_click() -> None:
 def test_a_metric_stands_beside_its_interval_and_its_baselines() -> None:
     text = " ".join(Page(report(Section("Test", [evaluation()]))).text.split())
 
-    assert "test split, 10,000 samples" in text
+    assert "All metrics, 10,000 samples" in text
     assert "top-1 accuracy 97.22% 95% interval: 96.88% to 97.53% baselines: majority 11.35%, chance 10.00%" in text
 
 
@@ -295,7 +295,7 @@ def test_numbers_are_aligned_right_and_words_left() -> None:
     )
     source = report(Section("Test", [table]))
 
-    assert "<td>cat</td>" in source
+    assert '<th scope="row">cat</th>' in source
     assert '<td class="number">1,200</td>' in source
     assert '<td class="number">0.9700</td>' in source
     assert '<td class="number">97.2%</td>' in source

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from maecli.errors import Fault
-from maecli.reports.predictions import Card, Figures, Group, Legend, drawing_of, picture_of, render_predictions
+from maecli.reports.predictions import Card, Group, Legend, drawing_of, picture_of, render_predictions
+from maecli.results import Table
 from maecli.run.inference.page import link
 
 
@@ -35,7 +36,7 @@ def test_the_page_loads_nothing_and_escapes_all_names():
     odd = "<script>alert(1)</script>\n\u202e.jpg"
     page = page_of(
         Group("Mistakes", "", [card(odd, said=odd, truth=odd, wrong=True)]),
-        Figures("Classes", ["class", "pictures"], [[odd, "3"]]),
+        Table(title="Classes", columns=("class", "pictures"), rows=((odd, "3"),)),
         Legend([(odd, "#ff0000"), ("background", "")]),
         drawing_of(b"", odd),
         faults=[Fault(odd, odd)],

@@ -29,8 +29,8 @@ from maecli.outputs.sentences import Unit, findings, warning
 from maecli.outputs.summary import TRUTH, Summary
 from maecli.reports.grids import as_rgb
 from maecli.reports.overlays import ClassStyle, blend
-from maecli.reports.predictions import Card, Figures, Group, Legend, Picture, drawing_of, picture_of, render_predictions
-from maecli.results import Drawing
+from maecli.reports.predictions import Card, Group, Legend, Picture, drawing_of, picture_of, render_predictions
+from maecli.results import Drawing, Table
 from maecli.text import capitalised
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def predictions_page(made: Predictions) -> str:
     )
 
 
-def _parts(made: Predictions) -> Iterator[Group | Figures | Legend | Picture]:
+def _parts(made: Predictions) -> Iterator[Group | Table | Legend | Picture]:
     choice = made.choice
     if made.masks is not None and made.masks.num:
         yield from _of_masks(made, made.masks)
@@ -114,7 +114,7 @@ def _counted(title: str, those: Least[Chosen], unit: Unit | None = None) -> str:
     return f"{title} ({f'{shown:,} of ' if shown < those.num else ''}{all_of_them})"
 
 
-def _of_masks(made: Predictions, masks: MaskTotals) -> Iterator[Group | Figures | Legend]:
+def _of_masks(made: Predictions, masks: MaskTotals) -> Iterator[Group | Table | Legend]:
     """Yield pictures beside their masks, those that agree least first, and a table of the classes."""
     choice, iou = made.choice, masks.overlap.iou if masks.overlap is not None else None
     there = {name: share for name, share in masks.shares.items() if share or name in (iou or {})}
@@ -130,16 +130,16 @@ def _of_masks(made: Predictions, masks: MaskTotals) -> Iterator[Group | Figures 
         yield Group(_counted(title, choice.masks, made.unit), "", _cards(made, choice.masks))
 
 
-def _table_of_masks(made: Predictions, shares: Mapping[str, float], iou: Mapping[str, float] | None) -> Figures:
+def _table_of_masks(made: Predictions, shares: Mapping[str, float], iou: Mapping[str, float] | None) -> Table:
     """Return the share of pixels of the classes that are there, the largest first, and their IoU where it is known."""
     part = f"share of {made.modality.part}s"
     rows = [
-        [name, f"{share:.2%}", *([f"{iou[name]:.1%}" if name in iou else "–"] if iou is not None else [])]
+        (name, f"{share:.2%}", *([f"{iou[name]:.1%}" if name in iou else "n/a"] if iou is not None else []))
         for name, share in sorted(shares.items(), key=lambda each: -each[1])[:MOST_ROWS]
     ]
     num = len(made.card.mask_classes) - len(shares)
     title = f"Classes, the largest first; {num:,} more are neither predicted nor there" if num else "Classes"
-    return Figures(title, ["class", part, *(["IoU"] if iou is not None else [])], rows)
+    return Table(title=title, columns=("class", part, *(("IoU",) if iou is not None else ())), rows=tuple(rows))
 
 
 def _colours(made: Predictions, classes: Collection[str]) -> list[tuple[str, str]]:
@@ -149,30 +149,30 @@ def _colours(made: Predictions, classes: Collection[str]) -> list[tuple[str, str
     return [(made.card.mask_classes[i], "" if i == made.card.background else _hex(colours[i])) for i in numbers]
 
 
-def _of_classes(made: Predictions) -> Iterator[Group | Figures]:
+def _of_classes(made: Predictions) -> Iterator[Group | Table]:
     """Yield a table of the classes, the most frequent first, and a few samples of each."""
     counts = made.summary.counts.most_common()
-    rows = [[name or NONE, f"{num:,}", f"{num / made.summary.num:.1%}"] for name, num in counts[:MOST_ROWS]]
+    rows = tuple((name or NONE, f"{num:,}", f"{num / made.summary.num:.1%}") for name, num in counts[:MOST_ROWS])
     title = (
         "Classes, as predicted"
         if len(counts) <= MOST_ROWS
         else f"The {MOST_ROWS} most frequent of {len(counts):,} classes"
     )
     yield Group("By class", "", [])
-    yield Figures(title, ["class", made.unit.many, "share"], rows)
+    yield Table(title=title, columns=("class", made.unit.many, "share"), rows=rows)
     for name, num in counts[:MOST_CLASSES]:
         if name in made.choice.by_class:
             those = made.choice.by_class[name]
             yield Group(f"{name or NONE} ({num:,})", "", _cards(made, those, large=False), large=False, level=3)
 
 
-def _table_of_numbers(made: Predictions) -> Figures:
-    columns = ["column", "mean", "lowest", "of", "highest", "of"]
-    rows = [
-        [name, f"{each.mean:.4g}", f"{each.lowest[0]:.4g}", each.lowest[1], f"{each.highest[0]:.4g}", each.highest[1]]
+def _table_of_numbers(made: Predictions) -> Table:
+    columns = ("column", "mean", "lowest", "of", "highest", "of")
+    rows = tuple(
+        (name, f"{each.mean:.4g}", f"{each.lowest[0]:.4g}", each.lowest[1], f"{each.highest[0]:.4g}", each.highest[1])
         for name, each in made.numbers.columns.items()
-    ]
-    return Figures("Numbers of predictions.csv", columns, rows)
+    )
+    return Table(title="Numbers of predictions.csv", columns=columns, rows=rows)
 
 
 def _cards(made: Predictions, those: Least[Chosen], large: bool = True) -> list[Card]:
@@ -207,7 +207,7 @@ def _certainty(chosen: Chosen, made: Predictions, with_margin: bool) -> str:
     """Return how sure an answer is, or how well a mask agrees, in words."""
     row, answer = chosen.row, made.summary.answer
     if IOU in row:
-        return f"mean IoU {row[IOU]:.1%}, {row[ACCURACY]:.1%} of the {made.modality.part}s"
+        return f"mean IoU {row[IOU]:.1%}, {row[ACCURACY]:.1%} of the {made.modality.part}s right"
     if answer is None:
         return ""
     columns = [("", answer.probability), *([("margin ", answer.margin)] if with_margin else [])]
