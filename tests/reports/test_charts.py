@@ -215,6 +215,19 @@ def test_a_metric_stands_above_its_baselines() -> None:
         assert image.info["Description"] == "top-1 accuracy 50.00%, at random 25.00%"
 
 
+def test_the_name_of_a_baseline_is_whole(drawn: set[str]) -> None:
+    baselines = {"own_mean_of_each_patch": 0.2, "majority (Egyptian cat)": 0.3}
+    charts.metric_bars(Metric(name="mse", label="masked MSE", value=0.4, baselines=baselines))
+    assert {" ".join(text.split()) for text in drawn} >= {"own mean of each patch", "majority (Egyptian cat)"}
+
+
+def test_the_svg_has_no_ground_of_its_own_and_the_png_is_white() -> None:
+    png = charts.metric_bars(Metric(name="x", label="x", value=0.4, baselines={"chance": 0.1}))
+    with Image.open(io.BytesIO(png)) as image:
+        assert "fill:var(--paper)" not in image.info["mae:svg"]
+    assert rgb(png)[0, 0].tolist() == [255, 255, 255]
+
+
 def test_a_baseline_far_from_the_curves_is_named_and_leaves_them_room(drawn: set[str]) -> None:
     charts.curves({"val": [(0, 0.90), (9, 0.92)]}, "epoch", "accuracy", baselines={"chance": 0.1}, unit="share")
 
