@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from write_data import write_class_folders, write_mask_folder
 
 from maecli.cli import app
+from maecli.testing import imports
 
 torch.set_num_threads(1)
 
@@ -93,6 +94,16 @@ def call(*args: object) -> Outcome:
 def mae() -> Callable[..., Outcome]:
     """Return a function that calls `mae` in this process."""
     return call
+
+
+@pytest.fixture
+def told_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every module be light: measuring one takes a process that loads torch."""
+
+    def costs(modules: Sequence[str], base: Sequence[str]) -> dict[str, imports.ImportCost]:
+        return {name: imports.ImportCost(0.0, ()) for name in modules}
+
+    monkeypatch.setattr(imports, "import_costs", costs)
 
 
 @pytest.fixture(scope="session")

@@ -29,12 +29,13 @@ VERBS = (
 HEAVY_AFTER = """
 import sys
 from maecli.cli import app
-try:
-    app(sys.argv[1:], prog_name="mae")
-except SystemExit as end:
-    code = end.code
-heavy = {"torch", "numpy", "matplotlib"} | {name for name in sys.modules if name.startswith("maecli_plugins.")}
-print(sorted(heavy & set(sys.modules)), code, file=sys.stderr)
+for verb in sys.argv[1:]:
+    try:
+        app([*filter(None, [verb]), "--help"], prog_name="mae")
+    except SystemExit as end:
+        code = end.code
+    heavy = {"torch", "numpy", "matplotlib"} | {name for name in sys.modules if name.startswith("maecli_plugins.")}
+    print(verb, sorted(heavy & set(sys.modules)), code, file=sys.stderr)
 """
 
 
@@ -45,11 +46,11 @@ def process(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", ["", *VERBS])
-def test_help_loads_neither_torch_nor_plugins(verb):
-    done = process("-c", HEAVY_AFTER, *([verb] if verb else []), "--help")
-    assert done.stderr.splitlines()[-1] == "[] 0"
-    assert "Usage: mae" in done.stdout
+def test_help_loads_neither_torch_nor_plugins():
+    verbs = ["", *VERBS]
+    done = process("-c", HEAVY_AFTER, *verbs)
+    assert done.stderr.splitlines() == [f"{verb} [] 0" for verb in verbs]
+    assert done.stdout.count("Usage: mae") == len(verbs)
 
 
 @pytest.mark.slow

@@ -143,6 +143,7 @@ def test_each_channel_of_a_batch_goes_back_to_its_own_units(root):
     assert preprocess.to_pixels(batch["image"])[:, 1].max() < 1.2
 
 
+@pytest.mark.usefixtures("told_costs")
 @pytest.mark.parametrize("name", ["waves", "beats", "organs", "houses"])
 def test_the_conformance_kit_finds_nothing_to_say(root, name):
     plugin = registry().dataset(name)
@@ -151,6 +152,7 @@ def test_the_conformance_kit_finds_nothing_to_say(root, name):
     assert [(each.check, each.problem) for each in found if each.problem] == []
 
 
+@pytest.mark.usefixtures("told_costs")
 def test_the_kit_tells_of_a_cell_outside_of_its_own_range(root, tmp_path):
     """The age, of -10 to 10, is 25; the rooms, of 0 to 10, are 9."""
     lines = (root / "houses.csv").read_text(encoding="utf-8").splitlines()
