@@ -33,7 +33,7 @@ def ours(tree: Path, pattern: str) -> list[Path]:
 SOURCES = ours(TREES["maecli"], "*.py")
 SHARE_OF_TORCH = 0.25
 """Of the processor time of `import torch`, which slow and busy machines stretch alike: 0.14 to 0.16 measured."""
-ORDINARY_WORDS = {"folder", "tensorboard"}  # the second is a library too
+ORDINARY_WORDS = {"folder", "series", "table", "tensorboard"}  # the last is a library too
 PLUGINS = ours(TREES["maecli_plugins"], "*.py")
 
 
@@ -121,7 +121,7 @@ def test_we_know_nothing_of_the_built_in_plugins(path):
     assert texts.isdisjoint(names), "name a plugin in a recipe, or in the plugin itself"
 
 
-@pytest.mark.parametrize("module", [api, api.draw, api.measure, api.modalities, api.nets, api.pictures])
+@pytest.mark.parametrize("module", [api, api.draw, api.measure, api.modalities, api.nets, api.pictures, api.tables])
 def test_the_api_and_its_drawers_offer_what_they_say(module):
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
     assert module.__all__ == sorted(module.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from maecli.data.file_reading import FileReading
+from maecli.data.tabular.columns import Column, num_channels
 
 SplitName = Literal["train", "val", "test"]
 Range = tuple[float, float]
@@ -92,6 +93,10 @@ class DataCard(BaseModel):
     cells: tuple[str, ...] = Field(
         default=(), description="name of each cell of a table's row, by which the columns of a file are found"
     )
+    columns: tuple[Column, ...] = Field(
+        default=(),
+        description="what each cell of a table's row is, where `image` holds places and categories of cells",
+    )
     files: FileReading = Field(
         default=FileReading(), description="how the files of pictures are read, and so a person's own"
     )
@@ -130,6 +135,10 @@ class DataCard(BaseModel):
             raise ValueError(f"{self.name}: {len(self.channel_names)} channel_names for {self.channels} channels")
         if self.cells and self.size != (len(self.cells),):
             raise ValueError(f"{self.name}: {len(self.cells)} cells for samples of the size {self.size}")
+        if self.columns and self.cells != tuple(column.name for column in self.columns):
+            raise ValueError(f"{self.name}: columns of other names than its cells")
+        if self.columns and self.channels != num_channels(self.columns):
+            raise ValueError(f"{self.name}: {self.channels} channels for columns of {num_channels(self.columns)}")
         return self
 
     def in_units(self, image: np.ndarray) -> np.ndarray:

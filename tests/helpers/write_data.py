@@ -301,3 +301,25 @@ def write_ett(folder: Path, file: str = "ETTh1", rows: int = 14_500) -> None:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{file}.csv").write_text("\n".join(lines) + "\n")
+
+
+def write_table(root: Path, rows: int = 60, missing: str = "NA") -> Path:
+    """Write houses.csv, a table of every type: every third garden and every fifth size is missing."""
+    rng = np.random.default_rng(0)
+    lines = ["size,rooms,garden,street,built,note,empty"]
+    for i in range(rows):
+        size = missing if i % 5 == 0 else f"{rng.normal(80, 20):.2f}"
+        garden = "" if i % 3 == 0 else ("yes", "no")[i % 2]
+        street = ("ring, inner", "park", "quay")[i % 3]
+        lines.append(f'{size},{i % 7}.0,{garden},"{street}",19{i % 60 + 10}-03-0{i % 9 + 1},note {i} of many,')
+    (root / "houses.csv").write_text("\n".join(lines) + "\n")
+    return root / "houses.csv"
+
+
+def write_california(root: Path, rows: int = 40) -> None:
+    """Write districts of four of California's columns: every tenth lacks its bedrooms."""
+    lines = ["longitude,latitude,total_bedrooms,ocean_proximity"]
+    for i in range(rows):
+        bedrooms = "" if i % 10 == 0 else float(i)
+        lines.append(f"-12{i % 9}.{i},37.{i},{bedrooms},{('NEAR BAY', 'INLAND')[i % 2]}")
+    (root / "california_housing.csv").write_text("\n".join(lines) + "\n")

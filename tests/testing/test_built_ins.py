@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 import toy_grids
-from write_data import write_cifar10, write_class_folders, write_ett, write_mask_folder, write_mnist, write_voc
+from write_data import (
+    write_california,
+    write_cifar10,
+    write_class_folders,
+    write_ett,
+    write_mask_folder,
+    write_mnist,
+    write_table,
+    write_voc,
+)
 
 from maecli.registry import registry
 from maecli.testing import Synthetic, check, check_dataset, check_task
@@ -26,6 +35,8 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("voc", write_voc, {}, None),
     ("series", write_ett, {"lookback": 24, "horizon": 8}, None),
     ("series", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
+    ("table", write_table, {}, None),
+    ("california", write_california, {"scaler": "quantile"}, None),
     ("ett", write_ett, {"lookback": 24, "horizon": 8}, None),
     ("ett", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
 ]

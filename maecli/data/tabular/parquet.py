@@ -34,6 +34,11 @@ def read_parquet(path: Path) -> TextTable:
     return TextTable(path, columns, np.arange(1, table.num_rows + 1), notes)
 
 
+def parquet_names(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file, from its footer. Raises BrokenSample."""
+    return list(_file(path).schema_arrow.names)
+
+
 def filled_parquet(path: Path, cells: Mapping[int, Mapping[int, str]]) -> bytes:
     """Return the contents of a Parquet file with text in some of its cells, of the types that its columns have.
 
@@ -67,6 +72,16 @@ def filled_parquet(path: Path, cells: Mapping[int, Mapping[int, str]]) -> bytes:
 
 def _open(path: Path) -> Any:
     """Return a file as a pyarrow table."""
+    file = _file(path)
+    import pyarrow as pa
+
+    try:
+        return file.read()
+    except pa.ArrowException as error:
+        raise _damaged(path, error) from error
+
+
+def _file(path: Path) -> Any:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -74,9 +89,13 @@ def _open(path: Path) -> Any:
         reason = "is Parquet, which needs the extra parquet: pip install 'maecli[parquet]', or pyarrow"
         raise BrokenSample(str(path), reason) from error
     try:
-        return pq.ParquetFile(path).read()
+        return pq.ParquetFile(path)
     except pa.ArrowException as error:
-        raise BrokenSample(str(path), f"is no Parquet file, or damaged: {str(error).splitlines()[0][:120]}") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> BrokenSample:
+    return BrokenSample(str(path), f"is no Parquet file, or damaged: {str(error).splitlines()[0][:120]}")
 
 
 def _as_text(values: Any, path: Path, name: str) -> Any:

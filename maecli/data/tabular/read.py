@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from maecli.data.tabular.dialect import LEGACY, find_dialect
 from maecli.data.tabular.names import distinct_names
-from maecli.data.tabular.records import records
+from maecli.data.tabular.records import Record, records
 from maecli.data.tabular.table import BLOCK, TextColumn, TextTable
 from maecli.errors import BrokenSample
 
@@ -39,13 +39,30 @@ def read_table(path: Path) -> TextTable:
         raise BrokenSample(str(path), f"cannot be read ({error})") from error
 
 
-def _read_csv(path: Path) -> TextTable:
-    dialect = find_dialect(path, legacy=True)
-    rows = (record for record in records(path, dialect) if record.cells)
+def read_names(path: Path) -> list[str]:
+    """Return the names of the columns of a file, without reading more. Raises BrokenSample as `read_table` does."""
+    try:
+        if path.suffix.lower() in PARQUET:
+            from maecli.data.tabular.parquet import parquet_names
+
+            return distinct_names(parquet_names(path))[0]
+        return _header(path, (record for record in records(path, find_dialect(path, legacy=True)) if record.cells))[0]
+    except (OSError, csv.Error) as error:
+        raise BrokenSample(str(path), f"cannot be read ({error})") from error
+
+
+def _header(path: Path, rows: Iterator[Record]) -> tuple[list[str], list[str]]:
+    """Return distinct names of the columns, and sentences on them, of the first of some rows."""
     header = next(rows, None)
     names = [cell.strip() for cell in header.cells] if header is not None else []
     check_header(path, names)
-    distinct, notes = distinct_names(names)
+    return distinct_names(names)
+
+
+def _read_csv(path: Path) -> TextTable:
+    dialect = find_dialect(path, legacy=True)
+    rows = (record for record in records(path, dialect) if record.cells)
+    distinct, notes = _header(path, rows)
     if dialect.encoding == LEGACY:
         notes.append("is not UTF-8 and was read as Windows-1252; look whether its letters are right")
     columns = [TextColumn(name) for name in distinct]

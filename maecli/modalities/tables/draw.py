@@ -37,6 +37,18 @@ def draw_row(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
     return canvas
 
 
+def one_line(image: np.ndarray) -> np.ndarray:
+    """Return a row (C, F) as one channel (1, F): its numbers, and of categories the place of the likeliest one."""
+    if len(image) == 1:
+        return image
+    row, shares = image[:1].astype(np.float32, copy=True), image[1:]
+    num = (~np.isnan(shares)).sum(0)
+    named = num > 0
+    place = np.where(np.isnan(shares), -np.inf, shares).argmax(0)
+    row[0, named] = (place / np.maximum(num - 1, 1))[named]
+    return row
+
+
 def _cell(value: float, hidden: bool, side: int) -> np.ndarray:
     """Return the inside of a cell (3, side, side)."""
     colours = np.ones((3, side, side), np.float32)

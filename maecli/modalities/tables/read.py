@@ -1,39 +1,69 @@
-"""Tables in files: CSV with a header, or arrays.
+"""Tables in files: CSV with a header, Parquet, or arrays.
 
-Shapes: N rows, F cells of a row.
+Shapes: N rows, F cells of a row, C channels of a sample.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maecli.data.card import DataCard
-from maecli.data.csv_files import MAX_NUMBERS, csv_head, csv_numbers
+from maecli.data.csv_files import MAX_NUMBERS
+from maecli.data.sample import Sample, Split
+from maecli.data.tabular.columns import Column, as_image, broken, numbers_of, read_cells
+from maecli.data.tabular.missing import Missing
+from maecli.data.tabular.numbers import PLAIN, number_formats
+from maecli.data.tabular.read import read_table
+from maecli.data.tabular.table import TextTable
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import read_npy
 from maecli.modalities.columns import count_columns, find_columns
 from maecli.modalities.files import FileParts, reading
 
 
-def read_table(path: Path, card: DataCard) -> np.ndarray:
-    """Return the rows of a table (N, F) float32, NaN where nothing is known. Raises `BrokenSample`."""
+def read_rows(path: Path, card: DataCard) -> NDArray[np.float32]:
+    """Return the rows of a table (N, F), NaN where nothing is known, as `as_image` takes them. Raises `BrokenSample`.
+
+    Where the card knows what the columns are, cells are places and numbers of categories, else plain numbers.
+    """
     with reading(path):
         if path.suffix.lower() == ".npy":
-            values = _read_array(path, num_cells(card))
+            values = _read_array(path, card)
         else:
-            columns, _ = csv_head(path)
-            values = csv_numbers(path, cell_columns(path, columns, card))
+            table = read_table(path)
+            if len(table) * num_cells(card) > MAX_NUMBERS:
+                raise BrokenSample(str(path), f"holds more than {MAX_NUMBERS:,} numbers; split the file")
+            ids = cell_columns(path, table.names, card)
+            chosen = replace(table, columns=[table.columns[i] for i in ids])
+            values = read_cells(chosen, card.columns) if card.columns else _plain_numbers(chosen)
         if len(values) == 0:
             raise BrokenSample(str(path), "has no rows")
         return values
 
 
-def _read_array(path: Path, number: int) -> np.ndarray:
+def _plain_numbers(table: TextTable) -> NDArray[np.float32]:
+    nothing = Missing()
+    formats = number_formats(table, nothing)
+    values = np.empty((len(table), len(table.columns)), np.float32)
+    for place, cells in enumerate(table.columns):
+        with np.errstate(over="ignore"):  # told below
+            values[:, place] = numbers_of(table, cells, formats.get(cells.name, PLAIN), nothing)
+    for row, place in np.argwhere(np.isinf(values))[:1].tolist():
+        raise broken(table, row, table.names[place], "holds a number that is too large for float32")
+    return values
+
+
+def _read_array(path: Path, card: DataCard) -> NDArray[np.float32]:
+    if card.columns:
+        raise BrokenSample(str(path), "is an array, whose columns have no names; write the table as CSV or Parquet")
     values = read_npy(path, MAX_NUMBERS).astype(np.float32, copy=False)
+    number = num_cells(card)
     if values.ndim != 2 or values.shape[1] != number:
         raise BrokenSample(str(path), f"has the shape {values.shape}; a table of this model is (N, {number})")
     if np.isinf(values).any():
@@ -53,11 +83,59 @@ def cell_columns(path: Path, columns: list[str], card: DataCard) -> list[int]:
     return count_columns(path, columns, range(len(columns)), num_cells(card))
 
 
+def image_of(cells: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.float32]:
+    """Return a row (F,) as a sample's image (C, F); plain numbers have a single channel."""
+    return as_image(cells, columns) if columns else cells[None].copy()
+
+
 class Rows(FileParts):
     """The rows of tables, keys `path#row`, counted from 1 without the header."""
 
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[str],
+        read: Callable[[Path], NDArray[np.float32]],
+        columns: Sequence[Column] = (),
+    ) -> None:
+        """Take a root, files below it, what reads the rows of one, and what their columns are."""
+        self.columns = tuple(columns)
+        super().__init__(root, paths, read)
+
     def names(self, values: np.ndarray) -> Sequence[str]:
-        return [f"#{row}" for row in range(1, len(values) + 1)]
+        return row_names(len(values))
 
     def part(self, values: np.ndarray, number: int) -> np.ndarray:
-        return values[None, number].copy()
+        return image_of(values[number], self.columns)
+
+
+def row_names(num: int) -> list[str]:
+    """Return what follows a path in the keys of its rows."""
+    return [f"#{row}" for row in range(1, num + 1)]
+
+
+class TableRows(Split):
+    """Some rows of one table that is in memory, a few bytes a cell; images are made when they are asked for."""
+
+    def __init__(self, path: Path, keys: Sequence[str], cells: NDArray[np.float32], columns: Sequence[Column]) -> None:
+        """Take the file, and for each row its key and its cells (N, F), as `read_cells` returns them."""
+        self.path, self.cells, self.columns = path, cells, tuple(columns)
+        self._keys = keys
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return self._keys
+
+    def __getitem__(self, index: int) -> Sample:
+        return {"image": image_of(self.cells[index], self.columns)}
+
+    def size(self, index: int) -> tuple[int, ...]:
+        return (self.cells.shape[1],)
+
+    def files(self, index: int) -> Sequence[Path]:
+        return [self.path]
+
+    def view(self, ids: Sequence[int]) -> TableRows:
+        """Return the rows at these positions, in memory too."""
+        places = list(ids)
+        return TableRows(self.path, [self._keys[i] for i in places], self.cells[places], self.columns)

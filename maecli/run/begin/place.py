@@ -104,10 +104,11 @@ def data_mark(spec: RunSpec, registry: Registry) -> str:
 
 
 def data_name(spec: RunSpec, registry: Registry) -> str:
-    """Return what the data are called in the name of a directory: as the data set, or as the folder of a person."""
+    """Return what the data are called in the name of a directory: as the data set, or a person's folder or file."""
     if not registry.dataset(spec.dataset.name).named_by_root:
         return spec.dataset.name
-    return file_name(absolute(_root(spec, registry)).name) or spec.dataset.name
+    root = absolute(_root(spec, registry))
+    return file_name(root.stem if root.is_file() else root.name) or spec.dataset.name
 
 
 def output_name(run: Path) -> str:

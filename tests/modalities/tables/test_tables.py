@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cards import card
 
+from maecli.data.tabular.columns import Column
 from maecli.errors import BrokenSample
 from maecli.modalities.tables.modality import Tables
 
@@ -79,3 +80,24 @@ def test_a_row_is_written_below_the_names_of_its_cells(tmp_path):
     assert Tables().encode(row, NAMED) == (".csv", b"rooms,age\n0.1,\n")
     assert Tables().encode(row, UNNAMED, write(tmp_path, "x,y\n1,2\n"))[1] == b"x,y\n0.1,\n"
     assert Tables().encode(row, UNNAMED)[1] == b"cell 1,cell 2\n0.1,\n"
+
+
+def test_a_survey_of_known_columns_counts_cells_in_units_of_the_data(tmp_path):
+    columns = (
+        Column(name="rooms", kind="integer", knots=(0.0, 10.0), decimals=0),
+        Column(name="kind", kind="category", categories=("flat", "house", "hut")),
+    )
+    known = card(size=(2,), cells=("rooms", "kind"), columns=columns, channels=4, value_range=(-0.5, 1.5))
+    _, split = Tables().open(write(tmp_path, "kind,rooms\nhouse,4\nhut,\n"), known, (2,))
+    looks = [Tables().survey(split, i, (2,), known) for i in range(2)]
+    assert [look.missing for look in looks] == [0.0, 0.5]
+    assert looks[0].values.mean.tolist() == pytest.approx([4, 1])
+    assert looks[0].values.outside.tolist() == [0, 0]
+    assert looks[0].digest != looks[1].digest
+    assert Tables().encode(split[0]["image"], known) == (".csv", b"rooms,kind\n4,house\n")
+
+
+def test_categories_are_drawn_by_their_number_and_a_missing_one_is_hatched():
+    nan = np.nan
+    image = np.array([[0.5, nan, nan], [nan, 0, nan], [nan, 0, nan], [nan, 1, nan]], np.float32)
+    np.testing.assert_array_equal(Tables().draw(image), Tables().draw(np.array([[0.5, 1, nan]], np.float32)))

@@ -1,0 +1,222 @@
+"""What the columns of a table are, and how their cells become numbers of a sample and text again.
+
+Numbers and dates become places: 0 is the least value of the training rows and 1 the greatest, or its quantile.
+Categories become their number. Places are made in float64, so that dates and large numbers keep their digits.
+
+Shapes: N rows, F columns, C channels of a sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from maecli.data.tabular.missing import Missing
+from maecli.data.tabular.numbers import PLAIN, NotANumber, NumberFormat, number_formats, read_numbers
+from maecli.data.tabular.table import TextColumn, TextTable
+from maecli.data.tabular.times import TimeFormat, find_time_format
+from maecli.errors import BrokenSample
+
+Kind = Literal["number", "integer", "boolean", "category", "date"]
+Scaler = Literal["standard", "minmax", "quantile"]
+EPOCH = datetime(1970, 1, 1)
+PLACES = (-0.5, 1.5)
+"""The least place and the greatest: what lies farther outside of the training rows' range counts as lying there."""
+STEPS, DAY = (("%f", 1e-6), ("%S", 1.0), ("%M", 60.0)), 86400.0
+"""Seconds between the times that a format can write."""
+NUM_KNOTS = 257
+"""Quantiles that are kept of a column, at most."""
+
+
+class Column(BaseModel):
+    """A column of a table as the training rows have it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: str
+    kind: Kind
+    categories: tuple[str, ...] = Field(default=(), description="as they are written, of categories and truths")
+    knots: tuple[float, ...] = Field(
+        default=(), description="of numbers and dates (seconds from 1970): the values at even steps of places 0 to 1"
+    )
+    decimals: int | None = Field(default=None, description="digits behind the decimal mark, of dates those of seconds")
+    time: str = Field(default="", description="how dates are written, as strptime has it")
+    zone: str = Field(default="", description="what stands behind each date")
+    missing: tuple[str, ...] = Field(default=(), description="what else says that a cell holds nothing")
+
+    def places(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the places (N,) of values, NaN where there is none; outside of a range they are below 0 or above 1.
+
+        Of equal quantiles the middle one is taken, as by scikit-learn's QuantileTransformer.
+        """
+        low, high = self.knots[0], self.knots[-1]
+        if len(self.knots) == 2:
+            return np.clip((values - low) / (high - low), *PLACES)
+        knots, steps = np.array(self.knots), np.linspace(0, 1, len(self.knots))
+        first, last = np.interp(values, knots, steps), -np.interp(-values, -knots[::-1], -steps[::-1])
+        return np.where(np.isnan(values), np.nan, (first + last) / 2)
+
+    def values(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what stands at places (N,): the inverse of `places`, within the range where there are quantiles."""
+        if len(self.knots) == 2:
+            return self.knots[0] + places * (self.knots[-1] - self.knots[0])
+        return np.interp(places, np.linspace(0, 1, len(self.knots)), np.array(self.knots))
+
+    def unit(self, cell: float) -> float:
+        """Return a cell of a row in units of the data: a number, seconds from 1970, or the number of a category."""
+        return float(self.values(np.array([cell]))[0]) if self.knots else cell
+
+    def text(self, cell: float) -> str:
+        """Return a cell of a row, a place or the number of a category, as it is written; nothing for NaN."""
+        if math.isnan(cell):
+            return ""
+        if self.categories:
+            return self.categories[round(cell)]
+        value = self.unit(cell)
+        if self.kind == "date":
+            step = next((step for word, step in STEPS if word in self.time), DAY)
+            moment = np.datetime64(round(math.floor(value / step + 0.5) * step * 1e6), "us")
+            return TimeFormat(self.time, self.zone, self.decimals or 0).text(moment)
+        return NumberFormat(decimals=self.decimals).text(float(round(value)) if self.kind == "integer" else value)
+
+
+def fit_column(
+    name: str,
+    kind: Kind,
+    cells: TextColumn,
+    values: NDArray[np.float64],
+    train: NDArray[np.int64],
+    scaler: Scaler = "standard",
+    decimals: int | None = None,
+    missing: Sequence[str] = (),
+) -> Column | None:
+    """Return a column as the rows `train` have it; None where these hold nothing.
+
+    `values` (N,) are its numbers or seconds, NaN where nothing is; of categories only `cells` are asked.
+    """
+    if kind in ("category", "boolean"):
+        nothing = Missing(missing)
+        found = {cell for cell in (cells[row] for row in train.tolist()) if not nothing(cell)}
+        return Column(name=name, kind=kind, categories=tuple(sorted(found)), missing=tuple(missing)) if found else None
+    there = values[train]
+    there = there[~np.isnan(there)]
+    if not len(there):
+        return None
+    if scaler == "quantile":
+        knots = np.quantile(there, np.linspace(0, 1, max(3, min(NUM_KNOTS, len(there)))))
+    else:
+        knots = np.array([there.min(), there.max()])
+    if knots[0] == knots[-1]:
+        knots = np.array([knots[0], knots[0] + 1.0])
+    form = find_time_format(cells, Missing(missing)) if kind == "date" else None
+    return Column(
+        name=name,
+        kind=kind,
+        knots=tuple(knots.tolist()),
+        decimals=decimals if form is None else form.decimals,
+        time=form.pattern if form is not None else "",
+        zone=form.zone if form is not None else "",
+        missing=tuple(missing),
+    )
+
+
+def read_cells(table: TextTable, columns: Sequence[Column]) -> NDArray[np.float32]:
+    """Return the cells of known columns (N, F): places of numbers and dates, numbers of categories, NaN for nothing.
+
+    A category that the training rows do not have counts as nothing. Raises BrokenSample, naming the line, where a
+    column of numbers or dates holds something else.
+    """
+    known = {column.name: column for column in table.columns}
+    nothing = Missing(columns[0].missing if columns else ())
+    chosen = TextTable(
+        table.path,
+        [known[column.name] for column in columns],
+        table.lines,
+        decimal_commas=table.decimal_commas,
+    )
+    formats = number_formats(chosen, nothing)
+    cells = np.empty((len(table), len(columns)), np.float32)
+    for place, column in enumerate(columns):
+        cells[:, place] = _read_column(chosen, known[column.name], column, formats, nothing)
+    return cells
+
+
+def _read_column(
+    table: TextTable, cells: TextColumn, column: Column, formats: Mapping[str, NumberFormat], nothing: Missing
+) -> NDArray[np.float64]:
+    if column.categories:
+        numbers = {text: number for number, text in enumerate(column.categories)}
+        return np.array([math.nan if nothing(cell) else numbers.get(cell, math.nan) for cell in cells], np.float64)
+    if column.kind == "date":
+        own = TimeFormat(column.time, column.zone, column.decimals or 0)
+        values = seconds_of(table, cells, find_time_format(cells, nothing) or own, nothing)
+    else:
+        values = numbers_of(table, cells, formats.get(column.name, PLAIN), nothing)
+    return column.places(values)
+
+
+def seconds_of(table: TextTable, cells: TextColumn, form: TimeFormat, nothing: Missing) -> NDArray[np.float64]:
+    """Return the seconds from 1970 of a column of dates (N,), NaN for nothing, by the clocks that they tell.
+
+    Raises BrokenSample that names the line of another cell.
+    """
+    seconds = np.full(len(cells), math.nan)
+    for row, cell in enumerate(cells):
+        if not nothing(cell):
+            time = form.value(cell)
+            if time is None:
+                raise broken(table, row, cells.name, f"{cell[:40]!r} is no date that is written as the others are")
+            seconds[row] = (time - EPOCH).total_seconds()
+    return seconds
+
+
+def numbers_of(table: TextTable, cells: TextColumn, form: NumberFormat, nothing: Missing) -> NDArray[np.float64]:
+    """Return the numbers of a column (N,), NaN for nothing. Raises BrokenSample that names the line of another cell."""
+    try:
+        values = read_numbers(cells, form, nothing)
+    except NotANumber as error:
+        reason = f"{error.cell[:40]!r} is not a number; leave the cell empty where none is known"
+        raise broken(table, error.row, cells.name, reason) from error
+    for row in np.flatnonzero(np.isinf(values))[:1].tolist():
+        raise broken(table, row, cells.name, "holds a number that is infinite")
+    return values
+
+
+def broken(table: TextTable, row: int, column: str, reason: str) -> BrokenSample:
+    """Return what is wrong with a cell of a table, with its line and column."""
+    return BrokenSample(str(table.path), f"line {table.lines[row]}, column {column[:60]!r}: {reason}")
+
+
+def num_channels(columns: Sequence[Column]) -> int:
+    """Return C: a channel for places, and one for each category that a column can have."""
+    return 1 + max((len(column.categories) for column in columns), default=0)
+
+
+def as_image(cells: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.float32]:
+    """Return the cells of a row (F,) as a sample's image (C, F): a place, or one-hot which category; NaN elsewhere.
+
+    So a column is one patch, a missing cell a patch of which nothing exists, and nobody else knows of categories.
+    """
+    num = np.array([len(column.categories) for column in columns])
+    image = np.full((num_channels(columns), len(columns)), np.nan, np.float32)
+    image[0] = np.where(num == 0, cells, np.nan)
+    ids = np.arange(len(image) - 1)[:, None]
+    there = (ids < num) & ~np.isnan(cells)
+    image[1:][there] = (ids == cells)[there]
+    return image
+
+
+def as_cells(image: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.float32]:
+    """Return the cells (F,) of an image (C, F): the place, or the category of the highest number; NaN for nothing."""
+    cells = image[0].astype(np.float32, copy=True)
+    for place, column in enumerate(columns):
+        if column.categories:
+            shares = image[1 : 1 + len(column.categories), place]
+            cells[place] = math.nan if np.isnan(shares).all() else np.nanargmax(shares)
+    return cells

@@ -1,0 +1,222 @@
+"""Anyone's table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from maecli import api
+from maecli.api import tables
+
+from . import told
+
+
+class Table(api.Dataset):
+    """Any table, a row a sample: numbers, whole numbers, truths, categories and dates, of which some may be missing.
+
+    Source: your own file; nothing is copied or changed.
+    Format: CSV (UTF-8, UTF-16 or Windows-1252; commas, semicolons, tabs or bars; decimal points or commas) whose first
+        line names the columns, or Parquet with the extra `parquet`. A cell is missing that is empty or says so in a
+        usual way (NA, NaN, null, None, ?, - …) or by one of the option `missing`.
+    Columns: what each holds is told by its cells, and is chosen by the option `types`. Numbers without decimals are
+        whole; 0 and 1 alone, yes and no, true and false are truths; up to 50 different texts are categories, of more
+        the column is free text and left out. What was taken for what is told before training.
+    Sample: a cell per column. Numbers and dates lie between the least and the greatest of the training rows, or at
+        their quantile, and categories have a channel each; no statistic is taken of other rows.
+    Splits: one row in ten for each of val and test, cut with the fixed seed 0.
+    Licence: yours to know.
+    """
+
+    name = "table"
+    recipe = "rows"
+    named_by_root = True
+
+    class Options(api.DatasetOptions):
+        types: dict[str, tables.Choice] = Field(
+            default={},
+            description="what columns hold, as in {age: integer, code: category, name: ignore}; default: as their "
+            "cells say",
+        )
+        missing: tuple[str, ...] = Field(
+            default=(), description="what else says that a cell holds nothing, exactly as it is written, as in [-999]"
+        )
+        scaler: tables.Scaler = Field(
+            default="standard",
+            description="of numbers and dates, fitted on the training rows. standard: mean 0 and deviation 1; minmax: "
+            "least 0 and greatest 1; quantile: the share of smaller ones",
+        )
+        most_categories: int = Field(
+            default=tables.MOST_CATEGORIES, ge=2, le=1000, description="of more different texts a column is free text"
+        )
+        val_share: float = Field(default=0.1, ge=0, lt=1, description="share of the rows taken as val")
+        test_share: float = Field(default=0.1, ge=0, lt=1, description="share of the rows taken as test")
+
+    options: Options
+
+    def __init__(self, options: Options) -> None:
+        if options.val_share + options.test_share >= 1:
+            raise api.SpecError(
+                f"dataset.val_share ({options.val_share:g}) and dataset.test_share ({options.test_share:g}) "
+                "must add up to less than 1, so that something is left for train"
+            )
+        super().__init__(options)
+        self._like: api.DataCard | None = None
+        self._told = False
+
+    def read_as(self, card: api.DataCard) -> None:
+        self._like = card
+
+    def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
+        columns, rows = self._columns, self._rows
+        mean, std = self._stats
+        notes = tuple(told.notes(self._table, self._kinds, columns, rows.cells))
+        if not self._told and self._like is None:
+            self._told = True
+            for note in notes:
+                self.say(note)
+        shares = f"val {self.options.val_share:.0%} and test {self.options.test_share:.0%} of the rows"
+        return api.DataCard(
+            name=self.name,
+            title=self.title or f"table {self._path.name}",
+            modality="tables",
+            fields=("image",),
+            channels=tables.num_channels(columns),
+            size=(len(columns),),
+            dtype="float32",
+            value_range=tables.PLACES,
+            missing=True,
+            mean=mean,
+            std=std,
+            cells=tuple(column.name for column in columns),
+            columns=columns,
+            split_sizes={name: len(ids) for name, ids in self._parts.items()},
+            split_origin=f"cut with the fixed seed {api.SPLIT_SEED}: {shares}",
+            source=self.source,
+            licence=self.licence,
+            reading=told.reading(self._path.name, len(rows), columns),
+            notes=notes,
+        )
+
+    title = ""
+    source = "your own file"
+    licence = "yours to know"
+
+    def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
+        return self._rows.view(self._parts[name].tolist())
+
+    def given_splits(self) -> Collection[api.SplitName]:
+        return ()
+
+    def find(self) -> Path:
+        """Return the file. Raises DataError where there is none, or more than one."""
+        if self.options.root is None:
+            raise api.SpecError(f"the data set {self.name} needs --root, the file that holds your table")
+        if self.root.is_file():
+            return self.root
+        if not self.root.is_dir():
+            raise api.DataError(f"{self.root} does not exist; give --root a CSV or Parquet file")
+        found = sorted(path for path in self.root.iterdir() if path.suffix.lower() in tables.SUFFIXES)
+        if len(found) != 1:
+            there = f"holds {len(found)} tables" if found else f"holds no table ({', '.join(tables.SUFFIXES)})"
+            raise api.DataError(f"{self.root} {there}; give --root the file that is meant")
+        return found[0]
+
+    @cached_property
+    def _path(self) -> Path:
+        return self.find()
+
+    @cached_property
+    def _table(self) -> tables.TextTable:
+        try:
+            table = tables.read_table(self._path)
+        except api.BrokenSample as error:
+            raise api.DataError(str(error)) from error
+        if len(table) == 0:
+            raise api.DataError(f"{self._path} has no rows below the names of its columns")
+        if unknown := [name for name in self.options.types if name not in table.names]:
+            raise api.SpecError(
+                f"dataset.types names the column {unknown[0]!r}, which {self._path.name} does not have; its columns "
+                f"are {', '.join(table.names[: told.MOST_NAMED])}"
+            )
+        return table
+
+    @cached_property
+    def _kinds(self) -> list[tables.Kindred]:
+        options = self.options
+        try:
+            return tables.find_kinds(self._table, options.types, options.missing, options.most_categories)
+        except api.BrokenSample as error:
+            raise api.DataError(str(error)) from error
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        return [f"{self._path.name}{name}" for name in tables.row_names(len(self._table))]
+
+    @cached_property
+    def _parts(self) -> dict[api.SplitName, NDArray[np.int64]]:
+        parts = api.cut(self._keys, val_share=self.options.val_share, test_share=self.options.test_share)
+        return {name: np.array(ids, np.int64) for name, ids in parts.items()}
+
+    @cached_property
+    def _columns(self) -> tuple[tables.Column, ...]:
+        """What is known of the columns, from the training rows alone, or as a run has them."""
+        if self._like is not None and self._like.columns:
+            return self._like.columns
+        options, train = self.options, self._parts["train"]
+        nothing = np.zeros(0)
+        fitted = [
+            tables.fit_column(
+                each.cells.name,
+                each.kind,
+                each.cells,
+                nothing if each.values is None else each.values,
+                train,
+                options.scaler,
+                each.decimals,
+                options.missing,
+            )
+            for each in self._kinds
+            if each.kind is not None
+        ]
+        columns = tuple(column for column in fitted if column is not None)
+        if len(columns) < 2:
+            raise api.DataError(
+                f"{self._path} has {'no column' if not columns else 'a single column'} that can be learnt from; "
+                "--set dataset.types.COLUMN=category takes one of text"
+            )
+        return columns
+
+    @cached_property
+    def _rows(self) -> tables.TableRows:
+        columns = self._columns
+        if lacking := [column.name for column in columns if column.name not in self._table.names]:
+            raise api.DataError(f"{self._path} lacks the column {lacking[0]!r}, by which the model learned")
+        try:
+            cells = tables.read_cells(self._table, columns)
+        except api.BrokenSample as error:
+            raise api.DataError(str(error)) from error
+        return tables.TableRows(self._path, self._keys, cells, columns)
+
+    @cached_property
+    def _stats(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of each cell over the training rows, in units of the card; categories stay 0 and 1."""
+        cells, columns = self._rows.cells[self._parts["train"]].astype(np.float64), self._columns
+        mean, std = np.zeros(len(columns)), np.ones(len(columns))
+        if self.options.scaler != "minmax":
+            for place, column in enumerate(columns):
+                there = cells[:, place][~np.isnan(cells[:, place])]
+                if not column.categories and len(there):
+                    mean[place], std[place] = there.mean(), there.std()
+        low, span = tables.PLACES[0], tables.PLACES[1] - tables.PLACES[0]
+        std = np.where(std > 1e-6, std, 1.0)
+        return tuple(((mean - low) / span).tolist()), tuple((std / span).tolist())
+
+
+@api.hookimpl
+def mae_datasets() -> list[type[api.Dataset]]:
+    return [Table]

@@ -1,0 +1,61 @@
+"""What a person is told of a table: what its columns were taken for, and how to say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maecli import api
+
+MOST_NAMED = 12
+PLURALS = {
+    "number": "numbers",
+    "integer": "whole numbers",
+    "boolean": "truths",
+    "category": "categories",
+    "date": "dates",
+}
+
+
+def reading(path_name: str, num_rows: int, columns: Sequence[api.tables.Column]) -> str:
+    """Return one line: how many rows there are, and of what."""
+    kinds = [(kind, sum(column.kind == kind for column in columns)) for kind in PLURALS]
+    parts = ", ".join(f"{num} of {PLURALS[kind]}" for kind, num in kinds if num)
+    return f"{num_rows:,} rows of {path_name} with {_count(len(columns), 'column')}: {parts}"
+
+
+def notes(
+    table: api.tables.TextTable,
+    found: Sequence[api.tables.Kindred],
+    columns: Sequence[api.tables.Column],
+    cells: NDArray[np.float32],
+) -> Iterator[str]:
+    """Yield sentences: of each kind which columns, what was left out and why, what is missing."""
+    yield from table.notes
+    for kind, plural in PLURALS.items():
+        if names := [column.name for column in columns if column.kind == kind]:
+            yield f"{plural}: {_listed(names)}"
+    yield "another type is had by --set dataset.types.COLUMN=number, integer, boolean, category, date or ignore"
+    kept = {column.name for column in columns}
+    for kindred in found:
+        name = kindred.cells.name
+        if name in kept or kindred.why == "as you say":
+            continue
+        way = f"; --set dataset.types.{name}=category takes it" if "free text" in kindred.why else ""
+        yield f"the column {name!r} is left out: it {kindred.why or 'holds nothing in the training rows'}{way}"
+    missing = np.isnan(cells).sum(0)
+    if missing.any():
+        order = [i for i in np.argsort(-missing, kind="stable").tolist() if missing[i]]
+        parts = [f"{columns[i].name} {missing[i]:,}" for i in order]
+        yield f"{int(missing.sum()):,} of {cells.size:,} cells are missing: {_listed(parts)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _count(num: int, word: str) -> str:
+    return f"{num} {word}{'' if num == 1 else 's'}"

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from maecli.data.tabular.columns import Column, as_cells, as_image, fit_column, num_channels, read_cells
+from maecli.data.tabular.read import read_table
+from maecli.data.tabular.table import TextColumn
+from maecli.errors import BrokenSample
+
+AGE = Column(name="age", kind="integer", knots=(0.0, 50.0), decimals=0)
+KIND = Column(name="kind", kind="category", categories=("cat", "dog", "eel"))
+SEX = Column(name="sex", kind="boolean", categories=("f", "m"))
+COLUMNS = (AGE, KIND, SEX)
+
+
+def test_an_image_has_a_place_or_one_category_for_each_cell_and_gives_them_back():
+    cells = np.array([0.5, 2, np.nan], np.float32)
+    image = as_image(cells, COLUMNS)
+    assert num_channels(COLUMNS) == 4
+    nan = np.nan
+    np.testing.assert_array_equal(image, [[0.5, nan, nan], [nan, 0, nan], [nan, 0, nan], [nan, 1, nan]])
+    np.testing.assert_array_equal(as_cells(image, COLUMNS), cells)
+
+
+def test_the_likeliest_category_is_taken_and_no_other_columns():
+    image = np.array([[0.1, 9, 9], [9, 0.2, 0.6], [9, 0.7, 0.4], [9, 0.1, 5]], np.float32)
+    np.testing.assert_array_equal(as_cells(image, COLUMNS), np.array([0.1, 1, 0], np.float32))
+
+
+def test_columns_of_a_new_file_are_found_by_name_whatever_their_order(tmp_path):
+    (tmp_path / "t.csv").write_text("sex;other;kind;age\nm;x;eel;25\n;y;fox;NA\n")
+    cells = read_cells(read_table(tmp_path / "t.csv"), COLUMNS)
+    np.testing.assert_array_equal(cells, [[0.5, 2, 1], [np.nan, np.nan, np.nan]])
+
+
+def test_a_cell_that_is_no_number_is_named_with_its_line(tmp_path):
+    (tmp_path / "t.csv").write_text("sex,kind,age\nm,eel,25\nf,dog,old\n")
+    with pytest.raises(BrokenSample, match="line 3, column 'age': 'old' is not a number; leave the cell empty"):
+        read_cells(read_table(tmp_path / "t.csv"), COLUMNS)
+
+
+def test_dates_keep_their_seconds_over_centuries():
+    days = TextColumn("day")
+    days.extend(["1900-01-01 00:00:00", "2024-02-29 12:34:56"])
+    values = np.array([-2208988800.0, 1709210096.0])
+    column = fit_column("day", "date", days, values, np.arange(2))
+    assert column is not None
+    assert column.text(float(column.places(values)[1])) == "2024-02-29 12:34:56"
+
+
+def test_quantiles_of_equal_values_are_in_the_middle_of_theirs():
+    cells = TextColumn("x")
+    values = np.array([0.0] * 50 + [1.0] * 50)
+    column = fit_column("x", "number", cells, values, np.arange(100), "quantile")
+    assert column is not None
+    places = column.places(np.array([0.0, 1.0, np.nan, -5.0]))
+    np.testing.assert_allclose(places[:2], [0.25, 0.75], atol=0.02)
+    assert np.isnan(places[2])
+    np.testing.assert_array_equal(column.values(np.array([0.1, 0.9])), [0, 1])
+
+
+def test_a_column_of_one_value_or_of_nothing():
+    cells = TextColumn("x")
+    one = fit_column("x", "number", cells, np.array([7.0, 7.0]), np.arange(2))
+    assert one is not None
+    assert one.values(one.places(np.array([7.0]))).tolist() == [7.0]
+    assert fit_column("x", "number", cells, np.array([np.nan]), np.arange(1)) is None
