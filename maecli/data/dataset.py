@@ -49,6 +49,9 @@ class Dataset(ABC):
     named_by_root: ClassVar[bool] = False
     """Whether it reads the folder of anyone, so that runs are named after that folder and not after the data set."""
 
+    meant_by_root: ClassVar[bool] = False
+    """Whether it is the data set that `--root` alone means, where no other one installed is."""
+
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     _teller: Callable[[str], None] | None = None

@@ -77,11 +77,11 @@ def stack(
 
 
 def _of_any_folder(registry: Registry) -> str | None:
-    """Return the data set that reads anyone's folder, where of those installed exactly one does."""
+    """Return the data set that a root alone means, where of those installed exactly one is meant."""
     found = []
     for name in registry.names("dataset"):
         with contextlib.suppress(PluginError):  # whoever named it would be told
-            if registry.dataset(name).named_by_root:
+            if registry.dataset(name).meant_by_root:
                 found.append(name)
     return found[0] if len(found) == 1 else None
 

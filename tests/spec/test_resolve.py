@@ -248,7 +248,7 @@ def test_a_recipes_section_follows_the_task_that_a_flag_or_a_set_names(tmp_path)
         ("dataset=voc", "--set: dataset is a section; write dataset.name: voc"),
         ("dataset=", "--set: dataset is a section; write dataset.name: NAME, or leave it out"),
         ("model.name=null", "--set: model.name is null, which names none; name one, or leave it out"),
-        ("task.name=none", "unknown task 'none'; installed: classify, reconstruct, segment"),
+        ("task.name=none", "unknown task 'none'; installed: classify"),
         ("train.epochs=" + "[" * 9000, "--set train.epochs is not valid YAML: "),
         ("task.head=" + "x" * 5000, "unknown key 'task.head'"),
         ("x" * 5000 + "=1", " … "),
@@ -267,7 +267,7 @@ def test_a_root_alone_is_for_the_data_set_that_reads_any_folder(monkeypatch):
     assert value(resolved(flags={"dataset.root": "somewhere", "dataset.name": "mnist"}), "dataset.name") == "mnist"
     offered = {"dataset": {"name": "voc"}, "model": {"name": "vit-lite"}, "data": {}}
     assert value(resolved(flags={"dataset.root": "somewhere"}, offer=offered), "dataset.name") == "voc"
-    monkeypatch.setattr(registry().dataset("voc"), "named_by_root", True)
+    monkeypatch.setattr(registry().dataset("voc"), "meant_by_root", True)
     assert (
         error_of("dataset.root=somewhere") == "dataset.name is not set: give --dataset, a --recipe or a --config file"
     )

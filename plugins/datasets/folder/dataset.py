@@ -66,6 +66,7 @@ class Folder(api.Dataset):
 
     name = "folder"
     named_by_root = True
+    meant_by_root = True
 
     class Options(api.DatasetOptions):
         channels: int | None = Field(
