@@ -22,6 +22,7 @@ from maecli.data.tabular.missing import Missing
 from maecli.data.tabular.read import check_header
 from maecli.data.tabular.records import records
 from maecli.errors import BrokenSample
+from maecli.text import number_of
 
 MAX_NUMBERS = 2**28
 """Of the columns that are read as numbers: 1 GiB."""
@@ -57,7 +58,10 @@ def csv_numbers(path: Path, ids: Sequence[int]) -> np.ndarray:
             if not any(cells):
                 continue
             rule = "quote cells with commas, and write decimals with a point"
-            raise BrokenSample(str(path), f"line {line}: {len(cells)} cells under {len(names)} columns; {rule}")
+            raise BrokenSample(
+                str(path),
+                f"line {line}: {number_of(len(cells), 'cell')} under {number_of(len(names), 'column')}; {rule}",
+            )
         chosen = [cells[i] for i in ids]
         try:
             row = [*map(float, chosen)] if "_" not in "".join(chosen) else None  # float() takes 1_000 for a number

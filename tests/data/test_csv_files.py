@@ -59,7 +59,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
         ("a,b\n1,1_000\n", "line 2, column 'b': '1_000' is not a number"),
         ("a,b\n1,2\n1,inf\n", "line 3, column 'b': holds a number that is infinite"),
         ("a,b\n1e39,2\n", "line 2, column 'a': holds a number that is infinite, or too large for float32"),
-        ("a,b\n1,2\n1\n", "line 3: 1 cells under 2 columns; quote cells with commas"),
+        ("a,b\n1,2\n1\n", "line 3: 1 cell under 2 columns; quote cells with commas"),
     ],
 )
 def test_what_is_no_number_is_named_with_its_line_and_column(tmp_path, text, reason):

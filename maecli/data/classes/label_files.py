@@ -16,6 +16,7 @@ from maecli.data.classes.label_columns import Columns, choose_columns, plain
 from maecli.data.classes.named_keys import Ambiguous, NamedKeys
 from maecli.data.csv_files import csv_rows
 from maecli.errors import BrokenSample, DataError, Fault
+from maecli.text import number_of
 
 LABELS_FILE = "labels.csv"
 LABELS_FILES = (LABELS_FILE, "labels.tsv")
@@ -173,7 +174,9 @@ def _rows(
             cells = cells[: len(header)]
         if len(cells) != len(header):
             rule = "quote cells with commas"
-            raise DataError(f"{path}, line {line}: {len(cells)} cells under {len(header)} columns; {rule}")
+            raise DataError(
+                f"{path}, line {line}: {number_of(len(cells), 'cell')} under {number_of(len(header), 'column')}; {rule}"
+            )
         here = [plain(cell) for cell in cells]
         if here == names:
             counts.headers += 1

@@ -151,7 +151,7 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
                 value=float(_f1(matrix)[truth > 0].sum() / max(present, 1)),
                 unit="share",
                 baselines={"majority": _majority_f1(truth, majority)},
-                note="" if present == len(truth) else f"mean of the {present} classes that occur",
+                note="" if present == len(truth) else f"mean over the classes that occur, {present} of {len(truth)}",
             ),
             api.Metric(
                 name="cross_entropy",

@@ -123,7 +123,8 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         else:
             colours = "what is grey is not seen by the encoder. The mean goes from 0, never hidden, to 1, always."
             png = drawn_masks(preprocess, first, mean, self.task.patch_size)
-        what = f"The masks of {len(first)} samples, with {self.task.hidden}, and the mean over all {int(num):,}"
+        some = f"{len(first)} sample{'' if len(first) == 1 else 's'}"
+        what = f"The masks of {some}, with {self.task.hidden}, and the mean over all {int(num):,}"
         caption = f"{what}: {colours}"
         return [api.Drawing(name="masks", caption=caption, png=png)]
 

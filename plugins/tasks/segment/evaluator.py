@@ -98,7 +98,8 @@ class Overlap(api.Evaluator[Segmenter]):
         pictures = self.rows("counts")
         intervals = {} if pictures is None else overlap_intervals(pictures.numpy(), background)
         absent = [name for name, pixels in zip(self.card.mask_classes, counts[1], strict=True) if pixels == 0]
-        note = f"mean of {len(self.card.mask_classes) - len(absent)} classes"
+        num = len(self.card.mask_classes) - len(absent)
+        note = f"mean of {num} class{'' if num == 1 else 'es'}"
         if absent:
             more = f" and {len(absent) - MOST_NAMED:,} more" if len(absent) > MOST_NAMED else ""
             note += f"; no pixel here of {', '.join(absent[:MOST_NAMED])}{more}"

@@ -147,7 +147,7 @@ def test_a_class_that_does_not_occur_is_left_out_of_the_mean_and_that_is_said():
     evaluator = measured(([0, 0, 1], [0, 2, 1]))
     f1 = metrics(evaluator)["macro_f1"]
     assert f1.value == pytest.approx((2 / 3 + 1) / 2)
-    assert f1.note == "mean of the 2 classes that occur"
+    assert f1.note == "mean over the classes that occur, 2 of 3"
     assert f1.baselines == {"majority": 0.0}, "train's most frequent class, emu, does not occur"
     assert evaluator.tables()[0].rows[2] == ("emu", 0, "n/a", "n/a", "n/a")
 
