@@ -63,7 +63,11 @@ class OwnSeries(api.Dataset):
         """The files of the series, by their paths below the root."""
         if self.root.is_file():
             return {self.root.name: self.root}
-        found = api.pictures.find_files(self.root) if self.root.is_dir() else []
+        if not self.root.exists():
+            raise api.DataError(
+                f"{self.root} does not exist; give a CSV or Parquet file, or a folder of them, by --root"
+            )
+        found = api.pictures.find_files(self.root)
         paths = {key: self.root / key for key in found if key.lower().endswith(SUFFIXES)}
         if not paths:
             raise api.DataError(

@@ -168,6 +168,8 @@ def test_a_wrong_year_is_told_and_not_made_into_a_gap(tmp_path):
 
 
 def test_what_does_not_go_together_is_told(tmp_path):
+    with pytest.raises(api.DataError, match=r"a\.csv does not exist; give a CSV or Parquet file, or a folder of them"):
+        series(tmp_path / "a.csv").card()
     with pytest.raises(api.DataError, match=r"holds no series \(.csv, .tsv, .parquet\), also not in its folders"):
         series(tmp_path).card()
     write(tmp_path / "a.csv", 20)
