@@ -61,6 +61,16 @@ interruption_told = False
 """Whether a person was told that Ctrl-C ends the process: it need not be said again."""
 
 
+interruption_seen_to = False
+"""Whether Ctrl-C was heard by who saves before the process ends, which may take time."""
+
+
+def see_to_interruption() -> None:
+    """Let the process end by itself, after saving."""
+    global interruption_seen_to
+    interruption_seen_to = True
+
+
 def tell(line: str) -> None:
     """Print a line of mae's own on stderr."""
     complain(f"mae: {_LONG_WORD.sub(lambda word: shortened(word[0], _SHOWN), line)}")

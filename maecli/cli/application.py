@@ -23,6 +23,9 @@ from maecli.progress import Progress
 from maecli.terminal import PlainConsole, complain, tell
 from maecli.text import one_line
 
+NOTHING_WRITTEN = "interrupted; nothing was written"
+"""What is the case where Ctrl-C ends a verb that says nothing else by raising `Interrupted`."""
+
 
 class Verbs(TyperGroup):
     """The verbs; what a person typed wrong is quoted as a terminal may show it, and Ctrl-C is no failure of theirs."""
@@ -43,7 +46,7 @@ def _plain_complaints() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        tell("interrupted")
+        tell(NOTHING_WRITTEN)
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         raise typer.Exit(NOBODY_READS) from None
@@ -100,7 +103,7 @@ def user_errors(as_json: bool = False) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            _give_up("interrupted", INTERRUPTED, as_json)
+            _give_up(NOTHING_WRITTEN, INTERRUPTED, as_json)
         except Exception as error:
             ours = error if isinstance(error, MaeError) else out_of_memory(error) or MachineError.of(error)
             if ours is None:

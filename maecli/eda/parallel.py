@@ -24,10 +24,11 @@ MAX_PIXELS_AT_ONCE = 2**26
 
 
 def in_threads(look: Callable[[int], R], num: int) -> Iterator[R]:
-    """Yield `look(0)` to `look(num - 1)` in order. Stopping, or an interruption, leaves nothing running."""
+    """Yield `look(0)` to `look(num - 1)` in order. Stopping leaves nothing running, Ctrl-C no more than is begun."""
     threads = min(MAX_THREADS, num_cores())
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[R]] = deque()
+    waits = True
     try:
         for index in range(num):
             waiting.append(pool.submit(look, index))
@@ -35,8 +36,11 @@ def in_threads(look: Callable[[int], R], num: int) -> Iterator[R]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except KeyboardInterrupt:
+        waits = False
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=waits, cancel_futures=True)
 
 
 @dataclass(kw_only=True)

@@ -203,6 +203,26 @@ def interruptible(trainer: Trainer) -> Iterator[None]:
         raise saved from None
 
 
+@contextlib.contextmanager
+def stopped_by_hand(run: RunDirectory) -> Iterator[None]:
+    """Say, where Ctrl-C ends the block, what is there of a run and how it goes on. Raises Interrupted then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {_what_is_there(run)}") from None
+
+
+def _what_is_there(run: RunDirectory) -> str:
+    if not run.is_run:
+        return "nothing was written"
+    if run.is_finished:
+        return f"{run} is finished, and --resume does what follows it"
+    with contextlib.suppress(DamagedFile):
+        if (last := run.checkpoints.pointed("last")) is not None:
+            return f"{run} is saved at step {last.step}, and --resume goes on from there"
+    return f"{run} has its settings and no trained weights yet, and --resume goes on with it"
+
+
 def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> Trainer:
     """Return the trainer of a run, which saves into its directory; without one it saves nothing."""
     train, val = built.loader("train"), built.loader("val")

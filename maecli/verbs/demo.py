@@ -13,7 +13,7 @@ from PIL import Image
 from maecli.data.card import DataCard
 from maecli.data.files.sources import Sources
 from maecli.data.sample import Split
-from maecli.errors import SpecError
+from maecli.errors import Interrupted, SpecError
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.page import Section, render_report
@@ -60,7 +60,10 @@ def demo(
     """Pretrain, fine-tune, evaluate and infer; write one page about it."""
     out = (out or runs_dir() / "demo").expanduser()
     with locked(out):
-        result = _demo(registry, progress, out, overwrite, device)
+        try:
+            result = _demo(registry, progress, out, overwrite, device)
+        except (KeyboardInterrupt, Interrupted):
+            raise Interrupted(f"interrupted; {out} has a part of the demo, and --overwrite begins it anew") from None
     renew_runs_page(progress.say, out)
     return result
 

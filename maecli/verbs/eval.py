@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from maecli.data.card import SplitName
-from maecli.errors import SpecError
+from maecli.errors import Interrupted, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.compare.companions import measure_companions
@@ -53,4 +53,8 @@ def evaluate_or_probe(
         raise SpecError(f"{'--labels' if labels else '--pool'} is for --probe: give --probe knn or --probe linear")
     result = evaluate(run, registry, progress, ignore_unknown_classes=ignore_unknown_classes, **settings)
     both = {**settings, "ignore_unknown_classes": ignore_unknown_classes}
-    return replace(result, payoff=measure_companions(result.run, result.evaluation.name, registry, progress, **both))
+    try:
+        payoff = measure_companions(result.run, result.evaluation.name, registry, progress, **both)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {run} was measured, and what it is compared with was not") from None
+    return replace(result, payoff=payoff)

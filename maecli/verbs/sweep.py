@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from maecli.errors import SpecError
+from maecli.errors import Interrupted, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.directory import runs_dir
@@ -99,6 +99,9 @@ def sweep(
     begun = plan.sweep.model_copy(update={"paths": tuple(dict.fromkeys(paths))})
     with locked(out):
         begin(begun, out, resume=resume, overwrite=overwrite)
-        result = run_sweep(plan, registry, progress, out)
+        try:
+            result = run_sweep(plan, registry, progress, out)
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; what is done in {out} is kept, and --resume goes on") from None
     renew_runs_page(progress.say, out)
     return result

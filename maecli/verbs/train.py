@@ -46,21 +46,22 @@ def train(
     spec = request(ask, registry)
     _check_comparison(ask, spec)
     launch = Launch(ask.resume, overwrite, verify_data, time_s)
-    find_place(spec, registry, launch)  # before time is spent on a plan
+    place = find_place(spec, registry, launch)  # before time is spent on a plan
     folds = spec.data.folds if _has_folds(spec) else None
     each_s = time_s / (folds + 1) if time_s is not None and folds else time_s
-    spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
-    arms = _companions(ask, spec, plan)
-    planned = _in_words(plan, arms) if plan is not None else ""
-    if folds:
-        if planned:
-            progress.say(f"each of {folds + 1} runs: {planned}")
-        result = cross_validate(spec, registry, progress, launch)
-    else:
-        opened = plan.data if plan is not None else None
-        result = training.train(spec, registry, progress, launch, companions=arms, planned=planned, opened=opened)
-        if ask.compare != "none":
-            result = replace(result, payoff=compare(result.run, registry, progress))
+    with training.stopped_by_hand(place.run):
+        spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
+        arms = _companions(ask, spec, plan)
+        planned = _in_words(plan, arms) if plan is not None else ""
+        if folds:
+            if planned:
+                progress.say(f"each of {folds + 1} runs: {planned}")
+            result = cross_validate(spec, registry, progress, launch)
+        else:
+            opened = plan.data if plan is not None else None
+            result = training.train(spec, registry, progress, launch, companions=arms, planned=planned, opened=opened)
+            if ask.compare != "none":
+                result = replace(result, payoff=compare(result.run, registry, progress))
     renew_runs_page(progress.say, result.run.path)
     return result
 

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from attempts import Attempt
 
 from maecli.memory import out_of_memory
 from maecli.progress import Progress
@@ -49,13 +50,50 @@ def test_ctrl_c_at_any_moment_is_one_line(tries, tmp_path):
         assert stderr.count("interrupted") <= 1
 
 
+HELD = {
+    "eda": (("eda", "--root", "PICTURES", "--out", "OUT"), "maecli.modalities.pictures.modality:Pictures.survey"),
+    "infer": (("infer", "PICTURES", "--run", "RUN", "--out", "OUT", "--workers", "0"), "maecli.verbs.infer:predict"),
+    "embed": (("embed", "PICTURES", "--run", "RUN", "--out", "OUT/x.npy"), "maecli.verbs.embed:load_files"),
+    "plan": (("plan", "--root", "PICTURES", "--device", "cpu"), "maecli.training.trainer:Trainer.train_step"),
+    "planning": (
+        ("finetune", "--root", "PICTURES", "--task", "classify", "--device", "cpu", "--out", "OUT"),
+        "maecli.training.trainer:Trainer.train_step",
+    ),
+}
+"""What is interrupted, and where."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "how", "told"),
+    [*((verb, "asleep", "nothing was written") for verb in HELD), ("plan", "at work", "what was saved before is kept")],
+)
+def test_ctrl_c_ends_a_verb_soon_and_says_what_is_written(verb, how, told, server, pictures, request, tmp_path):
+    words, target = HELD[verb]
+    run = request.getfixturevalue("finetuned") if "RUN" in words else None
+    places = {"PICTURES": pictures, "RUN": run, "OUT": tmp_path / "out/new"}
+    args = [str(places.get(word, word)).replace("OUT", str(tmp_path / "out")) for word in words]
+    attempt = Attempt(server, tmp_path / "log", args, ["hold", target, how])
+    deadline = time.monotonic() + 120
+    while "held\n" not in attempt.said():
+        assert time.monotonic() < deadline, attempt.said()
+        time.sleep(0.01)
+    pressed = time.monotonic()
+    os.kill(attempt.pid, signal.SIGINT)
+    assert attempt.wait() == 130, attempt.said()
+    assert time.monotonic() - pressed < (1 if how == "asleep" else 3)
+    assert attempt.said().splitlines()[-1] == f"mae: interrupted; {told}"
+    assert attempt.said().count("interrupted") == 1
+    assert not list((tmp_path / "out").glob("*")), "it has not even begun"
+
+
 def test_ctrl_c_while_options_are_parsed_is_one_line(mae, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("maecli.cli.application.TyperGroup.invoke", interrupt)
     outcome = mae("runs")
-    assert (outcome.exit_code, outcome.stderr) == (130, "mae: interrupted\n")
+    assert (outcome.exit_code, outcome.stderr) == (130, "mae: interrupted; nothing was written\n")
 
 
 @pytest.mark.slow

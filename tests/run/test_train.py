@@ -413,6 +413,29 @@ def test_an_interruption_of_the_last_measuring_says_that_the_run_is_saved(
     assert outcome.json["evaluation"]["split"] == "val"
 
 
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (1, "{} has its settings and no trained weights yet, and --resume goes on with it"),
+        (6, "{} is saved at step 4, and --resume goes on from there"),
+    ],
+)
+def test_stopping_without_saving_says_what_is_there(pictures, tmp_path, mae, toy_finetune, monkeypatch, step, told):
+    train_step, run = Trainer.train_step, tmp_path / "run"
+
+    def interrupted(self, batch):
+        if self.step == step:
+            raise KeyboardInterrupt
+        train_step(self, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "train_step", interrupted)
+        outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--out", run)
+    assert outcome.exit_code == 130
+    assert outcome.stderr.splitlines()[-1] == f"mae: interrupted; {told.format(run)}"
+    assert mae("finetune", "--out", run, "--resume").exit_code == 0
+
+
 def test_a_signal_in_the_last_step_is_heard_after_it(pictures, tmp_path, mae, toy_finetune, monkeypatch):
     train_step = Trainer.train_step
 

@@ -364,7 +364,7 @@ def test_interrupting_leaves_nothing_behind(tmp_path):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert stderr.splitlines()[-1] == "mae: interrupted"
+    assert stderr.splitlines()[-1] == "mae: interrupted; nothing was written"
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
