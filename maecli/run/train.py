@@ -44,6 +44,7 @@ from maecli.storage.shareable import shareable
 from maecli.text import number_of
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.optim import peak_rate
+from maecli.training.pace import Durations
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
 
@@ -80,11 +81,12 @@ def train(
     companions: Sequence[str] = (),
     planned: str = "",
     opened: Data | None = None,
+    durations: Durations | None = None,
 ) -> TrainResult:
     """Run a spec to its end and return what came out.
 
-    `planned` is its plan in words, and `opened` the data that the plan opened. `companions` are noted as those that the
-    run is to have, see `maecli.run.compare`.
+    `planned` is its plan in words, `opened` the data that the plan opened, and `durations` what it measured.
+    `companions` are noted as those that the run is to have, see `maecli.run.compare`.
 
     Raises SpecError for a directory that is not empty, or for a spec that differs from the one to resume.
     """
@@ -108,6 +110,8 @@ def train(
         start = start_encoder(built, progress.say, resuming=start_from is not None)
         built.spec = spec = with_paths(spec, registry)
         trainer = make_trainer(built, run, progress)
+        if durations is not None:
+            trainer.expect(durations)
         done = "resumed" if parent is None else "extended"
         trainer.metadata["samples"] = same_data(built, start_from, source, launch.verify_data, progress.say, done)
         if last is not None:

@@ -24,6 +24,7 @@ from maecli.loading.loader import Loader
 from maecli.progress import BETWEEN, Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
+from maecli.terminal import see_to_interruption
 from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
@@ -37,7 +38,7 @@ from maecli.training.optim import (
     rate_at,
     set_rate,
 )
-from maecli.training.pace import Pace, num_due
+from maecli.training.pace import Durations, Pace, num_due
 from maecli.training.task import Task
 from maecli.training.tracker import Tracker
 
@@ -110,9 +111,18 @@ class Trainer:
         self._saved_step = 0  # there is nothing to save before the first one
         self._began = time.monotonic()
         self._clock = Clock()
-        self._pace = Pace((len(val.split) if val is not None else 0) / self.batching.batch_size)
+        self._pace = Pace(self._validation_steps)
         self._told: list[str] = []
         """What was last read of the loss, the speed and the wait for data."""
+
+    def expect(self, planned: Durations) -> None:
+        """Tell the remaining time by what a plan measured, until it is measured here."""
+        self._pace = Pace(self._validation_steps, planned)
+
+    @property
+    def _validation_steps(self) -> float:
+        """How many steps' worth of samples a validation has."""
+        return (len(self.val_loader.split) if self.val_loader is not None else 0) / self.batching.batch_size
 
     @property
     def final_module(self) -> nn.Module:
@@ -431,6 +441,7 @@ class Trainer:
 
         def note(number: int, frame: FrameType | None) -> None:
             self.stop_signal = number
+            see_to_interruption()
             self._acknowledge(number)
             for each, handler in before.items():
                 signal.signal(each, handler)

@@ -59,7 +59,11 @@ def train(
             result = cross_validate(spec, registry, progress, launch)
         else:
             opened = plan.data if plan is not None else None
-            result = training.train(spec, registry, progress, launch, companions=arms, planned=planned, opened=opened)
+            timing = plan.choice.timing if plan is not None else None
+            measured = timing.durations if timing is not None else None
+            result = training.train(
+                spec, registry, progress, launch, companions=arms, planned=planned, opened=opened, durations=measured
+            )
             if ask.compare != "none":
                 result = replace(result, payoff=compare(result.run, registry, progress))
     renew_runs_page(progress.say, result.run.path)

@@ -246,7 +246,7 @@ def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, 
     assert found["evaluation"]["metrics"][0]["baselines"]
     assert "\x1b" not in outcome.stderr
     assert "\r" not in outcome.stderr
-    assert "step 4 of 4  epoch 1 of 1  loss " in outcome.stderr
+    assert "step 4 of 4  epoch 1 of 1  0 s left  loss " in outcome.stderr
 
 
 @pytest.mark.slow

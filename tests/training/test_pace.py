@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.training.pace import Pace, num_due
+from maecli.training.pace import PLANNED, Durations, Pace, num_due
 
 
 class Watch:
@@ -30,30 +30,32 @@ def take(watch, pace, *seconds):
         pace.stepped()
 
 
-def test_nothing_is_estimated_before_the_first_step(watch):
-    assert Pace(4).remaining(10, 1, 1) is None
-
-
-def test_the_first_step_counts_only_until_there_is_another(watch):
-    pace = Pace(0)
-    take(watch, pace, 9)
-    assert pace.remaining(2, 0, 0) == 18, "slow steps are told at once"
-    take(watch, pace, 1, 3)
+def test_nothing_is_estimated_before_a_few_steps_and_the_first_ones_count_for_nothing(watch):
+    pace = Pace(4)
+    for seconds in (90, 9, 1, 1):
+        assert pace.remaining(10, 1, 1) is None
+        take(watch, pace, seconds)
+    take(watch, pace, 4)
     assert pace.remaining(2, 0, 0) == 4
 
 
-def test_the_first_few_of_fast_steps_tell_nothing(watch):
-    pace = Pace(0)
-    take(watch, pace, 1, 0.1, 0.1, 0.1)
-    assert pace.remaining(100, 0, 0) is None
-    assert pace.remaining(0, 0, 0) == 0
-    take(watch, pace, 0.1)
-    assert pace.remaining(100, 0, 0) == pytest.approx(10)
+def test_what_was_planned_is_told_at_once_and_gives_way_to_what_is_measured(watch):
+    pace = Pace(4, Durations(step_s=1, validation_s=7, save_s=2))
+    assert pace.remaining(10, 2, 3) == 10 + 2 * 7 + 3 * 2
+    take(watch, pace, 90, 9)
+    assert pace.remaining(10, 2, 3) == 10 + 2 * 7 + 3 * 2, "the first steps of a process are slow"
+    take(watch, pace, *[2] * PLANNED)
+    assert pace.remaining(10, 0, 0) == pytest.approx(15)
+    take(watch, pace, *[2] * 9 * PLANNED)
+    assert pace.remaining(10, 0, 0) == pytest.approx(19, abs=0.2)
+    with pace.validating():
+        watch.now += 3
+    assert pace.remaining(0, 2, 1) == 2 * 3 + 2
 
 
 def test_validations_and_saves_are_counted_and_are_no_part_of_a_step(watch):
     pace = Pace(6)
-    take(watch, pace, 5, 1, 1)
+    take(watch, pace, 5, 5, 1, 1, 1)
     assert pace.remaining(10, 2, 0) == 10 + 2 * 6 / 3, "a forward pass is a third of a step"
     with pace.validating():
         watch.now += 7

@@ -24,6 +24,7 @@ from maecli.schema import PluginSection, PretrainSpec
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.evaluator import Evaluator
 from maecli.training.optim import optimizer_tensors
+from maecli.training.pace import Durations
 from maecli.training.task import Prediction, Task
 from maecli.training.tracker import Tracker
 from maecli.training.trainer import Trainer
@@ -587,10 +588,27 @@ def test_patience_needs_validations():
 def test_with_patience_the_time_left_is_an_upper_bound(capsys):
     told = []
     trainer = make(train={"patience": 2})
+    trainer.expect(Durations(1, 1, 1))
     trainer.progress.update = lambda step, total, parts, *_, **__: told.append(parts[1])  # type: ignore[method-assign]
     trainer.fit()
     assert told
-    assert all(part.startswith("at most ") for part in told[1:])
+    assert all(part.startswith("at most ") for part in told)
+
+
+def test_the_time_left_is_told_from_the_first_step_where_it_was_planned():
+    told = []
+    trainer = make()
+    trainer.progress.update = lambda step, total, parts, *_, **__: told.append(parts)  # type: ignore[method-assign]
+    trainer.expect(Durations(step_s=60, validation_s=600, save_s=0))
+    trainer.step = trainer.total_steps - 2
+    trainer.fit()
+    assert told[0][1] == "22 min 00 s left", "two steps, the last validation, and that at the very end"
+    told.clear()
+    trainer = make()
+    trainer.progress.update = lambda step, total, parts, *_, **__: told.append(parts)  # type: ignore[method-assign]
+    trainer.fit()
+    assert told[0][0] == "epoch 1.7 of 3", "it is measured first"
+    assert told[-1][1].endswith(" left")
 
 
 def test_a_run_is_extended_from_its_weights_average_and_moments(tmp_path):

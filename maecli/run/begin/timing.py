@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from maecli.hardware import memory_used
 from maecli.training.evaluation import measure
 from maecli.training.frozen import ask_frozen_encoder
+from maecli.training.pace import Durations
 from maecli.training.trainer import Trainer
 
 STEPS = 5, 60
@@ -39,6 +40,11 @@ class Timing:
     save_s: float
     memory_bytes: int
     """The most that was held."""
+
+    @property
+    def durations(self) -> Durations:
+        """What the parts take that come again and again."""
+        return Durations(self.step_s, self.validation_s, self.save_s)
 
     def total_s(self, steps: int, validations: int, saves: int) -> float:
         """Return what a run of so many of each takes, to its page."""
