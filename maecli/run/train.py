@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from maecli.data.card import SplitName
 from maecli.data.members import members_csv, members_of
-from maecli.errors import Fault, Interrupted
+from maecli.errors import DamagedFile, Fault, Interrupted
 from maecli.hardware import describe_device
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.progress import Progress
@@ -34,8 +34,9 @@ from maecli.run.evaluate import measure
 from maecli.run.open import Built, Data, open_run, with_paths
 from maecli.run.pages.curves import history
 from maecli.run.plugins_used import with_plugins
-from maecli.run.report import next_commands, write_run_report
+from maecli.run.report import describe_run, next_commands, write_run_report
 from maecli.run.restore import card_of
+from maecli.run.suited import shell
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
@@ -114,9 +115,14 @@ def train(
             trainer.expect(durations)
         done = "resumed" if parent is None else "extended"
         trainer.metadata["samples"] = same_data(built, start_from, source, launch.verify_data, progress.say, done)
+        finished = None
         if last is not None:
             trainer.load(last)
-            progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
+            finished = _as_finished(built, trainer, run)
+            if finished is None:
+                progress.say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
+            else:
+                progress.say(f"{run} is finished, so nothing is left to do. {describe_run(run)}")
         elif parent is not None:
             trainer.extend(parent.checkpoint)
         if going_on:
@@ -125,6 +131,8 @@ def train(
         else:
             place.start(spec)
         claim_companions(run, companions)
+        if finished is not None:
+            return finished
         if parent is not None and begun is not None:
             run.write(SPLITS, members_csv(begun.members))
         if last is None and begun is None and (members := members_of(built.data.dataset, built.task.fields)):
@@ -139,6 +147,20 @@ def train(
         if spec.extend is not None:
             start = f"goes on from {spec.extend} at step {trainer.begin:,}"
         return _train(built, trainer, run, start, begin, planned, parent)
+
+
+def _as_finished(built: Built, trainer: Trainer, run: RunDirectory) -> TrainResult | None:
+    """Return what came of a run that was finished before, as it stands there; None where something is left to do."""
+    try:
+        summary, evaluation = run.summary(), run.evaluation("val")
+    except DamagedFile:
+        return None
+    measured = evaluation is not None or not len(built.loader("val").split)
+    if summary is None or not measured or not trainer.is_done or trainer.validation_due:
+        return None
+    longer = shell("mae", summary.verb, "--extend", run, "--epochs", trainer.more_epochs)
+    following = (longer, "train it longer, in a directory of its own"), *next_commands(run, built.data.registry)
+    return TrainResult(run, evaluation, summary.seconds, built.data.faults, following, ending=summary.ending)
 
 
 def _train(

@@ -139,6 +139,11 @@ class Trainer:
     def is_done(self) -> bool:
         return self.step >= self.total_steps or self.out_of_patience
 
+    @property
+    def more_epochs(self) -> int:
+        """Twice as many epochs as are done: what a run may be extended to."""
+        return 2 * math.ceil(self.step / self.steps_per_epoch)
+
     def ending(self) -> str:
         """Return in words that, and why, the run stopped before its last step; empty where it did not."""
         if not self.out_of_patience or self.step >= self.total_steps:
@@ -358,10 +363,10 @@ class Trainer:
         What was the best, and how long that run took, is its own. Raises SpecError where no step is left.
         """
         if checkpoint.step >= self.total_steps:
-            done = f"{checkpoint.step / self.steps_per_epoch:.1f}".removesuffix(".0")
+            self.step = checkpoint.step
             raise SpecError(
-                f"--epochs {self.total_steps / self.steps_per_epoch:g} is not more than the {done} that the run to "
-                f"extend has; give more, such as --epochs {2 * math.ceil(float(done))}"
+                f"--epochs {self.total_steps / self.steps_per_epoch:g} is not more than the {self._epoch()} that the "
+                f"run to extend has; give more, such as --epochs {self.more_epochs}"
             )
         self._take(checkpoint)
         self.begin, self.best, self.stale, self.seconds_before = self.step, None, 0, 0.0

@@ -82,13 +82,27 @@ def test_a_finished_run_is_not_replaced(pretrained, mae):
 
 
 @pytest.mark.slow
-def test_resuming_a_finished_run_changes_no_weights(pretrained, tmp_path, mae):
+def test_a_finished_run_that_is_resumed_is_said_to_be_finished_and_stays_as_it_is(
+    pretrained, tmp_path, mae, monkeypatch
+):
     run = shutil.copytree(pretrained, tmp_path / "run")
-    outcome = mae("pretrain", "--resume", "--out", run)
+    before = {path: path.read_bytes() for path in (*run.glob("*.json*"), *run.glob("evaluation/*"))}
+    with monkeypatch.context() as patched:
+        patched.setattr("maecli.run.train.measure", pytest.fail)
+        outcome = mae("pretrain", "--resume", "--out", run)
     assert outcome.exit_code == 0
-    assert f"resuming {run} at step 8 of 8" in outcome.stderr
+    assert (
+        f"{run} is finished, so nothing is left to do. Pretrained on pictures0 (reconstruct), 8 steps" in outcome.stderr
+    )
+    assert "Validation masked MSE: " in outcome.stderr
+    assert "step" not in outcome.stderr.partition("8 steps")[2]
+    assert f"mae pretrain --extend {run} --epochs 4" in outcome.stdout
     assert same(tensors(run), tensors(pretrained))
-    assert (run / "metrics.jsonl").read_bytes() == (pretrained / "metrics.jsonl").read_bytes()
+    assert before == {path: path.read_bytes() for path in before}
+    (run / "evaluation/val.json").unlink()
+    outcome = mae("pretrain", "--resume", "--out", run)
+    assert f"resuming {run} at step 8 of 8" in outcome.stderr, "what is missing is made up for"
+    assert (run / "evaluation/val.json").is_file()
 
 
 def test_resuming_with_another_spec_shows_the_difference(pretrained, mae):
@@ -364,7 +378,7 @@ def test_a_spec_file_may_name_the_run_to_resume(pretrained, tmp_path, mae):
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec))
     outcome = mae("pretrain", "--config", tmp_path / "spec.yaml", "--resume")
     assert outcome.exit_code == 0
-    assert f"resuming {run} at step 8 of 8" in outcome.stderr
+    assert f"{run} is finished" in outcome.stderr
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ def test_balanced_weights_follow_from_what_is_learnt_from_and_stay(finetune, tmp
     cats, dogs = card["class_counts"]
     told = f"weights cat {(cats + dogs) / 2 / cats:.3g}, dog {(cats + dogs) / 2 / dogs:.3g}; in the loss only"
     assert told in outcome.stderr
+    (tmp_path / "run/summary.json").unlink()  # as if it had been stopped after its last step
     again = mae("finetune", "--resume", "--out", tmp_path / "run")
     assert (again.exit_code, told in again.stderr) == (0, True)
     assert mae("eval", tmp_path / "run", "--json").exit_code == 0

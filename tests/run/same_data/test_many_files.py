@@ -42,7 +42,7 @@ def test_of_many_files_a_sample_is_compared_and_that_is_said_where_times_differ(
     data, run, left_out = many()
     replace(data / left_out)
     code, said = resume(run)
-    assert (code, said.split()[0]) == (0, "resuming")
+    assert (code, said.split()[0]) == (0, str(run))
     os.utime(data / left_out, ns=(0, 10**18))
     code, said = resume(run)
     assert code == 0
@@ -78,7 +78,7 @@ def test_what_was_recorded_of_all_files_outlives_a_resumption_that_reads_a_few(f
     assert resume(run)[0] == 0
     assert find_checkpoint(run).step == 8
     assert samples_of(run) == before
-    assert resume(run, "--verify-data")[1].startswith(f"{READING}resuming ")
+    assert resume(run, "--verify-data")[1].startswith(f"{READING}{run} is finished")
 
 
 def test_verifying_says_when_only_a_sample_was_recorded_and_records_all(few_are_read, pictures, stopped, resume):

@@ -27,7 +27,7 @@ def test_of_a_run_that_kept_only_names_these_are_compared_and_that_is_said(copie
     code, said = resume(run, "--root", data)
     assert code == 0
     assert said.startswith(
-        "this run kept no fingerprint of the contents of its data, so names alone were compared\nresuming "
+        f"this run kept no fingerprint of the contents of its data, so names alone were compared\n{run} is finished"
     )
     for path in data.rglob("*.png"):
         path.rename(path.with_stem(f"x{path.stem}"))
@@ -43,7 +43,7 @@ def test_a_run_that_kept_nothing_goes_on_and_says_so_once(copied, resume):
     code, said = resume(run, "--root", data)
     assert code == 0
     assert said.startswith(
-        "this run kept no fingerprint of its data, so whether they are the same was not compared\nresuming "
+        f"this run kept no fingerprint of its data, so whether they are the same was not compared\n{run} is finished"
     )
 
 
@@ -55,7 +55,7 @@ def test_a_damaged_fingerprint_is_said_once_and_goes_on(copied, resume, damage):
     code, said = resume(run, "--root", data)
     assert code == 0
     assert said.startswith(
-        "this run's fingerprint of its data cannot be read, so the data were not compared\nresuming "
+        f"this run's fingerprint of its data cannot be read, so the data were not compared\n{run} is finished"
     )
 
 
@@ -65,5 +65,5 @@ def test_a_data_set_that_reads_its_samples_in_another_way_now_goes_on_and_says_s
     record(run, lambda metadata: [each.update(kind="samples") for each in metadata["samples"].values()])
     code, said = resume(run, "--root", data)
     assert code == 0
-    words = "the data set reads its samples in another way now, so their names alone were compared\nresuming "
+    words = f"the data set reads its samples in another way now, so their names alone were compared\n{run} is finished"
     assert said.startswith(words)
