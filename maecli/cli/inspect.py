@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.ask.options import CheckpointOption, JsonOption
-from maecli.cli.show.answers import rich_table, show_facts
+from maecli.cli.show.answers import rich_table, show_facts, show_next
 from maecli.terminal import PlainConsole
 from maecli.text import bytes_in_words
 
@@ -35,6 +36,10 @@ def inspect(
         print_json(found.as_json())
     else:
         _show(found)
+        command = shlex.join(
+            ["mae", "finetune", "--init", str(path), "--root", "YOUR-LABELLED-FOLDER", "--task", "TASK"]
+        )
+        show_next([(command, "learn a task, starting from this encoder")])
 
 
 def _show(found: Inspection) -> None:

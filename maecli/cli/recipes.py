@@ -11,6 +11,7 @@ from rich.text import Text
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.ask.complete import names
 from maecli.cli.ask.options import JsonOption
+from maecli.cli.show.answers import show_next
 from maecli.terminal import PlainConsole, tell
 from maecli.text import one_line, printable
 
@@ -41,3 +42,10 @@ def recipes(
         facts = f" ({', '.join(recipe.sections)}{f'; {recipe.cost}' if recipe.cost else ''})"
         console.print(Text.assemble((one_line(recipe.name), "bold"), facts))
         console.print(textwrap.indent(textwrap.fill(recipe.about, console.width - 4), " " * 4))
+    if listed:
+        show_next(
+            [
+                (f"mae recipes {one_line(listed[0].name)}", "print one"),
+                (f"{listed[0].command} --dry-run", "see what it would take, here"),
+            ]
+        )

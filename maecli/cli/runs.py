@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.ask.options import JsonOption
-from maecli.cli.show.answers import fits, rich_table
+from maecli.cli.show.answers import fits, rich_table, show_next
 from maecli.errors import SpecError
 from maecli.terminal import PlainConsole, answer, tell
 
@@ -71,6 +72,7 @@ def runs(
         answer(f"no runs in {', '.join(map(str, folders))}" + (" fit the filter" if filters else ""))
     else:
         show_runs(entries)
+        _show_next(entries)
 
 
 def show_runs(entries: Sequence[RunEntry]) -> None:
@@ -85,6 +87,18 @@ def show_runs(entries: Sequence[RunEntry]) -> None:
         return
     for name, *facts in (entry.cells() for entry in entries):
         answer(name, *(f"  {fact}" for fact in facts if fact))
+
+
+def _show_next(entries: Sequence[RunEntry]) -> None:
+    """Say on a terminal, where nothing goes on with the list, what can be done with it."""
+    from maecli.run.directory import runs_dir
+    from maecli.run.runs_page import INDEX
+
+    if not PlainConsole().is_terminal:
+        return
+    page, newest = runs_dir() / INDEX, [str(entry.path) for entry in entries[-2:]]
+    commands = [(shlex.join(["mae", "runs", *newest]), "lay the last two side by side")] if len(newest) == 2 else []
+    show_next([*commands, *([(f"open {page} in a browser", "see their pages")] if page.is_file() else [])])
 
 
 def _lay_side_by_side(first: Path, second: Path, out: Path | None, as_json: bool) -> None:

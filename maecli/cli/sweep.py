@@ -9,7 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, stderr_progress
 from maecli.cli.ask.options import RUN, TRAINING, JsonOption, OverwriteOption, QuietOption, asks, option
-from maecli.cli.show.answers import rich_table, show_next
+from maecli.cli.show.answers import rich_table, show_next, this_command
 from maecli.spec.ask import Ask
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import number_of
@@ -94,6 +94,7 @@ def show_plan(jobs: list[dict[str, Any]], out: str, as_json: bool) -> None:
     PlainConsole().print(rich_table(Table(title="", columns=("run", "starts from", "state", "time"), rows=tuple(rows))))
     time = duration(sum(job["estimated_seconds"] for job in left))
     answer("", f"{number_of(len(jobs), 'run')} in {out}, {len(left)} of them to do, in about {time} of training")
+    show_next([(this_command("--dry-run"), "do them")])
 
 
 def show_sweep(result: SweepResult, as_json: bool) -> None:

@@ -21,6 +21,10 @@ from maecli.run.suited import shell, suited_tasks
 from maecli.storage.documents import dump_yaml
 from maecli.text import number_of
 
+FILES = "YOUR-FOLDER"
+"""What stands for files of a person in a command."""
+ANNOTATIONS = {"label", "mask", "target"}
+"""Fields of a sample that a task can learn from."""
 VERBS = {"pretrain": "Pretrained", "finetune": "Fine-tuned"}
 
 
@@ -54,17 +58,34 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
         return [
             *((command, "measure it on the test split") for command in measure),
             *([_comparison(run)] if _can_be_compared(run, spec) else []),
-            (shell("mae", "infer", "FOLDER", "--run", run), "run it on your own files"),
+            (shell("mae", "infer", FILES, "--run", run), "run it on your own files"),
         ]
-    tasks = suited_tasks(tuple(map(str, card.get("fields", ()))), registry)
-    labelled = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
-    if not tasks:
-        labelled = [shell("mae", "finetune", "--root", "LABELLED", "--task", "TASK", "--init", run)]
     return [
         *((command, "measure the reconstructions on the test split") for command in measure),
-        *((command, "learn from labels, starting from this encoder") for command in labelled),
-        (shell("mae", "infer", "FOLDER", "--run", run), "see how your own files are reconstructed"),
+        *((command, "learn from labels, starting from this encoder") for command in _from_labels(run, card, registry)),
+        (shell("mae", "infer", FILES, "--run", run), "see how your own files are reconstructed"),
     ]
+
+
+def _from_labels(run: RunDirectory, card: Mapping[str, Any], registry: Registry) -> list[str]:
+    """Return the commands that fine-tune the encoder of a run: on its own data, and without labels on labelled ones."""
+    fields = {str(field) for field in card.get("fields", ())}
+    tasks = suited_tasks(fields, registry)
+    own = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
+    if fields & ANNOTATIONS:
+        return own
+    with_labels = [task for task in suited_tasks({*fields, "label"}, registry) if task not in tasks] or ["TASK"]
+    data = "--root", _labelled(card, registry), "--task", with_labels[0]
+    return [*own, shell("mae", "finetune", "--init", run, *data)]
+
+
+def _labelled(card: Mapping[str, Any], registry: Registry) -> str:
+    """Return what stands for a folder of labelled samples: YOUR-LABELLED-PICTURES."""
+    try:
+        unit = registry.modality(str(card.get("modality"))).unit
+    except MaeError:
+        unit = "samples"
+    return f"YOUR-LABELLED-{unit.upper()}"
 
 
 def _can_be_compared(run: RunDirectory, spec: Mapping[str, Any]) -> bool:

@@ -108,13 +108,13 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
     )
 
     next_commands = [
-        ("mae pretrain --root DIR", "learn from your own pictures, without labels"),
+        ("mae pretrain --root YOUR-PICTURES", "learn from your own pictures, without labels"),
         (
-            "mae finetune --root DIR --task classify --init runs/pretrain-DIR",
+            "mae finetune --root YOUR-PICTURES --task classify --init runs/pretrain-YOUR-PICTURES",
             "learn your classes: one sub-folder per class, or a labels.csv",
         ),
-        ("mae eval runs/finetune-DIR-classify", "see how good it is, and against what"),
-        ("mae infer DIR --task classify", "run it on any folder"),
+        ("mae eval runs/finetune-YOUR-PICTURES-classify", "see how good it is, and against what"),
+        ("mae infer YOUR-FOLDER --task classify", "run it on any folder"),
     ]
     report = out / "report.html"
     ledger.claim(report.name)

@@ -117,7 +117,7 @@ def embed(
         files.write(features, keys, _labels(classes, map(label_of, keys), len(keys)), about)
         faults.update(not_read.faults)
         files.write_faults([*faults, *not_read.apart])
-        return EmbedResult(files, run, features.shape, faults, not_read, _next_commands(run, restored.card))
+        return EmbedResult(files, run, features.shape, faults, not_read, _next_commands(run, restored.card, files))
 
 
 def _data(
@@ -163,11 +163,22 @@ def _labels(classes: Sequence[str], labels: Iterable[np.ndarray | None], num: in
     return None if numbers is None else Labels(classes, numbers)
 
 
-def _next_commands(run: Path, card: DataCard) -> list[tuple[str, str]]:
-    """Return what follows: where the run's data have one label each, how well features tell classes apart."""
-    if not RunDirectory(run).is_run or card.num_classes < 2 or card.multi_label or not card.split_sizes.get("test"):
-        return []
-    return [(shell("mae", "eval", run, "--probe", "knn"), "measure how well such features tell the classes apart")]
+READERS = {
+    "safetensors": "import safetensors.numpy; features = safetensors.numpy.load_file({})['features']",
+    "npy": "import numpy; features = numpy.load({}, mmap_mode='r')",
+    "csv": "import csv; rows = list(csv.DictReader(open({})))",
+}
+"""What reads each format in Python."""
+
+
+def _next_commands(run: Path, card: DataCard, files: FeatureFiles) -> list[tuple[str, str]]:
+    """Return what follows: the features in Python, and for data of one label each, whether they tell classes apart."""
+    reading = READERS[files.format].format(repr(str(files.out)))
+    commands = [(shell("python", "-ic", reading), "look at the features in Python")]
+    if RunDirectory(run).is_run and card.num_classes > 1 and not card.multi_label and card.split_sizes.get("test"):
+        probe = shell("mae", "eval", run, "--probe", "knn")
+        commands.insert(0, (probe, "measure how well such features tell the classes apart"))
+    return commands
 
 
 @contextmanager

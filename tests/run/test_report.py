@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from write_data import write_pictures
 
 from maecli.errors import Fault
 from maecli.outputs.faults import faults_csv
@@ -64,6 +65,16 @@ def test_the_next_commands_fit_the_verb(run, pretrained):
     assert "--task classify" in commands[1], "the pictures have labels, and no masks"
 
 
+def test_after_pretraining_without_labels_fine_tuning_on_labelled_ones_is_offered(tmp_path, mae, toy_pretrain):
+    write_pictures(tmp_path / "pool", 20)
+    run = tmp_path / "run"
+    outcome = mae(*toy_pretrain, "--dataset", "folder", "--root", tmp_path / "pool", "--out", run)
+    command = f"mae finetune --init {run} --root YOUR-LABELLED-PICTURES --task classify"
+    assert outcome.exit_code == 0, outcome.stderr
+    assert command in outcome.stdout
+    assert "YOUR-LABELLED-PICTURES" in (run / "report.html").read_text()
+
+
 def test_a_run_without_a_test_split_is_not_measured_on_it(pictures, tmp_path, mae, toy_finetune):
     data = ("--dataset", "folder", "--root", pictures, "--set", "dataset.test_share=0", "--epochs", 1)
     outcome = mae(*toy_finetune, *data, "--out", tmp_path / "run")
@@ -77,7 +88,7 @@ def test_an_evaluation_of_the_test_split_comes_first(run, mae):
     outcome = mae("eval", run.path)
     assert outcome.exit_code == 0
     *_, command, does = outcome.stdout.splitlines()
-    assert command.split()[:3] == ["mae", "infer", "FOLDER"], "test was measured"
+    assert command.split()[:3] == ["mae", "infer", "YOUR-FOLDER"], "test was measured"
     assert does.strip() == "run it on your own files"
     assert "Test top-1 accuracy: " in describe_run(run)
     page = (run.path / "report.html").read_text(encoding="utf-8")

@@ -469,13 +469,18 @@ def test_a_signal_in_the_last_step_is_heard_after_it(pictures, tmp_path, mae, to
     [
         pytest.param([], [], id="none"),
         pytest.param(
-            [("mae infer FOLDER --run r", "x"), ("mae b DIR", "y")], ["infer"], id="only-with-words-to-replace"
+            [("mae infer YOUR-FOLDER --run r", "x"), ("mae b --task TASK", "y")],
+            ["infer", "b"],
+            id="only-with-words-to-replace",
         ),
-        pytest.param([("mae a", "x"), ("mae b DIR", "y"), ("mae c", "z"), ("mae d", "w")], ["a", "c"], id="first-two"),
-        pytest.param([("mae eval DIRECT/run", "x")], ["eval"], id="a-folder-of-a-like-name"),
+        pytest.param(
+            [("mae a", "x"), ("mae b YOUR-PICTURES", "y"), ("mae c", "z"), ("mae d", "w")], ["a", "c"], id="first-two"
+        ),
+        pytest.param([("mae b --root YOUR-PICTURES", "y"), ("mae a", "x")], ["a", "b"], id="one-to-type-as-it-is"),
+        pytest.param([("mae eval TASKS/run", "x")], ["eval"], id="a-folder-of-a-like-name"),
     ],
 )
-def test_what_follows_can_be_typed_as_it_is_where_there_is_such_a_command(commands, shown, capsys):
+def test_what_can_be_typed_as_it_is_comes_first_of_what_follows(commands, shown, capsys):
     show_next(commands)
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in told if line.startswith("  mae ")] == shown

@@ -161,20 +161,21 @@ def show_training(result: TrainResult, as_json: bool) -> None:
 
 
 def show_next(commands: Iterable[tuple[str, str]]) -> None:
-    """Print the first two of the commands that follow, each with what it does.
-
-    Those that can be typed as they are; without any, the first, in which a word is to be replaced.
-    """
-    every = list(commands)
-    ready = [(command, does) for command, does in every if not PLACEHOLDER.search(command)] or every[:1]
-    if ready:
+    """Print two of the commands that follow, each with what it does: first those that can be typed as they are."""
+    chosen = sorted(commands, key=lambda command: bool(PLACEHOLDER.search(command[0])))[:2]
+    if chosen:
         answer("", "next:")
-    for command, does in ready[:2]:
+    for command, does in chosen:
         answer(f"  {command}", f"      {does}")
 
 
-PLACEHOLDER = re.compile(r" (?:FOLDER|DIR|LABELLED|TASK)\b")
-"""A word, such as FOLDER, that a person has to replace."""
+def this_command(*but: str) -> str:
+    """Return the command line that was typed, without some words of it."""
+    return shlex.join(["mae", *(word for word in sys.argv[1:] if word not in but)])
+
+
+PLACEHOLDER = re.compile(r" (?:YOUR-[A-Z-]+|TASK)\b")
+"""A word, such as YOUR-FOLDER, that a person has to replace."""
 SAID = ("reading", "converted", "left_out", "spec", "sources", "estimated_seconds")
 """Facts of a dry run that stand above its table already, as lines, or below it."""
 
@@ -190,8 +191,7 @@ def show_dry_run(facts: Mapping[str, Any], settings: Iterable[Sequence[str]], as
     console = PlainConsole()
     console.print()
     console.print(text_table(("setting", "value", "from"), settings))
-    command = ["mae", *(word for word in sys.argv[1:] if word != "--dry-run")]
-    show_next([(shlex.join(command), "do this run")])
+    show_next([(this_command("--dry-run"), "do this run")])
 
 
 def show_chosen_options(plugins: Sequence[ChosenOptions], as_json: bool) -> None:
