@@ -29,7 +29,7 @@ def runs(
         typer.Argument(metavar="[DIR]... | RUN RUN", help="Folders of runs, default MAE_RUNS or ./runs; or two runs."),
     ] = None,
     sort: Annotated[
-        str, typer.Option(help="finished, run, dataset, task, model, seconds or headline (the best at the end).")
+        str, typer.Option(help="finished, run, data, dataset, task, model, seconds or headline (the best at the end).")
     ] = "finished",
     reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
     filters: Annotated[

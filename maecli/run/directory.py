@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.outputs.faults import SKIPPED
+from maecli.registry import Registry
 from maecli.results import Counted, Drawing, Evaluation
 from maecli.schema import SPECS
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
@@ -406,6 +407,22 @@ def data_in_words(run: RunDirectory) -> str:
     root = spec["dataset"].get("root")
     if root is None:
         return f"data set {spec['dataset']['name']}"
-    paths = [path for path in spec.get("paths") or () if isinstance(path, dict)]
-    places = [path.get("resolved") for path in paths if path.get("key") == "dataset.root"]
-    return f"{shareable(str(next(filter(None, places), root)))} (data set {spec['dataset']['name']})"
+    return f"{shareable(recorded_path(spec, 'dataset.root') or str(root))} (data set {spec['dataset']['name']})"
+
+
+def data_called(spec: Mapping[str, Any], registry: Registry) -> str:
+    """Return what the data of a recorded spec are called: as the data set, or as the folder where it reads anyone's."""
+    name = str(spec["dataset"]["name"])
+    try:
+        named_by_root = registry.dataset(name).named_by_root
+    except MaeError:  # it is not installed any more
+        return name
+    root = recorded_path(spec, "dataset.root") or str(spec["dataset"].get("root") or "")
+    return Path(root).name or name if named_by_root else name
+
+
+def recorded_path(spec: Mapping[str, Any], key: str) -> str:
+    """Return where a path led when a run began; empty where that was not recorded, as of one that was given in full."""
+    paths = spec.get("paths")
+    entries = [path for path in paths if isinstance(path, dict)] if isinstance(paths, (list, tuple)) else []
+    return next((str(path["resolved"]) for path in entries if path.get("key") == key and path.get("resolved")), "")

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from maecli.errors import DamagedFile, MaeError, SpecError, nearest
 from maecli.progress import duration
+from maecli.registry import registry
 from maecli.reports.numbers import format_metric
 from maecli.results import Evaluation, Metric
-from maecli.run.directory import SPEC, SUMMARY, RunDirectory
+from maecli.run.directory import SPEC, SUMMARY, RunDirectory, data_called, recorded_path
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class RunEntry:
     """Path below the folder that was listed."""
     verb: str
     dataset: str
+    data: str
+    """What its data are called: as the data set, or as the folder of a person."""
     task: str
     model: str
     state: str
@@ -56,7 +59,7 @@ class RunEntry:
 
     def cells(self) -> tuple[str, ...]:
         """Return the entry as a row of a table."""
-        what = f"{self.verb} {self.dataset} {self.task} {self.model}, seed {self.seed}"
+        what = f"{self.verb} {self.data} {self.task} {self.model}, seed {self.seed}"
         finished = self.seconds is not None and self.state == "finished"
         state = f"{self.finished}, {duration(self.seconds or 0.0)}" if finished else self.state
         metric = f"{self.headline.label} {format_metric(self.headline)}, {self.split}" if self.headline else ""
@@ -67,7 +70,8 @@ class RunEntry:
         metric = self.headline
         low, high = (metric.interval if metric else None) or ("", "")
         return (
-            *(self.name, self.verb, self.dataset, self.task, self.model, self.seed, self.state, self.finished),
+            *(self.name, self.verb, self.dataset, self.data, self.task, self.model, self.seed),
+            *(self.state, self.finished),
             "" if self.seconds is None else self.seconds,
             *((self.split, metric.name, metric.value, low, high, metric.unit) if metric else ("",) * 6),
             *(self.init, self.problem),
@@ -77,10 +81,10 @@ class RunEntry:
 COLUMNS = ("run", "what", "finished, time", "headline (95% interval)")
 """Of `RunEntry.cells`."""
 CSV_COLUMNS = (
-    *("run", "verb", "dataset", "task", "model", "seed", "state", "finished", "seconds"),
+    *("run", "verb", "dataset", "data", "task", "model", "seed", "state", "finished", "seconds"),
     *("split", "metric", "value", "low", "high", "unit", "init", "problem"),
 )
-FILTERS = ("run", "verb", "dataset", "task", "model", "seed", "state")
+FILTERS = ("run", "verb", "dataset", "data", "task", "model", "seed", "state")
 """Columns that a filter may name."""
 
 
@@ -96,6 +100,7 @@ ORDERS: dict[str, Callable[[RunEntry], Any]] = {
     "finished": lambda entry: entry.finished_at,
     "run": lambda entry: entry.name,
     "dataset": lambda entry: (entry.dataset, entry.finished_at),
+    "data": lambda entry: (entry.data, entry.finished_at),
     "task": lambda entry: (entry.task, entry.finished_at),
     "model": lambda entry: (entry.model, entry.finished_at),
     "seconds": lambda entry: entry.seconds or 0.0,
@@ -211,7 +216,7 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
         spec = run.spec(problems.append)
     except MaeError as error:
         return RunEntry(
-            _name(run, root), "?", "?", "?", "?", "damaged", 0, "", None, None, "", str(error), path=run.path
+            _name(run, root), "?", "?", "?", "?", "?", "damaged", 0, "", None, None, "", str(error), path=run.path
         )
     summary = _sound(run.summary, problems)
     evaluation = _sound(lambda: headline_evaluation(run), problems)
@@ -220,6 +225,7 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
         name=_name(run, root),
         verb=spec["verb"],
         dataset=spec["dataset"]["name"],
+        data=data_called(spec, registry()),
         task=spec["task"]["name"],
         model=spec["model"]["name"],
         state=state,
@@ -237,11 +243,8 @@ def describe(run: RunDirectory, root: Path) -> RunEntry:
 
 def _start(spec: Mapping[str, Any]) -> str:
     """Return where the weights that a run started from were, or the run that it extends, by what was recorded then."""
-    paths, key = spec.get("paths"), "extend" if spec.get("extend") else "init"
-    for path in paths if isinstance(paths, list) else ():
-        if isinstance(path, dict) and path.get("key") == key:
-            return str(path.get("resolved"))
-    return str(spec.get(key) or "")
+    key = "extend" if spec.get("extend") else "init"
+    return recorded_path(spec, key) or str(spec.get(key) or "")
 
 
 def _sound(read: Callable[[], T], problems: list[str]) -> T | None:

@@ -8,12 +8,12 @@ from typing import Any
 from maecli.errors import DamagedFile, Fault, MaeError
 from maecli.outputs.faults import SKIPPED, read_faults
 from maecli.progress import duration
-from maecli.registry import Registry
+from maecli.registry import Registry, registry
 from maecli.reports import numbers
 from maecli.reports.page import render_report
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.compare.arms import SCRATCH, claimed
-from maecli.run.directory import REPORT, RunDirectory
+from maecli.run.directory import REPORT, RunDirectory, Summary, data_called
 from maecli.run.pages.lead import lead
 from maecli.run.pages.measured import TITLES, Measured, evaluations_of, headline_of
 from maecli.run.pages.sections import run_sections
@@ -42,9 +42,17 @@ def describe_run(run: RunDirectory) -> str:
     steps = number_of(summary.steps, "step")
     ending = f" It {summary.ending}." if summary.ending else ""
     return (
-        f"{VERBS.get(summary.verb, summary.verb)} on {summary.dataset} ({summary.task}), {steps} in "
+        f"{VERBS.get(summary.verb, summary.verb)} on {_data(run, summary)} ({summary.task}), {steps} in "
         f"{duration(summary.seconds)} on {summary.device}, {summary.init}.{headline}{ending}"
     )
+
+
+def _data(run: RunDirectory, summary: Summary) -> str:
+    """Return what the data of a run are called, where its spec can be read."""
+    try:
+        return data_called(run.spec(lambda _: None), registry())
+    except DamagedFile:
+        return summary.dataset
 
 
 def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, str]]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from maecli.errors import MaeError
-from maecli.run.directory import RunDirectory, Summary
+from maecli.registry import registry
+from maecli.run.directory import RunDirectory, Summary, data_called
 from maecli.run.listing import find_runs, list_runs, newest_finished_run, run_around
 
 SPEC = {"verb": "finetune", "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}
@@ -52,3 +53,18 @@ def test_a_run_around_another_is_told_from_a_folder_with_a_spec_of_a_person(tmp_
     around = run_around(whole.path / "folds/fold-1")
     assert around is not None
     assert around.path == whole.path.resolve()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "led_to", "name"),
+    [
+        pytest.param({"name": "folder", "root": "pics"}, "", "pics", id="a-folder"),
+        pytest.param({"name": "folder", "root": "."}, "/home/me/birds", "birds", id="where-it-led"),
+        pytest.param({"name": "folder", "root": None}, "", "folder", id="not-said"),
+        pytest.param({"name": "digits", "root": "pics"}, "", "digits", id="a-data-set"),
+        pytest.param({"name": "gone", "root": "pics"}, "", "gone", id="not-installed"),
+    ],
+)
+def test_data_are_called_as_the_data_set_or_as_the_folder_of_a_person(dataset, led_to, name):
+    paths = [{"key": "init", "resolved": "/else"}, {"key": "dataset.root", "given": "x", "resolved": led_to}]
+    assert data_called({"dataset": dataset, "paths": paths}, registry()) == name

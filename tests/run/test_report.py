@@ -52,7 +52,7 @@ def test_curves_need_two_points_of_validation():
 
 def test_a_run_is_described_by_its_headline(run):
     text = describe_run(run)
-    assert text.startswith("Fine-tuned on folder (classify), 8 steps in ")
+    assert text.startswith("Fine-tuned on pictures0 (classify), 8 steps in "), "the name of the folder"
     assert "from scratch. Validation top-1 accuracy: " in text
     (run.path / "summary.json").unlink()
     assert describe_run(run) == "This run is not finished."

@@ -33,8 +33,8 @@ def two(finetuned, tmp_path):
 def test_runs_are_listed_with_state_and_headline(two, mae):
     unfinished, finished = mae("runs", "--json").json["runs"]
     assert (finished["name"], unfinished["name"]) == ("group/first", "second")
-    assert [finished[key] for key in ("verb", "dataset", "task", "model", "state", "seed", "split")] == [
-        *("finetune", "folder", "classify", "vit", "finished", 0, "val")
+    assert [finished[key] for key in ("verb", "dataset", "data", "task", "model", "state", "seed", "split")] == [
+        *("finetune", "folder", "pictures0", "classify", "vit", "finished", 0, "val")
     ]
     assert finished["headline"]["name"] == "top1"
     assert finished["seconds"] > 0
@@ -47,8 +47,8 @@ def test_the_list_is_a_table_for_people(two, mae, monkeypatch):
     words = " ".join(mae("runs", two[1].parent).stdout.split())
     for word in (
         "run what finished, time headline",
-        "first finetune folder classify vit, seed 0 20",
-        "second finetune folder classify vit, seed 5 unfinished, step 8",
+        "first finetune pictures0 classify vit, seed 0 20",
+        "second finetune pictures0 classify vit, seed 5 unfinished, step 8",
         "top-1",
     ):
         assert word in words
@@ -115,7 +115,10 @@ def test_curves_are_written_as_one_picture_or_everything_as_a_page(two, tmp_path
     [
         (["first", "", "--out", "x.png"], " is no run directory, so it cannot be laid beside another"),
         (["first", "--csv", "--json"], "--csv and --json are two forms of one answer; give one of them"),
-        (["--sort", "tsak"], "--sort tsak is none of finished, run, dataset, task, model, seconds, headline; did you"),
+        (
+            ["--sort", "tsak"],
+            "--sort tsak is none of finished, run, dataset, data, task, model, seconds, headline; did you",
+        ),
         (["--filter", "classify"], "--filter classify is not COLUMN=PATTERN, such as task=classify or run='*cifar*'"),
         (["--filter", "task="], "--filter task= is not COLUMN=PATTERN, such as task=classify or run='*cifar*'"),
         (

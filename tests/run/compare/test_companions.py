@@ -78,7 +78,7 @@ def test_the_arms_are_measured_on_the_same_samples_and_told_together(compared):
     page = (compared / "report.html").read_text()
     assert "Did pretraining pay?" in page
     sentence = answer["comparison"]["sentences"][0]
-    assert page.index(sentence) < page.index("Fine-tuned on folder"), "it did not pay, so it comes first"
+    assert page.index(sentence) < page.index("Fine-tuned on pictures0"), "it did not pay, so it comes first"
 
 
 def test_measuring_on_test_measures_the_companions_too(copied, mae):
