@@ -33,6 +33,7 @@ def completed(*words: str) -> list[str]:
         pytest.param(("pretrain", "--dataset", "nothing"), [], id="none"),
         pytest.param(("pretrain", "--set", "train.ep"), ["train.epochs="], id="key"),
         pytest.param(("eda", "--set", "augment.ch"), ["augment.chain="], id="key-of-eda"),
+        pytest.param(("plan", "--set", "augment.ch"), ["augment.chain="], id="key-of-plan"),
         pytest.param(("sweep", "--set", "finetune.train.ep"), ["finetune.train.epochs="], id="key-of-sweep"),
         pytest.param(("finetune", "--task", "classify", "--set", "task.poo"), ["task.pool="], id="option-of-a-plugin"),
         pytest.param(

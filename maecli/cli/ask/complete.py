@@ -36,7 +36,7 @@ def keys(context: typer.Context, incomplete: str) -> list[str]:
     from maecli.schema import SPECS
 
     verb = context.info_name or ""
-    found = [key for name, spec in SPECS.items() if verb in (name, "eda") for key in _keys(spec, context)]
+    found = [key for name, spec in SPECS.items() if verb in (name, "eda", "plan") for key in _keys(spec, context)]
     if verb == "sweep":
         found = [f"{name}.{key}" for name, spec in SPECS.items() for key in _keys(spec, context)]
     return sorted({f"{key}=" for key in found if key.startswith(incomplete)})
