@@ -16,7 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from maecli import __version__, terminal
-from maecli.cli import INTERRUPTED, NOBODY_READS
+from maecli.cli import NOBODY_READS
+from maecli.cli.interruption import INTERRUPTED
 from maecli.errors import DataError, MachineError, MaeError
 from maecli.memory import out_of_memory
 from maecli.progress import Progress
