@@ -87,9 +87,9 @@ class ForecastErrors(api.Evaluator[Forecaster]):
         if not mse.baselines or not mse.beats_baselines:
             return ""
         name, baseline = min(mse.baselines.items(), key=lambda item: item[1])
-        return (
-            f"the {self.task.horizon} steps ahead have {1 - mse.value / baseline:.0%} less squared error than by {name}"
-        )
+        steps = self.task.horizon
+        ahead = "the step ahead has" if steps == 1 else f"the {steps} steps ahead have"
+        return f"{ahead} {1 - mse.value / baseline:.0%} less squared error than by {name}"
 
     def tables(self) -> Sequence[api.Table]:
         return [self._by_column(), self._by_step()]

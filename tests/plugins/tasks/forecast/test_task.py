@@ -153,6 +153,15 @@ def test_the_season_of_waves_repeats_them():
     assert "seasonal-naive (4)" in shorter["mse"].baselines
 
 
+@pytest.mark.parametrize(("horizon", "words"), [(1, "the step ahead has 75%"), (24, "the 24 steps ahead have 75%")])
+def test_what_was_found_counts_the_steps(horizon, words, monkeypatch):
+    evaluator = made()[0].evaluator()
+    monkeypatch.setattr(evaluator.task, "horizon", horizon)
+    mse = api.Metric(name="mse", label="MSE", value=0.25, better="lower", baselines={"persistence": 1.0})
+    monkeypatch.setattr(evaluator, "metrics", lambda: [mse])
+    assert evaluator.finding().startswith(words)
+
+
 def test_a_single_column_has_metrics_in_its_units():
     task, _, batch = made()
     card = task.card.model_copy(update={"targets": ("high",)})
