@@ -40,7 +40,7 @@ class Leak:
 def leak_of(spec: RunSpec, dataset: Dataset, tested: Sequence[str], registry: Registry) -> Leak | None:
     """Return what of the samples `tested` on the run of `--init` was trained on; None where it tells of none.
 
-    Samples are the same where both runs have them from one folder under one name.
+    Samples are the same where both runs have them at one place: of one folder, or of a folder and one within it.
     """
     init = place_of(INIT, spec.init, spec.paths)
     run = run_of(init.expanduser()) if init is not None else None
@@ -49,13 +49,15 @@ def leak_of(spec: RunSpec, dataset: Dataset, tested: Sequence[str], registry: Re
     try:
         first = spec_of(run, registry)
         source = make_dataset(first.dataset, registry, first.paths)
-        if first.dataset.name != spec.dataset.name or not source.root.samefile(dataset.root):
+        if first.dataset.name != spec.dataset.name:
             return None
+        here, there = (root.resolve(strict=True) for root in (dataset.root, source.root))
         before = read_members(run.path / SPLITS)
-        trained_on = set(before["train"] if before is not None else _learnt(source, first, registry))
+        learnt = before["train"] if before is not None else _learnt(source, first, registry)
+        trained_on = {f"{there}/{key}" for key in learnt}
     except (MaeError, OSError, ValueError):  # what cannot be compared is no leak
         return None
-    num = sum(cell_text(key) in trained_on for key in tested)
+    num = sum(f"{here}/{cell_text(key)}" in trained_on for key in tested)
     return Leak(init, num, len(tested), first.verb != "pretrain") if num else None
 
 

@@ -216,3 +216,10 @@ def test_test_samples_that_pretraining_has_seen_are_counted(mae, data, toy_pretr
     copy = shutil.copytree(data, tmp_path / "copy")
     outcome = mae(*toy_finetune, *folder_of[:3], copy, "--init", first, "--out", tmp_path / "elsewhere")
     assert "test samples were among" not in outcome.stderr, "which are other data, as far as one can tell"
+    outer = shutil.copytree(data, tmp_path / "outer" / "labelled").parent
+    (outer / "labelled" / "labels.csv").unlink()
+    above = tmp_path / "above"
+    assert mae(*toy_pretrain, *folder_of[:3], outer, "--out", above).exit_code == 0
+    within = (*folder_of[:3], outer / "labelled", "--init", above, "--folds", "2", "--out", tmp_path / "within")
+    outcome = mae(*toy_finetune, *within)
+    assert "test samples were among" in outcome.stderr, "of a folder in the one that was pretrained on"
