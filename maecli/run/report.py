@@ -69,9 +69,9 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
             (shell("mae", "infer", FILES, "--run", run), "run it on your own files"),
         ]
     return [
-        *((command, "measure the reconstructions on the test split") for command in measure),
+        *((command, "measure it on the test split") for command in measure),
         *((command, "learn from labels, starting from this encoder") for command in _from_labels(run, card, registry)),
-        (shell("mae", "infer", FILES, "--run", run), "see how your own files are reconstructed"),
+        (shell("mae", "infer", FILES, "--run", run), "see what it makes of your own files"),
     ]
 
 

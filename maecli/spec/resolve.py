@@ -63,7 +63,8 @@ def stack(
     if dataset is not None and base is None:
         own = registry.dataset(dataset).recipe
         if own is not None and own != ask.recipe:
-            defaults.append(_recipe(own, ask.verb, registry, required=False, task=_name("task", layers)))
+            task = _name("task", [*init, *recipe, *file, *command_line])  # its recipe may choose that, if nobody does
+            defaults.append(_recipe(own, ask.verb, registry, required=False, task=task))
             layers = [*defaults, *init, *recipe, *file, *command_line]
     task, model = _name("task", layers), _name("model", layers)
 

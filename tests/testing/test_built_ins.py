@@ -83,6 +83,19 @@ def test_reconstructions_of_series_keep_their_promises(norm):
     assert [finding for finding in findings if finding.problem] == []
 
 
+def test_imputations_of_plain_numbers_keep_their_promises():
+    dataset = toy_grids.tables()
+    dataset.splits = {**dataset.splits, "val": dataset.splits["train"]}
+    findings = check_task(registry().task("impute"), dataset, {"visible_weight": 0.5})
+    assert [finding for finding in findings if finding.problem] == []
+
+
+def test_imputations_of_a_table_of_every_type_keep_their_promises(tmp_path):
+    dataset = registry().dataset("table")
+    findings = check_task(registry().task("impute"), dataset(dataset.Options(root=write_table(tmp_path))))
+    assert [finding for finding in findings if finding.problem] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", registry().names("model"))
 def test_every_model_keeps_its_promises(name):
@@ -106,4 +119,4 @@ def test_every_recipe_keeps_its_promises(name):
 
 def test_none_is_left_out():
     assert sorted({name for name, *_ in DATASETS}) == registry().names("dataset")
-    assert sorted({"forecast", *(name for name, *_ in TASKS)}) == registry().names("task")
+    assert sorted({"forecast", "impute", *(name for name, *_ in TASKS)}) == registry().names("task")

@@ -1,0 +1,32 @@
+"""The autoencoder of rows, to which a hidden cell is the same as one that was never there.
+
+Shapes: B batch, C channels, F cells of a row.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from maecli import api
+
+
+class Imputer(nn.Module):
+    """An encoder that sees the cells that are there, and a decoder that says what stands in every cell.
+
+    No token attends to a cell that is not there: what is hidden in training has no say at all, as what is missing has
+    none afterwards, and what is made of one cell does not depend on which others are missing too.
+    Source: ReMasker, arXiv:2309.13793, section 3; its decoder attends to mask tokens, too.
+    """
+
+    def __init__(self, encoder: api.Encoder, decoder: api.nets.Decoder) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return what is predicted of all cells (B, C, F), of x (B, C, F) where it is `valid` (B, C, F) bool."""
+        latent = self.encoder(x, valid=valid)
+        grid = api.nets.grid_of(x.shape[2:], self.encoder.patch_size)
+        ids = torch.arange(grid[0], device=x.device).expand(len(x), -1)
+        pred = self.decoder(latent, ids, grid, present=self.encoder.present(valid))
+        return api.nets.unpatchify(pred, grid, self.encoder.patch_size)

@@ -1,0 +1,185 @@
+"""Imputation: predict the hidden cells of a row from the others.
+
+Shapes: B batch, C channels, F cells of a row, n training rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from maecli import api
+
+from .cells import Cells
+from .evaluator import HiddenCells
+from .module import Imputer
+
+Positive = Annotated[int, Field(ge=1)]
+NUM_DRAWN = 8
+TITLES = ("row", "hidden", "filled in")
+
+
+class Impute(api.Task[Imputer]):
+    """Fill in the missing cells of rows: squared error of numbers, cross-entropy of categories.
+
+    Observed cells are hidden by chance, each by itself, and predicted from the others; those that stay visible are
+    predicted too. Source: ReMasker, arXiv:2309.13793, section 3.
+    """
+
+    name = "impute"
+    verb = "pretrain"
+    baseline_samples = 20_000
+
+    class Options(api.Options):
+        mask_ratio: float = Field(default=0.5, gt=0, lt=1, description="chance of each cell to be hidden in training")
+        eval_ratio: float = Field(
+            default=0.2, gt=0, lt=1, description="chance of each cell to be hidden where the model is measured (MCAR)"
+        )
+        visible_weight: float = Field(
+            default=1.0, ge=0, description="what a cell that is seen weighs in the loss; a hidden one weighs 1"
+        )
+        decoder_embed_dim: Positive | None = Field(default=None, description="default: what suits the model")
+        decoder_depth: Positive | None = Field(default=None, description="default: what suits the model")
+        decoder_num_heads: Positive | None = Field(default=None, description="default: what suits the model")
+        decoder_mlp_ratio: float = Field(default=4.0, gt=0, description="width of the MLP, in decoder_embed_dims")
+
+    options: Options
+
+    def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
+        super().__init__(options, card, preprocess)
+        modality = preprocess.modality
+        if modality.axes != 1 or not modality.per_cell:
+            raise api.SpecError(
+                f"impute fills in cells of rows, and {card.name} has {modality.unit}; give --dataset table, or "
+                "pretrain by --task reconstruct"
+            )
+        if preprocess.in_chans != card.channels:
+            raise api.SpecError(f"data.channels ({preprocess.in_chans}) copies cells, which impute fills in once")
+        num_cells = preprocess.img_size[0]
+        counts = [len(column.categories) for column in card.columns]
+        self.num_categories = [*counts, *[0] * (num_cells - len(counts))]
+        """How many categories each cell (F,) can have; 0 is a number."""
+        self.names = [*card.cells, *(f"cell {number}" for number in range(len(card.cells) + 1, num_cells + 1))]
+        self.cells = Cells(self.num_categories, preprocess.in_chans)
+        self.monitor = "accuracy" if all(self.num_categories) else "rmse"
+        self.train_rows: NDArray[np.float64] | None = None
+        """(n, F) in units of the data, NaN for nothing."""
+
+    def build(self, encoder: api.Encoder) -> Imputer:
+        if not encoder.can_mask or encoder.per_channel:
+            raise api.SpecError(
+                "impute hides cells, whose channels are read together, and this model "
+                f"{'reads each channel by itself' if encoder.per_channel else 'reads whole samples'}; give a vision "
+                "transformer, such as --model vit"
+            )
+        width, depth, heads = encoder.decoder_defaults
+        decoder = api.nets.Decoder(
+            encoder,
+            self.options.decoder_embed_dim or width,
+            self.options.decoder_depth or depth,
+            self.options.decoder_num_heads or heads,
+            self.options.decoder_mlp_ratio,
+        )
+        return Imputer(encoder, decoder)
+
+    def valid(self, batch: api.Batch) -> Tensor:
+        """Return which values of a batch exist (B, C, F) bool."""
+        valid = batch.tensors.get("valid")
+        return torch.ones_like(batch["image"], dtype=torch.bool) if valid is None else valid
+
+    def there(self, batch: api.Batch) -> Tensor:
+        """Return which cells of a batch are there (B, F) bool."""
+        return self.valid(batch).any(1)
+
+    def hidden(self, batch: api.Batch, ratio: float) -> Tensor:
+        """Draw which of the cells that are there are hidden (B, F) bool, each by itself."""
+        chance = batch.draws.uniform("hide", batch["image"].shape[2])
+        return (chance < ratio) & self.there(batch)
+
+    def loss(self, module: Imputer, batch: api.Batch) -> Tensor:
+        valid, hidden = self.valid(batch), self.hidden(batch, self.options.mask_ratio)
+        pred = module(batch["image"], valid & ~hidden.unsqueeze(1))
+        weight = torch.where(hidden, 1.0, self.options.visible_weight) * self.there(batch)
+        return self.cells.loss(pred, api.nets.zero_missing(batch["image"], valid), weight)
+
+    def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
+        rows = []
+        for batch in batches:
+            cells = self.cells.joined(self._values(batch["image"]))
+            rows.append(torch.where(self.there(batch), cells, torch.nan).double().cpu().numpy())
+        self.train_rows = self.in_units(np.concatenate(rows)) if rows else None
+
+    def rows(self, module: Imputer, batch: api.Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is filled in where cells are missing or hidden, and what is true (B, F).
+
+        Cells are places of numbers, and numbers of categories.
+        """
+        made, truth = self.filled(module, batch, hidden), self._values(batch["image"])
+        return self.cells.joined(made), self.cells.joined(truth)
+
+    def _values(self, x: Tensor) -> Tensor:
+        """Return normalised x (B, C, F) in the values of samples."""
+        return self.preprocess.to_values(self.preprocess.to_pixels(x.float()))
+
+    def in_units(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows (N, F) of samples' values in units of the data; categories stay numbers."""
+        units = rows.copy()
+        for place, column in enumerate(self.card.columns):
+            if column.knots:
+                units[:, place] = column.values(rows[:, place])
+        return units
+
+    def evaluator(self, thorough: bool = True) -> HiddenCells:
+        return HiddenCells(self, self.options.eval_ratio, thorough)
+
+    def filled(self, module: Imputer, batch: api.Batch, hidden: Tensor) -> Tensor:
+        """Return a batch's samples (B, C, F) in the values of the data, predicted where a cell is missing or hidden.
+
+        NaN is in channels that a cell does not have.
+        """
+        valid = self.valid(batch)
+        pred = self._values(module(batch["image"], valid & ~hidden.unsqueeze(1)))
+        if self.card.columns:  # numbers and dates lie between the least and the greatest of the training rows
+            pred = torch.cat([pred[:, :1].clamp(0, 1), pred[:, 1:]], 1)
+        made = torch.where(self.cells.exists(pred.device), pred, torch.nan)
+        truth = torch.where(valid, self._values(batch["image"]), torch.nan)
+        return torch.where((self.there(batch) & ~hidden).unsqueeze(1), truth, made)
+
+    def predict(self, module: Imputer, batch: api.Batch) -> list[api.Prediction]:
+        there = self.there(batch)
+        images = self.filled(module, batch, torch.zeros_like(there)).cpu().numpy()
+        missing = (~there).sum(1).tolist()
+        return [api.Prediction({"filled": num}, values={"": image}) for num, image in zip(missing, images, strict=True)]
+
+    def draw(self, module: Imputer, batch: api.Batch) -> list[api.Drawing]:
+        batch = next(batch.micro_batches(NUM_DRAWN))
+        valid, hidden = self.valid(batch), self.hidden(batch, self.options.eval_ratio)
+        truth = self.preprocess.to_pixels(batch["image"])
+        columns = [
+            self.preprocess.draw(truth, valid),
+            self.preprocess.draw(truth, valid, hidden),
+            self.preprocess.draw(self.preprocess.pixels(self.filled(module, batch, hidden))),
+        ]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+        caption = f"Rows with {self.options.eval_ratio:.0%} of their cells hidden, and filled in."
+        return [api.Drawing(name="imputations", caption=caption, png=api.draw.picture_grid(rows, TITLES))]
+
+    def describe(self) -> Sequence[str]:
+        how = (
+            f"Errors are on hidden cells only: each cell that is there is hidden with a chance of "
+            f"{self.options.eval_ratio:.0%} (MCAR), the same ones in every evaluation and for all imputers. They are "
+            "z-scored by mean and deviation of training rows; of several columns they are taken over all cells. The "
+            f"other imputers learn from up to {self.baseline_samples:,} training rows."
+        )
+        return [how]
+
+
+@api.hookimpl
+def mae_tasks() -> list[type[api.Task[Any]]]:
+    return [Impute]

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import toy_grids
+from maecli_plugins.datasets.table.dataset import Table
+from maecli_plugins.tasks.impute.cells import Cells
+from maecli_plugins.tasks.impute.evaluator import HIDDEN, MISSING, SEEN
+from maecli_plugins.tasks.impute.task import Impute
+from torch import nn
+from write_data import write_table
+
+from maecli import api
+from maecli.loading import make_loader
+from maecli.schema import DataSpec
+from maecli.testing.synthetic import Synthetic
+
+TABLES = api.modalities.Tables()
+
+
+@pytest.fixture
+def houses(tmp_path):
+    """Return a table of numbers, whole numbers, truths, categories and dates, of which some are missing."""
+    return Table(Table.Options(root=write_table(tmp_path)))
+
+
+def made(dataset, **options):
+    """Return a task, a module on a small transformer, and a batch of the training rows of a data set."""
+    card = dataset.card()
+    preprocess = api.Preprocess.of(card, card.size, modality=TABLES)
+    task = Impute(Impute.Options(**options), card, preprocess)
+    torch.manual_seed(0)
+    encoder = api.nets.VisionTransformer(card.size, (1,), card.channels, 8, 1, 2, decoder=(8, 1, 2))
+    loader = make_loader(dataset.split("train"), preprocess, torch.device("cpu"), 0, DataSpec())
+    return task, task.build(encoder).eval(), next(loader.eval_batches(64))
+
+
+class Known(nn.Module):
+    """Says what it was told (B, C, F), whatever it is shown."""
+
+    def __init__(self, pred):
+        super().__init__()
+        self.pred = pred
+
+    def forward(self, x, valid):
+        return self.pred
+
+
+@torch.no_grad()
+def measured(task, module, batch):
+    evaluator = task.evaluator()
+    evaluator.update(module, batch)
+    return evaluator, {metric.name: metric for metric in evaluator.metrics()}
+
+
+def test_numbers_have_squared_errors_and_categories_cross_entropy():
+    cells = Cells([0, 2, 3], 4)
+    x = torch.tensor([[[1.0, 9, 9], [9, 0, 0], [9, 1, 0], [9, 9, 1]]])  # 9: nothing
+    pred = torch.zeros(1, 4, 3)
+    pred[0, 0, 0] = 3
+    weight = torch.tensor([[1.0, 0, 0]])
+    assert cells.loss(pred, x, weight).item() == pytest.approx(4)
+    assert cells.loss(pred, x, weight.roll(1)).item() == pytest.approx(math.log(2))  # of two, though there are 3
+    assert cells.loss(pred, x, weight.roll(2)).item() == pytest.approx(math.log(3))
+    assert cells.loss(pred, x, torch.tensor([[1.0, 0, 3]])).item() == pytest.approx((4 + 3 * math.log(3)) / 4)
+    assert cells.joined(x).tolist() == [[1, 1, 2]]
+
+
+def test_a_hidden_cell_has_no_say_and_is_as_a_missing_one(houses):
+    task, module, batch = made(houses)
+    valid, hidden = task.valid(batch), task.hidden(batch, 0.5)
+    seen = valid & ~hidden.unsqueeze(1)
+    pred = module(batch["image"], seen)
+    noise = torch.where(seen, batch["image"], torch.nan)
+    torch.testing.assert_close(module(noise, seen), pred)
+    assert not torch.allclose(module(torch.where(seen, batch["image"] + 1, 0.0), seen), pred)
+
+
+@torch.no_grad()
+def test_the_loss_is_of_hidden_cells_and_of_visible_ones_but_never_of_missing_ones(houses):
+    task, _, batch = made(houses, visible_weight=0.0)
+    hidden = task.hidden(batch, 0.5).unsqueeze(1)
+    x = torch.where(task.valid(batch), batch["image"], 0.0)
+    right = torch.where(torch.arange(x.shape[1])[:, None] > 0, 99 * x, x)  # scores of the right categories are high
+    wrong = right + 5 * ~hidden * (torch.arange(x.shape[1])[:, None] == 0)
+    assert task.loss(Known(right), batch).item() == pytest.approx(0, abs=1e-5)
+    assert task.loss(Known(wrong), batch).item() == pytest.approx(0, abs=1e-5)
+    everything, _, _ = made(houses)
+    assert everything.loss(Known(wrong), batch).item() > 1
+    gone = right + 1e3 * ~task.there(batch).unsqueeze(1)
+    assert everything.loss(Known(gone), batch).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_a_cell_is_hidden_by_its_own_draw(houses):
+    task, _, batch = made(houses)
+    hidden, there = task.hidden(batch, 0.3), task.there(batch)
+    assert not (hidden & ~there).any()
+    assert 0.2 < hidden.sum() / there.sum() < 0.4
+    part = api.Batch(
+        {name: tensor[5:9] for name, tensor in batch.tensors.items()}, batch.draws.narrow(5, 9), batch.keys
+    )
+    assert torch.equal(task.hidden(part, 0.3), hidden[5:9])
+
+
+def test_who_knows_all_has_no_error_and_who_knows_the_mean_has_that_of_the_mean(houses):
+    task, _, batch = made(houses)
+    task.fit_baselines([batch])
+    x = torch.where(task.valid(batch), batch["image"], 0.0)
+    evaluator, metrics = measured(task, Known(x), batch)
+    assert list(metrics) == ["rmse", "mae", "accuracy", "wasserstein"]
+    assert metrics["rmse"].value == pytest.approx(0, abs=1e-5)
+    assert metrics["accuracy"].value == 1
+    assert metrics["wasserstein"].value == pytest.approx(0, abs=1e-5)
+    assert set(metrics["rmse"].baselines) == {"mean or most frequent", "10 nearest rows", "iterative regression"}
+    assert evaluator.finding().startswith("what is hidden is filled in with 100% less error than by the ")
+    _, metrics = measured(task, Known(torch.zeros_like(x)), batch)  # normalised: 0 is the mean
+    assert metrics["rmse"].value == pytest.approx(metrics["rmse"].baselines["mean or most frequent"], rel=1e-4)
+
+
+def test_a_table_tells_of_each_column_in_units(houses):
+    task, _, batch = made(houses)
+    task.fit_baselines([batch])
+    x = torch.where(task.valid(batch), batch["image"], 0.0)
+    evaluator, _ = measured(task, Known(x + 1), batch)
+    by_column, by_imputer = evaluator.tables()
+    rows = {row[0]: row for row in by_column.rows}
+    assert set(rows) == {"size", "rooms", "garden", "street", "built"}
+    deviation = np.nanstd(task.train_rows[:, 1])
+    assert rows["rooms"][5] <= deviation * 1.001  # no farther than the greatest of the training rows
+    assert rows["size"][1] == int((evaluator._state[:, 0] == HIDDEN).sum())
+    assert rows["street"][2:7] == ("", "", "", "", "")
+    assert {row[1] for row in by_imputer.rows} == {"RMSE, z-scored", "accuracy"}
+
+
+@torch.no_grad()
+def test_what_is_missing_is_filled_in_and_all_else_is_as_it_was(houses):
+    task, module, batch = made(houses)
+    made_of_rows = task.predict(module, batch)
+    images = [prediction.values[""] for prediction in made_of_rows]
+    columns = houses.card().columns
+    before = np.stack([houses.split("train")[i]["image"] for i in range(len(images))])
+    there = ~np.isnan(before)
+    np.testing.assert_allclose(np.stack(images)[there], before[there], atol=1e-6)
+    assert [prediction.row["filled"] for prediction in made_of_rows] == (~there.any(1)).sum(1).tolist()
+    cells = np.stack([api.tables.as_cells(image, columns) for image in images])
+    assert not np.isnan(cells).any()
+
+
+def test_predicted_numbers_lie_between_the_least_and_the_greatest_of_training(houses):
+    task, _, batch = made(houses)
+    far = torch.full_like(batch["image"], 1e3)
+    places, _ = task.rows(Known(far), batch, task.there(batch))
+    assert places[:, 0].unique().tolist() == [1]
+    assert places[:, 3].unique().tolist() == [0]  # the number of a category is none
+
+
+@torch.no_grad()
+def test_plain_numbers_of_a_single_channel_are_filled_in_too():
+    task, module, batch = made(toy_grids.tables())
+    task.fit_baselines([batch])
+    _, metrics = measured(task, module, batch)
+    assert list(metrics) == ["rmse", "mae", "wasserstein"]
+    assert task.predict(module, batch)[0].row == {"filled": 1}
+
+
+def test_states_say_what_a_cell_was_to_the_module(houses):
+    task, module, batch = made(houses)
+    evaluator, _ = measured(task, module, batch)
+    assert np.array_equal(evaluator._state == MISSING, ~task.there(batch).numpy())
+    assert set(np.unique(evaluator._state)) == {MISSING, SEEN, HIDDEN}
+
+
+def test_neither_loss_nor_counting_reads_a_number(houses):
+    task, module, batch = made(houses)
+    meta = torch.device("meta")
+    batch = batch.to(meta)
+    task.loss(module.to(meta), batch).backward()
+    with torch.no_grad():
+        task.evaluator(thorough=False).update(module, batch)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "encoder", "reason"),
+    [
+        (Synthetic(), None, "impute fills in cells of rows, and synthetic has pictures; give --dataset table"),
+        (toy_grids.series(), None, "and grids has windows"),
+        (toy_grids.tables(), {"per_channel": True}, "this model reads each channel by itself"),
+    ],
+)
+def test_what_holds_no_rows_or_reads_none_is_refused(dataset, encoder, reason):
+    card = dataset.card()
+    modality = {"pictures": api.modalities.Pictures, "series": api.modalities.Series, "tables": api.modalities.Tables}
+    preprocess = api.Preprocess.of(card, card.size, modality=modality[card.modality]())
+    with pytest.raises(api.SpecError, match=reason):
+        Impute(Impute.Options(), card, preprocess).build(
+            api.nets.VisionTransformer(card.size, (1,), card.channels, 8, 1, 2, **encoder or {})
+        )
