@@ -2,6 +2,7 @@
 
 from maecli.data.files.unread import Unread
 from maecli.modalities.boxes import Box
+from maecli.modalities.hand_back import HandBack
 from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series
@@ -12,6 +13,7 @@ from maecli.modalities.volumes.modality import Volumes
 
 __all__ = [
     "Box",
+    "HandBack",
     "KnownMasks",
     "Look",
     "Pictures",

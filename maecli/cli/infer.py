@@ -23,6 +23,9 @@ from maecli.cli.show.answers import exit_if_skipped, show_next, skipped_json
 from maecli.cli.show.predictions import predictions_json, show_predictions
 from maecli.terminal import answer
 
+MOST_NAMED = 5
+"""Files that are filled in, by path."""
+
 
 @app.command(epilog="Example: mae infer new --run runs/finetune-labelled-classify")
 @tells_errors
@@ -47,6 +50,9 @@ def infer(
             help="Mark as unsure what is like none of the classes, at the cost of this share of what is; 0: mark none.",
         ),
     ] = 0.05,
+    mark: Annotated[
+        bool, typer.Option("--mark", help="Beside each file that is handed back, say in another what was filled in.")
+    ] = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
@@ -72,6 +78,7 @@ def infer(
         workers=workers,
         all_classes=all_classes,
         unsure_share=unsure_share,
+        mark=mark,
     )
     if as_json:
         print_json(
@@ -81,6 +88,8 @@ def infer(
                 "predicted": result.num_predicted,
                 "report": str(result.report),
                 **predictions_json(result),
+                **result.held_out.record(),
+                **({"handed_back": [str(path) for path in result.handed_back]} if result.handed_back else {}),
                 "pictures": [str(picture) for picture in result.pictures],
                 **skipped_json(result.faults, result.out / "skipped.csv"),
                 **result.not_read.record(),
@@ -91,7 +100,11 @@ def infer(
         answer(f"{result.num_predicted:,} predicted: {result.out / 'predictions.csv'}")
         for picture in result.pictures:
             answer(f"the first of them, drawn: {picture}")
-        if (result.out / "files").is_dir():
+        for path in result.handed_back[:MOST_NAMED]:
+            answer(f"filled in: {path}")
+        if len(result.handed_back) > MOST_NAMED:
+            answer(f"and {len(result.handed_back) - MOST_NAMED:,} files more, in {result.out / 'files'}")
+        elif not result.handed_back and (result.out / "files").is_dir():
             answer(f"a file for each: {result.out / 'files'}")
         show_next([(f"open {result.report} in a browser", "see the pictures: what is wrong or uncertain comes first")])
     exit_if_skipped(result.faults, result.out / "skipped.csv")

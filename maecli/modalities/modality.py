@@ -25,6 +25,7 @@ from maecli.errors import BrokenSample, SpecError
 from maecli.modalities import boxes
 from maecli.modalities import fit as fits
 from maecli.modalities.boxes import Box
+from maecli.modalities.hand_back import HandBack
 from maecli.modalities.joined import join_files
 from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.survey import Look, look_at, with_gaps
@@ -151,6 +152,13 @@ class Modality(ABC):
 
         `source` is the file that the sample came from, whose header, names or geometry the new one takes over.
         """
+
+    def hand_back(self, source: Path, card: DataCard) -> HandBack | None:
+        """Return what takes the samples of a person's own file, filled in, and gives it back as one file.
+
+        None: each of them is written by itself, as `encode` does. Raises BrokenSample for a file that cannot be read.
+        """
+        return None
 
     def file_range(self, card: DataCard) -> ValueRange:
         """Return what becomes 0 and 1 in a person's own files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from maecli.storage.files import disk_errors
@@ -35,8 +35,8 @@ class OutputFiles:
         self.folder = folder
         self._longest = max(len(os.fsencode(path.absolute())) for path in (folder, place))
 
-    def write(self, key: str, suffix: str, data: bytes) -> str:
-        """Write a file for the input `key`, and return its path below the folder. Raises NoName."""
+    def write(self, key: str, suffix: str, data: bytes | Iterable[bytes]) -> str:
+        """Write a file for the input `key`, whole or in pieces, and return its path below the folder. Raises NoName."""
         reason = "the name is too long"
         for name in self._names(key, suffix):
             file = self.folder / name
@@ -69,8 +69,15 @@ class OutputFiles:
             return default
 
 
-def create(file: Path, data: bytes) -> None:
-    """Write a file that is not there yet, and the folders above it. Raises FileExistsError where something is."""
+def create(file: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file that is not there yet, and the folders above it. Raises FileExistsError where something is.
+
+    Where a piece cannot be made nothing is left of it.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("xb") as opened:
-        opened.write(data)
+        try:
+            opened.writelines([data] if isinstance(data, bytes) else data)
+        except BaseException:
+            file.unlink()
+            raise

@@ -6,14 +6,15 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import torch
-from numpy.typing import NDArray
 
 from maecli.errors import BrokenSample, Fault
+from maecli.outputs.files_back import Encode, FilesBack
 from maecli.outputs.folder import FILES
 from maecli.outputs.in_order import InOrder
 from maecli.outputs.named_files import NoName, OutputFiles
@@ -27,8 +28,6 @@ BATCHES_AHEAD = 2
 
 Settled = tuple[str, Prediction | None, Path | None]
 """A key, what was predicted for it, None where it is left out, and the file that it came from."""
-Encode = Callable[[NDArray[Any], Path | None], tuple[str, bytes]]
-"""Returns the suffix and the contents of a file of values, in the form of another file if there is one."""
 
 
 class PredictionWriter:
@@ -45,12 +44,14 @@ class PredictionWriter:
         keys: Sequence[str],
         on_fault: Callable[[Fault], None],
         encode: Encode,
+        back: FilesBack | None = None,
     ) -> None:
-        """Take where rows and files go, and what encodes values.
+        """Take where rows and files go, what encodes values, and what hands files back that are filled in.
 
         `on_fault` is told, on another thread, of a sample whose files cannot be made, or that no name fits.
         """
         self.rows, self.files, self.on_fault, self.encode = rows, files, on_fault, encode
+        self.back = back
         self._ordered: InOrder[Row] = InOrder(keys)
         self._batches: queue.Queue[list[Settled] | None] = queue.Queue(BATCHES_AHEAD)
         self._encoders = ThreadPoolExecutor(ENCODERS)
@@ -83,22 +84,26 @@ class PredictionWriter:
         """Write batches until None comes; after an error, or when the block raised, take them and do nothing."""
         while (batch := self._batches.get()) is not None:
             if not self._dropping:
-                self._try(self._rows_of(batch))
+                self._try(partial(self.rows.add, self._rows_of(batch)))
         if not self._dropping:
-            self._try(self._ordered.rest())
+            self._try(partial(self.rows.add, self._ordered.rest()))
+        if not self._dropping and self.back is not None:
+            self._try(self.back.write)
 
-    def _try(self, rows: Iterator[Row]) -> None:
+    def _try(self, write: Callable[[], None]) -> None:
         try:
-            self.rows.add(rows)
+            write()
         except BaseException as error:
             self._error, self._dropping = error, True
 
     def _rows_of(self, batch: Sequence[Settled]) -> Iterator[Row]:
         """Write the files of a batch, and yield those rows whose turn has come."""
         encoded = [self._encode(prediction, source) for _, prediction, source in batch]
-        for (key, prediction, _), files in zip(batch, encoded, strict=True):
+        for (key, prediction, source), files in zip(batch, encoded, strict=True):
             if self._dropping:
                 break
+            if prediction is not None and prediction.filled is not None and self.back is not None and source:
+                self.back.add(key, prediction.filled, source)
             row = None if prediction is None else self._row(key, prediction, files)
             yield from self._ordered.settle(key, row)
 

@@ -49,6 +49,11 @@ class Prediction:
     The modality writes each in the form of the sample's own file, such as `.csv`. Its name, such as `.mask` or nothing,
     stands before that suffix.
     """
+    filled: NDArray[Any] | None = None
+    """The sample (C, *S) as the card has samples, with what is missing in it filled in.
+
+    The modality writes it into a copy of the sample's own file, which is otherwise as it was: one for all its samples.
+    """
     mask: NDArray[np.integer[Any]] | None = None
     """The class of each cell (*S), by its number among the card's `mask_classes`, at the sample's own size.
 
@@ -102,6 +107,8 @@ class Task(ABC, Generic[M]):
     """
     on_whole_pictures: ClassVar[Mapping[str, Any]] = {}
     """Options to take where a recipe leaves patches out and the encoder cannot: it is frozen, or convolutional."""
+    fills: ClassVar[bool] = False
+    """Whether predictions are samples `filled` in, so that inference hands a person's files back."""
     head_options: ClassVar[tuple[str, ...]] = ()
     """Options without which a head of the same shape means something else, such as what it stands on."""
     all_classes: bool = False
@@ -190,6 +197,15 @@ class Task(ABC, Generic[M]):
         they are iterated. It is kept beside the weights, and `calibration` holds it in evaluation and inference.
         """
         return {}
+
+    def hold_out(self) -> Evaluator[M] | None:
+        """Return a fresh evaluator that hides a part of what samples hold and measures how well it is told.
+
+        Inference measures some of a person's own samples with it before it predicts, and says what came out, of
+        metrics that it has. `fit_baselines` has seen others of them before, if there are any. None: samples hold
+        nothing that could be hidden.
+        """
+        return None
 
     def reliability(self) -> Sequence[str]:
         """Return sentences about how far predictions are to be believed: on what `calibration` rests.

@@ -26,6 +26,7 @@ from maecli.hardware import autocast
 from maecli.loading.streamed import StreamedLoader
 from maecli.outputs.chosen import Choice
 from maecli.outputs.faults import SKIPPED, Faults, faults_csv
+from maecli.outputs.files_back import FilesBack
 from maecli.outputs.folder import CSV, FILES, JSONL, RECORD, REPORT, new_outputs
 from maecli.outputs.mask_totals import MaskTotals
 from maecli.outputs.named_files import OutputFiles
@@ -41,6 +42,7 @@ from maecli.results import Drawing
 from maecli.run.begin.place import output_name
 from maecli.run.data.trained_on import trained_on
 from maecli.run.directory import data_in_words, runs_dir
+from maecli.run.inference.held_out import HeldOut, hold_out
 from maecli.run.inference.own_files import open_sources
 from maecli.run.inference.page import Predictions, predictions_page
 from maecli.run.inference.truth import Truth
@@ -77,6 +79,10 @@ class InferResult:
     summary: Summary = field(default_factory=lambda: Summary(None))
     masks: MaskTotals | None = None
     """What predicted masks say, of a task that predicts some."""
+    handed_back: tuple[Path, ...] = ()
+    """Files in which what was missing is filled in."""
+    held_out: HeldOut = field(default_factory=HeldOut)
+    """How well a part of what is there was told, of a task that fills in."""
 
     @property
     def report(self) -> Path:
@@ -108,15 +114,17 @@ def infer(
     workers: int | None = None,
     all_classes: bool = False,
     unsure_share: float = UNSURE_SHARE,
+    mark: bool = False,
 ) -> InferResult:
     """Predict for files, and for every file below folders; write rows, files and a drawing of the first ones.
 
     The model is `run`, or the newest finished run of `task`. Outputs keep each input's path below `sources.root` and
     full name where the disk takes them; they replace those in `out` when all are there, and not before. Rows go to the
     disk as they are made; of more than 100 classes they tell the 5 most likely, or with `all_classes` all; samples like
-    none of the classes are marked, at a cost of `unsure_share` of those that are like one. Samples that
-    cannot be read, or whose output is not finite, are left out and listed, and so are files that are like samples and
-    of no form that is read; other files are counted by kind.
+    none of the classes are marked, at a cost of `unsure_share` of those that are like one. A task that fills in what is
+    missing is first tried on a part of what is there, and hands each file back; with `mark` another one beside it says
+    what was filled in. Samples that cannot be read, or whose output is not finite, are left out and listed, and so are
+    files that are like samples and of no form that is read; other files are counted by kind.
     Raises DataError when there is no sample, SpecError when `out` holds something else.
     """
     run = run or _newest_run(task, registry, progress)
@@ -124,6 +132,8 @@ def infer(
     spec, job = restored.spec, restored.task
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
+    if mark and not job.fills:
+        raise SpecError(f"--mark is for tasks that fill files in, and {spec.task.name} does not; leave it out")
     job.all_classes, job.unsure_share = all_classes, unsure_share
     for sentence in reliability(job):
         progress.say(sentence)
@@ -143,8 +153,12 @@ def infer(
     for line in truth.problems():
         progress.say(line)
     first, numbers, choice = FirstPictures(job, truth.labels), Numbers(), Choice(job.answer)
-    summary = Summary(job.answer, trained_on(restored, registry, own.root, keys))
+    learned = trained_on(restored, registry, own.root, keys)
+    summary = Summary(job.answer, learned)
     module = restored.module.eval()
+    held_out = hold_out(restored, loader.split, learned, batch_size, workers)
+    for line in held_out.lines():
+        progress.say(line)
     settled = Counter(progress, len(keys), preprocess.modality.unit)
 
     def encode(values: NDArray[Any], source: Path | None) -> tuple[str, bytes]:
@@ -157,11 +171,12 @@ def infer(
     inputs = [sources.single] if sources.single else sources.folders
     with new_outputs(out, overwrite, needed=[*(("the input", path) for path in inputs), ("--run", run)]) as stage:
         files = OutputFiles(stage / FILES, out / FILES)
+        back = FilesBack(files, partial(preprocess.modality.hand_back, card=card), encode, faults.add, mark)
         with (
             torch.no_grad(),
             autocast(restored.device, restored.dtype),
             RowWriter(stage / JSONL, stage / CSV, note) as rows,
-            PredictionWriter(rows, files, keys, faults.add, encode) as writer,
+            PredictionWriter(rows, files, keys, faults.add, encode, back) as writer,
         ):
             with OutputWatch(module) as watch:
                 for batch in loader.eval_batches(batch_size):
@@ -176,7 +191,7 @@ def infer(
             if unreadable:
                 settled.add(len(unreadable))
             pictures = first.draw(module)
-        for line in truth.unusable():
+        for line in (*truth.unusable(), *back.notes):
             progress.say(line)
         faults.update(not_read.faults)
         write_text(stage / SKIPPED, faults_csv([*faults, *not_read.apart]))
@@ -190,6 +205,7 @@ def infer(
             "predicted": rows.num,
             "skipped": len(faults),
             **summary.record(),
+            **held_out.record(),
             **({"masks": truth.masks.record()} if truth.masks is not None else {}),
             **not_read.record(),
             "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
@@ -213,7 +229,8 @@ def infer(
         write_text(stage / REPORT, predictions_page(page))
     drawn = tuple(out / f"{picture.name}.png" for picture in pictures)
     words = Unit(preprocess.modality.one, preprocess.modality.unit), preprocess.modality.part
-    return InferResult(out, run, rows.num, faults, not_read, drawn, *words, summary, truth.masks)
+    handed_back = tuple(out / FILES / name for name in back.written)
+    return InferResult(out, run, rows.num, faults, not_read, drawn, *words, summary, truth.masks, handed_back, held_out)
 
 
 def _about(record: Mapping[str, Any], restored: Restored) -> list[tuple[str, str]]:
@@ -260,12 +277,13 @@ def _completed(
         for key, index, one in zip(batch.keys, batch.draws.ids.tolist(), predictions, strict=True):
             one = truth.complete(key, one)
             choice.add(index, key, one)
-            if not one.values:
+            if not one.values and one.filled is None:
                 yield key, one, None
                 continue
-            shape = loader.split.size(index)
-            values = {name: loader.preprocess.in_place(array, shape) for name, array in one.values.items()}
-            yield key, replace(one, values=values), next(iter(loader.split.files(index)), None)
+            shape, in_place = loader.split.size(index), loader.preprocess.in_place
+            values = {name: in_place(array, shape) for name, array in one.values.items()}
+            filled = None if one.filled is None else in_place(one.filled, shape)
+            yield key, replace(one, values=values, filled=filled), next(iter(loader.split.files(index)), None)
 
 
 class Counter:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from maecli.data.tabular.missing import Missing
-from maecli.data.tabular.numbers import PLAIN, NotANumber, NumberFormat, number_formats, read_numbers
+from maecli.data.tabular.numbers import PLAIN, NotANumber, NumberFormat, as_spelled, number_formats, read_numbers
 from maecli.data.tabular.table import TextColumn, TextTable
 from maecli.data.tabular.times import TimeFormat, find_time_format
 from maecli.errors import BrokenSample
@@ -30,6 +31,8 @@ PLACES = (-0.5, 1.5)
 """The least place and the greatest: what lies farther outside of the training rows' range counts as lying there."""
 STEPS, DAY = (("%f", 1e-6), ("%S", 1.0), ("%M", 60.0)), 86400.0
 """Seconds between the times that a format can write."""
+CERTAIN = 7
+"""Significant digits that float32, in which samples are, can tell."""
 NUM_KNOTS = 257
 """Quantiles that are kept of a column, at most."""
 
@@ -72,18 +75,28 @@ class Column(BaseModel):
         """Return a cell of a row in units of the data: a number, seconds from 1970, or the number of a category."""
         return float(self.values(np.array([cell]))[0]) if self.knots else cell
 
-    def text(self, cell: float) -> str:
-        """Return a cell of a row, a place or the number of a category, as it is written; nothing for NaN."""
+    def text(self, cell: float, form: NumberFormat | TimeFormat | None = None) -> str:
+        """Return a cell of a row, a place or the number of a category, as it is written; nothing for NaN.
+
+        Numbers and dates are written in this form, else as those that were learnt from.
+        """
         if math.isnan(cell):
             return ""
         if self.categories:
             return self.categories[round(cell)]
         value = self.unit(cell)
         if self.kind == "date":
-            step = next((step for word, step in STEPS if word in self.time), DAY)
-            moment = np.datetime64(round(math.floor(value / step + 0.5) * step * 1e6), "us")
-            return TimeFormat(self.time, self.zone, self.decimals or 0).text(moment)
-        return NumberFormat(decimals=self.decimals).text(float(round(value)) if self.kind == "integer" else value)
+            times = form if isinstance(form, TimeFormat) else self._times
+            step = next((step for word, step in STEPS if word in times.pattern), DAY)
+            return times.text(np.datetime64(round(math.floor(value / step + 0.5) * step * 1e6), "us"))
+        numbers = form if isinstance(form, NumberFormat) else NumberFormat(decimals=self.decimals)
+        if numbers.decimals is None:
+            value = float(f"{value:.{CERTAIN}g}")
+        return numbers.text(float(round(value)) if self.kind == "integer" else value)
+
+    @property
+    def _times(self) -> TimeFormat:
+        return TimeFormat(self.time, self.zone, self.decimals or 0)
 
 
 def fit_column(
@@ -132,19 +145,47 @@ def read_cells(table: TextTable, columns: Sequence[Column]) -> NDArray[np.float3
     A category that the training rows do not have counts as nothing. Raises BrokenSample, naming the line, where a
     column of numbers or dates holds something else.
     """
-    known = {column.name: column for column in table.columns}
-    nothing = Missing(columns[0].missing if columns else ())
-    chosen = TextTable(
-        table.path,
-        [known[column.name] for column in columns],
-        table.lines,
-        decimal_commas=table.decimal_commas,
-    )
+    chosen, nothing = _chosen(table, columns)
     formats = number_formats(chosen, nothing)
     cells = np.empty((len(table), len(columns)), np.float32)
-    for place, column in enumerate(columns):
-        cells[:, place] = _read_column(chosen, known[column.name], column, formats, nothing)
+    for place, (column, text) in enumerate(zip(columns, chosen.columns, strict=True)):
+        cells[:, place] = _read_column(chosen, text, column, formats, nothing)
     return cells
+
+
+def _chosen(table: TextTable, columns: Sequence[Column]) -> tuple[TextTable, Missing]:
+    """Return the table of known columns, in their order, and what tells that a cell of theirs holds nothing."""
+    known = {column.name: column for column in table.columns}
+    nothing = Missing(columns[0].missing if columns else ())
+    return replace(table, columns=[known[column.name] for column in columns]), nothing
+
+
+def missing_cells(table: TextTable, columns: Sequence[Column]) -> NDArray[np.bool_]:
+    """Return which cells of known columns (N, F) hold nothing; an unknown category is something."""
+    chosen, nothing = _chosen(table, columns)
+    return np.stack([np.fromiter(map(nothing, column), bool, len(table)) for column in chosen.columns], 1)
+
+
+def written_forms(table: TextTable, columns: Sequence[Column]) -> list[NumberFormat | TimeFormat | None]:
+    """Return how a file writes the numbers and dates of known columns, for `Column.text`.
+
+    Where a column holds none, its numbers are written as the others of the file, with as many decimals as those that
+    were learnt from.
+    """
+    chosen, nothing = _chosen(table, columns)
+    formats = number_formats(chosen, nothing)
+    decimal = "," if any(form.decimal == "," for form in formats.values()) else "."
+    forms: list[NumberFormat | TimeFormat | None] = []
+    for column, cells in zip(columns, chosen.columns, strict=True):
+        if column.categories:
+            forms.append(None)
+        elif column.kind == "date":
+            forms.append(find_time_format(cells, nothing))
+        elif cells.name in formats:
+            forms.append(as_spelled(formats[cells.name], cells))
+        else:
+            forms.append(NumberFormat(decimal, decimals=column.decimals))
+    return forms
 
 
 def _read_column(
@@ -154,8 +195,7 @@ def _read_column(
         numbers = {text: number for number, text in enumerate(column.categories)}
         return np.array([math.nan if nothing(cell) else numbers.get(cell, math.nan) for cell in cells], np.float64)
     if column.kind == "date":
-        own = TimeFormat(column.time, column.zone, column.decimals or 0)
-        values = seconds_of(table, cells, find_time_format(cells, nothing) or own, nothing)
+        values = seconds_of(table, cells, find_time_format(cells, nothing) or column._times, nothing)
     else:
         values = numbers_of(table, cells, formats.get(column.name, PLAIN), nothing)
     return column.places(values)

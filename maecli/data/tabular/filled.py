@@ -20,7 +20,6 @@ def filled(path: Path, cells: Mapping[int, Mapping[int, str]]) -> Iterator[bytes
     cell, as when it was changed since it was read, or cannot write the text.
     """
     dialect = find_dialect(path, legacy=True)
-    left = dict(cells)
     yield dialect.mark
     row, columns = -1, 0
     for record in records(path, dialect):
@@ -28,16 +27,17 @@ def filled(path: Path, cells: Mapping[int, Mapping[int, str]]) -> Iterator[bytes
         if record.cells and row < 0:
             row, columns = 0, len(record.cells)
         elif len(record.cells) == columns or any(map(str.strip, record.cells)):
-            if row in left:
-                text = _with(text, dialect.delimiter, left.pop(row), path, record.line)
+            if changed := cells.get(row):
+                text = _with(text, dialect.delimiter, changed, path, record.line)
             row += 1
         try:
             yield text.encode(dialect.encoding)
         except UnicodeEncodeError as error:
             reason = f"line {record.line}: {error.object[error.start]!r} is no letter of {dialect.encoding}"
             raise BrokenSample(str(path), reason) from error
-    if left:
-        raise BrokenSample(str(path), f"has no row {min(left) + 1}; was it changed since it was read?")
+    lacking = next((number for number in cells if number >= max(row, 0)), None)
+    if lacking is not None:
+        raise BrokenSample(str(path), f"has no row {lacking + 1}; was it changed since it was read?")
 
 
 def _with(text: str, delimiter: str, cells: Mapping[int, str], path: Path, line: int) -> str:

@@ -51,11 +51,12 @@ def filled_parquet(path: Path, cells: Mapping[int, Mapping[int, str]]) -> bytes:
     table = _open(path)
     if cells and max(cells) >= table.num_rows:
         raise BrokenSample(str(path), f"has no row {max(cells) + 1}; was it changed since it was read?")
-    for number in sorted({column for row in cells.values() for column in row}):
+    texts_of: dict[int, list[str | None]] = {}
+    for row, columns in cells.items():
+        for number, text in columns.items():
+            texts_of.setdefault(number, [None] * table.num_rows)[row] = text
+    for number, texts in texts_of.items():
         field, values = table.schema.field(number), table.column(number).to_pylist()
-        texts: list[str | None] = [None] * table.num_rows
-        for row, columns in cells.items():
-            texts[row] = columns.get(number)
         plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         try:
             made = pa.array(texts, pa.string()).cast(plain).to_pylist()

@@ -16,9 +16,11 @@ from maecli.data.tabular.columns import as_cells
 from maecli.data.tabular.read import SUFFIXES, read_names
 from maecli.errors import BrokenSample
 from maecli.modalities.files import find_source
+from maecli.modalities.hand_back import HandBack
 from maecli.modalities.modality import Modality
 from maecli.modalities.survey import Look, look_at
 from maecli.modalities.tables.draw import draw_row, one_line
+from maecli.modalities.tables.hand_back import FilledArray, FilledTable
 from maecli.modalities.tables.read import Rows, cell_columns, image_of, read_rows
 
 
@@ -87,3 +89,6 @@ class Tables(Modality):
         if len(names) != values.shape[1]:
             names = [f"cell {number}" for number in range(1, values.shape[1] + 1)]
         return ".csv", csv_bytes(names, values.astype(np.float32))
+
+    def hand_back(self, source: Path, card: DataCard) -> HandBack:
+        return FilledArray(source) if source.suffix.lower() == ".npy" else FilledTable(source, card)

@@ -31,6 +31,7 @@ def trained_on(restored: Restored, registry: Registry, root: Path, keys: Sequenc
         train = frozenset((members or {}).get("train", ()))
         data = make_dataset(spec.dataset, registry, spec.paths)
         here, there = root.resolve(), data.root.resolve()
+        there = there.parent if there.is_file() else there  # keys begin with its name
         related = here.is_relative_to(there) or there.is_relative_to(here)
         if related and members is None:
             split = data.split("train", restored.task.fields)

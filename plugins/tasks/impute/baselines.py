@@ -6,7 +6,7 @@ Shapes: n rows to learn from, N rows to fill, F cells, D numbers of a row: a z-s
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,14 @@ class Baselines:
                 values[place] = np.bincount(there.astype(int), minlength=num).argmax() if num else there.mean()
         return values
 
-    def filled(self, rows: Rows, thorough: bool = True) -> Mapping[str, Rows]:
-        """Return rows (N, F) as each method fills them, NaN where the slow ones, if they are asked for, fill none."""
+    def filled(self, rows: Rows, slow: Collection[str] = (NEIGHBOURS, CHAINED)) -> Mapping[str, Rows]:
+        """Return rows (N, F) as each method fills them, NaN where the `slow` ones that are asked for fill none."""
         made = {SIMPLE: np.broadcast_to(self.simple(), rows.shape)}
-        if not thorough or len(self.known) <= NUM_NEIGHBOURS or not len(rows):
+        if len(self.known) <= NUM_NEIGHBOURS or not len(rows):
             return made
-        made[NEIGHBOURS] = self._some(rows, self._nearest())
-        if sum(max(num, 1) for num in self.num_categories) <= MOST_NUMBERS:
+        if NEIGHBOURS in slow:
+            made[NEIGHBOURS] = self._some(rows, self._nearest())
+        if CHAINED in slow and sum(max(num, 1) for num in self.num_categories) <= MOST_NUMBERS:
             made[CHAINED] = self._some(rows, self._chained())
         return made
 

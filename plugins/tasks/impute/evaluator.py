@@ -5,8 +5,8 @@ Shapes: N rows of a split, F cells, n rows to learn from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from maecli import api
 
-from .baselines import MOST_ROWS, NEIGHBOURS, Baselines
+from .baselines import CHAINED, MOST_ROWS, NEIGHBOURS, Baselines
 from .module import Imputer
 from .scores import Rows, Scores
 
@@ -29,9 +29,12 @@ MISSING, SEEN, HIDDEN = 0, 1, 2
 class HiddenCells(api.Evaluator[Imputer]):
     """Truth and prediction of every cell; errors are taken of those that were hidden, when metrics are made."""
 
-    def __init__(self, task: Impute, ratio: float, thorough: bool = True) -> None:
-        """Hide each cell with the chance `ratio`; only where it is `thorough` the slow imputers stand beside."""
-        self.task, self.ratio, self.thorough = task, ratio, thorough
+    of = ""
+    """Which cells are hidden, in words."""
+
+    def __init__(self, task: Impute, ratio: float, slow: Collection[str] = (NEIGHBOURS, CHAINED)) -> None:
+        """Hide each cell with the chance `ratio`, and take these of the slow imputers to stand beside."""
+        self.task, self.ratio, self.slow = task, ratio, slow
 
     def update(self, module: Imputer, batch: api.Batch) -> None:
         hidden, there = self.task.hidden(batch, self.ratio), self.task.there(batch)
@@ -43,16 +46,15 @@ class HiddenCells(api.Evaluator[Imputer]):
         own = self._scores[MODEL]
         metrics = []
         if own.numbers:
-            metrics.append(self._metric("rmse", "RMSE of hidden cells, z-scored", lambda of: of.rmse(of.numbers)))
-            metrics.append(self._metric("mae", "MAE of hidden cells, z-scored", lambda of: of.mae(of.numbers)))
+            cells = f"hidden cells{self.of}, z-scored"
+            metrics.append(self._metric("rmse", f"RMSE of {cells}", partial(Scores.rmse, places=own.numbers)))
+            metrics.append(self._metric("mae", f"MAE of {cells}", partial(Scores.mae, places=own.numbers)))
         if own.categories:
-            label = "hidden categories that are right"
-            metrics.append(
-                self._metric("accuracy", label, lambda of: of.accuracy(of.categories), better="higher", unit="share")
-            )
-        if own.numbers and self.thorough:
-            label = "Wasserstein distance of hidden cells, z-scored, mean over columns"
-            metrics.append(self._metric("wasserstein", label, lambda of: of.wasserstein(of.numbers)))
+            take = partial(Scores.accuracy, places=own.categories)
+            metrics.append(self._metric("accuracy", "hidden categories that are right", take, "higher", "share"))
+        if own.numbers and self.slow:
+            label = f"Wasserstein distance of {cells}, mean over columns"
+            metrics.append(self._metric("wasserstein", label, partial(Scores.wasserstein, places=own.numbers)))
         return metrics
 
     def _metric(
@@ -162,9 +164,30 @@ class HiddenCells(api.Evaluator[Imputer]):
         baselines = Baselines(self._scored(self._learned_from), num)
         methods = {
             MODEL: self._scored(self._in_units("pred")),
-            **baselines.filled(self._scored(self._known), self.thorough),
+            **baselines.filled(self._scored(self._known), self.slow),
         }
         return {name: Scores(rows, truth, hidden, num) for name, rows in methods.items()}
+
+
+class HeldOutCells(HiddenCells):
+    """Errors on cells that are hidden in a person's own rows, beside those of who learns from these rows alone.
+
+    Metrics of numbers are there only where a number was hidden, and of categories where one was.
+    """
+
+    def __init__(self, task: Impute, ratio: float) -> None:
+        super().__init__(task, ratio, slow=(NEIGHBOURS,))
+        self.of = f" ({ratio:.0%} of those that are there)"
+
+    @property
+    def _learned_from(self) -> Rows:
+        others = self.task.train_rows
+        return self._known if others is None else np.concatenate([others, self._known])
+
+    def metrics(self) -> Sequence[api.Metric]:
+        own = self._scores[MODEL]
+        kinds = {"accuracy": own.categories}
+        return [metric for metric in super().metrics() if own.num[kinds.get(metric.name, own.numbers)].any()]
 
 
 def moments(rows: Rows, num_categories: Sequence[int]) -> tuple[Rows, Rows]:

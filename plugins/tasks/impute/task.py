@@ -17,11 +17,13 @@ from torch import Tensor
 from maecli import api
 
 from .cells import Cells
-from .evaluator import HiddenCells
+from .evaluator import HeldOutCells, HiddenCells
 from .module import Imputer
 
 Positive = Annotated[int, Field(ge=1)]
 NUM_DRAWN = 8
+HELD_OUT = 0.1
+"""Of the cells that are there in a person's own rows, the share on which is tried how well they are filled in."""
 TITLES = ("row", "hidden", "filled in")
 
 
@@ -34,6 +36,7 @@ class Impute(api.Task[Imputer]):
 
     name = "impute"
     verb = "pretrain"
+    fills = True
     baseline_samples = 20_000
 
     class Options(api.Options):
@@ -136,7 +139,11 @@ class Impute(api.Task[Imputer]):
         return units
 
     def evaluator(self, thorough: bool = True) -> HiddenCells:
-        return HiddenCells(self, self.options.eval_ratio, thorough)
+        ratio = self.options.eval_ratio
+        return HiddenCells(self, ratio) if thorough else HiddenCells(self, ratio, slow=())
+
+    def hold_out(self) -> HeldOutCells:
+        return HeldOutCells(self, HELD_OUT)
 
     def filled(self, module: Imputer, batch: api.Batch, hidden: Tensor) -> Tensor:
         """Return a batch's samples (B, C, F) in the values of the data, predicted where a cell is missing or hidden.
@@ -155,7 +162,7 @@ class Impute(api.Task[Imputer]):
         there = self.there(batch)
         images = self.filled(module, batch, torch.zeros_like(there)).cpu().numpy()
         missing = (~there).sum(1).tolist()
-        return [api.Prediction({"filled": num}, values={"": image}) for num, image in zip(missing, images, strict=True)]
+        return [api.Prediction({"missing": num}, filled=image) for num, image in zip(missing, images, strict=True)]
 
     def draw(self, module: Imputer, batch: api.Batch) -> list[api.Drawing]:
         batch = next(batch.micro_batches(NUM_DRAWN))

@@ -52,3 +52,10 @@ def test_a_run_of_another_task_is_refused(finetuned, pictures, mae):
     outcome = mae("infer", pictures, "--run", finetuned, "--task", "reconstruct")
     assert outcome.exit_code == 2
     assert f"{finetuned} was trained for task 'classify', not 'reconstruct'" in outcome.stderr
+
+
+def test_a_file_is_not_said_to_be_filled_in_by_a_task_that_fills_none(finetuned, tmp_path, mae):
+    write_pictures(tmp_path / "in", 1)
+    outcome = mae("infer", tmp_path / "in", "--run", finetuned, "--mark")
+    assert outcome.exit_code == 2
+    assert "--mark is for tasks that fill files in, and classify does not; leave it out" in outcome.stderr

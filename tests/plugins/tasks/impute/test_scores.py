@@ -57,7 +57,7 @@ def test_neighbours_and_regression_fill_in_what_the_other_cells_tell(line):
 
 
 def test_what_would_take_long_is_left_out(line, monkeypatch):
-    assert set(Baselines(line, [0, 0, 2]).filled(line, thorough=False)) == {SIMPLE}
+    assert set(Baselines(line, [0, 0, 2]).filled(line, slow=())) == {SIMPLE}
     assert set(Baselines(line[:5], [0, 0, 2]).filled(line)) == {SIMPLE}
     assert set(Baselines(line, [0, 0, 200]).filled(line)) == {SIMPLE, NEIGHBOURS}
     monkeypatch.setattr("maecli_plugins.tasks.impute.baselines.MOST_ROWS", 4)

@@ -139,12 +139,12 @@ def test_a_table_tells_of_each_column_in_units(houses):
 def test_what_is_missing_is_filled_in_and_all_else_is_as_it_was(houses):
     task, module, batch = made(houses)
     made_of_rows = task.predict(module, batch)
-    images = [prediction.values[""] for prediction in made_of_rows]
+    images = [prediction.filled for prediction in made_of_rows]
     columns = houses.card().columns
     before = np.stack([houses.split("train")[i]["image"] for i in range(len(images))])
     there = ~np.isnan(before)
     np.testing.assert_allclose(np.stack(images)[there], before[there], atol=1e-6)
-    assert [prediction.row["filled"] for prediction in made_of_rows] == (~there.any(1)).sum(1).tolist()
+    assert [prediction.row["missing"] for prediction in made_of_rows] == (~there.any(1)).sum(1).tolist()
     cells = np.stack([api.tables.as_cells(image, columns) for image in images])
     assert not np.isnan(cells).any()
 
@@ -163,7 +163,7 @@ def test_plain_numbers_of_a_single_channel_are_filled_in_too():
     task.fit_baselines([batch])
     _, metrics = measured(task, module, batch)
     assert list(metrics) == ["rmse", "mae", "wasserstein"]
-    assert task.predict(module, batch)[0].row == {"filled": 1}
+    assert task.predict(module, batch)[0].row == {"missing": 1}
 
 
 def test_states_say_what_a_cell_was_to_the_module(houses):

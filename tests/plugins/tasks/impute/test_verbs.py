@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -59,3 +60,56 @@ def test_a_run_is_measured_on_hidden_cells_beside_other_imputers(pretrained, mae
     assert set(metrics) == {"rmse", "mae", "accuracy", "wasserstein"}
     assert set(metrics["rmse"]["baselines"]) == {"mean or most frequent", "10 nearest rows", "iterative regression"}
     assert "hidden with a chance of 20% (MCAR)" in " ".join(measured["notes"])
+
+
+def test_a_file_is_handed_back_filled_in_and_all_that_was_there_is_as_it_was(pretrained, mae, tmp_path):
+    path, run = pretrained
+    outcome = mae("infer", path, "--run", run, "--out", tmp_path / "out", "--device", "cpu", "--mark", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    made = tmp_path / "out/files/houses.csv"
+    assert outcome.json["handed_back"] == [str(made)]
+    assert {path.name for path in made.parent.iterdir()} == {"houses.csv", "houses.csv.mark.csv"}
+    before, after = path.read_text().splitlines(), made.read_text().splitlines()
+    marks = (made.parent / "houses.csv.mark.csv").read_text().splitlines()
+    assert before[0] == after[0] == marks[0]
+    num = 0
+    for old, new, mark in zip(before[1:], after[1:], marks[1:], strict=True):
+        cells = [next(csv.reader([line])) for line in (old, new, mark)]
+        for name, was, is_now, filled in zip(before[0].split(","), *cells, strict=True):
+            missing = was in ("", "NA") and name in ("size", "garden")
+            assert filled == str(int(missing))
+            assert (is_now != "" and is_now != "NA") if missing else was == is_now
+            num += missing
+            if missing and name == "garden":
+                assert is_now in ("yes", "no")
+            if missing and name == "size":
+                assert len(is_now.partition(".")[2]) == 2
+    assert f"{num} missing cells of houses.csv filled in: size 12, garden 20" in outcome.stderr
+    assert "the column 'empty' holds nothing, and is kept as it is" in outcome.stderr
+
+
+def test_before_that_it_is_told_how_well_hidden_cells_of_the_file_are_filled_in(pretrained, mae, tmp_path):
+    path, run = pretrained
+    new = tmp_path / "new.csv"
+    lines = path.read_text().splitlines()
+    new.write_text("\n".join([lines[0], *lines[1:] * 3]))
+    outcome = mae("infer", new, "--task", "impute", "--run", run, "--out", tmp_path / "out", "--device", "cpu")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "tried on 180 rows of yours first\n" in outcome.stderr
+    assert "RMSE of hidden cells (10% of those that are there), z-scored: " in outcome.stderr
+    assert "not better here than " in outcome.stderr  # after three steps
+    assert f"filled in: {tmp_path / 'out/files/new.csv'}" in outcome.stdout
+    record = json.loads((tmp_path / "out/infer.json").read_text())["held_out"]
+    assert set(record["metrics"][0]["baselines"]) == {"mean or most frequent", "10 nearest rows"}
+    assert not record["learned_from"]
+    outcome = mae("infer", path, "--run", run, "--out", tmp_path / "again", "--device", "cpu")
+    assert "tried on 60 rows of yours first; the run learnt from some of them" in outcome.stderr
+
+
+def test_a_single_row_is_filled_in_without_a_trial(pretrained, mae, tmp_path):
+    path, run = pretrained
+    (tmp_path / "one.csv").write_text("\n".join(path.read_text().splitlines()[:1]) + "\n,3.0,,quay,1950-01-01,x,\n")
+    outcome = mae("infer", tmp_path / "one.csv", "--run", run, "--out", tmp_path / "out", "--device", "cpu")
+    assert outcome.exit_code == 0, outcome.stderr
+    size, rooms, garden, *_ = (tmp_path / "out/files/one.csv").read_text().splitlines()[1].split(",")
+    assert (rooms, garden in ("yes", "no"), size.count(".")) == ("3.0", True, 1)
