@@ -49,15 +49,15 @@ class Prediction:
     The modality writes each in the form of the sample's own file, such as `.csv`. Its name, such as `.mask` or nothing,
     stands before that suffix.
     """
-    filled: NDArray[Any] | None = None
-    """The sample (C, *S) as the card has samples, with what is missing in it filled in.
-
-    The modality writes it into a copy of the sample's own file, which is otherwise as it was: one for all its samples.
-    """
     mask: NDArray[np.integer[Any]] | None = None
     """The class of each cell (*S), by its number among the card's `mask_classes`, at the sample's own size.
 
     It is not written: inference counts it, compares it with the true mask where there is one, and shows it.
+    """
+    filled: NDArray[Any] | None = None
+    """The sample (C, *S) as the card has samples, with what is missing in it filled in.
+
+    The modality writes it into a copy of the sample's own file, which is otherwise as it was: one for all its samples.
     """
 
 

@@ -30,8 +30,8 @@ TITLES = ("row", "hidden", "filled in")
 class Impute(api.Task[Imputer]):
     """Fill in the missing cells of rows: squared error of numbers, cross-entropy of categories.
 
-    Observed cells are hidden by chance, each by itself, and predicted from the others; those that stay visible are
-    predicted too. Source: ReMasker, arXiv:2309.13793, section 3.
+    Observed cells are hidden by chance, each by itself, or as other rows lack them, and predicted from the others;
+    those that stay visible are predicted too. Source: ReMasker, arXiv:2309.13793, section 3.
     """
 
     name = "impute"
@@ -43,6 +43,13 @@ class Impute(api.Task[Imputer]):
         mask_ratio: float = Field(default=0.5, gt=0, lt=1, description="chance of each cell to be hidden in training")
         eval_ratio: float = Field(
             default=0.2, gt=0, lt=1, description="chance of each cell to be hidden where the model is measured (MCAR)"
+        )
+        copy_share: float = Field(
+            default=0.0,
+            ge=0,
+            le=1,
+            description="share of the rows in which training hides the cells that another row lacks, arXiv:2506.02306; "
+            "in all others, and where that row lacks no other cell, they are hidden by chance",
         )
         visible_weight: float = Field(
             default=1.0, ge=0, description="what a cell that is seen weighs in the loss; a hidden one weighs 1"
@@ -105,8 +112,23 @@ class Impute(api.Task[Imputer]):
         chance = batch.draws.uniform("hide", batch["image"].shape[2])
         return (chance < ratio) & self.there(batch)
 
+    def hidden_in_training(self, batch: api.Batch) -> Tensor:
+        """Draw which of the cells that are there are hidden (B, F) bool: by chance, or as another row lacks them.
+
+        Source: copy masking, CACTI, arXiv:2506.02306, which cuts the copied masks to the median number of
+        a batch, so that all rows keep equally many cells; here each keeps its own, one at least.
+        """
+        hidden = self.hidden(batch, self.options.mask_ratio)
+        if not self.options.copy_share:
+            return hidden
+        there, draws = self.there(batch), batch.draws.uniform("copy", 2)
+        other = (draws[:, 1] * len(batch)).long()
+        copied = there & ~there[other]
+        takes = (draws[:, 0] < self.options.copy_share) & copied.any(1) & (there & ~copied).any(1)
+        return torch.where(takes.unsqueeze(1), copied, hidden)
+
     def loss(self, module: Imputer, batch: api.Batch) -> Tensor:
-        valid, hidden = self.valid(batch), self.hidden(batch, self.options.mask_ratio)
+        valid, hidden = self.valid(batch), self.hidden_in_training(batch)
         pred = module(batch["image"], valid & ~hidden.unsqueeze(1))
         weight = torch.where(hidden, 1.0, self.options.visible_weight) * self.there(batch)
         return self.cells.loss(pred, api.nets.zero_missing(batch["image"], valid), weight)

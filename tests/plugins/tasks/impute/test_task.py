@@ -105,6 +105,21 @@ def test_a_cell_is_hidden_by_its_own_draw(houses):
     assert torch.equal(task.hidden(part, 0.3), hidden[5:9])
 
 
+def test_rows_are_hidden_as_others_lack_cells_where_that_hides_any(houses):
+    task, _, batch = made(houses, copy_share=1.0, mask_ratio=0.5)
+    there, hidden = task.there(batch), task.hidden_in_training(batch)
+    assert not (hidden & ~there).any()
+    by_chance = task.hidden(batch, 0.5)
+    copied = (hidden != by_chance).any(1)
+    assert 0 < copied.sum() < len(batch)
+    patterns = {tuple(row) for row in (~there).tolist()}
+    for row, lacks in zip(hidden[copied].tolist(), (~there)[copied].tolist(), strict=True):
+        assert any(all(h == (p and not gone) for h, p, gone in zip(row, other, lacks, strict=True)) for other in patterns)
+    assert (there & ~hidden)[copied].any(1).all()
+    never, _, _ = made(houses)
+    assert torch.equal(never.hidden_in_training(batch), never.hidden(batch, 0.5))
+
+
 def test_who_knows_all_has_no_error_and_who_knows_the_mean_has_that_of_the_mean(houses):
     task, _, batch = made(houses)
     task.fit_baselines([batch])
@@ -174,7 +189,7 @@ def test_states_say_what_a_cell_was_to_the_module(houses):
 
 
 def test_neither_loss_nor_counting_reads_a_number(houses):
-    task, module, batch = made(houses)
+    task, module, batch = made(houses, copy_share=0.5)
     meta = torch.device("meta")
     batch = batch.to(meta)
     task.loss(module.to(meta), batch).backward()
