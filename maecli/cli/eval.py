@@ -17,6 +17,7 @@ from maecli.cli.ask.options import (
     PrecisionOption,
     QuietOption,
     RootOption,
+    TaskOption,
     option,
 )
 from maecli.cli.show.answers import show_evaluation, show_next, show_payoff
@@ -26,7 +27,10 @@ from maecli.terminal import answer
 @app.command("eval", epilog="Example: mae eval runs/finetune-labelled-classify")
 @tells_errors
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    run: Annotated[
+        Path | None, typer.Argument(help="Run directory; default: the newest finished run of --task.")
+    ] = None,
+    task: TaskOption = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     checkpoint: CheckpointOption = "last",
     probe: Annotated[
@@ -57,6 +61,7 @@ def evaluate(
         run,
         registry(),
         stderr_progress(quiet),
+        task=task,
         kind=probe,
         labels=labels,
         pool=pool,

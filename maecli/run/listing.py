@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from maecli.errors import DamagedFile, MaeError, SpecError, nearest
 from maecli.progress import duration
-from maecli.registry import registry
+from maecli.registry import Registry, registry
 from maecli.reports.numbers import format_metric
 from maecli.results import Evaluation, Metric
-from maecli.run.directory import SPEC, SUMMARY, RunDirectory, data_called, recorded_path
+from maecli.run.directory import SPEC, SUMMARY, RunDirectory, Say, data_called, data_in_words, recorded_path, runs_dir
 
 T = TypeVar("T")
 
@@ -190,6 +190,22 @@ def _is_part_below(run: RunDirectory, root: Path) -> bool:
     """Whether a run is part of another one below a folder."""
     whole = run_around(run.path)
     return whole is not None and root.resolve() in whole.path.parents
+
+
+def newest_run(task: str | None, plugins: Registry, say: Say, instead: str) -> Path:
+    """Return the newest finished run of a task, and say which it is.
+
+    Raises SpecError where no task is named, with what could be given `instead`.
+    """
+    if task is None:
+        raise SpecError(f"give {instead}, or --task TASK to take the newest finished run of that task")
+    try:
+        run = newest_finished_run(task, runs_dir())
+    except MaeError:
+        plugins.listing("task", task)  # a task that is not there is the better reason
+        raise
+    say(f"using {run}, the newest finished run of task {task}, trained on {data_in_words(run)}")
+    return run.path
 
 
 def newest_finished_run(task: str, root: Path) -> RunDirectory:

@@ -12,6 +12,7 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.compare.companions import measure_companions
 from maecli.run.evaluate import EvalResult, evaluate
+from maecli.run.listing import newest_run
 from maecli.run.probe import probe
 
 
@@ -27,10 +28,11 @@ class Settings(TypedDict, total=False):
 
 
 def evaluate_or_probe(
-    run: Path,
+    run: Path | None,
     registry: Registry,
     progress: Progress,
     *,
+    task: str | None = None,
     kind: str | None = None,
     labels: str | None = None,
     pool: str | None = None,
@@ -39,10 +41,14 @@ def evaluate_or_probe(
 ) -> EvalResult:
     """Measure a run by its own task, or by a probe of this `kind`, and add the result to its report.
 
+    Without a run it is the newest finished one of `task`.
     By its own task its companions are measured with it, so that it stands beside them there too.
 
     Raises SpecError for what only a probe knows, without one, and for what it does not know.
     """
+    if run is not None and task is not None:
+        raise SpecError(f"{run} names the run, whose task is its own; leave --task out")
+    run = run or newest_run(task, registry, progress.say, "RUN")
     if kind is not None and ignore_unknown_classes:
         raise SpecError(
             "--ignore-unknown-classes is for the classes that a run learnt; --probe learns those of the data"

@@ -21,7 +21,7 @@ from maecli.data.batch import Batch
 from maecli.data.classes.known_labels import KnownLabels
 from maecli.data.files.sources import Sources
 from maecli.data.randomness import Draws
-from maecli.errors import Fault, MaeError, SpecError
+from maecli.errors import Fault, SpecError
 from maecli.hardware import autocast
 from maecli.loading.streamed import StreamedLoader
 from maecli.outputs.chosen import Choice
@@ -41,12 +41,12 @@ from maecli.registry import Registry
 from maecli.results import Drawing
 from maecli.run.begin.place import output_name
 from maecli.run.data.trained_on import trained_on
-from maecli.run.directory import data_in_words, runs_dir
+from maecli.run.directory import runs_dir
 from maecli.run.inference.held_out import HeldOut, hold_out
 from maecli.run.inference.own_files import open_sources
 from maecli.run.inference.page import Predictions, predictions_page
 from maecli.run.inference.truth import Truth
-from maecli.run.listing import newest_finished_run
+from maecli.run.listing import newest_run
 from maecli.run.restore import Restored, load_files, restore
 from maecli.storage.files import write_bytes, write_json, write_text
 from maecli.training.evaluation import NUM_DRAWN
@@ -127,7 +127,7 @@ def infer(
     files that are like samples and of no form that is read; other files are counted by kind.
     Raises DataError when there is no sample, SpecError when `out` holds something else.
     """
-    run = run or _newest_run(task, registry, progress)
+    run = run or newest_run(task, registry, progress.say, "--run RUN")
     restored = restore(run, registry, progress.say, checkpoint, {"device": device, "precision": precision})
     spec, job = restored.spec, restored.task
     if task is not None and task != spec.task.name:
@@ -237,19 +237,6 @@ def _about(record: Mapping[str, Any], restored: Restored) -> list[tuple[str, str
     """Return where predictions come from, in words."""
     told = {name: str(record[name]) for name in ("run", "task", "source", "predicted", "skipped")}
     return [*told.items(), ("checkpoint", restored.checkpoint.path.name), ("mae", __version__)]
-
-
-def _newest_run(task: str | None, registry: Registry, progress: Progress) -> Path:
-    """Return the newest finished run of a task, and say which it is."""
-    if task is None:
-        raise SpecError("give --run RUN, or --task TASK to take the newest finished run of that task")
-    try:
-        run = newest_finished_run(task, runs_dir())
-    except MaeError:
-        registry.listing("task", task)  # a task that is not there is the better reason
-        raise
-    progress.say(f"using {run}, the newest finished run of task {task}, trained on {data_in_words(run)}")
-    return run.path
 
 
 def reliability(task: Task[Any]) -> Sequence[str]:

@@ -114,7 +114,9 @@ def test_rows_are_hidden_as_others_lack_cells_where_that_hides_any(houses):
     assert 0 < copied.sum() < len(batch)
     patterns = {tuple(row) for row in (~there).tolist()}
     for row, lacks in zip(hidden[copied].tolist(), (~there)[copied].tolist(), strict=True):
-        assert any(all(h == (p and not gone) for h, p, gone in zip(row, other, lacks, strict=True)) for other in patterns)
+        assert any(
+            all(h == (p and not gone) for h, p, gone in zip(row, other, lacks, strict=True)) for other in patterns
+        )
     assert (there & ~hidden)[copied].any(1).all()
     never, _, _ = made(houses)
     assert torch.equal(never.hidden_in_training(batch), never.hidden(batch, 0.5))

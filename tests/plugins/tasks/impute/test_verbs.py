@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import pytest
 from write_data import write_table
@@ -60,6 +61,17 @@ def test_a_run_is_measured_on_hidden_cells_beside_other_imputers(pretrained, mae
     assert set(metrics) == {"rmse", "mae", "accuracy", "wasserstein"}
     assert set(metrics["rmse"]["baselines"]) == {"mean or most frequent", "10 nearest rows", "iterative regression"}
     assert "hidden with a chance of 20% (MCAR)" in " ".join(measured["notes"])
+
+
+def test_the_newest_run_of_the_task_is_measured_where_none_is_named(pretrained, mae, tmp_path):
+    _, run = pretrained
+    shutil.copytree(run, tmp_path / "runs/copy")
+    outcome = mae("eval", "--task", "impute", "--split", "val", "--device", "cpu", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["run"] == str(tmp_path / "runs/copy")
+    assert f"using {tmp_path / 'runs/copy'}, the newest finished run of task impute" in outcome.stderr
+    assert "give RUN, or --task TASK to take the newest" in mae("eval").stderr
+    assert "names the run, whose task is its own; leave --task out" in mae("eval", run, "--task", "impute").stderr
 
 
 def test_a_file_is_handed_back_filled_in_and_all_that_was_there_is_as_it_was(pretrained, mae, tmp_path):
