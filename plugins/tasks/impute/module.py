@@ -1,9 +1,12 @@
-"""The autoencoder of rows, to which a hidden cell is the same as one that was never there.
+"""Autoencoders of rows, to which a hidden cell is the same as one that was never there.
 
 Shapes: B batch, C channels, F cells of a row.
 """
 
 from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +14,17 @@ from torch import Tensor, nn
 from maecli import api
 
 
-class Imputer(nn.Module):
+class Imputer(nn.Module, ABC):
+    """An encoder, and what says from its tokens what stands in every cell."""
+
+    encoder: api.Encoder
+
+    @abstractmethod
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return what is predicted of all cells (B, C, F), of x (B, C, F) where it is `valid` (B, C, F) bool."""
+
+
+class TokenImputer(Imputer):
     """An encoder that sees the cells that are there, and a decoder that says what stands in every cell.
 
     No token attends to a cell that is not there: what is hidden in training has no say at all, as what is missing has
@@ -24,9 +37,20 @@ class Imputer(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """Return what is predicted of all cells (B, C, F), of x (B, C, F) where it is `valid` (B, C, F) bool."""
         latent = self.encoder(x, valid=valid)
         grid = api.nets.grid_of(x.shape[2:], self.encoder.patch_size)
         ids = torch.arange(grid[0], device=x.device).expand(len(x), -1)
         pred = self.decoder(latent, ids, grid, present=self.encoder.present(valid))
         return api.nets.unpatchify(pred, grid, self.encoder.patch_size)
+
+
+class RowImputer(Imputer):
+    """An encoder that gives one token of a whole row, and a linear layer from it to all cells."""
+
+    def __init__(self, encoder: api.Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.embed_dim, encoder.in_chans * math.prod(encoder.img_size))
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        return self.head(self.encoder(x, valid=valid)[:, 0]).reshape(x.shape)

@@ -18,7 +18,7 @@ from maecli import api
 
 from .cells import Cells
 from .evaluator import HeldOutCells, HiddenCells
-from .module import Imputer
+from .module import Imputer, RowImputer, TokenImputer
 
 Positive = Annotated[int, Field(ge=1)]
 NUM_DRAWN = 8
@@ -82,12 +82,18 @@ class Impute(api.Task[Imputer]):
         """(n, F) in units of the data, NaN for nothing."""
 
     def build(self, encoder: api.Encoder) -> Imputer:
-        if not encoder.can_mask or encoder.per_channel:
+        if encoder.per_channel:
             raise api.SpecError(
-                "impute hides cells, whose channels are read together, and this model "
-                f"{'reads each channel by itself' if encoder.per_channel else 'reads whole samples'}; give a vision "
-                "transformer, such as --model vit"
+                "impute reads all channels of a cell together, and this model each by itself; give --set "
+                "model.per_channel=false"
             )
+        if not encoder.can_mask:
+            if encoder.patch_size != encoder.img_size:
+                raise api.SpecError(
+                    "impute hides cells, which this model cannot leave out; give a vision transformer, such as --model "
+                    "vit, or a model of whole rows, such as row-mlp"
+                )
+            return RowImputer(encoder)
         width, depth, heads = encoder.decoder_defaults
         decoder = api.nets.Decoder(
             encoder,
@@ -96,7 +102,7 @@ class Impute(api.Task[Imputer]):
             self.options.decoder_num_heads or heads,
             self.options.decoder_mlp_ratio,
         )
-        return Imputer(encoder, decoder)
+        return TokenImputer(encoder, decoder)
 
     def valid(self, batch: api.Batch) -> Tensor:
         """Return which values of a batch exist (B, C, F) bool."""

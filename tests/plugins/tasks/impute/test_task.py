@@ -7,6 +7,7 @@ import pytest
 import torch
 import toy_grids
 from maecli_plugins.datasets.table.dataset import Table
+from maecli_plugins.models.rows import RowMLP
 from maecli_plugins.tasks.impute.cells import Cells
 from maecli_plugins.tasks.impute.evaluator import HIDDEN, MISSING, SEEN
 from maecli_plugins.tasks.impute.task import Impute
@@ -175,6 +176,23 @@ def test_predicted_numbers_lie_between_the_least_and_the_greatest_of_training(ho
 
 
 @torch.no_grad()
+def test_a_model_of_whole_rows_is_told_which_cells_are_there(houses):
+    task, _, batch = made(houses)
+    encoder = RowMLP(RowMLP.Options(embed_dim=8)).build(4, (5,))
+    module = task.build(encoder)
+    valid, hidden = task.valid(batch), task.hidden(batch, 0.5)
+    seen = valid & ~hidden.unsqueeze(1)
+    pred = module(batch["image"], seen)
+    assert pred.shape == batch["image"].shape
+    torch.testing.assert_close(module(torch.where(seen, batch["image"], torch.nan), seen), pred)
+    _, metrics = measured(task, module, batch)
+    assert "accuracy" in metrics
+    encoder.patch_size = (1,)
+    with pytest.raises(api.SpecError, match="which this model cannot leave out; give a vision transformer"):
+        task.build(encoder)
+
+
+@torch.no_grad()
 def test_plain_numbers_of_a_single_channel_are_filled_in_too():
     task, module, batch = made(toy_grids.tables())
     task.fit_baselines([batch])
@@ -204,7 +222,11 @@ def test_neither_loss_nor_counting_reads_a_number(houses):
     [
         (Synthetic(), None, "impute fills in cells of rows, and synthetic has pictures; give --dataset table"),
         (toy_grids.series(), None, "and grids has windows"),
-        (toy_grids.tables(), {"per_channel": True}, "this model reads each channel by itself"),
+        (
+            toy_grids.tables(),
+            {"per_channel": True},
+            "impute reads all channels of a cell together, and this model each by itself",
+        ),
     ],
 )
 def test_what_holds_no_rows_or_reads_none_is_refused(dataset, encoder, reason):
