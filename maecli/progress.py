@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Self
+from collections.abc import Iterator, Sequence
+from typing import Protocol, Self
 
 import rich.progress
 from rich.progress import BarColumn
@@ -38,6 +38,12 @@ class Parts(rich.progress.ProgressColumn):
             if len(line) + len(BETWEEN) + len(part) <= room:
                 line += BETWEEN + part
         return Text(line, no_wrap=True)
+
+
+class Count(Protocol):
+    """Is told how many more things are done."""
+
+    def __call__(self, num: int = 1) -> None: ...
 
 
 class Progress:
@@ -87,14 +93,16 @@ class Progress:
             self.bar.remove_task(self._task)
         self._task = None
 
-    def count(self, what: str, total: int) -> Callable[[], None]:
-        """Return what is to be called after each of `total` things, to show how many are done."""
+    def count(self, what: str, total: int) -> Count:
+        """Return what is to be called after each of `total` things, or after several, to show how many are done."""
         begin = time.monotonic()
         done, shown = 0, float("-inf")
+        if self.bar is not None:
+            self.update(0, total, (what, f"0 of {total:,}"), "", phase=what)
 
-        def one_more() -> None:
+        def more(num: int = 1) -> None:
             nonlocal done, shown
-            done += 1
+            done += num
             now = time.monotonic()
             if now - shown > COUNT_EVERY_S or done == total:
                 shown = now
@@ -104,7 +112,7 @@ class Progress:
                 line = f"{what}: {counted}  {speed}  {left}"
                 self.update(done, total, (what, counted, left, speed), line, phase=what)
 
-        return one_more
+        return more
 
     def __enter__(self) -> Self:
         if self.bar is not None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ from maecli.run.restore import RestoredEncoder, load_files, restore_encoder
 from maecli.run.suited import shell
 from maecli.schema import PluginSection
 from maecli.storage.files import disk_errors
-from maecli.text import number_of
 from maecli.training.features import Features, blocks, check_tokens
 from maecli.training.finite import NOT_FINITE
 
@@ -108,9 +107,9 @@ def embed(
         loader = data.loader(split, preprocess, restored.device)
         labels = labels_by_key(data.dataset, split, samples) if "label" in data.card.fields else {}
         classes, label_of = data.card.classes, labels.get
-    progress.say(f"features of {number_of(len(loader.split), 'sample')}")
-    features_of = blocks(restored.encoder, loader, batch_size, restored.dtype, kind)
-    with files.lock(), on_disk(features_of, files.out.absolute().parent) as (features, keys):
+    made = blocks(restored.encoder, loader, batch_size, restored.dtype, kind)
+    counted = _counted(made, len(loader.split), restored.preprocess.modality.unit, faults, progress)
+    with files.lock(), closing(counted), on_disk(counted, files.out.absolute().parent) as (features, keys):
         if not keys:
             raise DataError(_nothing(faults), faults)
         about = {"run": str(run), "checkpoint": str(restored.checkpoint.path), "tokens": kind}
@@ -179,6 +178,20 @@ def _next_commands(run: Path, card: DataCard, files: FeatureFiles) -> list[tuple
         probe = shell("mae", "eval", run, "--probe", "knn")
         commands.insert(0, (probe, "measure how well such features tell the classes apart"))
     return commands
+
+
+def _counted(
+    blocks: Iterable[Features], total: int, unit: str, faults: Faults, progress: Progress
+) -> Generator[Features, None, None]:
+    """Yield the features of `total` samples, and show how many are done or were left out for a fault."""
+    settled, told = progress.count(unit, total), len(faults)
+    with progress:
+        for block in blocks:
+            gone, told = len(faults) - told, len(faults)
+            settled(len(block.keys) + gone)
+            yield block
+        if len(faults) > told:
+            settled(len(faults) - told)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -53,7 +52,6 @@ from maecli.training.evaluation import NUM_DRAWN
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
 from maecli.training.task import UNSURE_SHARE, Prediction, Task
 
-SAY_EVERY_S = 5.0
 NO_CALIBRATION = (
     "this run has no calibration (an older mae made it, or it had no validation samples), so probabilities are as the "
     "network gives them, and nothing is marked unsure"
@@ -159,7 +157,7 @@ def infer(
     held_out = hold_out(restored, loader.split, learned, batch_size, workers)
     for line in held_out.lines():
         progress.say(line)
-    settled = Counter(progress, len(keys), preprocess.modality.unit)
+    settled = progress.count(preprocess.modality.unit, len(keys))
 
     def encode(values: NDArray[Any], source: Path | None) -> tuple[str, bytes]:
         return preprocess.modality.encode(values, card, source)
@@ -173,6 +171,7 @@ def infer(
         files = OutputFiles(stage / FILES, out / FILES)
         back = FilesBack(files, partial(preprocess.modality.hand_back, card=card), encode, faults.add, mark)
         with (
+            progress,
             torch.no_grad(),
             autocast(restored.device, restored.dtype),
             RowWriter(stage / JSONL, stage / CSV, note) as rows,
@@ -186,10 +185,10 @@ def infer(
                     faults.update(left_out)
                     writer.add(_completed(made, loader, truth, choice), [fault.path for fault in left_out])
                     first.add(without(batch, gone))
-                    settled.add(len(batch) + len(left_out) - len(gone))
+                    settled(len(batch) + len(left_out) - len(gone))
             faults.update(unreadable)
             if unreadable:
-                settled.add(len(unreadable))
+                settled(len(unreadable))
             pictures = first.draw(module)
         for line in (*truth.unusable(), *back.notes):
             progress.say(line)
@@ -271,20 +270,6 @@ def _completed(
             values = {name: in_place(array, shape) for name, array in one.values.items()}
             filled = None if one.filled is None else in_place(one.filled, shape)
             yield key, replace(one, values=values, filled=filled), next(iter(loader.split.files(index)), None)
-
-
-class Counter:
-    """Says every few seconds how many samples are done."""
-
-    def __init__(self, progress: Progress, total: int, unit: str) -> None:
-        self.progress, self.total, self.unit, self.num = progress, total, unit, 0
-        self._last_line = time.monotonic()
-
-    def add(self, num: int) -> None:
-        self.num += num
-        if time.monotonic() - self._last_line > SAY_EVERY_S or self.num == self.total:
-            self._last_line = time.monotonic()
-            self.progress.say(f"{self.num:,} of {self.total:,} {self.unit}")
 
 
 class FirstPictures:

@@ -16,6 +16,8 @@ from write_data import (
 )
 from written import rows_of
 
+from maecli.terminal import PlainConsole
+
 
 def test_the_terminal_tells_the_answers_by_class_the_least_certain_and_how_many_are_right(finetuned, tmp_path, mae):
     for i in range(12):
@@ -123,3 +125,21 @@ def test_a_json_answer_holds_a_thousand_predictions_and_of_more_the_file(finetun
         told = mae(*arguments, "--overwrite").json
         assert tuple(key for key in told if key.startswith("predictions")) == keys
     assert told["predictions_file"] == str(tmp_path / "out/predictions.jsonl")
+
+
+@pytest.mark.parametrize("verb", ["infer", "embed"])
+def test_a_bar_shows_on_a_terminal_how_many_pictures_are_done_and_elsewhere_a_line(
+    finetuned, tmp_path, mae, monkeypatch, verb
+):
+    names = write_pictures(tmp_path / "in", 12)
+    whole = (tmp_path / "in" / names[0]).read_bytes()
+    (tmp_path / "in/broken.png").write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / ("out" if verb == "infer" else "features.npy")
+    arguments = (verb, tmp_path / "in", "--run", finetuned, "--out", out, "--workers", 0, "--overwrite")
+    assert re.search(r"^pictures: 13 of 13  [\d,]+/s  0 s left$", mae(*arguments).stderr, re.MULTILINE)
+    assert not re.search(r"pictures|left$", mae(*arguments, "--quiet").stderr, re.MULTILINE)
+    monkeypatch.setattr(PlainConsole, "is_terminal", True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    shown = mae(*arguments)
+    assert "━ pictures  0 of 13" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.stderr)
+    assert " of 13" not in shown.stdout
