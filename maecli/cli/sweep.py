@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress
-from maecli.cli.ask.options import RUN, TRAINING, JsonOption, OverwriteOption, QuietOption, asks, option
+from maecli.cli.ask.options import (
+    RUN,
+    TRAINING,
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    VerboseOption,
+    asks,
+    option,
+)
 from maecli.cli.show.answers import rich_table, show_next, this_command
 from maecli.spec.ask import Ask
 from maecli.terminal import PlainConsole, answer, tell
@@ -58,6 +67,7 @@ def sweep(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Pretrain, fine-tune and measure at every point of a grid, for several seeds; what is finished is not repeated.
 
@@ -70,6 +80,9 @@ def sweep(
     progress = stderr_progress(quiet)
     without = [verb for verb, left_out in (("pretrain", no_pretrain), ("finetune", no_finetune)) if left_out]
     plan, out = verbs.plan_sweep(ask, registry(), grid=grid or (), seeds=seeds, without=without)
+    if verbose:
+        for runs, setting in verbs.settings_of_plan(plan):
+            progress.say(f"{runs}: {setting.key}: {setting.value} ({setting.source})")
     if dry_run:
         show_plan(verbs.dry_run(plan, out, registry(), progress), str(out), as_json)
         return

@@ -25,6 +25,9 @@ from maecli.sweep.definition import Arm, Stage, Sweep
 FOLD = "data.fold"
 """The key in which the runs of a cross-validation differ."""
 
+GRID = "grid"
+"""The source of what a sweep sets in its runs: what varies, and what lies over all of them."""
+
 Settings = dict[str, dict[str, Any]]
 """Verb → dotted key → value."""
 
@@ -140,7 +143,7 @@ class _Planner:
         stage: Stage = getattr(self.sweep, verb)
         layers = [Layer(f"sweep.{verb}", stage.settings), Layer("sweep.arms", arm.settings)]
         init = None if arm.from_scratch else settings.get("init", topmost("init", layers))
-        layers.append(Layer("grid", {**settings, "seed": seed, "init": init}))
+        layers.append(Layer(GRID, {**settings, "seed": seed, "init": init}))
         flags = {"init": str(init)} if init else {}
         ask = Ask(verb, recipe=arm.recipe or stage.recipe, flags=flags, extra=layers)
 

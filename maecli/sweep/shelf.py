@@ -13,7 +13,7 @@ from maecli.schema import RunSpec
 from maecli.spec.validate import validate
 from maecli.sweep.plan import Job, Plan, identity_of, unused
 
-_OF_TIME = frozenset({"train.epochs", "train.max_steps"})
+OF_TIME = frozenset({"train.epochs", "train.max_steps"})
 """Keys that the time of other runs decides."""
 
 
@@ -82,7 +82,7 @@ class Shelf:
         stored = self._stored.get(name)
         if stored is None:
             return False
-        ignored = self.plan.ignored | (_OF_TIME if job.time_of else frozenset())
+        ignored = self.plan.ignored | (OF_TIME if job.time_of else frozenset())
         mine, theirs = (identity_of(spec, ignored) for spec in (job.spec, stored))
         if job.init is not None:
             start = self.runs.get(job.init.name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,14 @@ from maecli.storage.lock import locked
 from maecli.storage.names import file_name
 from maecli.sweep.definition import find_tree, make_sweep, parse_grid, parse_seeds
 from maecli.sweep.estimate import estimate_seconds
-from maecli.sweep.plan import Plan, make_plan
+from maecli.sweep.plan import GRID, Job, Plan, make_plan
 from maecli.sweep.run import DEFINITION, SweepResult, begin, run_sweep, stored_tree
-from maecli.sweep.shelf import Shelf
+from maecli.sweep.shelf import OF_TIME, Shelf
+from maecli.text import some
+from maecli.verbs.train import Setting, settings_of
+
+MOST_VALUES = 8
+"""Of a key that varies, which are told."""
 
 
 def plan_sweep(
@@ -75,6 +81,33 @@ def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     if not isinstance(part, Mapping):
         raise SpecError(f"sweep.{key} must be a YAML mapping")
     return part
+
+
+def settings_of_plan(plan: Plan) -> Iterator[tuple[str, Setting]]:
+    """Yield the settings of the runs of each verb and arm, a key once: one that varies with its values."""
+    runs: dict[str, list[Job]] = {}
+    for job in plan.jobs:
+        runs.setdefault(" ".join(filter(None, [job.verb, job.arm])), []).append(job)
+    for name, jobs in runs.items():
+        values: dict[str, dict[str, str]] = {}
+        for setting in itertools.chain.from_iterable(_settings(job, plan.varied) for job in jobs):
+            values.setdefault(setting.key, {})[setting.value] = setting.source
+        for key, sources in sorted(values.items()):
+            yield name, Setting(key, some(sources, MOST_VALUES), ", ".join(dict.fromkeys(sources.values())))
+
+
+def _settings(job: Job, varied: Collection[str]) -> Iterator[Setting]:
+    """Yield the settings of a run; of those that other runs decide, which ones; `varied` are those of the grid."""
+    for setting in settings_of(job.spec):
+        if setting.source == GRID and setting.key not in varied:
+            setting = setting._replace(source="sweep")
+        if setting.key == "init" and job.init is not None:
+            setting = setting._replace(value=job.init.name, source="sweep")
+        if setting.key in OF_TIME and job.time_of is not None:
+            value = f"what fits the time of {' and '.join(run.name for run in job.time_of)}"
+            setting = setting._replace(value=value, source="sweep")
+        if setting.key != "out":
+            yield setting
 
 
 def dry_run(plan: Plan, out: Path, registry: Registry, progress: Progress) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import pytest
 from maecli.errors import SpecError
 from maecli.registry import registry
 from maecli.spec.ask import Ask
-from maecli.verbs.sweep import plan_sweep
+from maecli.verbs.sweep import plan_sweep, settings_of_plan
 
 
 def test_the_command_line_lies_over_the_file(tmp_path):
@@ -22,6 +22,25 @@ def test_the_command_line_lies_over_the_file(tmp_path):
     assert sweep.grid == {"model.depth": [1], "pretrain.task.mask_ratio": [0.6, 0.7]}
     assert sweep.settings == {"model.depth": 1, "model.embed_dim": 32, "dataset.name": "digits", "device": "cpu"}
     assert (sweep.seeds, sweep.verbs, out) == ((0, 1), ("pretrain",), tmp_path / "runs/sweep-ratios")
+
+
+def test_settings_are_told_once_with_the_values_that_vary_and_their_source(tmp_path):
+    file = tmp_path / "ratios.yaml"
+    file.write_text("sweep: {pretrain: {model: {depth: 2}}, finetune: {task.name: classify}, arms: {full: {}}}")
+    plan, _ = plan_sweep(
+        Ask("sweep", config=file, flags={"dataset.name": "digits", "device": "cpu"}),
+        registry(),
+        grid=["pretrain.task.mask_ratio=0.6,0.7"],
+        seeds="2",
+    )
+    told = {(runs, setting.key): setting[1:] for runs, setting in settings_of_plan(plan)}
+    assert told["pretrain", "task.mask_ratio"] == ("0.6, 0.7", "grid")
+    assert told["pretrain", "model.depth"] == ("2", "sweep.pretrain")
+    assert told["finetune full", "task.name"] == ("classify", "sweep.finetune")
+    assert told["finetune full", "device"] == ("cpu", "sweep")
+    assert told["finetune full", "seed"] == ("0, 1", "sweep")
+    assert told["finetune full", "init"][0].startswith("pretrain-mask-ratio-0.6-seed0, pretrain-mask-ratio-0.6-seed1, ")
+    assert ("pretrain", "out") not in told
 
 
 @pytest.mark.parametrize("key", ["grid", "settings"])
