@@ -229,6 +229,8 @@ def test_the_command_writes_a_package_and_says_how_to_go_on(tmp_path, mae, monke
     install = "pip install -e mae-birds --group mae-birds/pyproject.toml:dev"
     assert outcome.stdout.splitlines() == [
         "mae-birds: 11 files",
+        "",
+        "next:",
         f"  {install}   (with uv: uv {install})",
         "  python -m pytest mae-birds",
         "  mae pretrain --dataset birds",
@@ -239,9 +241,9 @@ def test_the_command_writes_a_package_and_says_how_to_go_on(tmp_path, mae, monke
     assert told["out"] == str(tmp_path / "elsewhere")
     assert "src/mae_owls/task.py" in told["files"]
     outcome = mae("plugins", "new", "mae-owls", "--model", "wing", "--tracker", "log", "--out", tmp_path / "more")
-    assert outcome.stdout.splitlines()[3:] == [
-        "  mae pretrain --dataset … --model wing",
-        "  mae pretrain --dataset … --set 'trackers=[log]'",
+    assert outcome.stdout.splitlines()[5:] == [
+        "  mae pretrain --dataset YOUR-DATASET --model wing",
+        "  mae pretrain --dataset YOUR-DATASET --set 'trackers=[log]'",
     ]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors, user_errors
 from maecli.cli.ask.options import JsonOption, RootOption
-from maecli.cli.show.answers import options_table, show_facts, text_table
+from maecli.cli.show.answers import options_table, show_facts, show_next, text_table
 from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import number_of, one_line
@@ -69,6 +69,10 @@ def show_listings(listings: Sequence[Listing]) -> None:
     console.print(text_table(("kind", "name", "package", "version", "status"), rows))
     for number, line in enumerate(listing.line for listing in listings if listing.reason):
         console.print(("" if number else "\n") + one_line(line), soft_wrap=True)
+    if listings:
+        show_next(
+            [(f"mae plugins show {one_line(listings[0].key)}", "say what a plugin is, its options and how to use it")]
+        )
 
 
 @plugins_app.command(epilog="Example: mae plugins show task.classify")
@@ -107,7 +111,7 @@ def show_plugin(plugin: About) -> None:
         show_facts(known)
     elif plugin.no_card:
         say(f"\nno data card: {plugin.no_card}")
-    say(f"\n  {plugin.command}")
+    show_next([(plugin.command, "use it")])
 
 
 @plugins_app.command(epilog="Example: mae plugins check model.vit-lite")
@@ -135,6 +139,8 @@ def check(
     if broken:
         tell(f"{listing.kind} {listing.name!r} fails {len(broken)} of {number_of(len(findings), 'check')}")
         raise typer.Exit(PluginError.exit_code)
+    if not as_json:
+        show_next([(f"mae plugins show {listing.key}", "say how it is used")])
 
 
 @plugins_app.command(epilog="Example: mae plugins disable dataset.digits")
@@ -162,6 +168,7 @@ def enable(name: SwitchArgument, as_json: JsonOption = False) -> None:
         print_json({"enabled": key, "file": str(file)})
     else:
         answer(f"{key} is enabled")
+        show_next([(f"mae plugins show {key}" if "." in key else "mae plugins", "see that it works")])
 
 
 @plugins_app.command(epilog="Example: mae plugins new mae-birds --dataset birds")
@@ -187,4 +194,5 @@ def new(
         names = [file.relative_to(folder).as_posix() for file in files]
         print_json({"package": package, "out": str(folder), "files": names})
         return
-    answer(f"{folder}: {number_of(len(files), 'file')}", *(f"  {step}" for step in plan.first_steps(folder)))
+    steps = (f"  {step}" for step in plan.first_steps(folder))
+    answer(f"{folder}: {number_of(len(files), 'file')}", "", "next:", *steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors
 from maecli.cli.ask.options import JsonOption
+from maecli.cli.show.answers import show_next
 from maecli.terminal import answer
 from maecli.text import number_of
 
@@ -33,3 +35,5 @@ def results(
         print_json({"out": str(out), "added": added, "records": total})
         return
     answer(f"{out}: {number_of(total, 'record')}, {added:,} of them added or replaced")
+    more = shlex.join(["mae", "results", "YOUR-RUNS", "--out", str(out)])
+    show_next([(f"open {out}", "read each metric beside its baselines"), (more, "add other runs")])

@@ -110,6 +110,10 @@ def _lay_side_by_side(first: Path, second: Path, out: Path | None, as_json: bool
         out = out.expanduser()
         write_comparison(comparison, out)
     show_comparison(comparison, out, as_json)
+    if as_json:
+        return
+    whole = shlex.join(["mae", "runs", str(first), str(second), "--out", "comparison.html"])
+    show_next([(whole, "see that with the curves, as a page") if out is None else (f"open {out}", "see the curves")])
 
 
 def show_comparison(comparison: Comparison, out: Path | None, as_json: bool) -> None:

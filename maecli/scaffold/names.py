@@ -66,7 +66,7 @@ class Plan:
         """Return the commands that install the package, try its promises and use it."""
         install = f"pip install -e {folder} --group {folder}/pyproject.toml:dev"
         steps = [f"{install}   (with uv: uv {install})", f"python -m pytest {folder}"]
-        dataset = self.dataset or "…"
+        dataset = self.dataset or "YOUR-DATASET"
         if self.dataset is not None:
             steps.append(f"mae pretrain --dataset {dataset}")
         if self.task is not None:

@@ -151,10 +151,10 @@ def _command(kind: Kind, name: str, plugin: type[Any], root: Path | None) -> str
     if kind == "dataset":
         return f"mae pretrain --dataset {name}" + (f" --root {root}" if root else "")
     if kind == "task" and plugin.verb == "finetune":
-        return f"mae finetune --dataset DATASET --task {name} --init RUN"
+        return f"mae finetune --dataset YOUR-DATASET --task {name} --init YOUR-RUN"
     if kind == "task":
-        return f"mae pretrain --dataset DATASET --set task.name={name}"
+        return f"mae pretrain --dataset YOUR-DATASET --set task.name={name}"
     if kind == "model":
         verb = "pretrain" if plugin.can_mask else "finetune"
-        return f"mae {verb} --dataset DATASET --model {name}"
-    return f"mae pretrain --dataset DATASET --set trackers=[{name}]"
+        return f"mae {verb} --dataset YOUR-DATASET --model {name}"
+    return f"mae pretrain --dataset YOUR-DATASET --set trackers=[{name}]"

@@ -33,7 +33,7 @@ def test_show_tells_words_options_card_and_command(site, mae):
         assert each["key"] in outcome.stdout
     assert found["card"]["split_sizes"] == {"train": 16, "val": 4, "test": 4}
     assert "train 16, val 4, test 4" in outcome.stdout
-    assert outcome.stdout.endswith("\n  mae pretrain --dataset birds\n")
+    assert outcome.stdout.endswith("\nnext:\n  mae pretrain --dataset birds\n      use it\n")
 
 
 def test_show_tells_numbers_in_four_digits(site, mae):
@@ -104,11 +104,11 @@ def test_show_says_where_data_are_missed(mae, tmp_path):
     [
         (
             "classify",
-            ["for: mae finetune", "task.pool", "mean | cls", "mae finetune --dataset DATASET --task classify"],
+            ["for: mae finetune", "task.pool", "mean | cls", "mae finetune --dataset YOUR-DATASET --task classify"],
         ),
         ("reconstruct", ["for: mae pretrain", "task.mask_ratio", "--set task.name=reconstruct"]),
-        ("vit", ["masked autoencoding: yes", "model.depth", "mae pretrain --dataset DATASET --model vit"]),
-        ("resnet18", ["masked autoencoding: no", "mae finetune --dataset DATASET --model resnet18"]),
+        ("vit", ["masked autoencoding: yes", "model.depth", "mae pretrain --dataset YOUR-DATASET --model vit"]),
+        ("resnet18", ["masked autoencoding: no", "mae finetune --dataset YOUR-DATASET --model resnet18"]),
         ("jsonl", ["--set trackers=[jsonl]"]),
         ("recipe.digits", ["for: ", "mae pretrain --recipe digits"]),
     ],

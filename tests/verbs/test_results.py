@@ -43,7 +43,7 @@ def test_seeds_become_one_row_and_the_old_directories_are_not_needed(seeds, pict
     out = tmp_path / "docs/results.md"
     first = mae("results", seeds[0], "--out", out)
     assert first.exit_code == 0, first.stderr
-    assert first.stdout == f"{out}: 1 record, 1 of them added or replaced\n"
+    assert first.stdout.startswith(f"{out}: 1 record, 1 of them added or replaced\n\nnext:\n  open {out}\n")
     [row] = rows(out)
     assert (row["value"], row["seeds"]) == ("50.00% (40.00% to 80.00%)", "one seed (0)")
 
