@@ -6,6 +6,7 @@ Shapes: N samples, P patches, D embed_dim, Q classes.
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -163,16 +164,16 @@ def _labels(classes: Sequence[str], labels: Iterable[np.ndarray | None], num: in
 
 
 READERS = {
-    "safetensors": "import safetensors.numpy; features = safetensors.numpy.load_file({})['features']",
-    "npy": "import numpy; features = numpy.load({}, mmap_mode='r')",
+    "safetensors": 'from safetensors.numpy import load_file; features = load_file({})["features"]',
+    "npy": 'import numpy; features = numpy.load({}, mmap_mode="r")',
     "csv": "import csv; rows = list(csv.DictReader(open({})))",
 }
-"""What reads each format in Python."""
+"""What reads each format in Python, with double quotes alone: a shell is given it between single ones."""
 
 
 def _next_commands(run: Path, card: DataCard, files: FeatureFiles) -> list[tuple[str, str]]:
     """Return what follows: the features in Python, and for data of one label each, whether they tell classes apart."""
-    reading = READERS[files.format].format(repr(str(files.out)))
+    reading = READERS[files.format].format(json.dumps(str(files.out), ensure_ascii=False))
     commands = [(shell("python", "-ic", reading), "look at the features in Python")]
     if RunDirectory(run).is_run and card.num_classes > 1 and not card.multi_label and card.split_sizes.get("test"):
         probe = shell("mae", "eval", run, "--probe", "knn")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -91,6 +93,25 @@ def test_many_paths_are_embedded_under_the_folder_that_holds_all(pretrained, tmp
         read(tmp_path / "features.npy"), made_by_hand(pretrained, tmp_path / "in")[:, 1:].mean(1), atol=1e-6
     )
     assert f"mae eval {pretrained} --probe knn" in outcome.stdout, "the pictures of the run have labels"
+
+
+@pytest.mark.parametrize("name", ["features.safetensors", "features.npy", "features.csv", 'it\'s \\ "mine".npy'])
+def test_the_last_command_reads_the_features_in_python(pretrained, tmp_path, mae, name):
+    write_pictures(tmp_path / "in", 3)
+    out = tmp_path / "my runs" / name
+    outcome = mae("embed", tmp_path / "in", "--run", pretrained, "--out", out, "--workers", 0)
+    assert outcome.exit_code == 0, outcome.stderr
+    (line,) = [line.strip() for line in outcome.stdout.splitlines() if line.startswith("  python ")]
+    *command, code = shlex.split(line)
+    assert command == ["python", "-ic"]
+    if "'" not in name:
+        assert line == f"python -ic '{code}'"
+        assert f'"{out}"' in code
+    found: dict = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # a file that an interpreter leaves open
+        exec(code, found)
+    assert len(found["rows"] if name.endswith("csv") else found["features"]) == 3
 
 
 def test_the_formats_hold_the_same_bits_and_so_does_a_second_call(pretrained, tmp_path, mae):
