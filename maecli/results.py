@@ -38,11 +38,24 @@ class Metric(BaseModel):
     @property
     def beats_baselines(self) -> bool | None:
         """Whether the value is better than every baseline; None without baselines."""
-        if not self.baselines:
+        if self.best_baseline is None:
             return None
-        if self.better == "higher":
-            return self.value > max(self.baselines.values())
-        return self.value < min(self.baselines.values())
+        _, best = self.best_baseline
+        return self.value > best if self.better == "higher" else self.value < best
+
+    @property
+    def best_baseline(self) -> tuple[str, float] | None:
+        """Name and value of the best of the baselines; None without baselines."""
+        best = max if self.better == "higher" else min
+        return best(self.baselines.items(), key=lambda item: item[1], default=None)
+
+    @property
+    def error_saved(self) -> tuple[float, str] | None:
+        """By which share an error is less than that of the best baseline, and its name; None where it is not less."""
+        if self.better == "higher" or self.best_baseline is None or not self.beats_baselines:
+            return None
+        name, error = self.best_baseline
+        return 1 - self.value / error, name
 
 
 class Table(BaseModel):

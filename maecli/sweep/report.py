@@ -278,11 +278,8 @@ def _labels(row: Row, axis: Axis) -> list[str]:
 
 def _baseline(row: Row) -> tuple[str, float | None]:
     """Return the strongest trivial predictor of a row."""
-    baselines: Mapping[str, float] = row.metric.baselines
-    if not baselines:
-        return "", None
-    best = (max if row.metric.better == "higher" else min)(baselines, key=lambda name: baselines[name])
-    return best.replace("_", " "), baselines[best]
+    name, value = row.metric.best_baseline or ("", None)
+    return name.replace("_", " "), value
 
 
 def _written_baseline(row: Row) -> str:

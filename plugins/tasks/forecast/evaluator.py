@@ -83,13 +83,13 @@ class ForecastErrors(api.Evaluator[Forecaster]):
 
     def finding(self) -> str:
         """Return how far the error lies below that of the best trivial forecast."""
-        mse = self.metrics()[0]
-        if not mse.baselines or not mse.beats_baselines:
+        saved = self.metrics()[0].error_saved
+        if saved is None:
             return ""
-        name, baseline = min(mse.baselines.items(), key=lambda item: item[1])
+        share, name = saved
         steps = self.task.horizon
         ahead = "the step ahead has" if steps == 1 else f"the {steps} steps ahead have"
-        return f"{ahead} {1 - mse.value / baseline:.0%} less squared error than by {name}"
+        return f"{ahead} {share:.0%} less squared error than by {name}"
 
     def tables(self) -> Sequence[api.Table]:
         return [self._by_column(), self._by_step()]

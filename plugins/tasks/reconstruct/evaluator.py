@@ -106,11 +106,11 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
 
     def finding(self) -> str:
         """Return how far the error on hidden patches lies below that of the best trivial predictor."""
-        mse = self.metrics()[0]
-        if not mse.baselines or not mse.beats_baselines:
+        saved = self.metrics()[0].error_saved
+        if saved is None:
             return ""
-        name, baseline = min(mse.baselines.items(), key=lambda item: item[1])
-        return f"what is hidden is filled in with {1 - mse.value / baseline:.0%} less error than by the {name}"
+        share, name = saved
+        return f"what is hidden is filled in with {share:.0%} less error than by the {name}"
 
     def drawings(self) -> Sequence[api.Drawing]:
         total, num = self.total("masks"), self.total("samples")
