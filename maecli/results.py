@@ -24,7 +24,7 @@ class Metric(BaseModel):
     label: str = Field(description="what people call it, such as 'top-1 accuracy'")
     value: float
     unit: Literal["share", "count", "dB", "squared", "index", ""] = Field(
-        default="", description="share: 0 to 1, shown as a percentage; squared: squared pixel units of [0, 1]"
+        default="", description="share: 0 to 1, shown as a percentage; squared: squared units of [0, 1]"
     )
     better: Literal["higher", "lower"] = "higher"
     baselines: dict[str, float] = Field(

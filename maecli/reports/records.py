@@ -23,8 +23,8 @@ EXPLANATION = (
     "Each metric stands beside what trivial predictors get on the same samples. Of several seeds it is the mean ± the "
     "sample standard deviation, of one seed the value with its 95% interval over the samples. The cost is the time of "
     "training, validation included, with that of the pretraining that the run started from before it. Patch means "
-    "given: the model predicts normalised patches, which are brought back to pixels by each hidden patch's true mean "
-    "and variance."
+    "given: the model predicts normalised patches, which are brought back by each hidden patch's true mean and "
+    "variance."
 )
 
 

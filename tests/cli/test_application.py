@@ -253,7 +253,7 @@ def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, 
 def test_metrics_are_printed_beside_their_baselines(pictures, mae, toy_finetune):
     outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--epochs", 1)
     words = " ".join(outcome.stdout.split())
-    for word in ("val, 4 samples", "baselines", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%"):
+    for word in ("val, 4 pictures", "baselines", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%"):
         assert word in words
 
 

@@ -19,7 +19,7 @@ def test_metrics_are_printed_beside_their_baselines(run, mae):
     outcome = mae("eval", run, "--device", "cpu")
     assert outcome.exit_code == 0
     words = " ".join(outcome.stdout.split())
-    for word in ("test, 4 samples", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%", "macro F1"):
+    for word in ("test, 4 pictures", "top-1 accuracy", "majority (cat) 50.00%", "chance 50.00%", "macro F1"):
         assert word in words
     assert f"report: {run / 'report.html'}" in outcome.stdout
     assert "Test" in (run / "report.html").read_text()

@@ -35,7 +35,7 @@ def show_evaluation(evaluation: Evaluation, with_tables: bool = False) -> None:
     """Print metrics beside their baselines and what is to be known of them; below, what has a row per class."""
     from maecli.reports.numbers import format_baselines, format_metric, verdict
 
-    title = f"{evaluation.split}, {number_of(evaluation.num_samples, 'sample')}"
+    title = f"{evaluation.split}, {evaluation.samples}"
     table = text_table((title, "value (95% interval)", "baselines", ""), ())
     below = []
     for metric in evaluation.metrics:

@@ -1,4 +1,4 @@
-"""Errors on hidden pixels, beside those of trivial predictors.
+"""Errors on what is hidden, beside those of trivial predictors.
 
 Shapes: B batch, N patches, P values per patch, H, W of the patch grid.
 """
@@ -38,7 +38,7 @@ class FirstMasks:
 
 
 class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
-    """Error sums over hidden pixels, of the model and of its baselines; SSIM and masks where it is thorough."""
+    """Error sums over hidden cells, of the model and of its baselines; SSIM and masks where it is thorough."""
 
     def __init__(self, task: Reconstruct, thorough: bool = True) -> None:
         self.task, self.thorough = task, thorough
@@ -55,7 +55,10 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         picture = self.task.mean_picture.to(truth.device)
         samples = picture.unsqueeze(1 if self.task.per_channel else 0)
         patches = api.nets.patchify(samples, self.task.patch_size).repeat(len(truth) // len(samples), 1, 1)
-        made = {"mean patch": patches.mean(1, keepdim=True).expand_as(truth), "mean picture": patches}
+        made = {
+            "mean patch": patches.mean(1, keepdim=True).expand_as(truth),
+            f"mean {self.task.preprocess.modality.one}": patches,
+        }
         if "level" in batch:
             level = self.task.to_pixels(torch.zeros_like(batch["image"]), batch)
             made["own level of each window"] = api.nets.patchify(level, self.task.patch_size)
@@ -65,7 +68,7 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         batch = self.task.prepared(batch)
         masking, truth, pred = self.task.reconstruct(module, batch)
         hidden = self.task.judged(batch, masking).expand_as(truth)
-        sums = {"pixels": hidden.sum(dtype=torch.float64)}
+        sums = {"hidden": hidden.sum(dtype=torch.float64)}
         shape = batch["image"].shape[2:]
         for name, guess in {"": pred, **self._baselines(truth, batch)}.items():
             error = (guess - truth).float()
@@ -88,9 +91,9 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         sums = {name: float(total) for name, total in self.state().items() if total.ndim == 0}
 
         def shares(key: str) -> dict[str, float]:
-            """Return a mean over hidden pixels, by whose guess it is of; the module's has no name."""
+            """Return a mean over hidden cells, by whose guess it is of; the module's has no name."""
             names = [name for name in sums if name.startswith(f"{key} ")]
-            return {name.removeprefix(f"{key} "): sums[name] / max(sums["pixels"], 1.0) for name in names}
+            return {name.removeprefix(f"{key} "): sums[name] / max(sums["hidden"], 1.0) for name in names}
 
         note = "patch means given" if self.task.options.norm_pix_loss else ""
         mse, ssim = shares("mse"), shares("ssim")
@@ -101,7 +104,8 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         ]
         if ssim:
             metrics.append(_metric("ssim", "masked SSIM", ssim, note, unit="index"))
-        metrics.append(_metric("atol", "masked pixels within 0.1", shares("atol"), note, unit="share"))
+        within = f"masked {self.task.preprocess.modality.part}s within 0.1"
+        metrics.append(_metric("atol", within, shares("atol"), note, unit="share"))
         return metrics
 
     def finding(self) -> str:
@@ -123,7 +127,10 @@ class MaskedErrors(api.Evaluator[api.nets.MaskedAutoencoder]):
         else:
             colours = "what is grey is not seen by the encoder. The mean goes from 0, never hidden, to 1, always."
             png = drawn_masks(preprocess, first, mean, self.task.patch_size)
-        some = f"{len(first)} sample{'' if len(first) == 1 else 's'}"
+        one, many = (
+            ("channel", "channels") if self.task.per_channel else (preprocess.modality.one, preprocess.modality.unit)
+        )
+        some = f"{len(first)} {one if len(first) == 1 else many}"
         what = f"The masks of {some}, with {self.task.hidden}, and the mean over all {int(num):,}"
         caption = f"{what}: {colours}"
         return [api.Drawing(name="masks", caption=caption, png=png)]

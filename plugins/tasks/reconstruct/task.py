@@ -77,8 +77,8 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
     def build(self, encoder: api.Encoder) -> api.nets.MaskedAutoencoder:
         if not encoder.can_mask:
             raise api.SpecError(
-                "reconstruct hides patches, and this model reads whole pictures; pretrain a vision transformer, such "
-                "as --model vit-small, or train this model from scratch with mae finetune"
+                f"reconstruct hides patches, and this model reads whole {self.preprocess.modality.unit}; pretrain a "
+                "vision transformer, such as --model vit-small, or train this model from scratch with mae finetune"
             )
         self.patch_size, self.per_channel = encoder.patch_size, encoder.per_channel
         num_patches = math.prod(encoder.grid)
@@ -213,9 +213,9 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         if not rows:
             return []
         how = (
-            "Trained with norm_pix_loss: predictions are brought back to pixels by each patch's true mean and variance."
+            "Trained with norm_pix_loss: predictions are brought back by each patch's true mean and variance."
             if self.options.norm_pix_loss
-            else "Predictions are pixels."
+            else "Predictions are as the model makes them."
         )
         caption = f"Reconstructions with {self.hidden}. {how}"
         png = api.draw.picture_grid(rows, TITLES)
@@ -256,14 +256,14 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
 
     def describe(self) -> Sequence[str]:
         how = (
-            f"Errors are in pixel units of [0, 1], on hidden patches only ({self.options.mask_ratio:.0%}, by "
-            f"{self.options.mask} masks, the same ones in every evaluation)."
+            f"Errors are of {self.preprocess.modality.part}s scaled to [0, 1], on hidden patches only "
+            f"({self.options.mask_ratio:.0%}, by {self.options.mask} masks, the same ones in every evaluation)."
         )
         notes = [how]
         if self.options.norm_pix_loss:
             notes.append(
                 "Patch means given: the model predicts normalised patches, so each hidden patch's true mean and "
-                "variance are used to bring them back to pixels; its baseline is given each hidden patch's mean."
+                "variance are used to bring them back; its baseline is given each hidden patch's mean."
             )
         if self.options.norm != "none":
             notes.append(

@@ -80,7 +80,7 @@ def test_errors_and_baselines_are_means_over_cells_that_are_hidden_and_there(kin
     mean = column.sum(0) / batch["valid"].sum(0)
     assert bool(batch["valid"].any(0).all())
     baseline = (api.nets.patchify(mean[None], job.patch_size) - truth)[judged].square().mean()
-    assert found["mse"].baselines["mean picture"] == pytest.approx(float(baseline), rel=1e-5)
+    assert found["mse"].baselines[f"mean {job.preprocess.modality.one}"] == pytest.approx(float(baseline), rel=1e-5)
 
 
 @torch.no_grad()

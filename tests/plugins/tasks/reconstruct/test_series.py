@@ -67,15 +67,28 @@ def test_truth_and_baselines_are_in_the_units_of_the_data(norm, per_channel, gap
     valid = batch.tensors.get("valid", torch.ones_like(pixels, dtype=torch.bool))
     torch.testing.assert_close(pixels[valid], expected[valid], atol=1e-5, rtol=1e-5)
     metric = mse(task, module, batch)
-    names = {"mean patch", "mean picture"} | ({"own level of each window"} if norm != "none" else set())
+    names = {"mean patch", "mean window"} | ({"own level of each window"} if norm != "none" else set())
     assert set(metric.baselines) == names
     waves = task.masking(prepared).mask
     mean = task.preprocess.mean_pixels([batch])
     judged = api.nets.unpatchify(task.judged(prepared, task.masking(prepared)).expand_as(truth).float(), (4,), (4,))
     judged = task.together(judged)
     error = ((mean - expected).square() * judged).sum() / judged.sum()
-    assert metric.baselines["mean picture"] == pytest.approx(float(error), rel=1e-4)
+    assert metric.baselines["mean window"] == pytest.approx(float(error), rel=1e-4)
     assert len(waves) == (24 if per_channel else 8)
+
+
+@pytest.mark.parametrize(("per_channel", "masked"), [(False, "5 windows"), (True, "5 channels")])
+@torch.no_grad()
+def test_words_are_those_of_series(per_channel, masked):
+    task, module, batch = made(per_channel)
+    evaluator = task.evaluator()
+    evaluator.update(module, batch)
+    metrics, (drawing,) = evaluator.metrics(), evaluator.drawings()
+    assert metrics[-1].label == "masked steps within 0.1"
+    assert drawing.caption.startswith(f"The masks of {masked}, with ")
+    told = [*task.describe(), drawing.caption, task.draw(module, batch)[0].caption, *metrics[0].baselines]
+    assert not [text for text in told if "pixel" in text or "picture" in text]
 
 
 @torch.no_grad()

@@ -339,7 +339,10 @@ def test_predictions_of_what_is_no_picture_are_values_in_the_units_of_the_data()
 
 @torch.no_grad()
 def test_drawings_say_how_much_was_hidden_and_what_the_prediction_is():
-    for norm_pix_loss, words in [(False, "Predictions are pixels."), (True, "by each patch's true mean and variance.")]:
+    for norm_pix_loss, words in [
+        (False, "Predictions are as the model makes them."),
+        (True, "by each patch's true mean and variance."),
+    ]:
         job = task(mask_ratio=0.75, norm_pix_loss=norm_pix_loss)
         (picture,) = job.draw(job.build(encoder()).eval(), batch(job, pictures(3)))
         assert picture.caption.startswith("Reconstructions with 75% of the patches hidden (random masks). ")
@@ -362,8 +365,8 @@ def test_the_masks_of_an_evaluation_are_drawn_with_their_mean(mask, monkeypatch)
     assert mean == pytest.approx(masks.mean(0).numpy())
     assert patch_size == (2, 3)
     assert picture.caption == (
-        f"The masks of 5 samples, with 75% of the patches hidden ({mask} masks), and the mean over all 7: blue patches "
-        "are seen by the encoder, grey ones are not."
+        f"The masks of 5 pictures, with 75% of the patches hidden ({mask} masks), and the mean over all 7: blue "
+        "patches are seen by the encoder, grey ones are not."
     )
 
 
@@ -385,7 +388,10 @@ def test_masks_of_series_and_volumes_are_drawn_as_their_samples_are(size, patch_
 
 def test_notes_say_what_the_errors_are_and_tell_that_patch_means_are_given():
     (note,) = task(mask_ratio=0.6).describe()
-    assert "pixel units of [0, 1], on hidden patches only (60%, by random masks, the same ones in every" in note
+    assert (
+        "Errors are of pixels scaled to [0, 1], on hidden patches only (60%, by random masks, the same ones in every"
+        in note
+    )
     assert "by block masks" in task(mask="block").describe()[0]
     assert task(norm_pix_loss=True).describe()[1].startswith("Patch means given: ")
 
