@@ -95,6 +95,26 @@ def whole_ticks(axes: Axes) -> None:
         axes.locator_params("x", integer=True)
 
 
+_ROUNDING = 1e-9
+"""Of the places of ticks, which are multiples of a step."""
+_ROOM = 0.02
+"""Share of an axis beyond 0% and 100%, where marks that lie there have their other half."""
+
+
+def end_at_whole(axes: Axes) -> None:
+    """Let a y axis in percent end at 0% and 100%, unless something lies beyond."""
+    (low, high), (lowest, highest) = axes.get_ylim(), axes.dataLim.intervaly
+    room = _ROOM * (high - low)
+    axes.set_ylim(max(low, -room) if lowest >= 0 else low, min(high, 1 + room) if highest <= 1 else high)
+
+
+def tick_to_whole(axes: Axes) -> None:
+    """Let the ticks of an x axis in percent end at 0% and 100%, unless something lies beyond: there texts have room."""
+    (low, high), (lowest, highest) = axes.get_xlim(), axes.dataLim.intervalx
+    low, high = max(low, min(0.0, lowest)), min(high, max(1.0, highest))
+    axes.set_xticks([tick for tick in axes.get_xticks() if low - _ROUNDING <= tick <= high + _ROUNDING])
+
+
 def in_unit(unit: str) -> Ticker:
     """Return what writes the numbers at the ticks: in percent for "share"."""
     from matplotlib.ticker import FuncFormatter

@@ -23,6 +23,7 @@ from maecli.reports.canvas import (
     WIDTH,
     chart,
     draw_legend,
+    end_at_whole,
     finish_axes,
     fitted,
     in_unit,
@@ -31,6 +32,7 @@ from maecli.reports.canvas import (
     plain,
     pt,
     series_style,
+    tick_to_whole,
     whole_ticks,
     wrapped,
 )
@@ -165,6 +167,8 @@ def points_chart(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(in_unit(unit))
+    if unit == "share":
+        end_at_whole(axes)
     finish_axes(axes, x_label, y_label)
     draw_legend(figure, columns=3)
     said = [
@@ -205,6 +209,8 @@ def bars_chart(
     top = top or 1.1 * max(*highest, 1e-12)
     _beside(axes, highest, [format_value(value, unit) for value in values], SMALL, gap=0.015 * top)
     axes.set_xlim(min(0.0, *(mark.low for mark in marks)), 1.12 * top)
+    if unit == "share":
+        tick_to_whole(axes)
     axes.xaxis.set_major_formatter(in_unit(unit))
     finish_axes(axes, x_label, None, grid="x")
     draw_legend(figure)
@@ -382,6 +388,8 @@ def _scale(axes: Axes, points: NDArray[np.float64], log_y: bool, unit: str) -> N
         whole_ticks(axes)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
     axes.yaxis.set_major_formatter(in_unit(unit))
+    if unit == "share":
+        end_at_whole(axes)
 
 
 def _baseline(axes: Axes, name: str, values: Mapping[float, float], ends: Sequence[float], unit: str) -> None:
