@@ -23,6 +23,7 @@ class Facts:
     """Share of the parts of samples in which nothing varies, as far as samples were looked at."""
     unit: str = "samples"
     """What samples are called when they are counted, as `Modality.unit`."""
+    num_test: int = 0
 
     def __post_init__(self) -> None:
         if self.num_train < 1 or min(self.size, default=1) < 1:

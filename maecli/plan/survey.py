@@ -47,6 +47,7 @@ def survey(data: Data, modality: Modality) -> Facts:
     return Facts(
         num_train=len(train),
         num_val=len(data.split("val")),
+        num_test=card.split_sizes.get("test", 0),
         size=card.size or usual_size(train),
         channels=data.spec.data.channels or card.channels,
         num_classes=len(classes),

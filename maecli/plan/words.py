@@ -27,10 +27,17 @@ def sentence(plan: RunPlan, companions_s: float = 0.0) -> str:
 
 
 def described(facts: Facts, device: str) -> str:
-    """Return the data and the machine: 240 pictures of about 64 × 64 on 2 cores."""
+    """Return the data and the machine: 300 pictures (240 train, 30 val, 30 test) of about 64 × 64 on 2 cores."""
     machine = f"on {number_of(num_cores(), 'core')}" if device == "cpu" else f"on one {device.upper()} device"
-    unit = facts.unit if facts.num_train != 1 else facts.unit.removesuffix("s")
-    return f"{facts.num_train:,} {unit} of about {by(facts.size)} {machine}"
+    return f"{_counted(facts)} of about {by(facts.size)} {machine}"
+
+
+def _counted(facts: Facts) -> str:
+    """Return how many samples there are, all of them, as a person knows them, and of each split."""
+    sizes = {"train": facts.num_train, "val": facts.num_val, "test": facts.num_test}
+    splits = [f"{num:,} {name}" for name, num in sizes.items() if num]
+    told = number_of(sum(sizes.values()), facts.unit.removesuffix("s"), facts.unit)
+    return f"{told} ({', '.join(splits)})" if len(splits) > 1 else told
 
 
 def of_choice(choice: Choice) -> str:

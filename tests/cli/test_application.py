@@ -216,7 +216,7 @@ def test_fine_tuning_flags_become_the_spec(mae, handed, pretrained):
     assert (spec.train.freeze, spec.task.options["head"], spec.data.labels) == (True, "mlp", "10%")
     assert (spec.task.name, spec.init, spec.dataset.name) == ("classify", pretrained, "folder")
     assert spec.model.options["embed_dim"] == 16
-    assert how["planned"].startswith("4 ")
+    assert how["planned"].startswith("12 pictures (4 train, ")
     assert how["opened"] is not None
     assert (launch, how["companions"]) == (Launch(resume=True), ())
 

@@ -32,8 +32,8 @@ def test_all_that_nobody_set_is_planned_and_told(planned, pictures):
         assert sources[key] == "plan", key
     assert spec["model"]["img_size"] == 8
     assert spec["train"]["batch_size"] == 8
-    [line] = [line for line in outcome.stderr.splitlines() if line.startswith("32 ")]
-    assert " of about 8 × 8 on " in line
+    [line] = [line for line in outcome.stderr.splitlines() if line.startswith("40 ")]
+    assert "40 pictures (32 train, 4 val, 4 test) of about 8 × 8 on " in line
     assert f"batches of {spec['train']['batch_size']}, " in line
     assert outcome.json["estimated_seconds"] <= 20
 
@@ -61,7 +61,7 @@ def test_a_run_goes_on_and_is_repeated_as_it_was_planned(tmp_path, mae, monkeypa
     told = ("pretrain", "--dataset", "folder", "--root", tmp_path / "pictures", *SHORT[2:], "--out", tmp_path / "run")
     outcome = mae(*told, "--epochs", 2)
     assert outcome.exit_code == 0, outcome.stderr
-    assert "\nplan    20 " in outcome.stderr
+    assert "\nplan    26 pictures (20 train, 3 val, 3 test) of about " in outcome.stderr
     text = (tmp_path / "run/spec.yaml").read_text()
 
     monkeypatch.setattr("maecli.verbs.train.make_plan", None)
@@ -116,7 +116,7 @@ def test_thirteen_pictures_of_any_size_are_enough(tmp_path, planned):
 def test_ways_to_train_are_shown_with_what_each_gives_up(mae, pictures):
     outcome = mae("plan", "--dataset", "folder", "--root", pictures, "--time", "8s", "--workers", 0)
     assert outcome.exit_code == 0, outcome.stderr
-    assert "32 " in outcome.stdout.splitlines()[0]
+    assert outcome.stdout.startswith("40 pictures (32 train, 4 val, 4 test) of about 8 × 8 on ")
     assert "--time 2s" not in outcome.stdout.splitlines()[0]
     choices = mae(*("plan", "--dataset", "folder", "--root", pictures, "--time", "8s", "--workers", 0, "--json")).json[
         "choices"
