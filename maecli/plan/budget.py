@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from maecli.errors import SpecError
@@ -28,6 +29,12 @@ def parse_time(text: str) -> float:
     if not SHORTEST_S <= seconds <= LONGEST_S:
         raise SpecError(f"--time {brief(text)} must be 5 seconds or more, and a year or less")
     return seconds
+
+
+def written_time(seconds: float) -> float:
+    """Return the next time that people would write: in whole fives of seconds, halves of minutes, or minutes."""
+    step = 5 if seconds <= 120 else 30 if seconds <= 600 else 60
+    return float(step * math.ceil(seconds / step))
 
 
 def default_time(device: str, verb: str) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from maecli.plan.make import Choice, Planner
+from maecli.plan.budget import written_time
+from maecli.plan.make import FOR_STEPS, Choice, Planner
 from maecli.run.compare.arms import arms_by_default, companions_seconds
 
 QUICK, THOROUGH = 1 / 4, 6
@@ -37,6 +38,18 @@ class Offer:
         return None if self.choice.seconds is None else self.choice.seconds + self.compared_s
 
 
+def _in_its_own_time(planner: Planner, offer: Offer) -> Offer:
+    """Return an offer with the shortest time that brings as much, where its training ends before its time is up."""
+    if offer.seconds is None:
+        return offer
+    for seconds in (offer.seconds, offer.seconds / FOR_STEPS, offer.seconds / FOR_STEPS**2):
+        if (time_s := written_time(seconds)) < offer.time_s:
+            same = replace(offer, choice=planner.rescheduled(offer.choice, time_s), time_s=time_s)
+            if same.choice.steps == offer.choice.steps and bool(same.compared_s) == bool(offer.compared_s):
+                return same
+    return offer
+
+
 def offers(planner: Planner) -> list[Offer]:
     """Return the plan, between a quicker way and a longer one where these differ from it."""
     time_s, planned = planner.time_s, planner.best()
@@ -54,7 +67,7 @@ def offers(planner: Planner) -> list[Offer]:
         else planner.rescheduled(planned, THOROUGH * time_s)
     )
     if side is not None or longer.steps >= WORTH * planned.steps:
-        thorough = Offer("thorough", longer, THOROUGH * time_s, "", side)
+        thorough = _in_its_own_time(planner, Offer("thorough", longer, THOROUGH * time_s, "", side))
         times = (thorough.seconds or 0.0) / (made[-1].seconds or 1.0)
         made.append(replace(thorough, gives_up=f"time: {times:.1f} times as much"))
     return made

@@ -3,7 +3,7 @@
 import pytest
 
 from maecli.errors import SpecError
-from maecli.plan.budget import default_time, parse_time
+from maecli.plan.budget import default_time, parse_time, written_time
 from maecli.plan.words import flag
 
 
@@ -24,6 +24,12 @@ def test_what_is_no_time_is_refused(text):
 @pytest.mark.parametrize("seconds", [20, 90, 150, 300, 600, 3600, 5400, 86400])
 def test_a_time_is_written_as_it_is_read(seconds):
     assert parse_time(flag(seconds)) == seconds
+
+
+@pytest.mark.parametrize(("seconds", "written"), [(31.2, 35), (121, 150), (572, 600), (622, 660), (600, 600)])
+def test_a_time_is_rounded_up_to_what_people_write(seconds, written):
+    assert written_time(seconds) == written
+    assert parse_time(flag(written)) == written
 
 
 def test_all_verbs_together_take_less_than_five_minutes_on_a_processor():
