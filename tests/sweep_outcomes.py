@@ -21,11 +21,12 @@ def row(
     arm: str = "",
     split: str = "test",
     runs: tuple[str, ...] = ("run",),
+    usual: bool = False,
     **changes: object,
 ) -> Row:
     metric, sd = mean_metric([top1(value, **changes) for value in values])
     seeds = tuple(range(len(values)))
-    return Row("finetune", arm, point, split, metric, sd, values, seeds, (), 65.0, runs)
+    return Row("finetune", arm, point, split, metric, sd, values, seeds, (), 65.0, runs, usual)
 
 
 def outcome(*rows: Row) -> Outcome:

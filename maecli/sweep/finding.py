@@ -33,7 +33,8 @@ def finding(outcome: Outcome, between: Between) -> list[str]:
         return [*_single(ranked[0], outcome.axes)]
     if not all(_same_baselines(ranked[0], row) for row in ranked):
         return ["No setting is called best: what was measured differs between them, as their baselines show."]
-    return [*_best(ranked, outcome.axes), *_of_arms(ranked, outcome.axes), *_how_surely(ranked, between)]
+    usual = next((row for row in ranked if row.usual and row.point and row.arm == ranked[0].arm), None)
+    return [*_best(ranked, usual, outcome.axes), *_of_arms(ranked, outcome.axes), *_how_surely(ranked, usual, between)]
 
 
 def folds_finding(outcome: Outcome) -> list[str]:
@@ -65,16 +66,21 @@ def _single(row: Row, axes: Sequence[Axis]) -> Iterator[str]:
         yield found
 
 
-def _best(ranked: Sequence[Row], axes: Sequence[Axis]) -> Iterator[str]:
+def _best(ranked: Sequence[Row], usual: Row | None, axes: Sequence[Axis]) -> Iterator[str]:
     """Yield which setting is best, and that it is not better than a trivial predictor where that is so."""
-    best, after = ranked[0], [row for row in ranked if row.metric.value != ranked[0].metric.value]
-    equal = [_title(row, axes) for row in ranked if row.metric.value == best.metric.value]
-    of = f"{number_of(len(ranked), 'setting')}"
+    best = ranked[0]
+    equal = [row for row in ranked if row.metric.value == best.metric.value]
+
+    def name(row: Row) -> str:
+        return f"the default, {_title(row, axes)}" if row is usual else _title(row, axes)
+
+    others = {"": usual} if usual is not None and usual not in equal else {}
+    if len(equal) == 1:
+        others = {"the next is ": ranked[1]} if usual is ranked[1] else others | {"the next is ": ranked[1]}
+    which = f"are equally good, {some(map(name, equal))}" if len(equal) > 1 else f"is {name(best)}"
     what = f"{best.metric.label} of {_value(best)} on {SPLITS[best.split]}"
-    if len(equal) > 1:
-        yield f"The best of {of} are equally good, {some(equal)}: {what}."
-    else:
-        yield f"The best of {of} is {equal[0]}: {what}; the next is {_title(after[0], axes)}, with {_value(after[0])}."
+    than = (f"{begin}{name(row)}, {'with' if begin else 'has'} {_value(row)}" for begin, row in others.items())
+    yield f"The best of {number_of(len(ranked), 'setting')} {'; '.join([f'{which}: {what}', *than])}."
     if found := verdict(best.metric):
         yield f"Even the best {found[:1].lower()}{found[1:]}"
 
@@ -88,22 +94,35 @@ def _of_arms(ranked: Sequence[Row], axes: Sequence[Axis]) -> Iterator[str]:
             yield f"Of {arm}, the best is {point_title(of_arm[0].point, axes)}, with {_value(of_arm[0])}."
 
 
-def _how_surely(ranked: Sequence[Row], between: Between) -> Iterator[str]:
-    """Yield whether seeds or samples tell the best from the next, and that the best of several flatters itself."""
+def _how_surely(ranked: Sequence[Row], usual: Row | None, between: Between) -> Iterator[str]:
+    """Yield whether seeds or samples tell the best from the default and the next, and that it flatters itself."""
     best, after = ranked[0], ranked[1]
-    seeds = [*{*best.seeds} & {*after.seeds}]
-    difference = between(best.runs[0], after.runs[0]) if len(seeds) < 2 else None
-    if len(seeds) > 1:
-        p = _paired_by_seed(best, after, seeds)
-        told = "tell the two apart" if p < 0.05 else "do not tell the two apart"
-        yield f"{len(seeds)} seeds {told} (paired t-test, {_p(p)})."
-    elif difference is None:
-        yield "With one seed each, nothing tells whether the best is so by chance."
+    if usual is None or usual in (best, after):
+        yield _apart(best, after, "the two", between)
     else:
-        told = "more than chance may make" if difference.is_told else "no more than chance may make"
-        how = f"{_p(difference.p_value)}, {difference.test} on {difference.num_samples:,} samples"
-        yield f"The two lie {told} apart ({how}); with one seed each, what another seed would change is not known."
+        yield _apart(best, usual, "it and the default", between)
+        yield _apart(best, after, "it and the next", between)
+    if len(_shared_seeds(best, after)) < 2:
+        yield "With one seed each, what another seed would change is not known."
     yield f"The best was chosen on {SPLITS[best.split]}, so its own figure there is rather too good."
+
+
+def _apart(best: Row, other: Row, both: str, between: Between) -> str:
+    """Return whether seeds, or else the same samples, tell two settings apart."""
+    seeds = _shared_seeds(best, other)
+    if len(seeds) > 1:
+        p = _paired_by_seed(best, other, seeds)
+        return f"{len(seeds)} seeds {'tell' if p < 0.05 else 'do not tell'} {both} apart (paired t-test, {_p(p)})."
+    difference = between(best.runs[0], other.runs[0])
+    if difference is None:
+        return f"Nothing tells whether {both} lie apart by chance."
+    told = "more" if difference.is_told else "no more"
+    how = f"{_p(difference.p_value)}, {difference.test} on {difference.num_samples:,} samples"
+    return f"{capitalised(both)} lie {told} than chance may make apart ({how})."
+
+
+def _shared_seeds(one: Row, other: Row) -> list[int]:
+    return [*{*one.seeds} & {*other.seeds}]
 
 
 def _paired_by_seed(one: Row, other: Row, seeds: Sequence[int]) -> float:

@@ -33,6 +33,8 @@ class Row:
     seconds: float
     """Mean time of training, the pretraining that it starts from included."""
     runs: tuple[str, ...]
+    usual: bool = False
+    """Whether the runs are as they would be without the grid."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _rows(jobs: Sequence[Job], directories: Mapping[str, RunDirectory], splits: 
                 missing=tuple(job.spec.seed for job in jobs if job not in measured),
                 seconds=statistics.fmean(seconds_of(job, directories) for job, _ in have),
                 runs=tuple(directories[job.name].path.name for job, _ in have),
+                usual=jobs[0].usual,
             )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from maecli.errors import SpecError
+from maecli.errors import MaeError, SpecError
 from maecli.plan.make import BELOW, leaves_open
 from maecli.plan.make import make_plan as make_run_plan
 from maecli.registry import Registry
@@ -54,6 +54,10 @@ class Axis:
         return all(choice.number is not None for choice in self.choices)
 
 
+Point = Sequence[tuple[Axis, Choice]]
+"""A choice of each axis."""
+
+
 @dataclass(eq=False)
 class Job:
     """One run of the sweep. Its spec lacks what depends on other runs: where it starts from, and `out`."""
@@ -68,6 +72,8 @@ class Job:
     """The pretraining that it starts from."""
     time_of: tuple[Job, Job] | None = None
     """The pretraining and the fine-tuning whose time together it has."""
+    usual: bool = False
+    """Whether it is as it would be without the grid."""
 
     @property
     def verb(self) -> str:
@@ -183,16 +189,29 @@ class _Planner:
         arms = [arm.settings for arm in self.arms.values()]
         plan = Plan(self.sweep, self.axes, varied=frozenset(key for part in [*parts, *arms] for key in part))
         jobs: dict[str, Job] = {}
-        points = itertools.product(*(axis.choices for axis in self.axes))
+        points = itertools.product(*([(axis, choice) for choice in axis.choices] for axis in self.axes))
         for point, seed in itertools.product(points, self.sweep.seeds):
             self._add_point(plan, jobs, point, seed)
+        usual = self._usual(plan)
+        for identity, job in jobs.items():
+            job.usual = identity in usual
         plan.sweep = self.sweep.model_copy(update={"planned": self.planned})
         return plan
 
-    def _add_point(self, plan: Plan, jobs: dict[str, Job], point: Sequence[Choice], seed: int) -> None:
+    def _usual(self, plan: Plan) -> Collection[str]:
+        """Return which runs there would be without the grid, by what they are; none where it says what is needed."""
+        alone, jobs = Plan(self.sweep, (), varied=plan.varied), dict[str, Job]()
+        try:
+            for seed in self.sweep.seeds:
+                self._add_point(alone, jobs, (), seed)
+        except MaeError:
+            return ()
+        return jobs.keys()
+
+    def _add_point(self, plan: Plan, jobs: dict[str, Job], point: Point, seed: int) -> None:
         """Plan what one choice of each axis takes; `jobs` are the runs that are planned, by what they are."""
         settings: Settings = {verb: dict(part) for verb, part in self.settings.items()}
-        for choice in point:
+        for _, choice in point:
             for verb, part in choice.settings.items():
                 settings[verb] |= part
         pretrain = None
@@ -208,10 +227,10 @@ class _Planner:
             job.init, job.time_of = init, time_of
             arms[name] = _once(plan, jobs, job)
 
-    def _job(self, arm: str, spec: RunSpec, point: Sequence[Choice], verbs: set[str]) -> Job:
+    def _job(self, arm: str, spec: RunSpec, point: Point, verbs: set[str]) -> Job:
         """Return a run with a readable name: what of the point is set for one of the `verbs`."""
         labels, parts = {}, [spec.verb, arm]
-        for axis, choice in zip(self.axes, point, strict=True):
+        for axis, choice in point:
             if any(verbs & other.settings.keys() for other in axis.choices):
                 labels[axis.name] = choice.label
                 name = axis.name.rpartition(".")[2].replace("_", "-")
@@ -233,13 +252,18 @@ def _check_apart(axes: Sequence[Axis]) -> None:
 
 def _once(plan: Plan, jobs: dict[str, Job], job: Job) -> Job:
     """Return the run that is planned already and equals `job`; plan it, under a name of its own, if there is none."""
-    needs = [other.name for other in job.needs]
-    identity = json.dumps([needs, bool(job.time_of), identity_of(job.spec, plan.ignored)], sort_keys=True)
+    identity = _whole_identity(job, plan.ignored)
     if identity not in jobs:
         job.name = unused(job.name, {other.name for other in plan.jobs})
         plan.jobs.append(job)
         jobs[identity] = job
     return jobs[identity]
+
+
+def _whole_identity(job: Job, ignored: frozenset[str]) -> str:
+    """Return what makes a run what it is, the runs that it needs among it."""
+    needs = [_whole_identity(other, ignored) for other in job.needs]
+    return json.dumps([needs, bool(job.time_of), identity_of(job.spec, ignored)], sort_keys=True)
 
 
 def identity_of(spec: RunSpec, ignored: frozenset[str]) -> dict[str, Any]:

@@ -46,11 +46,35 @@ def test_of_one_seed_the_same_samples_say_whether_it_is_chance(p, words):
         )
 
     rows = (half(0.6, interval=(0.5, 0.7), runs=("a",)), most(0.7, interval=(0.6, 0.8), runs=("b",)))
-    first, second, _ = told(*rows, between=between)
+    first, second, third, _ = told(*rows, between=between)
     assert "70.00% (60 to 80%) on test" in first
-    assert f"{words} may make apart (p = {p}, a test on 9 samples); with one seed each" in second
+    assert second == f"The two {words} may make apart (p = {p}, a test on 9 samples)."
+    assert third == "With one seed each, what another seed would change is not known."
     assert asked == [("b", "a")]
-    assert told(*rows)[1] == "With one seed each, nothing tells whether the best is so by chance."
+    assert told(*rows)[1] == "Nothing tells whether the two lie apart by chance."
+
+
+def third(value: float, *more: float, **changes: object):
+    return row({"mask_ratio": "0.9"}, value, *more, **changes)
+
+
+def test_the_best_is_compared_with_the_default_before_the_next():
+    found = told(half(0.70, 0.72, 0.71), most(0.60, 0.61, 0.62, usual=True), third(0.69, 0.72, 0.705))
+    assert found[0].startswith("The best of 3 settings is mask ratio 0.5: top-1 accuracy of 71.00 ± 1.00% on test; ")
+    assert "; the default, mask ratio 0.75, has 61.00 ± 1.00%; the next is mask ratio 0.9, with 70.5" in found[0]
+    assert found[1].startswith("3 seeds tell it and the default apart (")
+    assert found[2].startswith("3 seeds do not tell it and the next apart (")
+
+
+def test_the_default_is_named_where_it_is_the_best_or_the_next():
+    best = told(half(0.70, usual=True), most(0.60), third(0.50))[0]
+    assert best.startswith("The best of 3 settings is the default, mask ratio 0.5: ")
+    assert best.endswith("; the next is mask ratio 0.75, with 60.00%.")
+    after = told(half(0.70), most(0.60, usual=True), third(0.50))
+    assert after[0].endswith(" on test; the next is the default, mask ratio 0.75, with 60.00%.")
+    assert "the two" in after[1]
+    equal = told(half(0.70), most(0.70), third(0.50, usual=True))[0]
+    assert equal.endswith("; the default, mask ratio 0.9, has 50.00%.")
 
 
 def test_lower_is_better_where_it_is():

@@ -101,6 +101,21 @@ def test_a_mistake_in_the_last_point_shows_before_the_first_run(tree):
         planned(tree, grid={"pretrain.task.mask_ratio": [0.5, 1.5]})
 
 
+def test_what_there_would_be_without_the_grid_is_known(tree):
+    arms = {"pretrained": {}, "scratch": {"scratch": True}}
+    plan = planned(tree, grid={"pretrain.task.mask_ratio": [0.5, 0.75], "model.depth": [1, 2]}, arms=arms, seeds=2)
+    usual = [job for job in plan.jobs if job.usual]
+    assert {job.name for job in usual} == {
+        f"{name}depth-1-seed{seed}"
+        for name in ("pretrain-mask-ratio-0.75-", "finetune-pretrained-mask-ratio-0.75-", "finetune-scratch-")
+        for seed in (0, 1)
+    }
+    assert not [job for job in planned(tree, grid={"model.depth": [2, 3]}).jobs if job.usual]
+    named = {"small": {"model.name": "vit-lite"}, "large": {"model.name": "vit-tiny"}}
+    del tree["pretrain"]["model"]
+    assert len(planned(tree, grid={"size": named}).jobs) == 4
+
+
 def test_two_axes_of_one_key_are_refused(tree):
     said = r"ratio and mask_ratio of the grid both set pretrain.task.mask_ratio; leave one out"
     with pytest.raises(SpecError, match=said):
