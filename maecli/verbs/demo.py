@@ -139,10 +139,10 @@ def _demo(registry: Registry, progress: Progress, out: Path, overwrite: bool, de
 
 def shown(card: DataCard, num_files: int) -> list[str]:
     """Return what the demo shows, and what it does not tell."""
-    pictures, size = number_of(sum(card.split_sizes.values()), "picture"), " × ".join(map(str, card.size or ()))
+    pictures = number_of(sum(card.split_sizes.values()), "picture")
     named = number_of(num_files, "file")
     way = "An encoder learnt by filling in what was hidden of pictures, without labels, then with labels to name them"
-    limit = f"All of that was with {pictures} of {size} pixels ({card.title}): it does not tell what yours would give"
+    limit = f"All of that was with {pictures} ({card.title}): it does not tell what yours would give"
     return [f"{way}; at the end it named {named}.", f"{limit}."]
 
 

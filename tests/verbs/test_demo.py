@@ -69,7 +69,8 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
     first, *others = re.findall('<p class="lead">(.*?)</p>', page)
     assert "measured on 360 pictures" in page
     assert re.match("Top-1 accuracy of|[0-9]+ of 360 are named right|All 360 are taken for", first)
-    assert others[-1].startswith("All of that was with 1,797 pictures of 8 × 8 pixels (")
+    assert others[-1].startswith("All of that was with 1,797 pictures (scikit-learn&#39;s handwritten digits, 8x8): it")
+    assert others[-1].count("8") == 2, "the size is said once"
     for word in ("Classification, on held-out samples", "Reconstruction, on held-out samples", "majority", "Inference"):
         assert word in page
     assert f"encoder from {result.out / 'pretrain'}" in (result.out / "finetune/summary.json").read_text()
