@@ -226,7 +226,7 @@ def test_the_command_writes_a_package_and_says_how_to_go_on(tmp_path, mae, monke
     monkeypatch.chdir(tmp_path)
     outcome = mae("plugins", "new", "mae-birds", "--dataset", "birds", "--task", "sing")
     assert outcome.exit_code == 0, outcome.stderr
-    install = "pip install -e mae-birds --group mae-birds/pyproject.toml:dev"
+    install = "pip install -e mae-birds pytest"
     assert outcome.stdout.splitlines() == [
         "mae-birds: 11 files",
         "",

@@ -64,7 +64,7 @@ class Plan:
 
     def first_steps(self, folder: Path) -> list[str]:
         """Return the commands that install the package, try its promises and use it."""
-        install = f"pip install -e {folder} --group {folder}/pyproject.toml:dev"
+        install = f"pip install -e {folder} pytest"
         steps = [f"{install}   (with uv: uv {install})", f"python -m pytest {folder}"]
         dataset = self.dataset or "YOUR-DATASET"
         if self.dataset is not None:
