@@ -51,7 +51,7 @@ def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
     The trainer has its weights. `limit`: see `computed_once`.
     """
     spec, pictures = trainer.spec, trainer.train_loader
-    if not spec.train.freeze or not spec.augment.changes_nothing or pictures.preprocess.how == "crop":
+    if not spec.train.freeze or not spec.augment.changes_nothing or _cuts_parts(trainer):
         return False
     task, module, dtype = trainer.task, trainer.module, trainer.dtype
     features = computed_once(task, module, pictures, spec.train.batch_size, dtype, limit)
@@ -63,6 +63,12 @@ def ask_frozen_encoder(trainer: Trainer, limit: int | None = None) -> bool:
     if trainer.val_loader is not None:
         trainer.val_loader = computed_once(task, module, trainer.val_loader, spec.train.batch_size, dtype, limit)
     return trainer.train_loader is not pictures
+
+
+def _cuts_parts(trainer: Trainer) -> bool:
+    """Whether training sees other parts of samples in each epoch: where they are cut, and may be larger than a part."""
+    preprocess = trainer.train_loader.preprocess
+    return preprocess.how == "crop" and trainer.task.card.size != preprocess.img_size
 
 
 @torch.no_grad()

@@ -36,8 +36,9 @@ class ForecastErrors(api.Evaluator[Forecaster]):
         truth, known = known_truth(task.standardised(batch["target"]))
         made = task.forecasts(module, batch)
         guesses = {MODEL: task.point(made)}
-        image, valid = batch["image"], batch.tensors.get("valid")
-        guesses |= trivial_forecasts(image, valid, task.columns, task.horizon, task.season)
+        if "image" in batch:  # features computed before say nothing of the window's values
+            image, valid = batch["image"], batch.tensors.get("valid")
+            guesses |= trivial_forecasts(image, valid, task.columns, task.horizon, task.season)
         sums = {"known": known.sum(0, dtype=torch.float64)}
         for name, guess in guesses.items():
             error = (guess - truth) * known

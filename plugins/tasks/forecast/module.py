@@ -1,7 +1,7 @@
 """An encoder with a head that says what follows a window.
 
 Shapes: B batch, C channels, L steps of a window, N patches, D embed_dim, Q columns to forecast, H steps of the horizon,
-R quantiles.
+R quantiles, F features: the tokens of all patches of a window, or of each of its columns, and Q levels and scales.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from maecli import api
@@ -50,19 +51,40 @@ class Forecaster(nn.Module):
         super().__init__()
         self.encoder, self.norm = encoder, norm
         self.columns, self.horizon, self.num_quantiles = tuple(columns), horizon, num_quantiles
-        num_patches = math.prod(encoder.grid)
+        self.num_inputs = math.prod(encoder.grid) * encoder.embed_dim
         at_once = 1 if encoder.per_channel else len(self.columns)
-        num_outputs = at_once * horizon * num_quantiles
-        self.head = ForecastHead(num_patches * encoder.embed_dim, encoder.embed_dim, num_outputs, kind, dropout)
+        self.head = ForecastHead(self.num_inputs, encoder.embed_dim, at_once * horizon * num_quantiles, kind, dropout)
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return forecasts (B, Q, H, R) float32 in the units of windows x (B, C, L), of cells that are `valid`."""
+    def forward(self, x: Tensor | None = None, valid: Tensor | None = None, features: Tensor | None = None) -> Tensor:
+        """Return forecasts (B, Q, H, R) float32 in the units of windows x (B, C, L), of cells that are `valid`.
+
+        `features`, in place of x, is what `features_of` returned of it before.
+        """
+        if features is None:
+            assert x is not None
+            features = self.features_of(x, valid)
+        num = len(self.columns)
+        tokens, (level, scale) = features[:, : -2 * num], features[:, -2 * num :].chunk(2, dim=1)
+        made = self.head(tokens.reshape(-1, self.num_inputs)).float()
+        made = made.reshape(len(features), num, self.horizon, self.num_quantiles)
+        return made * scale[..., None, None] + level[..., None, None]
+
+    def features_of(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return all (B, F) that the head and what follows it need of windows x (B, C, L), float32."""
         level, scale = api.nets.level_and_scale(x.float(), self.norm, valid)  # (B, C, 1)
         x, columns = (x - level) / scale, list(self.columns)
         if self.encoder.per_channel:
             x = api.nets.split_channels(x[:, columns])
             valid = None if valid is None else api.nets.split_channels(valid[:, columns])
         tokens = self.encoder(x, valid=valid)[:, self.encoder.num_prefix_tokens :]
-        made = self.head(tokens.flatten(1)).float()
-        made = made.reshape(len(level), len(columns), self.horizon, self.num_quantiles)
-        return made * scale[:, columns, :, None] + level[:, columns, :, None]
+        given_back = (level[:, columns, 0], scale[:, columns, 0])
+        return torch.cat([tokens.float().reshape(len(level), -1), *given_back], dim=1)
+
+
+def forecast_of(module: Forecaster, batch: api.Batch) -> Tensor:
+    """Return forecasts (B, Q, H, R) of a batch of windows, or of features computed before."""
+    if "features" in batch:
+        made: Tensor = module(features=batch["features"])
+    else:
+        made = module(batch["image"], batch.tensors.get("valid"))
+    return made

@@ -20,7 +20,7 @@ from maecli import api
 
 from .evaluator import ForecastErrors
 from .losses import pinball_loss, squared_error
-from .module import Forecaster
+from .module import Forecaster, forecast_of
 
 MEDIAN = 0.5
 NUM_DRAWN = 8
@@ -114,15 +114,18 @@ class Forecast(api.Task[Forecaster]):
         num_quantiles = max(1, len(options.quantiles))
         return Forecaster(encoder, self.columns, self.horizon, num_quantiles, self.norm, options.head, options.dropout)
 
+    def frozen_features(self, module: Forecaster, batch: api.Batch) -> Tensor:
+        return module.features_of(batch["image"], batch.tensors.get("valid"))
+
     def loss(self, module: Forecaster, batch: api.Batch) -> Tensor:
-        made, truth = module(batch["image"], batch.tensors.get("valid")), self.standardised(batch["target"])
+        made, truth = forecast_of(module, batch), self.standardised(batch["target"])
         if self.options.quantiles:
             return pinball_loss(made, truth, self.options.quantiles)
         return squared_error(made, truth)
 
     def forecasts(self, module: Forecaster, batch: api.Batch) -> Tensor:
         """Return standardised forecasts (B, Q, H, R), quantiles in rising order."""
-        made: Tensor = module(batch["image"], batch.tensors.get("valid"))
+        made = forecast_of(module, batch)
         return made.sort(-1).values if self.options.quantiles else made
 
     def point(self, made: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from maecli import api
+from maecli.data.batch import Batch
 from maecli.loading import make_loader
 from maecli.schema import AugmentSpec, DataSpec
 
@@ -69,6 +70,14 @@ def test_a_forecast_moves_with_the_level_of_its_window(norm, per_channel):
     assert same == (norm != "none")
 
 
+@pytest.mark.parametrize(("kind", "layers"), [("linear", 1), ("mlp", 2)])
+def test_a_head_is_linear_or_has_a_hidden_layer(kind, layers):
+    task, module, batch = made(head=kind, dropout=0.5)
+    assert sum(isinstance(layer, nn.Linear) for layer in module.head) == layers
+    task.loss(module.train(), batch).backward()
+    assert module.head[-1].weight.grad.abs().max() > 0
+
+
 @torch.no_grad()
 def test_a_new_head_begins_with_the_level():
     _, module, batch = made(encoder=recurrent(NLinear))
@@ -96,6 +105,20 @@ def test_missing_steps_have_no_say():
     changed = torch.where(valid, batch["image"], 1e3)
     torch.testing.assert_close(module(changed, valid), module(batch["image"], valid))
     assert torch.isfinite(task.loss(module, batch))
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@torch.no_grad()
+def test_features_computed_before_stand_for_the_window(per_channel):
+    task, module, batch = made(toy_grids.forecasts(gaps=True), encoder=vit(per_channel=per_channel))
+    nn.init.normal_(module.head[-1].weight)
+    known = Batch({"features": task.frozen_features(module, batch), "target": batch["target"]}, batch.draws)
+    torch.testing.assert_close(task.loss(module, known), task.loss(module, batch))
+    _, of_features = metrics(task, module, known)
+    _, of_windows = metrics(task, module, batch)
+    assert of_features["mse"].value == pytest.approx(of_windows["mse"].value)
+    assert of_windows["mse"].baselines
+    assert not of_features["mse"].baselines
 
 
 def test_what_is_not_known_of_the_truth_is_not_judged():

@@ -28,6 +28,7 @@ def ran(mae, tmp_path):
         where = ("--dataset", "ett", "--root", tmp_path / "ett", "--out", tmp_path / name)
         outcome = mae(verb, *where, *DATA, *RUN, *arguments)
         assert outcome.exit_code == 0, outcome.stderr
+        run.told = outcome.stderr
         return tmp_path / name
 
     return run
@@ -37,6 +38,7 @@ def test_a_pretrained_encoder_is_probed_and_measured_beside_trivial_forecasts(ra
     pretrained = ran("pretrain", "pretrained", *VIT, *DECODER, "--set", "task.norm=revin", "--mask-ratio", 0.5)
     probe = ("--task", "forecast", "--init", pretrained, "--freeze", "--set", "task.norm=last")
     probed = ran("finetune", "probed", *probe)
+    assert "the features of the frozen encoder were computed once" in ran.told
     outcome = mae("eval", probed, "--device", "cpu", "--json")
     assert outcome.exit_code == 0, outcome.stderr
     measured = json.loads((probed / "evaluation" / "test.json").read_text())
