@@ -96,6 +96,16 @@ class SampleCache:
             return False
         return True
 
+    def share_kept(self) -> float:
+        """Return for which share of the samples there is room, if all are as large as those that were put so far."""
+        if not self._handles or self.reason is not None:
+            return 0.0
+        head = _aligned(self.num_samples * _SLOT.size)
+        slots = np.frombuffer(os.pread(self._handles[0], self.num_samples * _SLOT.size, 0), np.uint64).reshape(-1, 2)
+        num = np.count_nonzero(slots[:, 1])
+        used = os.fstat(self._handles[0]).st_size - head
+        return min(1.0, self.num_bytes * num / (used * self.num_samples)) if num else 0.0
+
     def _open(self) -> None:
         if fcntl is None:
             self.reason = "this system has no record locks"

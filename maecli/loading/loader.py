@@ -79,6 +79,11 @@ class Loader(ABC):
     chances: NDArray[np.float64] | None = field(default=None, kw_only=True)
     """How likely training is to draw each sample (N,); None: an epoch visits each once."""
 
+    @property
+    def share_kept(self) -> float:
+        """The share of the training samples that only the first epoch decodes; 0 where all epochs are alike."""
+        return 0.0
+
     def train_batches(
         self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int, keep: bool = False
     ) -> Generator[Batch, None, None]:

@@ -61,6 +61,10 @@ class StreamedLoader(Loader):
     def _pool(self) -> WorkerPool[Reading, Origin]:
         return WorkerPool(self._read, self.workers or 1, pin_memory=self.device.type == "cuda")
 
+    @property
+    def share_kept(self) -> float:
+        return self._read.cache.share_kept()
+
     def _fetch(self, plan: Iterator[Job], spec: AugmentSpec | None) -> Iterator[Batch]:
         return prefetched(self._batches((*job, spec) for job in plan), self.device)
 

@@ -27,6 +27,7 @@ from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import PLANNED, Layer
 from maecli.spec.recipes import DEFAULTS
+from maecli.training.pace import Durations
 
 BELOW = f"recipe {DEFAULTS}"
 """Where what a plan replaces comes from."""
@@ -64,6 +65,11 @@ class Choice:
     @property
     def img_size(self) -> tuple[int, ...]:
         return self.built.preprocess.img_size
+
+    @property
+    def durations(self) -> Durations | None:
+        """What the parts of training take that come again and again, if they were timed."""
+        return self.timing.durations(self.steps) if self.timing else None
 
     @property
     def passes(self) -> int:
@@ -282,7 +288,8 @@ class Planner:
         """Return as many steps as the time allows, beside opening the data, measuring and saving."""
         others = self.opening_s + timing.training_s(0, validations + 1, rules.SAVES)
         seconds = FOR_STEPS * time_s - others
-        return rules.schedule(self.open_spec.verb, batch, per_epoch, timing.step_s, max(seconds, time_s / 3))
+        seconds = max(seconds, time_s / 3)
+        return rules.schedule(self.open_spec.verb, batch, per_epoch, timing.step_s, seconds, timing.first_epoch_s)
 
     def _validations(self, timing: Timing, time_s: float) -> int:
         """Return how often validation is measured: so often that it takes a small part of the time."""

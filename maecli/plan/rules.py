@@ -130,9 +130,15 @@ class Schedule:
         }
 
 
-def schedule(verb: str, batch: int, per_epoch: int, step_s: float, seconds: float) -> Schedule:
-    """Return how long a run of a verb trains in so many seconds, if a step takes `step_s`."""
-    affordable = max(FEWEST_STEPS, int(seconds / step_s))
+def schedule(
+    verb: str, batch: int, per_epoch: int, step_s: float, seconds: float, first_epoch_s: float = 0.0
+) -> Schedule:
+    """Return how long a run of a verb trains in so many seconds.
+
+    A step takes `step_s`, and a whole first epoch `first_epoch_s` beside.
+    """
+    within_epoch = seconds / (step_s + first_epoch_s / per_epoch)
+    affordable = max(FEWEST_STEPS, int(within_epoch), int((seconds - first_epoch_s) / step_s))
     if affordable < per_epoch:
         return Schedule(batch, affordable, per_epoch)
     most = max(MOST_EPOCHS[verb], math.ceil(ENOUGH_STEPS / per_epoch))

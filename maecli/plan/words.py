@@ -64,7 +64,10 @@ def _with_more_time(plan: RunPlan) -> str:
     if plan.device == "cpu":
         seconds = max(3600.0, seconds)
     batch, per_epoch = choice.spec.train.batch_size, choice.steps_per_epoch
-    longer = rules.schedule(choice.spec.verb, batch, per_epoch, choice.timing.step_s, FOR_STEPS * seconds)
+    timing = choice.timing
+    longer = rules.schedule(
+        choice.spec.verb, batch, per_epoch, timing.step_s, FOR_STEPS * seconds, timing.first_epoch_s
+    )
     if longer.steps < 1.2 * choice.steps:
         return ""
     return f"; `--time {flag(seconds)}` would take {longer.steps:,} steps ({number_of(longer.epochs, 'epoch')})"

@@ -59,8 +59,7 @@ def train(
             result = cross_validate(spec, registry, progress, launch)
         else:
             opened = plan.data if plan is not None else None
-            timing = plan.choice.timing if plan is not None else None
-            measured = timing.durations if timing is not None else None
+            measured = plan.choice.durations if plan is not None else None
             result = training.train(
                 spec, registry, progress, launch, companions=arms, planned=planned, opened=opened, durations=measured
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections.abc import Sequence
@@ -36,15 +37,18 @@ class Timing:
     first_s: float
     """What is done once, before the first step."""
     step_s: float
+    """Of a step that finds the samples which stay in memory."""
     validation_s: float
     save_s: float
     memory_bytes: int
     """The most that was held."""
+    first_epoch_s: float = 0.0
+    """What the first epoch takes beside, in which no sample is in memory."""
+    steps_per_epoch: int = 1
 
-    @property
-    def durations(self) -> Durations:
-        """What the parts take that come again and again."""
-        return Durations(self.step_s, self.validation_s, self.save_s)
+    def durations(self, steps: int) -> Durations:
+        """Return what the parts take that come again and again, a step in the mean of so many."""
+        return Durations(self.steps_s(steps) / steps, self.validation_s, self.save_s)
 
     def total_s(self, steps: int, validations: int, saves: int) -> float:
         """Return what a run of so many of each takes, to its page."""
@@ -52,7 +56,11 @@ class Timing:
 
     def training_s(self, steps: int, validations: int, saves: int) -> float:
         """Return what so many of each take."""
-        return self.first_s + steps * self.step_s + validations * self.validation_s + saves * self.save_s
+        return self.first_s + self.steps_s(steps) + validations * self.validation_s + saves * self.save_s
+
+    def steps_s(self, steps: int) -> float:
+        """Return what so many steps take, from the first one on."""
+        return steps * self.step_s + self.first_epoch_s * min(1.0, steps / self.steps_per_epoch)
 
 
 def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
@@ -67,27 +75,41 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
     limit = STEPS[0] * spec.train.batch_size
     once = ask_frozen_encoder(trainer, limit)
     once_s = time.monotonic() - begin
-    times: list[float] = []
-    begin = time.monotonic()
-    last = min(trainer.step + STEPS[1], trainer.total_steps)
-    keep = trainer.batching.keep
-    for batch in trainer.train_loader.train_batches(spec.augment, spec.train.batch_size, trainer.step, last, keep):
-        trainer.train_step(batch)
-        trainer.check_finite()  # waits for the device
-        trainer.step += 1
-        times.append(time.monotonic() - begin)
-        begin = time.monotonic()
-        if _is_known(times, seconds):
-            break
-    step_s = pace(times)
+    times = _step_times(trainer, min(STEPS[1], trainer.total_steps - trainer.step), seconds)
+    reading_step_s = pace(times)
+    kept = trainer.train_loader.share_kept
+    again_s = pace(_step_times(trainer, len(times), seconds)) if kept else reading_step_s
+    step_s = kept * min(again_s, reading_step_s) + (1 - kept) * reading_step_s
     begin_s = once_s * sum(sizes) / sum(min(limit, size) for size in sizes) if once else 0.0
     return Timing(
-        first_s=begin_s + max(0.0, times[0] - step_s),  # workers start with the first step
+        first_s=begin_s + max(0.0, times[0] - reading_step_s),  # workers start with the first step
         step_s=step_s,
         validation_s=_validation_s(trainer),
         save_s=_save_s(trainer),
         memory_bytes=memory_used(trainer.device),
+        first_epoch_s=(reading_step_s - step_s) * trainer.steps_per_epoch,
+        steps_per_epoch=trainer.steps_per_epoch,
     )
+
+
+def _step_times(trainer: Trainer, most: int, seconds: float) -> list[float]:
+    """Return what each of so many steps takes, or of fewer that are enough, always the next of the run."""
+    spec, first, times = trainer.spec, trainer.step, []
+    batches = trainer.train_loader.train_batches(
+        spec.augment, spec.train.batch_size, first, first + most, trainer.batching.keep
+    )
+    with contextlib.closing(batches):
+        begin = time.monotonic()
+        for batch in batches:
+            trainer.train_step(batch)
+            trainer.check_finite()  # waits for the device
+            trainer.step += 1
+            times.append(time.monotonic() - begin)
+            begin = time.monotonic()
+            if _is_known(times, seconds):
+                break
+    trainer.step = first
+    return times
 
 
 def _is_known(times: Sequence[float], seconds: float) -> bool:
