@@ -38,6 +38,8 @@ LAYER_DECAY = 0.75
 """Of an encoder that starts from weights."""
 WARMUP = 0.08
 """Share of the steps."""
+WHOLE_EPOCHS = 8
+"""Of so many or more the last one is not ended early: of fewer it would be much of the time."""
 VALIDATIONS, SAVES = 20, 5
 """In a run, where its epochs allow."""
 SHIFT = 0.07
@@ -119,11 +121,10 @@ class Schedule:
 
     def settings(self, validations: int) -> Settings:
         """Return it as a spec says it, with so many validations on the way."""
-        within_epoch = self.steps < self.steps_per_epoch
-        epochs = self.steps / self.steps_per_epoch if within_epoch else float(self.epochs)
+        epochs = self.steps / self.steps_per_epoch
         return {
             "train.epochs": self.epochs,
-            "train.max_steps": self.steps if within_epoch else None,
+            "train.max_steps": self.steps if self.steps % self.steps_per_epoch else None,
             "train.warmup_epochs": warmup(epochs),
             "eval_every_epochs": _every(epochs, validations),
             "checkpoint.every_epochs": _every(epochs, SAVES),
@@ -139,7 +140,7 @@ def schedule(
     """
     within_epoch = seconds / (step_s + first_epoch_s / per_epoch)
     affordable = max(FEWEST_STEPS, int(within_epoch), int((seconds - first_epoch_s) / step_s))
-    if affordable < per_epoch:
+    if affordable < WHOLE_EPOCHS * per_epoch:
         return Schedule(batch, affordable, per_epoch)
     most = max(MOST_EPOCHS[verb], math.ceil(ENOUGH_STEPS / per_epoch))
     return Schedule(batch, min(most, affordable // per_epoch) * per_epoch, per_epoch)
@@ -168,7 +169,7 @@ def augmentation(verb: str, facts: Facts, known: frozenset[str], dense: bool, si
 def _every(epochs: float, times: int) -> float:
     """Return how many epochs lie between events of which a run of so many has about so many."""
     if epochs < 1:
-        return _rounded(max(1e-3, epochs / 2))
+        return math.ceil(max(1e-3, epochs / 2) * 1000) / 1000
     return float(max(1, round(epochs / times)))
 
 

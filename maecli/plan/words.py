@@ -53,7 +53,9 @@ def of_choice(choice: Choice) -> str:
 def epochs(choice: Choice) -> str:
     """Return how often each sample is seen: 60 epochs, or 40% of one."""
     share = choice.steps / choice.steps_per_epoch
-    return f"{share:.0%} of an epoch" if share < 1 else number_of(round(share), "epoch")
+    if share < 1:
+        return f"{share:.0%} of an epoch"
+    return number_of(round(share), "epoch") if choice.steps % choice.steps_per_epoch == 0 else f"{share:.1f} epochs"
 
 
 def _with_more_time(plan: RunPlan) -> str:

@@ -26,6 +26,8 @@ BYTES_PER_S = 200e6
 """How fast a checkpoint is written and hashed, about: none is written to find out."""
 END_S = 2.0
 """What is drawn and written after the last step takes, about, beside measuring."""
+AT_END = {"pretrain": 1, "finetune": 2}
+"""How often the validation split is gone over after the last step: to measure it, and to calibrate by it."""
 SECONDS = 20.0
 """After this long the least number of steps is enough."""
 
@@ -45,6 +47,8 @@ class Timing:
     first_epoch_s: float = 0.0
     """What the first epoch takes beside, in which no sample is in memory."""
     steps_per_epoch: int = 1
+    end_s: float = END_S
+    """What follows the last step."""
 
     def durations(self, steps: int) -> Durations:
         """Return what the parts take that come again and again, a step in the mean of so many."""
@@ -52,7 +56,7 @@ class Timing:
 
     def total_s(self, steps: int, validations: int, saves: int) -> float:
         """Return what a run of so many of each takes, to its page."""
-        return self.training_s(steps, validations, saves) + END_S
+        return self.training_s(steps, validations, saves) + self.end_s
 
     def training_s(self, steps: int, validations: int, saves: int) -> float:
         """Return what so many of each take."""
@@ -81,14 +85,16 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
     again_s = pace(_step_times(trainer, len(times), seconds)) if kept else reading_step_s
     step_s = kept * min(again_s, reading_step_s) + (1 - kept) * reading_step_s
     begin_s = once_s * sum(sizes) / sum(min(limit, size) for size in sizes) if once else 0.0
+    validation_s = _validation_s(trainer)
     return Timing(
         first_s=begin_s + max(0.0, times[0] - reading_step_s),  # workers start with the first step
         step_s=step_s,
-        validation_s=_validation_s(trainer),
+        validation_s=validation_s,
         save_s=_save_s(trainer),
         memory_bytes=memory_used(trainer.device),
         first_epoch_s=(reading_step_s - step_s) * trainer.steps_per_epoch,
         steps_per_epoch=trainer.steps_per_epoch,
+        end_s=END_S + AT_END[trainer.spec.verb] * validation_s,
     )
 
 
