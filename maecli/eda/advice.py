@@ -43,6 +43,7 @@ def advise(findings: Findings, img_size: Sequence[int], how: HowFitted = "in pro
     """Return sentences, the most urgent first; `img_size` is what the model would work at, and `how` it is reached."""
     sentences = [
         *_on_copies(findings),
+        *_on_study(findings),
         *_on_faults(findings),
         *_on_masks(findings),
         *_on_classes(findings),
@@ -115,6 +116,11 @@ def _on_leaks(findings: Findings, duplicates: Duplicates, nums: Mapping[str, int
                     f"{copies}: look at the pairs below, and take copies out of {other} before you trust metrics on "
                     f"{held_out}."
                 )
+
+
+def _on_study(findings: Findings) -> Iterator[str]:
+    if findings.study is not None:
+        yield from (finding.told for finding in findings.study.findings)
 
 
 def _on_faults(findings: Findings) -> Iterator[str]:

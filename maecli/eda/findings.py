@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from maecli.data.card import DataCard
 from maecli.errors import Fault
+from maecli.modalities.study import Study
 from maecli.text import number_of
 
 
@@ -189,6 +190,7 @@ class Findings(Found):
         description="copies among the samples with labels or masks, by the splits of these where they are others",
     )
     contradictions: tuple[Contradiction, ...] = ()
+    study: Study | None = Field(default=None, description="what samples of this kind show together")
     faults: tuple[Fault, ...] = ()
     advice: tuple[str, ...] = ()
     seconds: float = 0.0

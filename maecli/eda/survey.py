@@ -106,6 +106,8 @@ def survey(
         if (moved := regrouped(samples, keys)) is not None:
             copies_by[kind] = _duplicates(moved, ticks, f"{words.many} with {kind}")
     scans: list[Scan] = [*samples.values(), *labels.values(), *targets.values(), *masks.values(), *boxes.values()]
+    say(f"looking at the {words.many} of all splits together")
+    study = modality.study(dataset.split, card)
     say("checking every file against its rules")
     findings = Findings(
         dataset=card.name,
@@ -131,6 +133,7 @@ def survey(
         duplicates=duplicates,
         copies_by=copies_by,
         contradictions=tuple(find_contradictions(equal, known, card.classes)),
+        study=study,
         faults=tuple(_all_faults(dataset, scans)),
     )
     seconds = round(time.monotonic() - begin, 1)

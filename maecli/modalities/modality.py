@@ -9,7 +9,7 @@ Shapes: B batch, C channels, S spatial axes (as many as `axes`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maecli.data.card import DataCard, ValueRange
+from maecli.data.card import DataCard, SplitName, ValueRange
 from maecli.data.files.unread import KEPT, UNFINISHED, Unread
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
@@ -28,6 +28,7 @@ from maecli.modalities.boxes import Box
 from maecli.modalities.hand_back import HandBack
 from maecli.modalities.joined import join_files
 from maecli.modalities.known_masks import KnownMasks
+from maecli.modalities.study import Study
 from maecli.modalities.survey import Look, look_at, with_gaps
 from maecli.schema import AugmentSpec, Fit
 
@@ -145,6 +146,13 @@ class Modality(ABC):
         Raises BrokenSample if it cannot be read, or is not as the card says.
         """
         return look_at(split.keys[index], split[index], size, card, self.axes, self.per_cell)
+
+    def study(self, split_of: Callable[[SplitName, Sequence[str]], Split], card: DataCard) -> Study | None:
+        """Return what the samples of a data set show together; None for nothing. Called after all were surveyed.
+
+        `split_of` is what the data set gives for a split and fields of samples.
+        """
+        return None
 
     @abstractmethod
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:

@@ -81,12 +81,13 @@ def curves(
     unit: str = "",
     ends: Mapping[str, tuple[float, float]] | None = None,
     end_label: str = "",
+    borders: Mapping[str, float] | None = None,
 ) -> tuple[Figure, str]:
     """Return a PNG of one line per series of (x, y) points, and a dashed line per baseline.
 
     Points that are not finite leave a gap, as do those <= 0 on a logarithmic axis; `log_y` None makes it one where the
     values are positive and span a factor of ten. With unit "share" the y axis is in percent. `ends` are single points
-    of these series, drawn as diamonds.
+    of these series, drawn as diamonds. `borders` are places on x where something begins, which are drawn and named.
     """
     values = np.array([y for points in series.values() for _, y in points if math.isfinite(y)])
     if log_y is None:
@@ -105,6 +106,8 @@ def curves(
             axes.plot([x], [y], "D", color=colour, ms=7, mec="white", mew=1, zorder=5)
     if ends:
         axes.plot([], [], "D", color=QUIET, ms=7, label=plain(end_label))
+    for name, x in (borders or {}).items():
+        _border(axes, name, x)
     for number, (name, value) in enumerate(lines.items()):
         _level(axes, name, value, values, unit, _DASHES[number % len(_DASHES)])
     _scale(axes, np.concatenate([np.zeros((0, 2)), *drawn.values()]), log_y, unit)
@@ -418,6 +421,13 @@ def _level(
         axes.plot([], [], color=QUIET, lw=1.2, dashes=dashes, label=f"{label}, {side} the chart")
     else:
         axes.axhline(value, color=QUIET, lw=1.2, dashes=dashes, label=label)
+
+
+def _border(axes: Axes, name: str, x: float) -> None:
+    """Draw where on x something begins, with its name."""
+    axes.axvline(x, color=QUIET, lw=1)
+    place = axes.get_xaxis_transform()
+    axes.text(x, 0.99, f" {plain(name)}", transform=place, size=pt(SMALL), color=QUIET, va="top", parse_math=False)
 
 
 def _errors(marks: Sequence[Mark]) -> NDArray[np.float64]:

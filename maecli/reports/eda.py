@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from maecli.data.card import DataCard, ends_of
 from maecli.eda.examples import Example, Gallery
 from maecli.eda.findings import Findings, Histogram, Masks, Overlap, Pair, Statistics
+from maecli.modalities.study import Bars, Curves
 from maecli.reports import charts
 from maecli.reports.grids import picture_grid
 from maecli.reports.numbers import format_value
@@ -42,6 +44,7 @@ def eda_sections(findings: Findings, gallery: Gallery) -> list[Section]:
         Section("What to know", [Points(findings.advice)] if findings.advice else ["Nothing stands out."]),
         Section(findings.words.many.capitalize(), [*_samples(findings)]),
         Section("Values", [*_values(findings)]),
+        *_study(findings),
         Section("Targets", [*_targets(findings)]),
         Section("Classes" if by_class else "Examples", [*_classes(findings, gallery)]),
         Section("Masks", [*_masks(findings, gallery)]),
@@ -118,6 +121,22 @@ def _values(findings: Findings) -> Iterator[str | Drawing | Table]:
         )
     caption = f"Share of each {words.one} that is missing."
     yield from _chart(findings.missing, "missing", caption, f"missing of a {words.one}", unit="share")
+
+
+def _study(findings: Findings) -> Iterator[Section]:
+    """Yield what the modality shows of all samples together, a section for each topic."""
+    for topic in findings.study.topics if findings.study is not None else ():
+        yield Section(topic.title, [*topic.text, *topic.tables, *map(_drawn, topic.charts)])
+
+
+def _drawn(chart: Curves | Bars) -> Drawing:
+    if isinstance(chart, Bars):
+        bars = {name: charts.Mark(length, length, length) for name, length in chart.lengths.items()}
+        png = charts.bars_chart(bars, chart.x_label, chart.unit)
+    else:
+        points = {name: [(x, math.nan if y is None else y) for x, y in line] for name, line in chart.points.items()}
+        png = charts.curves(points, chart.x_label, chart.y_label, borders=chart.borders)
+    return Drawing(name=chart.name, caption=chart.caption, png=png)
 
 
 def _targets(findings: Findings) -> Iterator[Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,8 @@ FOLDERS = (".", "ETT-small", "ETDataset/ETT-small")
 """Where the file may lie below the root: alone, or as the repository has it."""
 MONTHS: dict[api.SplitName, tuple[int, int]] = {"train": (0, 12), "val": (12, 16), "test": (16, 20)}
 """First month and the one after the last, of 30 days."""
+START = "2016-07-01"
+"""The first day of all four files."""
 HOURS_OF_A_MONTH, HOURS_OF_A_DAY = 30 * 24, 24
 
 
@@ -120,7 +123,15 @@ class ETT(api.Dataset):
         options, (inputs, target) = self.options, self.columns
         horizon = options.horizon if "target" in fields else 0
         ids = [inputs.index(column) for column in target]
-        return windows(self.values, options.file, self.rows(name), options.lookback, horizon, ids)
+        recording = api.modalities.Recording(
+            name=options.file,
+            path=self._path(),
+            values=self.values,
+            rows=self.rows(name),
+            steps=api.modalities.Steps.even(START, timedelta(hours=1) / self.steps_an_hour, self.values.shape[1]),
+            form=api.modalities.TimeFormat("%Y-%m-%d %H:%M:%S"),
+        )
+        return windows(recording, options.lookback, horizon, ids)
 
 
 @api.hookimpl

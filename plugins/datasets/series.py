@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from maecli import api
 
-from .windows import Part, WindowOptions, known_windows, scale_of
+from .windows import WindowOptions, known_windows, scale_of
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -169,11 +169,18 @@ class OwnSeries(api.Dataset):
         options, (inputs, target) = self.options, self.columns
         horizon = options.horizon if "target" in fields else 0
         ids = [inputs.index(column) for column in target]
-        parts = [
-            Part(key, self.paths[key], self.values(series), self.rows(name, series.length))
+        recordings = [
+            api.modalities.Recording(
+                name=key,
+                path=self.paths[key],
+                values=self.values(series),
+                rows=self.rows(name, series.length),
+                steps=series.steps,
+                form=series.form,
+            )
             for key, series in self.series.items()
         ]
-        return known_windows(parts, options.lookback, horizon, ids)
+        return known_windows(recordings, options.lookback, horizon, ids)
 
 
 @api.hookimpl

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -48,22 +48,37 @@ class WindowOptions(api.DatasetOptions):
         return target if self.inputs == "target" else tuple(names), target
 
 
+class WindowsInMemory(api.TensorSplit, api.modalities.Recorded):
+    """Windows of series that are in memory, with the series."""
+
+    def __init__(
+        self,
+        tensors: Mapping[str, torch.Tensor],
+        keys: Sequence[str],
+        recordings: Sequence[api.modalities.Recording],
+    ) -> None:
+        super().__init__(tensors, keys)
+        self.recordings = recordings
+
+
 def windows(
-    values: np.ndarray, name: str, rows: range, lookback: int, horizon: int = 0, target: Sequence[int] = ()
-) -> api.TensorSplit:
-    """Return the windows of a series (C, T) that belong to some of its rows: one at every step, as views.
+    recording: api.modalities.Recording, lookback: int, horizon: int = 0, target: Sequence[int] = ()
+) -> WindowsInMemory:
+    """Return the windows of a series (C, T) that belong to its rows: one at every step, as views.
 
     `image` is (N, C, L). With a horizon, `target` (N, Q, H) is what follows in the columns `target`, and a window is of
     the rows in which that lies: it may look back before them, never ahead of them. Without, a window lies in the rows.
     Keys are `name#first row`.
     """
+    values, rows = recording.values, recording.rows
     first = max(0, rows.start - lookback) if horizon else rows.start
     num = max(0, rows.stop - horizon - lookback - first + 1)
     steps = torch.from_numpy(values[:, first : first + num + lookback + horizon - 1] if num else values[:, :0])
     tensors = {"image": _unfolded(steps, 0, num, lookback)}
     if horizon:
         tensors["target"] = _unfolded(steps[list(target)], lookback, num, horizon)
-    return api.TensorSplit(tensors, [f"{name}#{start}" for start in range(first, first + num)])
+    keys = [f"{recording.name}#{start}" for start in range(first, first + num)]
+    return WindowsInMemory(tensors, keys, (recording,))
 
 
 def _unfolded(steps: torch.Tensor, first: int, num: int, length: int) -> torch.Tensor:
@@ -73,12 +88,13 @@ def _unfolded(steps: torch.Tensor, first: int, num: int, length: int) -> torch.T
     return steps[:, first : first + num + length - 1].unfold(1, length, 1).transpose(0, 1)
 
 
-class ManyWindows(api.Split):
+class ManyWindows(api.Split, api.modalities.Recorded):
     """Windows of series that would take too much memory at once: each is made when it is asked for."""
 
-    def __init__(self, parts: Sequence[api.TensorSplit], places: np.ndarray, paths: Sequence[Path]) -> None:
+    def __init__(self, parts: Sequence[WindowsInMemory], places: np.ndarray) -> None:
         """Take the windows of each series, and which are meant: (N, 2), the series and the number of its window."""
-        self.parts, self.places, self.paths = parts, places, paths
+        self.parts, self.places = parts, places
+        self.recordings = [recording for part in parts for recording in part.recordings]
         self._keys = [parts[part].keys[number] for part, number in places.tolist()]
 
     @property
@@ -93,31 +109,23 @@ class ManyWindows(api.Split):
         return tuple(self.parts[0].tensors["image"].shape[2:])
 
     def files(self, index: int) -> Sequence[Path]:
-        return [self.paths[self.places[index, 0]]]
+        return [self.recordings[self.places[index, 0]].path]
 
 
-class Part(NamedTuple):
-    """Rows of a series to take windows of."""
-
-    name: str
-    path: Path
-    values: np.ndarray
-    """(C, T), NaN where nothing is known."""
-    rows: range
-
-
-def known_windows(parts: Sequence[Part], lookback: int, horizon: int = 0, target: Sequence[int] = ()) -> api.Split:
+def known_windows(
+    recordings: Sequence[api.modalities.Recording], lookback: int, horizon: int = 0, target: Sequence[int] = ()
+) -> api.Split:
     """Return the windows of several series, see `windows`, without those in which nothing is known, or nothing after.
 
     They are in memory up to MOST_BYTES.
     """
-    splits = [windows(part.values, part.name, part.rows, lookback, horizon, target) for part in parts]
-    kept = [_known(part, split, lookback, horizon, target) for part, split in zip(parts, splits, strict=True)]
+    splits = [windows(recording, lookback, horizon, target) for recording in recordings]
+    kept = [_known(split, lookback, horizon, target) for split in splits]
     places = np.concatenate([np.stack([np.full_like(ids, i), ids], 1) for i, ids in enumerate(kept)])
     bytes_of_one = sum(tensor[:1].nbytes for tensor in splits[0].tensors.values()) or 1
     if len(splits) == 1 and len(kept[0]) == len(splits[0]) and len(places) * bytes_of_one <= MOST_BYTES:
         return splits[0]
-    many = ManyWindows(splits, places, [part.path for part in parts])
+    many = ManyWindows(splits, places)
     if len(places) * max(bytes_of_one, 1) > MOST_BYTES:
         return many
     names = splits[0].tensors
@@ -125,16 +133,17 @@ def known_windows(parts: Sequence[Part], lookback: int, horizon: int = 0, target
     tensors = {
         name: torch.cat([split.tensors[name][ids] for split, ids in zip(splits, chosen, strict=True)]) for name in names
     }
-    return api.TensorSplit(tensors, many.keys)
+    return WindowsInMemory(tensors, many.keys, recordings)
 
 
-def _known(part: Part, split: api.TensorSplit, lookback: int, horizon: int, target: Sequence[int]) -> NDArray[np.int64]:
+def _known(split: WindowsInMemory, lookback: int, horizon: int, target: Sequence[int]) -> NDArray[np.int64]:
     """Return the numbers of the windows in which something is known, and something of what follows."""
+    [recording] = split.recordings
     first = int(split.keys[0].rpartition("#")[2]) if len(split) else 0
     starts = np.arange(first, first + len(split))
-    known = _num_known(part.values, starts, lookback) > 0
+    known = _num_known(recording.values, starts, lookback) > 0
     if horizon:
-        known &= _num_known(part.values[list(target)], starts + lookback, horizon) > 0
+        known &= _num_known(recording.values[list(target)], starts + lookback, horizon) > 0
     return np.flatnonzero(known)
 
 

@@ -5,11 +5,10 @@ Shapes: C channels, T steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from maecli.modalities.drawing import HIDDEN, hatched
+from maecli.modalities.series.runs import runs
 
 WIDTH, HEIGHT = 320, 180
 """Pixels of a drawing."""
@@ -37,7 +36,7 @@ def draw_series(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarr
     steps = shown.shape[1]
     edges = np.linspace(left, right, steps + 1)  # each step has a column, its point stands in the middle
     shaded = hidden if hidden is not None else np.zeros(steps, bool)
-    for first, end in _runs(shaded):
+    for first, end in runs(shaded):
         pen.rectangle((edges[first], top, edges[end], bottom), fill=HIDDEN)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = bottom + share * (top - bottom)
@@ -45,7 +44,7 @@ def draw_series(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarr
     x = (edges[:-1] + edges[1:]) / 2
     for values, colour in zip(shown[::-1], COLOURS[: len(shown)][::-1], strict=True):  # the first lies on top
         y = bottom + np.clip(values, 0, 1) * (top - bottom)
-        for first, end in _runs(~np.isnan(values)):
+        for first, end in runs(~np.isnan(values)):
             points = np.stack([x[first:end], y[first:end]], 1).ravel().tolist()
             if end - first == 1:
                 pen.circle(points, 1.5 * FINE, fill=colour)
@@ -55,12 +54,6 @@ def draw_series(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarr
     small = sheet.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
     rgb = (np.asarray(small, np.float32) / 255).transpose(2, 0, 1)
     missing = np.zeros((HEIGHT, WIDTH), bool)
-    for first, end in _runs(np.isnan(shown).min(axis=0) & ~shaded):
+    for first, end in runs(np.isnan(shown).min(axis=0) & ~shaded):
         missing[MARGIN + 1 : HEIGHT - MARGIN, round(edges[first] / FINE) + 1 : round(edges[end] / FINE)] = True
     return hatched(rgb, missing)
-
-
-def _runs(flags: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield first and end of each run of true flags (T,)."""
-    changes = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
-    yield from zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True)

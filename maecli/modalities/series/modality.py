@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from maecli.data.card import DataCard
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.csv_files import csv_bytes, csv_head
 from maecli.data.files.unread import Unread
 from maecli.data.sample import Split
@@ -18,8 +18,10 @@ from maecli.modalities.files import Files, find_source, reading
 from maecli.modalities.modality import Modality
 from maecli.modalities.series.draw import draw_series
 from maecli.modalities.series.read import array_layout, channel_columns, csv_index, read_series
+from maecli.modalities.series.study.study import study
 from maecli.modalities.series.timed import forecast_csv, last_window
 from maecli.modalities.series.windows import Windows
+from maecli.modalities.study import Study
 
 INTO_NPY = "write it as CSV or .npy"
 
@@ -58,6 +60,10 @@ class Series(Modality):
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_series(image, hidden)
+
+    def study(self, split_of: Callable[[SplitName, Sequence[str]], Split], card: DataCard) -> Study | None:
+        """Return what the series show that windows are cut from, where splits are `Recorded`."""
+        return study({name: split_of(name, ("image",)) for name in SPLIT_NAMES}, card)
 
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
         """Return an array in the layout of `source` if that is one, else a CSV file of its channels' names.

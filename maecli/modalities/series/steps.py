@@ -5,7 +5,9 @@ Shapes: N rows of a file, T steps of the series.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,11 @@ class Steps:
     """The step (N,) of each row; -1 for a row between steps."""
     length: int
 
+    @classmethod
+    def even(cls, first: str, step: timedelta, num: int) -> Self:
+        """Return so many steps of a length from a time on, written as ISO 8601 has it, a row on each."""
+        return cls(np.timedelta64(step), np.datetime64(first, "us"), np.arange(num), num)
+
     @property
     def num_between(self) -> int:
         """Rows that stand on no step, or on one that another row is nearer to."""
@@ -77,6 +84,10 @@ class Steps:
             if self._seconds % length == 0:
                 return number_of(int(self._seconds // length), name)
         return f"{self._seconds:g} seconds"
+
+    def lasting(self, num: int) -> str:
+        """Return how long so many steps are, in words."""
+        return replace(self, step=self.step * num).words
 
     @property
     def season(self) -> int | None:

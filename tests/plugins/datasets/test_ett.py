@@ -132,3 +132,10 @@ def test_what_is_wrong_is_said_in_a_sentence(tmp_path, root):
     write_ett(tmp_path, rows=100)
     with pytest.raises(api.DataError, match=r"ETTh1\.csv has 100 rows, and the official splits of ETTh1 take 14,400"):
         ett(tmp_path).card()
+
+
+def test_a_survey_learns_what_windows_are_cut_from(root):
+    [recording] = ett(root, lookback=8).split("val").recordings
+    assert recording.rows == range(*ENDS["val"])
+    assert (recording.time(0), recording.time(25)) == ("2016-07-01 00:00:00", "2016-07-02 01:00:00")
+    np.testing.assert_allclose(recording.values, ett_values(14_400), rtol=1e-6)

@@ -191,3 +191,14 @@ def test_a_million_windows_take_no_more_memory_than_their_series(tmp_path, monke
     split = series(tmp_path, lookback=200).split("train", FIELDS)
     held = {tensor.untyped_storage().nbytes() for part in split.parts for tensor in part.tensors.values()}
     assert max(held) <= 2 * 2_000 * torch.float32.itemsize
+
+
+def test_what_windows_are_cut_from_is_studied_with_its_times(tmp_path):
+    write(tmp_path / "a.csv", num=400, skip={*range(100, 130)})
+    data = series(tmp_path)
+    found = api.modalities.Series().study(data.split, data.card())
+    kinds = {finding.kind: finding.told for finding in found.findings}
+    assert "The gap is 30 hours (30 steps) long, from 2020-03-05 04:00" in kinds["gap"]
+    assert kinds["season"].startswith("level repeats itself after a day (24 steps): a look-back of 8 steps is shorter")
+    assert kinds["level"].startswith("flow rises along a line")
+    assert "Test is not like train, by its mean (flow +" in " ".join(each.told for each in found.findings)
