@@ -17,10 +17,11 @@ from toy_grids import series, tables, volumes
 
 from maecli.eda.advice import advise
 from maecli.eda.examples import Augmented, Example, Gallery
-from maecli.eda.findings import Boxes, Duplicates, Overlap, Pair, Where
+from maecli.eda.findings import Boxes, Duplicates, Findings, Overlap, Pair, Where
 from maecli.eda.gallery import first_samples, side_by_side
 from maecli.eda.survey import survey
 from maecli.modalities.pictures.modality import Pictures
+from maecli.modalities.study import Bars, Curves, Finding, Study, Topic
 from maecli.registry import registry
 from maecli.reports.eda import describe, eda_sections
 from maecli.reports.page import Section, drawing_files, render_report
@@ -204,3 +205,30 @@ def test_pages_of_other_samples_show_their_values_and_speak_of_no_pictures(make)
     assert ("masks.png" in drawing_files(sections)) is (make is volumes)
     page = re.sub("<style>.*?</style>|<[^>]*>", " ", render_report("toy", describe(findings), sections), flags=re.S)
     assert not re.search(r"\b(pictures?|images?|pixels?(?! accuracy)|colour)\b", page), "in their own words"
+
+
+def test_what_a_modality_studies_is_told_and_shown_by_topic() -> None:
+    found = survey(Shapes({"train": [*range(8)]}), Pictures(), lambda *_: lambda: None).findings
+    lines = Curves(
+        name="course",
+        caption="How it goes.",
+        x_label="step",
+        y_label="level",
+        points={"flow": ((0.0, 1.0), (1.0, None), (2.0, 3.0))},
+        borders={"test": 2.0},
+    )
+    bars = Bars(name="gaps", caption="What lacks.", x_label="missing", lengths={"flow": 0.25}, unit="share")
+    table = Table(title="Levels", columns=("column", "level"), rows=(("flow", 1.5),))
+    topic = Topic(title="Over time", text=("All of it.",), tables=(table,), charts=(lines, bars))
+    study = Study(findings=(Finding(kind="gap", of=("flow",), told="flow has a gap: fill it in."),), topics=(topic,))
+    findings = found.model_copy(update={"study": study})
+    assert Findings.model_validate_json(findings.model_dump_json()).study == study
+    assert "flow has a gap: fill it in." in advise(findings, (24, 32))
+
+    sections = eda_sections(findings, Gallery(classes=[], first=[], augmented=[]))
+    section = next(section for section in sections if section.title == "Over time")
+    assert section.content[:2] == ["All of it.", table]
+    assert {"course.png", "gaps.png"} <= set(drawing_files(sections))
+    page = render_report("toy", "", sections)
+    assert ">test<" in re.sub(r"\s+", "", page)
+    assert "25%" in page

@@ -18,10 +18,13 @@ from maecli.errors import BrokenSample
 from maecli.modalities.files import find_source
 from maecli.modalities.hand_back import HandBack
 from maecli.modalities.modality import Modality
+from maecli.modalities.study import Study
 from maecli.modalities.survey import Look, look_at
 from maecli.modalities.tables.draw import draw_row, one_line
 from maecli.modalities.tables.hand_back import FilledArray, FilledTable
 from maecli.modalities.tables.read import Rows, cell_columns, image_of, read_rows
+from maecli.modalities.tables.study.cells import SplitOf
+from maecli.modalities.tables.study.study import study
 
 
 class Tables(Modality):
@@ -76,6 +79,10 @@ class Tables(Modality):
             sample = {"image": np.array(units)[None]}
             card = card.model_copy(update={"channels": 1, "columns": (), "value_range": (-np.inf, np.inf)})
         return look_at(split.keys[index], sample, size, card, self.axes, self.per_cell)
+
+    def study(self, split_of: SplitOf, card: DataCard) -> Study | None:
+        """Return what the rows show together: what is missing with what, outliers, columns that give others away."""
+        return study(split_of, card)
 
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
         """Return a CSV file of a header and the row, with the names of the card or else of `source`."""
