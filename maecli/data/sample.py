@@ -70,6 +70,10 @@ class Split(ABC):
         """
         return None
 
+    def notes(self) -> Sequence[str]:
+        """Return what a person should know of how their own files were read: sentences without a full stop."""
+        return ()
+
     def view(self, ids: Sequence[int]) -> Split:
         """Return the samples with the positions `ids`, in their order."""
         return View([(self, i) for i in ids])
@@ -142,3 +146,7 @@ class View(Split):
     def label(self, index: int) -> np.ndarray | None:
         split, position = self._places[index]
         return split.label(position)
+
+    def notes(self) -> Sequence[str]:
+        splits = {id(split): split for split, _ in self._places}
+        return list(dict.fromkeys(note for split in splits.values() for note in split.notes()))

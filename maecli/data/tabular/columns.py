@@ -9,6 +9,7 @@ Shapes: N rows, F columns, C channels of a sample.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -188,6 +189,17 @@ def written_forms(table: TextTable, columns: Sequence[Column]) -> list[NumberFor
     return forms
 
 
+def unseen_categories(table: TextTable, columns: Sequence[Column]) -> dict[str, Counter[str]]:
+    """Return what stands in a column, by its name, and is none of its categories, and how often it does."""
+    chosen, nothing = _chosen(table, columns)
+    found = {
+        column.name: Counter(cell for cell in cells if cell not in categories and not nothing(cell))
+        for column, cells in zip(columns, chosen.columns, strict=True)
+        if (categories := frozenset(column.categories))
+    }
+    return {name: counts for name, counts in found.items() if counts}
+
+
 def _read_column(
     table: TextTable, cells: TextColumn, column: Column, formats: Mapping[str, NumberFormat], nothing: Missing
 ) -> NDArray[np.float64]:
@@ -253,10 +265,12 @@ def as_image(cells: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[n
 
 
 def as_cells(image: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.float32]:
-    """Return the cells (F,) of an image (C, F): the place, or the category of the highest number; NaN for nothing."""
-    cells = image[0].astype(np.float32, copy=True)
+    """Return the cells (…, F) of images (…, C, F): the place, or the category of the highest number; NaN for none."""
+    cells = image[..., 0, :].astype(np.float32, copy=True)
     for place, column in enumerate(columns):
         if column.categories:
-            shares = image[1 : 1 + len(column.categories), place]
-            cells[place] = math.nan if np.isnan(shares).all() else np.nanargmax(shares)
+            shares = image[..., 1 : 1 + len(column.categories), place]
+            nothing = np.isnan(shares)
+            highest = np.where(nothing, -np.inf, shares).argmax(-1)
+            cells[..., place] = np.where(nothing.all(-1), np.nan, highest)
     return cells

@@ -22,7 +22,7 @@ from maecli.modalities.study import Study
 from maecli.modalities.survey import Look, look_at
 from maecli.modalities.tables.draw import draw_row, one_line
 from maecli.modalities.tables.hand_back import FilledArray, FilledTable
-from maecli.modalities.tables.read import Rows, cell_columns, image_of, read_rows
+from maecli.modalities.tables.read import Rows, Unseen, cell_columns, image_of, read_rows
 from maecli.modalities.tables.study.cells import SplitOf
 from maecli.modalities.tables.study.study import study
 
@@ -65,7 +65,8 @@ class Tables(Modality):
         return root, self.open_files(root, paths, card, size)
 
     def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Rows:
-        return Rows(root, paths, partial(read_rows, card=card), card.columns)
+        unseen: Unseen = {}
+        return Rows(root, paths, partial(read_rows, card=card, unseen=unseen), card.columns, unseen)
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_row(one_line(image), hidden)

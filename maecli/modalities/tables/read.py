@@ -6,9 +6,11 @@ Shapes: N rows, F cells of a row, C channels of a sample.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from maecli.data.card import DataCard
 from maecli.data.csv_files import MAX_NUMBERS
 from maecli.data.sample import Sample, Split
-from maecli.data.tabular.columns import Column, as_image, broken, numbers_of, read_cells
+from maecli.data.tabular.columns import Column, as_image, broken, numbers_of, read_cells, unseen_categories
 from maecli.data.tabular.missing import Missing
 from maecli.data.tabular.numbers import PLAIN, number_formats
 from maecli.data.tabular.read import read_table
@@ -25,12 +27,18 @@ from maecli.errors import BrokenSample
 from maecli.modalities.arrays import read_npy
 from maecli.modalities.columns import count_columns, find_columns
 from maecli.modalities.files import FileParts, reading
+from maecli.text import number_of, shortened, some
+
+Unseen = dict[Path, Mapping[str, Counter[str]]]
+"""Of files what stands in a column, by its name, and is none of its categories, and how often it does."""
+NUM_NAMED = 3
 
 
-def read_rows(path: Path, card: DataCard) -> NDArray[np.float32]:
+def read_rows(path: Path, card: DataCard, unseen: Unseen | None = None) -> NDArray[np.float32]:
     """Return the rows of a table (N, F), NaN where nothing is known, as `as_image` takes them. Raises `BrokenSample`.
 
-    Where the card knows what the columns are, cells are places and numbers of categories, else plain numbers.
+    Where the card knows what the columns are, cells are places and numbers of categories, else plain numbers. What
+    these do not know is put into `unseen`.
     """
     with reading(path):
         if path.suffix.lower() == ".npy":
@@ -42,6 +50,8 @@ def read_rows(path: Path, card: DataCard) -> NDArray[np.float32]:
             ids = cell_columns(path, table.names, card)
             chosen = replace(table, columns=[table.columns[i] for i in ids])
             values = read_cells(chosen, card.columns) if card.columns else _plain_numbers(chosen)
+            if unseen is not None and card.columns:
+                unseen[path] = unseen_categories(chosen, card.columns)
         if len(values) == 0:
             raise BrokenSample(str(path), "has no rows")
         return values
@@ -97,16 +107,38 @@ class Rows(FileParts):
         paths: Sequence[str],
         read: Callable[[Path], NDArray[np.float32]],
         columns: Sequence[Column] = (),
+        unseen: Unseen | None = None,
     ) -> None:
-        """Take a root, files below it, what reads the rows of one, and what their columns are."""
-        self.columns = tuple(columns)
+        """Take a root, files below it, what reads the rows of one, and what their columns are.
+
+        `unseen` is where that puts the categories that it does not know.
+        """
+        self.columns, self.unseen = tuple(columns), {} if unseen is None else unseen
         super().__init__(root, paths, read)
+
+    def notes(self) -> Sequence[str]:
+        """Say which cells hold a category that training did not have: they are missing to the model."""
+        by_column: dict[str, Counter[str]] = {}
+        for found in self.unseen.values():
+            for name, counts in found.items():
+                by_column.setdefault(name, Counter()).update(counts)
+        num = sum(counts.total() for counts in by_column.values())
+        if not num:
+            return ()
+        parts = [f"{name} {counts.total():,} ({_examples(counts)})" for name, counts in by_column.items()]
+        holds, are = ("holds a category", "is") if num == 1 else ("hold categories", "are")
+        told = f"{number_of(num, 'cell')} {holds} that training did not have, and {are} missing to the model"
+        return [f"{told}: {', '.join(parts)}"]
 
     def names(self, values: np.ndarray) -> Sequence[str]:
         return row_names(len(values))
 
     def part(self, values: np.ndarray, number: int) -> np.ndarray:
         return image_of(values[number], self.columns)
+
+
+def _examples(counts: Counter[str]) -> str:
+    return some((repr(shortened(text, 40)) for text, _ in counts.most_common()), NUM_NAMED)
 
 
 def row_names(num: int) -> list[str]:
@@ -117,9 +149,19 @@ def row_names(num: int) -> list[str]:
 class TableRows(Split):
     """Some rows of one table that is in memory, a few bytes a cell; images are made when they are asked for."""
 
-    def __init__(self, path: Path, keys: Sequence[str], cells: NDArray[np.float32], columns: Sequence[Column]) -> None:
-        """Take the file, and for each row its key and its cells (N, F), as `read_cells` returns them."""
-        self.path, self.cells, self.columns = path, cells, tuple(columns)
+    def __init__(
+        self,
+        path: Path,
+        keys: Sequence[str],
+        cells: NDArray[np.float32],
+        columns: Sequence[Column],
+        others: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Take the file, and for each row its key and its cells (N, F), as `read_cells` returns them.
+
+        `others` are further fields of samples, such as `label` (N,), by name.
+        """
+        self.path, self.cells, self.columns, self.others = path, cells, tuple(columns), dict(others or {})
         self._keys = keys
 
     @property
@@ -127,7 +169,8 @@ class TableRows(Split):
         return self._keys
 
     def __getitem__(self, index: int) -> Sample:
-        return {"image": image_of(self.cells[index], self.columns)}
+        others = {name: np.asarray(values[index]) for name, values in self.others.items()}
+        return {"image": image_of(self.cells[index], self.columns), **others}
 
     def size(self, index: int) -> tuple[int, ...]:
         return (self.cells.shape[1],)
@@ -138,4 +181,5 @@ class TableRows(Split):
     def view(self, ids: Sequence[int]) -> TableRows:
         """Return the rows at these positions, in memory too."""
         places = list(ids)
-        return TableRows(self.path, [self._keys[i] for i in places], self.cells[places], self.columns)
+        others = {name: values[places] for name, values in self.others.items()}
+        return TableRows(self.path, [self._keys[i] for i in places], self.cells[places], self.columns, others)

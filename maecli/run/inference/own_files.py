@@ -38,7 +38,8 @@ class OwnFiles:
     """Folders of several that hold no sample."""
 
     def lines(self) -> Iterator[str]:
-        """Yield what is to be said of what was not read, a line each."""
+        """Yield what is to be said of what was read and what was not, a line each."""
+        yield from self.split.notes()
         if self.without:
             yield f"nothing to read in {some(self.without)}"
         yield from self.not_read.lines()

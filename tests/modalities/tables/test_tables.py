@@ -6,6 +6,7 @@ from cards import card
 
 from maecli.data.tabular.columns import Column
 from maecli.errors import BrokenSample
+from maecli.modalities.joined import Joined
 from maecli.modalities.tables.modality import Tables
 
 NAMED = card(size=(2,), cells=("rooms", "age"))
@@ -101,3 +102,20 @@ def test_categories_are_drawn_by_their_number_and_a_missing_one_is_hatched():
     nan = np.nan
     image = np.array([[0.5, nan, nan], [nan, 0, nan], [nan, 0, nan], [nan, 1, nan]], np.float32)
     np.testing.assert_array_equal(Tables().draw(image), Tables().draw(np.array([[0.5, 1, nan]], np.float32)))
+
+
+def test_categories_that_training_did_not_have_are_counted_and_missing(tmp_path):
+    kinds = (
+        Column(name="street", kind="category", categories=("park", "quay")),
+        Column(name="garden", kind="boolean", categories=("no", "yes")),
+    )
+    of = card(size=(2,), channels=3, cells=("street", "garden"), columns=kinds)
+    write(tmp_path, "street,garden\npark,yes\nmoor,no\nmoor,\nfen,maybe\nNA,no\n")
+    _, split = Tables().open(tmp_path, of, (2,))
+    told = "4 cells hold categories that training did not have, and are missing to the model"
+    by_column = "street 3 ('moor', 'fen'), garden 1 ('maybe')"
+    assert list(Joined([("", split)]).view([0, 4]).notes()) == [f"{told}: {by_column}"]
+    assert np.isnan(split[1]["image"][:, 0]).all()
+    assert not np.isnan(split[1]["image"][1:, 1]).any()
+    write(tmp_path, "street,garden\npark,yes\n,no\n")
+    assert list(Tables().open(tmp_path, of, (2,))[1].notes()) == []
