@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from maecli import api
 from maecli.api import tables
 
 from . import told
+from .target import FIELDS, Target, find_target, natural_field
 
 
 class Table(api.Dataset):
@@ -26,6 +28,8 @@ class Table(api.Dataset):
     Columns: what each holds is told by its cells, and is chosen by the option `types`. Numbers without decimals are
         whole; 0 and 1 alone, yes and no, true and false are truths; up to 50 different texts are categories, of more
         the column is free text and left out. What was taken for what is told before training.
+    Target: the column of the option `target` is no part of what a model sees, in pretraining neither. Rows in which it
+        is missing are left out where it is to be learnt.
     Sample: a cell per column. Numbers and dates lie between the least and the greatest of the training rows, or at
         their quantile, and categories have a channel each; no statistic is taken of other rows.
     Splits: one row in ten for each of val and test, cut with the fixed seed 0.
@@ -44,6 +48,10 @@ class Table(api.Dataset):
         )
         missing: tuple[str, ...] = Field(
             default=(), description="what else says that a cell holds nothing, exactly as it is written, as in [-999]"
+        )
+        target: str = Field(
+            default="",
+            description="column to predict, which a model does not see, in pretraining neither; default: none",
         )
         scaler: tables.Scaler = Field(
             default="standard",
@@ -66,15 +74,22 @@ class Table(api.Dataset):
             )
         super().__init__(options)
         self._like: api.DataCard | None = None
+        self._first: api.DataCard | None = None
         self._told = False
+        self._targets: dict[str, Target] = {}
 
     def read_as(self, card: api.DataCard) -> None:
         self._like = card
 
+    def begin_from(self, card: api.DataCard) -> None:
+        self._first = card if card.columns else None
+
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         columns, rows = self._columns, self._rows
         mean, std = self._stats
-        notes = tuple(told.notes(self._table, self._kinds, columns, rows.cells))
+        target, parts = self._target(fields), self._known(fields)
+        seen = self._first is not None and self.options.target in self._first.cells
+        notes = tuple(told.notes(self._table, self._kinds, columns, rows.cells, self.options.target, seen))
         if not self._told and self._like is None:
             self._told = True
             for note in notes:
@@ -84,7 +99,7 @@ class Table(api.Dataset):
             name=self.name,
             title=self.title or f"table {self._path.name}",
             modality="tables",
-            fields=("image",),
+            fields=("image", *([target.field] if target is not None else [])),
             channels=tables.num_channels(columns),
             size=(len(columns),),
             dtype="float32",
@@ -94,11 +109,13 @@ class Table(api.Dataset):
             std=std,
             cells=tuple(column.name for column in columns),
             columns=columns,
-            split_sizes={name: len(ids) for name, ids in self._parts.items()},
+            **self._of_target(target, parts["train"]),
+            split_sizes={name: len(ids) for name, ids in parts.items()},
             split_origin=f"cut with the fixed seed {api.SPLIT_SEED}: {shares}",
             source=self.source,
             licence=self.licence,
             reading=told.reading(self._path.name, len(rows), columns),
+            left_out=told.left_out(self.options.target, len(rows) - sum(map(len, parts.values()))),
             notes=notes,
         )
 
@@ -107,7 +124,13 @@ class Table(api.Dataset):
     licence = "yours to know"
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
-        return self._rows.view(self._parts[name].tolist())
+        target, ids = self._target(fields), self._known(fields)[name]
+        if target is None or target.field not in fields:
+            return self._rows.view(ids.tolist())
+        if "image" not in fields:
+            return target.split(self._keys, ids)
+        rows = self._rows
+        return tables.TableRows(rows.path, self._keys, rows.cells, rows.columns, target.arrays()).view(ids.tolist())
 
     def given_splits(self) -> Collection[api.SplitName]:
         return ()
@@ -153,6 +176,38 @@ class Table(api.Dataset):
         except api.BrokenSample as error:
             raise api.DataError(str(error)) from error
 
+    def _target(self, fields: Sequence[str]) -> Target | None:
+        """Return the column to predict as a task that asks for `fields` learns it; None where there is none.
+
+        Where none of them is asked for it is as its kind suggests.
+        """
+        asked, name = next((field for field in FIELDS if field in fields), None), self.options.target
+        if not name and asked is None:
+            return None
+        column = next((each for each in self._kinds if each.cells.name == name), None)
+        if column is None:
+            raise api.SpecError(told.no_target(self._path.name, name, self._table.names))
+        field = asked or natural_field(column)
+        if field is not None and field not in self._targets:
+            nothing = tables.Missing(self.options.missing)
+            self._targets[field] = find_target(column, field, nothing, self.options.most_categories)
+        return self._targets[field] if field is not None else None
+
+    def _known(self, fields: Sequence[str]) -> dict[api.SplitName, NDArray[np.int64]]:
+        """Return the rows of each split that have what `fields` ask for."""
+        target = self._target(fields)
+        if target is None or target.field not in fields:
+            return self._parts
+        return {name: ids[target.known[ids]] for name, ids in self._parts.items()}
+
+    def _of_target(self, target: Target | None, train: NDArray[np.int64]) -> dict[str, Any]:
+        """Return what a card says of the column to predict, of the training rows with these positions."""
+        if target is None:
+            return {}
+        if target.field == "target":
+            return {"targets": (target.name,)}
+        return {"classes": target.classes, "class_counts": target.counts(train[target.known[train]])}
+
     @cached_property
     def _keys(self) -> list[str]:
         return [f"{self._path.name}{name}" for name in tables.row_names(len(self._table))]
@@ -164,13 +219,18 @@ class Table(api.Dataset):
 
     @cached_property
     def _columns(self) -> tuple[tables.Column, ...]:
-        """What is known of the columns, from the training rows alone, or as a run has them."""
+        """What is known of the columns, from the training rows alone, or as a run has them.
+
+        Columns that the run of `--init` has are what they are there.
+        """
         if self._like is not None and self._like.columns:
             return self._like.columns
         options, train = self.options, self._parts["train"]
         nothing = np.zeros(0)
+        known = {column.name: column for column in self._first.columns} if self._first is not None else {}
         fitted = [
-            tables.fit_column(
+            known.get(each.cells.name)
+            or tables.fit_column(
                 each.cells.name,
                 each.kind,
                 each.cells,
@@ -181,7 +241,7 @@ class Table(api.Dataset):
                 options.missing,
             )
             for each in self._kinds
-            if each.kind is not None
+            if each.kind is not None and each.cells.name != options.target
         ]
         columns = tuple(column for column in fitted if column is not None)
         if len(columns) < 2:
@@ -213,8 +273,13 @@ class Table(api.Dataset):
                 if not column.categories and len(there):
                     mean[place], std[place] = there.mean(), there.std()
         low, span = tables.PLACES[0], tables.PLACES[1] - tables.PLACES[0]
-        std = np.where(std > 1e-6, std, 1.0)
-        return tuple(((mean - low) / span).tolist()), tuple((std / span).tolist())
+        mean, std = (mean - low) / span, np.where(std > 1e-6, std, 1.0) / span
+        if self._first is not None and len(self._first.mean) == len(self._first.cells):
+            known = {name: place for place, name in enumerate(self._first.cells)}
+            for place, column in enumerate(columns):
+                if column.name in known:
+                    mean[place], std[place] = (each[known[column.name]] for each in (self._first.mean, self._first.std))
+        return tuple(mean.tolist()), tuple(std.tolist())
 
 
 @api.hookimpl

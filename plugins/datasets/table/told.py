@@ -31,14 +31,26 @@ def notes(
     found: Sequence[api.tables.Kindred],
     columns: Sequence[api.tables.Column],
     cells: NDArray[np.float32],
+    target: str = "",
+    seen: bool = False,
 ) -> Iterator[str]:
-    """Yield sentences: of each kind which columns, what was left out and why, what is missing."""
+    """Yield sentences: what is to be predicted, of each kind which columns, what was left out and why, what lacks.
+
+    `seen`: whether the run of `--init` saw what is to be predicted.
+    """
     yield from table.notes
+    if target:
+        yield f"the column {target!r} is to be predicted, and is no part of what a model sees"
+    if seen:
+        yield (
+            f"the run of --init saw the column {target!r} of all its training rows: what a share of labels is worth is "
+            "told only by one that was pretrained with dataset.target"
+        )
     for kind, plural in PLURALS.items():
         if names := [column.name for column in columns if column.kind == kind]:
             yield f"{plural}: {_listed(names)}"
     yield "another type is had by --set dataset.types.COLUMN=number, integer, boolean, category, date or ignore"
-    kept = {column.name for column in columns}
+    kept = {target, *(column.name for column in columns)}
     for kindred in found:
         name = kindred.cells.name
         if name in kept or kindred.why == "as you say":
@@ -50,6 +62,19 @@ def notes(
         order = [i for i in np.argsort(-missing, kind="stable").tolist() if missing[i]]
         parts = [f"{columns[i].name} {missing[i]:,}" for i in order]
         yield f"{int(missing.sum()):,} of {cells.size:,} cells are missing: {_listed(parts)}"
+
+
+def left_out(target: str, num: int) -> dict[str, int]:
+    """Return how many rows are not learnt from, since what is to be predicted is missing there."""
+    return {f"row{'' if num == 1 else 's'} in which {target} is missing": num} if num else {}
+
+
+def no_target(path_name: str, target: str, names: Sequence[str]) -> str:
+    """Return why there is no column to predict, and how to name one."""
+    there = f"the columns of {path_name} are {_listed([name[:40] for name in names])}"
+    if not target:
+        return f"the column to predict is not named; give --set dataset.target=COLUMN: {there}"
+    return f"dataset.target names the column {target!r}, which is not there; {there}"
 
 
 def _listed(names: Sequence[str]) -> str:

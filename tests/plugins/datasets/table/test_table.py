@@ -168,6 +168,23 @@ def test_rows_are_read_as_a_run_has_read_them(tmp_path, path):
     assert other.card().columns == card.columns
 
 
+def test_columns_mean_what_they_meant_to_the_run_that_is_begun_from(tmp_path, path):
+    first = table(path).card()
+    (tmp_path / "new").mkdir()
+    lines = path.read_text().splitlines()
+    few = [line.replace("park", "moor") for line in lines[20:40]]
+    new = tmp_path / "new" / "houses.csv"
+    new.write_text("\n".join([lines[0] + ",price", *(f"{line},{i}" for i, line in enumerate(few))]))
+    data = table(new, target="size", types={"note": "ignore"})
+    data.begin_from(first)
+    card = data.card()
+    assert card.cells == ("rooms", "garden", "street", "built", "price")
+    assert card.columns[:4] == first.columns[1:]
+    assert (card.mean[:4], card.std[:4]) == (first.mean[1:], first.std[1:])
+    assert card.columns[4].knots[1] <= 19
+    assert "the run of --init saw the column 'size' of all its training rows" in " | ".join(card.notes)
+
+
 def test_a_persons_file_is_read_by_the_card(tmp_path, path):
     data = table(path)
     card = data.card()
