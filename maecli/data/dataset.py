@@ -84,6 +84,14 @@ class Dataset(ABC):
         """
         return
 
+    def begin_from(self, card: DataCard) -> None:
+        """Let numbers of a sample mean what they meant to the run of `--init`, whose card this is.
+
+        Called before all else where a run begins from the weights of another. Override it where their meaning depends
+        on the data, as that of the categories in a table's column.
+        """
+        return
+
     def glance(self, most: int) -> None:
         """Go by so many files where there are more, as far as these can tell what the others are like.
 

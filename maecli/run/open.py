@@ -40,6 +40,7 @@ from maecli.run.data.paths import EXTEND, INIT, as_located, resolved_paths
 from maecli.run.data.sampling import sampling_chances
 from maecli.run.directory import Say
 from maecli.run.plugins_used import plugins_used
+from maecli.run.weights.initial_card import initial_card
 from maecli.schema import PluginSection, ResolvedPath, RunSpec
 from maecli.spec.validate import validate_options
 from maecli.storage.shareable import shareable
@@ -183,6 +184,8 @@ class Data:
         dataset = make_dataset(self.spec.dataset, self.registry, self.spec.paths, self.faults.say)
         if self._like is not None:
             dataset.read_as(self._like)
+        elif (first := initial_card(self.spec)) is not None:
+            dataset.begin_from(first)
         if self._glance is not None:
             dataset.glance(self._glance)
         kept = self._begun.kept(dataset, self.faults.say) if self._begun is not None else self._folded(dataset)

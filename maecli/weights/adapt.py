@@ -33,6 +33,14 @@ def change_channels(kernel: Tensor, in_chans: int) -> Tensor:
     return total.expand(-1, in_chans, *kernel.shape[2:]) / in_chans
 
 
+def first_channels(kernel: Tensor, in_chans: int) -> Tensor:
+    """Return a kernel (D, in_chans, *p) for (D, C, *p) of channels that mean the same: the first ones, then zeros."""
+    new = kernel.new_zeros(len(kernel), in_chans, *kernel.shape[2:])
+    num = min(in_chans, kernel.shape[1])
+    new[:, :num] = kernel[:, :num]
+    return new
+
+
 def resize_kernel(kernel: Tensor, patch_size: Sequence[int]) -> Tensor:
     """Return a kernel (D, C, *patch_size) float32 that gives resized patches the tokens of the original ones.
 

@@ -33,6 +33,8 @@ class EncoderWeights:
     in_chans: int = 0
     grid: tuple[int, ...] = ()
     """Patches along each axis that the positions stand for; empty if it cannot be told."""
+    cells: tuple[str, ...] = ()
+    """Names of the cells that the positions stand for, where these have names, as a table's columns."""
     num_heads: int | None = None
     """None where the file does not record it."""
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

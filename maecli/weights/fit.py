@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,8 +11,15 @@ from torch import Tensor
 from maecli.errors import SpecError
 from maecli.models.encoder import Encoder
 from maecli.models.positions import interpolate_pos_embed
-from maecli.text import number_of
-from maecli.weights.adapt import change_channels, describe_size, kernel_of_linear, linear_of_kernel, resize_kernel
+from maecli.text import number_of, some
+from maecli.weights.adapt import (
+    change_channels,
+    describe_size,
+    first_channels,
+    kernel_of_linear,
+    linear_of_kernel,
+    resize_kernel,
+)
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
 
 MAX_NAMED = 3
@@ -32,16 +40,19 @@ class _Adaptation:
         self.done += [each for each in done if each not in self.done]
 
 
-def load_encoder_weights(encoder: Encoder, weights: EncoderWeights, partial: bool = False) -> str:
+def load_encoder_weights(
+    encoder: Encoder, weights: EncoderWeights, partial: bool = False, cells: Sequence[str] = ()
+) -> str:
     """Start an encoder from weights; return a sentence with the numbers of tensors that matched or not.
 
-    Positions of another grid are interpolated; kernels of another patch size are resampled, those of another number
-    of channels summed or shared out. Raises SpecError when a tensor of either side has no counterpart, unless
-    `partial` allows it; when nothing fits; and when the attention heads, which no tensor shows, differ.
+    Positions of another grid are interpolated, or where `cells` and those of the weights have names taken by these;
+    kernels of another patch size are resampled, those of another number of channels summed or shared out. Raises
+    SpecError when a tensor of either side has no counterpart, unless `partial` allows it; when nothing fits; and when
+    the attention heads, which no tensor shows, differ.
     """
     _check_heads(encoder, weights)
     own = encoder.state_dict()
-    adapted = _adapt(encoder, own, weights)
+    adapted = _adapt(encoder, own, weights, cells)
     given = adapted.tensors
     fitting = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}
     new, left_over = [name for name in own if name not in fitting], [name for name in given if name not in fitting]
@@ -70,13 +81,43 @@ def _check_heads(encoder: Encoder, weights: EncoderWeights) -> None:
         )
 
 
-def _adapt(encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights) -> _Adaptation:
+def _adapt(encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights, cells: Sequence[str]) -> _Adaptation:
     changed = {name for names in weights.changed.values() for name in names}
     adaptation = _Adaptation(dict(weights.tensors), changed, list(weights.changed))
+    if cells and weights.cells and math.prod(encoder.grid) == len(cells):
+        _adapt_to_cells(adaptation, encoder, own, weights, cells)
+        return adaptation
     _adapt_positions(adaptation, encoder, own, weights)
     if weights.in_chans:
         _adapt_kernels(adaptation, encoder, own, weights)
     return adaptation
+
+
+def _adapt_to_cells(
+    adaptation: _Adaptation, encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights, cells: Sequence[str]
+) -> None:
+    """Give each cell the position of the cell of its name, and one that the weights do not know a new position.
+
+    Channels mean the same in any table: the first ones are kept.
+    """
+    known = {name: place for place, name in enumerate(weights.cells)}
+    if not known.keys() & set(cells):
+        theirs, ours = some(weights.cells, MAX_NAMED), some(cells, MAX_NAMED)
+        raise SpecError(
+            f"--init {weights.source}: it learnt from the columns {theirs}, and none of them is among {ours}"
+        )
+    pos_embed, kernel = (adaptation.tensors.get(name) for name in ("pos_embed", "patch_embed.weight"))
+    if pos_embed is not None and "pos_embed" in own and tuple(cells) != weights.cells:
+        new = own["pos_embed"].clone()
+        places = [(place, known[name]) for place, name in enumerate(cells) if name in known]
+        for place, before in places:
+            new[:, place] = pos_embed[:, before]
+        adaptation.change("pos_embed", new, f"positions of {len(places)} of {number_of(len(cells), 'column')} by name")
+    if kernel is not None and weights.in_chans != encoder.in_chans and encoder.patch_size == weights.patch_size:
+        first = first_channels(kernel_of_linear(kernel, weights.patch_size), encoder.in_chans)
+        num = min(weights.in_chans, encoder.in_chans)
+        words = f"the first {num} of {max(weights.in_chans, encoder.in_chans)} channels"
+        adaptation.change("patch_embed.weight", linear_of_kernel(first), words)
 
 
 def _adapt_positions(

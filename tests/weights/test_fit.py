@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -176,3 +178,29 @@ def test_the_convolution_that_reads_the_picture_gets_other_channels():
     said = load_encoder_weights(grey, of_run(colour), partial=True)
     assert "1 adapted (3 channels to 1), 2 new (second.weight, second.bias)" in said
     assert grey.first.weight.equal(colour.first.weight.sum(1, keepdim=True))
+
+
+@torch.no_grad()
+def test_cells_with_names_get_the_positions_of_their_names():
+    first = VisionTransformer((3,), (1,), 4, 8, 1, 2, learned_pos_embed=True)
+    torch.nn.init.normal_(first.pos_embed)
+    weights = replace(of_run(first), cells=("size", "rooms", "price"), num_heads=2)
+    second = VisionTransformer((3,), (1,), 2, 8, 1, 2, learned_pos_embed=True)
+    new = second.pos_embed[0, 1].clone()
+    said = load_encoder_weights(second, weights, cells=("rooms", "street", "size"))
+    torch.testing.assert_close(second.pos_embed[0, 0], first.pos_embed[0, 1])
+    torch.testing.assert_close(second.pos_embed[0, 2], first.pos_embed[0, 0])
+    torch.testing.assert_close(second.pos_embed[0, 1], new)
+    torch.testing.assert_close(second.patch_embed.weight, first.patch_embed.weight[:, :2])
+    assert "2 adapted (positions of 2 of 3 columns by name, the first 2 of 4 channels), 0 new" in said
+    with pytest.raises(SpecError, match="from the columns size, rooms, price, and none of them is among a, b, c"):
+        load_encoder_weights(second, weights, cells=("a", "b", "c"))
+
+
+@torch.no_grad()
+def test_a_category_that_the_weights_do_not_have_begins_at_nothing():
+    first, second = (VisionTransformer((2,), (1,), channels, 8, 1, 2) for channels in (2, 3))
+    weights = replace(of_run(first), cells=("size", "street"), num_heads=2)
+    load_encoder_weights(second, weights, cells=("size", "street"))
+    torch.testing.assert_close(second.patch_embed.weight[:, :2], first.patch_embed.weight)
+    assert not second.patch_embed.weight[:, 2].any()

@@ -11,18 +11,19 @@ import torch
 from maecli.errors import SpecError
 from maecli.models.encoder import Encoder
 from maecli.registry import Registry
-from maecli.run.checkpoint import find_checkpoint, read_checkpoint
+from maecli.run.checkpoint import read_checkpoint
 from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.restore import ENCODER, encoder_tensors, with_own_paths
+from maecli.run.weights.initial_card import file_of
 from maecli.run.weights.initial_head import RecordedHead, keep_head
-from maecli.run.weights.recorded import model_of, parse_record, part_of
+from maecli.run.weights.recorded import cells_of, model_of, parse_record, part_of
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
-from maecli.weights.files import find_weights, read_metadata, read_weights, split_choice
+from maecli.weights.files import read_metadata, read_weights, split_choice
 from maecli.weights.fit import load_encoder_weights
 from maecli.weights.formats import import_encoder
 
@@ -33,7 +34,7 @@ def weights_file(path: Path, checkpoint: str = "last") -> tuple[Path, str]:
     The file is that of a run's checkpoint, of a folder, or the path itself.
     """
     path, choice = split_choice(path)
-    file = find_checkpoint(path, checkpoint).path / MODEL if (path / SPEC).is_file() else find_weights(path)
+    file = file_of(path, checkpoint)
     if is_ours(file):
         _check_one_encoder(path, choice)
     return file, choice
@@ -82,7 +83,8 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
             kept = keep_head(built.task, built.module, recorded)
             weights = replace(weights, num_others=weights.num_others - kept.num_tensors)
             head = f"; {kept.words}" if kept.words else ""
-        start = load_encoder_weights(cast(Encoder, built.module.get_submodule("encoder")), weights, spec.init_partial)
+        encoder = cast(Encoder, built.module.get_submodule("encoder"))
+        start = load_encoder_weights(encoder, weights, spec.init_partial, built.card.cells)
     if spec.train.freeze:
         start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
     return f"{start}{head}"
@@ -127,6 +129,7 @@ def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, R
         in_chans=encoder.in_chans,
         grid=encoder.grid,
         num_heads=heads_of(encoder),
+        cells=cells_of(metadata),
         num_others=len(tensors) - len(own),
     )
     return weights, RecordedHead.read(metadata, tensors, source)

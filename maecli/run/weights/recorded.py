@@ -45,3 +45,10 @@ def model_of(record: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], int
     if channels < 1 or not size or not all(type(length) is int and length > 0 for length in size):
         raise DamagedFile(path, f"has metadata of mae with {channels} channels and the size {str(size)[:60]}")
     return model, channels, tuple(size)
+
+
+def cells_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the cells of a record's rows; none of samples of another kind."""
+    card = record.get("card")
+    cells = card.get("cells") if isinstance(card, Mapping) else None
+    return tuple(map(str, cells)) if isinstance(cells, list) else ()
