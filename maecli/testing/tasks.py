@@ -80,7 +80,7 @@ class TaskSubject:
         return make_loader(part, self.preprocess, cpu, 0, DataSpec(workers=0), own_size=self.plugin.own_size)
 
     def fit_baselines(self) -> None:
-        limit = self.plugin.baseline_samples
+        limit = self.task.baseline_samples
         if limit:
             self.task.fit_baselines(self.loader("train").eval_batches(BATCH, limit=limit))
 

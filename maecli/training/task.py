@@ -116,7 +116,7 @@ class Task(ABC, Generic[M]):
     class_weights: Mapping[str, float] = {}
     """What each class weighs in the loss, by its name, told before training; empty: all the same. Metrics are not
     weighted."""
-    baseline_samples: ClassVar[int] = 0
+    baseline_samples: int = 0
     """How many training samples `fit_baselines` wants to see."""
     calibration: Mapping[str, Tensor] = {}
     """What `calibrate` returned of the weights in use, on the CPU; empty where there is none, as of older runs."""

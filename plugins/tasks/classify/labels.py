@@ -14,6 +14,8 @@ from torch import Tensor
 
 from maecli import api
 
+from ..boosted_trees import BoostedTrees  # noqa: TID252  # installed, the parent has another name
+
 if TYPE_CHECKING:
     from .calibration import Calibration
 
@@ -39,9 +41,14 @@ class Labels(ABC):
 
     @abstractmethod
     def evaluator(
-        self, thorough: bool, preprocess: api.Preprocess, calibration: Calibration | None, unsure_share: float
+        self,
+        thorough: bool,
+        preprocess: api.Preprocess,
+        calibration: Calibration | None,
+        unsure_share: float,
+        trees: BoostedTrees | None = None,
     ) -> api.Evaluator[api.nets.Classifier]:
-        """Return a fresh evaluator; `preprocess` draws what it keeps."""
+        """Return a fresh evaluator; `preprocess` draws what it keeps, `trees` stand beside it where there are any."""
 
     def calibrate(
         self, module: api.nets.Classifier, train: Iterable[api.Batch], val: Iterable[api.Batch]

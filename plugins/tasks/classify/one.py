@@ -15,6 +15,8 @@ from torch import Tensor
 
 from maecli import api
 
+from ..boosted_trees import NAME as TREES  # noqa: TID252  # installed, the parent has another name
+from ..boosted_trees import BoostedTrees  # noqa: TID252
 from .calibration import Calibration
 from .finding import finding
 from .labels import Labels, logits_of
@@ -28,10 +30,15 @@ class OneLabel(Labels):
     drawn = "Predicted class and probability; predictions that are known to be wrong are marked."
 
     def evaluator(
-        self, thorough: bool, preprocess: api.Preprocess, calibration: Calibration | None, unsure_share: float
+        self,
+        thorough: bool,
+        preprocess: api.Preprocess,
+        calibration: Calibration | None,
+        unsure_share: float,
+        trees: BoostedTrees | None = None,
     ) -> Accuracy:
         mistakes = Mistakes(self.card, preprocess) if thorough else None
-        return Accuracy(self.card, thorough, mistakes, calibration, unsure_share)
+        return Accuracy(self.card, thorough, mistakes, calibration, unsure_share, trees)
 
     def calibrate(
         self, module: api.nets.Classifier, train: Iterable[api.Batch], val: Iterable[api.Batch]
@@ -80,8 +87,9 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         mistakes: Mistakes | None = None,
         calibration: Calibration | None = None,
         unsure_share: float = 0.0,
+        trees: BoostedTrees | None = None,
     ) -> None:
-        self.card, self.thorough, self.mistakes = card, thorough, mistakes
+        self.card, self.thorough, self.mistakes, self.trees = card, thorough, mistakes, trees
         self.calibration, self.unsure_share = calibration, unsure_share
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
@@ -92,8 +100,15 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         if self.thorough:
             hits = {"hits": (predicted == label).to(torch.int8)}
             self.add_rows(batch.draws.ids, hits | self._believed(logits, batch))
+            self._ask_trees(batch)
         if self.mistakes is not None and "image" in batch:
             self.mistakes.update(batch, self._scaled(logits).softmax(-1))
+
+    def _ask_trees(self, batch: api.Batch) -> None:
+        """Count what trees make of a batch, where they learnt anything."""
+        guess = self.trees.predict(batch) if self.trees is not None else None
+        if guess is not None:
+            self.add({TREES: api.measure.confusion(batch["label"], guess, self.card.num_classes)})
 
     def _scaled(self, logits: Tensor) -> Tensor:
         """Return logits whose probabilities hold, where there is a calibration."""
@@ -131,10 +146,13 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         # A data set that does not count its classes is measured against the most frequent class of the split.
         counts = torch.tensor(self.card.class_counts) if self.card.class_counts else truth
         majority = int(counts.argmax())
-        present = int((truth > 0).sum())
+        present, trees = truth > 0, self.total(TREES)
+        hits_of_trees = {} if trees is None else {TREES: int(trees.trace()) / max(num, 1)}
+        f1_of_trees = {} if trees is None else {TREES: _macro_f1(trees, present)}
         baselines = {
             f"majority ({self.card.classes[majority]})": int(truth[majority]) / max(num, 1),
             "chance": 1 / self.card.num_classes,
+            **hits_of_trees,
         }
         return [
             api.Metric(
@@ -148,10 +166,10 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
             api.Metric(
                 name="macro_f1",
                 label="macro F1",
-                value=float(_f1(matrix)[truth > 0].sum() / max(present, 1)),
+                value=_macro_f1(matrix, present),
                 unit="share",
-                baselines={"majority": _majority_f1(truth, majority)},
-                note="" if present == len(truth) else f"mean over the classes that occur, {present} of {len(truth)}",
+                baselines={"majority": _majority_f1(truth, majority), **f1_of_trees},
+                note="" if present.all() else f"mean over the classes that occur, {int(present.sum())} of {len(truth)}",
             ),
             api.Metric(
                 name="cross_entropy",
@@ -164,7 +182,10 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         ]
 
     def finding(self) -> str:
-        return finding(self.matrix.numpy(), self.card.classes)
+        text, trees = finding(self.matrix.numpy(), self.card.classes), self.total(TREES)
+        if not text or trees is None or (num := int(trees.trace())) <= int(self.matrix.trace()):
+            return text
+        return f"{text}; {TREES} on the same rows are better: they name {num:,} right"
 
     def _calibration_metrics(self, hits: int, num: int) -> Sequence[api.Metric]:
         right, calibrated = self._column("hits") == 1, self._column("calibrated")
@@ -230,6 +251,11 @@ def _f1(matrix: Tensor) -> Tensor:
     """Return the F1 score (Q,) of each class; 0 for one that neither occurs nor is predicted."""
     both = (matrix.sum(0) + matrix.sum(1)).clamp(min=1)
     return 2.0 * matrix.diagonal().double() / both  # double: float32 could beat an equal baseline by rounding
+
+
+def _macro_f1(matrix: Tensor, present: Tensor) -> float:
+    """Return the mean F1 score of the classes (Q,) that are present."""
+    return float(_f1(matrix)[present].sum() / max(int(present.sum()), 1))
 
 
 def _prior(counts: Tensor, truth: Tensor) -> float:

@@ -51,7 +51,12 @@ class SeveralLabels(Labels):
         return head
 
     def evaluator(
-        self, thorough: bool, preprocess: api.Preprocess, calibration: object, unsure_share: float
+        self,
+        thorough: bool,
+        preprocess: api.Preprocess,
+        calibration: object,
+        unsure_share: float,
+        trees: object = None,
     ) -> Precision:
         return Precision(self.card, thorough)
 

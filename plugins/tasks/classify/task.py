@@ -16,6 +16,7 @@ from torch import Tensor
 
 from maecli import api
 
+from ..boosted_trees import ALL, BoostedTrees  # noqa: TID252  # installed, the parent has another name
 from .calibration import Calibration
 from .labels import Labels, logits_of
 from .mixing import mix
@@ -26,6 +27,7 @@ from .several import SeveralLabels
 class Classify(api.Task[api.nets.Classifier]):
     """Cross-entropy on pooled tokens; top-1 accuracy beside majority and chance.
 
+    Where samples are rows of a table, gradient-boosted trees that learnt from the same ones stand beside it.
     Where samples have several labels, each class is judged for itself: binary cross-entropy; mean average precision
     beside random rankings.
     """
@@ -80,6 +82,8 @@ class Classify(api.Task[api.nets.Classifier]):
         self.class_weights = dict(zip(card.classes, weights or (), strict=False))
         self.labels: Labels = SeveralLabels(card, weights) if card.multi_label else OneLabel(card, weights)
         self.monitor, self.answer = self.labels.monitor, self.labels.columns
+        self.trees = None if card.multi_label else BoostedTrees.of(card, preprocess, "classes")
+        self.baseline_samples = ALL if self.trees is not None else 0
         self.num_patches = 0
         self.patch_size: tuple[int, ...] = ()
 
@@ -153,8 +157,12 @@ class Classify(api.Task[api.nets.Classifier]):
         calibration = self.labels.calibrate(module, train, val)
         return calibration.tensors() if calibration is not None else {}
 
+    def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
+        if self.trees is not None:
+            self.trees.fit(batches, "label")
+
     def evaluator(self, thorough: bool = True) -> api.Evaluator[api.nets.Classifier]:
-        return self.labels.evaluator(thorough, self.preprocess, self.calibrated, self.unsure_share)
+        return self.labels.evaluator(thorough, self.preprocess, self.calibrated, self.unsure_share, self.trees)
 
     def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
         logits, calibration = logits_of(module, batch), self.calibrated
@@ -190,7 +198,8 @@ class Classify(api.Task[api.nets.Classifier]):
         return calibration.sentences(self.unsure_share, unit) if calibration is not None else []
 
     def describe(self) -> Sequence[str]:
-        return [*([self.labels.note] if self.labels.note else []), *self.reliability()]
+        trees = [self.trees.describe()] if self.trees is not None else []
+        return [*([self.labels.note] if self.labels.note else []), *trees, *self.reliability()]
 
 
 @api.hookimpl
