@@ -1,6 +1,6 @@
 """Drawings as PNG bytes. matplotlib is loaded when the first one is made."""
 
-from maecli.reports.charts import class_bars, curves
+from maecli.reports.charts import class_bars, curves, predicted_by_true
 from maecli.reports.confusion import confusion_matrix
 from maecli.reports.grids import contact_sheet, picture_grid
 from maecli.reports.overlays import ClassStyle, overlay, overlay_rows
@@ -14,4 +14,5 @@ __all__ = [
     "overlay",
     "overlay_rows",
     "picture_grid",
+    "predicted_by_true",
 ]

@@ -73,6 +73,11 @@ class DataCard(BaseModel):
     targets: tuple[str, ...] = Field(
         default=(), description="what the numbers in `target` are; of series the channels that are forecast, by name"
     )
+    target_mean: tuple[float, ...] = Field(
+        default=(), description="mean of each of `targets` over what is learnt from, in its unit, where it was measured"
+    )
+    target_std: tuple[float, ...] = Field(default=(), description="standard deviation of each of `targets` likewise")
+    target_median: tuple[float, ...] = Field(default=(), description="median of each of `targets` likewise")
     horizon: int | None = Field(
         default=None,
         ge=1,

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from maecli.results import Metric
 
 MAX_BARS = 40
+MAX_POINTS = 1500
 _BAR = 44  # PNG pixels
 _SAID = 12
 """Bars or curves that the words about a chart name."""
@@ -290,6 +291,32 @@ def class_panels(
     title, values = next(iter(panels.items()))
     said = some([f"{classes[i]} {values[i]:,.6g}" for i in chosen], _SAID)
     return figure, f"{title} of each class: {said}"
+
+
+@chart
+def predicted_by_true(
+    width: int, truth: NDArray[np.floating[Any]], predicted: NDArray[np.floating[Any]], name: str
+) -> tuple[Figure, str]:
+    """Return a PNG of a point per sample: the predicted number (N,) above the true one (N,), and the line of both.
+
+    Of many samples evenly spaced ones are drawn, in the order of the true number. Numbers that are not finite are left
+    out.
+    """
+    finite = np.flatnonzero(np.isfinite(truth) & np.isfinite(predicted))
+    order = finite[np.argsort(truth[finite], kind="stable")]
+    if len(order) > MAX_POINTS:
+        order = order[np.linspace(0, len(order) - 1, MAX_POINTS).round().astype(int)]
+    figure, axes = new_axes(width, round(0.62 * width))
+    axes.plot(truth[order], predicted[order], "o", color=SERIES[0], ms=3, mew=0, alpha=0.45)
+    if len(order):
+        ends = [float(truth[order[0]]), float(truth[order[-1]])]
+        axes.plot(ends, ends, color=QUIET, lw=1.4, ls="--")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(in_unit(""))
+    axes.locator_params("x", nbins=6)
+    finish_axes(axes, f"true {name}", "predicted", grid="both")
+    off = float(np.sqrt(np.mean((predicted[finite] - truth[finite]) ** 2))) if len(finite) else 0.0
+    return figure, f"predicted by true {name} of {len(finite):,} samples, off by {format_value(off)} (RMSE)"
 
 
 @chart

@@ -38,6 +38,7 @@ from maecli.run.data.begun import Begun, check_form
 from maecli.run.data.class_counts import with_counts
 from maecli.run.data.paths import EXTEND, INIT, as_located, resolved_paths
 from maecli.run.data.sampling import sampling_chances
+from maecli.run.data.target_scale import with_target_scale
 from maecli.run.directory import Say
 from maecli.run.plugins_used import plugins_used
 from maecli.run.weights.initial_card import initial_card
@@ -318,6 +319,7 @@ def open_run(
     card = data.training.card if recorded is None else as_measured(data.training.card, recorded)
     counted = registry.task(spec.task.name).counted(task_options(spec, registry))
     card = with_counts(card, counted, data.dataset, data.training.split, say)
+    card = with_target_scale(card, fields, data.dataset, data.training.split)
     preprocess = preprocess_for(spec, card, registry)
     task, module = build_module(spec, card, preprocess, registry)
     return Built(spec, data, card, preprocess, task, module.to(device), device, dtype)

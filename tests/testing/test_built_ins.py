@@ -36,6 +36,8 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("series", write_ett, {"lookback": 24, "horizon": 8}, None),
     ("series", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
     ("table", write_table, {}, None),
+    ("table", write_table, {"target": "street"}, (("image", "label"),)),
+    ("table", write_table, {"target": "size"}, (("image", "target"),)),
     ("california", write_california, {"scaler": "quantile"}, None),
     ("ett", write_ett, {"lookback": 24, "horizon": 8}, None),
     ("ett", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
@@ -65,6 +67,14 @@ def test_every_data_set_keeps_its_promises(name, write, options, fields, tmp_pat
 def test_every_task_keeps_its_promises(name, options, multi_label):
     dataset = Synthetic(Synthetic.Options(multi_label=multi_label))
     findings = check_task(registry().task(name), dataset, options)
+    assert [finding for finding in findings if finding.problem] == []
+
+
+@pytest.mark.parametrize(("name", "target"), [("classify", "street"), ("regress", "size")])
+def test_tasks_on_rows_keep_their_promises(name, target, tmp_path):
+    table = registry().dataset("table")
+    dataset = table(table.Options(root=write_table(tmp_path), target=target))
+    findings = check_task(registry().task(name), dataset, {"head": "mlp"})
     assert [finding for finding in findings if finding.problem] == []
 
 

@@ -1,0 +1,127 @@
+"""Regression: a number of each sample.
+
+Shapes: B batch, D embed_dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from maecli import api
+
+from ..boosted_trees import ALL, BoostedTrees  # noqa: TID252  # installed, the parent has another name
+from .errors import NumberErrors
+
+FIELD = "target"
+
+
+class Regress(api.Task[api.nets.Classifier]):
+    """Squared error of a number, standardised by what is learnt from; RMSE, MAE and R² beside mean and median.
+
+    Where samples are rows of a table, gradient-boosted trees that learnt from the same ones stand beside it.
+    """
+
+    name = "regress"
+    fields = ("image", FIELD)
+    monitor = "rmse"
+    head_options = ("pool",)
+
+    class Options(api.Options):
+        pool: Literal["mean", "cls"] = Field(default="mean", description="mean of the patch tokens, or class token")
+        head: Literal["linear", "mlp"] = Field(default="linear", description="what stands on the pooled token")
+        head_norm: Literal["auto", "none", "batch"] = Field(
+            default="auto",
+            description="batch: standardise features over the batch before the head, without parameters, "
+            "arXiv:2111.06377, appendix A.1; auto: batch where the encoder is frozen, else none",
+        )
+        loss: Literal["squared", "huber"] = Field(
+            default="squared",
+            description="squared error, or Huber's, which grows evenly beyond one standard deviation, so that a few "
+            "far numbers count less",
+        )
+
+    options: Options
+
+    def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
+        super().__init__(options, card, preprocess)
+        if card.horizon is not None:
+            raise api.DataError(f"{card.name} has numbers that follow a series; use --task forecast")
+        if len(card.targets) != 1:
+            raise api.DataError(
+                f"{card.name} has {len(card.targets) or 'no'} numbers to predict, and regress learns one"
+            )
+        self.name_of_target = card.targets[0]
+        self.mean, self.median = (*card.target_mean, 0.0)[0], (*card.target_median, 0.0)[0]
+        self.deviation = (*card.target_std, 1.0)[0]
+        self.trees = BoostedTrees.of(card, preprocess, "numbers")
+        self.baseline_samples = ALL if self.trees is not None else 0
+
+    def build(self, encoder: api.Encoder) -> api.nets.Classifier:
+        norm = self.options.head_norm
+        if norm == "auto":
+            norm = "batch" if encoder.frozen else "none"
+        head = api.nets.ClassifierHead(encoder.embed_dim, 1, self.options.head, norm)
+        return api.nets.Classifier(encoder, head, self.options.pool)
+
+    def frozen_features(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
+        return module.pooled(batch["image"], valid=batch.tensors.get("valid"))
+
+    def loss(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
+        truth = (batch[FIELD].flatten(1)[:, 0] - self.mean) / self.deviation
+        known = ~truth.isnan()
+        made, truth = _standardised(module, batch), truth.where(known, 0.0)
+        measure = F.mse_loss if self.options.loss == "squared" else F.huber_loss
+        losses = measure(made.where(known, 0.0), truth, reduction="none")
+        return losses.sum() / known.sum().clamp(min=1)
+
+    def numbers(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
+        """Return predicted numbers (B,) float32, in their unit."""
+        return _standardised(module, batch) * self.deviation + self.mean
+
+    def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
+        if self.trees is not None:
+            self.trees.fit(batches, FIELD)
+
+    def evaluator(self, thorough: bool = True) -> NumberErrors:
+        return NumberErrors(self, thorough)
+
+    def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
+        return [api.Prediction({"prediction": number}) for number in self._written(module, batch)]
+
+    def _written(self, module: api.nets.Classifier, batch: api.Batch) -> list[float]:
+        """Return predicted numbers to six digits: float32 is not exact enough for more."""
+        return [float(f"{number:.6g}") for number in self.numbers(module, batch).tolist()]
+
+    def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
+        drawn = self.preprocess.draw(self.preprocess.to_pixels(batch["image"]), batch.tensors.get("valid"))
+        made = self._written(module, batch)
+        captions = [f"{number:,.6g}" for number in made]
+        if FIELD in batch:
+            truths = batch[FIELD].flatten(1)[:, 0].tolist()
+            captions = [f"{number:,.6g} (true: {truth:,.6g})" for number, truth in zip(made, truths, strict=True)]
+        png = api.draw.contact_sheet(drawn, captions, keys=batch.keys)
+        return [api.Drawing(name="predictions", caption=f"Predicted {self.name_of_target}.", png=png)]
+
+    def describe(self) -> Sequence[str]:
+        unit = f"Errors are in units of {self.name_of_target}"
+        notes = [f"{unit}; intervals are 1.96 standard errors either way, by the delta method."]
+        if self.trees is not None:
+            notes.append(self.trees.describe())
+        return notes
+
+
+def _standardised(module: api.nets.Classifier, batch: api.Batch) -> Tensor:
+    """Return what a module makes of a batch (B,) float32, of samples or of features computed before."""
+    if "features" in batch:
+        return module(features=batch["features"])[:, 0]
+    return module(batch["image"], valid=batch.tensors.get("valid"))[:, 0]
+
+
+@api.hookimpl
+def mae_tasks() -> list[type[api.Task[Any]]]:
+    return [Regress]
