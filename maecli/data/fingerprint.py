@@ -76,10 +76,10 @@ def fingerprint_of(split: Split, fields: Sequence[str], everything: bool = False
     keys, files = list(split.keys), files_of(split)
     times, hashes = None, dict[str, str]()
     kind: Kind = "files" if files else "samples"
-    if isinstance(split, TensorSplit):
-        kind, facts = "tensors", _tensor_facts(split, everything)
-    elif files:
+    if files:
         facts, times, hashes = _file_facts(files, everything)
+    elif isinstance(split, TensorSplit):
+        kind, facts = "tensors", _tensor_facts(split, everything)
     else:
         facts, hashes = _sample_facts(split, keys, everything)
     if labels := _labels(split, keys, decoded=bool(files) and "label" in fields):

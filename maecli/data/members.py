@@ -27,9 +27,11 @@ Members = Mapping[SplitName, Sequence[str]]
 def members_of(dataset: Dataset, fields: Sequence[str]) -> Members | None:
     """Return the samples of all splits that carry `fields`; None where nothing that is added can change them.
 
-    That is so of published lists, and of samples in memory that are numbered.
+    That is so of published lists, and of samples in memory that are numbered or come from no file.
     """
-    if dataset.published_splits or isinstance(dataset.split("train", fields), TensorSplit):
+    train = dataset.split("train", fields)
+    of_no_file = isinstance(train, TensorSplit) and not (len(train) and train.files(0))
+    if dataset.published_splits or of_no_file:
         return None
     try:
         members = {name: list(dataset.split(name, fields).keys) for name in SPLIT_NAMES}

@@ -251,16 +251,16 @@ def num_channels(columns: Sequence[Column]) -> int:
 
 
 def as_image(cells: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.float32]:
-    """Return the cells of a row (F,) as a sample's image (C, F): a place, or one-hot which category; NaN elsewhere.
+    """Return the cells of rows (…, F) as images (…, C, F): a place, or one-hot which category; NaN elsewhere.
 
     So a column is one patch, a missing cell a patch of which nothing exists, and nobody else knows of categories.
     """
     num = np.array([len(column.categories) for column in columns])
-    image = np.full((num_channels(columns), len(columns)), np.nan, np.float32)
-    image[0] = np.where(num == 0, cells, np.nan)
-    ids = np.arange(len(image) - 1)[:, None]
+    image = np.full((*cells.shape[:-1], num_channels(columns), len(columns)), np.nan, np.float32)
+    image[..., 0, :] = np.where(num == 0, cells, np.nan)
+    ids, cells = np.arange(image.shape[-2] - 1)[:, None], cells[..., None, :]
     there = (ids < num) & ~np.isnan(cells)
-    image[1:][there] = (ids == cells)[there]
+    image[..., 1:, :][there] = (ids == cells)[there]
     return image
 
 

@@ -13,12 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from maecli.data.card import DataCard
 from maecli.data.csv_files import MAX_NUMBERS
-from maecli.data.sample import Sample, Split
-from maecli.data.tabular.columns import Column, as_image, broken, numbers_of, read_cells, unseen_categories
+from maecli.data.sample import Sample, Split, TensorSplit
+from maecli.data.tabular.columns import (
+    Column,
+    as_image,
+    broken,
+    num_channels,
+    numbers_of,
+    read_cells,
+    unseen_categories,
+)
 from maecli.data.tabular.missing import Missing
 from maecli.data.tabular.numbers import PLAIN, number_formats
 from maecli.data.tabular.read import read_table
@@ -32,6 +42,8 @@ from maecli.text import number_of, shortened, some
 Unseen = dict[Path, Mapping[str, Counter[str]]]
 """Of files what stands in a column, by its name, and is none of its categories, and how often it does."""
 NUM_NAMED = 3
+MAX_AT_HAND = 2**26
+"""Numbers of images that are made at once: 256 MiB."""
 
 
 def read_rows(path: Path, card: DataCard, unseen: Unseen | None = None) -> NDArray[np.float32]:
@@ -94,8 +106,8 @@ def cell_columns(path: Path, columns: list[str], card: DataCard) -> list[int]:
 
 
 def image_of(cells: NDArray[np.float32], columns: Sequence[Column]) -> NDArray[np.float32]:
-    """Return a row (F,) as a sample's image (C, F); plain numbers have a single channel."""
-    return as_image(cells, columns) if columns else cells[None].copy()
+    """Return rows (…, F) as images (…, C, F) of samples; plain numbers have a single channel."""
+    return as_image(cells, columns) if columns else cells[..., None, :].copy()
 
 
 class Rows(FileParts):
@@ -183,3 +195,25 @@ class TableRows(Split):
         places = list(ids)
         others = {name: values[places] for name, values in self.others.items()}
         return TableRows(self.path, [self._keys[i] for i in places], self.cells[places], self.columns, others)
+
+    def at_hand(self) -> Split:
+        """Return the same rows with their images made, where these are few enough to stay in memory."""
+        if len(self.cells) * num_channels(self.columns) * self.cells.shape[1] > MAX_AT_HAND:
+            return self
+        fields = {"image": image_of(self.cells, self.columns), **self.others}
+        return RowTensors(self.path, {name: torch.from_numpy(array) for name, array in fields.items()}, self._keys)
+
+
+class RowTensors(TensorSplit):
+    """Rows of one table whose images are made."""
+
+    def __init__(self, path: Path, tensors: Mapping[str, Tensor], keys: Sequence[str]) -> None:
+        super().__init__(tensors, keys)
+        self.path = path
+
+    def files(self, index: int) -> Sequence[Path]:
+        return [self.path]
+
+    def view(self, ids: Sequence[int]) -> RowTensors:
+        whole = super().view(ids)
+        return RowTensors(self.path, whole.tensors, whole.keys)

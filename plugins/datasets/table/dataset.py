@@ -126,11 +126,12 @@ class Table(api.Dataset):
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
         target, ids = self._target(fields), self._known(fields)[name]
         if target is None or target.field not in fields:
-            return self._rows.view(ids.tolist())
+            return self._rows.view(ids.tolist()).at_hand()
         if "image" not in fields:
             return target.split(self._keys, ids)
         rows = self._rows
-        return tables.TableRows(rows.path, self._keys, rows.cells, rows.columns, target.arrays()).view(ids.tolist())
+        whole = tables.TableRows(rows.path, self._keys, rows.cells, rows.columns, target.arrays())
+        return whole.view(ids.tolist()).at_hand()
 
     def given_splits(self) -> Collection[api.SplitName]:
         return ()

@@ -8,6 +8,9 @@ from maecli_plugins.datasets.table.dataset import Table
 from write_data import write_table
 
 from maecli import api
+from maecli.data.fingerprint import fingerprint_of
+from maecli.data.members import members_of
+from maecli.modalities.tables import read
 from maecli.testing import DatasetConformance
 
 LABELLED, NUMBERED = ("image", "label"), ("image", "target")
@@ -118,3 +121,23 @@ def test_a_class_that_no_training_row_has_is_a_class_all_the_same(path):
     card = table(path, "street").card(LABELLED)
     assert card.classes == ("moor", "park", "quay", "ring, inner")
     assert card.class_counts[0] == 0
+
+
+@pytest.mark.parametrize(("target", "fields"), [("street", LABELLED), ("size", NUMBERED), ("", ("image",))])
+def test_rows_at_hand_are_those_that_are_made_when_they_are_asked_for(path, target, fields, monkeypatch):
+    data = table(path, target)
+    at_hand = data.split("train", fields)
+    monkeypatch.setattr(read, "MAX_AT_HAND", 0)
+    made = data.split("train", fields)
+    assert isinstance(at_hand, api.TensorSplit)
+    assert not isinstance(made, api.TensorSplit)
+    assert list(at_hand.keys) == list(made.keys)
+    for index in range(0, len(made), 7):
+        one, other = at_hand[index], made[index]
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+            assert one[name].dtype == other[name].dtype
+    assert at_hand.view([3, 1]).files(0) == made.view([3, 1]).files(0) == [path]
+    assert fingerprint_of(at_hand, fields) == fingerprint_of(made, fields)
+    assert members_of(data, fields) is not None
