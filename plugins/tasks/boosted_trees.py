@@ -38,8 +38,9 @@ class BoostedTrees:
     def of(
         cls, card: api.DataCard, preprocess: api.Preprocess, kind: Literal["classes", "numbers"]
     ) -> BoostedTrees | None:
-        """Return new trees where samples are rows of a table, else None."""
-        return cls(card, preprocess, kind) if isinstance(preprocess.modality, api.modalities.Tables) else None
+        """Return new trees where samples are rows of a table, and whole ones, else None."""
+        whole = not card.columns or tuple(preprocess.img_size) == (len(card.columns),)
+        return cls(card, preprocess, kind) if isinstance(preprocess.modality, api.modalities.Tables) and whole else None
 
     def fit(self, batches: Iterable[api.Batch], truth: str) -> None:
         """Learn from training rows whose field `truth` holds what is to be predicted; a second time changes nothing."""

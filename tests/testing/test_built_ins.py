@@ -129,4 +129,4 @@ def test_every_recipe_keeps_its_promises(name):
 
 def test_none_is_left_out():
     assert sorted({name for name, *_ in DATASETS}) == registry().names("dataset")
-    assert sorted({"forecast", "impute", *(name for name, *_ in TASKS)}) == registry().names("task")
+    assert sorted({"forecast", "impute", "regress", *(name for name, *_ in TASKS)}) == registry().names("task")
