@@ -102,7 +102,12 @@ class RunPlan:
 
 def leaves_open(spec: RunSpec) -> bool:
     """Whether nobody but defaults, or a person by a flag, says how long a run trains: then the rest is planned."""
-    return all(spec.sources.get(key, BELOW) in OPEN for key in SCHEDULE)
+    return not who_says(spec)
+
+
+def who_says(spec: RunSpec) -> str:
+    """Return what says how long a run trains, beside defaults and flags: a recipe, a file; empty where nothing does."""
+    return next((source for key in SCHEDULE if (source := spec.sources.get(key, BELOW)) not in OPEN), "")
 
 
 def make_plan(

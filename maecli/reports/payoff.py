@@ -129,7 +129,11 @@ def _short(metric: Metric) -> str:
 
 def _apart(difference: Difference, metric: Metric) -> str:
     points = " points" if metric.unit == "share" else ""
-    return f"{_signed(difference.value, metric)}{points}, 95% interval {_ends(difference, metric)}"
+    low, high = difference.interval
+    doubt = (
+        "" if difference.is_told or low <= 0 <= high else f", but p = {difference.p_value:.2g} by the {difference.test}"
+    )
+    return f"{_signed(difference.value, metric)}{points}, 95% interval {_ends(difference, metric)}{doubt}"
 
 
 def _ends(difference: Difference, metric: Metric) -> str:

@@ -11,7 +11,7 @@ import maecli.run.dry_run as dry
 import maecli.run.train as training
 from maecli.errors import SpecError
 from maecli.plan.batches import changed_batch
-from maecli.plan.make import RunPlan, leaves_open, make_plan
+from maecli.plan.make import RunPlan, leaves_open, make_plan, who_says
 from maecli.plan.words import sentence
 from maecli.progress import Progress
 from maecli.registry import Registry
@@ -155,7 +155,7 @@ def _planned(
             plan = make_plan(ask, spec, lambda planned: request(planned, registry), registry, time_s, progress.say)
         spec = request(plan.ask(ask), registry)
     elif time_s is not None:
-        source = spec.sources.get("train.epochs", "train.max_steps")
+        source = who_says(spec)
         raise SpecError(f"--time plans how long a run trains, and {source} says it already; leave one of them out")
     elif note := changed_batch(ask, spec, lambda usual: request(usual, registry)):
         progress.say(note)

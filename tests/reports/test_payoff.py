@@ -53,6 +53,12 @@ def test_where_it_did_not_what_may_help_is_said():
     assert sentence.endswith("; other weights, or pretraining on unlabelled pictures of your own (mae pretrain) may.")
 
 
+def test_where_the_interval_alone_would_tell_a_difference_the_test_that_does_not_is_named():
+    told = payoff(difference(-0.23, -0.42, -0.017, 0.0654, num=30))
+    assert told.paid is None
+    assert "95% interval -42.0 to -1.7, but p = 0.065 by the exact McNemar test" in payoff_sentences(told)[0]
+
+
 def test_what_is_not_significant_is_no_difference():
     told = payoff(UNKNOWN)
     assert told.paid is None
