@@ -106,7 +106,8 @@ def survey(
         if (moved := regrouped(samples, keys)) is not None:
             copies_by[kind] = _duplicates(moved, ticks, f"{words.many} with {kind}")
     scans: list[Scan] = [*samples.values(), *labels.values(), *targets.values(), *masks.values(), *boxes.values()]
-    say(f"looking at the {words.many} of all splits together")
+    if not modality.pictorial:
+        say(f"looking at the {words.many} of all splits together")
     study = modality.study(dataset.split, card)
     say("checking every file against its rules")
     findings = Findings(

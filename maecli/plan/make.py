@@ -291,7 +291,7 @@ class Planner:
 
     def _schedule(self, timing: Timing, time_s: float, validations: int, batch: int, per_epoch: int) -> rules.Schedule:
         """Return as many steps as the time allows, beside opening the data, measuring and saving."""
-        others = self.opening_s + timing.total_s(0, validations, rules.SAVES)
+        others = self.opening_s + timing.total_s(0, validations + 1, rules.SAVES)
         seconds = FOR_STEPS * time_s - others
         seconds = max(seconds, time_s / 3)
         return rules.schedule(self.open_spec.verb, batch, per_epoch, timing.step_s, seconds, timing.first_epoch_s)

@@ -128,7 +128,6 @@ def test_a_bug_keeps_its_traceback(mae, monkeypatch):
         ("pretrain", "--no-such-flag"),
         ("pretrain", "--epochs", "many"),
         ("pretrain", "--workers", "-1"),
-        ("eval",),
         ("eval", "run", "--batch-size", "0"),
         ("infer",),
         ("infer", "x", "--batch-size", "0"),
@@ -139,6 +138,12 @@ def test_wrong_usage_exits_with_2(mae, args):
     assert outcome.exit_code == 2
     assert "Usage: " in outcome.stderr
     assert outcome.stdout == ""
+
+
+def test_an_eval_of_nothing_says_what_it_needs(mae):
+    outcome = mae("eval")
+    assert outcome.exit_code == 2
+    assert outcome.stderr == "mae: give RUN, or --task TASK to take the newest finished run of that task\n"
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ BYTES_PER_S = 200e6
 """How fast a checkpoint is written and hashed, about: none is written to find out."""
 END_S = 2.0
 """What is drawn and written after the last step takes, about, beside measuring."""
-AT_END = {"pretrain": 1, "finetune": 2}
-"""How often the validation split is gone over after the last step: to measure it, and to calibrate by it."""
+CALIBRATIONS = {"pretrain": 0, "finetune": 1}
+"""How often the validation split is gone over to calibrate, beside being measured at the end."""
 SECONDS = 20.0
 """After this long the least number of steps is enough."""
 
@@ -94,7 +94,7 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
         memory_bytes=memory_used(trainer.device),
         first_epoch_s=(reading_step_s - step_s) * trainer.steps_per_epoch,
         steps_per_epoch=trainer.steps_per_epoch,
-        end_s=END_S + AT_END[trainer.spec.verb] * validation_s,
+        end_s=END_S + CALIBRATIONS[trainer.spec.verb] * validation_s,
     )
 
 
