@@ -199,8 +199,9 @@ def test_a_worker_that_is_killed_while_it_keeps_a_sample_stops_nobody_and_leaves
             parcels = list(pool.run((index, None) for index in range(10)))
             for index, parcel in enumerate(parcels):
                 assert np.array_equal(parcel.tensors["image"][0], decode(index)["image"])
-            if later:
-                assert {index for index, parcel in enumerate(parcels) if parcel.rest} <= {1}
+            lost = {index for index, parcel in enumerate(parcels) if parcel.rest}
+            if later:  # the other process is ended too, perhaps while it keeps a sample
+                assert len(lost - {1}) <= 1
     assert time.monotonic() - begin < 10
 
 
