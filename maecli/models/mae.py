@@ -75,6 +75,19 @@ class Decoder(nn.Module):
         self.apply(init_weights)
         nn.init.normal_(self.mask_token, std=0.02)
 
+    @classmethod
+    def suited(
+        cls,
+        encoder: Encoder,
+        embed_dim: int | None = None,
+        depth: int | None = None,
+        num_heads: int | None = None,
+        mlp_ratio: float = 4.0,
+    ) -> Decoder:
+        """Return a new decoder of the size that suits the encoder where none is given."""
+        width, layers, heads = encoder.decoder_defaults
+        return cls(encoder, embed_dim or width, depth or layers, num_heads or heads, mlp_ratio)
+
     def forward(
         self,
         latent: Tensor,

@@ -44,7 +44,7 @@ def small_encoder(preprocess: Preprocess, seed: int = 0) -> Encoder:
 def small_autoencoder(batch: Batch, preprocess: Preprocess) -> Tensor:
     """Return the loss () of a new masked autoencoder on a batch, three quarters of whose patches are hidden."""
     encoder = small_encoder(preprocess)
-    module = MaskedAutoencoder(encoder, Decoder(encoder, *encoder.decoder_defaults))
+    module = MaskedAutoencoder(encoder, Decoder.suited(encoder))
     noise = batch.draws.uniform("mask", mask_draws("random", encoder.grid))
     valid = batch.tensors.get("valid")
     present = None if valid is None else present_patches(valid, encoder.patch_size)

@@ -94,13 +94,13 @@ class Impute(api.Task[Imputer]):
                     "vit, or a model of whole rows, such as row-mlp"
                 )
             return RowImputer(encoder)
-        width, depth, heads = encoder.decoder_defaults
-        decoder = api.nets.Decoder(
+        asked = self.options
+        decoder = api.nets.Decoder.suited(
             encoder,
-            self.options.decoder_embed_dim or width,
-            self.options.decoder_depth or depth,
-            self.options.decoder_num_heads or heads,
-            self.options.decoder_mlp_ratio,
+            asked.decoder_embed_dim,
+            asked.decoder_depth,
+            asked.decoder_num_heads,
+            asked.decoder_mlp_ratio,
         )
         return TokenImputer(encoder, decoder)
 

@@ -99,13 +99,13 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
                 api.nets.find_lattice(encoder.grid, self.options.mask_ratio)
             except ValueError as error:
                 raise api.SpecError(f"task.{error}") from error
-        width, depth, heads = encoder.decoder_defaults
-        decoder = api.nets.Decoder(
+        asked = self.options
+        decoder = api.nets.Decoder.suited(
             encoder,
-            self.options.decoder_embed_dim or width,
-            self.options.decoder_depth or depth,
-            self.options.decoder_num_heads or heads,
-            self.options.decoder_mlp_ratio,
+            asked.decoder_embed_dim,
+            asked.decoder_depth,
+            asked.decoder_num_heads,
+            asked.decoder_mlp_ratio,
         )
         return api.nets.MaskedAutoencoder(encoder, decoder, self.options.norm_pix_loss)
 
