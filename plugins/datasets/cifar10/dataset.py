@@ -13,7 +13,7 @@ from pydantic import Field
 
 from maecli import api
 
-from ..in_memory import InMemory, published  # noqa: TID252  # installed, the parent has another name
+from ..in_memory import InMemory, published
 from .batches import CLASSES, read_binary_batch, read_python_batch
 
 VAL_SHARE = 1 / 10

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from maecli import api
 
+from ..pooled.head import outputs_of
 from .familiarity import Familiarity, sample_statistics
-from .labels import logits_of
 from .temperature import fit_temperature
 
 TEMPERATURE, NUM = "temperature", "samples"
@@ -86,7 +86,7 @@ class Calibration:
 def _measured(module: api.nets.Classifier, batches: Iterable[api.Batch]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield logits (B, Q), labels (B,) and statistics (B, F) of the samples of which they are finite, on the CPU."""
     for batch in batches:
-        logits, statistics = logits_of(module, batch).cpu(), sample_statistics(batch["image"])
+        logits, statistics = outputs_of(module, batch).cpu(), sample_statistics(batch["image"])
         good = logits.isfinite().all(1) & statistics.isfinite().all(1)
         if good.any():
             yield logits[good], batch["label"].cpu()[good], statistics[good]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from maecli import api
 
-from ..boosted_trees import BoostedTrees  # noqa: TID252  # installed, the parent has another name
+from ..pooled.boosted_trees import BoostedTrees
 
 if TYPE_CHECKING:
     from .calibration import Calibration
@@ -78,10 +78,3 @@ class Labels(ABC):
     @abstractmethod
     def wrong(self, probabilities: np.ndarray, label: np.ndarray) -> list[bool | None]:
         """Return whether each sample's prediction is wrong; None where no label is known, which is -1."""
-
-
-def logits_of(module: api.nets.Classifier, batch: api.Batch) -> Tensor:
-    """Return logits (B, Q) of a batch of pictures, or of features computed before."""
-    if "features" in batch:
-        return module(features=batch["features"])
-    return module(batch["image"], valid=batch.tensors.get("valid"))

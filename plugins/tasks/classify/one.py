@@ -15,11 +15,12 @@ from torch import Tensor
 
 from maecli import api
 
-from ..boosted_trees import NAME as TREES  # noqa: TID252  # installed, the parent has another name
-from ..boosted_trees import BoostedTrees  # noqa: TID252
+from ..pooled.boosted_trees import NAME as TREES
+from ..pooled.boosted_trees import BoostedTrees
+from ..pooled.head import outputs_of
 from .calibration import Calibration
 from .finding import finding
-from .labels import Labels, logits_of
+from .labels import Labels
 from .mistakes import Mistakes
 from .temperature import expected_calibration_error, reliability
 
@@ -93,7 +94,7 @@ class Accuracy(api.Evaluator[api.nets.Classifier]):
         self.calibration, self.unsure_share = calibration, unsure_share
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
-        logits, label = logits_of(module, batch), batch["label"]
+        logits, label = outputs_of(module, batch), batch["label"]
         predicted = logits.argmax(-1)
         matrix = api.measure.confusion(label, predicted, self.card.num_classes)
         self.add({"matrix": matrix, "cross_entropy": F.cross_entropy(logits, label, reduction="sum")})

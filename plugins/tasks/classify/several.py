@@ -16,7 +16,8 @@ from torch import Tensor
 
 from maecli import api
 
-from .labels import Labels, logits_of
+from ..pooled.head import outputs_of
+from .labels import Labels
 from .precision import average_precision, mean_precision, random_precision, resampled_means
 
 MAX_NAMED = 3
@@ -118,7 +119,7 @@ class Precision(api.Evaluator[api.nets.Classifier]):
         self._ranked: list[tuple[int, int, float]] | None = None
 
     def update(self, module: api.nets.Classifier, batch: api.Batch) -> None:
-        self.add_rows(batch.draws.ids, {"logits": logits_of(module, batch), "labels": batch["label"]})
+        self.add_rows(batch.draws.ids, {"logits": outputs_of(module, batch), "labels": batch["label"]})
         self._ranked = None
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from maecli import api
 
-from ..boosted_trees import ALL, BoostedTrees  # noqa: TID252  # installed, the parent has another name
+from ..pooled.boosted_trees import ALL, BoostedTrees
+from ..pooled.head import HeadOptions, features_of, outputs_of
 from .calibration import Calibration
-from .labels import Labels, logits_of
+from .labels import Labels
 from .mixing import mix
 from .one import OneLabel
 from .several import SeveralLabels
@@ -37,14 +38,7 @@ class Classify(api.Task[api.nets.Classifier]):
     on_whole_pictures: ClassVar[Mapping[str, Any]] = {"patch_drop": 0.0}
     head_options = ("pool",)
 
-    class Options(api.Options):
-        pool: Literal["mean", "cls"] = Field(default="mean", description="mean of the patch tokens, or class token")
-        head: Literal["linear", "mlp"] = Field(default="linear", description="what stands on the pooled token")
-        head_norm: Literal["auto", "none", "batch"] = Field(
-            default="auto",
-            description="batch: standardise features over the batch before the head, without parameters, "
-            "arXiv:2111.06377, appendix A.1; auto: batch where the encoder is frozen, else none",
-        )
+    class Options(HeadOptions):
         label_smoothing: float = Field(
             default=0.0,
             ge=0,
@@ -95,10 +89,7 @@ class Classify(api.Task[api.nets.Classifier]):
         self.num_patches, self.patch_size = math.prod(encoder.grid), encoder.patch_size
         if self.options.patch_drop:
             self._check_patch_drop(encoder)
-        norm = self.options.head_norm
-        if norm == "auto":
-            norm = "batch" if encoder.frozen else "none"
-        head = self.labels.head(encoder.embed_dim, self.options.head, norm)
+        head = self.labels.head(encoder.embed_dim, self.options.head, self.options.norm_on(encoder))
         return api.nets.Classifier(encoder, head, self.options.pool)
 
     def class_rows(self, module: api.nets.Classifier) -> Mapping[str, Literal["label"]]:
@@ -123,12 +114,12 @@ class Classify(api.Task[api.nets.Classifier]):
 
     def frozen_features(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
         mixes = self.options.mixup or self.options.cutmix
-        return None if mixes else module.pooled(batch["image"], valid=batch.tensors.get("valid"))
+        return None if mixes else features_of(module, batch)
 
     def loss(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
         target = self.labels.target(batch["label"])
         if "features" in batch:
-            return self.labels.loss(logits_of(module, batch), target, self.options.label_smoothing)
+            return self.labels.loss(outputs_of(module, batch), target, self.options.label_smoothing)
         image, valid = batch["image"], batch.tensors.get("valid")
         alphas = (self.options.mixup, self.options.cutmix)
         if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
@@ -165,7 +156,7 @@ class Classify(api.Task[api.nets.Classifier]):
         return self.labels.evaluator(thorough, self.preprocess, self.calibrated, self.unsure_share, self.trees)
 
     def predict(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Prediction]:
-        logits, calibration = logits_of(module, batch), self.calibrated
+        logits, calibration = outputs_of(module, batch), self.calibrated
         unsure = calibration.unsure(logits, batch, self.unsure_share) if calibration is not None else None
         told = [{}] * len(logits) if unsure is None else [{"unsure": each} for each in unsure]
         return [
@@ -185,7 +176,7 @@ class Classify(api.Task[api.nets.Classifier]):
         return self.labels.probabilities(calibration.scaled(logits) if calibration else logits).cpu().numpy()
 
     def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
-        probabilities = self._probabilities(logits_of(module, batch))
+        probabilities = self._probabilities(outputs_of(module, batch))
         wrong = self.labels.wrong(probabilities, batch["label"].cpu().numpy()) if "label" in batch else None
         drawn = self.preprocess.draw(self.preprocess.to_pixels(batch["image"]), batch.tensors.get("valid"))
         captions = [self.labels.caption(row) for row in probabilities]

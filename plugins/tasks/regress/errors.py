@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from maecli import api
 
-from ..boosted_trees import NAME as TREES  # noqa: TID252  # installed, the parent has another name
+from ..pooled.boosted_trees import NAME as TREES
 from . import intervals
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from maecli import api
 
-from ..boosted_trees import ALL, BoostedTrees  # noqa: TID252  # installed, the parent has another name
+from ..pooled.boosted_trees import ALL, BoostedTrees
+from ..pooled.head import HeadOptions, features_of, outputs_of
 from .errors import NumberErrors
 
 FIELD = "target"
@@ -31,14 +32,7 @@ class Regress(api.Task[api.nets.Classifier]):
     monitor = "rmse"
     head_options = ("pool",)
 
-    class Options(api.Options):
-        pool: Literal["mean", "cls"] = Field(default="mean", description="mean of the patch tokens, or class token")
-        head: Literal["linear", "mlp"] = Field(default="linear", description="what stands on the pooled token")
-        head_norm: Literal["auto", "none", "batch"] = Field(
-            default="auto",
-            description="batch: standardise features over the batch before the head, without parameters, "
-            "arXiv:2111.06377, appendix A.1; auto: batch where the encoder is frozen, else none",
-        )
+    class Options(HeadOptions):
         loss: Literal["squared", "huber"] = Field(
             default="squared",
             description="squared error, or Huber's, which grows evenly beyond one standard deviation, so that a few "
@@ -62,26 +56,23 @@ class Regress(api.Task[api.nets.Classifier]):
         self.baseline_samples = ALL if self.trees is not None else 0
 
     def build(self, encoder: api.Encoder) -> api.nets.Classifier:
-        norm = self.options.head_norm
-        if norm == "auto":
-            norm = "batch" if encoder.frozen else "none"
-        head = api.nets.ClassifierHead(encoder.embed_dim, 1, self.options.head, norm)
+        head = api.nets.ClassifierHead(encoder.embed_dim, 1, self.options.head, self.options.norm_on(encoder))
         return api.nets.Classifier(encoder, head, self.options.pool)
 
     def frozen_features(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor | None:
-        return module.pooled(batch["image"], valid=batch.tensors.get("valid"))
+        return features_of(module, batch)
 
     def loss(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
         truth = (batch[FIELD].flatten(1)[:, 0] - self.mean) / self.deviation
         known = ~truth.isnan()
-        made, truth = _standardised(module, batch), truth.where(known, 0.0)
+        made, truth = outputs_of(module, batch)[:, 0], truth.where(known, 0.0)
         measure = F.mse_loss if self.options.loss == "squared" else F.huber_loss
         losses = measure(made.where(known, 0.0), truth, reduction="none")
         return losses.sum() / known.sum().clamp(min=1)
 
     def numbers(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
         """Return predicted numbers (B,) float32, in their unit."""
-        return _standardised(module, batch) * self.deviation + self.mean
+        return outputs_of(module, batch)[:, 0] * self.deviation + self.mean
 
     def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
         if self.trees is not None:
@@ -113,13 +104,6 @@ class Regress(api.Task[api.nets.Classifier]):
         if self.trees is not None:
             notes.append(self.trees.describe())
         return notes
-
-
-def _standardised(module: api.nets.Classifier, batch: api.Batch) -> Tensor:
-    """Return what a module makes of a batch (B,) float32, of samples or of features computed before."""
-    if "features" in batch:
-        return module(features=batch["features"])[:, 0]
-    return module(batch["image"], valid=batch.tensors.get("valid"))[:, 0]
 
 
 @api.hookimpl

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cards
 import pytest
 import torch
-from maecli_plugins.tasks.classify.labels import logits_of
 from maecli_plugins.tasks.classify.mixing import mix
 from maecli_plugins.tasks.classify.task import Classify
+from maecli_plugins.tasks.pooled.head import outputs_of
 
 from maecli import api
 
@@ -54,11 +54,11 @@ def test_nor_any_answer():
     module.eval()
     module.head[-1].weight.normal_()
     one, other = batches()
-    assert logits_of(module, one).equal(logits_of(module, other))
+    assert outputs_of(module, one).equal(outputs_of(module, other))
     assert job.frozen_features(module, one).equal(job.frozen_features(module, other))
     assert job.predict(module, one) == job.predict(module, other)
     whole = api.Batch({"image": one["image"]}, one.draws)
-    same = logits_of(module, one).isclose(logits_of(module, whole), atol=1e-5).all(1)
+    same = outputs_of(module, one).isclose(outputs_of(module, whole), atol=1e-5).all(1)
     assert same.tolist() == [True, *[False] * 5]
 
 

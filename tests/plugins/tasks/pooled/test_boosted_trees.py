@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from maecli_plugins.datasets.table.dataset import Table
-from maecli_plugins.tasks.boosted_trees import BoostedTrees
+from maecli_plugins.tasks.pooled.boosted_trees import BoostedTrees
 
 from maecli import api
 from maecli.loading import make_loader
