@@ -1,0 +1,198 @@
+"""A run that is stopped, by a signal or a fault, keeps what is finished and goes on as if it never had been."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import pytest
+import torch
+from toy_training import Brightness, fit_and_stop, last_of, make, records, weights
+
+from maecli.data.batch import Batch
+from maecli.errors import LoadingError, MaeError
+from maecli.loading.resident import ResidentLoader
+
+
+@pytest.mark.parametrize("stop", range(1, 9))
+def test_stopping_at_any_step_and_resuming_equals_never_stopping(tmp_path, stop):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    settings: dict[str, Any] = {"log_every_steps": 2, "train": {"micro_batch_size": 3}}
+    whole = make(tmp_path / "whole", Brightness(noise=0.1), **settings)
+    whole.fit()
+
+    first = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100, **settings)
+    fit_and_stop(first, stop)
+    second = make(tmp_path / "parts", Brightness(noise=0.1), **settings)
+    second.load(last_of(tmp_path / "parts"))
+    assert second.step == stop
+    second.fit()
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
+    for name in ("train/loss", "train/lr", "val/error"):
+        assert records(first, name) + records(second, name) == records(whole, name)
+    assert second.best == whole.best
+    assert second.seconds_before > 0
+
+
+@pytest.mark.parametrize("stop", [2, 4])
+def test_resuming_is_exact_where_the_last_batch_is_kept(tmp_path, stop):
+    settings: dict[str, Any] = {"num": 14, "train": {"epochs": 2, "last_batch": "keep"}}
+    whole = make(task=Brightness(noise=0.1), **settings)
+    sizes: list[int] = []
+    plain = whole.train_step
+    whole.train_step = lambda batch: (sizes.append(len(batch)), plain(batch))[1]  # type: ignore[func-returns-value, method-assign, assignment]
+    whole.fit()
+    assert sizes == [3, 4, 3, 4] * 2
+
+    first = make(tmp_path, Brightness(noise=0.1), save_epochs=100, **settings)
+    fit_and_stop(first, stop)
+    second = make(tmp_path, Brightness(noise=0.1), **settings)
+    second.load(last_of(tmp_path))
+    second.fit()
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
+
+
+def test_the_first_signal_saves_and_the_second_acts_as_always(tmp_path):
+    trainer = make(tmp_path, save_epochs=100)
+    step = trainer.train_step
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    as_always = signal.getsignal(signal.SIGINT)
+
+    def interrupted(batch: Batch) -> None:
+        step(batch)
+        os.kill(os.getpid(), signal.SIGINT)
+        while signal.getsignal(signal.SIGINT) is not as_always:
+            time.sleep(0.001)  # or the two would be one
+        os.kill(os.getpid(), signal.SIGINT)
+
+    trainer.train_step = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    signal.signal(signal.SIGINT, found)
+
+
+def test_signals_are_left_as_they_were_found():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    make().fit()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_during_the_last_step_finishes_the_run(tmp_path):
+    trainer = make(tmp_path)
+    step = trainer.train_step
+
+    def last(batch: Batch) -> None:
+        step(batch)
+        if trainer.step + 1 == trainer.total_steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.train_step = last  # type: ignore[method-assign]
+    trainer.fit()
+    assert last_of(tmp_path).step == 9
+
+
+def test_a_trainer_runs_in_a_thread_without_signals():
+    trainer = make()
+    thread = threading.Thread(target=trainer.fit)
+    thread.start()
+    thread.join()
+    assert trainer.step == 9
+
+
+class Interruptible(ResidentLoader):
+    """A loader that does something before one of its batches."""
+
+    act: Any = None
+    before_batch = 0
+
+    def _fetch(self, plan: Any, spec: Any) -> Any:
+        for number, batch in enumerate(super()._fetch(plan, spec)):
+            if self.act is not None and number == self.before_batch:
+                self.act()
+            yield batch
+
+
+def interruptible(loader: Any, before_batch: int, act: Any) -> Interruptible:
+    other = Interruptible(loader.split, loader.preprocess, loader.device, loader.seed)
+    other.act, other.before_batch = act, before_batch
+    return other
+
+
+def worker_ends() -> None:
+    raise LoadingError("a data worker was killed by SIGKILL; use fewer")
+
+
+def data_never_come() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("act", [worker_ends, data_never_come])
+@pytest.mark.parametrize(("split", "before_batch", "step"), [("train", 4, 4), ("train", 6, 6), ("val", 0, 3)])
+def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_been(
+    tmp_path, act, split, before_batch, step
+):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = make(tmp_path / "whole", Brightness(noise=0.1))
+    whole.fit()
+    first = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100)
+    if split == "train":
+        first.train_loader = interruptible(first.train_loader, before_batch, act)
+    else:
+        first.val_loader = interruptible(first.val_loader, before_batch, act)
+    begin = time.monotonic()
+    with pytest.raises(MaeError) as caught:
+        first.fit()
+    assert time.monotonic() - begin < 10
+    told = "a data worker was killed by SIGKILL; use fewer; step {} is saved, and --resume goes on from there"
+    if act is data_never_come:
+        told = "saved at step {}; --resume goes on from there"
+    assert str(caught.value) == told.format(step)
+
+    second = make(tmp_path / "parts", Brightness(noise=0.1))
+    second.load(last_of(tmp_path / "parts"))
+    assert second.step == step
+    second.fit()
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
+    for name in ("train/loss", "val/error"):
+        assert records(first, name) + records(second, name) == records(whole, name)
+    assert second.best == whole.best
+
+
+def test_data_that_fail_before_the_first_step_leave_nothing_to_save(tmp_path):
+    trainer = make(tmp_path)
+    trainer.train_loader = interruptible(trainer.train_loader, 0, worker_ends)
+    with pytest.raises(LoadingError, match=r"^a data worker was killed by SIGKILL; use fewer$"):
+        trainer.fit()
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["step", "save"])
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_runs_out_leaves_the_last_good_checkpoint_alone(tmp_path, monkeypatch, where, error):
+    trainer = make(tmp_path, save_epochs=1)
+
+    def fails(*_: object) -> None:
+        raise error
+
+    def step(batch: Batch, step: Any = trainer.train_step) -> None:
+        step(batch)
+        if trainer.step == 4:
+            if where == "step":
+                fails()
+            monkeypatch.setattr("maecli.training.checkpoint_folder.write_tensors", fails)
+
+    trainer.train_step = step  # type: ignore[method-assign]
+    with pytest.raises(type(error)):
+        trainer.fit()
+    last = last_of(tmp_path)
+    assert last.step == 3
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["best", "last", "step-000003"]
+    again = make(tmp_path)
+    again.load(last)
+    assert again.step == 3
