@@ -67,6 +67,8 @@ class Choice:
     """Mistakes, the most certain first, the least certain, samples of each class; of masks those that agree least."""
 
     answer: Answer | None
+    pictorial: bool = True
+    """Whether samples are pictures, on which their masks can be shown."""
     mistakes: Least[Chosen] = field(default_factory=lambda: Least(NUM_MISTAKES))
     uncertain: Least[Chosen] = field(default_factory=lambda: Least(NUM_UNCERTAIN))
     disagreements: Least[Chosen] = field(default_factory=lambda: Least(NUM_MASKS))
@@ -79,7 +81,7 @@ class Choice:
         row, mask = {"path": key, **prediction.row}, prediction.mask
         if mask is not None:
             step = 1 + max(mask.shape) // (2 * MASK_SIDE)
-            small = mask[::step, ::step] if mask.ndim == 2 else None
+            small = mask[::step, ::step] if self.pictorial else None
             keep = lambda: Chosen(index, row, None if small is None else small.copy())  # noqa: E731
             if IOU in row:
                 self.disagreements.add(float(row[IOU]), index, keep)

@@ -150,7 +150,8 @@ def infer(
     truth = Truth(own, job, preprocess.modality, card)
     for line in truth.problems():
         progress.say(line)
-    first, numbers, choice = FirstPictures(job, truth.labels), Numbers(), Choice(job.answer)
+    first, numbers = FirstPictures(job, truth.labels), Numbers()
+    choice = Choice(job.answer, preprocess.modality.pictorial)
     learned = trained_on(restored, registry, own.root, keys)
     summary = Summary(job.answer, learned)
     module = restored.module.eval()

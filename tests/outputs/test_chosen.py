@@ -76,6 +76,6 @@ def test_masks_that_agree_least_come_first_and_of_large_ones_some_cells_are_kept
 
 @pytest.mark.parametrize("mask", [np.zeros((2, 4, 6), np.uint8), np.zeros(5, np.uint8)], ids=["volume", "series"])
 def test_masks_that_lie_on_no_picture_are_not_kept(mask):
-    choice = Choice(None)
+    choice = Choice(None, pictorial=False)
     choice.add(0, "a", Prediction({"iou": 0.5}, mask=mask))
     assert choice.disagreements.things[0].mask is None

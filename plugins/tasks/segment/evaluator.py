@@ -59,7 +59,7 @@ class Overlap(api.Evaluator[Segmenter]):
             self.add({"matrix": matrix})
             counts.append(overlap_counts(matrix))
         self.add_rows(batch.draws.ids, {"counts": torch.stack(counts)})
-        if predicted.ndim == 3:
+        if self.task.preprocess.modality.pictorial:
             self._look_at(batch, predicted, torch.stack(counts).cpu().numpy())
 
     def _look_at(self, batch: api.Batch, predicted: Tensor, counts: np.ndarray) -> None:
