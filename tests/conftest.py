@@ -14,10 +14,12 @@ import pytest
 import torch
 from attempts import serving
 from installed import look_again
+from PIL import Image
 from typer.testing import CliRunner
 from write_data import write_class_folders, write_mask_folder
 
 from maecli.cli import app
+from maecli.reports import canvas, vector
 from maecli.testing import imports
 
 torch.set_num_threads(1)
@@ -104,6 +106,17 @@ def told_costs(monkeypatch: pytest.MonkeyPatch) -> None:
         return {name: imports.ImportCost(0.0, ()) for name in modules}
 
     monkeypatch.setattr(imports, "import_costs", costs)
+
+
+@pytest.fixture
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make no picture of charts, which takes half of the time of a toy run: a single pixel stands for each.
+
+    What a chart is to show is still plotted. Not for tests that look at charts, or hold that they can be drawn.
+    """
+    pixel = canvas.encode_png(Image.new("L", (1, 1)))
+    monkeypatch.setattr(canvas, "to_png", lambda figure, notes: pixel)
+    monkeypatch.setattr(vector, "to_svg", lambda figure, colours: "")
 
 
 @pytest.fixture(scope="session")

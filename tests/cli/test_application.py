@@ -21,6 +21,8 @@ from maecli.run.train import TrainResult
 from maecli.schema import SPECS
 from maecli.training import trainer
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 VERBS = (
     *("pretrain", "finetune", "demo", "sweep", "eda", "eval", "infer", "embed"),
     *("inspect", "runs", "results", "plugins", "recipes", "schema"),

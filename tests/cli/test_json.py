@@ -68,6 +68,7 @@ def test_a_run_and_what_is_made_of_it_are_one_object_each(site, mae, toy_finetun
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("told_costs")
 @pytest.mark.parametrize("command", ["show", "check"])
 def test_what_is_told_of_a_plugin_is_one_object(site, mae, command):
     outcome = mae("plugins", command, "birds", "--json")

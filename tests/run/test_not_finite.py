@@ -21,6 +21,8 @@ from maecli.errors import DataError, Fault
 from maecli.training.finite import NOT_FINITE, TOO_LARGE, OutputWatch, try_samples
 from maecli.verbs.infer import predict
 
+pytestmark = pytest.mark.charts
+
 HUGE = 3e38
 
 

@@ -15,6 +15,8 @@ from maecli.run.directory import RunDirectory
 from maecli.run.pages.curves import history, learning_curves
 from maecli.run.report import describe_run, next_commands, run_faults, write_run_report
 
+pytestmark = pytest.mark.charts
+
 
 @pytest.fixture
 def run(finetuned, tmp_path) -> RunDirectory:

@@ -14,6 +14,8 @@ from maecli.data.files.not_data import written_by_mae
 from maecli.run.runs_page import renew_runs_page
 from maecli.storage.ledger import Ledger
 
+pytestmark = pytest.mark.charts
+
 
 @pytest.fixture
 def root(finetuned, pretrained, tmp_path, monkeypatch):

@@ -16,6 +16,8 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.restore import restore
 
+pytestmark = pytest.mark.charts
+
 NAMES = ("background", "cat", "dog")
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0]
 SIZES = {"ordinary.png": (20, 30), "flat.png": (1, 7), "deep/turned.jpg": (32, 16)}

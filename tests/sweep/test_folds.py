@@ -15,6 +15,8 @@ from maecli.spec.ask import Ask
 from maecli.spec.resolve import resolve
 from maecli.sweep.folds import plan_folds
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 NUM = 5
 """Pictures of each of two classes."""
 

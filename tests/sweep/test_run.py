@@ -15,6 +15,8 @@ from written import csv_rows
 
 from maecli.data.files.finding import find_files
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 ARMS = {"pretrained": {}, "scratch": {"scratch": True}, "longer": {"total_time_of": "pretrained"}}
 
 
