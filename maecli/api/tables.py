@@ -10,6 +10,7 @@ from maecli.data.tabular.columns import (
     fit_column,
     num_channels,
     read_cells,
+    read_truth,
 )
 from maecli.data.tabular.kinds import MOST_CATEGORIES, Choice, Kindred, find_kinds
 from maecli.data.tabular.missing import MISSING, Missing
@@ -38,5 +39,6 @@ __all__ = [
     "num_channels",
     "read_cells",
     "read_table",
+    "read_truth",
     "row_names",
 ]

@@ -102,6 +102,11 @@ class DataCard(BaseModel):
         default=(),
         description="what each cell of a table's row is, where `image` holds places and categories of cells",
     )
+    withheld: str = Field(
+        default="",
+        description="how cells that are there were taken from a table's rows, to be measured on as `withheld`, in "
+        "words; empty: none were",
+    )
     files: FileReading = Field(
         default=FileReading(), description="how the files of pictures are read, and so a person's own"
     )

@@ -6,6 +6,8 @@ A sample is a dict of named arrays. C channels, S spatial axes, of which a pictu
 - `valid` (*S) or (C, *S) bool: which of its cells exist; NaN in a float `image` says the same;
 - `label` () int64, or (Q,) int8 where samples have several labels;
 - `target` (Q,) float32: numbers to predict, NaN where one is not known; (Q, H) the H steps that follow a series;
+- `withheld` (F,) float32: cells of a table's row that are missing in `image` to be measured on, as
+  `api.tables.read_truth` gives them, NaN for all others;
 - `mask` (*S), class numbers of any integer dtype, the card's `void` where nothing is judged;
 - `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
 """

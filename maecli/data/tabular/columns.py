@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -71,6 +71,17 @@ class Column(BaseModel):
         if len(self.knots) == 2:
             return self.knots[0] + places * (self.knots[-1] - self.knots[0])
         return np.interp(places, np.linspace(0, 1, len(self.knots)), np.array(self.knots))
+
+    def to_range(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where values (N,) lie between the least and the greatest: 0 and 1, and beyond them too.
+
+        Unlike `places` they lose nothing, whatever the scaler. Numbers of categories stay as they are.
+        """
+        return (values - self.knots[0]) / (self.knots[-1] - self.knots[0]) if self.knots else values
+
+    def from_range(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the values that lie there (N,): the inverse of `to_range`."""
+        return self.knots[0] + parts * (self.knots[-1] - self.knots[0]) if self.knots else parts
 
     def unit(self, cell: float) -> float:
         """Return a cell of a row in units of the data: a number, seconds from 1970, or the number of a category."""
@@ -146,12 +157,29 @@ def read_cells(table: TextTable, columns: Sequence[Column]) -> NDArray[np.float3
     A category that the training rows do not have counts as nothing. Raises BrokenSample, naming the line, where a
     column of numbers or dates holds something else.
     """
+    cells = np.empty((len(table), len(columns)), np.float32)
+    for place, values in enumerate(_read_columns(table, columns)):
+        cells[:, place] = columns[place].places(values) if columns[place].knots else values
+    return cells
+
+
+def read_truth(table: TextTable, columns: Sequence[Column]) -> NDArray[np.float32]:
+    """Return the cells of known columns (N, F) as they are to be measured on, whatever the scaler; see `to_range`.
+
+    Raises BrokenSample as `read_cells` does.
+    """
+    cells = np.empty((len(table), len(columns)), np.float32)
+    for place, values in enumerate(_read_columns(table, columns)):
+        cells[:, place] = columns[place].to_range(values)
+    return cells
+
+
+def _read_columns(table: TextTable, columns: Sequence[Column]) -> Iterator[NDArray[np.float64]]:
+    """Yield the values (N,) of known columns: numbers, seconds from 1970, numbers of categories; NaN for nothing."""
     chosen, nothing = _chosen(table, columns)
     formats = number_formats(chosen, nothing)
-    cells = np.empty((len(table), len(columns)), np.float32)
-    for place, (column, text) in enumerate(zip(columns, chosen.columns, strict=True)):
-        cells[:, place] = _read_column(chosen, text, column, formats, nothing)
-    return cells
+    for column, text in zip(columns, chosen.columns, strict=True):
+        yield _read_column(chosen, text, column, formats, nothing)
 
 
 def _chosen(table: TextTable, columns: Sequence[Column]) -> tuple[TextTable, Missing]:
@@ -207,10 +235,8 @@ def _read_column(
         numbers = {text: number for number, text in enumerate(column.categories)}
         return np.array([math.nan if nothing(cell) else numbers.get(cell, math.nan) for cell in cells], np.float64)
     if column.kind == "date":
-        values = seconds_of(table, cells, find_time_format(cells, nothing) or column._times, nothing)
-    else:
-        values = numbers_of(table, cells, formats.get(column.name, PLAIN), nothing)
-    return column.places(values)
+        return seconds_of(table, cells, find_time_format(cells, nothing) or column._times, nothing)
+    return numbers_of(table, cells, formats.get(column.name, PLAIN), nothing)
 
 
 def seconds_of(table: TextTable, cells: TextColumn, form: TimeFormat, nothing: Missing) -> NDArray[np.float64]:

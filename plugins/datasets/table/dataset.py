@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from maecli import api
 from maecli.api import tables
 
 from . import told
+from .hiding import Mechanism, hidden_cells
 from .target import FIELDS, Target, find_target, natural_field
 
 
@@ -30,6 +31,8 @@ class Table(api.Dataset):
         the column is free text and left out. What was taken for what is told before training.
     Target: the column of the option `target` is no part of what a model sees, in pretraining neither. Rows in which it
         is missing are left out where it is to be learnt.
+    Hidden cells: by the option `hide` cells that are there are taken from the rows of every split before anything else
+        is fitted on them, and are kept to be measured on alone.
     Sample: a cell per column. Numbers and dates lie between the least and the greatest of the training rows, or at
         their quantile, and categories have a channel each; no statistic is taken of other rows.
     Splits: one row in ten for each of val and test, cut with the fixed seed 0.
@@ -61,6 +64,15 @@ class Table(api.Dataset):
         most_categories: int = Field(
             default=tables.MOST_CATEGORIES, ge=2, le=1000, description="of more different texts a column is free text"
         )
+        hide: Literal["none"] | Mechanism = Field(
+            default="none",
+            description="take cells that are there from the rows of every split, and measure on them alone. mcar: by "
+            "chance; mar: by cells of the row in columns that are kept whole; mnar: by what they hold",
+        )
+        hide_share: float = Field(
+            default=0.2, gt=0, lt=1, description="of each column's cells that are there, the share that `hide` takes"
+        )
+        hide_seed: int = Field(default=0, ge=0, description="of the draws by which `hide` takes cells")
         val_share: float = Field(default=0.1, ge=0, lt=1, description="share of the rows taken as val")
         test_share: float = Field(default=0.1, ge=0, lt=1, description="share of the rows taken as test")
 
@@ -87,9 +99,13 @@ class Table(api.Dataset):
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         columns, rows = self._columns, self._rows
         mean, std = self._stats
-        target, parts = self._target(fields), self._known(fields)
+        target, parts, hidden = self._target(fields), self._known(fields), self._hidden_cells
         seen = self._first is not None and self.options.target in self._first.cells
-        notes = tuple(told.notes(self._table, self._kinds, columns, rows.cells, self.options.target, seen))
+        missing = np.isnan(rows.cells) if hidden is None else np.isnan(rows.cells) & ~hidden
+        notes = (
+            *told.notes(self._table, self._kinds, columns, missing, self.options.target, seen),
+            *([] if hidden is None else [told.hidden(self.options.hide, columns, hidden, missing)]),
+        )
         if not self._told and self._like is None:
             self._told = True
             for note in notes:
@@ -99,7 +115,7 @@ class Table(api.Dataset):
             name=self.name,
             title=self.title or f"table {self._path.name}",
             modality="tables",
-            fields=("image", *([target.field] if target is not None else [])),
+            fields=("image", *([target.field] if target is not None else []), *self._withheld),
             channels=tables.num_channels(columns),
             size=(len(columns),),
             dtype="float32",
@@ -107,6 +123,7 @@ class Table(api.Dataset):
             missing=True,
             mean=mean,
             std=std,
+            withheld="" if hidden is None else f"{self.options.hide.upper()}, {100 * self.options.hide_share:g}%",
             cells=tuple(column.name for column in columns),
             columns=columns,
             **self._of_target(target, parts["train"]),
@@ -125,12 +142,11 @@ class Table(api.Dataset):
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
         target, ids = self._target(fields), self._known(fields)[name]
-        if target is None or target.field not in fields:
-            return self._rows.view(ids.tolist()).at_hand()
-        if "image" not in fields:
+        others = target.arrays() if target is not None and target.field in fields else {}
+        if others and target is not None and "image" not in fields:
             return target.split(self._keys, ids)
         rows = self._rows
-        whole = tables.TableRows(rows.path, self._keys, rows.cells, rows.columns, target.arrays())
+        whole = tables.TableRows(rows.path, self._keys, rows.cells, rows.columns, {**others, **self._withheld})
         return whole.view(ids.tolist()).at_hand()
 
     def given_splits(self) -> Collection[api.SplitName]:
@@ -226,8 +242,7 @@ class Table(api.Dataset):
         """
         if self._like is not None and self._like.columns:
             return self._like.columns
-        options, train = self.options, self._parts["train"]
-        nothing = np.zeros(0)
+        options, nothing = self.options, np.zeros(0)
         known = {column.name: column for column in self._first.columns} if self._first is not None else {}
         fitted = [
             known.get(each.cells.name)
@@ -236,7 +251,7 @@ class Table(api.Dataset):
                 each.kind,
                 each.cells,
                 nothing if each.values is None else each.values,
-                train,
+                self._left(each.cells.name),
                 options.scaler,
                 each.decimals,
                 options.missing,
@@ -261,7 +276,40 @@ class Table(api.Dataset):
             cells = tables.read_cells(self._table, columns)
         except api.BrokenSample as error:
             raise api.DataError(str(error)) from error
+        if self._hidden_cells is not None:
+            cells[self._hidden_cells] = np.nan
         return tables.TableRows(self._path, self._keys, cells, columns)
+
+    @cached_property
+    def _hidden(self) -> dict[str, NDArray[np.bool_]]:
+        """Which cells (N,) are taken away, by the name of their column; empty where none are."""
+        options = self.options
+        kinds = [each for each in self._kinds if each.kind is not None and each.cells.name != options.target]
+        if options.hide == "none" or not kinds:
+            return {}
+        nothing = tables.Missing(options.missing)
+        cells = hidden_cells(kinds, nothing, options.hide, options.hide_share, options.hide_seed)
+        return {each.cells.name: cells[:, place] for place, each in enumerate(kinds)}
+
+    def _left(self, column: str) -> NDArray[np.int64]:
+        """Return the training rows of which a column's cell is not taken away."""
+        train = self._parts["train"]
+        return train[~self._hidden[column][train]] if column in self._hidden else train
+
+    @cached_property
+    def _hidden_cells(self) -> NDArray[np.bool_] | None:
+        """Which cells (N, F) of the rows are taken away; None where none are."""
+        if not self._hidden:
+            return None
+        none = np.zeros(len(self._table), np.bool_)
+        return np.stack([self._hidden.get(column.name, none) for column in self._columns], 1)
+
+    @cached_property
+    def _withheld(self) -> dict[str, NDArray[Any]]:
+        """What samples carry to be measured on, of all rows."""
+        if self._hidden_cells is None:
+            return {}
+        return {"withheld": np.where(self._hidden_cells, tables.read_truth(self._table, self._columns), np.nan)}
 
     @cached_property
     def _stats(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from maecli import api
 
+from .hiding import NAMES
+
 MOST_NAMED = 12
 PLURALS = {
     "number": "numbers",
@@ -30,12 +32,13 @@ def notes(
     table: api.tables.TextTable,
     found: Sequence[api.tables.Kindred],
     columns: Sequence[api.tables.Column],
-    cells: NDArray[np.float32],
+    missing: NDArray[np.bool_],
     target: str = "",
     seen: bool = False,
 ) -> Iterator[str]:
     """Yield sentences: what is to be predicted, of each kind which columns, what was left out and why, what lacks.
 
+    `missing`: which cells (N, F) of columns hold nothing in the file.
     `seen`: whether the run of `--init` saw what is to be predicted.
     """
     yield from table.notes
@@ -57,11 +60,24 @@ def notes(
             continue
         way = f"; --set dataset.types.{name}=category takes it" if "free text" in kindred.why else ""
         yield f"the column {name!r} is left out: it {kindred.why or 'holds nothing in the training rows'}{way}"
-    missing = np.isnan(cells).sum(0)
-    if missing.any():
-        order = [i for i in np.argsort(-missing, kind="stable").tolist() if missing[i]]
-        parts = [f"{columns[i].name} {missing[i]:,}" for i in order]
-        yield f"{int(missing.sum()):,} of {cells.size:,} cells are missing: {_listed(parts)}"
+    num = missing.sum(0)
+    if num.any():
+        order = [i for i in np.argsort(-num, kind="stable").tolist() if num[i]]
+        parts = [f"{columns[i].name} {num[i]:,}" for i in order]
+        yield f"{int(num.sum()):,} of {missing.size:,} cells are missing: {_listed(parts)}"
+
+
+def hidden(
+    mechanism: str, columns: Sequence[api.tables.Column], cells: NDArray[np.bool_], missing: NDArray[np.bool_]
+) -> str:
+    """Return which cells (N, F) are taken away, and of which columns none are."""
+    whole = [columns[i].name for i in np.flatnonzero(~np.any(cells, 0)).tolist()]
+    kept = f"; none of {_listed(whole)}" if whole else ""
+    num, there = int(cells.sum()), int((~missing).sum())
+    return (
+        f"{num:,} of the {there:,} cells that are there are hidden, {NAMES[mechanism]}, in training too, and are "
+        f"measured on alone{kept}"
+    )
 
 
 def left_out(target: str, num: int) -> dict[str, int]:

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from maecli import api
@@ -33,14 +34,18 @@ class HiddenCells(api.Evaluator[Imputer]):
     """Which cells are hidden, in words."""
 
     def __init__(self, task: Impute, ratio: float, slow: Collection[str] = (NEIGHBOURS, CHAINED)) -> None:
-        """Hide each cell with the chance `ratio`, and take these of the slow imputers to stand beside."""
+        """Hide each cell with the chance `ratio`, where the data set withholds none.
+
+        These of the slow imputers stand beside.
+        """
         self.task, self.ratio, self.slow = task, ratio, slow
 
     def update(self, module: Imputer, batch: api.Batch) -> None:
-        hidden, there = self.task.hidden(batch, self.ratio), self.task.there(batch)
+        hidden, there = self.task.measured(batch, self.ratio), self.task.there(batch)
         pred, truth = self.task.rows(module, batch, hidden)
-        state = there.int() * SEEN + hidden.int() * (HIDDEN - SEEN)
-        self.add_rows(batch.draws.ids, {"pred": pred, "truth": truth, "state": state})
+        rows = {"pred": pred, "truth": truth, "state": torch.where(hidden, HIDDEN, there.int() * SEEN)}
+        withheld = self.task.withheld(batch)
+        self.add_rows(batch.draws.ids, rows if withheld is None else {**rows, "withheld": withheld})
 
     def metrics(self) -> Sequence[api.Metric]:
         own = self._scores[MODEL]
@@ -55,7 +60,12 @@ class HiddenCells(api.Evaluator[Imputer]):
         if own.numbers and self.slow:
             label = f"Wasserstein distance of {cells}, mean over columns"
             metrics.append(self._metric("wasserstein", label, partial(Scores.wasserstein, places=own.numbers)))
-        return metrics
+        return [metric for metric in metrics if metric.name == self.task.monitor or self._is_told(metric)]
+
+    def _is_told(self, metric: api.Metric) -> bool:
+        """Whether anything was hidden of what a metric is of: numbers, or categories."""
+        own = self._scores[MODEL]
+        return bool(own.num[own.categories if metric.name == "accuracy" else own.numbers].any())
 
     def _metric(
         self,
@@ -73,10 +83,11 @@ class HiddenCells(api.Evaluator[Imputer]):
 
     @property
     def _note(self) -> str:
-        num = len(self._truth)
-        if NEIGHBOURS not in self._scores or num <= MOST_ROWS:
-            return ""
-        return f"nearest rows and regression: of {MOST_ROWS:,} of the {num:,} rows"
+        """Which cells are hidden, where the data set withheld them, and of which rows if not of all."""
+        num, withheld = len(self._truth), self.task.card.withheld
+        some = NEIGHBOURS in self._scores and num > MOST_ROWS
+        rows = f"nearest rows and regression: of {MOST_ROWS:,} of the {num:,} rows" if some else ""
+        return "; ".join(filter(None, [withheld, rows]))
 
     def tables(self) -> Sequence[api.Table]:
         own, methods = self._scores[MODEL], list(self._scores)
@@ -132,7 +143,9 @@ class HiddenCells(api.Evaluator[Imputer]):
     @cached_property
     def _truth(self) -> Rows:
         """Rows (N, F) as they are, in units of the data."""
-        return self._in_units("truth")
+        truth = self._in_units("truth")
+        withheld = self.rows("withheld") if "withheld" in self.state() else None
+        return truth if withheld is None else self.task.with_withheld(truth, withheld.numpy())
 
     def _in_units(self, name: str) -> Rows:
         rows = self.rows(name)
@@ -149,10 +162,15 @@ class HiddenCells(api.Evaluator[Imputer]):
         """Rows (n, F) that others learn from."""
         return self._known if self.task.train_rows is None else self.task.train_rows
 
+    @property
+    def _whole(self) -> Rows:
+        """Rows (n, F) of which mean and deviation are taken: those that others learn from, with what was withheld."""
+        return self._learned_from if self.task.whole_rows is None else self.task.whole_rows
+
     @cached_property
     def _scale(self) -> tuple[Rows, Rows]:
         """Mean and deviation of each cell (F,), of categories 0 and 1."""
-        return moments(self._learned_from, self.task.num_categories)
+        return moments(self._whole, self.task.num_categories)
 
     def _scored(self, rows: Rows) -> Rows:
         return (rows - self._scale[0]) / self._scale[1]
@@ -184,10 +202,12 @@ class HeldOutCells(HiddenCells):
         others = self.task.train_rows
         return self._known if others is None else np.concatenate([others, self._known])
 
+    @property
+    def _whole(self) -> Rows:
+        return self._learned_from
+
     def metrics(self) -> Sequence[api.Metric]:
-        own = self._scores[MODEL]
-        kinds = {"accuracy": own.categories}
-        return [metric for metric in super().metrics() if own.num[kinds.get(metric.name, own.numbers)].any()]
+        return [metric for metric in super().metrics() if self._is_told(metric)]
 
 
 def moments(rows: Rows, num_categories: Sequence[int]) -> tuple[Rows, Rows]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
@@ -42,7 +43,11 @@ class Impute(api.Task[Imputer]):
     class Options(api.Options):
         mask_ratio: float = Field(default=0.5, gt=0, lt=1, description="chance of each cell to be hidden in training")
         eval_ratio: float = Field(
-            default=0.2, gt=0, lt=1, description="chance of each cell to be hidden where the model is measured (MCAR)"
+            default=0.2,
+            gt=0,
+            lt=1,
+            description="chance of each cell to be hidden where the model is measured (MCAR), unless the data set "
+            "withholds some to measure on",
         )
         copy_share: float = Field(
             default=0.0,
@@ -80,6 +85,8 @@ class Impute(api.Task[Imputer]):
         self.monitor = "accuracy" if all(self.num_categories) else "rmse"
         self.train_rows: NDArray[np.float64] | None = None
         """(n, F) in units of the data, NaN for nothing."""
+        self.whole_rows: NDArray[np.float64] | None = None
+        """The same (n, F) with what was withheld of them."""
 
     def build(self, encoder: api.Encoder) -> Imputer:
         if encoder.per_channel:
@@ -118,6 +125,17 @@ class Impute(api.Task[Imputer]):
         chance = batch.draws.uniform("hide", batch["image"].shape[2])
         return (chance < ratio) & self.there(batch)
 
+    def withheld(self, batch: api.Batch) -> Tensor | None:
+        """Return what the data set withheld of a batch (B, F), NaN for all else; None where it withholds nothing."""
+        cells = batch.tensors.get("withheld")
+        num_more = batch["image"].shape[2] - (0 if cells is None else cells.shape[1])
+        return None if cells is None else F.pad(cells, (0, num_more), value=torch.nan)
+
+    def measured(self, batch: api.Batch, ratio: float) -> Tensor:
+        """Return which cells of a batch are measured on (B, F) bool: those that were withheld, else some by chance."""
+        withheld = self.withheld(batch)
+        return self.hidden(batch, ratio) if withheld is None else ~withheld.isnan()
+
     def hidden_in_training(self, batch: api.Batch) -> Tensor:
         """Draw which of the cells that are there are hidden (B, F) bool: by chance, or as another row lacks them.
 
@@ -140,11 +158,14 @@ class Impute(api.Task[Imputer]):
         return self.cells.loss(pred, api.nets.zero_missing(batch["image"], valid), weight)
 
     def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
-        rows = []
+        rows, whole = [], []
         for batch in batches:
-            cells = self.cells.joined(self._values(batch["image"]))
-            rows.append(torch.where(self.there(batch), cells, torch.nan).double().cpu().numpy())
-        self.train_rows = self.in_units(np.concatenate(rows)) if rows else None
+            cells, withheld = self.cells.joined(self._values(batch["image"])), self.withheld(batch)
+            known = torch.where(self.there(batch), cells, torch.nan).double().cpu().numpy()
+            rows.append(self.in_units(known))
+            whole.append(rows[-1] if withheld is None else self.with_withheld(rows[-1], withheld.cpu().numpy()))
+        if rows:
+            self.train_rows, self.whole_rows = np.concatenate(rows), np.concatenate(whole)
 
     def rows(self, module: Imputer, batch: api.Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is filled in where cells are missing or hidden, and what is true (B, F).
@@ -165,6 +186,14 @@ class Impute(api.Task[Imputer]):
             if column.knots:
                 units[:, place] = column.values(rows[:, place])
         return units
+
+    def with_withheld(self, rows: NDArray[np.float64], withheld: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return rows (N, F) in units of the data with what was withheld (N, F) in its place."""
+        whole = rows.copy()
+        for place, column in enumerate(self.card.columns):
+            truth = column.from_range(withheld[:, place].astype(np.float64))
+            whole[:, place] = np.where(np.isnan(truth), rows[:, place], truth)
+        return whole
 
     def evaluator(self, thorough: bool = True) -> HiddenCells:
         ratio = self.options.eval_ratio
@@ -194,23 +223,44 @@ class Impute(api.Task[Imputer]):
 
     def draw(self, module: Imputer, batch: api.Batch) -> list[api.Drawing]:
         batch = next(batch.micro_batches(NUM_DRAWN))
-        valid, hidden = self.valid(batch), self.hidden(batch, self.options.eval_ratio)
-        truth = self.preprocess.to_pixels(batch["image"])
+        hidden = self.measured(batch, self.options.eval_ratio)
+        truth, valid = self._whole(batch)
         columns = [
             self.preprocess.draw(truth, valid),
             self.preprocess.draw(truth, valid, hidden),
             self.preprocess.draw(self.preprocess.pixels(self.filled(module, batch, hidden))),
         ]
         rows = [list(row) for row in zip(*columns, strict=True)]
-        caption = f"Rows with {self.options.eval_ratio:.0%} of their cells hidden, and filled in."
+        how = self.card.withheld or f"{self.options.eval_ratio:.0%}"
+        caption = f"Rows with cells hidden ({how}), and filled in."
         return [api.Drawing(name="imputations", caption=caption, png=api.draw.picture_grid(rows, TITLES))]
 
+    def _whole(self, batch: api.Batch) -> tuple[Tensor, Tensor]:
+        """Return pixels of a batch (B, C, F) with what was withheld in its place, and which exist (B, C, F) bool."""
+        pixels, valid, withheld = self.preprocess.to_pixels(batch["image"]), self.valid(batch), self.withheld(batch)
+        if withheld is None:
+            return pixels, valid
+        nothing = np.full(withheld.shape, np.nan)
+        cells = self.with_withheld(nothing, withheld.cpu().numpy())[:, : len(self.card.columns)]
+        for place, column in enumerate(self.card.columns):
+            cells[:, place] = column.places(cells[:, place]) if column.knots else cells[:, place]
+        image = torch.from_numpy(api.tables.as_image(cells.astype(np.float32), self.card.columns)).to(pixels.device)
+        image = F.pad(image, (0, pixels.shape[2] - image.shape[2]), value=torch.nan)
+        return torch.where(image.isnan(), pixels, self.preprocess.pixels(image)), valid | ~image.isnan()
+
     def describe(self) -> Sequence[str]:
+        if self.card.withheld:
+            which = (
+                f"those that the data set withheld from every row before anything was learnt ({self.card.withheld}), "
+                "of training rows too"
+            )
+        else:
+            chance = f"{self.options.eval_ratio:.0%} (MCAR)"
+            which = f"each cell that is there is hidden with a chance of {chance}, the same ones in every evaluation"
         how = (
-            f"Errors are on hidden cells only: each cell that is there is hidden with a chance of "
-            f"{self.options.eval_ratio:.0%} (MCAR), the same ones in every evaluation and for all imputers. They are "
-            "z-scored by mean and deviation of training rows; of several columns they are taken over all cells. The "
-            f"other imputers learn from up to {self.baseline_samples:,} training rows."
+            f"Errors are on hidden cells only: {which}, and the same for all imputers. They are z-scored by mean and "
+            "deviation of whole training rows; of several columns they are taken over all cells. The other imputers "
+            f"learn from up to {self.baseline_samples:,} training rows."
         )
         return [how]
 

@@ -237,3 +237,64 @@ def test_what_holds_no_rows_or_reads_none_is_refused(dataset, encoder, reason):
         Impute(Impute.Options(), card, preprocess).build(
             api.nets.VisionTransformer(card.size, (1,), card.channels, 8, 1, 2, **encoder or {})
         )
+
+
+@pytest.fixture
+def with_hidden(tmp_path):
+    """Return the same table, of which a third of the cells is hidden by the data set."""
+    path = write_table(tmp_path)
+    return Table(Table.Options(root=path, hide="mcar", hide_share=0.3, scaler="quantile")), Table(
+        Table.Options(root=path)
+    )
+
+
+@torch.no_grad()
+def test_cells_that_the_data_set_withholds_are_measured_on_and_no_others(with_hidden):
+    data, whole = with_hidden
+    task, _, batch = made(data)
+    task.fit_baselines([batch])
+    told = batch["withheld"]
+    assert torch.equal(task.measured(batch, 0.5), ~told.isnan())
+    assert not (task.there(batch) & ~told.isnan()).any()
+    evaluator, metrics = measured(task, Known(torch.zeros_like(batch["image"])), batch)
+    assert np.array_equal(evaluator._state == HIDDEN, ~told.isnan().numpy())
+    assert metrics["rmse"].note == "MCAR, 30%"
+    assert "withheld from every row before anything was learnt (MCAR, 30%)" in " ".join(task.describe())
+    other, _, same = made(whole)
+    other.fit_baselines([same])
+    np.testing.assert_allclose(task.whole_rows, other.train_rows, rtol=1e-5)
+    truth = np.where(evaluator._state == MISSING, np.nan, evaluator._truth)
+    assert np.isnan(task.train_rows).sum() == np.isnan(other.train_rows).sum() + (evaluator._state == HIDDEN).sum()
+    np.testing.assert_allclose(truth, other.train_rows, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_errors_have_the_unit_of_whole_rows_and_drawings_show_what_was_withheld(with_hidden):
+    data, _ = with_hidden
+    task, module, batch = made(data)
+    task.fit_baselines([batch])
+    evaluator, names = measured(task, module, batch)
+    np.testing.assert_allclose(evaluator._scale[1][0], np.nanstd(task.whole_rows[:, 0]))
+    pixels, valid = task._whole(batch)
+    assert torch.equal(valid.any(1), task.there(batch) | ~batch["withheld"].isnan())
+    assert not pixels[valid].isnan().any()
+    assert set(names) == {"rmse", "mae", "accuracy", "wasserstein"}
+    assert task.draw(module, batch)[0].caption == "Rows with cells hidden (MCAR, 30%), and filled in."
+
+
+def test_the_loss_has_nothing_of_what_was_withheld(with_hidden):
+    data, _ = with_hidden
+    task, module, batch = made(data)
+    before = task.loss(module, batch)
+    batch.tensors["withheld"] = torch.full_like(batch["withheld"], 1e6)
+    assert torch.equal(task.loss(module, batch), before)
+
+
+@torch.no_grad()
+def test_a_metric_is_of_something_unless_runs_are_chosen_by_it(with_hidden):
+    data, _ = with_hidden
+    task, module, batch = made(data)
+    batch.tensors["withheld"][:, [2, 3]] = torch.nan  # garden and street, the categories
+    assert set(measured(task, module, batch)[1]) == {"rmse", "mae", "wasserstein"}
+    batch.tensors["withheld"][:] = torch.nan
+    assert set(measured(task, module, batch)[1]) == {"rmse"}
