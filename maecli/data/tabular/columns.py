@@ -133,22 +133,46 @@ def fit_column(
     there = there[~np.isnan(there)]
     if not len(there):
         return None
-    if scaler == "quantile":
-        knots = np.quantile(there, np.linspace(0, 1, max(3, min(NUM_KNOTS, len(there)))))
-    else:
-        knots = np.array([there.min(), there.max()])
-    if knots[0] == knots[-1]:
-        knots = np.array([knots[0], knots[0] + 1.0])
     form = find_time_format(cells, Missing(missing)) if kind == "date" else None
     return Column(
         name=name,
         kind=kind,
-        knots=tuple(knots.tolist()),
+        knots=fit_knots(there, scaler),
         decimals=decimals if form is None else form.decimals,
         time=form.pattern if form is not None else "",
         zone=form.zone if form is not None else "",
         missing=tuple(missing),
     )
+
+
+def fit_knots(values: NDArray[np.float64], scaler: Scaler = "standard") -> tuple[float, ...]:
+    """Return the knots of a column with these values (N,): the least and the greatest, or quantiles."""
+    if scaler == "quantile":
+        knots = np.quantile(values, np.linspace(0, 1, max(3, min(NUM_KNOTS, len(values)))))
+    else:
+        knots = np.array([values.min(), values.max()])
+    if knots[0] == knots[-1]:
+        knots = np.array([knots[0], knots[0] + 1.0])
+    return tuple(knots.tolist())
+
+
+def moments(
+    cells: NDArray[np.float32], columns: Sequence[Column], scaler: Scaler = "standard"
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation of each column over the cells of rows (N, F), in units of a card.
+
+    Those of categories, and by `minmax` of all, are 0 and 1 in the samples' own numbers.
+    """
+    mean, std = np.zeros(len(columns)), np.ones(len(columns))
+    if scaler != "minmax":
+        for place, column in enumerate(columns):
+            there = cells[:, place].astype(np.float64)
+            there = there[~np.isnan(there)]
+            if not column.categories and len(there):
+                mean[place], std[place] = there.mean(), there.std()
+    low, span = PLACES[0], PLACES[1] - PLACES[0]
+    mean, std = (mean - low) / span, np.where(std > 1e-6, std, 1.0) / span
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def read_cells(table: TextTable, columns: Sequence[Column]) -> NDArray[np.float32]:

@@ -314,21 +314,15 @@ class Table(api.Dataset):
     @cached_property
     def _stats(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and deviation of each cell over the training rows, in units of the card; categories stay 0 and 1."""
-        cells, columns = self._rows.cells[self._parts["train"]].astype(np.float64), self._columns
-        mean, std = np.zeros(len(columns)), np.ones(len(columns))
-        if self.options.scaler != "minmax":
-            for place, column in enumerate(columns):
-                there = cells[:, place][~np.isnan(cells[:, place])]
-                if not column.categories and len(there):
-                    mean[place], std[place] = there.mean(), there.std()
-        low, span = tables.PLACES[0], tables.PLACES[1] - tables.PLACES[0]
-        mean, std = (mean - low) / span, np.where(std > 1e-6, std, 1.0) / span
+        columns = self._columns
+        of_all = tables.moments(self._rows.cells[self._parts["train"]], columns, self.options.scaler)
+        mean, std = map(list, of_all)
         if self._first is not None and len(self._first.mean) == len(self._first.cells):
             known = {name: place for place, name in enumerate(self._first.cells)}
             for place, column in enumerate(columns):
                 if column.name in known:
                     mean[place], std[place] = (each[known[column.name]] for each in (self._first.mean, self._first.std))
-        return tuple(mean.tolist()), tuple(std.tolist())
+        return tuple(mean), tuple(std)
 
 
 @api.hookimpl

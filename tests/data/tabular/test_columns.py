@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maecli.data.tabular.columns import Column, as_cells, as_image, fit_column, num_channels, read_cells
+from maecli.data.tabular.columns import Column, as_cells, as_image, fit_column, moments, num_channels, read_cells
 from maecli.data.tabular.read import read_table
 from maecli.data.tabular.table import TextColumn
 from maecli.errors import BrokenSample
@@ -66,3 +66,12 @@ def test_a_column_of_one_value_or_of_nothing():
     assert one is not None
     assert one.values(one.places(np.array([7.0]))).tolist() == [7.0]
     assert fit_column("x", "number", cells, np.array([np.nan]), np.arange(1)) is None
+
+
+def test_moments_are_those_of_numbers_that_are_there_in_units_of_a_card():
+    numbers = Column(name="n", kind="number", knots=(0.0, 1.0))
+    categories = Column(name="c", kind="category", categories=("a", "b"))
+    cells = np.array([[0.0, 1], [1.0, 0], [np.nan, 1]], np.float32)  # places -0.5 and 1.5 are 0 and 1 of the card
+    assert moments(cells, (numbers, categories)) == ((0.5, 0.25), (0.25, 0.5))
+    assert moments(cells, (numbers, categories), "minmax") == ((0.25, 0.25), (0.5, 0.5))
+    assert moments(cells[:1], (numbers,))[1] == (0.5,)
