@@ -1,16 +1,18 @@
 """Pretrain vision transformers by masked autoencoding, fine-tune them, and know how good they are.
 
-`maecli.load_encoder("runs/pretrain-mnist")` gives an encoder to code of your own.
+For code of your own, `maecli.load_encoder("runs/pretrain-mnist")` gives an encoder, and `maecli.MAEImputer()` fills in
+the missing values of rows, in scikit-learn's conventions.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from maecli.imputer.imputer import MAEImputer
     from maecli.run.weights.pretrained import load_encoder
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load_encoder"]
+__all__ = ["MAEImputer", "__version__", "load_encoder"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +20,10 @@ def __getattr__(name: str) -> Any:
         from maecli.run.weights.pretrained import load_encoder  # imports torch; keeps `mae --help` fast
 
         return load_encoder
+    if name == "MAEImputer":
+        from maecli.imputer.imputer import MAEImputer  # imports torch and scikit-learn
+
+        return MAEImputer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"cli"},
     {"verbs"},
-    {"scaffold", "testing"},
+    {"scaffold", "testing", "imputer"},
     {"sweep"},
     {"plan"},
     {"run"},

@@ -52,6 +52,12 @@ class Dataset(ABC):
     meant_by_root: ClassVar[bool] = False
     """Whether it is the data set that `--root` alone means, where no other one installed is."""
 
+    meant_by_rows: ClassVar[bool] = False
+    """Whether it is the one whose recipe and option `scaler` are for rows in memory, where no other one installed is.
+
+    `maecli.MAEImputer` learns these as runs of this data set learn theirs.
+    """
+
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     _teller: Callable[[str], None] | None = None

@@ -117,14 +117,15 @@ def make_plan(
     registry: Registry,
     time_s: float | None = None,
     say: Say = lambda _: None,
+    data: Data | None = None,
 ) -> RunPlan:
     """Return a plan for what is asked for; `spec` is what that comes to without one.
 
-    `say` is told of files that are left out.
+    `say` is told of files that are left out; `data` are those to go by, where they are open already.
 
     Raises what opening the data, or building what a person set, raises.
     """
-    planner = Planner(ask, spec, resolve, registry, time_s, say)
+    planner = Planner(ask, spec, resolve, registry, time_s, say, data=data)
     return RunPlan(planner.facts, planner.device, planner.time_s, planner.best(), planner.data)
 
 
@@ -140,8 +141,9 @@ class Planner:
         time_s: float | None,
         say: Say = lambda _: None,
         glance: int | None = None,
+        data: Data | None = None,
     ) -> None:
-        """Open the data; `say` is told of files that are left out, and `glance` is that of `Data`."""
+        """Open the data, unless they are open; `say` is told of files that are left out, `glance` is that of `Data`."""
         self.asked, self.open_spec, self.resolve, self.registry = ask, spec, resolve, registry
         check_task(spec, registry)
         self.task, device = registry.task(spec.task.name), open_device(spec)[0]
@@ -149,7 +151,7 @@ class Planner:
         self.time_s = time_s or default_time(self.device, spec.verb)
         begin = time.monotonic()
         faults = Faults(say, spec.data.strict)
-        self.data = Data(spec, registry, self.task.fields, faults, spec.task.name, glance=glance)
+        self.data = data or Data(spec, registry, self.task.fields, faults, spec.task.name, glance=glance)
         self.modality = make_modality(self.data.card, registry)
         self.facts = survey(self.data, self.modality)
         self.opening_s = time.monotonic() - begin

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from maecli.errors import PluginError, SpecError
 from maecli.registry import Registry
@@ -57,7 +57,7 @@ def stack(
     layers = [*defaults, *init, *recipe, *file, *command_line]
     dataset = _name("dataset", layers)
     if dataset is None and topmost("dataset.root", layers) is not None:
-        dataset = _of_any_folder(registry)
+        dataset = the_one_meant("meant_by_root", registry)
         defaults.append(Layer("--root", {} if dataset is None else {"dataset.name": dataset}))
         layers = [*defaults, *init, *recipe, *file, *command_line]
     if dataset is not None and base is None:
@@ -77,12 +77,12 @@ def stack(
     return merge([*recipes, *file, *command_line])
 
 
-def _of_any_folder(registry: Registry) -> str | None:
-    """Return the data set that a root alone means, where of those installed exactly one is meant."""
+def the_one_meant(by: Literal["meant_by_root", "meant_by_rows"], registry: Registry) -> str | None:
+    """Return the data set that is meant where none is named, if of those installed exactly one says so of itself."""
     found = []
     for name in registry.names("dataset"):
         with contextlib.suppress(PluginError):  # whoever named it would be told
-            if registry.dataset(name).meant_by_root:
+            if getattr(registry.dataset(name), by):
                 found.append(name)
     return found[0] if len(found) == 1 else None
 

@@ -99,8 +99,8 @@ class Column(BaseModel):
         value = self.unit(cell)
         if self.kind == "date":
             times = form if isinstance(form, TimeFormat) else self._times
-            step = next((step for word, step in STEPS if word in times.pattern), DAY)
-            return times.text(np.datetime64(round(math.floor(value / step + 0.5) * step * 1e6), "us"))
+            seconds = to_step(np.array([value]), times.pattern)[0]
+            return times.text(np.datetime64(round(seconds * 1e6), "us"))
         numbers = form if isinstance(form, NumberFormat) else NumberFormat(decimals=self.decimals)
         if numbers.decimals is None:
             value = float(f"{value:.{CERTAIN}g}")
@@ -109,6 +109,12 @@ class Column(BaseModel):
     @property
     def _times(self) -> TimeFormat:
         return TimeFormat(self.time, self.zone, self.decimals or 0)
+
+
+def to_step(seconds: NDArray[np.float64], pattern: str) -> NDArray[np.float64]:
+    """Return seconds from 1970 (N,), rounded to times that a pattern can write."""
+    step = next((step for word, step in STEPS if word in pattern), DAY)
+    return np.floor(seconds / step + 0.5) * step
 
 
 def fit_column(

@@ -28,7 +28,7 @@ class California(Table):
     """
 
     name = "california"
-    named_by_root = False
+    named_by_root = meant_by_rows = False
     title = "districts of California, census of 1990"
     source = "Pace and Barry 1997, StatLib"
     licence = "public census data"

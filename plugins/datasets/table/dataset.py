@@ -42,6 +42,7 @@ class Table(api.Dataset):
     name = "table"
     recipe = "rows"
     named_by_root = True
+    meant_by_rows = True
 
     class Options(api.DatasetOptions):
         types: dict[str, tables.Choice] = Field(
