@@ -46,6 +46,7 @@ class VisionTransformer(Encoder):
         norm_eps: float = 1e-6,
         decoder: tuple[int, int, int] = (512, 8, 16),
         per_channel: bool = False,
+        final_norm: bool = True,
     ) -> None:
         super().__init__()
         grid = grid_of(img_size, patch_size)
@@ -62,7 +63,7 @@ class VisionTransformer(Encoder):
         self.blocks = nn.ModuleList(
             Block(embed_dim, num_heads, mlp_ratio, rate, layer_scale, norm_eps) for rate in rates
         )
-        self.norm = nn.LayerNorm(embed_dim, eps=norm_eps)
+        self.norm: nn.Module = nn.LayerNorm(embed_dim, eps=norm_eps) if final_norm else nn.Identity()
         self.apply(init_weights)
         nn.init.normal_(self.cls_token, std=0.02)
 

@@ -35,6 +35,11 @@ class ViT(api.Model):
         per_channel: bool = Field(
             default=False, description="read each channel of a series by itself, by the same weights, arXiv:2211.14730"
         )
+        final_norm: bool = Field(
+            default=True,
+            description="normalise tokens after the last block; without it they keep their sizes, of which forecasts "
+            "are almost linear",
+        )
 
     decoder: ClassVar[tuple[int, int, int]] = (512, 8, 16)
     """The decoder that suits this size in pretraining: embed_dim, depth, num_heads."""

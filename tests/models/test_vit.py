@@ -121,3 +121,11 @@ def test_an_encoder_tells_its_grid_and_its_decoder():
     assert encoder.grid == (2, 6)
     assert encoder.decoder_defaults == (8, 1, 2)
     assert encoder.num_prefix_tokens == 1
+
+
+@torch.no_grad()
+def test_without_the_last_norm_tokens_are_as_the_last_block_left_them():
+    bare, whole, x = tiny(final_norm=False), tiny(), torch.randn(2, 3, 8, 8)
+    bare.load_state_dict({name: tensor for name, tensor in whole.state_dict().items() if not name.startswith("norm.")})
+    assert whole.norm(bare(x)).equal(whole(x))
+    assert whole.norm(bare.features(x, [2])[0].movedim(1, -1)).movedim(-1, 1).allclose(whole.features(x, [2])[0])
