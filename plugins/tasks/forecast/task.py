@@ -41,6 +41,11 @@ class Forecast(api.Task[Forecaster]):
     class Options(api.Options):
         head: Literal["linear", "mlp"] = Field(default="linear", description="what stands on the tokens of a window")
         dropout: float = Field(default=0.0, ge=0, lt=1, description="share of the numbers before the last layer")
+        shortcut: bool = Field(
+            default=False,
+            description="add a linear layer straight from the steps of a window, which the tokens then correct, "
+            "arXiv:2304.08424",
+        )
         norm: Literal["auto", "revin", "last", "none"] = Field(
             default="auto",
             description="what is taken from each channel of a window before and given back after: revin, its mean, "
@@ -112,7 +117,8 @@ class Forecast(api.Task[Forecaster]):
         self.norm = encoder.window_norm if options.norm == "auto" else options.norm
         self.per_channel = encoder.per_channel
         num_quantiles = max(1, len(options.quantiles))
-        return Forecaster(encoder, self.columns, self.horizon, num_quantiles, self.norm, options.head, options.dropout)
+        head = (options.head, options.dropout, options.shortcut)
+        return Forecaster(encoder, self.columns, self.horizon, num_quantiles, self.norm, *head)
 
     def frozen_features(self, module: Forecaster, batch: api.Batch) -> Tensor:
         return module.features_of(batch["image"], batch.tensors.get("valid"))

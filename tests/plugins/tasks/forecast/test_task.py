@@ -40,6 +40,14 @@ def recurrent(plugin, channels=3, size=(16,), **options):
     return plugin(plugin.Options(**options)).build(channels, size)
 
 
+def randomise(module):
+    """Let the head, and the shortcut where there is one, say something."""
+    for linear in (module.head[-1], module.shortcut):
+        if linear is not None:
+            nn.init.normal_(linear.weight)
+            nn.init.normal_(linear.bias)
+
+
 class Known(nn.Module):
     """Forecasts what it was told: (B, Q, H, R) standardised."""
 
@@ -86,6 +94,21 @@ def test_a_new_head_begins_with_the_level():
 
 
 @torch.no_grad()
+def test_a_shortcut_adds_what_a_linear_layer_makes_of_each_columns_own_steps():
+    for per_channel in (False, True):
+        _, module, batch = made(encoder=vit(per_channel=per_channel), norm="last", shortcut=True, quantiles=(0.1, 0.5))
+        begun = module(batch["image"])
+        randomise(module)
+        nn.init.zeros_(module.head[-1].weight)
+        nn.init.zeros_(module.head[-1].bias)
+        past = batch["image"][:, [0, 2]]
+        last = past[..., -1:]
+        straight = module.shortcut(past - last).reshape(8, 2, 6, 2) + last[..., None]
+        torch.testing.assert_close(module(batch["image"]), straight)
+        torch.testing.assert_close(begun, last[..., None].expand_as(begun), atol=1e-2, rtol=0)
+
+
+@torch.no_grad()
 def test_a_column_that_is_read_by_itself_hears_of_no_other():
     for per_channel in (False, True):
         _, module, batch = made(encoder=vit(per_channel=per_channel))
@@ -98,8 +121,8 @@ def test_a_column_that_is_read_by_itself_hears_of_no_other():
 
 @torch.no_grad()
 def test_missing_steps_have_no_say():
-    task, module, batch = made(toy_grids.forecasts(gaps=True), encoder=vit(per_channel=True))
-    nn.init.normal_(module.head[-1].weight)
+    task, module, batch = made(toy_grids.forecasts(gaps=True), encoder=vit(per_channel=True), shortcut=True)
+    randomise(module)
     valid = batch["valid"]
     assert not valid.all()
     changed = torch.where(valid, batch["image"], 1e3)
@@ -107,11 +130,12 @@ def test_missing_steps_have_no_say():
     assert torch.isfinite(task.loss(module, batch))
 
 
+@pytest.mark.parametrize("shortcut", [False, True])
 @pytest.mark.parametrize("per_channel", [False, True])
 @torch.no_grad()
-def test_features_computed_before_stand_for_the_window(per_channel):
-    task, module, batch = made(toy_grids.forecasts(gaps=True), encoder=vit(per_channel=per_channel))
-    nn.init.normal_(module.head[-1].weight)
+def test_features_computed_before_stand_for_the_window(per_channel, shortcut):
+    task, module, batch = made(toy_grids.forecasts(gaps=True), vit(per_channel=per_channel), shortcut=shortcut)
+    randomise(module)
     known = Batch({"features": task.frozen_features(module, batch), "target": batch["target"]}, batch.draws)
     torch.testing.assert_close(task.loss(module, known), task.loss(module, batch))
     _, of_features = metrics(task, module, known)
