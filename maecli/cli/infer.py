@@ -106,5 +106,7 @@ def infer(
             answer(f"and {len(result.handed_back) - MOST_NAMED:,} files more, in {result.out / 'files'}")
         elif not result.handed_back and (result.out / "files").is_dir():
             answer(f"a file for each: {result.out / 'files'}")
-        show_next([(f"open {result.report} in a browser", "see the pictures: what is wrong or uncertain comes first")])
+        worst_first = result.summary.answer is not None or result.masks is not None
+        page = "see the pictures: what is wrong or uncertain comes first" if worst_first else "see what came out"
+        show_next([(f"open {result.report} in a browser", page)])
     exit_if_skipped(result.faults, result.out / "skipped.csv")

@@ -9,7 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, tells_errors, user_errors
 from maecli.cli.ask.options import JsonOption, RootOption
-from maecli.cli.show.answers import options_table, show_facts, show_next, text_table
+from maecli.cli.show.answers import EMPTY, options_table, show_facts, show_next, text_table
 from maecli.errors import PluginError, SpecError
 from maecli.terminal import PlainConsole, answer, tell
 from maecli.text import number_of, one_line
@@ -107,7 +107,7 @@ def show_plugin(plugin: About) -> None:
         console.print(options_table(plugin.options))
     if plugin.card is not None:
         say("\ndata card")
-        known = ((key, value) for key, value in plugin.card.items() if value not in (None, "", [], {}))
+        known = ((key, value) for key, value in plugin.card.items() if value not in EMPTY)
         show_facts(known)
     elif plugin.no_card:
         say(f"\nno data card: {plugin.no_card}")

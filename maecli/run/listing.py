@@ -201,9 +201,10 @@ def newest_run(task: str | None, plugins: Registry, say: Say, instead: str) -> P
         raise SpecError(f"give {instead}, or --task TASK to take the newest finished run of that task")
     try:
         run = newest_finished_run(task, runs_dir())
-    except MaeError:
+    except MaeError as error:
         plugins.listing("task", task)  # a task that is not there is the better reason
-        raise
+        way = f"train one with `mae {plugins.task(task).verb} --task {task}`, or name one with --run"
+        raise MaeError(f"{error}; {way}") from error
     say(f"using {run}, the newest finished run of task {task}, trained on {data_in_words(run)}")
     return run.path
 
@@ -218,10 +219,7 @@ def newest_finished_run(task: str, root: Path) -> RunDirectory:
             if summary is not None and summary.task == task and run_around(run.path) is None:
                 runs.append((summary.finished_at, run))
     if not runs:
-        raise MaeError(
-            f"no finished run of task {task!r} under {root}; train one with `mae finetune --task {task}`, or name "
-            "one with --run"
-        )
+        raise MaeError(f"no finished run of task {task!r} under {root}")
     return max(runs, key=lambda pair: pair[0])[1]
 
 

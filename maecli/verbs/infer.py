@@ -224,6 +224,8 @@ def infer(
             numbers=numbers,
             drawings=pictures,
             faults=faults,
+            held_out=held_out,
+            notes=back.notes,
             about=_about(record, restored),
         )
         write_text(stage / REPORT, predictions_page(page))

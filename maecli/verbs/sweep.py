@@ -10,6 +10,7 @@ from typing import Any
 from maecli.errors import Interrupted, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
+from maecli.run.begin.place import data_name
 from maecli.run.directory import runs_dir
 from maecli.run.open import with_paths
 from maecli.run.runs_page import renew_runs_page
@@ -62,11 +63,13 @@ def plan_sweep(
         tree.pop("arms", None)
     if set_now := {*parse_sets(ask.sets), *flags, *parse_grid(grid)}:
         tree["paths"] = [path for path in tree.get("paths") or () if not _is_set(path, set_now)]
-    name = str(tree.get("name") or flags.get("dataset.name") or "unnamed")
-    if not file_name(name):
+    name = str(tree.get("name") or "")
+    if name and not file_name(name):
         raise SpecError(f"{name!r} cannot be the name of a folder")
-    sweep = make_sweep(tree | {"name": file_name(name)})
-    return make_plan(sweep, registry), out or runs_dir() / f"sweep-{sweep.name}"
+    plan = make_plan(make_sweep(tree | {"name": file_name(name)}), registry)
+    if not plan.sweep.name:
+        plan.sweep = plan.sweep.model_copy(update={"name": data_name(plan.jobs[0].spec, registry)})
+    return plan, out or runs_dir() / f"sweep-{plan.sweep.name}"
 
 
 def _is_set(path: Any, keys: Collection[str]) -> bool:

@@ -160,3 +160,7 @@ def test_options_in_help_tell_what_settings_make_of_them(mae):
 def test_numbers_that_belong_together_are_shown_together():
     assert words([[0.0, 255.0], [-12.5, 30.0]]) == "(0, 255), (-12.5, 30)"
     assert words([0.0, 255.0]) == "0, 255"
+
+
+def test_what_a_mapping_leaves_empty_is_not_shown():
+    assert words({"bits": 16, "mask": None, "name": "", "zero": 0, "on": False}) == "bits 16, zero 0, on no"

@@ -7,7 +7,7 @@ import pytest
 from maecli.errors import MaeError
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory, Summary, data_called
-from maecli.run.listing import find_runs, list_runs, newest_finished_run, run_around
+from maecli.run.listing import find_runs, list_runs, newest_finished_run, newest_run, run_around
 
 SPEC = {"verb": "finetune", "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}
 SUMMARY = {"verb": "finetune", "dataset": "d", "steps": 1, "seconds": 1.0, "device": "cpu", "precision": "", "init": ""}
@@ -27,12 +27,14 @@ def test_the_newest_finished_run_of_a_task_is_found_at_any_depth(tmp_path):
     assert newest_finished_run("x", tmp_path).path == tmp_path / "b/c"
 
 
-def test_without_a_finished_run_the_way_to_one_is_told(tmp_path):
+@pytest.mark.parametrize(("task", "verb"), [("classify", "finetune"), ("reconstruct", "pretrain")])
+def test_without_a_finished_run_the_way_to_one_is_told(tmp_path, monkeypatch, task, verb):
+    monkeypatch.setenv("MAE_RUNS", str(tmp_path / "runs"))
     with pytest.raises(MaeError) as caught:
-        newest_finished_run("classify", tmp_path / "runs")
+        newest_run(task, registry(), print, "--run RUN")
     assert str(caught.value) == (
-        f"no finished run of task 'classify' under {tmp_path / 'runs'}; train one with `mae finetune --task classify`, "
-        "or name one with --run"
+        f"no finished run of task {task!r} under {tmp_path / 'runs'}; train one with `mae {verb} --task {task}`, or "
+        "name one with --run"
     )
 
 

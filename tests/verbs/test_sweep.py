@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from write_data import write_pictures
 
 from maecli.errors import SpecError
 from maecli.registry import registry
@@ -41,6 +42,21 @@ def test_settings_are_told_once_with_the_values_that_vary_and_their_source(tmp_p
     assert told["finetune full", "seed"] == ("0, 1", "sweep")
     assert told["finetune full", "init"][0].startswith("pretrain-mask-ratio-0.6-seed0, pretrain-mask-ratio-0.6-seed1, ")
     assert ("pretrain", "out") not in told
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [({"dataset.name": "digits"}, "digits"), ({"dataset.root": "many cats"}, "many-cats")],
+)
+def test_a_sweep_without_a_name_is_called_as_its_data(tmp_path, monkeypatch, flags, name):
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "many cats", 2)
+    settings = ["model.name=vit", "model.patch_size=4", "model.img_size=8"]
+    sets = [*settings, "train.epochs=1", "train.batch_size=8", "task.name=reconstruct"]
+    ask = Ask("sweep", sets=sets, flags={**flags, "device": "cpu"})
+    plan, out = plan_sweep(ask, registry(), grid=["pretrain.task.mask_ratio=0.6,0.7"], without=["finetune"])
+    assert plan.sweep.name == name
+    assert out == tmp_path / f"runs/sweep-{name}"
 
 
 @pytest.mark.parametrize("key", ["grid", "settings"])

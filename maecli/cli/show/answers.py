@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from maecli.run.train import TrainResult
     from maecli.verbs.train import ChosenOptions
 
+EMPTY: tuple[object, ...] = (None, "", [], {})
+"""Values that tell nothing."""
 _LONG_NOTE = 40  # letters; a longer one would make a tower of the column
 
 
@@ -96,12 +98,12 @@ def show_facts(facts: Iterable[tuple[str, object]]) -> None:
 
 
 def words(value: Any) -> str:
-    """Return a value as people read it; of a long list the beginning."""
+    """Return a value as people read it; of a long list the beginning, and of a mapping what holds something."""
     if isinstance(value, (list, tuple)):
         shown = ", ".join(f"({words(each)})" if isinstance(each, (list, tuple)) else words(each) for each in value[:12])
         return f"{shown}, … ({len(value)})" if len(value) > 12 else shown
     if isinstance(value, dict):
-        return ", ".join(f"{key} {words(each)}" for key, each in value.items())
+        return ", ".join(f"{key} {words(each)}" for key, each in value.items() if each not in EMPTY)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from maecli.data.sample import Split
-from maecli.results import Metric
+from maecli.results import Metric, Table
 from maecli.run.restore import Restored, load_files
-from maecli.text import number_of
+from maecli.text import capitalised, number_of
 from maecli.training.evaluation import fit_baselines, measure
 
 MOST_HELD_OUT = 2_000
 """Samples that are tried, evenly spaced."""
+LEARNT = "the run learnt from some of them, and new ones may be worse"
 FEWEST_NEW = 100
 """Of samples that were not learnt from; of fewer, all are tried."""
 
@@ -32,14 +33,36 @@ class HeldOut:
         """Yield what is to be said: each metric beside its baselines, and which of them are better."""
         if not self.metrics:
             return
-        caution = "; the run learnt from some of them, and new ones may be worse" if self.learned_from else ""
-        yield f"tried on {self.samples} of yours first{caution}"
+        caution = f"; {LEARNT}" if self.learned_from else ""
+        yield f"{self._tried()}{caution}"
         for metric in self.metrics:
             others = ", ".join(f"{name} {_number(metric, value)}" for name, value in metric.baselines.items())
             yield f"{metric.label}: {_number(metric, metric.value)}" + (f" ({others})" if others else "")
+        yield from self.shortfalls()
+
+    def shortfalls(self) -> Iterator[str]:
+        """Yield by which metrics which baselines are as good, or better."""
         for metric in self.metrics:
             if metric.beats_baselines is False:
                 yield f"not better here than {' or '.join(_better(metric))}, by {metric.label}"
+
+    def table(self) -> Table | None:
+        """Return the metrics, each beside its baselines; None where there are none."""
+        if not self.metrics:
+            return None
+        names = list(dict.fromkeys(name for metric in self.metrics for name in metric.baselines))
+        rows = tuple(
+            (
+                metric.label,
+                _number(metric, metric.value),
+                *(_number(metric, metric.baselines[name]) if name in metric.baselines else "" for name in names),
+            )
+            for metric in self.metrics
+        )
+        return Table(title=capitalised(self._tried()), columns=("", "this run", *names), rows=rows)
+
+    def _tried(self) -> str:
+        return f"tried on {self.samples} of yours first"
 
     def record(self) -> dict[str, Any]:
         """Return what a record of the inference holds of it."""

@@ -31,6 +31,7 @@ from maecli.reports.grids import as_rgb
 from maecli.reports.overlays import ClassStyle, blend
 from maecli.reports.predictions import Card, Group, Legend, Picture, drawing_of, picture_of, render_predictions
 from maecli.results import Drawing, Table
+from maecli.run.inference.held_out import HeldOut
 from maecli.text import capitalised
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Predictions:
     numbers: Numbers
     drawings: Sequence[Drawing]
     faults: Collection[Fault]
+    held_out: HeldOut
+    notes: Sequence[str]
+    """What is to be said of the files that are handed back."""
     about: Sequence[tuple[str, str]]
 
     @property
@@ -75,12 +79,12 @@ class Predictions:
 
 def predictions_page(made: Predictions) -> str:
     """Return the page as HTML."""
-    found = [f"{capitalised(sentence)}." for sentence in findings(made.summary, made.masks, made.unit)]
-    told = warning(made.summary, made.masks, made.unit)
+    found = [*findings(made.summary, made.masks, made.unit), *made.notes]
+    told = [warning(made.summary, made.masks, made.unit), *made.held_out.shortfalls()]
     return render_predictions(
         made.title,
-        found or [f"{made.unit.of(made.summary.num)}."],
-        f"{capitalised(told)}." if told else "",
+        [f"{capitalised(sentence)}." for sentence in found or [made.unit.of(made.summary.num)]],
+        " ".join(f"{capitalised(sentence)}." for sentence in told if sentence),
         list(_parts(made)),
         about=made.about,
         faults=list(islice(made.faults, MOST_FAULTS)),
@@ -89,7 +93,9 @@ def predictions_page(made: Predictions) -> str:
 
 
 def _parts(made: Predictions) -> Iterator[Group | Table | Legend | Picture]:
-    choice = made.choice
+    choice, tried = made.choice, made.held_out.table()
+    if tried is not None:
+        yield tried
     if made.masks is not None and made.masks.num:
         yield from _of_masks(made, made.masks)
     elif made.summary.answer is not None and made.summary.num:

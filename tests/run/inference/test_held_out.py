@@ -22,7 +22,17 @@ def test_what_is_said_names_each_metric_its_baselines_and_those_that_are_better(
     ]
 
 
+def test_the_table_has_a_column_for_each_baseline_that_any_metric_has():
+    alone = Metric(name="mae", label="MAE", value=0.25, better="lower", baselines={"mean": 0.5})
+    table = HeldOut((RMSE, alone), "40 rows").table()
+    assert table is not None
+    assert table.title == "Tried on 40 rows of yours first"
+    assert table.columns == ("", "this run", "mean", "nearest")
+    assert table.rows == (("RMSE", "0.5123", "1", "0.4"), ("MAE", "0.25", "0.5", ""))
+
+
 def test_nothing_is_said_where_nothing_was_tried():
     assert list(HeldOut().lines()) == []
     assert HeldOut().record() == {}
+    assert HeldOut().table() is None
     assert HeldOut((RMSE,), "2 rows").record()["held_out"]["metrics"][0]["name"] == "rmse"

@@ -111,6 +111,10 @@ def test_before_that_it_is_told_how_well_hidden_cells_of_the_file_are_filled_in(
     assert "RMSE of hidden cells (10% of those that are there), z-scored: " in outcome.stderr
     assert "not better here than " in outcome.stderr  # after three steps
     assert f"filled in: {tmp_path / 'out/files/new.csv'}" in outcome.stdout
+    page = (tmp_path / "out/report.html").read_text()
+    for part in ("missing cells of new.csv filled in: ", "Tried on 180 rows of yours first", "Not better here than "):
+        assert part in page
+    assert "see what came out" in outcome.stdout
     record = json.loads((tmp_path / "out/infer.json").read_text())["held_out"]
     assert set(record["metrics"][0]["baselines"]) == {"mean or most frequent", "10 nearest rows"}
     assert not record["learned_from"]
