@@ -58,6 +58,10 @@ class Dataset(ABC):
     `maecli.MAEImputer` learns these as runs of this data set learn theirs.
     """
 
+    size_option: ClassVar[str] = ""
+    """The option that chooses the size of samples, such as dataset.lookback, if one does: named where a model refuses
+    that size."""
+
     Options: ClassVar[type[DatasetOptions]] = DatasetOptions
 
     _teller: Callable[[str], None] | None = None

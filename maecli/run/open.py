@@ -109,12 +109,17 @@ def preprocess_for(spec: RunSpec, card: DataCard, registry: Registry) -> Preproc
     return Preprocess.of(card, size, data.channels, data.mean, data.std, modality, data.fit)
 
 
-def build_encoder(model: Model, preprocess: Preprocess) -> Encoder:
-    """Return a new encoder. Raises SpecError where options do not fit each other."""
+def build_encoder(model: Model, preprocess: Preprocess, size_option: str = "") -> Encoder:
+    """Return a new encoder. Raises SpecError where options do not fit each other.
+
+    `size_option` is the data set's own that chooses the size, if one does.
+    """
     try:
         return model.build(preprocess.in_chans, preprocess.img_size)
     except ValueError as error:
-        raise SpecError(f"model {model.name}: {error}") from error
+        of_data = size_option and model.options.img_size is None and "img_size" in str(error)
+        here = f"; here img_size is {size_option}" if of_data else ""
+        raise SpecError(f"model {model.name}: {error}{here}") from error
 
 
 def task_options(spec: RunSpec, registry: Registry) -> BaseModel:
@@ -132,7 +137,8 @@ def build_module(
     """Return the task of a spec and the module that it trains, whose weights follow from the seed."""
     task = make_task(spec, card, preprocess, registry)
     torch.manual_seed(derive_seed(spec.seed, "weights"))
-    encoder = build_encoder(make_model(spec.model, registry), preprocess)
+    size_option = registry.dataset(spec.dataset.name).size_option
+    encoder = build_encoder(make_model(spec.model, registry), preprocess, size_option)
     if spec.train.freeze:
         encoder.freeze()  # before the task builds on it, which may want to know
     try:

@@ -40,6 +40,7 @@ class ETT(api.Dataset):
     """
 
     name = "ett"
+    size_option = "dataset.lookback"
     published_splits = True
 
     class Options(WindowOptions):

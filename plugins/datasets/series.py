@@ -33,6 +33,7 @@ class OwnSeries(api.Dataset):
 
     name = "series"
     named_by_root = True
+    size_option = "dataset.lookback"
 
     class Options(WindowOptions):
         time: str = Field(default="", description="name of the time column; default: the first that holds times")

@@ -185,6 +185,17 @@ def test_what_does_not_go_together_is_told(tmp_path):
         OwnSeries.Options(val_share=0.5, test_share=0.5)
 
 
+def test_a_look_back_that_patches_do_not_divide_is_refused_by_its_name(tmp_path, mae):
+    write(tmp_path / "a.csv")
+    sets = ("model.patch_size=3", "dataset.lookback=8", "train.epochs=1", "train.batch_size=4")
+    words = [word for each in sets for word in ("--set", each)]
+    outcome = mae(
+        "pretrain", "--dataset", "series", "--root", tmp_path / "a.csv", "--model", "vit", *words, "--dry-run"
+    )
+    assert outcome.exit_code == 2
+    assert "img_size (8) must be a multiple of patch_size (3); here img_size is dataset.lookback" in outcome.stderr
+
+
 def test_a_million_windows_take_no_more_memory_than_their_series(tmp_path, monkeypatch):
     write(tmp_path / "a.csv", 2_000)
     monkeypatch.setattr(windows, "MOST_BYTES", 1_000)
