@@ -26,7 +26,8 @@ SMALL_OBJECT = 0.01
 """Share of the sample up to which an object counts as small."""
 MANY_VOID = 0.02
 ALIKE = 0.02
-"""Share of train's samples with a near copy in train from which the set's samples count as alike by nature."""
+"""Share of train's samples with a near copy in train from which the set's samples count as alike by nature; with an
+equal one, where samples may be equal by chance."""
 
 LEAST_ALIKE = 20
 """How many of them it takes at least: a few planted copies in a small set are no nature."""
@@ -64,12 +65,22 @@ def _on_copies(findings: Findings) -> Iterator[str]:
         nums = {name: annotated.num for name, annotated in counted.items()}
         yield from _on_leaks(findings, copies, nums, f" with {kind}")
     yield from _on_contradictions(findings)
+    recurring = _recurring(findings)
     for overlap in findings.duplicates.overlaps:
-        if overlap.split == overlap.other and overlap.exact:
+        if overlap.split == overlap.other and overlap.exact and not recurring:
             yield (
                 f"{overlap.split} holds {overlap.exact:,} {findings.words.many} that occur more than once in it, which "
                 "count more than others."
             )
+
+
+def _recurring(findings: Findings) -> float:
+    """Return the share of train's samples that equal another one of train by chance; 0 where equal ones are copies."""
+    if findings.duplicates is None or not findings.words.recur or "train" not in findings.pictures:
+        return 0.0
+    equal = next((own.exact for own in findings.duplicates.overlaps if own.split == own.other == "train"), 0)
+    share = equal / max(1, findings.pictures["train"].num)
+    return share if share > ALIKE and equal >= LEAST_ALIKE else 0.0
 
 
 def _on_contradictions(findings: Findings) -> Iterator[str]:
@@ -79,9 +90,10 @@ def _on_contradictions(findings: Findings) -> Iterator[str]:
         labels = [f"{place.key} as {label or 'nothing'}" for place, label in zip(one.pictures, one.labels, strict=True)]
         many = findings.words.many
         groups = f"A group of equal {many} is" if num == 1 else f"{num:,} groups of equal {many} are"
+        more = f"More {findings.words.part}s would tell them apart; the groups are listed below."
         yield (
             f"{groups} labelled differently, {' and '.join(labels[:2])}{'' if num == 1 else ', for one'}: no model can "
-            "be right on all of them. Mend the labels, which are listed below."
+            f"be right on all of them. {more if _recurring(findings) else 'Mend the labels, which are listed below.'}"
         )
 
 
@@ -93,7 +105,13 @@ def _on_leaks(findings: Findings, duplicates: Duplicates, nums: Mapping[str, int
         if order.index(overlap.split) <= order.index(overlap.other):
             continue
         held_out, other, num = f"{overlap.split}{which}", f"{overlap.other}{which}", nums.get(overlap.split, 0)
-        if overlap.exact:
+        if overlap.exact and (recurring := _recurring(findings)):
+            yield (
+                f"{overlap.exact:,} of {num:,} {many} of {held_out} {_plural(overlap.exact, 'equals', 'equal')} one of "
+                f"{other}, but in {other} itself {recurring:.0%} equal another one: of so few different values they "
+                "are alike by chance, and no copies."
+            )
+        elif overlap.exact:
             are, them = _plural(overlap.exact, "is", "are"), _plural(overlap.exact, "it", "them")
             yield (
                 f"{overlap.exact:,} of {num:,} {many} of {held_out} {are} in {other} too, {part} by {part}: metrics on "

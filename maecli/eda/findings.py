@@ -38,6 +38,7 @@ class Words(Found):
     many: str = "pictures"
     part: str = Field(default="pixel", description="what a sample consists of")
     axes: tuple[str, ...] = Field(default=("height", "width"), description="the lengths of a sample, in their order")
+    recur: bool = Field(default=False, description="whether samples may be equal by chance, and are then no copies")
 
     @property
     def lengths(self) -> str:

@@ -142,7 +142,13 @@ def survey(
 
 
 def words_of(modality: Modality) -> Words:
-    return Words(one=modality.one, many=modality.unit, part=modality.part, axes=modality.axis_names)
+    return Words(
+        one=modality.one,
+        many=modality.unit,
+        part=modality.part,
+        axes=modality.axis_names,
+        recur=modality.recurs,
+    )
 
 
 def _samples(dataset: Dataset, card: DataCard, modality: Modality, ticks: Ticks) -> dict[str, SampleScan]:

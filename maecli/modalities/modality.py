@@ -63,6 +63,8 @@ class Modality(ABC):
     """Whether a drawing shows all of a sample, so that predictions are written as pictures and not as numbers."""
     per_cell: ClassVar[bool] = False
     """Whether range, mean and deviation are those of each cell, as of a table's columns, instead of each channel."""
+    recurs: ClassVar[bool] = False
+    """Whether samples may be equal by chance, as rows of few categories, and are then no copies."""
     augments: ClassVar[frozenset[str]] = frozenset({"crop", "crop_scale", "flip"})
     """The keys of `augment` that change samples of this kind; others are refused."""
     crops: ClassVar[frozenset[str]] = frozenset({"none", "random-resized"})

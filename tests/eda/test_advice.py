@@ -20,6 +20,7 @@ from maecli.eda.findings import (
     Overlap,
     Samples,
     Sizes,
+    Words,
 )
 from maecli.eda.survey import survey
 from maecli.errors import Fault
@@ -124,6 +125,18 @@ def test_pictures_that_are_alike_by_nature_are_not_called_copies():
     assert told.startswith("300 of 2,000 pictures of val have a near copy in train (4 all but identical), but in train")
     assert "25% have one: these pictures are alike by nature" in told
     assert told.endswith("Those that are all but identical are copies: take them out of train.")
+
+
+def test_samples_that_recur_by_chance_are_not_called_copies():
+    rows = Words(one="row", many="rows", part="cell", axes=("cells",), recur=True)
+    overlaps = (overlap("train", "train", exact=1500), overlap("val", "train", exact=1900))
+    (told,) = said(words=rows, duplicates=copies(*overlaps))
+    assert told == (
+        "1,900 of 2,000 rows of val equal one of train, but in train itself 75% equal another one: of so few different "
+        "values they are alike by chance, and no copies."
+    )
+    few = (overlap("train", "train", exact=19), overlap("val", "train", exact=1))
+    assert any("take it out of train" in told for told in said(words=rows, duplicates=copies(*few)))
 
 
 def test_a_few_copies_in_a_small_set_excuse_no_leak():

@@ -50,6 +50,7 @@ class Tables(Modality):
     )
     default_fit = "crop"
     per_cell = True
+    recurs = True
     augments = frozenset()
     crops = frozenset({"none"})
 

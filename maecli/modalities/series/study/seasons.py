@@ -47,7 +47,8 @@ class Season:
 def find_seasons(values: Values, likely: Sequence[int] = ()) -> list[Season]:
     """Return the periods of a series (T,), NaN where nothing is known, the shortest first.
 
-    `likely` are periods that are proposed without a peak, such as the steps of a day.
+    `likely` are periods that are proposed without a peak, such as the steps of a day; one that holds what was found,
+    as a day holds its halves, need only be sure.
     """
     periods: list[int] = []
     rest = values
@@ -56,11 +57,16 @@ def find_seasons(values: Values, likely: Sequence[int] = ()) -> list[Season]:
             continue
         best = _best_near(rest, period, likely)
         share = _shared(rest, best)
-        if share >= LEAST_SHARE and share >= SURE * _chance(rest, best):
+        holds = best in likely and any(best in _longer(shorter) for shorter in periods)
+        if share >= SURE * _chance(rest, best) and (holds or share >= LEAST_SHARE):
             periods.append(best)
             rest = rest - cycle_of(rest, best)
-    longer = {period: {period * times for times in range(2, FEW_TIMES + 1)} for period in periods}
-    return [*_measured(values, [period for period in periods if not longer[period] & set(periods)])]
+    return [*_measured(values, [period for period in periods if not _longer(period) & set(periods)])]
+
+
+def _longer(period: int) -> set[int]:
+    """Return the periods that hold this one a few times."""
+    return {period * times for times in range(2, FEW_TIMES + 1)}
 
 
 def _measured(values: Values, periods: Sequence[int]) -> Iterator[Season]:

@@ -48,6 +48,12 @@ def test_what_a_day_consists_of_is_no_season_of_its_own():
     assert periods(np.sin(2 * np.pi * STEPS / 24) + half + 0.2 * noise()) == [24]
 
 
+def test_a_day_that_is_expected_is_told_rather_than_the_halves_that_it_repeats():
+    halves, day = np.sin(2 * np.pi * STEPS / 12), 0.2 * np.sin(2 * np.pi * STEPS / 24)
+    assert periods(halves + day + 0.3 * noise(), [24, 168]) == [24]
+    assert periods(halves + 0.3 * noise(), [24, 168]) == [12]
+
+
 def test_rare_peaks_repeat_too():
     assert periods(5.0 * (STEPS % 50 < 3) + noise()) == [50]
 
