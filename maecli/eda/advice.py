@@ -325,7 +325,9 @@ def _on_statistics(split: str, statistics: Sequence[Statistics], num: int) -> It
     outside = [f"{each.name} ({each.outside:.1%})" for each in statistics if each.outside > MANY_OUTSIDE]
     constant = [f"{each.name} ({each.min:g})" for each in statistics if num > 1 and each.num and each.min == each.max]
     if gone:
-        yield f"{some(gone, NAMED)} {_plural(len(gone), 'has', 'have')} no value in {split}: nothing is learnt of them."
+        have, them = _plural(len(gone), "has", "have"), _plural(len(gone), "it", "them")
+        done = "learnt" if split == "train" else "measured"
+        yield f"{some(gone, NAMED)} {have} no value in {split}: nothing is {done} of {them}."
     if constant:
         yield (
             f"{some(constant, NAMED)} {_plural(len(constant), 'is', 'are')} the same everywhere in {split}: nothing is "

@@ -228,12 +228,16 @@ def skipped_json(faults: Collection[Fault], file: Path) -> dict[str, Any]:
 
 
 def exit_if_skipped(faults: Collection[Fault], file: Path) -> None:
-    """Say how many files were left out and where they are listed, and exit with 3; do nothing where there are none."""
+    """Say how many files were left out and where they are listed, of a single one why, and exit with 3.
+
+    Where there are none nothing is done.
+    """
     if faults:
         from maecli.training.finite import NOT_FINITE
 
         unreadable = not any(fault.reason.startswith(NOT_FINITE) for fault in faults)
         files = number_of(len(faults), "file")
         what = "could not be read" if unreadable else "was left out" if len(faults) == 1 else "were left out"
-        tell(f"{files} {what}; {file} says why")
+        told = str(next(iter(faults))) if len(faults) == 1 else f"{file} says why"
+        tell(f"{files} {what}; {told}")
         raise typer.Exit(3)

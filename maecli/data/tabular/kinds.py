@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,8 @@ TRUTHS = (frozenset({"true", "false"}), frozenset({"yes", "no"}), frozenset({"t"
 """Pairs of texts, in lower case, that are truths."""
 MOST_CATEGORIES = 50
 """Of more different texts a column is free text, unless a person says that they are categories."""
+FEW_CATEGORIES = 10
+"""Different texts up to which a column is one of categories even if few of them come again."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,9 @@ def find_kinds(
 ) -> list[Kindred]:
     """Return what each column of a table is: what a person chose, else what its cells say.
 
-    Numbers without decimals are integers, 0 and 1 alone, or yes and no, are truths, and text of few kinds is of
-    categories. Columns of nothing and of free text are left out. Raises BrokenSample where a column is chosen to be of
-    numbers, and a cell holds none.
+    Numbers without decimals are integers, 0 and 1 alone, or yes and no, are truths, and text of few kinds that come
+    again is of categories. Columns of nothing and of free text are left out. Raises BrokenSample where a column is
+    chosen to be of numbers, and a cell holds none.
     """
     nothing = Missing(others)
     formats = number_formats(table, nothing)
@@ -75,10 +78,7 @@ def _kind_of_numbers(values: NDArray[np.float64]) -> Kind:
 
 
 def _of_text(table: TextTable, cells: TextColumn, nothing: Missing, most: int, choice: Choice | None) -> Kindred:
-    different: set[str] = set()
-    for cell in cells:
-        if not nothing(cell):
-            different.add(cell)
+    different = Counter(cell for cell in cells if not nothing(cell))
     if not different:
         return Kindred(cells, None, "holds nothing")
     if (form := find_time_format(cells, nothing)) is not None:
@@ -89,4 +89,6 @@ def _of_text(table: TextTable, cells: TextColumn, nothing: Missing, most: int, c
         return Kindred(cells, "boolean")
     if len(different) > most:
         return Kindred(cells, None, f"is free text, {len(different):,} different ones")
+    if len(different) > FEW_CATEGORIES and 2 * len(different) > different.total():
+        return Kindred(cells, None, f"is free text, {len(different):,} different ones in {different.total():,} rows")
     return Kindred(cells, "category")

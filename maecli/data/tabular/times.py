@@ -19,6 +19,8 @@ from maecli.data.tabular.table import TextColumn
 
 ISO = "%Y-%m-%d"
 _DAYS = (ISO, "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y")
+_SHORT = ("%d.%m.%y", "%m/%d/%y", "%d/%m/%y")
+"""Of a year two digits, those from 69 on in the last century."""
 _NAMED = ("%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%d %B %Y", "%B %d, %Y")
 _MONTHS = ("%Y-%m", "%Y/%m", "%b %Y", "%B %Y", "%m/%Y")
 _CLOCKS = (
@@ -32,7 +34,7 @@ _CLOCKS = (
     " %I:%M:%S %p",
     " %I:%M %p",
 )
-PATTERNS = (*map("".join, product((*_DAYS, *_NAMED), _CLOCKS)), *_MONTHS)
+PATTERNS = (*map("".join, product((*_DAYS, *_SHORT, *_NAMED), _CLOCKS)), *_MONTHS)
 """As strptime has them. Years alone are numbers, and so are seconds since 1970."""
 _ZONE = re.compile(r"(?<=\d) ?(?:Z|UTC|[+-]\d\d:?\d\d)$")
 _MIXED = "%z"

@@ -27,8 +27,8 @@ class Table(api.Dataset):
         line names the columns, or Parquet with the extra `parquet`. A cell is missing that is empty or says so in a
         usual way (NA, NaN, null, None, ?, - …) or by one of the option `missing`.
     Columns: what each holds is told by its cells, and is chosen by the option `types`. Numbers without decimals are
-        whole; 0 and 1 alone, yes and no, true and false are truths; up to 50 different texts are categories, of more
-        the column is free text and left out. What was taken for what is told before training.
+        whole; 0 and 1 alone, yes and no, true and false are truths; up to 50 different texts that come again are
+        categories, of others the column is free text and left out. What was taken for what is told before training.
     Target: the column of the option `target` is no part of what a model sees, in pretraining neither. Rows in which it
         is missing are left out where it is to be learnt.
     Hidden cells: by the option `hide` cells that are there are taken from the rows of every split before anything else

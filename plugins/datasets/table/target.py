@@ -75,7 +75,8 @@ def find_target(column: tables.Kindred, field: str, nothing: tables.Missing, mos
         numeric = column.kind in ("number", "integer")
         ways = f"--task regress predicts them, and {way}" if numeric else way
         held = f"holds {len(classes):,} different numbers" if numeric else _held(column)
-        raise api.DataError(f"the column {name!r} {held}, and classes are to be told apart; {ways}")
+        told = f"the column {name!r} {held}, and classes are to be told apart"
+        raise api.DataError(f"{told}; {ways}" if classes else told)
     numbers = {text: number for number, text in enumerate(classes)}
     values = np.array([np.nan if text is None else numbers[text] for text in texts], np.float64)
     return Target(name, field, values, tuple(classes))

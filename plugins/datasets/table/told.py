@@ -25,7 +25,7 @@ def reading(path_name: str, num_rows: int, columns: Sequence[api.tables.Column])
     """Return one line: how many rows there are, and of what."""
     kinds = [(kind, sum(column.kind == kind for column in columns)) for kind in PLURALS]
     parts = ", ".join(f"{num} of {PLURALS[kind]}" for kind, num in kinds if num)
-    return f"{num_rows:,} rows of {path_name} with {_count(len(columns), 'column')}: {parts}"
+    return f"{_count(num_rows, 'row')} of {path_name} with {_count(len(columns), 'column')}: {parts}"
 
 
 def notes(
@@ -99,4 +99,4 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _count(num: int, word: str) -> str:
-    return f"{num} {word}{'' if num == 1 else 's'}"
+    return f"{num:,} {word}{'' if num == 1 else 's'}"

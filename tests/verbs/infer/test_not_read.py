@@ -88,4 +88,4 @@ def test_a_raw_file_alone_is_broken_and_not_read_as_its_first_page(finetuned, tm
     assert outcome.exit_code == 3
     reason = "is a camera's raw file, which is not read; export it as JPEG or TIFF"
     assert skipped_of(tmp_path / "out") == {"1.nef": reason}
-    assert "mae: 1 file could not be read; " in outcome.stderr
+    assert f"mae: 1 file could not be read; 1.nef: {reason}" in outcome.stderr

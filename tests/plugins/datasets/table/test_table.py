@@ -48,6 +48,21 @@ def test_types_are_guessed_and_told(path):
     assert "32 of 300 cells are missing: garden 20, size 12" in notes
 
 
+def test_texts_of_which_few_come_again_are_no_categories(tmp_path):
+    names = [f"{number % 12} people" for number in range(20)]
+    few = [f"{number % 10} rooms" for number in range(20)]
+    lines = [f"{number},{one},{other}" for number, (one, other) in enumerate(zip(names, few, strict=True))]
+    (tmp_path / "a.csv").write_text("\n".join(["x,people,rooms", *lines]))
+    card = table(tmp_path / "a.csv").card()
+    assert {column.name: column.kind for column in card.columns} == {"x": "integer", "rooms": "category"}
+    assert any("'people' is left out: it is free text, 12 different ones in 20 rows" in note for note in card.notes)
+
+
+def test_a_single_row_is_told_as_one(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1.5,2\n")
+    assert table(tmp_path / "a.csv").card().reading.startswith("1 row of a.csv with 2 columns: ")
+
+
 def test_a_person_says_otherwise(path):
     card = table(path, types={"rooms": "category", "built": "ignore", "note": "category"}).card()
     assert {column.name: column.kind for column in card.columns} == {

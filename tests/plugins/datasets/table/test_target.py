@@ -103,7 +103,8 @@ def test_labels_alone_need_no_cells(path):
         ("street", NUMBERED, "'street' holds categories, and numbers are to be predicted; --task classify"),
         ("built", NUMBERED, "'built' holds dates, and numbers are to be predicted"),
         ("note", LABELLED, "'note' is free text, 60 different ones, .* --set dataset.types.note=category takes each"),
-        ("empty", LABELLED, "'empty' holds nothing"),
+        ("empty", LABELLED, "'empty' holds nothing, and classes are to be told apart$"),
+        ("empty", NUMBERED, "'empty' holds nothing, and numbers are to be predicted$"),
         ("price", ("image",), "names the column 'price', which is not there; the columns of houses.csv are"),
     ],
 )
