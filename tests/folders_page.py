@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from maecli_plugins.datasets.folder.class_files import BACKGROUNDS, CLASS_FILES, CLASS_FORMS
 from maecli_plugins.datasets.folder.dataset import Folder
 
 from maecli.api import DatasetOptions
@@ -20,6 +19,7 @@ from maecli.layouts.described import LAYOUTS
 from maecli.layouts.layout import READINGS
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.codecs.formats import PICTURE_FORMATS
+from maecli.modalities.pictures.masks.class_files import BACKGROUNDS, CLASS_FILES, CLASS_FORMS
 from maecli.modalities.pictures.masks.files import MASK_FORMS
 from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.series.modality import Series

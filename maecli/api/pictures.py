@@ -21,6 +21,15 @@ from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.depth import measured_bits
 from maecli.modalities.pictures.finding import FoundPictures, find_pictures, is_picture, search_pictures
+from maecli.modalities.pictures.masks.class_files import (
+    CLASS_FILES,
+    CLASSES_FILE,
+    LABELMAP_FILE,
+    ClassList,
+    background_of,
+    read_class_file,
+    read_classes,
+)
 from maecli.modalities.pictures.masks.read import (
     MASK_SUFFIXES,
     VOID,
@@ -39,6 +48,9 @@ from maecli.modalities.pictures.read import MAX_PIXELS, Reading, keeps_alpha, mi
 from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_stats
 
 __all__ = [
+    "CLASSES_FILE",
+    "CLASS_FILES",
+    "LABELMAP_FILE",
     "LABELS_FILE",
     "LABELS_FILES",
     "MASK_SUFFIXES",
@@ -48,6 +60,7 @@ __all__ = [
     "VOID",
     "VOID_COLOUR",
     "ChannelStats",
+    "ClassList",
     "FileReading",
     "FoundPictures",
     "LabelRow",
@@ -63,6 +76,7 @@ __all__ = [
     "Pixels",
     "Reading",
     "Similar",
+    "background_of",
     "class_palette",
     "classes_in_masks",
     "convertible",
@@ -76,6 +90,8 @@ __all__ = [
     "misfit",
     "probe_picture",
     "probe_pictures",
+    "read_class_file",
+    "read_classes",
     "read_idx",
     "read_labels",
     "read_mask",

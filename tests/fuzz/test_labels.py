@@ -12,13 +12,13 @@ import pytest
 from fuzz.mutate import survives
 from maecli_plugins.datasets.cifar10.batches import read_binary_batch, read_python_batch
 from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
-from maecli_plugins.datasets.folder.class_files import read_class_file
 from maecli_plugins.datasets.voc.annotations import read_annotation
 from write_data import noise
 
 from maecli.data.classes.label_files import read_labels
 from maecli.data.idx import read_idx
 from maecli.errors import BrokenSample, DataError
+from maecli.modalities.pictures.masks.class_files import read_class_file
 
 TABLES = [
     b"file,label,split,group\na.png,cat,train,1\nb/c.png,dog,val,2\n",

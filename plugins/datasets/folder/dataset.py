@@ -15,10 +15,10 @@ from pydantic import Field
 
 from maecli import api
 from maecli.api import layouts, pictures
+from maecli.api.pictures import CLASSES_FILE, ClassList
 
 from . import told
 from .agreement import converted
-from .class_files import CLASSES_FILE, ClassList
 from .index import Index, is_glanced_at, read_index
 from .mask_set import MaskSet, is_nothing_judged
 from .masks import MaskedFiles, nothing_judged

@@ -10,10 +10,10 @@ from posixpath import commonpath
 
 from maecli import api
 from maecli.api import layouts, pictures
+from maecli.api.pictures import CLASS_FILES
 
 from .agreement import agree
 from .arrays import settled
-from .class_files import CLASS_FILES
 from .colours import grey_below
 from .names import check_groups
 

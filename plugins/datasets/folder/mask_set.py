@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from maecli import api
-from maecli.api.pictures import VOID, Pixels
+from maecli.api.pictures import CLASSES_FILE, LABELMAP_FILE, VOID, ClassList, Pixels, read_classes
 
-from .class_files import CLASSES_FILE, LABELMAP_FILE, ClassList, read_classes
 from .index import Index
 from .masks import (
     IMAGES_FOLDER,

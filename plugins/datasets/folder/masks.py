@@ -11,9 +11,7 @@ import numpy as np
 
 from maecli import api
 from maecli.api import DataError
-from maecli.api.pictures import VOID, MaskCode, Pixels, read_mask, settle_masks
-
-from .class_files import LABELMAP_FILE, ClassList
+from maecli.api.pictures import LABELMAP_FILE, VOID, ClassList, MaskCode, Pixels, read_mask, settle_masks
 
 IMAGES_FOLDER, MASKS_FOLDER = "images", "masks"
 NUM_NAMED = 3

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from maecli_plugins.datasets.folder.class_files import ClassList
 from maecli_plugins.datasets.folder.masks import MaskedFiles, MaskReading
 from PIL import Image
 from write_data import write_palette
 
 from maecli.api.pictures import MaskCode, Reading, class_palette
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.masks.class_files import ClassList
 
 
 def read_mask(root, mask, size, num_classes):

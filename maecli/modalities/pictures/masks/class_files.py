@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from maecli.api import DataError
-from maecli.api.pictures import VOID, VOID_COLOUR, Palette, class_palette
+from maecli.errors import DataError
+from maecli.modalities.pictures.masks.code import VOID, VOID_COLOUR, Palette, class_palette
 
 CLASSES_FILE, LABELMAP_FILE = CLASS_FILES = "classes.txt", "labelmap.txt"
 MAX_CHARACTERS = 2**20

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from maecli_plugins.datasets.folder.class_files import (
+
+from maecli.api import DataError
+from maecli.api.pictures import VOID_COLOUR, class_palette
+from maecli.modalities.pictures.masks.class_files import (
     CLASS_FORMS,
     background_of,
     read_class_file,
     read_classes,
 )
-
-from maecli.api import DataError
-from maecli.api.pictures import VOID_COLOUR, class_palette
 
 NAMES = ("background", "grey cat", "dog")
 COLOURS = ((0, 0, 0), (255, 0, 0), (0, 255, 7))
