@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from maecli.data.file_reading import FileReading
 from maecli.data.tabular.columns import Column, num_channels
+from maecli.data.volume_reading import VolumeReading
 
 SplitName = Literal["train", "val", "test"]
 Range = tuple[float, float]
@@ -109,6 +110,9 @@ class DataCard(BaseModel):
     )
     files: FileReading = Field(
         default=FileReading(), description="how the files of pictures are read, and so a person's own"
+    )
+    volumes: VolumeReading | None = Field(
+        default=None, description="how the files of volumes are read, and so a person's own; None: as they are"
     )
     source: str = ""
     licence: str = ""

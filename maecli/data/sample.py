@@ -9,6 +9,7 @@ A sample is a dict of named arrays. C channels, S spatial axes, of which a pictu
 - `withheld` (F,) float32: cells of a table's row that are missing in `image` to be measured on, as
   `api.tables.read_truth` gives them, NaN for all others;
 - `mask` (*S), class numbers of any integer dtype, the card's `void` where nothing is judged;
+- `centres` (K, S) int32: cells of a training sample around which parts of the model's size are cut out of it;
 - `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
 """
 

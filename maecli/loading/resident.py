@@ -113,7 +113,7 @@ class ResidentLoader(Loader):
             tensors = [{name: tensor[i] for name, tensor in self.own.items()} for i in ids]
         made = []
         for one, each in zip(tensors, numbers, strict=True):
-            box = preprocess.box(one["image"].shape[1:], spec, each)
+            box = preprocess.box(one["image"].shape[1:], spec, each, one.get("centres"))
             made.append(fit_alike(one, box, preprocess.img_size, preprocess.void, preprocess.missing))
         return {name: tensor.to(self.device) for name, tensor in _stacked(made).items()}, visits
 

@@ -42,6 +42,13 @@ def window(shape: Sequence[int], size: Sequence[int], numbers: Sequence[float] =
     return Box(tuple(int(u * (cells + 1)) for u, cells in zip(numbers, surplus, strict=True)), tuple(size))
 
 
+def window_around(shape: Sequence[int], size: Sequence[int], centre: Sequence[int]) -> Box:
+    """Return the part of the model's size around a cell, moved to stay inside; a shorter axis begins it."""
+    last = [max(0, length - model) for length, model in zip(shape, size, strict=True)]
+    starts = (min(max(cell - model // 2, 0), end) for cell, model, end in zip(centre, size, last, strict=True))
+    return Box(tuple(starts), tuple(size))
+
+
 def random_part(numbers: Sequence[float], shape: Sequence[int], spec: AugmentSpec) -> Box:
     """Return a part of random size and place, by numbers (2 + A,) in [0, 1).
 

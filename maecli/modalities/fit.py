@@ -38,7 +38,7 @@ def fit_alike(
     tensors: Mapping[str, Tensor], box: Box, size: Sequence[int], void: int = 255, missing: bool = False
 ) -> dict[str, Tensor]:
     """Return what `fit` does of the tensors of one sample, or of samples of one size along a first axis."""
-    made = {name: tensor for name, tensor in tensors.items() if name != "valid"}
+    made = {name: tensor for name, tensor in tensors.items() if name not in ("valid", "centres")}
     image = cut(tensors["image"], box, 0)
     if missing:
         valid = cut(cells_there(tensors, len(size)), box, False).expand(image.shape)

@@ -221,11 +221,11 @@ class Modality(ABC):
             raise SpecError(f"augment.crop {spec.crop} does not suit {self.name}; use one of {known}")
 
 
-def mirrored(tensors: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
-    """Return a batch in which half of the samples, by their draws, are mirrored along the last axis."""
+def mirrored(tensors: dict[str, Tensor], draws: Draws, axis: int = -1) -> dict[str, Tensor]:
+    """Return a batch in which half of the samples, by their draws, are mirrored along an axis, counted from the end."""
     coin = draws.uniform("flip", 1).flatten() < 0.5  # (B,)
     fields = {name: tensors[name] for name in ("image", "mask", "valid") if name in tensors}
     return tensors | {
-        name: torch.where(coin.reshape(-1, *[1] * (tensor.ndim - 1)), tensor.flip(-1), tensor)
+        name: torch.where(coin.reshape(-1, *[1] * (tensor.ndim - 1)), tensor.flip(axis), tensor)
         for name, tensor in fields.items()
     }

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from maecli.data.batch import Batch
 from maecli.data.card import DataCard, ValueRange, along, ends_of
 from maecli.data.sample import Sample
 from maecli.errors import SpecError
-from maecli.modalities.boxes import Box, whole
+from maecli.modalities.boxes import Box, whole, window_around
 from maecli.modalities.constants import constant
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.modality import Pictures
@@ -127,8 +127,20 @@ class Preprocess:
         """Return what a checkpoint keeps, in plain values."""
         return asdict(self) | {"modality": self.modality.name}
 
-    def box(self, shape: Sequence[int], spec: AugmentSpec | None = None, numbers: Sequence[float] = ()) -> Box:
-        """Return the part of a sample of this shape that a model sees; see `Modality.box`."""
+    def box(
+        self,
+        shape: Sequence[int],
+        spec: AugmentSpec | None = None,
+        numbers: Sequence[float] = (),
+        centres: ArrayLike | None = None,
+    ) -> Box:
+        """Return the part of a sample of this shape that a model sees; see `Modality.box`.
+
+        In training a part of the model's size lies around one of the sample's `centres` (K, S), where it has such.
+        """
+        cuts = self.how == "crop" and (spec or UNCHANGED).crop == "none"
+        if numbers and cuts and centres is not None and len(cells := np.asarray(centres)):
+            return window_around(shape, self.img_size, cells[int(numbers[0] * len(cells))].tolist())
         return self.modality.box(shape, self.img_size, self.how, spec or UNCHANGED, numbers)
 
     def prepare(self, sample: Sample, spec: AugmentSpec, seed: int) -> Sample:
@@ -137,7 +149,7 @@ class Preprocess:
 
     def fit(self, sample: Sample, spec: AugmentSpec | None = None, numbers: Sequence[float] = ()) -> dict[str, Tensor]:
         """Return a sample's tensors at the model's size, in their own dtypes."""
-        box = self.box(sample["image"].shape[1:], spec, numbers)
+        box = self.box(sample["image"].shape[1:], spec, numbers, sample.get("centres"))
         return self.modality.fit(sample, box, self.img_size, self.void, self.missing)
 
     def as_is(self, sample: Sample) -> dict[str, Tensor]:

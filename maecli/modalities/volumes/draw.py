@@ -5,6 +5,8 @@ Shapes: C channels, D, H, W a volume's size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from maecli.modalities.drawing import hatched, veiled
@@ -30,8 +32,21 @@ def draw_volume(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarr
         if hidden is not None:
             rgb = veiled(rgb, _upright(hidden.take(length // 2, axis), factor))
         slices.append(rgb)
+    return _side_by_side(slices, 1.0).astype(np.float32)
+
+
+def draw_mask(mask: np.ndarray, void: int) -> np.ndarray:
+    """Return the numbers (h, w) of a mask (D, H, W) that lie on what `draw_volume` draws, void beside the slices."""
+    factor = -(-SMALLEST // max(mask.shape))
+    return _side_by_side([_upright(mask.take(n // 2, axis), factor)[None] for axis, n in enumerate(mask.shape)], void)[
+        0
+    ]
+
+
+def _side_by_side(slices: Sequence[np.ndarray], fill: float) -> np.ndarray:
+    """Return slices (C, h, w) of different sizes as one drawing."""
     height = max(plane.shape[1] for plane in slices)
-    return np.concatenate([_framed(plane, height) for plane in slices], axis=2)[:, :, :-GAP]
+    return np.concatenate([_framed(plane, height, fill) for plane in slices], axis=2)[:, :, :-GAP]
 
 
 def _upright(plane: np.ndarray, factor: int) -> np.ndarray:
@@ -40,8 +55,8 @@ def _upright(plane: np.ndarray, factor: int) -> np.ndarray:
     return turned.repeat(factor, axis=-1).repeat(factor, axis=-2)
 
 
-def _framed(plane: np.ndarray, height: int) -> np.ndarray:
-    """Return a slice in the middle of white of this height, with a gap on its right."""
+def _framed(plane: np.ndarray, height: int, fill: float) -> np.ndarray:
+    """Return a slice in the middle of a frame of this height, with a gap on its right."""
     above = (height - plane.shape[1]) // 2
     below = height - plane.shape[1] - above
-    return np.pad(plane, ((0, 0), (above, below), (0, GAP)), constant_values=1.0).astype(np.float32)
+    return np.pad(plane, ((0, 0), (above, below), (0, GAP)), constant_values=fill)

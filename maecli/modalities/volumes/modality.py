@@ -7,15 +7,25 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from maecli.data.card import DataCard
+from maecli.data.files.finding import find_files
 from maecli.data.files.unread import Unread
-from maecli.data.sample import Split
+from maecli.data.randomness import Draws
+from maecli.data.sample import Sample, Split
 from maecli.modalities.files import find_source, reading
-from maecli.modalities.modality import Modality
-from maecli.modalities.volumes.draw import draw_volume
+from maecli.modalities.modality import Modality, mirrored
+from maecli.modalities.volumes.cases import Case, VolumeCases
+from maecli.modalities.volumes.draw import draw_mask, draw_volume
 from maecli.modalities.volumes.nifti import is_nifti, nifti_bytes
+from maecli.modalities.volumes.pairs import channels_of, pair
+from maecli.modalities.volumes.prepare import read_prepared
 from maecli.modalities.volumes.read import VolumeFiles, read_volume
+from maecli.schema import AugmentSpec
+
+LEFT_TO_RIGHT = -3
+"""The axis of a volume in RAS that mirroring turns around."""
 
 
 class Volumes(Modality):
@@ -40,17 +50,39 @@ class Volumes(Modality):
     )
 
     def read(self, path: Path, card: DataCard) -> np.ndarray:
-        return read_volume(path, card.channels, card.dtype)
+        if card.volumes is None:
+            return read_volume(path, card.channels, card.dtype)
+        return read_prepared([path], card.volumes, card.channels, card.dtype)["image"]
 
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
-        root, keys = find_source(source, self.suffixes, "volumes", self.unread)
+        find = partial(self._find, card=card)
+        root, keys = find_source(source, self.suffixes, "volumes", self.unread, find)
         return root, self.open_files(root, keys, card, size)
 
-    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> VolumeFiles:
-        return VolumeFiles(root, paths, partial(self.read, card=card))
+    def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Split:
+        if card.volumes is None:
+            return VolumeFiles(root, paths, partial(self.read, card=card))
+        files = channels_of(paths, card.volumes.endings) if card.volumes.endings else {path: (path,) for path in paths}
+        return VolumeCases(root, [Case(each) for each in files.values()], card.volumes, card.channels, card.dtype)
+
+    def samples_among(self, keys: Sequence[str], card: DataCard) -> Sequence[str]:
+        return pair(keys, card.volumes.endings).volumes if card.volumes is not None else keys
+
+    def _find(self, folder: Path, card: DataCard) -> list[str]:
+        """Return the files of a folder that are volumes, and not masks of volumes where a data set tells them apart."""
+        found = [path for path in find_files(folder) if path.lower().endswith(tuple(self.suffixes))]
+        return [*self.samples_among(found, card)]
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_volume(image, hidden)
+
+    def preview(self, sample: Sample, card: DataCard) -> tuple[np.ndarray, np.ndarray | None]:
+        drawing, _ = super().preview(sample, card)
+        return drawing, draw_mask(sample["mask"], card.void) if "mask" in sample else None
+
+    def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
+        """Return a batch changed by chance; `augment.flip` mirrors left to right, which is the first axis."""
+        return mirrored(tensors, draws, LEFT_TO_RIGHT) if spec.flip else tensors
 
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
         """Return a `.nii.gz`, which lies on `source` if that is NIfTI, and else has no place in space."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import as_given, given_dtype
@@ -25,6 +27,8 @@ MAX_NOTES = 2**26
 """Bytes between header and voxels."""
 MAX_AFTER = 2**20
 """Bytes behind the voxels that are read to see that the file ends."""
+CONTRADICTION = 0.5
+"""Voxels by which qform and sform place a corner apart, at most, without contradicting each other."""
 COMPRESSION = 6
 """Of gzip: three times as fast as 9, for files as small within one percent."""
 
@@ -71,6 +75,47 @@ def nifti_shape(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[int, ...]:
     return shape[3], *(shape[order.index(axis)] for axis in range(3))
 
 
+def corners_apart(one: NDArray[np.float64], other: NDArray[np.float64], size: Sequence[int]) -> float:
+    """Return by how many mm, at most, two affines (4, 4) place a corner of a volume of this size apart."""
+    ends = np.array(np.meshgrid(*[(0, length) for length in size], [1])).reshape(4, -1)
+    return float(np.linalg.norm((one - other)[:3] @ ends, axis=0).max())
+
+
+class Place(NamedTuple):
+    """Where a file says that its voxels lie, and what it says of their values."""
+
+    affine: NDArray[np.float64]
+    """From voxels in RAS to mm (4, 4)."""
+    orientation: str
+    """Where the axes go in the file, such as LPS."""
+    integers: bool
+    notes: tuple[str, ...]
+
+
+def nifti_place(path: Path, max_voxels: int = MAX_VOXELS) -> Place:
+    """Return what the header of a file says. Raises as `read_nifti` does."""
+    nib = _nibabel()
+    header, shape = _header(path, max_voxels)
+    orientation, affine = _orientation(header, path), header.get_best_affine()
+    to_file = nib.orientations.inv_ornt_aff(orientation, shape[:3])
+    slope, inter = header.get_slope_inter()
+    whole = all(number is None or float(number).is_integer() for number in (slope, inter))
+    integers = whole and given_dtype(header.get_data_dtype(), str(path)) != "float32"
+    letters = "".join(nib.orientations.ornt2axcodes(orientation))
+    return Place(affine @ to_file, letters, integers, tuple(_odd(header, shape[:3])))
+
+
+def _odd(header: Any, size: tuple[int, ...]) -> Iterator[str]:
+    """Yield what a header leaves open, or says twice and not the same."""
+    (qform, by_q), (sform, by_s) = header.get_qform(coded=True), header.get_sform(coded=True)
+    if not by_q and not by_s:
+        yield "its header does not say how it lies (neither qform nor sform): its axes count as right, front and top"
+    if by_q and by_s:
+        apart = corners_apart(qform, sform, size)
+        if apart > CONTRADICTION * float(min(header.get_zooms()[:3])):
+            yield f"its qform and sform contradict each other by up to {apart:.1f} mm: the sform counts"
+
+
 def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
 
@@ -93,6 +138,9 @@ def _header(path: Path, max_voxels: int) -> tuple[Any, tuple[int, int, int, int]
     if kind is None:
         raise BrokenSample(str(path), "is no NIfTI file")
     header = kind(start[: kind.template_dtype.itemsize])
+    if header.get_data_dtype().names:
+        colours = ", ".join(header.get_data_dtype().names)
+        raise BrokenSample(str(path), f"holds colours ({colours}), and a volume a number for each voxel")
     shape = header.get_data_shape()
     if len(shape) == 5 and shape[3] == 1:  # vectors stand in the fifth axis, after time
         shape = (*shape[:3], shape[4])

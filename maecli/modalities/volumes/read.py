@@ -13,6 +13,7 @@ from maecli.errors import BrokenSample
 from maecli.modalities.arrays import npy_shape, read_npy
 from maecli.modalities.files import Files, named, reading
 from maecli.modalities.volumes.nifti import MAX_VOXELS, is_nifti, nifti_shape, read_nifti
+from maecli.text import number_of
 
 
 def read_volume(path: Path, channels: int, dtype: str, max_voxels: int = MAX_VOXELS) -> np.ndarray:
@@ -21,12 +22,18 @@ def read_volume(path: Path, channels: int, dtype: str, max_voxels: int = MAX_VOX
     Raises `BrokenSample` if the file is damaged, too large, or has other channels.
     """
     with reading(path):
+        return in_dtype(read_values(path, channels, max_voxels), dtype)
+
+
+def read_values(path: Path, channels: int, max_voxels: int = MAX_VOXELS) -> np.ndarray:
+    """Return a volume (C, D, H, W) as it is stored, in a dtype of `given_dtype`. Raises as `read_volume` does."""
+    with reading(path):
         _check_channels(path, volume_shape(path, max_voxels)[0], channels)
         values = read_nifti(path, max_voxels) if is_nifti(path) else read_npy(path, max_voxels)
         values = values[None] if values.ndim == 3 else values
         if values.dtype.kind == "f" and np.isinf(values).any():
             raise BrokenSample(str(path), "holds infinite values")
-        return in_dtype(values, dtype)
+        return values
 
 
 def volume_shape(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[int, ...]:
@@ -44,8 +51,9 @@ def volume_shape(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[int, ...]:
 
 def _check_channels(path: Path, found: int, channels: int) -> None:
     if found != channels:
-        plural = "" if found == 1 else "s"
-        raise BrokenSample(str(path), f"has {found} channel{plural} where {channels} are wanted")
+        several = "; the fourth axis of a volume holds its channels" if found > 1 else ""
+        wanted = f"{channels} {'is' if channels == 1 else 'are'} wanted"
+        raise BrokenSample(str(path), f"has {number_of(found, 'channel')}, and {wanted}{several}")
 
 
 def in_dtype(values: np.ndarray, dtype: str) -> np.ndarray:

@@ -72,7 +72,7 @@ def test_a_fourth_axis_is_channels(tmp_path):
     np.testing.assert_array_equal(values, np.moveaxis(voxels[::-1, ::-1], 3, 0))
     (tmp_path / "again.nii.gz").write_bytes(Volumes().encode(values, two, source)[1])
     np.testing.assert_array_equal(nib.load(tmp_path / "again.nii.gz").get_fdata(), voxels)
-    with pytest.raises(BrokenSample, match="has 2 channels where 1 are wanted"):
+    with pytest.raises(BrokenSample, match="has 2 channels, and 1 is wanted"):
         Volumes().read(source, INTEGER)
 
 

@@ -1,0 +1,1 @@
+"""Volumes: one's own, and BTCV's abdominal organs."""
