@@ -37,6 +37,11 @@ class Encoder(nn.Module, ABC):
 
     Tasks of series give it each channel as a sample, see `split_channels`; of several its tokens are means over them.
     """
+    by_cell: ClassVar[tuple[str, ...]] = ("pos_embed",)
+    """Tensors (1, N, …, D) with an entry for each patch, which where patches are cells with names goes by these.
+
+    What a cell has more than one axis of begins with what means the same in all tables.
+    """
     window_norm: ClassVar[WindowNorm] = "revin"
     """What suits it best to take from a window of a series before it reads that."""
     pyramid: tuple[int, ...] = ()

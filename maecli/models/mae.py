@@ -71,7 +71,7 @@ class Decoder(nn.Module):
         self.pos_embed = nn.Parameter(sincos_pos_embed(self.grid, embed_dim).unsqueeze(0), requires_grad=False)
         self.blocks = nn.ModuleList(Block(embed_dim, num_heads, mlp_ratio, norm_eps=norm_eps) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=norm_eps)
-        self.pred = Linear(embed_dim, math.prod(self.patch_size) * encoder.in_chans)
+        self.pred: nn.Module = Linear(embed_dim, math.prod(self.patch_size) * encoder.in_chans)
         self.apply(init_weights)
         nn.init.normal_(self.mask_token, std=0.02)
 

@@ -106,18 +106,32 @@ def _adapt_to_cells(
         raise SpecError(
             f"--init {weights.source}: it learnt from the columns {theirs}, and none of them is among {ours}"
         )
-    pos_embed, kernel = (adaptation.tensors.get(name) for name in ("pos_embed", "patch_embed.weight"))
-    if pos_embed is not None and "pos_embed" in own and tuple(cells) != weights.cells:
-        new = own["pos_embed"].clone()
-        places = [(place, known[name]) for place, name in enumerate(cells) if name in known]
-        for place, before in places:
-            new[:, place] = pos_embed[:, before]
-        adaptation.change("pos_embed", new, f"positions of {len(places)} of {number_of(len(cells), 'column')} by name")
+    places = [(place, known[name]) for place, name in enumerate(cells) if name in known]
+    by_name = f"positions of {len(places)} of {number_of(len(cells), 'column')} by name"
+    for name in encoder.by_cell:
+        tensor, new = adaptation.tensors.get(name), own.get(name)
+        if tensor is None or new is None or (tuple(cells) == weights.cells and tensor.shape == new.shape):
+            continue
+        if (tensor.ndim, tensor.shape[-1]) == (new.ndim, new.shape[-1]):
+            adaptation.change(name, _of_cells(tensor, new, places), by_name)
+    kernel = None if "patch_embed.weight" in encoder.by_cell else adaptation.tensors.get("patch_embed.weight")
     if kernel is not None and weights.in_chans != encoder.in_chans and encoder.patch_size == weights.patch_size:
         first = first_channels(kernel_of_linear(kernel, weights.patch_size), encoder.in_chans)
         num = min(weights.in_chans, encoder.in_chans)
         words = f"the first {num} of {max(weights.in_chans, encoder.in_chans)} channels"
         adaptation.change("patch_embed.weight", linear_of_kernel(first), words)
+
+
+def _of_cells(tensor: Tensor, own: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+    """Return a tensor (1, N', P', …) of cells, by pairs of a place and the one in `tensor` (1, N, P, …).
+
+    Of each the first ones of P are kept, and zeros follow; a cell that is in no pair is as in `own`.
+    """
+    new, num = own.clone(), min(own.shape[2], tensor.shape[2])
+    for place, before in places:
+        new[:, place] = 0
+        new[:, place, :num] = tensor[:, before, :num]
+    return new
 
 
 def _adapt_positions(

@@ -1,6 +1,6 @@
 """Autoencoders of rows, to which a hidden cell is the same as one that was never there.
 
-Shapes: B batch, C channels, F cells of a row.
+Shapes: B batch, C channels, F cells of a row, N patches, P values per patch, E embed_dim of the decoder.
 """
 
 from __future__ import annotations
@@ -24,17 +24,33 @@ class Imputer(nn.Module, ABC):
         """Return what is predicted of all cells (B, C, F), of x (B, C, F) where it is `valid` (B, C, F) bool."""
 
 
+class CellHeads(nn.Module):
+    """From tokens (B, N, E) to what stands in every patch (B, N, P), each by weights of its own."""
+
+    def __init__(self, num: int, embed_dim: int, num_values: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(num, embed_dim, num_values) / math.sqrt(embed_dim))
+        self.bias = nn.Parameter(torch.zeros(num, num_values))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.einsum("bne,nep->bnp", tokens, self.weight) + self.bias
+
+
 class TokenImputer(Imputer):
     """An encoder that sees the cells that are there, and a decoder that says what stands in every cell.
 
     No token attends to a cell that is not there: what is hidden in training has no say at all, as what is missing has
     none afterwards, and what is made of one cell does not depend on which others are missing too.
+    Each cell has a mask token and a head of its own, as columns have little in common.
     Source: ReMasker, arXiv:2309.13793, section 3; its decoder attends to mask tokens, too.
     """
 
     def __init__(self, encoder: api.Encoder, decoder: api.nets.Decoder) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
+        decoder.pos_embed.requires_grad_()
+        num_values = encoder.in_chans * math.prod(encoder.patch_size)
+        decoder.pred = CellHeads(math.prod(encoder.grid), decoder.pos_embed.shape[-1], num_values)
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         latent = self.encoder(x, valid=valid)

@@ -81,6 +81,15 @@ def test_a_hidden_cell_has_no_say_and_is_as_a_missing_one(houses):
 
 
 @torch.no_grad()
+def test_each_cell_has_a_head_of_its_own(houses):
+    _, module, batch = made(houses)
+    before = module(torch.nan_to_num(batch["image"]), torch.isfinite(batch["image"]))
+    module.decoder.pred.bias[1] += 1
+    change = module(torch.nan_to_num(batch["image"]), torch.isfinite(batch["image"])) - before
+    torch.testing.assert_close(change.abs().amax((0, 1)), torch.eye(change.shape[2])[1])
+
+
+@torch.no_grad()
 def test_the_loss_is_of_hidden_cells_and_of_visible_ones_but_never_of_missing_ones(houses):
     task, _, batch = made(houses, visible_weight=0.0)
     hidden = task.hidden(batch, 0.5).unsqueeze(1)
