@@ -65,6 +65,8 @@ class Modality(ABC):
     """Whether range, mean and deviation are those of each cell, as of a table's columns, instead of each channel."""
     recurs: ClassVar[bool] = False
     """Whether samples may be equal by chance, as rows of few categories, and are then no copies."""
+    cpu_batch: ClassVar[int] = 32
+    """The batch, a power of two, that a plan takes on a CPU; more where samples are so small that calls cost most."""
     augments: ClassVar[frozenset[str]] = frozenset({"crop", "crop_scale", "flip"})
     """The keys of `augment` that change samples of this kind; others are refused."""
     crops: ClassVar[frozenset[str]] = frozenset({"none", "random-resized"})

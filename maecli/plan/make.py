@@ -281,7 +281,7 @@ class Planner:
         options = {f"task.{name}": value for name, value in self.task.suited(facts).items()}
         known = frozenset() if self.open_spec.train.freeze else self.modality.augments  # features are computed once
         changes = rules.augmentation(verb, facts, known, self.task.own_size, size)
-        batch = rules.batch_size(facts.num_train, self.device)
+        batch = rules.batch_size(facts.num_train, self.device, self.modality.cpu_batch)
         sizes = {"train.batch_size": batch, "train.last_batch": "keep"}
         return {"task.name": self.task.name, **options, **changes, **sizes}
 

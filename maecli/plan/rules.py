@@ -18,9 +18,8 @@ Settings = dict[str, Any]
 
 RATE, OF_WIDTH, OF_BATCH = 3e-3, 128, 256
 """The learning rate that suits an encoder of this width at batches of this size."""
-LARGEST_BATCH = {"cpu": 32}
-"""By device; `GPU_BATCH` elsewhere."""
 GPU_BATCH = 256
+"""The largest batch where the device is no CPU."""
 FEWEST_STEPS = 100
 """Below this a warm-up and a decay are hardly seen, so that the time is exceeded rather."""
 ENOUGH_STEPS = 600
@@ -48,9 +47,12 @@ OBLONG = 1.75
 """From this ratio of its sides on a sample keeps its proportions."""
 
 
-def batch_size(num_train: int, device: str) -> int:
-    """Return a power of two: up to the device's, with eight batches in an epoch where each then has eight samples."""
-    largest = LARGEST_BATCH.get(device, GPU_BATCH)
+def batch_size(num_train: int, device: str, on_cpu: int = 32) -> int:
+    """Return a power of two: up to the device's, with eight batches in an epoch where each then has eight samples.
+
+    That of a CPU, `on_cpu`, goes by the modality.
+    """
+    largest = on_cpu if device == "cpu" else GPU_BATCH
     wanted = max(8, num_train // 8)
     return min(largest, 2 ** int(math.log2(min(wanted, num_train))))
 

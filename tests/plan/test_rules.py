@@ -23,6 +23,12 @@ def test_a_batch_is_no_larger_than_the_data_and_leaves_several_in_an_epoch(num, 
     assert batch >= min(num, 8) // 2
 
 
+def test_small_samples_come_in_larger_batches_on_a_cpu_alone():
+    assert rules.batch_size(60_000, "cpu") < rules.batch_size(60_000, "cpu", 128) == 128
+    assert rules.batch_size(60_000, "cuda", 128) == rules.batch_size(60_000, "cuda")
+    assert rules.batch_size(100, "cpu", 128) == 8
+
+
 @pytest.mark.parametrize(("size", "device", "dense"), list(itertools.product(SIZES, DEVICES, (False, True))))
 def test_patches_divide_the_size_that_a_model_is_given(size, device, dense):
     given = rules.picture_size(size, device, dense)

@@ -51,6 +51,7 @@ class Tables(Modality):
     default_fit = "crop"
     per_cell = True
     recurs = True
+    cpu_batch = 128
     augments = frozenset()
     crops = frozenset({"none"})
 
