@@ -91,7 +91,8 @@ def _column(series: Any, name: str) -> Values:
         ticks = series.to_numpy(dtype="datetime64[us]").astype(np.int64)
         return Values(name, "date", np.where(missing, np.nan, ticks / 1e6), missing)
     objects = series.astype(object).to_numpy()
-    if not missing.all() and all(map(_is_number, objects[~missing].tolist())):
+    of_categories = hasattr(series.dtype, "categories")  # which may be numbers
+    if not of_categories and not missing.all() and all(map(_is_number, objects[~missing].tolist())):
         return Values(name, "number", np.where(missing, np.nan, objects).astype(np.float64), missing)
     return Values(name, "object", objects, missing)
 
@@ -110,9 +111,14 @@ def _filled(series: Any, column: Values, made: Made) -> Any:
         made = list(times)
     elif isinstance(made, np.ndarray):
         made = made.tolist()
-    if series.dtype == object or (kind in "iuf" and not all(map(_is_number, made))):
+    if series.dtype == object or (kind in "iuf" and not all(_suits(value, kind) for value in made)):
         return _put(series.astype(object), column.missing, made)
     return _put(series, column.missing, frame_column(list(made), dtype=series.dtype).array)
+
+
+def _suits(value: Any, kind: str) -> bool:
+    """Whether a column of numbers of this kind can hold a value."""
+    return _is_number(value) and (kind == "f" or float(value).is_integer())
 
 
 def _put(series: Any, missing: NDArray[np.bool_], made: Any) -> Any:

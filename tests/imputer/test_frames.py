@@ -22,6 +22,7 @@ def whole():
         "Int64": pd.array(np.round(5 * z).astype(int), dtype="Int64"),
         "boolean": pd.array(z > 0, dtype="boolean"),
         "category": pd.Categorical(np.where(z > 0, "up", "down"), categories=["none", "up", "down"]),
+        "codes": pd.Categorical(np.where(z > 0, 7, 3), categories=[3, 5, 7]),
         "text": pd.Series(np.where(z > 0, "NA", "low")).astype(object),
         "ints": pd.Series(np.round(4 * z).astype(int)).astype(object),
         "truths": pd.Series(z > 0).astype(object),
@@ -51,7 +52,7 @@ def test_a_frame_comes_back_as_one_of_the_same_dtypes_with_nothing_missing(imput
         there = holed[name].notna()
         assert (filled[name][there] == whole[name][there]).all()
     told = (filled == whole)[holed.isna()].stack().groupby(level=1).mean()
-    assert told[["boolean", "category", "text", "truths"]].min() > 0.8
+    assert told[["boolean", "category", "codes", "text", "truths"]].min() > 0.8
     assert set(filled["text"]) == {"NA", "low"}
     assert (filled["day"].dt.normalize() == filled["day"]).all()
     assert all(isinstance(value, int) for value in filled["ints"])
@@ -82,6 +83,13 @@ def test_columns_are_held_to_what_they_were_in_fit(imputer, whole):
         imputer.transform(whole.rename(columns={"day": "date"}))
     with pytest.raises(ValueError, match="column 'number' held numbers in fit, and holds text now"):
         imputer.transform(whole.assign(number="much"))
+
+
+def test_whole_columns_take_what_is_not_whole_as_objects():
+    numbers = pd.DataFrame({"a": [0.5, 1.25, 2.75] * 9, "b": [1, 2, 3] * 9})
+    filled = quick().fit(numbers).transform(pd.DataFrame({"a": pd.array([1, None], dtype="Int64"), "b": [1, 2]}))
+    assert filled["a"][0] == 1
+    assert 0.5 <= filled["a"][1] <= 2.75
 
 
 def test_free_text_stays_and_is_told():
