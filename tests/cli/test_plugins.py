@@ -181,7 +181,10 @@ def test_a_typing_error_in_mae_load_plugins_is_told(site, mae, monkeypatch, verb
         (("disable", "twice"), "'twice' is the name of several; write dataset.twice or task.twice"),
         (("enable", "mae-birds"), "'mae-birds' is not disabled; disabled: nothing is"),
         (("show", "bird"), "no installed plugin is named 'bird'; did you mean 'birds'?; `mae plugins` lists them"),
-        (("show", "dataset.bird"), "unknown dataset 'bird'; did you mean 'birds'?; installed: birds, california, "),
+        (
+            ("show", "dataset.bird"),
+            "unknown dataset 'bird'; did you mean 'birds'?; installed: birds, btcv, california, ",
+        ),
         (("show", "twice"), "'twice' is the name of several; write dataset.twice or task.twice"),
         (("check", "bird"), "no installed plugin is named 'bird'; did you mean 'birds'?; `mae plugins` lists them"),
     ],

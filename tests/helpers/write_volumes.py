@@ -76,3 +76,11 @@ def write_list(root: Path, name: str = "dataset.json", num: int = 4) -> None:
         "test": ["./imagesTs/img9.nii.gz"],
     }
     (root / name).write_text(json.dumps(content))
+
+
+def write_btcv(root: Path, folders: tuple[str, str] = ("img", "label"), num: int = 6) -> None:
+    """Write BTCV's layout, as published or as MONAI has it, with masks of the published names."""
+    for i in range(1, num + 1):
+        values, mask = scan(i)
+        save(root / folders[0] / f"img{i:04d}.nii.gz", values, axes="LAS")
+        save(root / folders[1] / f"label{i:04d}.nii.gz", mask, axes="LAS")

@@ -18,7 +18,7 @@ from write_data import (
     write_table,
     write_voc,
 )
-from write_volumes import write_volumes
+from write_volumes import write_btcv, write_volumes
 
 from maecli.registry import registry
 from maecli.testing import Synthetic, check, check_dataset, check_task
@@ -41,6 +41,7 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("table", write_table, {"target": "size"}, (("image", "target"),)),
     ("california", write_california, {"scaler": "quantile"}, None),
     ("ett", write_ett, {"lookback": 24, "horizon": 8}, None),
+    ("btcv", write_btcv, {"spacing": (3, 6, 3)}, None),
     ("volumes", write_volumes, {"spacing": (3, 6, 3)}, None),
     ("volumes", write_volumes, {}, (("image", "mask"),)),
     ("ett", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),

@@ -47,9 +47,14 @@ class Case:
 class MaskReading:
     """What the numbers in masks mean."""
 
-    num_classes: int
+    names: tuple[str, ...]
+    """What they are called, by number."""
     void: int | None = None
     """The number in files where nothing is judged."""
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.names)
 
     @property
     def dtype(self) -> type[np.integer]:

@@ -134,21 +134,20 @@ def patient_of(key: str, pattern: str = "") -> str:
     return found[1] if found.re.groups else found[0]
 
 
-def find_class_names(root: Path, described: Described | None) -> tuple[tuple[str, ...], str]:
-    """Return the names of classes by number, and the file that says so; nothing where none does.
+def find_class_names(root: Path, described: Described | None) -> tuple[str, ...]:
+    """Return the names of classes by number, as a file says them; nothing where none does.
 
     Raises DataError for a list that cannot be read.
     """
     if described is not None and described.classes:
         most = max(described.classes)
-        names = tuple(described.classes.get(number, _unnamed(number)) for number in range(most + 1))
-        return names, described.path.name
+        return tuple(described.classes.get(number, _unnamed(number)) for number in range(most + 1))
     if (root / api.pictures.CLASSES_FILE).is_file():
-        return api.pictures.read_class_file(root / api.pictures.CLASSES_FILE).names, api.pictures.CLASSES_FILE
+        return api.pictures.read_class_file(root / api.pictures.CLASSES_FILE).names
     for path in sorted(root.glob("*.csv")):
         if _is_list_of_classes(path):
-            return api.pictures.read_class_file(path).names, path.name
-    return (), ""
+            return api.pictures.read_class_file(path).names
+    return ()
 
 
 def _unnamed(number: int) -> str:

@@ -14,7 +14,8 @@ from maecli.modalities.volumes.modality import Volumes
 from maecli.schema import AugmentSpec
 
 CT = VolumeReading(spacing=(3, 3, 6), window=(-175, 250))
-THREE = MaskReading(3)
+TWO = ("nothing", "left")
+THREE = MaskReading((*TWO, "right"))
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ def test_a_mask_of_another_shape_or_place_is_refused(root):
 
 def test_numbers_that_are_no_class_are_told(root):
     with pytest.raises(BrokenSample, match=r"its mask a_seg.nii.gz holds the number 2, and classes go from 0 to 1"):
-        cases(root, masks=MaskReading(2))[0]
-    void = cases(root, masks=MaskReading(2, void=2))[0]["mask"]
+        cases(root, masks=MaskReading(TWO))[0]
+    void = cases(root, masks=MaskReading(TWO, void=2))[0]["mask"]
     assert set(np.unique(void)) == {0, 1, 255}
     save(root / "a_seg.nii.gz", scan(0)[1] / np.float32(2))
     with pytest.raises(BrokenSample, match="holds numbers that are not whole"):
@@ -100,6 +101,6 @@ def test_numbers_that_are_no_class_are_told(root):
 
 
 def test_more_classes_than_a_byte_holds_have_another_void(root):
-    many = cases(root, masks=MaskReading(300, void=2))[0]["mask"]
+    many = cases(root, masks=MaskReading(tuple(map(str, range(300))), void=2))[0]["mask"]
     assert many.dtype == np.int16
     assert set(np.unique(many)) == {0, 1, -1}
