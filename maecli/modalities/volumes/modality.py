@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from maecli.data.card import DataCard
+from maecli.data.card import DataCard, SplitName
 from maecli.data.files.finding import find_files
 from maecli.data.files.unread import Unread
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
 from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality, mirrored
+from maecli.modalities.study import Study
 from maecli.modalities.volumes.cases import Case, VolumeCases
 from maecli.modalities.volumes.draw import draw_mask, draw_volume
 from maecli.modalities.volumes.nifti import is_nifti, nifti_bytes
 from maecli.modalities.volumes.pairs import channels_of, pair
 from maecli.modalities.volumes.prepare import read_prepared
 from maecli.modalities.volumes.read import VolumeFiles, read_volume
+from maecli.modalities.volumes.study.study import study
 from maecli.schema import AugmentSpec
 
 LEFT_TO_RIGHT = -3
@@ -79,6 +81,9 @@ class Volumes(Modality):
     def preview(self, sample: Sample, card: DataCard) -> tuple[np.ndarray, np.ndarray | None]:
         drawing, _ = super().preview(sample, card)
         return drawing, draw_mask(sample["mask"], card.void) if "mask" in sample else None
+
+    def study(self, split_of: Callable[[SplitName, Sequence[str]], Split], card: DataCard) -> Study | None:
+        return study(split_of, card)
 
     def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
         """Return a batch changed by chance; `augment.flip` mirrors left to right, which is the first axis."""

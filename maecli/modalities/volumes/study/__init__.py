@@ -1,0 +1,1 @@
+"""What the volumes of a data set show together, for `mae eda`."""
