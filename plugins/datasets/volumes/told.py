@@ -42,6 +42,13 @@ def oddities(spaces: Mapping[str, volumes.Space]) -> Iterator[str]:
         yield f"{', '.join(keys[:NAMED])}{more}: {note}"
 
 
+def lacking(keys: Sequence[str], num: int) -> str:
+    """Return what to know of voxels that are no number, in some of so many volumes."""
+    more = f" and {len(keys) - NAMED:,} more" if len(keys) > NAMED else ""
+    which = f"{', '.join(keys[:NAMED])}{more}, of {num:,} that were measured"
+    return f"voxels that are no number (NaN) count as missing, and are hidden from the model: in {which}"
+
+
 def no_masks(root: object, empty: Sequence[str], faults: Sequence[api.Fault], lone: Sequence[str]) -> str:
     """Return why there is no mask to learn from, and what to do."""
     way_out = "masks lie in labels/ by the names of their volumes, or beside these as NAME_seg, NAME_label or NAME_mask"

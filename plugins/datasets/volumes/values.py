@@ -26,6 +26,8 @@ class Measured:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     num: int
+    lacking: tuple[str, ...] = ()
+    """Volumes with voxels that are no number."""
 
 
 def chosen(keys: Sequence[str], most: int) -> list[str]:
@@ -84,17 +86,18 @@ def _values(root: Path, cases: Sequence[volumes.Case], channels: int) -> Iterato
 
 def measure(split: volumes.VolumeCases, root: Path, faults: set[api.Fault]) -> Measured:
     """Return mean and deviation of some volumes; those that cannot be read go to `faults`. Raises DataError."""
-    read = 0
+    read, lacking = list[str](), list[str]()
 
     def images() -> Iterator[np.ndarray]:
-        nonlocal read
         for index in range(len(split)):
             try:
                 image = split[index]["image"]
             except api.BrokenSample as error:
                 faults.add(error.fault)
                 continue
-            read += 1
+            read.append(split.keys[index])
+            if np.isnan(image).any():
+                lacking.append(split.keys[index])
             yield image
 
     try:
@@ -104,4 +107,4 @@ def measure(split: volumes.VolumeCases, root: Path, faults: set[api.Fault]) -> M
         raise api.DataError(
             f"none of the training volumes tried in {root} can be read{first}", sorted(faults)
         ) from error
-    return Measured(mean, std, read)
+    return Measured(mean, std, len(read), tuple(lacking))

@@ -300,5 +300,7 @@ class VolumeSet(api.Dataset):
             yield f"the {self._index.channels} volumes along the fourth axis are channels"
         yield from told.oddities(self._index.spaces)
         yield from described.notes if described is not None else ()
+        if self._like is None and self._measured.lacking:
+            yield told.lacking(self._measured.lacking, self._measured.num)
         if self._like is None:
             yield f"mean and deviation are those of {self._measured.num:,} training volumes"

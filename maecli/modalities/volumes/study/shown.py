@@ -51,7 +51,7 @@ def values(volumes: Sequence[Volume]) -> Topic:
     table = Table(title="Values as they are stored, of the first channel", columns=columns, rows=rows)
     known = [volume for volume in volumes[:MOST_LINES] if len(volume.values)]
     if not known:
-        return Topic(title="Values", tables=(table,))
+        return Topic(title="Values by volume", tables=(table,))
     low = min(volume.quantiles[1] for volume in known)
     high = max(volume.quantiles[-2] for volume in known)
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
@@ -69,7 +69,7 @@ def values(volumes: Sequence[Volume]) -> Topic:
         y_label="share of the voxels",
         points=points,
     )
-    return Topic(title="Values", tables=(table,), charts=(chart,))
+    return Topic(title="Values by volume", tables=(table,), charts=(chart,))
 
 
 def classes(volumes: Sequence[Volume], names: Sequence[str]) -> Topic | None:
@@ -90,4 +90,4 @@ def classes(volumes: Sequence[Volume], names: Sequence[str]) -> Topic | None:
         for number, sizes in sorted(of_class.items())
     )
     columns = ("class", "volumes", "least ml", "median ml", "greatest ml")
-    return Topic(title="Classes", tables=(Table(title="How large classes are", columns=columns, rows=rows),))
+    return Topic(title="Sizes of classes", tables=(Table(title="How large classes are", columns=columns, rows=rows),))

@@ -199,6 +199,7 @@ def test_missing_voxels_are_missing(tmp_path):
         save(tmp_path / f"{i}.nii.gz", values)
     dataset = opened(tmp_path)
     assert (dataset.card().missing, dataset.card().dtype) == (True, "float32")
+    assert any("no number (NaN) count as missing" in note for note in dataset.card().notes)
     assert np.isnan(dataset.split("train")[0]["image"][0, 0]).all()
 
 
