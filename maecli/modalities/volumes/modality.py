@@ -10,7 +10,6 @@ import numpy as np
 from torch import Tensor
 
 from maecli.data.card import DataCard, SplitName
-from maecli.data.files.finding import find_files
 from maecli.data.files.unread import Unread
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
@@ -18,11 +17,13 @@ from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality, mirrored
 from maecli.modalities.study import Study
 from maecli.modalities.volumes.cases import Case, VolumeCases
+from maecli.modalities.volumes.dicom import is_dicom
 from maecli.modalities.volumes.draw import draw_mask, draw_volume
 from maecli.modalities.volumes.nifti import is_nifti, nifti_bytes
-from maecli.modalities.volumes.pairs import channels_of, pair
+from maecli.modalities.volumes.pairs import SUFFIXES, channels_of, find_volume_files, pair
 from maecli.modalities.volumes.prepare import read_prepared
 from maecli.modalities.volumes.read import VolumeFiles, read_volume
+from maecli.modalities.volumes.space import read_space
 from maecli.modalities.volumes.study.study import study
 from maecli.schema import AugmentSpec
 
@@ -31,7 +32,7 @@ LEFT_TO_RIGHT = -3
 
 
 class Volumes(Modality):
-    """Volumes of any number of channels, in NIfTI files or arrays (D, H, W) and (C, D, H, W).
+    """Volumes of any number of channels, in NIfTI, series of DICOM, or arrays (D, H, W) and (C, D, H, W).
 
     D, H and W of a NIfTI file go to the right, to the front and to the top of a patient (RAS), however it stores them.
     """
@@ -40,9 +41,8 @@ class Volumes(Modality):
     unit, one, part = "volumes", "volume", "voxel"
     axis_names = ("depth", "height", "width")
     axes = 3
-    suffixes = frozenset({".nii", ".nii.gz", ".npy"})
+    suffixes = frozenset(SUFFIXES)
     unread = (
-        Unread("a slice of DICOM", (".dcm", ".dicom", ".ima"), "convert its series to NIfTI"),
         Unread(
             "a volume in another format",
             (".hdr", ".img", ".mgh", ".mgz", ".mha", ".mhd", ".mnc", ".nhdr", ".nrrd", ".tif", ".tiff"),
@@ -72,8 +72,7 @@ class Volumes(Modality):
 
     def _find(self, folder: Path, card: DataCard) -> list[str]:
         """Return the files of a folder that are volumes, and not masks of volumes where a data set tells them apart."""
-        found = [path for path in find_files(folder) if path.lower().endswith(tuple(self.suffixes))]
-        return [*self.samples_among(found, card)]
+        return [*self.samples_among(find_volume_files(folder), card)]
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_volume(image, hidden)
@@ -90,7 +89,9 @@ class Volumes(Modality):
         return mirrored(tensors, draws, LEFT_TO_RIGHT) if spec.flip else tensors
 
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
-        """Return a `.nii.gz`, which lies on `source` if that is NIfTI, and else has no place in space."""
-        place = source if source is not None and is_nifti(source) else None
+        """Return a `.nii.gz`, which lies on `source` if that is NIfTI or DICOM, and else has no place in space."""
+        place = source if source is not None and (is_nifti(source) or is_dicom(source)) else None
         with reading(place or Path("values")):
-            return ".nii.gz", nifti_bytes(values, place)
+            if place is None or is_nifti(place):
+                return ".nii.gz", nifti_bytes(values, place)
+            return ".nii.gz", nifti_bytes(values, lies=read_space(place))

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,11 +155,22 @@ def _header(path: Path, max_voxels: int) -> tuple[Any, tuple[int, int, int, int]
     return header, (shape[0], shape[1], shape[2], shape[3] if len(shape) == 4 else 1)
 
 
-def nifti_bytes(values: np.ndarray, source: Path | None = None) -> bytes:
+class Lying(Protocol):
+    """What lies somewhere: a volume (D, H, W) in RAS."""
+
+    @property
+    def affine(self) -> NDArray[np.float64] | None: ...
+
+    @property
+    def size(self) -> tuple[int, ...]: ...
+
+
+def nifti_bytes(values: np.ndarray, source: Path | None = None, lies: Lying | None = None) -> bytes:
     """Return a `.nii.gz` of values (C, D, H, W) in RAS; the same values give the same bytes.
 
     With a NIfTI file as `source` it takes over its header and orientation, so that it lies on it. Values of another
-    size cover the same space. Raises as `read_nifti` does on a damaged source.
+    size cover the same space. Where the source is no NIfTI, `lies` says where. Raises as `read_nifti` does on a
+    damaged source.
     """
     nib = _nibabel()
     voxels = np.moveaxis(values, 0, 3)  # (D, H, W, C)
@@ -170,6 +181,8 @@ def nifti_bytes(values: np.ndarray, source: Path | None = None) -> bytes:
         ras, own = np.array([[0, 1], [1, 1], [2, 1]]), _orientation(header, source)
         voxels = nib.apply_orientation(voxels, nib.orientations.ornt_transform(ras, own))
         affine = _affine_of(header.get_best_affine(), shape[:3], voxels.shape[:3])
+    elif lies is not None and lies.affine is not None:
+        affine = _affine_of(lies.affine, lies.size, voxels.shape[:3])
     result = nib.Nifti1Image(voxels[..., 0] if voxels.shape[3] == 1 else voxels, affine, header)
     result.header["cal_min"] = result.header["cal_max"] = 0  # the range that viewers show was that of the source
     result.set_data_dtype(voxels.dtype)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-SUFFIXES = (".nii.gz", ".nii", ".npy")
+from maecli.data.files.finding import find_files
+from maecli.modalities.volumes import dicom
+
+SUFFIXES = (".nii.gz", ".nii", ".npy", *dicom.SUFFIXES)
 MASK_MARKS = ("_seg", "_label", "_mask")
 """How the name of a mask ends that lies beside its volume."""
 OF_MASKS = frozenset({"label", "labels", "mask", "masks", "seg", "segs", "segmentation", "segmentations"})
@@ -31,6 +35,13 @@ class Pairs:
     """Masks of which no volume is there."""
 
 
+def find_volume_files(root: Path) -> list[str]:
+    """Return the files of volumes and masks below a root; of a series of DICOM the first of its slices."""
+    found = [path for path in find_files(root) if path.lower().endswith(SUFFIXES)]
+    slices = [path for path in found if path.lower().endswith(dicom.SUFFIXES)]
+    return sorted({*found} - {*slices} | {*dicom.first_slices(root, slices)}) if slices else found
+
+
 def stem_of(path: str) -> str:
     """Return a path without its suffix."""
     return next((path[: -len(suffix)] for suffix in SUFFIXES if path.lower().endswith(suffix)), path)
@@ -41,14 +52,14 @@ def pair(paths: Sequence[str], endings: Sequence[str] = ()) -> Pairs:
 
     A mask of several files is named without the `endings` that tell these apart.
     """
-    stems = {stem_of(path) for path in paths}
+    stems = {name for path in paths for name in _own_names(path)}
     of_place = {place: path for path in paths if (place := _place_of_mask(path)) is not None}
     of_stem = {stem: path for path in paths if (stem := _stem_of_marked(stem_of(path))) is not None}
     marked = {path for stem, path in of_stem.items() if stem in stems or any(stem + end in stems for end in endings)}
     volumes = [path for path in paths if path not in marked and _place_of_mask(path) is None]
     masks: dict[str, str] = {}
     for path in volumes:
-        for name in _names(stem_of(path), endings):
+        for name in _names(path, endings):
             found = next((of_place[place] for place in _places(name) if place in of_place), of_stem.get(name))
             if found is not None:
                 masks.setdefault(path, found)
@@ -86,9 +97,17 @@ def numbered_channels(paths: Sequence[str]) -> tuple[str, ...]:
     return alike if alike and alike == tuple(f"_{number:04d}" for number in range(len(alike))) else ()
 
 
-def _names(stem: str, endings: Sequence[str]) -> Iterator[str]:
+def _own_names(path: str) -> Iterator[str]:
+    """Yield what a volume is called: as its file, and a series of slices as its folder."""
+    yield stem_of(path)
+    if path.lower().endswith(dicom.SUFFIXES) and "/" in path:
+        yield path.rpartition("/")[0]
+
+
+def _names(path: str, endings: Sequence[str]) -> Iterator[str]:
     """Yield by which names a volume's mask may go."""
-    yield stem
+    stem = stem_of(path)
+    yield from _own_names(path)
     yield from (stem.removesuffix(ending) for ending in endings if stem.endswith(ending))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from maecli.errors import BrokenSample
 from maecli.modalities.arrays import npy_shape, read_npy
 from maecli.modalities.files import Files, named, reading
+from maecli.modalities.volumes.dicom import dicom_shape, is_dicom, read_dicom
 from maecli.modalities.volumes.nifti import MAX_VOXELS, is_nifti, nifti_shape, read_nifti
 from maecli.text import number_of
 
@@ -29,7 +30,8 @@ def read_values(path: Path, channels: int, max_voxels: int = MAX_VOXELS) -> np.n
     """Return a volume (C, D, H, W) as it is stored, in a dtype of `given_dtype`. Raises as `read_volume` does."""
     with reading(path):
         _check_channels(path, volume_shape(path, max_voxels)[0], channels)
-        values = read_nifti(path, max_voxels) if is_nifti(path) else read_npy(path, max_voxels)
+        read = read_nifti if is_nifti(path) else read_dicom if is_dicom(path) else read_npy
+        values = read(path, max_voxels)
         values = values[None] if values.ndim == 3 else values
         if values.dtype.kind == "f" and np.isinf(values).any():
             raise BrokenSample(str(path), "holds infinite values")
@@ -41,6 +43,8 @@ def volume_shape(path: Path, max_voxels: int = MAX_VOXELS) -> tuple[int, ...]:
     with reading(path):
         if is_nifti(path):
             return nifti_shape(path, max_voxels)
+        if is_dicom(path):
+            return dicom_shape(path, max_voxels)
         shape = npy_shape(path)
         if len(shape) not in (3, 4):
             raise BrokenSample(str(path), f"has the shape {shape}; a volume is (D, H, W) or (C, D, H, W)")

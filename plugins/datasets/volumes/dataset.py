@@ -14,10 +14,11 @@ class Volumes(VolumeSet):
     """One's own volumes, such as CT or MR, with or without a class for each voxel.
 
     Source: your own files; nothing is copied or changed.
-    Format: NIfTI (`.nii`, `.nii.gz`) and arrays `.npy` (D, H, W), (C, D, H, W). Axes are brought to right, front and
-        top (RAS), however a file stores them, and spacings to one: values linearly, classes by the nearest voxel. A
-        fourth axis holds channels; channels may be files of their own, by `channels` or as nnU-Net names them (_0000,
-        _0001 …). Volumes of one slice, in colour, or with other channels than most are left out.
+    Format: NIfTI (`.nii`, `.nii.gz`), arrays `.npy` (D, H, W), (C, D, H, W), and with the extra `dicom` series of
+        DICOM, named by the first of their slices. Axes are brought to right, front and top (RAS), however a file
+        stores them, and spacings to one: values linearly, classes by the nearest voxel. A fourth axis holds channels;
+        channels may be files of their own, by `channels` or as nnU-Net names them (_0000, _0001 …). Volumes of one
+        slice, in colour, or with other channels than most are left out.
     Masks: in `labels/` by the names of their volumes (`labelsTr/` beside `imagesTr/`, too), or beside these as
         NAME_seg, NAME_label or NAME_mask; of the shape and place of their volumes. Numbers are named by `dataset.json`,
         `classes.txt`, or a CSV of id and name; class 0 is the background.

@@ -52,11 +52,11 @@ def find_volumes(root: Path, description: str = "", endings: Sequence[str] = ())
             ),
             [case.key for case, split in cases.items() if split == "test" and case.mask is None],
         )
-    paths = [path for path in api.pictures.find_files(root) if path.lower().endswith(volumes.SUFFIXES)]
+    paths = volumes.find_volume_files(root)
     if not paths:
         raise api.DataError(
-            f"{root} holds no volumes ({', '.join(volumes.SUFFIXES)}), also not in its folders; DICOM is to be "
-            "converted to NIfTI"
+            f"{root} holds no volumes ({', '.join(volumes.SUFFIXES)}), also not in its folders; give --root the folder "
+            "that holds yours"
         )
     endings = tuple(endings) or (described.endings if described is not None else ()) or _numbered(paths)
     pairs = volumes.pair(paths, endings)

@@ -15,6 +15,8 @@ from maecli.modalities.volumes.pairs import channels_of, numbered_channels, pair
         ("images/train/a.npy", "masks/train/a.npy"),
         ("p/a.nii.gz", "p/a_seg.nii.gz"),
         ("a.nii.gz", "a_label.npy"),
+        ("a/001.dcm", "a_seg.nii.gz"),
+        ("images/a/001.dcm", "labels/a.nii.gz"),
         ("a.nii.gz", "a_MASK.nii.gz"),
     ],
 )
