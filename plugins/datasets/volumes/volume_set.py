@@ -69,14 +69,14 @@ class VolumeSet(api.Dataset):
         super().__init__(options)
         self._faults: set[api.Fault] = set()
         self._like: api.DataCard | None = None
+        self._first: api.DataCard | None = None
         self._told = False
 
     def read_as(self, card: api.DataCard) -> None:
         self._like = card
 
     def begin_from(self, card: api.DataCard) -> None:
-        if card.volumes is not None and card.channels == self._index.channels:
-            self._like = card
+        self._first = card if card.volumes is not None else None
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         index, measured, masks = self._index, self._measured, "mask" in fields
@@ -230,20 +230,31 @@ class VolumeSet(api.Dataset):
 
     @cached_property
     def _window(self) -> tuple[tuple[float, float] | None, str]:
-        options, described = self.options, self._found.described
-        index = self._index
+        options, described, index = self.options, self._found.described, self._index
+        if self._begun_with is not None and options.window is None and options.intensity == "auto":
+            return self._begun_with.window, "values are read as the run of --init read them"
         cases = [index.cases[key] for key in chosen(self._parts["train"], MOST_MEASURED)]
         is_ct = described.is_ct if described is not None else None
         return choose_window(self.root, cases, index.channels, options.intensity, options.window, is_ct)
 
     @cached_property
+    def _begun_with(self) -> volumes.VolumeReading | None:
+        """How the run of `--init` read volumes of as many channels."""
+        first = self._first
+        return first.volumes if first is not None and first.channels == self._index.channels else None
+
+    @cached_property
     def _reading(self) -> volumes.VolumeReading:
-        """How volumes are read: as those of a run were, else as the options and the training volumes say."""
+        """How volumes are read: as those of a run were, else as the options, the run of `--init`, or training says."""
         if self._like is not None and self._like.volumes is not None:
             return self._like.volumes
-        options = self.options
-        spacing = options.spacing or self._index.spacing(self._parts["train"]) if options.resample else None
-        return volumes.VolumeReading(spacing=spacing, window=self._window[0], endings=self._found.endings)
+        options, first = self.options, self._begun_with
+        usual = first.spacing if first is not None else self._index.spacing(self._parts["train"])
+        return volumes.VolumeReading(
+            spacing=(options.spacing or usual) if options.resample else None,
+            window=self._window[0],
+            endings=self._found.endings,
+        )
 
     @property
     def _dtype(self) -> str:
@@ -258,6 +269,9 @@ class VolumeSet(api.Dataset):
         """Mean and deviation of the training volumes, of some where there are many."""
         if self._like is not None:
             return Measured(self._like.mean, self._like.std, 0)
+        first, how = self._first, self._begun_with
+        if first is not None and how is not None and how == self._reading.model_copy(update={"endings": how.endings}):
+            return Measured(first.mean, first.std, 0)
         keys = chosen(self._parts["train"], MOST_MEASURED)
         self.say(f"measuring {len(keys):,} of {len(self._parts['train']):,} training volumes")
         return measure(self._split(keys, ("image",), training=False), self.root, self._faults)
@@ -302,5 +316,5 @@ class VolumeSet(api.Dataset):
         yield from described.notes if described is not None else ()
         if self._like is None and self._measured.lacking:
             yield told.lacking(self._measured.lacking, self._measured.num)
-        if self._like is None:
+        if self._measured.num:
             yield f"mean and deviation are those of {self._measured.num:,} training volumes"

@@ -1,10 +1,11 @@
 """What each volume shows by itself: where it lies, how its values are spread, how large its classes are and where.
 
-Shapes: D, H, W a volume's size, K classes.
+Shapes: D, H, W a volume's size.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -88,9 +89,9 @@ def look(split: VolumeCases, index: int, name: str) -> Volume:
 
 def classes_in(mask: np.ndarray) -> dict[int, Shown]:
     """Return the classes of a mask (D, H, W) by their numbers, without 0."""
-    numbers, which = np.unique(mask, return_inverse=True)
-    planes = np.stack([np.bincount(plane.ravel(), minlength=len(numbers)) for plane in which.reshape(mask.shape)])
-    voxels = planes.sum(0)  # (K,), of planes (D, K)
-    place = (np.arange(len(planes))[:, None] * planes).sum(0) / voxels
-    every = zip(numbers.tolist(), voxels.tolist(), place.tolist(), strict=True)
-    return {int(number): Shown(num, at) for number, num, at in every if number}
+    voxels, places = Counter[int](), Counter[int]()
+    for place, plane in enumerate(mask):
+        for number, num in zip(*np.unique(plane, return_counts=True), strict=True):
+            voxels[int(number)] += int(num)
+            places[int(number)] += place * int(num)
+    return {number: Shown(num, places[number] / num) for number, num in voxels.items() if number}

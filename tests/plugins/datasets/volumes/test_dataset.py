@@ -203,6 +203,22 @@ def test_missing_voxels_are_missing(tmp_path):
     assert np.isnan(dataset.split("train")[0]["image"][0, 0]).all()
 
 
+def test_a_run_that_begins_from_another_reads_volumes_as_that_did_unless_options_say_otherwise(tmp_path):
+    write_volumes(tmp_path / "a")
+    card = opened(tmp_path / "a", spacing=(6, 3, 3), window=(-100, 100)).card(MASKED)
+    for i in range(3):
+        save(tmp_path / f"b/{i}.nii.gz", scan(i)[0])
+        save(tmp_path / f"b/{i}_seg.nii.gz", np.minimum(scan(i)[1], 1))
+    other, third = opened(tmp_path / "b"), opened(tmp_path / "b", spacing=(3, 3, 6))
+    for each in (other, third):
+        each.begin_from(card)
+    assert other.card().volumes == card.volumes
+    assert (other.card().mean, other.card().std) == (card.mean, card.std)
+    assert other.card(MASKED).mask_classes == ("background", "class 1")
+    assert (third.card().volumes.spacing, third.card().volumes.window) == ((3, 3, 6), (-100, 100))
+    assert third.card().mean != card.mean
+
+
 def test_a_run_reads_volumes_as_it_learnt_them(tmp_path):
     write_volumes(tmp_path / "a")
     card = opened(tmp_path / "a", spacing=(6, 3, 3)).card(MASKED)
