@@ -1,23 +1,26 @@
-"""Errors on hidden cells by column, beside those of trivial and classical imputers.
+"""Errors on hidden cells, beside those of trivial and classical imputers.
 
-Shapes: N rows of a split, F cells, n rows to learn from.
+Shapes: N rows of a split, F cells, n rows to learn from, R resamples of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from maecli import api
 
 from .baselines import CHAINED, MOST_ROWS, NEIGHBOURS, Baselines
+from .intervals import interval, means_of, resampled
 from .module import Imputer
-from .scores import Rows, Scores
+from .scores import Rows, Scores, extent, moments
+from .tables import by_column, by_imputer, by_scaler
 
 if TYPE_CHECKING:
     from .task import Impute
@@ -25,6 +28,21 @@ if TYPE_CHECKING:
 MODEL = "this model"
 MISSING, SEEN, HIDDEN = 0, 1, 2
 """What a cell was to the module."""
+KEPT = ("pred", "truth", "state", "withheld")
+"""What is kept of every row, the last one where the data set withholds cells."""
+
+
+class Told(NamedTuple):
+    """Rows (N, F) in units of the data as a module fills them and as they are, and what each cell was to it."""
+
+    pred: Rows
+    truth: Rows
+    state: NDArray[np.int32]
+
+    @property
+    def known(self) -> Rows:
+        """The rows as the module saw them, NaN where it saw nothing."""
+        return np.where(self.state == SEEN, self.truth, np.nan)
 
 
 class HiddenCells(api.Evaluator[Imputer]):
@@ -32,11 +50,12 @@ class HiddenCells(api.Evaluator[Imputer]):
 
     of = ""
     """Which cells are hidden, in words."""
+    with_intervals = True
 
     def __init__(self, task: Impute, ratio: float, slow: Collection[str] = (NEIGHBOURS, CHAINED)) -> None:
         """Hide each cell with the chance `ratio`, where the data set withholds none.
 
-        These of the slow imputers stand beside.
+        These of the slow imputers stand beside; without any, what takes long is left out.
         """
         self.task, self.ratio, self.slow = task, ratio, slow
 
@@ -46,6 +65,8 @@ class HiddenCells(api.Evaluator[Imputer]):
         rows = {"pred": pred, "truth": truth, "state": torch.where(hidden, HIDDEN, there.int() * SEEN)}
         withheld = self.task.withheld(batch)
         self.add_rows(batch.draws.ids, rows if withheld is None else {**rows, "withheld": withheld})
+        if self.task.scale is not None:  # for whoever loads what was counted, and has seen no training rows
+            self.add({"scale": self.task.scale, "batches": torch.ones(1)})
 
     def metrics(self) -> Sequence[api.Metric]:
         own = self._scores[MODEL]
@@ -76,51 +97,34 @@ class HiddenCells(api.Evaluator[Imputer]):
         unit: Literal["share", ""] = "",
     ) -> api.Metric:
         values = {method: _number(take(scores)) for method, scores in self._scores.items()}
-        value = values.pop(MODEL)
-        return api.Metric(
-            name=name, label=label, value=value, baselines=values, better=better, unit=unit, note=self._note
+        metric = api.Metric(
+            name=name,
+            label=label,
+            value=values.pop(MODEL),
+            baselines=values,
+            better=better,
+            unit=unit,
+            note=self._note,
         )
+        if not (self.slow and self.with_intervals and name in self._drawn and self._is_told(metric)):
+            return metric
+        return metric.model_copy(update={"interval": interval(metric.value, self._drawn[name], metric.unit == "share")})
 
     @property
     def _note(self) -> str:
         """Which cells are hidden, where the data set withheld them, and of which rows if not of all."""
-        num, withheld = len(self._truth), self.task.card.withheld
+        num, withheld = len(self._told.truth), self.task.card.withheld
         some = NEIGHBOURS in self._scores and num > MOST_ROWS
-        rows = f"nearest rows and regression: of {MOST_ROWS:,} of the {num:,} rows" if some else ""
+        rows = f"other imputers but the first: of {MOST_ROWS:,} of the {num:,} rows" if some else ""
         return "; ".join(filter(None, [withheld, rows]))
 
     def tables(self) -> Sequence[api.Table]:
-        own, methods = self._scores[MODEL], list(self._scores)
-        columns: list[tuple[str | int | float, ...]] = []
-        compared: list[tuple[str | int | float, ...]] = []
-        for place in np.flatnonzero(own.num).tolist():
-            name, here = self.task.names[place], [place]
-            if place in own.categories:
-                shares = [of.accuracy(here) for of in self._scores.values()]
-                columns.append((name, int(own.num[place]), "", "", "", "", "", _short(shares[0])))
-                compared.append((name, "accuracy", *map(_short, shares)))
-                continue
-            rmse, mae, scale = own.rmse(here), own.mae(here), float(self._scale[1][place])
-            errors = (rmse, mae, own.wasserstein(here), rmse * scale, mae * scale)
-            columns.append((name, int(own.num[place]), *map(_short, errors), ""))
-            compared.append((name, "RMSE, z-scored", *(_short(of.rmse(here)) for of in self._scores.values())))
-        errors_of = (
-            "RMSE, z-scored",
-            "MAE, z-scored",
-            "Wasserstein distance, z-scored",
-            "RMSE, in units",
-            "MAE, in units",
-        )
-        return [
-            api.Table(
-                title="Hidden cells, by column",
-                columns=("column", "hidden cells", *errors_of, "accuracy"),
-                rows=tuple(columns),
-            ),
-            api.Table(
-                title="Hidden cells, by column and imputer", columns=("column", "of", *methods), rows=tuple(compared)
-            ),
-        ]
+        names, scores = self.task.names, self._scores
+        made = [by_column(scores[MODEL], names, self._scale[1]), by_imputer(scores, names)]
+        if scores[MODEL].num[scores[MODEL].numbers].any():
+            in_extent = self._scores_by(*extent(self._whole, self.task.num_categories))
+            made.append(by_scaler({"standard": scores, "minmax": in_extent}))
+        return made
 
     def finding(self) -> str:
         """Return how far the error lies below that of the best of the others."""
@@ -133,58 +137,79 @@ class HiddenCells(api.Evaluator[Imputer]):
         name, baseline = min(metric.baselines.items(), key=lambda item: item[1])
         return f"what is hidden is filled in with {1 - metric.value / baseline:.0%} less error than by the {name}"
 
-    @cached_property
-    def _state(self) -> NDArray[np.int32]:
-        """What each cell (N, F) was to the module."""
-        state = self.rows("state")
-        num = len(self.task.num_categories)
-        return np.zeros((0, num), np.int32) if state is None else state.numpy()
+    def difference(self, other: api.Evaluator[Imputer]) -> api.Difference | None:
+        """Return how far the headline lies above that of another module, by resampling rows, the same for both."""
+        pairs = {name: pair for name in KEPT if (pair := self.shared_rows(other, name)) is not None}
+        if "pred" not in pairs or self.total("scale") is None:
+            return None
+        mine, theirs = (
+            self._scores_of(told.pred, told, *self._scale).by_row()
+            for told in (self._in_units({name: pair[i] for name, pair in pairs.items()}) for i in range(2))
+        )
+        name = self.task.monitor
+        value = float(means_of(mine.sum(0))[name] - means_of(theirs.sum(0))[name])
+        return api.measure.paired_bootstrap(value, resampled(mine)[name] - resampled(theirs)[name], len(mine))
 
     @cached_property
-    def _truth(self) -> Rows:
-        """Rows (N, F) as they are, in units of the data."""
-        truth = self._in_units("truth")
-        withheld = self.rows("withheld") if "withheld" in self.state() else None
-        return truth if withheld is None else self.task.with_withheld(truth, withheld.numpy())
+    def _told(self) -> Told:
+        """What was told of the rows that were seen."""
+        return self._in_units({name: rows for name in KEPT if (rows := self._kept(name)) is not None})
 
-    def _in_units(self, name: str) -> Rows:
-        rows = self.rows(name)
-        none = np.zeros((0, len(self.task.num_categories)))
-        return none if rows is None else self.task.in_units(rows.double().numpy())
+    def _kept(self, name: str) -> Tensor | None:
+        return self.rows(name) if name in self.state() else None
 
-    @property
-    def _known(self) -> Rows:
-        """Rows (N, F) as the module saw them, NaN where it saw nothing."""
-        return np.where(self._state == SEEN, self._truth, np.nan)
+    def _in_units(self, rows: Mapping[str, Tensor]) -> Told:
+        """Return what rows (N, F) hold that were kept of batches."""
+        if not rows:
+            none = np.zeros((0, len(self.task.num_categories)))
+            return Told(none, none, none.astype(np.int32))
+        pred, truth = (self.task.in_units(rows[name].double().numpy()) for name in ("pred", "truth"))
+        if "withheld" in rows:
+            truth = self.task.with_withheld(truth, rows["withheld"].numpy())
+        return Told(pred, truth, rows["state"].numpy())
 
     @property
     def _learned_from(self) -> Rows:
         """Rows (n, F) that others learn from."""
-        return self._known if self.task.train_rows is None else self.task.train_rows
+        return self._told.known if self.task.train_rows is None else self.task.train_rows
 
     @property
     def _whole(self) -> Rows:
-        """Rows (n, F) of which mean and deviation are taken: those that others learn from, with what was withheld."""
+        """Rows (n, F) by which errors are scaled: those that others learn from, with what was withheld of them."""
         return self._learned_from if self.task.whole_rows is None else self.task.whole_rows
 
     @cached_property
     def _scale(self) -> tuple[Rows, Rows]:
-        """Mean and deviation of each cell (F,), of categories 0 and 1."""
-        return moments(self._whole, self.task.num_categories)
+        """Mean and deviation of each cell (F,), of categories 0 and 1, as they were when rows were measured."""
+        totals, num = self.total("scale"), self.total("batches")
+        if totals is None or num is None:
+            return moments(self._whole, self.task.num_categories)
+        mean, deviation = (totals.double() / num).numpy()
+        return mean, deviation
 
-    def _scored(self, rows: Rows) -> Rows:
-        return (rows - self._scale[0]) / self._scale[1]
+    @cached_property
+    def _filled(self) -> Mapping[str, Rows]:
+        """Rows (N, F) as each method fills them, in units of the data, the module's first."""
+        baselines = Baselines(self._learned_from, self.task.num_categories)
+        return {MODEL: self._told.pred, **baselines.filled(self._told.known, self.slow)}
 
     @cached_property
     def _scores(self) -> Mapping[str, Scores]:
-        """What each method gets, the module's first."""
-        num, truth, hidden = self.task.num_categories, self._scored(self._truth), self._state == HIDDEN
-        baselines = Baselines(self._scored(self._learned_from), num)
-        methods = {
-            MODEL: self._scored(self._in_units("pred")),
-            **baselines.filled(self._scored(self._known), self.slow),
-        }
-        return {name: Scores(rows, truth, hidden, num) for name, rows in methods.items()}
+        """What each method gets of z-scores, the module's first."""
+        return self._scores_by(*self._scale)
+
+    def _scores_by(self, least: Rows, span: Rows) -> Mapping[str, Scores]:
+        """Return what each method gets of cells less `least` over `span` (F,)."""
+        return {name: self._scores_of(rows, self._told, least, span) for name, rows in self._filled.items()}
+
+    def _scores_of(self, filled: Rows, told: Told, least: Rows, span: Rows) -> Scores:
+        truth = (told.truth - least) / span
+        return Scores((filled - least) / span, truth, told.state == HIDDEN, self.task.num_categories)
+
+    @cached_property
+    def _drawn(self) -> Mapping[str, Rows]:
+        """Metrics of the module (R,) in resamples of the rows."""
+        return resampled(self._scores[MODEL].by_row())
 
 
 class HeldOutCells(HiddenCells):
@@ -193,6 +218,8 @@ class HeldOutCells(HiddenCells):
     Metrics of numbers are there only where a number was hidden, and of categories where one was.
     """
 
+    with_intervals = False
+
     def __init__(self, task: Impute, ratio: float) -> None:
         super().__init__(task, ratio, slow=(NEIGHBOURS,))
         self.of = f" ({ratio:.0%} of those that are there)"
@@ -200,34 +227,16 @@ class HeldOutCells(HiddenCells):
     @property
     def _learned_from(self) -> Rows:
         others = self.task.train_rows
-        return self._known if others is None else np.concatenate([others, self._known])
+        return self._told.known if others is None else np.concatenate([others, self._told.known])
 
-    @property
-    def _whole(self) -> Rows:
-        return self._learned_from
+    @cached_property
+    def _scale(self) -> tuple[Rows, Rows]:
+        return moments(self._learned_from, self.task.num_categories)
 
     def metrics(self) -> Sequence[api.Metric]:
         return [metric for metric in super().metrics() if self._is_told(metric)]
 
 
-def moments(rows: Rows, num_categories: Sequence[int]) -> tuple[Rows, Rows]:
-    """Return mean and deviation of each cell (F,) of rows (n, F), NaN for nothing; of categories 0 and 1.
-
-    A column that is everywhere the same, or of which nothing is known, has a deviation of 1.
-    """
-    mean, std = np.zeros(len(num_categories)), np.ones(len(num_categories))
-    for place, num in enumerate(num_categories):
-        there = rows[:, place][~np.isnan(rows[:, place])]
-        if not num and len(there):
-            mean[place], std[place] = there.mean(), there.std() or 1.0
-    return mean, std
-
-
 def _number(value: float) -> float:
     """Return a finite number: 0 where nothing was hidden."""
     return 0.0 if np.isnan(value) else value
-
-
-def _short(value: float) -> float | str:
-    """Return a number of four digits; n/a where there is none."""
-    return "n/a" if np.isnan(value) else float(f"{value:.4g}")

@@ -59,6 +59,22 @@ class Scores:
         """Return the share of these columns' categories that are right."""
         return _mean((np.rint(self._filled(places)) == self._truth(places)).astype(np.float64))
 
+    def by_row(self) -> Rows:
+        """Return sums over the cells of each row (N, 5): squared errors of numbers, their sizes, how many numbers
+        count, how many categories are right, and how many count.
+        """
+        errors = np.where(self.counted, self.filled - self.truth, 0.0)
+        right = self.counted & (np.rint(np.where(self.counted, self.filled, 0)) == self.truth)
+        numbers, categories = self.numbers, self.categories
+        sums = (
+            (errors[:, numbers] ** 2).sum(1),
+            abs(errors[:, numbers]).sum(1),
+            self.counted[:, numbers].sum(1),
+            right[:, categories].sum(1),
+            self.counted[:, categories].sum(1),
+        )
+        return np.stack(sums, 1).astype(np.float64)
+
     def wasserstein(self, places: Sequence[int]) -> float:
         """Return the distance between the distributions of what was filled in and what was there, mean over columns."""
         from scipy.stats import wasserstein_distance  # type: ignore[import-untyped]  # heavy
@@ -74,6 +90,29 @@ class Scores:
 
     def _errors(self, places: Sequence[int]) -> Rows:
         return self._filled(places) - self._truth(places)
+
+
+def moments(rows: Rows, num_categories: Sequence[int]) -> tuple[Rows, Rows]:
+    """Return mean and deviation of each cell (F,) of rows (n, F), NaN for nothing; of categories 0 and 1.
+
+    A column that is everywhere the same, or of which nothing is known, has a deviation of 1.
+    """
+    mean, std = np.zeros(len(num_categories)), np.ones(len(num_categories))
+    for place, num in enumerate(num_categories):
+        there = rows[:, place][~np.isnan(rows[:, place])]
+        if not num and len(there):
+            mean[place], std[place] = there.mean(), there.std() or 1.0
+    return mean, std
+
+
+def extent(rows: Rows, num_categories: Sequence[int]) -> tuple[Rows, Rows]:
+    """Return the least and the span to the greatest of each cell (F,) of rows (n, F) likewise."""
+    least, span = np.zeros(len(num_categories)), np.ones(len(num_categories))
+    for place, num in enumerate(num_categories):
+        there = rows[:, place][~np.isnan(rows[:, place])]
+        if not num and len(there):
+            least[place], span[place] = there.min(), np.ptp(there) or 1.0
+    return least, span
 
 
 def _mean(values: Rows) -> float:

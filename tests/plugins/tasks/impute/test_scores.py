@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from maecli_plugins.tasks.impute.baselines import CHAINED, NEIGHBOURS, SIMPLE, Baselines
-from maecli_plugins.tasks.impute.scores import Scores
+from maecli_plugins.tasks.impute.intervals import interval, means_of, resampled
+from maecli_plugins.tasks.impute.scores import Scores, extent, moments
 
 NAN = np.nan
 
@@ -32,34 +32,27 @@ def test_a_distribution_that_is_only_in_another_order_is_no_distance_away():
     assert Scores(np.zeros_like(truth), truth, hidden, [0]).wasserstein([0]) == pytest.approx(5 / 3)
 
 
-@pytest.fixture
-def line():
-    """Rows of x, 2x, and whether x is above 0."""
-    x = np.linspace(-1, 1, 60)
-    return np.stack([x, 2 * x, (x > 0).astype(float)], 1)
+def test_sums_of_rows_add_up_to_the_metrics():
+    random = np.random.default_rng(0)
+    truth, filled = random.integers(0, 3, (20, 3)).astype(float), random.integers(0, 3, (20, 3)).astype(float)
+    scores = Scores(filled, truth, random.random((20, 3)) < 0.5, [0, 0, 3])
+    means = means_of(scores.by_row().sum(0))
+    assert means["rmse"] == pytest.approx(scores.rmse([0, 1]))
+    assert means["mae"] == pytest.approx(scores.mae([0, 1]))
+    assert means["accuracy"] == pytest.approx(scores.accuracy([2]))
 
 
-def test_the_simple_guess_is_the_mean_and_the_most_frequent_category():
-    known = np.array([[1.0, 2.0], [3.0, 2.0], [NAN, 0.0], [NAN, NAN]])
-    assert Baselines(known, [0, 3]).simple().tolist() == [2.0, 2.0]
-    assert Baselines(np.full((3, 2), NAN), [0, 3]).simple().tolist() == [0.0, 0.0]
+def test_an_interval_is_as_wide_as_many_standard_errors_of_the_mean():
+    errors = np.random.default_rng(0).normal(size=(400, 1))
+    drawn = resampled(Scores(errors, np.zeros_like(errors), np.ones_like(errors, bool), [0]).by_row())
+    low, high = interval(abs(errors).mean(), drawn["mae"], is_share=False)
+    assert (high - low) / 2 == pytest.approx(1.96 * abs(errors).std() / 20, rel=0.1)
+    assert interval(0.01, np.array([0.0, 1.0]), is_share=False)[0] == 0
 
 
-def test_neighbours_and_regression_fill_in_what_the_other_cells_tell(line):
-    rows = line[[5, 50]].copy()
-    truth = rows.copy()
-    rows[0, 1], rows[1, 2] = NAN, NAN
-    made = Baselines(line, [0, 0, 2]).filled(rows)
-    assert set(made) == {SIMPLE, NEIGHBOURS, CHAINED}
-    for name in (NEIGHBOURS, CHAINED):
-        np.testing.assert_allclose(made[name], truth, atol=0.2)
-        assert made[name][1, 2] == 1
-
-
-def test_what_would_take_long_is_left_out(line, monkeypatch):
-    assert set(Baselines(line, [0, 0, 2]).filled(line, slow=())) == {SIMPLE}
-    assert set(Baselines(line[:5], [0, 0, 2]).filled(line)) == {SIMPLE}
-    assert set(Baselines(line, [0, 0, 200]).filled(line)) == {SIMPLE, NEIGHBOURS}
-    monkeypatch.setattr("maecli_plugins.tasks.impute.baselines.MOST_ROWS", 4)
-    made = Baselines(line, [0, 0, 2]).filled(line)[NEIGHBOURS]
-    assert (~np.isnan(made)).all(1).nonzero()[0].tolist() == [0, 20, 39, 59]
+def test_mean_and_deviation_or_least_and_span_of_what_is_known():
+    rows = np.array([[1.0, 2.0, 7.0], [3.0, NAN, 7.0], [NAN, 0.0, 7.0]])
+    mean, deviation = moments(rows, [0, 3, 0])
+    assert (mean.tolist(), deviation.tolist()) == ([2.0, 0.0, 7.0], [1.0, 1.0, 1.0])
+    least, span = extent(rows, [0, 3, 0])
+    assert (least.tolist(), span.tolist()) == ([1.0, 0.0, 7.0], [2.0, 1.0, 1.0])

@@ -147,17 +147,53 @@ def test_who_knows_all_has_no_error_and_who_knows_the_mean_has_that_of_the_mean(
     assert metrics["rmse"].value == pytest.approx(metrics["rmse"].baselines["mean or most frequent"], rel=1e-4)
 
 
+@torch.no_grad()
+def test_errors_have_intervals_where_all_is_measured_and_runs_are_told_apart_by_the_same_rows(houses):
+    task, module, batch = made(houses)
+    task.fit_baselines([batch])
+    evaluator, metrics = measured(task, module, batch)
+    for name in ("rmse", "mae", "accuracy"):
+        low, high = metrics[name].interval
+        assert low <= metrics[name].value <= high
+    assert metrics["wasserstein"].interval is None
+    quick = task.evaluator(thorough=False)
+    quick.update(module, batch)
+    assert all(metric.interval is None for metric in quick.metrics())
+    other, worse = measured(task, Known(torch.full_like(batch["image"], 3.0)), batch)
+    fresh = [made(houses)[0].evaluator() for _ in range(2)]  # of who has seen no training rows
+    for each, counted in zip(fresh, (other, evaluator), strict=True):
+        each.load_state(counted.state())
+    difference = fresh[0].difference(fresh[1])
+    assert difference.value == pytest.approx(worse["rmse"].value - metrics["rmse"].value)
+    assert difference.is_told
+    assert fresh[0].difference(made(houses)[0].evaluator()) is None
+    assert evaluator.difference(evaluator).value == 0
+
+
+def test_random_forests_stand_beside_where_they_are_asked_for(houses):
+    for asked, names in ((False, set()), (True, {"iterative random forests"})):
+        task, _, _ = made(houses, forests=asked)
+        assert set(task.evaluator().slow) == {"10 nearest rows", "iterative regression"} | names
+        assert ("random forests have 100 trees" in " ".join(task.describe())) == asked
+        assert not task.evaluator(thorough=False).slow
+
+
 def test_a_table_tells_of_each_column_in_units(houses):
     task, _, batch = made(houses)
     task.fit_baselines([batch])
     x = torch.where(task.valid(batch), batch["image"], 0.0)
     evaluator, _ = measured(task, Known(x + 1), batch)
-    by_column, by_imputer = evaluator.tables()
+    by_column, by_imputer, by_scaler = evaluator.tables()
+    assert [row[:2] for row in by_scaler.rows] == [
+        (scaler, of) for scaler in ("standard", "minmax") for of in ("MSE", "Wasserstein distance")
+    ]
+    assert by_scaler.rows[0][2] == pytest.approx(evaluator._scores["this model"].rmse([0, 1, 4]) ** 2, rel=1e-3)
+    assert by_scaler.rows[2][2] < by_scaler.rows[0][2]  # of at most 1 instead of a deviation of 1
     rows = {row[0]: row for row in by_column.rows}
     assert set(rows) == {"size", "rooms", "garden", "street", "built"}
     deviation = np.nanstd(task.train_rows[:, 1])
     assert rows["rooms"][5] <= deviation * 1.001  # no farther than the greatest of the training rows
-    assert rows["size"][1] == int((evaluator._state[:, 0] == HIDDEN).sum())
+    assert rows["size"][1] == int((evaluator._told.state[:, 0] == HIDDEN).sum())
     assert rows["street"][2:7] == ("", "", "", "", "")
     assert {row[1] for row in by_imputer.rows} == {"RMSE, z-scored", "accuracy"}
 
@@ -213,8 +249,8 @@ def test_plain_numbers_of_a_single_channel_are_filled_in_too():
 def test_states_say_what_a_cell_was_to_the_module(houses):
     task, module, batch = made(houses)
     evaluator, _ = measured(task, module, batch)
-    assert np.array_equal(evaluator._state == MISSING, ~task.there(batch).numpy())
-    assert set(np.unique(evaluator._state)) == {MISSING, SEEN, HIDDEN}
+    assert np.array_equal(evaluator._told.state == MISSING, ~task.there(batch).numpy())
+    assert set(np.unique(evaluator._told.state)) == {MISSING, SEEN, HIDDEN}
 
 
 def test_neither_loss_nor_counting_reads_a_number(houses):
@@ -266,14 +302,14 @@ def test_cells_that_the_data_set_withholds_are_measured_on_and_no_others(with_hi
     assert torch.equal(task.measured(batch, 0.5), ~told.isnan())
     assert not (task.there(batch) & ~told.isnan()).any()
     evaluator, metrics = measured(task, Known(torch.zeros_like(batch["image"])), batch)
-    assert np.array_equal(evaluator._state == HIDDEN, ~told.isnan().numpy())
+    assert np.array_equal(evaluator._told.state == HIDDEN, ~told.isnan().numpy())
     assert metrics["rmse"].note == "MCAR, 30%"
     assert "withheld from every row before anything was learnt (MCAR, 30%)" in " ".join(task.describe())
     other, _, same = made(whole)
     other.fit_baselines([same])
     np.testing.assert_allclose(task.whole_rows, other.train_rows, rtol=1e-5)
-    truth = np.where(evaluator._state == MISSING, np.nan, evaluator._truth)
-    assert np.isnan(task.train_rows).sum() == np.isnan(other.train_rows).sum() + (evaluator._state == HIDDEN).sum()
+    truth = np.where(evaluator._told.state == MISSING, np.nan, evaluator._told.truth)
+    assert np.isnan(task.train_rows).sum() == np.isnan(other.train_rows).sum() + (evaluator._told.state == HIDDEN).sum()
     np.testing.assert_allclose(truth, other.train_rows, rtol=1e-5)
 
 
