@@ -137,6 +137,10 @@ class Modality(ABC):
         NaN is shown as missing. `hidden` (*S) bool: cells to be marked as hidden from the model.
         """
 
+    def keyed(self, caption: str, card: DataCard) -> str:
+        """Return a caption of drawn samples, with what places and colours of `draw` mean where it is not plain."""
+        return caption
+
     def preview(self, sample: Sample, card: DataCard) -> tuple[np.ndarray, np.ndarray | None]:
         """Return a drawing (3, H, W) of a sample as the data set gives it, and its mask (H, W) if it lies on that.
 

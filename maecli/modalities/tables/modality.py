@@ -25,6 +25,9 @@ from maecli.modalities.tables.hand_back import FilledArray, FilledTable
 from maecli.modalities.tables.read import Rows, Unseen, cell_columns, image_of, read_rows
 from maecli.modalities.tables.study.cells import SplitOf
 from maecli.modalities.tables.study.study import study
+from maecli.text import some
+
+NUM_NAMED = 20
 
 
 class Tables(Modality):
@@ -72,6 +75,10 @@ class Tables(Modality):
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_row(one_line(image), hidden)
+
+    def keyed(self, caption: str, card: DataCard) -> str:
+        names = f"Cells in their order: {some(card.cells, NUM_NAMED)}; from" if card.cells else "From"
+        return f"{caption} {names} violet, the least, to yellow, the greatest; hatched where nothing is known."
 
     def survey(self, split: Split, index: int, size: tuple[int, ...], card: DataCard) -> Look:
         """Return what a row shows: its cells in units of the data, categories by their number."""

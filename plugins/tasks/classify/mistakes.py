@@ -53,4 +53,4 @@ class Mistakes:
         keys = [self.keys[place] for place in kept["place"].tolist()]
         png = api.draw.contact_sheet(shown, captions, keys=keys, large=True)
         caption = "Mistakes, the surest first: true class → predicted class, and the probability of that."
-        return [api.Drawing(name="mistakes", caption=caption, png=png)]
+        return [api.Drawing(name="mistakes", caption=self.preprocess.modality.keyed(caption, self.card), png=png)]

@@ -181,7 +181,8 @@ class Classify(api.Task[api.nets.Classifier]):
         drawn = self.preprocess.draw(self.preprocess.to_pixels(batch["image"]), batch.tensors.get("valid"))
         captions = [self.labels.caption(row) for row in probabilities]
         png = api.draw.contact_sheet(drawn, captions, wrong, batch.keys)
-        return [api.Drawing(name="predictions", caption=self.labels.drawn, png=png)]
+        caption = self.preprocess.modality.keyed(self.labels.drawn, self.card)
+        return [api.Drawing(name="predictions", caption=caption, png=png)]
 
     def reliability(self) -> Sequence[str]:
         calibration = self.calibrated

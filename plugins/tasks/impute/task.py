@@ -242,7 +242,7 @@ class Impute(api.Task[Imputer]):
         ]
         rows = [list(row) for row in zip(*columns, strict=True)]
         how = self.card.withheld or f"{self.options.eval_ratio:.0%}"
-        caption = f"Rows with cells hidden ({how}), and filled in."
+        caption = self.preprocess.modality.keyed(f"Rows with cells hidden ({how}), and filled in.", self.card)
         return [api.Drawing(name="imputations", caption=caption, png=api.draw.picture_grid(rows, TITLES))]
 
     def _whole(self, batch: api.Batch) -> tuple[Tensor, Tensor]:

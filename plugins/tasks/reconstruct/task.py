@@ -217,7 +217,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
             if self.options.norm_pix_loss
             else "Predictions are as the model makes them."
         )
-        caption = f"Reconstructions with {self.hidden}. {how}"
+        caption = self.preprocess.modality.keyed(f"Reconstructions with {self.hidden}. {how}", self.card)
         png = api.draw.picture_grid(rows, TITLES)
         return [api.Drawing(name="reconstructions", caption=caption, png=png)]
 

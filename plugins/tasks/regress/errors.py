@@ -111,7 +111,7 @@ class NumberErrors(api.Evaluator[api.nets.Classifier]):
             )
             for part in parts
         )
-        columns = ("from", "to", "samples", "RMSE", "MAE", "mean error")
+        columns = ("from", "to", self.task.preprocess.modality.unit, "RMSE", "MAE", "mean error")
         return [api.Table(title=f"By true {self.task.name_of_target}", columns=columns, rows=rows)] if rows else []
 
     def drawings(self) -> Sequence[api.Drawing]:
@@ -119,7 +119,7 @@ class NumberErrors(api.Evaluator[api.nets.Classifier]):
         if len(told[TRUTH]) < 2:
             return []
         png = api.draw.predicted_by_true(told[TRUTH], told[MODEL], self.task.name_of_target)
-        caption = "Each point is a sample; on the line the prediction is the true number."
+        caption = f"Each point is a {self.task.preprocess.modality.one}; on the line the prediction is the true number."
         return [api.Drawing(name="predicted-by-true", caption=caption, png=png)]
 
 

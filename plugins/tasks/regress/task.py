@@ -96,7 +96,8 @@ class Regress(api.Task[api.nets.Classifier]):
             truths = batch[FIELD].flatten(1)[:, 0].tolist()
             captions = [f"{number:,.6g} (true: {truth:,.6g})" for number, truth in zip(made, truths, strict=True)]
         png = api.draw.contact_sheet(drawn, captions, keys=batch.keys)
-        return [api.Drawing(name="predictions", caption=f"Predicted {self.name_of_target}.", png=png)]
+        caption = self.preprocess.modality.keyed(f"Predicted {self.name_of_target}.", self.card)
+        return [api.Drawing(name="predictions", caption=caption, png=png)]
 
     def describe(self) -> Sequence[str]:
         unit = f"Errors are in units of {self.name_of_target}"

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+from cards import card
 
 from maecli.modalities.drawing import HIDDEN
+from maecli.modalities.series.modality import Series
 from maecli.modalities.tables.draw import SCALE
 from maecli.modalities.tables.modality import Tables
 
@@ -36,3 +38,13 @@ def test_of_a_hidden_cell_the_middle_is_seen():
 def test_many_cells_stand_in_lines_that_fit_a_page():
     assert Tables().draw(np.zeros((1, 40), np.float32)).shape == (3, 4 * 32 + 1, 10 * 32 + 1)
     assert max(Tables().draw(np.zeros((1, 900), np.float32)).shape[1:]) <= 321
+
+
+def test_a_caption_names_the_cells_and_says_what_colours_mean():
+    named = card(size=(2,), cells=("age", "height"))
+    assert Tables().keyed("Rows.", named) == (
+        "Rows. Cells in their order: age, height; from violet, the least, to yellow, the greatest; hatched where "
+        "nothing is known."
+    )
+    assert Tables().keyed("Rows.", card(size=(2,))).startswith("Rows. From violet, ")
+    assert Series().keyed("Windows.", named) == "Windows."

@@ -34,6 +34,7 @@ class Told:
     """What an evaluator asks of a task, whose module predicts what it is told."""
 
     name_of_target, mean, median = "age", 50.0, 40.0
+    preprocess = SimpleNamespace(modality=SimpleNamespace(one="row", unit="rows"))
 
     def __init__(self, numbers, of_trees=None):
         self.made = torch.tensor(numbers).float()
