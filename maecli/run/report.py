@@ -78,7 +78,7 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
 def _from_labels(run: RunDirectory, card: Mapping[str, Any], registry: Registry) -> list[str]:
     """Return the commands that fine-tune the encoder of a run: on its own data, and without labels on labelled ones."""
     fields = {str(field) for field in card.get("fields", ())}
-    tasks = suited_tasks(fields, registry)
+    tasks = suited_tasks(fields, registry, ahead=card.get("horizon") is not None)
     own = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
     if fields & ANNOTATIONS:
         return own

@@ -10,15 +10,19 @@ from maecli.errors import PluginError
 from maecli.registry import Registry
 
 
-def suited_tasks(fields: Collection[str], registry: Registry) -> list[str]:
-    """Return the fine-tuning tasks that need no more than these fields of a sample, without those that are broken."""
+def suited_tasks(fields: Collection[str], registry: Registry, ahead: bool = False) -> list[str]:
+    """Return the fine-tuning tasks that need no more than these fields of a sample, without those that are broken.
+
+    `ahead`: whether `target` is what follows a window.
+    """
     suited = []
     for name in registry.names("task"):
         try:
             task = registry.task(name)
         except PluginError:
             continue
-        if task.verb == "finetune" and set(task.fields) <= set(fields):
+        numbers_fit = "target" not in task.fields or task.looks_ahead == ahead
+        if task.verb == "finetune" and set(task.fields) <= set(fields) and numbers_fit:
             suited.append(name)
     return suited
 

@@ -96,6 +96,8 @@ class Task(ABC, Generic[M]):
     verb: ClassVar[Literal["pretrain", "finetune"]] = "finetune"
     fields: ClassVar[tuple[str, ...]] = ("image",)
     """What a sample must carry."""
+    looks_ahead: ClassVar[bool] = False
+    """Whether `target` must be what follows a window, of a card with a `horizon`; else it must not be."""
     monitor: str
     """Name of the metric on validation data that decides which checkpoint is `best`."""
     answer: Answer | None = None

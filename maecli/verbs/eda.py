@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from maecli.run.open import check_task, make_dataset, preprocess_for
 from maecli.run.suited import shell, suited_tasks
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask
+from maecli.spec.layers import flatten
+from maecli.spec.recipes import parse_yaml
 from maecli.spec.resolve import resolve
 from maecli.storage.documents import dump_yaml
 from maecli.storage.files import write_bytes, write_json, write_text
@@ -266,7 +269,7 @@ def next_commands(specs: Mapping[str, RunSpec], findings: Findings, registry: Re
     spec = next(iter(specs.values()))
     fields = {*findings.card.fields, *(findings.mask_card.fields if findings.mask_card else ())}
     root = spec.dataset.options.get("root")
-    data = ["--dataset", spec.dataset.name, *(["--root", root] if root else [])]
+    data = ["--dataset", spec.dataset.name, *(["--root", root] if root else []), *_set_of_dataset(spec)]
     commands, init = [], []
     if "pretrain" in specs:
         run = run_directory(specs["pretrain"].model_copy(update={"out": None}), registry)
@@ -274,5 +277,14 @@ def next_commands(specs: Mapping[str, RunSpec], findings: Findings, registry: Re
         init = ["--init", run]
     does = "learn the task, from that encoder" if init else "learn the task"
     return commands + [
-        (shell("mae", "finetune", *data, "--task", task, *init), does) for task in suited_tasks(fields, registry)
+        (shell("mae", "finetune", *data, "--task", task, *init), does)
+        for task in suited_tasks(fields, registry, ahead=findings.card.horizon is not None)
     ]
+
+
+def _set_of_dataset(spec: RunSpec) -> Iterator[str]:
+    """Yield the words by which a person set options of the data set, other than the folder."""
+    for key, value in flatten({"dataset": spec.dataset.options}).items():
+        if spec.sources.get(key) == "--set":
+            plain = isinstance(value, str) and parse_yaml(value, key) == value
+            yield from ("--set", f"{key}={value if plain else json.dumps(value)}")

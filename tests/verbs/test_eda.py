@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from toy_dataset import Shapes, shapes
 from toy_grids import series, tables, volumes
-from write_data import noise, write_mixed_folder, write_palette, write_picture, write_voc
+from write_data import noise, write_mixed_folder, write_palette, write_picture, write_table, write_voc
 
 from maecli.eda.findings import Findings
 from maecli.errors import DataError, Fault, SpecError
@@ -385,6 +386,16 @@ def test_counting_tells_rate_and_remaining_time(monkeypatch):
         *(2, 4, ("pictures of train", "2 of 4", "2 s left", "1/s")),
         "pictures of train: 2 of 4  1/s  2 s left",
     )
+
+
+def test_the_commands_that_follow_keep_what_is_set_of_the_data(mae, tmp_path):
+    path = write_table(tmp_path)
+    sets = ("--set", "dataset.target=size", "--set", "dataset.types.rooms=category", "--set", "dataset.missing=[gone]")
+    lines = mae("eda", "--dataset", "table", "--root", path, *sets).stdout.splitlines()
+    _, first, _, second, _ = lines[lines.index("next:") :]
+    kept = ["--root", str(path), *sets[:-1], 'dataset.missing=["gone"]']
+    assert sorted(shlex.split(first)[4:]) == sorted(kept), "or pretraining would see what is to be predicted"
+    assert "--task regress --init" in second
 
 
 def test_the_last_lines_are_commands_that_follow(mae, pictures, tmp_path):

@@ -36,6 +36,7 @@ class Forecast(api.Task[Forecaster]):
 
     name = "forecast"
     fields = ("image", "target")
+    looks_ahead = True
     monitor = "mse"
 
     class Options(api.Options):
