@@ -8,18 +8,28 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from maecli.cli import app
 
 
-def completed(*words: str) -> list[str]:
-    """Return what bash would offer for the last of the words."""
-    asked = {"_MAE_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    command = [str(Path(sys.executable).with_name("mae"))]
-    done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    return done.stdout.split()
+def asked(words: tuple[str, ...]) -> dict[str, str]:
+    """Return the variables by which bash asks what it may offer for the last of the words."""
+    return {
+        "_MAE_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(("mae", *words)),
+        "COMP_CWORD": str(len(words)),
+    }
 
 
 @pytest.mark.slow
+def test_a_shell_asks_the_command():
+    command = [str(Path(sys.executable).with_name("mae"))]
+    settings = os.environ | asked(("pretrain", "--dataset", "dig"))
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["digits"], "")
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -42,4 +52,5 @@ def completed(*words: str) -> list[str]:
     ],
 )
 def test_what_is_completed(words, offered):
-    assert completed("mae", *words) == offered
+    outcome = CliRunner().invoke(app, [], env=asked(words), prog_name="mae")
+    assert (outcome.exit_code, outcome.stdout.split(), outcome.stderr) == (0, offered, "")
