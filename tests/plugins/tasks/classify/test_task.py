@@ -11,7 +11,7 @@ from maecli_plugins.tasks.classify.task import Classify
 from torch import nn
 
 from maecli import api
-from maecli.testing.tasks import Shell
+from maecli.testing.tasks.learning import Shell
 from maecli.training.evaluator import add_states
 
 
