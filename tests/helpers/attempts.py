@@ -72,6 +72,9 @@ def shared_memory_of(size):
 
 for line in sys.stdin:
     order = json.loads(line)
+    if "wait" in order:
+        print(os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1]), flush=True)
+        continue
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
@@ -83,33 +86,35 @@ for line in sys.stdin:
         sys.argv = ["mae", *order["args"]]
         main()
     print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 class Attempt:
-    """One process that runs `mae`."""
+    """One process that runs `mae`; several may run at once."""
 
     def __init__(
         self, server: subprocess.Popen[str], log: Path, args: list[str], trap: list[Any] | None = None
     ) -> None:
-        assert server.stdin is not None
-        assert server.stdout is not None
         self.log, self._server = log, server
-        server.stdin.write(json.dumps({"args": args, "log": str(log), "trap": trap}) + "\n")
-        server.stdin.flush()
-        self.pid = int(server.stdout.readline())
+        self.pid = self._ask(args=args, log=str(log), trap=trap)
 
     def wait(self) -> int:
         """Return the exit code, or minus the signal that ended the process."""
-        assert self._server.stdout is not None
-        code = int(self._server.stdout.readline())
+        code = self._ask(wait=self.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # its data workers notice only after a while that it is gone
         return code
 
     def said(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
+
+    def _ask(self, **order: Any) -> int:
+        """Return what the server answers to an order."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
 
 
 @contextlib.contextmanager

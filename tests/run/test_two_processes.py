@@ -40,15 +40,6 @@ def training(server: subprocess.Popen[str], log: Path, out: Path, *args: object)
         begun.wait()
 
 
-@pytest.fixture
-def other() -> subprocess.Popen[str]:
-    """Return a second server, since one waits for its attempt."""
-    from attempts import serving
-
-    with serving() as process:
-        yield process
-
-
 @pytest.mark.slow
 def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_path, mae):
     out, log = tmp_path / "run", tmp_path / "log"
@@ -62,18 +53,17 @@ def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_pa
                 f"mae: {out} is being written by process {begun.pid} on {socket.gethostname()}; wait for it to end, or "
                 "use another --out\n"
             )
-        for number in range(1):
-            outcome = mae("eval", out)
+        for reader in (
+            ("eval", out),
+            ("infer", pictures, "--run", out, "--out", tmp_path / "predictions", "--workers", 0),
+            ("embed", pictures, "--run", out, "--out", tmp_path / "features.npy", "--workers", 0),
+            ("inspect", out),
+        ):
+            outcome = mae(*reader)
             assert outcome.exit_code == 0, outcome.stderr
-            outcome = mae("infer", pictures, "--run", out, "--out", tmp_path / f"pred{number}", "--workers", 0)
-            assert outcome.exit_code == 0, outcome.stderr
-            outcome = mae("embed", pictures, "--run", out, "--out", tmp_path / f"{number}.npy", "--workers", 0)
-            assert outcome.exit_code == 0, outcome.stderr
-            outcome = mae("inspect", out)
-            assert outcome.exit_code == 0, outcome.stderr
-            outcome = mae("runs", tmp_path, "--json")
-            assert outcome.exit_code == 0, outcome.stderr
-            assert outcome.json["runs"][0]["state"].startswith("unfinished, step ")
+        outcome = mae("runs", tmp_path, "--json")
+        assert outcome.exit_code == 0, outcome.stderr
+        assert outcome.json["runs"][0]["state"].startswith("unfinished, step ")
         assert "Traceback" not in begun.said()
     assert mae("runs", tmp_path).exit_code == 0
     with (out / "metrics.jsonl").open() as file:
@@ -82,28 +72,23 @@ def test_a_second_writer_is_refused_and_readers_are_not(server, pictures, tmp_pa
 
 
 @pytest.mark.slow
-def test_many_at_once_end_with_one_run_whole(server, other, pictures, tmp_path):
+def test_many_at_once_end_with_one_run_whole(server, pictures, tmp_path):
     data = ("--dataset", "folder", "--root", pictures)
-    for number in range(1):
-        out = tmp_path / f"run{number}"
-        ends = []
-        both = [
-            (each, attempt(each, tmp_path / f"log{number}{i}", *told, "--seed", i, "--out", out, *data, *flags))
-            for i, (each, flags) in enumerate(((server, ()), (other, ("--overwrite",))))
-            for told in [("pretrain", *TOY_MODEL, *TOY_DECODER, *TOY_RUN)]
-        ]
-        ends = [one.wait() for _, one in both]
-        said = [one.said() for _, one in both]
-        assert 0 in ends, said
-        assert all(
-            end == 0 or "is being written by process" in text or "is not empty" in text
-            for end, text in zip(ends, said, strict=True)
-        ), said
-        seed = yaml.safe_load((out / "spec.yaml").read_text())["seed"]
-        step = (out / "checkpoints/last").read_text().split()[0]
-        with safe_open(out / "checkpoints" / step / "model.safetensors", "pt") as opened:
-            assert json.loads(opened.metadata()["mae"])["spec"]["seed"] == seed
-        losses = [
-            json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines() if "loss" in line
-        ]
-        assert losses == list(range(1, 9))
+    out, told = tmp_path / "run", ("pretrain", *TOY_MODEL, *TOY_DECODER, *TOY_RUN)
+    both = [
+        attempt(server, tmp_path / f"log{seed}", *told, "--seed", seed, "--out", out, *data, *flags)
+        for seed, flags in enumerate(((), ("--overwrite",)))
+    ]
+    ends = [one.wait() for one in both]
+    said = [one.said() for one in both]
+    assert 0 in ends, said
+    assert all(
+        end == 0 or "is being written by process" in text or "is not empty" in text
+        for end, text in zip(ends, said, strict=True)
+    ), said
+    seed = yaml.safe_load((out / "spec.yaml").read_text())["seed"]
+    step = (out / "checkpoints/last").read_text().split()[0]
+    with safe_open(out / "checkpoints" / step / "model.safetensors", "pt") as opened:
+        assert json.loads(opened.metadata()["mae"])["spec"]["seed"] == seed
+    losses = [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines() if "loss" in line]
+    assert losses == list(range(1, 9))
