@@ -21,6 +21,7 @@ from maecli.run.begin.request import request
 from maecli.run.compare.arms import arms_of, companions_seconds, title_of
 from maecli.run.compare.companions import compare
 from maecli.run.runs_page import renew_runs_page
+from maecli.run.stopped import stopped_by_hand
 from maecli.run.weights.initial import offered_spec
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
@@ -49,7 +50,7 @@ def train(
     place = find_place(spec, registry, launch)  # before time is spent on a plan
     folds = spec.data.folds if _has_folds(spec) else None
     each_s = time_s / (folds + 1) if time_s is not None and folds else time_s
-    with training.stopped_by_hand(place.run):
+    with stopped_by_hand(place.run):
         spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
         arms = _companions(ask, spec, plan)
         planned = _in_words(plan, arms) if plan is not None else ""
