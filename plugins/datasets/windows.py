@@ -126,7 +126,7 @@ def known_windows(
     if len(splits) == 1 and len(kept[0]) == len(splits[0]) and len(places) * bytes_of_one <= MOST_BYTES:
         return splits[0]
     many = ManyWindows(splits, places)
-    if len(places) * max(bytes_of_one, 1) > MOST_BYTES:
+    if len(places) * bytes_of_one > MOST_BYTES:
         return many
     names = splits[0].tensors
     chosen = [torch.from_numpy(ids) for ids in kept]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maecli.modalities.series.study.lags import earlier_and_later
 from maecli.modalities.series.study.subject import Column
 
 Values = NDArray[np.float64]
@@ -64,23 +65,15 @@ def find_copy(first: Values, second: Values, most: int) -> Copy | None:
     """Return at which of the lags -`most` to `most` the second series of changes copies the first; None at none."""
     there = [(~np.isnan(each)).astype(float) for each in (first, second)]
     filled = [np.nan_to_num(each) for each in (first, second)]
-    products = _all_lags(filled[0], filled[1], most)
-    squares = _all_lags(np.square(filled[0]), there[1], most), _all_lags(there[0], np.square(filled[1]), most)
-    pairs = np.rint(_all_lags(there[0], there[1], most))
+    products = earlier_and_later(filled[0], filled[1], most)
+    squares = (
+        earlier_and_later(np.square(filled[0]), there[1], most),
+        earlier_and_later(there[0], np.square(filled[1]), most),
+    )
+    pairs = np.rint(earlier_and_later(there[0], there[1], most))
     norm = np.sqrt(np.maximum(squares[0] * squares[1], 1e-12))
     correlation = np.where(pairs >= LEAST_PAIRS, products / norm, 0.0)
     best = int(np.abs(correlation).argmax())
     if abs(correlation[best]) < ALIKE:
         return None
     return Copy(best - most, float(correlation[best]))
-
-
-def _all_lags(first: Values, second: Values, most: int) -> Values:
-    """Return the sums of first[t] * second[t + lag] for the lags -`most` to `most`."""
-    from scipy.signal import correlate  # type: ignore[import-untyped]  # heavy
-
-    whole = correlate(second, first, "full", "fft")
-    middle = len(first) - 1
-    padded = np.pad(whole, most)
-    sums: Values = padded[middle : middle + 2 * most + 1]
-    return sums

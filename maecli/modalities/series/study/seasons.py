@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from maecli.modalities.series.study.lags import later
+
 Values = NDArray[np.float64]
 
 LEAST_CYCLES = 6
@@ -87,7 +89,7 @@ def autocorrelation(values: Values, most: int) -> Values:
     """Return the autocorrelation of a series at the lags 0 to `most`, over the pairs of which both are known."""
     there = ~np.isnan(values)
     centred = np.where(there, values - (values[there].mean() if there.any() else 0.0), 0.0)
-    sums, pairs = _lagged(centred, centred, most), _lagged(there.astype(float), there.astype(float), most)
+    sums, pairs = later(centred, centred, most), later(there.astype(float), there.astype(float), most)
     means = sums / np.maximum(np.rint(pairs), 1)
     return means / means[0] if means[0] > 0 else np.zeros(len(means))
 
@@ -194,13 +196,3 @@ def _proposed(values: Values) -> Iterator[int]:
         for peak in inside[:MOST_PEAKS]:
             yield from (peak, round(peak / 2), round(peak / 3))  # what repeats thrice has its highest peak anywhere
         longest //= BAND
-
-
-def _lagged(first: Values, second: Values, most: int) -> Values:
-    """Return the sums of products of one series with another that is 0 to `most` steps later."""
-    from scipy import fft  # type: ignore[import-untyped]  # heavy
-
-    size = fft.next_fast_len(len(first) + most + 1, real=True)
-    product = np.conj(fft.rfft(first, size)) * fft.rfft(second, size)
-    sums: Values = fft.irfft(product, size)[: most + 1]
-    return sums

@@ -52,6 +52,7 @@ def course(subject: Subject) -> Topic:
 
 
 def seasons(subject: Subject, looked: Sequence[Looked]) -> Topic:
+    """Return after how long columns repeat themselves, and their autocorrelation."""
     rows = [
         (each.column.name, subject.steps_in_words(season.period), f"{season.share:.0%}")
         for each in looked
@@ -79,6 +80,7 @@ def seasons(subject: Subject, looked: Sequence[Looked]) -> Topic:
 
 
 def levels(looked: Sequence[Looked]) -> Topic | None:
+    """Return what becomes of levels and spreads; None where all columns are too short to say."""
     rows = tuple(
         (each.column.name, COURSES[each.level.course], each.level.kpss, each.level.move, each.level.spread)
         for each in looked
@@ -95,6 +97,7 @@ def levels(looked: Sequence[Looked]) -> Topic | None:
 
 
 def drift(subject: Subject, drifts: Mapping[tuple[str, str], Drift]) -> Topic | None:
+    """Return how other splits differ from train; None where that cannot be said."""
     rows = tuple(
         (name, split, each.mean, each.deviation, f"{each.shift:+.2f}", each.spread, f"{each.outside:.1%}")
         for name in subject.channels

@@ -39,6 +39,7 @@ def _on_copy(subject: Subject, copy: CopyOf, is_target: bool) -> Finding:
 
 
 def on_drift(drifts: Mapping[tuple[str, str], Drift]) -> Iterator[Finding]:
+    """Yield what to know of each split that is not like train."""
     for split in dict.fromkeys(split for split, _ in drifts):
         own = {name: drift for (of, name), drift in drifts.items() if of == split}
         shifts = {name: each.shift for name, each in own.items() if each.shifts}
@@ -64,6 +65,7 @@ def _each(facts: Mapping[str, float], form: str) -> str:
 
 
 def on_seasons(subject: Subject, looked: Sequence[Looked]) -> Iterator[Finding]:
+    """Yield after how long columns repeat themselves, those that do alike in one sentence."""
     alike: dict[tuple[int, ...], list[Looked]] = defaultdict(list)
     for each in looked:
         if each.seasons:
@@ -81,6 +83,7 @@ def on_seasons(subject: Subject, looked: Sequence[Looked]) -> Iterator[Finding]:
 
 
 def on_levels(looked: Sequence[Looked]) -> Iterator[Finding]:
+    """Yield what to know of columns whose level or spread moves."""
     courses: dict[str, list[Looked]] = defaultdict(list)
     for each in looked:
         if each.level is not None and each.level.course != "keep":

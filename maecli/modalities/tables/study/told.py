@@ -83,6 +83,7 @@ def on_sums(cells: Cells, groups: Sequence[tuple[int, ...]]) -> Iterator[Finding
 
 
 def on_row_numbers(cells: Cells) -> Iterator[Finding]:
+    """Yield the columns that number the rows."""
     for place, field in enumerate(cells.fields):
         values = cells.values[:, place]
         there = values[~np.isnan(values)]
@@ -93,6 +94,7 @@ def on_row_numbers(cells: Cells) -> Iterator[Finding]:
 
 
 def on_missing(cells: Cells, patterns: Sequence[Pattern]) -> Iterator[Finding]:
+    """Yield that many rows lack a cell, where they do."""
     rows = sum(pattern.rows for pattern in patterns if pattern.columns)
     if rows >= ROWS_MISSING * len(cells):
         names = {place for pattern in patterns for place in pattern.columns}
@@ -104,6 +106,7 @@ def on_missing(cells: Cells, patterns: Sequence[Pattern]) -> Iterator[Finding]:
 
 
 def on_missing_together(cells: Cells, pairs: Sequence[Together]) -> Iterator[Finding]:
+    """Yield what to know of columns that are missing in the same rows, or in none of the same."""
     for pair in pairs[:MOST_SAID]:
         first, second = cells.fields[pair.first].name, cells.fields[pair.second].name
         if pair.correlation > 0:
@@ -120,6 +123,7 @@ def on_missing_together(cells: Cells, pairs: Sequence[Together]) -> Iterator[Fin
 
 
 def on_missing_elsewhere(cells: Cells, found: Sequence[Elsewhere]) -> Iterator[Finding]:
+    """Yield what to know of columns that are missing more often at some values of others."""
     for each in sorted(found, key=lambda each: -each.strength)[:MOST_SAID]:
         name, other = cells.fields[each.column].name, cells.fields[each.other]
         if each.above is not None:
@@ -138,6 +142,7 @@ def on_missing_elsewhere(cells: Cells, found: Sequence[Elsewhere]) -> Iterator[F
 
 
 def on_outliers(cells: Cells, found: Mapping[int, Outliers]) -> Iterator[Finding]:
+    """Yield the values far from all others: those that say nothing is known, and the rest in one sentence."""
     codes = {place: each.code for place, each in found.items() if each.code is not None}
     for place, value in [*codes.items()][:MOST_SAID]:
         field = cells.fields[place]
@@ -165,6 +170,7 @@ def _far(cells: Cells, place: int, outliers: Outliers) -> str:
 
 
 def on_limits(cells: Cells, limits: Mapping[int, tuple[float, int]]) -> Iterator[Finding]:
+    """Yield the columns that are cut off at their greatest value."""
     for place, (value, num) in [*limits.items()][:MOST_SAID]:
         field = cells.fields[place]
         known = int((~np.isnan(cells.values[:, place])).sum())
