@@ -193,7 +193,7 @@ def test_samples_of_other_kinds_are_drawn_as_they_are_and_as_training_gives_them
     for example in (*gallery.first, *gallery.augmented[-1].examples):
         assert example.image.ndim == 3
         assert len(example.image) == 3
-        assert (example.mask is not None) is (make is volumes)
+        assert (example.mask is not None or example.objects is not None) is (make is volumes)
     assert result.findings.words.many == word
 
 
