@@ -24,6 +24,8 @@ SIMPLE, NEIGHBOURS, CHAINED, FORESTS = (
     "iterative regression",
     "iterative random forests",
 )
+DISTANCES_MIB = 64
+"""That distances between rows take at once: by scikit-learn's 1 GiB they take longer, too."""
 NUM_NEIGHBOURS, ROUNDS = 10, 10
 """As many as in the public figures for California, and as scikit-learn's default."""
 NUM_TREES, SHARE_TRIED, LEAST_LEAF, ROUNDS_OF_FORESTS = 100, 1 / 3, 5, 5
@@ -88,9 +90,11 @@ class Baselines:
 
     def _by_nearest(self, rows: Rows) -> Rows:
         """Return rows with the mean of the nearest rows, by the cells that both have."""
-        from sklearn.impute import KNNImputer  # type: ignore[import-untyped]  # heavy
+        from sklearn import config_context  # type: ignore[import-untyped]  # heavy
+        from sklearn.impute import KNNImputer  # type: ignore[import-untyped]
 
-        return self._by(KNNImputer(n_neighbors=NUM_NEIGHBOURS, keep_empty_features=True), rows)
+        with config_context(working_memory=DISTANCES_MIB):
+            return self._by(KNNImputer(n_neighbors=NUM_NEIGHBOURS, keep_empty_features=True), rows)
 
     def _by_ridge(self, rows: Rows) -> Rows:
         """Return rows of which each column is regressed on all others, in turn, by Bayesian ridge.
