@@ -61,7 +61,7 @@ def test_a_file_of_several_samples_is_read_whatever_its_name(tmp_path, touch):
     [
         (Series(), "a.wav", "a sound, which is not read; write it as CSV or .npy"),
         (Tables(), "a.xlsx", "a spreadsheet, which is not read; export it as CSV"),
-        (Volumes(), "a.dcm", "a slice of DICOM, which is not read; convert its series to NIfTI"),
+        (Volumes(), "a.mgz", "a volume in another format, which is not read; convert it to NIfTI or .npy"),
         (Pictures(), "a.svg", "a drawing or a project of a graphics program, which is not read; export it as PNG"),
     ],
     ids=lambda value: value.name if isinstance(value, Modality) else None,
