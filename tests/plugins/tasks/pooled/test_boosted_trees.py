@@ -67,3 +67,14 @@ def test_of_one_class_nothing_is_learnt(path):
     same = [api.Batch({**batch.tensors, "label": torch.zeros_like(batch["label"])}, batch.draws) for batch in batches]
     trees.fit(same, "label")
     assert trees.predict(batches[0]) is None
+
+
+@pytest.mark.parametrize(("lonely", "stops"), [(2, True), (1, False)], ids=["a class of two rows", "a class of one"])
+def test_many_rows_stop_early_unless_a_class_has_but_one(path, lonely, stops):
+    card, preprocess, (first, *_) = batches_of(path, "kind", "label")
+    trees = BoostedTrees.of(card, preprocess, "classes")
+    image = first["image"][torch.arange(10_200) % len(first)]
+    label = torch.randint(2, (len(image),), generator=torch.Generator().manual_seed(0))  # noise, which more rounds fit
+    label[:lonely] = 2
+    trees.fit([api.Batch({"image": image, "label": label}, first.draws)], "label")
+    assert (trees.model.n_iter_ < 100) is stops
