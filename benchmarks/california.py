@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from verbs import mae
 
 RECIPE, FILE = "california-impute", "california_housing.csv"
 PARTS = {
@@ -57,14 +57,6 @@ def print_errors(sweep: Path) -> None:
                 for scaler, of, *values in table["rows"]:
                     by = zip(table["columns"][2:], values, strict=True)
                     print(f"  {of}, {scaler}: " + ", ".join(f"{name} {value}" for name, value in by))
-
-
-def mae(*words: object) -> None:
-    """Run a verb. Raises SystemExit with its code where it fails."""
-    command = [sys.executable, "-m", "maecli", *map(str, words)]
-    print("mae", *command[3:], flush=True)
-    if code := subprocess.run(command).returncode:
-        raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from verbs import mae
 
 ROOTS = {"etth1-report": "ETTh1.csv", "etth1-ot": ".", "etth1": "."}
 """Recipe → its data below the folder of ETTh1.csv; the quickest one first."""
@@ -31,14 +31,6 @@ def main() -> None:
         out = args.work / f"sweep-{recipe}"
         mae("sweep", "--recipe", recipe, "--root", args.data / ROOTS[recipe], "--out", out, "--resume")
         mae("results", out, "--out", args.results)
-
-
-def mae(*words: object) -> None:
-    """Run a verb. Raises SystemExit with its code where it fails."""
-    command = [sys.executable, "-m", "maecli", *map(str, words)]
-    print("mae", *command[3:], flush=True)
-    if code := subprocess.run(command).returncode:
-        raise SystemExit(code)
 
 
 if __name__ == "__main__":
