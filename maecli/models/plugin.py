@@ -27,6 +27,9 @@ class Model(ABC):
     default_img_size: ClassVar[int] = 224
     """Used when neither the options nor the data give a size."""
 
+    num_axes: ClassVar[int] = 2
+    """Of the samples that `mae plugins check` tries it on: 1 where it takes rows or series alone, 3 of volumes."""
+
     training_only: ClassVar[frozenset[str]] = frozenset()
     """Options that change how the encoder is trained but not what its weights mean; `--init` does not hand them on."""
 

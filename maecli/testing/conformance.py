@@ -92,7 +92,8 @@ class ModelConformance(_Conformance):
     model: ClassVar[type[Model]]
     options: ClassVar[Mapping[str, Any] | None] = None
     """By default the model is made small where its options have the usual names."""
-    img_size: ClassVar[tuple[int, ...]] = (32, 32)
+    img_size: ClassVar[tuple[int, ...] | None] = None
+    """By default 32 along each of the model's `num_axes`."""
     _stages = models.STAGES
 
     def _find_all(self, tmp_path: Path) -> list[Finding]:

@@ -25,22 +25,24 @@ from maecli.testing.saving import hand_over
 from maecli.text import some
 
 SMALLER: Mapping[str, Any] = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0, "patch_size": 8}
-"""What the kit sets, where a model has an option of this name and the author says nothing: a step in milliseconds."""
-CHANNELS, PICTURES = 3, 2
+"""What the kit sets at most, where a model has an option of this name and the author says nothing: a step in
+milliseconds."""
+CHANNELS, PICTURES, AXIS = 3, 2, 32
 
 
 class ModelSubject:
     """A model that is looked at, and an encoder of it."""
 
     def __init__(
-        self, plugin: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
+        self, plugin: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] | None = None
     ) -> None:
-        self.plugin, self.settings, self.img_size = plugin, options, img_size
+        self.plugin, self.settings = plugin, options
+        self.img_size = (AXIS,) * plugin.num_axes if img_size is None else img_size
 
     @cached_property
     def options(self) -> Any:
-        fields = self.plugin.Options.model_fields
-        smaller = {name: value for name, value in SMALLER.items() if name in fields}
+        usual = {name: field.default for name, field in self.plugin.Options.model_fields.items()}
+        smaller = {name: _smaller(usual[name], most) for name, most in SMALLER.items() if name in usual}
         return self.plugin.Options.model_validate(smaller if self.settings is None else self.settings)
 
     def build(self, seed: int = 0) -> Encoder:
@@ -59,6 +61,10 @@ class ModelSubject:
     @property
     def num_patches(self) -> int:
         return math.prod(self.encoder.grid)
+
+
+def _smaller(usual: Any, most: float) -> Any:
+    return min(usual, most) if isinstance(usual, (int, float)) else most
 
 
 def options(subject: ModelSubject) -> None:
@@ -231,9 +237,9 @@ STAGES: Stages = (
 
 
 def check_model(
-    model: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] = (32, 32)
+    model: type[Model], options: Mapping[str, Any] | None = None, img_size: tuple[int, ...] | None = None
 ) -> list[Finding]:
-    """Return a finding for each promise of a model for pictures (3, *img_size).
+    """Return a finding for each promise of a model for pictures (3, *img_size), by default of 32 along each axis.
 
     Without `options` the model is made small where its options have the usual names (embed_dim, depth, num_heads).
     """

@@ -63,6 +63,7 @@ class RowViT(ViT):
     """64 × 2 for rows of a table: minutes on two CPU cores."""
 
     name = "row-vit"
+    num_axes = 1
     decoder = (64, 1, 2)
     encoder = RowTransformer
 

@@ -21,7 +21,7 @@ from write_data import (
 from write_volumes import write_btcv, write_volumes
 
 from maecli.registry import registry
-from maecli.testing import Synthetic, check, check_dataset, check_model, check_task
+from maecli.testing import Synthetic, check, check_dataset, check_task
 
 pytestmark = pytest.mark.usefixtures("told_costs")  # imports are measured in test_packaging
 
@@ -111,15 +111,9 @@ def test_imputations_of_a_table_of_every_type_keep_their_promises(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*registry().names("model")} - {"row-vit"}))
-def test_every_model_of_pictures_keeps_its_promises(name):
+@pytest.mark.parametrize("name", registry().names("model"))
+def test_every_model_keeps_its_promises(name):
     assert {finding.status for finding in check("model", name)} == {"ok"}
-
-
-@pytest.mark.slow
-def test_a_model_of_rows_keeps_its_promises():
-    small = {"embed_dim": 16, "depth": 2}
-    assert {finding.status for finding in check_model(registry().model("row-vit"), small, img_size=(12,))} == {"ok"}
 
 
 @pytest.mark.parametrize("name", registry().names("modality"))
