@@ -105,8 +105,6 @@ def _of_numbers(name: str, there: NDArray[np.float64], scaler: Scaler) -> Featur
     ends = [int(end) if whole else float(end) for end in (there.min(), there.max())]
     if not math.isfinite(float(ends[1]) - float(ends[0])):
         raise ValueError(f"column {name!r} reaches from {ends[0]:g} to {ends[1]:g}, too far for float64")
-    if ends[0] == ends[1]:  # a constant is the one category there is
-        return _of_categories(name, "category", ends[:1])
     if ends == [0, 1] and whole:
         return _of_categories(name, "boolean", ends)
     kind: Kind = "integer" if whole else "number"

@@ -47,7 +47,9 @@ class Column(BaseModel):
     kind: Kind
     categories: tuple[str, ...] = Field(default=(), description="as they are written, of categories and truths")
     knots: tuple[float, ...] = Field(
-        default=(), description="of numbers and dates (seconds from 1970): the values at even steps of places 0 to 1"
+        default=(),
+        description="of numbers and dates (seconds from 1970): the values at even steps of places 0 to 1, all of them "
+        "the same of a column that is constant",
     )
     decimals: int | None = Field(default=None, description="digits behind the decimal mark, of dates those of seconds")
     time: str = Field(default="", description="how dates are written, as strptime has it")
@@ -59,9 +61,8 @@ class Column(BaseModel):
 
         Of equal quantiles the middle one is taken, as by scikit-learn's QuantileTransformer.
         """
-        low, high = self.knots[0], self.knots[-1]
         if len(self.knots) == 2:
-            return np.clip((values - low) / (high - low), *PLACES)
+            return np.clip(self.to_range(values), *PLACES)
         knots, steps = np.array(self.knots), np.linspace(0, 1, len(self.knots))
         first, last = np.interp(values, knots, steps), -np.interp(-values, -knots[::-1], -steps[::-1])
         return np.where(np.isnan(values), np.nan, (first + last) / 2)
@@ -69,19 +70,29 @@ class Column(BaseModel):
     def values(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what stands at places (N,): the inverse of `places`, within the range where there are quantiles."""
         if len(self.knots) == 2:
-            return self.knots[0] + places * (self.knots[-1] - self.knots[0])
+            return self.from_range(places)
         return np.interp(places, np.linspace(0, 1, len(self.knots)), np.array(self.knots))
 
     def to_range(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where values (N,) lie between the least and the greatest: 0 and 1, and beyond them too.
 
-        Unlike `places` they lose nothing, whatever the scaler. Numbers of categories stay as they are.
+        Where these are the same it is how far values lie above them. Unlike `places` they lose nothing, whatever the
+        scaler. Numbers of categories stay as they are.
         """
-        return (values - self.knots[0]) / (self.knots[-1] - self.knots[0]) if self.knots else values
+        return (values - self.knots[0]) / self._span if self.knots else values
 
     def from_range(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values that lie there (N,): the inverse of `to_range`."""
-        return self.knots[0] + parts * (self.knots[-1] - self.knots[0]) if self.knots else parts
+        return self.knots[0] + parts * self._span if self.knots else parts
+
+    @property
+    def constant(self) -> bool:
+        """Whether the training rows have one and the same number, or date, which is then the place 0."""
+        return bool(self.knots) and self.knots[0] == self.knots[-1]
+
+    @property
+    def _span(self) -> float:
+        return 1.0 if self.constant else self.knots[-1] - self.knots[0]
 
     def unit(self, cell: float) -> float:
         """Return a cell of a row in units of the data: a number, seconds from 1970, or the number of a category."""
@@ -152,14 +163,11 @@ def fit_column(
 
 
 def fit_knots(values: NDArray[np.float64], scaler: Scaler = "standard") -> tuple[float, ...]:
-    """Return the knots of a column with these values (N,): the least and the greatest, or quantiles."""
-    if scaler == "quantile":
-        knots = np.quantile(values, np.linspace(0, 1, max(3, min(NUM_KNOTS, len(values)))))
-    else:
-        knots = np.array([values.min(), values.max()])
-    if knots[0] == knots[-1]:
-        knots = np.array([knots[0], knots[0] + 1.0])
-    return tuple(knots.tolist())
+    """Return the knots of a column with values (N,): the least and the greatest, or quantiles unless all are equal."""
+    ends = float(values.min()), float(values.max())
+    if scaler != "quantile" or ends[0] == ends[1]:
+        return ends
+    return tuple(np.quantile(values, np.linspace(0, 1, max(3, min(NUM_KNOTS, len(values))))).tolist())
 
 
 def moments(

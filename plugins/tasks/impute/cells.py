@@ -11,24 +11,35 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from maecli import api
+
 
 class Cells:
     """The cells of rows, by how many categories each can have: 0 is a number."""
 
-    def __init__(self, num: Sequence[int], channels: int) -> None:
+    def __init__(self, num: Sequence[int], channels: int, columns: Sequence[api.tables.Column] = ()) -> None:
+        """Take the number of categories of each cell, and what is known of the first ones."""
         self.named = torch.tensor(num) > 0
         """Which cells hold categories (F,) bool."""
         self.own = torch.arange(channels - 1)[:, None] < torch.tensor(num)
         """Which categories each cell can have (C - 1, F) bool."""
+        highest = [0.0 if column.constant else 1.0 for column in columns]
+        self.highest = torch.tensor([*highest, *[1.0] * (len(num) - len(columns))])
+        """The greatest place of a number in the training rows (F,), whose least is 0."""
 
     def _on(self, device: torch.device) -> None:
         """Have what is compared with tensors of a batch on its device, once."""
-        self.named, self.own = self.named.to(device), self.own.to(device)
+        self.named, self.own, self.highest = (each.to(device) for each in (self.named, self.own, self.highest))
 
     def exists(self, device: torch.device) -> Tensor:
         """Return which channels of each cell can hold something (1, C, F) bool."""
         self._on(device)
         return torch.cat([~self.named[None], self.own])[None]
+
+    def within(self, image: Tensor) -> Tensor:
+        """Return images (B, C, F) with numbers and dates between the least and the greatest of training rows."""
+        self._on(image.device)
+        return torch.cat([image[:, :1].clamp(min=0).minimum(self.highest), image[:, 1:]], 1)
 
     def loss(self, pred: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         """Return the mean loss () over cells by their weight (B, F).

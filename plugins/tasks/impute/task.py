@@ -88,7 +88,7 @@ class Impute(api.Task[Imputer]):
         self.num_categories = [*counts, *[0] * (num_cells - len(counts))]
         """How many categories each cell (F,) can have; 0 is a number."""
         self.names = [*card.cells, *(f"cell {number}" for number in range(len(card.cells) + 1, num_cells + 1))]
-        self.cells = Cells(self.num_categories, preprocess.in_chans)
+        self.cells = Cells(self.num_categories, preprocess.in_chans, card.columns)
         self.monitor = "accuracy" if all(self.num_categories) else "rmse"
         self.train_rows: NDArray[np.float64] | None = None
         """(n, F) in units of the data, NaN for nothing."""
@@ -170,7 +170,7 @@ class Impute(api.Task[Imputer]):
         rows, whole = [], []
         for batch in batches:
             cells, withheld = self.cells.joined(self._values(batch["image"])), self.withheld(batch)
-            known = torch.where(self.there(batch), cells, torch.nan).double().cpu().numpy()
+            known = torch.where(self.there(batch), cells, torch.nan).cpu().double().numpy()
             rows.append(self.in_units(known))
             whole.append(rows[-1] if withheld is None else self.with_withheld(rows[-1], withheld.cpu().numpy()))
         if rows:
@@ -219,8 +219,8 @@ class Impute(api.Task[Imputer]):
         """
         valid = self.valid(batch)
         pred = self._values(module(batch["image"], valid & ~hidden.unsqueeze(1)))
-        if self.card.columns:  # numbers and dates lie between the least and the greatest of the training rows
-            pred = torch.cat([pred[:, :1].clamp(0, 1), pred[:, 1:]], 1)
+        if self.card.columns:
+            pred = self.cells.within(pred)
         made = torch.where(self.cells.exists(pred.device), pred, torch.nan)
         truth = torch.where(valid, self._values(batch["image"]), torch.nan)
         return torch.where((self.there(batch) & ~hidden).unsqueeze(1), truth, made)

@@ -104,6 +104,17 @@ def test_the_loss_is_of_hidden_cells_and_of_visible_ones_but_never_of_missing_on
     assert everything.loss(Known(gone), batch).item() == pytest.approx(0, abs=1e-5)
 
 
+@pytest.mark.parametrize("scaler", ["standard", "quantile"])
+def test_a_column_that_is_constant_in_training_is_filled_in_with_that(tmp_path, scaler):
+    lines = [f"{x},{'1e17' if x % 5 else ''},{x % 7}" for x in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,same,y", *lines]))
+    task, _, batch = made(Table(Table.Options(root=tmp_path / "t.csv", scaler=scaler)))
+    pred = torch.linspace(0.1, 2, 3).expand(len(batch), 1, 3)
+    image = task.filled(Known(pred), batch, torch.zeros_like(task.there(batch)))
+    rows = task.in_units(task.cells.joined(image).double().numpy())
+    assert set(rows[:, 1].tolist()) == {1e17}
+
+
 def test_a_cell_is_hidden_by_its_own_draw(houses):
     task, _, batch = made(houses)
     hidden, there = task.hidden(batch, 0.3), task.there(batch)
