@@ -14,6 +14,8 @@ SOFT_TISSUE = (-175.0, 250.0)
 """HU between which abdominal organs lie: the window of UNETR, arXiv:2103.10504, for BTCV."""
 AIR, BODY = -700, (-200, 300)
 """HU below which is air or lung, and between which lies most of a body."""
+LEAST = -4096
+"""HU below which no scanner goes."""
 SHARE = 0.02
 """Of the voxels that are air, and that are body, at least, in a CT."""
 STEP = 7
@@ -26,7 +28,7 @@ def looks_like_hounsfield(values: np.ndarray) -> bool:
     """Whether values (C, D, H, W) are those of a CT: one channel with air about -1000 and a body about 0."""
     some = values.reshape(len(values), -1)[:, ::STEP]
     air, body = (some < AIR).mean(), ((some > BODY[0]) & (some < BODY[1])).mean()
-    return len(values) == 1 and bool(air > SHARE and body > SHARE and some.min() >= -4096)
+    return len(values) == 1 and bool(air > SHARE and body > SHARE and not (some < LEAST).any())
 
 
 def foreground(values: np.ndarray, reading: VolumeReading) -> NDArray[np.bool_]:

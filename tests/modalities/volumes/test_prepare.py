@@ -73,6 +73,9 @@ def test_hounsfield_units_are_known_by_air_and_a_body():
     ct = scan(0)[0][None]
     assert looks_like_hounsfield(ct)
     assert not looks_like_hounsfield(ct + 1000)
+    around = ct.astype(np.float32)
+    around[:, :1] = np.nan  # outside of what the scanner sees
+    assert looks_like_hounsfield(around)
     assert not looks_like_hounsfield(np.concatenate([ct, ct]))
 
 
