@@ -83,7 +83,7 @@ class VolumeSet(api.Dataset):
         parts = {name: self._keys(name, fields) for name in api.SPLIT_NAMES}
         num_masks = len(masked(index.cases))
         names = self._classes if masks else ()
-        sizes = {self._whole.size(i) for i in range(len(self._whole))}
+        sizes = {volumes.resampled_size(space, self._reading.spacing) for space in index.spaces.values()}
         self._tell()
         return api.DataCard(
             name=self.name,
@@ -275,10 +275,6 @@ class VolumeSet(api.Dataset):
         keys = chosen(self._parts["train"], MOST_MEASURED)
         self.say(f"measuring {len(keys):,} of {len(self._parts['train']):,} training volumes")
         return measure(self._split(keys, ("image",), training=False), self.root, self._faults)
-
-    @cached_property
-    def _whole(self) -> volumes.VolumeCases:
-        return self._split([*self._index.cases], ("image",), training=False)
 
     @cached_property
     def _classes(self) -> tuple[str, ...]:
