@@ -1,7 +1,7 @@
 """Volumes in files: what their headers say, which files belong together, and a split of them."""
 
 from maecli.data.volume_reading import Spacing, VolumeReading
-from maecli.modalities.volumes.cases import Case, MaskReading, VolumeCases
+from maecli.modalities.volumes.cases import Case, MaskReading, VolumeCases, greatest_number
 from maecli.modalities.volumes.intensity import SOFT_TISSUE, looks_like_hounsfield
 from maecli.modalities.volumes.pairs import (
     OF_MASKS,
@@ -30,6 +30,7 @@ __all__ = [
     "VolumeReading",
     "channels_of",
     "find_volume_files",
+    "greatest_number",
     "looks_like_hounsfield",
     "numbered_channels",
     "pair",

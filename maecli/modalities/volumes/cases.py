@@ -26,8 +26,9 @@ NUM_CENTRES = 1024
 """Cells that parts of a volume are cut out around."""
 TRIES = 8
 """Cells that are tried for each one of the body, before all are looked through."""
-MOST_UINT8 = 255
-"""Classes that have room in bytes beside the number that says void."""
+MOST_UINT8, MOST_INT16 = 255, 2**15
+"""Classes that have room in one or two bytes beside the number that says void."""
+NOT_WHOLE = "holds numbers that are not whole, which name no class"
 
 
 @dataclass(frozen=True)
@@ -143,14 +144,30 @@ class VolumeCases(Split):
 
 def class_numbers(values: np.ndarray, masks: MaskReading) -> NDArray[np.integer]:
     """Return what stands in a mask's file as class numbers. Raises `BrokenSample` for what is none."""
-    if values.dtype.kind == "f" and not (values == np.rint(values)).all():
-        raise BrokenSample("mask", "holds numbers that are not whole, which name no class")
+    if not all_whole(values):
+        raise BrokenSample("mask", NOT_WHOLE)
     void = np.zeros(values.shape, bool) if masks.void is None else values == masks.void
     strange = np.unique(values[((values < 0) | (values >= masks.num_classes)) & ~void]).astype(int).tolist()
     if strange:
         numbers = f"the {'number' if len(strange) == 1 else 'numbers'} {some(strange)}"
         raise BrokenSample("mask", f"holds {numbers}, and classes go from 0 to {masks.num_classes - 1}")
     return np.where(void, masks.dtype(masks.number_of_void), values.astype(masks.dtype))
+
+
+def all_whole(values: np.ndarray) -> bool:
+    """Whether what stands in a mask's file are whole numbers, as those of classes are; NaN is none."""
+    return values.dtype.kind != "f" or bool((values == np.rint(values)).all())
+
+
+def greatest_number(path: Path) -> int:
+    """Return the greatest number in a mask's file. Raises `BrokenSample` for one that numbers no classes."""
+    values, _ = read_channels([path], 1)
+    if not all_whole(values):
+        raise BrokenSample(str(path), NOT_WHOLE)
+    greatest = int(values.max())
+    if greatest >= MOST_INT16:
+        raise BrokenSample(str(path), f"holds the number {greatest:,}, and there is room for {MOST_INT16:,} classes")
+    return greatest
 
 
 def centres(

@@ -297,7 +297,7 @@ class VolumeSet(api.Dataset):
             mask = self._index.cases[key].mask
             assert mask is not None
             try:
-                most = max(most, int(volumes.read_channels([self.root / mask], 1)[0].max()))
+                most = max(most, volumes.greatest_number(self.root / mask))
             except api.BrokenSample as error:
                 self._faults.add(api.Fault(mask, error.fault.reason))
         return most

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from maecli.errors import BrokenSample
-from maecli.modalities.volumes.cases import VolumeCases
+from maecli.modalities.volumes.cases import VolumeCases, all_whole
 from maecli.modalities.volumes.intensity import looks_like_hounsfield
 from maecli.modalities.volumes.prepare import read_channels
 from maecli.modalities.volumes.space import Space
@@ -83,7 +83,7 @@ def look(split: VolumeCases, index: int, name: str) -> Volume:
         known,
         1 - len(known) / max(1, len(some)),
         looks_like_hounsfield(values),
-        {} if mask is None or mask.shape != space.size else classes_in(mask),
+        classes_in(mask) if mask is not None and mask.shape == space.size and all_whole(mask) else {},
     )
 
 

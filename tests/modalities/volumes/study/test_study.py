@@ -48,6 +48,12 @@ def test_classes_are_counted_and_placed():
     assert {number: (each.voxels, each.from_left) for number, each in found.items()} == {1: (4, 1.0), 7: (1, 3.0)}
 
 
+def test_a_mask_with_voxels_that_are_no_number_shows_no_classes(root):
+    save(root / "labels/case0.nii.gz", np.full(scan(0)[1].shape, np.nan, np.float32))
+    [table] = studied(root).topics[2].tables
+    assert {row[1] for row in table.rows} == {5}
+
+
 @pytest.mark.parametrize(
     ("names", "pairs"),
     [

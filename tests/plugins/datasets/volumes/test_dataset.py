@@ -55,6 +55,19 @@ def test_numbers_name_classes_that_nobody_named(tmp_path):
     assert opened(tmp_path).card(MASKED).mask_classes == ("background", "class 1", "class 2")
 
 
+def test_masks_that_number_no_classes_say_nothing_of_how_many_there_are(tmp_path):
+    write_volumes(tmp_path, 4)
+    (tmp_path / "classes.txt").unlink()
+    save(tmp_path / "labels/case1.nii.gz", np.full(SIZE, np.nan, np.float32))
+    save(tmp_path / "labels/case2.nii.gz", np.full(SIZE, 70_000, np.int32))
+    dataset = opened(tmp_path)
+    assert dataset.card(MASKED).mask_classes == ("background", "class 1", "class 2")
+    assert faults(dataset) == {
+        "labels/case1.nii.gz": "holds numbers that are not whole, which name no class",
+        "labels/case2.nii.gz": "holds the number 70,000, and there is room for 32,768 classes",
+    }
+
+
 def test_nnunet_with_channels_in_files_of_their_own(tmp_path):
     write_nnunet(tmp_path)
     dataset = opened(tmp_path)
