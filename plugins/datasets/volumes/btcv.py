@@ -11,7 +11,7 @@ from pydantic import Field
 from maecli import api
 from maecli.api import volumes
 
-from .described import Described, find_description, read_description
+from .described import Described, read_description
 from .finding import Found
 from .volume_set import Millimetres, VolumeOptions, VolumeSet
 
@@ -24,6 +24,7 @@ PLACES = ("", "RawData/Training/", "Training/", "averaged-training/", "Abdomen/R
 """Folders below the root that the volumes may lie in, as archives unpack."""
 LAYOUTS = (("img", "label"), ("imagesTr", "labelsTr"))
 """Folders of volumes and of masks: as published, and as MONAI has them."""
+LIST = "dataset_0.json"
 NUMBER = re.compile(r"(\d{4})")
 
 
@@ -77,8 +78,9 @@ class BTCV(VolumeSet):
     def _described(self) -> Described | None:
         if self.options.split == "cut":
             return None
-        path = find_description(self.root, "dataset_0.json")
-        return None if path is None else read_description(path)
+        if not (self.root / LIST).is_file():
+            raise api.DataError(f"{self.root / LIST} does not exist, whose validation dataset.split=list tests on")
+        return read_description(self.root / LIST)
 
     def _listed(self, cases: list[volumes.Case], described: Described | None) -> dict[str, api.SplitName]:
         """Return which volumes are of test by the list, where that is asked for."""

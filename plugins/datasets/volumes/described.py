@@ -70,7 +70,7 @@ def read_description(path: Path) -> Described:
         endings = tuple(f"_{number:04d}" for number in range(len(channels)))
     elif cases is not None:
         cases, endings = _as_numbered(path.parent, cases, len(channels))
-    return Described(path, cases, classes, void, channels, endings, notes)
+    return Described(path, cases, classes, void, channels, endings, (*notes, *_folds(content)))
 
 
 def _classes(path: Path, labels: Any) -> tuple[dict[int, str], int | None, tuple[str, ...]]:
@@ -96,6 +96,14 @@ def _classes(path: Path, labels: Any) -> tuple[dict[int, str], int | None, tuple
             raise api.DataError(f"{path}: labels names the number {number} twice, or a number below 0")
     about = f"regions of several numbers ({', '.join(regions)}) are no classes here: numbers count"
     return classes, void, (about,) if regions else ()
+
+
+def _folds(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what to know of folds that lists of MONAI deal volumes to."""
+    entries = content["training"] if isinstance(content.get("training"), list) else ()
+    folds = {str(entry["fold"]) for entry in entries if isinstance(entry, dict) and "fold" in entry}
+    if (num := len(folds)) > 1:
+        yield f"the list deals its volumes to {num} folds, which are not followed; --folds {num} deals them anew"
 
 
 def _listed(path: Path, content: Mapping[str, Any]) -> Iterator[tuple[volumes.Case, api.SplitName]]:

@@ -49,6 +49,9 @@ def test_the_list_of_monai_gives_a_test_split(tmp_path):
     assert list(dataset.split("test").keys) == ["imagesTr/img0005.nii.gz", "imagesTr/img0006.nii.gz"]
     assert dataset.given_splits() == {"test"}
     assert opened(tmp_path).given_splits() == set()
+    (tmp_path / "dataset_0.json").unlink()
+    with pytest.raises(DataError, match=r"dataset_0.json does not exist, whose validation dataset.split=list tests on"):
+        opened(tmp_path, split="list").card()
 
 
 def test_a_folder_without_btcv_names_two_ways_out(tmp_path):

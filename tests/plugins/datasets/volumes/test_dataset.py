@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -88,6 +90,18 @@ def test_a_list_gives_splits_and_says_what_values_are(tmp_path):
     assert card.left_out == {"test volumes without masks, which are not learnt from": 1}
     assert {*dataset.given_splits()} == {"val"}
     assert card.mask_classes == ("background", "left", "right")
+
+
+def test_folds_of_a_list_are_told_to_be_left_aside(tmp_path):
+    write_list(tmp_path)
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    assert not any("folds" in note for note in opened(tmp_path).card().notes)
+    for fold, entry in enumerate(content["training"]):
+        entry["fold"] = fold
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    [note] = [note for note in opened(tmp_path).card().notes if "folds" in note]
+    assert note.startswith("the list deals its volumes to 3 folds, which are not followed")
+    assert note.endswith("--folds 3 deals them anew")
 
 
 def test_folders_give_splits_and_volumes_without_masks_are_learnt_from(tmp_path):
