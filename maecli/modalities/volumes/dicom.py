@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ UNEVEN = 0.1
 """Share of the usual distance by which one between two slices may differ."""
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GEOMETRY = ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-            "Rows", "Columns", "SamplesPerPixel", "RescaleSlope", "RescaleIntercept", "NumberOfFrames")  # fmt: skip
+            "Rows", "Columns", "SamplesPerPixel", "RescaleSlope", "RescaleIntercept")  # fmt: skip
 
 
 def is_dicom(path: Path) -> bool:
@@ -47,15 +47,32 @@ def first_slices(root: Path, keys: Sequence[str]) -> list[str]:
 
 def dicom_shape(path: Path, max_voxels: int) -> tuple[int, ...]:
     """Return 1, D, H, W in RAS of the series of a slice. Raises `BrokenSample`."""
-    return 1, *_turned_size(_place(path, max_voxels))
+    return 1, *dicom_place(path, max_voxels).size
 
 
-def dicom_affine(path: Path, max_voxels: int) -> tuple[NDArray[np.float64], str, bool]:
-    """Return from voxels in RAS to mm (4, 4), where axes go in the files, and whether values are whole."""
+class Place(NamedTuple):
+    """Where slices say that their voxels lie, and what they say of their values."""
+
+    size: tuple[int, ...]
+    """D, H, W."""
+    affine: NDArray[np.float64]
+    """From voxels in RAS to mm (4, 4)."""
+    orientation: str
+    """Where the axes go in the files, such as LPS."""
+    integers: bool
+
+
+def dicom_place(path: Path, max_voxels: int) -> Place:
+    """Return what the headers of the series of a slice say, each read once. Raises `BrokenSample`."""
     slices, affine, size = _place(path, max_voxels)
     axes = _turning().io_orientation(affine)
-    whole = all(float(number).is_integer() for head in slices.values() for number in _scale(head))
-    return affine @ _turning().inv_ornt_aff(axes, size), "".join(_turning().ornt2axcodes(axes)), whole
+    order = axes[:, 0].astype(int).tolist()
+    return Place(
+        size=tuple(size[order.index(axis)] for axis in range(3)),
+        affine=affine @ _turning().inv_ornt_aff(axes, size),
+        orientation="".join(_turning().ornt2axcodes(axes)),
+        integers=all(float(number).is_integer() for head in slices.values() for number in _scale(head)),
+    )
 
 
 def read_dicom(path: Path, max_voxels: int) -> np.ndarray:
@@ -113,12 +130,6 @@ def _series_of(head: Any) -> str:
 
 def _scale(head: Any) -> tuple[float, float]:
     return float(head.get("RescaleSlope", 1) or 1), float(head.get("RescaleIntercept", 0) or 0)
-
-
-def _turned_size(place: tuple[dict[Path, Any], NDArray[np.float64], tuple[int, int, int]]) -> tuple[int, ...]:
-    _, affine, size = place
-    order = _turning().io_orientation(affine)[:, 0].astype(int).tolist()
-    return tuple(size[order.index(axis)] for axis in range(3))
 
 
 def _place(path: Path, max_voxels: int) -> tuple[dict[Path, Any], NDArray[np.float64], tuple[int, int, int]]:

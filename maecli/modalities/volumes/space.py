@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from maecli.modalities.arrays import given_dtype, npy_header
 from maecli.modalities.files import reading
-from maecli.modalities.volumes.dicom import dicom_affine, is_dicom
+from maecli.modalities.volumes.dicom import dicom_place, is_dicom
 from maecli.modalities.volumes.nifti import MAX_VOXELS, corners_apart, is_nifti, nifti_place
 from maecli.modalities.volumes.read import volume_shape
 
@@ -49,10 +49,10 @@ class Space:
 def read_space(path: Path, max_voxels: int = MAX_VOXELS) -> Space:
     """Return what the header of a NIfTI file or an array says. Raises `BrokenSample`."""
     with reading(path):
-        channels, *size = volume_shape(path, max_voxels)
         if is_dicom(path):
-            affine, orientation, integers = dicom_affine(path, max_voxels)
-            return Space(channels, tuple(size), integers, affine, orientation)
+            found = dicom_place(path, max_voxels)
+            return Space(1, found.size, found.integers, found.affine, found.orientation)
+        channels, *size = volume_shape(path, max_voxels)
         if not is_nifti(path):
             with path.open("rb") as file:
                 _, dtype = npy_header(file)
