@@ -44,6 +44,11 @@ class NotRead:
         return {"left_out": self.left_out, "not_read": self.kinds}
 
 
+def belonging(modality: Modality) -> str:
+    """Return why a file that is like a sample is none."""
+    return f"belongs to another {modality.one}, as a part or a drawing of it or its mask"
+
+
 def find_not_read(source: Path, keys: Iterable[str], modality: Modality) -> NotRead:
     """Return what lies below a folder besides the files of samples with these keys; nothing where `source` is a file.
 
@@ -61,7 +66,7 @@ def find_not_read(source: Path, keys: Iterable[str], modality: Modality) -> NotR
         if kind is not None:
             (apart if kind.spare else faults).append(Fault(path, kind.reason))
         elif path.lower().endswith(suffixes):
-            apart.append(Fault(path, f"belongs to another {modality.one}, as its mask or a drawing of it"))
+            apart.append(Fault(path, belonging(modality)))
         else:
             others.append(path)
     no_data = found.left_out(lambda path: path.lower().endswith(suffixes))

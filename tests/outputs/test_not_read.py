@@ -28,7 +28,7 @@ def test_every_file_is_read_or_named_or_counted(tmp_path, touch):
     assert found.faults == [Fault("a.nef", "a camera's raw file, which is not read; export it as JPEG or TIFF")]
     assert found.apart == [
         Fault("1.png.bak", "a copy that a program keeps, which is not read; rename it if it is data"),
-        Fault("m/1_mask.png", "belongs to another picture, as its mask or a drawing of it"),
+        Fault("m/1_mask.png", "belongs to another picture, as a part or a drawing of it or its mask"),
     ]
     assert found.kinds == {".txt": 2, "": 1, ".zip": 1}
     assert list(found.lines()) == [

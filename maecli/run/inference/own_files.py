@@ -18,7 +18,7 @@ from maecli.modalities.joined import Joined
 from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.modality import Modality
 from maecli.modalities.preprocess import Preprocess
-from maecli.outputs.not_read import NotRead, find_not_read
+from maecli.outputs.not_read import NotRead, belonging, find_not_read
 from maecli.text import some
 
 
@@ -88,8 +88,7 @@ def open_sources(sources: Sources, preprocess: Preprocess, card: DataCard) -> Ow
     joined: Split = Joined(parts)
     samples = frozenset(modality.samples_among(joined.keys, card)) if len(joined) > 1 else frozenset(joined.keys)
     if len(samples) < len(joined):  # new/* is read as new is
-        belongs = f"belongs to another {modality.one}, as its mask or a drawing of it"
-        others = [Fault(key, belongs) for key in joined.keys if key not in samples]
+        others = [Fault(key, belonging(modality)) for key in joined.keys if key not in samples]
         not_read = _both(not_read, NotRead(apart=others), "")
         joined = joined.view([i for i, key in enumerate(joined.keys) if key in samples])
     if not len(joined):
