@@ -32,6 +32,7 @@ SIZES = {
     "beats": ("--img-size", "28", "--patch-size", "4", "--epochs", "40"),
     "organs": ("--img-size", "8", "--patch-size", "2", "--epochs", "120"),
 }
+PARTS = {"beats": "step", "organs": "voxel"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,7 +73,9 @@ def test_two_of_300_classes_are_told_apart_and_void_is_not_judged(segmenter):
     (miou,) = [metric for metric in evaluation["metrics"] if metric["name"] == "miou"]
     assert miou["value"] > 0.6 > max(miou["baselines"].values())
     absent = ", ".join(f"part {number}" for number in range(1, 9))
-    assert miou["note"] == f"mean of 2 classes; no pixel here of {absent} and 290 more"
+    part = PARTS[segmenter.parent.name]
+    assert miou["note"] == f"mean of 2 classes; no {part} here of {absent} and 290 more"
+    assert evaluation["tables"][0]["columns"][1:3] == [f"{part}s", f"share of {part}s"]
     cells = {row[0]: row[1] for table in evaluation["tables"] for row in table["rows"]}
     assert set(cells) >= {"nothing", "part 299"}
 

@@ -45,6 +45,7 @@ class Overlap(api.Evaluator[Segmenter]):
 
     def __init__(self, task: Segment, thorough: bool) -> None:
         self.task, self.card, self.thorough = task, task.card, thorough
+        self.part = task.preprocess.modality.part
         self.examples = Examples()
 
     def update(self, module: Segmenter, batch: api.Batch) -> None:
@@ -102,7 +103,7 @@ class Overlap(api.Evaluator[Segmenter]):
         note = f"mean of {num} class{'' if num == 1 else 'es'}"
         if absent:
             more = f" and {len(absent) - MOST_NAMED:,} more" if len(absent) > MOST_NAMED else ""
-            note += f"; no pixel here of {', '.join(absent[:MOST_NAMED])}{more}"
+            note += f"; no {self.part} here of {', '.join(absent[:MOST_NAMED])}{more}"
         return [
             api.Metric(
                 name=name,
@@ -148,7 +149,7 @@ class Overlap(api.Evaluator[Segmenter]):
         counts = overlap_counts(self.matrix).numpy()
         always, baseline = self._constant(counts)
         total = max(int(counts[1].sum()), 1)
-        columns = ("class", "pixels", "share of pixels", "IoU", "accuracy", f"IoU of {always}")
+        columns = ("class", f"{self.part}s", f"share of {self.part}s", "IoU", "accuracy", f"IoU of {always}")
         measures = (counts[1] / total, class_iou(counts), class_recall(counts), class_iou(baseline))
         rows = tuple(
             (
@@ -178,5 +179,5 @@ class Overlap(api.Evaluator[Segmenter]):
 
     def _confusion(self) -> api.Drawing:
         png = api.draw.confusion_matrix(self.matrix.numpy(), self.card.mask_classes)
-        caption = "Pixels. Rows: truth. Columns: prediction. Colour: share of the true class."
+        caption = f"{self.part.capitalize()}s. Rows: truth. Columns: prediction. Colour: share of the true class."
         return api.Drawing(name="confusion-matrix", caption=caption, png=png)

@@ -154,15 +154,15 @@ class Segment(api.Task[Segmenter]):
     def describe(self) -> Sequence[str]:
         size = "×".join(map(str, self.preprocess.img_size))
         way = "in windows of that size" if self.options.inference == "slide" else "at once, very long ones in windows"
-        samples = "Pictures" if len(self.preprocess.img_size) == 2 else "Samples"
+        modality = self.preprocess.modality
         flip = ", averaged with their mirror image" if self.options.flip else ""
         read = (
-            f"{samples} are resized to cover {size} at their own aspect ratio, up to 8 times its length, and read {way}"
-            f"{flip}; probabilities are brought back to their own size, where they are compared with masks "
-            "that nobody resized."
+            f"{modality.unit.capitalize()} are resized to cover {size} at their own aspect ratio, up to 8 times its "
+            f"length, and read {way}{flip}; probabilities are brought back to their own size, where they are compared "
+            "with masks that nobody resized."
         )
-        counted = "IoU comes from one confusion matrix over the whole split; void pixels are not judged."
-        return [read, f"{counted} 95% intervals are of {api.measure.RESAMPLES:,} resamples of whole pictures."]
+        counted = f"IoU comes from one confusion matrix over the whole split; void {modality.part}s are not judged."
+        return [read, f"{counted} 95% intervals are of {api.measure.RESAMPLES:,} resamples of whole {modality.unit}."]
 
 
 @api.hookimpl

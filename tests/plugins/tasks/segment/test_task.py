@@ -417,6 +417,7 @@ def test_series_and_volumes_are_refused_by_heads_for_pictures(head):
 def test_series_and_volumes_are_learnt_measured_and_predicted(size):
     data = card()
     kind = {1: api.modalities.Series(), 3: api.modalities.Volumes()}[len(size)]
+    unit = kind.unit.capitalize()
     job = Segment(Segment.Options(dice=1.0, flip=True), data, api.Preprocess.of(data, size, modality=kind))
     module = job.build(encoder(size))
     image = torch.zeros(2, 1, *size)
@@ -441,7 +442,7 @@ def test_series_and_volumes_are_learnt_measured_and_predicted(size):
     assert (mask == 2 * longer[0].numpy()).mean() > 0.8
     assert mask.dtype.kind == "u"
     assert (set(found.files), set(found.values)) == (set(), {".mask"})
-    assert job.describe()[0].startswith("Samples are resized to cover 8")
+    assert job.describe()[0].startswith(f"{unit} are resized to cover 8")
 
 
 def test_more_than_255_classes_are_learnt_measured_and_predicted_beside_a_void_of_their_own():
