@@ -67,6 +67,8 @@ class Modality(ABC):
     """Whether samples may be equal by chance, as rows of few categories, and are then no copies."""
     cpu_batch: ClassVar[int] = 32
     """The batch, a power of two, that a plan takes on a CPU; more where samples are so small that calls cost most."""
+    mirror_axis: ClassVar[int] = -1
+    """The axis that mirror images turn around, counted from the end."""
     augments: ClassVar[frozenset[str]] = frozenset({"crop", "crop_scale", "flip"})
     """The keys of `augment` that change samples of this kind; others are refused."""
     crops: ClassVar[frozenset[str]] = frozenset({"none", "random-resized"})
@@ -214,7 +216,7 @@ class Modality(ABC):
 
         Takes `image` (B, C, *S) float32 in [0, 1], `mask` (B, *S), `valid` (B, C, *S) bool of the model's size.
         """
-        return mirrored(tensors, draws) if spec.flip else tensors
+        return mirrored(tensors, draws, self.mirror_axis) if spec.flip else tensors
 
     def check_augment(self, spec: AugmentSpec) -> None:
         """Raise SpecError for changes that this kind of sample does not know."""

@@ -7,14 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from maecli.data.card import DataCard, SplitName
 from maecli.data.files.unread import Unread
-from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split
 from maecli.modalities.files import find_source, reading
-from maecli.modalities.modality import Modality, mirrored
+from maecli.modalities.modality import Modality
 from maecli.modalities.study import Study
 from maecli.modalities.volumes.cases import Case, VolumeCases
 from maecli.modalities.volumes.dicom import is_dicom
@@ -25,10 +23,6 @@ from maecli.modalities.volumes.prepare import read_prepared
 from maecli.modalities.volumes.read import VolumeFiles, read_volume
 from maecli.modalities.volumes.space import read_space
 from maecli.modalities.volumes.study.study import study
-from maecli.schema import AugmentSpec
-
-LEFT_TO_RIGHT = -3
-"""The axis of a volume in RAS that mirroring turns around."""
 
 
 class Volumes(Modality):
@@ -41,6 +35,7 @@ class Volumes(Modality):
     unit, one, part = "volumes", "volume", "voxel"
     axis_names = ("depth", "height", "width")
     axes = 3
+    mirror_axis = -3  # left to right
     suffixes = frozenset(SUFFIXES)
     unread = (
         Unread(
@@ -83,10 +78,6 @@ class Volumes(Modality):
 
     def study(self, split_of: Callable[[SplitName, Sequence[str]], Split], card: DataCard) -> Study | None:
         return study(split_of, card)
-
-    def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
-        """Return a batch changed by chance; `augment.flip` mirrors left to right, which is the first axis."""
-        return mirrored(tensors, draws, LEFT_TO_RIGHT) if spec.flip else tensors
 
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
         """Return a `.nii.gz`, which lies on `source` if that is NIfTI or DICOM, and else has no place in space."""

@@ -62,7 +62,9 @@ class Segment(api.Task[Segmenter]):
         stride: float = Field(
             default=2 / 3, gt=0, le=1, description="distance between windows, as a share of the window"
         )
-        flip: bool = Field(default=False, description="average with the prediction of the mirror image")
+        flip: bool = Field(
+            default=False, description="average with the prediction of the mirror image, of volumes left to right"
+        )
 
     def __init__(self, options: Any, card: api.DataCard, preprocess: api.Preprocess) -> None:
         super().__init__(options, card, preprocess)
@@ -115,8 +117,10 @@ class Segment(api.Task[Segmenter]):
 
     def classes_of(self, module: Segmenter, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the predicted classes (B, *S) of samples (B, C, *S), at their own size: uint8, of over 255 int32."""
-        inference, stride, flip = self.options.inference, self.options.stride, self.options.flip
-        return predict_classes(module, image, self.preprocess.img_size, inference, stride, flip, valid)
+        options, mirror = self.options, self.preprocess.modality.mirror_axis if self.options.flip else None
+        return predict_classes(
+            module, image, self.preprocess.img_size, options.inference, options.stride, mirror, valid
+        )
 
     def evaluator(self, thorough: bool = True) -> Overlap:
         return Overlap(self, thorough)

@@ -47,16 +47,16 @@ def predict_classes(
     img_size: Sequence[int],
     inference: Inference = "whole",
     stride: float = 2 / 3,
-    flip: bool = False,
+    mirror: int | None = None,
     valid: Tensor | None = None,
 ) -> Tensor:
     """Return the classes (B, *S) of normalised samples x (B, C, *S), at their own size: uint8, of over 255 int32.
 
     Samples are resized to `working_size`, pictures antialiased, and padded with zeros, the mean, to `img_size` at least
     and to what the patch divides. "whole" reads them at once, "slide" in windows of `img_size` that lie `stride` of a
-    window apart; where windows overlap, and over a sample and its mirror image with `flip`, probabilities are averaged.
-    They, not classes, are brought to the sample's own size. Where not all cells are `valid` (B, C, *S), what is padded
-    is missing too.
+    window apart. Where windows overlap, and over a sample and its image mirrored along the axis `mirror`, counted from
+    the end, probabilities are averaged. They, not classes, are brought to the sample's own size. Where not all cells
+    are `valid` (B, C, *S), what is padded is missing too.
     """
     size = tuple(x.shape[2:])
     working = working_size(size, img_size)
@@ -65,13 +65,13 @@ def predict_classes(
         valid = F.interpolate(valid.to(torch.uint8), working, mode="nearest-exact").bool()
     area = math.prod(max(length, own) for length, own in zip(working, img_size, strict=True))
     if inference == "whole" and area <= MAX_WHOLE * math.prod(img_size):
-        probabilities = _read(module, x, valid, img_size, flip)
+        probabilities = _read(module, x, valid, img_size, mirror)
     else:
-        probabilities = _slide(module, x, valid, img_size, stride, flip)
+        probabilities = _slide(module, x, valid, img_size, stride, mirror)
     return torch.stack([_most_likely(sample, size) for sample in probabilities])
 
 
-def _read(module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], flip: bool) -> Tensor:
+def _read(module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], mirror: int | None) -> Tensor:
     """Return probabilities (B, Q, *s) float32 of samples, padded at the end of each axis."""
     size = x.shape[2:]
     # no smaller than the model's own sample, and a whole number of patches
@@ -84,14 +84,14 @@ def _read(module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence
         logits: Tensor = module(padded(samples, short), None if valid is None else padded(valid, short))
         return logits.float().softmax(1)[:, :, *map(slice, size)]
 
-    if not flip:
+    if mirror is None:
         return read(x, valid)
-    mirrored = read(x.flip(-1), None if valid is None else valid.flip(-1))
-    return (read(x, valid) + mirrored.flip(-1)) / 2
+    mirrored = read(x.flip(mirror), None if valid is None else valid.flip(mirror))
+    return (read(x, valid) + mirrored.flip(mirror)) / 2
 
 
 def _slide(
-    module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], stride: float, flip: bool
+    module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], stride: float, mirror: int | None
 ) -> Tensor:
     """Return probabilities (B, Q, *s) float32, averaged over the windows that see a cell."""
     B, size = len(x), x.shape[2:]
@@ -105,7 +105,7 @@ def _slide(
     for first in range(0, len(places), step):
         group = places[first : first + step]
         cells = None if valid is None else _windows(valid, group)
-        probabilities = _read(module, _windows(x, group), cells, img_size, flip)
+        probabilities = _read(module, _windows(x, group), cells, img_size, mirror)
         if total.ndim == 0:
             total = probabilities.new_zeros(B, probabilities.shape[1], *size)
         for place, part in zip(group, torch.split(probabilities, B), strict=True):

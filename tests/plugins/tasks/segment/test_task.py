@@ -413,6 +413,19 @@ def test_series_and_volumes_are_refused_by_heads_for_pictures(head):
         task(head=head).build(encoder((8, 8, 8)))
 
 
+def test_volumes_are_averaged_with_what_is_mirrored_left_to_right():
+    data, seen = card(), []
+    job = Segment(
+        Segment.Options(flip=True), data, api.Preprocess.of(data, (8, 8, 8), modality=api.modalities.Volumes())
+    )
+    module = job.build(encoder((8, 8, 8)))
+    module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    image = torch.randn(1, 1, 8, 8, 8)
+    job.classes_of(module, image)
+    assert {torch.equal(each, image) for each in seen} == {True, False}
+    assert any(torch.equal(each, image.flip(2)) for each in seen)
+
+
 @pytest.mark.parametrize("size", [(8,), (8, 8, 4)])
 def test_series_and_volumes_are_learnt_measured_and_predicted(size):
     data = card()

@@ -101,21 +101,21 @@ def test_where_windows_overlap_probabilities_are_averaged():
     assert classes[0, 0].tolist() == [1] * 4 + [0] * 4 + [0] * 4
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_one_window_is_the_whole(flip):
+@pytest.mark.parametrize("mirror", [None, -1])
+def test_one_window_is_the_whole(mirror):
     torch.manual_seed(0)
     x = torch.randn(2, 1, 16, 16)
-    whole, slide = (predict_classes(Leftmost(), x, (8, 8), way, flip=flip) for way in ("whole", "slide"))
+    whole, slide = (predict_classes(Leftmost(), x, (8, 8), way, mirror=mirror) for way in ("whole", "slide"))
     assert torch.equal(whole, slide)
 
 
 def test_averaging_with_the_mirror_image_makes_the_prediction_symmetric():
     x = torch.zeros(1, 1, 8, 8)
-    plain, symmetric = (predict_classes(Leftmost(), x, (8, 8), flip=flip) for flip in (False, True))
+    plain, symmetric = (predict_classes(Leftmost(), x, (8, 8), mirror=mirror) for mirror in (None, -1))
     assert not torch.equal(plain, plain.flip(2))
     assert torch.equal(symmetric, symmetric.flip(2))
     picture = torch.randn(1, 1, 10, 14)
-    there, back = (predict_classes(Brightness(), each, (8, 8), flip=True) for each in (picture, picture.flip(3)))
+    there, back = (predict_classes(Brightness(), each, (8, 8), mirror=-1) for each in (picture, picture.flip(3)))
     assert torch.equal(there, back.flip(2))
 
 
@@ -191,12 +191,12 @@ class Seen(Brightness):
 
 
 @pytest.mark.parametrize("inference", ["whole", "slide"])
-@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("mirror", [None, -1])
 @pytest.mark.parametrize("size", [(8, 8), (16, 22), (6, 30)])
-def test_missing_cells_stay_at_their_places_however_a_picture_is_read(inference, flip, size):
+def test_missing_cells_stay_at_their_places_however_a_picture_is_read(inference, mirror, size):
     H, W = size
     valid = (torch.arange(W) >= W // 2).expand(2, 1, H, W)
-    classes = predict_classes(Seen(), torch.ones(2, 1, H, W), (8, 8), inference, 0.5, flip, valid)
+    classes = predict_classes(Seen(), torch.ones(2, 1, H, W), (8, 8), inference, 0.5, mirror, valid)
     off = classes != valid[:, 0]
     assert not off[:, :, : W // 2 - 2].any()
     assert not off[:, :, W // 2 + 2 :].any()
