@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from maecli.hardware import describe_device
@@ -9,13 +10,40 @@ from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.run.begin.extend import parent_of
 from maecli.run.begin.place import run_directory
-from maecli.run.begin.timing import time_run
+from maecli.run.begin.timing import SECONDS, Timing, time_run
 from maecli.run.data.what_was_read import reading_json, what_was_read
-from maecli.run.open import open_run
+from maecli.run.open import Built, open_run
 from maecli.run.train import make_trainer
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
 from maecli.training.optim import peak_rate
+from maecli.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A run that was begun to be timed."""
+
+    trainer: Trainer
+    start: str
+    """What its encoder starts from, in words."""
+    timing: Timing
+    total_s: float
+    """What training takes, about; measuring on test comes on top."""
+
+
+def rehearse(built: Built, progress: Progress, seconds: float = SECONDS) -> Rehearsal:
+    """Give a run its first weights and time a few of its steps, about so many seconds long; write nothing."""
+    spec, registry = built.spec, built.data.registry
+    parent = parent_of(spec, registry, progress.say)
+    start = start_encoder(built, progress.say, resuming=parent is not None)
+    trainer = make_trainer(built, None, progress)
+    if parent is not None:
+        trainer.extend(parent.checkpoint)
+        start = f"goes on from {spec.extend} at step {trainer.begin:,}"
+    left = trainer.total_steps - trainer.begin, *trainer.num_left(trainer.begin)
+    timing = time_run(trainer, seconds)
+    return Rehearsal(trainer, start, timing, timing.total_s(*left))
 
 
 def dry_run(spec: RunSpec, registry: Registry, progress: Progress, time_s: float | None = None) -> dict[str, Any]:
@@ -24,36 +52,28 @@ def dry_run(spec: RunSpec, registry: Registry, progress: Progress, time_s: float
     `time_s` is the time that a person gave for its plan.
     """
     built = open_run(spec, registry, progress.say)
-    parent = parent_of(spec, registry, progress.say)
-    start = start_encoder(built, progress.say, resuming=parent is not None)
-    trainer = make_trainer(built, None, progress)
-    if parent is not None:
-        trainer.extend(parent.checkpoint)
-        start = f"goes on from {spec.extend} at step {trainer.begin:,}"
-    sizes = len(built.loader("train").split), len(built.loader("val").split)
     for line in what_was_read(built.card, len(built.data.faults)):
         progress.say(line)
-    left = trainer.total_steps - trainer.begin, *trainer.num_left(trainer.begin)
-    timing = time_run(trainer)
-    total_s = timing.total_s(*left)
+    run = rehearse(built, progress)
+    trainer, timing = run.trainer, run.timing
     return {
         "out": str(run_directory(spec, registry, time_s=time_s)),
         **reading_json(built.card),
         "parameters": sum(p.numel() for p in built.module.parameters()),
         "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),
-        "train_samples": sizes[0],
-        "val_samples": sizes[1],
+        "train_samples": len(built.loader("train").split),
+        "val_samples": len(built.loader("val").split),
         "steps_per_epoch": trainer.steps_per_epoch,
         "total_steps": trainer.total_steps,
         "learning_rate": peak_rate(trainer.schedule),
         "device": describe_device(built.device),
         "precision": str(built.dtype).removeprefix("torch."),
-        "init": start,
+        "init": run.start,
         "memory_bytes": timing.memory_bytes,
         "seconds_per_step": round(timing.step_s, 4),
         "samples_per_s": round(trainer.batching.batch_size / timing.step_s, 1),
-        "estimated_seconds": round(total_s),
-        "estimated_time": time_in_words(total_s, spec),
+        "estimated_seconds": round(run.total_s),
+        "estimated_time": time_in_words(run.total_s, spec),
     }
 
 

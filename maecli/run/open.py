@@ -210,6 +210,13 @@ class Data:
         """What tells of all the samples. Raises DataError where the data are missing."""
         return self.dataset.card(self.fields) if self._card is None else self._card
 
+    def serves(self, spec: RunSpec) -> bool:
+        """Whether a spec reads the same data, so that `with_spec` gives what opening them anew would."""
+        own, other = (
+            (each.dataset, each.data, each.paths, each.init, each.seed, each.task.name) for each in (self.spec, spec)
+        )
+        return own == other
+
     def with_spec(self, spec: RunSpec) -> Data:
         """Return the same data, opened as they are, for a spec that reads them alike and trains otherwise."""
         data = copy.copy(self)

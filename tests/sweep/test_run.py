@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from written import csv_rows
 
 from maecli.data.files.finding import find_files
+from maecli.run.begin.timing import SECONDS
 
 pytestmark = pytest.mark.usefixtures("without_charts")
 
@@ -115,11 +117,11 @@ def test_a_dry_run_lists_what_is_kept_and_writes_nothing(tmp_path, mae, write_sw
 def test_a_dry_run_times_each_kind_of_run_once(mae, write_sweep, monkeypatch):
     timed = []
 
-    def dry_run(spec, registry, progress):
-        timed.append((spec.verb, spec.train.epochs))
-        return {"estimated_seconds": 60 if timed[-1][0] == "pretrain" else 10}
+    def rehearse(built, progress, seconds):
+        timed.append((built.spec.verb, built.data.dataset, seconds))
+        return SimpleNamespace(total_s=60 if built.spec.verb == "pretrain" else 10)
 
-    monkeypatch.setattr("maecli.sweep.estimate.dry_run", dry_run)
+    monkeypatch.setattr("maecli.sweep.estimate.rehearse", rehearse)
     arms = {"tuned": {}, "scratch": {"scratch": True}, "as-long": {"total_time_of": "tuned"}}
     file = write_sweep(arms=arms, seeds=2)
     runs = {
@@ -133,8 +135,23 @@ def test_a_dry_run_times_each_kind_of_run_once(mae, write_sweep, monkeypatch):
         "finetune-as-long-seed0": 70,
     }
     assert len(runs) == 8
-    assert [verb for verb, _ in timed] == ["pretrain", "finetune"]
+    assert [(verb, seconds) for verb, _, seconds in timed] == [("pretrain", SECONDS / 2), ("finetune", SECONDS / 2)]
     assert "in about 5 min 00 s of training" in mae("sweep", "--config", file, "--dry-run").stdout
+
+
+def test_runs_that_differ_in_rates_only_are_timed_once_and_equal_data_opened_once(mae, write_sweep, monkeypatch):
+    timed = []
+
+    def rehearse(built, progress, seconds):
+        timed.append(built)
+        return SimpleNamespace(total_s=60)
+
+    monkeypatch.setattr("maecli.sweep.estimate.rehearse", rehearse)
+    grid = {"pretrain.train.base_lr": [0.1, 0.2], "pretrain.train.epochs": [1, 2]}
+    told = mae("sweep", "--config", write_sweep(finetune=None, grid=grid), "--dry-run")
+    assert [built.spec.train.epochs for built in timed] == [1, 2]
+    assert timed[0].data.dataset is timed[1].data.dataset
+    assert "in about 4 min 00 s of training" in told.stdout
 
 
 @pytest.mark.slow
