@@ -49,14 +49,15 @@ def predict_classes(
     stride: float = 2 / 3,
     mirror: int | None = None,
     valid: Tensor | None = None,
+    out_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Return the classes (B, *S) of normalised samples x (B, C, *S), at their own size: uint8, of over 255 int32.
+    """Return the classes of normalised samples x (B, C, *S), at `out_size` or (B, *S): uint8, of over 255 int32.
 
     Samples are resized to `working_size`, pictures antialiased, and padded with zeros, the mean, to `img_size` at least
     and to what the patch divides. "whole" reads them at once, "slide" in windows of `img_size` that lie `stride` of a
     window apart. Where windows overlap, and over a sample and its image mirrored along the axis `mirror`, counted from
-    the end, probabilities are averaged. They, not classes, are brought to the sample's own size. Where not all cells
-    are `valid` (B, C, *S), what is padded is missing too.
+    the end, probabilities are averaged. They, not classes, are brought to the size that is returned. Where not all
+    cells are `valid` (B, C, *S), what is padded is missing too.
     """
     size = tuple(x.shape[2:])
     working = working_size(size, img_size)
@@ -68,7 +69,7 @@ def predict_classes(
         probabilities = _read(module, x, valid, img_size, mirror)
     else:
         probabilities = _slide(module, x, valid, img_size, stride, mirror)
-    return torch.stack([_most_likely(sample, size) for sample in probabilities])
+    return torch.stack([_most_likely(sample, tuple(out_size or size)) for sample in probabilities])
 
 
 def _read(module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], mirror: int | None) -> Tensor:

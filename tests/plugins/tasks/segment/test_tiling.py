@@ -59,6 +59,13 @@ def test_pictures_of_the_models_size_go_through_untouched_as_one_batch(inference
     assert torch.equal(module.shown[0], x)
 
 
+def test_classes_can_be_had_at_a_size_that_is_not_the_samples_own():
+    x = torch.linspace(-1, 1, 8).reshape(1, 1, 8, 1, 1).expand(1, 1, 8, 6, 4)  # becomes positive in the middle
+    classes = predict_classes(Brightness((4, 4, 4)), x, (8, 8, 8), out_size=(20, 3, 4))
+    assert classes.shape == (1, 20, 3, 4)
+    assert classes[0, :, 0, 0].tolist() == [0] * 10 + [1] * 10
+
+
 @pytest.mark.parametrize("inference", ["whole", "slide"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (31, 17), (9, 100), (400, 3)])
 def test_classes_have_the_pictures_own_size_and_the_patch_divides_what_the_model_sees(inference, size):
