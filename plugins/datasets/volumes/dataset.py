@@ -23,9 +23,10 @@ class Volumes(VolumeSet):
         NAME_seg, NAME_label or NAME_mask; of the shape and place of their volumes. Numbers are named by `dataset.json`,
         `classes.txt`, or a CSV of id and name; class 0 is the background.
     Descriptions: `dataset.json` as nnU-Net or the Medical Segmentation Decathlon have it, and lists of MONAI.
-    Splits: folders train, val and test, or the lists of a description; else one volume in ten for each of val and test,
-        cut with the fixed seed 0, all volumes of a patient together (`sub-…` as BIDS names them, or `patient`). Volumes
-        without masks, where others have some, stay in train, and test volumes without masks are left out.
+    Splits: folders train, val and test (`imagesTs`, too), or the lists of a description; else one volume in ten for
+        each of val and test, cut with the fixed seed 0, all volumes of a patient together (`sub-…` as BIDS names them,
+        or `patient`). Volumes without masks, where others have some, stay in train, and test volumes without masks are
+        left out.
     Values: of a CT -175 to 250 HU, of others robust z-scores; see the option `intensity`. NaN is missing.
     Licence: yours to know.
     """

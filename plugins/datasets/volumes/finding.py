@@ -15,8 +15,8 @@ from .described import Described, find_description, read_description
 CSV_OF_CLASSES = ({"id", "index", "number", "num", "label", "value"}, {"name", "class", "class_name", "label_name"})
 """Names of the two columns of a list of classes, in small letters."""
 BIDS = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)(?:/|_)")
-UNLABELLED_TEST = re.compile(r"(?:^|/)images?[_-]?ts/", re.IGNORECASE)
-"""Where challenges put the volumes whose masks they keep."""
+OF_TEST = re.compile(r"(?:^|/)images?[_-]?ts/", re.IGNORECASE)
+"""Where challenges put test volumes, whose masks most of them keep."""
 
 
 @dataclass
@@ -65,7 +65,7 @@ def find_volumes(root: Path, description: str = "", endings: Sequence[str] = ())
         raise api.DataError(f"{root} holds no volume whose name ends with {endings[0]}, as dataset.channels says")
     found = Found(
         [volumes.Case(images, pairs.masks.get(key)) for key, images in files.items()],
-        {key: split for key in files if (split := _split_of(key)) is not None},
+        {key: split for key in files if (split := _split_of(key, key in pairs.masks)) is not None},
         described,
         pairs.lone,
         _empty_folders(root),
@@ -73,7 +73,7 @@ def find_volumes(root: Path, description: str = "", endings: Sequence[str] = ())
     )
     if pairs.masks:
         return _without_unlabelled_test(
-            found, [case.key for case in found.cases if case.mask is None and UNLABELLED_TEST.search(case.key)]
+            found, [case.key for case in found.cases if case.mask is None and OF_TEST.search(case.key)]
         )
     return found
 
@@ -112,8 +112,10 @@ def _is_mask(path: str) -> bool:
     return any(part.lower().removesuffix("tr").removesuffix("ts") in volumes.OF_MASKS for part in path.split("/")[:-1])
 
 
-def _split_of(key: str) -> api.SplitName | None:
-    """Return the split that a folder around a volume names."""
+def _split_of(key: str, masked: bool) -> api.SplitName | None:
+    """Return the split that a folder around a volume names; imagesTs does where it has masks."""
+    if masked and OF_TEST.search(key):
+        return "test"
     words = (folder.lower() for folder in key.split("/")[:-1])
     return next((api.pictures.SPLIT_WORDS[word] for word in words if word in api.pictures.SPLIT_WORDS), None)
 

@@ -81,6 +81,15 @@ def test_nnunet_with_channels_in_files_of_their_own(tmp_path):
     assert dataset.split("train", MASKED)[0]["image"].shape == (2, *SIZE)
 
 
+def test_nnunets_test_volumes_with_masks_are_the_test_split(tmp_path):
+    write_nnunet(tmp_path)
+    save(tmp_path / "labelsTs/case_004.nii.gz", scan(4)[1])
+    dataset = opened(tmp_path, val_share=0.25)
+    assert keys(dataset, MASKED)["test"] == ["imagesTs/case_004_0000.nii.gz"]
+    assert dataset.card(MASKED).split_sizes == {"train": 3, "val": 1, "test": 1}
+    assert not dataset.card(MASKED).left_out
+
+
 def test_a_list_gives_splits_and_says_what_values_are(tmp_path):
     write_list(tmp_path)
     dataset = opened(tmp_path)
