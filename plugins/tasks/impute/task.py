@@ -6,7 +6,7 @@ Shapes: B batch, C channels, F cells of a row, n training rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +17,13 @@ from torch import Tensor
 
 from maecli import api
 
+from ..decoder import DecoderOptions
 from .baselines import CHAINED, FORESTS, NEIGHBOURS, in_words
 from .cells import Cells
 from .evaluator import HeldOutCells, HiddenCells
 from .module import Imputer, RowImputer, TokenImputer
 from .scores import moments
 
-Positive = Annotated[int, Field(ge=1)]
 NUM_DRAWN = 8
 HELD_OUT = 0.1
 """Of the cells that are there in a person's own rows, the share on which is tried how well they are filled in."""
@@ -42,7 +42,7 @@ class Impute(api.Task[Imputer]):
     fills = True
     baseline_samples = 20_000
 
-    class Options(api.Options):
+    class Options(DecoderOptions):
         mask_ratio: float = Field(default=0.5, gt=0, lt=1, description="chance of each cell to be hidden in training")
         eval_ratio: float = Field(
             default=0.2,
@@ -66,10 +66,6 @@ class Impute(api.Task[Imputer]):
         visible_weight: float = Field(
             default=1.0, ge=0, description="what a cell that is seen weighs in the loss; a hidden one weighs 1"
         )
-        decoder_embed_dim: Positive | None = Field(default=None, description="default: what suits the model")
-        decoder_depth: Positive | None = Field(default=None, description="default: what suits the model")
-        decoder_num_heads: Positive | None = Field(default=None, description="default: what suits the model")
-        decoder_mlp_ratio: float = Field(default=4.0, gt=0, description="width of the MLP, in decoder_embed_dims")
 
     options: Options
 
@@ -110,15 +106,7 @@ class Impute(api.Task[Imputer]):
                     "vit, or a model of whole rows, such as row-mlp"
                 )
             return RowImputer(encoder)
-        asked = self.options
-        decoder = api.nets.Decoder.suited(
-            encoder,
-            asked.decoder_embed_dim,
-            asked.decoder_depth,
-            asked.decoder_num_heads,
-            asked.decoder_mlp_ratio,
-        )
-        return TokenImputer(encoder, decoder)
+        return TokenImputer(encoder, self.options.decoder_of(encoder))
 
     def valid(self, batch: api.Batch) -> Tensor:
         """Return which values of a batch exist (B, C, F) bool."""

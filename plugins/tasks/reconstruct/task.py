@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from maecli import api
 
+from ..decoder import DecoderOptions
 from .evaluator import MaskedErrors
 
-Positive = Annotated[int, Field(ge=1)]
 NUM_PICTURES = 8
 TITLES = ("original", "masked", "prediction", "with visible patches")
 
@@ -39,7 +39,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
     monitor = "mse"
     baseline_samples = 4096
 
-    class Options(api.Options):
+    class Options(DecoderOptions):
         mask_ratio: float = Field(default=0.75, gt=0, lt=1, description="share of the patches that is hidden")
         mask: api.nets.Mask = Field(
             default="random",
@@ -53,10 +53,6 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
             description="of series, what is taken from each channel of a window before it is masked: revin, its mean, "
             "and divided by its deviation; last, its last value",
         )
-        decoder_embed_dim: Positive | None = Field(default=None, description="default: what suits the model")
-        decoder_depth: Positive | None = Field(default=None, description="default: what suits the model")
-        decoder_num_heads: Positive | None = Field(default=None, description="default: what suits the model")
-        decoder_mlp_ratio: float = Field(default=4.0, gt=0, description="width of the MLP, in decoder_embed_dims")
 
     @classmethod
     def suited(cls, facts: api.Facts) -> Mapping[str, Any]:
@@ -99,14 +95,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
                 api.nets.find_lattice(encoder.grid, self.options.mask_ratio)
             except ValueError as error:
                 raise api.SpecError(f"task.{error}") from error
-        asked = self.options
-        decoder = api.nets.Decoder.suited(
-            encoder,
-            asked.decoder_embed_dim,
-            asked.decoder_depth,
-            asked.decoder_num_heads,
-            asked.decoder_mlp_ratio,
-        )
+        decoder = self.options.decoder_of(encoder)
         return api.nets.MaskedAutoencoder(encoder, decoder, self.options.norm_pix_loss)
 
     def prepared(self, batch: api.Batch) -> api.Batch:
