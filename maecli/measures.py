@@ -46,15 +46,17 @@ def wilson_interval(hits: int, num: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def bootstrap_interval(value: float, resampled: np.ndarray) -> tuple[float, float]:
+def bootstrap_interval(value: float, resampled: np.ndarray, most: float = 1.0) -> tuple[float, float]:
     """Return the 95% interval of a share: 1.96 standard errors either way, that of its values (R,) in resamples.
+
+    An error, which is at least 0 as well, may have no upper bound: `most` is then infinite.
 
     Quantiles of the resamples would lie too high where a class is rare: it is hard, and often not drawn, or its
     positives find themselves among the first. Source: Efron and Tibshirani 1993, "An introduction to the bootstrap",
     chapter 6.
     """
     reach = 1.96 * float(resampled.std())
-    return max(0.0, value - reach), min(1.0, value + reach)
+    return max(0.0, value - reach), min(most, value + reach)
 
 
 def psnr(mse: float) -> float:

@@ -35,6 +35,7 @@ def test_the_interval_of_a_share_is_wilsons(hits, num):
 def test_the_interval_of_resamples_is_as_wide_as_they_differ_and_stays_a_share():
     assert bootstrap_interval(0.5, np.array([0.4, 0.6])) == pytest.approx((0.5 - 0.196, 0.5 + 0.196))
     assert bootstrap_interval(0.9, np.array([0.4, 0.6])) == pytest.approx((0.704, 1.0))
+    assert bootstrap_interval(0.9, np.array([0.4, 0.6]), math.inf) == pytest.approx((0.704, 1.096))
     assert bootstrap_interval(0.1, np.array([0.4, 0.6])) == pytest.approx((0.0, 0.296))
 
 

@@ -5,6 +5,7 @@ Shapes: N rows of a split, F cells, n rows to learn from, R resamples of rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -17,7 +18,7 @@ from torch import Tensor
 from maecli import api
 
 from .baselines import CHAINED, MOST_ROWS, NEIGHBOURS, Baselines
-from .intervals import interval, means_of, resampled
+from .intervals import means_of, resampled
 from .module import Imputer
 from .scores import Rows, Scores, extent, moments
 from .tables import by_column, by_imputer, by_scaler
@@ -108,7 +109,9 @@ class HiddenCells(api.Evaluator[Imputer]):
         )
         if not (self.slow and self.with_intervals and name in self._drawn and self._is_told(metric)):
             return metric
-        return metric.model_copy(update={"interval": interval(metric.value, self._drawn[name], metric.unit == "share")})
+        most = 1.0 if metric.unit == "share" else math.inf
+        interval = api.measure.bootstrap_interval(metric.value, self._drawn[name], most)
+        return metric.model_copy(update={"interval": interval})
 
     @property
     def _note(self) -> str:

@@ -13,9 +13,6 @@ from maecli import api
 
 from .scores import Rows
 
-REACH = 1.96
-"""Standard errors either way of a 95% interval."""
-
 
 def means_of(sums: Rows) -> Mapping[str, Rows]:
     """Return RMSE, MAE and accuracy (…) of sums (…, 5) as `Scores.by_row` has them; 0 of nothing."""
@@ -32,11 +29,3 @@ def resampled(sums: Rows) -> Mapping[str, Rows]:
     random, num = np.random.default_rng(0), len(sums)
     even = np.full(num, 1 / max(num, 1))
     return means_of(np.stack([random.multinomial(num, even) @ sums for _ in range(api.measure.RESAMPLES)]))
-
-
-def interval(value: float, drawn: Rows, is_share: bool) -> tuple[float, float]:
-    """Return the 95% interval of a share, or of an error, from its values (R,) in resamples."""
-    if is_share:
-        return api.measure.bootstrap_interval(value, drawn)
-    reach = REACH * float(drawn.std())
-    return max(0.0, value - reach), value + reach
