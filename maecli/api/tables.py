@@ -7,12 +7,12 @@ from maecli.data.tabular.columns import (
     Scaler,
     as_cells,
     as_image,
-    fit_column,
     moments,
     num_channels,
     read_cells,
     read_truth,
 )
+from maecli.data.tabular.fit import fit_column
 from maecli.data.tabular.kinds import MOST_CATEGORIES, Choice, Kindred, find_kinds
 from maecli.data.tabular.missing import MISSING, Missing
 from maecli.data.tabular.read import SUFFIXES, read_table

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from maecli.data.tabular.columns import Column, Kind, Scaler, fit_knots, to_step
+from maecli.data.tabular.columns import Column, Kind, Scaler, to_step
+from maecli.data.tabular.fit import fit_knots
 from maecli.data.tabular.kinds import MOST_CATEGORIES
 from maecli.data.tabular.times import ISO
 

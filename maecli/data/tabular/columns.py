@@ -34,8 +34,6 @@ STEPS, DAY = (("%f", 1e-6), ("%S", 1.0), ("%M", 60.0)), 86400.0
 """Seconds between the times that a format can write."""
 CERTAIN = 7
 """Significant digits that float32, in which samples are, can tell."""
-NUM_KNOTS = 257
-"""Quantiles that are kept of a column, at most."""
 
 
 class Column(BaseModel):
@@ -126,48 +124,6 @@ def to_step(seconds: NDArray[np.float64], pattern: str) -> NDArray[np.float64]:
     """Return seconds from 1970 (N,), rounded to times that a pattern can write."""
     step = next((step for word, step in STEPS if word in pattern), DAY)
     return np.floor(seconds / step + 0.5) * step
-
-
-def fit_column(
-    name: str,
-    kind: Kind,
-    cells: TextColumn,
-    values: NDArray[np.float64],
-    train: NDArray[np.int64],
-    scaler: Scaler = "standard",
-    decimals: int | None = None,
-    missing: Sequence[str] = (),
-) -> Column | None:
-    """Return a column as the rows `train` have it; None where these hold nothing.
-
-    `values` (N,) are its numbers or seconds, NaN where nothing is; of categories only `cells` are asked.
-    """
-    if kind in ("category", "boolean"):
-        nothing = Missing(missing)
-        found = {cell for cell in (cells[row] for row in train.tolist()) if not nothing(cell)}
-        return Column(name=name, kind=kind, categories=tuple(sorted(found)), missing=tuple(missing)) if found else None
-    there = values[train]
-    there = there[~np.isnan(there)]
-    if not len(there):
-        return None
-    form = find_time_format(cells, Missing(missing)) if kind == "date" else None
-    return Column(
-        name=name,
-        kind=kind,
-        knots=fit_knots(there, scaler),
-        decimals=decimals if form is None else form.decimals,
-        time=form.pattern if form is not None else "",
-        zone=form.zone if form is not None else "",
-        missing=tuple(missing),
-    )
-
-
-def fit_knots(values: NDArray[np.float64], scaler: Scaler = "standard") -> tuple[float, ...]:
-    """Return the knots of a column with values (N,): the least and the greatest, or quantiles unless all are equal."""
-    ends = float(values.min()), float(values.max())
-    if scaler != "quantile" or ends[0] == ends[1]:
-        return ends
-    return tuple(np.quantile(values, np.linspace(0, 1, max(3, min(NUM_KNOTS, len(values))))).tolist())
 
 
 def moments(

@@ -43,6 +43,10 @@ class Table(api.Dataset):
     recipe = "rows"
     named_by_root = True
     meant_by_rows = True
+    title = ""
+    """Of the card; default: by the name of the file."""
+    source = "your own file"
+    licence = "yours to know"
 
     class Options(api.DatasetOptions):
         types: dict[str, tables.Choice] = Field(
@@ -137,10 +141,6 @@ class Table(api.Dataset):
             notes=notes,
         )
 
-    title = ""
-    source = "your own file"
-    licence = "yours to know"
-
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
         target, ids = self._target(fields), self._known(fields)[name]
         others = target.arrays() if target is not None and target.field in fields else {}
@@ -194,6 +194,11 @@ class Table(api.Dataset):
         except api.BrokenSample as error:
             raise api.DataError(str(error)) from error
 
+    @property
+    def _inputs(self) -> list[tables.Kindred]:
+        """The columns that can be learnt from."""
+        return [each for each in self._kinds if each.kind is not None and each.cells.name != self.options.target]
+
     def _target(self, fields: Sequence[str]) -> Target | None:
         """Return the column to predict as a task that asks for `fields` learns it; None where there is none.
 
@@ -243,23 +248,8 @@ class Table(api.Dataset):
         """
         if self._like is not None and self._like.columns:
             return self._like.columns
-        options, nothing = self.options, np.zeros(0)
         known = {column.name: column for column in self._first.columns} if self._first is not None else {}
-        fitted = [
-            known.get(each.cells.name)
-            or tables.fit_column(
-                each.cells.name,
-                each.kind,
-                each.cells,
-                nothing if each.values is None else each.values,
-                self._left(each.cells.name),
-                options.scaler,
-                each.decimals,
-                options.missing,
-            )
-            for each in self._kinds
-            if each.kind is not None and each.cells.name != options.target
-        ]
+        fitted = [known.get(each.cells.name) or self._fitted(each) for each in self._inputs]
         columns = tuple(column for column in fitted if column is not None)
         if len(columns) < 2:
             raise api.DataError(
@@ -267,6 +257,12 @@ class Table(api.Dataset):
                 "--set dataset.types.COLUMN=category takes one of text"
             )
         return columns
+
+    def _fitted(self, found: tables.Kindred) -> tables.Column | None:
+        """Return a column as those training rows have it of which its cell is not taken away."""
+        name, train = found.cells.name, self._parts["train"]
+        left = train[~self._hidden[name][train]] if name in self._hidden else train
+        return tables.fit_column(found, left, self.options.scaler, self.options.missing)
 
     @cached_property
     def _rows(self) -> tables.TableRows:
@@ -285,17 +281,11 @@ class Table(api.Dataset):
     def _hidden(self) -> dict[str, NDArray[np.bool_]]:
         """Which cells (N,) are taken away, by the name of their column; empty where none are."""
         options = self.options
-        kinds = [each for each in self._kinds if each.kind is not None and each.cells.name != options.target]
-        if options.hide == "none" or not kinds:
+        if options.hide == "none" or not self._inputs:
             return {}
         nothing = tables.Missing(options.missing)
-        cells = hidden_cells(kinds, nothing, options.hide, options.hide_share, options.hide_seed)
-        return {each.cells.name: cells[:, place] for place, each in enumerate(kinds)}
-
-    def _left(self, column: str) -> NDArray[np.int64]:
-        """Return the training rows of which a column's cell is not taken away."""
-        train = self._parts["train"]
-        return train[~self._hidden[column][train]] if column in self._hidden else train
+        cells = hidden_cells(self._inputs, nothing, options.hide, options.hide_share, options.hide_seed)
+        return {each.cells.name: cells[:, place] for place, each in enumerate(self._inputs)}
 
     @cached_property
     def _hidden_cells(self) -> NDArray[np.bool_] | None:
@@ -315,15 +305,15 @@ class Table(api.Dataset):
     @cached_property
     def _stats(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and deviation of each cell over the training rows, in units of the card; categories stay 0 and 1."""
-        columns = self._columns
-        of_all = tables.moments(self._rows.cells[self._parts["train"]], columns, self.options.scaler)
-        mean, std = map(list, of_all)
-        if self._first is not None and len(self._first.mean) == len(self._first.cells):
-            known = {name: place for place, name in enumerate(self._first.cells)}
-            for place, column in enumerate(columns):
-                if column.name in known:
-                    mean[place], std[place] = (each[known[column.name]] for each in (self._first.mean, self._first.std))
-        return tuple(mean), tuple(std)
+        train = self._rows.cells[self._parts["train"]]
+        mean, std = tables.moments(train, self._columns, self.options.scaler)
+        first = self._first
+        if first is None or len(first.mean) != len(first.cells):
+            return mean, std
+        known = dict(zip(first.cells, zip(first.mean, first.std, strict=True), strict=True))
+        names = (column.name for column in self._columns)
+        pairs = [known.get(name, fitted) for name, fitted in zip(names, zip(mean, std, strict=True), strict=True)]
+        return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
 
 
 @api.hookimpl

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from maecli.data.tabular.columns import Column, as_cells, as_image, fit_column, moments, num_channels, read_cells
+from maecli.data.tabular.columns import Column, as_cells, as_image, moments, num_channels, read_cells
+from maecli.data.tabular.fit import fit_column
+from maecli.data.tabular.kinds import Kindred
 from maecli.data.tabular.read import read_table
 from maecli.data.tabular.table import TextColumn
 from maecli.errors import BrokenSample
@@ -44,7 +46,7 @@ def test_dates_keep_their_seconds_over_centuries():
     days = TextColumn("day")
     days.extend(["1900-01-01 00:00:00", "2024-02-29 12:34:56"])
     values = np.array([-2208988800.0, 1709210096.0])
-    column = fit_column("day", "date", days, values, np.arange(2))
+    column = fit_column(Kindred(days, "date", values=values), np.arange(2))
     assert column is not None
     assert column.text(float(column.places(values)[1])) == "2024-02-29 12:34:56"
 
@@ -52,7 +54,7 @@ def test_dates_keep_their_seconds_over_centuries():
 def test_quantiles_of_equal_values_are_in_the_middle_of_theirs():
     cells = TextColumn("x")
     values = np.array([0.0] * 50 + [1.0] * 50)
-    column = fit_column("x", "number", cells, values, np.arange(100), "quantile")
+    column = fit_column(Kindred(cells, "number", values=values), np.arange(100), "quantile")
     assert column is not None
     places = column.places(np.array([0.0, 1.0, np.nan, -5.0]))
     np.testing.assert_allclose(places[:2], [0.25, 0.75], atol=0.02)
@@ -62,10 +64,10 @@ def test_quantiles_of_equal_values_are_in_the_middle_of_theirs():
 
 def test_a_column_of_one_value_or_of_nothing():
     cells = TextColumn("x")
-    one = fit_column("x", "number", cells, np.array([7.0, 7.0]), np.arange(2))
+    one = fit_column(Kindred(cells, "number", values=np.array([7.0, 7.0])), np.arange(2))
     assert one is not None
     assert one.values(one.places(np.array([7.0]))).tolist() == [7.0]
-    assert fit_column("x", "number", cells, np.array([np.nan]), np.arange(1)) is None
+    assert fit_column(Kindred(cells, "number", values=np.array([np.nan])), np.arange(1)) is None
 
 
 def test_moments_are_those_of_numbers_that_are_there_in_units_of_a_card():
