@@ -15,6 +15,7 @@ from functools import partial
 
 from maecli.data.card import SplitName
 from maecli.data.stratify import Unit, bring_home, deal, fill_empty, make_units
+from maecli.errors import SpecError
 
 SPLIT_SEED = 0
 """The seed of every built-in cut. It is not the run's seed: two runs are compared on the same split."""
@@ -23,6 +24,15 @@ SPLIT_SEED = 0
 def place(key: str, seed: int = SPLIT_SEED) -> bytes:
     """Return the key's place in line: sort by it for an order that looks random and never changes."""
     return hashlib.blake2b(os.fsencode(key), digest_size=16, salt=seed.to_bytes(8, "big")).digest()
+
+
+def check_shares(val_share: float, test_share: float) -> None:
+    """Raise SpecError where a data set's options of these names leave nothing for train."""
+    if val_share + test_share >= 1:
+        raise SpecError(
+            f"dataset.val_share ({val_share:g}) and dataset.test_share ({test_share:g}) must add up to less than 1, so "
+            "that something is left for train"
+        )
 
 
 def cut(

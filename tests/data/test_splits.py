@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from maecli.data.splits import cut, place
+from maecli.data.splits import check_shares, cut, place
+from maecli.errors import SpecError
 
 KEYS = [f"{i}.png" for i in range(100)]
 LABELS = [0] * 70 + [1] * 20 + [2] * 10
@@ -90,6 +91,12 @@ def test_a_share_of_nothing_is_nothing():
 def test_shares_must_leave_something_for_train(shares):
     with pytest.raises(ValueError, match="must not be negative and must leave some for train"):
         cut(KEYS, val_share=shares[0], test_share=shares[1])
+
+
+def test_options_that_leave_nothing_for_train_are_refused_by_their_names():
+    check_shares(0.5, 0.25)
+    with pytest.raises(SpecError, match=r"dataset\.val_share \(0\.5\) and dataset\.test_share \(0\.5\) must add up"):
+        check_shares(0.5, 0.5)
 
 
 def test_keys_must_be_unique():

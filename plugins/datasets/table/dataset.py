@@ -84,11 +84,7 @@ class Table(api.Dataset):
     options: Options
 
     def __init__(self, options: Options) -> None:
-        if options.val_share + options.test_share >= 1:
-            raise api.SpecError(
-                f"dataset.val_share ({options.val_share:g}) and dataset.test_share ({options.test_share:g}) "
-                "must add up to less than 1, so that something is left for train"
-            )
+        api.check_shares(options.val_share, options.test_share)
         super().__init__(options)
         self._like: api.DataCard | None = None
         self._first: api.DataCard | None = None

@@ -59,11 +59,7 @@ class VolumeSet(api.Dataset):
     options: VolumeOptions
 
     def __init__(self, options: VolumeOptions) -> None:
-        if options.val_share + options.test_share >= 1:
-            raise api.SpecError(
-                f"dataset.val_share ({options.val_share:g}) and dataset.test_share ({options.test_share:g}) "
-                "must add up to less than 1, so that something is left for train"
-            )
+        api.check_shares(options.val_share, options.test_share)
         if options.window is not None and not options.window[0] < options.window[1]:
             raise api.SpecError(f"dataset.window {list(options.window)} must rise from its first number to its second")
         super().__init__(options)
