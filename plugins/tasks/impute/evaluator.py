@@ -107,7 +107,8 @@ class HiddenCells(api.Evaluator[Imputer]):
             unit=unit,
             note=self._note,
         )
-        if not (self.slow and self.with_intervals and name in self._drawn and self._is_told(metric)):
+        measured = self.slow and self.with_intervals and len(self._told.truth) > 1
+        if not (measured and name in self._drawn and self._is_told(metric)):
             return metric
         most = 1.0 if metric.unit == "share" else math.inf
         interval = api.measure.bootstrap_interval(metric.value, self._drawn[name], most)

@@ -59,12 +59,12 @@ class NumberErrors(api.Evaluator[api.nets.Classifier]):
         errors = {by: guess - truth for by, guess in guesses.items()}
         squares = {by: error**2 for by, error in errors.items()}
         sizes = {by: np.abs(error) for by, error in errors.items()}
-        unit, some = f"in units of {task.name_of_target}", len(truth) > 0
+        unit, several = f"in units of {task.name_of_target}", len(truth) > 1
         metrics = [
-            _metric("rmse", "RMSE", squares, _root, intervals.of_rmse(squares[MODEL]) if some else None, unit),
-            _metric("mae", "MAE", sizes, _mean, intervals.of_mean(sizes[MODEL]) if some else None, unit),
+            _metric("rmse", "RMSE", squares, _root, intervals.of_rmse(squares[MODEL]) if several else None, unit),
+            _metric("mae", "MAE", sizes, _mean, intervals.of_mean(sizes[MODEL]) if several else None, unit),
         ]
-        if some and (variance := float(truth.var())) > 0:
+        if several and (variance := float(truth.var())) > 0:
             interval = intervals.of_r2(squares[MODEL], truth)
             r2 = _metric("r2", "R²", squares, lambda each: 1 - _mean(each) / variance, interval)
             metrics.append(r2.model_copy(update={"better": "higher"}))

@@ -170,6 +170,8 @@ def test_errors_have_intervals_where_all_is_measured_and_runs_are_told_apart_by_
     quick = task.evaluator(thorough=False)
     quick.update(module, batch)
     assert all(metric.interval is None for metric in quick.metrics())
+    _, of_one = measured(task, module, next(batch.micro_batches(1)))
+    assert all(metric.interval is None for metric in of_one.values())
     other, worse = measured(task, Known(torch.full_like(batch["image"], 3.0)), batch)
     fresh = [made(houses)[0].evaluator() for _ in range(2)]  # of who has seen no training rows
     for each, counted in zip(fresh, (other, evaluator), strict=True):

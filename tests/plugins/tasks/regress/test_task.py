@@ -82,6 +82,12 @@ def test_errors_are_those_of_the_samples_whose_number_is_known():
         assert low <= metric.value <= high
 
 
+def test_of_a_single_sample_there_is_no_interval():
+    _, metrics = measured([50.0], [52.0])
+    assert {name: metric.interval for name, metric in metrics.items()} == {"rmse": None, "mae": None}
+    assert metrics["rmse"].value == 2
+
+
 def test_where_trees_are_better_the_finding_says_so():
     truth = [40.0, 50.0, 60.0]
     evaluator, metrics = measured([45.0, 50.0, 55.0], truth, [41.0, 50.0, 60.0])
