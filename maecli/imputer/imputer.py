@@ -57,7 +57,8 @@ class MAEImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     mask_ratio : float, default=None
         Chance of each value to be hidden in training; by default that of the recipe for tables.
     scaler : {"standard", "minmax", "quantile"}, default="standard"
-        What numbers and dates are scaled by.
+        What numbers and dates are scaled by: so that all weigh the same, as between their least and greatest, or by
+        the share of smaller ones, by which far values are told badly.
     keep_empty_features : bool, default=True
         Whether a column in which `fit` found nothing comes back as it came in, or is left out.
     settings : dict, default=None

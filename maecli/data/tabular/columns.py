@@ -131,17 +131,24 @@ def moments(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and deviation of each column over the cells of rows (N, F), in units of a card.
 
-    Those of categories, and by `minmax` of all, are 0 and 1 in the samples' own numbers.
+    By `minmax` all numbers and dates have the root of their mean variance as deviation, so that they stay to each other
+    as their ranges do, while what a model reads and learns is about 1. Those of categories are 0 and 1 in the samples'
+    own numbers.
     """
     mean, std = np.zeros(len(columns)), np.ones(len(columns))
-    if scaler != "minmax":
-        for place, column in enumerate(columns):
-            there = cells[:, place].astype(np.float64)
-            there = there[~np.isnan(there)]
-            if not column.categories and len(there):
-                mean[place], std[place] = there.mean(), there.std()
+    varied = []
+    for place, column in enumerate(columns):
+        there = cells[:, place].astype(np.float64)
+        there = there[~np.isnan(there)]
+        if not column.categories and len(there):
+            mean[place], deviation = there.mean(), there.std()
+            if deviation > 1e-6:
+                std[place] = deviation
+                varied.append(place)
+    if scaler == "minmax" and varied:
+        std[varied] = np.sqrt((std[varied] ** 2).mean())
     low, span = PLACES[0], PLACES[1] - PLACES[0]
-    mean, std = (mean - low) / span, np.where(std > 1e-6, std, 1.0) / span
+    mean, std = (mean - low) / span, std / span
     return tuple(mean.tolist()), tuple(std.tolist())
 
 

@@ -63,8 +63,9 @@ class Table(api.Dataset):
         )
         scaler: tables.Scaler = Field(
             default="standard",
-            description="of numbers and dates, fitted on the training rows. standard: mean 0 and deviation 1; minmax: "
-            "least 0 and greatest 1; quantile: the share of smaller ones",
+            description="of numbers and dates, fitted on the training rows. standard: all weigh the same; minmax: as "
+            "between their least and greatest, where few far values leave the others little weight; quantile: by the "
+            "share of smaller ones, by which far values are told badly",
         )
         most_categories: int = Field(
             default=tables.MOST_CATEGORIES, ge=2, le=1000, description="of more different texts a column is free text"

@@ -75,5 +75,16 @@ def test_moments_are_those_of_numbers_that_are_there_in_units_of_a_card():
     categories = Column(name="c", kind="category", categories=("a", "b"))
     cells = np.array([[0.0, 1], [1.0, 0], [np.nan, 1]], np.float32)  # places -0.5 and 1.5 are 0 and 1 of the card
     assert moments(cells, (numbers, categories)) == ((0.5, 0.25), (0.25, 0.5))
-    assert moments(cells, (numbers, categories), "minmax") == ((0.25, 0.25), (0.5, 0.5))
     assert moments(cells[:1], (numbers,))[1] == (0.5,)
+
+
+def test_numbers_between_0_and_1_keep_their_ranges_to_each_other_and_have_a_mean_variance_of_1():
+    numbers = tuple(Column(name=name, kind="number", knots=(0.0, 1.0)) for name in "abc")
+    categories = Column(name="d", kind="category", categories=("a", "b"))
+    cells = np.array([[0.0, 0.5, 0.3, 1], [1.0, 0.6, 0.3, 0]], np.float32)  # deviations .5, .05 and none
+    mean, std = moments(cells, (*numbers, categories), "minmax")
+    np.testing.assert_allclose(mean, [0.5, 0.525, 0.4, 0.25], rtol=1e-6)
+    assert std[0] == std[1]
+    assert std[2:] == (0.5, 0.5)  # 1 in the samples' own numbers
+    z = cells[:, :2].std(0) / (2 * std[0])
+    np.testing.assert_allclose((z**2).mean(), 1, rtol=1e-6)
