@@ -17,7 +17,7 @@ from maecli.run.directory import REPORT, RunDirectory, Summary, data_called
 from maecli.run.pages.lead import lead
 from maecli.run.pages.measured import TITLES, Measured, evaluations_of, headline_of
 from maecli.run.pages.sections import run_sections
-from maecli.run.suited import shell, suited_tasks
+from maecli.run.suited import shell, suited_tasks, target_follows
 from maecli.storage.documents import dump_yaml
 from maecli.text import number_of
 
@@ -68,17 +68,28 @@ def next_commands(run: RunDirectory, registry: Registry) -> Sequence[tuple[str, 
             *([_comparison(run)] if _can_be_compared(run, spec) else []),
             (shell("mae", "infer", FILES, "--run", run), "run it on your own files"),
         ]
+    infer = shell("mae", "infer", FILES, "--run", run)
+    fills = _fills(spec, registry)
     return [
         *((command, "measure it on the test split") for command in measure),
+        *([(infer, "fill in what is missing in your own files")] if fills else []),
         *((command, "learn from labels, starting from this encoder") for command in _from_labels(run, card, registry)),
-        (shell("mae", "infer", FILES, "--run", run), "see what it makes of your own files"),
+        *([] if fills else [(infer, "see what it makes of your own files")]),
     ]
+
+
+def _fills(spec: Mapping[str, Any], registry: Registry) -> bool:
+    """Whether a run learnt to fill in what is missing, as far as its task can be loaded."""
+    try:
+        return registry.task(spec["task"]["name"]).fills
+    except MaeError:
+        return False
 
 
 def _from_labels(run: RunDirectory, card: Mapping[str, Any], registry: Registry) -> list[str]:
     """Return the commands that fine-tune the encoder of a run: on its own data, and without labels on labelled ones."""
     fields = {str(field) for field in card.get("fields", ())}
-    tasks = suited_tasks(fields, registry, ahead=card.get("horizon") is not None)
+    tasks = suited_tasks(fields, registry, ahead=target_follows(card))
     own = [shell("mae", "finetune", "--task", task, "--init", run) for task in tasks]
     if fields & ANNOTATIONS:
         return own

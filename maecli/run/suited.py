@@ -27,6 +27,15 @@ def suited_tasks(fields: Collection[str], registry: Registry, ahead: bool = Fals
     return suited
 
 
+def target_follows(card: Mapping[str, Any]) -> bool:
+    """Whether the `target` of a card's samples follows a window: there is a horizon, or channels are to be forecast.
+
+    The card of pretraining has no horizon, as it learns from windows alone.
+    """
+    targets = set(card.get("targets", ()))
+    return card.get("horizon") is not None or bool(targets) and targets <= set(card.get("channel_names", ()))
+
+
 def shell(*parts: Any) -> str:
     """Return a command line of these words, quoted where a shell would split them."""
     return shlex.join(str(part) for part in parts)

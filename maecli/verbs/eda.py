@@ -29,7 +29,7 @@ from maecli.run.begin.place import data_mark, eda_directory, run_directory
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.environment import describe_environment
 from maecli.run.open import check_task, make_dataset, preprocess_for
-from maecli.run.suited import shell, suited_tasks
+from maecli.run.suited import shell, suited_tasks, target_follows
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
@@ -278,7 +278,7 @@ def next_commands(specs: Mapping[str, RunSpec], findings: Findings, registry: Re
     does = "learn the task, from that encoder" if init else "learn the task"
     return commands + [
         (shell("mae", "finetune", *data, "--task", task, *init), does)
-        for task in suited_tasks(fields, registry, ahead=findings.card.horizon is not None)
+        for task in suited_tasks(fields, registry, ahead=target_follows(findings.card.model_dump()))
     ]
 
 
