@@ -1,7 +1,8 @@
-"""Numbers that several plugins take, and their intervals."""
+"""Numbers that several plugins take, their intervals, and the few samples by which they are shown."""
 
 from maecli.data.statistics import channel_stats
 from maecli.measures import bootstrap_interval, confusion, psnr, wilson_interval
+from maecli.outputs.least import Least
 from maecli.overlap import (
     RESAMPLES,
     class_iou,
@@ -19,6 +20,7 @@ __all__ = [
     "COUNTED",
     "RESAMPLES",
     "ClassWeights",
+    "Least",
     "bootstrap_interval",
     "channel_stats",
     "class_iou",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from numpy.typing import NDArray
 
+from maecli.outputs.least import Least
 from maecli.outputs.mask_totals import IOU
 from maecli.outputs.rows import Row
 from maecli.outputs.summary import TRUTH
@@ -21,30 +20,6 @@ MOST_CLASSES = 1000
 """Classes of which samples are held; the page shows those of the most frequent."""
 MASK_SIDE = 640
 """Cells of a side that are kept of a mask, at most about twice as many."""
-
-T = TypeVar("T")
-
-
-class Least(Generic[T]):
-    """The few things of the lowest rank, in whatever order they come."""
-
-    def __init__(self, most: int) -> None:
-        self.most, self.num = most, 0
-        """How many there may be, and how many came."""
-        self._heap: list[tuple[float, int, T]] = []  # that of the highest rank first
-
-    def add(self, rank: float, place: int, make: Callable[[], T]) -> None:
-        """Take a thing, which is made only if it is kept; of two of one rank that of the lower place comes first."""
-        self.num += 1
-        key = (-rank, -place)
-        if len(self._heap) < self.most:
-            heapq.heappush(self._heap, (*key, make()))
-        elif key > self._heap[0][:2]:
-            heapq.heapreplace(self._heap, (*key, make()))
-
-    @property
-    def things(self) -> list[T]:
-        return [thing for *_, thing in sorted(self._heap, key=lambda entry: (-entry[0], -entry[1]))]
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from maecli.measures import wilson_interval
+from maecli.outputs.least import Least
 from maecli.outputs.rows import Row
 from maecli.training.task import Answer
 
@@ -64,7 +64,7 @@ class Summary:
         """Samples that are like none of the classes; None where that cannot be told."""
         self._right, self._right_new, self._right_sure = _Count(), _Count(), _Count()
         self._truths: Counter[str] = Counter()
-        self._least: list[tuple[float, int, dict[str, str | int | float]]] = []
+        self._least = Least[dict[str, str | int | float]](NUM_LEAST_CERTAIN)
 
     def add(self, row: Row) -> None:
         """Take the row of a sample."""
@@ -88,8 +88,7 @@ class Summary:
                 self._right_sure.add(right)
         if self.answer.margin:
             told = {name: row[name] for name in self.columns if name in row}
-            entry = (-float(row[self.answer.margin]), -self.num, told)
-            (heapq.heappush if len(self._least) < NUM_LEAST_CERTAIN else heapq.heappushpop)(self._least, entry)
+            self._least.add(float(row[self.answer.margin]), self.num, lambda: told)
 
     @property
     def columns(self) -> list[str]:
@@ -101,7 +100,7 @@ class Summary:
     @property
     def least_certain(self) -> list[dict[str, str | int | float]]:
         """The samples of the smallest margins, that of the smallest first."""
-        return [told for *_, told in sorted(self._least, key=lambda entry: (-entry[0], -entry[1]))]
+        return self._least.things
 
     @property
     def right(self) -> Right | None:

@@ -22,7 +22,8 @@ from maecli.data.sample import Split
 from maecli.errors import BrokenSample, Fault
 from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.modality import Modality
-from maecli.outputs.chosen import Choice, Chosen, Least
+from maecli.outputs.chosen import Choice, Chosen
+from maecli.outputs.least import Least
 from maecli.outputs.mask_totals import ACCURACY, IOU, MaskTotals
 from maecli.outputs.numbers import Numbers
 from maecli.outputs.sentences import Unit, findings, warning

@@ -19,8 +19,6 @@ NUM_DRAWN = 6
 DRAWN_SIDE = 640
 """Drawings are made from pictures reduced to this."""
 
-Rank = tuple[float, str]
-
 
 class Shown(NamedTuple):
     """A picture (1, C, H, W), its true and its predicted mask (H, W), and how well these agree."""
@@ -33,31 +31,11 @@ class Shown(NamedTuple):
     guess: Tensor
 
 
-class Lowest:
-    """Holds the few pictures of the lowest rank, in whatever order they come."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Rank, Shown] = {}
-
-    def add(self, rank: Rank, make: Callable[[], Shown]) -> None:
-        """Take a picture, which is made only if it is kept."""
-        if len(self._kept) == NUM_DRAWN:
-            if rank > (last := max(self._kept)):
-                return
-            del self._kept[last]
-        self._kept[rank] = make()
-
-    @property
-    def pictures(self) -> list[Shown]:
-        """Those of the lowest rank first."""
-        return [self._kept[rank] for rank in sorted(self._kept)]
-
-
 class Examples:
     """The worst pictures of a split, and some of all, the same ones whatever the order of batches."""
 
     def __init__(self) -> None:
-        self.worst, self.by_lot = Lowest(), Lowest()
+        self.worst, self.by_lot = (api.measure.Least[Shown](NUM_DRAWN) for _ in range(2))
 
     def add(self, key: str, iou: float, image: Tensor, truth: Tensor, guess: Tensor) -> None:
         """Look at a picture (1, C, H, W), its masks (H, W), and how well these agree."""
@@ -67,15 +45,15 @@ class Examples:
             picture = image if step == 1 else F.avg_pool2d(image, min(step, *truth.shape), step, ceil_mode=True)
             return Shown(key, iou, picture.clone(), truth[::step, ::step].clone(), guess[::step, ::step].clone())
 
-        lot = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
-        self.worst.add((iou, lot), small)
-        self.by_lot.add((0.0, lot), small)
+        lot = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
+        self.worst.add(iou, lot, small)
+        self.by_lot.add(0.0, lot, small)
 
     def drawings(self, pixels: Callable[[Tensor], np.ndarray], style: api.draw.ClassStyle) -> list[api.Drawing]:
         """Return a drawing of the worst, and one of the others; `pixels` makes uint8 of a picture (1, C, H, W)."""
-        worst = self.worst.pictures
+        worst = self.worst.things
         seen = {shown.key for shown in worst}
-        others = sorted((shown for shown in self.by_lot.pictures if shown.key not in seen), key=lambda shown: shown.iou)
+        others = sorted((shown for shown in self.by_lot.things if shown.key not in seen), key=lambda shown: shown.iou)
         first = "Chosen by their own mean IoU, the lowest first: where prediction and truth agree least."
         then = "Drawn by lot from the whole split, to show what is usual; the lowest mean IoU first."
         parts = (("worst", worst, first), ("predictions", others, then))
