@@ -12,7 +12,7 @@ from maecli.run.begin.extend import parent_of
 from maecli.run.begin.place import run_directory
 from maecli.run.begin.timing import SECONDS, Timing, time_run
 from maecli.run.data.what_was_read import reading_json, what_was_read
-from maecli.run.open import Built, open_run
+from maecli.run.open import Built, Data, open_run
 from maecli.run.train import make_trainer
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
@@ -46,12 +46,18 @@ def rehearse(built: Built, progress: Progress, seconds: float = SECONDS) -> Rehe
     return Rehearsal(trainer, start, timing, timing.total_s(*left))
 
 
-def dry_run(spec: RunSpec, registry: Registry, progress: Progress, time_s: float | None = None) -> dict[str, Any]:
+def dry_run(
+    spec: RunSpec,
+    registry: Registry,
+    progress: Progress,
+    time_s: float | None = None,
+    opened: Data | None = None,
+) -> dict[str, Any]:
     """Build everything, time a few steps, write nothing; return what the run would be.
 
-    `time_s` is the time that a person gave for its plan.
+    `time_s` is the time that a person gave for its plan, `opened` the data that the plan opened.
     """
-    built = open_run(spec, registry, progress.say)
+    built = open_run(spec, registry, progress.say, opened=opened)
     for line in what_was_read(built.card, len(built.data.faults)):
         progress.say(line)
     run = rehearse(built, progress)

@@ -80,7 +80,7 @@ def dry_run(
     arms = _companions(ask, spec, plan)
     if plan is not None:
         progress.say(_in_words(plan, arms))
-    facts = dry.dry_run(spec, registry, progress, time_s)
+    facts = dry.dry_run(spec, registry, progress, time_s, plan.data if plan is not None else None)
     if _has_folds(spec):
         facts |= _of_all_folds(facts, spec)
     elif arms:

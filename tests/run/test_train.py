@@ -10,11 +10,13 @@ import pytest
 import torch
 import yaml
 from checkpoint_files import rewrite, without_checksums
+from conftest import TOY_MODEL
 from maecli_plugins.tasks.classify.task import Classify
 from safetensors.torch import load_file
 from write_data import write_class_folders, write_mixed_folder, write_pictures
 
 from maecli.cli.show.answers import show_next
+from maecli.run.open import make_dataset
 from maecli.training.trainer import Trainer
 
 
@@ -278,6 +280,14 @@ def test_a_dry_run_writes_nothing(pictures, tmp_path, mae, toy_pretrain):
     assert facts["spec"]["train"]["batch_size"] == 8
     assert (facts["sources"]["train.batch_size"], facts["sources"]["compile"]) == ("flag", "default")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_opens_the_data_that_it_planned_by_once(pictures, tmp_path, mae, monkeypatch):
+    made = []
+    monkeypatch.setattr("maecli.run.open.make_dataset", lambda *args: made.append(args) or make_dataset(*args))
+    outcome = mae("pretrain", *TOY_MODEL, "--dataset", "folder", "--root", pictures, "--time", "1s", "--dry-run")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert len(made) == 1
 
 
 def test_a_dry_run_is_a_table_for_people(pictures, mae, toy_pretrain):
