@@ -30,7 +30,7 @@ FLOORS = (
     {"layouts"},
     {"data"},
     {"models"},
-    {"paired", "overlap"},
+    {"paired", "overlap", "least"},
     {
         "storage",
         "schema",

@@ -1,8 +1,8 @@
 """Numbers that several plugins take, their intervals, and the few samples by which they are shown."""
 
 from maecli.data.statistics import channel_stats
+from maecli.least import Least
 from maecli.measures import bootstrap_interval, confusion, psnr, wilson_interval
-from maecli.outputs.least import Least
 from maecli.overlap import (
     RESAMPLES,
     class_iou,

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from maecli.outputs.least import Least
+from maecli.least import Least
 from maecli.outputs.mask_totals import IOU
 from maecli.outputs.rows import Row
 from maecli.outputs.summary import TRUTH

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from maecli.least import Least
 from maecli.measures import wilson_interval
-from maecli.outputs.least import Least
 from maecli.outputs.rows import Row
 from maecli.training.task import Answer
 

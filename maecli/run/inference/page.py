@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from maecli.data.card import DataCard
 from maecli.data.sample import Split
 from maecli.errors import BrokenSample, Fault
+from maecli.least import Least
 from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.modality import Modality
 from maecli.outputs.chosen import Choice, Chosen
-from maecli.outputs.least import Least
 from maecli.outputs.mask_totals import ACCURACY, IOU, MaskTotals
 from maecli.outputs.numbers import Numbers
 from maecli.outputs.sentences import Unit, findings, warning

@@ -202,7 +202,7 @@ def evaluated(order):
 
 
 def keys(lowest):
-    return [shown.key for shown in lowest.pictures]
+    return [shown.key for shown in lowest.things]
 
 
 @pytest.mark.parametrize("num", [1, 6, 7, 16])
@@ -217,7 +217,7 @@ def test_the_drawn_samples_are_the_same_in_any_order_and_not_just_the_first(num)
 def test_the_worst_pictures_come_first_with_their_iou():
     half = (TRUTH, TRUTH.where(TRUTH != 1, 0).where(TRUTH < 4, 0))  # cats are missed
     evaluator = measured((TRUTH, TRUTH.where(TRUTH < 4, 0)), half, (mask_of(*[255] * 8), GUESS))
-    shown = evaluator.examples.worst.pictures
+    shown = evaluator.examples.worst.things
     assert [each.key for each in shown] == ["1.png", "0.png"], "of a picture in which nothing is judged none is shown"
     assert [each.iou for each in shown] == pytest.approx([(4 / 6 + 0 + 1) / 3, 1])
     drawing = evaluator.drawings()[0]
@@ -230,7 +230,7 @@ def test_others_are_drawn_by_lot_and_none_twice():
     examples = evaluated(range(16)).examples
     assert [drawing.name for drawing in evaluated(range(16)).drawings()][:2] == ["worst", "predictions"]
     assert [drawing.name for drawing in evaluated(range(6)).drawings()][:2] == ["worst", "iou-per-class"]
-    assert all(shown.iou == 0 for shown in examples.worst.pictures)
+    assert all(shown.iou == 0 for shown in examples.worst.things)
 
 
 def test_states_add_up_whatever_the_order_of_pictures():
@@ -260,7 +260,7 @@ def test_what_is_held_for_drawing_is_small():
     job, size = task(), (2 * DRAWN_SIDE + 3, 5)
     evaluator = job.evaluator()
     evaluator.update(Always(1), batch(torch.zeros(1, *size)))
-    ((_, _, picture, truth, guess),) = evaluator.examples.worst.pictures
+    ((_, _, picture, truth, guess),) = evaluator.examples.worst.things
     assert picture.shape[2:] == truth.shape == guess.shape
     assert max(truth.shape) <= DRAWN_SIDE
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from maecli.outputs.least import Least
+from maecli.least import Least
 
 
 def test_the_lowest_are_kept_in_whatever_order_they_come_and_others_are_not_made():
