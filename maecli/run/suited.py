@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from maecli.errors import PluginError
@@ -33,7 +33,7 @@ def target_follows(card: Mapping[str, Any]) -> bool:
     The card of pretraining has no horizon, as it learns from windows alone.
     """
     targets = set(card.get("targets", ()))
-    return card.get("horizon") is not None or bool(targets) and targets <= set(card.get("channel_names", ()))
+    return card.get("horizon") is not None or (bool(targets) and targets <= set(card.get("channel_names", ())))
 
 
 def shell(*parts: Any) -> str:

@@ -285,7 +285,7 @@ def test_a_dry_run_writes_nothing(pictures, tmp_path, mae, toy_pretrain):
 def test_a_dry_run_opens_the_data_that_it_planned_by_once(pictures, tmp_path, mae, monkeypatch):
     made = []
     monkeypatch.setattr("maecli.run.open.make_dataset", lambda *args: made.append(args) or make_dataset(*args))
-    outcome = mae("pretrain", *TOY_MODEL, "--dataset", "folder", "--root", pictures, "--time", "1s", "--dry-run")
+    outcome = mae("pretrain", *TOY_MODEL, "--dataset", "folder", "--root", pictures, "--time", "5s", "--dry-run")
     assert outcome.exit_code == 0, outcome.stderr
     assert len(made) == 1
 

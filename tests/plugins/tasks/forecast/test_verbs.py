@@ -7,6 +7,10 @@ import json
 import pytest
 from write_data import write_ett
 
+from maecli.registry import registry
+from maecli.run.directory import RunDirectory
+from maecli.run.report import next_commands
+
 DATA = ("--set", "dataset.lookback=16", "--set", "dataset.horizon=4", "--workers", 0, "--device", "cpu")
 RUN = (
     *("--batch-size", 8, "--epochs", 1, "--set", "train.max_steps=3", "--set", "train.warmup_epochs=0"),
@@ -36,6 +40,8 @@ def ran(mae, tmp_path):
 
 def test_a_pretrained_encoder_is_probed_and_measured_beside_trivial_forecasts(ran, mae):
     pretrained = ran("pretrain", "pretrained", *VIT, *DECODER, "--set", "task.norm=revin", "--mask-ratio", 0.5)
+    offered = [command for command, _ in next_commands(RunDirectory(pretrained), registry()) if " finetune " in command]
+    assert [command.partition("--task ")[2].split()[0] for command in offered] == ["forecast"], "it has no label"
     probe = ("--task", "forecast", "--init", pretrained, "--freeze", "--set", "task.norm=last")
     probed = ran("finetune", "probed", *probe)
     assert "the features of the frozen encoder were computed once" in ran.told

@@ -10,6 +10,8 @@ import pytest
 from write_data import write_table
 
 from maecli.registry import registry
+from maecli.run.directory import RunDirectory
+from maecli.run.report import next_commands
 from maecli.spec.ask import Ask
 from maecli.spec.resolve import resolve
 
@@ -61,6 +63,14 @@ def test_a_run_is_measured_on_hidden_cells_beside_other_imputers(pretrained, mae
     assert set(metrics) == {"rmse", "mae", "accuracy", "wasserstein"}
     assert set(metrics["rmse"]["baselines"]) == {"mean or most frequent", "10 nearest rows", "iterative regression"}
     assert "hidden with a chance of 20% (MCAR)" in " ".join(measured["notes"])
+
+
+def test_after_pretraining_filling_in_comes_next(pretrained):
+    _, run = pretrained
+    steps = [(command.split()[1], does) for command, does in next_commands(RunDirectory(run), registry())]
+    others = [step for step in steps if step[0] != "eval"]
+    assert others[0] == ("infer", "fill in what is missing in your own files")
+    assert [verb for verb, _ in others].count("infer") == 1
 
 
 def test_the_newest_run_of_the_task_is_measured_where_none_is_named(pretrained, mae, tmp_path):
