@@ -54,6 +54,7 @@ TASKS: list[tuple[str, dict[str, Any], bool]] = [
     ("classify", {"head": "mlp", "pool": "cls", "mixup": 0.8, "patch_drop": 0.5}, True),
     ("segment", {}, False),
     ("segment", {"head": "shuffle", "dice": 1.0, "inference": "slide", "flip": True}, False),
+    ("segment", {"head": "unetr", "head_channels": 4, "window_weights": "gaussian"}, False),
 ]
 """Name, options, and whether pictures have several labels."""
 

@@ -16,14 +16,12 @@ from torch import Tensor, nn
 
 from maecli import api
 
+from .layers import CONVOLUTIONS, DROPOUTS, MODES, Convolution, can_double, doublings
+from .light import LightDecoder
+from .unetr import Unetr
 from .upernet import FeaturePyramid, UPerNet
 
-SegmentationKind = Literal["conv", "shuffle", "upernet"]
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
-CONVOLUTIONS: tuple[type[Convolution], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-DROPOUTS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-MODES = ("linear", "bilinear", "trilinear")
-"""Of one, two and three axes."""
+SegmentationKind = Literal["conv", "shuffle", "upernet", "unetr", "light"]
 
 
 class SegmentationHead(nn.Module, ABC):
@@ -77,6 +75,42 @@ class ShuffleHead(SegmentationHead):
         return self.classify(torch.cat([fine, x.to(fine.dtype)], dim=1))
 
 
+class LightHead(SegmentationHead):
+    """Tokens that a few transposed convolutions enlarge to cells, of one to three axes."""
+
+    def __init__(self, encoder: api.Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
+        super().__init__()
+        self.depths = (encoder.depth,)
+        axes = len(encoder.patch_size)
+        self.decode = LightDecoder(encoder.embed_dim, encoder.patch_size, channels)
+        self.drop = DROPOUTS[axes - 1](drop)
+        self.classify = _last(CONVOLUTIONS[axes - 1](channels, num_classes, 1))
+
+    def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.drop(self.decode(maps[0])))
+        return logits
+
+
+class UnetrHead(SegmentationHead):
+    """UNETR's decoder on evenly spaced maps, of one to three axes.
+
+    As many as a patch halves: patches of 16 take those after a quarter, half, three quarters and all of the blocks, as
+    the paper does, patches of 8 those after each third.
+    """
+
+    def __init__(self, encoder: api.Encoder, num_classes: int, channels: int, drop: float = 0.0) -> None:
+        super().__init__()
+        self.depths = _evenly(encoder.depth, len(doublings(encoder.patch_size)))
+        axes = len(encoder.patch_size)
+        self.decode = Unetr(encoder.embed_dim, encoder.in_chans, encoder.patch_size, channels)
+        self.drop = DROPOUTS[axes - 1](drop)
+        self.classify = _last(CONVOLUTIONS[axes - 1](channels, num_classes, 1))
+
+    def forward(self, maps: Sequence[Tensor], x: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.drop(self.decode(maps, x)))
+        return logits
+
+
 class UPerHead(SegmentationHead):
     """UPerNet on the encoder's own pyramid or, where its maps are all alike, on a simple one.
 
@@ -93,7 +127,7 @@ class UPerHead(SegmentationHead):
             self.depths, dims = tuple(range(1, encoder.depth + 1)), encoder.pyramid
             self.pyramid = nn.Identity()
         else:
-            self.depths, dims = _quarters(encoder.depth), (encoder.embed_dim,) * 4
+            self.depths, dims = _evenly(encoder.depth, 4), (encoder.embed_dim,) * 4
             self.pyramid = FeaturePyramid(encoder.embed_dim)
         self.decode = UPerNet(dims, channels)
         self.drop = nn.Dropout2d(drop)
@@ -137,23 +171,51 @@ def resized(x: Tensor, size: Sequence[int], antialias: bool = True) -> Tensor:
     return F.interpolate(x, tuple(size), mode=MODES[axes - 1], align_corners=False, antialias=antialias and axes == 2)
 
 
+HEADS: dict[SegmentationKind, type[SegmentationHead]] = {
+    "shuffle": ShuffleHead,
+    "upernet": UPerHead,
+    "unetr": UnetrHead,
+    "light": LightHead,
+}
+WIDTHS: dict[SegmentationKind, int] = {"upernet": 256, "unetr": 16, "light": 32}
+"""Channels before the last layer; of others as many as classes."""
+
+
 def segmentation_head(
     kind: SegmentationKind, encoder: api.Encoder, num_classes: int, channels: int | None = None, drop: float = 0.0
 ) -> SegmentationHead:
-    """Return a new head. `channels` is the width before the last layer: by default as many as classes, UPerNet 256.
+    """Return a new head. `channels` is the width before the last layer, by default that of `WIDTHS`.
 
-    `drop` is the share of those channels that is left out in training.
+    `drop` is the share of those channels that is left out in training. The encoder suits it, see `why_not`.
     """
     if kind == "conv":
         return ConvHead(encoder, num_classes, drop)
-    if kind == "shuffle":
-        return ShuffleHead(encoder, num_classes, channels or num_classes, drop)
-    return UPerHead(encoder, num_classes, channels or 256, drop)
+    return HEADS[kind](encoder, num_classes, channels or WIDTHS.get(kind, num_classes), drop)
 
 
-def _quarters(depth: int) -> tuple[int, ...]:
-    """Return a quarter, half, three quarters and all of a depth, rounded up."""
-    return tuple(-(-depth * quarter // 4) for quarter in (1, 2, 3, 4))
+def why_not(kind: SegmentationKind, encoder: api.Encoder, channels: int, data: str) -> str:
+    """Return why a head cannot stand on an encoder of data with so many channels, with a way out; or nothing."""
+    axes = len(encoder.img_size)
+    if axes != 2 and kind in ("shuffle", "upernet"):
+        return f"works on pictures, and {data} has data of {axes} axes; give --set task.head=light"
+    if kind in ("unetr", "light") and not can_double(encoder.patch_size):
+        patch = "×".join(map(str, encoder.patch_size))
+        return f"needs patches whose sides are powers of two, and they are {patch}; give --set task.head=conv"
+    if kind == "unetr" and encoder.pyramid:
+        return (
+            "needs a model whose maps are all alike, and here they get coarser with depth; give --set task.head=light"
+        )
+    if kind in ("shuffle", "unetr") and encoder.per_channel and channels > 1:
+        return (
+            f"reads all {channels} channels at once, and the model one at a time (model.per_channel); "
+            "give --set task.head=light"
+        )
+    return ""
+
+
+def _evenly(depth: int, num: int) -> tuple[int, ...]:
+    """Return so many numbers of blocks up to a depth, of four a quarter, half, three quarters and all; rounded up."""
+    return tuple(-(-depth * part // num) for part in range(1, num + 1))
 
 
 def _last(layer: Convolution) -> Convolution:

@@ -34,10 +34,10 @@ def dice_loss(logits: Tensor, mask: Tensor, void: int = api.pictures.VOID) -> Te
     Source: V-Net, arXiv:1606.04797, section 3, with squares below; there for one class.
     """
     Q, cells = logits.shape[1], (0, *range(2, logits.ndim))
-    judged = (mask != void).unsqueeze(1)
-    truth = F.one_hot(mask.where(judged[:, 0], 0), Q).movedim(-1, 1) * judged  # (B, Q, *S)
-    p = logits.softmax(1) * judged
-    both, sizes = (p * truth).sum(cells), (p * p + truth).sum(cells)  # (Q,)
-    occurs = truth.sum(cells) > 0
-    losses = (1 - 2 * both / sizes.clamp(min=1e-6)) * occurs
-    return losses.sum() / occurs.sum().clamp(min=1)
+    numbers = torch.arange(Q, device=mask.device).reshape(-1, *[1] * (mask.ndim - 1))
+    truth = mask.unsqueeze(1) == numbers  # (B, Q, *S), a byte each; nowhere where nothing is judged
+    p = logits.softmax(1) * (mask != void).unsqueeze(1)
+    both, counts = (p * truth).sum(cells), truth.sum(cells)  # (Q,)
+    sizes = (p * p).sum(cells) + counts
+    losses = (1 - 2 * both / sizes.clamp(min=1e-6)) * (counts > 0)
+    return losses.sum() / (counts > 0).sum().clamp(min=1)

@@ -17,9 +17,11 @@ from torch import Tensor
 from maecli import api
 
 from .evaluator import Overlap
-from .heads import CONVOLUTIONS, SegmentationKind, Segmenter, segmentation_head
+from .heads import SegmentationKind, Segmenter, segmentation_head, why_not
+from .layers import CONVOLUTIONS
 from .losses import cross_entropy, dice_loss
 from .tiling import Inference, predict_classes
+from .windows import WindowWeights
 
 MOST_AXES = len(CONVOLUTIONS)
 
@@ -40,10 +42,16 @@ class Segment(api.Task[Segmenter]):
         head: SegmentationKind = Field(
             default="conv",
             description="conv: 1×1 convolution on the token grid, bilinear up; shuffle: each token becomes its patch's "
-            "pixels, then a 3×3 convolution of these and the picture; upernet: UPerNet on a feature pyramid",
+            "pixels, then a 3×3 convolution of these and the picture; upernet: UPerNet on a feature pyramid; light: "
+            "transposed convolutions double the token grid up to cells, for small patches, arXiv:2503.01835; unetr: "
+            "that with maps of several depths and the sample joined on the way, arXiv:2103.10504. Series and volumes "
+            "take conv, light and unetr",
         )
         head_channels: int | None = Field(
-            default=None, ge=1, description="width of shuffle (default: the number of classes) and upernet (256)"
+            default=None,
+            ge=1,
+            description="width before the last layer of shuffle (default: the number of classes), upernet (256), light "
+            "(32) and unetr (16); of the last two each coarser level has twice that of the finer one",
         )
         head_drop: float = Field(
             default=0.0, ge=0, lt=1, description="share of channels left out before the last layer in training"
@@ -56,11 +64,18 @@ class Segment(api.Task[Segmenter]):
             description="weight of each class in cross-entropy, background included: balanced, inversely to its share "
             "of the pixels; effective, arXiv:1901.05555; or by name, such as {cat: 2}, others 1",
         )
-        inference: Inference = Field(
-            default="whole", description="read a picture at once, or in windows of the model's size"
+        inference: Literal["auto"] | Inference = Field(
+            default="auto",
+            description="whole: read a picture at once; slide: in windows of the model's size; auto: in windows where "
+            "training cuts parts out (data.fit: crop), as of volumes, else at once",
         )
         stride: float = Field(
             default=2 / 3, gt=0, le=1, description="distance between windows, as a share of the window"
+        )
+        window_weights: Literal["auto"] | WindowWeights = Field(
+            default="auto",
+            description="how much a window's cells count where windows overlap: even, or gaussian, most at its centre, "
+            "with a standard deviation of an eighth of it; auto: gaussian where training cuts parts out, else even",
         )
         flip: bool = Field(
             default=False, description="average with the prediction of the mirror image, of volumes left to right"
@@ -96,11 +111,8 @@ class Segment(api.Task[Segmenter]):
             raise api.SpecError(
                 f"segment works on data of up to {MOST_AXES} axes, not of {axes} as {self.card.name} has"
             )
-        if axes != 2 and self.options.head != "conv":
-            raise api.SpecError(
-                f"task.head {self.options.head!r} works on pictures, and {self.card.name} has data of {axes} axes; "
-                "give --set task.head=conv"
-            )
+        if why := why_not(self.options.head, encoder, self.preprocess.in_chans, self.card.name):
+            raise api.SpecError(f"task.head {self.options.head!r} {why}")
         options, num = self.options, len(self.card.mask_classes)
         head = segmentation_head(options.head, encoder, num, options.head_channels, options.head_drop)
         return Segmenter(encoder, head)
@@ -117,10 +129,35 @@ class Segment(api.Task[Segmenter]):
 
     def classes_of(self, module: Segmenter, image: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the predicted classes (B, *S) of samples (B, C, *S), at their own size: uint8, of over 255 int32."""
-        options, mirror = self.options, self.preprocess.modality.mirror_axis if self.options.flip else None
+        mirror = self.preprocess.modality.mirror_axis if self.options.flip else None
         return predict_classes(
-            module, image, self.preprocess.img_size, options.inference, options.stride, mirror, valid
+            module,
+            image,
+            self.preprocess.img_size,
+            self._inference,
+            self.options.stride,
+            mirror,
+            valid,
+            resize=not self._cuts,
+            weights=self._weights,
         )
+
+    @property
+    def _cuts(self) -> bool:
+        """Whether training sees parts of samples, at their own resolution."""
+        return self.preprocess.how == "crop"
+
+    @property
+    def _inference(self) -> Inference:
+        if self.options.inference != "auto":
+            return self.options.inference
+        return "slide" if self._cuts else "whole"
+
+    @property
+    def _weights(self) -> WindowWeights:
+        if self.options.window_weights != "auto":
+            return self.options.window_weights
+        return "gaussian" if self._cuts else "even"
 
     def evaluator(self, thorough: bool = True) -> Overlap:
         return Overlap(self, thorough)
@@ -156,17 +193,29 @@ class Segment(api.Task[Segmenter]):
         return pixels.to(torch.uint8).cpu().numpy()
 
     def describe(self) -> Sequence[str]:
-        size = "×".join(map(str, self.preprocess.img_size))
-        way = "in windows of that size" if self.options.inference == "slide" else "at once, very long ones in windows"
         modality = self.preprocess.modality
-        flip = ", averaged with their mirror image" if self.options.flip else ""
-        read = (
-            f"{modality.unit.capitalize()} are resized to cover {size} at their own aspect ratio, up to 8 times its "
-            f"length, and read {way}{flip}; probabilities are brought back to their own size, where they are compared "
-            "with masks that nobody resized."
-        )
         counted = f"IoU comes from one confusion matrix over the whole split; void {modality.part}s are not judged."
-        return [read, f"{counted} 95% intervals are of {api.measure.RESAMPLES:,} resamples of whole {modality.unit}."]
+        return [
+            f"{modality.unit.capitalize()} are {self._read_how()}.",
+            f"{counted} 95% intervals are of {api.measure.RESAMPLES:,} resamples of whole {modality.unit}.",
+        ]
+
+    def _read_how(self) -> str:
+        """Return at which resolution samples are read, and in which parts."""
+        size = "×".join(map(str, self.preprocess.img_size))
+        way = "at once, very long ones in windows"
+        if self._inference == "slide":
+            way = f"in windows of {size if self._cuts else 'that size'}"
+        if self._weights == "gaussian":
+            way += ", whose centres count most where they overlap"
+        if self.options.flip:
+            way += ", averaged with their mirror image"
+        if self._cuts:
+            return f"read at their own resolution, as in training, {way}"
+        return (
+            f"resized to cover {size} at their own aspect ratio, up to 8 times its length, and read {way}; "
+            "probabilities are brought back to their own size, where they are compared with masks that nobody resized"
+        )
 
 
 @api.hookimpl

@@ -5,9 +5,8 @@ Shapes: B batch, C channels, S spatial axes of the sample, s of the resized one,
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -17,6 +16,8 @@ from torch import Tensor
 from maecli import api
 
 from .heads import Segmenter, padded, resized
+from .likely import BAND_VALUES, most_likely
+from .windows import Windows, WindowWeights
 
 Inference = Literal["whole", "slide"]
 
@@ -25,10 +26,6 @@ MAX_ASPECT = 8
 MAX_WHOLE = 4
 """How many times as large as the model's own sample one that is read whole may be; a larger one is read in windows."""
 WINDOWS_AT_ONCE = 8
-MOST_BYTE_CLASSES = 255
-"""Numbers of so many classes fit into a byte, beside one for what is not judged."""
-BAND_VALUES = 1 << 23
-"""Probabilities that are held at a sample's own size at once: a photograph of many classes would fill the memory."""
 
 
 def working_size(size: Sequence[int], img_size: Sequence[int]) -> tuple[int, ...]:
@@ -50,26 +47,31 @@ def predict_classes(
     mirror: int | None = None,
     valid: Tensor | None = None,
     out_size: Sequence[int] | None = None,
+    resize: bool = True,
+    weights: WindowWeights = "even",
 ) -> Tensor:
     """Return the classes of normalised samples x (B, C, *S), at `out_size` or (B, *S): uint8, of over 255 int32.
 
-    Samples are resized to `working_size`, pictures antialiased, and padded with zeros, the mean, to `img_size` at least
-    and to what the patch divides. "whole" reads them at once, "slide" in windows of `img_size` that lie `stride` of a
-    window apart. Where windows overlap, and over a sample and its image mirrored along the axis `mirror`, counted from
-    the end, probabilities are averaged. They, not classes, are brought to the size that is returned. Where not all
-    cells are `valid` (B, C, *S), what is padded is missing too.
+    Samples are resized to `working_size`, pictures antialiased, unless training sees parts of them as they are and
+    `resize` is off; and padded with zeros, the mean, to `img_size` at least and to what the patch divides. "whole"
+    reads them at once, "slide" in windows of `img_size` that lie `stride` of a window apart. Where windows overlap,
+    by `weights`, and over a sample and its image mirrored along the axis `mirror`, counted from the end, probabilities
+    are averaged. They, not classes, are brought to the size that is returned. Where not all cells are `valid`
+    (B, C, *S), what is padded is missing too.
     """
     size = tuple(x.shape[2:])
-    working = working_size(size, img_size)
-    x = resized(api.nets.zero_missing(x, valid), working)
+    working = working_size(size, img_size) if resize else size
+    if working != size:
+        x = resized(api.nets.zero_missing(x, valid), working)
     if valid is not None and working != size:
         valid = F.interpolate(valid.to(torch.uint8), working, mode="nearest-exact").bool()
     area = math.prod(max(length, own) for length, own in zip(working, img_size, strict=True))
+    bands: Iterable[Tensor]
     if inference == "whole" and area <= MAX_WHOLE * math.prod(img_size):
-        probabilities = _read(module, x, valid, img_size, mirror)
+        bands = [_read(module, x, valid, img_size, mirror)]
     else:
-        probabilities = _slide(module, x, valid, img_size, stride, mirror)
-    return torch.stack([_most_likely(sample, tuple(out_size or size)) for sample in probabilities])
+        bands = _slide(module, x, valid, Windows(working, img_size, stride, weights), img_size, mirror)
+    return most_likely(bands, working, tuple(out_size or size))
 
 
 def _read(module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], mirror: int | None) -> Tensor:
@@ -92,67 +94,60 @@ def _read(module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence
 
 
 def _slide(
-    module: Segmenter, x: Tensor, valid: Tensor | None, img_size: Sequence[int], stride: float, mirror: int | None
-) -> Tensor:
-    """Return probabilities (B, Q, *s) float32, averaged over the windows that see a cell."""
-    B, size = len(x), x.shape[2:]
-    starts = (_starts(length, own, stride) for length, own in zip(size, img_size, strict=True))
-    places = [
-        tuple(slice(start, min(start + own, length)) for start, own, length in zip(corner, img_size, size, strict=True))
-        for corner in itertools.product(*starts)
-    ]
-    total, count = x.new_zeros(()), x.new_zeros(size)
+    module: Segmenter, x: Tensor, valid: Tensor | None, windows: Windows, img_size: Sequence[int], mirror: int | None
+) -> Iterator[Tensor]:
+    """Yield probabilities (B, Q, rows, …) float32, weighted means of the windows that see a cell.
+
+    They come in bands of rows, along the first axis, as soon as no later window sees these: what is held is no higher
+    than a window.
+    """
+    total, top = x.new_zeros(()), 0
+    for place, part in _read_windows(module, x, valid, windows.places(), img_size, mirror):
+        if total.ndim == 0:
+            total = part.new_zeros(*part.shape[:2], windows.lengths[0], *windows.size[1:])
+        if rows := place[0].start - top:
+            yield from _means(total[:, :, :rows], top, windows)
+            _move_up(total, rows)
+            top += rows
+        total[:, :, :, *place[1:]] += part * windows.weight.to(part.device)
+    yield from _means(total, top, windows)
+
+
+def _read_windows(
+    module: Segmenter,
+    x: Tensor,
+    valid: Tensor | None,
+    places: Sequence[tuple[slice, ...]],
+    img_size: Sequence[int],
+    mirror: int | None,
+) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+    """Yield each place with the probabilities (B, Q, …) of what lies there."""
+    B = len(x)
     step = max(1, WINDOWS_AT_ONCE // B)
     for first in range(0, len(places), step):
         group = places[first : first + step]
-        cells = None if valid is None else _windows(valid, group)
-        probabilities = _read(module, _windows(x, group), cells, img_size, mirror)
-        if total.ndim == 0:
-            total = probabilities.new_zeros(B, probabilities.shape[1], *size)
-        for place, part in zip(group, torch.split(probabilities, B), strict=True):
-            total[:, :, *place] += part
-            count[place] += 1
-    return total / count
+        cells = None if valid is None else _parts(valid, group)
+        yield from zip(group, torch.split(_read(module, _parts(x, group), cells, img_size, mirror), B), strict=True)
 
 
-def _windows(x: Tensor, places: Sequence[tuple[slice, ...]]) -> Tensor:
+def _parts(x: Tensor, places: Sequence[tuple[slice, ...]]) -> Tensor:
     """Return the parts of x (B, C, *S) at some places, B of each, one after another."""
     return torch.cat([x[:, :, *place] for place in places])
 
 
-def _starts(length: int, window: int, stride: float) -> list[int]:
-    """Return where windows begin along an axis; the last one ends with the sample."""
-    last = max(0, length - window)
-    return [*range(0, last, max(1, round(stride * window))), last]
+def _means(total: Tensor, top: int, windows: Windows) -> Iterator[Tensor]:
+    """Yield what sums (B, Q, rows, …) of a sample's rows from `top` on are on average, a band at a time."""
+    band = max(1, BAND_VALUES // total[:, :, 0].numel())
+    for sums in torch.split(total, band, dim=2):
+        bottom = top + sums.shape[2]
+        yield sums / windows.total(slice(top, bottom)).to(sums.device)
+        top = bottom
 
 
-def _most_likely(probabilities: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Return the classes (*S) of probabilities (Q, *s), interpolated to `size` in bands of the first axis."""
-    Q = len(probabilities)
-    dtype = torch.uint8 if Q <= MOST_BYTE_CLASSES else torch.int32
-    # along the axes in which the sample was enlarged
-    probabilities = resized(
-        probabilities[None], [min(pair) for pair in zip(size, probabilities.shape[1:], strict=True)]
-    )[0]
-    smaller = tuple(probabilities.shape[1:])
-    if smaller == size:
-        return probabilities.argmax(0).to(dtype)
-    row = ((torch.arange(size[0], device=probabilities.device) + 0.5) * smaller[0] / size[0] - 0.5).clamp(
-        0, smaller[0] - 1
-    )
-    above, share = row.long(), (row - row.floor()).reshape(-1, *[1] * (len(size) - 1))
-    below = (above + 1).clamp(max=smaller[0] - 1)
-    classes = torch.empty(size, dtype=dtype, device=probabilities.device)
-    band = max(1, BAND_VALUES // (Q * math.prod(size[1:])))
-    for rows in torch.split(torch.arange(size[0], device=probabilities.device), band):
-        lines = torch.lerp(probabilities[:, above[rows]], probabilities[:, below[rows]], share[rows])  # (Q, rows, …)
-        classes[rows] = (
-            resized(_classes_last(lines[None]), (len(rows), *size[1:]), antialias=False)[0].argmax(0).to(dtype)
-        )
-    return classes
-
-
-def _classes_last(lines: Tensor) -> Tensor:
-    """Return lines (1, Q, …) with classes last in memory: interpolating and comparing them take a third of the time."""
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return lines.contiguous(memory_format=formats.get(lines.ndim, torch.contiguous_format))
+def _move_up(total: Tensor, rows: int) -> None:
+    """Drop the first rows of sums (B, Q, rows, …), and begin as many at the end, without a second copy of them."""
+    kept = total.shape[2] - rows
+    for first in range(0, kept, rows):
+        last = min(first + rows, kept)
+        total[:, :, first:last] = total[:, :, first + rows : last + rows]  # these do not overlap
+    total[:, :, kept:] = 0

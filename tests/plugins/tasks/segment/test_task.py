@@ -55,9 +55,9 @@ def batch(mask, image=None, first=0, dtype=torch.uint8):
 class Says(nn.Module):
     """Is sure of the classes that the picture's values name."""
 
-    def __init__(self):
+    def __init__(self, size=SIZE):
         super().__init__()
-        self.encoder, self.shown = encoder(), []
+        self.encoder, self.shown = encoder(size), []
 
     def forward(self, x, valid=None):
         self.shown.append(tuple(x.shape))
@@ -408,9 +408,31 @@ def test_weights_that_do_not_fit_the_classes_are_refused(weights):
 
 @pytest.mark.parametrize("head", ["shuffle", "upernet"])
 def test_series_and_volumes_are_refused_by_heads_for_pictures(head):
-    text = f"task.head '{head}' works on pictures, and tiny has data of 3 axes; give --set task.head=conv"
+    text = f"task.head '{head}' works on pictures, and tiny has data of 3 axes; give --set task.head=light"
     with pytest.raises(api.SpecError, match=text):
         task(head=head).build(encoder((8, 8, 8)))
+
+
+def test_a_head_that_does_not_suit_the_patches_is_refused():
+    with pytest.raises(
+        api.SpecError, match=r"task\.head 'light' needs patches whose sides are powers of two, and they"
+    ):
+        task(head="light").build(api.nets.VisionTransformer((9, 9), (3, 3), 1, 12, 2, 2))
+
+
+@pytest.mark.parametrize(("fit", "shown"), [("crop", (8, 8, 8)), ("resize", (8, 8, 12))])
+def test_volumes_are_read_at_the_resolution_that_they_were_learnt_at(fit, shown):
+    data = card(size=(16, 16, 24))
+    preprocess = api.Preprocess.of(data, (8, 8, 8), modality=api.modalities.Volumes(), fit=fit)
+    job, module = Segment(Segment.Options(), data, preprocess), Says((8, 8, 8))
+    image = torch.randint(0, 4, (1, 1, 16, 16, 24)).float()
+    classes = job.classes_of(module, image)
+    assert {size[2:] for size in module.shown} == {shown}
+    assert torch.equal(classes[0], image[0, 0].to(torch.uint8)) == (fit == "crop")
+    told = job.describe()[0]
+    assert ("read at their own resolution, as in training, in windows of 8×8×8" in told) == (fit == "crop")
+    assert ("whose centres count most" in told) == (fit == "crop")
+    assert ("resized to cover 8×8×8" in told) == (fit == "resize")
 
 
 def test_volumes_are_averaged_with_what_is_mirrored_left_to_right():
@@ -455,7 +477,8 @@ def test_series_and_volumes_are_learnt_measured_and_predicted(size):
     assert (mask == 2 * longer[0].numpy()).mean() > 0.8
     assert mask.dtype.kind == "u"
     assert (set(found.files), set(found.values)) == (set(), {".mask"})
-    assert job.describe()[0].startswith(f"{unit} are resized to cover 8")
+    how = "read at their own resolution" if len(size) == 1 else "resized to cover 8"
+    assert job.describe()[0].startswith(f"{unit} are {how}")
 
 
 def test_more_than_255_classes_are_learnt_measured_and_predicted_beside_a_void_of_their_own():

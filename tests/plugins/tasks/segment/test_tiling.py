@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from maecli_plugins.tasks.segment import tiling
 from maecli_plugins.tasks.segment.tiling import predict_classes, working_size
+from maecli_plugins.tasks.segment.windows import Windows
 from torch import nn
 
 
@@ -126,31 +129,6 @@ def test_averaging_with_the_mirror_image_makes_the_prediction_symmetric():
     assert torch.equal(there, back.flip(2))
 
 
-@pytest.mark.parametrize("size", [(37, 53), (5, 53), (5, 6), (37, 6)])
-def test_bands_give_what_interpolating_everything_at_once_gives(size, monkeypatch):
-    torch.manual_seed(0)
-    monkeypatch.setattr(tiling, "BAND_VALUES", 4 * 53 * 3)
-    probabilities = torch.rand(4, 10, 11)
-    smaller = nn.functional.interpolate(
-        probabilities[None], (min(size[0], 10), min(size[1], 11)), mode="bilinear", antialias=True
-    )
-    at_once = nn.functional.interpolate(smaller, size, mode="bilinear")[0].argmax(0)
-    assert torch.equal(tiling._most_likely(probabilities, size).long(), at_once)
-
-
-@pytest.mark.parametrize("size", [(37,), (5,), (9, 21, 6)])
-def test_bands_of_series_and_volumes_give_that_too(size, monkeypatch):
-    torch.manual_seed(0)
-    monkeypatch.setattr(tiling, "BAND_VALUES", 4 * 21 * 6 * 3)
-    given, mode = ((10,), "linear") if len(size) == 1 else ((4, 11, 8), "trilinear")
-    probabilities = torch.rand(4, *given)
-    smaller = nn.functional.interpolate(
-        probabilities[None], [min(pair) for pair in zip(size, given, strict=True)], mode=mode
-    )
-    at_once = nn.functional.interpolate(smaller, size, mode=mode)[0].argmax(0)
-    assert torch.equal(tiling._most_likely(probabilities, size).long(), at_once)
-
-
 @pytest.mark.parametrize("size", [(8,), (12, 8, 9)])
 @torch.no_grad()
 def test_series_and_volumes_are_read_in_windows(size):
@@ -160,15 +138,6 @@ def test_series_and_volumes_are_read_in_windows(size):
     assert torch.equal(classes, (x[:, 0] > 0).to(torch.uint8))
     assert {shown.shape[2:] for shown in module.shown} == {img_size}
     assert torch.equal(classes, predict_classes(module, x, img_size, "whole"))
-
-
-def test_classes_are_bytes_unless_there_are_more_than_255():
-    for num, dtype in ((255, torch.uint8), (256, torch.int32)):
-        probabilities = torch.eye(num)[[num - 1, 0]].T.reshape(num, 2, 1)
-        for size in ((2, 1), (4, 2)):
-            classes = tiling._most_likely(probabilities, size)
-            assert classes.dtype == dtype
-            assert set(classes.flatten().tolist()) >= {0, num - 1}
 
 
 @pytest.mark.parametrize("size", [(20,), (16, 12, 20)])
@@ -207,3 +176,80 @@ def test_missing_cells_stay_at_their_places_however_a_picture_is_read(inference,
     off = classes != valid[:, 0]
     assert not off[:, :, : W // 2 - 2].any()
     assert not off[:, :, W // 2 + 2 :].any()
+
+
+@pytest.mark.parametrize("size", [(5,), (20, 3), (19, 12, 9), (8, 8, 8)])
+@pytest.mark.parametrize("weights", ["even", "gaussian"])
+@torch.no_grad()
+def test_samples_that_keep_their_resolution_are_shown_as_they_are(size, weights):
+    img_size = (8,) * len(size)
+    module, x = Brightness((4,) * len(size)), torch.randn(2, 1, *size)
+    classes = predict_classes(module, x, img_size, "slide", resize=False, weights=weights)
+    assert torch.equal(classes, (x[:, 0] > 0).to(torch.uint8)), "of a model that sees each cell by itself"
+    assert {shown.shape[2:] for shown in module.shown} == {img_size}
+    assert {float(value) for shown in module.shown for value in shown.unique()} <= {0.0, *x.unique().tolist()}
+
+
+class Noise(Brightness):
+    """Says something else of a cell in each window."""
+
+    def forward(self, x, valid=None):
+        generator = torch.Generator().manual_seed(len(self.shown))
+        super().forward(x)
+        return torch.randn(len(x), 5, *x.shape[2:], generator=generator)
+
+
+def windows_at_once(module, x, img_size, stride, weights):
+    """Return probabilities (B, Q, *S) as they are defined, with sums of the whole sample."""
+    windows = Windows(x.shape[2:], img_size, stride, weights)
+    total, count = torch.zeros(len(x), 5, *x.shape[2:]), torch.zeros(x.shape[2:])
+    for place, part in tiling._read_windows(module, x, None, windows.places(), img_size, None):
+        total[:, :, *place] += part * windows.weight
+        count[place] += windows.weight
+    return total, count
+
+
+@pytest.mark.parametrize("weights", ["even", "gaussian"])
+@pytest.mark.parametrize("stride", [0.3, 2 / 3, 1.0])
+@pytest.mark.parametrize("size", [(29,), (29, 6), (21, 9, 12), (5, 9, 4)])
+def test_bands_of_a_sample_equal_sums_over_all_of_it(size, stride, weights, monkeypatch):
+    monkeypatch.setattr(tiling, "BAND_VALUES", 200)
+    img_size, x = (8,) * len(size), torch.zeros(2, 1, *size)
+    total, count = windows_at_once(Noise((4,) * len(size)), x, img_size, stride, weights)
+    windows = Windows(size, img_size, stride, weights)
+    assert torch.allclose(windows.total(slice(None)), count, rtol=1e-5)
+    bands = list(tiling._slide(Noise((4,) * len(size)), x, None, windows, img_size, None))
+    assert len(bands) > 1
+    assert torch.equal(torch.cat(bands, 2), total / windows.total(slice(None)))
+    classes = predict_classes(Noise((4,) * len(size)), x, img_size, "slide", stride, resize=False, weights=weights)
+    assert torch.equal(classes.long(), torch.cat(bands, 2).argmax(1))
+
+
+@pytest.mark.parametrize("length", [8, 30])
+def test_a_band_is_no_higher_than_a_window_and_none_is_kept(length):
+    x = torch.zeros(1, 1, length, 8)
+    bands = tiling._slide(Noise(), x, None, Windows((length, 8), (8, 8), 0.5), (8, 8), None)
+    heights = [band.shape[2] for band in bands]
+    assert max(heights) <= 8
+    assert sum(heights) == length
+
+
+def test_gaussian_weights_let_the_window_decide_whose_centre_is_nearest():
+    classes = predict_classes(
+        Leftmost(), torch.zeros(1, 1, 8, 12), (8, 8), "slide", stride=0.5, resize=False, weights="gaussian"
+    )
+    # cells 4 and 5 lie right in the first window and left in the second, nearer to the centre of the first
+    assert classes[0, 0].tolist() == [1] * 4 + [0] * 2 + [1] * 2 + [0] * 4
+
+
+def test_gaussian_weights_have_a_deviation_of_an_eighth_and_are_symmetric():
+    (profile,) = Windows((33,), (33,), 1.0, "gaussian").profiles
+    assert profile[16] == 1
+    assert torch.equal(profile, profile.flip(0))
+    assert float(profile[16 + 4]) == pytest.approx(math.exp(-0.5 * (4 / (33 / 8)) ** 2))
+
+
+def test_what_is_missing_stays_missing_where_samples_keep_their_resolution():
+    valid = (torch.arange(20) >= 9).expand(1, 1, 5, 20)
+    classes = predict_classes(Seen(), torch.ones(1, 1, 5, 20), (8, 8), "slide", valid=valid, resize=False)
+    assert torch.equal(classes, valid[:, 0].to(torch.uint8))
