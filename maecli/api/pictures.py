@@ -42,6 +42,7 @@ from maecli.modalities.pictures.masks.read import (
     mask_png,
     read_mask,
     settle_masks,
+    void_of,
 )
 from maecli.modalities.pictures.picture_files import PictureFiles, convertible, probe_pictures
 from maecli.modalities.pictures.read import MAX_PIXELS, Reading, keeps_alpha, misfit, probe_picture, read_picture
@@ -99,4 +100,5 @@ __all__ = [
     "sampled_channel_stats",
     "search_pictures",
     "settle_masks",
+    "void_of",
 ]

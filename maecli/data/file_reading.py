@@ -43,6 +43,9 @@ class FileReading(BaseModel):
     mask_foreground: int | None = Field(
         default=None, description="number in masks that is the second of two classes, as `dataset.mask_foreground` says"
     )
+    mask_first: int = Field(
+        default=0, ge=0, description="number of the first class in masks; smaller ones are not judged"
+    )
     mask_palettes: MaskPixels = Field(default="auto", description="what counts in palettes of masks that name both")
     mask_greys: MaskPixels = Field(default="auto", description="the same of masks in grey")
 

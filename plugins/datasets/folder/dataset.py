@@ -43,11 +43,11 @@ class Folder(api.Dataset):
     Masks: files without loss (PNG, TIFF, BMP, GIF, WebP, PGM, `.npy`) below `masks/` that are named as the pictures
         below `images/`: `images/a/1.jpg` has the mask `masks/a/1.png`; folders may have other usual names and stand in
         each split, and masks may lie beside their pictures as `1_mask.png`. Pixels are class numbers (in grey, in a
-        palette) or colours of classes (in RGB, in a palette): those that `classes.txt` gives, else VOC's; 255 is not
-        judged, and what is transparent is the background. `classes.txt` names class 0 in its first line, class 1 in
-        the next, if wanted with numbers and colours (`1 cat 255 0 0`); CVAT's `labelmap.txt` serves, too. A class named
-        background (bg) is no object. Where both folders are, pictures below `masks/` are never samples, and the folders
-        below `images/` are read for classes and splits.
+        palette) or colours of classes (in RGB, in a palette): those that `classes.txt` gives, else VOC's; 255, of
+        over 255 classes 65535, is not judged, and what is transparent is the background. `classes.txt` names class 0 in
+        its first line, class 1 in the next, if wanted with numbers and colours (`1 cat 255 0 0`); CVAT's `labelmap.txt`
+        serves, too. A class named background (bg) is no object. Where both folders are, pictures below `masks/` are
+        never samples, and the folders below `images/` are read for classes and splits.
     Splits: the split column of `labels.csv`, else the folders `train/`, `val/` and `test/`, or as people call them
         (`training_set/`, `dev/`, `holdout/`). A split that neither names is cut from train with the fixed seed 0:
         one sample in ten for each, stratified by class and by the classes that masks show, a group never divided.
@@ -172,6 +172,7 @@ class Folder(api.Dataset):
             mask_classes=shown.names if shown is not None else (),
             mask_palette=tuple(shown.palette) if shown is not None else (),
             background=shown.background if shown is not None else None,
+            void=shown.void if shown is not None else pictures.VOID,
             split_sizes={name: len(keys) for name, keys in parts.items()},
             split_origin=split_origin(index, *self._shares, self._in_masks),
             source=f"your own files in {self._folder}",
@@ -244,7 +245,7 @@ class Folder(api.Dataset):
             except api.BrokenSample as broken:
                 if broken.fault not in faults:
                     yield broken.fault
-        if is_nothing_judged(numbers):
+        if is_nothing_judged(numbers, self._masks.classes.void):
             yield api.Fault(self._masks.place or ".", nothing_judged(self._masks.classes))
 
     @cached_property
@@ -301,7 +302,7 @@ class Folder(api.Dataset):
             split = self._split(dealt, ("mask",), set())
         except api.DataError:  # told of where masks are asked for
             return {}
-        return pictures.classes_in_masks(split, pictures.VOID, repr(self.options), self.say)
+        return pictures.classes_in_masks(split, self._masks.classes.void, repr(self.options), self.say)
 
     def given_splits(self) -> Collection[api.SplitName]:
         return self._index.fixed_splits

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from maecli import api
-from maecli.api.pictures import CLASSES_FILE, LABELMAP_FILE, VOID, ClassList, Pixels, read_classes
+from maecli.api.pictures import CLASSES_FILE, LABELMAP_FILE, ClassList, Pixels, read_classes
 
 from .index import Index
 from .masks import (
@@ -86,7 +86,7 @@ class MaskSet:
                 broken.append(error.fault)
         if len(broken) == len(peeked):
             raise none_usable(self.root, self.classes, broken)
-        if is_nothing_judged(numbers):
+        if is_nothing_judged(numbers, self.classes.void):
             raise api.DataError(f"{self.root / self.place}: {nothing_judged(self.classes)}")
 
     def _beside(self, name: str) -> Path:
@@ -109,6 +109,6 @@ class MaskSet:
         )
 
 
-def is_nothing_judged(numbers: Set[int]) -> bool:
+def is_nothing_judged(numbers: Set[int], void: int) -> bool:
     """Whether masks of these numbers hold nothing but class 0 and what is not judged."""
-    return numbers <= {0, VOID} and VOID in numbers
+    return numbers <= {0, void} and void in numbers

@@ -15,9 +15,6 @@ from maecli.api.pictures import LABELMAP_FILE, VOID, ClassList, MaskCode, Pixels
 
 IMAGES_FOLDER, MASKS_FOLDER = "images", "masks"
 NUM_NAMED = 3
-NOTHING_JUDGED = (
-    f"masks hold nothing but 0 and {VOID}, which means not judged; write the number of the class where they say {VOID}"
-)
 
 
 @dataclass(frozen=True)
@@ -77,10 +74,14 @@ def read_masks(
 
 
 def nothing_judged(classes: ClassList) -> str:
-    """Return what to say of masks that hold nothing but 0 and 255."""
+    """Return what to say of masks that hold nothing but class 0 and what is not judged."""
+    reason = (
+        f"masks hold nothing but 0 and {classes.void}, which means not judged; write the number of the class where "
+        f"they say {classes.void}"
+    )
     if len(classes.names) != 2:
-        return NOTHING_JUDGED
-    return f"{NOTHING_JUDGED}, or let {VOID} be {classes.names[1]} by --set dataset.mask_foreground={VOID}"
+        return reason
+    return f"{reason}, or let {VOID} be {classes.names[1]} by --set dataset.mask_foreground={VOID}"
 
 
 def none_usable(root: Path, classes: ClassList, faults: Sequence[api.Fault]) -> DataError:
@@ -115,7 +116,7 @@ class MaskedFiles(api.pictures.PictureFiles):
         return sample | {"mask": self._mask(index, size)}
 
     def _mask(self, index: int, size: tuple[int, ...]) -> np.ndarray:
-        """Return the mask (H, W) uint8 of a picture of `size`. Raises `BrokenSample`, also for one of another size."""
+        """Return the mask (H, W) of a picture of `size`. Raises `BrokenSample`, also for one of another size."""
         path, palette, code = self.masks[index], self.mask_reading.classes.palette, self.mask_reading.code
         with self.noting(path):
             mask = read_mask(self.root / path, len(palette), palette, max_pixels=self.reading.max_pixels, code=code)

@@ -183,7 +183,7 @@ class Segment(api.Task[Segmenter]):
     def _files(self, picture: np.ndarray, mask: np.ndarray) -> dict[str, Callable[[], bytes]]:
         """Return what encodes a picture's mask (H, W): by itself, and over the picture."""
         return {
-            ".mask.png": partial(api.pictures.mask_png, mask, self.card.mask_palette),
+            ".mask.png": partial(api.pictures.mask_png, mask, self.card.mask_palette, self.card.files.mask_first),
             ".overlay.png": partial(api.draw.overlay, picture, mask, self.style),
         }
 

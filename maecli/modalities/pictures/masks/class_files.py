@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maecli.errors import DataError
-from maecli.modalities.pictures.masks.code import VOID, VOID_COLOUR, Palette, class_palette
+from maecli.modalities.pictures.masks.code import (
+    VOID,
+    VOID_COLOUR,
+    WIDE_VOID,
+    WIDE_VOID_COLOUR,
+    Palette,
+    class_palette,
+    void_of,
+)
 
 CLASSES_FILE, LABELMAP_FILE = CLASS_FILES = "classes.txt", "labelmap.txt"
-MAX_CHARACTERS = 2**20
-"""Of the names of up to 255 classes."""
+MAX_CHARACTERS = 2**22
+"""Of the names of up to 65,535 classes."""
+VOIDS = frozenset({"void", "ignore", "ignored", "ignore_index", "unlabeled", "unlabelled", "border", "boundary"})
+"""Names by which the last of 256 numbers is known to be what is not judged, and no class; in lower case."""
 BACKGROUNDS = frozenset({"background", "bg", "_background_", "__background__"})
 """Names by which a class is known to be no object; in lower case."""
 
@@ -37,7 +47,11 @@ CLASS_FORMS = (
     ClassForm("with a colour as in HTML", "cat #ff0000", "on any line; classes without one have VOC's"),
     ClassForm("columns", "cat,255,0,0", "with commas or tabs, below a header such as name,r,g,b or without one"),
     ClassForm("CVAT", "cat:255,0,0::", "labelmap.txt: label, colour, parts and actions"),
-    ClassForm("what is not judged", "255 void 255 255 255", "a line numbered 255 gives void another colour"),
+    ClassForm(
+        "what is not judged",
+        "255 void 255 255 255",
+        "a line numbered 255 (65535 where class numbers go beyond 254) gives void another colour",
+    ),
 )
 """How the lines of a list of classes may be written."""
 
@@ -54,8 +68,8 @@ _HEX = re.compile(r"(.*\S)[\s,;:]+#([0-9a-fA-F]{6})\Z")
 _TRIPLE = r"[(\[]?(\d{1,3})\s*[\s,;]\s*(\d{1,3})\s*[\s,;]\s*(\d{1,3})[)\]]?"
 _COLOUR_LAST = re.compile(rf"(.*?[^\s,;:])\s*[\s,;:]\s*{_TRIPLE}\Z")
 _COLOUR_FIRST = re.compile(rf"(){_TRIPLE}\s*[\s,;:]\s*(.*[^\d\s].*)\Z")
-_NUMBER_AND_COLOUR = re.compile(rf"(\d{{1,4}}\s*[\s,;:]\s*){_TRIPLE}\s*[\s,;:]\s*(.*[^\d\s].*)\Z")
-_NUMBERED = re.compile(r"(\d{1,4})(?:\s*[:,;.)=]\s*|\s+-\s+|\s+)(\S.*)\Z")
+_NUMBER_AND_COLOUR = re.compile(rf"(\d{{1,5}}\s*[\s,;:]\s*){_TRIPLE}\s*[\s,;:]\s*(.*[^\d\s].*)\Z")
+_NUMBERED = re.compile(r"(\d{1,5})(?:\s*[:,;.)=]\s*|\s+-\s+|\s+)(\S.*)\Z")
 
 Colour = tuple[int, int, int]
 
@@ -70,6 +84,11 @@ class ClassList:
     """Whether the file gives any colour; else all are VOC's."""
     void_colour: Colour = VOID_COLOUR
     file: str = CLASSES_FILE
+
+    @property
+    def void(self) -> int:
+        """The number of what is not judged."""
+        return void_of(len(self.names))
 
     @property
     def background(self) -> int | None:
@@ -120,12 +139,14 @@ def read_class_file(path: Path) -> ClassList:
         lines, void = _numbered(path, _coloured(path, lines))
     if not lines:
         raise DataError(f"{path} is empty; {WHAT}")
-    if len(lines) > VOID:
+    if len(lines) > WIDE_VOID:
         raise DataError(
-            f"{path} has {len(lines)} lines; a mask holds up to {VOID} classes, and {VOID} means not judged"
+            f"{path} has {len(lines):,} lines; a mask of 16 bits holds up to {WIDE_VOID:,} classes, and {WIDE_VOID} "
+            "means not judged"
         )
     _check_names(path, lines)
-    void_colour = void.colour if void is not None and void.colour is not None else VOID_COLOUR
+    usual = VOID_COLOUR if void_of(len(lines)) == VOID else WIDE_VOID_COLOUR
+    void_colour = void.colour if void is not None and void.colour is not None else usual
     palette = _palette(path, lines, void_colour)
     own = any(line.colour is not None for line in lines)
     return ClassList(tuple(line.name for line in lines), palette, own, void_colour, path.name)
@@ -200,12 +221,21 @@ def _numbered(path: Path, lines: list[_Line]) -> tuple[list[_Line], _Line | None
     for line, found in zip(lines, matches, strict=True):
         if found is not None:
             line.of, line.name = int(found[1]), found[2].strip()
-    void = next((line for line in lines if line.of == VOID), None)
+    number_of_void = _number_of_void(lines)
+    void = next((line for line in lines if line.of == number_of_void), None)
     lines = sorted((line for line in lines if line is not void), key=lambda line: line.of or 0)
     for number, line in enumerate(lines):
         if line.of != number:
             raise DataError(_misnumbered(path, lines, number))
     return lines, void
+
+
+def _number_of_void(lines: Sequence[_Line]) -> int:
+    """Return the number that is not judged: 255, unless there are so many classes that it is one of them."""
+    names = {line.of: line.name for line in lines}
+    beyond = any(VOID < number < WIDE_VOID for number in names if number is not None)
+    is_class = len(names) > VOID and names.get(VOID, "void").lower() not in VOIDS
+    return WIDE_VOID if beyond or is_class else VOID
 
 
 def _misnumbered(path: Path, lines: Sequence[_Line], number: int) -> str:

@@ -17,8 +17,8 @@ import numpy as np
 from maecli.data.file_reading import MaskPixels
 from maecli.modalities.pictures.masks.files import Colour, Numbered
 
-VOID = 255
-"""The number of pixels that are not judged: borders in VOC, padding."""
+VOID, WIDE_VOID = 255, 65_535
+"""The number of pixels that are not judged: borders in VOC, padding. WIDE_VOID where class numbers go beyond a byte."""
 
 Palette = Sequence[Colour]
 Pixels = MaskPixels
@@ -26,7 +26,7 @@ WHITE = (255, 255, 255)
 
 
 def class_palette(num_classes: int) -> tuple[Colour, ...]:
-    """Return VOC's colours (RGB) of the classes 0 to `num_classes` - 1, distinct for up to 256.
+    """Return VOC's colours (RGB) of the classes 0 to `num_classes` - 1, distinct for up to 65,536.
 
     Bit b of each triple of the number's bits becomes bit 7 - b of red, green and blue: the VOC devkit's colour map.
     """
@@ -40,6 +40,13 @@ def class_palette(num_classes: int) -> tuple[Colour, ...]:
 
 VOID_COLOUR = class_palette(256)[VOID]
 """(224, 224, 192), as VOC draws its borders."""
+WIDE_VOID_COLOUR = (252, 248, 248)
+"""The colour of `WIDE_VOID`: (224, 224, 192) is a class's there."""
+
+
+def void_of(num_classes: int, first: int = 0) -> int:
+    """Return the number that is not judged in masks of so many classes, whose numbers begin with `first`."""
+    return VOID if first + num_classes <= VOID else WIDE_VOID
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class MaskCode:
     """What counts in palettes where both name classes; auto: neither, such a mask is broken."""
     greys: Pixels = "auto"
     """The same of grey masks whose values may be class colours."""
+    first: int = 0
+    """The number of class 0 in files; smaller numbers are not judged."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class Evidence:
     colours: Mapping[int, Colour]
     counts: Mapping[int, int]
     own: bool
+    void: int = VOID
 
     @property
     def numbers_fit(self) -> bool:
@@ -102,7 +112,7 @@ class Evidence:
     def choose(self, pixels: Pixels) -> Mapping[int, int | None] | None:
         """Return the reading that is right, numbers → classes; None where it cannot be told."""
         if self.kind == "colour":
-            something = any(q not in (None, 0, VOID) for q in self.by_number.values())
+            something = any(q not in (None, 0, self.void) for q in self.by_number.values())
             return self.by_number if not self.colours_fit and self.numbers_fit and something else self.by_colour
         if pixels != "auto":
             return self.by_number if pixels == "numbers" else self.by_colour
@@ -114,7 +124,7 @@ class Evidence:
         """Return what the two readings are, by the most frequent number in which they differ."""
         number = max(self.unlike, key=lambda i: self.counts[i])
         readings = (self.by_number[number], self.by_colour[number])
-        by_number, by_colour = ("not judged" if q == VOID else f"class {q}" for q in readings)
+        by_number, by_colour = ("not judged" if q == self.void else f"class {q}" for q in readings)
         shown = f"number {number} has the colour {self.colours[number]}"
         return f"{shown}: by numbers it is {by_number}, by colours {by_colour}"
 
@@ -124,9 +134,11 @@ class Legend:
 
     def __init__(self, num_classes: int, palette: Palette, code: MaskCode) -> None:
         self.num_classes, self.palette, self.code = num_classes, palette, code
-        self.clear = VOID if code.background is None else code.background
-        self.numbers = {i: i for i in range(min(num_classes, VOID))} | {VOID: VOID}
-        self.colours = {code.void_colour: VOID} | {colour: i for i, colour in reversed([*enumerate(palette)])}
+        self.void = void = void_of(num_classes, code.first)
+        self.clear = void if code.background is None else code.background
+        self.numbers = dict.fromkeys(range(code.first), void) | {void: void}
+        self.numbers |= {code.first + i: i for i in range(num_classes)}
+        self.colours = {code.void_colour: void} | {colour: i for i, colour in reversed([*enumerate(palette)])}
         if code.foreground is not None:
             self.numbers[code.foreground] = 1
             self.colours.setdefault((code.foreground,) * 3, 1)
@@ -134,18 +146,18 @@ class Legend:
     def evidence(self, mask: Numbered, kind: Literal["palettes", "greys", "colour"]) -> Evidence:
         """Return what a mask says for each reading."""
         judged = mask.numbers if mask.opaque is None else mask.numbers[mask.opaque]
-        counts = np.bincount(judged.ravel(), minlength=VOID + 1)
+        counts = np.bincount(judged.ravel(), minlength=self.void + 1)
         used = np.flatnonzero(counts).tolist()
         shown = {i: (i, i, i) for i in used} if mask.colours is None else mask.colours
         numbers = dict(self.numbers)
-        if kind == "greys" and self.code.own_colours and self.colours.get(WHITE, VOID) != VOID:
-            numbers.pop(VOID, None)  # white is a class
+        if kind == "greys" and self.code.own_colours and self.colours.get(WHITE, self.void) != self.void:
+            numbers.pop(self.void, None)  # white is a class
         clear = dict.fromkeys(mask.clear, self.clear)
         by_number = {i: numbers.get(i, clear.get(i)) for i in used}
         by_colour = {i: clear.get(i, self.colours.get(shown.get(i, (0, 0, 0)))) for i in used}
         colours = {i: shown.get(i, (0, 0, 0)) for i in used}
         own = self.code.own_colours or self.code.foreground is not None
-        return Evidence(kind, by_number, by_colour, colours, {i: int(counts[i]) for i in used}, own)
+        return Evidence(kind, by_number, by_colour, colours, {i: int(counts[i]) for i in used}, own, self.void)
 
 
 def settled(code: MaskCode, masks: Iterable[Evidence]) -> tuple[MaskCode, Evidence | None]:

@@ -44,8 +44,10 @@ MASK_FORMS = (
     MaskForm("`.npy`, TIFF of numbers", "whole numbers (H, W); others are refused"),
     MaskForm("JPEG, WebP or TIFF with loss, AVIF, HEIC", "refused: neighbouring classes bleed into each other"),
 )
-"""How masks may be stored; 255 is not judged, in numbers, nor is VOC's border colour (224, 224, 192)."""
+"""How masks may be stored; 255 is not judged, in numbers (of over 255 classes 65535), nor is VOC's border colour."""
 
+BYTE, MOST = 256, 65_535
+"""Numbers that a byte holds, and the greatest number of a mask."""
 DEEP_COLOURS = "mask has 16 bits for each colour; use class numbers, or colours of 8 bits"
 WHITE_IS_ZERO = "mask is a TIFF in which 0 is white; save it with 0 as black, or as PNG"
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
@@ -58,7 +60,7 @@ _LOSSY_CODES = frozenset({6, 7, 33003, 33004, 33005, 34712, 34892, 34933, 50001}
 
 @dataclass
 class Numbered:
-    """A mask with one number in each pixel, (H, W) uint8."""
+    """A mask with one number in each pixel, (H, W) uint8 or uint16."""
 
     numbers: np.ndarray
     colours: dict[int, Colour] | None
@@ -220,10 +222,10 @@ def _array(values: np.ndarray, name: str) -> Numbered | Coloured:
     if values.ndim != 2 or 0 in shape:
         raise BrokenSample(name, f"mask has the shape {tuple(shape)}; a mask is (H, W), a class number in each pixel")
     low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 255):
+    if not (low >= 0 and high <= MOST):
         odd = low if low < 0 else high
-        raise BrokenSample(name, f"mask has the number {odd:g}; class numbers are 0 to 254, and 255 is void")
+        raise BrokenSample(name, f"mask has the number {odd:.10g}; numbers in masks are 0 to {MOST}")
     if values.dtype.kind == "f" and (values != np.floor(values)).any():
         odd = values[values != np.floor(values)][0]
         raise BrokenSample(name, f"mask has the number {odd:g}; class numbers are whole")
-    return Numbered(values.astype(np.uint8), None)
+    return Numbered(values.astype(np.uint8 if high < BYTE else np.uint16), None)

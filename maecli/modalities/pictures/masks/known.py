@@ -72,6 +72,7 @@ def _reader(masks: Sequence[Path], card: DataCard) -> Callable[[Path], np.ndarra
         foreground=files.mask_foreground,
         palettes=files.mask_palettes,
         greys=files.mask_greys,
+        first=files.mask_first,
     )
     settled = settle_masks(sorted(masks)[:NUM_PEEKED], palette, code).code
     return partial(read_mask, num_classes=len(palette), palette=palette, code=settled)

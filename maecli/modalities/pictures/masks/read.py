@@ -26,6 +26,7 @@ from maecli.modalities.pictures.masks.code import (
     Pixels,
     class_palette,
     settled,
+    void_of,
 )
 from maecli.modalities.pictures.masks.files import MASK_SUFFIXES, Coloured, Numbered, open_mask
 from maecli.modalities.pictures.read import MAX_PIXELS
@@ -42,6 +43,7 @@ __all__ = [
     "mask_png",
     "read_mask",
     "settle_masks",
+    "void_of",
 ]
 
 PLAIN = MaskCode()
@@ -53,7 +55,7 @@ HIDDEN = "mask is transparent all over, above pixels that differ; save it withou
 def read_mask(
     path: Path, num_classes: int, palette: Palette, *, max_pixels: int = MAX_PIXELS, code: MaskCode = PLAIN
 ) -> np.ndarray:
-    """Return a mask (H, W) uint8 of class numbers, 255 = void.
+    """Return a mask (H, W) of class numbers: uint8, 255 = void; where that is a class's number uint16, 65535 = void.
 
     Takes files without loss (PNG, TIFF, BMP, GIF, WebP, Netpbm, `.npy`) whose pixels are the numbers, in grey, in a
     palette, or in three equal channels; or the colours of `palette`, or void's, in a palette or in RGB. A palette whose
@@ -68,6 +70,10 @@ def read_mask(
             return _from_colours(path, mask, legend)
         return _from_numbers(path, grey, legend, legend.evidence(grey, "colour"))
     return _from_numbers(path, mask, legend, legend.evidence(mask, _kind(mask)))
+
+
+def _dtype(legend: Legend) -> type[np.unsignedinteger]:
+    return np.uint8 if legend.void == VOID else np.uint16
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def _from_numbers(path: Path, mask: Numbered, legend: Legend, evidence: Evidence
     if unknown:
         colours = evidence.kind == "colour" or (evidence.kind == "palettes" and classes is evidence.by_colour)
         raise _without_class(path, legend, unknown, evidence if colours else None)
-    table = np.full(VOID + 1, legend.clear, np.uint8)
+    table = np.full(max([legend.void, *classes]) + 1, legend.clear, _dtype(legend))
     for number, of in classes.items():
         table[number] = legend.clear if of is None else of
     read = table[mask.numbers]
@@ -160,7 +166,8 @@ def _without_class(path: Path, legend: Legend, unknown: Counter[int], evidence: 
     others = f"; {len(unknown)} such numbers in {unknown.total():,} pixels" if len(unknown) > 1 else ""
     return BrokenSample(
         str(path),
-        f"mask has the number {number}; classes are 0 to {legend.num_classes - 1}, and {VOID} is void{others}",
+        f"mask has the number {number}; classes are {legend.code.first} to "
+        f"{legend.code.first + legend.num_classes - 1}, and {legend.void} is void{others}",
     )
 
 
@@ -180,8 +187,8 @@ def _from_colours(path: Path, mask: Coloured, legend: Legend) -> np.ndarray:
     weights = np.array([1 << 16, 1 << 8, 1])
     known = np.array([*legend.colours], np.int64) @ weights
     order = np.argsort(known)
-    numbers, known = np.array([*legend.colours.values()], np.uint8)[order], known[order]
-    read, unknown = np.empty(mask.size, np.uint8), Counter[tuple[int, int, int]]()
+    numbers, known = np.array([*legend.colours.values()], _dtype(legend))[order], known[order]
+    read, unknown = np.empty(mask.size, _dtype(legend)), Counter[tuple[int, int, int]]()
     nothing_seen, below = True, set[int]()
     for rows, pixels, seen in mask.bands():
         codes = pixels.astype(np.int64) @ weights  # (h, W)
@@ -206,16 +213,22 @@ def _from_colours(path: Path, mask: Coloured, legend: Legend) -> np.ndarray:
     return read
 
 
-def mask_png(mask: np.ndarray, palette: Palette) -> bytes:
-    """Return a palette PNG of a mask (H, W) whose pixels are the class numbers; of over 255 classes, 16-bit grey."""
+def mask_png(mask: np.ndarray, palette: Palette, first: int = 0) -> bytes:
+    """Return a PNG of a mask (H, W) that `read_mask` reads: class numbers from `first` in a palette, or in 16-bit grey.
+
+    The latter is for numbers beyond 254.
+    """
     from PIL import Image
 
     height, width = mask.shape
-    if len(palette) > VOID:
+    void = void_of(len(palette), first)
+    if first:
+        mask = np.where(mask < len(palette), mask + np.uint16(first), void)
+    if void != VOID:
         image = Image.frombytes("I;16", (width, height), np.ascontiguousarray(mask, "<u2").tobytes())
     else:
         image = Image.frombytes("P", (width, height), np.ascontiguousarray(mask, np.uint8).tobytes())
-        colours = [*palette, *[(0, 0, 0)] * (VOID - len(palette)), VOID_COLOUR]
+        colours = [*[(0, 0, 0)] * first, *palette, *[(0, 0, 0)] * (VOID - first - len(palette)), VOID_COLOUR]
         image.putpalette([value for colour in colours for value in colour])
     buffer = io.BytesIO()
     image.save(buffer, "PNG")

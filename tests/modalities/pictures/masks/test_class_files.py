@@ -85,6 +85,21 @@ def test_lines_may_carry_the_colours_of_the_classes(tmp_path, lines):
     assert classes.void_colour == VOID_COLOUR
 
 
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize(("num", "void"), [(255, 255), (256, 65_535), (300, 65_535)])
+def test_so_many_classes_have_colours_of_their_own_beside_a_number_of_void(tmp_path, num, void, numbered):
+    classes = read(tmp_path, "".join(f"{i if numbered else ''} kind-{i}\n" for i in range(num)))
+    assert classes.names == tuple(f"kind-{i}" for i in range(num))
+    assert classes.void == void
+    assert len({*classes.palette, classes.void_colour}) == num + 1
+
+
+@pytest.mark.parametrize(("num", "number"), [(255, 255), (300, 65_535)])
+def test_of_many_numbered_lines_the_one_that_is_void_is_no_class(tmp_path, num, number):
+    classes = read(tmp_path, "".join(f"{i} kind-{i}\n" for i in range(num)) + f"{number} void 1 2 3\n")
+    assert (len(classes.names), classes.void, classes.void_colour) == (num, number, (1, 2, 3))
+
+
 def test_a_line_numbered_255_gives_void_a_colour(tmp_path):
     classes = read(tmp_path, "0 background 0 0 0\n1 cat 9 9 9\n255 void 255 255 255\n")
     assert (classes.names, classes.void_colour) == (("background", "cat"), (255, 255, 255))
@@ -112,7 +127,7 @@ def test_numbers_in_names_stay(tmp_path, lines, names):
         ("a\n\nb\n", ", line 2: no name for the class 1; write one class name per line"),
         ("a\nb\na\n", ", line 3: 'a' is class 0 already"),
         ("0 a\n1 a\n", ", line 2: 'a' is class 0 already"),
-        ("".join(f"{i}\n" for i in range(256)), " has 256 lines; a mask holds up to 255 classes, and 255 means"),
+        ("".join(f"{i}\n" for i in range(65_536)), " has 65,536 lines; a mask of 16 bits holds up to 65,535 classes"),
         ("größe".encode("latin-1"), ": not UTF-8 text; save it in UTF-8"),
         (
             "1 cat\n2 dog",
@@ -144,8 +159,8 @@ def test_a_list_that_is_missing_or_a_folder_or_too_long_is_refused(tmp_path):
         read_classes(tmp_path)
     with pytest.raises(DataError, match=r"cannot be read \(.*[Ii]s a directory"):
         read_class_file(tmp_path)
-    (tmp_path / "classes.txt").write_text("a" * (2**20 + 1))
-    with pytest.raises(DataError, match="has more than 1,048,576 characters"):
+    (tmp_path / "classes.txt").write_text("a" * (2**22 + 1))
+    with pytest.raises(DataError, match="has more than 4,194,304 characters"):
         read_classes(tmp_path)
 
 

@@ -217,13 +217,14 @@ def test_arrays_of_whole_numbers_are_masks(tmp_path, dtype, shape):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.full((2, 4), -1), "mask has the number -1; class numbers are 0 to 254, and 255 is void"),
-        (np.full((2, 4), 1000), "mask has the number 1000; class numbers are 0 to 254"),
+        (np.full((2, 4), -1), "mask has the number -1; numbers in masks are 0 to 65535"),
+        (np.full((2, 4), 1000), "mask has the number 1000; classes are 0 to 2, and 255 is void"),
+        (np.full((2, 4), 70_000), "mask has the number 70000; numbers in masks are 0 to 65535"),
         (np.full((2, 4), 0.5), "mask has the number 0.5; class numbers are whole"),
-        (np.full((2, 4), np.nan), "mask has the number nan; class numbers are 0 to 254"),
+        (np.full((2, 4), np.nan), "mask has the number nan; numbers in masks are 0 to 65535"),
         (np.zeros((3, 2, 4), np.uint8), "mask has the shape (3, 2, 4); a mask is (H, W), a class number in each pixel"),
     ],
-    ids=["negative", "large", "half", "nan", "one-hot"],
+    ids=["negative", "large", "huge", "half", "nan", "one-hot"],
 )
 def test_arrays_of_other_numbers_are_refused(tmp_path, values, words):
     np.save(tmp_path / "1.npy", values)

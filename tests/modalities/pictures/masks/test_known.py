@@ -59,6 +59,14 @@ def test_masks_are_read_as_those_that_the_run_learnt_from(tmp_path):
     np.testing.assert_array_equal(known.read(known.files["images/1.png"]), np.eye(8))
 
 
+def test_classes_are_numbered_as_in_the_files_of_the_run(tmp_path):
+    write_picture(tmp_path / "images/1.png", noise(0, 8, 8, 3))
+    write_picture(tmp_path / "masks/1.png", np.arange(3, dtype=np.uint8).repeat(8).reshape(3, 8))
+    from_one = card(**TWO, files=FileReading(mask_first=1))
+    mask = known_masks(tmp_path, ["images/1.png"], {tmp_path: True}, from_one).read(tmp_path / "masks/1.png")
+    assert mask[:, 0].tolist() == [255, 0, 1]
+
+
 def test_a_mask_of_other_classes_is_broken(tmp_path):
     write(tmp_path, "images/1.png")
     write_picture(tmp_path / "masks/1.png", np.full((8, 8), 7, np.uint8))

@@ -8,18 +8,20 @@ from PIL import Image
 from write_data import noise, png, png_header, write_palette, write_picture
 
 from maecli import api
+from maecli.modalities.pictures.masks.code import WIDE_VOID_COLOUR
+from maecli.modalities.pictures.masks.read import PLAIN
 
 PALETTE = ((0, 0, 0), (128, 0, 0), (0, 128, 0))
 MASK = np.array([[0, 1, 2], [2, 255, 0]], np.uint8)
 
 
-def read(path, num_classes: int = 3) -> np.ndarray:
-    return api.pictures.read_mask(path, num_classes, PALETTE)
+def read(path, num_classes: int = 3, palette=PALETTE, code=PLAIN) -> np.ndarray:
+    return api.pictures.read_mask(path, num_classes, palette, code=code)
 
 
-def refused(path, num_classes: int = 3) -> str:
+def refused(path, num_classes: int = 3, palette=PALETTE, code=PLAIN) -> str:
     with pytest.raises(api.BrokenSample) as caught:
-        read(path, num_classes)
+        read(path, num_classes, palette, code)
     assert caught.value.fault.path == str(path)
     return caught.value.fault.reason
 
@@ -110,7 +112,50 @@ def test_16_bit_masks_hold_the_numbers(tmp_path):
     write_picture(tmp_path / "mask.png", MASK.astype(np.uint16))
     np.testing.assert_array_equal(read(tmp_path / "mask.png"), MASK)
     write_picture(tmp_path / "mask.png", MASK.astype(np.uint16) * 257)
-    assert refused(tmp_path / "mask.png") == "mask has the number 65535; class numbers are 0 to 254, and 255 is void"
+    assert refused(tmp_path / "mask.png").startswith(
+        "mask has the number 514; classes are 0 to 2, and 255 is void; 3 such"
+    )
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
+def test_numbers_of_over_255_classes_are_read_and_written_in_16_bits(tmp_path, suffix):
+    palette, path = api.pictures.class_palette(300), tmp_path / f"mask{suffix}"
+    numbers = np.array([[0, 254, 255], [256, 299, 65_535]], np.uint16)
+    if suffix == ".npy":
+        np.save(path, numbers)
+    else:
+        write_picture(path, numbers)
+    mask = api.pictures.read_mask(path, 300, palette)
+    assert mask.dtype == np.uint16
+    np.testing.assert_array_equal(mask, numbers)
+    path.with_suffix(".png").write_bytes(api.pictures.mask_png(mask, palette))
+    np.testing.assert_array_equal(api.pictures.read_mask(path.with_suffix(".png"), 300, palette), numbers)
+    message = refused(path, 299, palette[:299])
+    assert message == "mask has the number 299; classes are 0 to 298, and 65535 is void"
+
+
+def test_colours_of_over_255_classes_are_read(tmp_path):
+    palette = api.pictures.class_palette(300)
+    numbers = np.arange(300).reshape(15, 20)
+    write_picture(tmp_path / "colour.png", np.array(palette, np.uint8)[numbers])
+    np.testing.assert_array_equal(api.pictures.read_mask(tmp_path / "colour.png", 300, palette), numbers)
+    assert api.pictures.class_palette(65_536)[65_535] == WIDE_VOID_COLOUR
+
+
+@pytest.mark.parametrize(
+    ("num", "dtype", "void"), [(150, np.uint8, 255), (254, np.uint8, 255), (255, np.uint16, 65_535)]
+)
+def test_classes_may_be_numbered_from_1_where_0_is_not_judged(tmp_path, num, dtype, void):
+    palette, code = api.pictures.class_palette(num), api.pictures.MaskCode(first=1)
+    numbers = np.array([[0, 1, 2], [num - 1, num, void]], dtype)
+    write_picture(tmp_path / "mask.png", numbers)
+    mask = api.pictures.read_mask(tmp_path / "mask.png", num, palette, code=code)
+    np.testing.assert_array_equal(mask, [[void, 0, 1], [num - 2, num - 1, void]])
+    (tmp_path / "again.png").write_bytes(api.pictures.mask_png(mask, palette, first=1))
+    np.testing.assert_array_equal(api.pictures.read_mask(tmp_path / "again.png", num, palette, code=code), mask)
+    write_picture(tmp_path / "mask.png", np.full((2, 3), 300, np.uint16))
+    message = refused(tmp_path / "mask.png", num, palette, code)
+    assert message == f"mask has the number 300; classes are 1 to {num}, and {void} is void"
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "cut", "jpeg"])

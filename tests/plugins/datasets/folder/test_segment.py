@@ -64,6 +64,23 @@ def test_pictures_and_masks_of_one_name_are_samples(tmp_path):
         assert (sample["mask"] == 0).sum() == 80 - 20
 
 
+def test_over_255_classes_lie_in_masks_of_16_bits(tmp_path):
+    names = write_mask_folder(tmp_path, 12, ["background", *(f"kind {i}" for i in range(1, 300))])
+    for i, name in enumerate(names):
+        mask = np.zeros((8, 10), np.uint16)
+        mask[:4], mask[-1] = (255, 256, 299)[i % 3], 65_535
+        write_picture(tmp_path / "masks" / name, mask)
+    data = folder(tmp_path)
+    card, split = data.card(FIELDS), data.split("train", FIELDS)
+    assert (len(card.mask_classes), card.background, card.void) == (300, 0, 65_535)
+    assert {*np.unique([split[i]["mask"] for i in range(len(split))]).tolist()} == {0, 255, 256, 299, 65_535}
+    assert not [*data.all_faults()]
+    assert data.card().void == 255, "which is nobody's without masks"
+    write_picture(tmp_path / "masks" / names[0], np.full((8, 10), 300, np.uint16))
+    reason = "mask has the number 300; classes are 0 to 299, and 65535 is void"
+    assert [fault.reason for fault in folder(tmp_path).all_faults()] == [reason]
+
+
 def test_the_card_names_the_classes_of_masks(tmp_path):
     write_mask_folder(tmp_path, 20)
     card = folder(tmp_path).card(FIELDS)

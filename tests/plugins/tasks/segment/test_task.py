@@ -507,6 +507,16 @@ def test_more_than_255_classes_are_learnt_measured_and_predicted_beside_a_void_o
     assert float(job.loss(Many(), sample)) == pytest.approx(0, abs=1e-5), "void cells are not learnt"
 
 
+def test_predicted_masks_have_the_numbers_of_the_files_that_were_learnt_from():
+    data = card().model_copy(update={"files": api.pictures.FileReading(mask_first=1)})
+    job = Segment(Segment.Options(), data, api.Preprocess.of(data, SIZE))
+    truth = torch.randint(0, 4, (1, *SIZE))
+    (found,) = job.predict(Says(), batch(truth, truth[:, None].float()))
+    mask = Image.open(io.BytesIO(found.files[".mask.png"]()))
+    assert (np.asarray(mask) == truth[0].numpy() + 1).all()
+    assert mask.getpalette()[3:15] == [value for colour in PALETTE for value in colour]
+
+
 def test_void_must_be_the_number_of_no_class():
     data = card(void=3)
     text = (
