@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import toy_grids
+from write_ade20k import write_ade20k
 from write_data import (
     write_california,
     write_cifar10,
@@ -34,6 +35,7 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("folder", write_class_folders, {}, None),
     ("folder", write_mask_folder, {}, None),
     ("voc", write_voc, {}, None),
+    ("ade20k", write_ade20k, {}, None),
     ("series", write_ett, {"lookback": 24, "horizon": 8}, None),
     ("series", write_ett, {"lookback": 24, "horizon": 8, "target": ("OT",)}, (("image", "target"),)),
     ("table", write_table, {}, None),
