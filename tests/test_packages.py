@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 from fake_packages import install, run_mae, run_pytest
-from write_data import noise, write_picture, write_pictures
+from write_data import write_pictures, write_tiny_imagenet
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent for path in (ROOT / "plugins/packages").glob("*/pyproject.toml"))
 ENTRY_POINTS = {
     "mae-denoise": {"task.denoise"},
-    "mae-tiny-imagenet": {"dataset.tiny-imagenet", "recipes"},
 }
 TOY = (
     *("--model", "vit", "--img-size", "16", "--patch-size", "4", "--device", "cpu", "--workers", "0"),
@@ -97,23 +96,12 @@ def test_our_wheel_holds_neither(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert "maecli_plugins/tasks/classify/task.py" in names
-    assert [name for name in names if "packages" in name or "denoise" in name or "tiny" in name] == []
-
-
-def write_set(root: Path) -> None:
-    """Write ten pictures for train and two for test, of two classes, in Tiny ImageNet's layout."""
-    for i in range(20):
-        wnid = ("n01", "n02")[i % 2]
-        write_picture(root / f"train/{wnid}/images/{wnid}_{i}.JPEG", noise(i, 16, 16, 3))
-    (root / "wnids.txt").write_text("n01\nn02\n")
-    for i in range(2):
-        write_picture(root / f"val/images/val_{i}.JPEG", noise(100 + i, 16, 16, 3))
-    (root / "val/val_annotations.txt").write_text("val_0.JPEG\tn01\t0\t0\t1\t1\nval_1.JPEG\tn02\t0\t0\t1\t1\n")
+    assert [name for name in names if "packages" in name or "denoise" in name] == []
 
 
 @pytest.mark.slow
 def test_they_work_with_every_verb(site, tmp_path):
-    write_set(tmp_path / "data/tiny-imagenet-200")
+    write_tiny_imagenet(tmp_path / "data/tiny-imagenet-200", side=16)
     write_pictures(tmp_path / "new", 3, (16, 16))
     data = ("--dataset", "tiny-imagenet", "--root", "data")
     printed = run_mae(
@@ -129,7 +117,7 @@ def test_they_work_with_every_verb(site, tmp_path):
     )
     [line] = [line for line in printed.splitlines() if line.startswith("{")]
     evaluation = json.loads(line)
-    assert evaluation["num_samples"] == 2
+    assert evaluation["num_samples"] == 6
     assert [metric["name"] for metric in evaluation["metrics"]] == ["psnr", "mse"]
     baselines = {"noisy picture", "mean of 3 pixels each way", "mean picture"}
     assert all(set(metric["baselines"]) == baselines for metric in evaluation["metrics"])

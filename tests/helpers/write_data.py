@@ -180,6 +180,30 @@ def write_mixed_folder(root: Path, num: int = 200) -> Mixed:
     return mixed
 
 
+TINY_WNIDS = ("n03", "n01", "n02")
+TINY_WORDS = {"n01": "goldfish, Carassius auratus", "n02": "crane", "n03": "crane", "n99": "something else"}
+
+
+def write_tiny_imagenet(root: Path, per_class: int = 10, num_test: int = 6, side: int = 64) -> Path:
+    """Write Tiny ImageNet's layout with three classes, two of which have one name, and return the folder.
+
+    The first train picture of each class is grey; test picture i is of class i % 3.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in TINY_WNIDS))
+    (root / "words.txt").write_text("".join(f"{wnid}\t{words}\n" for wnid, words in TINY_WORDS.items()))
+    for number, wnid in enumerate(TINY_WNIDS, start=1):
+        for i in range(per_class):
+            shape = (side, side) if i == 0 else (side, side, 3)
+            write_picture(root / f"train/{wnid}/images/{wnid}_{i}.JPEG", noise(100 * number + i, *shape))
+        (root / f"train/{wnid}/{wnid}_boxes.txt").write_text(f"{wnid}_0.JPEG\t0\t0\t9\t9\n")
+    for i in range(num_test):
+        write_picture(root / f"val/images/val_{i}.JPEG", noise(i, side, side, 3))
+    lines = [f"val_{i}.JPEG\t{TINY_WNIDS[i % 3]}\t0\t0\t62\t62\n" for i in range(num_test)]
+    (root / "val/val_annotations.txt").write_text("".join(lines))
+    return root
+
+
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
     *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),

@@ -17,6 +17,7 @@ from write_data import (
     write_mask_folder,
     write_mnist,
     write_table,
+    write_tiny_imagenet,
     write_voc,
 )
 from write_volumes import write_btcv, write_volumes
@@ -34,6 +35,7 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("cifar10", write_cifar10, {}, None),
     ("folder", write_class_folders, {}, None),
     ("folder", write_mask_folder, {}, None),
+    ("tiny-imagenet", write_tiny_imagenet, {}, None),
     ("voc", write_voc, {}, None),
     ("ade20k", write_ade20k, {}, None),
     ("series", write_ett, {"lookback": 24, "horizon": 8}, None),

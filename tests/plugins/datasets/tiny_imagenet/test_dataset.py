@@ -4,38 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mae_tiny_imagenet.dataset import TinyImageNet, class_names
-from PIL import Image
+from maecli_plugins.datasets.tiny_imagenet.dataset import TinyImageNet
+from maecli_plugins.datasets.tiny_imagenet.layout import class_names
+from write_data import TINY_WNIDS, noise, write_picture, write_tiny_imagenet
 
 from maecli import api
-from maecli.testing import DatasetConformance
 
 NOT_A_PICTURE = "not a JPEG, PNG, GIF, WebP, AVIF, HEIC, JPEG 2000, Netpbm, BMP, TIFF or .npy file"
-WNIDS = ("n03", "n01", "n02")
-WORDS = {"n01": "goldfish, Carassius auratus", "n02": "crane", "n03": "crane", "n99": "something else"}
-
-
-def write_jpeg(path: Path, seed: int, size: tuple[int, int] = (64, 64), grey: bool = False) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, size if grey else (*size, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(path, "JPEG")
-
-
-def write_set(root: Path, per_class: int = 10, num_test: int = 6) -> Path:
-    """Write a tiny copy of Tiny ImageNet; the first train picture of each class is grey."""
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in WNIDS))
-    (root / "words.txt").write_text("".join(f"{wnid}\t{words}\n" for wnid, words in WORDS.items()))
-    for number, wnid in enumerate(WNIDS, start=1):
-        for i in range(per_class):
-            write_jpeg(root / f"train/{wnid}/images/{wnid}_{i}.JPEG", 100 * number + i, grey=i == 0)
-        (root / f"train/{wnid}/{wnid}_boxes.txt").write_text(f"{wnid}_0.JPEG\t0\t0\t9\t9\n")
-    lines = [f"val_{i}.JPEG\t{WNIDS[i % 3]}\t0\t0\t62\t62\n" for i in range(num_test)]
-    (root / "val").mkdir()
-    (root / "val/val_annotations.txt").write_text("".join(lines))
-    for i in range(num_test):
-        write_jpeg(root / f"val/images/val_{i}.JPEG", i)
-    return root
 
 
 def of(root: Path) -> TinyImageNet:
@@ -44,12 +19,7 @@ def of(root: Path) -> TinyImageNet:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return write_set(tmp_path / "tiny-imagenet-200")
-
-
-class TestConformance(DatasetConformance):
-    def dataset(self, tmp_path: Path) -> TinyImageNet:
-        return of(write_set(tmp_path))
+    return write_tiny_imagenet(tmp_path / "tiny-imagenet-200")
 
 
 def test_the_official_validation_set_is_test_and_val_is_cut_from_train(root):
@@ -58,7 +28,7 @@ def test_the_official_validation_set_is_test_and_val_is_cut_from_train(root):
     assert {name: len(part) for name, part in keys.items()} == {"train": 27, "val": 3, "test": 6}
     assert all(key.startswith("val/images/") for key in keys["test"])
     assert not set(keys["train"]) & set(keys["val"])
-    assert {key.split("/")[1] for key in keys["val"]} == set(WNIDS), "one of ten of each class"
+    assert {key.split("/")[1] for key in keys["val"]} == set(TINY_WNIDS), "one of ten of each class"
     card = dataset.card()
     assert card.split_sizes == {"train": 27, "val": 3, "test": 6}
     assert card.class_counts == (9, 9, 9)
@@ -70,7 +40,7 @@ def test_labels_follow_the_order_of_wnids(root):
     dataset = of(root)
     train = dataset.split("train", ("image", "label"))
     for i, key in enumerate(train.keys):
-        assert WNIDS[int(train[i]["label"])] == key.split("/")[1]
+        assert TINY_WNIDS[int(train[i]["label"])] == key.split("/")[1]
     test = dataset.split("test", ("image", "label"))
     assert [int(test[i]["label"]) for i in range(6)] == [0, 1, 2, 0, 1, 2]
     assert "label" not in dataset.split("test")[0]
@@ -79,7 +49,7 @@ def test_labels_follow_the_order_of_wnids(root):
 def test_classes_are_named_by_their_first_word(root):
     assert of(root).card().classes == ("crane (n03)", "goldfish", "crane (n02)")
     (root / "words.txt").unlink()
-    assert of(root).card().classes == WNIDS
+    assert of(root).card().classes == TINY_WNIDS
     assert class_names(["n01", "n05"], {"n01": "goldfish"}) == ("goldfish", "n05")
 
 
@@ -99,7 +69,7 @@ def test_the_folder_above_serves_as_root(root):
 
 
 def test_pictures_of_several_sizes_have_no_common_one(root):
-    write_jpeg(root / "val/images/val_0.JPEG", 1, (20, 30))
+    write_picture(root / "val/images/val_0.JPEG", noise(1, 20, 30, 3))
     dataset = of(root)
     assert dataset.card().size is None
     assert dataset.split("test").size(0) == (20, 30)
@@ -121,11 +91,11 @@ def test_every_fault_is_named_and_left_out(root):
     sound = {name: set(of(root).split(name).keys) for name in api.SPLIT_NAMES}
     with (root / "wnids.txt").open("a") as file:
         file.write("n04\n")
-    write_jpeg(root / "train/n77/images/n77_0.JPEG", 1)
+    write_picture(root / "train/n77/images/n77_0.JPEG", noise(1, 64, 64, 3))
     with (root / "val/val_annotations.txt").open("a") as file:
         file.write("val_7.JPEG\tn01\t0\t0\t1\t1\nval_8.JPEG\tn55\t0\t0\t1\t1\nno class\n\nval_1.JPEG\tn02\n")
-    write_jpeg(root / "val/images/val_8.JPEG", 8)
-    write_jpeg(root / "val/images/val_9.JPEG", 9)
+    write_picture(root / "val/images/val_8.JPEG", noise(8, 64, 64, 3))
+    write_picture(root / "val/images/val_9.JPEG", noise(9, 64, 64, 3))
     first = min(key for key in sound["train"])
     (root / first).write_bytes(b"no picture")
     dataset = of(root)

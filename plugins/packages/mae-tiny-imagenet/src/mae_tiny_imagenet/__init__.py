@@ -1,1 +1,0 @@
-"""Tiny ImageNet for `mae`: the data set in `dataset`, its recipe in `tiny-imagenet.yaml`."""
