@@ -16,11 +16,13 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -154,27 +156,23 @@ def expect(right: bool, sentence: str) -> None:
         raise Failed(sentence)
 
 
-def write_tiny_imagenet(root: Path) -> None:
-    """Write a baseline of Tiny ImageNet: two classes of noise, 64 × 64."""
+def write_shards(root: Path) -> None:
+    """Write a WebDataset in two shards: two classes of noise, 64 × 64."""
     random = np.random.default_rng(0)
-
-    def write(path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(random.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path, "JPEG")
-
     root.mkdir(parents=True)
-    (root / "wnids.txt").write_text("n01\nn02\n")
-    for wnid in ("n01", "n02"):
-        for i in range(20):
-            write(root / f"train/{wnid}/images/{wnid}_{i}.JPEG")
-    for i in range(6):
-        write(root / f"val/images/val_{i}.JPEG")
-    lines = [f"val_{i}.JPEG\tn0{1 + i % 2}\t0\t0\t63\t63\n" for i in range(6)]
-    (root / "val/val_annotations.txt").write_text("".join(lines))
+    for part in ("train", "test"):
+        with tarfile.open(root / f"noise-{part}-000000.tar", "w") as shard:
+            for i in range(40 if part == "train" else 6):
+                picture = io.BytesIO()
+                Image.fromarray(random.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(picture, "JPEG")
+                for extension, data in (("jpg", picture.getvalue()), ("cls", str(i % 2).encode())):
+                    member = tarfile.TarInfo(f"{i:06d}.{extension}")
+                    member.size = len(data)
+                    shard.addfile(member, io.BytesIO(data))
 
 
 def good_and_new(stranger: Stranger) -> None:
-    """Install ours, the others and a new one, and use them."""
+    """Install ours, the two packages and a new one, and use them."""
     wheels = [stranger.build(ROOT), *(stranger.build(path.parent) for path in packages())]
     step("wheels", ", ".join(wheel.name for wheel in wheels))
     stranger.uv("venv", "--python", sys.executable, stranger.environment)
@@ -191,25 +189,28 @@ def good_and_new(stranger: Stranger) -> None:
     for name in ("dataset.fresh", "task.glow"):
         stranger.mae("plugins", "check", name)
     statuses = {name: each["status"] for name, each in stranger.listed().items()}
-    expect(set(statuses.values()) == {"ok"} and len(statuses) == 4, f"mae plugins list: {statuses}")
-    step("mae plugins list", f"{len(statuses)} things of 2 packages, all ok")
+    expect(set(statuses.values()) == {"ok"} and len(statuses) == 6, f"mae plugins list: {statuses}")
+    step("mae plugins list", f"{len(statuses)} things of 3 packages, all ok")
 
 
 def run_everything(stranger: Stranger) -> None:
     """Pretrain, fine-tune, evaluate and predict with data sets and tasks of the packages."""
-    root = stranger.folder / "data/tiny-imagenet-200"
-    write_tiny_imagenet(root)
-    finetune = ("finetune", *QUICK, "--init", "runs/pretrain-tiny-imagenet", "--set", "train.layer_decay=1")
+    root = stranger.folder / "data/shards"
+    write_shards(root)
+    for i in range(6):
+        Image.new("RGB", (64, 64), (40 * i, 0, 0)).save(stranger.folder / f"data/new-{i}.png")
+    finetune = ("finetune", *QUICK, "--init", "runs/pretrain-webdataset", "--set", "train.layer_decay=1")
     stranger.mae("pretrain", "--dataset", "fresh", "--device", "cpu", "--set", "train.max_steps=2")
     stranger.mae("finetune", "--dataset", "fresh", "--device", "cpu", "--set", "train.max_steps=2")
-    stranger.mae("pretrain", "--dataset", "tiny-imagenet", "--root", root, *QUICK)
+    stranger.mae("pretrain", "--dataset", "webdataset", "--root", root, *QUICK)
     stranger.mae(*finetune, "--task", "denoise")
-    stranger.mae("eval", "runs/finetune-tiny-imagenet-denoise")
-    stranger.mae("infer", root / "val/images", "--run", "runs/finetune-tiny-imagenet-denoise", "--out", "denoised")
+    stranger.mae("eval", "runs/finetune-webdataset-denoise")
+    new = sorted((stranger.folder / "data").glob("new-*.png"))
+    stranger.mae("infer", *new, "--run", "runs/finetune-webdataset-denoise", "--out", "denoised")
     made = list((stranger.folder / "denoised").rglob("*.denoised.png"))
     expect(len(made) == 6, f"mae infer wrote {len(made)} pictures for 6")
-    recorded = (stranger.folder / "runs/finetune-tiny-imagenet-denoise/environment.json").read_text()
-    expect("mae-denoise" in recorded, "environment.json names no package")
+    recorded = (stranger.folder / "runs/finetune-webdataset-denoise/environment.json").read_text()
+    expect("mae-denoise" in recorded and "mae-webdataset" in recorded, "environment.json names no packages")
     step("pretrain, finetune, eval, infer", "two data sets, two tasks")
 
 
