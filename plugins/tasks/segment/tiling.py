@@ -26,6 +26,8 @@ MAX_ASPECT = 8
 MAX_WHOLE = 4
 """How many times as large as the model's own sample one that is read whole may be; a larger one is read in windows."""
 WINDOWS_AT_ONCE = 8
+CELLS_AT_ONCE = 1 << 21
+"""Cells of windows that are read at once: what a head holds of a volume's is many times as much."""
 
 
 def working_size(size: Sequence[int], img_size: Sequence[int]) -> tuple[int, ...]:
@@ -123,7 +125,7 @@ def _read_windows(
 ) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
     """Yield each place with the probabilities (B, Q, …) of what lies there."""
     B = len(x)
-    step = max(1, WINDOWS_AT_ONCE // B)
+    step = max(1, min(WINDOWS_AT_ONCE, CELLS_AT_ONCE // math.prod(img_size)) // B)
     for first in range(0, len(places), step):
         group = places[first : first + step]
         cells = None if valid is None else _parts(valid, group)

@@ -253,3 +253,11 @@ def test_what_is_missing_stays_missing_where_samples_keep_their_resolution():
     valid = (torch.arange(20) >= 9).expand(1, 1, 5, 20)
     classes = predict_classes(Seen(), torch.ones(1, 1, 5, 20), (8, 8), "slide", valid=valid, resize=False)
     assert torch.equal(classes, valid[:, 0].to(torch.uint8))
+
+
+def test_few_windows_are_read_at_once_and_fewer_large_ones(monkeypatch):
+    module, x = Brightness(), torch.zeros(1, 1, 8, 80)
+    predict_classes(module, x, (8, 8), "slide", stride=1.0, resize=False)
+    monkeypatch.setattr(tiling, "CELLS_AT_ONCE", 3 * 8 * 8)
+    predict_classes(module, x, (8, 8), "slide", stride=1.0, resize=False)
+    assert [len(shown) for shown in module.shown] == [8, 2, 3, 3, 3, 1]
