@@ -11,6 +11,7 @@ import numpy as np
 from maecli.data.card import DataCard, SplitName
 from maecli.data.files.unread import Unread
 from maecli.data.sample import Sample, Split
+from maecli.errors import DataError
 from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality
 from maecli.modalities.study import Study
@@ -54,12 +55,20 @@ class Volumes(Modality):
     def open(self, source: Path, card: DataCard, size: Sequence[int]) -> tuple[Path, Split]:
         find = partial(self._find, card=card)
         root, keys = find_source(source, self.suffixes, "volumes", self.unread, find)
-        return root, self.open_files(root, keys, card, size)
+        split = self.open_files(root, keys, card, size)
+        if not len(split) and card.volumes is not None:
+            endings = card.volumes.endings
+            raise DataError(
+                f"{source} holds no volume whose name ends with {endings[0]}; the run has a file for each of its "
+                f"{len(endings)} channels, {' and '.join(endings)}"
+            )
+        return root, split
 
     def open_files(self, root: Path, paths: Sequence[str], card: DataCard, size: Sequence[int]) -> Split:
         if card.volumes is None:
             return VolumeFiles(root, paths, partial(self.read, card=card))
-        files = channels_of(paths, card.volumes.endings) if card.volumes.endings else {path: (path,) for path in paths}
+        several = len(card.volumes.endings) > 1  # a single channel is told by what is in a file, not by its name
+        files = channels_of(paths, card.volumes.endings) if several else {path: (path,) for path in paths}
         return VolumeCases(root, [Case(each) for each in files.values()], card.volumes, card.channels, card.dtype)
 
     def samples_among(self, keys: Sequence[str], card: DataCard) -> Sequence[str]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from cards import card
 
-from maecli.errors import BrokenSample
+from maecli.data.volume_reading import VolumeReading
+from maecli.errors import BrokenSample, DataError
 from maecli.modalities.volumes import nifti
 from maecli.modalities.volumes.modality import Volumes
 from maecli.modalities.volumes.read import in_dtype, read_volume
@@ -52,6 +53,15 @@ def test_what_is_written_lies_on_its_source_in_any_orientation(tmp_path, codes):
     np.testing.assert_array_equal(after.get_fdata(), before.get_fdata())
     np.testing.assert_allclose(after.affine, before.affine)
     assert after.header.get_xyzt_units() == before.header.get_xyzt_units()
+
+
+def test_a_single_channel_may_have_any_name_and_several_are_told_by_theirs(tmp_path):
+    path = write(tmp_path / "patient.nii.gz", volume(3, 4, 5))
+    single = card(dtype="int16", volumes=VolumeReading(endings=("_0000",)))
+    assert len(Volumes().open(path, single, (4, 4, 4))[1]) == 1
+    several = card(dtype="int16", channels=2, volumes=VolumeReading(endings=("_0000", "_0001")))
+    with pytest.raises(DataError, match=r"no volume whose name ends with _0000; .* each of its 2 channels"):
+        Volumes().open(tmp_path, several, (4, 4, 4))
 
 
 def test_the_size_is_known_from_the_header_and_is_that_of_the_sample(tmp_path):
