@@ -43,6 +43,12 @@ LAYOUT_OPTION = """\
 What folders and names mean is read from all of them together. Where two readings are as likely, both are named and
 nothing is read until one is chosen by `--set dataset.layout=…`, which also overrules what was read:"""
 
+IMAGENET = """\
+Where the folders of classes are called as ImageNet's (`n01440764`), pictures that no folder labels, such as those of a
+flat `val/`, have the classes that `LOC_val_solution.csv` gives, and `LOC_synset_mapping.txt` makes `n01440764 tench` of
+a class. Both lie in the folder, in one around all pictures, or up to three folders above, as beside
+`ILSVRC/Data/CLS-LOC`. `--set "dataset.split_folders={val: test}"` measures on the official validation as test."""
+
 CONTENT = """\
 A picture is read as what its first bytes say, whatever its name. A file whose name has no suffix, or one that says
 nothing (`x.dat`, `x.jpg.1`, `x.2020`), is a picture if it begins as one."""
@@ -185,6 +191,8 @@ def _tables() -> Iterator[str]:
     for word, split in SPLIT_WORDS.items():
         splits.setdefault(split, []).append(word)
     yield _table(("a cell of `split`", "means"), ((_code(names), split) for split, names in splits.items()))
+    yield "### ImageNet's own tables"
+    yield IMAGENET
 
 
 def _cuts() -> Iterator[str]:

@@ -5,6 +5,7 @@ Q classes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,8 @@ from maecli.data.files.finding import find_files
 from maecli.errors import DataError
 
 UNKNOWN = -1
+CODE = re.compile(r"([A-Za-z]+\d{2,})\s")
+"""At the beginning of a class's name, as in `n01440764 tench`: its folder may be called by it alone."""
 
 
 class KnownLabels:
@@ -26,7 +29,8 @@ class KnownLabels:
     The row of a file in the folder's table of labels comes first; then the nearest folder of its path, up to the
     folder itself, that has the name of a class. Where samples have several labels, the row names all that are present,
     joined by ";", and the name of a folder says nothing of the other classes. What is no class of the model, or an
-    empty cell, is no label; case, blanks and the writing of a number do not matter where one class alone can be meant.
+    empty cell, is no label; case, blanks and the writing of a number do not matter where one class alone can be meant,
+    and of `n01440764 tench` the first word will do.
     A sample that is a part of a file, path#part, has that file's.
     """
 
@@ -39,6 +43,8 @@ class KnownLabels:
         self.looks: dict[str, list[str]] = {}
         for name in card.classes:
             self.looks.setdefault(alike_key(name), []).append(name)
+            if code := CODE.match(name):
+                self.looks.setdefault(alike_key(code[1]), []).append(name)
         self.rows = self._labels(root)
         if not self.problem:
             self.problem = self._unknown()

@@ -39,7 +39,9 @@ class Folder(api.Dataset):
     Classes: `labels.csv` or `labels.tsv` (columns file, label, and if wanted split and group, by these or other usual
         names; an empty label is none). Rows of pictures that are not there are left out; labels that differ by case or
         blanks alone are refused. Without labels there, the first folder of each path (below `train/`, `val/`, `test/`
-        where these stand; then the folders of `train/` are the classes), if there are two such folders or more.
+        where these stand; then the folders of `train/` are the classes), if there are two such folders or more. Where
+        these are ImageNet's synsets, pictures that lie flat in `val/` are of the classes that `LOC_val_solution.csv`
+        gives, and classes have the names in `LOC_synset_mapping.txt` behind theirs, as in `n01440764 tench`.
     Masks: files without loss (PNG, TIFF, BMP, GIF, WebP, PGM, `.npy`) below `masks/` that are named as the pictures
         below `images/`: `images/a/1.jpg` has the mask `masks/a/1.png`; folders may have other usual names and stand in
         each split, and masks may lie beside their pictures as `1_mask.png`. Pixels are class numbers (in grey, in a
@@ -275,6 +277,7 @@ class Folder(api.Dataset):
             like.dtype if like is not None else None,
             options.split_folders,
             self._glance,
+            like.classes if like is not None else (),
         )
         if is_glanced_at(index.layout, self._glance):
             self.say(f"going by {self._glance:,} of {len(index.layout.samples):,} pictures")

@@ -15,6 +15,7 @@ from maecli.api.pictures import CLASS_FILES
 from .agreement import agree
 from .arrays import settled
 from .colours import grey_below
+from .imagenet import read_tables
 from .names import check_groups
 
 
@@ -40,6 +41,8 @@ class Index:
     """Why files that are like pictures are not read → how many."""
     said: str
     """What was read of it, in words."""
+    said_of_imagenet: Sequence[str] = ()
+    """What was read of ImageNet's own tables, in words."""
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -59,6 +62,8 @@ class Index:
     @cached_property
     def has_table_labels(self) -> bool:
         """Whether classes come from a table, so that folders name none."""
+        if self.table is None:
+            return False
         return bool(self.labels) and self.labels.items() - self.layout.labels.items() != set()
 
     def stratum(self, key: str) -> int | None:
@@ -83,10 +88,11 @@ def read_index(
     dtype: str | None = None,
     split_folders: Mapping[str, api.SplitName] | None = None,
     glance: int | None = None,
+    known: Sequence[str] = (),
 ) -> Index:
     """Read all headers, and join them with labels, given splits and groups; broken pictures go to `faults`.
 
-    With `glance` so many headers stand for all.
+    `known` are the classes of a run that the pictures are for. With `glance` so many headers stand for all.
     """
     found = _find(root)
     table, rows = _read_table(root, found.pictures, similar)
@@ -100,7 +106,8 @@ def read_index(
         raise api.DataError(
             f"none of the {len(layout.samples)} pictures in {root} can be used; {first.path}, for one: {first.reason}"
         )
-    labels, splits, groups = dict(layout.labels), dict(layout.splits), dict[str, str]()
+    of_imagenet = read_tables(root, layout, known)
+    labels, splits, groups = dict(of_imagenet.labels or layout.labels), dict(layout.splits), dict[str, str]()
     if table is not None:
         faults.update(rows.faults)
         if any(row.label for row in rows.values()):
@@ -112,8 +119,9 @@ def read_index(
     masks = {key: mask for key, mask in layout.masks.items() if key in infos}
     return Index(
         *(infos, channels, dtype, npy_layout, labels, splits, groups, masks, layout, table),
-        left_out=found.left_out(),
+        left_out={**found.left_out(), **of_imagenet.left_out},
         said=rows.reading,
+        said_of_imagenet=of_imagenet.said,
     )
 
 

@@ -21,6 +21,7 @@ def reading(index: Index, masks: MaskReading | None = None) -> str:
     line = index.layout.reading(len(index.infos), len(index.classes), table=table, names=index.classes)
     if index.table is not None and not table:
         line += f"; splits or groups by {index.said}"
+    line = "; ".join([line, *index.said_of_imagenet])
     if masks is not None and (words := masks.words()):
         line += f"; {', '.join(words)}"
     return line

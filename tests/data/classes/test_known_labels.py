@@ -42,6 +42,13 @@ def test_a_folder_that_differs_from_a_class_by_case_or_blanks_only_is_that_class
     assert known(tmp_path, ["Dog/1.png", "EMU /1.png", "dogs/1.png"]) == [1, 2, -1]
 
 
+def test_a_folder_may_be_called_by_the_code_before_the_name_of_a_class(tmp_path):
+    classes = ("n01440764 tench", "n01443537 goldfish", "7 up", "7 high", "a12 x", "a12 y")
+    labels = KnownLabels(tmp_path, card().model_copy(update={"classes": classes, "class_counts": ()}))
+    keys = ["n01443537/1.png", "n01440764 tench/1.png", "7/1.png", "a12/1.png", "goldfish/1.png"]
+    assert [int(labels[key]) for key in keys] == [1, 0, -1, -1, -1]
+
+
 def test_the_folder_that_was_given_counts_too(tmp_path):
     (tmp_path / "emu").mkdir()
     assert known(tmp_path / "emu", ["1.png", "x/1.png", "cat/1.png"]) == [2, 2, 0]
