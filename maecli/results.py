@@ -23,7 +23,7 @@ class Metric(BaseModel):
     name: str = Field(description="key in JSON, such as top1")
     label: str = Field(description="what people call it, such as 'top-1 accuracy'")
     value: float
-    unit: Literal["share", "count", "dB", "squared", "index", ""] = Field(
+    unit: Literal["share", "count", "dB", "squared", "mm", "index", ""] = Field(
         default="", description="share: 0 to 1, shown as a percentage; squared: squared units of [0, 1]"
     )
     better: Literal["higher", "lower"] = "higher"

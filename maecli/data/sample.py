@@ -9,6 +9,9 @@ A sample is a dict of named arrays. C channels, S spatial axes, of which a pictu
 - `withheld` (F,) float32: cells of a table's row that are missing in `image` to be measured on, as
   `api.tables.read_truth` gives them, NaN for all others;
 - `mask` (*S), class numbers of any integer dtype, the card's `void` where nothing is judged;
+- `own_mask` (*T), `own_size` (S,) int64 and `own_spacing` (S,) float32: of a sample that the data set resampled its
+  mask, size and distance of cells as they were in its file, in the unit of its kind, NaN where it is not known.
+  Predictions are given and judged so; samples of the model's size are without them;
 - `centres` (K, S) int32: cells of a training sample around which parts of the model's size are cut out of it;
 - `boxes` (K, 4) float32 as left, top, right, bottom in pixels, with `box_label` (K,) int64.
 """
@@ -25,6 +28,8 @@ import torch
 from torch import Tensor
 
 Sample = dict[str, np.ndarray]
+OWN = ("own_mask", "own_size", "own_spacing")
+"""The fields that tell of a sample before it was resampled."""
 
 
 class Split(ABC):
@@ -51,6 +56,13 @@ class Split(ABC):
         Raises `BrokenSample`.
         """
         return tuple(self[index]["image"].shape[1:])
+
+    def own_size(self, index: int) -> tuple[int, ...]:
+        """Return the size that a sample has in its file, before it was resampled; see `own_size` of samples.
+
+        Override it where the two differ. Raises `BrokenSample`.
+        """
+        return self.size(index)
 
     def small(self, index: int, at_least: int) -> np.ndarray:
         """Return the image (C, H, W), perhaps reduced, no side below `at_least` unless it was. For statistics.
@@ -137,6 +149,10 @@ class View(Split):
     def size(self, index: int) -> tuple[int, ...]:
         split, position = self._places[index]
         return split.size(position)
+
+    def own_size(self, index: int) -> tuple[int, ...]:
+        split, position = self._places[index]
+        return split.own_size(position)
 
     def small(self, index: int, at_least: int) -> np.ndarray:
         split, position = self._places[index]

@@ -1,4 +1,7 @@
-"""Batches of samples that are evaluated at their own size: those of one size come together."""
+"""Batches of samples that are evaluated at their own size: those of one size come together.
+
+Where a data set resampled them, they are alike in the size that their files have, too.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,17 @@ def by_size(split: Split, ids: np.ndarray, batch_size: int) -> Iterator[np.ndarr
     if type(split).size is Split.size:
         yield from (ids[i : i + 1] for i in range(len(ids)))
         return
-    waiting: dict[tuple[int, ...], list[int]] = {}
+    waiting: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
     for start in range(0, len(ids), WINDOW * batch_size):
         for index in ids[start : start + WINDOW * batch_size].tolist():
             try:
-                size = split.size(index)
+                sizes = split.size(index), split.own_size(index)
             except BrokenSample:
                 yield np.array([index])
                 continue
-            alike = waiting.setdefault(size, [])
+            alike = waiting.setdefault(sizes, [])
             alike.append(index)
-            if len(alike) >= batch_size or (len(alike) + 1) * math.prod(size) > MAX_VALUES:
-                yield np.array(waiting.pop(size))
-        for size in [*waiting]:
-            yield np.array(waiting.pop(size))
+            if len(alike) >= batch_size or (len(alike) + 1) * max(map(math.prod, sizes)) > MAX_VALUES:
+                yield np.array(waiting.pop(sizes))
+        for sizes in [*waiting]:
+            yield np.array(waiting.pop(sizes))

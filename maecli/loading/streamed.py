@@ -12,7 +12,7 @@ import torch
 
 from maecli.data.batch import Batch
 from maecli.data.randomness import derive_seed
-from maecli.data.sample import Sample, Split
+from maecli.data.sample import OWN, Sample, Split
 from maecli.errors import BrokenSample, Fault
 from maecli.hardware import default_workers
 from maecli.loading.cache import SampleCache
@@ -157,5 +157,6 @@ class _Reader:
         if sample is None:
             sample = read_sample(self.split, index)
             if training:
+                sample = {name: array for name, array in sample.items() if name not in OWN}
                 self.cache.put(index, sample)
         return sample

@@ -16,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maecli.data.sample import Sample
+from maecli.data.sample import OWN, Sample
 from maecli.modalities.boxes import Box
 
 BAND = 2**24
 """Values up to which a sample is resized as a whole; of a larger one, a channel at a time."""
+DROPPED = ("valid", "centres", *OWN)
+"""Fields that mean nothing of a part of a sample."""
 MOST_BITS = 22
 """Binary places of whole weights, at most."""
 
@@ -38,7 +40,7 @@ def fit_alike(
     tensors: Mapping[str, Tensor], box: Box, size: Sequence[int], void: int = 255, missing: bool = False
 ) -> dict[str, Tensor]:
     """Return what `fit` does of the tensors of one sample, or of samples of one size along a first axis."""
-    made = {name: tensor for name, tensor in tensors.items() if name not in ("valid", "centres")}
+    made = {name: tensor for name, tensor in tensors.items() if name not in DROPPED}
     image = cut(tensors["image"], box, 0)
     if missing:
         valid = cut(cells_there(tensors, len(size)), box, False).expand(image.shape)

@@ -31,6 +31,10 @@ class Joined(View):
         with self._named(index):
             return super().size(index)
 
+    def own_size(self, index: int) -> tuple[int, ...]:
+        with self._named(index):
+            return super().own_size(index)
+
     def small(self, index: int, at_least: int) -> np.ndarray:
         with self._named(index):
             return super().small(index, at_least)

@@ -139,6 +139,22 @@ class Modality(ABC):
         NaN is shown as missing. `hidden` (*S) bool: cells to be marked as hidden from the model.
         """
 
+    def slices(
+        self,
+        image: np.ndarray,
+        masks: Sequence[np.ndarray],
+        fill: int,
+        lengths: Sequence[float],
+        shows: np.ndarray,
+    ) -> tuple[np.ndarray, Sequence[np.ndarray]]:
+        """Return a drawing (3, h, w) of slices of a sample (C, *S) of three axes, and masks (*S) as they lie on it.
+
+        A mask may have other numbers of cells than the image, for the same space, whose `lengths` the drawing has; it
+        is `fill` beside the slices. They go through the middle of what `shows` (*S) marks. A kind of samples of three
+        axes overrides it.
+        """
+        raise NotImplementedError(f"{self.name} draw no slices")
+
     def keyed(self, caption: str, card: DataCard) -> str:
         """Return a caption of drawn samples, with what places and colours of `draw` mean where it is not plain."""
         return caption
@@ -170,6 +186,13 @@ class Modality(ABC):
 
         `source` is the file that the sample came from, whose header, names or geometry the new one takes over.
         """
+
+    def stem(self, key: str) -> str:
+        """Return what of a file's path names what is made of it, before a suffix such as `.mask.png`: all of it.
+
+        Override it where what is made has the ending of the file, which would stand there twice.
+        """
+        return key
 
     def hand_back(self, source: Path, card: DataCard) -> HandBack | None:
         """Return what takes the samples of a person's own file, filled in, and gives it back as one file.

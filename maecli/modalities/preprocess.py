@@ -17,10 +17,11 @@ from torch import Tensor
 
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard, ValueRange, along, ends_of
-from maecli.data.sample import Sample
+from maecli.data.sample import OWN, Sample
 from maecli.errors import SpecError
 from maecli.modalities.boxes import Box, whole, window_around
 from maecli.modalities.constants import constant
+from maecli.modalities.fit import as_tensor, nearest
 from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.modality import Pictures
 from maecli.schema import AugmentSpec, Fit
@@ -153,9 +154,10 @@ class Preprocess:
         return self.modality.fit(sample, box, self.img_size, self.void, self.missing)
 
     def as_is(self, sample: Sample) -> dict[str, Tensor]:
-        """Return a sample's tensors at its own size."""
+        """Return a sample's tensors at its own size, with what it was before it was resampled."""
         size = sample["image"].shape[1:]
-        return self.modality.fit(sample, whole(size), size, self.void, self.missing)
+        own = {name: as_tensor(sample[name]) for name in OWN if name in sample}
+        return self.modality.fit(sample, whole(size), size, self.void, self.missing) | own
 
     def mean_pixels(self, batches: Iterable[Batch]) -> Tensor | None:
         """Return the mean (C, *S), in pixel units, of normalised batches; None where there is none.
@@ -200,8 +202,10 @@ class Preprocess:
         if image.shape[1] != self.in_chans:
             valid = valid.expand(-1, self.in_chans, *[-1] * (valid.ndim - 2))
         made = tensors | {"valid": valid}
-        if "mask" in tensors:
-            made["mask"] = torch.where(tensors["valid"].any(1), tensors["mask"], self.void).to(tensors["mask"].dtype)
+        for name in ("mask", "own_mask"):
+            if name in tensors:
+                there = nearest(tensors["valid"].any(1), tensors[name].shape[1:])
+                made[name] = torch.where(there, tensors[name], self.void).to(tensors[name].dtype)
         return made
 
     def to_pixels(self, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from maecli.storage.files import disk_errors
@@ -30,10 +30,17 @@ class OutputFiles:
     another lies in a folder a.jpg.png. Nothing is synced: the folder is put in its place as a whole.
     """
 
-    def __init__(self, folder: Path, place: Path) -> None:
-        """Take the folder to fill, and the place where it will be."""
-        self.folder = folder
+    def __init__(self, folder: Path, place: Path, stem: Callable[[str], str] = lambda key: key) -> None:
+        """Take the folder to fill, and the place where it will be.
+
+        `stem` returns what of an input's path stands before a suffix.
+        """
+        self.folder, self.stem = folder, stem
         self._longest = max(len(os.fsencode(path.absolute())) for path in (folder, place))
+
+    def usual(self, key: str, suffix: str) -> str:
+        """Return the path that a file for the input `key` gets wherever the disk takes it."""
+        return f"{self.stem(key) if suffix else key}{suffix}"
 
     def write(self, key: str, suffix: str, data: bytes | Iterable[bytes]) -> str:
         """Write a file for the input `key`, whole or in pieces, and return its path below the folder. Raises NoName."""
@@ -55,7 +62,7 @@ class OutputFiles:
 
     def _names(self, key: str, suffix: str) -> Iterator[str]:
         """Yield the names that a file may get, the one to be preferred first."""
-        yield f"{key}{suffix}"
+        yield self.usual(key, suffix)
         digest = hashlib.blake2b(os.fsencode(f"{key}{suffix}"), digest_size=8).hexdigest()
         folder, slash, name = key.rpartition("/")
         room = self._limit("PC_NAME_MAX", NAME_MAX) - len(os.fsencode(f"~{digest}{suffix}"))

@@ -118,7 +118,7 @@ class PredictionWriter:
         try:
             for suffix, data in files.result().items() if files else ():
                 written = self.files.write(key, suffix, data)
-                if written != f"{key}{suffix}":
+                if written != self.files.usual(key, suffix):
                     row[f"file{suffix}"] = f"{FILES}/{written}"
         except (NoName, BrokenSample) as error:
             self.on_fault(Fault(key, error.fault.reason if isinstance(error, BrokenSample) else str(error)))

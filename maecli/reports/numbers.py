@@ -20,7 +20,7 @@ def format_value(value: float, unit: str = "") -> str:
 
     A share becomes a percentage of two decimals, or more where two would turn it into a false 0 or 100.
     Counts and whole numbers keep all their digits, dB has two decimals, everything else four significant
-    digits. NaN is "n/a".
+    digits; mm are named. NaN is "n/a".
     """
     if math.isnan(value):
         return "n/a"
@@ -30,6 +30,8 @@ def format_value(value: float, unit: str = "") -> str:
         return _percentage(value)
     if unit == "dB":
         return f"{value:.2f} dB"
+    if unit == "mm":
+        return f"{_significant(value)} mm"
     if isinstance(value, int) or unit == "count":
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
     return _significant(value)

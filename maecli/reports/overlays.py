@@ -6,7 +6,7 @@ mixed into the picture in its colour, and classes have a border in a light shade
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +56,10 @@ def blend(picture: NDArray[Any], mask: Pixels, style: ClassStyle) -> Pixels:
     return np.asarray(mixed, np.uint8)
 
 
-def overlay(picture: NDArray[Any], mask: Pixels, style: ClassStyle) -> bytes:
+def overlay(picture: NDArray[Any], mask: Pixels, style: ClassStyle, sizes: Mapping[int, str] | None = None) -> bytes:
     """Return a PNG of a picture under its mask, over a legend of colour, name and share of pixels per class.
 
+    `sizes` says how large classes are, in place of that share, where the picture shows only a part of something.
     It has the picture's own size above the legend; pictures below 400 pixels are enlarged by a whole factor.
     """
     from PIL import Image, ImageDraw
@@ -68,7 +69,7 @@ def overlay(picture: NDArray[Any], mask: Pixels, style: ClassStyle) -> bytes:
     pixels = blend(large, mask, style)
     height, width = mask.shape
     size = max(14, round((height * width) ** 0.5 / 42))
-    entries = _entries(mask, style)
+    entries = _entries(mask, style, sizes)
     page = Image.new("RGB", (max(width, _ENLARGED), height + 2 * size * (len(entries) + 1)), "white")
     page.paste(Image.fromarray(pixels), (0, 0))
     bottom = write_legend(ImageDraw.Draw(page), entries, height, page.width, size)
@@ -81,10 +82,11 @@ def overlay_rows(
     predictions: Sequence[Pixels],
     style: ClassStyle,
     titles: Sequence[str] | None = None,
+    one: str = "picture",
 ) -> bytes:
     """Return a PNG with a row per picture: itself, its true mask, the predicted one; below, the legend of all.
 
-    The title of a row stands above it.
+    The title of a row stands above it, and what `one` is called above the first column.
     """
     rows = [
         [as_rgb(picture), blend(picture, truth, style), blend(picture, predicted, style)]
@@ -92,7 +94,7 @@ def overlay_rows(
     ]
     numbers = np.unique(np.concatenate([mask.ravel() for mask in (*truths, *predictions)]))
     legend = [(_name(number, style), _colour(number, style)) for number in numbers.tolist()]
-    return picture_grid(rows, ["picture", "truth", "prediction"], titles, legend=legend)
+    return picture_grid(rows, [one, "truth", "prediction"], titles, legend=legend)
 
 
 def _borders(mask: Pixels, thickness: int) -> NDArray[np.bool_]:
@@ -116,11 +118,10 @@ def _colour(number: int, style: ClassStyle) -> str:
     return "" if number == style.background else "#" + bytes(style.colours()[number].tolist()).hex()
 
 
-def _entries(mask: Pixels, style: ClassStyle) -> list[Entry]:
-    """Return name with share, and colour, of every class of a mask, the most frequent first."""
+def _entries(mask: Pixels, style: ClassStyle, sizes: Mapping[int, str] | None) -> list[Entry]:
+    """Return name with share or size, and colour, of every class of a mask, the most frequent first."""
     numbers, counts = np.unique(mask, return_counts=True)
     shares = [f"{count / mask.size:.1%}" if count * 2000 >= mask.size else "<0.1%" for count in counts]
-    entries = [
-        (f"{_name(n, style)} {share}", _colour(n, style)) for n, share in zip(numbers.tolist(), shares, strict=True)
-    ]
+    told = dict(zip(numbers.tolist(), shares, strict=True)) if sizes is None else sizes
+    entries = [(f"{_name(n, style)} {told.get(n, '')}".strip(), _colour(n, style)) for n in numbers.tolist()]
     return [entries[i] for i in np.argsort(-counts, kind="stable")]

@@ -169,7 +169,7 @@ def infer(
 
     inputs = [sources.single] if sources.single else sources.folders
     with new_outputs(out, overwrite, needed=[*(("the input", path) for path in inputs), ("--run", run)]) as stage:
-        files = OutputFiles(stage / FILES, out / FILES)
+        files = OutputFiles(stage / FILES, out / FILES, preprocess.modality.stem)
         back = FilesBack(files, partial(preprocess.modality.hand_back, card=card), encode, faults.add, mark)
         with (
             progress,
@@ -268,6 +268,9 @@ def _completed(
             choice.add(index, key, one)
             if not one.values and one.filled is None:
                 yield key, one, None
+                continue
+            if loader.own_size:  # the model saw all of it
+                yield key, one, next(iter(loader.split.files(index)), None)
                 continue
             shape, in_place = loader.split.size(index), loader.preprocess.in_place
             values = {name: in_place(array, shape) for name, array in one.values.items()}

@@ -60,11 +60,12 @@ class Renumbering:
                 unknown = labels[(labels >= 0) & (changed[field] == UNKNOWN)] if not several else labels[:0]
                 if len(unknown):
                     raise BrokenSample(key, f"is of the class {self.label.theirs[unknown[0]]!r}, {NOT_KNOWN}")
-        if self.mask is not None and "mask" in sample:
-            try:
-                changed["mask"] = self.masks(sample["mask"])
-            except ValueError as error:
-                raise BrokenSample(key, str(error)) from error
+        for field in ("mask", "own_mask"):
+            if self.mask is not None and field in sample:
+                try:
+                    changed[field] = self.masks(sample[field])
+                except ValueError as error:
+                    raise BrokenSample(key, str(error)) from error
         return changed
 
     def labels(self, labels: np.ndarray) -> np.ndarray:
@@ -113,6 +114,9 @@ class Renumbered(Split):
 
     def size(self, index: int) -> tuple[int, ...]:
         return self.split.size(index)
+
+    def own_size(self, index: int) -> tuple[int, ...]:
+        return self.split.own_size(index)
 
     def small(self, index: int, at_least: int) -> np.ndarray:
         return self.split.small(index, at_least)

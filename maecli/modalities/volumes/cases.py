@@ -110,6 +110,9 @@ class VolumeCases(Split):
     def size(self, index: int) -> tuple[int, ...]:
         return resampled_size(self.space(index), self.reading.spacing)
 
+    def own_size(self, index: int) -> tuple[int, ...]:
+        return self.space(index).size
+
     def space(self, index: int) -> Space:
         """Return what the header of a volume's first file says. Raises `BrokenSample`."""
         key = self.cases[index].key

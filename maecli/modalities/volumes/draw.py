@@ -15,6 +15,8 @@ GAP = 4
 """White pixels between two slices."""
 SMALLEST = 64
 """Pixels that the longest side has at least: each voxel becomes so many that it is seen."""
+LARGEST = 256
+"""Pixels of the longest side of a volume that is drawn in its true proportions."""
 
 
 def draw_volume(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
@@ -35,12 +37,40 @@ def draw_volume(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarr
     return _side_by_side(slices, 1.0).astype(np.float32)
 
 
-def draw_mask(mask: np.ndarray, void: int) -> np.ndarray:
-    """Return the numbers (h, w) of a mask (D, H, W) that lie on what `draw_volume` draws, void beside the slices."""
-    factor = -(-SMALLEST // max(mask.shape))
-    return _side_by_side([_upright(mask.take(n // 2, axis), factor)[None] for axis, n in enumerate(mask.shape)], void)[
-        0
-    ]
+def draw_slices(
+    image: np.ndarray, masks: Sequence[np.ndarray], fill: int, lengths: Sequence[float], shows: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return a drawing (3, h, w) of a volume (C, D, H, W) as that of `draw_volume`, and masks on it (h, w).
+
+    Image and masks cover the same space with any number of voxels; its `lengths` are those of the drawing. Slices go
+    through the middle of what `shows` (D, H, W) marks, or of the volume where it marks nothing. Beside the slices masks
+    are `fill`.
+    """
+    colours = np.clip(np.nan_to_num(image[:3] if len(image) == 3 else np.repeat(image[:1], 3, axis=0)), 0, 1)
+    scale = LARGEST / max(lengths)
+    pixels = [max(1, round(length * scale)) for length in lengths]
+    middle = _middle(shows)
+    picture = _side_by_side([_slice(colours, axis, middle, pixels) for axis in range(3)], 1.0)
+    laid = [_side_by_side([_slice(mask[None], axis, middle, pixels) for axis in range(3)], fill)[0] for mask in masks]
+    return picture.astype(np.float32), laid
+
+
+def _middle(shows: np.ndarray) -> list[float]:
+    """Return where the middle of what is marked lies along each axis, from 0 to 1."""
+    middle = []
+    for axis, length in enumerate(shows.shape):
+        there = np.flatnonzero(shows.any(tuple(other for other in range(3) if other != axis)))
+        middle.append((int(there[0]) + int(there[-1]) + 1) / 2 / length if len(there) else 0.5)
+    return middle
+
+
+def _slice(volume: np.ndarray, axis: int, middle: Sequence[float], pixels: Sequence[int]) -> np.ndarray:
+    """Return the slice (C, h, w) of a volume (C, D, H, W) across an axis, of so many pixels: the nearest voxels."""
+    plane = volume.take(int(middle[axis] * volume.shape[axis + 1]), axis + 1)
+    sizes = [size for other, size in enumerate(pixels) if other != axis]
+    for at, (size, length) in enumerate(zip(sizes, plane.shape[1:], strict=True), start=1):
+        plane = plane.take((2 * np.arange(size) + 1) * length // (2 * size), at)
+    return _upright(plane, 1)
 
 
 def _side_by_side(slices: Sequence[np.ndarray], fill: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,12 @@ from maecli.errors import DataError
 from maecli.modalities.files import find_source, reading
 from maecli.modalities.modality import Modality
 from maecli.modalities.study import Study
+from maecli.modalities.survey import with_gaps
 from maecli.modalities.volumes.cases import Case, VolumeCases
 from maecli.modalities.volumes.dicom import is_dicom
-from maecli.modalities.volumes.draw import draw_mask, draw_volume
+from maecli.modalities.volumes.draw import draw_slices, draw_volume
 from maecli.modalities.volumes.nifti import is_nifti, nifti_bytes
-from maecli.modalities.volumes.pairs import SUFFIXES, channels_of, find_volume_files, pair
+from maecli.modalities.volumes.pairs import SUFFIXES, channels_of, find_volume_files, pair, stem_of
 from maecli.modalities.volumes.prepare import read_prepared
 from maecli.modalities.volumes.read import VolumeFiles, read_volume
 from maecli.modalities.volumes.space import read_space
@@ -82,16 +84,39 @@ class Volumes(Modality):
         return draw_volume(image, hidden)
 
     def preview(self, sample: Sample, card: DataCard) -> tuple[np.ndarray, np.ndarray | None]:
-        drawing, _ = super().preview(sample, card)
-        return drawing, draw_mask(sample["mask"], card.void) if "mask" in sample else None
+        if "mask" not in sample:
+            return super().preview(sample, card)
+        mask, lengths = sample["mask"], np.array(sample["image"].shape[1:], float)
+        if "own_size" in sample:
+            lengths = sample["own_size"] * np.nan_to_num(sample["own_spacing"], nan=1.0)
+        shows = (mask != card.background) & (mask != card.void)
+        fill = card.void if card.background is None else card.background
+        drawing, (laid,) = self.slices(card.in_units(with_gaps(sample)), [mask], fill, lengths.tolist(), shows)
+        return drawing, laid
+
+    def slices(
+        self,
+        image: np.ndarray,
+        masks: Sequence[np.ndarray],
+        fill: int,
+        lengths: Sequence[float],
+        shows: np.ndarray,
+    ) -> tuple[np.ndarray, Sequence[np.ndarray]]:
+        return draw_slices(image, masks, fill, lengths, shows)
 
     def study(self, split_of: Callable[[SplitName, Sequence[str]], Split], card: DataCard) -> Study | None:
         return study(split_of, card)
 
+    def stem(self, key: str) -> str:
+        return stem_of(key)
+
     def encode(self, values: np.ndarray, card: DataCard, source: Path | None = None) -> tuple[str, bytes]:
-        """Return a `.nii.gz`, which lies on `source` if that is NIfTI or DICOM, and else has no place in space."""
-        place = source if source is not None and (is_nifti(source) or is_dicom(source)) else None
-        with reading(place or Path("values")):
-            if place is None or is_nifti(place):
-                return ".nii.gz", nifti_bytes(values, place)
-            return ".nii.gz", nifti_bytes(values, lies=read_space(place))
+        """Return a `.nii.gz`, which lies on `source` if there is one; of an array, which lies nowhere, an `.npy`."""
+        if source is not None and not is_nifti(source) and not is_dicom(source):
+            buffer = io.BytesIO()
+            np.save(buffer, values[0] if len(values) == 1 else values)
+            return ".npy", buffer.getvalue()
+        with reading(source or Path("values")):
+            if source is None or is_nifti(source):
+                return ".nii.gz", nifti_bytes(values, source)
+            return ".nii.gz", nifti_bytes(values, lies=read_space(source))

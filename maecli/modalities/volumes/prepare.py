@@ -62,19 +62,21 @@ def read_prepared(
 ) -> Sample:
     """Return a sample of one volume: `image` (C, D, H, W), NaN where nothing is known, and `mask` (D, H, W) if given.
 
+    Beside stands what it was in its file: `own_size`, `own_spacing` in mm and `own_mask`.
     Values are interpolated linearly, antialiased where voxels become larger; of a mask the nearest voxel is taken.
     Raises `BrokenSample`.
     """
     values, space = read_channels(paths, channels)
     with decoding(paths[0]):
         sample = {"image": in_dtype(in_range(values, reading), dtype)}
+        own = {"own_size": np.array(space.size), "own_spacing": np.array(space.spacing or [np.nan] * 3, np.float32)}
         if mask is not None:
-            sample["mask"] = mask
+            sample["mask"] = own["own_mask"] = mask
         size = resampled_size(space, reading.spacing)
         if size == space.size:
-            return sample
+            return sample | own
         gaps = sample["image"].dtype.kind == "f" and bool(np.isnan(sample["image"]).any())
         made = {name: tensor.numpy() for name, tensor in fit(sample, whole(space.size), size, missing=gaps).items()}
         if gaps:
             made["image"] = np.where(made.pop("valid"), made["image"], np.float32(np.nan))
-        return made
+        return made | own

@@ -6,6 +6,7 @@ Shapes: H, W height and width, Q classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ from maecli.api.measure import (
 )
 
 from .heads import Segmenter
-from .shown import Examples
+from .shown import Examples, View
 
 if TYPE_CHECKING:
     from .task import Segment
@@ -32,12 +33,6 @@ if TYPE_CHECKING:
 MOST_BARS = 60
 MOST_NAMED = 8
 """Classes that a note names."""
-LABELS = {
-    "miou": "mIoU",
-    "foreground_iou": "foreground IoU",
-    "pixel_accuracy": "pixel accuracy",
-    "mean_class_accuracy": "mean class accuracy",
-}
 
 
 class Overlap(api.Evaluator[Segmenter]):
@@ -48,28 +43,37 @@ class Overlap(api.Evaluator[Segmenter]):
         self.part = task.preprocess.modality.part
         self.examples = Examples()
 
+    @property
+    def by_sample(self) -> bool:
+        """Whether each sample is counted by itself."""
+        return self.thorough
+
     def update(self, module: Segmenter, batch: api.Batch) -> None:
-        predicted = self.task.classes_of(module, batch["image"], batch.tensors.get("valid"))
+        truths = batch.tensors.get("own_mask", batch["mask"])
+        predicted = self.task.classes_of(module, batch["image"], batch.tensors.get("valid"), truths.shape[1:])
         num = len(self.card.mask_classes)
-        if not self.thorough:
-            self.add({"matrix": api.measure.confusion(batch["mask"], predicted, num)})
+        if not self.by_sample:
+            self.add({"matrix": api.measure.confusion(truths, predicted, num)})
             return
         counts = []
-        for truth, guess in zip(batch["mask"], predicted, strict=True):
+        for truth, guess in zip(truths, predicted, strict=True):
             matrix = api.measure.confusion(truth, guess, num)
             self.add({"matrix": matrix})
             counts.append(overlap_counts(matrix))
-        self.add_rows(batch.draws.ids, {"counts": torch.stack(counts)})
+        self.keep(batch, truths, predicted, torch.stack(counts))
+
+    def keep(self, batch: api.Batch, truths: Tensor, predicted: Tensor, counts: Tensor) -> None:
+        """Keep what is needed of each sample: true and predicted classes (B, *S), and counts (B, 3, Q)."""
+        self.add_rows(batch.draws.ids, {"counts": counts})
         if self.task.preprocess.modality.pictorial:
-            self._look_at(batch, predicted, torch.stack(counts).cpu().numpy())
+            self._look_at(batch, predicted, counts.cpu().numpy())
 
     def _look_at(self, batch: api.Batch, predicted: Tensor, counts: np.ndarray) -> None:
         """Show those of a batch with a judged pixel to what holds examples, which waits for their scores."""
         shares = overlap_scores(counts, self.card.background)["miou"]
         for i in np.flatnonzero(counts[:, 1].any(-1)).tolist():
-            self.examples.add(
-                batch.keys[i], float(shares[i]), batch["image"][i : i + 1], batch["mask"][i], predicted[i]
-            )
+            view = partial(View, batch["image"][i : i + 1], batch["mask"][i], predicted[i])
+            self.examples.add(batch.keys[i], float(shares[i]), view)
 
     @property
     def matrix(self) -> Tensor:
@@ -107,7 +111,7 @@ class Overlap(api.Evaluator[Segmenter]):
         return [
             api.Metric(
                 name=name,
-                label=LABELS[name],
+                label=self._label(name),
                 value=float(value),
                 unit="share",
                 baselines=baselines[name],
@@ -116,6 +120,10 @@ class Overlap(api.Evaluator[Segmenter]):
             )
             for name, value in scores.items()
         ]
+
+    def _label(self, name: str) -> str:
+        labels = {"miou": "mIoU", "foreground_iou": "foreground IoU", "pixel_accuracy": f"{self.part} accuracy"}
+        return labels.get(name, name.replace("_", " "))
 
     def _constant(self, counts: np.ndarray) -> tuple[str, np.ndarray]:
         """Return the trivial predictor's name and counts: all background, else the split's most frequent class."""
@@ -162,7 +170,9 @@ class Overlap(api.Evaluator[Segmenter]):
         return [api.Table(title="Per class, shares from 0 to 1", columns=columns, rows=rows)]
 
     def drawings(self) -> Sequence[api.Drawing]:
-        return [*self.examples.drawings(self.task.drawable, self.task.style), *self._bars(), self._confusion()]
+        task = self.task
+        examples = self.examples.drawings(task.drawable, task.style, "mean IoU", task.preprocess.modality.one)
+        return [*examples, *self._bars(), self._confusion()]
 
     def _bars(self) -> list[api.Drawing]:
         counts = overlap_counts(self.matrix).numpy()

@@ -1,4 +1,4 @@
-"""The few pictures of a split that are drawn with their masks: those with the lowest IoU, and some drawn by lot.
+"""The few pictures of a split that are drawn with their masks: those with the lowest score, and some drawn by lot.
 
 Shapes: H, W height and width, C channels.
 """
@@ -20,15 +20,20 @@ DRAWN_SIDE = 640
 """Drawings are made from pictures reduced to this."""
 
 
-class Shown(NamedTuple):
-    """A picture (1, C, H, W), its true and its predicted mask (H, W), and how well these agree."""
+class View(NamedTuple):
+    """A picture (1, C, H, W), its true and its predicted mask (H, W)."""
 
-    key: str
-    iou: float
-    """The mean over the classes that truly occur in it."""
     picture: Tensor
     truth: Tensor
     guess: Tensor
+
+
+class Shown(NamedTuple):
+    """What is drawn of a sample, and how well its masks agree."""
+
+    key: str
+    score: float
+    view: View
 
 
 class Examples:
@@ -37,41 +42,44 @@ class Examples:
     def __init__(self) -> None:
         self.worst, self.by_lot = (api.measure.Least[Shown](NUM_DRAWN) for _ in range(2))
 
-    def add(self, key: str, iou: float, image: Tensor, truth: Tensor, guess: Tensor) -> None:
-        """Look at a picture (1, C, H, W), its masks (H, W), and how well these agree."""
+    def add(self, key: str, score: float, make: Callable[[], View]) -> None:
+        """Look at a sample, which is drawn only if it is kept, and how well its masks agree."""
 
         def small() -> Shown:
+            image, truth, guess = make()
             step = -(-max(truth.shape) // DRAWN_SIDE)
             picture = image if step == 1 else F.avg_pool2d(image, min(step, *truth.shape), step, ceil_mode=True)
-            return Shown(key, iou, picture.clone(), truth[::step, ::step].clone(), guess[::step, ::step].clone())
+            parts = (part[::step, ::step].clone() for part in (truth, guess))
+            return Shown(key, score, View(picture.clone(), *parts))
 
         lot = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
-        self.worst.add(iou, lot, small)
+        self.worst.add(score, lot, small)
         self.by_lot.add(0.0, lot, small)
 
-    def drawings(self, pixels: Callable[[Tensor], np.ndarray], style: api.draw.ClassStyle) -> list[api.Drawing]:
-        """Return a drawing of the worst, and one of the others; `pixels` makes uint8 of a picture (1, C, H, W)."""
+    def drawings(
+        self, pixels: Callable[[Tensor], np.ndarray], style: api.draw.ClassStyle, score: str, one: str
+    ) -> list[api.Drawing]:
+        """Return a drawing of the worst, and one of the others; `pixels` makes uint8 of a picture (1, C, H, W).
+
+        `score` is what scores are called, and `one` what a sample is.
+        """
         worst = self.worst.things
         seen = {shown.key for shown in worst}
-        others = sorted((shown for shown in self.by_lot.things if shown.key not in seen), key=lambda shown: shown.iou)
-        first = "Chosen by their own mean IoU, the lowest first: where prediction and truth agree least."
-        then = "Drawn by lot from the whole split, to show what is usual; the lowest mean IoU first."
+        others = [shown for shown in self.by_lot.things if shown.key not in seen]
+        others.sort(key=lambda shown: shown.score)
+        first = f"Chosen by their own {score}, the lowest first: where prediction and truth agree least."
+        then = f"Drawn by lot from the whole split, to show what is usual; the lowest {score} first."
+
+        def drawing(name: str, those: Sequence[Shown], caption: str) -> api.Drawing:
+            png = api.draw.overlay_rows(
+                [pixels(shown.view.picture)[0] for shown in those],
+                [shown.view.truth.cpu().numpy() for shown in those],
+                [shown.view.guess.cpu().numpy() for shown in those],
+                style,
+                [f"{score} {shown.score:.1%}, {shown.key}" for shown in those],
+                one,
+            )
+            return api.Drawing(name=name, caption=caption, png=png)
+
         parts = (("worst", worst, first), ("predictions", others, then))
-        return [_drawing(name, those, caption, pixels, style) for name, those, caption in parts if those]
-
-
-def _drawing(
-    name: str,
-    those: Sequence[Shown],
-    caption: str,
-    pixels: Callable[[Tensor], np.ndarray],
-    style: api.draw.ClassStyle,
-) -> api.Drawing:
-    png = api.draw.overlay_rows(
-        [pixels(shown.picture)[0] for shown in those],
-        [shown.truth.cpu().numpy() for shown in those],
-        [shown.guess.cpu().numpy() for shown in those],
-        style,
-        [f"mean IoU {shown.iou:.1%}, {shown.key}" for shown in those],
-    )
-    return api.Drawing(name=name, caption=caption, png=png)
+        return [drawing(*part) for part in parts if part[1]]

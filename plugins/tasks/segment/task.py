@@ -5,6 +5,7 @@ Shapes: B batch, C channels, S spatial axes, H, W height and width of a picture,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from maecli import api
 
+from .cases import Cases
 from .evaluator import Overlap
 from .heads import SegmentationKind, Segmenter, segmentation_head, why_not
 from .layers import CONVOLUTIONS
@@ -24,12 +26,19 @@ from .tiling import Inference, predict_classes
 from .windows import WindowWeights
 
 MOST_AXES = len(CONVOLUTIONS)
+AXES_OF_VOLUMES = 3
+MM3_PER_ML = 1000
+BY_CASE = (
+    "Dice and 95% Hausdorff distance are of each class and case, in the voxels of the case's own file, against masks "
+    "that nobody resampled; the background does not count."
+)
 
 
 class Segment(api.Task[Segmenter]):
     """Cross-entropy and Dice per pixel; IoU over a whole split, beside always saying background.
 
-    Cells of the card's number `void` are neither learnt nor judged.
+    Of volumes Dice and surface distances of each class and case, in the voxels of their files. Cells of the card's
+    number `void` are neither learnt nor judged.
     """
 
     name = "segment"
@@ -100,6 +109,9 @@ class Segment(api.Task[Segmenter]):
         )
         self.class_weights = dict(zip(card.mask_classes, self.weights or (), strict=False))
         self.style = api.draw.ClassStyle(card.mask_classes, card.mask_palette, card.background, card.void)
+        self.by_case = len(preprocess.img_size) == AXES_OF_VOLUMES
+        if self.by_case:
+            self.monitor = "dice"
 
     @classmethod
     def counted(cls, options: Any) -> Literal["mask"] | None:
@@ -127,8 +139,14 @@ class Segment(api.Task[Segmenter]):
             loss = loss + self.options.dice * dice_loss(logits, mask, self.card.void)
         return loss
 
-    def classes_of(self, module: Segmenter, image: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the predicted classes (B, *S) of samples (B, C, *S), at their own size: uint8, of over 255 int32."""
+    def classes_of(
+        self,
+        module: Segmenter,
+        image: Tensor,
+        valid: Tensor | None = None,
+        out_size: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Return the predicted classes of samples (B, C, *S), at `out_size` or (B, *S): uint8, of over 255 int32."""
         mirror = self.preprocess.modality.mirror_axis if self.options.flip else None
         return predict_classes(
             module,
@@ -138,6 +156,7 @@ class Segment(api.Task[Segmenter]):
             self.options.stride,
             mirror,
             valid,
+            out_size,
             resize=not self._cuts,
             weights=self._weights,
         )
@@ -160,10 +179,13 @@ class Segment(api.Task[Segmenter]):
         return "gaussian" if self._cuts else "even"
 
     def evaluator(self, thorough: bool = True) -> Overlap:
-        return Overlap(self, thorough)
+        return Cases(self, thorough) if self.by_case else Overlap(self, thorough)
 
     def predict(self, module: Segmenter, batch: api.Batch) -> list[api.Prediction]:
-        masks = self.classes_of(module, batch["image"], batch.tensors.get("valid")).cpu().numpy()
+        own_size = tuple(batch["own_size"][0].tolist()) if "own_size" in batch else None
+        masks = self.classes_of(module, batch["image"], batch.tensors.get("valid"), own_size).cpu().numpy()
+        if self.by_case:
+            return [self._case(batch, i, mask) for i, mask in enumerate(masks)]
         rows = [self._row(mask) for mask in masks]
         if not self.preprocess.modality.pictorial:
             both = zip(rows, masks, strict=True)
@@ -173,12 +195,46 @@ class Segment(api.Task[Segmenter]):
         every = zip(rows, files, masks, strict=True)
         return [api.Prediction(row, file, mask=mask) for row, file, mask in every]
 
-    def _row(self, mask: np.ndarray) -> dict[str, str | int | float]:
-        """Return which classes a mask (*S) has, and the share of each."""
+    def _case(self, batch: api.Batch, i: int, mask: np.ndarray) -> api.Prediction:
+        """Return what is written of the i-th volume of a batch, whose mask is (D, H, W)."""
+        spacing = batch["own_spacing"][i].tolist() if "own_spacing" in batch else [math.nan]
+        ml = None if any(map(math.isnan, spacing)) else math.prod(spacing) / MM3_PER_ML
+        picture, (shown,) = self.slices(batch, i, [mask])
+        counts = np.bincount(mask.ravel(), minlength=len(self.card.mask_classes))
+        sizes = {
+            q: f"{ml * counts[q]:,.4g} ml" for q in np.flatnonzero(counts).tolist() if ml and q != self.card.background
+        }
+        written = mask if mask.dtype == np.uint8 else mask.astype(np.int16)
+        return api.Prediction(
+            self._row(mask, ml),
+            {".overlay.png": partial(api.draw.overlay, picture, shown, self.style, sizes)},
+            {".mask": written[None]},
+            mask,
+        )
+
+    def slices(self, batch: api.Batch, i: int, masks: Sequence[np.ndarray]) -> tuple[np.ndarray, Sequence[np.ndarray]]:
+        """Return a drawing (3, h, w) of slices of a batch's i-th volume, and its masks (D, H, W) on it (h, w).
+
+        They go through the middle of what the first of the masks shows besides background.
+        """
+        image, tensors = self.preprocess.to_pixels(batch["image"][i : i + 1])[0], batch.tensors
+        lengths = np.array(masks[0].shape, float)
+        if "own_spacing" in tensors:
+            lengths = lengths * tensors["own_spacing"][i].nan_to_num(1.0).cpu().numpy()
+        shows = (masks[0] != self.card.background) & (masks[0] != self.card.void)
+        fill = self.card.void if self.card.background is None else self.card.background
+        return self.preprocess.modality.slices(image.float().cpu().numpy(), masks, fill, lengths.tolist(), shows)
+
+    def _row(self, mask: np.ndarray, ml: float | None = None) -> dict[str, str | int | float]:
+        """Return which classes a mask (*S) has, and the share of each, or its volume where a cell has so many `ml`."""
         names = self.card.mask_classes
         counts = np.bincount(mask.ravel(), minlength=len(names))
         present = [name for i, name in enumerate(names) if counts[i] and i != self.card.background]
-        return {"classes": ";".join(present), **self.class_columns(names, counts / mask.size, "share_", "area")}
+        if ml is None:
+            return {"classes": ";".join(present), **self.class_columns(names, counts / mask.size, "share_", "area")}
+        judged = [i for i in range(len(names)) if i != self.card.background]
+        volumes = self.class_columns([names[i] for i in judged], counts[judged] * ml, "ml_", "volume_ml")
+        return {"classes": ";".join(present), **volumes}
 
     def _files(self, picture: np.ndarray, mask: np.ndarray) -> dict[str, Callable[[], bytes]]:
         """Return what encodes a picture's mask (H, W): by itself, and over the picture."""
@@ -195,8 +251,10 @@ class Segment(api.Task[Segmenter]):
     def describe(self) -> Sequence[str]:
         modality = self.preprocess.modality
         counted = f"IoU comes from one confusion matrix over the whole split; void {modality.part}s are not judged."
+        by_case = [BY_CASE] if self.by_case else []
         return [
             f"{modality.unit.capitalize()} are {self._read_how()}.",
+            *by_case,
             f"{counted} 95% intervals are of {api.measure.RESAMPLES:,} resamples of whole {modality.unit}.",
         ]
 

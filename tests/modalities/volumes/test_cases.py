@@ -36,11 +36,27 @@ def test_a_size_is_told_by_the_header_alone(root):
 
 
 def test_samples_have_what_was_asked_for(root):
-    assert set(cases(root)[0]) == {"image"}
-    assert set(cases(root, masks=THREE)[0]) == {"image", "mask"}
+    assert set(cases(root)[0]) == {"image", "own_size", "own_spacing"}
+    assert set(cases(root, masks=THREE)[0]) == {"image", "mask", "own_mask", "own_size", "own_spacing"}
     masks_alone = cases(root, masks=THREE, images=False)[0]
     np.testing.assert_array_equal(masks_alone["mask"], scan(0)[1])
     assert [path.name for path in cases(root, masks=THREE).files(0)] == ["a.nii.gz", "a_seg.nii.gz"]
+
+
+def test_samples_tell_what_was_resampled(root):
+    split = cases(root, masks=THREE)
+    sample = split[0]
+    assert sample["image"].shape[1:] == sample["mask"].shape == (12, 10, 4)
+    assert split.own_size(0) == tuple(sample["own_size"]) == (12, 10, 8)
+    assert sample["own_spacing"].tolist() == [3, 3, 3]
+    np.testing.assert_array_equal(sample["own_mask"], scan(0)[1])
+
+
+def test_an_array_has_a_size_and_no_spacing(tmp_path):
+    np.save(tmp_path / "a.npy", scan(0)[0])
+    sample = VolumeCases(tmp_path, [Case(("a.npy",))], CT, 1, "int16")[0]
+    assert sample["own_size"].tolist() == [12, 10, 8]
+    assert np.isnan(sample["own_spacing"]).all()
 
 
 def test_centres_lie_in_classes_as_often_as_was_said_and_else_in_the_body(root):

@@ -202,13 +202,26 @@ def test_a_file_that_is_something_else_is_refused(tmp_path):
 
 def test_the_same_values_give_the_same_bytes_and_without_a_place_they_lie_at_the_origin(tmp_path, monkeypatch):
     values = np.random.default_rng(0).random((1, 2, 3, 4)).astype(np.float32)
-    first = Volumes().encode(values, INTEGER, tmp_path / "no.npy")
+    first = Volumes().encode(values, INTEGER)
     monkeypatch.setattr("time.time", lambda: 1e9)
     assert Volumes().encode(values, INTEGER) == first
     (tmp_path / "v.nii.gz").write_bytes(first[1])
     image = nib.load(tmp_path / "v.nii.gz")
     np.testing.assert_array_equal(image.affine, np.eye(4))
     np.testing.assert_array_equal(image.get_fdata(dtype=np.float32), values[0])
+
+
+def test_what_is_made_of_an_array_is_an_array(tmp_path):
+    values = np.random.default_rng(0).random((2, 2, 3, 4)).astype(np.float32)
+    for made, expected in ((values, values), (values[:1], values[0])):
+        suffix, content = Volumes().encode(made, INTEGER, tmp_path / "v.npy")
+        (tmp_path / f"again{suffix}").write_bytes(content)
+        np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), expected)
+
+
+@pytest.mark.parametrize("key", ["a/x.nii.gz", "a/x.NII", "a/x.npy", "a/x.dcm"])
+def test_what_is_made_of_a_volume_is_named_without_its_ending(key):
+    assert Volumes().stem(key) == "a/x"
 
 
 def test_values_of_another_size_cover_the_space_of_their_source(tmp_path):

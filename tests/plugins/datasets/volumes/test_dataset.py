@@ -36,8 +36,9 @@ def test_folders_of_volumes_and_masks(tmp_path):
     assert card.reading == ("6 volumes, 6 with masks of 3 classes, voxels of 3 × 3 × 3 mm, values from -175 to 250")
     assert "values look like Hounsfield units" in card.notes[0]
     sample = dataset.split("train", MASKED)[0]
-    assert set(sample) == {"image", "mask", "centres"}
-    assert set(dataset.split("val", MASKED)[0]) == {"image", "mask"}
+    own = {"own_mask", "own_size", "own_spacing"}
+    assert set(sample) == {"image", "mask", "centres", *own}
+    assert set(dataset.split("val", MASKED)[0]) == {"image", "mask", *own}
     organ = sample["image"][0][sample["mask"] == 1]
     assert organ.min() > 80
 

@@ -219,7 +219,7 @@ def test_the_worst_pictures_come_first_with_their_iou():
     evaluator = measured((TRUTH, TRUTH.where(TRUTH < 4, 0)), half, (mask_of(*[255] * 8), GUESS))
     shown = evaluator.examples.worst.things
     assert [each.key for each in shown] == ["1.png", "0.png"], "of a picture in which nothing is judged none is shown"
-    assert [each.iou for each in shown] == pytest.approx([(4 / 6 + 0 + 1) / 3, 1])
+    assert [each.score for each in shown] == pytest.approx([(4 / 6 + 0 + 1) / 3, 1])
     drawing = evaluator.drawings()[0]
     with Image.open(io.BytesIO(drawing.png)) as image:
         assert [cell.row for cell in read_grid(image).cells][::3] == ["mean IoU 55.6%, 1.png", "mean IoU 100.0%, 0.png"]
@@ -230,7 +230,7 @@ def test_others_are_drawn_by_lot_and_none_twice():
     examples = evaluated(range(16)).examples
     assert [drawing.name for drawing in evaluated(range(16)).drawings()][:2] == ["worst", "predictions"]
     assert [drawing.name for drawing in evaluated(range(6)).drawings()][:2] == ["worst", "iou-per-class"]
-    assert all(shown.iou == 0 for shown in examples.worst.things)
+    assert all(shown.score == 0 for shown in examples.worst.things)
 
 
 def test_states_add_up_whatever_the_order_of_pictures():
@@ -260,7 +260,7 @@ def test_what_is_held_for_drawing_is_small():
     job, size = task(), (2 * DRAWN_SIDE + 3, 5)
     evaluator = job.evaluator()
     evaluator.update(Always(1), batch(torch.zeros(1, *size)))
-    ((_, _, picture, truth, guess),) = evaluator.examples.worst.things
+    ((_, _, (picture, truth, guess)),) = evaluator.examples.worst.things
     assert picture.shape[2:] == truth.shape == guess.shape
     assert max(truth.shape) <= DRAWN_SIDE
 
@@ -471,12 +471,13 @@ def test_series_and_volumes_are_learnt_measured_and_predicted(size):
         longer[:, :, 8:] = 1
         (found,) = job.predict(module, batch(longer[:, 0], longer))
     assert metrics(evaluator)["pixel_accuracy"].value == 1
-    assert [picture.name for picture in evaluator.drawings()] == ["iou-per-class", "confusion-matrix"]
+    drawn = {1: ["iou-per-class", "confusion-matrix"], 3: ["worst", "dice-per-class", "confusion-matrix"]}[len(size)]
+    assert [picture.name for picture in evaluator.drawings()] == drawn
     mask = found.values[".mask"]
     assert mask.shape == longer.shape[1:]
     assert (mask == 2 * longer[0].numpy()).mean() > 0.8
     assert mask.dtype.kind == "u"
-    assert (set(found.files), set(found.values)) == (set(), {".mask"})
+    assert (set(found.files), set(found.values)) == ({".overlay.png"} if len(size) == 3 else set(), {".mask"})
     how = "read at their own resolution" if len(size) == 1 else "resized to cover 8"
     assert job.describe()[0].startswith(f"{unit} are {how}")
 
