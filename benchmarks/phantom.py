@@ -28,9 +28,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("docs/results.md"), help="table to add the runs to")
     parser.add_argument("--seeds", default="1", help="how many, or which; the set stays the same")
     args = parser.parse_args()
-    make_set(args.work / "volumes", NUM_TRAIN, NUM_TEST)
+    make_set(args.work / "phantom", NUM_TRAIN, NUM_TEST)
     out = args.work / "sweep"
-    settings = ("--config", RECIPE, "--root", args.work / "volumes", "--seeds", args.seeds)
+    settings = ("--config", RECIPE, "--root", args.work / "phantom", "--seeds", args.seeds)
     mae("sweep", *settings, "--out", out, "--resume")
     mae("results", out, "--out", args.results)
 
