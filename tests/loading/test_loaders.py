@@ -335,6 +335,25 @@ def test_at_their_own_size_pictures_come_one_by_one_and_unchanged():
         assert batch["mask"][0].equal(torch.from_numpy(Masked()[index]["mask"]))
 
 
+def test_at_their_own_size_samples_come_together_that_are_alike_in_their_files_too():
+    class Resampled(Files):
+        def size(self, index):
+            return 8, 8
+
+        def own_size(self, index):
+            return 4 + index % 2, 4
+
+        def __getitem__(self, index):
+            return super().__getitem__(index) | {"own_mask": np.zeros(self.own_size(index), np.uint8)}
+
+    spec = DataSpec(workers=0)
+    loader = make_loader(Resampled(), preprocess(), CPU, 0, spec, own_size=True)
+    shapes = {batch["own_mask"].shape for batch in loader.eval_batches(NUM)}
+    assert shapes == {(6, 4, 4), (5, 5, 4)}
+    fitted = make_loader(Resampled(), preprocess(), CPU, 0, spec)
+    assert all("own_mask" not in batch for batch in fitted.eval_batches(NUM)), "it is of no use at the model's size"
+
+
 def test_at_their_own_size_pictures_that_differ_are_streamed_and_those_in_memory_stay_together():
     spec = DataSpec(loading="resident", workers=0)
     assert type(make_loader(Files(), preprocess(), CPU, 0, spec, own_size=True)) is StreamedLoader

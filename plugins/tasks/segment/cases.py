@@ -202,16 +202,16 @@ class Cases(Overlap):
         _, truth, predicted = np.moveaxis(rows.numpy() > 0, 1, 0)
         both, one, none = (truth & predicted).sum(0), (truth ^ predicted).sum(0), (~truth & ~predicted).sum(0)
         ones = np.ones(len(scores))
-        columns = [("mean Dice", class_means(scores, ones))]
+        columns = [("Dice", class_means(scores, ones))]
         if distances is not None:
-            columns.append(("mean HD95 in mm", class_means(distances, ones)))
+            columns.append(("HD95 in mm", class_means(distances, ones)))
         title = (
             "Per class, means over cases. A class that is in neither truth nor prediction of a case is left out there; "
             "in one of the two alone it has Dice 0 and no 95% Hausdorff distance (HD95)"
         )
         return api.Table(
             title=title,
-            columns=("class", *(name for name, _ in columns), "cases in both", "in one alone", "left out: in neither"),
+            columns=("class", *(name for name, _ in columns), "cases in both", "in one", "in neither"),
             rows=tuple(
                 (
                     name,
