@@ -16,7 +16,7 @@ from maecli.data.facts import Facts
 from maecli.data.files.downloads import downloading
 from maecli.data.randomness import Draws
 from maecli.data.sample import Sample, Split, TensorSplit
-from maecli.data.splits import SPLIT_SEED, check_shares, cut, place
+from maecli.data.splits import SPLIT_SEED, cut, place
 from maecli.errors import BrokenSample, DataError, Fault, SpecError
 from maecli.hookspecs import API_VERSION, hookimpl
 from maecli.modalities.modality import Modality
@@ -64,7 +64,6 @@ __all__ = [
     "Task",
     "TensorSplit",
     "Tracker",
-    "check_shares",
     "cut",
     "downloading",
     "draw",

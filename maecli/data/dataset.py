@@ -13,6 +13,7 @@ from pydantic import Field
 from maecli import plugin_options
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.sample import Split
+from maecli.data.splits import check_shares
 from maecli.errors import Fault
 
 
@@ -22,7 +23,11 @@ def default_data_dir() -> Path:
 
 
 class DatasetOptions(plugin_options.Options):
-    """Options that every data set has."""
+    """Options that every data set has.
+
+    Where it has `val_share` and `test_share` besides, the shares of its samples that are cut from train, these must
+    leave something for train.
+    """
 
     root: Path | None = Field(default=None, description="folder that holds the data; default: MAE_DATA, else ./data")
 
@@ -67,6 +72,7 @@ class Dataset(ABC):
     _teller: Callable[[str], None] | None = None
 
     def __init__(self, options: DatasetOptions) -> None:
+        check_shares(getattr(options, "val_share", 0.0), getattr(options, "test_share", 0.0))
         self.options = options
         self.root = (options.root or default_data_dir()).expanduser()
 

@@ -139,7 +139,6 @@ class Folder(api.Dataset):
     def __init__(self, options: Options) -> None:
         if options.root is None:
             raise api.SpecError("the data set folder needs --root, the folder that holds your pictures")
-        api.check_shares(options.val_share, options.test_share)
         super().__init__(options)
         self._faults: set[api.Fault] = set()
         self._like: api.DataCard | None = None

@@ -85,7 +85,6 @@ class Table(api.Dataset):
     options: Options
 
     def __init__(self, options: Options) -> None:
-        api.check_shares(options.val_share, options.test_share)
         super().__init__(options)
         self._like: api.DataCard | None = None
         self._first: api.DataCard | None = None

@@ -59,7 +59,6 @@ class VolumeSet(api.Dataset):
     options: VolumeOptions
 
     def __init__(self, options: VolumeOptions) -> None:
-        api.check_shares(options.val_share, options.test_share)
         if options.window is not None and not options.window[0] < options.window[1]:
             raise api.SpecError(f"dataset.window {list(options.window)} must rise from its first number to its second")
         super().__init__(options)
