@@ -24,12 +24,13 @@ HEAVY = (
 """Libraries that take long to load, and had better be imported where they are used."""
 
 PROGRAM = """
-import importlib, json, sys, time
+import gc, importlib, json, sys, time
 base, heavy, modules = map(json.loads, sys.argv[1:])
 for name in base:
     importlib.import_module(name)
 costs = {}
 for name in modules:
+    gc.freeze()  # else going over all that torch left falls on whichever module is at hand
     before, begin = set(sys.modules), time.process_time()
     importlib.import_module(name)
     costs[name] = time.process_time() - begin, sorted((set(sys.modules) - before) & set(heavy))
