@@ -183,7 +183,7 @@ def test_a_typing_error_in_mae_load_plugins_is_told(site, mae, monkeypatch, verb
         (("show", "bird"), "no installed plugin is named 'bird'; did you mean 'birds'?; `mae plugins` lists them"),
         (
             ("show", "dataset.bird"),
-            "unknown dataset 'bird'; did you mean 'birds'?; installed: birds, btcv, california, ",
+            "unknown dataset 'bird'; did you mean 'birds'?; installed: ade20k, birds, btcv, california, ",
         ),
         (("show", "twice"), "'twice' is the name of several; write dataset.twice or task.twice"),
         (("check", "bird"), "no installed plugin is named 'bird'; did you mean 'birds'?; `mae plugins` lists them"),

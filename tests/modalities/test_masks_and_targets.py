@@ -75,7 +75,8 @@ def test_two_of_300_classes_are_told_apart_and_void_is_not_judged(segmenter):
     absent = ", ".join(f"part {number}" for number in range(1, 9))
     part = PARTS[segmenter.parent.name]
     assert miou["note"] == f"mean of 2 classes; no {part} here of {absent} and 290 more"
-    assert evaluation["tables"][0]["columns"][1:3] == [f"{part}s", f"share of {part}s"]
+    (of_classes,) = [table for table in evaluation["tables"] if table["title"].startswith("Per class, shares")]
+    assert of_classes["columns"][1:3] == [f"{part}s", f"share of {part}s"]
     cells = {row[0]: row[1] for table in evaluation["tables"] for row in table["rows"]}
     assert set(cells) >= {"nothing", "part 299"}
 
@@ -89,7 +90,8 @@ def test_a_mask_of_each_file_has_its_size_and_the_numbers_of_its_classes(segment
     files = sorted((root / name / source).glob(f"*{suffix}"))
     assert outcome.json["predicted"] == len(files)
     for file in files:
-        mask = read_mask(out / "files" / f"{file.name}.mask{suffix}")
+        stem = file.name.removesuffix(suffix) if name == "organs" else file.name
+        mask = read_mask(out / "files" / f"{stem}.mask{suffix}")
         truth = np.load(root / name / "masks" / f"{file.name.partition('.')[0]}.npy")
         assert mask.shape == truth.shape
         assert set(np.unique(mask)) <= set(range(NUM_MASK_CLASSES))

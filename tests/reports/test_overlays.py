@@ -100,10 +100,10 @@ def test_the_legend_names_each_class_with_its_share_the_most_frequent_first():
     mask = np.zeros((100, 100), np.uint8)
     mask[:30] = 2
     mask[30, :1] = 1
-    found = overlays._entries(mask, STYLE)
+    found = overlays._entries(mask, STYLE, None)
     assert found == [("background 70.0%", ""), ("dog 30.0%", "#0000c8"), ("cat <0.1%", "#c80000")]
     mask[:] = VOID
-    assert overlays._entries(mask, STYLE) == [("not judged 100.0%", "#e0e0c0")]
+    assert overlays._entries(mask, STYLE, None) == [("not judged 100.0%", "#e0e0c0")]
 
 
 def test_long_legends_break_into_lines_and_long_names_lose_their_middle():
