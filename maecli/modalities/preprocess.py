@@ -186,15 +186,15 @@ class Preprocess:
         lows, highs = ends_of(self.value_range)
         scale = tuple(1.0 / (high - low) for low, high in zip(lows, highs, strict=True))
         if len(lows) > 1:
-            return (x - self._constant(lows, x)) * self._constant(scale, x)
-        return x * scale[0] if lows[0] == 0 else (x - lows[0]) * scale[0]
+            return (x - self._constant(lows, x)).mul_(self._constant(scale, x))
+        return x * scale[0] if lows[0] == 0 else (x - lows[0]).mul_(scale[0])
 
     def normalize(self, pixels: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return (pixels - mean) / std (B, in_chans, *S), 0 where it is not `valid`; one channel is copied if asked."""
         if pixels.shape[1] != self.in_chans:
             pixels = pixels.expand(-1, self.in_chans, *[-1] * (pixels.ndim - 2))
-        x = (pixels - self._constant(self.mean, pixels)) / self._constant(self.std, pixels)
-        return x if valid is None else torch.where(valid, x, 0.0)
+        x = (pixels - self._constant(self.mean, pixels)).div_(self._constant(self.std, pixels))
+        return x if valid is None else x.masked_fill_(~valid, 0.0)
 
     def where_valid(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors of a batch with `valid` as wide as the model's input, and a `mask` void where nothing is."""

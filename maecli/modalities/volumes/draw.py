@@ -25,11 +25,11 @@ def draw_volume(image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarr
     These are the sagittal, coronal and axial slice of a volume in RAS; the last axis of each points up. Three channels
     are RGB, of others the first is grey. A missing voxel is hatched, a hidden one (D, H, W) veiled.
     """
-    colours = image[:3] if len(image) == 3 else np.repeat(image[:1], 3, axis=0)
     factor = -(-SMALLEST // max(image.shape[1:]))
     slices = []
     for axis, length in enumerate(image.shape[1:]):
-        plane = _upright(colours.take(length // 2, axis + 1), factor)
+        plane = _upright(_seen(image).take(length // 2, axis + 1), factor)
+        plane = plane.repeat(3 // len(plane), axis=0)
         rgb = hatched(np.clip(np.nan_to_num(plane), 0, 1), np.isnan(plane).any(0))
         if hidden is not None:
             rgb = veiled(rgb, _upright(hidden.take(length // 2, axis), factor))
@@ -46,13 +46,18 @@ def draw_slices(
     through the middle of what `shows` (D, H, W) marks, or of the volume where it marks nothing. Beside the slices masks
     are `fill`.
     """
-    colours = np.clip(np.nan_to_num(image[:3] if len(image) == 3 else np.repeat(image[:1], 3, axis=0)), 0, 1)
     scale = LARGEST / max(lengths)
     pixels = [max(1, round(length * scale)) for length in lengths]
     middle = _middle(shows)
-    picture = _side_by_side([_slice(colours, axis, middle, pixels) for axis in range(3)], 1.0)
+    slices = [np.clip(np.nan_to_num(_slice(_seen(image), axis, middle, pixels)), 0, 1) for axis in range(3)]
+    picture = _side_by_side([plane.repeat(3 // len(plane), axis=0) for plane in slices], 1.0)
     laid = [_side_by_side([_slice(mask[None], axis, middle, pixels) for axis in range(3)], fill)[0] for mask in masks]
     return picture.astype(np.float32), laid
+
+
+def _seen(image: np.ndarray) -> np.ndarray:
+    """Return the channels of a volume (C, D, H, W) that are drawn, without a copy: three as colours, else one."""
+    return image if len(image) == 3 else image[:1]
 
 
 def _middle(shows: np.ndarray) -> list[float]:

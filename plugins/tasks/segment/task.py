@@ -27,6 +27,7 @@ from .windows import WindowWeights
 
 MOST_AXES = len(CONVOLUTIONS)
 AXES_OF_VOLUMES = 3
+CELLS_AT_ONCE = 1 << 22
 MM3_PER_ML = 1000
 BY_CASE = (
     "Dice and 95% Hausdorff distance are of each class and case, in the voxels of the case's own file, against masks "
@@ -200,7 +201,7 @@ class Segment(api.Task[Segmenter]):
         spacing = batch["own_spacing"][i].tolist() if "own_spacing" in batch else [math.nan]
         ml = None if any(map(math.isnan, spacing)) else math.prod(spacing) / MM3_PER_ML
         picture, (shown,) = self.slices(batch, i, [mask])
-        counts = np.bincount(mask.ravel(), minlength=len(self.card.mask_classes))
+        counts = self._counts(mask)
         sizes = {
             q: f"{ml * counts[q]:,.4g} ml" for q in np.flatnonzero(counts).tolist() if ml and q != self.card.background
         }
@@ -228,13 +229,18 @@ class Segment(api.Task[Segmenter]):
     def _row(self, mask: np.ndarray, ml: float | None = None) -> dict[str, str | int | float]:
         """Return which classes a mask (*S) has, and the share of each, or its volume where a cell has so many `ml`."""
         names = self.card.mask_classes
-        counts = np.bincount(mask.ravel(), minlength=len(names))
+        counts = self._counts(mask)
         present = [name for i, name in enumerate(names) if counts[i] and i != self.card.background]
         if ml is None:
             return {"classes": ";".join(present), **self.class_columns(names, counts / mask.size, "share_", "area")}
         judged = [i for i in range(len(names)) if i != self.card.background]
         volumes = self.class_columns([names[i] for i in judged], counts[judged] * ml, "ml_", "volume_ml")
         return {"classes": ";".join(present), **volumes}
+
+    def _counts(self, mask: np.ndarray) -> np.ndarray:
+        """Return how many cells of a predicted mask (*S) each class has, (Q,) int64."""
+        parts = np.array_split(mask.ravel(), 1 + mask.size // CELLS_AT_ONCE)  # they are counted as int64
+        return np.sum([np.bincount(part, minlength=len(self.card.mask_classes)) for part in parts], axis=0)
 
     def _files(self, picture: np.ndarray, mask: np.ndarray) -> dict[str, Callable[[], bytes]]:
         """Return what encodes a picture's mask (H, W): by itself, and over the picture."""
