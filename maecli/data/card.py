@@ -158,7 +158,9 @@ class DataCard(BaseModel):
     def in_units(self, image: np.ndarray) -> np.ndarray:
         """Return an image (C, *S) as float32 that is 0 and 1 at the ends of `value_range`."""
         lows, highs = (along(np.array(ends), image) for ends in ends_of(self.value_range))
-        return ((image - lows) / (highs - lows)).astype(np.float32)
+        exact = np.result_type(image.dtype, np.float32)  # float64 where float32 does not hold each value
+        made = np.subtract(image, lows, dtype=exact, casting="same_kind")
+        return np.divide(made, highs - lows, out=made, casting="same_kind").astype(np.float32, copy=False)
 
     @property
     def num_classes(self) -> int:

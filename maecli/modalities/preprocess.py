@@ -210,7 +210,7 @@ class Preprocess:
 
     def to_pixels(self, x: Tensor) -> Tensor:
         """Return pixels in [0, 1] units of normalised x (B, in_chans, *S): the inverse of `normalize`."""
-        return x * self._constant(self.std, x) + self._constant(self.mean, x)
+        return (x * self._constant(self.std, x)).add_(self._constant(self.mean, x))
 
     def draw(self, pixels: Tensor, valid: Tensor | None = None, hidden: Tensor | None = None) -> list[NDArray[Any]]:
         """Return a picture (3, H, W) in [0, 1] of each sample of pixels (B, C, *S), with gaps where it is not `valid`.
