@@ -45,6 +45,11 @@ def class_means(scores: Scores, times: np.ndarray) -> Scores:
     return np.where(num > 0, times @ np.where(known, scores, 0) / np.maximum(num, 1), np.nan)
 
 
+def mean_over_cases(scores: Scores) -> Scores:
+    """Return the mean (Q,) over cases of scores (K, Q); NaN where there is none."""
+    return class_means(scores, np.ones(len(scores)))
+
+
 def split_mean(means: Scores) -> Scores:
     """Return the mean (…) over the classes (…, Q) that have a score; NaN where none has."""
     known = ~np.isnan(means)
@@ -118,13 +123,18 @@ class Cases(Overlap):
             return None
         return self._judged(dice(rows.numpy()) if name == "dice" else rows.double().numpy())
 
+    def _class_means(self, name: str) -> Scores:
+        """Return the mean of a score over the cases (Q,); of no class where it was not taken."""
+        scores = self._scores(name)
+        return np.full(0, np.nan) if scores is None else mean_over_cases(scores)
+
     def difference(self, other: api.Evaluator[Segmenter]) -> api.Difference | None:
         """Return that of Dice by resampling cases, the same ones for both."""
         counts = self.shared_rows(other, "counts")
         if counts is None or len(counts[0]) < 2:
             return None
         scores = [self._judged(dice(each.numpy())) for each in counts]
-        one, another = (float(split_mean(class_means(each, np.ones(len(each))))) for each in scores)
+        one, another = (float(split_mean(mean_over_cases(each))) for each in scores)
         gaps = np.subtract(*map(resampled_means, scores))
         if math.isnan(one - another) or np.isnan(gaps).all():
             return None
@@ -139,7 +149,7 @@ class Cases(Overlap):
         scores = self._scores(name)
         if scores is None:
             return None
-        means = class_means(scores, np.ones(len(scores)))
+        means = mean_over_cases(scores)
         value = float(split_mean(means))
         resampled = resampled_means(scores)
         resampled = resampled[~np.isnan(resampled)]
@@ -170,11 +180,10 @@ class Cases(Overlap):
             return {always: 0.0}
         number = self.card.mask_classes.index(always.removeprefix("all "))
         counts = np.stack([constant_counts(case, number) for case in rows.numpy()])
-        return {always: float(np.nan_to_num(split_mean(class_means(dice(counts), np.ones(len(counts))))))}
+        return {always: float(np.nan_to_num(split_mean(mean_over_cases(dice(counts)))))}
 
     def finding(self) -> str:
-        scores = self._scores("dice")
-        means = np.full(0, np.nan) if scores is None else class_means(scores, np.ones(len(scores)))
+        means = self._class_means("dice")
         known = np.flatnonzero(~np.isnan(means)).tolist()
         if not known:
             return ""
@@ -193,18 +202,17 @@ class Cases(Overlap):
 
     def tables(self) -> Sequence[api.Table]:
         scores = self._scores("dice")
-        return super().tables() if scores is None else [self._table(scores), *super().tables()]
+        return super().tables() if scores is None else [self._table(), *super().tables()]
 
-    def _table(self, scores: Scores) -> api.Table:
+    def _table(self) -> api.Table:
         """Return how well each class but the background is drawn, and in how many cases that could not be told."""
-        rows, distances = self.rows("counts"), self._scores("distances")
+        rows, distances = self.rows("counts"), self._class_means("distances")
         assert rows is not None
         _, truth, predicted = np.moveaxis(rows.numpy() > 0, 1, 0)
         both, one, none = (truth & predicted).sum(0), (truth ^ predicted).sum(0), (~truth & ~predicted).sum(0)
-        ones = np.ones(len(scores))
-        columns = [("Dice", class_means(scores, ones))]
-        if distances is not None:
-            columns.append(("HD95 in mm", class_means(distances, ones)))
+        columns = [("Dice", self._class_means("dice"))]
+        if len(distances):
+            columns.append(("HD95 in mm", distances))
         title = (
             "Per class, means over cases. A class that is in neither truth nor prediction of a case is left out there; "
             "in one of the two alone it has Dice 0 and no 95% Hausdorff distance (HD95)"
@@ -229,8 +237,7 @@ class Cases(Overlap):
         return [*examples, *self._dice_bars(), self._confusion()]
 
     def _dice_bars(self) -> list[api.Drawing]:
-        scores = self._scores("dice")
-        means = np.full(0, np.nan) if scores is None else class_means(scores, np.ones(len(scores)))
+        means = self._class_means("dice")
         known = np.flatnonzero(~np.isnan(means))[:MOST_BARS].tolist()
         if not known:
             return []
