@@ -127,6 +127,19 @@ class Interrupted(MaeError):
     exit_code = 130
 
 
+class TimeIsUp(Interrupted):
+    """The run was stopped when the time was up that it was given, after its state was saved. Exit code 0.
+
+    `progressed`: whether anything was saved in this time; without that, a run that is started again never ends.
+    """
+
+    exit_code = 0
+
+    def __init__(self, message: str, progressed: bool) -> None:
+        super().__init__(message)
+        self.progressed = progressed
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the known name closest to `name`, or nothing if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -10,6 +10,7 @@ from maecli.cli.ask.options import (
     OUTPUT,
     RUN,
     JsonOption,
+    MaxTimeOption,
     OverwriteOption,
     QuietOption,
     TimeOption,
@@ -38,6 +39,7 @@ HelpOptionsOption = Annotated[
 def train(
     ask: Ask,
     time: TimeOption = None,
+    max_time: MaxTimeOption = None,
     overwrite: OverwriteOption = False,
     verify_data: VerifyDataOption = False,
     dry_run: DryRunOption = False,
@@ -53,13 +55,21 @@ def train(
 
     progress = stderr_progress(quiet)
     time_s = parse_time(time) if time is not None else None
+    max_time_s = parse_time(max_time, "--max-time") if max_time is not None else None
     if help_options:
         show_chosen_options(verbs.chosen_options(ask, registry()), as_json)
     elif dry_run:
         show_dry_run(*verbs.dry_run(ask, registry(), progress, verbose=verbose, time_s=time_s), as_json)
     else:
         result = verbs.train(
-            ask, registry(), progress, overwrite=overwrite, verify_data=verify_data, verbose=verbose, time_s=time_s
+            ask,
+            registry(),
+            progress,
+            overwrite=overwrite,
+            verify_data=verify_data,
+            verbose=verbose,
+            time_s=time_s,
+            max_time_s=max_time_s,
         )
         show_training(result, as_json)
 

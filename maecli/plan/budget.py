@@ -19,15 +19,15 @@ _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)")
 
 
-def parse_time(text: str) -> float:
+def parse_time(text: str, flag: str = "--time") -> float:
     """Return the seconds of a time such as 90s, 10m, 1h or 1h30m. Raises SpecError for what is none."""
     compact = text.strip().lower()
     parts = _PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact.replace(" ", ""):
-        raise SpecError(f"--time {brief(text)} is no time; write 90s, 10m, 1h or 1h30m")
+        raise SpecError(f"{flag} {brief(text)} is no time; write 90s, 10m, 1h or 1h30m")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if not SHORTEST_S <= seconds <= LONGEST_S:
-        raise SpecError(f"--time {brief(text)} must be 5 seconds or more, and a year or less")
+        raise SpecError(f"{flag} {brief(text)} must be 5 seconds or more, and a year or less")
     return seconds
 
 

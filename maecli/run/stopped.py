@@ -7,19 +7,6 @@ from collections.abc import Iterator
 
 from maecli.errors import DamagedFile, Interrupted
 from maecli.run.directory import RunDirectory
-from maecli.training.trainer import Trainer
-
-
-@contextlib.contextmanager
-def interruptible(trainer: Trainer) -> Iterator[None]:
-    """Say, where Ctrl-C ends what follows training, that this is saved. Raises Interrupted then."""
-    saved = Interrupted(f"saved at step {trainer.step}, the last; --resume goes on with what follows training")
-    if trainer.stop_signal is not None:  # it came too late for training
-        raise saved
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise saved from None
 
 
 @contextlib.contextmanager

@@ -32,7 +32,6 @@ from maecli.run.pages.curves import history
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import describe_run, next_commands, write_run_report
 from maecli.run.restore import card_of
-from maecli.run.stopped import interruptible
 from maecli.run.suited import shell
 from maecli.run.trackers import open_trackers
 from maecli.run.weights.initial import start_encoder
@@ -61,6 +60,8 @@ class TrainResult:
     """How it compares with its companions."""
     ending: str = ""
     """Why it stopped before its last step; empty where it did not."""
+    finished: bool = True
+    """Whether nothing is left to do; else its time was up, and it can be resumed."""
     folds: Mapping[str, Evaluation] = field(default_factory=dict)
     """Of a cross-validation, whose evaluation is of all folds: the run of each fold, and what it found."""
 
@@ -98,6 +99,7 @@ def train(
         start = start_encoder(built, say, resuming=origin.checkpoint is not None)
         built.spec = spec = with_paths(spec, registry)
         trainer = make_trainer(built, run, progress)
+        trainer.until = launch.until
         if durations is not None:
             trainer.expect(durations)
         done = "resumed" if origin.parent is None else "extended"
@@ -192,7 +194,7 @@ def _train(
         progress.say(ending)
     evaluation = None
     if len(built.loader("val").split):
-        with progress.working("measuring on val"), interruptible(trainer):
+        with progress.working("measuring on val"), trainer.stoppable():
             calibrate_run(built, trainer.final_module, run.checkpoints)
             evaluation = measure(built, trainer.final_module, "val", f"last (step {trainer.step})")
         run.write_evaluation(evaluation)

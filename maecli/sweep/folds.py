@@ -75,7 +75,7 @@ def cross_validate(
             place.start(spec)
         _begin(run, out, folds.assignment())
     with locked(out):
-        result = run_sweep(plan, registry, progress, out)
+        result = run_sweep(plan, registry, progress, out, launch.until)
     if result.failed:
         failed = "; ".join(f"{name}: {why}" for name, why in result.failed.items())
         raise MaeError(
@@ -85,7 +85,8 @@ def cross_validate(
     pooled = _pooled(run, runs, registry, progress, notes)
     progress.say(f"\nthe run that learns from all: {run}")
     here = spec.model_copy(update={"out": run.path})
-    final = train(here, registry, progress, Launch(resume=True, verify_data=launch.verify_data))
+    again = Launch(resume=True, verify_data=launch.verify_data, until=launch.until)
+    final = train(here, registry, progress, again)
     seconds = final.seconds + sum(RunDirectory(out / job.name).finished().seconds for job in plan.jobs)
     return replace(final, evaluation=pooled, seconds=seconds, folds=_found(runs))
 

@@ -5,12 +5,13 @@ runs/sweep-NAME/    sweep.yaml  one run directory for each run  sweep.json  swee
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maecli.errors import Interrupted, MaeError, SpecError
+from maecli.errors import Interrupted, MaeError, SpecError, TimeIsUp
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.begin.launch import Launch
@@ -83,14 +84,15 @@ def _is_older_sweep(out: Path) -> bool:
         return False
 
 
-def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path) -> SweepResult:
+def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path, until: float = math.inf) -> SweepResult:
     """Do every run of the plan that is not finished in `out`, measure it, and write what came out.
 
     A run that fails is noted, and so are those that need it; the others go on. Raises Interrupted when a signal stops
-    it: everything that is done is kept.
+    it, or TimeIsUp when training is to have stopped by `until`: everything that is done is kept.
     """
     shelf = Shelf(plan, registry, out)
     failed: dict[str, str] = {}
+    before = sum(map(shelf.is_finished, plan.jobs))
     for number, job in enumerate(plan.jobs, 1):
         missing = [other.name for other in job.needs if other.name in failed]
         if missing:
@@ -98,8 +100,10 @@ def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path) -> 
             continue
         progress.say(f"\n{number} of {len(plan.jobs)}: {job.name}")
         try:
-            _do(job, shelf, plan, registry, progress)
-        except Interrupted:
+            _do(job, shelf, plan, registry, progress, until)
+        except Interrupted as stop:
+            if isinstance(stop, TimeIsUp):
+                stop.progressed |= sum(map(shelf.is_finished, plan.jobs)) > before
             raise
         except MaeError as error:
             failed[job.name] = str(error)
@@ -110,13 +114,13 @@ def run_sweep(plan: Plan, registry: Registry, progress: Progress, out: Path) -> 
     return SweepResult(out, outcome, failed, found)
 
 
-def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: Progress) -> None:
+def _do(job: Job, shelf: Shelf, plan: Plan, registry: Registry, progress: Progress, until: float) -> None:
     """Bring one run to its end and measure it on the splits that are not measured yet."""
     if not shelf.is_finished(job):
         spec = shelf.complete(job)
         if spec.out is not None:
             Ledger(shelf.out, WRITER).claim(f"{spec.out.name}/")
-        shelf.runs[job.name] = train(spec, registry, progress, Launch(resume=True)).run
+        shelf.runs[job.name] = train(spec, registry, progress, Launch(resume=True, until=until)).run
     run = shelf.runs[job.name]
     for split in plan.sweep.splits:
         if not (run.path / "evaluation" / f"{split}.json").exists():

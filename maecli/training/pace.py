@@ -67,6 +67,11 @@ class Pace:
         with self._measuring(self._saves):
             yield
 
+    @property
+    def longest_save_s(self) -> float:
+        """The seconds of the longest of the last saves; those of a plan before the first, 0 without one."""
+        return max(self._saves, default=self._planned.save_s if self._planned is not None else 0.0)
+
     @contextlib.contextmanager
     def _measuring(self, seconds: deque[float]) -> Iterator[None]:
         begin = time.monotonic()

@@ -6,10 +6,8 @@ import contextlib
 import math
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
 from typing import Any
 
 import torch
@@ -18,13 +16,12 @@ from torch import nn
 from maecli.data.batch import Batch
 from maecli.data.batching import Batching
 from maecli.data.randomness import derive_seed
-from maecli.errors import DataError, Interrupted, LoadingError, MaeError, NotFiniteError, SpecError
+from maecli.errors import DataError, Interrupted, LoadingError, MaeError, NotFiniteError, SpecError, TimeIsUp
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
 from maecli.progress import BETWEEN, Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
-from maecli.terminal import see_to_interruption
 from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
@@ -39,15 +36,12 @@ from maecli.training.optim import (
     set_rate,
 )
 from maecli.training.pace import Durations, Pace, num_due
+from maecli.training.stopping import ALARM, Stopped, listening, set_alarm
 from maecli.training.task import Task
 from maecli.training.tracker import Tracker
 
 RAW = "raw."
 """Prefix of the weights under training in the state, where the model file holds their average."""
-
-
-class _Stopped(BaseException):
-    """A signal asked to stop while data were waited for."""
 
 
 class Trainer:
@@ -103,12 +97,16 @@ class Trainer:
         self.loss_steps = 0
         self.bad_step = torch.full((), -1, dtype=torch.int64, device=self.device)
         self.stop_signal: int | None = None
+        self.until = math.inf
+        """When it is to have stopped and saved, by `time.monotonic()`."""
         self.validation_due = False
         """Whether the validation of this step was begun and not finished."""
         self.seconds_before = 0.0
         """What earlier attempts at this run took, up to the checkpoint that it continues from."""
         self._between_steps = False
         self._saved_step = 0  # there is nothing to save before the first one
+        self._has_saved = False
+        """Whether this process saved anything."""
         self._began = time.monotonic()
         self._clock = Clock()
         self._pace = Pace(self._validation_steps)
@@ -157,7 +155,7 @@ class Trainer:
         """Run optimizer steps from `self.step` to `self.total_steps`, or until `train.patience` is over.
 
         Raises NotFiniteError when the loss is no number, Interrupted after saving when a signal asks to stop, and
-        whatever ends the reading of data, after saving what is finished.
+        whatever ends the reading of data, after saving what is finished; TimeIsUp after saving in time for `until`.
         """
         spec = self.spec
         batches = self.train_loader.train_batches(
@@ -177,6 +175,8 @@ class Trainer:
                 self.step += 1
                 self._clock.add(len(batch))
                 self._pace.stepped()
+                if self.stop_signal is None and time.monotonic() > self._last_moment:
+                    self.stop_signal = ALARM
                 if self.is_due(spec.log_every_steps):
                     self.log()
                 self._show()
@@ -186,7 +186,7 @@ class Trainer:
                 if improved or self.is_due(self._steps(spec.checkpoint.every_epochs)) or self._must_save():
                     self.save(improved)
                 if self.stop_signal is not None and not self.is_done:
-                    raise self._interrupted()
+                    raise self.interrupted()
 
     def train_step(self, batch: Batch) -> None:
         """Do one optimizer step; gradients are summed over micro-batches."""
@@ -348,8 +348,10 @@ class Trainer:
             }
             metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
             self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best)
-        self._saved_step = self.step
+        self._saved_step, self._has_saved = self.step, True
         self._clock.saved()
+        if self.stop_signal is None:
+            set_alarm(self._last_moment)
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint of this very run."""
@@ -402,13 +404,13 @@ class Trainer:
         """
         self._between_steps = True
         try:
-            if self.stop_signal is not None and not self.is_done:
-                raise _Stopped
+            if self.stop_signal is not None:
+                raise Stopped
             yield
-        except _Stopped:
+        except Stopped:
             self._between_steps = False
             self._save_what_is_new()
-            raise self._interrupted() from None
+            raise self.interrupted() from None
         except Exception as error:
             self._between_steps = False
             if self._save_what_is_new() and isinstance(error, LoadingError):
@@ -423,40 +425,51 @@ class Trainer:
             self.save()
         return self.checkpoints is not None and self.step > self.begin
 
-    def _interrupted(self) -> Interrupted:
+    @property
+    def _last_moment(self) -> float:
+        """When to begin to save, so that it is done in time."""
+        return self.until - self._pace.longest_save_s
+
+    def interrupted(self) -> Interrupted:
+        """Return what ends the run where it was stopped."""
+        if self.stop_signal == ALARM:
+            at = f"step {self.step:,} of {self.total_steps:,}"
+            return TimeIsUp(f"the time of --max-time is up: saved at {at}; resume to go on", self._has_saved)
         if self._saved_step != self.step or self.checkpoints is None:
             return Interrupted(f"stopped at step {self.step}; there is nothing to save")
         if self.step == self.begin:
             return Interrupted("stopped before the first step; there is nothing to save")
+        if self.is_done and not self.validation_due:
+            return Interrupted(f"saved at step {self.step}, the last; --resume goes on with what follows training")
         return Interrupted(f"saved at step {self.step}; --resume goes on from there")
 
-    def _acknowledge(self, number: int) -> None:
-        """Say at once that a signal was heard."""
-        again = "; press Ctrl-C again to stop without saving" if number == signal.SIGINT else ""
-        with contextlib.suppress(RuntimeError):  # it came in the middle of another line
-            self.progress.say(f"saving, then stopping{again}")
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Let SIGTERM, and the end of the time, stop what follows training. Raises what `interrupted` returns then."""
+
+        def stop(number: int) -> None:
+            self.stop_signal = number
+            raise Stopped
+
+        try:
+            if self.stop_signal is not None:  # it came too late for training
+                raise Stopped
+            with listening(stop, self.until, [signal.SIGTERM]):
+                yield
+        except (Stopped, KeyboardInterrupt):
+            raise self.interrupted() from None
 
     @contextlib.contextmanager
     def _listen(self) -> Iterator[None]:
-        """Save on the first SIGINT or SIGTERM, after the step or in a wait for data; the second acts as always."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Save on the first SIGINT or SIGTERM, or in time, after the step or in a wait for data; say so at once."""
 
-        def note(number: int, frame: FrameType | None) -> None:
+        def heard(number: int) -> None:
             self.stop_signal = number
-            see_to_interruption()
-            self._acknowledge(number)
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            again = "; press Ctrl-C again to stop without saving" if number == signal.SIGINT else ""
+            with contextlib.suppress(RuntimeError):  # it came in the middle of another line
+                self.progress.say(f"saving, then stopping{again}")
             if self._between_steps:
-                raise _Stopped
+                raise Stopped
 
-        for number in before:
-            signal.signal(number, note)
-        try:
+        with listening(heard, self._last_moment):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple
 
 import maecli.run.dry_run as dry
 import maecli.run.train as training
-from maecli.errors import SpecError
+from maecli.errors import MaeError, SpecError, TimeIsUp
 from maecli.plan.batches import changed_batch
 from maecli.plan.make import RunPlan, leaves_open, make_plan, who_says
 from maecli.plan.words import sentence
@@ -22,6 +24,8 @@ from maecli.run.compare.arms import arms_of, companions_seconds, title_of
 from maecli.run.compare.companions import compare
 from maecli.run.runs_page import renew_runs_page
 from maecli.run.stopped import stopped_by_hand
+from maecli.run.suited import shell
+from maecli.run.train import TrainResult
 from maecli.run.weights.initial import offered_spec
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
@@ -39,34 +43,54 @@ def train(
     verify_data: bool = False,
     verbose: bool = False,
     time_s: float | None = None,
-) -> training.TrainResult:
+    max_time_s: float | None = None,
+) -> TrainResult:
     """Do the run that is asked for, and those that it is compared with.
 
-    `verbose`: say where each setting came from; `time_s`: what the run may take, of a cross-validation all its runs.
+    `verbose`: say where each setting came from; `time_s`: what the run is planned for, of a cross-validation all its
+    runs; `max_time_s`: after which time from now on to have stopped and saved, whatever is left to do.
     """
+    begin = time.monotonic()
     spec = request(ask, registry)
     _check_comparison(ask, spec)
-    launch = Launch(ask.resume, overwrite, verify_data, time_s)
+    launch = Launch(
+        ask.resume, overwrite, verify_data, time_s, begin + max_time_s if max_time_s is not None else math.inf
+    )
     place = find_place(spec, registry, launch)  # before time is spent on a plan
-    folds = spec.data.folds if _has_folds(spec) else None
-    each_s = time_s / (folds + 1) if time_s is not None and folds else time_s
-    with stopped_by_hand(place.run):
-        spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
-        arms = _companions(ask, spec, plan)
-        planned = _in_words(plan, arms) if plan is not None else ""
-        if folds:
-            if planned:
-                progress.say(f"each of {folds + 1} runs: {planned}")
-            result = cross_validate(spec, registry, progress, launch)
-        else:
-            opened = plan.data if plan is not None else None
-            measured = plan.choice.durations if plan is not None else None
-            result = training.train(
-                spec, registry, progress, launch, companions=arms, planned=planned, opened=opened, durations=measured
-            )
-            if ask.compare != "none":
-                result = replace(result, payoff=compare(result.run, registry, progress))
+    was_finished = place.run.is_finished
+    try:
+        with stopped_by_hand(place.run):
+            result = _train(spec, ask, registry, progress, launch, verbose)
+    except TimeIsUp as stop:
+        if not (stop.progressed or (place.run.is_finished and not was_finished)):
+            raise MaeError("the time of --max-time was up before a step of training was done; give more time") from stop
+        resume = shell("mae", spec.verb, "--resume", "--out", place.run)
+        seconds = time.monotonic() - begin
+        result = TrainResult(place.run, None, seconds, (), [(resume, "go on")], ending=str(stop), finished=False)
     renew_runs_page(progress.say, result.run.path)
+    return result
+
+
+def _train(
+    spec: RunSpec, ask: Ask, registry: Registry, progress: Progress, launch: Launch, verbose: bool
+) -> TrainResult:
+    """Plan a run, and do it with those that it is compared with."""
+    folds = spec.data.folds if _has_folds(spec) else None
+    each_s = launch.time_s / (folds + 1) if launch.time_s is not None and folds else launch.time_s
+    spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
+    arms = _companions(ask, spec, plan)
+    planned = _in_words(plan, arms) if plan is not None else ""
+    if folds:
+        if planned:
+            progress.say(f"each of {folds + 1} runs: {planned}")
+        return cross_validate(spec, registry, progress, launch)
+    opened = plan.data if plan is not None else None
+    measured = plan.choice.durations if plan is not None else None
+    result = training.train(
+        spec, registry, progress, launch, companions=arms, planned=planned, opened=opened, durations=measured
+    )
+    if ask.compare != "none":
+        result = replace(result, payoff=compare(result.run, registry, progress, launch.until))
     return result
 
 

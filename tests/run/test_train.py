@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import re
 import shutil
 import signal
@@ -17,6 +19,7 @@ from write_data import write_class_folders, write_mixed_folder, write_pictures
 
 from maecli.cli.show.answers import show_next
 from maecli.run.open import make_dataset
+from maecli.training.stopping import ALARM
 from maecli.training.trainer import Trainer
 
 
@@ -471,7 +474,7 @@ def test_a_signal_in_the_last_step_is_heard_after_it(pictures, tmp_path, mae, to
     data = ("--dataset", "folder", "--root", pictures, "--batch-size", 32, "--epochs", 1, "--out", tmp_path / "run")
     outcome = mae(*toy_finetune, *data)
     assert outcome.exit_code == 130
-    assert "mae: saved at step 1, the last" in outcome.stderr
+    assert "mae: saved at step 1; --resume goes on from there" in outcome.stderr
 
 
 @pytest.mark.parametrize(
@@ -503,3 +506,58 @@ def test_the_estimate_of_a_dry_run_counts_validations_and_saves(pictures, mae, t
     facts = mae(*toy_pretrain, "--dataset", "folder", "--root", pictures, "--dry-run", "--json").json
     steps_s = facts["seconds_per_step"] * facts["total_steps"]
     assert facts["estimated_seconds"] == pytest.approx(3 * 100 + 2 * 1000 + steps_s, abs=5), "two epochs, and the end"
+
+
+def test_a_time_that_is_up_ends_a_run_well_again_and_again_until_it_is_finished(
+    pictures, tmp_path, mae, toy_pretrain, monkeypatch
+):
+    train_step, run = Trainer.train_step, tmp_path / "run"
+
+    def one_step(self, batch):
+        train_step(self, batch)
+        self.until = -math.inf
+
+    monkeypatch.setattr(Trainer, "train_step", one_step)
+    data = ("--dataset", "folder", "--root", pictures, "--batch-size", 16, "--epochs", 1, "--max-time", "2h", "--json")
+    first = mae(*toy_pretrain, *data, "--out", run)
+    assert (first.exit_code, first.json["finished"], first.json["evaluation"]) == (0, False, None)
+    assert first.json["ending"] == "the time of --max-time is up: saved at step 1 of 2; resume to go on"
+    assert not (run / "summary.json").exists()
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+    last = mae("pretrain", "--out", run, "--resume", "--max-time", "2h", "--json")
+    assert (last.exit_code, last.json["finished"]) == (0, True), last.stderr
+    assert (run / "summary.json").exists()
+
+
+def test_a_time_that_is_up_says_how_to_go_on(pictures, tmp_path, mae, toy_pretrain, monkeypatch):
+    train_step, run = Trainer.train_step, tmp_path / "run"
+
+    def one_step(self, batch):
+        train_step(self, batch)
+        self.until = -math.inf
+
+    monkeypatch.setattr(Trainer, "train_step", one_step)
+    data = ("--dataset", "folder", "--root", pictures, "--batch-size", 16, "--epochs", 1)
+    outcome = mae(*toy_pretrain, *data, "--out", run)
+    assert outcome.exit_code == 0
+    assert [line for line in outcome.stdout.splitlines() if line] == [
+        "the time of --max-time is up: saved at step 1 of 2; resume to go on",
+        "next:",
+        f"  mae pretrain --resume --out {run}",
+        "      go on",
+    ]
+
+
+def test_a_time_that_brings_nothing_is_a_failure(pictures, tmp_path, mae, toy_pretrain, monkeypatch):
+    monkeypatch.setattr(Trainer, "_listen", lambda self: contextlib.nullcontext(setattr(self, "stop_signal", ALARM)))
+    data = ("--dataset", "folder", "--root", pictures, "--batch-size", 16, "--out", tmp_path / "run")
+    outcome = mae(*toy_pretrain, *data, "--max-time", "2h")
+    assert outcome.exit_code == 1
+    told = "mae: the time of --max-time was up before a step of training was done; give more time"
+    assert outcome.stderr.splitlines()[-1] == told
+
+
+def test_a_limit_that_is_no_time_is_refused_by_its_name(mae, toy_pretrain):
+    outcome = mae(*toy_pretrain, "--max-time", "soon")
+    assert outcome.exit_code == 2
+    assert "--max-time 'soon' is no time; write 90s, 10m, 1h or 1h30m" in outcome.stderr

@@ -13,8 +13,9 @@ import torch
 from toy_training import Brightness, fit_and_stop, last_of, make, records, weights
 
 from maecli.data.batch import Batch
-from maecli.errors import LoadingError, MaeError
+from maecli.errors import Interrupted, LoadingError, MaeError, TimeIsUp
 from maecli.loading.resident import ResidentLoader
+from maecli.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("stop", range(1, 9))
@@ -81,8 +82,9 @@ def test_signals_are_left_as_they_were_found():
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_signal_during_the_last_step_finishes_the_run(tmp_path):
-    trainer = make(tmp_path)
+@pytest.mark.parametrize("num_val", [0, 5])
+def test_a_signal_during_the_last_step_is_saved_before_anything_is_measured(tmp_path, num_val):
+    trainer = make(tmp_path, num_val=num_val, save_epochs=100)
     step = trainer.train_step
 
     def last(batch: Batch) -> None:
@@ -91,8 +93,125 @@ def test_a_signal_during_the_last_step_finishes_the_run(tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
 
     trainer.train_step = last  # type: ignore[method-assign]
-    trainer.fit()
+    if num_val:
+        with pytest.raises(Interrupted, match=r"^saved at step 9; --resume goes on from there$"):
+            trainer.fit()
+    else:
+        trainer.fit()
     assert last_of(tmp_path).step == 9
+    again = make(tmp_path, num_val=num_val)
+    again.load(last_of(tmp_path))
+    assert again.validation_due == bool(num_val)
+    again.fit()
+    assert len(records(again, "val/error")) == bool(num_val)
+
+
+def slowly(trainer: Trainer, seconds: float) -> Trainer:
+    """Let each step of a trainer take at least so long."""
+    step = trainer.train_step
+
+    def slow(batch: Batch) -> None:
+        time.sleep(seconds)
+        step(batch)
+
+    trainer.train_step = slow  # type: ignore[method-assign]
+    return trainer
+
+
+def time_that_is_up(trainer: Trainer) -> TimeIsUp | None:
+    """Train, and return what ends that before its end."""
+    try:
+        trainer.fit()
+    except TimeIsUp as stop:
+        return stop
+    return None
+
+
+def test_a_time_that_is_up_stops_at_a_step_and_again_until_the_run_is_finished(tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = make(tmp_path / "whole", Brightness(noise=0.1), save_epochs=100)
+    whole.fit()
+    found: list[Any] = []
+    for starts in range(1, 10):
+        trainer = slowly(make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100), 0.03)
+        if starts > 1:
+            trainer.load(last_of(tmp_path / "parts"))
+        trainer.until = time.monotonic() + 0.1
+        stop = time_that_is_up(trainer)
+        found += records(trainer, "train/loss")
+        assert len(found) == trainer.step == last_of(tmp_path / "parts").step
+        if stop is None:
+            break
+        assert str(stop) == f"the time of --max-time is up: saved at step {trainer.step} of 9; resume to go on"
+        assert (stop.exit_code, stop.progressed) == (0, True)
+    assert starts > 2
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(trainer), strict=True))
+    assert found == records(whole, "train/loss")
+
+
+def test_the_time_of_a_save_is_kept_in_reserve(tmp_path, monkeypatch):
+    trainer = slowly(make(tmp_path, save_epochs=0.3, train={"epochs": 30}), 0.02)
+    save = trainer.checkpoints.save
+
+    def slow(*told: Any) -> Any:
+        time.sleep(0.3)
+        return save(*told)
+
+    monkeypatch.setattr(trainer.checkpoints, "save", slow)
+    trainer.until = time.monotonic() + 1.5
+    with pytest.raises(TimeIsUp):
+        trainer.fit()
+    assert 1 <= trainer.step < 8
+    assert time.monotonic() < trainer.until + 0.4
+
+
+def test_a_time_that_is_up_while_data_never_come_ends_the_wait(tmp_path):
+    trainer = make(tmp_path, save_epochs=100)
+    trainer.train_loader = interruptible(trainer.train_loader, 4, lambda: time.sleep(60))
+    trainer.until = time.monotonic() + 0.5
+    with pytest.raises(TimeIsUp, match="saved at step 4 of 9"):
+        trainer.fit()
+    assert time.monotonic() < trainer.until + 5
+    assert last_of(tmp_path).step == 4
+
+
+def test_a_time_that_was_up_before_the_first_step_has_brought_nothing(tmp_path):
+    trainer = make(tmp_path)
+    trainer.until = time.monotonic()
+    trainer.train_loader = interruptible(trainer.train_loader, 0, lambda: time.sleep(60))
+    with pytest.raises(TimeIsUp) as caught:
+        trainer.fit()
+    assert not caught.value.progressed
+
+
+def test_the_alarm_of_the_process_is_left_to_others_without_a_time(tmp_path):
+    before = signal.getitimer(signal.ITIMER_REAL)[0], signal.getsignal(signal.SIGALRM)
+    make(tmp_path).fit()
+    left, handler = signal.getitimer(signal.ITIMER_REAL)[0], signal.getsignal(signal.SIGALRM)
+    assert handler is before[1]
+    assert (left > 0) == (before[0] > 0)
+
+
+def wait_for_a_signal(number: int | None) -> None:
+    if number is not None:
+        os.kill(os.getpid(), number)
+    time.sleep(30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGALRM])
+def test_what_follows_training_is_stopped_at_once_and_is_still_to_be_done(tmp_path, number):
+    trainer = make(tmp_path)
+    trainer.fit()
+    if number == signal.SIGALRM:
+        trainer.until = time.monotonic() + 0.1
+    with pytest.raises(Interrupted) as caught, trainer.stoppable():
+        wait_for_a_signal(number if number == signal.SIGTERM else None)
+    told = {
+        signal.SIGTERM: "saved at step 9, the last; --resume goes on with what follows training",
+        signal.SIGALRM: "the time of --max-time is up: saved at step 9 of 9; resume to go on",
+    }
+    assert str(caught.value) == told[number]
 
 
 def test_a_trainer_runs_in_a_thread_without_signals():
@@ -101,6 +220,16 @@ def test_a_trainer_runs_in_a_thread_without_signals():
     thread.start()
     thread.join()
     assert trainer.step == 9
+
+
+def test_a_time_is_kept_in_a_thread_too(tmp_path):
+    trainer, ended = slowly(make(tmp_path), 0.05), []
+    trainer.until = time.monotonic() + 0.1
+    thread = threading.Thread(target=lambda: ended.append(time_that_is_up(trainer)))
+    thread.start()
+    thread.join()
+    assert isinstance(ended[0], TimeIsUp)
+    assert trainer.step < 5
 
 
 class Interruptible(ResidentLoader):

@@ -50,6 +50,10 @@ TimeOption = Annotated[
     str | None,
     option("--time", help="What training may take, as 10m or 1h: what is not set is planned for it.", panel=TRAINING),
 ]
+MaxTimeOption = Annotated[
+    str | None,
+    option("--max-time", help="Save and stop after this time, as 2h; --resume goes on.", panel=RUN),
+]
 ResumeOption = Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)]
 CompareOption = Annotated[
     str | None,

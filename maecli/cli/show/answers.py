@@ -138,6 +138,7 @@ def show_training(result: TrainResult, as_json: bool) -> None:
         print_json(
             {
                 "run": str(result.run),
+                "finished": result.finished,
                 "seconds": round(result.seconds, 1),
                 **({"ending": result.ending} if result.ending else {}),
                 "evaluation": evaluation,
@@ -156,8 +157,14 @@ def show_training(result: TrainResult, as_json: bool) -> None:
     answer(
         "",
         *([result.ending] if result.ending else []),
-        f"finished {result.run} in {duration(result.seconds)}",
-        f"report: {result.run.path / 'report.html'}",
+        *(
+            [
+                f"finished {result.run} in {duration(result.seconds)}",
+                f"report: {result.run.path / 'report.html'}",
+            ]
+            if result.finished
+            else []
+        ),
     )
     show_next(result.next_commands)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Launch:
     """Compare the contents of the data too; see `same_data`."""
     time_s: float | None = None
     """What a person gave for the plan of the spec, in seconds; of a cross-validation for all its runs."""
+    until: float = math.inf
+    """When it is to have stopped and saved, by `time.monotonic()`."""
 
 
 ANEW = Launch()

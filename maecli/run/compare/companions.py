@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +22,11 @@ from maecli.schema import RunSpec
 from maecli.spec.validate import validate
 
 
-def compare(run: RunDirectory, registry: Registry, progress: Progress) -> Payoff | None:
+def compare(run: RunDirectory, registry: Registry, progress: Progress, until: float = math.inf) -> Payoff | None:
     """Bring the companions of a finished run to their end, and return how it compares with them on validation.
 
-    Those that are finished stay as they are. None without companions, and without a validation split.
+    Those that are finished stay as they are. None without companions, and without a validation split. Raises TimeIsUp
+    where they are to have stopped by `until`.
     """
     arms = claimed(run)
     if not arms:
@@ -32,18 +34,19 @@ def compare(run: RunDirectory, registry: Registry, progress: Progress) -> Payoff
     tree = run.spec(progress.say)
     spec = validate(tree, tree["verb"], registry)
     for arm in arms:
-        _finish(arm, spec, run, registry, progress)
+        _finish(arm, spec, run, registry, progress, until)
     return keep_payoff(run, "val", registry, progress.say)
 
 
-def _finish(arm: str, spec: RunSpec, run: RunDirectory, registry: Registry, progress: Progress) -> None:
+def _finish(arm: str, spec: RunSpec, run: RunDirectory, registry: Registry, progress: Progress, until: float) -> None:
     """Train a companion, or go on with it. An error leaves the run as it is, which is said."""
     other = companion(run, arm)
     if other.is_finished:
         return
     progress.say(f"\n{run} is finished. The same {title_of(arm, spec)}, to compare: {other}")
     try:
-        train(_as_begun(companion_spec(arm, spec, run), other, registry), registry, progress, Launch(resume=True))
+        begun = _as_begun(companion_spec(arm, spec, run), other, registry)
+        train(begun, registry, progress, Launch(resume=True, until=until))
     except MaeError:
         progress.say(f"{run} stands as it is; `mae finetune --resume --out {run}` goes on with the comparison")
         raise

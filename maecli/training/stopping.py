@@ -1,0 +1,65 @@
+"""The signals that end training before its last step: those of a person or a scheduler, and one when a time is up."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from types import FrameType
+
+from maecli.terminal import see_to_interruption
+
+if sys.platform == "win32":
+    ALARM = -1  # no such signal: there a time is looked at between steps only
+else:
+    ALARM = int(signal.SIGALRM)
+
+
+class Stopped(BaseException):
+    """A signal asked to stop while something was waited for, or done, that can be made up for."""
+
+
+@contextlib.contextmanager
+def listening(
+    heard: Callable[[int], None], until: float, numbers: Collection[int] = (signal.SIGINT, signal.SIGTERM)
+) -> Iterator[None]:
+    """Call `heard` with the first signal of these, or ALARM at an instant of `time.monotonic()`; the next acts as ever.
+
+    Does nothing outside of the main thread, which alone hears signals. The alarm of the process is another's where
+    `until` is never.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    timed = until < math.inf and ALARM > 0
+    timer = signal.getitimer(signal.ITIMER_REAL) if timed else (0.0, 0.0)
+    before = {number: signal.getsignal(number) for number in (*numbers, *([ALARM] if timed else []))}
+
+    def restore() -> None:
+        if timed:
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        see_to_interruption()
+        restore()
+        heard(number)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        set_alarm(until)
+        yield
+    finally:
+        restore()
+
+
+def set_alarm(until: float) -> None:
+    """Have ALARM come, while it is listened for, at an instant of `time.monotonic()`: at once where that is over."""
+    if until < math.inf and ALARM > 0 and threading.current_thread() is threading.main_thread():
+        signal.setitimer(signal.ITIMER_REAL, max(until - time.monotonic(), 1e-6))
