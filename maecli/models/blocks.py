@@ -5,6 +5,10 @@ Shapes: B batch, N tokens, D embed_dim.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -12,22 +16,65 @@ from maecli.models.attention import Attention
 from maecli.models.kernels.amx import Linear
 
 
+class SampleDraws(Protocol):
+    """Random numbers that belong to samples: `maecli.data.randomness.Draws`."""
+
+    def __len__(self) -> int: ...
+
+    def uniform(self, purpose: str, num: int) -> Tensor:
+        """Return (B, num) in [0, 1), for each sample its own."""
+
+
 class DropPath(nn.Module):
     """Leave out a residual branch for a random part of the samples, in training.
 
+    What is left out follows from each sample's own draws inside `drawing_from`, so batches do not change it; outside of
+    it from torch's generator. It is called once in a forward pass.
     Source: stochastic depth, arXiv:1603.09382, section 3; kept branches are scaled by 1 / (1 - drop_prob).
     """
 
     def __init__(self, drop_prob: float) -> None:
         super().__init__()
         self.drop_prob = drop_prob
+        self.noise: Tensor | None = None
+        self._draws: tuple[SampleDraws, str] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.drop_prob == 0.0:
             return x
         keep = 1.0 - self.drop_prob
-        kept = torch.rand(x.shape[0], device=x.device) < keep
+        kept = self._uniform(x) < keep
         return x * (kept.to(x.dtype) / keep).reshape(-1, *[1] * (x.ndim - 1))
+
+    def _uniform(self, x: Tensor) -> Tensor:
+        """Return numbers (B,) in [0, 1), one for each row of x (B, ...); several rows in turn may be one sample's."""
+        if self.noise is not None and len(self.noise) == len(x):
+            return self.noise
+        if self._draws is not None and len(x) % len(self._draws[0]) == 0:
+            draws, purpose = self._draws
+            return draws.uniform(purpose, len(x) // len(draws)).flatten()
+        return torch.rand(x.shape[0], device=x.device)
+
+    def draw(self, noise: Tensor | None, draws: SampleDraws | None, number: int) -> None:
+        """Take the noise (B,) of a micro-batch, and where more comes from; None: torch's generator."""
+        self.noise, self._draws = noise, (draws, f"drop_path {number}") if draws is not None else None
+
+
+@contextlib.contextmanager
+def drawing_from(module: nn.Module, draws: SampleDraws) -> Iterator[None]:
+    """Let the samples' own draws say, inside the block, which branches of a module are left out for which of them.
+
+    They are made before the forward pass, which torch.compile can then hold in one graph.
+    """
+    drops = [part for part in module.modules() if isinstance(part, DropPath) and part.drop_prob > 0.0]
+    noise = draws.uniform("drop_path", len(drops)).T if drops else ()  # (drops, B)
+    for number, (drop, numbers) in enumerate(zip(drops, noise, strict=True)):
+        drop.draw(numbers, draws, number)
+    try:
+        yield
+    finally:
+        for drop in drops:
+            drop.draw(None, None, 0)
 
 
 class LayerScale(nn.Module):
@@ -75,11 +122,11 @@ class Block(nn.Module):
         self.mlp = Mlp(embed_dim, int(embed_dim * mlp_ratio))
         self.ls1 = LayerScale(embed_dim, layer_scale) if layer_scale else nn.Identity()
         self.ls2 = LayerScale(embed_dim, layer_scale) if layer_scale else nn.Identity()
-        self.drop_path = DropPath(drop_path)
+        self.drop_path1, self.drop_path2 = DropPath(drop_path), DropPath(drop_path)
 
     def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
-        x = x + self.drop_path(self.ls1(self.attn(self.norm1(x), present)))
-        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+        x = x + self.drop_path1(self.ls1(self.attn(self.norm1(x), present)))
+        return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
 
 
 def init_weights(module: nn.Module) -> None:

@@ -19,6 +19,7 @@ from maecli.data.randomness import derive_seed
 from maecli.errors import DataError, Interrupted, LoadingError, MaeError, NotFiniteError, SpecError, TimeIsUp
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
+from maecli.models.blocks import drawing_from
 from maecli.progress import BETWEEN, Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors
@@ -42,6 +43,14 @@ from maecli.training.tracker import Tracker
 
 RAW = "raw."
 """Prefix of the weights under training in the state, where the model file holds their average."""
+
+
+def whole_pairs(size: int, num: int) -> int:
+    """Return the size of micro-batches of `num` samples that begin at even places: a task may blend pairs of samples.
+
+    Those of one sample are left so.
+    """
+    return size - size % 2 if 1 < size < num else size
 
 
 class Trainer:
@@ -195,8 +204,8 @@ class Trainer:
         batch.progress = self.step / self.total_steps
         set_rate(self.optimizer, self._rate(self.step))
         loss = torch.zeros((), device=self.device)
-        for micro in batch.micro_batches(spec.micro_batch_size or len(batch)):
-            with autocast(self.device, self.dtype):
+        for micro in batch.micro_batches(whole_pairs(spec.micro_batch_size or len(batch), len(batch))):
+            with autocast(self.device, self.dtype), drawing_from(self.module, micro.draws):
                 part = self.task.loss(self.running, micro) * (len(micro) / len(batch))
             part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from maecli.models.blocks import Block, DropPath, LayerScale, Mlp, init_weights
+from maecli.data.randomness import Draws
+from maecli.models.blocks import Block, DropPath, LayerScale, Mlp, drawing_from, init_weights
 
 
 def test_drop_path_drops_whole_samples_and_scales_the_others_up():
@@ -26,6 +27,27 @@ def test_drop_path_changes_nothing_in_evaluation_or_at_rate_zero():
     x = torch.randn(4, 3)
     assert DropPath(0.5).eval()(x) is x
     assert DropPath(0.0).train()(x) is x
+
+
+@pytest.mark.parametrize("rows", [1, 3], ids=["a row each", "a row for each channel"])
+def test_what_is_dropped_is_the_samples_own_whatever_batch_it_is_in(rows):
+    module, x = nn.Sequential(Block(8, 2, drop_path=0.5), Block(8, 2, drop_path=0.5)).train(), torch.randn(40, 3, 8)
+
+    def dropped(start: int, stop: int) -> torch.Tensor:
+        with drawing_from(module, Draws(0, 0, torch.arange(40 // rows)[start // rows : stop // rows])):
+            return module(x[start:stop])
+
+    num = 39 if rows == 3 else 40
+    parts = [dropped(0, 12), dropped(12, 15), dropped(15, num)]
+    torch.testing.assert_close(torch.cat(parts), dropped(0, num))
+    assert not torch.allclose(dropped(0, num), module(x[:num]))  # outside it is torch's generator
+
+
+def test_the_branches_of_a_module_are_dropped_independently_of_each_other():
+    drops = nn.Sequential(*(DropPath(0.5) for _ in range(2))).train()
+    with drawing_from(drops, Draws(0, 0, torch.arange(2000))):
+        one, other = (drop(torch.ones(2000)) > 0 for drop in drops)
+    assert abs(float((one == other).float().mean()) - 0.5) < 0.06
 
 
 def test_layer_scale_multiplies_each_channel_by_its_own_factor():

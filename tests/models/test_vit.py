@@ -86,7 +86,7 @@ def test_positions_are_fixed_unless_they_are_to_be_learned():
 
 def test_stochastic_depth_rises_from_zero_to_the_last_block():
     encoder = tiny(depth=5, drop_path=0.4)
-    assert [block.drop_path.drop_prob for block in encoder.blocks] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert [block.drop_path1.drop_prob for block in encoder.blocks] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
 
 
 def test_layer_scale_is_left_out_unless_it_is_asked_for():

@@ -20,7 +20,7 @@ from ..pooled.boosted_trees import ALL, BoostedTrees
 from ..pooled.head import HeadOptions, features_of, outputs_of
 from .calibration import Calibration
 from .labels import Labels
-from .mixing import mix
+from .mixing import mix, partners
 from .one import OneLabel
 from .several import SeveralLabels
 
@@ -123,8 +123,8 @@ class Classify(api.Task[api.nets.Classifier]):
         image, valid = batch["image"], batch.tensors.get("valid")
         alphas = (self.options.mixup, self.options.cutmix)
         if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
-            image, share, valid = mix(image, *alphas, valid)
-            target = torch.lerp(target.roll(1, 0), target, share.unsqueeze(1))  # NaN where either is
+            image, share, valid = mix(image, batch.draws, *alphas, valid)
+            target = torch.lerp(target[partners(target)], target, share.unsqueeze(1))  # NaN where either is
         logits = module(image, self._ids_keep(batch, valid), valid)
         return self.labels.loss(logits, target, self.options.label_smoothing)
 

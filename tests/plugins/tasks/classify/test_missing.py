@@ -77,8 +77,8 @@ def test_patches_are_left_out_of_those_that_are_there():
 def test_a_blend_is_valid_where_both_are_and_a_box_where_it_was():
     image = torch.arange(40.0).reshape(-1, 1, 1).expand(-1, 1, 32).clone()
     valid = torch.rand(40, 1, 32) < 0.5
-    before = valid.roll(1, 0)
-    assert mix(image, 1.0, 0.0, valid)[2].equal(valid & before)
-    pasted, _, kept = mix(image, 0.0, 1.0, valid)
-    assert kept.equal(torch.where(pasted == image, valid, before))
-    assert mix(image, 0.0, 1.0)[2] is None
+    other, draws = valid[torch.arange(40) ^ 1], api.Draws(0, 0, torch.arange(40))
+    assert mix(image, draws, 1.0, 0.0, valid)[2].equal(valid & other)
+    pasted, _, kept = mix(image, draws, 0.0, 1.0, valid)
+    assert kept.equal(torch.where(pasted == image, valid, other))
+    assert mix(image, draws, 0.0, 1.0)[2] is None
