@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from maecli.storage.files import disk_errors
 
@@ -27,7 +27,8 @@ class OutputFiles:
 
     A name that the disk does not take, such as one of 250 letters, is shortened and made unique by a digest of the
     whole; so is a name that is taken already: on a disk that does not tell a from A, or where one input is a.jpg and
-    another lies in a folder a.jpg.png. Nothing is synced: the folder is put in its place as a whole.
+    another lies in a folder a.jpg.png. An input whose name leads out of the folder is named by such a digest alone.
+    Nothing is synced: the folder is put in its place as a whole.
     """
 
     def __init__(self, folder: Path, place: Path, stem: Callable[[str], str] = lambda key: key) -> None:
@@ -62,11 +63,12 @@ class OutputFiles:
 
     def _names(self, key: str, suffix: str) -> Iterator[str]:
         """Yield the names that a file may get, the one to be preferred first."""
-        yield self.usual(key, suffix)
         digest = hashlib.blake2b(os.fsencode(f"{key}{suffix}"), digest_size=8).hexdigest()
-        folder, slash, name = key.rpartition("/")
-        room = self._limit("PC_NAME_MAX", NAME_MAX) - len(os.fsencode(f"~{digest}{suffix}"))
-        yield f"{folder}{slash}{os.fsencode(name)[: max(room, 0)].decode(errors='ignore')}~{digest}{suffix}"
+        if not PurePath(key).is_absolute() and ".." not in PurePath(key).parts:
+            yield self.usual(key, suffix)
+            folder, slash, name = key.rpartition("/")
+            room = self._limit("PC_NAME_MAX", NAME_MAX) - len(os.fsencode(f"~{digest}{suffix}"))
+            yield f"{folder}{slash}{os.fsencode(name)[: max(room, 0)].decode(errors='ignore')}~{digest}{suffix}"
         yield f"{digest}{suffix}"
 
     def _limit(self, name: str, default: int) -> int:

@@ -30,6 +30,12 @@ def test_a_file_is_named_as_its_input(files):
     assert write_all(files, keys) == {key: f"{key}.png" for key in keys}
 
 
+def test_no_name_leads_out_of_the_folder(files, tmp_path):
+    names = write_all(files, ["../1.png", "/1.png", "a/../../../1.png", "a/..b.png"])
+    assert [name.count("/") for name in names.values()] == [0, 0, 0, 1]
+    assert {path.name for path in tmp_path.iterdir()} == {"stage"}
+
+
 @pytest.mark.parametrize("letter", ["x", "é", "漢", "\udce9"])
 def test_names_that_are_too_long_are_cut_and_stay_apart(files, letter):
     room = (255 - len(".png") - 1) // len(os.fsencode(letter))

@@ -8,6 +8,8 @@ Shapes: D, H, W a volume's size.
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +25,9 @@ UNEVEN = 0.1
 """Share of the usual distance by which one between two slices may differ."""
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GEOMETRY = ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-            "Rows", "Columns", "SamplesPerPixel", "RescaleSlope", "RescaleIntercept")  # fmt: skip
+            "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope", "RescaleIntercept")  # fmt: skip
+MAX_INFLATED = 2**28
+"""Bytes that a deflated slice may become; one of 8,192 × 8,192 pixels is half of it."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -81,7 +85,7 @@ def read_dicom(path: Path, max_voxels: int) -> np.ndarray:
     planes = []
     for each in slices:
         try:
-            data = _pydicom(path).dcmread(each)
+            data = _read(each)
             plane = np.asarray(data.pixel_array)
         except Exception as error:  # decoders raise almost anything
             raise BrokenSample(str(path), f"its slice {each.name} cannot be decoded ({_first_line(error)})") from error
@@ -100,6 +104,26 @@ def _turning() -> Any:
     return orientations
 
 
+class _Slice(io.BufferedReader):
+    """An opened file whose rest may be inflated: pydicom reads all of it at once to do that, and for nothing else."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if size is None or size < 0:
+            inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+            inflating.decompress(data, MAX_INFLATED)
+            if inflating.unconsumed_tail:
+                raise BrokenSample(self.name, f"becomes more than {MAX_INFLATED:,} bytes when it is inflated")
+        return data
+
+
+def _read(path: Path, **how: Any) -> Any:
+    """Return what pydicom reads of a file. Raises BrokenSample, OSError, and almost anything for damaged ones."""
+    pydicom = _pydicom(path)
+    with _Slice(io.FileIO(path)) as file:
+        return pydicom.dcmread(file, **how)
+
+
 def _pydicom(path: Path) -> Any:
     try:
         import pydicom
@@ -111,10 +135,9 @@ def _pydicom(path: Path) -> Any:
 
 def _head(path: Path) -> Any:
     """Return the geometry in the header of a slice. Raises `BrokenSample`."""
-    pydicom = _pydicom(path)
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(GEOMETRY))
-    except OSError:
+        return _read(path, stop_before_pixels=True, specific_tags=list(GEOMETRY))
+    except (OSError, BrokenSample):
         raise
     except Exception as error:
         raise BrokenSample(str(path), f"is no DICOM file ({_first_line(error)})") from error
@@ -139,7 +162,7 @@ def _place(path: Path, max_voxels: int) -> tuple[dict[Path, Any], NDArray[np.flo
     """
     first = _head(path)
     series = _series_of(first)
-    heads = {each: _head(each) for each in sorted(path.parent.iterdir()) if is_dicom(each)}
+    heads = {each: _head(each) for each in sorted(path.parent.iterdir()) if is_dicom(each) and each.is_file()}
     heads = {each: head for each, head in heads.items() if _series_of(head) == series}
     _check_alike(path, heads)
     along_row, along_column = (np.array(first.ImageOrientationPatient[i : i + 3], float) for i in (0, 3))
@@ -166,6 +189,8 @@ def _check_alike(path: Path, heads: dict[Path, Any]) -> None:
             raise BrokenSample(str(path), f"its slice {each.name} does not say its {lacking[0]}")
         if int(head.get("SamplesPerPixel", 1) or 1) != 1:
             raise BrokenSample(str(path), "holds colours, and a volume a number for each voxel")
+        if int(head.get("NumberOfFrames", 1) or 1) != 1:
+            raise BrokenSample(str(path), f"its slice {each.name} holds several frames; save each as a file of its own")
         directions = tuple(round(float(number), 3) for number in head.ImageOrientationPatient)
         kinds[int(head.Rows), int(head.Columns), directions].append(each.name)
     if len(kinds) > 1:

@@ -5,6 +5,7 @@ Shapes: C channels, D, H, W a volume's size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from maecli.modalities.boxes import whole
 from maecli.modalities.files import reading as decoding
 from maecli.modalities.fit import fit
 from maecli.modalities.volumes.intensity import in_range
+from maecli.modalities.volumes.nifti import MAX_VOXELS
 from maecli.modalities.volumes.read import in_dtype, read_values
 from maecli.modalities.volumes.space import Space, read_space
 
 ALIKE = 0.5
 """Voxels by which a corner of two volumes may lie apart that belong together."""
+LONGEST = 2.0**31
+"""Voxels along an axis, however far apart a header says that a file's lie."""
 
 
 def resampled_size(space: Space, spacing: Spacing | None) -> tuple[int, ...]:
@@ -29,7 +33,15 @@ def resampled_size(space: Space, spacing: Spacing | None) -> tuple[int, ...]:
     if spacing is None or space.spacing is None:
         return space.size
     lengths = zip(space.size, space.spacing, spacing, strict=True)
-    return tuple(max(1, round(length * own / new)) for length, own, new in lengths)
+    return tuple(max(1, round(min(length * own / new, LONGEST))) for length, own, new in lengths)
+
+
+def _too_far(space: Space, num: int) -> str:
+    spacing = " × ".join(f"{length:.3g}" for length in space.spacing or ())
+    return (
+        f"has {num:,} voxels at the spacing of the others, more than {MAX_VOXELS:,}; its header says {spacing} mm from "
+        "voxel to voxel"
+    )
 
 
 def same_place(one: Space, other: Space, names: tuple[str, str]) -> str:
@@ -75,6 +87,8 @@ def read_prepared(
         size = resampled_size(space, reading.spacing)
         if size == space.size:
             return sample | own
+        if channels * math.prod(size) > MAX_VOXELS:
+            raise BrokenSample(str(paths[0]), _too_far(space, channels * math.prod(size)))
         gaps = sample["image"].dtype.kind == "f" and bool(np.isnan(sample["image"]).any())
         made = {name: tensor.numpy() for name, tensor in fit(sample, whole(space.size), size, missing=gaps).items()}
         if gaps:

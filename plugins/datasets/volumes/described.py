@@ -4,9 +4,10 @@ MONAI."""
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from maecli import api
@@ -14,7 +15,10 @@ from maecli.api import volumes
 
 NAMES = ("dataset.json", "dataset_0.json")
 """What is looked for, in this order."""
-MAX_BYTES = 2**26
+MAX_BYTES = 2**23
+"""Of a file: the paths of 50,000 volumes with masks."""
+MOST_CLASSES = 2**15
+"""Numbers that masks have room for."""
 LISTS: Mapping[str, api.SplitName] = {"training": "train", "validation": "val", "test": "test"}
 KEYS = frozenset({"training", "channel_names", "labels"})
 """One of these is in each such file."""
@@ -88,10 +92,12 @@ def _classes(path: Path, labels: Any) -> tuple[dict[int, str], int | None, tuple
         name, number = (key, value) if isinstance(value, int) else (value, key)
         try:
             number = int(number)
-        except (TypeError, ValueError) as error:
-            raise api.DataError(f"{path}: labels has {key!r}: {value!r}; one of them is a number") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise api.DataError(f"{path}: labels has {key!r:.80}: {value!r:.80}; one of them is a number") from error
         if str(name).lower() == "ignore":
             void = number
+        elif number >= MOST_CLASSES:
+            raise api.DataError(f"{path}: labels has the number {number:,}, and there is room for {MOST_CLASSES:,}")
         elif number < 0 or classes.setdefault(number, str(name)) != str(name):
             raise api.DataError(f"{path}: labels names the number {number} twice, or a number below 0")
     about = f"regions of several numbers ({', '.join(regions)}) are no classes here: numbers count"
@@ -119,12 +125,18 @@ def _listed(path: Path, content: Mapping[str, Any]) -> Iterator[tuple[volumes.Ca
             if not known or not isinstance(mask, str | None):
                 raise api.DataError(f"{path}: entry {number} of {name} names no file as its image")
             assert images is not None
-            yield volumes.Case(tuple(map(_below, images)), None if mask is None else _below(mask)), split
+            keys = [_below(path, each) for each in images]
+            yield volumes.Case(tuple(keys), None if mask is None else _below(path, mask)), split
 
 
-def _below(path: str) -> str:
-    """Return a path as it is written in lists, relative to the file, as a key."""
-    return path.replace("\\", "/").removeprefix("./")
+def _below(path: Path, name: str) -> str:
+    """Return how a list names a file, relative to the list, as a key. Raises DataError where it leads out of there."""
+    key, root = posixpath.normpath(name.replace("\\", "/")), path.parent.absolute().as_posix()
+    key = key.removeprefix(f"{root.rstrip('/')}/")
+    if key.startswith("/") or key.split("/")[0] == ".." or PureWindowsPath(name).drive:
+        way_out = "link or copy it into it, and name it relative to the list"
+        raise api.DataError(f"{path}: names {name!r:.200}, which lies out of the folder of the list; {way_out}")
+    return key
 
 
 def _as_numbered(

@@ -163,6 +163,8 @@ def unnamed_classes(most: int) -> tuple[str, ...]:
 
 def _is_list_of_classes(path: Path) -> bool:
     """Whether a table has a column of numbers and one of names, and so is no table of files and labels."""
+    if not path.is_file():  # reading a pipe may never end
+        return False
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         header = [cell.strip().lower() for cell in re.split(r"[,;\t]", file.readline(1000))]
     numbers, names = CSV_OF_CLASSES

@@ -37,8 +37,13 @@ class Index:
         known = [spacing for spacing in spacings if spacing is not None]
         if not known or len(known) < len(spacings):
             return None
-        right, front, top = (round(median(lengths), 4) for lengths in zip(*known, strict=True))
+        right, front, top = (_rounded(median(lengths)) for lengths in zip(*known, strict=True))
         return right, front, top
+
+
+def _rounded(length: float) -> float:
+    """Return mm with four decimals, or with four digits where those are microscopic."""
+    return round(length, 4) if length >= 0.1 else float(f"{length:.4g}")
 
 
 def read_index(root: Path, cases: Sequence[volumes.Case], channels: int | None) -> Index:

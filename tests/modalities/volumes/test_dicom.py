@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -9,10 +10,11 @@ import pydicom
 import pytest
 from maecli_plugins.datasets.volumes.dataset import Volumes as OwnVolumes
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
 from write_volumes import SIZE, scan
 
 from maecli.errors import BrokenSample
+from maecli.modalities.volumes import dicom
 from maecli.modalities.volumes.modality import Volumes
 from maecli.modalities.volumes.read import read_values
 from maecli.modalities.volumes.space import read_space
@@ -101,3 +103,29 @@ def test_without_pydicom_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(BrokenSample, match=r"needs the extra dicom: pip install 'maecli\[dicom\]'"):
         read_space(path)
+
+
+def test_a_slice_that_inflates_without_end_is_refused_before_it_does(tmp_path, monkeypatch):
+    path = write_series(tmp_path / "s", scan(0)[0][:, :, :1])
+    slice_ = pydicom.dcmread(path)
+    slice_.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    slice_.save_as(path)
+    assert read_values(path, 1).shape == (1, *SIZE[:2], 1)
+    slice_.add_new(0xFFFCFFFC, "OB", bytes(2**20))
+    slice_.save_as(path)
+    monkeypatch.setattr(dicom, "MAX_INFLATED", 2**19)
+    for read in (read_space, lambda path: read_values(path, 1)):
+        with pytest.raises(BrokenSample, match="becomes more than 524,288 bytes when it is inflated"):
+            read(path)
+
+
+def test_several_frames_in_one_file_are_no_slice(tmp_path):
+    path = write_series(tmp_path / "s", scan(0)[0], NumberOfFrames=2**31 - 1)
+    with pytest.raises(BrokenSample, match="holds several frames; save each as a file of its own"):
+        read_space(path)
+
+
+def test_a_pipe_among_slices_is_passed_over(tmp_path):
+    path = write_series(tmp_path / "s", scan(0)[0])
+    os.mkfifo(tmp_path / "s/000.dcm")
+    assert read_space(path).size == SIZE

@@ -7,7 +7,8 @@ from write_volumes import save, scan
 from maecli.data.volume_reading import SPREAD, VolumeReading
 from maecli.errors import BrokenSample
 from maecli.modalities.volumes.intensity import looks_like_hounsfield, robust_z_scores
-from maecli.modalities.volumes.prepare import read_channels, read_prepared
+from maecli.modalities.volumes.prepare import read_channels, read_prepared, resampled_size
+from maecli.modalities.volumes.space import read_space
 
 CT = VolumeReading(window=(-175, 250))
 
@@ -96,3 +97,12 @@ def test_a_reading_that_cannot_be_is_refused():
         VolumeReading(window=(1, 1))
     with pytest.raises(ValueError, match="each is above 0"):
         VolumeReading(spacing=(1, 0, 1))
+
+
+def test_a_header_cannot_ask_for_more_voxels_than_are_bearable(tmp_path):
+    path = save(tmp_path / "far.nii.gz", scan(0)[0], np.diag([1e6, 1e6, 1e6, 1]))
+    how = VolumeReading(spacing=(1, 1, 1))
+    with pytest.raises(BrokenSample, match=r"has [\d,]+ voxels at the spacing of the others, more than 268,435,456"):
+        read_prepared([path], how, 1, "int16")
+    assert min(resampled_size(read_space(path), how.spacing)) > 10**6
+    assert resampled_size(read_space(save(path, scan(0)[0], np.diag([1e30] * 3 + [1]))), how.spacing) == (2**31,) * 3

@@ -265,3 +265,10 @@ def test_a_run_reads_volumes_as_it_learnt_them(tmp_path):
     assert other.card().volumes == card.volumes
     assert other.split("train")[0]["image"].shape == (1, 6, 10, 8)
     assert other.split("train")[0]["image"].dtype == np.int16
+
+
+def test_microscopic_spacings_are_not_rounded_to_nothing(tmp_path):
+    for i in range(3):
+        save(tmp_path / f"v{i}.nii.gz", scan(i)[0], np.diag([4.125e-6, 2e-5, 0.78125, 1]))
+    reading = Volumes(Volumes.Options(root=tmp_path)).card().volumes
+    assert reading.spacing == (4.125e-6, 2e-5, 0.7812)
