@@ -25,9 +25,16 @@ class Ask:
     flags: Mapping[str, Any] = field(default_factory=dict)
     """What the flags set, by dotted key."""
     resume: bool = False
+    resume_or_start: bool = False
+    """Resume the run of this spec where it is there, whatever else is; so one command serves a scheduler each time."""
     compare: str | None = None
     """With which companions a fine-tuning is trained, one of `COMPARISONS`; None: those that it has."""
     plan: Layer | None = None
     """Over the defaults and below all else."""
     extra: Sequence[Layer] = ()
     """Over the file and below `--set`, as the grid of a sweep."""
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether a run that is there goes on."""
+        return self.resume or self.resume_or_start

@@ -18,7 +18,7 @@ from maecli.plan.words import sentence
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.registry.describe import Option, describe_options, value_words
-from maecli.run.begin.launch import Launch, find_place
+from maecli.run.begin.launch import Launch, Place, find_place
 from maecli.run.begin.request import request
 from maecli.run.compare.arms import arms_of, companions_seconds, title_of
 from maecli.run.compare.companions import compare
@@ -54,13 +54,13 @@ def train(
     spec = request(ask, registry)
     _check_comparison(ask, spec)
     launch = Launch(
-        ask.resume, overwrite, verify_data, time_s, begin + max_time_s if max_time_s is not None else math.inf
+        ask.may_resume, overwrite, verify_data, time_s, begin + max_time_s if max_time_s is not None else math.inf
     )
     place = find_place(spec, registry, launch)  # before time is spent on a plan
     was_finished = place.run.is_finished
     try:
         with stopped_by_hand(place.run):
-            result = _train(spec, ask, registry, progress, launch, verbose)
+            result = _train(spec, ask, registry, progress, launch, place, verbose)
     except TimeIsUp as stop:
         if not (stop.progressed or (place.run.is_finished and not was_finished)):
             raise MaeError("the time of --max-time was up before a step of training was done; give more time") from stop
@@ -72,11 +72,13 @@ def train(
 
 
 def _train(
-    spec: RunSpec, ask: Ask, registry: Registry, progress: Progress, launch: Launch, verbose: bool
+    spec: RunSpec, ask: Ask, registry: Registry, progress: Progress, launch: Launch, place: Place, verbose: bool
 ) -> TrainResult:
     """Plan a run, and do it with those that it is compared with."""
     folds = spec.data.folds if _has_folds(spec) else None
     each_s = launch.time_s / (folds + 1) if launch.time_s is not None and folds else launch.time_s
+    if ask.resume_or_start and place.going_on and launch.time_s == place.run.time_s:
+        each_s = None  # it was planned for this time when it began
     spec, plan = _planned(spec, ask, registry, progress, verbose, each_s)
     arms = _companions(ask, spec, plan)
     planned = _in_words(plan, arms) if plan is not None else ""

@@ -166,7 +166,8 @@ def test_resuming_does_not_need_the_weights_that_it_started_from(pictures, pretr
 def test_resume_and_overwrite_exclude_each_other(pretrained, mae):
     outcome = mae("pretrain", "--resume", "--overwrite", "--out", pretrained)
     assert outcome.exit_code == 2
-    assert "--resume keeps the run that is there and --overwrite replaces it; give one of them" in outcome.stderr
+    told = "--resume, like --resume-or-start, keeps the run that is there and --overwrite replaces it; give one of them"
+    assert told in outcome.stderr
 
 
 @pytest.mark.slow

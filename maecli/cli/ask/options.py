@@ -55,6 +55,9 @@ MaxTimeOption = Annotated[
     option("--max-time", help="Save and stop after this time, as 2h; --resume goes on.", panel=RUN),
 ]
 ResumeOption = Annotated[bool, option("--resume", help="Continue the run that is there.", panel=RUN)]
+ResumeOrStartOption = Annotated[
+    bool, option("--resume-or-start", help="Continue the run that is there, else begin it.", panel=RUN)
+]
 CompareOption = Annotated[
     str | None,
     option(
@@ -143,6 +146,7 @@ FLAGS = {
     "config": _flag("", Path, RUN, "Spec or recipe file (YAML), such as a run's spec.yaml."),
     "sets": Flag("", SetOption),
     "resume": Flag("", ResumeOption, False),
+    "resume_or_start": Flag("", ResumeOrStartOption, False),
     "compare": Flag("", CompareOption, only="finetune"),
 }
 

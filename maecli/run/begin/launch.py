@@ -61,7 +61,10 @@ class Place:
 def find_place(spec: RunSpec, registry: Registry, launch: Launch) -> Place:
     """Return where a run goes. Raises SpecError where it can neither begin nor go on."""
     if launch.resume and launch.overwrite:
-        raise SpecError("--resume keeps the run that is there and --overwrite replaces it; give one of them")
+        raise SpecError(
+            "--resume, like --resume-or-start, keeps the run that is there and --overwrite replaces it; give one of "
+            "them"
+        )
     run = run_directory(spec, registry, launch.overwrite, launch.time_s)
     going_on = launch.resume and run.is_run
     place = Place(run, launch, going_on, {} if going_on else paths_needed(spec, registry))

@@ -61,11 +61,13 @@ def run_directory(
     return ours[0].run
 
 
-def run_to_resume(spec: RunSpec, registry: Registry, over: Callable[[RunDirectory], RunSpec]) -> RunDirectory | None:
+def run_to_resume(
+    spec: RunSpec, registry: Registry, over: Callable[[RunDirectory], RunSpec], same: bool = False
+) -> RunDirectory | None:
     """Return the run with the data and the spec of `spec`, what was asked for in full; None where there is none.
 
     Else it is the run whose own spec holds what was asked for, which `over` lays over it; else the only one with these
-    data, whatever else differs. Raises SpecError where several runs would do.
+    data, whatever else differs, unless it has to be the `same`. Raises SpecError where several runs would do.
     """
     names = _name(spec, data_name(spec, registry)), _name(spec, spec.dataset.name)  # as folders were not named at first
     earlier = list(_earlier([runs_dir() / name for name in dict.fromkeys(names)], registry))
@@ -78,6 +80,8 @@ def run_to_resume(spec: RunSpec, registry: Registry, over: Callable[[RunDirector
             f"--resume could go on with {_named(matches, 'or')}, since these data and this spec fit each of them; name "
             "one by --out"
         )
+    if same and not matches:
+        return None
     if not matches and len(ours) > 1:
         raise SpecError(
             f"{_named(ours, 'and')} are runs on these data, and none was begun with this spec; name the one to go on "

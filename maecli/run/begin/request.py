@@ -31,20 +31,24 @@ def request(ask: Ask, registry: Registry) -> RunSpec:
     Raises PluginError naming the package to install when the run of `--init`, or the one to resume, or that of the
     spec file used a plugin that is not installed, and no other is chosen.
     """
+    if ask.resume and ask.resume_or_start:
+        raise SpecError("--resume goes on with a run and --resume-or-start begins it where none is; give one of them")
     init, extend = ask.flags.get("init"), ask.flags.get("extend")
     if init and extend:
         raise SpecError("--extend trains a run longer and --init starts another one from its encoder; give one of them")
     base = longer(Path(extend), ask.verb) if extend else None
     offer = offered_spec(Path(init)) if init else None
     with missing_packages(_settings_of(ask), ask.config), missing_packages(offer or {}, init):
-        if not ask.resume:
+        if not ask.may_resume:
             return resolve(ask, registry, offer, base)
         if ask.flags.get("out"):
             run = RunDirectory(Path(ask.flags["out"]).expanduser())
         else:
             fresh = resolve(ask, registry, offer, base)
             found = (
-                RunDirectory(fresh.out) if fresh.out else run_to_resume(fresh, registry, partial(_over, ask, registry))
+                RunDirectory(fresh.out)
+                if fresh.out
+                else run_to_resume(fresh, registry, partial(_over, ask, registry), ask.resume_or_start)
             )
             if found is None:
                 return fresh
