@@ -247,6 +247,9 @@ class CheckpointSpec(Section):
 
     every_epochs: Annotated[float, Field(gt=0)] = Field(default=1.0, description="and at the end")
     every_minutes: Annotated[float, Field(gt=0)] = Field(default=10.0, description="within a long epoch")
+    keep: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        default=0, description="how many checkpoints stay besides the last, the one before it and the best"
+    )
 
 
 class ResolvedPath(Section):
@@ -392,6 +395,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "trackers",
         "log_every_steps",
         "train.micro_batch_size",
+        "checkpoint.keep",
         "data.workers",
         "data.cache",
         "data.loading",

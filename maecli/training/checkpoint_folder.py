@@ -108,8 +108,9 @@ class CheckpointFolder:
         metadata: Mapping[str, Any],
         counters: Mapping[str, Any],
         best: bool,
+        keep: int = 0,
     ) -> Checkpoint:
-        """Write a checkpoint, then point to it, then remove those that nothing points to; the one before is kept.
+        """Write a checkpoint, then point to it, then remove those that nothing points to, but for the newest `keep`.
 
         Until the pointer is replaced the one before stays the last: being killed here loses nothing.
         """
@@ -129,7 +130,7 @@ class CheckpointFolder:
         self.point("last", saved)
         if best:
             self.point("best", saved)
-        self._remove_unused()
+        self._remove_unused(keep)
         return saved
 
     def calibrate(self, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
@@ -152,8 +153,10 @@ class CheckpointFolder:
         write_text(self.path / pointer, "\n".join(lines) + "\n")
         sync(self.path)  # before what it named until now is removed
 
-    def _remove_unused(self) -> None:
-        kept = {checkpoint.path.name for checkpoint in self._told()}
+    def _remove_unused(self, keep: int) -> None:
+        told = {checkpoint.path.name for checkpoint in self._told()}
+        others = [checkpoint.path.name for checkpoint in self.steps() if checkpoint.path.name not in told]
+        kept = told.union(others[:keep])
         for path in self.ledger.paths:
             place, _, name = path.rstrip("/").rpartition("/")
             if path.endswith("/") and place == self.path.name and name not in kept:

@@ -356,7 +356,8 @@ class Trainer:
                 "seconds": self.seconds_before + time.monotonic() - self._began,
             }
             metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
-            self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best)
+            keep = self.spec.checkpoint.keep
+            self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best, keep)
         self._saved_step, self._has_saved = self.step, True
         self._clock.saved()
         if self.stop_signal is None:
