@@ -16,7 +16,9 @@ from maecli.data.classes.label_files import (
 )
 from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
 from maecli.data.files.finding import find_files
+from maecli.data.files.kept import keep, kept, stamp_of
 from maecli.data.idx import read_idx
+from maecli.data.keys import Keys
 from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.depth import measured_bits
@@ -47,6 +49,7 @@ from maecli.modalities.pictures.masks.read import (
 from maecli.modalities.pictures.picture_files import PictureFiles, convertible, probe_pictures
 from maecli.modalities.pictures.read import MAX_PIXELS, Reading, keeps_alpha, misfit, probe_picture, read_picture
 from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_stats
+from maecli.modalities.pictures.within import PictureWithin
 
 __all__ = [
     "CLASSES_FILE",
@@ -64,6 +67,7 @@ __all__ = [
     "ClassList",
     "FileReading",
     "FoundPictures",
+    "Keys",
     "LabelRow",
     "LabelRows",
     "MaskCode",
@@ -74,6 +78,7 @@ __all__ = [
     "Palette",
     "PictureFiles",
     "PictureInfo",
+    "PictureWithin",
     "Pixels",
     "Reading",
     "Similar",
@@ -85,7 +90,9 @@ __all__ = [
     "find_labels",
     "find_pictures",
     "is_picture",
+    "keep",
     "keeps_alpha",
+    "kept",
     "mask_png",
     "measured_bits",
     "misfit",
@@ -100,5 +107,6 @@ __all__ = [
     "sampled_channel_stats",
     "search_pictures",
     "settle_masks",
+    "stamp_of",
     "void_of",
 ]

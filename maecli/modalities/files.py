@@ -51,8 +51,8 @@ def find_source(
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `BrokenSample` with a reason for people."""
+def reading(path: object) -> Iterator[None]:
+    """Turn whatever a decoder raises into a `BrokenSample` of that path with a reason for people."""
     try:
         yield
     except (BrokenSample, MemoryError):

@@ -14,7 +14,7 @@ from maecli.data.file_reading import NpyLayout, PageMeaning
 from maecli.data.sample import Sample, Split
 from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.codecs.header import PictureInfo
-from maecli.modalities.pictures.read import MAX_PIXELS, Reading, misfit, probe_picture, read_image, read_sample
+from maecli.modalities.pictures.read import MAX_PIXELS, Place, Reading, misfit, probe_picture, read_image, read_sample
 
 NUM_THREADS = 8
 AT_ONCE = 32
@@ -86,9 +86,13 @@ class PictureFiles(Split):
         height, width = self.sizes[index].tolist()
         return height, width
 
+    def place(self, index: int) -> Place:
+        """Return where a picture is. Override it where that is no file of its own. Raises `BrokenSample`."""
+        return self.root / self._keys[index]
+
     def small(self, index: int, at_least: int) -> np.ndarray:
         with self.noting(self._keys[index]):
-            return read_image(self.root / self._keys[index], self.reading, at_least)
+            return read_image(self.place(index), self.reading, at_least)
 
     def files(self, index: int) -> Sequence[Path]:
         return [self.root / self._keys[index]] if self.images else []
@@ -100,7 +104,7 @@ class PictureFiles(Split):
         sample: Sample = {}
         if self.images:
             with self.noting(self._keys[index]):
-                sample |= read_sample(self.root / self._keys[index], self.reading)
+                sample |= read_sample(self.place(index), self.reading)
         if self.labels is not None:
             sample["label"] = np.asarray(self.labels[index])
         return sample

@@ -27,6 +27,7 @@ from maecli.modalities.pictures.codecs.decoders import open_source
 from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.codecs.nodata import is_nothing
 from maecli.modalities.pictures.codecs.pillow_files import PillowFile
+from maecli.modalities.pictures.within import PictureWithin
 from maecli.modalities.survey import with_gaps
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ MAX_PIXELS = 178_956_970
 """Default bound on height times width, against decompression bombs; Pillow warns at the same number."""
 
 USUAL = FileReading()
+
+Place = Path | PictureWithin
+"""Where a picture is: in a file of its own, or within a larger one."""
 
 GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey: ITU-R BT.601."""
@@ -55,7 +59,7 @@ class Reading:
 
 
 def probe_picture(
-    path: Path,
+    path: Place,
     *,
     max_pixels: int = MAX_PIXELS,
     npy_layout: NpyLayout = "auto",
@@ -72,7 +76,7 @@ def probe_picture(
 
 
 def read_picture(
-    path: Path,
+    path: Place,
     *,
     channels: int | None = None,
     dtype: str | None = None,
@@ -107,7 +111,7 @@ def _files(npy_layout: NpyLayout, tiff_pages: PageMeaning) -> FileReading:
     return FileReading(npy_layout=npy_layout, tiff_pages=tiff_pages)
 
 
-def read_cells(path: Path, how: Reading, at_least: int | None = None) -> Cells:
+def read_cells(path: Place, how: Reading, at_least: int | None = None) -> Cells:
     """Return what `read_picture` does, and which of its cells exist, as far as NaN does not say it; None for all.
 
     Where cells may be missing, `at_least` makes large pictures smaller by leaving out pixels. Raises `BrokenSample`,
@@ -124,13 +128,13 @@ def read_cells(path: Path, how: Reading, at_least: int | None = None) -> Cells:
         return _cells(pixels[:, ::rows, ::columns], source.info, how, path)
 
 
-def read_sample(path: Path, how: Reading) -> Sample:
+def read_sample(path: Place, how: Reading) -> Sample:
     """Return a picture as a sample, with `valid` where it lacks cells."""
     image, there = read_cells(path, how)
     return {"image": image} if there is None else {"image": image, "valid": there}
 
 
-def read_image(path: Path, how: Reading, at_least: int | None = None) -> np.ndarray:
+def read_image(path: Place, how: Reading, at_least: int | None = None) -> np.ndarray:
     """Return a picture (C, H, W), NaN where it lacks cells."""
     return _with_gaps(read_cells(path, how, at_least))
 
@@ -190,12 +194,12 @@ def misfit(info: PictureInfo, channels: int | None, dtype: str | None) -> str:
     return ""
 
 
-def _check_fits(path: Path, info: PictureInfo, channels: int | None, dtype: str | None) -> None:
+def _check_fits(path: Place, info: PictureInfo, channels: int | None, dtype: str | None) -> None:
     if reason := misfit(info, channels, dtype):
         raise BrokenSample(str(path), reason)
 
 
-def _cells(pixels: np.ndarray, info: PictureInfo, how: Reading, path: Path) -> Cells:
+def _cells(pixels: np.ndarray, info: PictureInfo, how: Reading, path: Place) -> Cells:
     """Return decoded pixels (C, H, W) as they are wanted, and which of their cells exist."""
     nothing = is_nothing(pixels, info.nodata, how.files.nodata)
     if pixels.dtype.kind == "f":
@@ -212,7 +216,7 @@ def _cells(pixels: np.ndarray, info: PictureInfo, how: Reading, path: Path) -> C
     return _to_dtype(_to_channels(pixels, how.channels), how, path), there
 
 
-def _check_numbers(pixels: np.ndarray, missing: bool, path: Path) -> None:
+def _check_numbers(pixels: np.ndarray, missing: bool, path: Place) -> None:
     """Raise `BrokenSample` for a float picture with infinite values, or NaN where nothing may be missing."""
     if all(np.isfinite(pixels[:, rows]).all() for rows in _rows(pixels)):
         return
@@ -251,7 +255,7 @@ def _there_in_channels(there: np.ndarray, num: int, channels: int | None) -> np.
     return np.asarray(there.all(0, keepdims=True))
 
 
-def _to_dtype(pixels: np.ndarray, how: Reading, path: Path) -> np.ndarray:
+def _to_dtype(pixels: np.ndarray, how: Reading, path: Place) -> np.ndarray:
     """Scale between uint8 and uint16 by the range of the latter: of 16 bits, 65,535 is 255 times 257."""
     if how.dtype is None or pixels.dtype == how.dtype:
         return pixels

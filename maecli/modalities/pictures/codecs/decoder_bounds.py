@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import lzma
-import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.codecs.header import file_size
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,7 +49,7 @@ class FewReads:
         if self._left < 0:
             raise BrokenSample(self._file.name, f"damaged file: its header has over {MAX_HEADER_READS:,} pieces")
         if num > LONG_READ:  # Python sets the memory aside before it looks what is there
-            num = min(num, max(0, os.fstat(self._file.fileno()).st_size - self._file.tell()))
+            num = min(num, max(0, file_size(self._file) - self._file.tell()))
         return self._file.read(num)
 
     def __getattr__(self, name: str) -> Any:

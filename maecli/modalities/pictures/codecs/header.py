@@ -5,8 +5,9 @@ Shapes: C channels, H height, W width.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -57,6 +58,14 @@ class Source(Protocol):
 
     def decode(self, keep_alpha: bool, at_least: int | None, /) -> np.ndarray:
         """Return (C, H, W), upright."""
+
+
+def file_size(file: BinaryIO) -> int:
+    """Return how long an open file is, which need not be one of the system's."""
+    here = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(here)
+    return end
 
 
 def check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:

@@ -9,13 +9,12 @@ headers are read.
 from __future__ import annotations
 
 import math
-import os
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from maecli.errors import BrokenSample
-from maecli.modalities.pictures.codecs.header import check_size
+from maecli.modalities.pictures.codecs.header import check_size, file_size
 
 MAX_TILES = 2**14
 MAX_PACKETS = 2**22
@@ -46,7 +45,7 @@ class Codestream:
 
 def check_codestream(file: BinaryIO, max_pixels: int) -> Codestream:
     """Return what the codestream of an open file says. Raises `BrokenSample` if decoding it would cost too much."""
-    end = os.fstat(file.fileno()).st_size
+    end = file_size(file)
     start = _codestream_start(file, end)
     file.seek(start)
     if file.read(2) != _SOC.to_bytes(2, "big"):

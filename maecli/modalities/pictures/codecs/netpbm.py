@@ -8,7 +8,6 @@ Shapes: C channels, alpha included, H height, W width.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.bands import by_bands
-from maecli.modalities.pictures.codecs.header import PictureInfo, check_size, on_white, shrunk
+from maecli.modalities.pictures.codecs.header import PictureInfo, check_size, file_size, on_white, shrunk
 
 MAX_HEADER = 2**16
 """Bytes before the pixels, comments included."""
@@ -67,7 +66,7 @@ class NetpbmFile:
         check_size(file.name, (header.height, header.width), max_pixels)
         if header.channels - header.alpha < 1:
             raise BrokenSample(file.name, "has no pixels")
-        if os.fstat(file.fileno()).st_size < header.end + header.num_bytes:
+        if file_size(file) < header.end + header.num_bytes:
             raise BrokenSample(file.name, "truncated file")
         self.file, self.header = file, header
         file.seek(header.end + header.num_bytes)

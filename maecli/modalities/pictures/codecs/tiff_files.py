@@ -5,7 +5,6 @@ Shapes: C channels, H height, W width.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import BinaryIO, Literal
 
@@ -16,7 +15,15 @@ from maecli.errors import BrokenSample
 from maecli.modalities.arrays import given_dtype
 from maecli.modalities.pictures.bands import by_bands
 from maecli.modalities.pictures.codecs.decoder_bounds import bound_codecs
-from maecli.modalities.pictures.codecs.header import PictureInfo, Source, check_size, on_white, shrunk, upright
+from maecli.modalities.pictures.codecs.header import (
+    PictureInfo,
+    Source,
+    check_size,
+    file_size,
+    on_white,
+    shrunk,
+    upright,
+)
 from maecli.modalities.pictures.codecs.nodata import GDAL_NODATA, TAGS, bits_in, nodata_in
 from maecli.modalities.pictures.codecs.pillow_files import PillowFile
 from maecli.modalities.pictures.codecs.tiff_colours import (
@@ -40,7 +47,7 @@ MOST_UNPACKED = 32
 
 def open_tiff(file: BinaryIO, max_pixels: int, tiff_pages: PageMeaning) -> Source:
     """Let Pillow read a TIFF's page if it has the usual colours, tifffile the rest; see `picture_planes`."""
-    end = os.fstat(file.fileno()).st_size
+    end = file_size(file)
     TiffPages(file, end, max_pixels).check()
     file.seek(0)
     import tifffile

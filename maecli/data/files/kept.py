@@ -1,0 +1,75 @@
+"""What was found out about a large file, kept beside it, so that it is found out once.
+
+It lies in a hidden folder beside the file, or, where nothing can be written there, in the cache of the user. What was
+kept of a file whose size or time of change is another now is not used, nor is what is not whole: it is put in its place
+at one stroke, and its checksums are compared when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from maecli.errors import MaeError
+from maecli.storage.files import write_bytes
+
+FOLDER = ".mae-index"
+STAMP = "stamp"
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return the size of a file in bytes and its time of change in nanoseconds. Raises OSError."""
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
+
+
+def kept(path: Path, made_by: str) -> dict[str, np.ndarray] | None:
+    """Return what `made_by` found out of a file, None where nothing is kept of it as it is now. Raises OSError."""
+    stamp = _stamp(path, made_by)
+    for place in _places(path):
+        try:
+            with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile):
+            continue
+        if str(found.pop(STAMP, "")) == stamp:
+            return found
+    return None
+
+
+def keep(path: Path, made_by: str, arrays: Arrays, stamp: tuple[int, int]) -> Path | None:
+    """Keep what `made_by` found out of a file as it was at its `stamp`; return where, None where there is no place."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{STAMP: np.array(_as_text(stamp, made_by))}, **arrays)  # type: ignore[arg-type]
+    for place in _places(path):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(place, buffer.getvalue())
+        except (OSError, MaeError):
+            continue
+        return place
+    return None
+
+
+def _stamp(path: Path, made_by: str) -> str:
+    return _as_text(stamp_of(path), made_by)
+
+
+def _as_text(stamp: tuple[int, int], made_by: str) -> str:
+    return f"{made_by} {stamp[0]} {stamp[1]}"
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """Return where something is kept of a file, the better place first."""
+    absolute = os.path.abspath(path)  # noqa: PTH100  # links stay as they are: they may lie where one can write
+    digest = hashlib.blake2b(os.fsencode(absolute), digest_size=12).hexdigest()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return path.parent / FOLDER / f"{path.name}.npz", cache / "mae" / "index" / f"{digest}.npz"

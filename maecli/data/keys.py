@@ -1,0 +1,55 @@
+"""The keys of very many samples, in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+AT_ONCE = 1 << 14
+"""Keys that are made to texts at a time where all are wanted."""
+
+
+class Keys(Sequence[str]):
+    """Texts that lie one behind the other: each takes its own bytes and 16 more, and is made when it is asked for.
+
+    A list of them takes some 60 bytes more for each. Parts share the texts.
+    """
+
+    def __init__(self, texts: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        self._texts, self._starts, self._ends = texts, starts, ends
+
+    @classmethod
+    def of(cls, keys: Iterable[str]) -> Keys:
+        """Return texts as keys."""
+        texts, ends = bytearray(), list[int]()
+        for key in keys:
+            texts += key.encode("utf-8", "surrogateescape")
+            ends.append(len(texts))
+        stops = np.array(ends, np.int64)
+        return cls(bytes(texts), np.concatenate([np.zeros(min(1, len(stops)), np.int64), stops[:-1]]), stops)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Keys: ...
+    def __getitem__(self, index: int | slice) -> str | Keys:
+        if isinstance(index, slice):
+            return Keys(self._texts, self._starts[index], self._ends[index])
+        return self._texts[self._starts[index] : self._ends[index]].decode("utf-8", "surrogateescape")
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            for begin, end in zip(self._starts[part].tolist(), self._ends[part].tolist(), strict=True):
+                yield self._texts[begin:end].decode("utf-8", "surrogateescape")
+
+    def take(self, ids: ArrayLike) -> Keys:
+        """Return the keys at some positions, in their order."""
+        places = np.asarray(ids, np.int64)
+        return Keys(self._texts, self._starts[places], self._ends[places])

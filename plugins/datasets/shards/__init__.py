@@ -1,0 +1,1 @@
+"""Pictures in few large files: shards of tar, and Parquet."""

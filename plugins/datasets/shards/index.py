@@ -1,0 +1,145 @@
+"""What is known of the pictures of one shard, so that each can be read by itself.
+
+Shapes: N pictures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from maecli import api
+from maecli.api import pictures
+
+NO_LABEL = -1
+MAX_FAULTS = 100
+"""Of one shard that are told by name."""
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """Where each picture of a shard lies, what its header says, and its label."""
+
+    names: pictures.Keys
+    starts: Numbers
+    """(N,) of a picture's bytes in the shard."""
+    lengths: Numbers
+    sizes: NDArray[np.int32]
+    """(N, 2) height and width."""
+    kinds: NDArray[np.int32]
+    """(N,) positions in `infos`."""
+    labels: NDArray[np.int32]
+    """(N,) positions in `texts`, or `NO_LABEL`."""
+    infos: list[pictures.PictureInfo]
+    """What headers say besides the size."""
+    texts: list[str]
+    """What labels say."""
+    faults: list[api.Fault]
+    """Paths are those within the shard, empty of the shard itself."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all of it as arrays without objects."""
+        names = "\0".join(self.names)
+        about = {
+            "infos": [asdict(info) for info in self.infos],
+            "texts": self.texts,
+            "faults": [[fault.path, fault.reason] for fault in self.faults],
+        }
+        return {
+            "names": _bytes(names),
+            "starts": self.starts,
+            "lengths": self.lengths,
+            "sizes": self.sizes,
+            "kinds": self.kinds,
+            "labels": self.labels,
+            "about": _bytes(json.dumps(about)),
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> ShardIndex:
+        """Return what `arrays` gave. Raises ValueError or KeyError where it is something else."""
+        about = json.loads(_text(arrays["about"]))
+        names = _text(arrays["names"])
+        index = cls(
+            pictures.Keys.of(names.split("\0") if names else []),
+            starts=arrays["starts"],
+            lengths=arrays["lengths"],
+            sizes=arrays["sizes"],
+            kinds=arrays["kinds"],
+            labels=arrays["labels"],
+            infos=[_info(info) for info in about["infos"]],
+            texts=about["texts"],
+            faults=[api.Fault(path, reason) for path, reason in about["faults"]],
+        )
+        if {len(index.names)} != {len(index.starts), len(index.lengths), len(index.sizes), len(index.labels)}:
+            raise ValueError("an index of several lengths")
+        return index
+
+
+class Gathering:
+    """The index of a shard while it is read."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._places: list[tuple[int, int]] = []
+        self._sizes: list[tuple[int, int]] = []
+        self._kinds: list[int] = []
+        self._labels: list[int] = []
+        self._infos: dict[pictures.PictureInfo, int] = {}
+        self._texts: dict[str, int] = {}
+        self._faults: list[api.Fault] = []
+        self._num_faults = 0
+
+    def add(self, name: str, start: int, num_bytes: int, info: pictures.PictureInfo, label: str | None) -> None:
+        """Note a picture."""
+        kind = replace(info, size=(1, 1), shape=())
+        self.names.append(name)
+        self._places.append((start, num_bytes))
+        self._sizes.append(info.size)
+        self._kinds.append(self._infos.setdefault(kind, len(self._infos)))
+        self._labels.append(NO_LABEL if label is None else self._texts.setdefault(label, len(self._texts)))
+
+    def fault(self, name: str, reason: str) -> None:
+        """Note what is wrong with a member, or with the shard where the name is empty."""
+        self._num_faults += 1
+        if self._num_faults <= MAX_FAULTS:
+            self._faults.append(api.Fault(name, reason))
+
+    def index(self) -> ShardIndex:
+        places = np.array(self._places, np.int64).reshape(-1, 2)
+        faults = list(self._faults)
+        if (more := self._num_faults - len(faults)) > 0:
+            faults.append(api.Fault("", f"has {more:,} more members that are left out"))
+        return ShardIndex(
+            pictures.Keys.of(self.names),
+            *(places[:, 0].copy(), places[:, 1].copy()),
+            sizes=np.array(self._sizes, np.int32).reshape(-1, 2),
+            kinds=np.array(self._kinds, np.int32),
+            labels=np.array(self._labels, np.int32),
+            infos=list(self._infos),
+            texts=list(self._texts),
+            faults=faults,
+        )
+
+
+def _bytes(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
+
+
+def _text(array: np.ndarray) -> str:
+    return array.tobytes().decode("utf-8", "surrogateescape")
+
+
+def _info(values: Mapping[str, Any]) -> pictures.PictureInfo:
+    """Return a header from JSON, which has lists for tuples."""
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return pictures.PictureInfo(**fields)

@@ -1,0 +1,121 @@
+"""Pictures in tar files, in the form of WebDataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from maecli import api
+from maecli.api import pictures
+
+from .dataset import Sharded, ShardOptions, StoredPictures
+from .joined import MakeIndex
+from .tar_members import LabelMember, index_tar
+
+TAR, COMPRESSED = ".tar", (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+
+class Tar(Sharded):
+    """Pictures in shards: tar files in the form of WebDataset, each read where it lies, in any order.
+
+    Source: your own shards, as `mae pack`, webdataset and img2dataset write them; nothing is unpacked or changed.
+    Format: `.tar` files in the root, not compressed. Consecutive members of one name up to its first dot are a sample:
+        a picture (`000123.jpg`, or any other format that a folder may hold) and what says its label: `000123.cls` with
+        its class, or a field of `000123.json`. Other members are passed over. `root` may be one tar file.
+    Index: where each picture lies, what its header says, and its label are found out once, in as many processes as
+        there are cores, and kept in `.mae-index/` beside the shards, or in the cache of the user where that is
+        read-only. It is made anew for a shard whose size or time of change is another, and never used in part. So a
+        sample is read by itself, and shuffling, resuming and workers are exactly those of a folder.
+    Classes: what labels say; where these are numbers, the lines of `classes.txt` in the root name them, the first one
+        class 0.
+    Splits: by the word train, val or test (or as people call them) in the path of a shard, as in `train-000000.tar`;
+        one without is train. A split that no shard is named for is cut from train with the fixed seed 0: one sample in
+        ten for each, stratified by class. Pictures without a label, in a set that has some, stay in train.
+    Faults: what is cut short, leads out of its shard, comes twice or cannot be read is left out and told.
+    Licence: yours to know.
+    """
+
+    name = "tar"
+    noun = "shard"
+
+    class Options(ShardOptions):
+        shards: str | list[str] = Field(
+            default="**/*.tar",
+            description="pattern of the shards below the root, such as birds-*.tar, or a list of patterns and paths",
+        )
+        labels: LabelMember = Field(
+            default="auto",
+            description="member that says a label: cls, json (its field label_field), txt or none; auto: cls or json",
+        )
+        label_field: str = Field(default="label", description="field of .json members that holds the label")
+
+    options: Options
+
+    def __init__(self, options: Options) -> None:
+        self._alone: str | None = None
+        super().__init__(options)
+        if self.root.is_file():  # a single shard
+            self.root, self._alone = self.root.parent, self.root.name
+
+    def shard_names(self) -> Sequence[str]:
+        if self._alone is not None:
+            return [self._alone]
+        patterns = [self.options.shards] if isinstance(self.options.shards, str) else self.options.shards
+        try:
+            found = {path for pattern in patterns for path in self.root.glob(pattern) if path.is_file()}
+        except (ValueError, NotImplementedError) as error:
+            raise api.SpecError(f"dataset.shards: {error}; give patterns of paths below the root") from error
+        names = sorted(path.relative_to(self.root).as_posix() for path in found if not path.name.startswith("."))
+        if not names:
+            raise api.DataError(self._why_none(" or ".join(patterns)))
+        return names
+
+    def _why_none(self, patterns: str) -> str:
+        if not self.root.is_dir():
+            return f"{self.root} is not a folder; point --root at the one that holds your shards"
+        packed = sorted(path.name for path in self.root.iterdir() if path.name.lower().endswith(COMPRESSED))
+        if packed:
+            return (
+                f"{packed[0]} in {self.root} is compressed, so that samples within it cannot be found; unpack it to a "
+                "plain .tar (gunzip, unxz …), or pack the pictures with mae pack"
+            )
+        return (
+            f"no shard {patterns} in {self.root}; point --root at the folder that holds them, say how they are called "
+            "(--set dataset.shards='birds-*.tar'), or make them: mae pack PICTURES --out SHARDS"
+        )
+
+    def indexing(self) -> tuple[MakeIndex, str]:
+        options = self.options
+        make = partial(index_tar, labels=options.labels, field=options.label_field, max_pixels=options.max_pixels)
+        return make, f"tar {options.labels} {options.label_field!r} {options.max_pixels}"
+
+    def pictures_at(self, ids: NDArray[np.int64], reading: pictures.Reading) -> StoredPictures:
+        return TarPictures(self.root, self.joined, ids, reading, self._faults)
+
+    def way_to_labels(self) -> str:
+        return (
+            "a member KEY.cls beside each KEY.jpg says its class, or a field of KEY.json that dataset.label_field names"
+        )
+
+
+class TarPictures(StoredPictures):
+    """Pictures that are read from their shards by place and length. No file stays open between them."""
+
+    def read(self, index: int) -> bytes:
+        shard = self.shards[self.shard_of[index]]
+        with shard.path.open("rb", buffering=0) as file:
+            state = os.fstat(file.fileno())
+            if (state.st_size, state.st_mtime_ns) != shard.stamp:
+                raise api.BrokenSample(self.keys[index], "its shard was changed since this command began")
+            file.seek(int(self.starts[index]))
+            return file.read(int(self.lengths[index]))
+
+
+@api.hookimpl
+def mae_datasets() -> list[type[api.Dataset]]:
+    return [Tar]

@@ -1,0 +1,191 @@
+"""What lies in a tar file in the form of WebDataset: members of one name up to its first dot are one sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Literal, NamedTuple
+
+from maecli import api
+from maecli.api import pictures
+
+from .index import Gathering, ShardIndex
+
+LabelMember = Literal["auto", "cls", "json", "txt", "none"]
+LOOKED_AT: dict[str, tuple[str, ...]] = {"auto": ("cls", "json"), "none": ()}
+"""Kinds of members that may say a label, the better ones first; others are a kind themselves."""
+MAX_LABEL_BYTES = 1 << 20
+MAX_LABEL = 200
+"""Letters of a label."""
+HEADER_BYTES = 1 << 15
+"""Of a picture that are read for its header; all of it where that is not enough."""
+GZIP, OTHERS = b"\x1f\x8b", {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How compressed files begin."""
+SUFFIXES = tuple(pictures.PICTURE_SUFFIXES)
+
+
+class Member(NamedTuple):
+    """A plain file in a shard."""
+
+    name: str
+    start: int
+    num_bytes: int
+
+
+class Sample:
+    """Consecutive members of one key."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.picture: Member | None = None
+        self.others: dict[str, Member] = {}
+
+
+def index_tar(path: Path, labels: LabelMember, field: str, max_pixels: int) -> ShardIndex:
+    """Return where the pictures of a shard lie. What cannot be used is among its faults. Raises no error of files."""
+    gathering = Gathering()
+    try:
+        with path.open("rb") as file:
+            if reason := _compressed(file.read(6)):
+                gathering.fault("", reason)
+                return gathering.index()
+            file.seek(0)
+            for sample in _samples(file, gathering):
+                _add(sample, file, labels, field, max_pixels, gathering)
+    except OSError as error:
+        gathering.fault("", f"cannot be read: {(error.strerror or str(error)).lower()}")
+    return gathering.index()
+
+
+def _compressed(start: bytes) -> str:
+    """Return why a compressed file is not read; empty for others."""
+    kinds = {GZIP: "gzip", **OTHERS}
+    kind = next((name for magic, name in kinds.items() if start.startswith(magic)), "")
+    if not kind:
+        return ""
+    return f"is compressed ({kind}), so that samples within it cannot be found; unpack it to a plain .tar"
+
+
+def _add(
+    sample: Sample, file: BinaryIO, labels: LabelMember, field: str, max_pixels: int, gathering: Gathering
+) -> None:
+    """Note a sample that has a picture whose header can be read."""
+    if sample.picture is None:
+        return
+    name, start, num_bytes = sample.picture
+    try:
+        info = _header(file, sample.picture, max_pixels)
+    except api.BrokenSample as broken:
+        gathering.fault(name, broken.fault.reason)
+        return
+    gathering.add(name, start, num_bytes, info, _label(sample, file, labels, field, gathering))
+
+
+def _header(file: BinaryIO, member: Member, max_pixels: int) -> pictures.PictureInfo:
+    """Return what a picture's header says, from its first bytes if they are enough. Raises `BrokenSample`."""
+    try:
+        return _probe(file, member, min(member.num_bytes, HEADER_BYTES), max_pixels)
+    except api.BrokenSample:
+        if member.num_bytes <= HEADER_BYTES:
+            raise
+        return _probe(file, member, member.num_bytes, max_pixels)
+
+
+def _probe(file: BinaryIO, member: Member, num_bytes: int, max_pixels: int) -> pictures.PictureInfo:
+    within = pictures.PictureWithin(member.name, _read(file, member.start, num_bytes))
+    return pictures.probe_picture(within, max_pixels=max_pixels)
+
+
+def _read(file: BinaryIO, start: int, num_bytes: int) -> bytes:
+    file.seek(start)
+    return file.read(num_bytes)
+
+
+def _label(sample: Sample, file: BinaryIO, labels: LabelMember, field: str, gathering: Gathering) -> str | None:
+    """Return what the first member that may say it says is the label; None and a fault where it says none."""
+    kinds = LOOKED_AT.get(labels, (labels,))
+    kind = next((kind for kind in kinds if kind in sample.others), None)
+    if kind is None:
+        return None
+    member = sample.others[kind]
+    data = _read(file, member.start, min(member.num_bytes, MAX_LABEL_BYTES))
+    try:
+        label = _json_label(data, field) if kind == "json" else data.decode("utf-8-sig").strip()
+    except (ValueError, RecursionError):
+        gathering.fault(member.name, "is no text in UTF-8" if kind != "json" else "is no JSON")
+        return None
+    if label is not None and (len(label) > MAX_LABEL or "\n" in label):
+        gathering.fault(member.name, f"is no name of a class: it has over {MAX_LABEL} letters, or several lines")
+        return None
+    return label or None
+
+
+def _json_label(data: bytes, field: str) -> str | None:
+    """Return the field of a JSON object as text, None where it has no such text or whole number."""
+    value = json.loads(data)
+    label = value.get(field) if isinstance(value, dict) else None
+    return str(label).strip() if isinstance(label, (str, int)) and not isinstance(label, bool) else None
+
+
+def _samples(file: BinaryIO, gathering: Gathering) -> Iterator[Sample]:
+    """Yield the samples that a shard holds whole, each key once."""
+    sample: Sample | None = None
+    seen: set[str] = set()
+    twice = ""
+    for member in _members(file, gathering):
+        key, extension = _key_of(member.name)
+        if sample is not None and key != sample.key:
+            yield sample
+            sample = None
+        if sample is None:
+            if key in seen:
+                if key != twice:
+                    gathering.fault(member.name, "has the key of an earlier sample in its shard; the first is read")
+                twice = key
+                continue
+            seen.add(key)
+            sample = Sample(key)
+        if not member.name.lower().endswith(SUFFIXES):
+            sample.others.setdefault(extension, member)
+        elif sample.picture is None:
+            sample.picture = member
+        else:
+            gathering.fault(member.name, f"is a second picture of its sample, besides {sample.picture.name}")
+    if sample is not None:
+        yield sample
+
+
+def _key_of(name: str) -> tuple[str, str]:
+    """Return the key of a member's sample, its path up to the first dot of its name, and its extension."""
+    folder, slash, last = name.rpartition("/")
+    stem, _, extension = last.partition(".")
+    return folder + slash + stem, extension.lower()
+
+
+def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
+    """Yield the plain files that a shard holds whole, but hidden ones; nothing is unpacked."""
+    size = os.fstat(file.fileno()).st_size
+    end = 0
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            while (info := archive.next()) is not None:
+                archive.members.clear()  # type: ignore[attr-defined]  # which would hold a kilobyte for each
+                end = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                name = info.name.removeprefix("./")
+                if not info.isreg() or PurePosixPath(name).name.startswith("."):
+                    continue
+                if info.issparse():
+                    gathering.fault(name, "is stored as a sparse file, which is not read; pack it without --sparse")
+                elif name.startswith("/") or ".." in name.split("/") or "\0" in name:
+                    gathering.fault(name, "has a name that leads out of its shard, so it is left out")
+                elif end <= size:
+                    yield Member(name, info.offset_data, info.size)
+            is_whole = _read(file, end, tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
+    except tarfile.TarError:
+        is_whole = False
+    if not is_whole:
+        what = "is cut short; what lies whole before that is read" if end else "is no tar file"
+        gathering.fault("", what)

@@ -1,0 +1,29 @@
+"""Keys of very many samples."""
+
+from __future__ import annotations
+
+import pickle
+
+from maecli.data.keys import AT_ONCE, Keys
+
+TEXTS = ["a/b.png", "", "ä\udcff", "c" * 300]
+
+
+def test_keys_are_the_texts_that_were_put_in():
+    keys = Keys.of(TEXTS)
+    assert len(keys) == 4
+    assert list(keys) == TEXTS
+    assert [keys[i] for i in range(4)] == TEXTS
+    assert keys[-1] == TEXTS[-1]
+    assert list(pickle.loads(pickle.dumps(keys))) == TEXTS
+    assert "a/b.png" in keys
+    assert "b" not in keys
+    assert list(Keys.of([])) == []
+
+
+def test_parts_of_keys_are_keys():
+    keys = Keys.of(map(str, range(3 * AT_ONCE)))
+    assert list(keys.take([5, 2, 5])) == ["5", "2", "5"]
+    assert list(keys[10:14:2]) == ["10", "12"]
+    assert list(keys) == [str(i) for i in range(3 * AT_ONCE)]
+    assert list(keys.take([])) == []

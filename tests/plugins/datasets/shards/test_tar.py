@@ -1,0 +1,278 @@
+"""Pictures in tar files: read where they lie, by an index that is made once."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from maecli_plugins.datasets.shards import joined as joined_module
+from maecli_plugins.datasets.shards.tar import Tar
+from write_data import write_class_folders
+from write_shards import labelled_members, picture, write_shards, write_tar
+
+from maecli import api
+from maecli.data.files.kept import FOLDER
+from maecli.data.labels import labels_by_key
+from maecli.registry import registry
+
+
+def tar(root: Path, **options: object) -> Tar:
+    return Tar(Tar.Options(root=root, **options))
+
+
+def reasons(dataset: Tar) -> dict[str, str]:
+    return {fault.path: fault.reason for fault in dataset.faults()}
+
+
+def pixels(split: api.Split) -> dict[str, bytes]:
+    return {key: split[i]["image"].tobytes() for i, key in enumerate(split.keys)}
+
+
+def test_every_sample_is_read_where_it_lies(tmp_path):
+    write_shards(tmp_path, num=10)
+    dataset = tar(tmp_path, val_share=0, test_share=0)
+    split = dataset.split("train", ("image", "label"))
+    assert list(split.keys) == [f"toys-00000{s}.tar/{10 * s + i:06d}.png" for s in (0, 1) for i in range(10)]
+    for i in (19, 3, 0, 12):  # in any order
+        expected = api.pictures.read_picture(api.pictures.PictureWithin("it", picture(i)))
+        assert np.array_equal(split[i]["image"], expected)
+        assert split[i]["label"] == i % 2
+        assert split.size(i) == (8, 8)
+        assert split.files(i) == [tmp_path / f"toys-00000{i // 10}.tar"]
+    assert list(labels_by_key(dataset, "train", split).values()) == [i % 2 for i in range(20)]
+
+
+def test_the_pixels_are_those_of_the_same_files_in_a_folder(tmp_path):
+    kinds = {
+        "a.jpg": "JPEG",
+        "b.webp": "WEBP",
+        "c.tif": "TIFF",
+        "d.ppm": "PPM",
+        "e.bmp": "BMP",
+        "f.gif": "GIF",
+        "g.jp2": "JPEG2000",
+    }
+    files = {name: picture(i, kind, (40, 30)) for i, (name, kind) in enumerate(kinds.items())}
+    (tmp_path / "files").mkdir()
+    for name, data in files.items():
+        (tmp_path / "files" / name).write_bytes(data)
+    write_tar(tmp_path / "shards" / "all.tar", files.items())
+    options = {"val_share": 0, "test_share": 0}
+    folder_plugin = registry().dataset("folder")
+    folder = folder_plugin(folder_plugin.Options(root=tmp_path / "files", **options)).split("train")
+    shards = tar(tmp_path / "shards", **options).split("train")
+    assert {f"all.tar/{key}": data for key, data in pixels(folder).items()} == pixels(shards)
+
+
+def test_classes_are_named_by_a_list_or_by_what_labels_say(tmp_path):
+    write_shards(tmp_path)
+    assert tar(tmp_path).card().classes == ("0", "1")
+    (tmp_path / "classes.txt").write_text("cat\ndog\nhen\n")
+    card = tar(tmp_path).card()
+    assert card.classes == ("cat", "dog", "hen")
+    assert card.class_counts[2] == 0
+    (tmp_path / "classes.txt").write_text("cat\n")
+    dataset = tar(tmp_path)
+    assert sum(len(dataset.split(name, ("label",))) for name in api.SPLIT_NAMES) == 20
+    assert "labels name the class 1" in reasons(dataset)["classes.txt"]
+
+
+def test_labels_may_be_names_in_json_or_text(tmp_path):
+    members = [
+        ("a.png", picture(0)),
+        ("a.json", b'{"kind": "hen"}'),
+        ("a.txt", b"owl"),
+        ("b.png", picture(1)),
+        ("b.txt", b"jay"),
+    ]
+    write_tar(tmp_path / "x.tar", members)
+    assert tar(tmp_path).card().classes == ()
+    assert tar(tmp_path, label_field="kind").card().classes == ("hen",)
+    assert tar(tmp_path, labels="txt").card().classes == ("jay", "owl")
+    assert tar(tmp_path, labels="none").card().fields == ("image",)
+
+
+def test_splits_follow_from_the_names_of_shards(tmp_path):
+    for i, split in enumerate(("train", "val", "test")):
+        write_tar(tmp_path / f"{split}-000000.tar", labelled_members(4, start=4 * i))
+    dataset = tar(tmp_path)
+    assert {name: len(dataset.split(name)) for name in api.SPLIT_NAMES} == {"train": 4, "val": 4, "test": 4}
+    assert dataset.given_splits() == {"val", "test"}
+    assert "by the names of shards" in dataset.card().split_origin
+
+
+def test_what_is_cut_does_not_depend_on_how_many_shards_there_are(tmp_path):
+    write_shards(tmp_path, num=30)
+    dataset = tar(tmp_path)
+    sizes = {name: len(dataset.split(name, ("label",))) for name in api.SPLIT_NAMES}
+    assert sizes == {"train": 48, "val": 6, "test": 6}
+    keys = [key for name in api.SPLIT_NAMES for key in dataset.split(name).keys]
+    assert len(set(keys)) == 60
+    assert np.bincount([int(dataset.split("val", ("label",))[i]["label"]) for i in range(6)]).tolist() == [3, 3]
+
+
+def test_the_index_is_made_once_and_anew_for_what_was_changed(tmp_path, monkeypatch):
+    write_shards(tmp_path)
+    made: list[str] = []
+    real = joined_module._made
+
+    def noting(shards, make, say):
+        made.extend(shard.name for shard in shards)
+        return real(shards, make, say)
+
+    monkeypatch.setattr(joined_module, "_made", noting)
+    before = pixels(tar(tmp_path).split("train"))
+    assert made == ["toys-000000.tar", "toys-000001.tar"]
+    made.clear()
+    assert pixels(tar(tmp_path).split("train")) == before
+    assert made == []
+    write_tar(tmp_path / "toys-000001.tar", labelled_members(20, start=100))
+    os.utime(tmp_path / "toys-000001.tar", (1, 1))
+    assert pixels(tar(tmp_path).split("train")) != before
+    assert made == ["toys-000001.tar"]
+    made.clear()
+    kept = tmp_path / FOLDER / "toys-000000.tar.npz"
+    kept.write_bytes(kept.read_bytes()[:-40])  # half written
+    tar(tmp_path).card()
+    assert made == ["toys-000000.tar"]
+
+
+def test_where_shards_are_read_only_the_index_is_in_the_cache(tmp_path, monkeypatch):
+    write_shards(tmp_path / "shards")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "shards" / FOLDER).write_text("nothing can be written here, not even by root")
+    said: list[str] = []
+    tar(tmp_path / "shards").told_by(said.append).card()
+    assert len(list((tmp_path / "cache" / "mae" / "index").iterdir())) == 2
+    (tmp_path / "cache" / "mae" / "index").rename(tmp_path / "away")
+    (tmp_path / "cache" / "mae" / "index").write_text("neither here")
+    tar(tmp_path / "shards").told_by(said.append).card()
+    assert "cannot be kept" in said[0]
+
+
+def test_many_shards_are_indexed_in_processes(tmp_path, monkeypatch):
+    write_shards(tmp_path, num=6, num_shards=3)
+    alone = pixels(tar(tmp_path).split("train"))
+    (tmp_path / FOLDER).rename(tmp_path / ".away")
+    monkeypatch.setattr(joined_module, "IN_PROCESSES", 0)
+    assert pixels(tar(tmp_path).split("train")) == alone
+
+
+def test_a_split_goes_to_other_processes(tmp_path):
+    write_shards(tmp_path)
+    split = tar(tmp_path).split("train", ("image", "label"))
+    assert pixels(pickle.loads(pickle.dumps(split))) == pixels(split)
+
+
+def test_a_shard_that_is_cut_short_keeps_what_is_whole(tmp_path):
+    path = write_tar(tmp_path / "x.tar", labelled_members(10))
+    path.write_bytes(path.read_bytes()[: 9 * 4 * 512 // 2])
+    dataset = tar(tmp_path)
+    assert "cut short" in reasons(dataset)["x.tar"]
+    assert 0 < len(dataset.joined.keys) < 10
+
+
+def test_members_that_cannot_be_used_are_left_out_and_told(tmp_path):
+    members = [
+        ("/etc/a.png", picture(0)),
+        ("../b.png", picture(1)),
+        ("c.png", picture(2)),
+        ("c.jpg", picture(3, "JPEG")),
+        ("d.png", picture(4)),
+        ("d.cls", b"\xff\xfe"),
+        ("c.png", picture(5)),
+        ("e.png", b"nothing"),
+        ("._f.png", b"of macOS"),
+        ("g.txt", b"no picture"),
+    ]
+    write_tar(tmp_path / "x.tar", members)
+    dataset = tar(tmp_path)
+    assert list(dataset.joined.keys) == ["x.tar/c.png", "x.tar/d.png"]
+    found = reasons(dataset)
+    assert "leads out of its shard" in found["x.tar//etc/a.png"]
+    assert "leads out of its shard" in found["x.tar/../b.png"]
+    assert "second picture" in found["x.tar/c.jpg"]
+    assert "earlier sample" in found["x.tar/c.png"]
+    assert "no text" in found["x.tar/d.cls"]
+    assert "x.tar/e.png" in found
+    assert len(found) == 6
+
+
+def test_links_and_folders_in_a_shard_are_passed_over(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name, kind in (("a.png", tarfile.SYMTYPE), ("b.png", tarfile.LNKTYPE), ("c", tarfile.DIRTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+    with pytest.raises(api.DataError, match="none of 1 shard"):
+        tar(tmp_path).card()
+
+
+def test_pictures_without_a_label_serve_pretraining_alone(tmp_path):
+    write_tar(tmp_path / "x.tar", [*labelled_members(20), ("z.png", picture(99))])
+    dataset = tar(tmp_path)
+    assert "x.tar/z.png" in list(dataset.split("train").keys)
+    assert "x.tar/z.png" not in list(dataset.split("train", ("label",)).keys)
+    assert dataset.card(("image", "label")).left_out == {"without a label": 1}
+    assert "1 picture has no label" in dataset.card().notes
+
+
+def test_a_shard_that_changes_while_it_is_read_is_no_other_picture(tmp_path):
+    write_shards(tmp_path)
+    split = tar(tmp_path).split("train")
+    write_tar(tmp_path / "toys-000000.tar", labelled_members(20, start=50))
+    with pytest.raises(api.BrokenSample, match="was changed"):
+        split[0]
+    (tmp_path / "toys-000001.tar").unlink()
+    with pytest.raises(api.BrokenSample, match="cannot be read"):
+        split[len(split) - 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("x.tar.gz", gzip.compress(b"a", mtime=0), "compressed.*unpack it"),
+        ("x.tar", gzip.compress(b"a", mtime=0), "is compressed .gzip."),
+        ("x.tar", b"", "is no tar file"),
+        ("x.tar", b"nothing" * 200, "is no tar file"),
+        ("x.zip", b"", "no shard .* mae pack"),
+    ],
+)
+def test_what_is_no_shard_is_told_in_a_sentence(name, data, words, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(api.DataError, match=words):
+        tar(tmp_path).card()
+
+
+def test_a_root_that_is_missing_is_told(tmp_path):
+    with pytest.raises(api.DataError, match="is not a folder"):
+        tar(tmp_path / "missing").card()
+    with pytest.raises(api.SpecError, match="needs --root"):
+        Tar(Tar.Options())
+    write_class_folders(tmp_path, num=2)
+    with pytest.raises(api.DataError, match="mae pack"):
+        tar(tmp_path).card()
+
+
+def test_shards_are_chosen_by_patterns_or_by_naming_one(tmp_path):
+    write_shards(tmp_path)
+    write_tar(tmp_path / "deep" / "more.tar", labelled_members(3, start=70))
+    assert tar(tmp_path).shard_names() == ["deep/more.tar", "toys-000000.tar", "toys-000001.tar"]
+    assert tar(tmp_path, shards="toys-*.tar").shard_names() == ["toys-000000.tar", "toys-000001.tar"]
+    assert tar(tmp_path, shards=["*-000001.tar", "deep/more.tar"]).shard_names() == ["deep/more.tar", "toys-000001.tar"]
+    alone = tar(tmp_path / "deep" / "more.tar")
+    assert alone.shard_names() == ["more.tar"]
+    assert len(alone.joined.keys) == 3
+
+
+def test_a_run_reads_pictures_as_the_one_before_it(tmp_path):
+    write_tar(tmp_path / "x.tar", [(f"{i}.png", picture(i)) for i in range(10)])
+    card = tar(tmp_path).card().model_copy(update={"channels": 1})
+    dataset = tar(tmp_path)
+    dataset.read_as(card)
+    assert dataset.split("train")[0]["image"].shape == (1, 8, 8)
