@@ -1,10 +1,12 @@
 """Kill runs at random instants and resume them: does each end with the same bits as one that was never killed?
 
-    uv run python benchmarks/kills.py --kills 100
+    uv run python benchmarks/kills.py --kills 200
 
-Real SIGKILLs of real processes: pretraining and fine-tuning with workers, DropPath, a weight average and accumulated
-gradients, killed about eight times each and then left to finish; and `mae infer --overwrite`, after whose kill the old
-or the new predictions must stand, and never a mixture. Exits 1 where one differs.
+Real SIGKILLs of real processes: pretraining and fine-tuning, resident and streamed by workers, with DropPath, a weight
+average and accumulated gradients, killed about eight times each and then left to finish. After each kill the checkpoint
+that was the last must be there, or a later one, and all metrics up to it. A tenth more kills are of
+`mae infer --overwrite`, after which the old or the new predictions must stand, and never a mixture. Exits 1 where
+anything is lost, or differs.
 
 Starting Python with torch takes seconds, so one process imports everything and forks a child for each attempt, before
 any tensor is computed. Children share nothing but the imports.
@@ -26,12 +28,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+
+from maecli.errors import MaeError
+from maecli.training.checkpoint_folder import CheckpointFolder
 
 KILLS_PER_RUN = 8
 TIMING = ("train/samples_per_s", "train/data_wait")
@@ -60,7 +65,7 @@ for line in sys.stdin:
 SETTINGS = (
     *("dataset.test_share=0", "model.embed_dim=16", "model.depth=2", "model.num_heads=2", "model.drop_path=0.2"),
     *("train.ema_decay=0.9", "train.clip_grad=1.0", "train.warmup_epochs=1", "augment.flip=true"),
-    *("augment.crop=random-resized", "data.loading=streamed", "checkpoint.every_epochs=0.8", "eval_every_epochs=2"),
+    *("augment.crop=random-resized", "checkpoint.every_epochs=0.8", "eval_every_epochs=2"),
     *("log_every_steps=1", "trackers=[jsonl]"),
 )
 OF_VERB = {
@@ -133,9 +138,25 @@ def write_pictures(root: Path) -> None:
             Image.fromarray(rng.integers(0, 256, (20, 18, 3), dtype=np.uint8)).save(file)
 
 
-def arguments(verb: str, root: Path) -> list[str]:
+class Kind(NamedTuple):
+    """What is killed."""
+
+    verb: str
+    loading: str
+
+    def __str__(self) -> str:
+        return f"{self.verb}, {self.loading}"
+
+
+KINDS = tuple(Kind(verb, loading) for verb in ("pretrain", "finetune") for loading in ("resident", "streamed"))
+
+
+def arguments(kind: Kind, root: Path) -> list[str]:
+    verb = kind.verb
     task = ("--task", "classify") if verb == "finetune" else ()
-    settings = [part for setting in (*SETTINGS, *OF_VERB[verb]) for part in ("--set", setting)]
+    settings = [
+        part for setting in (*SETTINGS, *OF_VERB[verb], f"data.loading={kind.loading}") for part in ("--set", setting)
+    ]
     return [
         *(verb, *task, "--dataset", "folder", "--root", str(root), "--workers", "2", "--model", "vit"),
         *("--img-size", "16", "--patch-size", "4", "--device", "cpu", "--precision", "float32", "--epochs", "8"),
@@ -152,40 +173,91 @@ def what_came_out(run: Path) -> dict[str, Any]:
         for file in ("model.safetensors", "state.safetensors"):
             for name, tensor in load_file(run / "checkpoints" / step / file).items():
                 found[f"{pointer} {file} {name}"] = (str(tensor.dtype), tensor.shape, _bytes(tensor))
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    found["metrics"] = [{key: value for key, value in line.items() if key not in TIMING} for line in lines]
+    found["metrics"] = metrics(run)
     found["evaluation"] = json.loads((run / "evaluation/val.json").read_text())
     found["leftovers"] = sorted(path.name for path in (run / "checkpoints").glob(".*"))
     return found
+
+
+def metrics(run: Path, until: int = sys.maxsize) -> list[dict[str, float]]:
+    """Return the metrics up to a step, without those that tell the time; a last line that is cut is none."""
+    *whole, _ = (run / "metrics.jsonl").read_text().split("\n")
+    lines = [json.loads(line) for line in whole]
+    return [{key: value for key, value in line.items() if key not in TIMING} for line in lines if line["step"] <= until]
+
+
+def last_step(run: Path) -> int:
+    """Return the step of the last checkpoint, 0 before there is one. Raises MaeError where it is not what was saved."""
+    last = CheckpointFolder(run / "checkpoints").pointed("last")
+    if last is None:
+        return 0
+    last.check()
+    return last.step
+
+
+def what_is_lost(run: Path, before: int, whole: Path) -> list[str]:
+    """Return what a kill took of a run whose last checkpoint was of step `before`."""
+    try:
+        step = last_step(run)
+    except MaeError as error:
+        return [str(error)]
+    lost = [f"the checkpoint of step {before}"] if step < before else []
+    if step and metrics(run, step) != metrics(whole, step):
+        lost.append(f"metrics up to step {step}")
+    return lost
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:
     return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
-def kill_runs(server: Server, verb: str, root: Path, out: Path, kills: int, rng: random.Random) -> tuple[int, int, int]:
-    """Kill runs of a verb so often altogether; return how many kills, runs, and runs that ended differently."""
-    seconds = server.run(*arguments(verb, root), "--out", out / "whole")
+@dataclass
+class Counts:
+    """What came of killing."""
+
+    kills: int = 0
+    runs: int = 0
+    lost: int = 0
+    """Kills that took what was finished."""
+    different: int = 0
+    """Runs that ended with other bits than one that was never killed."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} kills, after {self.lost} of which a finished checkpoint or metrics were lost; "
+            f"{self.runs - self.different} of {self.runs} runs bit-identical to one that was never killed"
+        )
+
+
+def kill_runs(
+    server: Server, kind: Kind, root: Path, out: Path, counts: Counts, kills: int, rng: random.Random
+) -> None:
+    """Kill runs of a kind so often altogether."""
+    seconds = server.run(*arguments(kind, root), "--out", out / "whole")
     whole = what_came_out(out / "whole")
-    done = runs = different = 0
-    while done < kills:
-        run, told = out / f"run{runs}", [*arguments(verb, root), "--out", str(out / f"run{runs}")]
-        for _ in range(min(KILLS_PER_RUN, kills - done)):
-            if server.kill(rng.uniform(0.0, seconds / 3), *told):
-                done += 1
+    left = kills
+    while left:
+        run, told, before = out / f"run{counts.runs}", arguments(kind, root), 0
+        for _ in range(min(KILLS_PER_RUN, left)):
+            if server.kill(rng.uniform(0.0, seconds / 3), *told, "--out", run):
+                left, counts.kills = left - 1, counts.kills + 1
+            if lost := what_is_lost(run, before, out / "whole"):
+                counts.lost += 1
+                print(f"{run} lost {', '.join(lost)}", flush=True)
+            else:
+                before = last_step(run)
             if (run / "spec.yaml").exists():
-                told = [verb, "--resume", "--out", str(run)]
-        server.run(*told)
-        runs += 1
+                told = [kind.verb, "--resume"]
+        server.run(*told, "--out", run)
+        counts.runs += 1
         ended = what_came_out(run)
         bad = sorted(key for key in whole.keys() | ended.keys() if whole.get(key) != ended.get(key))
         if bad:
-            different += 1
+            counts.different += 1
             print(f"{run} differs in {', '.join(bad[:5])}", flush=True)
         else:
             shutil.rmtree(run)
-        print(f"{verb}: {done} kills over {runs} runs, {runs - different} bit-identical", flush=True)
-    return done, runs, different
+        print(f"{kind}: {counts}", flush=True)
 
 
 def kill_inference(server: Server, run: Path, root: Path, out: Path, kills: int, rng: random.Random) -> tuple[int, int]:
@@ -220,7 +292,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng = random.Random(given.seed)
@@ -228,19 +300,14 @@ def main() -> None:
         root, out = Path(folder) / "pictures", Path(folder) / "runs"
         write_pictures(root)
         out.mkdir()
-        of_infer = given.kills // 5
-        of_verb = {"pretrain": (given.kills - of_infer) // 2}
-        of_verb["finetune"] = given.kills - of_infer - of_verb["pretrain"]
-        kills = runs = bad = 0
-        for verb, number in of_verb.items():
-            each = kill_runs(server, verb, root, out / verb, number, rng)
-            kills, runs, bad = kills + each[0], runs + each[1], bad + each[2]
-        inferences, mixed = kill_inference(server, out / "finetune/whole", root, out / "infer", of_infer, rng)
-    print(
-        f"{kills + inferences} kills: {kills} over {runs} runs, {runs - bad} of them bit-identical to one that was "
-        f"never killed; {inferences} of infer --overwrite, {mixed} mixtures"
-    )
-    sys.exit(1 if bad or mixed else 0)
+        counts = Counts()
+        for number, kind in enumerate(KINDS):
+            kills = given.kills // len(KINDS) + (number < given.kills % len(KINDS))
+            kill_runs(server, kind, root, out / f"{kind.verb}-{kind.loading}", counts, kills, rng)
+        run = out / f"{KINDS[-1].verb}-{KINDS[-1].loading}" / "whole"
+        inferences, mixed = kill_inference(server, run, root, out / "infer", given.kills // 10, rng)
+    print(f"training: {counts}\ninfer --overwrite: {inferences} kills, {mixed} mixtures")
+    sys.exit(1 if counts.lost or counts.different or mixed else 0)
 
 
 if __name__ == "__main__":
