@@ -28,6 +28,10 @@ class VolumeReading(BaseModel):
         default=(), description="how the names of the files of a volume end, a file for each channel; none: one file"
     )
 
+    void: int | None = Field(
+        default=None, description="the number in the files of masks where nothing is judged; None: there is none"
+    )
+
     @model_validator(mode="after")
     def _rises(self) -> VolumeReading:
         if self.window is not None and not self.window[0] < self.window[1]:

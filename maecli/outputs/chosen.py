@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ class Chosen:
     row: Row
     mask: NDArray[Any] | None = None
     """The predicted classes (h, w) of a picture's pixels, every n-th of them."""
+    drawing: bytes | None = None
+    """A PNG of the prediction, of a sample that is no picture."""
 
     @property
     def key(self) -> str:
@@ -56,8 +59,11 @@ class Choice:
         row, mask = {"path": key, **prediction.row}, prediction.mask
         if mask is not None:
             step = 1 + max(mask.shape) // (2 * MASK_SIDE)
-            small = mask[::step, ::step] if self.pictorial else None
-            keep = lambda: Chosen(index, row, None if small is None else small.copy())  # noqa: E731
+            keep = (
+                partial(_with_mask, index, row, mask[::step, ::step])
+                if self.pictorial
+                else partial(_drawn, index, row, prediction)
+            )
             if IOU in row:
                 self.disagreements.add(float(row[IOU]), index, keep)
             else:
@@ -79,6 +85,15 @@ class Choice:
         for name in said.split(";") if answer.several else [said]:
             if name in self.by_class or len(self.by_class) < MOST_CLASSES:
                 self.by_class.setdefault(name, Least(NUM_OF_CLASS)).add(_lot(str(row["path"])), index, keep)
+
+
+def _with_mask(index: int, row: Row, mask: NDArray[Any]) -> Chosen:
+    return Chosen(index, row, mask.copy())
+
+
+def _drawn(index: int, row: Row, prediction: Prediction) -> Chosen:
+    png = next((contents for suffix, contents in prediction.files.items() if suffix.endswith(".png")), None)
+    return Chosen(index, row, drawing=png() if callable(png) else png)
 
 
 def _lot(key: str) -> float:

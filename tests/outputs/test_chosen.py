@@ -60,3 +60,12 @@ def test_masks_that_lie_on_no_picture_are_not_kept(mask):
     choice = Choice(None, pictorial=False)
     choice.add(0, "a", Prediction({"iou": 0.5}, mask=mask))
     assert choice.disagreements.things[0].mask is None
+
+
+@pytest.mark.parametrize("contents", [b"png", lambda: b"png"])
+def test_how_a_prediction_was_drawn_is_kept_where_its_sample_is_no_picture(contents):
+    mask, files = np.zeros((2, 4, 6), np.uint8), {".overlay.png": contents}
+    for pictorial in (False, True):
+        choice = Choice(None, pictorial)
+        choice.add(0, "a", Prediction({"iou": 0.5}, files, mask=mask if not pictorial else mask[0]))
+        assert choice.disagreements.things[0].drawing == (None if pictorial else b"png")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from maecli.data.files.unread import Unread
 from maecli.data.sample import Sample, Split
 from maecli.errors import DataError
 from maecli.modalities.files import find_source, reading
+from maecli.modalities.known_masks import KnownMasks
 from maecli.modalities.modality import Modality
 from maecli.modalities.study import Study
 from maecli.modalities.survey import with_gaps
 from maecli.modalities.volumes.cases import Case, VolumeCases
 from maecli.modalities.volumes.dicom import is_dicom
 from maecli.modalities.volumes.draw import draw_slices, draw_volume
+from maecli.modalities.volumes.known import known_masks
 from maecli.modalities.volumes.nifti import is_nifti, nifti_bytes
 from maecli.modalities.volumes.pairs import SUFFIXES, channels_of, find_volume_files, pair, stem_of
 from maecli.modalities.volumes.prepare import read_prepared
@@ -79,6 +81,9 @@ class Volumes(Modality):
     def _find(self, folder: Path, card: DataCard) -> list[str]:
         """Return the files of a folder that are volumes, and not masks of volumes where a data set tells them apart."""
         return [*self.samples_among(find_volume_files(folder), card)]
+
+    def known_masks(self, root: Path, keys: Sequence[str], folders: Mapping[Path, bool], card: DataCard) -> KnownMasks:
+        return known_masks(root, keys, folders, card)
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         return draw_volume(image, hidden)

@@ -116,7 +116,8 @@ def _stem_of_marked(stem: str) -> str | None:
     return None if mark is None else stem[: -len(mark)]
 
 
-def _kind(folder: str) -> tuple[str, str]:
+def kind_of(folder: str) -> tuple[str, str]:
+    """Return what a folder's name says, in small letters: of what its files are, and which part (tr, ts, val)."""
     match = _FOLDER.fullmatch(folder.lower())
     return (match[1], match[2] or "") if match else (folder.lower(), "")
 
@@ -124,7 +125,7 @@ def _kind(folder: str) -> tuple[str, str]:
 def _place_of_mask(path: str) -> Place | None:
     *folders, name = stem_of(path).split("/")
     for at in reversed(range(len(folders))):
-        kind, part = _kind(folders[at])
+        kind, part = kind_of(folders[at])
         if kind in OF_MASKS:
             return tuple(folders[:at]), part, (*folders[at + 1 :], name)
     return None
@@ -134,7 +135,7 @@ def _places(stem: str) -> Iterator[Place]:
     """Yield where a volume's mask may lie."""
     *folders, name = stem.split("/")
     for at in reversed(range(len(folders))):
-        kind, part = _kind(folders[at])
+        kind, part = kind_of(folders[at])
         if kind in OF_IMAGES:
             yield tuple(folders[:at]), part, (*folders[at + 1 :], name)
     for at in reversed(range(len(folders) + 1)):

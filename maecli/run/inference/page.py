@@ -222,7 +222,9 @@ def _certainty(chosen: Chosen, made: Predictions, with_margin: bool) -> str:
 
 
 def _pictures(made: Predictions, chosen: Chosen, side: int) -> list[Picture]:
-    """Return a sample's drawing, and beside it its true and its predicted mask, where it has them."""
+    """Return a sample's drawing, and beside it its true and its predicted mask, or how the prediction was drawn."""
+    if chosen.drawing is not None:
+        return [drawing_of(chosen.drawing, chosen.key)]
     try:
         image = made.split.small(chosen.index, side)
         drawn = made.modality.draw(made.card.in_units(np.asarray(image)))

@@ -29,6 +29,8 @@ class Found:
     described: Described | None = None
     lone: Sequence[str] = ()
     """Masks without a volume."""
+    stray: Sequence[str] = ()
+    """Volumes whose names are not those of channels, where others' are."""
     empty: Sequence[str] = ()
     """Folders for masks that hold nothing."""
     endings: tuple[str, ...] = ()
@@ -63,11 +65,13 @@ def find_volumes(root: Path, description: str = "", endings: Sequence[str] = ())
     files = volumes.channels_of(pairs.volumes, endings) if endings else {path: (path,) for path in pairs.volumes}
     if not files:
         raise api.DataError(f"{root} holds no volume whose name ends with {endings[0]}, as dataset.channels says")
+    channels = {path for images in files.values() for path in images}
     found = Found(
         [volumes.Case(images, pairs.masks.get(key)) for key, images in files.items()],
         {key: split for key in files if (split := _split_of(key, key in pairs.masks)) is not None},
         described,
         pairs.lone,
+        [path for path in pairs.volumes if path not in channels],
         _empty_folders(root),
         tuple(endings),
     )

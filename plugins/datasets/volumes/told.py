@@ -61,6 +61,11 @@ def no_masks(root: object, empty: Sequence[str], faults: Sequence[api.Fault], lo
     return f"no volume in {root} has a mask; {way_out}"
 
 
+def stray(endings: Sequence[str]) -> str:
+    """Return why a volume is left out whose name does not tell which channel it is."""
+    return f"is no channel of a volume, as the names of those end with {' and '.join(endings)}"
+
+
 def split_origin(given: Sequence[str], val_share: float, test_share: float, by_patient: bool, masks: bool) -> str:
     """Return where the splits come from."""
     shares = (("val", val_share), ("test", test_share))

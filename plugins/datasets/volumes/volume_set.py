@@ -52,6 +52,11 @@ class VolumeOptions(api.DatasetOptions):
     )
 
 
+def _same_values(one: volumes.VolumeReading, other: volumes.VolumeReading) -> bool:
+    """Whether values of volumes are read alike."""
+    return (one.spacing, one.window) == (other.spacing, other.window)
+
+
 class VolumeSet(api.Dataset):
     """Volumes of one kind, found by `find`; a subclass says where they lie and what their classes are called."""
 
@@ -132,7 +137,8 @@ class VolumeSet(api.Dataset):
     def faults(self) -> Collection[api.Fault]:
         index = self._index
         lone = (api.Fault(path, "is the mask of no volume here") for path in self._found.lone)
-        return sorted({*self._faults, *index.faults, *index.faults_of_masks, *lone})
+        stray = (api.Fault(path, told.stray(self._found.endings)) for path in self._found.stray)
+        return sorted({*self._faults, *index.faults, *index.faults_of_masks, *lone, *stray})
 
     def all_faults(self) -> Iterator[api.Fault]:
         yield from self.faults()
@@ -249,7 +255,13 @@ class VolumeSet(api.Dataset):
             spacing=(options.spacing or usual) if options.resample else None,
             window=self._window[0],
             endings=self._found.endings,
+            void=self._void,
         )
+
+    @property
+    def _void(self) -> int | None:
+        """The number in masks where nothing is judged."""
+        return self._found.described.void if self._found.described is not None else None
 
     @property
     def _dtype(self) -> str:
@@ -265,7 +277,7 @@ class VolumeSet(api.Dataset):
         if self._like is not None:
             return Measured(self._like.mean, self._like.std, 0)
         first, how = self._first, self._begun_with
-        if first is not None and how is not None and how == self._reading.model_copy(update={"endings": how.endings}):
+        if first is not None and how is not None and _same_values(how, self._reading):
             return Measured(first.mean, first.std, 0)
         keys = chosen(self._parts["train"], MOST_MEASURED)
         self.say(f"measuring {len(keys):,} of {len(self._parts['train']):,} training volumes")
@@ -280,8 +292,7 @@ class VolumeSet(api.Dataset):
 
     @cached_property
     def _masks(self) -> volumes.MaskReading:
-        described = self._found.described
-        return volumes.MaskReading(self._classes, described.void if described is not None else None)
+        return volumes.MaskReading(self._classes, self._void)
 
     def _most_in_masks(self) -> int:
         """Return the greatest number in all masks, which tells how many classes there are."""

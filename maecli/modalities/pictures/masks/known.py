@@ -12,15 +12,13 @@ from maecli.data.card import DataCard
 from maecli.data.files.finding import find_files
 from maecli.layouts.read import read_layout
 from maecli.layouts.words import meaning
-from maecli.modalities.known_masks import KnownMasks
+from maecli.modalities.known_masks import LEVELS, KnownMasks, key_of
 from maecli.modalities.pictures.finding import is_picture
 from maecli.modalities.pictures.masks.code import MaskCode, class_palette
 from maecli.modalities.pictures.masks.read import read_mask, settle_masks
 
 NUM_PEEKED = 32
 """Masks by which it is told how all are read."""
-LEVELS = 2
-"""Folders above that of the pictures in which one of masks may lie: images/ beside masks/, also with splits in both."""
 
 
 def known_masks(root: Path, keys: Sequence[str], folders: Mapping[Path, bool], card: DataCard) -> KnownMasks:
@@ -35,7 +33,7 @@ def known_masks(root: Path, keys: Sequence[str], folders: Mapping[Path, bool], c
             layout = read_layout(paths, is_picture, card.files.layout, lenient=True)
             rivals += layout.rivals
             for picture, mask in layout.masks.items():
-                if (key := _below(root, base / picture)) in wanted:
+                if (key := key_of(root, base / picture)) in wanted:
                     files.setdefault(key, base / mask)
     problem = ""
     if rivals:
@@ -56,11 +54,6 @@ def _places(folder: Path, whole: bool) -> Iterator[tuple[Path, list[str]]]:
             if masks:
                 below = folder.relative_to(base).as_posix()
                 yield base, [*(f"{below}/{path}" for path in own), *masks]
-
-
-def _below(root: Path, path: Path) -> str:
-    """Return a path as a key below the root."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else ""
 
 
 def _reader(masks: Sequence[Path], card: DataCard) -> Callable[[Path], np.ndarray]:

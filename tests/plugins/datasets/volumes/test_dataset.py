@@ -82,6 +82,13 @@ def test_nnunet_with_channels_in_files_of_their_own(tmp_path):
     assert dataset.split("train", MASKED)[0]["image"].shape == (2, *SIZE)
 
 
+def test_files_that_are_no_channels_where_others_are_are_told(tmp_path):
+    write_nnunet(tmp_path)
+    save(tmp_path / "imagesTr/overview.nii.gz", scan(9)[0])
+    reason = "is no channel of a volume, as the names of those end with _0000 and _0001"
+    assert faults(opened(tmp_path)) == {"imagesTr/overview.nii.gz": reason}
+
+
 def test_nnunets_test_volumes_with_masks_are_the_test_split(tmp_path):
     write_nnunet(tmp_path)
     save(tmp_path / "labelsTs/case_004.nii.gz", scan(4)[1])
