@@ -8,11 +8,13 @@ whatever the number of threads.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
@@ -28,6 +30,8 @@ KEPT_BYTES = 48 << 10
 """Of names and hashes that are kept of one split."""
 SHORT = 8
 """Hexadecimal digits of a hash that is kept beside a name."""
+HASHED_AT_ONCE = 1 << 14
+"""Values whose texts are held at a time."""
 TENSOR_BYTES, ROWS_AT_ONCE = 1 << 30, 64
 """Of a larger tensor, rows at even distances are read."""
 WHOLE = "all "
@@ -73,7 +77,7 @@ class Fingerprint(BaseModel):
 
 def fingerprint_of(split: Split, fields: Sequence[str], everything: bool = False) -> Fingerprint:
     """Return the fingerprint of a split, asked for with `fields`; with `everything` no content is left unread."""
-    keys, files = list(split.keys), files_of(split)
+    keys, files = split.keys, files_of(split)
     times, hashes = None, dict[str, str]()
     kind: Kind = "files" if files else "samples"
     if files:
@@ -98,17 +102,27 @@ def fingerprint_of(split: Split, fields: Sequence[str], everything: bool = False
 
 def digest_of(values: Sequence[object]) -> str:
     """Return one hash of texts or numbers in their order."""
-    text = "\n".join([str(len(values)), *map(str, values)])
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    return _digest(values, len(values))
 
 
-def _kept(names: Sequence[str], sizes: Sequence[int], whole: bool) -> list[int]:
+def _digest(values: Iterable[object], num: int) -> str:
+    """Return the hash of so many values, of which a few are held at a time."""
+    digest, rest = hashlib.blake2b(str(num).encode(), digest_size=8), iter(values)
+    while part := list(itertools.islice(rest, HASHED_AT_ONCE)):
+        digest.update("\n".join(["", *map(str, part)]).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _kept(names: Sequence[str], sizes: Sequence[int] | NDArray[np.int64], whole: bool) -> list[int]:
     """Return the positions of parts to keep a hash of, chosen by their names: a sample unless the `whole` is read."""
-    hashes = [hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest() for name in names]
+    hashes = bytearray()
+    for name in names:
+        hashes += hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    order = np.argsort(np.frombuffer(hashes, ">u8"), kind="stable")
     kept: list[int] = []
     read = letters = 0
-    for i in sorted(range(len(names)), key=hashes.__getitem__)[: None if whole else NUM_SAMPLED]:
-        read, letters = read + max(0, sizes[i]), letters + len(ascii(names[i])) + 2 * SHORT
+    for i in order[: None if whole else NUM_SAMPLED].tolist():
+        read, letters = read + max(0, int(sizes[i])), letters + len(ascii(names[i])) + 2 * SHORT
         if kept and (letters > KEPT_BYTES or (read > SAMPLED_BYTES and not whole)):
             break
         kept.append(i)
@@ -132,7 +146,7 @@ def _file_facts(files: Mapping[str, str], everything: bool) -> tuple[dict[str, s
 
 def _sample_facts(split: Split, keys: Sequence[str], everything: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Return what decoded samples hold; those that are not the same twice tell nothing."""
-    kept = _kept(keys, [0] * len(keys), everything)
+    kept = _kept(keys, np.zeros(len(keys), np.int64), everything)
     ids = range(len(keys)) if everything else sorted(kept)
     contents = {i: content for i in ids if (content := _sample_hash(split, i)) == _sample_hash(split, i)}
     facts = {"contents": digest_of([*contents.values()])} if len(contents) == len(keys) else {}
@@ -162,11 +176,13 @@ def _decoded(split: Split, index: int) -> Sample | None:
 
 def _labels(split: Split, keys: Sequence[str], decoded: bool) -> str | None:
     """Return the digest of all labels; where the split tells none, of those of a few samples if `decoded`."""
-    labels = [split.label(index) for index in range(len(keys))]
-    if all(label is None for label in labels):
-        sampled = _kept(keys, [0] * len(keys), whole=False) if decoded else []
-        labels = [(_decoded(split, index) or {}).get("label") for index in sampled]
-    return digest_of([np.asarray(label).tolist() for label in labels]) if labels else None
+    ids: Sequence[int] = range(len(keys))
+    if any(split.label(index) is not None for index in ids):
+        labels = (split.label(index) for index in ids)
+    else:
+        ids = _kept(keys, np.zeros(len(keys), np.int64), whole=False) if decoded else []
+        labels = ((_decoded(split, index) or {}).get("label") for index in ids)
+    return _digest((np.asarray(label).tolist() for label in labels), len(ids)) if ids else None
 
 
 def _tensor_facts(split: TensorSplit, everything: bool) -> dict[str, str]:

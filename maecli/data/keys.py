@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
@@ -49,7 +50,22 @@ class Keys(Sequence[str]):
             for begin, end in zip(self._starts[part].tolist(), self._ends[part].tolist(), strict=True):
                 yield self._texts[begin:end].decode("utf-8", "surrogateescape")
 
+    def __eq__(self, other: object) -> bool:
+        return are_equal(self, other) if isinstance(other, Sequence) and not isinstance(other, str) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
     def take(self, ids: ArrayLike) -> Keys:
         """Return the keys at some positions, in their order."""
         places = np.asarray(ids, np.int64)
         return Keys(self._texts, self._starts[places], self._ends[places])
+
+
+def are_equal(some: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether keys are equal, however they are held."""
+    return len(some) == len(others) and all(map(operator.eq, some, others))
+
+
+def take(keys: Sequence[str], ids: Sequence[int]) -> Sequence[str]:
+    """Return the keys at some positions, as they are held."""
+    return keys.take(ids) if isinstance(keys, Keys) else [keys[i] for i in ids]

@@ -81,9 +81,11 @@ def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> dict[str, 
         return dict(zip(split.keys, split.tensors["label"].cpu().numpy(), strict=True))
     source = dataset.split(name, ("label",))
     labels: dict[str, np.ndarray] = {}
+    same: dict[bytes, np.ndarray] = {}
     for i, key in enumerate(source.keys):
         with suppress(BrokenSample):  # told of when it is read for use
-            labels[key] = np.asarray(source[i]["label"])
+            label = np.asarray(source[i]["label"])
+            labels[key] = same.setdefault(label.tobytes(), label)  # most are alike: an array each would take 100 bytes
     return labels
 
 

@@ -7,11 +7,13 @@ what a run was trained on would end up in its test split.
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
+from maecli.data.keys import Keys, are_equal
 from maecli.data.labels import class_counts, labels_by_key
 from maecli.data.sample import Split, TensorSplit, view_of
 from maecli.errors import DamagedFile, DataError, Fault
@@ -19,6 +21,8 @@ from maecli.storage.tables import cell_text, csv_line
 
 COLUMNS = ("file", "split")
 NUM_NAMED = 3
+LINES_AT_ONCE = 1 << 14
+"""That are joined to one text, so that very many are not held one by one."""
 
 Members = Mapping[SplitName, Sequence[str]]
 """Split → its samples' keys, in order."""
@@ -34,7 +38,7 @@ def members_of(dataset: Dataset, fields: Sequence[str]) -> Members | None:
     if dataset.published_splits or of_no_file:
         return None
     try:
-        members = {name: list(dataset.split(name, fields).keys) for name in SPLIT_NAMES}
+        members = {name: Keys.of(dataset.split(name, fields).keys) for name in SPLIT_NAMES}
     except DataError:  # of a split that this run does not need
         return None
     return None if all(key.isdecimal() for keys in members.values() for key in keys) else members
@@ -43,7 +47,8 @@ def members_of(dataset: Dataset, fields: Sequence[str]) -> Members | None:
 def members_csv(members: Members) -> str:
     """Return the table of a run's samples, in the order of the splits and of their samples."""
     rows = ((key, name) for name in SPLIT_NAMES for key in members.get(name, ()))
-    return "".join(map(csv_line, (COLUMNS, *rows)))
+    lines = map(csv_line, itertools.chain([COLUMNS], rows))
+    return "".join(iter(lambda: "".join(itertools.islice(lines, LINES_AT_ONCE)), ""))
 
 
 def read_members(path: Path) -> Members | None:
@@ -63,7 +68,7 @@ def read_members(path: Path) -> Members | None:
         return None
     except (ValueError, KeyError, csv.Error, OSError) as error:
         raise DamagedFile(path, "is not the table of a run's samples, of the columns file and split") from error
-    return members
+    return {name: Keys.of(keys) for name, keys in members.items()}
 
 
 def _gone(gone: Mapping[SplitName, Sequence[str]]) -> str:
@@ -98,7 +103,7 @@ def keep_members(
     another data set, whose own splits stay.
     """
     splits = {name: dataset.split(name, fields) for name in SPLIT_NAMES}
-    if all(list(splits[name].keys) == list(members.get(name, ())) for name in SPLIT_NAMES):
+    if all(are_equal(splits[name].keys, members.get(name, ())) for name in SPLIT_NAMES):
         return dataset
     there = {cell_text(key) for split in splits.values() for key in split.keys}
     kept = {key for keys in members.values() for key in keys}

@@ -22,10 +22,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
+
+from maecli.data.keys import take
 
 Sample = dict[str, np.ndarray]
 OWN = ("own_mask", "own_size", "own_spacing")
@@ -91,7 +95,7 @@ class Split(ABC):
 
     def view(self, ids: Sequence[int]) -> Split:
         """Return the samples with the positions `ids`, in their order."""
-        return View([(self, i) for i in ids])
+        return View(Places(self, ids), take(self.keys, ids))
 
 
 class TensorSplit(Split):
@@ -131,12 +135,31 @@ def view_of(places: Sequence[tuple[Split, int]]) -> Split:
     return whole.view([starts[id(split)] + i for split, i in places])
 
 
+class Places(Sequence[tuple["Split", int]]):
+    """Positions in one split, 8 bytes each."""
+
+    def __init__(self, split: Split, ids: ArrayLike) -> None:
+        self.split, self.ids = split, np.asarray(ids, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Split, int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Places: ...
+    def __getitem__(self, index: int | slice) -> tuple[Split, int] | Places:
+        if isinstance(index, slice):
+            return Places(self.split, self.ids[index])
+        return self.split, int(self.ids[index])
+
+
 class View(Split):
     """Some samples of one split or several, each by its split and its position there."""
 
-    def __init__(self, places: Sequence[tuple[Split, int]]) -> None:
+    def __init__(self, places: Sequence[tuple[Split, int]], keys: Sequence[str] | None = None) -> None:
         self._places = places
-        self._keys = [split.keys[index] for split, index in places]
+        self._keys = [split.keys[index] for split, index in places] if keys is None else keys
 
     @property
     def keys(self) -> Sequence[str]:
@@ -167,5 +190,7 @@ class View(Split):
         return split.label(position)
 
     def notes(self) -> Sequence[str]:
+        if isinstance(self._places, Places):
+            return list(dict.fromkeys(self._places.split.notes()))
         splits = {id(split): split for split, _ in self._places}
         return list(dict.fromkeys(note for split in splits.values() for note in split.notes()))

@@ -13,17 +13,30 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from maecli.data.card import SplitName
 from maecli.data.stratify import Unit, bring_home, deal, fill_empty, make_units
 from maecli.errors import SpecError
 
 SPLIT_SEED = 0
 """The seed of every built-in cut. It is not the run's seed: two runs are compared on the same split."""
+PLACE_BYTES = 16
+UNIQUE = "keys must be unique"
 
 
 def place(key: str, seed: int = SPLIT_SEED) -> bytes:
     """Return the key's place in line: sort by it for an order that looks random and never changes."""
-    return hashlib.blake2b(os.fsencode(key), digest_size=16, salt=seed.to_bytes(8, "big")).digest()
+    return hashlib.blake2b(os.fsencode(key), digest_size=PLACE_BYTES, salt=seed.to_bytes(8, "big")).digest()
+
+
+def places(keys: Iterable[str], seed: int = SPLIT_SEED) -> NDArray[np.uint64]:
+    """Return the places of many keys as numbers (N, 2), the weightier first: in little memory, sorted as `place` is."""
+    joined = bytearray()
+    for key in keys:
+        joined += place(key, seed)
+    return np.frombuffer(joined, ">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def check_shares(val_share: float, test_share: float) -> None:
@@ -59,9 +72,11 @@ def cut(
         raise ValueError(
             f"val_share ({val_share}) and test_share ({test_share}) must not be negative and must leave some for train"
         )
-    if len(set(keys)) != len(keys):
-        raise ValueError("keys must be unique")
     several = any(isinstance(label, Collection) for label in labels or ())
+    if not several and (groups is None or all(group is None for group in groups)):
+        return _cut_singles(places(keys, seed), labels, val_share, test_share)  # type: ignore[arg-type]
+    if len(set(keys)) != len(keys):
+        raise ValueError(UNIQUE)
     classes: list[Collection[Hashable]] = [
         label if isinstance(label, Collection) else [label] for label in labels or [None] * len(keys)
     ]
@@ -91,11 +106,41 @@ def _fill(units: list[Unit], num_samples: int, val_share: float, test_share: flo
     return {**chosen, "train": units}
 
 
+def _cut_singles(
+    line: NDArray[np.uint64], labels: Sequence[int | None] | None, val_share: float, test_share: float
+) -> dict[SplitName, list[int]]:
+    """Return what `_fill` makes of samples that stand alone, by their places (N, 2)."""
+    order = np.lexsort((line[:, 1], line[:, 0]))
+    if (line[order[1:]] == line[order[:-1]]).all(1).any():
+        raise ValueError(UNIQUE)
+    names: dict[int | None, int] = {}
+    classes = np.array([names.setdefault(label, len(names)) for label in labels or [None] * len(line)], np.int64)
+    shares: tuple[tuple[SplitName, float], ...] = (("test", test_share), ("val", val_share))
+    at_least, taken = (1 if len(line) >= 3 else 0), dict[SplitName, list[int]]()
+    for name, share in shares:
+        num = max(at_least, round(share * len(line))) if share > 0 else 0
+        counts = np.bincount(classes[order], minlength=len(names))
+        present: Counter[Hashable] = Counter()
+        present.update({label: int(counts[code]) for label, code in names.items() if counts[code]})
+        quotas = _dealt(present, num)
+        chosen = np.zeros(len(order), bool)
+        for label, quota in quotas.items():
+            chosen[np.flatnonzero(classes[order] == names[label])[:quota]] = True  # type: ignore[index]
+        taken[name] = np.sort(order[chosen]).tolist()
+        order = order[~chosen]
+    return {"train": np.sort(order).tolist(), "val": taken["val"], "test": taken["test"]}
+
+
 def _quotas(units: Iterable[Unit], num: int) -> dict[Hashable, int]:
-    """Deal `num` samples out among the classes by largest remainder; ties go to the larger class."""
+    """Deal `num` samples out among the classes of units."""
     counts: Counter[Hashable] = Counter()
     for unit in units:
         counts.update(unit.counts)
+    return _dealt(counts, num)
+
+
+def _dealt(counts: Counter[Hashable], num: int) -> dict[Hashable, int]:
+    """Deal `num` samples out among classes of so many by largest remainder; ties go to the larger class."""
     exact = {label: num * count / counts.total() for label, count in counts.items()}
     quotas = {label: int(value) for label, value in exact.items()}
     left = num - sum(quotas.values())

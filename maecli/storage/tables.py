@@ -13,6 +13,8 @@ _PART = re.compile(r"(?<=[;\t\r\n])")
 _NUMBER = r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|nan)"
 _HARMLESS = re.compile(rf"[=+\-@]?|{_NUMBER}(?: {_NUMBER})*")
 """A lone sign, as of classes called + and -, and text that is a number, or several with blanks between."""
+_PLAIN = re.compile(r"\w[\w./ -]*", re.ASCII)
+"""What most cells are: no formula and no escape can begin in it."""
 _QUOTED = re.compile(r'[,"\r\n]|^\s|\s$')
 
 
@@ -38,6 +40,8 @@ def _cell(cell: object) -> str:
 
 def cell_text(text: str) -> str:
     """Return what a reader of the table gets for a text: the text itself, unless it begins like a formula."""
+    if _PLAIN.fullmatch(text):
+        return text
     text = text.encode("utf-8", errors="backslashreplace").decode("utf-8").replace("\0", r"\x00")
     return "".join(map(_as_text, _PART.split(text)))
 

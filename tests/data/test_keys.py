@@ -19,6 +19,9 @@ def test_keys_are_the_texts_that_were_put_in():
     assert "a/b.png" in keys
     assert "b" not in keys
     assert list(Keys.of([])) == []
+    assert keys == TEXTS
+    assert keys != [*TEXTS[1:], "x"]
+    assert keys != TEXTS[1:]
 
 
 def test_parts_of_keys_are_keys():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from maecli.data.splits import check_shares, cut, place
+from maecli.data.splits import check_shares, cut, place, places
 from maecli.errors import SpecError
 
 KEYS = [f"{i}.png" for i in range(100)]
@@ -102,3 +102,18 @@ def test_options_that_leave_nothing_for_train_are_refused_by_their_names():
 def test_keys_must_be_unique():
     with pytest.raises(ValueError, match="keys must be unique"):
         cut(["a", "a"], val_share=0.1)
+
+
+@pytest.mark.parametrize("labels", [None, [i % 3 for i in range(50)], [None if i % 5 else i % 2 for i in range(50)]])
+def test_samples_without_groups_are_cut_as_groups_of_one_are(labels):
+    keys = [f"{i:03d}" for i in range(50)]
+    options = {"val_share": 0.13, "test_share": 0.21, "labels": labels, "seed": 3}
+    assert cut(keys, **options) == cut(keys, groups=keys, **options)
+    few = {"val_share": 0.4, "labels": labels and labels[:4]}
+    assert cut(keys[:4], **few) == cut(keys[:4], groups=keys[:4], **few)
+
+
+def test_places_of_many_keys_are_in_the_order_of_each():
+    keys = [f"{i}" for i in range(100)]
+    line = places(keys, seed=5).tolist()
+    assert sorted(keys, key=lambda key: place(key, 5)) == sorted(keys, key=lambda key: line[int(key)])

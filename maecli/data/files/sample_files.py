@@ -27,6 +27,8 @@ def files_of(split: Split) -> dict[str, str]:
     names: dict[str, str] = {}
     for index, key in enumerate(split.keys):  # most often the path of a picture within the data
         paths = [os.fspath(path).replace(os.sep, "/") for path in split.files(index)]
+        if all(map(names.__contains__, paths)):  # as of samples that share a file
+            continue
         base = next((path[: -len(key)] for path in paths if f"/{path}".endswith(f"/{key}")), None)
         for path in paths:
             names.setdefault(path, path[len(base) :] if base is not None and path.startswith(base) else "")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maecli.data.sample import Split
-from maecli.data.splits import place
+from maecli.data.splits import places
 from maecli.data.statistics import channel_stats
 from maecli.errors import BrokenSample, DataError, Fault
 
@@ -38,8 +38,8 @@ def sampled_channel_stats(train: Split, root: Path, value_range: tuple[float, fl
     Without a `value_range`, it is what these pictures reach, [0, 1] at least. Raises `DataError`, naming the set's
     `root`, if none can be decoded.
     """
-    keys = train.keys
-    ids = sorted(range(len(train)), key=lambda i: place(keys[i]))[:NUM_DECODED]
+    line = places(train.keys)
+    ids: list[int] = np.lexsort((line[:, 1], line[:, 0]))[:NUM_DECODED].tolist()
     faults: dict[int, Fault] = {}
     lacking: set[int] = set()
     if value_range is None:
