@@ -7,6 +7,7 @@ from maecli.cli import (  # noqa: I001
     demo,  # noqa: F401
     sweep,  # noqa: F401
     eda,  # noqa: F401
+    pack,  # noqa: F401
     eval,  # noqa: A004, F401
     infer,  # noqa: F401
     embed,  # noqa: F401

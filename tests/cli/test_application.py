@@ -24,7 +24,7 @@ from maecli.training import trainer
 pytestmark = pytest.mark.usefixtures("without_charts")
 
 VERBS = (
-    *("pretrain", "finetune", "demo", "sweep", "eda", "eval", "infer", "embed"),
+    *("pretrain", "finetune", "demo", "sweep", "eda", "pack", "eval", "infer", "embed"),
     *("inspect", "runs", "results", "plugins", "recipes", "schema"),
 )
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from maecli import api
 from maecli.api import pictures
 
+from .checksums import checksums, digest
 from .dataset import Sharded, ShardOptions, StoredPictures
 from .joined import MakeIndex
 from .tar_members import LabelMember, index_tar
@@ -29,8 +30,9 @@ class Tar(Sharded):
         its class, or a field of `000123.json`. Other members are passed over. `root` may be one tar file.
     Index: where each picture lies, what its header says, and its label are found out once, in as many processes as
         there are cores, and kept in `.mae-index/` beside the shards, or in the cache of the user where that is
-        read-only. It is made anew for a shard whose size or time of change is another, and never used in part. So a
-        sample is read by itself, and shuffling, resuming and workers are exactly those of a folder.
+        read-only; shards that `mae pack` wrote are compared with their checksums then. It is made anew for a shard
+        whose size or time of change is another, and never used in part. So a sample is read by itself, and shuffling,
+        resuming and workers are exactly those of a folder.
     Classes: what labels say; where these are numbers, the lines of `classes.txt` in the root name them, the first one
         class 0.
     Splits: by the word train, val or test (or as people call them) in the path of a shard, as in `train-000000.tar`;
@@ -51,6 +53,11 @@ class Tar(Sharded):
         labels: LabelMember = Field(
             default="auto",
             description="member that says a label: cls, json (its field label_field), txt or none; auto: cls or json",
+        )
+        verify: bool = Field(
+            default=True,
+            description="whether a shard that shards.json of mae pack names is compared with its checksum there, once, "
+            "when its index is made",
         )
         label_field: str = Field(default="label", description="field of .json members that holds the label")
 
@@ -91,8 +98,12 @@ class Tar(Sharded):
 
     def indexing(self) -> tuple[MakeIndex, str]:
         options = self.options
-        make = partial(index_tar, labels=options.labels, field=options.label_field, max_pixels=options.max_pixels)
-        return make, f"tar {options.labels} {options.label_field!r} {options.max_pixels}"
+        sums = checksums(self.root) if options.verify else {}
+        make = partial(
+            index_tar, sums=sums, labels=options.labels, field=options.label_field, max_pixels=options.max_pixels
+        )
+        verified = f" {digest(sums)}" if sums else ""
+        return make, f"tar {options.labels} {options.label_field!r} {options.max_pixels}{verified}"
 
     def pictures_at(self, ids: NDArray[np.int64], reading: pictures.Reading) -> StoredPictures:
         return TarPictures(self.root, self.joined, ids, reading, self._faults)

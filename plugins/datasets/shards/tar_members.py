@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, NamedTuple
 
 from maecli import api
 from maecli.api import pictures
 
+from .checksums import checksum
 from .index import Gathering, ShardIndex
 
 LabelMember = Literal["auto", "cls", "json", "txt", "none"]
@@ -44,10 +45,18 @@ class Sample:
         self.others: dict[str, Member] = {}
 
 
-def index_tar(path: Path, labels: LabelMember, field: str, max_pixels: int) -> ShardIndex:
-    """Return where the pictures of a shard lie. What cannot be used is among its faults. Raises no error of files."""
+def index_tar(path: Path, sums: Mapping[str, str], labels: LabelMember, field: str, max_pixels: int) -> ShardIndex:
+    """Return where the pictures of a shard lie; of one that has not its checksum in `sums`, by its name, none.
+
+    What cannot be used is among its faults. Raises no error of files.
+    """
     gathering = Gathering()
     try:
+        if path.name in sums and checksum(path) != sums[path.name]:
+            gathering.fault(
+                "", "is not as mae pack wrote it: pack it anew, or read it as it is with dataset.verify=false"
+            )
+            return gathering.index()
         with path.open("rb") as file:
             if reason := _compressed(file.read(6)):
                 gathering.fault("", reason)

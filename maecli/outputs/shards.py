@@ -1,0 +1,128 @@
+"""A folder of shards that is written bit by bit: tar files in the form of WebDataset, with their checksums.
+
+    train-000000.tar   members KEY.jpg and, where it has a label, KEY.cls: the number of its class
+    classes.txt        the name of each class, the first one of class 0
+    shards.json        how it is made, and of each whole shard its checksum, samples and bytes
+
+A shard is in `shards.json` once it is whole and on the disk, so a kill at any moment loses the shard that was being
+written, and the same command goes on with that. A shard's bytes follow from its samples alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maecli.errors import DamagedFile, SpecError
+from maecli.storage.files import disk_errors, new_file, write_json, write_text
+from maecli.storage.ledger import is_bare
+
+SHARDS, CLASSES = "shards.json", "classes.txt"
+READ_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Member:
+    """A sample in a shard: a file, how its name ends, and the number of its class, if it has one."""
+
+    key: str
+    suffix: str
+    data: bytes
+    label: int | None
+
+
+class ShardFolder:
+    """A folder that shards are written to, and what is whole there already."""
+
+    def __init__(self, path: Path, made: Mapping[str, Any]) -> None:
+        """Begin a folder, or go on with one that was begun alike: `made` says how, in plain values.
+
+        Raises SpecError for a folder that holds something else, or was made otherwise.
+        """
+        self.path, self.made = path, dict(made)
+        self.shards: dict[str, dict[str, Any]] = {}
+        known = read_shards(path)
+        if known is None:
+            if path.exists() and not is_bare(path):
+                raise SpecError(f"{path} is not empty and holds no shards of mae pack; use another --out")
+            with disk_errors(path):
+                path.mkdir(parents=True, exist_ok=True)
+            self._note(finished=False)
+            return
+        if known["made"] != self.made:
+            differing = [key for key in self.made if known["made"].get(key) != self.made[key]]
+            raise SpecError(
+                f"{path} holds shards that were packed otherwise ({', '.join(differing)} differ); use another --out"
+            )
+        self.shards = {name: facts for name, facts in known["shards"].items() if self._is_whole(name, facts)}
+
+    def _is_whole(self, name: str, facts: Mapping[str, Any]) -> bool:
+        file = self.path / name
+        return file.is_file() and file.stat().st_size == facts["bytes"]
+
+    def name_classes(self, names: Iterable[str]) -> None:
+        """Write the names of the classes. Raises SpecError for a name of several lines."""
+        lines = list(names)
+        if bad := [name for name in lines if len(name.splitlines()) != 1 or name != name.strip()]:
+            raise SpecError(f"the class {bad[0]!r} cannot stand in a line of {CLASSES}; rename it")
+        if lines:
+            write_text(self.path / CLASSES, "".join(f"{line}\n" for line in lines))
+
+    def write(self, name: str, members: Iterable[Member]) -> None:
+        """Write a shard, and note its checksum once it is on the disk."""
+        num = 0
+        with new_file(self.path / name) as temporary:
+            with temporary.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as shard:
+                for member in members:
+                    _add(shard, f"{member.key}{member.suffix}", member.data)
+                    if member.label is not None:
+                        _add(shard, f"{member.key}.cls", str(member.label).encode())
+                    num += 1
+            facts = {"sha256": checksum(temporary), "samples": num, "bytes": temporary.stat().st_size}
+        self.shards[name] = facts
+        self._note(finished=False)
+
+    def finish(self) -> None:
+        """Note that no shard is missing."""
+        self._note(finished=True)
+
+    def _note(self, finished: bool) -> None:
+        about = {"made": self.made, "finished": finished, "shards": dict(sorted(self.shards.items()))}
+        write_json(self.path / SHARDS, about)
+
+
+def read_shards(folder: Path) -> dict[str, Any] | None:
+    """Return what a folder's list of shards says, None where there is none. Raises DamagedFile for what is none."""
+    path = folder / SHARDS
+    try:
+        about = json.loads(path.read_bytes())
+        shards = about["shards"]
+        if not all(isinstance(facts["sha256"], str) and isinstance(facts["bytes"], int) for facts in shards.values()):
+            raise ValueError("no checksum")
+        return {"made": dict(about["made"]), "finished": bool(about["finished"]), "shards": dict(shards)}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedFile(path, "is no list of the shards of mae pack; remove it to begin anew") from error
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(READ_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Add a member whose header says nothing of who wrote it, or when."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    shard.addfile(member, io.BytesIO(data))

@@ -1,0 +1,41 @@
+"""The checksums of shards that `mae pack` wrote: see `shards.json` beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from maecli import api
+
+LIST = "shards.json"
+READ_AT_ONCE = 1 << 20
+
+
+def checksums(root: Path) -> dict[str, str]:
+    """Return the SHA-256 of each shard by its name, none without a list. Raises DataError for what is no list."""
+    path = root / LIST
+    try:
+        shards = json.loads(path.read_bytes())["shards"]
+        return {name: str(facts["sha256"]) for name, facts in shards.items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise api.DataError(
+            f"{path} is no list of the shards of mae pack; remove it, or pack the pictures anew"
+        ) from error
+
+
+def digest(sums: Mapping[str, str]) -> str:
+    """Return a few letters that differ for other checksums."""
+    return hashlib.blake2b(repr(sorted(sums.items())).encode(), digest_size=8).hexdigest()
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises OSError."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(READ_AT_ONCE):
+            found.update(block)
+    return found.hexdigest()

@@ -1,0 +1,158 @@
+"""`mae pack`: a folder of pictures as shards, and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from write_data import noise, write_class_folders, write_mnist, write_picture
+
+from maecli.errors import DamagedFile, MaeError, SpecError
+from maecli.outputs import shards
+from maecli.progress import Progress
+from maecli.registry import registry
+from maecli.spec.ask import Ask
+from maecli.verbs.pack import PackResult, in_words, pack
+
+SPLITS = ("train", "val", "test")
+
+
+def packed(root: Path, out: Path, **options: int | None) -> PackResult:
+    ask = Ask("pretrain", flags={"dataset.root": str(root)})
+    return pack(ask, registry(), Progress(), out, **options)
+
+
+def opened(name: str, root: Path):
+    plugin = registry().dataset(name)
+    return plugin(plugin.Options(root=root))
+
+
+def samples(dataset) -> dict[tuple[str, str], tuple[bytes, int]]:
+    """Return the pixels and the class of each sample, by its split and the name of its file."""
+    found = {}
+    for name in SPLITS:
+        split = dataset.split(name, ("image", "label"))
+        for i, key in enumerate(split.keys):
+            parts = tuple(key.removesuffix(".png").split("/")[-2:])
+            found[name, "/".join(parts)] = (split[i]["image"].tobytes(), int(split[i]["label"]))
+    return found
+
+
+def test_shards_hold_the_pictures_classes_and_splits_of_the_folder(tmp_path):
+    write_class_folders(tmp_path / "pictures", num=20)
+    result = packed(tmp_path / "pictures", tmp_path / "shards", shard_size=10)
+    assert sorted(path.name for path in (tmp_path / "shards").iterdir() if path.suffix == ".tar") == [
+        *("test-000000.tar", "train-000000.tar", "train-000001.tar", "train-000002.tar", "train-000003.tar"),
+        "val-000000.tar",
+    ]
+    assert in_words(result).startswith("40 pictures in 6 shards")
+    before, after = opened("folder", tmp_path / "pictures"), opened("tar", tmp_path / "shards")
+    assert after.card().classes == before.card().classes == ("cat", "dog")
+    assert samples(after) == samples(before)
+    with tarfile.open(tmp_path / "shards" / "train-000000.tar") as shard:
+        names = shard.getnames()
+        number = int(shard.extractfile(names[1]).read())
+    assert names[0].endswith(".png")
+    assert names[1] == names[0].replace(".png", ".cls")
+    assert ("cat", "dog")[number] == names[0].split("/")[0]
+    assert {name.split("/")[0] for name in names} == {"cat", "dog"}  # in an order that mixes classes
+
+
+def test_packing_twice_gives_the_same_bytes_and_does_nothing_twice(tmp_path, monkeypatch):
+    write_class_folders(tmp_path / "pictures", num=8)
+    packed(tmp_path / "pictures", tmp_path / "one")
+    packed(tmp_path / "pictures", tmp_path / "two")
+    lists = [json.loads((tmp_path / name / shards.SHARDS).read_text()) for name in ("one", "two")]
+    assert lists[0] == lists[1]
+    assert lists[0]["finished"]
+    monkeypatch.setattr(shards.ShardFolder, "write", lambda *_: pytest.fail("a shard is written again"))
+    assert packed(tmp_path / "pictures", tmp_path / "one").num_there == 3
+
+
+def test_what_a_kill_left_undone_is_done_by_the_same_command(tmp_path, monkeypatch):
+    write_class_folders(tmp_path / "pictures", num=20)
+    packed(tmp_path / "pictures", tmp_path / "whole", shard_size=5)
+    real, written = shards.ShardFolder.write, []
+
+    def killed(self, name, members):
+        if len(written) == 3:
+            (self.path / f".{name}.tmp").write_bytes(b"half")
+            raise KeyboardInterrupt
+        written.append(name)
+        real(self, name, members)
+
+    monkeypatch.setattr(shards.ShardFolder, "write", killed)
+    with pytest.raises(MaeError, match="the same command goes on"):
+        packed(tmp_path / "pictures", tmp_path / "cut", shard_size=5)
+    monkeypatch.undo()
+    assert not json.loads((tmp_path / "cut" / shards.SHARDS).read_text())["finished"]
+    assert packed(tmp_path / "pictures", tmp_path / "cut", shard_size=5).num_there == 3
+    for path in (tmp_path / "whole").glob("*.*"):
+        assert path.read_bytes() == (tmp_path / "cut" / path.name).read_bytes()
+
+
+def test_larger_pictures_are_resized_and_smaller_ones_stay_as_they_are(tmp_path):
+    write_picture(tmp_path / "pictures" / "large.png", noise(0, 30, 60, 3))
+    write_picture(tmp_path / "pictures" / "small.png", noise(1, 10, 12, 3))
+    Image.fromarray(noise(2, 50, 40, 3)).save(tmp_path / "pictures" / "b.c.JPG", "JPEG")
+    packed(tmp_path / "pictures", tmp_path / "shards", max_side=20)
+    found = {}
+    for path in (tmp_path / "shards").glob("*.tar"):
+        with tarfile.open(path) as shard:
+            for name in shard.getnames():
+                found[name] = shard.extractfile(name).read()
+    assert sorted(found) == ["b_c.jpg", "large.png", "small.png"]
+    assert found["small.png"] == (tmp_path / "pictures" / "small.png").read_bytes()
+    with Image.open(io.BytesIO(found["large.png"])) as picture:
+        assert picture.size == (20, 10)
+    with Image.open(io.BytesIO(found["b_c.jpg"])) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (16, 20))
+
+
+def test_a_shard_that_was_changed_is_not_read(tmp_path):
+    write_class_folders(tmp_path / "pictures", num=10)
+    packed(tmp_path / "pictures", tmp_path / "shards", shard_size=8)
+    path = tmp_path / "shards" / "train-000000.tar"
+    data = bytearray(path.read_bytes())
+    data[700] ^= 1
+    path.write_bytes(data)
+    dataset = opened("tar", tmp_path / "shards")
+    assert len(dataset.split("train")) == 8
+    assert [fault.path for fault in dataset.faults()] == ["train-000000.tar"]
+    plugin = registry().dataset("tar")
+    trusting = plugin(plugin.Options(root=tmp_path / "shards", verify=False))
+    assert len(trusting.split("train")) == 16
+
+
+def test_what_cannot_be_packed_is_told(tmp_path):
+    write_class_folders(tmp_path / "pictures", num=4)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(SpecError, match="is not empty"):
+        packed(tmp_path / "pictures", tmp_path / "full")
+    packed(tmp_path / "pictures", tmp_path / "shards")
+    with pytest.raises(SpecError, match="shard_size differ"):
+        packed(tmp_path / "pictures", tmp_path / "shards", shard_size=3)
+    write_picture(tmp_path / "pictures" / "cat" / "more.png", noise(9, 8, 8, 3))
+    with pytest.raises(SpecError, match="samples differ"):
+        packed(tmp_path / "pictures", tmp_path / "shards")
+    (tmp_path / "shards" / shards.SHARDS).write_text("[]")
+    with pytest.raises(DamagedFile, match="no list of the shards"):
+        packed(tmp_path / "pictures", tmp_path / "shards")
+
+
+def test_other_data_sets_are_packed_as_png_and_what_is_no_picture_is_refused(tmp_path):
+    write_mnist(tmp_path / "mnist")
+    flags = {"dataset.name": "mnist", "dataset.root": str(tmp_path / "mnist")}
+    result = pack(Ask("pretrain", flags=flags), registry(), Progress(), tmp_path / "shards")
+    card = opened("tar", tmp_path / "shards").card()
+    assert result.num_samples == sum(card.split_sizes.values())
+    assert (card.channels, len(card.classes)) == (1, 10)
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(30)))
+    rows = Ask("pretrain", flags={"dataset.name": "table", "dataset.root": str(tmp_path / "rows.csv")})
+    with pytest.raises(SpecError, match="packs pictures"):
+        pack(rows, registry(), Progress(), tmp_path / "no")
