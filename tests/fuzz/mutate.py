@@ -8,11 +8,14 @@ import resource
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NUM = 1000
+FEW = 200
+"""Of readers that take milliseconds for each; `benchmarks/fuzz.py` gives them as many as one wants."""
 SECONDS = 2.0
 """What a reader may take for one small input."""
 MEMORY = 2 * 2**30
@@ -20,6 +23,31 @@ MEMORY = 2 * 2**30
 
 _EXTREMES = (0, 1, 2**7, 2**8 - 1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1)
 _DIGITS = (b"0", b"-1", b"65536", b"4294967296", b"99999999999999999999", b"1e999", b"nan", b"9" * 5000)
+
+
+Errors = type[Exception] | tuple[type[Exception], ...]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Something that reads a file, and what it may raise of a damaged one."""
+
+    name: str
+    file: str
+    """What the file is called, which may say what it is."""
+    read: Callable[[Path], object]
+    samples: Sequence[bytes]
+    """Whole files, which are read."""
+    errors: Errors
+    beside: Mapping[str, bytes] = field(default_factory=dict)
+    """Whole files in the same folder."""
+
+    def survives(self, folder: Path, num: int = NUM, seed: int = 0) -> Counter[str]:
+        """Let it read `num` damaged files in a folder; see the function."""
+        for name, data in self.beside.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        return survives(self.read, self.samples, folder / self.file, self.errors, num, seed)
 
 
 def mutants(samples: Sequence[bytes], num: int = NUM, seed: int = 0) -> Iterator[bytes]:
@@ -109,7 +137,7 @@ def survives(
     read: Callable[[Path], object],
     samples: Sequence[bytes],
     path: Path,
-    errors: type[Exception] | tuple[type[Exception], ...],
+    errors: Errors,
     num: int = NUM,
     seed: int = 0,
 ) -> Counter[str]:

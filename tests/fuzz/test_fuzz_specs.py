@@ -9,11 +9,13 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import odd_words
 import pytest
 
+from fuzz.mutate import FEW, Reader
 from maecli.errors import MaeError
 from maecli.registry import registry
 from maecli.schema import SPECS, FinetuneSpec
@@ -23,7 +25,7 @@ from maecli.spec.recipes import parse_sets, read_document, read_sweep
 from maecli.spec.resolve import resolve
 from maecli.spec.validate import validate
 from maecli.spec.validate import validate_options as check_options
-from maecli.storage.documents import dump_yaml, parse_json, parse_yaml
+from maecli.storage.documents import MAX_YAML_BYTES, dump_yaml, parse_json, parse_yaml, read_text
 from maecli.sweep.definition import make_sweep, parse_grid, parse_seeds
 from maecli.sweep.plan import make_plan
 from maecli.verbs.sweep import plan_sweep
@@ -79,6 +81,31 @@ def assignments(draw: random.Random) -> list[str]:
 
 def document(draw: random.Random) -> str:
     return odd_words.document(draw, RECIPES)
+
+
+def read_spec(path: Path) -> None:
+    settings = read_document(read_text(path, MAX_YAML_BYTES), "finetune", path.name)
+    resolve(Ask("finetune", recipe="digits", extra=[Layer.of(path.name, settings)]), registry())
+
+
+def read_sweep_file(path: Path) -> None:
+    tree = read_sweep(read_text(path, MAX_YAML_BYTES), path.name)
+    if tree is not None:
+        make_sweep(tree)
+
+
+SPEC = dump_yaml(resolve(Ask("finetune", recipe="digits"), registry()).model_dump(mode="json")).encode()
+SWEEPS = [text.encode() for text in RECIPES if "\nsweep:" in text]
+READERS = [
+    Reader("specs", "spec.yaml", read_spec, [SPEC], MaeError),
+    Reader("sweeps", "sweep.yaml", read_sweep_file, [SPEC, *SWEEPS], MaeError),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_a_damaged_file_is_read_or_refused_by_a_sentence(reader, tmp_path):
+    assert reader.survives(tmp_path, FEW // 4)["read"] < FEW // 4
 
 
 @pytest.mark.slow

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz.mutate import survives
 from maecli_plugins.datasets.cifar10.batches import read_binary_batch, read_python_batch
 from maecli_plugins.datasets.cifar10.plain_pickle import read_plain_pickle
 from maecli_plugins.datasets.voc.annotations import read_annotation
 from write_data import noise
 
+from fuzz.mutate import Reader, survives
 from maecli.data.classes.label_files import read_labels
 from maecli.data.idx import read_idx
 from maecli.errors import BrokenSample, DataError
@@ -56,24 +56,24 @@ def read_table(path: Path) -> object:
     return read_labels(path, frozenset({"a.png", "b/c.png"}))
 
 
+READERS = [
+    Reader("tables of labels", "labels.csv", read_table, TABLES, DataError),
+    Reader("lists of classes", "classes.txt", read_class_file, CLASSES, DataError),
+    Reader("annotations of VOC", "annotation.xml", check_annotation, [ANNOTATION], BrokenSample),
+    Reader("pickles", "batch", read_plain_pickle, PICKLES, DataError),
+    Reader("pickles of CIFAR-10", "data_batch_1", read_python_batch, PICKLES[:3], DataError),
+    Reader("bytes of CIFAR-10", "data_batch_1.bin", read_binary_batch, [bytes([3]) + bytes(3072)], DataError),
+    Reader("IDX", "images", lambda path: read_idx(path, 3), [IDX], DataError),
+    Reader("IDX in gzip", "images.gz", lambda path: read_idx(path, 3), [gzip.compress(IDX, mtime=0)], DataError),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "read", "samples", "error"),
-    [
-        ("labels.csv", read_table, TABLES, DataError),
-        ("classes.txt", read_class_file, CLASSES, DataError),
-        ("annotation.xml", check_annotation, [ANNOTATION], BrokenSample),
-        ("batch", read_plain_pickle, PICKLES, DataError),
-        ("data_batch_1", read_python_batch, PICKLES[:3], DataError),
-        ("data_batch_1.bin", read_binary_batch, [bytes([3]) + bytes(3072)], DataError),
-        ("images", lambda path: read_idx(path, 3), [IDX], DataError),
-        ("images.gz", lambda path: read_idx(path, 3), [gzip.compress(IDX, mtime=0)], DataError),
-    ],
-)
-def test_a_damaged_file_is_read_or_refused_by_a_sentence(name, read, samples, error, tmp_path):
-    came = survives(read, samples, tmp_path / name, error)
-    assert came.keys() <= {"read", error.__name__}
-    assert came[error.__name__] > 100
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_a_damaged_file_is_read_or_refused_by_a_sentence(reader, tmp_path):
+    came, error = reader.survives(tmp_path), reader.errors.__name__
+    assert came.keys() <= {"read", error}
+    assert came[error] > 100
 
 
 def test_entities_are_refused_however_damaged(tmp_path):

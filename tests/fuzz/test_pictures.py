@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from fuzz.mutate import survives
 from PIL import Image, PngImagePlugin
 from write_data import encoded, noise, rotated_jpeg
 
+from fuzz.mutate import Reader
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.masks.read import class_palette, mask_png, read_mask
 from maecli.modalities.pictures.read import probe_picture, read_picture
@@ -130,36 +130,45 @@ def probe_then_read(path: Path) -> None:
                 read_picture(path, max_pixels=MAX_PIXELS, tiff_pages=meaning)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_a_damaged_picture_is_read_or_refused_by_a_sentence(kind, tmp_path):
-    came = survives(probe_then_read, SAMPLES[kind], tmp_path / "picture", BrokenSample)
-    assert came["BrokenSample"] > 100
+def heic() -> Reader:
+    """Return the reader of HEIC. Raises ImportError without pillow-heif."""
+    import pillow_heif as heif
 
-
-@pytest.mark.slow
-def test_a_damaged_heic_is_read_or_refused_by_a_sentence(tmp_path):
-    heif = pytest.importorskip("pillow_heif")
     samples = []
     for image in (COLOUR, CLEAR, GREY):
         buffer = io.BytesIO()
         heif.from_pillow(image.resize((64, 64))).save(buffer)
         samples.append(buffer.getvalue())
-    came = survives(probe_then_read, samples, tmp_path / "picture", BrokenSample)
-    assert came["BrokenSample"] > 100
+    return Reader("heic", "picture", probe_then_read, samples, BrokenSample)
 
 
-def test_a_damaged_mask_is_read_or_refused_by_a_sentence(tmp_path):
-    palette = class_palette(3)
-    numbers = np.array([[0, 1, 2], [255, 2, 1]], np.uint8)
-    colours = np.array([*palette, *[(0, 0, 0)] * 252, (224, 224, 192)], np.uint8)[numbers]
-    samples = [
-        mask_png(numbers, palette),
-        encoded(Image.fromarray(numbers), "PNG"),
-        encoded(Image.fromarray(colours), "PNG"),
-    ]
+PALETTE = class_palette(3)
+NUMBERS = np.array([[0, 1, 2], [255, 2, 1]], np.uint8)
+COLOURS = np.array([*PALETTE, *[(0, 0, 0)] * 252, (224, 224, 192)], np.uint8)[NUMBERS]
+MASKS = [
+    mask_png(NUMBERS, PALETTE),
+    encoded(Image.fromarray(NUMBERS), "PNG"),
+    encoded(Image.fromarray(COLOURS), "PNG"),
+]
 
-    def read(path: Path) -> None:
-        assert read_mask(path, 3, palette, max_pixels=MAX_PIXELS).dtype == np.uint8
 
-    assert survives(read, samples, tmp_path / "mask.png", BrokenSample)["BrokenSample"] > 100
+def read_own_mask(path: Path) -> None:
+    assert read_mask(path, 3, PALETTE, max_pixels=MAX_PIXELS).dtype == np.uint8
+
+
+READERS = [
+    *(Reader(kind, "picture", probe_then_read, samples, BrokenSample) for kind, samples in SAMPLES.items()),
+    Reader("masks", "mask.png", read_own_mask, MASKS, BrokenSample),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_a_damaged_picture_is_read_or_refused_by_a_sentence(reader, tmp_path):
+    assert reader.survives(tmp_path)["BrokenSample"] > 100
+
+
+@pytest.mark.slow
+def test_a_damaged_heic_is_read_or_refused_by_a_sentence(tmp_path):
+    pytest.importorskip("pillow_heif")
+    assert heic().survives(tmp_path)["BrokenSample"] > 100

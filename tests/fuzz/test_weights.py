@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from fuzz.mutate import survives
 from safetensors.torch import save
 
+from fuzz.mutate import Reader, survives
 from maecli.errors import MaeError
 from maecli.verbs.inspect import inspect_weights
 from maecli.weights.files import read_weights
@@ -79,10 +79,13 @@ def look_at_all(path: Path) -> None:
     assert weights.model_options()["depth"] >= 1
 
 
+READERS = [Reader(f"weights in {kind}", "weights", look_at_all, SAMPLES[kind], MaeError) for kind in SAMPLES]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_a_damaged_file_of_weights_is_read_or_refused_by_a_sentence(kind, tmp_path):
-    came = survives(look_at_all, SAMPLES[kind], tmp_path / "weights", MaeError)
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_a_damaged_file_of_weights_is_read_or_refused_by_a_sentence(reader, tmp_path):
+    came = reader.survives(tmp_path)
     assert sum(came.values()) == 1000
     assert came["read"] < 900
 

@@ -35,8 +35,8 @@ def read_table(path: Path) -> TextTable:
 
             return read_parquet(path)
         return _read_csv(path)
-    except (OSError, csv.Error) as error:
-        raise BrokenSample(str(path), f"cannot be read ({error})") from error
+    except (OSError, csv.Error, UnicodeError) as error:
+        raise unreadable(path, error) from error
 
 
 def read_names(path: Path) -> list[str]:
@@ -47,8 +47,16 @@ def read_names(path: Path) -> list[str]:
 
             return distinct_names(parquet_names(path))[0]
         return _header(path, (record for record in records(path, find_dialect(path, legacy=True)) if record.cells))[0]
-    except (OSError, csv.Error) as error:
-        raise BrokenSample(str(path), f"cannot be read ({error})") from error
+    except (OSError, csv.Error, UnicodeError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> BrokenSample:
+    """Return what an error says of a CSV file."""
+    if isinstance(error, UnicodeDecodeError):
+        name = error.encoding.upper().removesuffix("-LE").removesuffix("-BE")
+        return BrokenSample(str(path), f"is damaged: not all of it is text in {name}; save it as CSV in UTF-8")
+    return BrokenSample(str(path), f"cannot be read ({error})")
 
 
 def _header(path: Path, rows: Iterator[Record]) -> tuple[list[str], list[str]]:

@@ -93,6 +93,8 @@ def test_cells_are_found_in_every_block(tmp_path, monkeypatch):
         (b'a,b\n"1\n2",2\n3,4,5\n', "line 4: has 3 cells under 2 columns"),
         (b"a,b\n1,\x00\n", "is no text: it holds zero bytes"),
         (b"a,b\n1,\x81\n", "is text neither in UTF-8 nor in Windows-1252"),
+        (codecs.BOM_UTF16_LE + "a,b".encode("utf-16-le") + b"\n", "not all of it is text in UTF-16; save it as CSV"),
+        (codecs.BOM_UTF8 + b"a,b\n1,\xff\n", "not all of it is text in UTF-8"),
     ],
 )
 def test_what_cannot_be_read_is_one_sentence_with_the_line(tmp_path, content, reason):

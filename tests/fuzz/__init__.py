@@ -1,0 +1,1 @@
+"""Every reader of files beside 1,000 damaged ones; `benchmarks/fuzz.py` gives it as many as one wants."""
