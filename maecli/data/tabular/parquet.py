@@ -6,7 +6,7 @@ Shapes: N rows.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,20 @@ from maecli.data.tabular.names import distinct_names
 from maecli.data.tabular.table import BLOCK, TextColumn, TextTable
 from maecli.errors import BrokenSample
 
+MAX_CELLS = 2**28
+"""Rows times columns: a file of few bytes may say that a value stands in each of them."""
+MAX_BYTES = 2**30
+"""Of the text of a column, and of what is stored before it is compressed."""
+
 
 def read_parquet(path: Path) -> TextTable:
     """Return all cells of a Parquet file as text, nothing where they are null.
 
-    Raises BrokenSample for a damaged file, for columns of lists or other nested types, and where pyarrow is missing.
+    Raises BrokenSample for a damaged file, for columns of lists or other nested types, for more than MAX_CELLS and
+    MAX_BYTES, and where pyarrow is missing.
     """
-    table = _open(path)
+    _check_size(path)
+    table = _open(path, _text_columns(path))
     distinct, notes = distinct_names(table.column_names)
     if not distinct:
         raise BrokenSample(str(path), "is empty; it has no columns")
@@ -71,9 +78,35 @@ def filled_parquet(path: Path, cells: Mapping[int, Mapping[int, str]]) -> bytes:
     return buffer.getvalue()
 
 
-def _open(path: Path) -> Any:
-    """Return a file as a pyarrow table."""
+def _check_size(path: Path) -> None:
+    """Raise BrokenSample where a footer says that a file is larger than bearable, or holds what is no cell."""
     file = _file(path)
+    import pyarrow as pa
+
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    rows = max(file.metadata.num_rows, sum(group.num_rows for group in groups))
+    if rows * len(file.schema_arrow) > MAX_CELLS:
+        raise BrokenSample(str(path), f"holds more than {MAX_CELLS:,} cells; split the file")
+    for field in file.schema_arrow:
+        if pa.types.is_nested(field.type):
+            raise _no_cells(path, field.name, field.type)
+        if pa.types.is_fixed_size_binary(field.type) and field.type.byte_width * rows > MAX_BYTES:
+            raise _too_long(path, field.name)
+    if sum(group.total_byte_size for group in groups) > MAX_BYTES:
+        raise BrokenSample(str(path), f"holds more than {MAX_BYTES:,} bytes when it is unpacked; split the file")
+
+
+def _text_columns(path: Path) -> list[str]:
+    """Return the columns of text: each different text of them is held once, as in the file."""
+    import pyarrow as pa
+
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
+    return [field.name for field in _file(path).schema_arrow if any(kind(field.type) for kind in kinds)]
+
+
+def _open(path: Path, texts: Sequence[str] = ()) -> Any:
+    """Return a file as a pyarrow table, in which the columns `texts` are dictionaries."""
+    file = _file(path, texts)
     import pyarrow as pa
 
     try:
@@ -82,7 +115,7 @@ def _open(path: Path) -> Any:
         raise _damaged(path, error) from error
 
 
-def _file(path: Path) -> Any:
+def _file(path: Path, texts: Sequence[str] = ()) -> Any:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -90,7 +123,7 @@ def _file(path: Path) -> Any:
         reason = "is Parquet, which needs the extra parquet: pip install 'maecli[parquet]', or pyarrow"
         raise BrokenSample(str(path), reason) from error
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, read_dictionary=list(texts))
     except pa.ArrowException as error:
         raise _damaged(path, error) from error
 
@@ -103,8 +136,29 @@ def _as_text(values: Any, path: Path, name: str) -> Any:
     """Return a column of any plain type as text."""
     import pyarrow as pa
 
+    if pa.types.is_dictionary(values.type) and sum(map(_text_length, values.chunks)) > MAX_BYTES:
+        raise _too_long(path, name)
     try:
         return values.cast(pa.string())
     except pa.ArrowException as error:
-        reason = f"column {name[:60]!r} holds {values.type}, which is no number, text, truth or time; leave it out"
-        raise BrokenSample(str(path), reason) from error
+        raise _no_cells(path, name, values.type) from error
+
+
+def _text_length(chunk: Any) -> int:
+    """Return how many bytes the texts of a dictionary's cells have together."""
+    import pyarrow as pa
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
+
+    kind = chunk.type.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)):
+        return 0
+    return pc.sum(pc.take(pc.binary_length(chunk.dictionary).cast(pa.int64()), chunk.indices)).as_py() or 0
+
+
+def _too_long(path: Path, name: str) -> BrokenSample:
+    return BrokenSample(str(path), f"column {name[:60]!r} holds more than {MAX_BYTES:,} bytes of text; leave it out")
+
+
+def _no_cells(path: Path, name: str, kind: Any) -> BrokenSample:
+    reason = f"column {name[:60]!r} holds {kind!s:.60}, which is no number, text, truth or time; leave it out"
+    return BrokenSample(str(path), reason)

@@ -5,6 +5,7 @@ import datetime
 
 import pytest
 
+from maecli.data.tabular import parquet
 from maecli.data.tabular.read import read_table
 from maecli.errors import BrokenSample
 
@@ -88,3 +89,24 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
         BrokenSample, match=r"is Parquet, which needs the extra parquet: pip install 'maecli\[parquet\]'"
     ):
         read_table(tmp_path / "t.parquet")
+
+
+def test_few_bytes_become_no_more_than_is_bearable(tmp_path, monkeypatch):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path, rows = tmp_path / "t.parquet", 20_000
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 2**18]))
+    for schema in (True, False):
+        pq.write_table(pa.table({"n": range(rows), "t": texts}), path, compression="zstd", store_schema=schema)
+        assert path.stat().st_size < 10**6
+        with pytest.raises(BrokenSample, match="column 't' holds more than 1,073,741,824 bytes of text; leave it out"):
+            read_table(path)
+    monkeypatch.setattr(parquet, "MAX_CELLS", 2 * rows - 1)
+    with pytest.raises(BrokenSample, match="holds more than 39,999 cells; split the file"):
+        read_table(path)
+    monkeypatch.setattr(parquet, "MAX_CELLS", 2 * rows)
+    monkeypatch.setattr(parquet, "MAX_BYTES", 1000)
+    with pytest.raises(BrokenSample, match="holds more than 1,000 bytes when it is unpacked"):
+        read_table(path)
+    pq.write_table(pa.table({"b": pa.array([b"x" * 501] * 2, pa.binary(501))}), path)
+    with pytest.raises(BrokenSample, match="column 'b' holds more than 1,000 bytes of text"):
+        read_table(path)
