@@ -22,6 +22,7 @@ from maecli.data.tabular.missing import Missing
 from maecli.data.tabular.read import check_header
 from maecli.data.tabular.records import records
 from maecli.errors import BrokenSample
+from maecli.storage.tables import cell_text
 from maecli.text import number_of
 
 MAX_NUMBERS = 2**28
@@ -105,9 +106,18 @@ def is_number(cell: str) -> bool:
 
 
 def csv_bytes(names: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """Return the contents of a file; of float32 the shortest decimals that mean it, nothing for NaN."""
+    """Return the contents of a file; of float32 the shortest decimals that mean it, nothing for NaN.
+
+    Text that begins like a formula is marked as text, as in all tables that mae makes.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(["" if cell != cell else cell for cell in row] for row in rows)  # NaN alone differs from itself
+    writer.writerow(map(cell_text, names))
+    writer.writerows(map(_written, row) for row in rows)
     return text.getvalue().encode()
+
+
+def _written(cell: object) -> object:
+    if isinstance(cell, str):
+        return cell_text(cell)
+    return "" if cell != cell else cell  # NaN alone differs from itself

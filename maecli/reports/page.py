@@ -22,7 +22,7 @@ from maecli.reports.canvas import encode_png
 from maecli.reports.grids import read_grid
 from maecli.results import Drawing, Evaluation, Metric, Table
 from maecli.storage.shareable import shareable
-from maecli.text import capitalised
+from maecli.text import capitalised, printable
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -110,7 +110,12 @@ def render_report(
         spec_yaml=spec_yaml.strip(),
         environment=list(_flat(environment or {})),
     )
-    return str(shareable(page))
+    return finished(page)
+
+
+def finished(page: str) -> str:
+    """Return a page as it may be passed on: no path names a home, and characters that steer are escapes."""
+    return str(shareable(printable(page)))
 
 
 def drawing_files(sections: Sequence[Section]) -> dict[str, bytes]:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from maecli.errors import Fault
-from maecli.reports.page import table_block, template
+from maecli.reports.page import finished, table_block, template
 from maecli.results import Table
-from maecli.storage.shareable import shareable
 from maecli.text import one_line
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def render_predictions(
         num_faults=num_faults,
         one_line=one_line,
     )
-    return str(shareable(page))
+    return finished(page)
 
 
 def _shown(part: Group | Table | Legend | Picture) -> Any:

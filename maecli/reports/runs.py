@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from maecli.reports.page import template
-from maecli.storage.shareable import shareable
+from maecli.reports.page import finished, template
 
 
 class RunRow(NamedTuple):
@@ -33,4 +32,4 @@ class PageLink(NamedTuple):
 
 def render_runs(title: str, summary: str, rows: Sequence[RunRow], pages: Sequence[PageLink]) -> str:
     """Return the page as HTML."""
-    return str(shareable(template("runs.html").render(title=title, summary=summary, rows=rows, pages=pages)))
+    return finished(template("runs.html").render(title=title, summary=summary, rows=rows, pages=pages))

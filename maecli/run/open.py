@@ -45,6 +45,7 @@ from maecli.run.weights.initial_card import initial_card
 from maecli.schema import PluginSection, ResolvedPath, RunSpec
 from maecli.spec.validate import validate_options
 from maecli.storage.shareable import shareable
+from maecli.text import one_line
 from maecli.training.task import Task
 
 CLASS_FACTS = ("classes", "multi_label", "mask_classes", "mask_palette", "background", "void")
@@ -58,7 +59,8 @@ def make_dataset(
     say: Say = lambda _: None,
 ) -> Dataset:
     """Return a data set; `paths` is where those of its options led when its run began, see `maecli.run.data.paths`."""
-    return registry.dataset(section.name)(as_located(_options(section, registry), paths, say)).told_by(say)
+    dataset = registry.dataset(section.name)(as_located(_options(section, registry), paths, say))
+    return dataset.told_by(lambda line: say(one_line(line)))
 
 
 def _options(section: PluginSection, registry: Registry) -> DatasetOptions:

@@ -286,5 +286,13 @@ def _set_of_dataset(spec: RunSpec) -> Iterator[str]:
     """Yield the words by which a person set options of the data set, other than the folder."""
     for key, value in flatten({"dataset": spec.dataset.options}).items():
         if spec.sources.get(key) == "--set":
-            plain = isinstance(value, str) and parse_yaml(value, key) == value
-            yield from ("--set", f"{key}={value if plain else json.dumps(value)}")
+            yield from ("--set", f"{key}={_as_word(value, key)}")
+
+
+def _as_word(value: Any, key: str) -> str:
+    """Return a value as --set reads it: text in quotes where it would be read as something else, or not at all."""
+    try:
+        plain = isinstance(value, str) and parse_yaml(value, key) == value
+    except SpecError:
+        plain = False
+    return value if plain else json.dumps(value)

@@ -23,8 +23,9 @@ from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.schema import AugmentSpec
 from maecli.spec.ask import Ask
+from maecli.spec.recipes import parse_sets
 from maecli.verbs import eda as verb
-from maecli.verbs.eda import eda, resolve_eda
+from maecli.verbs.eda import _as_word, eda, resolve_eda
 
 SLOW = """
 import signal, sys, time
@@ -396,6 +397,11 @@ def test_the_commands_that_follow_keep_what_is_set_of_the_data(mae, tmp_path):
     kept = ["--root", str(path), *sets[:-1], 'dataset.missing=["gone"]']
     assert sorted(shlex.split(first)[4:]) == sorted(kept), "or pretraining would see what is to be predicted"
     assert "--task regress --init" in second
+
+
+@pytest.mark.parametrize("name", ["@size", "size: [", "yes", "1e3", "a\nb", "\x1b[31m"])
+def test_names_of_columns_are_quoted_as_set_reads_them(name):
+    assert parse_sets([f"dataset.target={_as_word(name, 'dataset.target')}"]) == {"dataset.target": name}
 
 
 def test_the_last_lines_are_commands_that_follow(mae, pictures, tmp_path):

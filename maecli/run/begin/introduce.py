@@ -7,7 +7,7 @@ from maecli.run.begin.balance import balance_lines
 from maecli.run.begin.cautions import cautions
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.open import Built
-from maecli.text import number_of
+from maecli.text import number_of, one_line
 from maecli.training.optim import peak_rate
 from maecli.training.trainer import Trainer
 
@@ -24,7 +24,7 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
         model += f", of which {sum(p.numel() for p in parameters if p.requires_grad):,} learn"
     size = "×".join(str(length) for length in built.preprocess.img_size)
     lines = [
-        f"data    {built.card.title}: {num_train:,} train, {num_val:,} val",
+        f"data    {one_line(built.card.title)}: {num_train:,} train, {num_val:,} val",
         *(f"        {line}" for line in what_was_read(built.card, len(built.data.faults))),
         f"model   {model}, {size} × {built.preprocess.in_chans} channels, {start}",
     ]

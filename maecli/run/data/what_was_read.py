@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maecli.data.card import DataCard
+from maecli.text import one_line
 
 
 def what_was_read(card: DataCard, num_broken: int = 0) -> list[str]:
@@ -20,7 +21,7 @@ def what_was_read(card: DataCard, num_broken: int = 0) -> list[str]:
         "converted": _counts(card.converted),
         "left out": _counts(left_out),
     }
-    return [f"{what}: {line}" for what, line in lines.items() if line]
+    return [one_line(f"{what}: {line}") for what, line in lines.items() if line]
 
 
 def reading_json(card: DataCard) -> dict[str, Any]:
