@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -229,35 +230,30 @@ class Counts:
         )
 
 
-def kill_runs(
-    server: Server, kind: Kind, root: Path, out: Path, counts: Counts, kills: int, rng: random.Random
+def kill_run(
+    server: Server, kind: Kind, root: Path, whole: Path, seconds: float, counts: Counts, kills: int, rng: random.Random
 ) -> None:
-    """Kill runs of a kind so often altogether."""
-    seconds = server.run(*arguments(kind, root), "--out", out / "whole")
-    whole = what_came_out(out / "whole")
-    left = kills
-    while left:
-        run, told, before = out / f"run{counts.runs}", arguments(kind, root), 0
-        for _ in range(min(KILLS_PER_RUN, left)):
-            if server.kill(rng.uniform(0.0, seconds / 3), *told, "--out", run):
-                left, counts.kills = left - 1, counts.kills + 1
-            if lost := what_is_lost(run, before, out / "whole"):
-                counts.lost += 1
-                print(f"{run} lost {', '.join(lost)}", flush=True)
-            else:
-                before = last_step(run)
-            if (run / "spec.yaml").exists():
-                told = [kind.verb, "--resume"]
-        server.run(*told, "--out", run)
-        counts.runs += 1
-        ended = what_came_out(run)
-        bad = sorted(key for key in whole.keys() | ended.keys() if whole.get(key) != ended.get(key))
-        if bad:
-            counts.different += 1
-            print(f"{run} differs in {', '.join(bad[:5])}", flush=True)
+    """Kill a run of a kind so often, let it finish, and compare it with `whole`, which took so many seconds."""
+    run, told, before = whole.with_name(f"run{counts.runs}"), arguments(kind, root), 0
+    for _ in range(kills):
+        counts.kills += server.kill(rng.uniform(0.0, seconds / 3), *told, "--out", run)
+        if lost := what_is_lost(run, before, whole):
+            counts.lost += 1
+            print(f"{run} lost {', '.join(lost)}", flush=True)
         else:
-            shutil.rmtree(run)
-        print(f"{kind}: {counts}", flush=True)
+            before = last_step(run)
+        if (run / "spec.yaml").exists():
+            told = [kind.verb, "--resume"]
+    server.run(*told, "--out", run)
+    counts.runs += 1
+    expected, ended = what_came_out(whole), what_came_out(run)
+    bad = sorted(key for key in expected.keys() | ended.keys() if expected.get(key) != ended.get(key))
+    if bad:
+        counts.different += 1
+        print(f"{run} differs in {', '.join(bad[:5])}", flush=True)
+    else:
+        shutil.rmtree(run)
+    print(f"{kind}: now {counts}", flush=True)
 
 
 def kill_inference(server: Server, run: Path, root: Path, out: Path, kills: int, rng: random.Random) -> tuple[int, int]:
@@ -300,11 +296,16 @@ def main() -> None:
         root, out = Path(folder) / "pictures", Path(folder) / "runs"
         write_pictures(root)
         out.mkdir()
-        counts = Counts()
-        for number, kind in enumerate(KINDS):
-            kills = given.kills // len(KINDS) + (number < given.kills % len(KINDS))
-            kill_runs(server, kind, root, out / f"{kind.verb}-{kind.loading}", counts, kills, rng)
-        run = out / f"{KINDS[-1].verb}-{KINDS[-1].loading}" / "whole"
+        counts, undisturbed = Counts(), {}
+        for kind in KINDS:
+            whole = out / f"{kind.verb}-{kind.loading}" / "whole"
+            undisturbed[kind] = whole, server.run(*arguments(kind, root), "--out", whole)
+        for kind in itertools.cycle(KINDS):
+            if counts.kills >= given.kills:
+                break
+            kills = min(KILLS_PER_RUN, given.kills - counts.kills)
+            kill_run(server, kind, root, *undisturbed[kind], counts, kills, rng)
+        run, _ = undisturbed[KINDS[-1]]
         inferences, mixed = kill_inference(server, run, root, out / "infer", given.kills // 10, rng)
     print(f"training: {counts}\ninfer --overwrite: {inferences} kills, {mixed} mixtures")
     sys.exit(1 if counts.lost or counts.different or mixed else 0)

@@ -153,6 +153,31 @@ def test_stopped_by_a_signal_to_every_process_it_saves_and_exits_with_130(server
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ("maecli.training.trainer:measure", "saved at step 12; --resume goes on from there"),
+        ("maecli.run.train:measure", f"saved at step {TOTAL}, the last; --resume goes on with what follows training"),
+    ],
+    ids=["validating", "measuring"],
+)
+def test_sigterm_waits_for_no_measuring_which_is_made_up_for(server, arguments, whole, tmp_path, held, told):
+    run = tmp_path / "run"
+    attempt = Attempt(server, tmp_path / "log", [*arguments, "--out", str(run)], ["hold", held, "asleep"])
+    deadline = time.monotonic() + 60
+    while "held" not in attempt.said():
+        assert time.monotonic() < deadline, attempt.said()
+        time.sleep(0.01)
+    begin = time.monotonic()
+    os.kill(attempt.pid, signal.SIGTERM)
+    assert attempt.wait() == 130, attempt.said()
+    assert time.monotonic() - begin < 10
+    assert attempt.said().splitlines()[-1] == f"mae: {told}"
+    attempt = Attempt(server, tmp_path / "log2", ["finetune", "--resume", "--out", str(run)])
+    assert attempt.wait() == 0, attempt.said()
+    assert_same(run, whole)
+
+
 def data_workers(attempt: Attempt) -> list[int]:
     """Return the processes that a process started."""
     return [int(pid) for pid in Path(f"/proc/{attempt.pid}/task/{attempt.pid}/children").read_text().split()]
@@ -198,8 +223,9 @@ def test_a_killed_worker_ends_the_run_which_saves_and_resumes_as_if_nothing_had_
 
 
 @needs_proc
-def test_workers_that_hang_do_not_keep_the_first_ctrl_c_from_saving_and_ending_the_run(
-    server, arguments, whole, tmp_path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_workers_that_hang_do_not_keep_the_first_signal_from_saving_and_ending_the_run(
+    server, arguments, whole, tmp_path, number
 ):
     run = tmp_path / "run"
     attempt = Attempt(server, tmp_path / "log", [*arguments, "--out", str(run)])
@@ -212,11 +238,13 @@ def test_workers_that_hang_do_not_keep_the_first_ctrl_c_from_saving_and_ending_t
         seen = steps_logged(run)
         time.sleep(1)
     begin = time.monotonic()
-    os.kill(attempt.pid, signal.SIGINT)
+    os.kill(attempt.pid, number)
     assert attempt.wait() == 130, attempt.said()
     assert time.monotonic() - begin < 10
     assert f"mae: saved at step {seen}; --resume goes on from there\n" in attempt.said()
     assert_gone(processes)
+    if number == signal.SIGTERM:  # how it goes on is seen once
+        return
     attempt = Attempt(server, tmp_path / "log2", ["finetune", "--resume", "--out", str(run)])
     assert attempt.wait() == 0, attempt.said()
     assert_same(run, whole)
