@@ -215,7 +215,7 @@ def _train(
             parent=str(shareable(str(spec.extend))) if spec.extend is not None else "",
             train_samples=len(built.loader("train").split),
             ending=trainer.ending(),
-            finished_at=time.time(),
+            finished_at=max(time.time(), 0.0),  # a clock may be set to before 1970
         )
     )
     write_run_report(run, registry, progress.say)

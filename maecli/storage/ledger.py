@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maecli.errors import MaeError
-from maecli.storage.files import disk_errors, temporary_name, write_text
+from maecli.storage.files import disk_errors, sync, temporary_name, write_text
 
 HOME = ".mae"
 """The folder inside a folder of ours that holds what is ours alone."""
@@ -38,11 +38,14 @@ class Ledger:
         self.folder, self.writer = folder, writer
         self.file = folder / HOME / FILE
         self._read = _Read()
+        self._has_begun = False
+        """Whether it began in this process, or was found to have."""
 
     @property
     def began(self) -> bool:
         """Whether this writer began to write here: the mark by which a folder is known as one of its own."""
-        return any("began" in line for line in self._own())
+        self._has_begun |= (began := any("began" in line for line in self._own()))
+        return began
 
     @property
     def about(self) -> dict[str, Any]:
@@ -67,9 +70,13 @@ class Ledger:
     def claim(self, *paths: str) -> None:
         """Note files, and folders (with a slash at the end), that are about to be written. Does nothing before `begin`.
 
-        A folder that is there already stays its owner's. Raises InTheWay for a file that this writer did not write.
+        A folder that is there already stays its owner's. Raises InTheWay for a file that this writer did not write,
+        MaeError where the folder was taken away since it began.
         """
+        had_begun = self._has_begun
         if not self.began:
+            if had_begun:
+                raise MaeError(f"{self.folder} was taken away while mae wrote to it, so nothing more is written there")
             return
         known, new = self.paths, []
         for path in paths:
@@ -97,6 +104,12 @@ class Ledger:
 
     def _is_another(self, path: str, noted: Mapping[str, Any]) -> bool:
         return path in noted and noted[path] != _state(self.folder / path)
+
+    def sync(self) -> None:
+        """Bring what was noted to the disk, before the files that it is about."""
+        if self.began:
+            with disk_errors(self.file):
+                sync(self.file)
 
     def own(self, *paths: str) -> None:
         """Note files that this writer wrote before there was a ledger."""
@@ -150,6 +163,7 @@ class Ledger:
 
     def _forget(self) -> None:
         """Take this writer's lines out of the ledger, and the ledger away when it was the only one."""
+        self._has_begun = False
         kept = [line for line in self._all() if line["by"] != self.writer]
         if kept:
             write_text(self.file, "".join(json.dumps(line) + "\n" for line in kept))

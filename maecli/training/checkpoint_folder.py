@@ -17,7 +17,7 @@ from torch import Tensor
 
 from maecli.errors import MaeError
 from maecli.storage.documents import read_text
-from maecli.storage.files import new_folder, sync, temporary_name, write_text
+from maecli.storage.files import disk_errors, new_folder, sync, temporary_name, write_text
 from maecli.storage.ledger import Ledger
 from maecli.training.checkpoint import CALIBRATION, MODEL, STATE, Checkpoint, DamagedCheckpoint, write_tensors
 
@@ -118,6 +118,7 @@ class CheckpointFolder:
         place = f"{self.path.name}/"
         for name in (temporary_name(target).name, target.name):
             self.ledger.claim(place, f"{place}{name}/", f"{place}{name}/{MODEL}", f"{place}{name}/{STATE}")
+        self.ledger.sync()
         before = self._last_or_none()
         with new_folder(target) as folder:
             checksums = {
@@ -151,7 +152,8 @@ class CheckpointFolder:
         checksums = checkpoint.expected or checkpoint.checksums()
         lines = [checkpoint.path.name, *(f"{file} {checksum}" for file, checksum in checksums.items())]
         write_text(self.path / pointer, "\n".join(lines) + "\n")
-        sync(self.path)  # before what it named until now is removed
+        with disk_errors(self.path):
+            sync(self.path)  # before what it named until now is removed
 
     def _remove_unused(self, keep: int) -> None:
         told = {checkpoint.path.name for checkpoint in self._told()}

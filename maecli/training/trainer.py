@@ -22,7 +22,7 @@ from maecli.loading.loader import Loader
 from maecli.models.blocks import drawing_from
 from maecli.progress import BETWEEN, Progress, duration
 from maecli.schema import RunSpec
-from maecli.storage.files import disk_errors
+from maecli.storage.files import disk_errors, sync
 from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
@@ -356,12 +356,21 @@ class Trainer:
                 "seconds": self.seconds_before + time.monotonic() - self._began,
             }
             metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
+            self._sync_metrics()
             keep = self.spec.checkpoint.keep
             self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best, keep)
         self._saved_step, self._has_saved = self.step, True
         self._clock.saved()
         if self.stop_signal is None:
             set_alarm(self._last_moment)
+
+    def _sync_metrics(self) -> None:
+        """Bring the files of trackers to the disk: a checkpoint is the last only after the metrics up to it."""
+        for tracker in self.trackers:
+            with disk_errors(tracker.run_dir):
+                for file in (tracker.run_dir / name for name in tracker.files):
+                    if file.is_file():  # and no pattern
+                        sync(file)
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint of this very run."""
