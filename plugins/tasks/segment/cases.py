@@ -26,6 +26,9 @@ from .shown import View
 from .surface import hausdorff95
 
 Scores = NDArray[np.float64]
+MOST_CASES, MOST_COLUMNS = 30, 15
+"""Cases that get a row of a table, and classes that get a column of it."""
+NAME_BYTES = 120
 
 
 def dice(counts: np.ndarray) -> Scores:
@@ -64,6 +67,20 @@ def resampled_means(scores: Scores) -> Scores:
     return split_mean(class_means(scores, times))
 
 
+def as_rows(names: Sequence[str]) -> Tensor:
+    """Return names as rows (B, N) int16 of their last bytes, which add up over parts of a split as all else does."""
+    rows = np.zeros((len(names), NAME_BYTES), np.int16)
+    for row, name in zip(rows, names, strict=True):
+        letters = name.encode(errors="replace")[-NAME_BYTES:]
+        row[: len(letters)] = np.frombuffer(letters, np.uint8)
+    return torch.from_numpy(rows)
+
+
+def as_names(rows: Tensor) -> list[str]:
+    """Return what `as_rows` was given."""
+    return [bytes(row[row > 0].tolist()).decode(errors="replace") for row in rows]
+
+
 class Cases(Overlap):
     """Dice of each class and case, surface distances where there is time for them, and overlap over all voxels."""
 
@@ -74,6 +91,8 @@ class Cases(Overlap):
     def keep(self, batch: api.Batch, truths: Tensor, predicted: Tensor, counts: Tensor) -> None:
         rows = {"counts": counts}
         if self.thorough:
+            if batch.keys:
+                rows["name"] = as_rows(batch.keys).to(counts.device)
             distances = [
                 self._distances(truth.cpu().numpy(), guess.cpu().numpy(), spacing)
                 for truth, guess, spacing in zip(truths, predicted, self._spacings(batch), strict=True)
@@ -202,7 +221,32 @@ class Cases(Overlap):
 
     def tables(self) -> Sequence[api.Table]:
         scores = self._scores("dice")
-        return super().tables() if scores is None else [self._table(), *super().tables()]
+        if scores is None:
+            return super().tables()
+        names = self.rows("name") if "name" in self.state() else None
+        cases = [] if names is None else [self._of_cases(scores, as_names(names))]
+        return [self._table(), *cases, *super().tables()]
+
+    def _of_cases(self, scores: Scores, names: Sequence[str]) -> api.Table:
+        """Return the Dice (K, Q) of each case by itself, the lowest mean first."""
+        means, distances = split_mean(scores), self._scores("distances")
+        apart = None if distances is None else split_mean(distances)
+        known = np.flatnonzero(~np.isnan(scores).all(0))
+        shown = known.tolist() if len(known) <= MOST_COLUMNS else []
+        order = np.argsort(means, kind="stable")  # those without a score come last
+        rows = [
+            (names[k], means[k], *(scores[k, q] for q in shown), *([apart[k]] if apart is not None else []))
+            for k in order[:MOST_CASES].tolist()
+        ]
+        num = f"the {len(rows)} lowest of {len(scores):,}" if len(rows) < len(scores) else "the lowest first"
+        return api.Table(
+            title=f"Dice of each case, {num}",
+            columns=(
+                *("case", "mean Dice", *(self.card.mask_classes[q] for q in shown)),
+                *(("HD95 in mm",) if apart is not None else ()),
+            ),
+            rows=tuple((name, *("n/a" if math.isnan(x) else float(x) for x in cells)) for name, *cells in rows),
+        )
 
     def _table(self) -> api.Table:
         """Return how well each class but the background is drawn, and in how many cases that could not be told."""

@@ -6,7 +6,7 @@ import cards
 import numpy as np
 import pytest
 import torch
-from maecli_plugins.tasks.segment.cases import Cases, class_means, dice, split_mean
+from maecli_plugins.tasks.segment.cases import Cases, as_names, as_rows, class_means, dice, split_mean
 from maecli_plugins.tasks.segment.task import Segment
 from torch import nn
 
@@ -92,6 +92,25 @@ def test_what_is_in_neither_is_left_out_and_what_is_in_one_alone_has_no_distance
     assert ghost == ("ghost", "n/a", "n/a", 0, 0, 3)
     assert "left out" in table.title
     assert "Dice 0" in table.title
+
+
+def test_each_case_has_a_row_the_lowest_mean_first():
+    table = measured().tables()[1]
+    assert table.title == "Dice of each case, the lowest first"
+    assert table.columns == ("case", "mean Dice", "liver", "spleen", "HD95 in mm")
+    assert table.rows == (
+        ("1.nii.gz", 0.5, 1.0, 0.0, 0.0),
+        ("0.nii.gz", pytest.approx(5 / 6), pytest.approx(2 / 3), 1.0, 1.0),
+        ("2.nii.gz", "n/a", "n/a", "n/a", "n/a"),
+    )
+
+
+def test_names_of_cases_are_kept_by_their_ends():
+    names = ["a/ü.nii.gz", "x" * 300 + "/case.nii.gz", ""]
+    short, long, empty = as_names(as_rows(names))
+    assert (short, empty) == (names[0], "")
+    assert names[1].endswith(long)
+    assert len(long) == 120
 
 
 def test_distances_are_in_mm_of_each_cases_own_voxels():
