@@ -29,7 +29,7 @@ import torch
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 
-from fuzz import test_fuzz_specs, test_labels, test_pictures, test_tables, test_volumes, test_weights  # noqa: E402
+from fuzz import test_fuzz_specs, test_labels, test_pictures, test_shards, test_tables, test_volumes, test_weights  # noqa: E402
 from fuzz.mutate import Reader  # noqa: E402
 
 BLOCK = 500
@@ -52,7 +52,7 @@ class Block:
 
 
 def all_readers() -> list[Reader]:
-    modules = (test_fuzz_specs, test_labels, test_pictures, test_tables, test_volumes, test_weights)
+    modules = (test_fuzz_specs, test_labels, test_pictures, test_shards, test_tables, test_volumes, test_weights)
     return [*(reader for module in modules for reader in module.READERS), test_pictures.heic()]
 
 

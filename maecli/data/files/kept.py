@@ -36,13 +36,20 @@ def kept(path: Path, made_by: str) -> dict[str, np.ndarray] | None:
     stamp = _stamp(path, made_by)
     for place in _places(path):
         try:
-            with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile):
+            found = _read(place)
+        except Exception:  # readers of archives and arrays raise almost anything on damaged ones
             continue
         if str(found.pop(STAMP, "")) == stamp:
             return found
     return None
+
+
+def _read(place: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, which are no larger than it."""
+    with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in arrays.zip.infolist()):
+            raise zipfile.BadZipFile(f"{place} is compressed, as mae writes none")
+        return {name: arrays[name] for name in arrays.files}
 
 
 def keep(path: Path, made_by: str, arrays: Arrays, stamp: tuple[int, int]) -> Path | None:

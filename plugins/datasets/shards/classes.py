@@ -18,6 +18,7 @@ from maecli import api
 from .index import NO_LABEL
 
 CLASSES = "classes.txt"
+MAX_BYTES = 2**24
 MAX_DIGITS = 6
 """Of labels that are numbers of classes."""
 
@@ -56,6 +57,8 @@ def _names(root: Path) -> tuple[str, ...]:
     path = root / CLASSES
     if not path.is_file():
         return ()
+    if path.stat().st_size > MAX_BYTES:
+        raise api.DataError(f"{path} is larger than {MAX_BYTES:,} bytes, which no list of classes is")
     try:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except UnicodeDecodeError as error:

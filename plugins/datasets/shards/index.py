@@ -78,9 +78,29 @@ class ShardIndex:
             texts=about["texts"],
             faults=[api.Fault(path, reason) for path, reason in about["faults"]],
         )
-        if {len(index.names)} != {len(index.starts), len(index.lengths), len(index.sizes), len(index.labels)}:
-            raise ValueError("an index of several lengths")
+        index._check()
         return index
+
+    def _check(self) -> None:
+        """Raise ValueError where parts of an index do not belong together."""
+        num = len(self.names)
+        shapes = {"starts": (num,), "lengths": (num,), "sizes": (num, 2), "kinds": (num,), "labels": (num,)}
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype.kind != "i":
+                raise ValueError(f"{name} of an index are no numbers of {num} pictures")
+        _check_range(self.starts, 0, None)
+        _check_range(self.lengths, 0, None)
+        _check_range(self.sizes, 1, None)
+        _check_range(self.kinds, 0, len(self.infos))
+        _check_range(self.labels, NO_LABEL, len(self.texts))
+        if not all(isinstance(text, str) for text in self.texts):
+            raise ValueError("labels of an index are no texts")
+
+    @property
+    def end(self) -> int:
+        """Return where the last of the pictures ends, in bytes."""
+        return int((self.starts + self.lengths).max(initial=0))
 
 
 class Gathering:
@@ -127,6 +147,11 @@ class Gathering:
             texts=list(self._texts),
             faults=faults,
         )
+
+
+def _check_range(numbers: NDArray[np.integer], first: int, end: int | None) -> None:
+    if len(numbers) and (numbers.min() < first or (end is not None and numbers.max() >= end)):
+        raise ValueError(f"a number of an index is not in {first} to {end}")
 
 
 def _bytes(text: str) -> NDArray[np.uint8]:

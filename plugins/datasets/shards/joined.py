@@ -84,9 +84,10 @@ def _shard(root: Path, name: str) -> Shard:
 def _kept(shard: Shard, made_by: str) -> ShardIndex | None:
     try:
         arrays = pictures.kept(shard.path, made_by)
-        return None if arrays is None else ShardIndex.of_arrays(arrays)
-    except (OSError, ValueError, KeyError, TypeError):
+        index = None if arrays is None else ShardIndex.of_arrays(arrays)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+    return index if index is None or index.end <= shard.stamp[0] else None
 
 
 def _made(shards: Sequence[Shard], make: MakeIndex, say: Say) -> Iterator[tuple[Shard, ShardIndex]]:

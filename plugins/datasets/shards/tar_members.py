@@ -25,6 +25,9 @@ HEADER_BYTES = 1 << 15
 """Of a picture that are read for its header; all of it where that is not enough."""
 GZIP, OTHERS = b"\x1f\x8b", {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 """How compressed files begin."""
+DAMAGED = (tarfile.TarError, ValueError, LookupError, ArithmeticError, RecursionError, MemoryError)
+"""What tarfile raises on headers that contradict themselves: of numbers that are none, in each other without end, or of
+more bytes than there are."""
 SUFFIXES = tuple(pictures.PICTURE_SUFFIXES)
 
 
@@ -182,6 +185,8 @@ def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (info := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # which would hold a kilobyte for each
+                if info.size < 0:  # the next header would be one that was read already
+                    raise tarfile.ReadError("a member of negative size")
                 end = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 name = info.name.removeprefix("./")
                 if not info.isreg() or PurePosixPath(name).name.startswith("."):
@@ -193,7 +198,7 @@ def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
                 elif end <= size:
                     yield Member(name, info.offset_data, info.size)
             is_whole = _read(file, end, tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
-    except tarfile.TarError:
+    except DAMAGED:
         is_whole = False
     if not is_whole:
         what = "is cut short; what lies whole before that is read" if end else "is no tar file"

@@ -276,3 +276,53 @@ def test_a_run_reads_pictures_as_the_one_before_it(tmp_path):
     dataset = tar(tmp_path)
     dataset.read_as(card)
     assert dataset.split("train")[0]["image"].shape == (1, 8, 8)
+
+
+def header(type: bytes, size: int, data: bytes = b"", form: int = tarfile.GNU_FORMAT) -> bytes:
+    info = tarfile.TarInfo("p")
+    info.type, info.size = type, size
+    return info.tobuf(form) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        header(tarfile.XHDTYPE, 2**60),
+        header(tarfile.GNUTYPE_LONGNAME, 2**60),
+        header(tarfile.XHDTYPE, 0) * 10_000,
+        header(tarfile.XHDTYPE, 14, b"14 size=-1536\n") + header(tarfile.REGTYPE, 5),
+        header(tarfile.XHDTYPE, 44, b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n") + header(tarfile.REGTYPE, 5),
+    ],
+    ids=["endless notes", "endless name", "notes on notes", "a step back", "sparse without a map"],
+)
+def test_headers_that_contradict_themselves_end_a_shard(tmp_path, behind):
+    write_shards(tmp_path, num=4)
+    path = tmp_path / "toys-000000.tar"
+    with tarfile.open(path) as archive:
+        end = max(info.offset_data + 512 * -(-info.size // 512) for info in archive.getmembers())
+    path.write_bytes(path.read_bytes()[:end] + behind)
+    dataset = tar(tmp_path)
+    assert len(dataset.joined.keys) == 8
+    assert reasons(dataset) == {"toys-000000.tar": "is cut short; what lies whole before that is read"}
+
+
+def test_an_index_of_somebody_else_is_not_believed(tmp_path):
+    """It may come with the data, with the right stamp."""
+    write_shards(tmp_path, num=4)
+    whole = pixels(tar(tmp_path, val_share=0, test_share=0).split("train"))
+    place = tmp_path / FOLDER / "toys-000000.tar.npz"
+    with np.load(place) as file:
+        arrays = dict(file)
+    num = len(arrays["starts"])
+    for name, value in {
+        "starts": np.full(num, -1),
+        "lengths": np.full(num, 2**60),
+        "kinds": np.full(num, 9),
+        "labels": np.full(num, 9),
+        "sizes": np.ones(num, np.int32),
+        "about": np.frombuffer(b"[" * 100_000, np.uint8),
+    }.items():
+        np.savez(place, **{**arrays, name: value})
+        assert pixels(tar(tmp_path, val_share=0, test_share=0).split("train")) == whole
+    np.savez_compressed(place, **arrays, more=np.zeros(2**24))
+    assert pixels(tar(tmp_path, val_share=0, test_share=0).split("train")) == whole
