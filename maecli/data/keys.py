@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
@@ -24,13 +25,13 @@ class Keys(Sequence[str]):
 
     @classmethod
     def of(cls, keys: Iterable[str]) -> Keys:
-        """Return texts as keys."""
-        texts, ends = bytearray(), list[int]()
+        """Return texts as keys, the same where they are keys already."""
+        if isinstance(keys, Keys):
+            return keys
+        growing = GrowingKeys()
         for key in keys:
-            texts += key.encode("utf-8", "surrogateescape")
-            ends.append(len(texts))
-        stops = np.array(ends, np.int64)
-        return cls(bytes(texts), np.concatenate([np.zeros(min(1, len(stops)), np.int64), stops[:-1]]), stops)
+            growing.append(key)
+        return growing.keys()
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -59,6 +60,22 @@ class Keys(Sequence[str]):
         """Return the keys at some positions, in their order."""
         places = np.asarray(ids, np.int64)
         return Keys(self._texts, self._starts[places], self._ends[places])
+
+
+class GrowingKeys:
+    """Keys that come one by one."""
+
+    def __init__(self) -> None:
+        self._texts, self._ends = bytearray(), array("q", [0])
+
+    def append(self, key: str) -> None:
+        self._texts += key.encode("utf-8", "surrogateescape")
+        self._ends.append(len(self._texts))
+
+    def keys(self) -> Keys:
+        """Return those that came by now."""
+        ends = np.array(self._ends, np.int64)
+        return Keys(bytes(self._texts), ends[:-1], ends[1:])
 
 
 def are_equal(some: Sequence[str], others: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
-from maecli.data.keys import Keys, are_equal
+from maecli.data.keys import GrowingKeys, Keys, are_equal
 from maecli.data.labels import class_counts, labels_by_key
 from maecli.data.sample import Split, TensorSplit, view_of
 from maecli.errors import DamagedFile, DataError, Fault
@@ -56,7 +56,7 @@ def read_members(path: Path) -> Members | None:
 
     Raises DamagedFile for what is none.
     """
-    members: dict[SplitName, list[str]] = {name: [] for name in SPLIT_NAMES}
+    members: dict[SplitName, GrowingKeys] = {name: GrowingKeys() for name in SPLIT_NAMES}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
@@ -68,7 +68,7 @@ def read_members(path: Path) -> Members | None:
         return None
     except (ValueError, KeyError, csv.Error, OSError) as error:
         raise DamagedFile(path, "is not the table of a run's samples, of the columns file and split") from error
-    return {name: Keys.of(keys) for name, keys in members.items()}
+    return {name: keys.keys() for name, keys in members.items()}
 
 
 def _gone(gone: Mapping[SplitName, Sequence[str]]) -> str:

@@ -1,8 +1,9 @@
-"""Tar files in the form of WebDataset."""
+"""Tar files in the form of WebDataset, and Parquet files in that of the library `datasets`."""
 
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 from write_data import encoded
 
 Members = Iterable[tuple[str, bytes]]
+CLASSES = ["hen", "cat"]
 
 
 def picture(seed: int, kind: str = "PNG", size: tuple[int, int] = (8, 8)) -> bytes:
@@ -43,3 +45,21 @@ def write_shards(root: Path, num: int = 20, num_shards: int = 2) -> None:
     """Write shards of `num` samples each, of two classes."""
     for i in range(num_shards):
         write_tar(root / f"toys-{i:06d}.tar", labelled_members(num, start=i * num))
+
+
+def write_parquet(
+    root: Path, name: str = "a.parquet", num: int = 20, start: int = 0, labels: list[int] | None = None
+) -> None:
+    """Write pictures of two classes, four in each row group."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    features = {"image": {"_type": "Image"}, "label": {"names": CLASSES, "_type": "ClassLabel"}}
+    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    schema = pa.schema([("image", image), ("label", pa.int64())], metadata=about)
+    rows = [{"bytes": picture(i), "path": f"{i}.png"} for i in range(start, start + num)]
+    numbers = labels if labels is not None else [i % 2 for i in range(num)]
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table([pa.array(rows, image), pa.array(numbers, pa.int64())], schema=schema)
+    pq.write_table(table, root / name, row_group_size=4)

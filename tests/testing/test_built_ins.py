@@ -20,7 +20,7 @@ from write_data import (
     write_tiny_imagenet,
     write_voc,
 )
-from write_shards import write_shards
+from write_shards import write_parquet, write_shards
 from write_volumes import write_btcv, write_volumes
 
 from maecli.registry import registry
@@ -37,6 +37,7 @@ DATASETS: list[tuple[str, Callable[[Path], Any] | None, dict[str, Any], Any]] = 
     ("folder", write_class_folders, {}, None),
     ("folder", write_mask_folder, {}, None),
     ("tar", write_shards, {}, None),
+    ("parquet", write_parquet, {}, None),
     ("tiny-imagenet", write_tiny_imagenet, {}, None),
     ("voc", write_voc, {}, None),
     ("ade20k", write_ade20k, {}, None),

@@ -32,6 +32,11 @@ VERSION = 1
 class ShardOptions(api.DatasetOptions):
     """Options of all data sets of shards."""
 
+    shards: str | list[str] | None = Field(
+        default=None,
+        description="pattern of the shards below the root, such as birds-*.tar, or a list of patterns and paths; "
+        "default: all that end so",
+    )
     channels: int | None = Field(
         default=None, ge=1, description="channels of every picture; default: 3 if any is in colour, or the usual number"
     )
@@ -52,6 +57,8 @@ class Sharded(api.Dataset):
     named_by_root = True
     noun: ClassVar[str]
     """What a shard is called, where there is one."""
+    suffix: ClassVar[str]
+    """How its name ends."""
 
     options: ShardOptions
 
@@ -61,10 +68,36 @@ class Sharded(api.Dataset):
         super().__init__(options)
         self._faults: set[api.Fault] = set()
         self._like: api.DataCard | None = None
+        self._alone: str | None = None
+        if self.root.is_file():  # a single shard
+            self.root, self._alone = self.root.parent, self.root.name
 
-    @abstractmethod
     def shard_names(self) -> Sequence[str]:
         """Return the paths of the shards below the root, sorted. Raises DataError where there are none."""
+        if self._alone is not None:
+            return [self._alone]
+        if not self.root.is_dir():
+            raise api.DataError(f"{self.root} is not a folder; point --root at the one that holds your {self.noun}s")
+        try:
+            found = {path for pattern in self._patterns for path in self.root.glob(pattern) if path.is_file()}
+        except (ValueError, NotImplementedError) as error:
+            raise api.SpecError(f"dataset.shards: {error}; give patterns of paths below the root") from error
+        names = sorted(path.relative_to(self.root).as_posix() for path in found if not path.name.startswith("."))
+        if not names:
+            raise api.DataError(self.why_none())
+        return names
+
+    @property
+    def _patterns(self) -> Sequence[str]:
+        shards = self.options.shards or f"**/*{self.suffix}"
+        return [shards] if isinstance(shards, str) else shards
+
+    def why_none(self) -> str:
+        """Return why there is no shard in the root, and what to do."""
+        return (
+            f"no {self.noun} {' or '.join(self._patterns)} in {self.root}; point --root at the folder that holds them, "
+            f"say how they are called (--set dataset.shards='birds-*{self.suffix}')"
+        )
 
     @abstractmethod
     def indexing(self) -> tuple[MakeIndex, str]:

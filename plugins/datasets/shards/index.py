@@ -17,6 +17,8 @@ from maecli import api
 from maecli.api import pictures
 
 NO_LABEL = -1
+MAX_LABEL = 200
+"""Letters of a label."""
 MAX_FAULTS = 100
 """Of one shard that are told by name."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -18,7 +17,7 @@ from .dataset import Sharded, ShardOptions, StoredPictures
 from .joined import MakeIndex
 from .tar_members import LabelMember, index_tar
 
-TAR, COMPRESSED = ".tar", (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 class Tar(Sharded):
@@ -44,12 +43,9 @@ class Tar(Sharded):
 
     name = "tar"
     noun = "shard"
+    suffix = ".tar"
 
     class Options(ShardOptions):
-        shards: str | list[str] = Field(
-            default="**/*.tar",
-            description="pattern of the shards below the root, such as birds-*.tar, or a list of patterns and paths",
-        )
         labels: LabelMember = Field(
             default="auto",
             description="member that says a label: cls, json (its field label_field), txt or none; auto: cls or json",
@@ -63,38 +59,14 @@ class Tar(Sharded):
 
     options: Options
 
-    def __init__(self, options: Options) -> None:
-        self._alone: str | None = None
-        super().__init__(options)
-        if self.root.is_file():  # a single shard
-            self.root, self._alone = self.root.parent, self.root.name
-
-    def shard_names(self) -> Sequence[str]:
-        if self._alone is not None:
-            return [self._alone]
-        patterns = [self.options.shards] if isinstance(self.options.shards, str) else self.options.shards
-        try:
-            found = {path for pattern in patterns for path in self.root.glob(pattern) if path.is_file()}
-        except (ValueError, NotImplementedError) as error:
-            raise api.SpecError(f"dataset.shards: {error}; give patterns of paths below the root") from error
-        names = sorted(path.relative_to(self.root).as_posix() for path in found if not path.name.startswith("."))
-        if not names:
-            raise api.DataError(self._why_none(" or ".join(patterns)))
-        return names
-
-    def _why_none(self, patterns: str) -> str:
-        if not self.root.is_dir():
-            return f"{self.root} is not a folder; point --root at the one that holds your shards"
+    def why_none(self) -> str:
         packed = sorted(path.name for path in self.root.iterdir() if path.name.lower().endswith(COMPRESSED))
         if packed:
             return (
                 f"{packed[0]} in {self.root} is compressed, so that samples within it cannot be found; unpack it to a "
                 "plain .tar (gunzip, unxz …), or pack the pictures with mae pack"
             )
-        return (
-            f"no shard {patterns} in {self.root}; point --root at the folder that holds them, say how they are called "
-            "(--set dataset.shards='birds-*.tar'), or make them: mae pack PICTURES --out SHARDS"
-        )
+        return f"{super().why_none()}, or make them: mae pack PICTURES --out SHARDS"
 
     def indexing(self) -> tuple[MakeIndex, str]:
         options = self.options

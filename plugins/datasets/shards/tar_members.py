@@ -13,14 +13,12 @@ from maecli import api
 from maecli.api import pictures
 
 from .checksums import checksum
-from .index import Gathering, ShardIndex
+from .index import MAX_LABEL, Gathering, ShardIndex
 
 LabelMember = Literal["auto", "cls", "json", "txt", "none"]
 LOOKED_AT: dict[str, tuple[str, ...]] = {"auto": ("cls", "json"), "none": ()}
 """Kinds of members that may say a label, the better ones first; others are a kind themselves."""
 MAX_LABEL_BYTES = 1 << 20
-MAX_LABEL = 200
-"""Letters of a label."""
 HEADER_BYTES = 1 << 15
 """Of a picture that are read for its header; all of it where that is not enough."""
 GZIP, OTHERS = b"\x1f\x8b", {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}

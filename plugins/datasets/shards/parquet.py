@@ -1,0 +1,111 @@
+"""Pictures in Parquet files, as the library `datasets` of Hugging Face writes them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from maecli import api
+from maecli.api import pictures
+
+from .dataset import Sharded, ShardOptions, StoredPictures
+from .joined import MakeIndex
+from .parquet_rows import index_parquet, open_parquet, picture_column
+
+MAX_KEPT = 256 << 20
+"""Bytes of pictures of row groups that a process keeps, because the next sample may be of the same."""
+
+
+class Parquet(Sharded):
+    """Pictures in a column of Parquet files, as the library `datasets` of Hugging Face writes them.
+
+    Source: your own files, or those of a data set on its hub, downloaded. Needs the extra `parquet` (pyarrow).
+    Format: `.parquet` files with a column of pictures: a struct of `bytes` and `path`, or plain bytes; `column` names
+        it where the schema does not. `root` may be one file.
+    Index: what each header and label says is found out once, and kept in `.mae-index/` beside the files, as of `tar`.
+    Reading: a row group is read as a whole for a picture of it, and up to 256 MiB of them are kept by each process. So
+        any order is exact, and shuffled reading of a set beyond that is slow: `mae pack` makes shards of it, in which
+        each picture is read by itself.
+    Classes: the names that the schema has for numbers (ClassLabel), else what the column of labels says, sorted; -1 is
+        no label.
+    Splits: by the word train, val (validation, dev) or test in the path of a file; what no file is named for is cut
+        from train with the fixed seed 0: one sample in ten for each, stratified by class.
+    Licence: yours to know.
+    """
+
+    name = "parquet"
+    noun = "file"
+    suffix = ".parquet"
+
+    class Options(ShardOptions):
+        column: str | None = Field(
+            default=None, description="column of pictures; default: the one that the schema names"
+        )
+        label_column: str | None = Field(
+            default=None, description="column of classes; default: the one that the schema names, or `label`"
+        )
+
+    options: Options
+
+    def indexing(self) -> tuple[MakeIndex, str]:
+        column, label, max_pixels = self.options.column, self.options.label_column, self.options.max_pixels
+        make = partial(index_parquet, column=column, label_column=label, max_pixels=max_pixels)
+        return make, f"parquet {column!r} {label!r} {max_pixels}"
+
+    def pictures_at(self, ids: NDArray[np.int64], reading: pictures.Reading) -> StoredPictures:
+        split = RowPictures(self.root, self.joined, ids, reading, self._faults)
+        split.column = self.options.column
+        return split
+
+    def way_to_labels(self) -> str:
+        return "dataset.label_column names the column that says its class"
+
+
+class RowPictures(StoredPictures):
+    """Pictures in rows of Parquet files: `starts` are row groups, `lengths` rows in them."""
+
+    column: str | None = None
+    _kept: OrderedDict[tuple[int, int], Any] | None = None
+    """Shard and row group → its pictures."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what is kept: another process reads for itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def read(self, index: int) -> bytes:
+        group = self._group(index, int(self.shard_of[index]), int(self.starts[index]))
+        data: bytes = group[int(self.lengths[index])].as_py()
+        return data
+
+    def _group(self, index: int, shard: int, number: int) -> Any:
+        kept = self._kept = OrderedDict() if self._kept is None else self._kept
+        if (shard, number) not in kept:
+            kept[shard, number] = self._read_group(index, shard, number)
+            while len(kept) > 1 and sum(group.nbytes for group in kept.values()) > MAX_KEPT:
+                kept.popitem(last=False)
+        kept.move_to_end((shard, number))
+        return kept[shard, number]
+
+    def _read_group(self, index: int, shard: int, number: int) -> Any:
+        """Return the bytes of the pictures of a row group as one array of pyarrow."""
+        path, key = self.shards[shard].path, self.keys[index]
+        if pictures.stamp_of(path) != self.shards[shard].stamp:
+            raise api.BrokenSample(key, "its file was changed since this command began")
+        try:
+            with open_parquet(path) as file:
+                column = self.column or picture_column(file.schema_arrow)
+                values = file.read_row_group(number, columns=[column], use_threads=False).column(column)
+                chunks = values.combine_chunks()
+                return chunks.field("bytes") if hasattr(chunks, "field") else chunks
+        except ValueError as error:
+            raise api.BrokenSample(key, f"its file is damaged: {str(error).splitlines()[0][:120]}") from error
+
+
+@api.hookimpl
+def mae_datasets() -> list[type[api.Dataset]]:
+    return [Parquet]

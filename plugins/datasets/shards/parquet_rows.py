@@ -1,0 +1,120 @@
+"""Where the pictures of a Parquet file lie: its columns, as the library `datasets` writes them, and its rows.
+
+Needs pyarrow, which is loaded when a file is opened. It reads in one thread, since processes are forked beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from maecli import api
+from maecli.api import pictures
+
+from .index import MAX_LABEL, Gathering, ShardIndex
+
+IMAGE_NAMES, LABEL_NAMES = ("image", "img", "picture", "jpg", "png"), ("label", "labels", "class", "cls")
+"""Of columns, where the schema does not say what they are."""
+
+
+def open_parquet(path: Path) -> Any:
+    """Return an opened file. Raises DataError without pyarrow, and ValueError or OSError for what is no Parquet."""
+    try:
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise api.DataError(
+            f"{path} is Parquet, which needs the extra parquet: pip install 'maecli[parquet]', or pyarrow"
+        ) from error
+    return pq.ParquetFile(path)
+
+
+def index_parquet(path: Path, column: str | None, label_column: str | None, max_pixels: int) -> ShardIndex:
+    """Return where the pictures of a file lie: their row groups as `starts`, their rows in these as `lengths`."""
+    gathering = Gathering()
+    try:
+        with open_parquet(path) as file:
+            _add_rows(file, column, label_column, max_pixels, gathering)
+    except (OSError, ValueError) as error:  # of which those of pyarrow are
+        gathering.fault("", f"is no Parquet file, or damaged: {str(error).splitlines()[0][:120]}")
+    return gathering.index()
+
+
+def _add_rows(file: Any, column: str | None, label_column: str | None, max_pixels: int, gathering: Gathering) -> None:
+    features = _features(file.schema_arrow)
+    image = column or picture_column(file.schema_arrow)
+    if image not in file.schema_arrow.names:
+        columns = ", ".join(file.schema_arrow.names[:8])
+        gathering.fault("", f"has no column of pictures; dataset.column names it, of {columns}")
+        return
+    label = label_column or _label_column(file.schema_arrow, features)
+    if label is not None and label not in file.schema_arrow.names:
+        gathering.fault("", f"has no column {label!r} of labels")
+        label = None
+    names = features.get(label or "", {}).get("names") or ()
+    number = 0
+    for group in range(file.num_row_groups):
+        wanted = [image, *([label] if label is not None else [])]
+        table = file.read_row_group(group, columns=wanted, use_threads=False)
+        values = picture_bytes(table.column(image))
+        labels = table.column(label).to_pylist() if label is not None else [None] * table.num_rows
+        for row, (data, said) in enumerate(zip(values, labels, strict=True)):
+            name = f"{number:08d}"
+            number += 1
+            if data is None:
+                gathering.fault(name, "holds no bytes of a picture")
+                continue
+            try:
+                within = pictures.PictureWithin(name, data)
+                info = pictures.probe_picture(within, max_pixels=max_pixels)
+            except api.BrokenSample as broken:
+                gathering.fault(name, broken.fault.reason)
+            else:
+                gathering.add(name, group, row, info, _label(said, names))
+
+
+def _features(schema: Any) -> dict[str, Any]:
+    """Return what the library `datasets` wrote of its columns; nothing where it did not."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return {}
+    return {name: about for name, about in features.items() if isinstance(about, dict)} if features else {}
+
+
+def picture_column(schema: Any) -> str:
+    """Return the column that holds pictures, by what `datasets` wrote, else by its type, then by its name."""
+    import pyarrow as pa
+
+    of_type = [name for name, about in _features(schema).items() if about.get("_type") == "Image"]
+    structs = [
+        field.name for field in schema if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
+    ]
+    binary = [field.name for field in schema if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)]
+    named = [name for name in binary if name.lower() in IMAGE_NAMES]
+    return next(iter([*of_type, *structs, *named]), "")
+
+
+def _label_column(schema: Any, features: Mapping[str, Any]) -> str | None:
+    """Return the column of classes, by what `datasets` wrote, else by its name."""
+    of_type = [name for name, about in features.items() if about.get("_type") == "ClassLabel"]
+    named = [name for name in schema.names if name.lower() in LABEL_NAMES]
+    return next(iter([*of_type, *named]), None)
+
+
+def picture_bytes(column: Any) -> Iterator[bytes | None]:
+    """Yield the bytes of each picture of a column, a struct of bytes and path or plain bytes."""
+    for chunk in column.chunks:
+        values = chunk.field("bytes") if hasattr(chunk, "field") else chunk
+        for i in range(len(values)):
+            yield values[i].as_py() if chunk[i].is_valid else None
+
+
+def _label(value: object, names: tuple[str, ...] | list[str]) -> str | None:
+    """Return what a label says, by the names that the schema has for numbers; None for -1, which is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or value == -1:
+        return None
+    if isinstance(value, int) and names:
+        return str(names[value]) if 0 <= value < len(names) else None
+    return str(value).strip()[:MAX_LABEL] or None

@@ -1,0 +1,85 @@
+"""Pictures in Parquet files, as the library `datasets` writes them."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from maecli_plugins.datasets.shards import parquet as parquet_module
+from maecli_plugins.datasets.shards.parquet import Parquet
+from write_shards import CLASSES, picture, write_parquet
+
+from maecli import api
+
+
+def parquet(root: Path, **options: object) -> Parquet:
+    return Parquet(Parquet.Options(root=root, **options))
+
+
+def test_each_row_is_a_picture_with_its_class_by_name(tmp_path):
+    write_parquet(tmp_path, "data/train-00000-of-00001.parquet")
+    dataset = parquet(tmp_path, val_share=0, test_share=0)
+    assert dataset.card().classes == ("cat", "hen")
+    split = dataset.split("train", ("image", "label"))
+    for i in (17, 0, 18, 3):
+        expected = api.pictures.read_picture(api.pictures.PictureWithin("it", picture(i)))
+        assert np.array_equal(split[i]["image"], expected)
+        assert dataset.card().classes[int(split[i]["label"])] == CLASSES[i % 2]
+    assert split.keys[17] == "data/train-00000-of-00001.parquet/00000017"
+    assert np.array_equal(pickle.loads(pickle.dumps(split))[5]["image"], split[5]["image"])
+
+
+def test_splits_follow_from_the_names_of_files(tmp_path):
+    for split in ("train", "validation", "test"):
+        write_parquet(tmp_path, f"{split}-00000-of-00001.parquet", num=4)
+    assert parquet(tmp_path).card().split_sizes == {"train": 4, "val": 4, "test": 4}
+
+
+def test_no_more_than_a_bound_is_kept_of_row_groups(tmp_path, monkeypatch):
+    write_parquet(tmp_path)
+    split = parquet(tmp_path, val_share=0, test_share=0).split("train")
+    before = [split[i]["image"].tobytes() for i in range(20)]
+    assert len(split._kept) == 5
+    monkeypatch.setattr(parquet_module, "MAX_KEPT", 1)
+    split._kept = None
+    assert [split[i]["image"].tobytes() for i in range(20)] == before
+    assert len(split._kept) == 1
+
+
+def test_what_holds_no_picture_or_label_is_left_out_and_told(tmp_path):
+    write_parquet(tmp_path, num=8, labels=[0, 1, -1, 9, 0, 1, 0, 1])
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    rows = pa.array([{"bytes": None, "path": "x.png"}, {"bytes": b"nothing", "path": None}, None], image)
+    pq.write_table(pa.table({"image": rows}), tmp_path / "b.parquet")
+    dataset = parquet(tmp_path)
+    assert sum(dataset.card().split_sizes.values()) == 8
+    assert sum(dataset.card(("image", "label")).split_sizes.values()) == 6
+    assert [fault.path for fault in dataset.faults()] == [f"b.parquet/0000000{i}" for i in range(3)]
+
+
+def test_columns_are_told_by_type_or_by_options(tmp_path):
+    table = pa.table({"photo": pa.array([picture(i) for i in range(6)]), "kind": ["a", "b"] * 3})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(api.DataError, match=r"no column of pictures; dataset.column names it, of photo, kind"):
+        parquet(tmp_path).card()
+    assert parquet(tmp_path, column="photo").card().classes == ()
+    dataset = parquet(tmp_path, column="photo", label_column="kind")
+    assert dataset.card().classes == ("a", "b")
+    assert dataset.split("train")[0]["image"].shape == (3, 8, 8)
+
+
+def test_damaged_and_changed_files_are_told(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"nothing")
+    with pytest.raises(api.DataError, match="is no Parquet file, or damaged"):
+        parquet(tmp_path).card()
+    with pytest.raises(api.DataError, match="no file"):
+        parquet(tmp_path, shards="b*.parquet").card()
+    write_parquet(tmp_path)
+    split = parquet(tmp_path).split("train")
+    write_parquet(tmp_path, num=3)
+    with pytest.raises(api.BrokenSample, match="was changed"):
+        split[0]
