@@ -61,6 +61,8 @@ class Modality(ABC):
     """Whether cells may be missing in a person's own files, also where the data set lacks none."""
     pictorial: ClassVar[bool] = False
     """Whether a drawing shows all of a sample, so that predictions are written as pictures and not as numbers."""
+    by_case: ClassVar[bool] = False
+    """Whether each sample is a case, as a patient's volume is: masks are judged in each, and shown in its `slices`."""
     per_cell: ClassVar[bool] = False
     """Whether range, mean and deviation are those of each cell, as of a table's columns, instead of each channel."""
     recurs: ClassVar[bool] = False
@@ -150,8 +152,8 @@ class Modality(ABC):
         """Return a drawing (3, h, w) of slices of a sample (C, *S) of three axes, and masks (*S) as they lie on it.
 
         A mask may have other numbers of cells than the image, for the same space, whose `lengths` the drawing has; it
-        is `fill` beside the slices. They go through the middle of what `shows` (*S) marks. A kind of samples of three
-        axes overrides it.
+        is `fill` beside the slices. They go through the middle of what `shows` (*S) marks. A kind of samples that are
+        cases overrides it.
         """
         raise NotImplementedError(f"{self.name} draw no slices")
 

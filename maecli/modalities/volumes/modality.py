@@ -40,6 +40,7 @@ class Volumes(Modality):
     unit, one, part = "volumes", "volume", "voxel"
     axis_names = ("depth", "height", "width")
     axes = 3
+    by_case = True
     mirror_axis = -3  # left to right
     suffixes = frozenset(SUFFIXES)
     unread = (

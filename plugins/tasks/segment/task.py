@@ -26,7 +26,6 @@ from .tiling import Inference, predict_classes
 from .windows import WindowWeights
 
 MOST_AXES = len(CONVOLUTIONS)
-AXES_OF_VOLUMES = 3
 CELLS_AT_ONCE = 1 << 22
 MM3_PER_ML = 1000
 BY_CASE = (
@@ -110,7 +109,7 @@ class Segment(api.Task[Segmenter]):
         )
         self.class_weights = dict(zip(card.mask_classes, self.weights or (), strict=False))
         self.style = api.draw.ClassStyle(card.mask_classes, card.mask_palette, card.background, card.void)
-        self.by_case = len(preprocess.img_size) == AXES_OF_VOLUMES
+        self.by_case = preprocess.modality.by_case
         if self.by_case:
             self.monitor = "dice"
 
