@@ -34,6 +34,7 @@ STEPS = 2
 QUICK = (
     *("--model", "vit-tiny", "--img-size", "8", "--patch-size", "4", "--device", "cpu", "--workers", "0"),
     *("--set", "model.depth=1", "--set", "model.embed_dim=16", "--set", "model.num_heads=2"),
+    *("--set", "dataset.val_share=0.0002", "--set", "dataset.test_share=0.0002"),  # so that little is measured
     *("--batch-size", "64", "--set", f"train.max_steps={STEPS}", "--set", "trackers=[jsonl]"),
 )
 DECODER = tuple(f"task.decoder_{key}" for key in ("embed_dim=16", "depth=1", "num_heads=2"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress
-from maecli.cli.ask.options import JsonOption, OverwriteOption, QuietOption, VerboseOption, asks
+from maecli.cli.ask.options import DATA, JsonOption, OverwriteOption, QuietOption, VerboseOption, asks, option
 from maecli.cli.show.answers import show_next
 from maecli.spec.ask import Ask
 from maecli.terminal import answer, tell
@@ -16,6 +18,9 @@ from maecli.text import number_of
 @asks("eda", "dataset", "root", "task", "img_size", "seed", "out", "recipe", "config", "sets")
 def eda(
     ask: Ask,
+    samples: Annotated[
+        int | None, option("--samples", min=1, help="Look at so many of more samples, drawn by chance.", panel=DATA)
+    ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -33,7 +38,7 @@ def eda(
         for verb, spec in specs.items():
             for key, value, source in settings_of(spec):
                 progress.say(f"{verb}: {key}: {value} ({source})")
-    result = run_eda(specs, registry(), progress, overwrite=overwrite)
+    result = run_eda(specs, registry(), progress, overwrite=overwrite, samples=samples)
     faults = result.findings.faults
     if as_json:
         print_json({"report": str(result.report), **result.findings.model_dump(mode="json")})

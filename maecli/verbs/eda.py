@@ -13,6 +13,7 @@ import torch
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
+from maecli.data.sampled import SampledSplits
 from maecli.eda import gallery
 from maecli.eda.advice import HowFitted, advise
 from maecli.eda.examples import Augmented, Example, Gallery
@@ -98,8 +99,11 @@ def eda(
     progress: Progress,
     *,
     overwrite: bool = False,
+    samples: int | None = None,
 ) -> EdaResult:
     """Go over the data set of the specs (by verb), and write the page and the numbers, all of them at the end.
+
+    `samples`: how many of its samples stand for all of more.
 
     Raises DataError when the data cannot be used, naming files that break a rule, and SpecError when the output
     folder holds something else.
@@ -112,6 +116,8 @@ def eda(
     masks_wanted = any("mask" in registry.task(one.task.name).fields for one in specs.values())
     with progress:
         try:
+            if samples is not None:
+                dataset = SampledSplits(dataset, samples)
             card = dataset.card(IMAGE)
             preprocess, *_ = [preprocess_for(one, card, registry) for one in specs.values()]
             surveyed = survey(dataset, preprocess.modality, progress.count, masks_wanted, progress.say)

@@ -409,3 +409,10 @@ def test_the_last_lines_are_commands_that_follow(mae, pictures, tmp_path):
     _, first, _, second, _ = lines[lines.index("next:") :]
     assert first.split() == ["mae", "pretrain", "--dataset", "folder", "--root", str(pictures)]
     assert second.split()[:2] == ["mae", "finetune"]
+
+
+def test_of_many_samples_some_are_looked_at(toy, undrawn):
+    result = toy(shapes(80), samples=60)
+    assert result.findings.pictures["train"].num == 56
+    assert result.findings.card.split_sizes["train"] == 80
+    assert "were looked at, chosen by the fixed seed" in result.findings.card.notes[-1]

@@ -1,0 +1,59 @@
+"""Some samples of a very large data set that stand for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
+from maecli.data.dataset import Dataset
+from maecli.data.sample import Split
+from maecli.data.splits import places
+from maecli.errors import Fault
+
+LEAST = 50
+"""Samples of a split that are looked at in any case, as far as there are so many."""
+
+
+class SampledSplits(Dataset):
+    """A data set of which about `num` samples are looked at: of each split the same share, chosen by their keys.
+
+    A sample is among them whatever fields are asked for. The card is that of all.
+    """
+
+    def __init__(self, dataset: Dataset, num: int) -> None:
+        self.dataset = dataset
+        self.name, self.options, self.root = dataset.name, dataset.options, dataset.root  # type: ignore[misc]
+        self.num_samples = sum(dataset.card().split_sizes.values())
+        share = min(1.0, num / max(1, self.num_samples))
+        self._ends = {name: self._end(name, share) for name in SPLIT_NAMES}
+
+    def _end(self, name: SplitName, share: float) -> int:
+        """Return the place in line of the last sample of a split that is looked at."""
+        first = np.sort(places(self.dataset.split(name).keys)[:, 0])
+        num = min(len(first), max(LEAST, round(share * len(first))))
+        return int(first[num - 1]) if num else 0
+
+    def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
+        card = self.dataset.card(fields)
+        num = sum(len(self.split(name)) for name in SPLIT_NAMES)
+        note = f"{num:,} of {self.num_samples:,} were looked at, chosen by the fixed seed"
+        return card.model_copy(update={"notes": (*card.notes, note)})
+
+    def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
+        split = self.dataset.split(name, fields)
+        first = places(split.keys)[:, 0]
+        return split.view(np.flatnonzero(first <= np.uint64(self._ends[name])).tolist())
+
+    def given_splits(self) -> Collection[SplitName]:
+        return self.dataset.given_splits()
+
+    def groups(self) -> Mapping[str, str]:
+        return self.dataset.groups()
+
+    def faults(self) -> Collection[Fault]:
+        return self.dataset.faults()
+
+    def all_faults(self) -> Iterator[Fault]:
+        yield from self.dataset.faults()

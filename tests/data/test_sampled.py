@@ -1,0 +1,27 @@
+"""Some samples stand for all of a very large data set."""
+
+from __future__ import annotations
+
+from toy_dataset import shapes
+
+from maecli.data import sampled
+from maecli.data.sampled import SampledSplits
+
+
+def test_of_each_split_the_same_share_is_looked_at_whatever_is_asked(monkeypatch):
+    monkeypatch.setattr(sampled, "LEAST", 2)
+    dataset = shapes(40, 20, 4)
+    some = SampledSplits(dataset, 16)
+    sizes = {name: len(some.split(name)) for name in ("train", "val", "test")}
+    assert sizes == {"train": 10, "val": 5, "test": 2}
+    train = some.split("train")
+    assert set(train.keys) < set(dataset.split("train").keys)
+    assert list(some.split("train", ("label",)).keys) == list(train.keys)
+    assert list(SampledSplits(dataset, 16).split("train").keys) == list(train.keys)
+    assert some.card().split_sizes == dataset.card().split_sizes
+    assert some.card().notes[-1] == "17 of 64 were looked at, chosen by the fixed seed"
+
+
+def test_fewer_samples_than_are_asked_for_are_all_looked_at():
+    dataset = shapes()
+    assert list(SampledSplits(dataset, 100).split("train").keys) == list(dataset.split("train").keys)
