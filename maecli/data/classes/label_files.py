@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -215,7 +216,9 @@ def _read(
         counts.lines.setdefault(row.label, line)
         key = _find(path, line, name, names)
         if key is None:
-            there = "there, but no picture" if (path.parent / name).exists() else "not there"
+            # which is false, and no error, for a name that no disk takes
+            is_there = os.path.exists(path.parent / name)  # noqa: PTH110
+            there = "there, but no picture" if is_there else "not there"
             faults.append((line, Fault(name, f"stands in {path.name}, line {line}, but is {there}")))
         elif key not in read:
             read[key] = row

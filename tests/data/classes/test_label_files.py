@@ -228,3 +228,9 @@ def test_a_hundred_thousand_rows_of_labels_take_a_second(tmp_path):
     begin = time.process_time()
     assert len(read_labels(tmp_path / "labels.csv", frozenset(keys)) or {}) == 100_000
     assert time.process_time() - begin < 3
+
+
+@pytest.mark.parametrize("name", ["9" * 400, "a/" * 3000])
+def test_a_name_that_no_disk_takes_is_one_that_is_not_there(tmp_path, name):
+    with pytest.raises(DataError, match="is not a picture in"):
+        read(tmp_path, f"file,label\n{name},cat\n")
