@@ -15,7 +15,7 @@ from maecli.data.classes.label_files import (
     read_labels,
 )
 from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
-from maecli.data.files.finding import find_files
+from maecli.data.files.finding import find_files, links_out
 from maecli.data.files.kept import keep, kept, stamp_of
 from maecli.data.idx import read_idx
 from maecli.data.keys import Keys
@@ -93,6 +93,7 @@ __all__ = [
     "keep",
     "keeps_alpha",
     "kept",
+    "links_out",
     "mask_png",
     "measured_bits",
     "misfit",

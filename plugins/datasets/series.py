@@ -75,6 +75,8 @@ class OwnSeries(api.Dataset):
                 f"{self.root} holds no series ({', '.join(SUFFIXES)}), also not in its folders; give a file or a "
                 "folder of them by --root"
             )
+        if elsewhere := api.pictures.links_out(self.root, paths):
+            self.say(elsewhere)
         return paths
 
     @cached_property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -48,6 +48,29 @@ class Found:
 def find_files(root: Path) -> list[str]:
     """Return every file under `root` that may be data as a sorted list of relative POSIX paths."""
     return search(root).files
+
+
+def links_out(root: Path, paths: Iterable[str]) -> str:
+    """Return in words which of some paths below `root` lie elsewhere by links; nothing where none does."""
+    home = os.path.realpath(root)
+    folders: dict[str, bool] = {}
+    first, num = "", 0
+    for path in paths:
+        folder, file = path.rpartition("/")[0], f"{root}/{path}"
+        if folder not in folders:
+            folders[folder] = _lies_outside(f"{root}/{folder}", home)
+        if folders[folder] or (os.path.islink(file) and _lies_outside(file, home)):  # noqa: PTH114  a Path for each is slow
+            first, num = first or path, num + 1
+    if not num:
+        return ""
+    which = first if num == 1 else f"{num:,} files, such as {first},"
+    lies, what = ("lies", "it is") if num == 1 else ("lie", "they are")
+    return f"{which} {lies} out of the folder by a link, at {os.path.realpath(root / first)}; {what} read all the same"
+
+
+def _lies_outside(path: str, home: str) -> bool:
+    real = os.path.realpath(path)
+    return real != home and not real.startswith(home.rstrip("/") + "/")
 
 
 def search(root: Path) -> Found:

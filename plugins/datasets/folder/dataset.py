@@ -278,6 +278,8 @@ class Folder(api.Dataset):
             self._glance,
             like.classes if like is not None else (),
         )
+        if elsewhere := pictures.links_out(self.root, index.layout.samples):
+            self.say(elsewhere)
         if is_glanced_at(index.layout, self._glance):
             self.say(f"going by {self._glance:,} of {len(index.layout.samples):,} pictures")
         return index

@@ -200,6 +200,9 @@ class VolumeSet(api.Dataset):
 
     @cached_property
     def _index(self) -> Index:
+        paths = (path for case in self._found.cases for path in (*case.images, case.mask) if path is not None)
+        if elsewhere := api.pictures.links_out(self.root, paths):
+            self.say(elsewhere)
         return read_index(self.root, self._found.cases, self._like.channels if self._like is not None else None)
 
     @cached_property
