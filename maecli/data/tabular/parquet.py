@@ -136,10 +136,12 @@ def _as_text(values: Any, path: Path, name: str) -> Any:
     """Return a column of any plain type as text."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(values.type) and sum(map(_text_length, values.chunks)) > MAX_BYTES:
-        raise _too_long(path, name)
     try:
+        if pa.types.is_dictionary(values.type) and sum(map(_text_length, values.chunks)) > MAX_BYTES:
+            raise _too_long(path, name)
         return values.cast(pa.string())
+    except pa.ArrowIndexError as error:  # cells of a text that is not there
+        raise _damaged(path, error) from error
     except pa.ArrowException as error:
         raise _no_cells(path, name, values.type) from error
 

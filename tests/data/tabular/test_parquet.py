@@ -110,3 +110,10 @@ def test_few_bytes_become_no_more_than_is_bearable(tmp_path, monkeypatch):
     pq.write_table(pa.table({"b": pa.array([b"x" * 501] * 2, pa.binary(501))}), path)
     with pytest.raises(BrokenSample, match="column 'b' holds more than 1,000 bytes of text"):
         read_table(path)
+
+
+def test_cells_of_a_text_that_is_not_there_are_damage(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    texts = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.array([], pa.string()), safe=False)
+    with pytest.raises(BrokenSample, match="is no Parquet file, or damaged: Index 0 out of bounds"):
+        parquet._as_text(pa.chunked_array([texts]), tmp_path / "t.parquet", "t")

@@ -71,7 +71,9 @@ def picture_planes(opened: tifffile.TiffFile, meaning: PageMeaning, name: str) -
     axes = _channel_axes(series, meaning, name)
     if meaning == "channels" and not axes and len(alike := [page for page in pages if _is_alike(page, main)]) > 1:
         unpacked = len(alike) * _unpacked(main)
-        return Planes(f"C{main.axes}", (len(alike), *main.shape), main, alike, lambda: _joined(alike), unpacked, None)
+        return Planes(
+            f"C{main.axes}", (len(alike), *main.shape), main, alike, lambda: _joined(alike, main.shape), unpacked, None
+        )
     left = [axis for axis, num in zip(series.axes, series.shape, strict=True) if num > 1 and axis not in f"YX{axes}"]
     if not axes or axes in series.keyframe.axes:
         others = bool(left) or _shows_more(pages, main, list(series.pages))
@@ -131,14 +133,17 @@ def _stacked(
         ids = np.arange(len(series.pages)).reshape(sizes)[place[: len(lead)]].tolist()
         parts = [series.pages[i] for i in ids]
         unpacked = math.prod(shape) * itemsize
-        return axes, shape, page, parts, lambda: _joined(parts), unpacked
+        return axes, shape, page, parts, lambda: _joined(parts, page.shape), unpacked
     unpacked = math.prod(series.shape) * itemsize  # one page speaks for all that lies behind it
     return axes, shape, page, list(series.pages), lambda: series.asarray()[place], unpacked
 
 
-def _joined(pages: Sequence[tifffile.TiffPage | tifffile.TiffFrame | None]) -> np.ndarray:
+def _joined(pages: Sequence[tifffile.TiffPage | tifffile.TiffFrame | None], shape: tuple[int, ...]) -> np.ndarray:
+    """Return pages as one array; a page that has another shape than the header was believed to say is not read."""
     if any(page is None for page in pages):
         raise EOFError
+    if any(page.shape != shape for page in pages if page is not None):
+        raise ValueError("its pages have several sizes")
     return np.stack([page.asarray() for page in pages if page is not None])
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from write_data import noise
 
 from maecli.errors import BrokenSample
+from maecli.modalities.pictures.codecs.tiff_planes import _joined
 from maecli.modalities.pictures.read import probe_picture, read_picture
 
 STACK = noise(0, 4, 20, 30)
@@ -307,3 +308,11 @@ def test_lab_becomes_rgb(tiff):
 def test_colours_that_are_not_understood_are_refused(photometric, values, kind, tiff):
     path = tiff(array(values, photometric=photometric))
     assert reason_of(path) == f"has colours of the kind {kind}, which are not read; save it as RGB or grey"
+
+
+def test_a_page_of_a_stack_that_asks_for_another_size_is_not_read(tiff):
+    path = tiff(written((np.zeros((4, 5), np.uint8), {}), (np.zeros((40, 50), np.uint8), {})))
+    with tifffile.TiffFile(path) as opened:
+        pages = list(opened.pages)
+        with pytest.raises(ValueError, match="its pages have several sizes"):
+            _joined(pages, pages[0].shape)
