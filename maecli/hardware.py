@@ -22,6 +22,7 @@ def choose_device(name: str) -> torch.device:
     """Return the device that `name` means; auto is CUDA, else MPS, else CPU. Raises SpecError if it is not there."""
     if name == "auto":
         if torch.cuda.is_available():
+            _check_gpu_for_each()
             return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
@@ -31,7 +32,22 @@ def choose_device(name: str) -> torch.device:
     there = {"cpu": 1, "mps": int(torch.backends.mps.is_available()), "cuda": torch.cuda.device_count()}
     if (device.index or 0) >= there.get(device.type, 0):
         raise SpecError(f"device {name!r} is not on this machine; --device auto takes what is")
+    if device.type == "cuda":
+        _check_gpu_for_each()
     return device
+
+
+def processes_here() -> int:
+    """Return how many processes that torchrun started share this machine; 1 for one by itself."""
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _check_gpu_for_each() -> None:
+    if (num := torch.cuda.device_count()) < processes_here():
+        raise SpecError(
+            f"{processes_here()} processes want a GPU each, and this machine has {num}; use fewer processes, or "
+            "--device cpu"
+        )
 
 
 def num_cores() -> int:
@@ -130,5 +146,8 @@ def copy_to_cpu(tensor: Tensor) -> Callable[[], Tensor]:
 
 
 def default_workers() -> int:
-    """Return how many reading processes to start: the cores of this process, less one, 1 to 8."""
-    return max(1, min(8, num_cores() - 1))
+    """Return how many reading processes to start: the cores of this process, less one, 1 to 8.
+
+    Those of a machine are divided among the processes of torchrun on it.
+    """
+    return max(1, min(8, num_cores() // processes_here() - 1))

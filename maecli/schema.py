@@ -301,6 +301,11 @@ class RunSpec(Section):
         default="auto", description="auto: bf16 where the hardware multiplies it natively"
     )
     compile: bool = Field(default=False, description="use torch.compile")
+    parallel: Literal["auto", "ddp", "fsdp"] = Field(
+        default="auto",
+        description="of several processes: ddp, each has the whole model; fsdp, each has a part of it, for one that "
+        "does not fit; auto: ddp",
+    )
     out: Path | None = Field(
         default=None,
         description="run directory; default: runs/VERB-DATA[-TASK], named after the data set, or the folder of one's "
@@ -392,6 +397,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "out",
         "device",
         "compile",
+        "parallel",
         "trackers",
         "log_every_steps",
         "train.micro_batch_size",

@@ -24,6 +24,7 @@ FLOORS = (
     {"reports"},
     {"eda"},
     {"training"},
+    {"parallel"},
     {"weights"},
     {"loading"},
     {"modalities"},

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
+from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
     DATA,
     CheckpointOption,
@@ -49,6 +50,7 @@ def evaluate(
     ] = False,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per forward pass.")] = None,
     device: DeviceOption = None,
+    devices: DevicesOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from maecli.cli.application import app, stderr_progress
+from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
     DATA,
     OUTPUT,
@@ -44,6 +45,7 @@ def train(
     verify_data: VerifyDataOption = False,
     dry_run: DryRunOption = False,
     help_options: HelpOptionsOption = False,
+    devices: DevicesOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,

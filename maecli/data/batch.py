@@ -43,11 +43,14 @@ class Batch:
     def micro_batches(self, size: int) -> Iterator[Batch]:
         """Yield consecutive parts of at most `size` samples."""
         for start in range(0, len(self), size):
-            stop = min(start + size, len(self))
-            yield replace(
-                self,
-                tensors={name: tensor[start:stop] for name, tensor in self.tensors.items()},
-                draws=self.draws.narrow(start, stop),
-                keys=self.keys[start:stop],
-                faults=(),
-            )
+            yield self.narrow(start, min(start + size, len(self)))
+
+    def narrow(self, start: int, stop: int) -> Batch:
+        """Return the samples from `start` to `stop`."""
+        return replace(
+            self,
+            tensors={name: tensor[start:stop] for name, tensor in self.tensors.items()},
+            draws=self.draws.narrow(start, stop),
+            keys=self.keys[start:stop],
+            faults=(),
+        )

@@ -40,3 +40,13 @@ class Batching:
             return number * self.batch_size, (number + 1) * self.batch_size
         num = self.num_batches
         return self.num_samples * number // num, self.num_samples * (number + 1) // num
+
+
+def part_of(num_samples: int, number: int, num_parts: int) -> tuple[int, int]:
+    """Return where one of so many parts of a batch begins and ends: at even places, for a task may blend pairs.
+
+    Each has two samples at least where there are enough for that.
+    """
+    pairs = num_samples // 2
+    start, stop = (2 * (pairs * each // num_parts) for each in (number, number + 1))
+    return start, num_samples if number == num_parts - 1 else stop

@@ -28,7 +28,7 @@ from maecli.plan.make import make_plan
 from maecli.progress import Progress
 from maecli.registry import Registry, registry
 from maecli.run.open import Data, open_run
-from maecli.run.train import make_trainer
+from maecli.run.together import make_trainer
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import Settings

@@ -6,6 +6,7 @@ restarting, and the number of workers change nothing.
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from maecli.data.batch import Batch
-from maecli.data.batching import Batching
+from maecli.data.batching import Batching, part_of
 from maecli.data.randomness import Draws, derive_seed
 from maecli.data.sample import Split, TensorSplit
 from maecli.data.sampling import drawn
@@ -29,6 +30,8 @@ from maecli.schema import AugmentSpec
 Job = tuple[int, np.ndarray]
 """An epoch, and the visits to samples to read for it: the position of each, plus N for every earlier visit of it in the
 epoch, of a split of N. Random changes are those of the visit."""
+WHOLE = (0, 1)
+"""The part of a batch, or of all batches, that one process has: the first of one."""
 FIXED = -1
 """The epoch of draws that never change: evaluation, test masks."""
 
@@ -45,15 +48,17 @@ def train_schedule(
     start_step: int,
     total_steps: int,
     chances: NDArray[np.float64] | None = None,
+    part: tuple[int, int] = WHOLE,
 ) -> Iterator[Job]:
-    """Yield (epoch, visits (B,)) for each step."""
+    """Yield (epoch, visits (B,)) for each step, of a part (number, of so many) of its batch."""
     steps_per_epoch, num_samples = batching.num_batches, batching.num_samples
     epoch, order = -1, np.empty(0, np.int64)
     for step in range(start_step, total_steps):
         if step // steps_per_epoch != epoch:
             epoch = step // steps_per_epoch
             order = epoch_order(seed, epoch, num_samples, chances)
-        yield epoch, order[slice(*batching.bounds(step % steps_per_epoch))]
+        batch = order[slice(*batching.bounds(step % steps_per_epoch))]
+        yield epoch, batch[slice(*part_of(len(batch), *part))]
 
 
 def refuse(fault: Fault) -> None:
@@ -85,20 +90,30 @@ class Loader(ABC):
         return 0.0
 
     def train_batches(
-        self, spec: AugmentSpec, batch_size: int, start_step: int, total_steps: int, keep: bool = False
+        self,
+        spec: AugmentSpec,
+        batch_size: int,
+        start_step: int,
+        total_steps: int,
+        keep: bool = False,
+        part: tuple[int, int] = WHOLE,
     ) -> Generator[Batch, None, None]:
-        """Yield augmented batches from `start_step` to `total_steps`; `keep`: see `Batching`."""
+        """Yield augmented batches from `start_step` to `total_steps`, or of each a `part` (number, of so many).
+
+        `keep`: see `Batching`.
+        """
         batching = Batching(len(self.split), batch_size, keep)
-        plan = train_schedule(self.seed, batching, start_step, total_steps, self.chances)
+        plan = train_schedule(self.seed, batching, start_step, total_steps, self.chances, part)
         for batch in self._fetch(plan, spec):
             self._report(batch)
             if not len(batch):
                 raise DataError(f"none of the {len(self.split)} training samples can be read")
             yield self._finish(batch, spec)
 
-    def eval_batches(self, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+    def eval_batches(self, batch_size: int, limit: int | None = None, part: tuple[int, int] = WHOLE) -> Iterator[Batch]:
         """Yield every sample once, unchanged; `limit` takes evenly spaced samples.
 
+        With a `part` (number, of so many) that batch of each so many in turn.
         They come in order, but for samples at their own size: those of one size come together, none of them more than
         `buckets.WINDOW` batches late.
         """
@@ -108,7 +123,7 @@ class Loader(ABC):
             parts = by_size(self.split, ids, batch_size)
         else:
             parts = (ids[i : i + batch_size] for i in range(0, len(ids), batch_size))
-        for batch in self._fetch(((FIXED, part) for part in parts), None):
+        for batch in self._fetch(((FIXED, each) for each in itertools.islice(parts, part[0], None, part[1])), None):
             self._report(batch)
             if len(batch):
                 yield self._finish(batch, None)

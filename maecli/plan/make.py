@@ -22,7 +22,7 @@ from maecli.run.begin.timing import Timing, time_run
 from maecli.run.compare.arms import arms_by_default
 from maecli.run.directory import Say
 from maecli.run.open import Built, Data, check_task, make_modality, open_device, open_run
-from maecli.run.train import make_trainer
+from maecli.run.together import make_trainer
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import PLANNED, Layer

@@ -13,7 +13,7 @@ from maecli.run.begin.place import run_directory
 from maecli.run.begin.timing import SECONDS, Timing, time_run
 from maecli.run.data.what_was_read import reading_json, what_was_read
 from maecli.run.open import Built, Data, open_run
-from maecli.run.train import make_trainer
+from maecli.run.together import make_trainer
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
 from maecli.training.optim import peak_rate

@@ -22,7 +22,9 @@ from maecli.schema import RunSpec
 LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "pillow")
 
 
-def describe_environment(spec: RunSpec, registry: Registry, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def describe_environment(
+    spec: RunSpec, registry: Registry, device: torch.device, dtype: torch.dtype, num_processes: int = 1
+) -> dict[str, Any]:
     """Return what is worth knowing when a run is compared with another."""
     return {
         "mae": __version__,
@@ -30,6 +32,7 @@ def describe_environment(spec: RunSpec, registry: Registry, device: torch.device
         "platform": platform.platform(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "device": describe_device(device),
+        "processes": num_processes,
         "precision": str(dtype).removeprefix("torch."),
         "git_revision": git_revision(),
         "plugins": [used._asdict() for used in plugins_used(spec, registry)],

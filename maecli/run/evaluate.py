@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.data.members import read_members
 from maecli.errors import Fault, SpecError
+from maecli.outputs.faults import Faults
+from maecli.parallel.lead import call, world
+from maecli.parallel.world import ALONE, World
 from maecli.progress import Progress
-from maecli.registry import Registry
+from maecli.registry import Registry, registry
 from maecli.reports.payoff import Payoff
 from maecli.results import Evaluation
 from maecli.run.checkpoint import find_checkpoint
@@ -74,8 +78,9 @@ def evaluate(
     splits = {name: data.split(name) for name in SPLIT_NAMES}
     other = other_data(run, restored.checkpoint, data, splits, card.reading, split, progress.say)
     weights = f"{checkpoint} (step {restored.checkpoint.step})"
+    processes = call(help_evaluate, path, checkpoint, settings, ignore_unknown_classes, split, batch_size)
     with progress.working(f"measuring on {split}"):
-        evaluation = measure(restored, restored.module, split, weights, batch_size)
+        evaluation = measure(restored, restored.module, split, weights, batch_size, processes)
     leak = _leak(run, restored, registry) if split == "test" and other is None else None
     more = [f"Measured on {other}."] if other else [f"{leak}."] if leak else []
     evaluation = evaluation.model_copy(
@@ -91,6 +96,21 @@ def evaluate(
     return EvalResult(run, restored.checkpoint.path, evaluation, faults, following)
 
 
+def help_evaluate(
+    path: Path,
+    checkpoint: str,
+    settings: Mapping[str, Any],
+    ignore_unknown_classes: bool,
+    split: SplitName,
+    batch_size: int | None,
+) -> None:
+    """Do the part of a process beside the first one in measuring a run."""
+    with world().together():
+        restored = restore(path, registry(), lambda _: None, checkpoint, settings, ignore_unknown_classes)
+        restored.data.samples(split)
+    measure(restored, restored.module, split, "", batch_size, world())
+
+
 def _leak(run: RunDirectory, restored: Restored, registry: Registry) -> Leak | None:
     """Return what the run of `--init` was trained on of the test samples that a run recorded."""
     members = read_members(run.path / SPLITS)
@@ -98,14 +118,30 @@ def _leak(run: RunDirectory, restored: Restored, registry: Registry) -> Leak | N
 
 
 def measure(
-    built: Built, module: nn.Module, split: SplitName, weights: str, batch_size: int | None = None
+    built: Built,
+    module: nn.Module,
+    split: SplitName,
+    weights: str,
+    batch_size: int | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
-    """Return what a module makes of a split, beside baselines that learn from training samples."""
+    """Return what a module makes of a split, beside baselines that learn from training samples.
+
+    Of several processes each measures a part, and the first one's evaluation is that of all.
+    """
     task, size = built.task, batch_size or built.spec.train.batch_size
-    if task.baseline_samples:
-        fit_baselines(task, built.loader("train"), size)
-    evaluation = measure_split(task, module, built.loader(split), split, size, built.dtype)
+    with world.together():
+        if task.baseline_samples:
+            fit_baselines(task, built.loader("train"), size)
+    evaluation = measure_split(task, module, built.loader(split), split, size, built.dtype, world)
+    share_faults(built.data.faults, world)
     return evaluation.model_copy(update={"weights": weights})
+
+
+def share_faults(faults: Faults, world: World) -> None:
+    """Note in each process what all have met."""
+    for others in world.gathered(list(faults)) if world.size > 1 else ():
+        faults.update(others)
 
 
 def measured_run(path: Path, checkpoint: str) -> RunDirectory:

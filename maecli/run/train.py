@@ -10,6 +10,7 @@ from maecli.data.card import SplitName
 from maecli.data.members import members_csv, members_of
 from maecli.errors import DamagedFile, Fault
 from maecli.outputs.faults import SKIPPED, faults_csv
+from maecli.parallel.lead import world
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.payoff import Payoff
@@ -18,7 +19,6 @@ from maecli.run.begin.extend import Parent, replay
 from maecli.run.begin.introduce import introduce
 from maecli.run.begin.launch import ANEW, Launch, find_place
 from maecli.run.begin.origin import Origin, find_origin
-from maecli.run.calibrate import calibrate_run
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import Begun, begun_in
 from maecli.run.data.leaks import leak_of
@@ -26,13 +26,13 @@ from maecli.run.data.same_data import same_data, test_samples
 from maecli.run.data.shares import useless_shares
 from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Say, Summary
 from maecli.run.environment import describe_environment
-from maecli.run.evaluate import measure
 from maecli.run.open import Built, Data, open_run, with_paths
 from maecli.run.pages.curves import history
 from maecli.run.plugins_used import with_plugins
 from maecli.run.report import describe_run, next_commands, write_run_report
 from maecli.run.restore import card_of
 from maecli.run.suited import shell
+from maecli.run.together import Help, make_trainer, measure_end
 from maecli.run.trackers import open_trackers
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
@@ -100,6 +100,7 @@ def train(
         built.spec = spec = with_paths(spec, registry)
         trainer = make_trainer(built, run, progress)
         trainer.until = launch.until
+        trainer.check_shares(world().size)
         if durations is not None:
             trainer.expect(durations)
         done = "resumed" if origin.parent is None else "extended"
@@ -118,7 +119,8 @@ def train(
         trainer.metadata |= {"samples": samples, "run": run.id}
         if spec.extend is not None:
             start = f"goes on from {spec.extend} at step {trainer.begin:,}"
-        return _train(built, trainer, run, start, begin, planned, origin.parent)
+        helpers = Help(spec, begun, card)
+        return _train(built, trainer, run, start, begin, planned, origin.parent, helpers)
 
 
 def _take_up(origin: Origin, built: Built, trainer: Trainer, run: RunDirectory) -> TrainResult | None:
@@ -175,11 +177,12 @@ def _train(
     start: str,
     begin: float,
     planned: str,
-    parent: Parent | None = None,
+    parent: Parent | None,
+    helpers: Help,
 ) -> TrainResult:
     """Train in a directory that nobody else writes to, and measure what came out."""
     spec, registry, progress = built.spec, built.data.registry, trainer.progress
-    environment = describe_environment(spec, registry, built.device, built.dtype)
+    environment = describe_environment(spec, registry, built.device, built.dtype, world().size)
     extends = parent.facts if parent is not None else run.environment(progress.say).get("extends")
     run.write_json(ENVIRONMENT, environment | ({"extends": extends} if extends else {}))
     progress.say(introduce(built, trainer, start, planned))
@@ -189,14 +192,14 @@ def _train(
     with open_trackers(spec, registry, run, trainer.step, progress.say) as trainer.trackers:
         if parent is not None and not history(run, registry, progress.say):
             replay(trainer.trackers, history(parent.run, registry, progress.say), trainer.begin)
+        helpers.call(built, trainer)
         trainer.fit()
     if ending := trainer.ending():
         progress.say(ending)
     evaluation = None
     if len(built.loader("val").split):
         with progress.working("measuring on val"), trainer.stoppable():
-            calibrate_run(built, trainer.final_module, run.checkpoints)
-            evaluation = measure(built, trainer.final_module, "val", f"last (step {trainer.step})")
+            evaluation = measure_end(built, trainer, run.checkpoints)
         run.write_evaluation(evaluation)
     faults = built.data.faults
     if faults:
@@ -220,13 +223,3 @@ def _train(
     )
     write_run_report(run, registry, progress.say)
     return TrainResult(run, evaluation, seconds, faults, next_commands(run, registry), ending=trainer.ending())
-
-
-def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> Trainer:
-    """Return the trainer of a run, which saves into its directory; without one it saves nothing."""
-    train, val = built.loader("train"), built.loader("val")
-    train.chances = built.data.chances()
-    checkpoints = run.checkpoints if run else None
-    return Trainer(
-        built.task, built.module, built.spec, train, val, built.dtype, checkpoints, built.metadata(), (), progress
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterator
 from functools import partial
@@ -13,10 +14,11 @@ from torch import nn
 from maecli.data.batch import Batch
 from maecli.errors import DataError, Fault
 from maecli.hardware import autocast
-from maecli.loading.loader import Loader
+from maecli.loading.loader import WHOLE, Loader
+from maecli.parallel.world import ALONE, World
 from maecli.results import Evaluation
 from maecli.training.counted import counted_of
-from maecli.training.evaluator import Evaluator
+from maecli.training.evaluator import Evaluator, add_states
 from maecli.training.finite import (
     NOT_FINITE,
     TOO_LARGE,
@@ -43,22 +45,50 @@ def measure(
     skip: Collection[int] = (),
     limit: int | None = None,
     evaluator: Evaluator[Any] | None = None,
+    world: World = ALONE,
 ) -> tuple[Evaluator[Any], int]:
     """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen.
 
-    `limit`: of `limit` evenly spaced samples only. `evaluator` has seen other splits before.
+    `limit`: of `limit` evenly spaced samples only. `evaluator` has seen other splits before, in one process. Of
+    several, the evaluator of the first has then what all have counted; one that counts nothing sees all there.
     """
     was_training = module.training
     module.eval()
-    evaluator, seen = task.evaluator(thorough) if evaluator is None else evaluator, 0
-    try:
+    seeing = task.evaluator(thorough) if evaluator is None else evaluator
+
+    def see(seeing: Evaluator[Any], part: tuple[int, int]) -> int:
+        seen = 0
         with autocast(loader.device, dtype):
-            for batch in _batches(loader, batch_size, skip, limit):
-                evaluator.update(module, batch)
+            for batch in _batches(loader, batch_size, skip, limit, part):
+                seeing.update(module, batch)
                 seen += len(batch)
+        return seen
+
+    try:
+        with world.together():
+            seen = see(seeing, (world.rank, world.size))
+        if world.size > 1:
+            adds_up = _add_up(seeing, seen, loader, world)
+            seen = sum(world.gathered(seen))
+            with world.together():
+                if not adds_up and world.main:
+                    seeing = task.evaluator(thorough)
+                    see(seeing, WHOLE)
     finally:
         module.train(was_training)
-    return evaluator, seen
+    return seeing, seen
+
+
+def _add_up(evaluator: Evaluator[Any], seen: int, loader: Loader, world: World) -> bool:
+    """Give the evaluator of the first process what all have counted; return whether evaluators count anything."""
+    state = {name: tensor.cpu() for name, tensor in evaluator.state().items()}
+    if any(world.gathered(seen > 0 and not state)):
+        return False
+    states = world.gathered(state, only_first=True)
+    if world.main:
+        total = functools.reduce(add_states, states)
+        evaluator.load_state({name: tensor.to(loader.device) for name, tensor in total.items()})
+    return True
 
 
 @torch.no_grad()
@@ -71,50 +101,58 @@ def fit_baselines(task: Task[Any], loader: Loader, batch_size: int) -> None:
 
 @torch.no_grad()
 def evaluate(
-    task: Task[Any], module: nn.Module, loader: Loader, split: str, batch_size: int, dtype: torch.dtype
+    task: Task[Any],
+    module: nn.Module,
+    loader: Loader,
+    split: str,
+    batch_size: int,
+    dtype: torch.dtype,
+    world: World = ALONE,
 ) -> Evaluation:
     """Return every metric, table and picture of one split, and what was counted. `fit_baselines` comes first.
 
     Samples for which an output or a metric is not finite are left out like those that cannot be read: the loader's
     `on_fault` is told of each, and the others are measured again. Raises DataError where no other is left.
+    Of several processes each measures a part, and the first alone has tables and drawings.
     """
-    measured = partial(measure, task, module, loader, batch_size, dtype)
+    measured = partial(measure, task, module, loader, batch_size, dtype, world=world)
     faults: dict[int, Fault] = {}
     try:
-        with OutputWatch(module) as watch:
+        with OutputWatch(module) as watch, world.together():
             evaluator, seen = watch.run(measured)
     except NotFiniteOutput:
-        faults = find_faults(task, module, loader, batch_size, dtype)
+        faults = find_faults(task, module, loader, batch_size, dtype, world=world)
         evaluator, seen = measured(skip=faults)
         if not seen:
             raise DataError(
                 f"the model's output is not finite for any of the {len(faults):,} samples that can be read, so there "
                 "is nothing to measure; look at the range of the data's values, try --precision float32, or train again"
             ) from None
-    metrics = list(evaluator.metrics())
+    metrics = world.first(lambda: list(evaluator.metrics()))
     if names := {metric.name for metric in metrics if not math.isfinite(metric.value)}:
-        more = find_faults(task, module, loader, batch_size, dtype, names, faults)
+        more = find_faults(task, module, loader, batch_size, dtype, names, faults, world)
         if 0 < len(more) < seen:  # of all samples it would say that the metric is never finite
             faults |= more
             evaluator, seen = measured(skip=faults)
-            metrics = list(evaluator.metrics())
+            metrics = world.first(lambda: list(evaluator.metrics()))
+    modality = loader.preprocess.modality
+    found = Evaluation(split=split, num_samples=seen, one=modality.one, many=modality.unit, metrics=tuple(metrics))
+    if not world.main:
+        return found
     drawings = list(evaluator.drawings())
     module.eval()
     with autocast(loader.device, dtype):
         for batch in _batches(loader, NUM_DRAWN, faults, limit=NUM_DRAWN):
             drawings += task.draw(module, batch)
             break
-    return Evaluation(
-        split=split,
-        num_samples=seen,
-        one=loader.preprocess.modality.one,
-        many=loader.preprocess.modality.unit,
-        finding=evaluator.finding(),
-        metrics=tuple(metrics),
-        tables=tuple(evaluator.tables()),
-        drawings=tuple(drawings),
-        notes=tuple(task.describe()),
-        counted=counted_of(evaluator, loader.split.keys),
+    return found.model_copy(
+        update={
+            "finding": evaluator.finding(),
+            "tables": tuple(evaluator.tables()),
+            "drawings": tuple(drawings),
+            "notes": tuple(task.describe()),
+            "counted": counted_of(evaluator, loader.split.keys),
+        }
     )
 
 
@@ -127,6 +165,7 @@ def find_faults(
     dtype: torch.dtype,
     names: Collection[str] = (),
     known: Collection[int] = (),
+    world: World = ALONE,
 ) -> dict[int, Fault]:
     """Return the faults, by position in the split, of samples with outputs that are not finite.
 
@@ -143,17 +182,23 @@ def find_faults(
 
     module.eval()
     faults: dict[int, Fault] = {}
-    with autocast(loader.device, dtype), OutputWatch(module) as watch:
-        for batch in _batches(loader, batch_size, known):
+    with world.together(), autocast(loader.device, dtype), OutputWatch(module) as watch:
+        for batch in _batches(loader, batch_size, known, part=(world.rank, world.size)):
             for i, fault in try_samples(watch, batch, by_itself)[1].items():
                 faults[int(batch.draws.ids[i])] = fault
                 loader.on_fault(fault)
-    return faults
+    return {index: fault for part in world.gathered(faults) for index, fault in part.items()}
 
 
-def _batches(loader: Loader, batch_size: int, skip: Collection[int], limit: int | None = None) -> Iterator[Batch]:
-    """Yield the batches of an evaluation without the samples at some positions of the split."""
-    for batch in loader.eval_batches(batch_size, limit):
+def _batches(
+    loader: Loader,
+    batch_size: int,
+    skip: Collection[int],
+    limit: int | None = None,
+    part: tuple[int, int] = WHOLE,
+) -> Iterator[Batch]:
+    """Yield the batches of an evaluation, or a part of them, without the samples at some positions of the split."""
+    for batch in loader.eval_batches(batch_size, limit, part):
         if skip:
             batch = without(batch, (i for i, sample in enumerate(batch.draws.ids.tolist()) if sample in skip))
         if len(batch):

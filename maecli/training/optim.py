@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from maecli.models.encoder import Encoder
+from maecli.parallel.wrap import own_parts, placed_like
 from maecli.schema import TrainSpec
 
 NOT_DECAYED = ("cls_token", "mask_token", "pos_embed", "layer_scale")
@@ -91,7 +92,7 @@ def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[st
         for name, parameter in zip(group["names"], group["params"], strict=True):
             if f"step.{name}" not in tensors:
                 continue  # it never had a gradient
-            moments = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+            moments = {key: placed_like(tensors[f"{key}.{name}"], parameter) for key in ("exp_avg", "exp_avg_sq")}
             step = tensors[f"step.{name}"].to(parameter.device if group["fused"] else "cpu")
             optimizer.state[parameter] = {"step": step, **moments}
 
@@ -111,7 +112,7 @@ class WeightAverage:
     def update(self, module: nn.Module, step: int) -> None:
         """Move the average towards `module` after optimizer step `step`, counted from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        mine, theirs = self.module.state_dict(), module.state_dict()
+        mine, theirs = own_parts(self.module.state_dict()), own_parts(module.state_dict())
         floats = [name for name, value in mine.items() if value.is_floating_point() and name not in self.fixed]
         torch._foreach_lerp_([mine[name] for name in floats], [theirs[name] for name in floats], 1.0 - decay)
         for name in mine.keys() - self.fixed - set(floats):

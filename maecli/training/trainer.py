@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from maecli.data.batch import Batch
-from maecli.data.batching import Batching
+from maecli.data.batching import Batching, part_of
 from maecli.data.randomness import derive_seed
 from maecli.errors import DataError, Interrupted, LoadingError, MaeError, NotFiniteError, SpecError, TimeIsUp
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
 from maecli.models.blocks import drawing_from
+from maecli.parallel.world import ALONE, LostProcess, World
+from maecli.parallel.wrap import replicated, shard, summed_at_the_end, whole
 from maecli.progress import BETWEEN, Progress, duration
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors, sync
@@ -41,6 +44,7 @@ from maecli.training.stopping import ALARM, Stopped, listening, set_alarm
 from maecli.training.task import Task
 from maecli.training.tracker import Tracker
 
+Tensors = dict[str, Tensor]
 RAW = "raw."
 """Prefix of the weights under training in the state, where the model file holds their average."""
 
@@ -78,7 +82,10 @@ class Trainer:
         self.device, self.dtype = train.device, dtype
         self.checkpoints, self.metadata = checkpoints, dict(metadata or {})
         self.trackers, self.progress = trackers, progress or Progress()
-        self.running = torch.compile(module) if spec.compile else module
+        self.running: Callable[..., Any] = torch.compile(module) if spec.compile else module
+        self.world = ALONE
+        self._unsharded: nn.Module | None = None
+        """Where each process has a part of the module: a module for the whole weights."""
 
         self.batching = Batching(len(train.split), spec.train.batch_size, spec.train.last_batch == "keep")
         self.steps_per_epoch = self.batching.num_batches
@@ -133,8 +140,12 @@ class Trainer:
 
     @property
     def final_module(self) -> nn.Module:
-        """The weights to use: the average if there is one."""
-        return self.average.module if self.average else self.module
+        """The weights to use: the average if there is one. Where they lie in parts, all processes ask at once."""
+        module = self.average.module if self.average else self.module
+        if self._unsharded is None:
+            return module
+        self._unsharded.load_state_dict(whole(module.state_dict()))
+        return self._unsharded
 
     @property
     def out_of_patience(self) -> bool:
@@ -166,23 +177,32 @@ class Trainer:
         Raises NotFiniteError when the loss is no number, Interrupted after saving when a signal asks to stop, and
         whatever ends the reading of data, after saving what is finished; TimeIsUp after saving in time for `until`.
         """
-        spec = self.spec
+        spec, world = self.spec, self.world
+        self._spread()
         batches = self.train_loader.train_batches(
-            spec.augment, spec.train.batch_size, self.step, self.total_steps, self.batching.keep
+            spec.augment,
+            spec.train.batch_size,
+            self.step,
+            self.total_steps,
+            self.batching.keep,
+            part=(world.rank, world.size),
         )
         self.module.train()
         self._clock.start()
         self._pace.start()
+        begun = False
         with self._listen(), self.progress, contextlib.closing(batches):
             self._show()
             if self.validation_due:
                 self.save(self.validate())
             while not self.is_done:
-                with self._clock.waiting(), self._reading():
+                with self._clock.waiting(), self._reading(in_step=begun):
                     batch = next(batches)
-                self.train_step(batch)
+                with world.guarded():
+                    self.train_step(batch)
+                self._clock.add(self._num_samples(batch))
                 self.step += 1
-                self._clock.add(len(batch))
+                begun = True
                 self._pace.stepped()
                 if self.stop_signal is None and time.monotonic() > self._last_moment:
                     self.stop_signal = ALARM
@@ -192,23 +212,30 @@ class Trainer:
                 improved = self.is_due(self._steps(spec.eval_every_epochs)) and self.validate()
                 if self.out_of_patience and self.loss_steps:
                     self.log()
-                if improved or self.is_due(self._steps(spec.checkpoint.every_epochs)) or self._must_save():
+                stop, must_save = self._agreed()
+                if improved or self.is_due(self._steps(spec.checkpoint.every_epochs)) or must_save:
                     self.save(improved)
-                if self.stop_signal is not None and not self.is_done:
+                if stop and not self.is_done:
                     raise self.interrupted()
 
     def train_step(self, batch: Batch) -> None:
         """Do one optimizer step; gradients are summed over micro-batches."""
-        spec = self.spec.train
-        torch.manual_seed(derive_seed(self.spec.seed, "step", self.step))
+        spec, num = self.spec.train, self._num_samples(batch)
+        # of a process beside the first it is another one, since its samples are others
+        torch.manual_seed(
+            derive_seed(self.spec.seed, "step", self.step, *([rank] if (rank := self.world.rank) else []))
+        )
         batch.progress = self.step / self.total_steps
         set_rate(self.optimizer, self._rate(self.step))
         loss = torch.zeros((), device=self.device)
-        for micro in batch.micro_batches(whole_pairs(spec.micro_batch_size or len(batch), len(batch))):
-            with autocast(self.device, self.dtype), drawing_from(self.module, micro.draws):
-                part = self.task.loss(self.running, micro) * (len(micro) / len(batch))
-            part.backward()  # type: ignore[no-untyped-call]
+        micros = self._micro_batches(batch)
+        for i, micro in enumerate(micros, start=1):
+            with summed_at_the_end(self.running, i == len(micros)):
+                with autocast(self.device, self.dtype), drawing_from(self.module, micro.draws):
+                    part = self.task.loss(self.running, micro) * (len(micro) / num)
+                part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
+        self.world.sum_(loss)
         if spec.clip_grad is not None:
             nn.utils.clip_grad_norm_(self.module.parameters(), spec.clip_grad)
         self.optimizer.step()
@@ -221,6 +248,27 @@ class Trainer:
         first_bad = ~torch.isfinite(loss) & (self.bad_step < 0)
         self.bad_step.masked_fill_(first_bad, self.step + 1)
 
+    def _num_samples(self, batch: Batch) -> int:
+        """Return how many samples the batch of this step has, over all processes."""
+        if self.world.size == 1:
+            return len(batch)
+        start, stop = self.batching.bounds(self.step % self.steps_per_epoch)
+        return stop - start
+
+    def _micro_batches(self, batch: Batch) -> list[Batch]:
+        """Return the parts of this process's batch: as many in each process, for all work on each at the same time."""
+        size = self.spec.train.micro_batch_size or len(batch)
+        if self.world.size == 1:
+            return list(batch.micro_batches(whole_pairs(size, len(batch))))
+        nums = self._shares(self._num_samples(batch))
+        num_parts = min(-(-max(nums) // (self.spec.train.micro_batch_size or max(nums))), min(nums) // 2)
+        return [batch.narrow(*part_of(len(batch), i, num_parts)) for i in range(num_parts)]
+
+    def _shares(self, num_samples: int) -> list[int]:
+        """Return how many samples of a batch each process has."""
+        bounds = (part_of(num_samples, rank, self.world.size) for rank in range(self.world.size))
+        return [stop - start for start, stop in bounds]
+
     def is_due(self, every: int) -> bool:
         """Return whether something that happens every so many steps, and at the end, happens now."""
         return self.step % every == 0 or self.step == self.total_steps
@@ -231,10 +279,13 @@ class Trainer:
     def _steps(self, epochs: float) -> int:
         return max(1, round(epochs * self.steps_per_epoch))
 
-    def _must_save(self) -> bool:
-        if self.stop_signal is not None or self.out_of_patience:
-            return True
-        return self._clock.since_save() > 60 * self.spec.checkpoint.every_minutes
+    def _agreed(self) -> tuple[bool, bool]:
+        """Return whether any process is to stop, and whether the step must be saved whatever else is due."""
+        late = self._clock.since_save() > 60 * self.spec.checkpoint.every_minutes
+        stop, late = self.world.any(self.stop_signal is not None, late)
+        if stop and self.stop_signal is None:
+            self.stop_signal = signal.SIGTERM
+        return stop, stop or late or self.out_of_patience
 
     def check_finite(self) -> None:
         """Raise NotFiniteError if any loss so far was NaN or infinite. Reading it syncs the device."""
@@ -298,9 +349,10 @@ class Trainer:
         return f"{self.step / self.steps_per_epoch:.1f}".removesuffix(".0")
 
     def _track(self, metrics: Mapping[str, float]) -> None:
-        for tracker in self.trackers:
-            with disk_errors(tracker.run_dir):
-                tracker.log(self.step, metrics)
+        with self.world.together():
+            for tracker in self.trackers:
+                with disk_errors(tracker.run_dir):
+                    tracker.log(self.step, metrics)
 
     def validate(self) -> bool:
         """Measure the validation split; return whether the monitored metric is the best so far."""
@@ -311,11 +363,14 @@ class Trainer:
         if self.progress.bar is not None:
             self._show("validating")
         torch.manual_seed(derive_seed(self.spec.seed, "validation", self.step))  # it may be made up for after a restart
-        with self._clock.paused(), self._pace.validating(), self._reading():
+        alone = self.world.size == 1  # others would wait for the measures of one that stops at once
+        with self._clock.paused(), self._pace.validating(), self._reading(at_once=alone):
+            module, size = self.final_module, self.spec.train.batch_size
+            self.world.same(module.buffers())
             evaluator, _ = measure(
-                self.task, self.final_module, self.val_loader, self.spec.train.batch_size, self.dtype, thorough=False
+                self.task, module, self.val_loader, size, self.dtype, thorough=False, world=self.world
             )
-            metrics = {metric.name: metric for metric in evaluator.metrics()}
+            metrics = self.world.first(lambda: {metric.name: metric for metric in evaluator.metrics()})
         self.validation_due = False
         self._track({f"val/{name}": metric.value for name, metric in metrics.items()})
         monitored = metrics[self.task.monitor]
@@ -332,33 +387,14 @@ class Trainer:
 
     def save(self, best: bool = False) -> None:
         """Write a checkpoint of this step. Raises NotFiniteError instead of saving weights that are no numbers."""
-        if self.checkpoints is None:
+        if self.checkpoints is None and self.world.size == 1:
             return
         self.check_finite()
-        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.module.parameters()):
-            self.bad_step.fill_(self.step)
-            self.check_finite()
         with self._clock.paused(), self._pace.saving():
-            state = {f"optim.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
-            if self.average is not None:
-                state |= {RAW + name: value for name, value in self.module.state_dict().items()}
-            state["loss_sum"] = self.loss_sum
-            counters = {
-                "step": self.step,
-                "begin": self.begin,
-                "loss_steps": self.loss_steps,
-                "best": self.best,
-                "stale": self.stale,
-                "monitored": self.monitored,
-                "is_best": best,
-                "validation_due": self.validation_due,
-                "seed": self.spec.seed,
-                "seconds": self.seconds_before + time.monotonic() - self._began,
-            }
-            metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
-            self._sync_metrics()
-            keep = self.spec.checkpoint.keep
-            self.checkpoints.save(self.step, self.final_module.state_dict(), state, metadata, counters, best, keep)
+            weights, state, counters = self._snapshot(best)
+            with self.world.together():
+                if self.checkpoints is not None:
+                    self._write(self.checkpoints, weights, state, counters)
         self._saved_step, self._has_saved = self.step, True
         self._clock.saved()
         if self.stop_signal is None:
@@ -371,6 +407,37 @@ class Trainer:
                 for file in (tracker.run_dir / name for name in tracker.files):
                     if file.is_file():  # and no pattern
                         sync(file)
+
+    def _write(self, folder: CheckpointFolder, model: Tensors, state: Tensors, counters: Mapping[str, Any]) -> None:
+        raw = [state.get(RAW + name, value) for name, value in model.items()]
+        if not all(bool(torch.isfinite(value).all()) for value in raw if value.is_floating_point()):
+            self.bad_step.fill_(self.step)
+            self.check_finite()
+        metadata = {"step": self.step, "total_steps": self.total_steps, **self.metadata}
+        self._sync_metrics()
+        keep = self.spec.checkpoint.keep
+        folder.save(self.step, model, state, metadata, counters, counters["is_best"], keep)
+
+    def _snapshot(self, best: bool = False) -> tuple[Tensors, Tensors, dict[str, Any]]:
+        """Return the weights to use, and the tensors and numbers that a restart needs besides."""
+        average = self.average.module if self.average is not None else self.module
+        state = {f"optim.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
+        if self.average is not None:
+            state |= {RAW + name: value for name, value in self.module.state_dict().items()}
+        state["loss_sum"] = self.loss_sum
+        counters = {
+            "step": self.step,
+            "begin": self.begin,
+            "loss_steps": self.loss_steps,
+            "best": self.best,
+            "stale": self.stale,
+            "monitored": self.monitored,
+            "is_best": best,
+            "validation_due": self.validation_due,
+            "seed": self.spec.seed,
+            "seconds": self.seconds_before + time.monotonic() - self._began,
+        }
+        return whole(average.state_dict()), whole(state), counters
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint of this very run."""
@@ -396,47 +463,95 @@ class Trainer:
 
     def _take(self, checkpoint: Checkpoint) -> bool:
         """Take over what a checkpoint holds; return whether it was the best one of its run."""
-        model, state = checkpoint.tensors(), checkpoint.tensors(STATE)
-        counters = checkpoint.metadata(STATE)
         try:
-            if self.average is not None:
-                self.average.module.load_state_dict(model)
-                model = {name.removeprefix(RAW): state[name] for name in state if name.startswith(RAW)}
-            self.module.load_state_dict(model)
-            moments = {name.removeprefix("optim."): state[name] for name in state if name.startswith("optim.")}
-            load_optimizer_tensors(self.optimizer, moments)
-            self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
-            self.begin, self.seconds_before = counters.get("begin", 0), counters["seconds"]
-            self.loss_sum = state["loss_sum"].to(self.device)
+            counters = checkpoint.metadata(STATE)
+            self._restore(checkpoint.tensors(), checkpoint.tensors(STATE), counters)
         except (RuntimeError, KeyError) as error:
             raise MaeError(f"{checkpoint.path} does not fit this run: {' '.join(str(error).split())}") from error
+        return bool(counters["is_best"])
+
+    def _restore(self, model: Tensors, state: Tensors, counters: Mapping[str, Any]) -> None:
+        """Take over what `_snapshot` returned, of this version or an older one."""
+        if self.average is not None:
+            self.average.module.load_state_dict(model)
+            model = {name.removeprefix(RAW): state[name] for name in state if name.startswith(RAW)}
+        self.module.load_state_dict(model)
+        moments = {name.removeprefix("optim."): state[name] for name in state if name.startswith("optim.")}
+        load_optimizer_tensors(self.optimizer, moments)
+        self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
+        self.begin, self.seconds_before = counters.get("begin", 0), counters["seconds"]
+        self.loss_sum = state["loss_sum"].to(self.device)
         self.validation_due = counters.get("validation_due", False)  # older runs never saved before it was done
         self.stale, self.monitored = counters.get("stale", 0), counters.get("monitored", "")
         self._saved_step = self.step
-        return bool(counters["is_best"])
+
+    def check_shares(self, num_processes: int) -> None:
+        """Raise SpecError where a batch is too small for so many processes: each takes two samples of it at least."""
+        start, stop = self.batching.bounds(0)
+        if num_processes > 1 and stop - start < 2 * num_processes:
+            raise SpecError(
+                f"{num_processes} processes share each batch in pairs of samples, and a batch here has "
+                f"{number_of(stop - start, 'sample')}; use fewer processes, or a --batch-size of at least "
+                f"{2 * num_processes}"
+            )
+
+    def join(self, world: World) -> None:
+        """Go on with other processes, which all begin with what the first of them has."""
+        self.world = world
+        if world.size == 1:
+            return
+        if self.spec.compile:
+            world.be_patient()
+        weights, state, counters = self._snapshot()
+        weights, state = world.handed_out(weights), world.handed_out(state)
+        counters = world.first(lambda: counters)
+        if not world.main:
+            self._restore(weights, state, counters)
+
+    def _spread(self) -> None:
+        """Let the module run in all processes: a copy in each, or with `parallel: fsdp` a part in each."""
+        spec, world = self.spec, self.world
+        if world.size == 1:
+            return
+        if spec.parallel == "fsdp":
+            moments = optimizer_tensors(self.optimizer)
+            self._unsharded = copy.deepcopy(self.module).eval().requires_grad_(False)
+            shard(self.module, world)
+            if self.average is not None:
+                shard(self.average.module, world)
+            self.optimizer = make_optimizer(self.module, spec.train)
+            load_optimizer_tensors(self.optimizer, moments)
+            self.running = self.module
+        else:
+            self.running = replicated(self.module, world)
+        if spec.compile:
+            self.running = torch.compile(self.running)
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self, in_step: bool = False, at_once: bool = True) -> Iterator[None]:
         """Read data between two steps. If that fails, or a signal stops it, what is finished is saved first.
 
-        A signal ends it at once: data may be waited for for ever.
+        A signal ends it `at_once`: data may be waited for for ever. What one process raises, all do.
         """
-        self._between_steps = True
         try:
-            if self.stop_signal is not None:
-                raise Stopped
-            yield
+            with self.world.together(in_step):
+                self._between_steps = at_once
+                try:
+                    if at_once and self.stop_signal is not None:
+                        raise Stopped
+                    yield
+                finally:
+                    self._between_steps = False
         except Stopped:
-            self._between_steps = False
+            self.stop_signal = self.stop_signal or signal.SIGTERM
             self._save_what_is_new()
             raise self.interrupted() from None
+        except LostProcess:
+            raise
         except Exception as error:
-            self._between_steps = False
             if self._save_what_is_new() and isinstance(error, LoadingError):
                 raise LoadingError(f"{error}; step {self.step} is saved, and --resume goes on from there") from error
             raise
-        finally:
-            self._between_steps = False
 
     def _save_what_is_new(self) -> bool:
         """Save this step unless that was done; return whether there is anything to resume from."""
@@ -473,6 +588,9 @@ class Trainer:
         try:
             if self.stop_signal is not None:  # it came too late for training
                 raise Stopped
+            if self.world.size > 1:  # one that stops by itself would leave the others waiting
+                yield
+                return
             with listening(stop, self.until, [signal.SIGTERM]):
                 yield
         except (Stopped, KeyboardInterrupt):

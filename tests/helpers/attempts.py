@@ -10,9 +10,10 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ SERVER = """
 import hashlib, importlib, json, os, signal, sys, time
 import torch, torch._dynamo
 torch.set_num_threads(1)
-import maecli.verbs.demo
+import torch.distributed.fsdp, torch.distributed.tensor
+import maecli.verbs.demo, maecli.parallel.lead
 import matplotlib.pyplot
 from maecli.registry import registry
 from maecli.training import checkpoint
@@ -60,6 +62,65 @@ def hold(target, how):
     setattr(owner, last, held)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
 
+def stop_at(step):
+    from maecli.training.trainer import Trainer
+    train_step = Trainer.train_step
+    def stopping(self, batch):
+        train_step(self, batch)
+        if self.step + 1 == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+    Trainer.train_step = stopping
+
+def in_step(step, act):
+    from maecli.training.trainer import Trainer
+    train_step = Trainer.train_step
+    def acting(self, batch):
+        if self.step + 1 == step:
+            act(batch)
+        train_step(self, batch)
+    Trainer.train_step = acting
+
+def die_at(step):
+    in_step(step, lambda batch: os.kill(os.getpid(), signal.SIGKILL))
+
+def lose_numbers(step):
+    in_step(step, lambda batch: batch.tensors["image"].fill_(float("nan")))
+
+def hang_at(step, seconds):
+    from maecli.parallel import world
+    world.HANG_S = seconds
+    in_step(step, lambda batch: time.sleep(1000))
+
+def fail_to_read():
+    from maecli.errors import BrokenSample
+    from maecli.loading import resident, streamed
+    def broken(split, index):
+        raise BrokenSample("01.png", "truncated")
+    resident.read_sample = streamed.read_sample = broken
+
+def see_others():
+    from maecli.run import together
+    together._digest = lambda built: "other"
+
+def disk_is_full():
+    from maecli.training import checkpoint_folder
+    def full(*_):
+        raise OSError(28, "No space left on device")
+    checkpoint_folder.write_tensors = full
+
+def note_state(path, step=0):
+    from maecli.training.trainer import Trainer
+    spread = Trainer._spread
+    def noting(self):
+        model, state, counters = self._snapshot()
+        tensors = [t.detach().numpy().tobytes() for _, t in sorted([*model.items(), *state.items()])]
+        with open(f"{path}-{self.world.rank}", "w") as file:
+            json.dump([self.step, hashlib.sha256(b"".join(tensors)).hexdigest()], file)
+        spread(self)
+    Trainer._spread = noting
+    if step:
+        stop_at(step)
+
 def allow(limit, number):
     import resource
     resource.setrlimit(getattr(resource, limit), (number, number))
@@ -78,6 +139,7 @@ for line in sys.stdin:
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
+        os.environ.update(order["environment"])
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1), os.dup2(log, 2)
         if order["trap"]:
@@ -93,10 +155,15 @@ class Attempt:
     """One process that runs `mae`; several may run at once."""
 
     def __init__(
-        self, server: subprocess.Popen[str], log: Path, args: list[str], trap: list[Any] | None = None
+        self,
+        server: subprocess.Popen[str],
+        log: Path,
+        args: list[str],
+        trap: list[Any] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log, self._server = log, server
-        self.pid = self._ask(args=args, log=str(log), trap=trap)
+        self.pid = self._ask(args=args, log=str(log), trap=trap, environment=dict(environment or {}))
 
     def wait(self) -> int:
         """Return the exit code, or minus the signal that ended the process."""
@@ -117,10 +184,32 @@ class Attempt:
         return int(self._server.stdout.readline())
 
 
+def processes(
+    server: subprocess.Popen[str], num: int, log: Path, args: list[str], traps: Mapping[int, list[Any]] | None = None
+) -> list[Attempt]:
+    """Run `mae` in several processes that belong together, as torchrun starts them; each has a log of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        "WORLD_SIZE": str(num),
+        "LOCAL_WORLD_SIZE": str(num),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    return [
+        Attempt(
+            *(server, log.with_name(f"{log.name}-{rank}"), args, (traps or {}).get(rank)),
+            shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(num)
+    ]
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[subprocess.Popen[str]]:
     """Give the process that forks attempts."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
     with subprocess.Popen(
         [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:

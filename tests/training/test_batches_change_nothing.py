@@ -8,7 +8,7 @@ from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.begin.request import request
 from maecli.run.open import open_run
-from maecli.run.train import make_trainer
+from maecli.run.together import make_trainer
 from maecli.spec.ask import Ask
 
 SETS = (

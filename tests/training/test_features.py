@@ -19,7 +19,7 @@ class Rows:
     def __init__(self, image, valid):
         self.tensors = {"image": image, "valid": valid}
 
-    def eval_batches(self, batch_size, limit=None):
+    def eval_batches(self, batch_size, limit=None, part=(0, 1)):
         num = len(self.tensors["image"])
         yield from Batch(self.tensors, Draws(0, -1, torch.arange(num)), list(map(str, range(num)))).micro_batches(2)
 

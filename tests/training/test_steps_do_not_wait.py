@@ -9,7 +9,7 @@ from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.begin.request import request
 from maecli.run.open import open_run
-from maecli.run.train import make_trainer
+from maecli.run.together import make_trainer
 from maecli.spec.ask import Ask
 
 SMALL = ("model.embed_dim=32", "model.depth=2", "model.num_heads=2", "train.batch_size=16", "train.micro_batch_size=8")

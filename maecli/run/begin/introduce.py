@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from maecli.hardware import describe_device
+from maecli.parallel.lead import world
 from maecli.run.begin.balance import balance_lines
 from maecli.run.begin.cautions import cautions
 from maecli.run.data.what_was_read import what_was_read
@@ -41,7 +42,8 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
     unit = built.preprocess.modality.unit
     notes = cautions(spec.train, num_train, unit, trainer.steps_per_epoch, trainer.total_steps)
     lines += [f"note    {note}" for note in notes]
-    lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}")
+    each = f", in each of {world().size} processes" if world().size > 1 else ""
+    lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}{each}")
     return "\n".join(lines)
 
 

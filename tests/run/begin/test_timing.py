@@ -12,7 +12,7 @@ from maecli.registry import registry
 from maecli.run.begin.request import request
 from maecli.run.begin.timing import END_S, Timing, pace, time_run
 from maecli.run.open import open_run
-from maecli.run.train import make_trainer
+from maecli.run.together import make_trainer
 from maecli.spec.ask import Ask
 from tests.helpers.write_data import write_pictures
 

@@ -1,0 +1,260 @@
+"""The processes of a run: what they agree on, and what goes between them.
+
+One process is the plain case: its `World` does nothing. Of several, the first, `main`, leads and writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from maecli.errors import MaeError
+from maecli.hardware import processes_here
+from maecli.loading.parcels import carried
+
+T = TypeVar("T")
+
+HANG_S = 60.0
+"""How long a step may wait for another process."""
+PATIENT_S = 86_400.0
+"""How long processes wait where one of them lists, plans, compiles, measures or saves."""
+ROLL_CALL_S = 2.0
+_LOST = ("connection", "timed out", "timeout", "peer", "socket", "broken pipe", "aborted")
+"""Words of what torch.distributed raises where another process is gone."""
+
+
+class LostProcess(MaeError):
+    """Another process of the run ended, or does not answer. Exit code 1."""
+
+
+class World:
+    """One process."""
+
+    rank, size = 0, 1
+    group: dist.ProcessGroup | None = None
+    """Of the processes in a step, which wait `HANG_S` for each other."""
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that leads and writes."""
+        return self.rank == 0
+
+    def sum_(self, tensor: Tensor) -> None:
+        """Replace a tensor by its sum over the processes."""
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """Return of each flag whether it holds in any process. All of them ask at once, in a step."""
+        return flags
+
+    def first(self, make: Callable[[], T]) -> T:
+        """Return what the first process makes; all raise what it raises."""
+        return make()
+
+    def gathered(self, value: T, only_first: bool = False) -> list[T]:
+        """Return the values of all processes, by rank; with `only_first` there alone, and nothing in the others."""
+        return [value]
+
+    def same(self, tensors: Iterable[Tensor]) -> None:
+        """Give tensors the values that they have in the first process."""
+
+    def handed_out(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the named tensors of the first process, on the CPU in all others."""
+        return dict(tensors)
+
+    @contextlib.contextmanager
+    def together(self, in_step: bool = False) -> Iterator[None]:
+        """Wait at the end until all processes are there; if one raises in the block, all raise its error.
+
+        What goes between processes has no place in the block. `in_step`: no longer than `HANG_S`.
+        """
+        yield
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Raise LostProcess where something in the block goes between processes, and one of them is gone."""
+        yield
+
+    def be_patient(self) -> None:
+        """Wait for others in a step however long they take: each compiles it by itself."""
+
+    def call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Let all other processes call a function that is defined in a module."""
+
+
+ALONE = World()
+
+
+class Processes(World):
+    """One of several processes. Values go between them by pickle, as between torch's own; files never do."""
+
+    def __init__(self, rank: int, size: int, hang_s: float) -> None:
+        self.rank, self.size = rank, size
+        self.hang_s = hang_s
+        self.lost = False
+        """Whether another process is gone."""
+        self._raised_by_all: BaseException | None = None
+        self.group = _checked(dist.new_group(timeout=timedelta(seconds=hang_s)))
+
+    def sum_(self, tensor: Tensor) -> None:
+        with self.guarded():
+            dist.all_reduce(tensor, group=self.group)
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        return self._any(flags, self.group)
+
+    def _any(self, flags: Iterable[bool], group: dist.ProcessGroup | None) -> tuple[bool, ...]:
+        numbers = torch.tensor([int(flag) for flag in flags], dtype=torch.int32)
+        with self.guarded():
+            dist.all_reduce(numbers, group=group)
+        return tuple(number > 0 for number in numbers.tolist())
+
+    def first(self, make: Callable[[], T]) -> T:
+        made: list[Any] = [None]
+        if self.main:
+            try:
+                made = [make()]
+            except Exception as error:
+                made = [_Raised(_portable(error))]
+        with self.guarded():
+            dist.broadcast_object_list(made, src=0)
+        if isinstance(made[0], _Raised):
+            self._raised_by_all = made[0].error
+            raise made[0].error
+        return made[0]
+
+    def gathered(self, value: T, only_first: bool = False) -> list[T]:
+        values: list[Any] = [None] * self.size
+        with self.guarded():
+            if only_first:
+                dist.gather_object(value, values if self.main else None, dst=0)
+                return values if self.main else []
+            dist.all_gather_object(values, value)
+        return values
+
+    def same(self, tensors: Iterable[Tensor]) -> None:
+        with self.guarded():
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
+    def handed_out(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        forms = self.first(lambda: [(name, tensor.shape, tensor.dtype) for name, tensor in tensors.items()])
+        if not self.main:
+            tensors = {name: torch.empty(shape, dtype=dtype) for name, shape, dtype in forms}
+        with self.guarded():
+            for name, _, _ in forms:
+                dist.broadcast(tensors[name].detach().cpu().contiguous() if self.main else tensors[name], src=0)
+        return dict(tensors)
+
+    @contextlib.contextmanager
+    def together(self, in_step: bool = False) -> Iterator[None]:
+        error: BaseException | None = None
+        try:
+            yield
+        except LostProcess:
+            raise
+        except BaseException as raised:
+            error = raised
+        if not any(self._any([error is not None], self.group if in_step else None)):
+            return
+        errors = self.gathered(None if error is None else _portable(error))
+        raiser = next(rank for rank, each in enumerate(errors) if each is not None)
+        if raiser != self.rank or error is None:
+            error = errors[raiser]
+        self._raised_by_all = error
+        if error is not None:
+            raise error
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            words = str(error).lower()
+            if not any(word in words for word in _LOST):
+                raise
+            self.lost = True
+            raise LostProcess(self._whom(timed_out="timed out" in words or "timeout" in words)) from error
+
+    def _whom(self, timed_out: bool) -> str:
+        """Return which process is gone, as far as the others that notice it can tell by a roll call."""
+        way_out = (
+            "--resume goes on from the last checkpoint, as mae --devices and torchrun --max-restarts do by themselves"
+        )
+        if not timed_out:
+            return f"another of the {self.size} processes ended; {way_out}"
+        missing: list[int] = []
+        with contextlib.suppress(Exception):
+            store = dist.distributed_c10d._get_default_store()
+            store.set(f"mae/here/{self.rank}", "")
+            for rank in range(self.size):
+                try:
+                    store.wait([f"mae/here/{rank}"], timedelta(seconds=ROLL_CALL_S))
+                except dist.DistError:
+                    missing.append(rank)
+        who = "process " + ", ".join(map(str, missing)) if missing else f"one of the {self.size} processes"
+        return f"{who} made no progress for {self.hang_s:g} s, so the run hangs; {way_out}"
+
+    def be_patient(self) -> None:
+        self.group = dist.group.WORLD
+
+    def call(self, function: Callable[..., None], *arguments: Any) -> None:
+        with self.guarded():
+            dist.broadcast_object_list([(function, arguments)], src=0)
+
+    def obey(self) -> None:
+        """Call what the first process lets all others call.
+
+        Raises LostProcess when that ends, and an error that not all processes raise together.
+        """
+        while True:
+            order: list[Any] = [None]
+            with self.guarded():
+                dist.broadcast_object_list(order, src=0)
+            function, arguments = order[0]
+            try:
+                function(*arguments)
+            except MaeError as error:
+                if error is not self._raised_by_all:
+                    raise
+
+
+def _checked(group: dist.ProcessGroup | int) -> dist.ProcessGroup:
+    assert not isinstance(group, int), "every process is in every group"
+    return group
+
+
+class _Raised:
+    """An error on its way."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _portable(error: BaseException) -> BaseException:
+    """Return an error as it is, or where it cannot be sent, one that says the same."""
+    try:
+        carried(error)
+    except Exception:
+        return MaeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def start(rank: int, size: int, local_rank: int) -> Processes:
+    """Join the other processes, each with a GPU of its own where there are so many."""
+    backend = "gloo"
+    if torch.cuda.device_count() >= processes_here():
+        torch.cuda.set_device(local_rank)
+        backend = "cpu:gloo,cuda:nccl"
+    patience = timedelta(seconds=PATIENT_S)
+    store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=patience))  # type: ignore[attr-defined]
+    # that of torchrun stays while it starts its processes anew, and holds the addresses of those that died
+    store = dist.PrefixStore(f"mae/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
+    return Processes(rank, size, HANG_S)

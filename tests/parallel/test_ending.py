@@ -1,0 +1,128 @@
+"""What ends one of several processes ends all of them, with one sentence of the first and never by waiting for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from attempts import processes
+from safetensors.torch import load_file
+from write_data import noise, write_picture
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")]
+
+HANG_S = 8.0
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    for i in range(24):
+        write_picture(root / f"train/{i:02d}.png", noise(i, 16, 16, 3))
+    for i in range(4):
+        write_picture(root / f"val/{i:02d}.png", noise(100 + i, 16, 16, 3))
+    return root
+
+
+def arguments(pictures: Path, out: Path, *sets: str) -> list[str]:
+    settings = [
+        *("dataset.test_share=0", "model.embed_dim=16", "model.depth=1", "model.num_heads=2", "log_every_steps=1"),
+        *("task.decoder_embed_dim=16", "task.decoder_depth=1", "task.decoder_num_heads=2", "trackers=[jsonl]"),
+        *("train.epochs=2", "train.batch_size=8", f"dataset.root={pictures}", *sets),
+    ]
+    return [
+        *("pretrain", "--dataset", "folder", "--out", str(out), "--workers", "0"),
+        *("--model", "vit", "--img-size", "16", "--patch-size", "4", "--device", "cpu", "--precision", "float32"),
+        *("--base-lr", "0.01"),
+        *(part for setting in settings for part in ("--set", setting)),
+    ]
+
+
+def ended(server: subprocess.Popen[str], out: Path, args: list[str], traps=None) -> tuple[list[int], str]:
+    """Return the exit codes of two processes, and what the first said; the other says nothing."""
+    attempts = processes(server, 2, out.with_name(f"{out.name}.log"), args, traps)
+    codes = [attempt.wait() for attempt in attempts]
+    assert attempts[1].said() == ""
+    return codes, attempts[0].said()
+
+
+@pytest.mark.parametrize(
+    ("sets", "traps", "code", "sentence"),
+    [
+        (["train.batch_size=3"], {}, 2, "mae: 2 processes share each batch in pairs of samples"),
+        (["task.mask_ratio=3"], {}, 2, "task.mask_ratio"),
+        (["dataset.root=/nowhere"], {}, 3, "/nowhere"),
+        (["data.strict=true"], {1: ["fail_to_read"]}, 3, "mae: 01.png: truncated; mend or remove it"),
+        ([], {1: ["see_others"]}, 3, "mae: process 1 of 2 finds other samples than process 0"),
+        ([], {0: ["disk_is_full"]}, 1, "the disk is full; what was saved before is untouched"),
+        ([], {1: ["lose_numbers", 3]}, 5, "mae: the loss was not finite at step 3"),
+        ([], {1: ["stop_at", 3]}, 130, "mae: saved at step 3; --resume goes on from there"),
+    ],
+    ids=["batch", "spec", "data", "data of one", "other data", "disk", "not finite", "signal to one"],
+)
+def test_processes_refuse_together(server, pictures, tmp_path, sets, traps, code, sentence):
+    codes, said = ended(server, tmp_path / "run", arguments(pictures, tmp_path / "run", *sets), traps)
+    assert codes == [code] * 2, said
+    assert sentence in said.splitlines()[-1]
+    if code == 2:
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_process_that_dies_ends_the_others_at_once(server, pictures, tmp_path):
+    codes, said = ended(server, tmp_path / "run", arguments(pictures, tmp_path / "run"), {1: ["die_at", 4]})
+    assert codes == [1, -signal.SIGKILL]
+    assert said.splitlines()[-1].startswith("mae: another of the 2 processes ended; --resume goes on from the last")
+
+
+def test_a_process_that_hangs_is_named(server, pictures, tmp_path):
+    traps = {0: ["hang_at", 0, HANG_S], 1: ["hang_at", 4, HANG_S]}
+    log = tmp_path / "log"
+    first, second = processes(server, 2, log, arguments(pictures, tmp_path / "run"), traps)
+    assert first.wait() == 1
+    os.kill(second.pid, signal.SIGKILL)
+    second.wait()
+    assert f"mae: process 1 made no progress for {HANG_S:g} s, so the run hangs" in first.said().splitlines()[-1]
+
+
+def workers_of(launcher: int) -> list[int]:
+    """Return the processes that a launcher has started, by their rank."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except (OSError, IndexError):
+            continue
+        ranks = [int(each.removeprefix(b"RANK=")) for each in environment if each.startswith(b"RANK=")]
+        if parent == launcher and ranks:
+            found[ranks[0]] = int(folder.name)
+    return [found[rank] for rank in sorted(found)]
+
+
+@pytest.mark.timeout(900)  # three times two processes import torch
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes in /proc")
+def test_devices_starts_processes_and_starts_them_anew_where_one_is_killed(server, pictures, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    sets = ("train.epochs=20", "checkpoint.every_epochs=1")
+    codes, said = ended(server, whole, arguments(pictures, whole, *sets))
+    assert codes == [0, 0], said
+    with (tmp_path / "log").open("w") as log:
+        command = [sys.executable, "-m", "maecli", *arguments(pictures, out, *sets), "--devices", "2"]
+        launcher = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 600
+    while not (out / "checkpoints" / "last").exists():
+        assert launcher.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(workers_of(launcher.pid)[1], signal.SIGKILL)
+    assert launcher.wait() == 0, (tmp_path / "log").read_text()
+    assert "resuming" in (tmp_path / "log").read_text()
+    for name in ("model.safetensors", "state.safetensors"):
+        one, other = (load_file(each / "checkpoints" / "step-000060" / name) for each in (out, whole))
+        assert all(tensor.equal(other[key]) for key, tensor in one.items())
+    assert (out / "metrics.jsonl").read_text().count("train/loss") == 60

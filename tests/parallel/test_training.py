@@ -1,0 +1,110 @@
+"""Several processes train as one: real ones, that gloo connects, on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from attempts import Attempt, processes
+from safetensors.torch import load_file
+from write_data import noise, write_picture
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")]
+
+TOTAL = 9
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    for i in range(41):
+        write_picture(root / f"train/{'cat' if i % 2 else 'dog'}/{i:02d}.png", noise(i, 20, 18, 3))
+    for i in range(13):
+        write_picture(root / f"val/{'cat' if i % 2 else 'dog'}/{i:02d}.png", noise(100 + i, 18, 20, 3))
+    return root
+
+
+def arguments(pictures: Path, out: Path, *sets: str) -> list[str]:
+    """A run with DropPath, mixup, CutMix, a weight average, accumulated gradients and batches of 13, 14 and 14."""
+    settings = [
+        *("dataset.test_share=0", "model.embed_dim=16", "model.depth=2", "model.num_heads=2", "model.drop_path=0.3"),
+        *("task.mixup=0.8", "task.cutmix=1.0", "task.patch_drop=0.25", "train.ema_decay=0.9", "train.clip_grad=1.0"),
+        *("train.warmup_epochs=1", "augment.flip=true", "augment.crop=random-resized", "train.last_batch=keep"),
+        *("log_every_steps=1", "trackers=[jsonl]", *sets),
+    ]
+    return [
+        *("finetune", "--task", "classify", "--dataset", "folder", "--root", str(pictures), "--out", str(out)),
+        *("--model", "vit", "--img-size", "16", "--patch-size", "4", "--device", "cpu", "--precision", "float32"),
+        *("--epochs", "3", "--batch-size", "14", "--micro-batch-size", "4", "--base-lr", "0.02", "--workers", "1"),
+        *(part for setting in settings for part in ("--set", setting)),
+    ]
+
+
+def run(server: subprocess.Popen[str], num: int, out: Path, args: list[str], traps=None, code: int = 0) -> None:
+    """Run a command in so many processes, which all end with a code; the first alone says something."""
+    log = out.with_name(f"{out.name}.log")
+    if num == 1:
+        attempts = [Attempt(server, log, args, (traps or {}).get(0))]
+    else:
+        attempts = processes(server, num, log, args, traps)
+    codes = [attempt.wait() for attempt in attempts]
+    assert codes == [code] * num, "\n".join(attempt.said() for attempt in attempts)
+    assert not any(attempt.said() for attempt in attempts[1:])
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    folder = out / "checkpoints" / (out / "checkpoints" / "last").read_text().split()[0]
+    return load_file(folder / "model.safetensors") | load_file(folder / "state.safetensors")
+
+
+def records(out: Path) -> list[dict[str, float]]:
+    timing = ("train/samples_per_s", "train/data_wait")
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key not in timing} for line in lines]
+
+
+def assert_close(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        torch.testing.assert_close(tensor, second[name], rtol=1e-3, atol=1e-5, msg=name)
+    for mine, theirs in zip(records(one), records(other), strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("loading", ["resident", "streamed"])
+def test_two_one_and_three_processes_go_on_with_one_run(server, pictures, tmp_path, loading):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    sets = (f"data.loading={loading}",) if loading == "streamed" else ("augment.crop=none", "data.loading=resident")
+    run(server, 1, whole, arguments(pictures, whole, *sets))
+    args = arguments(pictures, parts, *sets)
+    run(server, 2, parts, args, {1: ["stop_at", 4]}, 130)
+    run(server, 1, parts, [*args, "--resume"], {0: ["note_state", str(tmp_path / "one"), 6]}, 130)
+    noted = {rank: ["note_state", str(tmp_path / "three")] for rank in range(3)}
+    run(server, 3, parts, [*args, "--resume"], noted)
+    assert_close(parts, whole)
+    step, _ = json.loads((tmp_path / "one-0").read_text())
+    assert step == 4
+    restored = [json.loads((tmp_path / f"three-{rank}").read_text()) for rank in range(3)]
+    assert restored == [restored[0]] * 3
+    assert restored[0][0] == 6
+    mine, theirs = (json.loads((out / "evaluation" / "val.json").read_text()) for out in (parts, whole))
+    assert mine["num_samples"] == theirs["num_samples"] == 13
+    for one, other in zip(mine["metrics"], theirs["metrics"], strict=True):
+        assert one["value"] == pytest.approx(other["value"], rel=1e-3, abs=1e-5)
+
+
+def test_a_run_goes_on_from_copies_to_parts_of_the_weights_and_to_one_process(server, pictures, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    sets = ("augment.crop=none", "data.loading=resident")
+    run(server, 2, whole, arguments(pictures, whole, *sets))
+    args = arguments(pictures, parts, *sets)
+    run(server, 2, parts, args, {0: ["stop_at", 3]}, 130)
+    run(server, 2, parts, [*args, "--resume", "--set", "parallel=fsdp"], {1: ["stop_at", 7]}, 130)
+    run(server, 1, parts, [*args, "--resume"], {0: ["note_state", str(tmp_path / "one")]})
+    assert json.loads((tmp_path / "one-0").read_text())[0] == 7
+    assert_close(parts, whole)
