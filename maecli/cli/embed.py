@@ -9,6 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.ask.complete import names
+from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
     CheckpointOption,
     DeviceOption,
@@ -46,6 +47,7 @@ def embed(
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per forward pass.")] = 64,
     workers: WorkersOption = None,
     device: DeviceOption = None,
+    devices: DevicesOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
+from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
     CheckpointOption,
     DeviceOption,
@@ -54,6 +55,7 @@ def infer(
         bool, typer.Option("--mark", help="Beside each file that is handed back, say in another what was filled in.")
     ] = False,
     device: DeviceOption = None,
+    devices: DevicesOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

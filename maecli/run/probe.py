@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,15 +19,18 @@ from maecli.loading.loader import Loader
 from maecli.measures import wilson_interval
 from maecli.models.encoder import Encoder
 from maecli.outputs.faults import Faults
+from maecli.parallel.lead import call, world
+from maecli.parallel.world import World
 from maecli.progress import Progress
-from maecli.registry import Registry
+from maecli.registry import Registry, registry
 from maecli.results import Evaluation, Metric, Table
 from maecli.run.data.begun import begun_with, check_form
 from maecli.run.data.other_data import other_data
+from maecli.run.directory import Say
 from maecli.run.evaluate import EvalResult, measured_run
 from maecli.run.open import Data, check_split
 from maecli.run.report import next_commands, write_run_report
-from maecli.run.restore import restore_encoder
+from maecli.run.restore import RestoredEncoder, restore_encoder
 from maecli.training.features import Tokens, check_tokens, extract
 from maecli.training.probes import NEIGHBOURS, PENALTIES, TEMPERATURE, choose_linear, nearest_neighbours
 
@@ -95,8 +99,7 @@ def probe(
     restored = restore_encoder(path, registry, progress.say, checkpoint, settings)
     tokens = check_tokens(pool, restored.encoder, "--pool", POOLS)
     spec = restored.spec
-    begun = begun_with(restored.checkpoint, spec, registry, elsewhere=root is not None)
-    data = Data(spec, registry, FIELDS, Faults(progress.say, spec.data.strict), f"--probe {kind}", begun=begun)
+    data = _data_of(restored, registry, kind, progress.say, elsewhere=root is not None)
     card = data.card
     check_labelled(card)
     check_form(card, restored.card)
@@ -110,11 +113,12 @@ def probe(
     loaders = {name: data.loader(name, restored.preprocess, restored.device) for name in names}
 
     sizes = ", ".join(f"{len(data.split(name)):,} {name}" for name in names)
+    size = batch_size or spec.train.batch_size
+    processes = call(help_probe, path, checkpoint, settings, kind, names, size, tokens)
     guesses: list[Guess] = []
     for what, encoder in (("the run's encoder", restored.encoder), (f"a {RANDOM}", restored.untrained(registry))):
         progress.say(f"{what}: features of {sizes}")
-        size = batch_size or spec.train.batch_size
-        guesses.append(_guess(kind, encoder, loaders, split, card.num_classes, size, restored.dtype, tokens))
+        guesses.append(_guess(kind, encoder, loaders, split, card.num_classes, size, restored.dtype, tokens, processes))
     guesses = _of_both(guesses, split)
     evaluation = Evaluation(
         split=split,
@@ -136,6 +140,34 @@ def probe(
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
     return EvalResult(run, restored.checkpoint.path, evaluation, data.faults, next_commands(run, registry))
+
+
+def help_probe(
+    path: Path,
+    checkpoint: str,
+    settings: Mapping[str, Any],
+    kind: str,
+    names: Sequence[SplitName],
+    batch_size: int,
+    tokens: Tokens,
+) -> None:
+    """Do the part of a process beside the first one: features of both encoders."""
+    with world().together():
+        restored = restore_encoder(path, registry(), lambda _: None, checkpoint, settings)
+        elsewhere = settings["dataset.root"] is not None
+        data = _data_of(restored, registry(), kind, lambda _: None, elsewhere)
+        loaders = [data.loader(name, restored.preprocess, restored.device) for name in names]
+    for encoder in (restored.encoder, restored.untrained(registry())):
+        encoder.freeze()
+        for loader in loaders:
+            extract(encoder.to(loader.device), loader, batch_size, restored.dtype, tokens, world())
+
+
+def _data_of(restored: RestoredEncoder, registry: Registry, kind: str, say: Say, elsewhere: bool) -> Data:
+    """Return the labelled data of a run, or such that lie elsewhere."""
+    spec = restored.spec
+    begun = begun_with(restored.checkpoint, spec, registry, elsewhere=elsewhere)
+    return Data(spec, registry, FIELDS, Faults(say, spec.data.strict), f"--probe {kind}", begun=begun)
 
 
 def check_labelled(card: DataCard) -> None:
@@ -161,6 +193,7 @@ def _guess(
     batch_size: int,
     dtype: torch.dtype,
     tokens: Tokens,
+    processes: World,
 ) -> Guess:
     """Return what a probe of a frozen encoder says of a split. Raises DataError where nothing of one can be used."""
     encoder.freeze()
@@ -168,7 +201,7 @@ def _guess(
     labels: dict[SplitName, Tensor] = {}
     keys: Sequence[str] = ()
     for name, loader in loaders.items():
-        features = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens)
+        features = extract(encoder.to(loader.device), loader, batch_size, dtype, tokens, processes)
         if features.labels is None and len(loader.split):
             raise DataError(
                 f"none of the {len(loader.split):,} {name} samples can be read and gives finite features, so --probe "

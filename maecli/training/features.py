@@ -17,6 +17,8 @@ from maecli.hardware import autocast, copy_to_cpu
 from maecli.loading.loader import Loader
 from maecli.models.encoder import Encoder
 from maecli.models.heads import pool_tokens
+from maecli.parallel.rounds import shared
+from maecli.parallel.world import ALONE, World
 from maecli.training.finite import NOT_FINITE, not_finite
 
 Tokens = Literal["mean", "cls", "patches"]
@@ -44,12 +46,19 @@ def check_tokens(tokens: str, encoder: Encoder, flag: str, known: Sequence[Token
     raise SpecError(f"{flag} {tokens!r} is none of {', '.join(known)}{nearest(tokens, known)}")
 
 
-def extract(encoder: Encoder, loader: Loader, batch_size: int, dtype: torch.dtype, tokens: Tokens = "mean") -> Features:
+def extract(
+    encoder: Encoder,
+    loader: Loader,
+    batch_size: int,
+    dtype: torch.dtype,
+    tokens: Tokens = "mean",
+    world: World = ALONE,
+) -> Features:
     """Return the features of a loader's split, in its order; none where no sample gives any. See `blocks`."""
     values = [torch.zeros(0, encoder.embed_dim)]
     labels: list[Tensor] = []
     keys: list[str] = []
-    for block in blocks(encoder, loader, batch_size, dtype, tokens):
+    for block in blocks(encoder, loader, batch_size, dtype, tokens, world):
         values.append(block.values)
         keys += block.keys
         if block.labels is not None:
@@ -57,20 +66,35 @@ def extract(encoder: Encoder, loader: Loader, batch_size: int, dtype: torch.dtyp
     return Features(torch.cat(values[1:] or values), keys, torch.cat(labels) if labels else None)
 
 
-@torch.no_grad()
 def blocks(
-    encoder: Encoder, loader: Loader, batch_size: int, dtype: torch.dtype, tokens: Tokens = "mean"
+    encoder: Encoder,
+    loader: Loader,
+    batch_size: int,
+    dtype: torch.dtype,
+    tokens: Tokens = "mean",
+    world: World = ALONE,
 ) -> Iterator[Features]:
     """Yield the features of a loader's split, a batch at a time, in its order.
+
+    Of several processes each makes a part, and the first yields what all have made; a batch of which nothing can be
+    used may then bring the next ones out of order.
 
     mean: of the patch tokens; cls: the class token; patches: each patch's token, 0 where all its cells are missing. All
     come after the last norm. Samples whose features are not finite are left out, and the loader's `on_fault` is told of
     them.
     """
+    own = _own_blocks(encoder, loader, batch_size, dtype, tokens, (world.rank, world.size))
+    return own if world.size == 1 else shared(own, loader, world)
+
+
+@torch.no_grad()
+def _own_blocks(
+    encoder: Encoder, loader: Loader, batch_size: int, dtype: torch.dtype, tokens: Tokens, part: tuple[int, int]
+) -> Iterator[Features]:
     was_training = encoder.training
     encoder.eval()
     previous: Iterator[Features] = iter(())
-    for batch in loader.eval_batches(batch_size):
+    for batch in loader.eval_batches(batch_size, part=part):
         with autocast(loader.device, dtype):
             valid = batch.tensors.get("valid")
             made = encoder(batch["image"], valid=valid)

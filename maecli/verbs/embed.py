@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +26,30 @@ from maecli.loading.loader import Loader
 from maecli.outputs.faults import Faults
 from maecli.outputs.features import FORMATS, FeatureFiles, Labels
 from maecli.outputs.not_read import NotRead
+from maecli.parallel.lead import call, world
 from maecli.progress import Progress
-from maecli.registry import Registry
+from maecli.registry import Registry, registry
 from maecli.run.begin.place import output_name
 from maecli.run.data.begun import begun_with
 from maecli.run.directory import RunDirectory, runs_dir
-from maecli.run.inference.own_files import open_sources
+from maecli.run.inference.own_files import OwnFiles, open_sources
 from maecli.run.open import Data, check_split
 from maecli.run.restore import RestoredEncoder, load_files, restore_encoder
 from maecli.run.suited import shell
 from maecli.schema import PluginSection
 from maecli.storage.files import disk_errors
-from maecli.training.features import Features, blocks, check_tokens
+from maecli.training.features import Features, Tokens, blocks, check_tokens
 from maecli.training.finite import NOT_FINITE
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a person wants to be embedded."""
+
+    sources: Sources | None
+    dataset: str | None
+    split: SplitName
+    root: Path | None
 
 
 @dataclass(frozen=True)
@@ -91,24 +102,20 @@ def embed(
     if files.format == "csv" and kind == "patches":
         raise SpecError("--tokens patches gives a table per sample, and a row of CSV has no room for it; use npy")
     faults = Faults()
-    loader: Loader
     label_of: Callable[[str], np.ndarray | None]
     not_read = NotRead()
-    if sources is not None:
-        own = open_sources(sources, restored.preprocess.for_files(restored.card), restored.card)
-        loader = load_files(own.split, restored, faults.add, batch_size=batch_size, workers=workers)
-        not_read, known = own.not_read, own.labels(restored.card)
-        for line in filter(None, [*own.lines(), known.problem]):
+    named = Named(sources, dataset, split, root)
+    opened, loader = _opened(named, restored, batch_size, workers, faults, registry)
+    if isinstance(opened, OwnFiles):
+        not_read, known = opened.not_read, opened.labels(restored.card)
+        for line in filter(None, [*opened.lines(), known.problem]):
             progress.say(line)
         classes, label_of = restored.card.classes, known.__getitem__
     else:
-        data = _data(str(dataset), root, restored, workers, faults, registry)
-        preprocess = dataclasses.replace(restored.preprocess, value_range=data.card.value_range)
-        samples = data.samples(split)
-        loader = data.loader(split, preprocess, restored.device)
-        labels = labels_by_key(data.dataset, split, samples) if "label" in data.card.fields else {}
-        classes, label_of = data.card.classes, labels.get
-    made = blocks(restored.encoder, loader, batch_size, restored.dtype, kind)
+        labels = labels_by_key(opened.dataset, split, opened.split(split)) if "label" in opened.card.fields else {}
+        classes, label_of = opened.card.classes, labels.get
+    processes = call(help_embed, run, checkpoint, settings, named, batch_size, workers, kind)
+    made = blocks(restored.encoder, loader, batch_size, restored.dtype, kind, processes)
     counted = _counted(made, len(loader.split), restored.preprocess.modality.unit, faults, progress)
     with files.lock(), closing(counted), on_disk(counted, files.out.absolute().parent) as (features, keys):
         if not keys:
@@ -118,6 +125,41 @@ def embed(
         faults.update(not_read.faults)
         files.write_faults([*faults, *not_read.apart])
         return EmbedResult(files, run, features.shape, faults, not_read, _next_commands(run, restored.card, files))
+
+
+def help_embed(
+    run: Path,
+    checkpoint: str,
+    settings: Mapping[str, Any],
+    named: Named,
+    batch_size: int,
+    workers: int | None,
+    tokens: Tokens,
+) -> None:
+    """Do the part of a process beside the first one."""
+    with world().together():
+        restored = restore_encoder(run, registry(), lambda _: None, checkpoint, settings)
+        _, loader = _opened(named, restored, batch_size, workers, Faults(), registry())
+    for _ in blocks(restored.encoder, loader, batch_size, restored.dtype, tokens, world()):
+        pass
+
+
+def _opened(
+    named: Named,
+    restored: RestoredEncoder,
+    batch_size: int,
+    workers: int | None,
+    faults: Faults,
+    registry: Registry,
+) -> tuple[OwnFiles | Data, Loader]:
+    """Return what is embedded, and what loads it."""
+    if named.sources is not None:
+        own = open_sources(named.sources, restored.preprocess.for_files(restored.card), restored.card)
+        return own, load_files(own.split, restored, faults.add, batch_size=batch_size, workers=workers)
+    data = _data(str(named.dataset), named.root, restored, workers, faults, registry)
+    preprocess = dataclasses.replace(restored.preprocess, value_range=data.card.value_range)
+    data.samples(named.split)
+    return data, data.loader(named.split, preprocess, restored.device)
 
 
 def _data(

@@ -35,8 +35,11 @@ from maecli.outputs.prediction_writer import PredictionWriter
 from maecli.outputs.rows import Row, RowWriter
 from maecli.outputs.sentences import SAMPLES, Unit
 from maecli.outputs.summary import Summary
+from maecli.parallel.lead import call, world
+from maecli.parallel.rounds import shared
+from maecli.parallel.world import World
 from maecli.progress import Progress
-from maecli.registry import Registry
+from maecli.registry import Registry, registry
 from maecli.results import Drawing
 from maecli.run.begin.place import output_name
 from maecli.run.data.trained_on import trained_on
@@ -126,7 +129,8 @@ def infer(
     Raises DataError when there is no sample, SpecError when `out` holds something else.
     """
     run = run or newest_run(task, registry, progress.say, "--run RUN")
-    restored = restore(run, registry, progress.say, checkpoint, {"device": device, "precision": precision})
+    settings = {"device": device, "precision": precision}
+    restored = restore(run, registry, progress.say, checkpoint, settings)
     spec, job = restored.spec, restored.task
     if task is not None and task != spec.task.name:
         raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
@@ -178,15 +182,17 @@ def infer(
             RowWriter(stage / JSONL, stage / CSV, note) as rows,
             PredictionWriter(rows, files, keys, faults.add, encode, back) as writer,
         ):
-            with OutputWatch(module) as watch:
-                for batch in loader.eval_batches(batch_size):
-                    made, gone = try_samples(watch, batch, partial(predict, job, module))
-                    left_out = [*unreadable, *gone.values()]
-                    unreadable.clear()
-                    faults.update(left_out)
-                    writer.add(_completed(made, loader, truth, choice), [fault.path for fault in left_out])
-                    first.add(without(batch, gone))
-                    settled(len(batch) + len(left_out) - len(gone))
+            processes = call(
+                help_infer, run, checkpoint, settings, sources, batch_size, workers, all_classes, unsure_share
+            )
+            for one in shared(answers(job, module, loader, batch_size, processes), loader, processes):
+                left_out = [*unreadable, *one.gone]
+                unreadable.clear()
+                faults.update(left_out)
+                writer.add(_completed(one.made, loader, truth, choice), [fault.path for fault in left_out])
+                if one.batch is not None:
+                    first.add(one.batch)
+                settled(sum(len(batch) for batch, _ in one.made) + len(left_out))
             faults.update(unreadable)
             if unreadable:
                 settled(len(unreadable))
@@ -233,6 +239,65 @@ def infer(
     words = Unit(preprocess.modality.one, preprocess.modality.unit), preprocess.modality.part
     handed_back = tuple(out / FILES / name for name in back.written)
     return InferResult(out, run, rows.num, faults, not_read, drawn, *words, summary, truth.masks, handed_back, held_out)
+
+
+def help_infer(
+    run: Path,
+    checkpoint: str,
+    settings: Mapping[str, Any],
+    sources: Sources,
+    batch_size: int,
+    workers: int | None,
+    all_classes: bool,
+    unsure_share: float,
+) -> None:
+    """Do the part of a process beside the first one."""
+    with world().together():
+        restored = restore(run, registry(), lambda _: None, checkpoint, settings)
+        job = restored.task
+        job.all_classes, job.unsure_share = all_classes, unsure_share
+        own = open_sources(sources, restored.preprocess.for_files(restored.card), restored.card)
+        loader = load_files(
+            own.split, restored, lambda _: None, batch_size=batch_size, workers=workers, own_size=job.own_size
+        )
+    with torch.no_grad(), autocast(restored.device, restored.dtype):
+        for _ in shared(answers(job, restored.module.eval(), loader, batch_size, world()), loader, world()):
+            pass
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was made of one batch."""
+
+    made: Sequence[tuple[Batch, list[Prediction]]]
+    """Of processes beside the first one the batches have no tensors, and all files are encoded."""
+    gone: Sequence[Fault]
+    """Of samples whose output is not finite."""
+    batch: Batch | None
+    """The samples of the first process."""
+
+
+def answers(
+    task: Task[Any], module: nn.Module, loader: StreamedLoader, batch_size: int, world: World
+) -> Iterator[Answers]:
+    """Yield what the task makes of this process's share of the batches."""
+    with OutputWatch(module) as watch:
+        for batch in loader.eval_batches(batch_size, part=(world.rank, world.size)):
+            made, gone = try_samples(watch, batch, partial(predict, task, module))
+            if not world.main:
+                made = [(_without_tensors(part), list(map(_encoded, each))) for part, each in made]
+            yield Answers(made, list(gone.values()), without(batch, gone) if world.main else None)
+
+
+def _without_tensors(batch: Batch) -> Batch:
+    return replace(
+        batch, tensors={}, draws=Draws(batch.draws.seed, batch.draws.epoch, batch.draws.ids.cpu()), faults=()
+    )
+
+
+def _encoded(one: Prediction) -> Prediction:
+    """Return a prediction whose files are bytes, which can be sent."""
+    return replace(one, files={name: made() if callable(made) else made for name, made in one.files.items()})
 
 
 def _about(record: Mapping[str, Any], restored: Restored) -> list[tuple[str, str]]:

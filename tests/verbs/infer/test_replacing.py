@@ -48,8 +48,8 @@ def test_inference_that_does_not_end_loses_nothing(pretrained, tmp_path, mae, mo
     before = contents(out)
     batches = StreamedLoader.eval_batches
 
-    def some(self, batch_size, limit=None):
-        yield next(batches(self, batch_size, limit))
+    def some(self, batch_size, limit=None, part=(0, 1)):
+        yield next(batches(self, batch_size, limit, part))
         raise error("midway")
 
     monkeypatch.setattr(StreamedLoader, "eval_batches", some)
