@@ -15,7 +15,7 @@ from maecli.api import pictures
 
 from .dataset import Sharded, ShardOptions, StoredPictures
 from .joined import MakeIndex
-from .parquet_rows import index_parquet, open_parquet, picture_column
+from .parquet_rows import DAMAGED, first_line, index_parquet, open_parquet, picture_column
 
 MAX_KEPT = 256 << 20
 """Bytes of pictures of row groups that a process keeps, because the next sample may be of the same."""
@@ -78,8 +78,10 @@ class RowPictures(StoredPictures):
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     def read(self, index: int) -> bytes:
-        group = self._group(index, int(self.shard_of[index]), int(self.starts[index]))
-        data: bytes = group[int(self.lengths[index])].as_py()
+        group, row = self._group(index, int(self.shard_of[index]), int(self.starts[index])), int(self.lengths[index])
+        data: bytes | None = group[row].as_py() if row < len(group) else None
+        if data is None:
+            raise api.BrokenSample(self.keys[index], "its file holds no such picture")
         return data
 
     def _group(self, index: int, shard: int, number: int) -> Any:
@@ -102,8 +104,10 @@ class RowPictures(StoredPictures):
                 values = file.read_row_group(number, columns=[column], use_threads=False).column(column)
                 chunks = values.combine_chunks()
                 return chunks.field("bytes") if hasattr(chunks, "field") else chunks
-        except ValueError as error:
-            raise api.BrokenSample(key, f"its file is damaged: {str(error).splitlines()[0][:120]}") from error
+        except OSError:
+            raise
+        except DAMAGED as error:
+            raise api.BrokenSample(key, f"its file is damaged: {first_line(error)}") from error
 
 
 @api.hookimpl

@@ -19,6 +19,15 @@ IMAGE_NAMES, LABEL_NAMES = ("image", "img", "picture", "jpg", "png"), ("label", 
 """Of columns, where the schema does not say what they are."""
 
 
+DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError, MemoryError)
+"""What pyarrow raises on damaged files; its own errors are of these kinds."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in few words."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
 def open_parquet(path: Path) -> Any:
     """Return an opened file. Raises DataError without pyarrow, and ValueError or OSError for what is no Parquet."""
     try:
@@ -36,8 +45,8 @@ def index_parquet(path: Path, column: str | None, label_column: str | None, max_
     try:
         with open_parquet(path) as file:
             _add_rows(file, column, label_column, max_pixels, gathering)
-    except (OSError, ValueError) as error:  # of which those of pyarrow are
-        gathering.fault("", f"is no Parquet file, or damaged: {str(error).splitlines()[0][:120]}")
+    except DAMAGED as error:
+        gathering.fault("", f"is no Parquet file, or damaged: {first_line(error)}")
     return gathering.index()
 
 
@@ -80,7 +89,8 @@ def _features(schema: Any) -> dict[str, Any]:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, ValueError, TypeError, RecursionError):
         return {}
-    return {name: about for name, about in features.items() if isinstance(about, dict)} if features else {}
+    found = features.items() if isinstance(features, dict) else ()
+    return {name: about for name, about in found if isinstance(about, dict)}
 
 
 def picture_column(schema: Any) -> str:
