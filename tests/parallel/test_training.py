@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -61,6 +62,11 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors") | load_file(folder / "state.safetensors")
 
 
+def digest(out: Path) -> str:
+    """Return one of all that a checkpoint holds, as `note_state` notes what a process begins with."""
+    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for _, tensor in sorted(weights(out).items()))).hexdigest()
+
+
 def records(out: Path) -> list[dict[str, float]]:
     timing = ("train/samples_per_s", "train/data_wait")
     lines = (out / "metrics.jsonl").read_text().splitlines()
@@ -83,14 +89,14 @@ def test_two_one_and_three_processes_go_on_with_one_run(server, pictures, tmp_pa
     args = arguments(pictures, parts, *sets)
     run(server, 2, parts, args, {1: ["stop_at", 4]}, 130)
     run(server, 1, parts, [*args, "--resume"], {0: ["note_state", str(tmp_path / "one"), 6]}, 130)
+    saved = digest(parts)
     noted = {rank: ["note_state", str(tmp_path / "three")] for rank in range(3)}
     run(server, 3, parts, [*args, "--resume"], noted)
     assert_close(parts, whole)
     step, _ = json.loads((tmp_path / "one-0").read_text())
     assert step == 4
     restored = [json.loads((tmp_path / f"three-{rank}").read_text()) for rank in range(3)]
-    assert restored == [restored[0]] * 3
-    assert restored[0][0] == 6
+    assert restored == [[6, saved]] * 3
     mine, theirs = (json.loads((out / "evaluation" / "val.json").read_text()) for out in (parts, whole))
     assert mine["num_samples"] == theirs["num_samples"] == 13
     for one, other in zip(mine["metrics"], theirs["metrics"], strict=True):
