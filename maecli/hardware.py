@@ -39,7 +39,7 @@ def choose_device(name: str) -> torch.device:
 
 def processes_here() -> int:
     """Return how many processes that torchrun started share this machine; 1 for one by itself."""
-    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) if "RANK" in os.environ else 1
 
 
 def _check_gpu_for_each() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from maecli.cli.ask.devices import without_devices
 from maecli.errors import SpecError
+from maecli.hardware import processes_here
 from maecli.parallel.environment import is_restarted, num_processes
 from maecli.parallel.launch import chosen
 
@@ -51,10 +52,10 @@ def launched(monkeypatch):
 
 def test_a_process_is_alone_unless_a_launcher_says_otherwise(launched):
     assert num_processes() == 1
-    launched(WORLD_SIZE="4")  # as a job of something else may have it
-    assert num_processes() == 1
+    launched(WORLD_SIZE="4", LOCAL_WORLD_SIZE="2")  # as a job of something else may have it
+    assert (num_processes(), processes_here()) == (1, 1)
     launched(RANK="0")
-    assert num_processes() == 4
+    assert (num_processes(), processes_here()) == (4, 2)
     assert not is_restarted()
     launched(TORCHELASTIC_RESTART_COUNT="1")
     assert is_restarted()
