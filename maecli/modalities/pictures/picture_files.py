@@ -45,7 +45,12 @@ def probe_pictures(
         parts = pool.map(probe_some, range(0, len(keys), AT_ONCE))
         headers = dict(zip(keys, itertools.chain.from_iterable(parts), strict=True))
     faults.update(header for header in headers.values() if isinstance(header, Fault))
-    return {key: header for key, header in headers.items() if isinstance(header, PictureInfo)}
+    alike: dict[PictureInfo, PictureInfo] = {}  # of very many pictures most are, and an object each takes 250 bytes
+    return {
+        key: header if header.shape else alike.setdefault(header, header)
+        for key, header in headers.items()
+        if isinstance(header, PictureInfo)
+    }
 
 
 def convertible(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from maecli_plugins.datasets.shards import joined as joined_module
 from maecli_plugins.datasets.shards.tar import Tar
 from write_data import write_class_folders
@@ -18,7 +19,11 @@ from write_shards import labelled_members, picture, write_shards, write_tar
 from maecli import api
 from maecli.data.files.kept import FOLDER
 from maecli.data.labels import labels_by_key
+from maecli.loading import make_loader
+from maecli.modalities.pictures.modality import Pictures
+from maecli.modalities.preprocess import Preprocess
 from maecli.registry import registry
+from maecli.schema import AugmentSpec, DataSpec
 
 
 def tar(root: Path, **options: object) -> Tar:
@@ -167,6 +172,22 @@ def test_a_split_goes_to_other_processes(tmp_path):
     write_shards(tmp_path)
     split = tar(tmp_path).split("train", ("image", "label"))
     assert pixels(pickle.loads(pickle.dumps(split))) == pixels(split)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_goes_on_in_mid_epoch_with_the_batches_that_were_left(tmp_path, workers):
+    write_shards(tmp_path)
+    dataset = tar(tmp_path)
+    preprocess = Preprocess.of(dataset.card(), (8, 8), None, None, None, Pictures(), None)
+    split = dataset.split("train")
+
+    def batches(start: int, num_workers: int) -> list[bytes]:
+        spec, augment = DataSpec(workers=num_workers), AugmentSpec(crop="random-resized", flip=True)
+        loader = make_loader(split, preprocess, torch.device("cpu"), 3, spec)
+        return [batch["image"].numpy().tobytes() for batch in loader.train_batches(augment, 5, start, 10)]
+
+    whole = batches(0, 0)  # an epoch has 6 steps
+    assert batches(4, workers) == whole[4:]
 
 
 def test_a_shard_that_is_cut_short_keeps_what_is_whole(tmp_path):
