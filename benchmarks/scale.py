@@ -136,7 +136,7 @@ def measured(work: Path, arguments: list[str]) -> dict[str, float]:
 
 def verbs(form: str, root: Path, out: Path) -> dict[str, list[str]]:
     """Return what is measured of a set, in order: the first call also makes the index of shards."""
-    data = ["--dataset", form, "--root", str(root)]
+    data = ["--dataset", form, "--root", str(root), *(["--set", "dataset.layout=classes"] if form == "folder" else [])]
     return {
         "first": ["pretrain", *data, *QUICK, *DECODER, "--dry-run"],
         "dry run": ["pretrain", *data, *QUICK, *DECODER, "--dry-run"],

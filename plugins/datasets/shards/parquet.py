@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from functools import partial
 from typing import Any
@@ -70,22 +71,35 @@ class RowPictures(StoredPictures):
     """Pictures in rows of Parquet files: `starts` are row groups, `lengths` rows in them."""
 
     column: str | None = None
-    _kept: OrderedDict[tuple[int, int], Any] | None = None
-    """Shard and row group → its pictures."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._kept: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        """Shard and row group → its pictures."""
+        self._lock = threading.Lock()  # threads of one process share what is kept
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what is kept: another process reads for itself."""
-        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_kept", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     def read(self, index: int) -> bytes:
-        group, row = self._group(index, int(self.shard_of[index]), int(self.starts[index])), int(self.lengths[index])
+        with self._lock:
+            group = self._group(index, int(self.shard_of[index]), int(self.starts[index]))
+        row = int(self.lengths[index])
         data: bytes | None = group[row].as_py() if row < len(group) else None
         if data is None:
             raise api.BrokenSample(self.keys[index], "its file holds no such picture")
         return data
 
     def _group(self, index: int, shard: int, number: int) -> Any:
-        kept = self._kept = OrderedDict() if self._kept is None else self._kept
+        kept = self._kept
         if (shard, number) not in kept:
             kept[shard, number] = self._read_group(index, shard, number)
             while len(kept) > 1 and sum(group.nbytes for group in kept.values()) > MAX_KEPT:

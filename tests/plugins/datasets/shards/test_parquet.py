@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_no_more_than_a_bound_is_kept_of_row_groups(tmp_path, monkeypatch):
     before = [split[i]["image"].tobytes() for i in range(20)]
     assert len(split._kept) == 5
     monkeypatch.setattr(parquet_module, "MAX_KEPT", 1)
-    split._kept = None
+    split._kept.clear()
     assert [split[i]["image"].tobytes() for i in range(20)] == before
     assert len(split._kept) == 1
 
@@ -83,3 +84,13 @@ def test_damaged_and_changed_files_are_told(tmp_path):
     write_parquet(tmp_path, num=3)
     with pytest.raises(api.BrokenSample, match="was changed"):
         split[0]
+
+
+def test_threads_share_what_is_kept(tmp_path, monkeypatch):
+    write_parquet(tmp_path, num=40)
+    split = parquet(tmp_path, val_share=0, test_share=0).split("train")
+    before = [split[i]["image"].tobytes() for i in range(40)]
+    monkeypatch.setattr(parquet_module, "MAX_KEPT", 1)
+    with ThreadPoolExecutor(8) as pool:
+        order = [7 * i % 40 for i in range(400)]
+        assert list(pool.map(lambda i: split[i]["image"].tobytes(), order)) == [before[i] for i in order]
