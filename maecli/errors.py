@@ -115,6 +115,10 @@ class LoadingError(MaeError):
     """Samples could not be brought to the device: a worker process ended, or a resource ran out. Exit code 1."""
 
 
+class OutOfMemory(MaeError):
+    """A step needs more memory than there is; the message says which --micro-batch-size fits. Exit code 1."""
+
+
 class NotFiniteError(MaeError):
     """The loss became NaN or infinite. Exit code 5."""
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
+from pathlib import Path
 
-from maecli.errors import MaeError
+from maecli.errors import MaeError, OutOfMemory
 
 _WORDS = re.compile(
     r"out of memory|(can't|can ?not|could not|unable to|failed to) allocate|not enough memory|insufficient memory"
-    r"|alloc_failed|bad alloc|bad_alloc",
+    r"|alloc_failed|bad alloc|bad_alloc|could not (create|execute) a (primitive|memory)( object)?$",  # oneDNN's
     re.IGNORECASE,
 )
 _LONGEST = 200  # letters of a library's reason
+
+
+CGROUPS = Path("/sys/fs/cgroup")
+PROCESS = Path("/proc/self")
 
 
 def out_of_memory(error: BaseException) -> MaeError | None:
@@ -20,6 +26,8 @@ def out_of_memory(error: BaseException) -> MaeError | None:
 
     Libraries say it in their own ways: MemoryError, torch.OutOfMemoryError, or a RuntimeError in words.
     """
+    if isinstance(error, OutOfMemory):
+        return error
     if not (isinstance(error, MemoryError) or _is_in_words(error)):
         return None
     reason = " ".join(str(error).split())
@@ -35,3 +43,46 @@ def _is_in_words(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     names = {kind.__name__ for kind in type(error).__mro__}  # cv2.error is no RuntimeError
     return bool(names & {"RuntimeError", "error"}) and bool(_WORDS.search(str(error)))
+
+
+def free_bytes() -> int | None:
+    """Return how much memory a process may still take before the system ends it: by the machine, and by its cgroups.
+
+    None where that is not known, as on other systems than Linux. Caches of files count as free.
+    """
+    free = [_kib(Path("/proc/meminfo"), "MemAvailable")]
+    with contextlib.suppress(OSError, ValueError):
+        below = next(line[3:] for line in (PROCESS / "cgroup").read_text().splitlines() if line.startswith("0::"))
+        group = CGROUPS / below.strip("/")
+        free += [_left(folder) for folder in (group, *group.parents) if folder.is_relative_to(CGROUPS)]
+    return min((number for number in free if number is not None), default=None)
+
+
+def _left(group: Path) -> int | None:
+    """Return what a cgroup (version 2) may still take; None without a limit."""
+    with contextlib.suppress(OSError, ValueError):
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(stat.get("inactive_file", 0)))
+    return None
+
+
+def resident_bytes() -> int:
+    """Return what this process holds in memory, 0 where that is not known."""
+    return _kib(PROCESS / "status", "VmRSS") or 0
+
+
+def peak_bytes(anew: bool = False) -> int:
+    """Return the most that this process held in memory, since it was last asked for `anew`; 0 where not known."""
+    if anew:
+        with contextlib.suppress(OSError):
+            (PROCESS / "clear_refs").write_text("5")
+    return _kib(PROCESS / "status", "VmHWM") or 0
+
+
+def _kib(file: Path, name: str) -> int | None:
+    """Return the bytes that a line such as `VmRSS:  12 kB` says."""
+    with contextlib.suppress(OSError):
+        found = re.search(rf"^{name}:\s*(\d+) kB", file.read_text(), re.MULTILINE)
+        return int(found[1]) * 1024 if found else None
+    return None

@@ -19,6 +19,8 @@ Fit = Literal["resize", "crop"]
 """resize: all of a sample, or its largest centred part in the model's proportions, becomes the model's size; crop: a
 part of that size is cut out, and what lies outside of a smaller sample is missing."""
 
+AUTO = "auto"
+
 _COUNT = re.compile(r"[0-9]{1,18}")
 
 MAX_FOLDS = 100
@@ -207,8 +209,10 @@ class TrainSpec(Section):
         description="of an epoch, where batch_size does not divide it. drop: leave out what is left over, other "
         "samples each time; keep: one batch more, all of an even size",
     )
-    micro_batch_size: Positive | None = Field(
-        default=None, description="samples per forward pass; gradients are summed over them"
+    micro_batch_size: Positive | Literal["auto"] | None = Field(
+        default=None,
+        description="samples per forward pass; gradients are summed over them. auto: as many as fit into memory, the "
+        "batch, its half, and so on, found before the first step and recorded; default: the batch",
     )
     base_lr: Annotated[float, Field(gt=0)] = Field(
         default=1.5e-4, description="learning rate per 256 samples: lr = base_lr * batch_size / 256"
@@ -342,7 +346,7 @@ class RunSpec(Section):
     @model_validator(mode="after")
     def _micro_batch_fits(self) -> RunSpec:
         micro = self.train.micro_batch_size
-        if micro is not None and micro > self.train.batch_size:
+        if isinstance(micro, int) and micro > self.train.batch_size:
             raise ValueError(
                 f"train.micro_batch_size ({micro}) must not be above train.batch_size ({self.train.batch_size})"
             )

@@ -17,7 +17,8 @@ def test_every_test_that_is_linked_is_there():
 
 
 def test_every_promise_has_a_test():
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| what ")]
+    promised, _, _ = PAGE.partition("## Last measured")
+    rows = [line for line in promised.splitlines() if line.startswith("| ") and not line.startswith("| what ")]
     promises = [row for row in rows if row.count(" | ") == 2]
     assert len(promises) > 10
     assert [row for row in promises if "](../tests/" not in row] == []

@@ -67,7 +67,7 @@ class FeatureFiles:
             if not overwrite:
                 raise SpecError(f"{path} is there already; use --overwrite to replace it, or another --out")
 
-    def lock(self) -> contextlib.AbstractContextManager[None]:
+    def lock(self) -> contextlib.AbstractContextManager[str]:
         """Hold the right to write these files. Raises Locked, naming who has it, when another process does."""
         return locked(self.out.parent, f"{self.out.name}.lock")
 

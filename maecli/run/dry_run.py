@@ -15,7 +15,8 @@ from maecli.run.data.what_was_read import reading_json, what_was_read
 from maecli.run.open import Built, Data, open_run
 from maecli.run.together import make_trainer
 from maecli.run.weights.initial import start_encoder
-from maecli.schema import RunSpec
+from maecli.schema import AUTO, RunSpec
+from maecli.training.fitting import largest_micro_batch
 from maecli.training.optim import peak_rate
 from maecli.training.trainer import Trainer
 
@@ -41,6 +42,8 @@ def rehearse(built: Built, progress: Progress, seconds: float = SECONDS) -> Rehe
     if parent is not None:
         trainer.extend(parent.checkpoint)
         start = f"goes on from {spec.extend} at step {trainer.begin:,}"
+    if spec.train.micro_batch_size == AUTO:
+        trainer.micro_batch_size = largest_micro_batch(trainer)
     left = trainer.total_steps - trainer.begin, *trainer.num_left(trainer.begin)
     timing = time_run(trainer, seconds)
     return Rehearsal(trainer, start, timing, timing.total_s(*left))

@@ -18,6 +18,7 @@ from maecli.results import Evaluation
 from maecli.run.begin.extend import Parent, replay
 from maecli.run.begin.introduce import introduce
 from maecli.run.begin.launch import ANEW, Launch, find_place
+from maecli.run.begin.micro_batch import settle_micro_batch
 from maecli.run.begin.origin import Origin, find_origin
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import Begun, begun_in
@@ -86,8 +87,10 @@ def train(
     """
     place = find_place(spec, registry, launch)  # before a lock is put there
     run, going_on, say = place.run, place.going_on, progress.say
-    with locked(run.path):
+    with locked(run.path) as unkept:
         begin = time.monotonic()
+        if unkept:
+            say(unkept)
         spec = with_plugins(spec, registry, run if going_on else "the given spec", say)
         origin = find_origin(place, spec, registry, say)
         has_begun = going_on or origin.parent is not None
@@ -98,6 +101,7 @@ def train(
             say(line)
         start = start_encoder(built, say, resuming=origin.checkpoint is not None)
         built.spec = spec = with_paths(spec, registry)
+        built.spec = spec = settle_micro_batch(built, run if going_on else None, progress)
         trainer = make_trainer(built, run, progress)
         trainer.until = launch.until
         trainer.check_shares(world().size)

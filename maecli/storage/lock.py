@@ -29,6 +29,8 @@ LOCK = "lock"
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _held: set[Path] = set()
 """Locks of this process, in which the kernel would grant them again."""
+_unkept: set[Path] = set()
+"""Those of them that the file system does not keep."""
 _guard = threading.Lock()
 
 
@@ -37,17 +39,17 @@ class Locked(MaeError):
 
 
 @contextlib.contextmanager
-def locked(folder: Path, name: str = LOCK, wait_s: float = 0.0) -> Iterator[None]:
+def locked(folder: Path, name: str = LOCK, wait_s: float = 0.0) -> Iterator[str]:
     """Hold the lock of a folder, which is made where it is missing, and goes again if nothing was put into it.
 
-    Raises Locked, naming the process and host of the holder, when it is not to be had within `wait_s`. On file systems
-    without locks there is none.
+    Gives what a person should know: on file systems without locks there is none, and nobody else is kept out. Raises
+    Locked, naming the process and host of the holder, when it is not to be had within `wait_s`.
     """
     made: list[Path] = []
     try:
-        handle, file = _acquire(folder, name, wait_s, made)
+        handle, file, note = _acquire(folder, name, wait_s, made)
         try:
-            yield
+            yield note
         finally:
             _release(handle, file)
     finally:
@@ -65,8 +67,8 @@ def _make(folder: Path, made: list[Path]) -> None:
             made.insert(0, each)
 
 
-def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[int, Path]:
-    """Return the open lock file and its path."""
+def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[int, Path, str]:
+    """Return the open lock file, its path, and what a person should know."""
     until = time.monotonic() + wait_s
     while True:
         with disk_errors(folder):
@@ -79,16 +81,29 @@ def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[
         if _try(handle, file):
             if _is_still(handle, file):
                 _check_ours(handle, file)
+                note = _without_locks(folder, handle) if file in _unkept else ""
                 os.ftruncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(errors="replace"))
-                return handle, file
+                return handle, file, note
             _let_go(handle, file)  # whoever held it before took the file away
             continue
-        holder = os.pread(handle, 300, 0).decode(errors="replace") or "another process"
+        holder = _holder(handle) or "another process"
         _close_unless_held(handle, file)
         if time.monotonic() >= until:
             raise Locked(f"{folder} is being written by {holder}; wait for it to end, or use another --out")
         time.sleep(0.05)
+
+
+def _holder(handle: int) -> str:
+    """Return who wrote to a lock file last and did not take it away: who holds it, or ended without a word."""
+    return os.pread(handle, 300, 0).decode(errors="replace")
+
+
+def _without_locks(folder: Path, handle: int) -> str:
+    """Return what a person should know where nobody is kept out."""
+    note = f"{folder} is on a file system without locks, so no second process is kept from writing there"
+    left = _holder(handle)
+    return f"{note}; {left} began to and has not said that it ended: make sure that it has" if left else note
 
 
 def _check_ours(handle: int, file: Path) -> None:
@@ -109,6 +124,7 @@ def _try(handle: int, file: Path) -> bool:
             except OSError as error:
                 if error.errno not in _UNSUPPORTED:
                     return False
+                _unkept.add(file)
         _held.add(file)
         return True
 
@@ -136,4 +152,5 @@ def _release(handle: int, file: Path) -> None:
 def _let_go(handle: int, file: Path) -> None:
     with _guard:
         _held.discard(file)
+        _unkept.discard(file)
         os.close(handle)

@@ -17,9 +17,19 @@ from torch import Tensor, nn
 from maecli.data.batch import Batch
 from maecli.data.batching import Batching, part_of
 from maecli.data.randomness import derive_seed
-from maecli.errors import DataError, Interrupted, LoadingError, MaeError, NotFiniteError, SpecError, TimeIsUp
+from maecli.errors import (
+    DataError,
+    Interrupted,
+    LoadingError,
+    MaeError,
+    NotFiniteError,
+    OutOfMemory,
+    SpecError,
+    TimeIsUp,
+)
 from maecli.hardware import autocast
 from maecli.loading.loader import Loader
+from maecli.memory import out_of_memory
 from maecli.models.blocks import drawing_from
 from maecli.parallel.world import ALONE, LostProcess, World
 from maecli.parallel.wrap import replicated, shard, summed_at_the_end, whole
@@ -31,6 +41,7 @@ from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.clock import Clock
 from maecli.training.evaluation import measure
+from maecli.training.fitting import smaller_that_fits
 from maecli.training.optim import (
     WeightAverage,
     load_optimizer_tensors,
@@ -99,6 +110,8 @@ class Trainer:
                 "leave out --patience, or give data with one"
             )
         self.total_steps = min(spec.train.epochs * self.steps_per_epoch, spec.train.max_steps or sys.maxsize)
+        micro = spec.train.micro_batch_size
+        self.micro_batch_size = micro if isinstance(micro, int) else None
         self.optimizer = make_optimizer(module, spec.train)
         self.average = WeightAverage(module, spec.train.ema_decay) if spec.train.ema_decay else None
 
@@ -119,7 +132,7 @@ class Trainer:
         """Whether the validation of this step was begun and not finished."""
         self.seconds_before = 0.0
         """What earlier attempts at this run took, up to the checkpoint that it continues from."""
-        self._between_steps = False
+        self._between_steps = self._is_updating = False
         self._saved_step = 0  # there is nothing to save before the first one
         self._has_saved = False
         """Whether this process saved anything."""
@@ -199,7 +212,7 @@ class Trainer:
                 with self._clock.waiting(), self._reading(in_step=begun):
                     batch = next(batches)
                 with world.guarded():
-                    self.train_step(batch)
+                    self._step_within_memory(batch)
                 self._clock.add(self._num_samples(batch))
                 self.step += 1
                 begun = True
@@ -236,12 +249,14 @@ class Trainer:
                 part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
         self.world.sum_(loss)
+        self._is_updating = True
         if spec.clip_grad is not None:
             nn.utils.clip_grad_norm_(self.module.parameters(), spec.clip_grad)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update(self.module, self.step + 1)
+        self._is_updating = False
         self.loss_sum += loss
         self.loss_steps += 1
         # Noted on the device and read when something is logged or saved: reading every step would stall a GPU.
@@ -257,17 +272,39 @@ class Trainer:
 
     def _micro_batches(self, batch: Batch) -> list[Batch]:
         """Return the parts of this process's batch: as many in each process, for all work on each at the same time."""
-        size = self.spec.train.micro_batch_size or len(batch)
+        size = self.micro_batch_size or len(batch)
         if self.world.size == 1:
             return list(batch.micro_batches(whole_pairs(size, len(batch))))
         nums = self._shares(self._num_samples(batch))
-        num_parts = min(-(-max(nums) // (self.spec.train.micro_batch_size or max(nums))), min(nums) // 2)
+        num_parts = min(-(-max(nums) // (self.micro_batch_size or max(nums))), min(nums) // 2)
         return [batch.narrow(*part_of(len(batch), i, num_parts)) for i in range(num_parts)]
 
     def _shares(self, num_samples: int) -> list[int]:
         """Return how many samples of a batch each process has."""
         bounds = (part_of(num_samples, rank, self.world.size) for rank in range(self.world.size))
         return [stop - start for start, stop in bounds]
+
+    def _step_within_memory(self, batch: Batch) -> None:
+        """Do one step. Raises OutOfMemory naming the micro-batch that fits, after saving what is finished."""
+        try:
+            return self.train_step(batch)
+        except Exception as error:
+            told = out_of_memory(error)
+            if told is None or self._is_updating or self.world.size > 1:  # others would wait for the trials of one
+                raise
+        # Only here is nothing held any more by the frames that the error came through.
+        size = self.micro_batch_size or len(batch)
+        fitting = smaller_that_fits(self, batch, size)
+        says = f"{told}; not even one sample fits, so a smaller --img-size or model is needed"
+        if fitting is not None:
+            says = (
+                f"memory is used up by {number_of(size, 'sample')} at once; --micro-batch-size {fitting} fits, as was "
+                "tried, and means the same: gradients are summed over the parts of a batch"
+            )
+        has_statistics = any(isinstance(each, nn.modules.batchnorm._NormBase) for each in self.module.modules())
+        if not has_statistics and self._save_what_is_new():  # else they hold a part of this step
+            says += f"; step {self.step} is saved, and --resume goes on from there"
+        raise OutOfMemory(says)
 
     def is_due(self, every: int) -> bool:
         """Return whether something that happens every so many steps, and at the end, happens now."""

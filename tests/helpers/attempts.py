@@ -125,6 +125,20 @@ def allow(limit, number):
     import resource
     resource.setrlimit(getattr(resource, limit), (number, number))
 
+def little_memory(num_bytes):
+    import resource
+    from maecli.run import train
+    start, step = train.start_encoder, train.Trainer._step_within_memory
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    def limit(*arguments, **options):  # here all libraries are loaded, whose files count too
+        pages = int(open("/proc/self/statm").read().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + num_bytes, hard))
+        return start(*arguments, **options)
+    def unlimited_then(self, batch):
+        step(self, batch)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # a save starts threads, of 8 MiB each
+    train.start_encoder, train.Trainer._step_within_memory = limit, unlimited_then
+
 def shared_memory_of(size):
     import ctypes, subprocess
     assert ctypes.CDLL(None).unshare(0x20000) == 0  # CLONE_NEWNS

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import socket
@@ -41,6 +43,24 @@ def test_it_is_free_again_afterwards_and_leaves_nothing(tmp_path):
         with locked(tmp_path / "new/run"):
             assert (tmp_path / "new/run/.mae/lock").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_told_with_who_left_a_mark_there(tmp_path, monkeypatch):
+    with locked(tmp_path) as note:
+        assert note == ""
+
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", unsupported)
+    told = f"{tmp_path} is on a file system without locks, so no second process is kept from writing there"
+    with locked(tmp_path) as note:
+        assert note == told
+    (tmp_path / ".mae").mkdir(exist_ok=True)
+    (tmp_path / ".mae/lock").write_text("process 12 on node7")  # as a host leaves it that died
+    with locked(tmp_path) as note:
+        assert note == f"{told}; process 12 on node7 began to and has not said that it ended: make sure that it has"
+    assert not (tmp_path / ".mae/lock").exists()
 
 
 def test_a_file_of_someone_that_is_called_so_is_left_alone(tmp_path):

@@ -14,6 +14,7 @@ import typer
 from maecli.cli.application import tells_errors
 from maecli.cli.ask.complete import keys, names, values
 from maecli.errors import SpecError
+from maecli.schema import AUTO
 from maecli.spec.ask import COMPARISONS, Ask
 from maecli.text import brief
 
@@ -135,7 +136,9 @@ FLAGS = {
     "extend": _flag("extend", Path, TRAINING, "Train this finished run longer, in a new directory, to more --epochs."),
     "epochs": _flag("train.epochs", int, TRAINING, "Passes over the training data."),
     "batch_size": _flag("train.batch_size", int, TRAINING, "Samples per optimizer step."),
-    "micro_batch_size": _flag("train.micro_batch_size", int, TRAINING, "Samples per forward pass."),
+    "micro_batch_size": _flag(
+        "train.micro_batch_size", str, TRAINING, "Samples per forward pass, or auto: what fits into memory."
+    ),
     "base_lr": _flag("train.base_lr", float, TRAINING, "Learning rate per 256 samples of a batch."),
     "patience": _flag("train.patience", int, TRAINING, "Stop after N validations without a better metric."),
     "seed": _flag("seed", int, TRAINING, "Seed of all randomness."),
@@ -198,7 +201,19 @@ def _value(name: str, value: Any) -> Any:
     """Return the value of a flag as a spec has it."""
     if name in ("patch_size", "img_size"):
         return _size(value, name.replace("_", "-"))
+    if name == "micro_batch_size":
+        return _micro_batch(value)
     return str(value) if isinstance(value, Path) else value
+
+
+def _micro_batch(text: str) -> int | str:
+    """Return samples from `16`, or the word `auto`."""
+    if text.strip() == AUTO:
+        return AUTO
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SpecError(f"--micro-batch-size {brief(text)} is no number; write 16, or {AUTO}") from error
 
 
 def _size(text: str, name: str) -> int | list[int]:

@@ -1,0 +1,119 @@
+"""How many samples fit into memory at once, found by trying."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from maecli.data.batch import Batch
+from maecli.hardware import autocast
+from maecli.memory import free_bytes, out_of_memory, peak_bytes, resident_bytes
+from maecli.models.blocks import drawing_from
+
+if TYPE_CHECKING:
+    from maecli.training.trainer import Trainer
+
+MARGIN = 0.9
+"""Share of the free memory that may be taken: what is free changes."""
+Attempt = Callable[[int], None]
+"""Does what takes the most memory in a step, with so many samples at once."""
+
+
+def largest_micro_batch(trainer: Trainer) -> int | None:
+    """Return the largest micro-batch of a run that fits: the batch, its half, and so on; None where none does."""
+    spec = trainer.spec
+    first = trainer.step
+    batches = trainer.train_loader.train_batches(
+        spec.augment, spec.train.batch_size, first, first + 1, trainer.batching.keep
+    )
+    trainer.module.train()
+    with contextlib.closing(batches):
+        batch = next(batches)
+        return largest_that_fits(halves(len(batch)), lambda size: rehearse(trainer, batch, size), trainer.device)
+
+
+def smaller_that_fits(trainer: Trainer, batch: Batch, size: int) -> int | None:
+    """Return the largest part of a micro-batch that fits, where it does not itself; None where none does."""
+    return largest_that_fits(halves(size)[1:], lambda size: rehearse(trainer, batch, size), trainer.device)
+
+
+def rehearse(trainer: Trainer, batch: Batch, size: int) -> None:
+    """Do what takes the most memory in a step, with micro-batches of a size; nothing that is learnt changes."""
+    module, optimizer = trainer.module, trainer.optimizer
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    moments = [] if optimizer.state else [torch.ones_like(each) for each in parameters for _ in range(2)]
+    buffers = [buffer.clone() for buffer in module.buffers()]
+    optimizer.zero_grad(set_to_none=True)
+    try:
+        for micro in itertools.islice(batch.micro_batches(size), 2):  # the second beside the gradients of the first
+            with autocast(trainer.device, trainer.dtype), drawing_from(module, micro.draws):
+                loss = trainer.task.loss(trainer.running, micro)
+            loss.backward()  # type: ignore[no-untyped-call]
+    finally:
+        optimizer.zero_grad(set_to_none=True)
+        moments.clear()
+        for buffer, before in zip(module.buffers(), buffers, strict=True):
+            buffer.copy_(before)
+
+
+def halves(size: int) -> list[int]:
+    """Return a number of samples, its half, and so on, to one; even ones, as tasks may blend pairs of samples."""
+    sizes = [size]
+    while sizes[-1] > 1:
+        half = (sizes[-1] + 1) // 2
+        sizes.append(half - half % 2 if half > 1 else half)
+    return sizes
+
+
+def largest_that_fits(sizes: Sequence[int], attempt: Attempt, device: torch.device) -> int | None:
+    """Return the first of these falling sizes that fits, None where none does.
+
+    A GPU refuses at once what does not fit. A CPU may have the process killed for it, so there the smallest are tried
+    first, and larger ones as long as the peaks of two let expect that the next has room. Where a limit refuses one, the
+    largest before it but one is taken: memory that is used again and again is found in pieces.
+    """
+    _give_back()
+    if device.type != "cpu" or free_bytes() is None:
+        return next((size for size in sizes if fits(size, attempt)), None)
+    limit = resident_bytes() + MARGIN * (free_bytes() or 0)
+    peaks: list[tuple[int, int]] = []
+    for size in reversed(sizes):
+        if len(peaks) > 1 and _expected(peaks[-2], peaks[-1], size) > limit:
+            break
+        peak_bytes(anew=True)
+        if not fits(size, attempt):
+            peaks = peaks[:-1] or peaks
+            break
+        peaks.append((size, peak_bytes()))
+    return peaks[-1][0] if peaks else None
+
+
+def fits(size: int, attempt: Attempt) -> bool:
+    """Whether an attempt ends well; what it took is given back."""
+    try:
+        attempt(size)
+    except Exception as error:
+        if out_of_memory(error) is None:
+            raise
+    else:
+        return True
+    _give_back()
+    return False
+
+
+def _give_back() -> None:
+    """Free what a failure holds in cycles of references."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _expected(first: tuple[int, int], second: tuple[int, int], size: int) -> float:
+    """Return the peak for a size by those of two, on a straight line."""
+    (few, low), (many, high) = first, second
+    return high + (high - low) / (many - few) * (size - many)

@@ -1,0 +1,57 @@
+"""How much memory is free: of the machine, and of the cgroups that a process is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from maecli import memory
+from maecli.memory import free_bytes, peak_bytes, resident_bytes
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+
+
+@pytest.fixture
+def groups(tmp_path, monkeypatch):
+    """A process in the cgroup jobs/one, of which a file stands for each number."""
+    (tmp_path / "cgroup").write_text("0::/jobs/one\n")
+    monkeypatch.setattr(memory, "PROCESS", tmp_path)
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "fs")
+
+    def limit(group: str, most: str, used: int, cached: int = 0) -> None:
+        folder = tmp_path / "fs" / group
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (("max", most), ("current", str(used)), ("stat", f"anon 1\ninactive_file {cached}\n")):
+            (folder / f"memory.{name}").write_text(text)
+
+    return limit
+
+
+@needs_proc
+def test_the_narrowest_group_decides_and_caches_of_files_are_free(groups):
+    groups("jobs/one", "1000", 600, cached=100)
+    assert free_bytes() == 500
+    groups("jobs", "900", 800)
+    assert free_bytes() == 100
+    groups("jobs", "700", 800)
+    assert free_bytes() == 0
+
+
+@needs_proc
+def test_groups_without_a_limit_leave_it_to_the_machine(groups):
+    without = free_bytes()
+    groups("jobs/one", "max", 600)
+    assert without is not None
+    assert free_bytes() > 2**20
+
+
+@needs_proc
+def test_the_peak_of_a_process_is_measured_anew():
+    held = bytearray(64 * 2**20)
+    held[::4096] = b"1" * len(held[::4096])
+    assert peak_bytes() >= resident_bytes() > 64 * 2**20
+    high = peak_bytes()
+    del held
+    peak_bytes(anew=True)
+    assert peak_bytes() < high

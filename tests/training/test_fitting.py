@@ -1,0 +1,131 @@
+"""What fits into memory is found by trying, and nothing that is learnt depends on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from toy_training import Brightness, last_of, make, records
+
+from maecli.errors import OutOfMemory
+from maecli.training import fitting
+from maecli.training.fitting import halves, largest_micro_batch, largest_that_fits, rehearse
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+FULL = "CUDA out of memory. Tried to allocate 20.00 MiB"
+
+
+class Narrow(Brightness):
+    """A task with room for so many samples at once, from a step on."""
+
+    def __init__(self, room: int, begin: int = 0) -> None:
+        super().__init__(noise=0.1)
+        self.room, self.begin = room, begin
+
+    def loss(self, module: Any, batch: Any) -> Any:
+        if module.training and len(batch) > self.room and batch.progress * 9 > self.begin - 0.5:
+            raise torch.OutOfMemoryError(FULL)
+        return super().loss(module, batch)
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(64, [64, 32, 16, 8, 4, 2, 1]), (9, [9, 4, 2, 1]), (1, [1])])
+def test_halves_are_even_so_that_pairs_stay_together(size, sizes):
+    assert halves(size) == sizes
+
+
+@pytest.mark.parametrize(("room", "found"), [(64, 64), (63, 32), (5, 4), (1, 1), (0, None)])
+def test_a_gpu_is_tried_from_the_whole_batch_down(room, found):
+    tried = []
+
+    def attempt(size: int) -> None:
+        tried.append(size)
+        if size > room:
+            raise torch.OutOfMemoryError(FULL)
+
+    assert largest_that_fits(halves(64), attempt, GPU) == found
+    assert tried == [size for size in halves(64) if size >= (found or 1)]
+
+
+@pytest.mark.parametrize(("room", "found"), [(10_000, 64), (4_000, 32), (3_000, 16), (700, 4)])
+def test_a_cpu_is_tried_from_one_sample_up_as_far_as_peaks_let_expect(monkeypatch, room, found):
+    peak = [0]
+
+    def attempt(size: int) -> None:
+        peak[0] = 500 + 100 * size
+        assert peak[0] <= 500 + room, "the system ends the process here"
+
+    monkeypatch.setattr(fitting, "free_bytes", lambda: room)
+    monkeypatch.setattr(fitting, "resident_bytes", lambda: 500)
+    monkeypatch.setattr(fitting, "peak_bytes", lambda anew=False: peak[0])
+    assert largest_that_fits(halves(64), attempt, CPU) == found
+
+
+def test_a_cpu_with_a_limit_refuses_like_a_gpu(monkeypatch):
+    def attempt(size: int) -> None:
+        if size > 8:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes")
+
+    monkeypatch.setattr(fitting, "free_bytes", lambda: 10**15)
+    assert largest_that_fits(halves(64), attempt, CPU) == 4, "and keeps a margin"
+
+
+def test_other_errors_are_no_lack_of_room():
+    def attempt(size: int) -> None:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        largest_that_fits([2, 1], attempt, GPU)
+
+
+def test_a_step_that_does_not_fit_names_what_does_and_saves_what_is_finished(tmp_path):
+    trainer = make(tmp_path, Narrow(room=2, begin=4), save_epochs=100)
+    told = (
+        r"^memory is used up by 4 samples at once; --micro-batch-size 2 fits, as was tried, and means the same: "
+        r"gradients are summed over the parts of a batch; step 4 is saved, and --resume goes on from there$"
+    )
+    with pytest.raises(OutOfMemory, match=told):
+        trainer.fit()
+    assert last_of(tmp_path).step == 4
+    again = make(tmp_path, Narrow(room=2, begin=4), train={"micro_batch_size": 2})
+    again.load(last_of(tmp_path))
+    again.fit()
+    assert again.step == 9
+    assert [step for step, _ in records(trainer, "train/loss") + records(again, "train/loss")] == list(range(1, 10))
+
+
+def test_a_step_of_which_not_one_sample_fits_says_so(tmp_path):
+    with pytest.raises(OutOfMemory, match=r"not even one sample fits, so a smaller --img-size or model is needed$"):
+        make(tmp_path, Narrow(room=0)).fit()
+
+
+def test_the_largest_micro_batch_is_that_of_the_first_batch(monkeypatch):
+    monkeypatch.setattr(fitting, "free_bytes", lambda: None)
+    assert largest_micro_batch(make(task=Narrow(room=3), train={"micro_batch_size": "auto"})) == 2
+    assert largest_micro_batch(make(task=Narrow(room=0), train={"micro_batch_size": "auto"})) is None
+
+
+def test_where_weights_were_being_changed_nothing_is_saved(tmp_path, monkeypatch):
+    trainer = make(tmp_path, save_epochs=100)
+
+    def fails(*_: object) -> None:
+        if trainer.step == 4:
+            raise torch.OutOfMemoryError(FULL)
+
+    assert trainer.average is not None
+    monkeypatch.setattr(trainer.average, "update", fails)
+    with pytest.raises(torch.OutOfMemoryError):
+        trainer.fit()
+    assert last_of(tmp_path).step == 3, "that of the best validation, and no later one"
+
+
+def test_an_attempt_changes_nothing_that_is_learnt():
+    trainer = make()
+    trainer.module = trainer.running = torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    trainer.optimizer = torch.optim.AdamW(trainer.module.parameters())
+    before = {name: value.clone() for name, value in trainer.module.state_dict().items()}
+    batches = trainer.train_loader.train_batches(trainer.spec.augment, 4, 0, 1, False)
+    rehearse(trainer, next(batches), 2)
+    assert all(torch.equal(value, before[name]) for name, value in trainer.module.state_dict().items())
+    assert all(parameter.grad is None for parameter in trainer.module.parameters())
+    assert not trainer.optimizer.state
