@@ -284,8 +284,12 @@ class RunSpec(Section):
     log_every_steps: Positive = 20
     init: Path | None = Field(
         default=None,
-        description="start from this encoder: a run directory, a checkpoint folder, or a file of weights (official "
-        "MAE, Hugging Face, timm, torchvision), as FILE#teacher where it holds several",
+        description="start from this encoder: a run directory, a checkpoint folder, a file of weights (official MAE, "
+        "Hugging Face, timm, torchvision), as FILE#teacher where it holds several, or a name of the Hugging Face hub, "
+        "hf:OWNER/NAME or timm:NAME",
+    )
+    init_sha256: str = Field(
+        default="", description="checksum of the weights of init, of the hub; recorded when it starts, not chosen"
     )
     init_partial: bool = Field(
         default=False, description="let tensors that init lacks start anew, and leave out those without a place"
@@ -412,6 +416,7 @@ CHANGEABLE_ON_RESUME = frozenset(
         "data.strict",
         "dataset.root",
         "init",
+        "init_sha256",
         "init_partial",
         "extend",
         "plugins",

@@ -23,6 +23,7 @@ from torch import Tensor
 from maecli.errors import MaeError, SpecError
 from maecli.storage.documents import read_json
 from maecli.text import some
+from maecli.weights.hub_names import hub_name
 from maecli.weights.implementations import encoders_in
 from maecli.weights.pickles import AGAIN, MAX_PICKLE_BYTES, Array, load_pickle, unreadable
 from maecli.weights.shards import INDEX, check_whole, read_index
@@ -74,7 +75,14 @@ class WeightFile:
 
 
 def split_choice(path: Path) -> tuple[Path, str]:
-    """Return the file that `FILE#teacher` names, and `teacher`; a file whose name has a # in it is itself."""
+    """Return the file that `FILE#teacher` names, and `teacher`; a file whose name has a # in it is itself.
+
+    Of a name of the hub it is the folder that its weights were fetched into.
+    """
+    if (name := hub_name(path)) is not None:
+        from maecli.weights.hub import fetch
+
+        return fetch(name).folder, name.choice
     path = path.expanduser()
     text = str(path)
     at = len(text)

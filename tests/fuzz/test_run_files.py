@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzz.mutate import survives
 from maecli_plugins.trackers.jsonl import JsonLines
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from fuzz.mutate import survives
 from maecli.errors import MaeError
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory

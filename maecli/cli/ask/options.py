@@ -126,7 +126,9 @@ FLAGS = {
     "img_size": _flag("model.img_size", str, MODEL, "Pixels: 224, or 64x84 (height x width)."),
     "mask_ratio": _flag("task.mask_ratio", float, MODEL, "Share of the patches that is hidden.", only="pretrain"),
     "mask": _flag("task.mask", str, MODEL, "How they are chosen: random, grid or block.", only="pretrain"),
-    "init": _flag("init", Path, MODEL, "Start from this encoder: a run, checkpoint or file of weights (FILE#NAME)."),
+    "init": _flag(
+        "init", Path, MODEL, "Start from this encoder: a run, checkpoint, weights (FILE#NAME), hf:OWNER/NAME."
+    ),
     "init_partial": _flag("init_partial", bool, MODEL, "Let what --init lacks start anew."),
     "fold_pretrain": _flag(
         "fold_pretrain", bool, MODEL, "Pretrain anew for each of --folds, without its part.", only="finetune"

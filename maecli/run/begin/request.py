@@ -14,6 +14,7 @@ from maecli.run.begin.extend import longer
 from maecli.run.begin.place import run_to_resume
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.run.plugins_used import missing_packages
+from maecli.run.weights.from_hub import pinned
 from maecli.run.weights.initial import offered_spec
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
@@ -31,6 +32,10 @@ def request(ask: Ask, registry: Registry) -> RunSpec:
     Raises PluginError naming the package to install when the run of `--init`, or the one to resume, or that of the
     spec file used a plugin that is not installed, and no other is chosen.
     """
+    return pinned(_request(ask, registry))
+
+
+def _request(ask: Ask, registry: Registry) -> RunSpec:
     if ask.resume and ask.resume_or_start:
         raise SpecError("--resume goes on with a run and --resume-or-start begins it where none is; give one of them")
     init, extend = ask.flags.get("init"), ask.flags.get("extend")

@@ -114,6 +114,7 @@ def companion_spec(arm: str, spec: RunSpec, run: RunDirectory) -> RunSpec:
         train = lengthened(train, (_known_seconds_before(spec) + own) / max(own, 1e-9))
     update: dict[str, Any] = {
         "init": None,
+        "init_sha256": "",
         "init_partial": False,
         "out": companion(run, arm).path,
         "paths": tuple(path for path in spec.paths if path.key != INIT),

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from maecli.data.dataset import default_data_dir
 from maecli.plugin_options import Options
 from maecli.schema import ResolvedPath
+from maecli.weights.hub_names import hub_name
 
 INIT, EXTEND, ROOT = "init", "extend", "dataset.root"
 Say = Callable[[str], None]
@@ -39,6 +40,8 @@ def place_of(key: str, given: Path | None, paths: Sequence[ResolvedPath], say: S
 
     `say` is told which of two places is taken, and when the path leads elsewhere than when the run began.
     """
+    if given is not None and key == INIT and hub_name(given) is not None:
+        return given  # it is the same everywhere
     recorded = next((Path(one.resolved) for one in paths if (one.key, one.given) == (key, _text(given))), None)
     if recorded is None:
         return given.expanduser() if given is not None and str(given).startswith("~") else given
@@ -68,6 +71,8 @@ def resolved_paths(
     default = [(ROOT, None)] if root is None and "root" in type(options).model_fields else []
     record: list[ResolvedPath] = []
     for key, given in [*entries, *default, *((key, path) for key, path in starts.items() if path is not None)]:
+        if key == INIT and hub_name(given) is not None:
+            continue
         place = absolute(place_of(key, given, paths) or default_data_dir())
         if _text(given) == str(place) or (given is None and not _is_there(place)):
             continue

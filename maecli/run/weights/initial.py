@@ -17,6 +17,7 @@ from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.restore import ENCODER, encoder_tensors, with_own_paths
+from maecli.run.weights.from_hub import licence_line
 from maecli.run.weights.initial_card import file_of
 from maecli.run.weights.initial_head import RecordedHead, keep_head
 from maecli.run.weights.recorded import cells_of, model_of, parse_record, part_of
@@ -78,6 +79,8 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
         start = f"encoder from {spec.init}"
     elif spec.init is not None:
         path = place_of(INIT, spec.init, spec.paths, say) or spec.init
+        if line := licence_line(path):
+            say(line)
         weights, recorded = initial_weights(path, built.data.registry, say)
         if recorded is not None:
             kept = keep_head(built.task, built.module, recorded)

@@ -1,0 +1,37 @@
+"""Weights of the hub that a run begins with: which they were, so that it can be begun again with the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maecli.schema import RunSpec
+from maecli.weights.hub_names import hub_name
+
+
+def pinned(spec: RunSpec) -> RunSpec:
+    """Return a spec whose `init` names the commit, and records the checksum, of weights of the hub; they are fetched.
+
+    One that does so already stays as it is, and needs no network.
+    """
+    name = hub_name(spec.init) if spec.init is not None else None
+    if name is None:
+        return spec.model_copy(update={"init_sha256": ""}).with_sources(spec.sources) if spec.init_sha256 else spec
+    if name.is_pinned and spec.init_sha256:
+        return spec
+    from maecli.weights.hub import fetch, sha256_of
+
+    fetched = fetch(name)
+    changes = {"init": Path(str(fetched.name)), "init_sha256": sha256_of(fetched.folder)}
+    return spec.model_copy(update=changes).with_sources(spec.sources)
+
+
+def licence_line(init: Path) -> str:
+    """Return what is to be said of the licence of weights of the hub; empty where `init` names none of these."""
+    name = hub_name(init)
+    if name is None:
+        return ""
+    from maecli.weights.hub import fetch, licence_of
+
+    licence = licence_of(fetch(name).folder)
+    stated = f"their licence is {licence}" if licence else "they state no licence"
+    return f"the weights are {name.repo}'s on the hub; {stated}, which a model that is made of them may have to follow"

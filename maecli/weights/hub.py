@@ -1,0 +1,158 @@
+"""Weights of the Hugging Face hub, by name: `hf:facebook/vit-mae-base`, and `timm:vit_base_patch16_224.mae` for timm's.
+
+They are fetched by `huggingface_hub` into its cache, which resumes, keeps tokens, and works offline (`HF_HUB_OFFLINE`).
+A name with a revision that is a commit needs no network once it is there. Nothing of a repository is run: only weights,
+what describes them, and the README, which says their licence, are fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from maecli.errors import MaeError, SpecError
+from maecli.text import one_line, some
+from maecli.weights.files import CONFIG, FOLDER_FILES, PIXELS_CONFIG, SUFFIXES
+from maecli.weights.hub_names import HubName
+from maecli.weights.shards import INDEX
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
+
+README = "README.md"
+MAX_README = 2**20
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The files of a repository, as they lie in the cache."""
+
+    name: HubName
+    """With the commit that they are of."""
+    folder: Path
+
+
+@cache
+def fetch(name: HubName) -> Fetched:
+    """Return the weights of a repository, fetched unless they are in the cache.
+
+    Raises SpecError for a repository that is not there, holds no weights or may not be read, MaeError for what does not
+    arrive whole.
+    """
+    if name.is_pinned and (folder := _cached(name)) is not None:
+        return Fetched(name, folder)
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        info = _info(name)
+        files = _files(name, info)
+        folder = _download(name, files)
+        _compare(folder, info, files)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if isinstance(error, (ConnectionError, LocalEntryNotFoundError)) and (found := _cached(name)) is not None:
+            return Fetched(name.at(found.name), found)  # offline
+        raise _said(name, error) from error
+    return Fetched(name.at(folder.name), folder)
+
+
+def licence_of(folder: Path) -> str:
+    """Return the licence that the README of a repository states in its head; empty where it states none."""
+    path = folder / README
+    if not path.is_file() or path.stat().st_size > MAX_README:
+        return ""
+    head = re.match(r"---\n(.*?)\n---", path.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    try:
+        stated = yaml.safe_load(head[1]) if head else None
+    except (yaml.YAMLError, RecursionError):
+        return ""
+    return one_line(str(stated["license"]))[:100] if isinstance(stated, dict) and stated.get("license") else ""
+
+
+def sha256_of(folder: Path) -> str:
+    """Return the checksum of the weights in a folder: of the file, or of the index of several."""
+    path = next(folder / name for name in FOLDER_FILES if (folder / name).is_file())
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cached(name: HubName) -> Path | None:
+    """Return the folder of a repository in the cache, if its weights are there."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(name.repo, revision=name.revision or None, local_files_only=True))
+    except Exception:
+        return None
+    return folder if any((folder / file).is_file() for file in FOLDER_FILES) else None
+
+
+def _info(name: HubName) -> ModelInfo:
+    from huggingface_hub import HfApi
+
+    return HfApi().model_info(name.repo, revision=name.revision or None, files_metadata=True)
+
+
+def _files(name: HubName, info: ModelInfo) -> list[str]:
+    """Return which files of a repository are fetched. Raises SpecError where none of them holds weights."""
+    there = [file.rfilename for file in info.siblings or ()]
+    weights = next((file for file in FOLDER_FILES if file in there), None)
+    if weights is None:
+        others = [file for file in there if file.endswith(SUFFIXES) or PurePosixPath(file).suffix in _FOREIGN]
+        found = f"; it has {some(others)}" if others else ""
+        raise SpecError(f"{name} holds no weights that can be read: none of {', '.join(FOLDER_FILES)}{found}")
+    shards = []
+    if weights.endswith(INDEX):
+        suffix = PurePosixPath(weights.removesuffix(INDEX)).suffix
+        shards = [file for file in there if re.fullmatch(rf"[^/]+-\d{{5}}-of-\d{{5}}{re.escape(suffix)}", file)]
+    return [*(file for file in (CONFIG, PIXELS_CONFIG, README) if file in there), weights, *shards]
+
+
+_FOREIGN = frozenset({".h5", ".msgpack", ".onnx", ".npz", ".gguf"})
+"""Endings of weights in formats of others."""
+
+
+def _download(name: HubName, files: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(name.repo, revision=name.revision or None, allow_patterns=files))
+
+
+def _compare(folder: Path, info: ModelInfo, files: list[str]) -> None:
+    """Raise MaeError where a file is not the one that the hub has, by its checksum."""
+    for file in info.siblings or ():
+        if file.rfilename not in files or file.lfs is None:
+            continue
+        path = folder / file.rfilename
+        with path.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() != file.lfs.sha256:
+                path.resolve().unlink()  # of the cache, which would give it again
+                path.unlink(missing_ok=True)
+                raise MaeError(
+                    f"{file.rfilename} did not arrive whole: it has another checksum than on the hub; try again"
+                )
+
+
+def _said(name: HubName, error: Exception) -> MaeError:
+    """Return an error of the hub, or of the way to it, as one sentence."""
+    from huggingface_hub import errors
+
+    status: Any = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.GatedRepoError):
+        return SpecError(f"{name} is for those who agreed to its terms: do so on its page, and `hf auth login`")
+    if isinstance(error, errors.RevisionNotFoundError):
+        return SpecError(f"{name}: {name.repo} has no revision {name.revision!r}")
+    if isinstance(error, errors.RepositoryNotFoundError) or status in (401, 403, 404):
+        return SpecError(
+            f"{name} is not on the hub, or is not for everybody; check the name, or `hf auth login` to read it"
+        )
+    if os.environ.get("HF_HUB_OFFLINE"):
+        return MaeError(f"{name} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it")
+    reason = " ".join(str(error).split())[:200]
+    return MaeError(f"{name} could not be fetched; what arrived is kept, and the same command goes on: {reason}")

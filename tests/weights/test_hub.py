@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import huggingface_hub.constants
+import pytest
+from hub_server import COMMIT, hub
+from reference_models import hf_vit_mae
+
+from maecli.errors import MaeError, SpecError
+from maecli.run.directory import RunDirectory
+from maecli.weights.hub import fetch, licence_of, sha256_of
+from maecli.weights.hub_names import HubName, hub_name
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """A hub with the repositories me/tiny, with weights, and me/other, without any that can be read."""
+    tiny = tmp_path / "repositories/me/tiny"
+    hf_vit_mae().save_pretrained(tiny)
+    (tiny / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n# weights\n")
+    (tmp_path / "repositories/me/other").mkdir()
+    (tmp_path / "repositories/me/other/tf_model.h5").write_text("another format")
+    (tmp_path / "repositories/me/gated").mkdir()
+    with hub(tmp_path / "repositories") as server:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
+        template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "home/hub"))
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+        fetch.cache_clear()
+        yield server
+
+
+def named(text) -> HubName:
+    name = hub_name(text)
+    assert name is not None
+    return name
+
+
+@pytest.mark.parametrize(
+    ("text", "repo", "revision", "choice"),
+    [
+        ("hf:facebook/vit-mae-base", "facebook/vit-mae-base", "", ""),
+        ("timm:vit_base_patch16_224.mae", "timm/vit_base_patch16_224.mae", "", ""),
+        ("hf:me/x@v1#teacher", "me/x", "v1", "teacher"),
+    ],
+)
+def test_names_say_repository_revision_and_encoder(text, repo, revision, choice):
+    name = named(text)
+    assert (name.repo, name.revision, name.choice, str(name)) == (repo, revision, choice, text)
+    assert named(name.at(COMMIT)).is_pinned
+    assert not name.is_pinned
+
+
+@pytest.mark.parametrize("text", ["runs/pretrain", "C:/weights", "hf", "runs/hf:x"])
+def test_paths_are_no_names(text):
+    assert hub_name(Path(text)) is None
+
+
+@pytest.mark.parametrize("text", ["hf:x", "hf:a/b/c", "timm:a/b", "hf:../x", "hf:a b/c"])
+def test_names_that_cannot_be_are_refused(text):
+    with pytest.raises(SpecError, match=r"is no name of the hub; write (hf:OWNER/NAME|timm:NAME)"):
+        hub_name(text)
+
+
+def test_weights_what_describes_them_and_the_licence_are_fetched_and_nothing_else(served):
+    (served.root / "me/tiny/modeling.py").write_text("raise SystemExit")
+    fetched = fetch(named("hf:me/tiny"))
+    assert str(fetched.name) == f"hf:me/tiny@{COMMIT}"
+    assert {path.name for path in fetched.folder.iterdir()} == {"README.md", "config.json", "model.safetensors"}
+    assert licence_of(fetched.folder) == "cc-by-nc-4.0"
+    assert len(sha256_of(fetched.folder)) == 64
+
+
+def test_a_commit_that_is_in_the_cache_needs_no_network(served):
+    folder = fetch(named("hf:me/tiny")).folder
+    served.asked.clear()
+    fetch.cache_clear()
+    assert fetch(named(f"hf:me/tiny@{COMMIT}")).folder == folder
+    assert not served.asked
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("hf:me/none", "hf:me/none is not on the hub, or is not for everybody"),
+        ("hf:me/gated", "hf:me/gated is for those who agreed to its terms"),
+        ("hf:me/tiny@v9", "me/tiny has no revision 'v9'"),
+        ("hf:me/other", r"hf:me/other holds no weights that can be read: .*; it has tf_model.h5"),
+    ],
+)
+def test_what_cannot_be_had_is_told_in_one_sentence(served, text, says):
+    served.gated.add("me/gated")
+    with pytest.raises(SpecError, match=says):
+        fetch(named(text))
+
+
+def test_a_file_that_did_not_arrive_whole_is_not_kept(served):
+    served.damaged.add("model.safetensors")
+    with pytest.raises(MaeError, match=r"model.safetensors did not arrive whole: .*; try again"):
+        fetch(named("hf:me/tiny"))
+    served.damaged.clear()
+    assert fetch(named("hf:me/tiny")).folder.is_dir()
+
+
+def test_a_run_records_the_commit_and_the_checksum_and_begins_again_without_network(served, tmp_path):
+    flags = ["--dataset", "digits", "--img-size", "32", "--patch-size", "8", "--set", "train.max_steps=1", "--json"]
+    first = ["pretrain", *flags, "--init", "hf:me/tiny", "--out", "first"]
+    mae(served, tmp_path, *first)
+    spec = RunDirectory(tmp_path / "first").spec(lambda _: None)
+    assert spec["init"] == f"hf:me/tiny@{COMMIT}"
+    assert spec["init_sha256"]
+    served.asked.clear()
+    again = mae(served, tmp_path, "pretrain", "--config", "first/spec.yaml", "--out", "second", "--json")
+    assert not served.asked
+    assert json.loads(again.stdout)["finished"]
+    assert "the weights are me/tiny's on the hub; their licence is cc-by-nc-4.0" in again.stderr
+
+
+def mae(server, folder, *arguments):
+    command = [sys.executable, "-m", "maecli", *arguments]
+    environment = server.environment(folder / "home")
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=300)
