@@ -4,6 +4,7 @@ MONAI."""
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -139,16 +140,21 @@ def _below(path: Path, name: str) -> str:
     return key
 
 
+def _is_there(path: Path) -> bool:
+    """Whether a path exists; one that no disk takes does not."""
+    return os.path.exists(path)  # noqa: PTH110  Path.exists raises for such
+
+
 def _as_numbered(
     root: Path, cases: Mapping[volumes.Case, api.SplitName], num: int
 ) -> tuple[dict[volumes.Case, api.SplitName], tuple[str, ...]]:
     """Return the volumes with the files of their channels, where lists name them without _0000, as nnU-Net had them."""
     first = next(iter(cases), None)
-    if first is None or len(first.images) != 1 or (root / first.key).exists():
+    if first is None or len(first.images) != 1 or _is_there(root / first.key):
         return dict(cases), ()
     endings = tuple(f"_{number:04d}" for number in range(max(1, num)))
     stem = volumes.stem_of(first.key)
-    if not (root / f"{stem}{NUMBERED}{first.key[len(stem) :]}").exists():
+    if not _is_there(root / f"{stem}{NUMBERED}{first.key[len(stem) :]}"):
         return dict(cases), ()
     made = {}
     for case, split in cases.items():

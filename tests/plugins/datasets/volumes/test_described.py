@@ -52,3 +52,8 @@ def test_a_description_is_no_larger_than_a_list_can_be(tmp_path):
 def test_a_pipe_is_no_list_of_classes(tmp_path):
     os.mkfifo(tmp_path / "classes.csv")
     assert find_class_names(tmp_path, None) == ()
+
+
+def test_a_name_that_no_disk_takes_is_read_like_any_that_is_not_there(tmp_path):
+    cases = described(tmp_path, training=["9" * 400 + ".nii.gz"]).cases
+    assert [case.key for case in cases] == ["9" * 400 + ".nii.gz"]
