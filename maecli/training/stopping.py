@@ -19,6 +19,10 @@ else:
     ALARM = int(signal.SIGALRM)
 
 
+TOLD_S = 1.0
+"""How long the end of training waits for what a signal had to say."""
+
+
 class Stopped(BaseException):
     """A signal asked to stop while something was waited for, or done, that can be made up for."""
 
@@ -63,3 +67,11 @@ def set_alarm(until: float) -> None:
     """Have ALARM come, while it is listened for, at an instant of `time.monotonic()`: at once where that is over."""
     if until < math.inf and ALARM > 0 and threading.current_thread() is threading.main_thread():
         signal.setitimer(signal.ITIMER_REAL, max(until - time.monotonic(), 1e-6))
+
+
+def told_aside(say: Callable[[str], None], line: str) -> threading.Thread:
+    """Let another thread say a line, and return it: what a signal interrupts may hold the locks that saying needs."""
+    thread = threading.Thread(target=say, args=(line,), daemon=True)
+    with contextlib.suppress(RuntimeError):  # no more threads are allowed
+        thread.start()
+    return thread

@@ -7,6 +7,7 @@ import copy
 import math
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -51,7 +52,7 @@ from maecli.training.optim import (
     set_rate,
 )
 from maecli.training.pace import Durations, Pace, num_due
-from maecli.training.stopping import ALARM, Stopped, listening, set_alarm
+from maecli.training.stopping import ALARM, TOLD_S, Stopped, listening, set_alarm, told_aside
 from maecli.training.task import Task
 from maecli.training.tracker import Tracker
 
@@ -640,10 +641,15 @@ class Trainer:
         def heard(number: int) -> None:
             self.stop_signal = number
             again = "; press Ctrl-C again to stop without saving" if number == signal.SIGINT else ""
-            with contextlib.suppress(RuntimeError):  # it came in the middle of another line
-                self.progress.say(f"saving, then stopping{again}")
+            telling.append(told_aside(self.progress.say, f"saving, then stopping{again}"))
             if self._between_steps:
                 raise Stopped
 
-        with listening(heard, self._last_moment):
-            yield
+        telling: list[threading.Thread] = []
+        try:
+            with listening(heard, self._last_moment):
+                yield
+        finally:
+            for thread in telling:
+                if thread.is_alive():
+                    thread.join(TOLD_S)

@@ -249,7 +249,7 @@ def test_json_is_one_object_and_the_log_is_plain_lines(pictures, tmp_path, mae, 
     assert outcome.exit_code == 0
     found = outcome.json
     assert found["run"] == str(tmp_path / f"runs/pretrain-{pictures.name}")
-    assert set(found) == {"run", "seconds", "evaluation", "skipped", "comparison"}
+    assert set(found) == {"run", "finished", "seconds", "evaluation", "skipped", "comparison"}
     assert found["evaluation"]["metrics"][0]["baselines"]
     assert "\x1b" not in outcome.stderr
     assert "\r" not in outcome.stderr

@@ -93,7 +93,7 @@ def test_a_finished_run_that_is_resumed_is_said_to_be_finished_and_stays_as_it_i
     run = shutil.copytree(pretrained, tmp_path / "run")
     before = {path: path.read_bytes() for path in (*run.glob("*.json*"), *run.glob("evaluation/*"))}
     with monkeypatch.context() as patched:
-        patched.setattr("maecli.run.train.measure", pytest.fail)
+        patched.setattr("maecli.run.together.measure", pytest.fail)
         outcome = mae("pretrain", "--resume", "--out", run)
     assert outcome.exit_code == 0
     assert (
@@ -427,12 +427,12 @@ def test_a_set_without_validation_samples_is_trained_all_the_same(tmp_path, mae,
 def test_an_interruption_of_the_last_measuring_says_that_the_run_is_saved(
     pictures, tmp_path, mae, toy_finetune, monkeypatch
 ):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     arguments = (*toy_finetune, "--dataset", "folder", "--root", pictures, "--epochs", 1, "--out", tmp_path / "run")
     with monkeypatch.context() as patched:
-        patched.setattr("maecli.run.train.measure", interrupted)
+        patched.setattr("maecli.run.together.measure", interrupted)
         outcome = mae(*arguments)
     assert outcome.exit_code == 130
     assert "mae: saved at step 4, the last; --resume goes on with what follows training\n" in outcome.stderr

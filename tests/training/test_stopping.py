@@ -15,6 +15,7 @@ from toy_training import Brightness, fit_and_stop, last_of, make, records, weigh
 from maecli.data.batch import Batch
 from maecli.errors import Interrupted, LoadingError, MaeError, TimeIsUp
 from maecli.loading.resident import ResidentLoader
+from maecli.training.stopping import told_aside
 from maecli.training.trainer import Trainer
 
 
@@ -322,3 +323,16 @@ def test_memory_that_runs_out_in_a_save_leaves_the_last_good_checkpoint_alone(tm
     again = make(tmp_path)
     again.load(last)
     assert again.step == 3
+
+
+def test_what_a_signal_says_waits_for_no_lock_that_it_interrupts():
+    lock, said = threading.Lock(), []
+
+    def say(line):
+        with lock:
+            said.append(line)
+
+    with lock:  # as rich's, while it writes
+        thread = told_aside(say, "saving, then stopping")
+    thread.join(10)
+    assert said == ["saving, then stopping"]

@@ -102,7 +102,7 @@ def test_every_option_reaches_the_encoder():
     assert (encoder.in_chans, encoder.embed_dim, encoder.depth) == (1, 24, 3)
     last = encoder.blocks[-1]
     assert (last.attn.num_heads, last.mlp.fc1.out_features) == (4, 36)
-    assert last.drop_path.drop_prob == pytest.approx(0.2)
+    assert last.drop_path1.drop_prob == last.drop_path2.drop_prob == pytest.approx(0.2)
     assert last.ls1.gamma.shape == (24,)
     assert encoder.pos_embed.requires_grad
 
