@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
-import os
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -28,11 +27,6 @@ class Hub:
     gated: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
     """Files that arrive with other bytes than the hub says."""
-
-    def environment(self, home: Path) -> dict[str, str]:
-        """Return the environment of a process whose hub this is."""
-        settings = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
-        return {**os.environ, **settings, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 
 @contextmanager

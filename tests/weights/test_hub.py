@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -107,21 +104,20 @@ def test_a_file_that_did_not_arrive_whole_is_not_kept(served):
     assert fetch(named("hf:me/tiny")).folder.is_dir()
 
 
-def test_a_run_records_the_commit_and_the_checksum_and_begins_again_without_network(served, tmp_path):
-    flags = ["--dataset", "digits", "--img-size", "32", "--patch-size", "8", "--set", "train.max_steps=1", "--json"]
-    first = ["pretrain", *flags, "--init", "hf:me/tiny", "--out", "first"]
-    mae(served, tmp_path, *first)
+def test_a_run_records_the_commit_and_the_checksum_and_begins_again_without_network(
+    served, pictures, mae, tmp_path, without_charts
+):
+    data = ("--dataset", "folder", "--root", pictures, "--img-size", 32, "--patch-size", 8)
+    short = ("--set", "train.max_steps=1", "--epochs", 1, "--workers", 0)
+    outcome = mae("pretrain", *data, *short, "--init", "hf:me/tiny", "--out", tmp_path / "first")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "the weights are me/tiny's on the hub; their licence is cc-by-nc-4.0" in outcome.stderr
     spec = RunDirectory(tmp_path / "first").spec(lambda _: None)
     assert spec["init"] == f"hf:me/tiny@{COMMIT}"
     assert spec["init_sha256"]
     served.asked.clear()
-    again = mae(served, tmp_path, "pretrain", "--config", "first/spec.yaml", "--out", "second", "--json")
+    fetch.cache_clear()
+    outcome = mae("pretrain", "--config", tmp_path / "first/spec.yaml", "--out", tmp_path / "second", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["finished"]
     assert not served.asked
-    assert json.loads(again.stdout)["finished"]
-    assert "the weights are me/tiny's on the hub; their licence is cc-by-nc-4.0" in again.stderr
-
-
-def mae(server, folder, *arguments):
-    command = [sys.executable, "-m", "maecli", *arguments]
-    environment = server.environment(folder / "home")
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=300)
