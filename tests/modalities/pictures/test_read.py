@@ -84,6 +84,19 @@ def test_orientation_6_turns_what_is_left_to_the_top(file):
     assert pixels[2, 29, 8] > 200 > 50 > pixels[0, 29, 8]  # blue below
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_note_behind_the_pixels_of_a_png_turns_neither_its_header_nor_its_pixels(file, behind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    png = encoded(Image.fromarray(noise(0, 5, 7)), "PNG", exif=exif)
+    at = png.index(b"eXIf") - 4
+    note = png[at : at + 12 + int.from_bytes(png[at : at + 4], "big")]
+    if behind:
+        png = png.replace(note, b"")[:-12] + note + png[-12:]  # the last chunk ends the file
+    path = file(png)
+    assert probe_picture(path).size == read_picture(path).shape[1:] == ((5, 7) if behind else (7, 5))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("channels", [3, 5])  # Pillow reads three, tifffile five
 def test_tiff_stands_upright_too(tmp_path, orientation, channels):

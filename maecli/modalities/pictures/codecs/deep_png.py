@@ -12,7 +12,6 @@ import numpy as np
 
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.codecs.header import on_white, shrunk, upright
-from maecli.modalities.pictures.codecs.orientation import orientation_of
 from maecli.modalities.pictures.codecs.pillow_files import PillowFile, png_bits
 
 DEEP = frozenset({"RGB;16B", "RGBA;16B"})
@@ -46,7 +45,7 @@ class DeepPng:
         pixels = decoded[..., [2, 1, 0, *range(3, 3 + self.info.alpha)]].transpose(2, 0, 1)
         if self.info.alpha and not keep_alpha:
             pixels = on_white(pixels)
-        return shrunk(upright(pixels, orientation_of(self.opened.image)), self.info, at_least)
+        return shrunk(upright(pixels, self.opened.orientation), self.info, at_least)
 
 
 def _bare(png: bytes) -> bytes:

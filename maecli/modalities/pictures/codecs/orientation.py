@@ -25,6 +25,8 @@ def orientation_of(image: Image.Image) -> int:
     note = image.info.get("exif")
     if note is None and "Raw profile type exif" in image.info:
         note = _unhexed(str(image.info["Raw profile type exif"]))
+    if note is None and image.format == "PNG":
+        return _known(_in_xmp(image))  # Pillow would decode the pixels to look for a note behind them
     if note is None:
         return _known(image.getexif().get(ORIENTATION))  # without a note: XMP, or what a person has set
     return _known(_in_note(bytes(note)) or _in_xmp(image))

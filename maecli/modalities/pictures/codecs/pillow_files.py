@@ -72,11 +72,11 @@ class PillowFile:
         if four_bands:
             channels, alpha = 4, False
             image._mode = "RGBX" if image.mode == "RGB" else image.mode  # in which Pillow decodes the fourth, too
-        # Pillow would decode a PNG's pixels to look for a note behind them
-        orientation = 1 if image.format == "PNG" and "exif" not in image.info else orientation_of(image)
+        self.orientation = orientation_of(image)
+        """By what is known before the pixels are decoded: a note behind those of a PNG does not count."""
         self.image, self.max_pixels, self.name, self.black = image, max_pixels, name, black
         self.info = PictureInfo(
-            size=(image.width, image.height) if orientation >= 5 else (image.height, image.width),
+            size=(image.width, image.height) if self.orientation >= 5 else (image.height, image.width),
             channels=channels,
             dtype=dtype,
             alpha=alpha or (image.mode == "P" and "transparency" in image.info),
@@ -105,7 +105,7 @@ class PillowFile:
             return self._pixels(part, keep_alpha)
 
         pixels = collected(read, channels, size, factors)
-        return np.asarray(upright(pixels, orientation_of(image)), dtype=self.info.dtype)
+        return np.asarray(upright(pixels, self.orientation), dtype=self.info.dtype)
 
     def _pixels(self, image: Image.Image, keep_alpha: bool) -> np.ndarray:
         """Return the (C, h, w) of some rows."""
