@@ -24,7 +24,6 @@ from maecli.storage.files import disk_errors, new_file, write_json, write_text
 from maecli.storage.ledger import is_bare
 
 SHARDS, CLASSES = "shards.json", "classes.txt"
-READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -114,11 +113,8 @@ def read_shards(folder: Path) -> dict[str, Any] | None:
 
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file. Raises OSError."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(READ_AT_ONCE):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -37,6 +37,7 @@ for verb in sys.argv[1:]:
     except SystemExit as end:
         code = end.code
     heavy = {"torch", "numpy", "matplotlib"} | {name for name in sys.modules if name.startswith("maecli_plugins.")}
+    heavy |= set() if verb else {"pydantic"}
     print(verb, sorted(heavy & set(sys.modules)), code, file=sys.stderr)
 """
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from maecli import api
 
 LIST = "shards.json"
-READ_AT_ONCE = 1 << 20
 
 
 def checksums(root: Path) -> dict[str, str]:
@@ -34,8 +33,5 @@ def digest(sums: Mapping[str, str]) -> str:
 
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file. Raises OSError."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(READ_AT_ONCE):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
