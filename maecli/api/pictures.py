@@ -3,6 +3,7 @@
 The libraries that decode are loaded when a file needs them.
 """
 
+from maecli.data.classes.class_lines import read_class_lines
 from maecli.data.classes.in_masks import classes_in_masks
 from maecli.data.classes.label_files import (
     LABELS_FILE,
@@ -13,12 +14,13 @@ from maecli.data.classes.label_files import (
     Similar,
     find_labels,
     read_labels,
+    split_in_path,
 )
 from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
 from maecli.data.files.finding import find_files, links_out
 from maecli.data.files.kept import keep, kept, stamp_of
 from maecli.data.idx import read_idx
-from maecli.data.keys import Keys
+from maecli.data.views.keys import Keys
 from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.depth import measured_bits
@@ -50,6 +52,7 @@ from maecli.modalities.pictures.picture_files import PictureFiles, convertible, 
 from maecli.modalities.pictures.read import MAX_PIXELS, Reading, keeps_alpha, misfit, probe_picture, read_picture
 from maecli.modalities.pictures.statistics import ChannelStats, sampled_channel_stats
 from maecli.modalities.pictures.within import PictureWithin
+from maecli.storage.files import file_sha256
 
 __all__ = [
     "CLASSES_FILE",
@@ -86,6 +89,7 @@ __all__ = [
     "class_palette",
     "classes_in_masks",
     "convertible",
+    "file_sha256",
     "find_files",
     "find_labels",
     "find_pictures",
@@ -100,6 +104,7 @@ __all__ = [
     "probe_picture",
     "probe_pictures",
     "read_class_file",
+    "read_class_lines",
     "read_classes",
     "read_idx",
     "read_labels",
@@ -108,6 +113,7 @@ __all__ = [
     "sampled_channel_stats",
     "search_pictures",
     "settle_masks",
+    "split_in_path",
     "stamp_of",
     "void_of",
 ]

@@ -16,9 +16,9 @@ from maecli.data.card import SPLIT_NAMES, SplitName
 from maecli.data.classes.in_masks import classes_in_masks
 from maecli.data.dataset import Dataset
 from maecli.data.labels import classes_of, labels_by_key
-from maecli.data.members import KeptSplits, Members
 from maecli.data.splits import place
 from maecli.data.stratify import Unit, bring_home, deal, fill_empty, make_units
+from maecli.data.views.members import KeptSplits, Members
 from maecli.errors import DataError
 from maecli.storage.tables import cell_text
 from maecli.text import number_of, some

@@ -29,7 +29,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from maecli.data.keys import take
+from maecli.data.views.keys import take
 
 Sample = dict[str, np.ndarray]
 OWN = ("own_mask", "own_size", "own_spacing")

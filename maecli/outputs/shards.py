@@ -10,7 +10,6 @@ written, and the same command goes on with that. A shard's bytes follow from its
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tarfile
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import DamagedFile, SpecError
-from maecli.storage.files import disk_errors, new_file, write_json, write_text
+from maecli.storage.files import disk_errors, file_sha256, new_file, write_json, write_text
 from maecli.storage.ledger import is_bare
 
 SHARDS, CLASSES = "shards.json", "classes.txt"
@@ -83,7 +82,7 @@ class ShardFolder:
                     if member.label is not None:
                         _add(shard, f"{member.key}.cls", str(member.label).encode())
                     num += 1
-            facts = {"sha256": checksum(temporary), "samples": num, "bytes": temporary.stat().st_size}
+            facts = {"sha256": file_sha256(temporary), "samples": num, "bytes": temporary.stat().st_size}
         self.shards[name] = facts
         self._note(finished=False)
 
@@ -109,12 +108,6 @@ def read_shards(folder: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedFile(path, "is no list of the shards of mae pack; remove it to begin anew") from error
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from maecli.data.card import SPLIT_NAMES, SplitName
-from maecli.data.members import read_members
+from maecli.data.views.members import read_members
 from maecli.errors import Fault, SpecError
 from maecli.outputs.faults import Faults
 from maecli.parallel.lead import call, world

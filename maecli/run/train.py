@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maecli.data.card import SplitName
-from maecli.data.members import members_csv, members_of
+from maecli.data.views.members import members_csv, members_of
 from maecli.errors import DamagedFile, Fault
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.parallel.lead import world

@@ -47,6 +47,12 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def temporary_name(path: Path) -> Path:
     """Return the name beside `path` under which it is written; being killed may leave it behind.
 

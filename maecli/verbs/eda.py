@@ -13,7 +13,7 @@ import torch
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.sampled import SampledSplits
+from maecli.data.views.sampled import SampledSplits
 from maecli.eda import gallery
 from maecli.eda.advice import HowFitted, advise
 from maecli.eda.examples import Augmented, Example, Gallery

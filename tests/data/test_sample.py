@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from toy_dataset import shapes
 
-from maecli.data.keys import Keys
 from maecli.data.sample import Split
+from maecli.data.views.keys import Keys
 
 
 class Numbered(Split):

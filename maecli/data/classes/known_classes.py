@@ -5,7 +5,7 @@ Shapes: N samples, Q classes of the run, R classes of the data, K boxes, S spati
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,8 @@ from maecli.data.classes.class_names import (
 from maecli.data.dataset import Dataset
 from maecli.data.labels import labels_by_key
 from maecli.data.sample import Sample, Split, TensorSplit
-from maecli.errors import BrokenSample, DataError, Fault
+from maecli.data.views.wrapped import WrappedDataset
+from maecli.errors import BrokenSample, DataError
 
 OF_LABELS = frozenset({"label", "box_label"})
 """Fields whose numbers are the card's `classes`."""
@@ -147,7 +148,7 @@ def renumbered(split: Split, renumbering: Renumbering) -> Split:
     return TensorSplit(tensors, split.keys)
 
 
-class KnownClasses(Dataset):
+class KnownClasses(WrappedDataset):
     """A data set with the classes of a run, whose card is `known`; samples of other classes are left out.
 
     Raises DataError, where the classes of the data are first needed, for those that the run does not know and for those
@@ -164,8 +165,8 @@ class KnownClasses(Dataset):
         source: Dataset | None = None,
     ) -> None:
         """Take the samples of `dataset`; what is left out is counted in `source` too, which may have more."""
-        self.dataset, self.known, self.fields, self.source = dataset, known, tuple(fields), source or dataset
-        self.options, self.root = dataset.options, dataset.root
+        super().__init__(dataset)
+        self.known, self.fields, self.source = known, tuple(fields), source or dataset
         self._theirs = theirs = dataset.card(fields)  # to make one may take a look at every sample
         self.label = match_classes(theirs.classes, known.classes) if OF_LABELS & {*fields} else None
         self.mask = match_classes(theirs.mask_classes, known.mask_classes) if "mask" in fields else None
@@ -205,9 +206,6 @@ class KnownClasses(Dataset):
         classes = [int(labels[key]) if key in labels else None for key in split.keys]
         ids = [i for i, q in enumerate(classes) if q is None or q < 0 or self.label.numbers[q] != UNKNOWN]
         return split.view(ids) if len(ids) < len(classes) else split
-
-    def faults(self) -> Collection[Fault]:
-        return self.dataset.faults()
 
     def left_out(self, name: SplitName) -> dict[str, int]:
         """Return what of a split is not looked at because the run does not know its class, in words, and how much."""

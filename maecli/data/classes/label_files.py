@@ -29,6 +29,7 @@ SPLIT_WORDS: Mapping[str, SplitName] = {
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
 """Cells of the split column that mean a split; in lower case."""
+_NO_LETTERS = re.compile(r"[^a-z]+")
 
 Similar = Literal["refuse", "join", "keep"]
 """What to make of labels that differ by case, blanks or the writing of a number alone."""
@@ -80,6 +81,12 @@ class _Counts:
             yield f"{self.repeated:,} row{'s' * (self.repeated > 1)} there twice"
         if self.joined:
             yield f"{self.joined:,} label{'s' * (self.joined > 1)} joined that differ by case, blanks or writing"
+
+
+def split_in_path(path: str) -> SplitName | None:
+    """Return the split that the first such word in a path says, as in `birds-train-000000.tar`; None without one."""
+    words = _NO_LETTERS.split(path.lower())
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
 
 
 def find_labels(root: Path) -> Path | None:

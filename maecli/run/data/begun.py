@@ -10,7 +10,7 @@ from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.files.sample_files import UNREADABLE, content_hash
 from maecli.data.fingerprint import Fingerprint
-from maecli.data.members import Members, keep_members, read_members
+from maecli.data.views.members import Members, keep_members, read_members
 from maecli.errors import DataError
 from maecli.registry import Registry
 from maecli.run.directory import CHECKPOINTS, SPLITS, RunDirectory

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from maecli.data.dataset import Dataset
 from maecli.data.folds import Folds
-from maecli.data.members import read_members
+from maecli.data.views.members import read_members
 from maecli.errors import MaeError
 from maecli.registry import Registry
 from maecli.run.checkpoint import run_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from maecli.data.files.sample_files import UNREADABLE, content_hash, in_threads
 from maecli.data.fingerprint import ALL_FILES, SHORT, Fingerprint
-from maecli.data.members import read_members
+from maecli.data.views.members import read_members
 from maecli.errors import MaeError
 from maecli.registry import Registry
 from maecli.run.directory import CHECKPOINTS, SPLITS

@@ -29,9 +29,3 @@ def checksums(root: Path) -> dict[str, str]:
 def digest(sums: Mapping[str, str]) -> str:
     """Return a few letters that differ for other checksums."""
     return hashlib.blake2b(repr(sorted(sums.items())).encode(), digest_size=8).hexdigest()
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ Shapes: N pictures.
 from __future__ import annotations
 
 import os
-import re
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from functools import cached_property
@@ -21,7 +20,7 @@ from maecli import api
 from maecli.api import pictures
 
 from .agreement import agree, converted
-from .classes import CLASSES, Labelled, labelled
+from .classes import Labelled, labelled
 from .index import NO_LABEL
 from .joined import Joined, MakeIndex, read_indexes
 
@@ -199,13 +198,14 @@ class Sharded(api.Dataset):
     def _labelled(self) -> Labelled:
         found = labelled(self.root, self.joined.texts, self.joined.labels)
         for text in found.unnamed:
-            self._faults.add(api.Fault(CLASSES, f"has {len(found.classes):,} lines, and labels name the class {text}"))
+            why = f"has {len(found.classes):,} lines, and labels name the class {text}"
+            self._faults.add(api.Fault(pictures.CLASSES_FILE, why))
         return found
 
     @cached_property
     def _split_of(self) -> NDArray[np.int8]:
         """The split (N,) that the name of each picture's shard says, as a position in `SPLIT_NAMES`."""
-        named = [api.SPLIT_NAMES.index(split_of(shard.name)) for shard in self.joined.shards]
+        named = [api.SPLIT_NAMES.index(pictures.split_in_path(shard.name) or "train") for shard in self.joined.shards]
         return np.array(named, np.int8)[self.joined.shard_of]
 
     @cached_property
@@ -328,9 +328,3 @@ class StoredPictures(pictures.PictureFiles):
 
     def files(self, index: int) -> Sequence[Path]:
         return [self.shards[self.shard_of[index]].path] if self.images else []
-
-
-def split_of(shard: str) -> api.SplitName:
-    """Return the split that a word in a shard's path says, train where none does."""
-    words = re.split(r"[^a-z]+", shard.lower())
-    return next((pictures.SPLIT_WORDS[word] for word in words if word in pictures.SPLIT_WORDS), "train")

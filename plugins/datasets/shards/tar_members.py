@@ -12,7 +12,6 @@ from typing import BinaryIO, Literal, NamedTuple
 from maecli import api
 from maecli.api import pictures
 
-from .checksums import checksum
 from .index import MAX_LABEL, Gathering, ShardIndex
 
 LabelMember = Literal["auto", "cls", "json", "txt", "none"]
@@ -53,7 +52,7 @@ def index_tar(path: Path, sums: Mapping[str, str], labels: LabelMember, field: s
     """
     gathering = Gathering()
     try:
-        if path.name in sums and checksum(path) != sums[path.name]:
+        if path.name in sums and pictures.file_sha256(path) != sums[path.name]:
             gathering.fault(
                 "", "is not as mae pack wrote it: pack it anew, or read it as it is with dataset.verify=false"
             )

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from maecli.data.classes.label_files import LabelRow, read_labels
+from maecli.data.classes.label_files import LabelRow, read_labels, split_in_path
 from maecli.data.tabular import dialect
 from maecli.errors import DataError
 
@@ -234,3 +234,11 @@ def test_a_hundred_thousand_rows_of_labels_take_a_second(tmp_path):
 def test_a_name_that_no_disk_takes_is_one_that_is_not_there(tmp_path, name):
     with pytest.raises(DataError, match="is not a picture in"):
         read(tmp_path, f"file,label\n{name},cat\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [("a-train-0.tar", "train"), ("a_validation_0.tar", "val"), ("TEST/0.tar", "test"), ("contest-0.tar", None)],
+)
+def test_a_word_in_a_path_says_the_split(path, split):
+    assert split_in_path(path) == split

@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 from write_data import noise, write_picture
 
-from maecli.data.members import keep_members, members_csv, members_of, read_members
+from maecli.data.views.members import keep_members, members_csv, members_of, read_members
 from maecli.errors import DamagedFile, DataError, Interrupted
 from maecli.registry import registry
 from maecli.run.data.begun import Begun, check_form

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from maecli.data.members import read_members
+from maecli.data.views.members import read_members
 from maecli.registry import registry
 from maecli.run.data.trained_on import trained_on
 from maecli.run.restore import restore

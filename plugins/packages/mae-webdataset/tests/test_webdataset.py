@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mae_webdataset.dataset import WebDataset, split_of
+from mae_webdataset.dataset import WebDataset
 from mae_webdataset.shards import key_of
 from PIL import Image
 
@@ -86,14 +86,6 @@ def test_what_no_shard_is_named_for_is_cut_from_train(tmp_path):
     assert dataset.card().split_origin == (
         "val: cut from train (0.1 of it), fixed seed 0, stratified by class; test: by name of shard"
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "split"),
-    [("a-train-0.tar", "train"), ("a_validation_0.tar", "val"), ("TEST.tar", "test"), ("contest-0.tar", "train")],
-)
-def test_a_word_in_its_name_says_the_split_of_a_shard(name, split):
-    assert split_of(name) == split
 
 
 def test_a_key_ends_before_the_first_dot_of_a_name():

@@ -9,7 +9,7 @@ from write_data import write_table
 
 from maecli import api
 from maecli.data.fingerprint import fingerprint_of
-from maecli.data.members import members_of
+from maecli.data.views.members import members_of
 from maecli.modalities.tables import read
 from maecli.testing import DatasetConformance
 

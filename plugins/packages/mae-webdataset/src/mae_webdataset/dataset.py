@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from maecli import api
 from .shards import LABEL, Stored, read_shards
 
 MAE_API_VERSION = 1
-CLASSES = "classes.txt"
 MAX_CLASSES = 100_000
 CUT: Sequence[api.SplitName] = ("val", "test")
 """The splits that are cut from train where no shard is named for them."""
@@ -107,17 +105,7 @@ class WebDataset(api.Dataset):
 
     @cached_property
     def _named(self) -> tuple[str, ...]:
-        """Return the lines of `classes.txt`, none without it."""
-        path = self.root / CLASSES
-        if not path.is_file():
-            return ()
-        try:
-            names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-        except UnicodeDecodeError as error:
-            raise api.DataError(f"{path} is not a text in UTF-8; save it as one") from error
-        if twice := [name for name, num in Counter(names).items() if num > 1]:
-            raise api.DataError(f"{path} names {twice[0]} twice; the number of a class is that of its line, from 0")
-        return names
+        return api.pictures.read_class_lines(self.root)
 
     @cached_property
     def _classes(self) -> tuple[str, ...]:
@@ -131,7 +119,7 @@ class WebDataset(api.Dataset):
         """Return the keys of each split as the names of the shards have it."""
         given: dict[api.SplitName, list[str]] = {name: [] for name in api.SPLIT_NAMES}
         for key, stored in self._samples.items():
-            given[split_of(stored.shard.name)].append(key)
+            given[api.pictures.split_in_path(stored.shard.name) or "train"].append(key)
         if not given["train"]:
             raise api.DataError(f"no picture to train on in the {len(self._shards):,} shards {self.options.shards}")
         return given
@@ -192,12 +180,6 @@ class ShardedPictures(api.Split):
             broken = api.BrokenSample(self._keys[index], f"cannot be decoded: {error}")
             self.faults.add(broken.fault)
             raise broken from error
-
-
-def split_of(shard: str) -> api.SplitName:
-    """Return the split that a word in a shard's name says, train where none does."""
-    words = re.split(r"[^a-z]+", shard.lower())
-    return next((api.pictures.SPLIT_WORDS[word] for word in words if word in api.pictures.SPLIT_WORDS), "train")
 
 
 @api.hookimpl

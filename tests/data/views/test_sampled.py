@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from toy_dataset import shapes
 
-from maecli.data import sampled
-from maecli.data.sampled import SampledSplits
+from maecli.data.views import sampled
+from maecli.data.views.sampled import SampledSplits
 
 
 def test_of_each_split_the_same_share_is_looked_at_whatever_is_asked(monkeypatch):

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
-from maecli.data.keys import GrowingKeys, Keys, are_equal
 from maecli.data.labels import class_counts, labels_by_key
 from maecli.data.sample import Split, TensorSplit, view_of
-from maecli.errors import DamagedFile, DataError, Fault
+from maecli.data.views.keys import GrowingKeys, Keys, are_equal
+from maecli.data.views.wrapped import WrappedDataset
+from maecli.errors import DamagedFile, DataError
 from maecli.storage.tables import cell_text, csv_line
 
 COLUMNS = ("file", "split")
@@ -117,12 +118,12 @@ def keep_members(
     return KeptSplits(dataset, members)
 
 
-class KeptSplits(Dataset):
+class KeptSplits(WrappedDataset):
     """A data set whose splits have the members that they had when a run began, as far as these are there."""
 
     def __init__(self, dataset: Dataset, members: Members) -> None:
-        self.dataset, self.members = dataset, members
-        self.name, self.options, self.root = dataset.name, dataset.options, dataset.root  # type: ignore[misc]
+        super().__init__(dataset)
+        self.members = members
         self._places: dict[tuple[str, ...], dict[str, tuple[Split, int]]] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
@@ -144,15 +145,3 @@ class KeptSplits(Dataset):
             places = {cell_text(key): (split, i) for split in splits for i, key in enumerate(split.keys)}
             self._places[fields] = places
         return self._places[fields]
-
-    def given_splits(self) -> Collection[SplitName]:
-        return self.dataset.given_splits()
-
-    def groups(self) -> Mapping[str, str]:
-        return self.dataset.groups()
-
-    def faults(self) -> Collection[Fault]:
-        return self.dataset.faults()
-
-    def all_faults(self) -> Iterator[Fault]:
-        yield from self.dataset.all_faults()

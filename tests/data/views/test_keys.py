@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from maecli.data.keys import AT_ONCE, Keys
+from maecli.data.views.keys import AT_ONCE, Keys
 
 TEXTS = ["a/b.png", "", "ä\udcff", "c" * 300]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,21 +10,21 @@ from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.sample import Split
 from maecli.data.splits import places
+from maecli.data.views.wrapped import WrappedDataset
 from maecli.errors import Fault
 
 LEAST = 50
 """Samples of a split that are looked at in any case, as far as there are so many."""
 
 
-class SampledSplits(Dataset):
+class SampledSplits(WrappedDataset):
     """A data set of which about `num` samples are looked at: of each split the same share, chosen by their keys.
 
     A sample is among them whatever fields are asked for. The card is that of all.
     """
 
     def __init__(self, dataset: Dataset, num: int) -> None:
-        self.dataset = dataset
-        self.name, self.options, self.root = dataset.name, dataset.options, dataset.root  # type: ignore[misc]
+        super().__init__(dataset)
         self.num_samples = sum(dataset.card().split_sizes.values())
         share = min(1.0, num / max(1, self.num_samples))
         self._ends = {name: self._end(name, share) for name in SPLIT_NAMES}
@@ -46,14 +46,6 @@ class SampledSplits(Dataset):
         first = places(split.keys)[:, 0]
         return split.view(np.flatnonzero(first <= np.uint64(self._ends[name])).tolist())
 
-    def given_splits(self) -> Collection[SplitName]:
-        return self.dataset.given_splits()
-
-    def groups(self) -> Mapping[str, str]:
-        return self.dataset.groups()
-
-    def faults(self) -> Collection[Fault]:
-        return self.dataset.faults()
-
     def all_faults(self) -> Iterator[Fault]:
-        yield from self.dataset.faults()
+        """Yield what is known, since the rest shows only when all samples are read."""
+        yield from self.faults()
