@@ -244,6 +244,19 @@ class TrainSpec(Section):
         default=False,
         description="train the head alone: the encoder keeps its weights and works as in evaluation, without dropout",
     )
+    freeze_blocks: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        default=0,
+        description="keep the embedding and so many of the encoder's first blocks as they are, and train what follows",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_freeze(self) -> TrainSpec:
+        if self.freeze and self.freeze_blocks:
+            raise ValueError(
+                f"train.freeze keeps the whole encoder, and train.freeze_blocks ({self.freeze_blocks}) a part of it; "
+                "leave one of the two out"
+            )
+        return self
 
 
 class CheckpointSpec(Section):
@@ -373,8 +386,9 @@ class PretrainSpec(RunSpec):
 
     @model_validator(mode="after")
     def _something_is_learnt(self) -> PretrainSpec:
-        if self.train.freeze:
-            raise ValueError("train.freeze is for mae finetune: pretraining is what trains the encoder")
+        for name in ("freeze", "freeze_blocks"):
+            if getattr(self.train, name):
+                raise ValueError(f"train.{name} is for mae finetune: pretraining is what trains the encoder")
         if self.fold_pretrain or (self.data.folds is not None and self.data.fold is None):
             raise ValueError(
                 "data.folds and fold_pretrain are for mae finetune; a pretraining leaves out one data.fold"

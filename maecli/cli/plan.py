@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @asks(
     "finetune",
     *("dataset", "root", "workers", "labels", "task", "model", "patch_size", "img_size", "init", "init_partial"),
-    *("freeze", "head", "epochs", "batch_size", "micro_batch_size", "base_lr", "device", "precision", "sets"),
+    *("freeze", "freeze_blocks", "head", "epochs", "batch_size", "micro_batch_size", "base_lr", "device"),
+    *("precision", "sets"),
 )
 def plan(ask: Ask, time: TimeOption = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """Show what suits your data, this machine and your time: of pretraining, or with --task of fine-tuning."""

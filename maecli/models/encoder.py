@@ -6,7 +6,7 @@ Shapes: B batch, C channels, S spatial axes, N patches, K kept, T prefix tokens,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self
 
 from torch import Tensor, nn
@@ -30,6 +30,8 @@ class Encoder(nn.Module, ABC):
     depth: int
     frozen: bool = False
     """Whether it stays as it is while a head learns; see `freeze`."""
+    frozen_blocks: int = 0
+    """How many of its first blocks, and the embedding before them, stay as they are; see `freeze_blocks`."""
     can_mask: ClassVar[bool] = True
     """Whether `forward` can leave patches out; without that there is no masked autoencoding."""
     per_channel: bool = False
@@ -60,8 +62,32 @@ class Encoder(nn.Module, ABC):
         self.frozen = True
         self.requires_grad_(False).eval()
 
+    def freeze_blocks(self, num: int) -> None:
+        """Keep the embedding and the first `num` blocks as they are, as `freeze` keeps all.
+
+        No weight before the first that learns needs a gradient, so autograd records nothing up to there. Raises
+        ValueError for more blocks than there are.
+        """
+        if num > self.depth:
+            raise ValueError(f"train.freeze_blocks ({num}) must be at most {self.depth}, the number of its blocks")
+        self.frozen_blocks = num
+        for name, parameter in self.named_parameters():
+            if self.layer_of(name) <= num:
+                parameter.requires_grad_(False)
+        self.train(self.training)
+
     def train(self, mode: bool = True) -> Self:
-        return super().train(mode and not self.frozen)
+        super().train(mode and not self.frozen)
+        for part in self._frozen_parts():
+            part.eval()
+        return self
+
+    def _frozen_parts(self) -> Iterator[nn.Module]:
+        """Yield the modules all of whose parameters lie in the blocks that stay as they are."""
+        for name, part in self.named_modules() if self.frozen_blocks else ():
+            layers = [self.layer_of(f"{name}.{parameter}") for parameter, _ in part.named_parameters()] if name else []
+            if layers and max(layers) <= self.frozen_blocks:
+                yield part
 
     @property
     def grid(self) -> tuple[int, ...]:

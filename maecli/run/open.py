@@ -141,12 +141,22 @@ def build_module(
     torch.manual_seed(derive_seed(spec.seed, "weights"))
     size_option = registry.dataset(spec.dataset.name).size_option
     encoder = build_encoder(make_model(spec.model, registry), preprocess, size_option)
-    if spec.train.freeze:
-        encoder.freeze()  # before the task builds on it, which may want to know
+    _freeze(encoder, spec)  # before the task builds on it, which may want to know
     try:
         return task, task.build(encoder)
     except ValueError as error:
         raise SpecError(f"task {task.name}: {error}") from error
+
+
+def _freeze(encoder: Encoder, spec: RunSpec) -> None:
+    """Keep of an encoder what is not to learn. Raises SpecError for more blocks than there are."""
+    if spec.train.freeze:
+        encoder.freeze()
+    if spec.train.freeze_blocks:
+        try:
+            encoder.freeze_blocks(spec.train.freeze_blocks)
+        except ValueError as error:
+            raise SpecError(f"model {spec.model.name}: {error}") from error
 
 
 def check_split(split: str) -> None:

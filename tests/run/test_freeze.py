@@ -140,6 +140,28 @@ def test_pretraining_cannot_freeze_what_it_trains(toy_pretrain, pictures, mae):
 
 
 @pytest.mark.slow
+def test_the_first_blocks_keep_their_bits_while_the_rest_learns(toy_finetune, pictures, pretrained, tmp_path, mae):
+    data, run = ("--dataset", "folder", "--root", pictures, "--out", tmp_path / "run"), tmp_path / "run"
+    settings = ("--set", "train.ema_decay=0.9", "--set", "train.max_steps=2")
+    outcome = mae(*toy_finetune, *data, "--init", pretrained, "--freeze-blocks", 2, *settings)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert ", frozen up to block 2" in json.loads((run / "summary.json").read_text())["init"]
+    before, after, state = tensors(pretrained), tensors(run), tensors(run, "state.safetensors")
+    kept = [name for name in before if name.startswith("encoder.") and not name.startswith("encoder.norm.")]
+    assert all(torch.equal(before[name], after[name]) for name in kept)
+    learnt = {name.removeprefix("optim.exp_avg.") for name in state if name.startswith("optim.exp_avg.")}
+    assert {name.rpartition(".")[0] for name in learnt} == {"encoder.norm", "head.0"}
+    outcome = mae(*toy_finetune, *data, "--freeze-blocks", 3, "--overwrite")
+    assert (outcome.exit_code, outcome.stderr) == (
+        2,
+        "mae: model vit: train.freeze_blocks (3) must be at most 2, the number of its blocks\n",
+    )
+    outcome = mae(*toy_finetune, *data, "--freeze-blocks", 1, "--freeze", "--overwrite")
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith("mae: train.freeze keeps the whole encoder, and train.freeze_blocks (1) a part ")
+
+
+@pytest.mark.slow
 def test_segmentation_can_freeze_too(segmented, tmp_path, mae):
     outcome = mae(
         "finetune", "--config", segmented / "spec.yaml", "--freeze", "--head", "shuffle", "--out", tmp_path / "run"

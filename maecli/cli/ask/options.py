@@ -133,6 +133,13 @@ FLAGS = {
         "fold_pretrain", bool, MODEL, "Pretrain anew for each of --folds, without its part.", only="finetune"
     ),
     "freeze": _flag("train.freeze", bool, MODEL, "Train the head alone.", only="finetune"),
+    "freeze_blocks": _flag(
+        "train.freeze_blocks",
+        int,
+        MODEL,
+        "Keep the first N blocks of the encoder; train what follows.",
+        only="finetune",
+    ),
     "head": _flag("task.head", str, MODEL, "Kind of head, such as linear or mlp.", only="finetune"),
     "extend": _flag("extend", Path, TRAINING, "Train this finished run longer, in a new directory, to more --epochs."),
     "epochs": _flag("train.epochs", int, TRAINING, "Passes over the training data."),

@@ -105,10 +105,12 @@ def companion_spec(arm: str, spec: RunSpec, run: RunDirectory) -> RunSpec:
     """Return what a companion trains: the same as its run, from random weights.
 
     A `train.layer_decay` that was planned for pretrained weights, whose lower layers it slows, is the 1 that a plan
-    gives to random ones; what a person set stays.
+    gives to random ones; what a person set stays. Random blocks are not kept as they are: all of them learn.
     With the time of both it has as many more epochs as that is more than the time of the run, which must be finished.
     """
-    train = spec.train.model_copy(update={"layer_decay": 1.0}) if LAYER_DECAY in run.planned else spec.train
+    train = spec.train.model_copy(update={"freeze_blocks": 0})
+    if LAYER_DECAY in run.planned:
+        train = train.model_copy(update={"layer_decay": 1.0})
     if arm == TOTAL_TIME:
         own = run.finished().seconds
         train = lengthened(train, (_known_seconds_before(spec) + own) / max(own, 1e-9))

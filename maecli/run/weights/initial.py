@@ -90,6 +90,8 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
         start = load_encoder_weights(encoder, weights, spec.init_partial, built.card.cells)
     if spec.train.freeze:
         start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
+    if num := spec.train.freeze_blocks:
+        start += f", frozen up to block {num}"
     return f"{start}{head}"
 
 
