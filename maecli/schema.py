@@ -259,6 +259,20 @@ class TrainSpec(Section):
         return self
 
 
+class AdaptSpec(Section):
+    """What learns in an encoder that stays as it is: low-rank adapters (LoRA, arXiv:2106.09685)."""
+
+    name: Literal["lora"] = "lora"
+    rank: Positive = Field(default=8, description="r: of the matrices B A that are added to weights")
+    alpha: Annotated[float, Field(gt=0)] = Field(default=16.0, description="B A counts alpha / rank times")
+    layers: tuple[str, ...] = Field(
+        default=("qkv", "proj", "fc1", "fc2"),
+        min_length=1,
+        description="linear layers of the blocks that have adapters",
+    )
+    dropout: Share = Field(default=0.0, description="share of an adapter's inputs that is left out in training")
+
+
 class CheckpointSpec(Section):
     """When the run saves itself."""
 
@@ -289,6 +303,10 @@ class RunSpec(Section):
     data: DataSpec = DataSpec()
     augment: AugmentSpec = AugmentSpec()
     train: TrainSpec = TrainSpec()
+    adapt: AdaptSpec | None = Field(
+        default=None,
+        description="let adapters, the layer norms and the head learn, and keep the encoder's other weights",
+    )
     checkpoint: CheckpointSpec = CheckpointSpec()
     trackers: tuple[str, ...] = ()
     eval_every_epochs: Annotated[float, Field(gt=0)] = Field(
@@ -378,6 +396,20 @@ class RunSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _adapters_can_learn(self) -> RunSpec:
+        if self.adapt is not None and self.train.freeze:
+            raise ValueError(
+                "train.freeze lets the head alone learn, and adapt lets adapters in the encoder learn; leave one of "
+                "the two out"
+            )
+        if self.adapt is not None and self.parallel == "fsdp":
+            raise ValueError(
+                "parallel fsdp cuts up what learns, and with adapt that is small; leave it out: --devices N gives each "
+                "process the whole model"
+            )
+        return self
+
 
 class PretrainSpec(RunSpec):
     """One pretraining run."""
@@ -389,6 +421,8 @@ class PretrainSpec(RunSpec):
         for name in ("freeze", "freeze_blocks"):
             if getattr(self.train, name):
                 raise ValueError(f"train.{name} is for mae finetune: pretraining is what trains the encoder")
+        if self.adapt is not None:
+            raise ValueError("adapt is for mae finetune: pretraining trains the whole encoder")
         if self.fold_pretrain or (self.data.folds is not None and self.data.fold is None):
             raise ValueError(
                 "data.folds and fold_pretrain are for mae finetune; a pretraining leaves out one data.fold"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @asks(
     "finetune",
     *("dataset", "root", "workers", "labels", "task", "model", "patch_size", "img_size", "init", "init_partial"),
-    *("freeze", "freeze_blocks", "head", "epochs", "batch_size", "micro_batch_size", "base_lr", "device"),
+    *("freeze", "freeze_blocks", "adapt", "head", "epochs", "batch_size", "micro_batch_size", "base_lr", "device"),
     *("precision", "sets"),
 )
 def plan(ask: Ask, time: TimeOption = None, as_json: JsonOption = False, quiet: QuietOption = False) -> None:

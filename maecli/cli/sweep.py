@@ -55,7 +55,8 @@ DryRunOption = Annotated[
 @asks(
     "sweep",
     *("dataset", "root", "workers", "strict", "labels", "task", "model", "patch_size", "img_size", "mask_ratio"),
-    *("mask", "freeze", "freeze_blocks", "head", "device", "precision", "out", "recipe", "config", "sets", "resume"),
+    *("mask", "freeze", "freeze_blocks", "adapt", "head", "device", "precision", "out", "recipe", "config"),
+    *("sets", "resume"),
 )
 def sweep(
     ask: Ask,

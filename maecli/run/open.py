@@ -31,6 +31,7 @@ from maecli.loading.loader import Loader
 from maecli.modalities.modality import Modality
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
+from maecli.models.lora import add_lora
 from maecli.models.plugin import Model
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
@@ -143,9 +144,11 @@ def build_module(
     encoder = build_encoder(make_model(spec.model, registry), preprocess, size_option)
     _freeze(encoder, spec)  # before the task builds on it, which may want to know
     try:
-        return task, task.build(encoder)
+        module = task.build(encoder)
     except ValueError as error:
         raise SpecError(f"task {task.name}: {error}") from error
+    _adapt(encoder, spec)
+    return task, module
 
 
 def _freeze(encoder: Encoder, spec: RunSpec) -> None:
@@ -157,6 +160,17 @@ def _freeze(encoder: Encoder, spec: RunSpec) -> None:
             encoder.freeze_blocks(spec.train.freeze_blocks)
         except ValueError as error:
             raise SpecError(f"model {spec.model.name}: {error}") from error
+
+
+def _adapt(encoder: Encoder, spec: RunSpec) -> None:
+    """Give an encoder the adapters that are to learn, from the seed. Raises SpecError where they do not suit it."""
+    if (adapt := spec.adapt) is None:
+        return
+    torch.manual_seed(derive_seed(spec.seed, "adapters"))
+    try:
+        add_lora(encoder, adapt.rank, adapt.alpha, adapt.layers, adapt.dropout)
+    except ValueError as error:
+        raise SpecError(f"model {spec.model.name}: {error}") from error
 
 
 def check_split(split: str) -> None:

@@ -25,6 +25,7 @@ from maecli.loading.streamed import StreamedLoader, num_workers
 from maecli.modalities.modality import Modality
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
+from maecli.models.lora import merged_tensors
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
@@ -114,7 +115,10 @@ def restore_encoder(
     def read(one: Checkpoint) -> RestoredEncoder:
         spec, card, preprocess = read_record(one, registry, say, settings)
         encoder = build_encoder(make_model(spec.model, registry), preprocess)
-        load_exactly(encoder, encoder_tensors(one.tensors()), str(one.path))
+        tensors = encoder_tensors(one.tensors())
+        if spec.adapt is not None:
+            tensors = merged_tensors(tensors, spec.adapt.alpha)
+        load_exactly(encoder, tensors, str(one.path))
         device, dtype = open_device(spec)
         return RestoredEncoder(one, spec, card, preprocess, encoder.to(device), device, dtype)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -42,11 +43,18 @@ def _fields_along(model: type[BaseModel], location: Sequence[str | int]) -> tupl
         if part not in model.model_fields:
             break
         path.append(part)
-        annotation = model.model_fields[part].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        section = _section(model.model_fields[part].annotation)
+        if section is None:
             break
-        model = annotation
+        model = section
     return path, sorted(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of a field that is a section, or may be left out as one; None of another field."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType] or [annotation]
+    only = kinds[0] if len(kinds) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, BaseModel) else None
 
 
 def validate_options(section: str, name: str, options: Mapping[str, Any], model: type[BaseModel]) -> BaseModel:

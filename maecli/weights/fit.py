@@ -10,6 +10,7 @@ from torch import Tensor
 
 from maecli.errors import SpecError
 from maecli.models.encoder import Encoder
+from maecli.models.lora import is_lora
 from maecli.models.positions import interpolate_pos_embed
 from maecli.text import number_of, some
 from maecli.weights.adapt import (
@@ -51,7 +52,7 @@ def load_encoder_weights(
     the attention heads, which no tensor shows, differ.
     """
     _check_heads(encoder, weights)
-    own = encoder.state_dict()
+    own = {name: tensor for name, tensor in encoder.state_dict().items() if not is_lora(name)}
     adapted = _adapt(encoder, own, weights, cells)
     given = adapted.tensors
     fitting = {name for name in own.keys() & given.keys() if own[name].shape == given[name].shape}

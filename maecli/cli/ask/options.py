@@ -140,6 +140,9 @@ FLAGS = {
         "Keep the first N blocks of the encoder; train what follows.",
         only="finetune",
     ),
+    "adapt": _flag(
+        "adapt.name", str, MODEL, "Train adapters in an encoder that stays as it is: lora.", only="finetune"
+    ),
     "head": _flag("task.head", str, MODEL, "Kind of head, such as linear or mlp.", only="finetune"),
     "extend": _flag("extend", Path, TRAINING, "Train this finished run longer, in a new directory, to more --epochs."),
     "epochs": _flag("train.epochs", int, TRAINING, "Passes over the training data."),

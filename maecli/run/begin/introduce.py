@@ -21,7 +21,7 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
     spec, parameters = built.spec, list(built.module.parameters())
     num_train, num_val = len(built.loader("train").split), len(built.loader("val").split)
     model = f"{spec.model.name}, {sum(p.numel() for p in parameters):,} parameters"
-    if spec.train.freeze or spec.train.freeze_blocks:
+    if spec.train.freeze or spec.train.freeze_blocks or spec.adapt is not None:
         model += f", of which {sum(p.numel() for p in parameters if p.requires_grad):,} learn"
     size = "×".join(str(length) for length in built.preprocess.img_size)
     lines = [

@@ -105,7 +105,8 @@ def companion_spec(arm: str, spec: RunSpec, run: RunDirectory) -> RunSpec:
     """Return what a companion trains: the same as its run, from random weights.
 
     A `train.layer_decay` that was planned for pretrained weights, whose lower layers it slows, is the 1 that a plan
-    gives to random ones; what a person set stays. Random blocks are not kept as they are: all of them learn.
+    gives to random ones; what a person set stays. Random blocks are not kept as they are: all of them learn,
+    without adapters.
     With the time of both it has as many more epochs as that is more than the time of the run, which must be finished.
     """
     train = spec.train.model_copy(update={"freeze_blocks": 0})
@@ -118,6 +119,7 @@ def companion_spec(arm: str, spec: RunSpec, run: RunDirectory) -> RunSpec:
         "init": None,
         "init_sha256": "",
         "init_partial": False,
+        "adapt": None,
         "out": companion(run, arm).path,
         "paths": tuple(path for path in spec.paths if path.key != INIT),
         "train": train,

@@ -10,6 +10,7 @@ import torch
 
 from maecli.errors import SpecError
 from maecli.models.encoder import Encoder
+from maecli.models.lora import merged_tensors
 from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.data.paths import INIT, place_of
@@ -20,7 +21,7 @@ from maecli.run.restore import ENCODER, encoder_tensors, with_own_paths
 from maecli.run.weights.from_hub import licence_line
 from maecli.run.weights.initial_card import file_of
 from maecli.run.weights.initial_head import RecordedHead, keep_head
-from maecli.run.weights.recorded import cells_of, model_of, parse_record, part_of
+from maecli.run.weights.recorded import alpha_of, cells_of, model_of, parse_record, part_of
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
@@ -92,6 +93,8 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
         start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
     if num := spec.train.freeze_blocks:
         start += f", frozen up to block {num}"
+    if spec.adapt is not None:
+        start += f", adapted by LoRA of rank {spec.adapt.rank}"
     return f"{start}{head}"
 
 
@@ -124,6 +127,8 @@ def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, R
     for note in notes_on(checkpoint) if file.name == MODEL else ():
         say(note)
     own = encoder_tensors(tensors)
+    if (alpha := alpha_of(metadata, file)) is not None:
+        own = merged_tensors(own, alpha)
     check_finite(own, file)
     source = str(checkpoint.path if file.name == MODEL else file)
     weights = EncoderWeights(

@@ -47,6 +47,12 @@ def model_of(record: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], int
     return model, channels, tuple(size)
 
 
+def alpha_of(record: Mapping[str, Any], path: Path) -> float | None:
+    """Return the scale of a record's adapters; None of a run without them. Raises DamagedFile."""
+    adapted = part_of(record, path, dict, "spec").get("adapt") is not None
+    return part_of(record, path, float, "spec", "adapt", "alpha") if adapted else None
+
+
 def cells_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the cells of a record's rows; none of samples of another kind."""
     card = record.get("card")
