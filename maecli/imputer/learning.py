@@ -117,7 +117,7 @@ def learn(rows: RowsInMemory, wishes: Wishes, progress: Progress) -> Filler:
         except Interrupted:
             raise KeyboardInterrupt from None
     trainer.check_finite()
-    return Filler.of(built, trainer.final_module)
+    return Filler.of(built, trainer.learner.final_module)
 
 
 def _planned(

@@ -212,9 +212,9 @@ class Planner:
     def _scheduled(self, built: Built, settings: rules.Settings, timing: Timing | None, time_s: float) -> Choice:
         """Return how what was built trains in the time."""
         trainer = make_trainer(built, None, Progress())
-        batch, per_epoch = built.spec.train.batch_size, trainer.steps_per_epoch
+        batch, per_epoch = built.spec.train.batch_size, trainer.schedule.steps_per_epoch
         if timing is None:
-            schedule, validations = rules.Schedule(batch, trainer.total_steps, per_epoch), rules.VALIDATIONS
+            schedule, validations = rules.Schedule(batch, trainer.schedule.total_steps, per_epoch), rules.VALIDATIONS
         else:
             validations = self._validations(timing, time_s)
             schedule = self._schedule(timing, time_s, validations, batch, per_epoch)
@@ -226,9 +226,9 @@ class Planner:
             spec=spec,
             settings=settings,
             timing=timing,
-            steps=trainer.total_steps,
-            steps_per_epoch=trainer.steps_per_epoch,
-            seconds=timing.total_s(trainer.total_steps, *trainer.num_left(0)) if timing else None,
+            steps=trainer.schedule.total_steps,
+            steps_per_epoch=trainer.schedule.steps_per_epoch,
+            seconds=timing.total_s(trainer.schedule.total_steps, *trainer.schedule.num_left(0)) if timing else None,
         )
 
     def _spec(self, settings: rules.Settings) -> RunSpec:

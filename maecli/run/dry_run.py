@@ -44,7 +44,7 @@ def rehearse(built: Built, progress: Progress, seconds: float = SECONDS) -> Rehe
         start = f"goes on from {spec.extend} at step {trainer.begin:,}"
     if spec.train.micro_batch_size == AUTO:
         trainer.micro_batch_size = largest_micro_batch(trainer)
-    left = trainer.total_steps - trainer.begin, *trainer.num_left(trainer.begin)
+    left = trainer.schedule.total_steps - trainer.begin, *trainer.schedule.num_left(trainer.begin)
     timing = time_run(trainer, seconds)
     return Rehearsal(trainer, start, timing, timing.total_s(*left))
 
@@ -72,15 +72,15 @@ def dry_run(
         "encoder_parameters": sum(p.numel() for p in built.module.get_submodule("encoder").parameters()),
         "train_samples": len(built.loader("train").split),
         "val_samples": len(built.loader("val").split),
-        "steps_per_epoch": trainer.steps_per_epoch,
-        "total_steps": trainer.total_steps,
-        "learning_rate": peak_rate(trainer.schedule),
+        "steps_per_epoch": trainer.schedule.steps_per_epoch,
+        "total_steps": trainer.schedule.total_steps,
+        "learning_rate": peak_rate(trainer.schedule.settings),
         "device": describe_device(built.device),
         "precision": str(built.dtype).removeprefix("torch."),
         "init": run.start,
         "memory_bytes": timing.memory_bytes,
         "seconds_per_step": round(timing.step_s, 4),
-        "samples_per_s": round(trainer.batching.batch_size / timing.step_s, 1),
+        "samples_per_s": round(trainer.schedule.batching.batch_size / timing.step_s, 1),
         "estimated_seconds": round(run.total_s),
         "estimated_time": time_in_words(run.total_s, spec),
     }

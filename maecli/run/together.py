@@ -53,7 +53,7 @@ def measure_end(built: Built, trainer: Trainer, checkpoints: CheckpointFolder | 
 
     It is calibrated before.
     """
-    processes, module = trainer.world, trainer.final_module
+    processes, module = trainer.world, trainer.learner.final_module
     processes.same(module.buffers())
     with processes.together():
         if checkpoints is not None:

@@ -41,6 +41,7 @@ from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.pace import Durations
+from maecli.training.shares import check_shares
 from maecli.training.trainer import Trainer
 
 TOLD_ON_RESUME: tuple[SplitName, ...] = ("test",)
@@ -103,10 +104,10 @@ def train(
         built.spec = spec = with_paths(spec, registry)
         built.spec = spec = settle_micro_batch(built, run if going_on else None, progress)
         trainer = make_trainer(built, run, progress)
-        trainer.until = launch.until
-        trainer.check_shares(world().size)
+        trainer.stop.until = launch.until
+        check_shares(trainer.schedule.num_samples(0), world().size)
         if durations is not None:
-            trainer.expect(durations)
+            trainer.telling.expect(durations)
         done = "resumed" if origin.parent is None else "extended"
         samples = same_data(built, origin.checkpoint, origin.run, launch.verify_data, say, done)
         finished = _take_up(origin, built, trainer, run)
@@ -129,7 +130,7 @@ def train(
 
 def _take_up(origin: Origin, built: Built, trainer: Trainer, run: RunDirectory) -> TrainResult | None:
     """Let a trainer go on where the origin ended; return what came of a run that was finished before."""
-    say = trainer.progress.say
+    say = trainer.telling.progress.say
     if origin.parent is not None:
         trainer.extend(origin.parent.checkpoint)
     if origin.last is None:
@@ -137,7 +138,7 @@ def _take_up(origin: Origin, built: Built, trainer: Trainer, run: RunDirectory) 
     trainer.load(origin.last)
     finished = _as_finished(built, trainer, run)
     if finished is None:
-        say(f"resuming {run} at step {trainer.step} of {trainer.total_steps}")
+        say(f"resuming {run} at step {trainer.step} of {trainer.schedule.total_steps}")
     else:
         say(f"{run} is finished, so nothing is left to do. {describe_run(run)}")
     return finished
@@ -169,7 +170,7 @@ def _as_finished(built: Built, trainer: Trainer, run: RunDirectory) -> TrainResu
     measured = evaluation is not None or not len(built.loader("val").split)
     if summary is None or not measured or not trainer.is_done or trainer.validation_due:
         return None
-    longer = shell("mae", summary.verb, "--extend", run, "--epochs", trainer.more_epochs)
+    longer = shell("mae", summary.verb, "--extend", run, "--epochs", trainer.schedule.more_epochs(trainer.step))
     following = (longer, "train it longer, in a directory of its own"), *next_commands(run, built.data.registry)
     return TrainResult(run, evaluation, summary.seconds, built.data.faults, following, ending=summary.ending)
 
@@ -185,7 +186,7 @@ def _train(
     helpers: Help,
 ) -> TrainResult:
     """Train in a directory that nobody else writes to, and measure what came out."""
-    spec, registry, progress = built.spec, built.data.registry, trainer.progress
+    spec, registry, progress = built.spec, built.data.registry, trainer.telling.progress
     environment = describe_environment(spec, registry, built.device, built.dtype, world().size)
     extends = parent.facts if parent is not None else run.environment(progress.say).get("extends")
     run.write_json(ENVIRONMENT, environment | ({"extends": extends} if extends else {}))

@@ -29,7 +29,7 @@ def largest_micro_batch(trainer: Trainer) -> int | None:
     spec = trainer.spec
     first = trainer.step
     batches = trainer.train_loader.train_batches(
-        spec.augment, spec.train.batch_size, first, first + 1, trainer.batching.keep
+        spec.augment, spec.train.batch_size, first, first + 1, trainer.schedule.batching.keep
     )
     trainer.module.train()
     with contextlib.closing(batches):
@@ -44,7 +44,7 @@ def smaller_that_fits(trainer: Trainer, batch: Batch, size: int) -> int | None:
 
 def rehearse(trainer: Trainer, batch: Batch, size: int) -> None:
     """Do what takes the most memory in a step, with micro-batches of a size; nothing that is learnt changes."""
-    module, optimizer = trainer.module, trainer.optimizer
+    module, optimizer = trainer.module, trainer.learner.optimizer
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     moments = [] if optimizer.state else [torch.ones_like(each) for each in parameters for _ in range(2)]
     buffers = [buffer.clone() for buffer in module.buffers()]
@@ -52,7 +52,7 @@ def rehearse(trainer: Trainer, batch: Batch, size: int) -> None:
     try:
         for micro in itertools.islice(batch.micro_batches(size), 2):  # the second beside the gradients of the first
             with autocast(trainer.device, trainer.dtype), drawing_from(module, micro.draws):
-                loss = trainer.task.loss(trainer.running, micro)
+                loss = trainer.task.loss(trainer.learner.running, micro)
             loss.backward()  # type: ignore[no-untyped-call]
     finally:
         optimizer.zero_grad(set_to_none=True)

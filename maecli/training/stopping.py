@@ -27,6 +27,63 @@ class Stopped(BaseException):
     """A signal asked to stop while something was waited for, or done, that can be made up for."""
 
 
+class Stop:
+    """Whether a run is to stop, as a person, a scheduler or the end of its time asks."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """The first that came, or ALARM."""
+        self.until = math.inf
+        """When the run is to have stopped and saved, by `time.monotonic()`."""
+        self._at_once = False
+
+    @property
+    def asked(self) -> bool:
+        return self.signal is not None
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a signal raise Stopped in here, one that has come before too: what is done may be waited for for ever."""
+        self._at_once = True
+        try:
+            if self.asked:
+                raise Stopped
+            yield
+        finally:
+            self._at_once = False
+
+    @contextlib.contextmanager
+    def listen(self, say: Callable[[str], None], until: float) -> Iterator[None]:
+        """Note the first SIGINT or SIGTERM, or the instant `until`, for a run that saves then; say so at once."""
+
+        def heard(number: int) -> None:
+            self.signal = number
+            again = "; press Ctrl-C again to stop without saving" if number == signal.SIGINT else ""
+            telling.append(told_aside(say, f"saving, then stopping{again}"))
+            if self._at_once:
+                raise Stopped
+
+        telling: list[threading.Thread] = []
+        try:
+            with listening(heard, until):
+                yield
+        finally:
+            for thread in telling:
+                if thread.is_alive():
+                    thread.join(TOLD_S)
+
+    @contextlib.contextmanager
+    def of_scheduler(self) -> Iterator[None]:
+        """Let SIGTERM, and the end of the time, raise Stopped in here."""
+
+        def stop(number: int) -> None:
+            self.signal = number
+            raise Stopped
+
+        with listening(stop, self.until, [signal.SIGTERM]):
+            yield
+
+
 @contextlib.contextmanager
 def listening(
     heard: Callable[[int], None], until: float, numbers: Collection[int] = (signal.SIGINT, signal.SIGTERM)

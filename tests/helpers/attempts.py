@@ -110,14 +110,14 @@ def disk_is_full():
 
 def note_state(path, step=0):
     from maecli.training.trainer import Trainer
-    spread = Trainer._spread
+    fit = Trainer.fit
     def noting(self):
-        model, state, counters = self._snapshot()
+        model, state, counters = self.snapshot()
         tensors = [t.detach().numpy().tobytes() for _, t in sorted([*model.items(), *state.items()])]
         with open(f"{path}-{self.world.rank}", "w") as file:
             json.dump([self.step, hashlib.sha256(b"".join(tensors)).hexdigest()], file)
-        spread(self)
-    Trainer._spread = noting
+        fit(self)
+    Trainer.fit = noting
     if step:
         stop_at(step)
 

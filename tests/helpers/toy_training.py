@@ -121,8 +121,8 @@ def records(trainer: Trainer, name: str) -> list[tuple[int, float]]:
 
 
 def weights(trainer: Trainer) -> list[Tensor]:
-    assert trainer.average is not None
-    return [*trainer.module.state_dict().values(), *trainer.average.module.state_dict().values()]
+    assert trainer.learner.average is not None
+    return [*trainer.module.state_dict().values(), *trainer.learner.average.module.state_dict().values()]
 
 
 def fit_and_stop(trainer: Trainer, stop: int) -> None:

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from maecli import MAEImputer
 from maecli.errors import SpecError
 from maecli.imputer.learning import usual_epochs
+from maecli.training.trainer import Trainer
 
 
 def all_checks():
@@ -151,7 +152,11 @@ def test_rows_that_cannot_be_learnt_are_value_errors(rows, sentence):
 def test_the_steps_follow_from_the_rows_or_from_the_time(line, monkeypatch):
     rows, _ = line
     trained = []
-    monkeypatch.setattr("maecli.training.trainer.Trainer.fit", lambda trainer: trained.append(trainer.total_steps))
+
+    def fit(trainer: Trainer) -> None:
+        trained.append(trainer.schedule.total_steps)
+
+    monkeypatch.setattr(Trainer, "fit", fit)
     for options in ({"epochs": None}, {"epochs": 3}, {"epochs": None, "time": 5}):
         quick(**options).fit(rows)
     assert trained[0] == 20 * 13  # batches of 16

@@ -19,7 +19,7 @@ from write_data import write_class_folders, write_mixed_folder, write_pictures
 
 from maecli.cli.show.answers import show_next
 from maecli.run.open import make_dataset
-from maecli.training.stopping import ALARM
+from maecli.training.stopping import ALARM, Stop
 from maecli.training.trainer import Trainer
 
 
@@ -469,7 +469,7 @@ def test_a_signal_in_the_last_step_is_heard_after_it(pictures, tmp_path, mae, to
 
     def and_stop(self, batch):
         train_step(self, batch)
-        self.stop_signal = signal.SIGTERM
+        self.stop.signal = signal.SIGTERM
 
     monkeypatch.setattr(Trainer, "train_step", and_stop)
     data = ("--dataset", "folder", "--root", pictures, "--batch-size", 32, "--epochs", 1, "--out", tmp_path / "run")
@@ -550,7 +550,7 @@ def test_a_time_that_is_up_says_how_to_go_on(pictures, tmp_path, mae, toy_pretra
 
 
 def test_a_time_that_brings_nothing_is_a_failure(pictures, tmp_path, mae, toy_pretrain, monkeypatch):
-    monkeypatch.setattr(Trainer, "_listen", lambda self: contextlib.nullcontext(setattr(self, "stop_signal", ALARM)))
+    monkeypatch.setattr(Stop, "listen", lambda self, *_: contextlib.nullcontext(setattr(self, "signal", ALARM)))
     data = ("--dataset", "folder", "--root", pictures, "--batch-size", 16, "--out", tmp_path / "run")
     outcome = mae(*toy_pretrain, *data, "--max-time", "2h")
     assert outcome.exit_code == 1

@@ -112,8 +112,8 @@ def test_where_weights_were_being_changed_nothing_is_saved(tmp_path, monkeypatch
         if trainer.step == 4:
             raise torch.OutOfMemoryError(FULL)
 
-    assert trainer.average is not None
-    monkeypatch.setattr(trainer.average, "update", fails)
+    assert trainer.learner.average is not None
+    monkeypatch.setattr(trainer.learner.average, "update", fails)
     with pytest.raises(torch.OutOfMemoryError):
         trainer.fit()
     assert last_of(tmp_path).step == 3, "that of the best validation, and no later one"
@@ -121,11 +121,13 @@ def test_where_weights_were_being_changed_nothing_is_saved(tmp_path, monkeypatch
 
 def test_an_attempt_changes_nothing_that_is_learnt():
     trainer = make()
-    trainer.module = trainer.running = torch.nn.Sequential(torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
-    trainer.optimizer = torch.optim.AdamW(trainer.module.parameters())
+    trainer.learner.module = trainer.learner.running = torch.nn.Sequential(
+        torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1)
+    )
+    trainer.learner.optimizer = torch.optim.AdamW(trainer.module.parameters())
     before = {name: value.clone() for name, value in trainer.module.state_dict().items()}
     batches = trainer.train_loader.train_batches(trainer.spec.augment, 4, 0, 1, False)
     rehearse(trainer, next(batches), 2)
     assert all(torch.equal(value, before[name]) for name, value in trainer.module.state_dict().items())
     assert all(parameter.grad is None for parameter in trainer.module.parameters())
-    assert not trainer.optimizer.state
+    assert not trainer.learner.optimizer.state

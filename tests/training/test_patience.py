@@ -27,7 +27,7 @@ def impatient(folder: Path, measured: Sequence[float] = BETTER_THEN_WORSE, **set
 def test_patience_ends_a_run_whose_metric_gets_no_better(tmp_path):
     trainer = impatient(tmp_path)
     trainer.fit()
-    assert (trainer.step, trainer.total_steps, trainer.best) == (12, 18, 2.0)
+    assert (trainer.step, trainer.schedule.total_steps, trainer.best) == (12, 18, 2.0)
     assert trainer.ending() == (
         "stopped at epoch 4 of 6: no better error on val for 2 validations; figures are of epoch 4's weights"
     )
@@ -89,8 +89,8 @@ def test_patience_needs_validations():
 def test_with_patience_the_time_left_is_an_upper_bound(capsys):
     told = []
     trainer = make(train={"patience": 2})
-    trainer.expect(Durations(1, 1, 1))
-    trainer.progress.update = lambda step, total, parts, *_, **__: told.append(parts[1])  # type: ignore[method-assign]
+    trainer.telling.expect(Durations(1, 1, 1))
+    trainer.telling.progress.update = lambda step, total, parts, *_, **__: told.append(parts[1])  # type: ignore[method-assign]
     trainer.fit()
     assert told
     assert all(part.startswith("at most ") for part in told)

@@ -90,7 +90,7 @@ def test_a_signal_during_the_last_step_is_saved_before_anything_is_measured(tmp_
 
     def last(batch: Batch) -> None:
         step(batch)
-        if trainer.step + 1 == trainer.total_steps:
+        if trainer.step + 1 == trainer.schedule.total_steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
     trainer.train_step = last  # type: ignore[method-assign]
@@ -138,7 +138,7 @@ def test_a_time_that_is_up_stops_at_a_step_and_again_until_the_run_is_finished(t
         trainer = slowly(make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100), 0.03)
         if starts > 1:
             trainer.load(last_of(tmp_path / "parts"))
-        trainer.until = time.monotonic() + 0.1
+        trainer.stop.until = time.monotonic() + 0.1
         stop = time_that_is_up(trainer)
         found += records(trainer, "train/loss")
         assert len(found) == trainer.step == last_of(tmp_path / "parts").step
@@ -160,26 +160,26 @@ def test_the_time_of_a_save_is_kept_in_reserve(tmp_path, monkeypatch):
         return save(*told)
 
     monkeypatch.setattr(trainer.checkpoints, "save", slow)
-    trainer.until = time.monotonic() + 1.5
+    trainer.stop.until = time.monotonic() + 1.5
     with pytest.raises(TimeIsUp):
         trainer.fit()
     assert 1 <= trainer.step < 8
-    assert time.monotonic() < trainer.until + 0.4
+    assert time.monotonic() < trainer.stop.until + 0.4
 
 
 def test_a_time_that_is_up_while_data_never_come_ends_the_wait(tmp_path):
     trainer = make(tmp_path, save_epochs=100)
     trainer.train_loader = interruptible(trainer.train_loader, 4, lambda: time.sleep(60))
-    trainer.until = time.monotonic() + 0.5
+    trainer.stop.until = time.monotonic() + 0.5
     with pytest.raises(TimeIsUp, match="saved at step 4 of 9"):
         trainer.fit()
-    assert time.monotonic() < trainer.until + 5
+    assert time.monotonic() < trainer.stop.until + 5
     assert last_of(tmp_path).step == 4
 
 
 def test_a_time_that_was_up_before_the_first_step_has_brought_nothing(tmp_path):
     trainer = make(tmp_path)
-    trainer.until = time.monotonic()
+    trainer.stop.until = time.monotonic()
     trainer.train_loader = interruptible(trainer.train_loader, 0, lambda: time.sleep(60))
     with pytest.raises(TimeIsUp) as caught:
         trainer.fit()
@@ -205,7 +205,7 @@ def test_what_follows_training_is_stopped_at_once_and_is_still_to_be_done(tmp_pa
     trainer = make(tmp_path)
     trainer.fit()
     if number == signal.SIGALRM:
-        trainer.until = time.monotonic() + 0.1
+        trainer.stop.until = time.monotonic() + 0.1
     with pytest.raises(Interrupted) as caught, trainer.stoppable():
         wait_for_a_signal(number if number == signal.SIGTERM else None)
     told = {
@@ -225,7 +225,7 @@ def test_a_trainer_runs_in_a_thread_without_signals():
 
 def test_a_time_is_kept_in_a_thread_too(tmp_path):
     trainer, ended = slowly(make(tmp_path), 0.05), []
-    trainer.until = time.monotonic() + 0.1
+    trainer.stop.until = time.monotonic() + 0.1
     thread = threading.Thread(target=lambda: ended.append(time_that_is_up(trainer)))
     thread.start()
     thread.join()

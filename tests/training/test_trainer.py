@@ -19,7 +19,7 @@ from maecli.training.pace import Durations
 
 def test_a_run_has_the_steps_of_its_epochs():
     trainer = make(num=14)
-    assert (trainer.steps_per_epoch, trainer.total_steps) == (3, 9)
+    assert (trainer.schedule.steps_per_epoch, trainer.schedule.total_steps) == (3, 9)
     trainer.fit()
     assert [step for step, _ in records(trainer, "train/loss")] == list(range(1, 10))
     assert [step for step, _ in records(trainer, "val/error")] == [3, 6, 9]
@@ -29,7 +29,7 @@ def test_a_run_has_the_steps_of_its_epochs():
 def test_a_run_can_end_after_a_number_of_steps():
     trainer = make(num=14, train={"max_steps": 4})
     trainer.fit()
-    assert (trainer.step, trainer.total_steps) == (4, 4)
+    assert (trainer.step, trainer.schedule.total_steps) == (4, 4)
     assert records(trainer, "train/lr")[-1][1] < records(trainer, "train/lr")[0][1]  # the schedule is fitted to it
 
 
@@ -53,13 +53,13 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch():
 def test_gradients_are_clipped_to_the_largest_norm():
     trainer = make(train={"clip_grad": 1e-3})
     norms = []
-    step = trainer.optimizer.step
+    step = trainer.learner.optimizer.step
 
     def spy() -> None:
         norms.append(float(torch.stack([p.grad.norm() for p in trainer.module.parameters()]).norm()))
         step()
 
-    trainer.optimizer.step = spy  # type: ignore[method-assign]
+    trainer.learner.optimizer.step = spy  # type: ignore[method-assign]
     trainer.fit()
     assert norms == pytest.approx([1e-3] * 9, rel=1e-3)
 
@@ -141,7 +141,7 @@ def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
 def test_a_batch_larger_than_the_set_is_the_set_at_its_own_rate():
     trainer = make(num=3, train={"warmup_epochs": 1})
     trainer.fit()
-    assert (trainer.steps_per_epoch, trainer.total_steps) == (1, 3)
+    assert (trainer.schedule.steps_per_epoch, trainer.schedule.total_steps) == (1, 3)
     assert records(trainer, "train/lr")[0][1] == pytest.approx(3 / 256)
 
 
@@ -187,14 +187,14 @@ def test_a_long_epoch_is_saved_within(tmp_path):
 def test_the_time_left_is_told_from_the_first_step_where_it_was_planned():
     told = []
     trainer = make()
-    trainer.progress.update = lambda step, total, parts, *_, **__: told.append(parts)  # type: ignore[method-assign]
-    trainer.expect(Durations(step_s=60, validation_s=600, save_s=0))
-    trainer.step = trainer.total_steps - 2
+    trainer.telling.progress.update = lambda step, total, parts, *_, **__: told.append(parts)  # type: ignore[method-assign]
+    trainer.telling.expect(Durations(step_s=60, validation_s=600, save_s=0))
+    trainer.step = trainer.schedule.total_steps - 2
     trainer.fit()
     assert told[0][1] == "22 min 00 s left", "two steps, the last validation, and that at the very end"
     told.clear()
     trainer = make()
-    trainer.progress.update = lambda step, total, parts, *_, **__: told.append(parts)  # type: ignore[method-assign]
+    trainer.telling.progress.update = lambda step, total, parts, *_, **__: told.append(parts)  # type: ignore[method-assign]
     trainer.fit()
     assert told[0][0] == "epoch 1.7 of 3", "it is measured first"
     assert told[-1][1].endswith(" left")

@@ -40,7 +40,7 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
     if planned:
         lines.append(f"plan    {planned}")
     unit = built.preprocess.modality.unit
-    notes = cautions(spec.train, num_train, unit, trainer.steps_per_epoch, trainer.total_steps)
+    notes = cautions(spec.train, num_train, unit, trainer.schedule.steps_per_epoch, trainer.schedule.total_steps)
     lines += [f"note    {note}" for note in notes]
     each = f", in each of {world().size} processes" if world().size > 1 else ""
     lines.append(f"device  {describe_device(built.device)}, {str(built.dtype).removeprefix('torch.')}{each}")
@@ -49,10 +49,12 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
 
 def batch_lines(trainer: Trainer) -> list[str]:
     """Return how many steps there are, of how many samples, at which rate, and what of an epoch they leave out."""
-    batching, asked, unit = trainer.batching, trainer.spec.train, trainer.train_loader.preprocess.modality.unit
+    batching, asked, unit = trainer.schedule.batching, trainer.spec.train, trainer.train_loader.preprocess.modality.unit
     size, dropped = batching.batch_size, batching.num_dropped
-    rate = f"{peak_rate(trainer.schedule):.3g} (base_lr {asked.base_lr:g} × {size} / 256)"
-    lines = [f"run     {number_of(trainer.total_steps - trainer.begin, 'step')} of {size}, learning rate {rate}"]
+    rate = f"{peak_rate(trainer.schedule.settings):.3g} (base_lr {asked.base_lr:g} × {size} / 256)"
+    lines = [
+        f"run     {number_of(trainer.schedule.total_steps - trainer.begin, 'step')} of {size}, learning rate {rate}"
+    ]
     if batching.num_samples < asked.batch_size:
         lines.append(f"        a batch of {asked.batch_size} is more than there are, so every step sees all {unit}")
     if dropped >= RELEVANT * batching.num_samples:

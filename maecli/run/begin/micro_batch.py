@@ -32,6 +32,6 @@ def _found(built: Built, progress: Progress) -> int:
         size = largest_micro_batch(trainer)
     if size is None:
         raise OutOfMemory("memory is used up by a single sample; try a smaller --img-size or model")
-    batch = number_of(trainer.batching.batch_size, "sample")
+    batch = number_of(trainer.schedule.batching.batch_size, "sample")
     progress.say(f"micro-batches of {size:,}: the most that fits into memory, of batches of {batch} and their halves")
     return size

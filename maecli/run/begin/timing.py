@@ -79,7 +79,7 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
     limit = STEPS[0] * spec.train.batch_size
     once = ask_frozen_encoder(trainer, limit)
     once_s = time.monotonic() - begin
-    times = _step_times(trainer, min(STEPS[1], trainer.total_steps - trainer.step), seconds)
+    times = _step_times(trainer, min(STEPS[1], trainer.schedule.total_steps - trainer.step), seconds)
     reading_step_s = pace(times)
     kept = trainer.train_loader.share_kept
     again_s = pace(_step_times(trainer, len(times), seconds)) if kept else reading_step_s
@@ -92,8 +92,8 @@ def time_run(trainer: Trainer, seconds: float = SECONDS) -> Timing:
         validation_s=validation_s,
         save_s=_save_s(trainer),
         memory_bytes=memory_used(trainer.device),
-        first_epoch_s=(reading_step_s - step_s) * trainer.steps_per_epoch,
-        steps_per_epoch=trainer.steps_per_epoch,
+        first_epoch_s=(reading_step_s - step_s) * trainer.schedule.steps_per_epoch,
+        steps_per_epoch=trainer.schedule.steps_per_epoch,
         end_s=END_S + CALIBRATIONS[trainer.spec.verb] * validation_s,
     )
 
@@ -102,7 +102,7 @@ def _step_times(trainer: Trainer, most: int, seconds: float) -> list[float]:
     """Return what each of so many steps takes, or of fewer that are enough, always the next of the run."""
     spec, first, times = trainer.spec, trainer.step, []
     batches = trainer.train_loader.train_batches(
-        spec.augment, spec.train.batch_size, first, first + most, trainer.batching.keep
+        spec.augment, spec.train.batch_size, first, first + most, trainer.schedule.batching.keep
     )
     with contextlib.closing(batches):
         begin = time.monotonic()
@@ -138,11 +138,11 @@ def _validation_s(trainer: Trainer) -> float:
         return 0.0
     num = min(len(loader.split), BATCHES * size)
     begin = time.monotonic()
-    measure(trainer.task, trainer.final_module, loader, size, trainer.dtype, thorough=False, limit=num)
+    measure(trainer.task, trainer.learner.final_module, loader, size, trainer.dtype, thorough=False, limit=num)
     return (time.monotonic() - begin) * len(loader.split) / num
 
 
 def _save_s(trainer: Trainer) -> float:
     """Return what a checkpoint takes: the weights, two moments of each, and their average where there is one."""
     num_bytes = sum(parameter.numel() * parameter.element_size() for parameter in trainer.module.parameters())
-    return num_bytes * (3 + (trainer.average is not None)) / BYTES_PER_S
+    return num_bytes * (3 + (trainer.learner.average is not None)) / BYTES_PER_S

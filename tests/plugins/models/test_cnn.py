@@ -334,7 +334,7 @@ def test_a_resumed_run_ends_with_the_same_weights_and_running_statistics(trained
     def and_stop_after_three(self, batch):
         train_step(self, batch)
         if self.step == 2:
-            self.stop_signal = signal.SIGTERM
+            self.stop.signal = signal.SIGTERM
 
     monkeypatch.setattr(Trainer, "train_step", and_stop_after_three)
     arguments = ("finetune", "--task", "classify", "--dataset", "folder", "--root", pictures, *RUN, "--out", out)

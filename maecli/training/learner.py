@@ -1,0 +1,128 @@
+"""What is learnt: a module, its optimizer and its average, as copies or in parts where several processes share them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from maecli.data.batch import Batch
+from maecli.hardware import autocast
+from maecli.models.blocks import drawing_from
+from maecli.parallel.world import ALONE, World
+from maecli.parallel.wrap import replicated, shard, summed_at_the_end, whole
+from maecli.schema import RunSpec
+from maecli.training.optim import (
+    WeightAverage,
+    load_optimizer_tensors,
+    make_optimizer,
+    optimizer_tensors,
+    set_rate,
+)
+
+Tensors = dict[str, Tensor]
+RAW = "raw."
+"""Prefix of the weights under training in the state, where the model file holds their average."""
+MOMENTS = "optim."
+"""Prefix of the optimizer's tensors in the state."""
+
+
+class Learner:
+    """The weights under training, and all that a step changes."""
+
+    def __init__(self, module: nn.Module, spec: RunSpec, device: torch.device, dtype: torch.dtype) -> None:
+        self.module, self.spec, self.device, self.dtype = module, spec, device, dtype
+        self.running: Callable[..., Any] = torch.compile(module) if spec.compile else module
+        """What a loss calls."""
+        self.optimizer = make_optimizer(module, spec.train)
+        self.average = WeightAverage(module, spec.train.ema_decay) if spec.train.ema_decay else None
+        self.world = ALONE
+        self.is_updating = False
+        """Whether a step changes weights at this moment, so that they are not those of any step."""
+        self._unsharded: nn.Module | None = None
+        """Where each process has a part of the module: a module for the whole weights."""
+
+    @property
+    def final_module(self) -> nn.Module:
+        """The weights to use: the average if there is one. Where they lie in parts, all processes ask at once."""
+        module = self.average.module if self.average else self.module
+        if self._unsharded is None:
+            return module
+        self._unsharded.load_state_dict(whole(module.state_dict()))
+        return self._unsharded
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether a forward pass changes the module, as batch normalisation does."""
+        return any(isinstance(each, nn.modules.batchnorm._NormBase) for each in self.module.modules())
+
+    def learn(
+        self, loss_of: Callable[[Any, Batch], Tensor], micros: Sequence[Batch], num: int, rate: float, step: int
+    ) -> Tensor:
+        """Do optimizer step `step`, counted from 0, on a batch of `num` samples; return its loss ().
+
+        Gradients are summed over micro-batches, and over processes, of which each has some of the samples.
+        """
+        set_rate(self.optimizer, rate)
+        loss = torch.zeros((), device=self.device)
+        for i, micro in enumerate(micros, start=1):
+            with summed_at_the_end(self.running, i == len(micros)):
+                with autocast(self.device, self.dtype), drawing_from(self.module, micro.draws):
+                    part = loss_of(self.running, micro) * (len(micro) / num)
+                part.backward()  # type: ignore[no-untyped-call]
+            loss += part.detach()
+        self.world.sum_(loss)
+        self.is_updating = True
+        if self.spec.train.clip_grad is not None:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.spec.train.clip_grad)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.module, step + 1)
+        self.is_updating = False
+        return loss
+
+    def snapshot(self) -> tuple[Tensors, Tensors]:
+        """Return the weights to use, and the tensors that a restart needs besides."""
+        average = self.average.module if self.average is not None else self.module
+        state = {MOMENTS + name: value for name, value in optimizer_tensors(self.optimizer).items()}
+        if self.average is not None:
+            state |= {RAW + name: value for name, value in self.module.state_dict().items()}
+        return whole(average.state_dict()), whole(state)
+
+    def restore(self, model: Tensors, state: Tensors) -> None:
+        """Take over what `snapshot` returned. Raises RuntimeError or KeyError where it is of another module."""
+        if self.average is not None:
+            self.average.module.load_state_dict(model)
+            model = _below(RAW, state)
+        self.module.load_state_dict(model)
+        load_optimizer_tensors(self.optimizer, _below(MOMENTS, state))
+
+    def spread(self) -> None:
+        """Let the module run in all processes: a copy in each, or with `parallel: fsdp` a part in each."""
+        if self.world.size == 1:
+            return
+        if self.spec.parallel == "fsdp":
+            self._divide(self.world)
+        else:
+            self.running = replicated(self.module, self.world)
+        if self.spec.compile:
+            self.running = torch.compile(self.running)
+
+    def _divide(self, world: World) -> None:
+        moments = optimizer_tensors(self.optimizer)
+        self._unsharded = copy.deepcopy(self.module).eval().requires_grad_(False)
+        shard(self.module, world)
+        if self.average is not None:
+            shard(self.average.module, world)
+        self.optimizer = make_optimizer(self.module, self.spec.train)
+        load_optimizer_tensors(self.optimizer, moments)
+        self.running = self.module
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """Return the tensors whose names begin so, without that."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
