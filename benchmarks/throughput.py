@@ -122,7 +122,7 @@ class Ours:
         from maecli.models.vit import VisionTransformer
         from maecli.registry import registry
         from maecli.schema import PluginSection, PretrainSpec, TrainSpec
-        from maecli.training.trainer import Trainer
+        from maecli.training.loop.trainer import Trainer
 
         hardware.keep_freed_memory()
         self.device = hardware.choose_device("auto")

@@ -10,7 +10,7 @@ from maecli.plan.make import BY_HAND, Resolve
 from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.recipes import parse_sets
-from maecli.training.optim import peak_rate
+from maecli.training.loop.optim import peak_rate
 
 BATCH, RATE = "train.batch_size", "train.base_lr"
 

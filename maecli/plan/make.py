@@ -27,7 +27,7 @@ from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import PLANNED, Layer
 from maecli.spec.recipes import DEFAULTS
-from maecli.training.pace import Durations
+from maecli.training.loop.pace import Durations
 
 BELOW = f"recipe {DEFAULTS}"
 """Where what a plan replaces comes from."""

@@ -16,9 +16,9 @@ from maecli.run.open import Built, Data, open_run
 from maecli.run.together import make_trainer
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import AUTO, RunSpec
-from maecli.training.fitting import largest_micro_batch
-from maecli.training.optim import peak_rate
-from maecli.training.trainer import Trainer
+from maecli.training.loop.fitting import largest_micro_batch
+from maecli.training.loop.optim import peak_rate
+from maecli.training.loop.trainer import Trainer
 
 
 @dataclass(frozen=True)

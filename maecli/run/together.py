@@ -19,7 +19,7 @@ from maecli.run.open import Built, open_run
 from maecli.schema import RunSpec
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.frozen import ask_frozen_encoder
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 
 @dataclass(frozen=True)

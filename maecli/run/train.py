@@ -40,9 +40,9 @@ from maecli.schema import RunSpec
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
 from maecli.training.frozen import ask_frozen_encoder
-from maecli.training.pace import Durations
-from maecli.training.shares import check_shares
-from maecli.training.trainer import Trainer
+from maecli.training.loop.pace import Durations
+from maecli.training.loop.shares import check_shares
+from maecli.training.loop.trainer import Trainer
 
 TOLD_ON_RESUME: tuple[SplitName, ...] = ("test",)
 """Splits of which it is told what is gone: without what it learns and chooses by, a run does not go on."""

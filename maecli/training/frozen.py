@@ -16,8 +16,8 @@ from maecli.hardware import autocast
 from maecli.loading.loader import Job, Loader
 from maecli.loading.resident import sent
 from maecli.schema import AugmentSpec
+from maecli.training.loop.trainer import Trainer
 from maecli.training.task import Task
-from maecli.training.trainer import Trainer
 
 REPLACED = ("image", "valid")
 FIELD = "features"

@@ -19,7 +19,7 @@ from maecli.run.begin.launch import Launch
 from maecli.run.directory import RunDirectory
 from maecli.run.train import TrainResult
 from maecli.schema import SPECS
-from maecli.training import trainer
+from maecli.training.loop import trainer
 
 pytestmark = pytest.mark.usefixtures("without_charts")
 

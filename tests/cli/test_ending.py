@@ -54,10 +54,10 @@ HELD = {
     "eda": (("eda", "--root", "PICTURES", "--out", "OUT"), "maecli.modalities.pictures.modality:Pictures.survey"),
     "infer": (("infer", "PICTURES", "--run", "RUN", "--out", "OUT", "--workers", "0"), "maecli.verbs.infer:predict"),
     "embed": (("embed", "PICTURES", "--run", "RUN", "--out", "OUT/x.npy"), "maecli.verbs.embed:load_files"),
-    "plan": (("plan", "--root", "PICTURES", "--device", "cpu"), "maecli.training.trainer:Trainer.train_step"),
+    "plan": (("plan", "--root", "PICTURES", "--device", "cpu"), "maecli.training.loop.trainer:Trainer.train_step"),
     "planning": (
         ("finetune", "--root", "PICTURES", "--task", "classify", "--device", "cpu", "--out", "OUT"),
-        "maecli.training.trainer:Trainer.train_step",
+        "maecli.training.loop.trainer:Trainer.train_step",
     ),
 }
 """What is interrupted, and where."""

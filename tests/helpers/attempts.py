@@ -63,7 +63,7 @@ def hold(target, how):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
 
 def stop_at(step):
-    from maecli.training.trainer import Trainer
+    from maecli.training.loop.trainer import Trainer
     train_step = Trainer.train_step
     def stopping(self, batch):
         train_step(self, batch)
@@ -72,7 +72,7 @@ def stop_at(step):
     Trainer.train_step = stopping
 
 def in_step(step, act):
-    from maecli.training.trainer import Trainer
+    from maecli.training.loop.trainer import Trainer
     train_step = Trainer.train_step
     def acting(self, batch):
         if self.step + 1 == step:
@@ -109,7 +109,7 @@ def disk_is_full():
     checkpoint_folder.write_tensors = full
 
 def note_state(path, step=0):
-    from maecli.training.trainer import Trainer
+    from maecli.training.loop.trainer import Trainer
     fit = Trainer.fit
     def noting(self):
         model, state, counters = self.snapshot()

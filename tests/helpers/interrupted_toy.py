@@ -22,7 +22,7 @@ from toy_training import Brightness, make
 
 from maecli.storage.ledger import Ledger
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 TIMING = ("train/samples_per_s", "train/data_wait")
 

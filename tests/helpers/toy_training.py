@@ -22,9 +22,9 @@ from maecli.schema import PluginSection, PretrainSpec
 from maecli.training.checkpoint import Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.evaluator import Evaluator
+from maecli.training.loop.trainer import Trainer
 from maecli.training.task import Prediction, Task
 from maecli.training.tracker import Tracker
-from maecli.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from maecli import MAEImputer
 from maecli.errors import SpecError
 from maecli.imputer.learning import usual_epochs
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 
 def all_checks():

@@ -20,7 +20,7 @@ from write_grids import blob, size_of, wave, write_blobs, write_houses, write_wa
 from written import csv_rows
 
 import maecli
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 WIDTH = 16
 TOY = (

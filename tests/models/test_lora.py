@@ -9,7 +9,7 @@ from maecli.models.heads import Classifier, ClassifierHead
 from maecli.models.lora import LoraLinear, add_lora, is_lora, merged, merged_tensors
 from maecli.models.vit import VisionTransformer
 from maecli.schema import TrainSpec
-from maecli.training.optim import WeightAverage, parameter_groups
+from maecli.training.loop.optim import WeightAverage, parameter_groups
 
 LAYERS = ("qkv", "proj", "fc1", "fc2")
 X = torch.linspace(-1, 1, 4 * 64).reshape(4, 1, 8, 8)

@@ -14,7 +14,7 @@ from broken_disk import Disk, refuses
 from safetensors.torch import load_file
 
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 
 @pytest.fixture

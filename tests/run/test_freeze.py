@@ -16,7 +16,7 @@ from maecli.registry import registry
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.restore import restore
 from maecli.training import frozen as frozen_features
-from maecli.training import trainer
+from maecli.training.loop import trainer
 
 STILL = ("--set", "augment.flip=false", "--set", "augment.crop=none")
 """Settings under which nothing is augmented."""

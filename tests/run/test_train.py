@@ -19,8 +19,8 @@ from write_data import write_class_folders, write_mixed_folder, write_pictures
 
 from maecli.cli.show.answers import show_next
 from maecli.run.open import make_dataset
-from maecli.training.stopping import ALARM, Stop
-from maecli.training.trainer import Trainer
+from maecli.training.loop.stopping import ALARM, Stop
+from maecli.training.loop.trainer import Trainer
 
 
 def tensors(run: Path, file: str = "model.safetensors") -> dict[str, torch.Tensor]:
@@ -516,7 +516,7 @@ def test_a_time_that_is_up_ends_a_run_well_again_and_again_until_it_is_finished(
 
     def one_step(self, batch):
         train_step(self, batch)
-        self.until = -math.inf
+        self.stop.until = -math.inf
 
     monkeypatch.setattr(Trainer, "train_step", one_step)
     data = ("--dataset", "folder", "--root", pictures, "--batch-size", 16, "--epochs", 1, "--max-time", "2h", "--json")
@@ -535,7 +535,7 @@ def test_a_time_that_is_up_says_how_to_go_on(pictures, tmp_path, mae, toy_pretra
 
     def one_step(self, batch):
         train_step(self, batch)
-        self.until = -math.inf
+        self.stop.until = -math.inf
 
     monkeypatch.setattr(Trainer, "train_step", one_step)
     data = ("--dataset", "folder", "--root", pictures, "--batch-size", 16, "--epochs", 1)

@@ -9,8 +9,8 @@ from maecli.run.begin.cautions import cautions
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.open import Built
 from maecli.text import number_of, one_line
-from maecli.training.optim import peak_rate
-from maecli.training.trainer import Trainer
+from maecli.training.loop.optim import peak_rate
+from maecli.training.loop.trainer import Trainer
 
 RELEVANT = 0.02
 """Share of an epoch that is left out, from which it is told."""

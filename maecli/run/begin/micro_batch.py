@@ -8,8 +8,8 @@ from maecli.run.directory import RunDirectory
 from maecli.run.open import Built
 from maecli.schema import AUTO, RunSpec
 from maecli.text import number_of
-from maecli.training.fitting import largest_micro_batch
-from maecli.training.trainer import Trainer
+from maecli.training.loop.fitting import largest_micro_batch
+from maecli.training.loop.trainer import Trainer
 
 
 def settle_micro_batch(built: Built, begun: RunDirectory | None, progress: Progress) -> RunSpec:

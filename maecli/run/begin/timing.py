@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from maecli.hardware import memory_used
 from maecli.training.evaluation import measure
 from maecli.training.frozen import ask_frozen_encoder
-from maecli.training.pace import Durations
-from maecli.training.trainer import Trainer
+from maecli.training.loop.pace import Durations
+from maecli.training.loop.trainer import Trainer
 
 STEPS = 5, 60
 """How many steps are timed, at least and at most: the first ones find their batches ready, read ahead."""

@@ -20,8 +20,8 @@ from written import rows_of
 from maecli import api
 from maecli.cli import app
 from maecli.schema import TrainSpec
-from maecli.training.optim import WeightAverage, parameter_groups
-from maecli.training.trainer import Trainer
+from maecli.training.loop.optim import WeightAverage, parameter_groups
+from maecli.training.loop.trainer import Trainer
 
 PLUGINS = cnn.mae_models()
 LIGHT = [cnn.ResNet18, cnn.ConvNeXtTiny, cnn.EfficientNetB0, cnn.MobileNetV3Small]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import TOY_DECODER, TOY_MODEL
 
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from maecli.run.data.begun import Begun, check_form
 from maecli.run.directory import RunDirectory
 from maecli.run.open import make_dataset
 from maecli.schema import PluginSection
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 
 def folder(root: Path):

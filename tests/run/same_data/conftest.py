@@ -11,7 +11,7 @@ import pytest
 
 from maecli.data import fingerprint
 from maecli.errors import Interrupted
-from maecli.training.trainer import Trainer
+from maecli.training.loop.trainer import Trainer
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from toy_training import Brightness, last_of, make, records, weights
 from maecli.data.batch import Batch
 from maecli.errors import DataError, MaeError, NotFiniteError
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.training.pace import Durations
+from maecli.training.loop.pace import Durations
 
 
 def test_a_run_has_the_steps_of_its_epochs():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.training.pace import PLANNED, Durations, Pace, num_due
+from maecli.training.loop.pace import PLANNED, Durations, Pace, num_due
 
 
 class Watch:
@@ -20,7 +20,7 @@ class Watch:
 @pytest.fixture
 def watch(monkeypatch) -> Watch:
     made = Watch()
-    monkeypatch.setattr("maecli.training.pace.time.monotonic", made)
+    monkeypatch.setattr("maecli.training.loop.pace.time.monotonic", made)
     return made
 
 

@@ -8,8 +8,8 @@ import sys
 from maecli.data.batching import Batching
 from maecli.errors import DataError
 from maecli.schema import RunSpec
-from maecli.training.optim import rate_at
-from maecli.training.pace import num_due
+from maecli.training.loop.optim import rate_at
+from maecli.training.loop.pace import num_due
 
 
 class Schedule:

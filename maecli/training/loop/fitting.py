@@ -16,7 +16,7 @@ from maecli.memory import free_bytes, out_of_memory, peak_bytes, resident_bytes
 from maecli.models.blocks import drawing_from
 
 if TYPE_CHECKING:
-    from maecli.training.trainer import Trainer
+    from maecli.training.loop.trainer import Trainer
 
 MARGIN = 0.9
 """Share of the free memory that may be taken: what is free changes."""

@@ -8,7 +8,7 @@ from toy_training import Brightness, last_of, make, records, weights
 
 from maecli.errors import SpecError
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.training.optim import optimizer_tensors
+from maecli.training.loop.optim import optimizer_tensors
 
 
 def test_a_run_is_extended_from_its_weights_average_and_moments(tmp_path):

@@ -15,8 +15,8 @@ from toy_training import Brightness, fit_and_stop, last_of, make, records, weigh
 from maecli.data.batch import Batch
 from maecli.errors import Interrupted, LoadingError, MaeError, TimeIsUp
 from maecli.loading.resident import ResidentLoader
-from maecli.training.stopping import told_aside
-from maecli.training.trainer import Trainer
+from maecli.training.loop.stopping import told_aside
+from maecli.training.loop.trainer import Trainer
 
 
 @pytest.mark.parametrize("stop", range(1, 9))

@@ -12,8 +12,8 @@ from toy_training import Brightness, fit_and_stop, last_of, make, records, weigh
 
 from maecli.errors import SpecError
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.training.pace import Durations
-from maecli.training.trainer import Trainer
+from maecli.training.loop.pace import Durations
+from maecli.training.loop.trainer import Trainer
 
 BETTER_THEN_WORSE = [3.0, 2.0, 2.5, 2.0, 9.0, 1.0]
 

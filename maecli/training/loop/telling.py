@@ -8,9 +8,9 @@ from maecli.modalities.preprocess import Preprocess
 from maecli.progress import BETWEEN, Progress, duration
 from maecli.results import Metric
 from maecli.schema import RunSpec
-from maecli.training.clock import Clock
-from maecli.training.pace import Durations, Pace
-from maecli.training.schedule import Schedule
+from maecli.training.loop.clock import Clock
+from maecli.training.loop.pace import Durations, Pace
+from maecli.training.loop.schedule import Schedule
 
 
 class Telling:

@@ -10,7 +10,7 @@ from maecli.models.heads import Classifier, ClassifierHead
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.vit import VisionTransformer
 from maecli.schema import TrainSpec
-from maecli.training.optim import (
+from maecli.training.loop.optim import (
     WeightAverage,
     load_optimizer_tensors,
     make_optimizer,

@@ -156,7 +156,7 @@ def test_stopped_by_a_signal_to_every_process_it_saves_and_exits_with_130(server
 @pytest.mark.parametrize(
     ("held", "told"),
     [
-        ("maecli.training.trainer:measure", "saved at step 12; --resume goes on from there"),
+        ("maecli.training.loop.trainer:measure", "saved at step 12; --resume goes on from there"),
         (
             "maecli.run.together:measure",
             f"saved at step {TOTAL}, the last; --resume goes on with what follows training",

@@ -9,8 +9,8 @@ import torch
 from toy_training import Brightness, last_of, make, records
 
 from maecli.errors import OutOfMemory
-from maecli.training import fitting
-from maecli.training.fitting import halves, largest_micro_batch, largest_that_fits, rehearse
+from maecli.training.loop import fitting
+from maecli.training.loop.fitting import halves, largest_micro_batch, largest_that_fits, rehearse
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 FULL = "CUDA out of memory. Tried to allocate 20.00 MiB"

@@ -15,7 +15,7 @@ from maecli.models.blocks import drawing_from
 from maecli.parallel.world import ALONE, World
 from maecli.parallel.wrap import replicated, shard, summed_at_the_end, whole
 from maecli.schema import RunSpec
-from maecli.training.optim import (
+from maecli.training.loop.optim import (
     WeightAverage,
     load_optimizer_tensors,
     make_optimizer,

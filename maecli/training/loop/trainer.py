@@ -26,13 +26,13 @@ from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.evaluation import measure
-from maecli.training.fitting import smaller_that_fits
-from maecli.training.learner import RAW, Learner, Tensors
-from maecli.training.schedule import Schedule
-from maecli.training.shares import micro_batches
-from maecli.training.stopping import ALARM, Stop, Stopped, set_alarm
+from maecli.training.loop.fitting import smaller_that_fits
+from maecli.training.loop.learner import RAW, Learner, Tensors
+from maecli.training.loop.schedule import Schedule
+from maecli.training.loop.shares import micro_batches
+from maecli.training.loop.stopping import ALARM, Stop, Stopped, set_alarm
+from maecli.training.loop.telling import Telling
 from maecli.training.task import Task
-from maecli.training.telling import Telling
 from maecli.training.tracker import Tracker
 
 
