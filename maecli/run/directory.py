@@ -1,6 +1,7 @@
 """The run directory: everything that came out of a run, in one place.
 
 spec.yaml  splits.csv  environment.json  summary.json  metrics.jsonl  checkpoints/  evaluation/  pictures/  report.html
+README.md
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from maecli.progress import duration
 from maecli.registry import Registry, registry
 from maecli.reports import numbers
 from maecli.reports.page import render_report
+from maecli.run.card.write import write_run_card
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.compare.arms import SCRATCH, claimed
 from maecli.run.directory import REPORT, RunDirectory, Summary, data_called
@@ -136,7 +137,7 @@ def _has_test_to_measure(run: RunDirectory, card: Mapping[str, Any]) -> bool:
 
 
 def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> None:
-    """Write `report.html` from what the run directory holds; `say` is told of what is damaged there."""
+    """Write `report.html`, and the model card, from what the run directory holds; `say` is told of what is damaged."""
     measured = Measured(run, registry)
     page = render_report(
         run.path.resolve().name,
@@ -149,6 +150,7 @@ def write_run_report(run: RunDirectory, registry: Registry, say: Callable[[str],
         next_commands=next_commands(run, registry),
     )
     run.write(REPORT, page)
+    write_run_card(run, registry, say)
 
 
 def run_faults(run: RunDirectory) -> list[Fault]:

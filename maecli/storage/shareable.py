@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +37,29 @@ def _without(value: Any, homes: re.Pattern[str]) -> Any:
     if isinstance(value, list | tuple):
         return [_without(part, homes) for part in value]
     return value
+
+
+_ENDS = r"\s/\\\"'`,;:()<>|\[\]{}"
+_ABSOLUTE = re.compile(rf"(?<![\w.:/\\~-])(?:~|[A-Za-z]:)?(?:[/\\]+[^{_ENDS}]+)+[/\\]?")
+
+
+def without_folders(value: Any, known: Sequence[str] = ()) -> Any:
+    """Return plain values, or a text, with the last name of each absolute path in place of the path.
+
+    For what is published. A path ends at a blank; `known` are paths that may have some in them.
+    """
+    if isinstance(value, str):
+        for path in sorted(known, key=len, reverse=True):
+            value = value.replace(path, last_name(path))
+        whole = last_name(value) if re.match(r"(?:~|[A-Za-z]:)?[/\\]", value) and "\n" not in value else value
+        return _ABSOLUTE.sub(lambda match: last_name(match[0]), whole)
+    if isinstance(value, Mapping):
+        return {without_folders(key, known): without_folders(part, known) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folders(part, known) for part in value]
+    return value
+
+
+def last_name(path: str) -> str:
+    """Return the last name of a path, of this system or another."""
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1] or path

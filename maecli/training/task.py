@@ -111,6 +111,8 @@ class Task(ABC, Generic[M]):
     """Options to take where a recipe leaves patches out and the encoder cannot: it is frozen, or convolutional."""
     fills: ClassVar[bool] = False
     """Whether predictions are samples `filled` in, so that inference hands a person's files back."""
+    hub_tasks: ClassVar[Mapping[str, str]] = {}
+    """What the Hugging Face hub calls this task, by the modality: {"pictures": "image-classification"}."""
     head_options: ClassVar[tuple[str, ...]] = ()
     """Options without which a head of the same shape means something else, such as what it stands on."""
     all_classes: bool = False

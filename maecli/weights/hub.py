@@ -75,6 +75,12 @@ def licence_of(folder: Path) -> str:
     return one_line(str(stated["license"]))[:100] if isinstance(stated, dict) and stated.get("license") else ""
 
 
+def licence_in_cache(name: HubName) -> str:
+    """Return the licence of weights that were fetched before; empty where none is stated, or they are gone."""
+    folder = _cached(name)
+    return licence_of(folder) if folder is not None else ""
+
+
 def sha256_of(folder: Path) -> str:
     """Return the checksum of the weights in a folder: of the file, or of the index of several."""
     path = next(folder / name for name in FOLDER_FILES if (folder / name).is_file())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.storage.shareable import shareable
+from maecli.storage.shareable import shareable, without_folders
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +45,19 @@ def test_a_home_behind_a_link_is_the_same(monkeypatch, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
     monkeypatch.setenv("HOME", str(tmp_path / "link"))
     assert shareable(f"{tmp_path}/real/x {tmp_path}/link/y") == "~/x ~/y"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("/home/anna/pics", "pics"),
+        ("~/pics/", "pics"),
+        (r"C:\data\pics", "pics"),
+        ("encoder from /work/runs/pre/step-1: 3 tensors", "encoder from step-1: 3 tensors"),
+        ("in /my disk/own pics, of other data", "in own pics, of other data"),
+        ("runs/pre and 3 km/h, and/or", "runs/pre and 3 km/h, and/or"),
+        ("https://huggingface.co/docs/hub", "https://huggingface.co/docs/hub"),
+    ],
+)
+def test_of_paths_the_last_names_are_published(text, told):
+    assert without_folders({"a": [text]}, ["/my disk/own pics"]) == {"a": [told]}

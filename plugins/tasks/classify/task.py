@@ -34,6 +34,7 @@ class Classify(api.Task[api.nets.Classifier]):
     """
 
     name = "classify"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"pictures": "image-classification", "tables": "tabular-classification"}
     fields = ("image", "label")
     on_whole_pictures: ClassVar[Mapping[str, Any]] = {"patch_drop": 0.0}
     head_options = ("pool",)

@@ -5,10 +5,10 @@ Shapes: B batch, C channels, L steps of a window, Q columns to forecast, H steps
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class Forecast(api.Task[Forecaster]):
     """
 
     name = "forecast"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"series": "time-series-forecasting"}
     fields = ("image", "target")
     looks_ahead = True
     monitor = "mse"

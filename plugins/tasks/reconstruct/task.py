@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from numpy.typing import NDArray
@@ -35,6 +35,10 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
     """Mean squared error on hidden patches. Source: MAE, arXiv:2111.06377."""
 
     name = "reconstruct"
+    hub_tasks: ClassVar[Mapping[str, str]] = {
+        "pictures": "image-feature-extraction",
+        "volumes": "image-feature-extraction",
+    }
     verb = "pretrain"
     monitor = "mse"
     baseline_samples = 4096

@@ -5,8 +5,8 @@ Shapes: B batch, D embed_dim.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
 from pydantic import Field
@@ -28,6 +28,7 @@ class Regress(api.Task[api.nets.Classifier]):
     """
 
     name = "regress"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"tables": "tabular-regression"}
     fields = ("image", FIELD)
     monitor = "rmse"
     head_options = ("pool",)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class Segment(api.Task[Segmenter]):
     """
 
     name = "segment"
+    hub_tasks: ClassVar[Mapping[str, str]] = {"pictures": "image-segmentation", "volumes": "image-segmentation"}
     fields = ("image", "mask")
     monitor = "miou"
     own_size = True

@@ -1,0 +1,1 @@
+"""The model card of a run and of what is exported of it: `README.md`, as the Hugging Face hub shows it."""
