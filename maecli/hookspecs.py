@@ -26,6 +26,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from maecli.data.dataset import Dataset
+    from maecli.exporting.format import ExportFormat
     from maecli.modalities.modality import Modality
     from maecli.models.plugin import Model
     from maecli.training.task import Task
@@ -66,3 +67,8 @@ def mae_trackers() -> list[type[Tracker]]:  # type: ignore[empty-body]
 
     Called too where a report or comparison reads metrics back, as after `mae eval`; not to infer.
     """
+
+
+@hookspec
+def mae_exports() -> list[type[ExportFormat]]:  # type: ignore[empty-body]
+    """Return the formats for other tools that this module adds, which `mae export --format` writes."""

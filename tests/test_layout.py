@@ -23,6 +23,7 @@ FLOORS = (
     {"hookspecs"},
     {"reports"},
     {"eda"},
+    {"exporting"},
     {"training"},
     {"parallel"},
     {"weights"},

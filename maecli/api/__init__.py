@@ -2,13 +2,13 @@
 
     from maecli import api
 
-What is in `__all__` here and in the drawers `draw`, `layouts`, `measure`, `modalities`, `nets`, `pictures`, `tables`
-and `volumes` is the whole of it; names and signatures are held by a test. `API_VERSION` is raised when a plugin that
-was right becomes wrong; a module says by `MAE_API_VERSION = 1` for which it was written. Heavy libraries are loaded
-when they are first used.
+What is in `__all__` here and in the drawers `draw`, `export`, `layouts`, `measure`, `modalities`, `nets`, `pictures`,
+`tables` and `volumes` is the whole of it; names and signatures are held by a test. `API_VERSION` is raised when a
+plugin that was right becomes wrong; a module says by `MAE_API_VERSION = 1` for which it was written. Heavy libraries
+are loaded when they are first used.
 """
 
-from maecli.api import draw, layouts, measure, modalities, nets, pictures, tables, volumes
+from maecli.api import draw, export, layouts, measure, modalities, nets, pictures, tables, volumes
 from maecli.data.batch import Batch
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset, DatasetOptions
@@ -67,6 +67,7 @@ __all__ = [
     "cut",
     "downloading",
     "draw",
+    "export",
     "hookimpl",
     "layouts",
     "measure",

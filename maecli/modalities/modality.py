@@ -65,6 +65,8 @@ class Modality(ABC):
     """Whether each sample is a case, as a patient's volume is: masks are judged in each, and shown in its `slices`."""
     per_cell: ClassVar[bool] = False
     """Whether range, mean and deviation are those of each cell, as of a table's columns, instead of each channel."""
+    any_size: ClassVar[bool] = False
+    """Whether an exported file takes samples of any size, which it resizes by `resize_in_graph`."""
     recurs: ClassVar[bool] = False
     """Whether samples may be equal by chance, as rows of few categories, and are then no copies."""
     cpu_batch: ClassVar[int] = 32
@@ -235,6 +237,13 @@ class Modality(ABC):
     ) -> dict[str, Tensor]:
         """Return a sample's tensors, its image and mask cut by a box and resized; see `maecli.modalities.fit`."""
         return fits.fit(sample, box, size, void, missing)
+
+    def resize_in_graph(self, samples: Tensor, size: Sequence[int]) -> Tensor:
+        """Return raw samples (B, C, *S) float32 as `box` and `fit` bring them to a size in evaluation, `resize`.
+
+        Of operations that `torch.export` can follow for samples of any size. Those with `any_size` override it.
+        """
+        raise NotImplementedError(f"{self.name} are not resized in exported files")
 
     def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
         """Return a training batch changed by chance, each sample by its own draws, on whatever device it is.

@@ -20,8 +20,8 @@ GROUP = "mae"
 OWN_PACKAGE = "maecli"
 RECIPES = "recipes"
 """The entry point by which a package names the folder of its recipes."""
-Kind = Literal["dataset", "modality", "task", "model", "tracker", "recipe"]
-KINDS: tuple[Kind, ...] = ("dataset", "modality", "task", "model", "tracker", "recipe")
+Kind = Literal["dataset", "modality", "task", "model", "tracker", "export", "recipe"]
+KINDS: tuple[Kind, ...] = ("dataset", "modality", "task", "model", "tracker", "export", "recipe")
 Status = Literal["ok", "unchecked", "disabled", "clash", "broken"]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 

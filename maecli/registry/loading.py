@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import inspect
 import sys
+from operator import attrgetter
 from typing import Any
 
 import pluggy
@@ -21,6 +22,8 @@ from maecli.hookspecs import API_VERSION, SUPPORTED_API_VERSIONS
 STATED = "MAE_API_VERSION"
 """The attribute by which a module says for which API it was written."""
 HOOKS = [name for name in vars(hookspecs) if name.startswith("mae_")]
+BASES = {"export": "export.ExportFormat"}
+"""Where in `maecli.api` the base of a kind is, if it is not among the first names there, as Dataset is."""
 FAILURES = (Exception, SystemExit)
 """What a stranger's code may raise, and what is theirs then, not ours."""
 
@@ -77,7 +80,8 @@ class Modules:
         """Return the classes of one kind that a module offers, by name. Imports torch. Raises Refused."""
         from maecli import api
 
-        hook, base = hook_of(kind), getattr(api, kind.capitalize())
+        place = BASES.get(kind, kind.capitalize())
+        hook, base = hook_of(kind), attrgetter(place)(api)
         others = [plugin for name, plugin in self._manager.list_name_plugin() if name != module]
         try:
             with contextlib.redirect_stdout(sys.stderr):
@@ -87,7 +91,7 @@ class Modules:
         for cls in classes:
             if not (isinstance(cls, type) and issubclass(cls, base)):
                 what = cls.__name__ if isinstance(cls, type) else f"an object of type {type(cls).__name__}"
-                raise Refused(f"cannot be offered: its hook {hook} returns {what}, not classes of api.{base.__name__}")
+                raise Refused(f"cannot be offered: its hook {hook} returns {what}, not classes of api.{place}")
         return {str(getattr(cls, "name", None)): cls for cls in classes}
 
 

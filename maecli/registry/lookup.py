@@ -17,6 +17,7 @@ from maecli.text import brief
 
 if TYPE_CHECKING:
     from maecli.data.dataset import Dataset
+    from maecli.exporting.format import ExportFormat
     from maecli.modalities.modality import Modality
     from maecli.models.plugin import Model
     from maecli.training.task import Task
@@ -96,6 +97,10 @@ class Registry:
 
     def tracker(self, name: str) -> type[Tracker]:
         cls: type[Tracker] = self._find("tracker", name)
+        return cls
+
+    def export(self, name: str) -> type[ExportFormat]:
+        cls: type[ExportFormat] = self._find("export", name)
         return cls
 
     def recipe(self, name: str) -> str:

@@ -24,6 +24,7 @@ From Python, and as `mae plugins check NAME` does it, every promise at once:
     check_model(Twins, {"depth": 2})
     check_modality(Spectra)
     check_tracker(Lines)
+    check_export(Onnx)
 
 Each returns a list of `Finding(check, problem, note, advice)`: `problem` is None where the promise is kept, else a
 sentence that says what is wrong, where, and what to do; `note` says why something was not looked at; `advice` says what
@@ -39,6 +40,7 @@ from maecli.testing.conformance import (
     TrackerConformance,
 )
 from maecli.testing.datasets import check_dataset
+from maecli.testing.exports import check_export
 from maecli.testing.finding import Finding
 from maecli.testing.modalities import check_modality
 from maecli.testing.models import check_model
@@ -56,6 +58,7 @@ __all__ = [
     "TrackerConformance",
     "check",
     "check_dataset",
+    "check_export",
     "check_modality",
     "check_model",
     "check_task",

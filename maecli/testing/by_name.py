@@ -10,7 +10,7 @@ from maecli.errors import DataError, MaeError, PluginError, SpecError
 from maecli.registry import KINDS, Registry, registry
 from maecli.run.open import make_dataset
 from maecli.schema import PluginSection
-from maecli.testing import datasets, modalities, models, recipes, tasks, trackers
+from maecli.testing import datasets, exports, modalities, models, recipes, tasks, trackers
 from maecli.testing.finding import Broken, Finding, Stages, describe_error, find_all
 from maecli.testing.synthetic import Synthetic
 
@@ -44,6 +44,8 @@ def check(
                 return models.check_model(plugins.model(name), options)
             case "modality":
                 return modalities.check_modality(plugins.modality(name))
+            case "export":
+                return exports.check_export(plugins.export(name))
             case "tracker":
                 return trackers.check_tracker(plugins.tracker(name))
             case _:

@@ -19,10 +19,12 @@ from maecli import plugin_options
 from maecli.data.batch import Batch
 from maecli.data.card import DataCard
 from maecli.data.facts import Facts
+from maecli.errors import SpecError
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
 from maecli.results import Drawing
 from maecli.training.evaluator import Evaluator, M
+from maecli.training.outputs import Outputs
 
 MOST_COLUMNS = 100
 """Classes that get a column each; of more, the most likely are named."""
@@ -243,6 +245,13 @@ class Task(ABC, Generic[M]):
         for place, q in enumerate(order, start=1):
             columns |= {f"class_{place}": names[q], f"{ranked}_{place}": round(float(values[q]), 6)}
         return columns
+
+    def export(self, module: M) -> Outputs:
+        """Return what a file for other tools computes of model input, as inference answers.
+
+        Raises SpecError where the task, or these options, cannot be written as a graph, saying what cannot.
+        """
+        raise SpecError(f"task {self.name} has no graph to export; --format safetensors writes its weights")
 
     def draw(self, module: M, batch: Batch) -> list[Drawing]:
         """Return pictures of what the module does with a few samples."""

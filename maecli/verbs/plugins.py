@@ -142,6 +142,10 @@ def _facts(kind: Kind, plugin: type[Any]) -> dict[str, str]:
         return {"for": f"mae {plugin.verb}", "samples need": ", ".join(plugin.fields)}
     if kind == "model":
         return {"masked autoencoding": "yes" if plugin.can_mask else "no: it reads whole pictures"}
+    if kind == "export":
+        return {"writes": f"a file {plugin.suffix}" if plugin.suffix else "a folder"} | (
+            {"needs": ", ".join(plugin.modules)} if plugin.modules else {}
+        )
     if kind == "dataset" and plugin.recipe:
         return {"recipe": plugin.recipe}
     return {}
@@ -157,4 +161,6 @@ def _command(kind: Kind, name: str, plugin: type[Any], root: Path | None) -> str
     if kind == "model":
         verb = "pretrain" if plugin.can_mask else "finetune"
         return f"mae {verb} --dataset YOUR-DATASET --model {name}"
+    if kind == "export":
+        return f"mae export YOUR-RUN --format {name}"
     return f"mae pretrain --dataset YOUR-DATASET --set trackers=[{name}]"

@@ -36,7 +36,7 @@ def test_the_version_is_one_that_is_spoken():
 
 def test_the_hooks_and_when_they_are_called_stand_on_one_screen():
     hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("mae_")}
-    assert set(hooks) == {"mae_datasets", "mae_modalities", "mae_tasks", "mae_models", "mae_trackers"}
+    assert set(hooks) == {"mae_datasets", "mae_modalities", "mae_tasks", "mae_models", "mae_trackers", "mae_exports"}
     for hook in hooks.values():
         assert hook.__annotations__["return"].startswith("list[type[")
         assert hook.__doc__.startswith("Return the ")

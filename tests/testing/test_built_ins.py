@@ -134,6 +134,11 @@ def test_every_tracker_keeps_its_promises(name):
     assert {finding.status for finding in check("tracker", name)} == {"ok"}
 
 
+@pytest.mark.parametrize("name", registry().names("export"))
+def test_every_format_keeps_its_promises(name):
+    assert {finding.status for finding in check("export", name)} == {"ok"}
+
+
 @pytest.mark.parametrize("name", registry().names("recipe"))
 def test_every_recipe_keeps_its_promises(name):
     assert {finding.status for finding in check("recipe", name)} == {"ok"}

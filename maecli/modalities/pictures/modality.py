@@ -19,6 +19,7 @@ from maecli.modalities.modality import Modality
 from maecli.modalities.pictures.augment import augment
 from maecli.modalities.pictures.chain import changed, check_chain
 from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
+from maecli.modalities.pictures.exported import resize_in_graph
 from maecli.modalities.pictures.finding import UNREAD, check_is_read, find_pictures
 from maecli.modalities.pictures.read import Reading, picture_array, read_image, read_sample
 from maecli.modalities.pictures.source import PictureSource
@@ -42,6 +43,7 @@ class Pictures(Modality):
     keeps_proportions = True
     gaps = False
     pictorial = True
+    any_size = True
     augments = frozenset(AugmentSpec.model_fields)
     crops = frozenset({"none", "pad", "random-resized", "scale-jitter"})
 
@@ -92,6 +94,9 @@ class Pictures(Modality):
 
     def augment(self, tensors: dict[str, Tensor], draws: Draws, spec: AugmentSpec, void: int) -> dict[str, Tensor]:
         return augment(tensors, draws, spec, void)
+
+    def resize_in_graph(self, samples: Tensor, size: Sequence[int]) -> Tensor:
+        return resize_in_graph(samples, size)
 
     def draw(self, image: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
         shown = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)

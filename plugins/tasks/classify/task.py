@@ -19,6 +19,7 @@ from maecli import api
 from ..pooled.boosted_trees import ALL, BoostedTrees
 from ..pooled.head import HeadOptions, features_of, outputs_of
 from .calibration import Calibration
+from .exported import ClassifyOutputs
 from .labels import Labels
 from .mixing import mix, partners
 from .one import OneLabel
@@ -175,6 +176,10 @@ class Classify(api.Task[api.nets.Classifier]):
         """Return calibrated probabilities (B, Q), where there is a calibration."""
         calibration = self.calibrated
         return self.labels.probabilities(calibration.scaled(logits) if calibration else logits).cpu().numpy()
+
+    def export(self, module: api.nets.Classifier) -> ClassifyOutputs:
+        calibration = self.calibrated
+        return ClassifyOutputs(module, calibration.temperature if calibration else 1.0, self.labels.probabilities)
 
     def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
         probabilities = self._probabilities(outputs_of(module, batch))

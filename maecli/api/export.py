@@ -1,0 +1,21 @@
+"""Formats that runs are written in for other tools, and what tasks make of samples in them."""
+
+from maecli.exporting.compare import Agreement, compared
+from maecli.exporting.format import ExportFormat, Run
+from maecli.exporting.graph import Graph
+from maecli.exporting.model import RECORD, ExportedModel, ExportSample
+from maecli.exporting.raw import RawInput
+from maecli.training.outputs import Outputs
+
+__all__ = [
+    "RECORD",
+    "Agreement",
+    "ExportFormat",
+    "ExportSample",
+    "ExportedModel",
+    "Graph",
+    "Outputs",
+    "RawInput",
+    "Run",
+    "compared",
+]

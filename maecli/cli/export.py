@@ -1,0 +1,61 @@
+"""`mae export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from maecli.cli.application import app, print_json, stderr_progress, tells_errors
+from maecli.cli.ask.complete import names
+from maecli.cli.ask.options import CheckpointOption, JsonOption, OverwriteOption, QuietOption
+from maecli.cli.show.answers import show_next
+from maecli.terminal import answer
+
+
+@app.command(epilog="Example: mae export runs/finetune-labelled-classify --format onnx")
+@tells_errors
+def export(
+    run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")],
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="onnx, torch (.pt2), safetensors, or that of a plugin; default: as --out ends, else onnx.",
+            autocompletion=names("export"),
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File or folder to write; default: runs/export-RUN.onnx, ….")] = None,
+    checkpoint: CheckpointOption = "last",
+    overwrite: OverwriteOption = False,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Samples of validation on which its answers are compared with the run's.")
+    ] = 32,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a run as a file for other tools, preprocessing included, and check that it answers as the run does."""
+    from maecli.registry import registry
+    from maecli.verbs.export import export as run_export
+
+    result = run_export(
+        run,
+        registry(),
+        stderr_progress(quiet),
+        format_name=format_name,
+        out=out,
+        checkpoint=checkpoint,
+        overwrite=overwrite,
+        num_samples=samples,
+    )
+    if as_json:
+        print_json(result.as_json())
+        return
+    answer(f"{result.format}, {result.num_bytes / 1e6:,.1f} MB: {result.out}")
+    answer(f"compared on {result.samples_are}:")
+    for one in result.agreements:
+        answer(f"  {one}")
+    for one in result.graph:
+        answer(f"  the graph against the run's own evaluation, {one}")
+    show_next(result.next_commands)

@@ -1,0 +1,68 @@
+"""The interface of an export plugin: a format that a run is written in."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor
+
+from maecli.errors import MaeError
+from maecli.exporting.compare import Agreement
+from maecli.exporting.model import ExportedModel
+
+Run = Callable[[Tensor], Mapping[str, Tensor]]
+"""What an exported file makes of raw samples (B, C, *S): its outputs, by name."""
+
+
+class ExportFormat(ABC):
+    """Base of an export plugin; its subclass's docstring says what a file holds and who reads it."""
+
+    name: ClassVar[str]
+    suffix: ClassVar[str] = ""
+    """How the name of its file ends, such as `.onnx`; empty for a folder of files."""
+    holds_graph: ClassVar[bool] = False
+    """Whether a file holds `ExportedModel.graph`, from raw samples to answers, so that mae can run it again."""
+    modules: ClassVar[Sequence[str]] = ()
+    """The modules that it needs beside those of mae."""
+    install: ClassVar[str] = ""
+    """What installs them, such as pip install 'maecli[export]'."""
+    tolerance: ClassVar[float]
+    """How far its answers may be from ours, see `Agreement`; stated wherever it is compared."""
+
+    @classmethod
+    def check_modules(cls) -> None:
+        """Raise MaeError naming what to install where a module is missing."""
+        missing = [name for name in cls.modules if importlib.util.find_spec(name) is None]
+        if missing:
+            raise MaeError(f"--format {cls.name} needs {' and '.join(missing)}: {cls.install}")
+
+    @abstractmethod
+    def write(self, model: ExportedModel, path: Path) -> None:
+        """Write a model to a file that is not there yet, or into an empty folder.
+
+        Raises SpecError for what the format cannot hold, naming it.
+        """
+
+    @abstractmethod
+    def check(self, model: ExportedModel, path: Path) -> Sequence[Agreement]:
+        """Load what was written by the library that reads this format, and compare its answers with the model's.
+
+        Called before the file gets its name; where an agreement does not hold, nothing is left.
+        """
+
+    @classmethod
+    def metadata(cls, path: Path) -> Mapping[str, str]:
+        """Return what a file tells beside its weights; called for files that end in `suffix`, of any tool.
+
+        Raises MaeError for one that cannot be read.
+        """
+        return {}
+
+    @classmethod
+    def load(cls, path: Path, threads: int | None = None) -> Run:
+        """Return what a file computes, for `mae eval` and `mae infer`. Raises MaeError for one that holds no graph."""
+        raise MaeError(f"{path} holds weights and no graph, so it cannot be run; export the run with --format onnx")

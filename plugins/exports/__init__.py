@@ -1,0 +1,1 @@
+"""Formats for other tools: a file each."""
