@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import os
 import platform
 import sys
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from maecli.errors import SpecError
+from maecli.memory import peak_bytes
 from maecli.text import number_of
 
 
@@ -103,6 +105,17 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def forget_peak(device: torch.device) -> None:
+    """Let `memory_used` begin anew, where the system can; what an earlier run of this process freed goes back to it."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    gc.collect()
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+    peak_bytes(anew=True)
 
 
 def memory_used(device: torch.device) -> int:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from maecli.hardware import num_cores
+import pytest
+import torch
+
+from maecli.hardware import forget_peak, keep_freed_memory, memory_used, num_cores
 
 
 def test_the_cores_are_those_of_the_process_where_the_system_tells_them(monkeypatch):
@@ -13,3 +17,14 @@ def test_the_cores_are_those_of_the_process_where_the_system_tells_them(monkeypa
     assert num_cores() == 8
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert num_cores() == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc")
+def test_the_peak_of_a_run_is_not_that_of_the_one_before():
+    keep_freed_memory()
+    device = torch.device("cpu")
+    held = torch.ones(2**24)
+    high = memory_used(device)
+    del held
+    forget_peak(device)
+    assert memory_used(device) < high - 2**25

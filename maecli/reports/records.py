@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from maecli.progress import duration
 from maecli.reports.numbers import format_baselines, format_mean
 from maecli.results import Metric, mean_metric
+from maecli.text import bytes_in_words
 
 MARK = "<!-- Made by `mae results`"
 """What a table of ours begins with."""
@@ -22,7 +23,8 @@ COLUMNS = ("data", "task", "run", "metric", "value", "baselines", "seeds", "cost
 EXPLANATION = (
     "Each metric stands beside what trivial predictors get on the same samples. Of several seeds it is the mean ± the "
     "sample standard deviation, of one seed the value with its 95% interval over the samples. The cost is the time of "
-    "training, validation included, with that of the pretraining that the run started from before it. Patch means "
+    "training, validation included, with that of the pretraining that the run started from before it, then how many "
+    "parameters learnt and the most memory that training took, where a run recorded that. Patch means "
     "given: the model predicts normalised patches, which are brought back by each hidden patch's true mean and "
     "variance."
 )
@@ -64,6 +66,10 @@ class Record(BaseModel):
     seconds: float
     pretrain_seconds: float
     """Of the run that it started from; 0 from scratch, or where that is not known."""
+    trained_parameters: int = 0
+    """How many learnt; 0, as for the memory, of runs that did not record it."""
+    peak_memory: int = 0
+    """In bytes."""
     device: str
     precision: str
     version: str
@@ -143,7 +149,10 @@ def _split(record: Record) -> str:
 def _cost(group: Sequence[Record]) -> str:
     own = duration(statistics.fmean(record.seconds for record in group))
     before = statistics.fmean(record.pretrain_seconds for record in group)
-    return f"{duration(before)} + {own}" if before else own
+    times = f"{duration(before)} + {own}" if before else own
+    first, memory = group[0], max(record.peak_memory for record in group)
+    trained = [f"{first.trained_parameters:,} parameters"] if first.trained_parameters else []
+    return "; ".join([times, *trained, *([bytes_in_words(memory)] if memory else [])])
 
 
 def _weights(group: Sequence[Record]) -> str:

@@ -61,6 +61,11 @@ class Summary(BaseModel):
     precision: str
     init: str
     train_samples: int = 0
+    trained_parameters: int = 0
+    """How many numbers of the module learn; 0 where that was not recorded."""
+    peak_memory: int = 0
+    """The most memory in bytes that training took, or its last part where it was resumed: on a GPU what was allocated
+    there, else what the process held; 0 where that was not recorded."""
     parent: str = ""
     """The run that it goes on from; empty for one that began anew."""
     ending: str = ""

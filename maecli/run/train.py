@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from maecli.data.card import SplitName
 from maecli.data.views.members import members_csv, members_of
 from maecli.errors import DamagedFile, Fault
+from maecli.hardware import forget_peak, memory_used
 from maecli.outputs.faults import SKIPPED, faults_csv
 from maecli.parallel.lead import world
 from maecli.progress import Progress
@@ -191,6 +192,7 @@ def _train(
     extends = parent.facts if parent is not None else run.environment(progress.say).get("extends")
     run.write_json(ENVIRONMENT, environment | ({"extends": extends} if extends else {}))
     progress.say(introduce(built, trainer, start, planned))
+    forget_peak(built.device)
     if ask_frozen_encoder(trainer):
         progress.say("the features of the frozen encoder were computed once, since nothing is augmented")
 
@@ -199,6 +201,7 @@ def _train(
             replay(trainer.trackers, history(parent.run, registry, progress.say), trainer.begin)
         helpers.call(built, trainer)
         trainer.fit()
+    peak = memory_used(built.device)
     if ending := trainer.ending():
         progress.say(ending)
     evaluation = None
@@ -222,6 +225,8 @@ def _train(
             init=start,
             parent=str(shareable(str(spec.extend))) if spec.extend is not None else "",
             train_samples=len(built.loader("train").split),
+            trained_parameters=sum(each.numel() for each in built.module.parameters() if each.requires_grad),
+            peak_memory=peak,
             ending=trainer.ending(),
             finished_at=max(time.time(), 0.0),  # a clock may be set to before 1970
         )

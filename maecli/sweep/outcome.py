@@ -35,6 +35,10 @@ class Row:
     runs: tuple[str, ...]
     usual: bool = False
     """Whether the runs are as they would be without the grid."""
+    trained_parameters: int = 0
+    """How many learn; 0 where that was not recorded."""
+    peak_memory: int = 0
+    """The most memory in bytes that training took in any of the runs; 0 where that was not recorded."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Outcome:
         """Return one line per row; each baseline has two cells of one column, as `name value`."""
         axes = [axis.name for axis in self.axes]
         head = ["verb", "arm", *axes, "split", "metric", "unit", "mean", "sd", "low", "high", "num_seeds", "values"]
-        lines = [csv_line([*head, "baselines", "beats_baselines", "seconds", "runs"])]
+        head += ["baselines", "beats_baselines", "seconds", "trained_parameters", "peak_memory", "runs"]
+        lines = [csv_line(head)]
         for row in self.rows:
             metric = row.metric
             low, high = metric.interval or ("", "")
@@ -90,7 +95,8 @@ class Outcome:
                 *(metric.unit, metric.value, row.sd, low, high, len(row.seeds)),
                 " ".join(map(repr, row.values)),
                 "; ".join(f"{name} {value!r}" for name, value in metric.baselines.items()),
-                *(metric.beats_baselines, round(row.seconds, 1), " ".join(row.runs)),
+                *(metric.beats_baselines, round(row.seconds, 1), row.trained_parameters, row.peak_memory),
+                " ".join(row.runs),
             ]
             lines.append(csv_line(cells))
         return "".join(lines)
@@ -146,6 +152,8 @@ def _rows(jobs: Sequence[Job], directories: Mapping[str, RunDirectory], splits: 
                 seconds=statistics.fmean(seconds_of(job, directories) for job, _ in have),
                 runs=tuple(directories[job.name].path.name for job, _ in have),
                 usual=jobs[0].usual,
+                trained_parameters=max(directories[job.name].finished().trained_parameters for job, _ in have),
+                peak_memory=max(directories[job.name].finished().peak_memory for job, _ in have),
             )
 
 

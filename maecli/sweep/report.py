@@ -26,7 +26,7 @@ from maecli.sweep.finding import finding, folds_finding
 from maecli.sweep.outcome import Outcome, Row, first_seed, point_title, read_evaluation, words
 from maecli.sweep.plan import Axis, Job, Plan
 from maecli.sweep.side_by_side import side_by_side
-from maecli.text import capitalised, number_of
+from maecli.text import bytes_in_words, capitalised, number_of
 
 VERBS = {"finetune": "Fine-tuning", "pretrain": "Pretraining"}
 JSON, CSV, PNG, PAGE, PICTURES = "sweep.json", "sweep.csv", "sweep.png", "report.html", "pictures"
@@ -228,6 +228,11 @@ def _table(outcome: Outcome, rows: Sequence[Row], title: str) -> Table:
         columns[""] = ["does not beat it" if row.metric.beats_baselines is False else "" for row in rows]
     columns["seeds"] = [*map(format_seeds, rows)]
     columns["training time"] = [duration(row.seconds) for row in rows]
+    if len({row.trained_parameters for row in rows}) > 1:
+        columns["parameters that learn"] = [
+            f"{row.trained_parameters:,}" if row.trained_parameters else "" for row in rows
+        ]
+        columns["peak memory"] = [bytes_in_words(row.peak_memory) if row.peak_memory else "" for row in rows]
     return Table(title=title, columns=tuple(columns), rows=tuple(zip(*columns.values(), strict=True)))
 
 

@@ -128,6 +128,8 @@ def _make_record(run: RunDirectory, evaluation: Evaluation, registry: Registry) 
         ema=spec["train"]["ema_decay"] is not None,
         metrics=evaluation.metrics,
         seconds=summary.seconds,
+        trained_parameters=summary.trained_parameters,
+        peak_memory=summary.peak_memory,
         pretrain_seconds=before.seconds if start and (before := start.summary()) else 0.0,
         device=device,
         precision=precision,

@@ -56,6 +56,13 @@ def test_the_table_has_a_row_per_point_and_arm_beside_its_baseline():
     )
 
 
+def test_what_arms_learn_and_take_is_told_where_it_differs():
+    arms = [Row(**{**vars(row({}, 0.9, arm=f"{num}")), "trained_parameters": num}) for num in (1290, 54000)]
+    [table] = sweep_tables(outcome(Row(**{**vars(arms[0]), "peak_memory": 10**9}), arms[1]))
+    assert table.columns[-2:] == ("parameters that learn", "peak memory")
+    assert [cells[-2:] for cells in table.rows] == [("1,290", "1.0 GB"), ("54,000", "")]
+
+
 def test_seeds_that_are_missing_are_named():
     each = row({}, 0.5, 0.6)
     assert format_seeds(Row(**{**vars(each), "missing": (2,)})) == "2 seeds, without 2"
