@@ -11,6 +11,7 @@ from maecli.cli.application import app, print_json, stderr_progress, tells_error
 from maecli.cli.ask.complete import names
 from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
+    BaseOption,
     CheckpointOption,
     DeviceOption,
     JsonOption,
@@ -36,6 +37,7 @@ def embed(
     split: Annotated[str, typer.Option(help="Of the data set: train, val or test.")] = "train",
     root: RootOption = None,
     checkpoint: CheckpointOption = "last",
+    base: BaseOption = None,
     tokens: Annotated[
         str, typer.Option(help="mean of the patch tokens, cls (class token), or patches (a row for each).")
     ] = "mean",
@@ -66,6 +68,7 @@ def embed(
         split=split,  # type: ignore[arg-type]
         root=root,
         checkpoint=checkpoint,
+        base=base,
         out=out,
         file_format=file_format,
         tokens=tokens,

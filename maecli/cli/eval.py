@@ -11,6 +11,7 @@ from maecli.cli.application import app, print_json, stderr_progress, tells_error
 from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
     DATA,
+    BaseOption,
     CheckpointOption,
     DeviceOption,
     JsonOption,
@@ -34,6 +35,7 @@ def evaluate(
     task: TaskOption = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     checkpoint: CheckpointOption = "last",
+    base: BaseOption = None,
     probe: Annotated[
         str | None, typer.Option(help="Probe the frozen encoder instead: knn or linear, beside a random encoder.")
     ] = None,
@@ -70,6 +72,7 @@ def evaluate(
         ignore_unknown_classes=ignore_unknown_classes,
         split=split,  # type: ignore[arg-type]
         checkpoint=checkpoint,
+        base=base,
         device=device or "auto",
         precision=precision or "auto",
         batch_size=batch_size,

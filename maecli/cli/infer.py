@@ -10,6 +10,7 @@ import typer
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
+    BaseOption,
     CheckpointOption,
     DeviceOption,
     JsonOption,
@@ -35,6 +36,7 @@ def infer(
     task: TaskOption = None,
     run: Annotated[Path | None, typer.Option(help="Run directory; default: the newest finished run of --task.")] = None,
     checkpoint: CheckpointOption = "last",
+    base: BaseOption = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/infer-RUN.")] = None,
     overwrite: OverwriteOption = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per forward pass.")] = 64,
@@ -72,6 +74,7 @@ def infer(
         task=task,
         run=run,
         checkpoint=checkpoint,
+        base=base,
         out=out,
         overwrite=overwrite,
         device=device or "auto",

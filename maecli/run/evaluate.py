@@ -53,6 +53,7 @@ def evaluate(
     *,
     split: SplitName = "test",
     checkpoint: str = "last",
+    base: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     batch_size: int | None = None,
@@ -66,7 +67,7 @@ def evaluate(
     """
     check_split(split)
     run = measured_run(path, checkpoint)
-    settings = {"device": device, "precision": precision, "dataset.root": root}
+    settings = {"device": device, "precision": precision, "dataset.root": root, "init": base}
     restored = restore(path, registry, progress.say, checkpoint, settings, ignore_unknown_classes)
     data = restored.data
     data.samples(split)

@@ -47,6 +47,7 @@ from maecli.schema import PluginSection, ResolvedPath, RunSpec
 from maecli.spec.validate import validate_options
 from maecli.storage.shareable import shareable
 from maecli.text import one_line
+from maecli.training.base import Base
 from maecli.training.task import Task
 
 CLASS_FACTS = ("classes", "multi_label", "mask_classes", "mask_palette", "background", "void")
@@ -309,6 +310,8 @@ class Built:
     """On the device."""
     device: torch.device
     dtype: torch.dtype
+    base: Base | None = field(default=None, init=False)
+    """The weights of `--init` that a checkpoint need not hold, since nothing changes them."""
     _loaders: dict[SplitName, Loader] = field(default_factory=dict, init=False, repr=False)
 
     def loader(self, name: SplitName) -> Loader:

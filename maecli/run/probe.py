@@ -74,6 +74,7 @@ def probe(
     *,
     split: SplitName = "test",
     checkpoint: str = "last",
+    base: Path | None = None,
     labels: str | None = None,
     pool: str = "mean",
     device: str = "auto",
@@ -95,7 +96,7 @@ def probe(
         raise SpecError("--probe is fitted to train, where it would find what it has seen; give --split val or test")
     keep_freed_memory()
     run = measured_run(path, checkpoint)
-    settings = {"device": device, "precision": precision, "dataset.root": root, "data.labels": labels}
+    settings = {"device": device, "precision": precision, "dataset.root": root, "data.labels": labels, "init": base}
     restored = restore_encoder(path, registry, progress.say, checkpoint, settings)
     tokens = check_tokens(pool, restored.encoder, "--pool", POOLS)
     spec = restored.spec

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from maecli.data.card import DataCard
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
-from maecli.errors import Fault, MaeError
+from maecli.errors import Fault, MaeError, SpecError
 from maecli.hardware import keep_freed_memory
 from maecli.loading.streamed import StreamedLoader, num_workers
 from maecli.modalities.modality import Modality
@@ -30,15 +30,15 @@ from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.data.begun import begun_with
-from maecli.run.directory import CHECKPOINTS, RunDirectory, Say
+from maecli.run.directory import Say
 from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
 from maecli.run.plugins_used import missing_packages, tell_changes
+from maecli.run.weights.initial import whole
+from maecli.run.weights.recorded import encoder_tensors, with_own_paths
 from maecli.schema import RunSpec
 from maecli.spec.validate import validate
 from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint, check_finite, notes_on
 
-ENCODER = "encoder."
-"""What the names of an encoder's tensors begin with in our checkpoints."""
 MAX_LENGTH = 65_536
 """Pixels, cells or steps along an axis of what a model takes."""
 
@@ -79,6 +79,7 @@ def restore(
     """Return what a run, by its directory, or a checkpoint worked with; `checkpoint` is last or best.
 
     `settings` are dotted keys that lie over the recorded spec, such as `device` or `dataset.root`; None is as recorded.
+    `init` among them says where the weights beside adapters are now.
     `say` is told of what a person should know of the checkpoint, and of files of its data that are left out.
     Classes of the data that the run does not know are refused when these are opened, unless they are ignored.
     """
@@ -95,6 +96,7 @@ def rebuild(
     """Return what `restore` does, of this checkpoint."""
     spec, card, preprocess = read_record(checkpoint, registry, say, settings)
     task, module = build_module(spec, card, preprocess, registry)
+    checkpoint = _whole(checkpoint, spec, registry, say, settings)
     load_exactly(module, checkpoint.tensors(), str(checkpoint.path))
     task.calibration = checkpoint.calibration()
     keep_freed_memory()
@@ -115,7 +117,7 @@ def restore_encoder(
     def read(one: Checkpoint) -> RestoredEncoder:
         spec, card, preprocess = read_record(one, registry, say, settings)
         encoder = build_encoder(make_model(spec.model, registry), preprocess)
-        tensors = encoder_tensors(one.tensors())
+        tensors = encoder_tensors(_whole(one, spec, registry, say, settings).tensors())
         if spec.adapt is not None:
             tensors = merged_tensors(tensors, spec.adapt.alpha)
         load_exactly(encoder, tensors, str(one.path))
@@ -123,6 +125,16 @@ def restore_encoder(
         return RestoredEncoder(one, spec, card, preprocess, encoder.to(device), device, dtype)
 
     return read_checkpoint(path, checkpoint, read)
+
+
+def _whole(
+    checkpoint: Checkpoint, spec: RunSpec, registry: Registry, say: Say, settings: Mapping[str, Any] | None
+) -> Checkpoint:
+    """Return a checkpoint with what it leaves out. Raises SpecError where some are given and none needed."""
+    complete = whole(checkpoint, spec.init, registry, say)
+    if complete is checkpoint and (settings or {}).get("init") is not None:
+        raise SpecError(f"--base is for a run of adapters, and {checkpoint.path} has all of its weights; leave it out")
+    return complete
 
 
 def read_record(
@@ -147,21 +159,6 @@ def read_record(
     for note in notes_on(checkpoint):
         say(note)
     return with_settings(spec, registry, settings or {}), card, preprocess
-
-
-def with_own_paths(spec: Mapping[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return a recorded spec with the root of the data, and where its paths lead, as `spec.yaml` of its run has them.
-
-    A checkpoint, which may be passed on, does not name a person's home; a run that stays where it is does.
-    """
-    try:
-        own = RunDirectory(checkpoint.path.parent.parent).read_spec()
-    except MaeError:
-        return dict(spec)
-    if own["dataset"]["name"] != spec["dataset"]["name"] or checkpoint.path.parent.name != CHECKPOINTS:
-        return dict(spec)
-    dataset = {**spec["dataset"], "root": own["dataset"].get("root")}
-    return {**spec, "dataset": dataset, "paths": own.get("paths") or []}
 
 
 def card_of(checkpoint: Checkpoint) -> DataCard:
@@ -213,11 +210,6 @@ def load_files(
         workers = num_workers(len(split), batch_size, own_size)
     preprocess = restored.preprocess.for_files(restored.card)
     return StreamedLoader(split, preprocess, restored.device, restored.spec.seed, on_fault, own_size, workers)
-
-
-def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the encoder's of a checkpoint's tensors, under their names in the encoder."""
-    return {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
 
 
 def load_exactly(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

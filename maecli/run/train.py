@@ -40,6 +40,7 @@ from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
+from maecli.training.base import FolderOnBase
 from maecli.training.frozen import ask_frozen_encoder
 from maecli.training.loop.pace import Durations
 from maecli.training.loop.shares import check_shares
@@ -104,6 +105,8 @@ def train(
         start = start_encoder(built, say, resuming=origin.checkpoint is not None)
         built.spec = spec = with_paths(spec, registry)
         built.spec = spec = settle_micro_batch(built, run if going_on else None, progress)
+        if (base := origin.base or built.base) is not None:
+            run.checkpoints = FolderOnBase(run.checkpoints, base)
         trainer = make_trainer(built, run, progress)
         trainer.stop.until = launch.until
         check_shares(trainer.schedule.num_samples(0), world().size)
@@ -133,7 +136,8 @@ def _take_up(origin: Origin, built: Built, trainer: Trainer, run: RunDirectory) 
     """Let a trainer go on where the origin ended; return what came of a run that was finished before."""
     say = trainer.telling.progress.say
     if origin.parent is not None:
-        trainer.extend(origin.parent.checkpoint)
+        assert origin.checkpoint is not None
+        trainer.extend(origin.checkpoint)
     if origin.last is None:
         return None
     trainer.load(origin.last)

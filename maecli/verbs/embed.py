@@ -75,6 +75,7 @@ def embed(
     split: SplitName = "train",
     root: Path | None = None,
     checkpoint: str = "last",
+    base: Path | None = None,
     out: Path | None = None,
     file_format: str | None = None,
     tokens: str = "mean",
@@ -94,7 +95,7 @@ def embed(
         raise SpecError("give either files or folders, or --dataset NAME: one of them is embedded")
     check_split(split)
     keep_freed_memory()
-    settings = {"device": device, "precision": precision}
+    settings = {"device": device, "precision": precision, "init": base}
     restored = restore_encoder(run, registry, progress.say, checkpoint, settings)
     kind = check_tokens(tokens, restored.encoder, "--tokens")
     out = out or runs_dir() / f"embed-{output_name(run)}.{file_format or FORMATS[0]}"

@@ -21,6 +21,7 @@ class Settings(TypedDict, total=False):
 
     split: SplitName
     checkpoint: str
+    base: Path | None
     device: str
     precision: str
     batch_size: int | None

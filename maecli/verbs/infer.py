@@ -107,6 +107,7 @@ def infer(
     task: str | None = None,
     run: Path | None = None,
     checkpoint: str = "last",
+    base: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     device: str = "auto",
@@ -129,7 +130,7 @@ def infer(
     Raises DataError when there is no sample, SpecError when `out` holds something else.
     """
     run = run or newest_run(task, registry, progress.say, "--run RUN")
-    settings = {"device": device, "precision": precision}
+    settings = {"device": device, "precision": precision, "init": base}
     restored = restore(run, registry, progress.say, checkpoint, settings)
     spec, job = restored.spec, restored.task
     if task is not None and task != spec.task.name:

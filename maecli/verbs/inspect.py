@@ -13,9 +13,8 @@ from torch import Tensor
 from maecli.errors import DamagedFile, SpecError
 from maecli.registry import registry
 from maecli.run.plugins_used import changes, missing
-from maecli.run.restore import ENCODER
 from maecli.run.weights.initial import weights_file
-from maecli.run.weights.recorded import model_of, parse_record, part_of
+from maecli.run.weights.recorded import ENCODER, model_of, parse_record, part_of
 from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
 from maecli.weights.choose import choose, encoder_names, with_all_encoders
 from maecli.weights.files import WeightFile, read_weights

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 
 import pytest
+import torch
 import yaml
 from safetensors.torch import load_file
 
-from maecli.models.lora import is_lora
+from maecli.models.lora import is_lora, merged
+from maecli.registry import registry
 from maecli.run.checkpoint import find_checkpoint
+from maecli.run.restore import restore
+from maecli.run.weights.initial import initial_weights
+from maecli.training.checkpoint import checksum_of_tensors
+from maecli.training.loop.trainer import Trainer
 from tests.conftest import TOY_MODEL, TOY_RUN, call
 
 pytestmark = pytest.mark.slow
@@ -72,3 +81,82 @@ def test_what_does_not_go_together_is_refused(arguments, tmp_path, mae, settings
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith(f"mae: {message}")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_holds_what_learns_and_names_the_rest(adapted, pretrained):
+    run, _ = adapted
+    model, state, base = tensors(run), tensors(run, "state.safetensors"), tensors(pretrained)
+    record = find_checkpoint(run).metadata()["base"]
+    assert record["source"] == str(find_checkpoint(pretrained).path)
+    left_out = {name for name in base if name.startswith("encoder.") and "norm" not in name} - {"encoder.pos_embed"}
+    assert {*record["tensors"]} - {"encoder.pos_embed"} == left_out
+    assert record["checksum"] == checksum_of_tensors({name: base[name] for name in record["tensors"]})
+    assert not left_out & model.keys()
+    assert not {f"raw.{name}" for name in left_out} & state.keys()
+    assert {name.removeprefix("raw.") for name in state if name.startswith("raw.")} == model.keys()
+
+
+def test_what_uses_a_run_finds_the_weights_that_it_leaves_out(adapted, pictures, tmp_path, mae):
+    run, _ = adapted
+    before = json.loads((run / "evaluation/val.json").read_text())["metrics"][0]["value"]
+    measured = mae("eval", run, "--split", "val", "--json", "--device", "cpu", "--precision", "float32")
+    assert measured.exit_code == 0, measured.stderr
+    assert json.loads((run / "evaluation/val.json").read_text())["metrics"][0]["value"] == before
+    for verb, *settings in (("infer", "--out", tmp_path / "infer"), ("embed", "--out", tmp_path / "made.npy")):
+        outcome = mae(verb, pictures, "--run", run, *settings, "--workers", 0)
+        assert outcome.exit_code == 0, outcome.stderr
+    inspected = mae("inspect", run)
+    assert inspected.exit_code == 0, inspected.stderr
+    assert "lora_a" in inspected.stdout
+
+
+def test_a_run_that_starts_from_one_with_adapters_gets_weights_with_them(adapted):
+    run, _ = adapted
+    weights, head = initial_weights(run, registry(), lambda _: None)
+    module = merged(restore(run, registry(), lambda _: None).module)
+    assert head is not None
+    assert weights.tensors.keys() == module.encoder.state_dict().keys()
+    assert all(torch.equal(weights.tensors[name], each) for name, each in module.encoder.state_dict().items())
+
+
+def test_stopped_and_resumed_where_its_base_has_moved_equals_never_stopped(
+    adapted, arguments, pretrained, tmp_path, mae, monkeypatch
+):
+    whole, _ = adapted
+    base, moved, run, step = tmp_path / "base", tmp_path / "moved", tmp_path / "run", Trainer.train_step
+    shutil.copytree(pretrained, base)
+
+    def interrupted(self, batch) -> None:
+        step(self, batch)
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "train_step", interrupted)
+        assert mae(*arguments, "--init", base, "--out", run).exit_code == 130
+    base.rename(moved)
+    resume = ("finetune", "--resume", "--out", run)
+    gone, wrong, right = mae(*resume), mae(*resume, "--init", whole), mae(*resume, "--init", moved)
+    way = "say where they are: --base PATH to use the run, --init PATH to resume it\n"
+    path = f"{run}/checkpoints/step-000003"
+    source = f"{base}/checkpoints/step-000008"
+    assert (gone.exit_code, wrong.exit_code, right.exit_code) == (1, 2, 0), right.stderr
+    assert gone.stderr.endswith(f"mae: {path} holds adapters alone, and the weights of {source} are not there; {way}")
+    assert wrong.stderr.endswith(
+        f"mae: {path} holds adapters of other weights than those of {whole}: their checksum is not that of {source}; "
+        f"{way}"
+    )
+    for file in ("model.safetensors", "state.safetensors"):
+        mine, theirs = tensors(run, file), tensors(whole, file)
+        assert mine.keys() == theirs.keys()
+        assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
+    moved.rename(base)
+    measured = ("eval", run, "--split", "val")
+    codes = [mae(*measured, *place).exit_code for place in ((), ("--base", whole), ("--base", base))]
+    assert codes == [1, 2, 0]
+
+
+def test_a_run_that_has_all_its_weights_needs_no_base(finetuned, pretrained, mae):
+    outcome = mae("eval", finetuned, "--split", "val", "--base", pretrained)
+    assert outcome.exit_code == 2
+    assert "--base is for a run of adapters, and " in outcome.stderr

@@ -71,6 +71,10 @@ CompareOption = Annotated[
 OverwriteOption = Annotated[bool, option("--overwrite", help="Replace what is there.", panel=RUN)]
 DeviceOption = Annotated[str | None, option("--device", help="auto, cpu, mps, cuda or cuda:N.", panel=RUN)]
 PrecisionOption = Annotated[str | None, option("--precision", help="auto, float32 or bf16.", panel=RUN)]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option("--base", help="Where the weights are that a run with --adapt started from, if not where they were."),
+]
 CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="last or best (by validation).")]
 JsonOption = Annotated[bool, option("--json", help="One JSON object on stdout.", panel=OUTPUT)]
 QuietOption = Annotated[

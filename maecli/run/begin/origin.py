@@ -9,7 +9,9 @@ from maecli.run.begin.extend import Parent, parent_of
 from maecli.run.begin.launch import Place
 from maecli.run.begin.start import check_trackers, find_start
 from maecli.run.directory import RunDirectory, Say
+from maecli.run.weights.initial import whole
 from maecli.schema import RunSpec
+from maecli.training.base import Base, CheckpointOnBase
 from maecli.training.checkpoint import Checkpoint
 
 
@@ -23,6 +25,11 @@ class Origin:
     """None for a new run, and for one that was stopped before its first checkpoint."""
     parent: Parent | None
     """The run that it extends."""
+
+    @property
+    def base(self) -> Base | None:
+        """The weights that its checkpoint leaves out."""
+        return self.checkpoint.base if isinstance(self.checkpoint, CheckpointOnBase) else None
 
     @property
     def last(self) -> Checkpoint | None:
@@ -39,4 +46,5 @@ def find_origin(place: Place, spec: RunSpec, registry: Registry, say: Say) -> Or
         place.check_free()
         check_trackers(place.run, spec, registry)
     parent = parent_of(spec, registry, say) if last is None else None
-    return Origin(place.run, last, None) if parent is None else Origin(parent.run, parent.checkpoint, parent)
+    run, checkpoint = (place.run, last) if parent is None else (parent.run, parent.checkpoint)
+    return Origin(run, whole(checkpoint, spec.init, registry, say) if checkpoint is not None else None, parent)

@@ -17,11 +17,20 @@ from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
-from maecli.run.restore import ENCODER, encoder_tensors, with_own_paths
+from maecli.run.weights.base import base_of, on_base
 from maecli.run.weights.from_hub import licence_line
 from maecli.run.weights.initial_card import file_of
 from maecli.run.weights.initial_head import RecordedHead, keep_head
-from maecli.run.weights.recorded import alpha_of, cells_of, model_of, parse_record, part_of
+from maecli.run.weights.recorded import (
+    ENCODER,
+    alpha_of,
+    cells_of,
+    encoder_tensors,
+    model_of,
+    parse_record,
+    part_of,
+    with_own_paths,
+)
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
@@ -89,6 +98,8 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
             head = f"; {kept.words}" if kept.words else ""
         encoder = cast(Encoder, built.module.get_submodule("encoder"))
         start = load_encoder_weights(encoder, weights, spec.init_partial, built.card.cells)
+        if spec.adapt is not None:
+            built.base = base_of(encoder, weights)
     if spec.train.freeze:
         start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
     if num := spec.train.freeze_blocks:
@@ -112,13 +123,20 @@ def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWe
     return weights, None
 
 
+def whole(checkpoint: Checkpoint, init: Path | None, registry: Registry, say: Say, file: str = MODEL) -> Checkpoint:
+    """Return a checkpoint with the weights that it leaves out, if it does, of what `--init` names; see `on_base`."""
+    return on_base(checkpoint, lambda path: initial_weights(path, registry, say)[0], init, file)
+
+
 def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
     """Return the encoder and the head of one of our checkpoints, which may have been copied under another name.
 
     Of the plugins that the run used, its model alone has to be installed: the new run has a task and data of its own.
     """
     checkpoint = Checkpoint(file.parent)
-    tensors, metadata = checkpoint.tensors(file.name), checkpoint.metadata(file.name)
+    metadata = checkpoint.metadata(file.name)
+    init = part_of(metadata, file, dict, "spec").get("init")
+    tensors = whole(checkpoint, Path(init) if init else None, registry, say, file.name).tensors(file.name)
     with missing_packages(metadata, file):
         model, in_chans, img_size = model_of(metadata, file)
         with torch.random.fork_rng(devices=[]):  # the random numbers of the process go on as if it had not been built

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from maecli.data.card import DataCard
 from maecli.data.classes.class_names import UNKNOWN, ClassMatch, match_classes
 from maecli.errors import DataError
-from maecli.run.restore import ENCODER
+from maecli.run.weights.recorded import ENCODER
 from maecli.text import some
 from maecli.training.checkpoint import check_finite
 from maecli.training.task import ClassField, Task

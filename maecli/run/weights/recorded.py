@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from maecli.errors import DamagedFile
+from torch import Tensor
+
+from maecli.errors import DamagedFile, MaeError
+from maecli.run.directory import CHECKPOINTS, RunDirectory
 from maecli.storage.documents import parse_json
+from maecli.training.checkpoint import Checkpoint
 from maecli.weights.files import finite_json
 
 T = TypeVar("T")
+ENCODER = "encoder."
+"""What the names of an encoder's tensors begin with in our checkpoints."""
 
 
 def parse_record(text: object, path: Path) -> dict[str, Any]:
@@ -58,3 +64,23 @@ def cells_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     card = record.get("card")
     cells = card.get("cells") if isinstance(card, Mapping) else None
     return tuple(map(str, cells)) if isinstance(cells, list) else ()
+
+
+def with_own_paths(spec: Mapping[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return a recorded spec with the root of the data, and where its paths lead, as `spec.yaml` of its run has them.
+
+    A checkpoint, which may be passed on, does not name a person's home; a run that stays where it is does.
+    """
+    try:
+        own = RunDirectory(checkpoint.path.parent.parent).read_spec()
+    except MaeError:
+        return dict(spec)
+    if own["dataset"]["name"] != spec["dataset"]["name"] or checkpoint.path.parent.name != CHECKPOINTS:
+        return dict(spec)
+    dataset = {**spec["dataset"], "root": own["dataset"].get("root")}
+    return {**spec, "dataset": dataset, "paths": own.get("paths") or []}
+
+
+def encoder_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the encoder's of a checkpoint's tensors, under their names in the encoder."""
+    return {name.removeprefix(ENCODER): tensor for name, tensor in tensors.items() if name.startswith(ENCODER)}
