@@ -6,6 +6,7 @@ import contextlib
 import errno
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from maecli.errors import MaeError, OutOfMemory
 
@@ -19,6 +20,19 @@ _LONGEST = 200  # letters of a library's reason
 
 CGROUPS = Path("/sys/fs/cgroup")
 PROCESS = Path("/proc/self")
+
+
+class _Files(NamedTuple):
+    """Where a cgroup tells of memory."""
+
+    limit: str
+    used: str
+    cached: str
+    """The entry of memory.stat for caches of files that are given up first."""
+
+
+_VERSION_1 = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_VERSION_2 = _Files("memory.max", "memory.current", "inactive_file")
 
 
 def out_of_memory(error: BaseException) -> MaeError | None:
@@ -52,18 +66,27 @@ def free_bytes() -> int | None:
     """
     free = [_kib(Path("/proc/meminfo"), "MemAvailable")]
     with contextlib.suppress(OSError, ValueError):
-        below = next(line[3:] for line in (PROCESS / "cgroup").read_text().splitlines() if line.startswith("0::"))
-        group = CGROUPS / below.strip("/")
-        free += [_left(folder) for folder in (group, *group.parents) if folder.is_relative_to(CGROUPS)]
+        for line in (PROCESS / "cgroup").read_text().splitlines():
+            _, controllers, below = line.split(":", 2)
+            if not controllers:
+                free += _left_below(CGROUPS, below, _VERSION_2)
+            elif "memory" in controllers.split(","):
+                free += _left_below(CGROUPS / "memory", below, _VERSION_1)
     return min((number for number in free if number is not None), default=None)
 
 
-def _left(group: Path) -> int | None:
-    """Return what a cgroup (version 2) may still take; None without a limit."""
+def _left_below(root: Path, below: str, files: _Files) -> list[int | None]:
+    """Return what a cgroup, and each of those around it, may still take."""
+    group = root / below.strip("/")
+    return [_left(folder, files) for folder in (group, *group.parents) if folder.is_relative_to(root)]
+
+
+def _left(group: Path, files: _Files) -> int | None:
+    """Return what a cgroup may still take; None without a limit, which version 1 writes as a huge number."""
     with contextlib.suppress(OSError, ValueError):
-        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        limit, used = (int((group / name).read_text()) for name in (files.limit, files.used))
         stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return max(0, limit - used + int(stat.get("inactive_file", 0)))
+        return max(0, limit - used + int(stat.get(files.cached, 0)))
     return None
 
 

@@ -39,6 +39,19 @@ def test_the_narrowest_group_decides_and_caches_of_files_are_free(groups):
 
 
 @needs_proc
+def test_groups_of_version_1_are_counted_too(groups, tmp_path):
+    (tmp_path / "cgroup").write_text("3:cpu,cpuacct:/jobs\n2:memory:/jobs/one\n0::/\n")
+    folder = tmp_path / "fs/memory/jobs/one"
+    folder.mkdir(parents=True)
+    numbers = {"limit_in_bytes": "1000", "usage_in_bytes": "600", "stat": "cache 9\ntotal_inactive_file 100\n"}
+    for name, text in numbers.items():
+        (folder / f"memory.{name}").write_text(text)
+    assert free_bytes() == 500
+    (folder / "memory.limit_in_bytes").write_text(str(2**63 - 4096))  # without a limit
+    assert free_bytes() > 2**20
+
+
+@needs_proc
 def test_groups_without_a_limit_leave_it_to_the_machine(groups):
     without = free_bytes()
     groups("jobs/one", "max", 600)
