@@ -43,6 +43,7 @@ from maecli.run.data.target_scale import with_target_scale
 from maecli.run.directory import Say
 from maecli.run.plugins_used import plugins_used
 from maecli.run.weights.initial_card import initial_card
+from maecli.run.weights.pixels import fitted_to
 from maecli.schema import PluginSection, ResolvedPath, RunSpec
 from maecli.spec.validate import validate_options
 from maecli.storage.shareable import shareable
@@ -362,6 +363,7 @@ def open_run(
     counted = registry.task(spec.task.name).counted(task_options(spec, registry))
     card = with_counts(card, counted, data.dataset, data.training.split, say)
     card = with_target_scale(card, fields, data.dataset, data.training.split)
+    spec = fitted_to(spec, card, registry)
     preprocess = preprocess_for(spec, card, registry)
     task, module = build_module(spec, card, preprocess, registry)
     return Built(spec, data, card, preprocess, task, module.to(device), device, dtype)

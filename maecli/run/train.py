@@ -103,7 +103,7 @@ def train(
         for line in useless_shares(spec, built.data.dataset):
             say(line)
         start = start_encoder(built, say, resuming=origin.checkpoint is not None)
-        built.spec = spec = with_paths(spec, registry)
+        built.spec = spec = with_paths(built.spec, registry)
         built.spec = spec = settle_micro_batch(built, run if going_on else None, progress)
         if (base := origin.base or built.base) is not None:
             run.checkpoints = FolderOnBase(run.checkpoints, base)

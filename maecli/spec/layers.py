@@ -18,6 +18,8 @@ Settings = dict[str, Any]
 """Settings by dotted key."""
 PLANNED = "plan"
 """The source of what was planned: what nobody set, made to fit the data and the machine."""
+INIT_LAYER = "--init"
+"""The source of what came with the weights that a run starts from."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from maecli.errors import PluginError, SpecError
 from maecli.registry import Registry
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
-from maecli.spec.layers import Layer, Settings, flatten, merge, nest, topmost
+from maecli.spec.layers import INIT_LAYER, Layer, Settings, flatten, merge, nest, topmost
 from maecli.spec.recipes import DEFAULTS, parse_sets, read_config, read_document
 from maecli.spec.validate import validate
 
@@ -25,7 +25,8 @@ OF_LABELS = frozenset({"data.labels", "data.sampling"})
 OF_ONE_RUN = OF_LABELS | {"data.folds", "data.fold"}
 """What says nothing of the next run: what was made of labels, and what was left out."""
 Offer = Mapping[str, Any]
-"""What `--init` says of the run to come: the spec of a run, or of a foreign file only the options of its model."""
+"""What `--init` says of the run to come: the spec of a run, or of a foreign file the options of its model, which has no
+name, and how its pixels were normalised."""
 
 
 def resolve(ask: Ask, registry: Registry, offer: Offer | None = None, base: Layer | None = None) -> RunSpec:
@@ -49,7 +50,7 @@ def stack(
     defaults = [base or _recipe(DEFAULTS, ask.verb, registry)]
     if ask.plan is not None:
         defaults.append(ask.plan)
-    init = [Layer.of("--init", {key: offer[key] for key in ("dataset", "model") if key in offer})] if offer else []
+    init = [Layer.of(INIT_LAYER, {key: offer[key] for key in ("dataset", "model") if key in offer})] if offer else []
     recipe = [_recipe(ask.recipe, ask.verb, registry, task=task)] if ask.recipe is not None else []
     config = ask.config
     file = [Layer.of(str(config), read_config(config, ask.verb, task))] if config is not None else []
@@ -69,7 +70,10 @@ def stack(
     task, model = _name("task", layers), _name("model", layers)
 
     if offer:
-        init = [Layer("--init", _suited(offer, dataset, model, registry))]
+        if "name" not in offer["model"] and _name("model", [*recipe, *file, *command_line]) is None:
+            model = model_like(offer["model"], registry) or model
+            offer = {**offer, "model": {"name": model, **offer["model"]}}
+        init = [Layer(INIT_LAYER, _suited(offer, dataset, model, registry))]
     recipes = [*defaults, *init, *recipe]
     if base is None and task is not None and model is not None:
         frozen = bool(topmost("train.freeze", layers))
@@ -85,6 +89,22 @@ def the_one_meant(by: Literal["meant_by_root", "meant_by_rows"], registry: Regis
             if getattr(registry.dataset(name), by):
                 found.append(name)
     return found[0] if len(found) == 1 else None
+
+
+def model_like(options: Mapping[str, Any], registry: Registry) -> str | None:
+    """Return the model that differs least from these options of a plain vision transformer; None where none has them.
+
+    Of models that have them one with the fewest others is the plainest.
+    """
+    found = []
+    for name in registry.names("model"):
+        with contextlib.suppress(PluginError):  # whoever named it would be told
+            model = registry.model(name)
+            fields = model.Options.model_fields
+            if model.can_mask and model.num_axes == 2 and options.keys() <= fields.keys():
+                differing = sum(fields[key].default != value for key, value in options.items())
+                found.append((len(fields), differing, name))
+    return min(found)[2] if found else None
 
 
 def _still_meant(paths: Any, sources: Mapping[str, str]) -> Any:
@@ -134,12 +154,14 @@ def _recipe(name: str, verb: str, registry: Registry, required: bool = True, tas
 def _suited(offer: Offer, dataset: str | None, model: str | None, registry: Registry) -> Settings:
     """Return what `--init` offers to the chosen data set and model, less what only concerned the run that it was.
 
-    Channels and normalising belonged to the data of that run; options without a name are for models that have them.
+    Channels and normalising belonged to the data of that run; those of a file of others are of what it is for. Its
+    model's options are for models that have them.
     """
     options = dict(offer["model"])
-    if "name" not in options:
-        known = registry.model(model).Options.model_fields if model is not None else options
-        return flatten({"model": {key: value for key, value in options.items() if key in known}})
+    if "dataset" not in offer:  # a file of others
+        known = {"name", *registry.model(model).Options.model_fields} if model is not None else options
+        model_options = {key: value for key, value in options.items() if key in known}
+        return flatten({"model": model_options, "data": offer.get("data", {})})
     for key in registry.model(options["name"]).training_only:
         options.pop(key, None)
     # What was left open stays open; which labels a run took, and how often, says nothing of the next.

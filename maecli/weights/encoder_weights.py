@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from maecli.weights.pixels import PixelScale
+
 WIDE_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 """Published widths whose heads are wider than 64: SoViT-400m (arXiv:2305.13035), ViT-H (arXiv:2010.11929, table 1),
 ViT-g and ViT-G (arXiv:2106.04560, table 2)."""
@@ -42,6 +44,10 @@ class EncoderWeights:
     num_others: int = 0
     """Tensors that belong to no encoder: of a decoder or a head."""
     notes: tuple[str, ...] = ()
+    pixels: PixelScale | None = None
+    """How the pixels that it learnt from were normalised; None where its files do not say, and of our own runs."""
+    img_size: tuple[int, ...] = ()
+    """The size of the pictures that it is for; empty where that cannot be told."""
 
     @property
     def embed_dim(self) -> int:
@@ -63,9 +69,8 @@ class EncoderWeights:
 
     def model_options(self) -> dict[str, Any]:
         """Return the options by which a vision transformer gets this shape."""
-        patch = set(self.patch_size)
         return {
-            "patch_size": patch.pop() if len(patch) == 1 else list(self.patch_size),
+            "patch_size": _one_or_all(self.patch_size),
             "embed_dim": self.embed_dim,
             "depth": self.depth,
             "num_heads": self.assumed_heads,
@@ -73,10 +78,23 @@ class EncoderWeights:
             "layer_scale": 1e-5 if "blocks.0.ls1.gamma" in self.tensors else None,  # a start that is overwritten
         }
 
+    def offer(self) -> dict[str, Any]:
+        """Return what a run that starts from these weights takes over from them, as parts of a spec.
+
+        The model has options and no name: any vision transformer that has these options will do.
+        """
+        size = {"img_size": _one_or_all(self.img_size)} if self.img_size else {}
+        data = {"mean": list(self.pixels.mean), "std": list(self.pixels.std)} if self.pixels else {}
+        return {"model": self.model_options() | size, "data": data}
+
     def _mlp_ratio(self) -> float:
         hidden = self.tensors["blocks.0.mlp.fc1.weight"].shape[0]
         ratio = hidden / self.embed_dim
         return ratio if int(self.embed_dim * ratio) == hidden else math.nextafter(ratio, math.inf)
+
+
+def _one_or_all(lengths: tuple[int, ...]) -> int | list[int]:
+    return lengths[0] if len(set(lengths)) == 1 else list(lengths)
 
 
 def heads_of(encoder: nn.Module) -> int | None:

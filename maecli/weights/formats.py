@@ -9,7 +9,6 @@ Shapes: D embed_dim, C channels, p patch sizes, N patches.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from maecli.weights.choose import choose
 from maecli.weights.encoder_weights import BLOCK, EncoderWeights
 from maecli.weights.files import WeightFile
 from maecli.weights.implementations import FORMATS, KERNEL, recognise
+from maecli.weights.pixels import scale_on_record, size_on_record
 
 NORM_EPS = 1e-6
 """Of our layer norms, and of the official MAE, timm and torchvision. Hugging Face writes 1e-12 into the files of models
@@ -82,6 +82,9 @@ def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
         changed=_complete(tensors),
         num_others=len(file.tensors) - len(ours),
         notes=_notes(file),
+        pixels=scale_on_record(file, kernel.shape[1]),
+        img_size=size_on_record(file, patch_size)
+        or tuple(cells * patch for cells, patch in zip(grid, patch_size, strict=False)),
     )
 
 
@@ -205,14 +208,7 @@ def _split_positions(tensors: dict[str, Tensor], on_record: tuple[int, ...]) -> 
 
 
 def _notes(file: WeightFile) -> tuple[str, ...]:
-    notes = []
     eps = file.config.get("layer_norm_eps")
     if isinstance(eps, (int, float)) and NORM_EPS < eps < 1:
-        notes.append(f"its layer norms add {eps:g} to the variance, ours {NORM_EPS:g}")
-    timm = file.config.get("pretrained_cfg")
-    of_timm = timm if isinstance(timm, dict) else {}
-    mean, std = (file.pixels.get(f"image_{key}") or of_timm.get(key) for key in ("mean", "std"))
-    if all(isinstance(value, list) and all(type(each) in (int, float) for each in value) for value in (mean, std)):
-        settings = f"--set 'data.mean={json.dumps(mean)}' --set 'data.std={json.dumps(std)}'"
-        notes.append(f"its pixels were normalised as {settings} does")
-    return tuple(notes)
+        return (f"its layer norms add {eps:g} to the variance, ours {NORM_EPS:g}",)
+    return ()

@@ -172,17 +172,13 @@ def test_another_epsilon_of_the_norms_is_told():
     assert notes == ("its layer norms add 1e-05 to the variance, ours 1e-06",)
 
 
-@pytest.mark.parametrize(
-    ("config", "pixels"),
-    [
-        ({}, {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}),
-        ({"pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}}, {}),
-    ],
-)
-def test_how_its_pixels_were_normalised_is_told_where_it_is_on_record(config, pixels):
-    (note,) = import_encoder(in_file(timm_vit().state_dict(), config, pixels)).notes
-    settings = "--set 'data.mean=[0.5, 0.5, 0.5]' --set 'data.std=[0.25, 0.25, 0.25]'"
-    assert note == f"its pixels were normalised as {settings} does"
+def test_normalisation_and_size_of_pictures_are_offered_where_they_are_on_record():
+    pixels = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.2], "size": {"height": 64, "width": 32}}
+    offer = import_encoder(in_file(timm_vit().state_dict(), {}, pixels)).offer()
+    assert offer["data"] == {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2]}
+    assert offer["model"]["img_size"] == [64, 32]
+    offer = import_encoder(in_file(timm_vit().state_dict())).offer()
+    assert (offer["data"], offer["model"]["img_size"]) == ({}, 32)
 
 
 def test_quantised_weights_are_refused():

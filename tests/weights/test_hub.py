@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
+import torch
 from hub_server import COMMIT, hub
 from reference_models import hf_vit_mae
+from weight_files import timm_folder, timm_state
 
 from maecli.errors import MaeError, SpecError
+from maecli.registry import registry
+from maecli.run.begin.request import request
 from maecli.run.directory import RunDirectory
+from maecli.run.weights.from_hub import check_unchanged
+from maecli.run.weights.initial import offered_spec
+from maecli.spec.ask import Ask
 from maecli.weights.hub import fetch, licence_of, sha256_of
 from maecli.weights.hub_names import HubName, hub_name
 
@@ -22,6 +31,9 @@ def served(tmp_path, monkeypatch):
     (tmp_path / "repositories/me/other").mkdir()
     (tmp_path / "repositories/me/other/tf_model.h5").write_text("another format")
     (tmp_path / "repositories/me/gated").mkdir()
+    timm_folder(tmp_path / "repositories/timm/vit_tiny.test", mean=[0.5, 0.5, 0.5], std=[0.2, 0.2, 0.2])
+    (tmp_path / "repositories/me/pickled").mkdir()
+    torch.save(timm_state(), tmp_path / "repositories/me/pickled/pytorch_model.bin")
     with hub(tmp_path / "repositories") as server:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
         template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
@@ -121,3 +133,37 @@ def test_a_run_records_the_commit_and_the_checksum_and_begins_again_without_netw
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.json["finished"]
     assert not served.asked
+
+
+@pytest.mark.parametrize("text", ["timm:vit_tiny.test", "hf:me/pickled"])
+def test_timms_own_form_and_pickles_of_tensors_alone_are_read(served, text):
+    model = offered_spec(Path(text))["model"]
+    assert (model["embed_dim"], model["patch_size"], model["img_size"]) == (8, 4, 8)
+    data = offered_spec(Path(text))["data"]
+    assert data == ({"mean": [0.5] * 3, "std": [0.2] * 3} if text.startswith("timm") else {})
+
+
+def test_a_pickle_of_more_than_tensors_is_refused(served, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'trace'}",)
+
+    torch.save({"model": timm_state(), "more": Evil()}, served.root / "me/pickled/pytorch_model.bin")
+    with pytest.raises(MaeError, match=r"calls for posix\.system, which weights do not need: .* as safetensors"):
+        offered_spec(Path("hf:me/pickled"))
+    assert not (tmp_path / "trace").exists()
+
+
+def test_weights_in_the_cache_that_are_not_those_of_the_spec_are_refused(served, tmp_path):
+    def spec_of(ask):
+        return request(ask, registry())
+
+    flags = {"init": "timm:vit_tiny.test", "dataset.name": "folder", "task.name": "classify"}
+    spec = spec_of(Ask("finetune", flags=flags))
+    check_unchanged(spec)
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec.model_dump(mode="json") | {"init_sha256": "0" * 64}))
+    again = Ask("finetune", config=tmp_path / "spec.yaml")
+    with pytest.raises(MaeError, match=r"vit_tiny.test@0123.* has another checksum in the cache than init_sha256"):
+        check_unchanged(spec_of(again))
+    others = Ask("finetune", config=tmp_path / "spec.yaml", flags={"init": f"hf:me/pickled@{COMMIT}"})
+    check_unchanged(spec_of(others))  # the checksum was that of other weights

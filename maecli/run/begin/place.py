@@ -18,6 +18,7 @@ from maecli.registry import Registry
 from maecli.run.data.paths import INIT, absolute, place_of
 from maecli.run.directory import RunDirectory, runs_dir
 from maecli.run.open import make_dataset
+from maecli.run.weights.pixels import brought_along
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
 from maecli.spec.layers import PLANNED, difference
 from maecli.spec.recipes import DEFAULTS
@@ -175,12 +176,13 @@ def _same_spec(earlier: Earlier, spec: RunSpec, registry: Registry) -> bool:
     if begun.verb != spec.verb or _start(begun) != _start(spec):
         return False
     old, new = (one.model_dump(mode="json") for one in (begun, spec))
-    return not changes(old, new, registry, _left_to_plans(earlier, spec))
+    return not changes(old, new, registry, _left_open(earlier, spec))
 
 
-def _left_to_plans(earlier: Earlier, spec: RunSpec) -> set[str]:
-    """Return the keys that were planned for a run and that nobody chooses in a spec: a plan measures the machine."""
+def _left_open(earlier: Earlier, spec: RunSpec) -> set[str]:
+    """Return the keys that nobody chooses in a spec, and that the data or the machine decide, as a plan measures it."""
     left = {key for key in earlier.run.planned if spec.sources.get(key) in OPEN}
+    left |= {f"data.{key}" for key in brought_along(spec)}  # of the same weights, fitted to the channels of the data
     if "model.name" in left:
         options = {f"model.{name}" for one in (earlier.spec, spec) for name in one.model.options}
         left |= {key for key in options if spec.sources.get(key) in OPEN}

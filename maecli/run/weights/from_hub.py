@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from maecli.errors import MaeError
 from maecli.schema import RunSpec
 from maecli.weights.hub_names import hub_name
 
@@ -16,13 +17,29 @@ def pinned(spec: RunSpec) -> RunSpec:
     name = hub_name(spec.init) if spec.init is not None else None
     if name is None:
         return spec.model_copy(update={"init_sha256": ""}).with_sources(spec.sources) if spec.init_sha256 else spec
-    if name.is_pinned and spec.init_sha256:
+    recorded = spec.init_sha256 and spec.sources.get("init") == spec.sources.get("init_sha256")
+    if name.is_pinned and recorded:  # by the same layer, so it is that of these weights
         return spec
     from maecli.weights.hub import fetch, sha256_of
 
     fetched = fetch(name)
     changes = {"init": Path(str(fetched.name)), "init_sha256": sha256_of(fetched.folder)}
     return spec.model_copy(update=changes).with_sources(spec.sources)
+
+
+def check_unchanged(spec: RunSpec) -> None:
+    """Raise MaeError where the weights in the cache are not those whose checksum a spec records."""
+    name = hub_name(spec.init) if spec.init is not None and spec.init_sha256 else None
+    if name is None:
+        return
+    from maecli.weights.hub import fetch, sha256_of
+
+    folder = fetch(name).folder
+    if sha256_of(folder) != spec.init_sha256:
+        raise MaeError(
+            f"{name} has another checksum in the cache than init_sha256 of the spec, {spec.init_sha256[:12]}…; remove "
+            f"{folder.parents[1]} to have it fetched again"
+        )
 
 
 def licence_line(init: Path) -> str:

@@ -18,9 +18,10 @@ from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.weights.base import base_of, on_base
-from maecli.run.weights.from_hub import licence_line
+from maecli.run.weights.from_hub import check_unchanged, licence_line
 from maecli.run.weights.initial_card import file_of
 from maecli.run.weights.initial_head import RecordedHead, keep_head
+from maecli.run.weights.pixels import normalised_as
 from maecli.run.weights.recorded import (
     ENCODER,
     alpha_of,
@@ -75,7 +76,7 @@ def offered_spec(path: Path) -> dict[str, Any]:
         for section in ("dataset", "model"):
             part_of(metadata, file, str, "spec", section, "name")
         return with_own_paths(spec, Checkpoint(file.parent))
-    return {"model": import_encoder(read_weights(file), choice).model_options()}
+    return import_encoder(read_weights(file), choice).offer()
 
 
 def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
@@ -89,6 +90,7 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
         start = f"encoder from {spec.init}"
     elif spec.init is not None:
         path = place_of(INIT, spec.init, spec.paths, say) or spec.init
+        check_unchanged(spec)
         if line := licence_line(path):
             say(line)
         weights, recorded = initial_weights(path, built.data.registry, say)
@@ -100,6 +102,8 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
         start = load_encoder_weights(encoder, weights, spec.init_partial, built.card.cells)
         if spec.adapt is not None:
             built.base = base_of(encoder, weights)
+        if words := normalised_as(weights.pixels, built.preprocess):
+            start = f"{start}; {words}"
     if spec.train.freeze:
         start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
     if num := spec.train.freeze_blocks:
