@@ -76,14 +76,20 @@ def train(
         show_training(result, as_json)
 
 
-@app.command(epilog="Example: mae pretrain --root pictures")
+@app.command(
+    epilog="Example: mae pretrain --root pictures. With few pictures, go on from public weights: mae pretrain --init "
+    "hf:facebook/vit-mae-base --root pictures --recipe continue"
+)
 @asks("pretrain", like=train)
 def pretrain(ask: Ask, **options: Any) -> None:
-    """Pretrain a masked autoencoder on unlabelled data."""
+    """Pretrain a masked autoencoder on unlabelled data, from nothing or on from --init."""
     train(ask, **options)
 
 
-@app.command(epilog="Example: mae finetune --root labels --task classify --init runs/pretrain-all")
+@app.command(
+    epilog="Example: mae finetune --root labels --task classify --init runs/pretrain-all. Without a run of yours, "
+    "start from public weights: --init hf:facebook/vit-mae-base"
+)
 @asks("finetune", like=train)
 def finetune(ask: Ask, **options: Any) -> None:
     """Fine-tune a pretrained encoder (or one from scratch) for a task."""

@@ -73,7 +73,10 @@ def stack(
         if "name" not in offer["model"] and _name("model", [*recipe, *file, *command_line]) is None:
             model = model_like(offer["model"], registry) or model
             offer = {**offer, "model": {"name": model, **offer["model"]}}
-        init = [Layer(INIT_LAYER, _suited(offer, dataset, model, registry))]
+        settings = _suited(offer, dataset, model, registry)
+        if task is not None:
+            settings |= _of_task(offer, ask.verb, task, registry)
+        init = [Layer(INIT_LAYER, settings)]
     recipes = [*defaults, *init, *recipe]
     if base is None and task is not None and model is not None:
         frozen = bool(topmost("train.freeze", layers))
@@ -171,6 +174,19 @@ def _suited(offer: Offer, dataset: str | None, model: str | None, registry: Regi
     recorded = [path for path in offer.get("paths") or () if isinstance(path, Mapping)]
     paths = [path for path in recorded if str(path.get("key")).startswith("dataset.")]
     return flatten({"dataset": offer["dataset"], "model": options}) | kept | ({"paths": paths} if paths else {})
+
+
+def _of_task(offer: Offer, verb: str, task: str, registry: Registry) -> Settings:
+    """Return the options of the task by which what stands behind the encoder of `--init`, as a decoder, fits in.
+
+    Of a run that is pretrained on, these are its `head_options`; what was left open stays open.
+    """
+    options, plugin = offer.get("task", {}), registry.task(task)
+    known = set(plugin.Options.model_fields)
+    if "dataset" in offer:
+        same = verb == offer.get("verb") == "pretrain" and options.get("name") == task
+        known = set(plugin.head_options) if same else set()
+    return {f"task.{name}": value for name, value in options.items() if name in known and value is not None}
 
 
 def _concessions(recipes: Sequence[Layer], task: str, model: str, frozen: bool, registry: Registry) -> Layer:

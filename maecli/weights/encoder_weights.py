@@ -9,11 +9,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from maecli.weights.pixels import PixelScale
+
+if TYPE_CHECKING:
+    from maecli.weights.decoder_weights import DecoderWeights
 
 WIDE_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 """Published widths whose heads are wider than 64: SoViT-400m (arXiv:2305.13035), ViT-H (arXiv:2010.11929, table 1),
@@ -48,6 +51,8 @@ class EncoderWeights:
     """How the pixels that it learnt from were normalised; None where its files do not say, and of our own runs."""
     img_size: tuple[int, ...] = ()
     """The size of the pictures that it is for; empty where that cannot be told."""
+    decoder: DecoderWeights | None = None
+    """What predicted pixels from its tokens; None where it is not there, and of our own runs."""
 
     @property
     def embed_dim(self) -> int:
@@ -74,23 +79,25 @@ class EncoderWeights:
             "embed_dim": self.embed_dim,
             "depth": self.depth,
             "num_heads": self.assumed_heads,
-            "mlp_ratio": self._mlp_ratio(),
+            "mlp_ratio": mlp_ratio(self.embed_dim, self.tensors["blocks.0.mlp.fc1.weight"].shape[0]),
             "layer_scale": 1e-5 if "blocks.0.ls1.gamma" in self.tensors else None,  # a start that is overwritten
         }
 
     def offer(self) -> dict[str, Any]:
         """Return what a run that starts from these weights takes over from them, as parts of a spec.
 
-        The model has options and no name: any vision transformer that has these options will do.
+        Model and task have options and no name: any that have these options will do.
         """
         size = {"img_size": _one_or_all(self.img_size)} if self.img_size else {}
         data = {"mean": list(self.pixels.mean), "std": list(self.pixels.std)} if self.pixels else {}
-        return {"model": self.model_options() | size, "data": data}
+        task = dict(self.decoder.options) if self.decoder is not None else {}
+        return {"model": self.model_options() | size, "data": data, "task": task}
 
-    def _mlp_ratio(self) -> float:
-        hidden = self.tensors["blocks.0.mlp.fc1.weight"].shape[0]
-        ratio = hidden / self.embed_dim
-        return ratio if int(self.embed_dim * ratio) == hidden else math.nextafter(ratio, math.inf)
+
+def mlp_ratio(width: int, hidden: int) -> float:
+    """Return the option by which an MLP behind tokens of a width has a hidden layer of another."""
+    ratio = hidden / width
+    return ratio if int(width * ratio) == hidden else math.nextafter(ratio, math.inf)
 
 
 def _one_or_all(lengths: tuple[int, ...]) -> int | list[int]:

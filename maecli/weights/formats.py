@@ -20,10 +20,12 @@ from torch import Tensor
 from maecli.errors import SpecError
 from maecli.weights.adapt import describe_size, linear_of_kernel, side_of
 from maecli.weights.choose import choose
+from maecli.weights.decoder_weights import import_decoder
 from maecli.weights.encoder_weights import BLOCK, EncoderWeights
 from maecli.weights.files import WeightFile
 from maecli.weights.implementations import FORMATS, KERNEL, recognise
 from maecli.weights.pixels import scale_on_record, size_on_record
+from maecli.weights.qkv import join_qkv
 
 NORM_EPS = 1e-6
 """Of our layer norms, and of the official MAE, timm and torchvision. Hugging Face writes 1e-12 into the files of models
@@ -64,27 +66,29 @@ def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
     tensors = {name: _floating(tensor, name, file) for name, tensor in ours.items()}
     _check_blocks(tensors, file)
     num_heads = _heads_on_record(file, len(tensors[KERNEL]))
-    _join_qkv(tensors)
+    join_qkv(tensors)
     kernel = tensors.pop(KERNEL)
     tensors["patch_embed.weight"] = linear_of_kernel(kernel)
     if "patch_embed.proj.bias" in tensors:
         tensors["patch_embed.bias"] = tensors.pop("patch_embed.proj.bias")
     patch_size = tuple(kernel.shape[2:])
     grid = _split_positions(tensors, _grid_on_record(file.config, patch_size))
+    embed_dim, in_chans = kernel.shape[:2]
     return EncoderWeights(
         source=file.source,
         format=recognised.title,
         tensors=tensors,
         patch_size=patch_size,
-        in_chans=kernel.shape[1],
+        in_chans=in_chans,
         grid=grid,
         num_heads=num_heads,
         changed=_complete(tensors),
         num_others=len(file.tensors) - len(ours),
         notes=_notes(file),
-        pixels=scale_on_record(file, kernel.shape[1]),
+        pixels=scale_on_record(file, in_chans),
         img_size=size_on_record(file, patch_size)
         or tuple(cells * patch for cells, patch in zip(grid, patch_size, strict=False)),
+        decoder=import_decoder(file, embed_dim, patch_size, in_chans, grid),
     )
 
 
@@ -136,14 +140,6 @@ def _floating(tensor: Tensor, name: str, file: WeightFile) -> Tensor:
         dtype = str(tensor.dtype).removeprefix("torch.")
         raise SpecError(f"{file.path} is quantised: {name} is {dtype}; take the weights in floating point")
     return tensor
-
-
-def _join_qkv(tensors: dict[str, Tensor]) -> None:
-    """Put queries, keys and values that have layers of their own into one, in place."""
-    for first in [name for name in tensors if re.search(r"\.attn\.q\.(weight|bias)$", name)]:
-        parts = [first.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
-        if all(name in tensors and tensors[name].shape[1:] == tensors[first].shape[1:] for name in parts):
-            tensors[first.replace(".attn.q.", ".attn.qkv.")] = torch.cat([tensors.pop(name) for name in parts])
 
 
 def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:

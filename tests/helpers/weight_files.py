@@ -52,3 +52,19 @@ def timm_folder(folder: Path, **pretrained_cfg: Any) -> Path:
     config = {"architecture": "vit_tiny_test", "num_classes": 0, "num_features": D, "global_pool": "token"}
     (folder / "config.json").write_text(json.dumps(config | {"pretrained_cfg": about | pretrained_cfg}))
     return folder
+
+
+def mae_state(width: int = 8) -> dict[str, Tensor]:
+    """Return the same encoder with a decoder of one block behind it, under the official MAE's names."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "decoder_embed.weight": (width, D),
+        "decoder_embed.bias": (width,),
+        "mask_token": (1, 1, width),
+        **block("decoder_blocks.0", width, 2 * width),
+        "decoder_norm.weight": (width,),
+        "decoder_norm.bias": (width,),
+        "decoder_pred.weight": (3 * PATCH**2, width),
+        "decoder_pred.bias": (3 * PATCH**2,),
+    }
+    pos_embed = torch.cat([torch.zeros(1, 1, width), torch.ones(1, GRID**2, width)], 1)
+    return timm_state() | randoms(shapes) | {"decoder_pos_embed": pos_embed}

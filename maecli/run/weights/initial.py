@@ -20,6 +20,7 @@ from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.weights.base import base_of, on_base
 from maecli.run.weights.from_hub import check_unchanged, licence_line
 from maecli.run.weights.initial_card import file_of
+from maecli.run.weights.initial_decoder import keep_decoder, recorded_decoder
 from maecli.run.weights.initial_head import RecordedHead, keep_head
 from maecli.run.weights.pixels import normalised_as
 from maecli.run.weights.recorded import (
@@ -34,10 +35,14 @@ from maecli.run.weights.recorded import (
 )
 from maecli.schema import PluginSection
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
+from maecli.weights.decoder_weights import DecoderWeights
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
 from maecli.weights.files import read_metadata, read_weights, split_choice
 from maecli.weights.fit import load_encoder_weights
 from maecli.weights.formats import import_encoder
+
+Behind = RecordedHead | DecoderWeights | None
+"""What weights hold behind the encoder: the head of a fine-tuned run of ours, the decoder of a masked autoencoder."""
 
 
 def weights_file(path: Path, checkpoint: str = "last") -> tuple[Path, str]:
@@ -82,39 +87,45 @@ def offered_spec(path: Path) -> dict[str, Any]:
 def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
     """Give the encoder of a new run the weights of `--init`, and return in words what it starts from.
 
-    Of a run of the same task it gets the rows of the head, too, whose classes are known by name.
+    Of a run of the same task it gets the rows of the head, too, whose classes are known by name; to pretrain on, the
+    decoder that came with the weights.
     To resume they need not be there. `say` is told of plugins of a run of ours that have another version now.
     """
-    spec, start, head = built.spec, "from scratch", ""
+    spec, start, behind = built.spec, "from scratch", ""
     if spec.init is not None and resuming:
         start = f"encoder from {spec.init}"
     elif spec.init is not None:
-        path = place_of(INIT, spec.init, spec.paths, say) or spec.init
         check_unchanged(spec)
-        if line := licence_line(path):
-            say(line)
-        weights, recorded = initial_weights(path, built.data.registry, say)
-        if recorded is not None:
-            kept = keep_head(built.task, built.module, recorded)
-            weights = replace(weights, num_others=weights.num_others - kept.num_tensors)
-            head = f"; {kept.words}" if kept.words else ""
-        encoder = cast(Encoder, built.module.get_submodule("encoder"))
-        start = load_encoder_weights(encoder, weights, spec.init_partial, built.card.cells)
-        if spec.adapt is not None:
-            built.base = base_of(encoder, weights)
-        if words := normalised_as(weights.pixels, built.preprocess):
-            start = f"{start}; {words}"
+        start, behind = _take_over(built, place_of(INIT, spec.init, spec.paths, say) or spec.init, say)
     if spec.train.freeze:
         start = "random encoder, frozen" if spec.init is None else f"{start}, frozen"
     if num := spec.train.freeze_blocks:
         start += f", frozen up to block {num}"
     if spec.adapt is not None:
         start += f", adapted by LoRA of rank {spec.adapt.rank}"
-    return f"{start}{head}"
+    return "; ".join(filter(None, (start, behind)))
 
 
-def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
-    """Return the encoder that `--init` names, under our names, and the head of a fine-tuned run of ours."""
+def _take_over(built: Built, path: Path, say: Say) -> tuple[str, str]:
+    """Give a new module the weights that a path names; return in words what became of its encoder and of the rest."""
+    if line := licence_line(path):
+        say(line)
+    spec, cells = built.spec, built.card.cells
+    weights, recorded = initial_weights(path, built.data.registry, say)
+    if isinstance(recorded, RecordedHead):
+        kept = keep_head(built.task, built.module, recorded)
+    else:
+        kept = keep_decoder(built.task, built.module, recorded, cells)
+    weights = replace(weights, num_others=weights.num_others - kept.num_tensors)
+    encoder = cast(Encoder, built.module.get_submodule("encoder"))
+    start = load_encoder_weights(encoder, weights, spec.init_partial, cells)
+    if spec.adapt is not None:
+        built.base = base_of(encoder, weights)
+    return "; ".join(filter(None, (start, normalised_as(weights.pixels, built.preprocess)))), kept.words
+
+
+def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, Behind]:
+    """Return the encoder that `--init` names, under our names, and what stood behind it."""
     run, choice = split_choice(path)
     if (run / SPEC).is_file():  # perhaps one that is being trained
         _check_one_encoder(run, choice)
@@ -124,7 +135,7 @@ def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWe
         return _of_run(file, registry, say)
     weights = import_encoder(read_weights(file), choice)
     check_finite(weights.tensors, weights.source)
-    return weights, None
+    return weights, weights.decoder
 
 
 def whole(checkpoint: Checkpoint, init: Path | None, registry: Registry, say: Say, file: str = MODEL) -> Checkpoint:
@@ -132,8 +143,8 @@ def whole(checkpoint: Checkpoint, init: Path | None, registry: Registry, say: Sa
     return on_base(checkpoint, lambda path: initial_weights(path, registry, say)[0], init, file)
 
 
-def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, RecordedHead | None]:
-    """Return the encoder and the head of one of our checkpoints, which may have been copied under another name.
+def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, Behind]:
+    """Return the encoder of one of our checkpoints, and what stands behind it; it may have been copied elsewhere.
 
     Of the plugins that the run used, its model alone has to be installed: the new run has a task and data of its own.
     """
@@ -164,4 +175,5 @@ def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, R
         cells=cells_of(metadata),
         num_others=len(tensors) - len(own),
     )
-    return weights, RecordedHead.read(metadata, tensors, source)
+    behind = RecordedHead.read(metadata, tensors, source)
+    return weights, behind or recorded_decoder(metadata, tensors, encoder, source, weights.cells)

@@ -52,6 +52,6 @@ def normalised_as(theirs: PixelScale | None, ours: Preprocess) -> str:
     return f"pixels are normalised by {here}, and its own were by {theirs}"
 
 
-def _alike(here: Sequence[float], theirs: Sequence[float]) -> bool:
+def _alike(here: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
     every = theirs * len(here) if len(theirs) == 1 else theirs
     return len(here) == len(every) and all(map(partial(math.isclose, abs_tol=1e-6), here, every))

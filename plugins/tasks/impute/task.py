@@ -42,6 +42,8 @@ class Impute(api.Task[Imputer]):
     fills = True
     baseline_samples = 20_000
 
+    head_options = tuple(DecoderOptions.model_fields)
+
     class Options(DecoderOptions):
         mask_ratio: float = Field(default=0.5, gt=0, lt=1, description="chance of each cell to be hidden in training")
         eval_ratio: float = Field(

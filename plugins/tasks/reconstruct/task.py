@@ -42,6 +42,7 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
     verb = "pretrain"
     monitor = "mse"
     baseline_samples = 4096
+    head_options = (*DecoderOptions.model_fields, "norm_pix_loss", "norm")
 
     class Options(DecoderOptions):
         mask_ratio: float = Field(default=0.75, gt=0, lt=1, description="share of the patches that is hidden")
