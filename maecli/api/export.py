@@ -6,6 +6,7 @@ from maecli.exporting.graph import Graph
 from maecli.exporting.model import RECORD, ExportedModel, ExportSample
 from maecli.exporting.raw import RawInput
 from maecli.training.outputs import Outputs
+from maecli.weights.outward import Outward, to_hugging_face, to_timm
 
 __all__ = [
     "RECORD",
@@ -15,7 +16,10 @@ __all__ = [
     "ExportedModel",
     "Graph",
     "Outputs",
+    "Outward",
     "RawInput",
     "Run",
     "compared",
+    "to_hugging_face",
+    "to_timm",
 ]

@@ -22,7 +22,7 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            help="onnx, torch (.pt2), safetensors, or that of a plugin; default: as --out ends, else onnx.",
+            help="onnx, torch (.pt2), safetensors, hf, timm, or that of a plugin; default: as --out ends, else onnx.",
             autocompletion=names("export"),
         ),
     ] = None,

@@ -30,6 +30,8 @@ class ExportFormat(ABC):
     """The modules that it needs beside those of mae."""
     install: ClassVar[str] = ""
     """What installs them, such as pip install 'maecli[export]'."""
+    library: ClassVar[str] = "maecli"
+    """The library that reads it, as the Hugging Face hub names it."""
     tolerance: ClassVar[float]
     """How far its answers may be from ours, see `Agreement`; stated wherever it is compared."""
 
@@ -53,6 +55,10 @@ class ExportFormat(ABC):
 
         Called before the file gets its name; where an agreement does not hold, nothing is left.
         """
+
+    def usage(self, model: ExportedModel) -> str:
+        """Return Python code that uses what was written, for the model card; empty where there is none to show."""
+        return ""
 
     @classmethod
     def metadata(cls, path: Path) -> Mapping[str, str]:

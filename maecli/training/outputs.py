@@ -24,6 +24,9 @@ class Outputs(nn.Module, ABC):
     can_be_measured: bool = True
     """Whether `mae eval` and `mae infer` can do the task by these outputs alone."""
 
+    temperature: float = 1.0
+    """What logits are divided by before they become probabilities."""
+
     @abstractmethod
     def forward(self, x: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         """Return the outputs of normalised samples x (B, C, *S), of cells that are `valid`; first axis the sample."""

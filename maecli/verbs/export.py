@@ -15,10 +15,14 @@ from maecli.exporting.model import ExportedModel
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.begin.place import output_name
-from maecli.run.directory import runs_dir
+from maecli.run.card.facts import Use
+from maecli.run.card.write import CARD, renewed_card
+from maecli.run.checkpoint import find_checkpoint
+from maecli.run.directory import Say, runs_dir
 from maecli.run.export import exported_model
 from maecli.run.suited import shell
-from maecli.storage.files import new_file, new_folder
+from maecli.storage.files import new_file, new_folder, write_text
+from maecli.training.checkpoint import Checkpoint
 
 DEFAULT_FORMAT = "onnx"
 
@@ -85,6 +89,7 @@ def export(
         graph = model.compare_graph() if plugin.holds_graph else []
         check_agreements(graph, "the graph")
         agreements, num_bytes = _write(plugin(), model, out)
+    _write_card(out, plugin(), model, find_checkpoint(run, checkpoint), registry, progress.say)
     measured = plugin.holds_graph and model.graph.outputs.can_be_measured
     return ExportResult(out, run, plugin.name, model.samples_are, graph, agreements, num_bytes, measured)
 
@@ -99,6 +104,21 @@ def _write(exporter: ExportFormat, model: ExportedModel, out: Path) -> tuple[Seq
         check_agreements(agreements, out.name)
         files = temporary.rglob("*") if temporary.is_dir() else [temporary]
         return agreements, sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _write_card(
+    out: Path, exporter: ExportFormat, model: ExportedModel, checkpoint: Checkpoint, registry: Registry, say: Say
+) -> None:
+    """Write the model card into a folder, or beside a file; what a person wrote into an earlier one stays."""
+    use = Use(exporter.library, about=_first_line(exporter), code=exporter.usage(model))
+    path = out / CARD if out.is_dir() else out.with_name(f"{out.name}.{CARD}")
+    text = renewed_card(path, checkpoint, registry, use, say)
+    if text is not None:
+        write_text(path, text)
+
+
+def _first_line(exporter: ExportFormat) -> str:
+    return (exporter.__doc__ or "").strip().split("\n", 1)[0]
 
 
 def _format_of(out: Path | None, registry: Registry) -> str:

@@ -23,13 +23,10 @@ from maecli.weights.choose import choose
 from maecli.weights.decoder_weights import import_decoder
 from maecli.weights.encoder_weights import BLOCK, EncoderWeights
 from maecli.weights.files import WeightFile
-from maecli.weights.implementations import FORMATS, KERNEL, recognise
+from maecli.weights.implementations import FORMATS, KERNEL, NORM_EPS, recognise
 from maecli.weights.pixels import scale_on_record, size_on_record
 from maecli.weights.qkv import join_qkv
 
-NORM_EPS = 1e-6
-"""Of our layer norms, and of the official MAE, timm and torchvision. Hugging Face writes 1e-12 into the files of models
-that were trained with 1e-6, so neither is wrong there."""
 HEAD = re.compile(
     r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token)(\.|$)"
 )

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 KERNEL = "patch_embed.proj.weight"
 """The kernel of the patch embedding, as timm names it."""
+NORM_EPS = 1e-6
+"""Of our layer norms, and of the official MAE, timm and torchvision. Hugging Face writes 1e-12 into the files of models
+that were trained with 1e-6, so neither is wrong there."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,7 @@ class Format:
         return re.compile(rf"((?:.*\.)?){self.block}")
 
     def canonical(self, name: str) -> str:
-        for pattern, replacement in self.rewrites:
-            name = re.sub(pattern, replacement, name)
-        return name
+        return renamed(name, self.rewrites)
 
 
 TIMM = Format("timm or official MAE", r"blocks\.0\.attn\.qkv\.weight", KERNEL)
@@ -106,3 +107,46 @@ def recognise(names: Iterable[str]) -> Recognised | None:
     else:
         title = f"{form.title} ViT{'MAE' if has_decoder else ''}"
     return Recognised(form, prefix, title)
+
+
+_HUGGING_FACE_BLOCK = (
+    (r"\.attn\.q\.", ".attention.attention.query."),
+    (r"\.attn\.k\.", ".attention.attention.key."),
+    (r"\.attn\.v\.", ".attention.attention.value."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+)
+_HUGGING_FACE_ENCODER = (
+    (r"^(cls_token)$", r"embeddings.\1"),
+    (r"^pos_embed$", "embeddings.position_embeddings"),
+    (r"^patch_embed\.proj\.", "embeddings.patch_embeddings.projection."),
+    (r"^norm\.", "layernorm."),
+    (r"^blocks\.", "encoder.layer."),
+)
+_VIT_BLOCK = (
+    *_HUGGING_FACE_BLOCK,
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"(\d)\.norm1\.", r"\1.layernorm_before."),
+    (r"(\d)\.norm2\.", r"\1.layernorm_after."),
+)
+TO_VIT = (*_VIT_BLOCK, *_HUGGING_FACE_ENCODER)
+"""Patterns and replacements, applied in turn, from timm's names to those of `ViTModel` on the hub.
+
+They are the names that transformers 4 has in memory; 5 has others, and reads and writes these.
+"""
+TO_VIT_MAE_DECODER = (
+    *_VIT_BLOCK,
+    (r"^blocks\.", "decoder_layers."),
+    (r"^(embed|norm|pred)\.", r"decoder_\1."),
+    (r"^pos_embed$", "decoder_pos_embed"),
+)
+"""Likewise, from our decoder's names to those of `ViTMAEDecoder`."""
+TO_DINOV2 = (*_HUGGING_FACE_BLOCK, (r"\.ls([12])\.gamma$", r".layer_scale\1.lambda1"), *_HUGGING_FACE_ENCODER)
+"""Likewise, to those of `Dinov2Model`."""
+
+
+def renamed(name: str, rewrites: Iterable[tuple[str, str]]) -> str:
+    """Return a name after patterns and replacements, applied in turn."""
+    for pattern, replacement in rewrites:
+        name = re.sub(pattern, replacement, name)
+    return name

@@ -37,31 +37,42 @@ OF_RUNS = Use("maecli", code="mae infer YOUR-FOLDER --run .", language="sh")
 
 
 def write_run_card(run: RunDirectory, registry: Registry, say: Say) -> None:
-    """Write the model card of a run, or write it anew.
+    """Write the model card of a run, or write it anew."""
+    try:
+        checkpoint = find_checkpoint(run.path)
+    except MaeError as error:
+        say(f"no model card is written: {error}")
+        return
+    text = renewed_card(run.path / CARD, checkpoint, registry, OF_RUNS, say)
+    if text is None:
+        return
+    if run.ledger.began and (run.path / CARD).exists():
+        run.ledger.own(CARD)
+    run.write(CARD, text)
+    if run.ledger.began:
+        run.ledger.note(CARD)
 
-    A `README.md` that mae did not write stays as it is; `say` is told.
+
+def renewed_card(path: Path, checkpoint: Checkpoint, registry: Registry, use: Use, say: Say) -> str | None:
+    """Return the card to write to a path; None where what is there stays, or it cannot be told, which `say` is told.
+
+    A file that mae did not write stays as it is.
     """
-    path = run.path / CARD
     try:
         earlier = read_text(path, MAX_BYTES)
     except FileNotFoundError:
         earlier = ""
     except DamagedFile as error:
         say(f"no model card is written: {error}")
-        return
+        return None
     if earlier and BELOW not in earlier:
         say(f"{path} was not written by mae, so it stays, and no model card is written")
-        return
+        return None
     try:
-        text = model_card(find_checkpoint(run.path), registry, OF_RUNS, earlier)
+        return model_card(checkpoint, registry, use, earlier)
     except (MaeError, KeyError) as error:
         say(f"no model card is written: {error}")
-        return
-    if earlier and run.ledger.began:
-        run.ledger.own(CARD)
-    run.write(CARD, text)
-    if run.ledger.began:
-        run.ledger.note(CARD)
+        return None
 
 
 def model_card(checkpoint: Checkpoint, registry: Registry, use: Use, earlier: str = "") -> str:

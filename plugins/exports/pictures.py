@@ -1,0 +1,75 @@
+"""What models of other libraries are told of pictures: how these become numbers, and how far answers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maecli import api
+
+BYTE = 1 / 255
+"""What other libraries multiply pixels by."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What is taken from pixels in [0, 1], that is values / 255, and what they are divided by then, by channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, model: api.export.ExportedModel, target: str) -> Pixels:
+        """Return those of a run. Raises SpecError for pictures that are not only resized and normalised."""
+        preprocess = model.preprocess
+        if preprocess.missing:
+            raise api.SpecError(f"{target} have no word for missing pixels, which this run's pictures have")
+        if preprocess.how != "resize":
+            raise api.SpecError(f"{target} resize pictures, and this run cuts a part out of them (data.fit)")
+        lows, highs = _ends(preprocess.for_files(model.card).value_range, preprocess.in_chans)
+        numbers = list(zip(preprocess.mean, preprocess.std, lows, highs, strict=True))
+        return cls(
+            tuple((low + mean * (high - low)) * BYTE for mean, _, low, high in numbers),
+            tuple(std * (high - low) * BYTE for _, std, low, high in numbers),
+        )
+
+
+def _ends(value_range: Sequence[object], channels: int) -> tuple[list[float], list[float]]:
+    """Return the lowest and the highest value of each channel."""
+    pairs = torch.tensor(value_range, dtype=torch.float64).reshape(-1, 2).expand(channels, 2)
+    return pairs[:, 0].tolist(), pairs[:, 1].tolist()
+
+
+def check_answers(model: api.export.ExportedModel, target: str) -> None:
+    """Raise SpecError for a head whose numbers are no classes."""
+    if isinstance(model.module, api.nets.Classifier) and "label" not in model.task.fields:
+        raise api.SpecError(f"{target} name classes, and task {model.task.name} answers with other numbers")
+
+
+def outputs(model: api.export.ExportedModel) -> api.export.Outputs | None:
+    """Return what a classifier answers; None for what is not one."""
+    return model.task.export(model.module) if isinstance(model.module, api.nets.Classifier) else None
+
+
+def temperature(model: api.export.ExportedModel) -> float:
+    """Return what a classifier's logits are divided by before they are probabilities."""
+    answers = outputs(model)
+    return answers.temperature if answers is not None else 1.0
+
+
+def inputs(model: api.export.ExportedModel) -> Tensor:
+    """Return the samples as the model sees them, (B, C, H, W)."""
+    return torch.stack([sample.x for sample in model.samples])
+
+
+def classified(
+    model: api.export.ExportedModel, x: Tensor, logits: Tensor
+) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    """Return the probabilities that the run gives samples, and those that another library makes of its logits."""
+    answers = outputs(model)
+    assert answers is not None
+    theirs = logits.sigmoid() if model.card.multi_label else logits.softmax(1)
+    return {"probabilities": answers(x)["probabilities"]}, {"probabilities": theirs}
