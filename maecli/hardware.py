@@ -65,6 +65,27 @@ def has_amx() -> bool:
     return torch.cpu._is_amx_tile_supported()  # torch before 2.12
 
 
+MATRIX_INSTRUCTIONS = (
+    *("avx2", "avx512_f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"),
+    *("neon_dot", "i8mm", "sve", "bf16"),
+)
+"""Those that say how fast a CPU multiplies matrices, by their names in `torch.cpu.get_capabilities`."""
+VNNI = ("avx_vnni", "avx512_vnni", "amx_int8")
+"""Any of these multiplies products of 8 bits without an intermediate sum of 16 bits, which may overflow."""
+
+
+@functools.cache
+def matrix_instructions() -> tuple[str, ...]:
+    """Return which of `MATRIX_INSTRUCTIONS` the CPU has."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        there = torch.cpu.get_capabilities()
+        return tuple(name for name in MATRIX_INSTRUCTIONS if there.get(name))
+    flags: set[str] = set()  # torch before 2.12
+    with contextlib.suppress(OSError):
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    return tuple(name for name in MATRIX_INSTRUCTIONS if {name, name.replace("avx512_f", "avx512f")} & flags)
+
+
 def multiplies_bf16(device: torch.device) -> bool:
     """Return whether the device multiplies bf16 matrices natively: CUDA from Ampere on, CPUs with AMX.
 
@@ -96,10 +117,11 @@ def describe_device(device: torch.device) -> str:
     if device.type == "mps":
         return "Apple GPU (MPS)"
     kind = "AMX" if multiplies_bf16(device) else torch.backends.cpu.get_cpu_capability()
-    return f"{_cpu_name()}, {number_of(torch.get_num_threads(), 'thread')}, {kind}"
+    return f"{cpu_name()}, {number_of(torch.get_num_threads(), 'thread')}, {kind}"
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """Return what the CPU's maker calls it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

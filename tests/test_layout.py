@@ -14,7 +14,7 @@ FLOORS = (
     {"verbs"},
     {"scaffold", "testing", "imputer"},
     {"sweep"},
-    {"plan"},
+    {"plan", "speed"},
     {"run"},
     {"outputs"},
     {"spec"},

@@ -12,6 +12,7 @@ from maecli.cli import (  # noqa: I001
     infer,  # noqa: F401
     embed,  # noqa: F401
     export,  # noqa: F401
+    bench,  # noqa: F401
     inspect,  # noqa: F401
     runs,  # noqa: F401
     results,  # noqa: F401

@@ -25,9 +25,12 @@ RECORDED = ("verb", "task", "spec", "card", "preprocess", "plugins")
 def exported_model(
     path: Path, registry: Registry, say: Callable[[str], None], checkpoint: str = "last", num_samples: int = 32
 ) -> ExportedModel:
-    """Return a run's module in float32 on the CPU, with a few samples of validation, or made-up ones without data."""
+    """Return a run's module in float32 on the CPU, with a few samples of validation, or made-up ones without data.
+
+    `num_samples` may be 0, for whoever compares nothing: the data are not opened then.
+    """
     restored = restore(path, registry, say, checkpoint, {"device": "cpu", "precision": "float32"})
-    samples, samples_are = _samples(restored, num_samples, say)
+    samples, samples_are = _samples(restored, num_samples, say) if num_samples else ([], "")
     module = restored.module.float().eval().requires_grad_(False)
     return ExportedModel(
         output_name(path),

@@ -24,7 +24,7 @@ from maecli.training.loop import trainer
 pytestmark = pytest.mark.usefixtures("without_charts")
 
 VERBS = (
-    *("pretrain", "finetune", "demo", "sweep", "eda", "pack", "eval", "infer", "embed"),
+    *("pretrain", "finetune", "demo", "sweep", "eda", "pack", "eval", "infer", "embed", "export", "bench"),
     *("inspect", "runs", "results", "plugins", "recipes", "schema"),
 )
 

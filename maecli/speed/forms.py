@@ -1,0 +1,135 @@
+"""The forms that a trained model can take, each with what loads it in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from maecli.data.card import DataCard
+from maecli.errors import MaeError, SpecError
+from maecli.exporting.format import ExportFormat
+from maecli.exporting.model import RECORD, ExportedModel
+from maecli.exporting.raw import RawInput
+from maecli.modalities.preprocess import Preprocess
+from maecli.registry import Registry, registry
+from maecli.run.export import exported_model
+from maecli.run.open import make_modality
+from maecli.speed.process import Load, Step
+
+PYTORCH, COMPILED = "PyTorch", "torch.compile"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One thing to be measured."""
+
+    name: str
+    load: Load
+    num_bytes: int
+    """Of its file."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """What there is of one run or file, and what goes into it."""
+
+    name: str
+    forms: list[Form]
+    raw: RawInput
+    left_out: Mapping[str, str]
+    """What cannot be made, and why."""
+
+    def samples(self, num: int) -> np.ndarray:
+        """Return made-up raw samples (num, C, *S), of the size that the model sees."""
+        preprocess = self.raw.preprocess
+        shape = (num, preprocess.in_chans, *preprocess.img_size)
+        made: np.ndarray = self.raw.from_model(torch.randn(shape, generator=torch.Generator().manual_seed(0))).numpy()
+        return made
+
+
+def forms_of(
+    path: Path, registry: Registry, say: Callable[[str], None], folder: Path, checkpoint: str, device: str
+) -> Forms:
+    """Return the forms of a run or checkpoint, see `forms_of_run`, or the one that an exported file is."""
+    if path.is_file():
+        for name in registry.names("export"):
+            plugin = registry.export(name)
+            if plugin.holds_graph and path.name.endswith(plugin.suffix):
+                return _forms_of_file(path, plugin, registry)
+    return forms_of_run(path, registry, say, folder, checkpoint, device)
+
+
+def _forms_of_file(path: Path, plugin: type[ExportFormat], registry: Registry) -> Forms:
+    """Return the one form of an exported file. Raises SpecError for a file of another tool."""
+    plugin.check_modules()
+    try:
+        record = json.loads(plugin.metadata(path)[RECORD])
+        card = DataCard.model_validate(record["card"])
+        preprocess = Preprocess.from_record(record["preprocess"], make_modality(card, registry))
+        raw = RawInput.of(preprocess, card, registry.task(record["task"]).own_size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpecError(
+            f"{path} does not say what goes into it as files of mae export do, so it is not measured"
+        ) from error
+    return Forms(path.name, [form_of_file(plugin.name, plugin, path)], raw, {})
+
+
+def forms_of_run(
+    path: Path, registry: Registry, say: Callable[[str], None], folder: Path, checkpoint: str, device: str
+) -> Forms:
+    """Return the forms of a run or checkpoint; files are written to an empty folder.
+
+    Raises SpecError where its task, or its kind of samples, has no graph.
+    """
+    model = exported_model(path, registry, say, checkpoint, num_samples=0)
+    num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in model.module.state_dict().values())
+    forms = [
+        Form(name, partial(load_run, path.absolute(), checkpoint, device, compiled), num_bytes)
+        for name, compiled in ((PYTORCH, False), (COMPILED, True))
+    ]
+    left_out: dict[str, str] = {}
+    for name in registry.names("export"):
+        try:
+            forms += _exported(registry.export(name), model, folder)
+        except MaeError as error:
+            left_out[name] = str(error)
+    return Forms(model.name, forms, model.raw, left_out)
+
+
+def _exported(plugin: type[ExportFormat], model: ExportedModel, folder: Path) -> list[Form]:
+    """Write a model in a format, and return what there is of it: nothing of a format that holds no graph."""
+    if not plugin.holds_graph:
+        return []
+    plugin.check_modules()
+    path = folder / f"model{plugin.suffix}"
+    plugin().write(model, path)
+    return [form_of_file(plugin.name, plugin, path)]
+
+
+def form_of_file(name: str, plugin: type[ExportFormat], path: Path) -> Form:
+    return Form(name, partial(load_file, plugin.name, path.absolute()), path.stat().st_size)
+
+
+def load_run(path: Path, checkpoint: str, device: str, compiled: bool, threads: int) -> Step:
+    """Return the graph of a run, preprocessing included, on a device."""
+    model = exported_model(path, registry(), lambda _: None, checkpoint, num_samples=0)
+    graph = model.graph.to(device)
+    run = torch.compile(graph) if compiled else graph
+
+    def step(samples: Tensor) -> object:
+        with torch.inference_mode():
+            return {name: made.cpu() for name, made in run(samples.to(device)).items()}
+
+    return step
+
+
+def load_file(format_name: str, path: Path, threads: int) -> Step:
+    """Return what an exported file computes."""
+    return registry().export(format_name).load(path, threads)
