@@ -1,6 +1,6 @@
 """The vision transformer, over a grid of any number of axes, that can see a part of the patches only.
 
-Shapes: B batch, C channels, S spatial axes, N patches, K kept, D embed_dim.
+Shapes: B batch, C channels, S spatial axes, N patches, K kept, T prefix tokens, D embed_dim.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from maecli.models.blocks import Block, init_weights
+from maecli.models.blocks import Activation, Block, init_weights
 from maecli.models.channels import mean_over_channels, split_channels
 from maecli.models.encoder import Encoder
 from maecli.models.kernels.amx import Linear
@@ -25,11 +25,10 @@ from maecli.models.positions import interpolate_pos_embed, sincos_pos_embed
 class VisionTransformer(Encoder):
     """ViT encoder with a class token and fixed sine-cosine or learned positions.
 
-    Patches are taken before they are embedded, so hidden ones cost nothing.
+    Patches are taken before they are embedded, so hidden ones cost nothing. Registers are further prefix tokens without
+    a position (arXiv:2309.16588); `pre_norm` normalises all tokens before the first block, as CLIP does.
     Source: ViT, arXiv:2010.11929, section 3.1; MAE, arXiv:2111.06377, section 3, "MAE encoder".
     """
-
-    num_prefix_tokens = 1
 
     def __init__(
         self,
@@ -47,6 +46,9 @@ class VisionTransformer(Encoder):
         decoder: tuple[int, int, int] = (512, 8, 16),
         per_channel: bool = False,
         final_norm: bool = True,
+        registers: int = 0,
+        pre_norm: bool = False,
+        activation: Activation = "gelu",
     ) -> None:
         super().__init__()
         grid = grid_of(img_size, patch_size)
@@ -54,21 +56,26 @@ class VisionTransformer(Encoder):
         in_chans = 1 if per_channel else in_chans
         self.img_size, self.patch_size = tuple(img_size), tuple(patch_size)
         self.in_chans, self.embed_dim, self.depth = in_chans, embed_dim, depth
+        self.num_prefix_tokens, self.activation = 1 + registers, activation
         self.decoder_defaults = decoder
 
         self.patch_embed: nn.Module = Linear(math.prod(patch_size) * in_chans, embed_dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
+        self.reg_token = nn.Parameter(torch.zeros(1, registers, embed_dim)) if registers else None
         self.pos_embed = nn.Parameter(sincos_pos_embed(grid, embed_dim).unsqueeze(0), requires_grad=learned_pos_embed)
+        self.norm_pre: nn.Module = nn.LayerNorm(embed_dim, eps=norm_eps) if pre_norm else nn.Identity()
         rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()  # deeper blocks are dropped more often
         self.blocks = nn.ModuleList(
-            Block(embed_dim, num_heads, mlp_ratio, rate, layer_scale, norm_eps) for rate in rates
+            Block(embed_dim, num_heads, mlp_ratio, rate, layer_scale, norm_eps, activation) for rate in rates
         )
         self.norm: nn.Module = nn.LayerNorm(embed_dim, eps=norm_eps) if final_norm else nn.Identity()
         self.apply(init_weights)
         nn.init.normal_(self.cls_token, std=0.02)
+        if self.reg_token is not None:
+            nn.init.normal_(self.reg_token, std=0.02)
 
     def embed(self, x: Tensor, ids_keep: Tensor | None, present: Tensor | None = None) -> Tensor:
-        """Return class token and embedded patches with their positions, (B, 1 + N or K, D).
+        """Return prefix tokens and embedded patches with their positions, (B, T + N or K, D).
 
         Patches that are not `present` (B, N) must not change the tokens of others.
         """
@@ -76,11 +83,12 @@ class VisionTransformer(Encoder):
         pos_embed = interpolate_pos_embed(self.pos_embed, self.grid, grid_of(x.shape[2:], self.patch_size))
         if ids_keep is not None:
             patches, pos_embed = take(patches, ids_keep), take(pos_embed, ids_keep)
-        return self._with_cls_token(self.patch_embed(patches) + pos_embed)
+        return self._with_prefix_tokens(self.patch_embed(patches) + pos_embed)
 
-    def _with_cls_token(self, tokens: Tensor) -> Tensor:
-        cls_token = self.cls_token.expand(len(tokens), -1, -1).to(tokens.dtype)
-        return torch.cat([cls_token, tokens], dim=1)
+    def _with_prefix_tokens(self, tokens: Tensor) -> Tensor:
+        prefix = self.cls_token if self.reg_token is None else torch.cat([self.cls_token, self.reg_token], dim=1)
+        prefix = prefix.expand(len(tokens), -1, -1).to(tokens.dtype)
+        return self.norm_pre(torch.cat([prefix, tokens], dim=1))
 
     def _first_tokens(self, x: Tensor, ids_keep: Tensor | None, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return what the first block takes: the embedded tokens, and which of them are present."""
@@ -110,7 +118,7 @@ class VisionTransformer(Encoder):
             tokens = block(tokens, present)
             if number in depths:
                 out = zero_absent(self.norm(tokens) if number == self.depth else tokens, present)
-                maps[number] = out[:, 1:].transpose(1, 2).reshape(len(x), self.embed_dim, *grid)
+                maps[number] = out[:, self.num_prefix_tokens :].transpose(1, 2).reshape(len(x), self.embed_dim, *grid)
         return [maps[number] for number in depths]
 
     def layer_of(self, name: str) -> int:

@@ -160,7 +160,7 @@ def _deduced(file: WeightFile, notes: list[str]) -> dict[str, Any]:
         return {}
     if weights.num_heads is None:
         notes.append("num_heads is not recorded; what models of this width have is shown")
-    notes += [*weights.changed, *weights.notes]
+    notes += weights.changed
     if weights.pixels is not None:
         notes.append(f"its pixels were normalised by {weights.pixels}, which a run that starts from it does too")
     sizes = [cells * patch for cells, patch in zip(weights.grid, weights.patch_size, strict=False)]

@@ -46,7 +46,10 @@ class EncoderWeights:
     """What was made of tensors that ours has and theirs has not, with the names: {"zero for its lack of …": (…)}."""
     num_others: int = 0
     """Tensors that belong to no encoder: of a decoder or a head."""
-    notes: tuple[str, ...] = ()
+    activation: str | None = None
+    """Of its MLPs, which no tensor shows; None where it is not known."""
+    norm_eps: float | None = None
+    """What its layer norms add to the variance, where that is known to be more than ours add."""
     pixels: PixelScale | None = None
     """How the pixels that it learnt from were normalised; None where its files do not say, and of our own runs."""
     img_size: tuple[int, ...] = ()
@@ -74,7 +77,16 @@ class EncoderWeights:
 
     def model_options(self) -> dict[str, Any]:
         """Return the options by which a vision transformer gets this shape."""
-        return {
+        rare: dict[str, Any] = {}  # options that a model need not have where these weights do without
+        if "reg_token" in self.tensors:
+            rare["registers"] = self.tensors["reg_token"].shape[1]
+        if "norm_pre.weight" in self.tensors:
+            rare["pre_norm"] = True
+        if self.activation not in (None, "gelu"):
+            rare["activation"] = self.activation
+        if self.norm_eps is not None:
+            rare["norm_eps"] = self.norm_eps
+        return rare | {
             "patch_size": _one_or_all(self.patch_size),
             "embed_dim": self.embed_dim,
             "depth": self.depth,

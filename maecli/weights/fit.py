@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from maecli.errors import SpecError
 from maecli.models.encoder import Encoder
@@ -52,6 +52,7 @@ def load_encoder_weights(
     the attention heads, which no tensor shows, differ.
     """
     _check_heads(encoder, weights)
+    _check_activation(encoder, weights)
     own = {name: tensor for name, tensor in encoder.state_dict().items() if not is_lora(name)}
     adapted = _adapt(encoder, own, weights, cells)
     given = adapted.tensors
@@ -67,7 +68,7 @@ def load_encoder_weights(
         f"encoder from {source}: {number_of(len(fitting) - len(names), 'tensor')} matched, {len(names)} adapted{done}, "
         f"{_some(new, 'new')}, {_left_over(left_over, weights.num_others)}"
     )
-    notes = list(weights.notes)
+    notes = _norms(encoder, weights)
     if weights.num_heads is None and (heads := heads_of(encoder)):
         notes.append(f"the file does not record its attention heads, {heads} are taken (--set model.num_heads=…)")
     return "; ".join([sentence, *notes])
@@ -80,6 +81,23 @@ def _check_heads(encoder: Encoder, weights: EncoderWeights) -> None:
             f"model.num_heads ({heads}) must be {weights.num_heads}, as in {weights.source}: with another number its "
             "weights would fit and mean something else"
         )
+
+
+def _check_activation(encoder: Encoder, weights: EncoderWeights) -> None:
+    activation = getattr(encoder, "activation", None)
+    if activation and weights.activation and activation != weights.activation:
+        raise SpecError(
+            f"model.activation ({activation}) must be {weights.activation}, as in {weights.source}: with another its "
+            "weights would fit and mean something else"
+        )
+
+
+def _norms(encoder: Encoder, weights: EncoderWeights) -> list[str]:
+    """Return a sentence where layer norms add less to the variance than those that the weights were trained with."""
+    own = next((module.eps for module in encoder.modules() if isinstance(module, nn.LayerNorm)), None)
+    if own is None or weights.norm_eps in (None, own):
+        return []
+    return [f"its layer norms add {weights.norm_eps:g} to the variance, ours {own:g}"]
 
 
 def _adapt(encoder: Encoder, own: dict[str, Tensor], weights: EncoderWeights, cells: Sequence[str]) -> _Adaptation:

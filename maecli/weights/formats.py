@@ -18,20 +18,24 @@ import torch
 from torch import Tensor
 
 from maecli.errors import SpecError
+from maecli.models.blocks import ACTIVATIONS
 from maecli.weights.adapt import describe_size, linear_of_kernel, side_of
 from maecli.weights.choose import choose
 from maecli.weights.decoder_weights import import_decoder
 from maecli.weights.encoder_weights import BLOCK, EncoderWeights
 from maecli.weights.files import WeightFile
-from maecli.weights.implementations import FORMATS, KERNEL, NORM_EPS, recognise
+from maecli.weights.implementations import CLIP, FORMATS, KERNEL, NORM_EPS, recognise
+from maecli.weights.other_kinds import check_kind, check_plain_mlp
 from maecli.weights.pixels import scale_on_record, size_on_record
 from maecli.weights.qkv import join_qkv
 
 HEAD = re.compile(
-    r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token)(\.|$)"
+    r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token|visual_projection|"
+    r"embeddings\.position_ids)(\.|$)"
 )
 """Beginnings of names, as timm writes them, that belong to a decoder or a head."""
-TOKENS = ("cls_token", "dist_token", "reg_token", "pos_embed")
+PREFIX_TOKENS: tuple[str, ...] = ("cls_token", "dist_token", "reg_token")
+TOKENS = (*PREFIX_TOKENS, "pos_embed")
 AXES = (
     (re.compile(r"blocks\.\d+\.(norm[12]|attn\.(qkv|q|k|v|proj)|mlp\.fc[12])\.bias"), (1,)),
     (re.compile(r"(blocks\.\d+\.norm[12]|norm|fc_norm)\.(weight|bias)"), (1,)),
@@ -47,29 +51,33 @@ MAX_PATCH = 1024
 def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
     """Return the encoder of another implementation under our names, float32; `choice` names one of several.
 
-    Biases of queries, keys and values that theirs lacks are zero. A `fc_norm`, which stands behind the pooling, becomes
-    our `norm` before it. Tensors that ours has no place for keep their names: whether they may be left out is not
-    decided here.
+    Biases of queries, keys, values and patches that theirs lacks are zero. A `fc_norm`, which stands behind the
+    pooling, becomes our `norm` before it. Tensors that ours has no place for keep their names: whether they may be left
+    out is not decided here.
     Raises SpecError for a file of unknown names or of several encoders, and for models that compute something else.
     """
     file = choose(file, choice)
+    check_kind(file)
     recognised = recognise(file.tensors)
     if recognised is None:
         raise SpecError(_unknown(file))
     form, prefix = recognised.format, recognised.prefix
-    _check_activation(file)
+    config = _config_of_pictures(file.config)
+    activation = _activation(file, config, form.activation)
     inside = {form.canonical(name[len(prefix) :]): name for name in file.tensors if name.startswith(prefix)}
     ours = {name: file.tensors[theirs] for name, theirs in inside.items() if not HEAD.match(name)}
     tensors = {name: _floating(tensor, name, file) for name, tensor in ours.items()}
+    if form is CLIP:
+        _add_axes(tensors)
     _check_blocks(tensors, file)
-    num_heads = _heads_on_record(file, len(tensors[KERNEL]))
+    num_heads = _heads_on_record(file, config, len(tensors[KERNEL]))
     join_qkv(tensors)
     kernel = tensors.pop(KERNEL)
     tensors["patch_embed.weight"] = linear_of_kernel(kernel)
     if "patch_embed.proj.bias" in tensors:
         tensors["patch_embed.bias"] = tensors.pop("patch_embed.proj.bias")
     patch_size = tuple(kernel.shape[2:])
-    grid = _split_positions(tensors, _grid_on_record(file.config, patch_size))
+    grid = _split_positions(tensors, _grid_on_record(config, patch_size))
     embed_dim, in_chans = kernel.shape[:2]
     return EncoderWeights(
         source=file.source,
@@ -81,7 +89,8 @@ def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
         num_heads=num_heads,
         changed=_complete(tensors),
         num_others=len(file.tensors) - len(ours),
-        notes=_notes(file),
+        activation=activation,
+        norm_eps=_norm_eps(config, CLIP.norm_eps if "norm_pre.weight" in tensors else form.norm_eps),
         pixels=scale_on_record(file, in_chans),
         img_size=size_on_record(file, patch_size)
         or tuple(cells * patch for cells, patch in zip(grid, patch_size, strict=False)),
@@ -99,14 +108,34 @@ def _unknown(file: WeightFile) -> str:
     )
 
 
-def _check_activation(file: WeightFile) -> None:
-    activation = file.config.get("hidden_act", "gelu")
-    if activation != "gelu":
-        raise SpecError(f"{file.path} is a model with the activation {activation}; an encoder of mae has gelu only")
+def _config_of_pictures(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a `config.json` that is about pictures, where it is of a model of pictures and text."""
+    part = config.get("vision_config")
+    return part if isinstance(part, dict) else config
+
+
+def _activation(file: WeightFile, config: Mapping[str, Any], usual: str) -> str:
+    """Return the activation of the MLPs. Raises SpecError for one that an encoder of ours cannot have."""
+    if "quickgelu" in str(config.get("architecture")):  # of timm
+        return "quick_gelu"
+    activation = config.get("hidden_act", usual)
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise SpecError(
+            f"{file.path} is a model with the activation {activation}; an encoder of mae has {' or '.join(ACTIVATIONS)}"
+        )
+    return activation
+
+
+def _add_axes(tensors: dict[str, Tensor]) -> None:
+    """Give the class token and the positions of CLIP, (D) and (1 + N, D), the axes that others have, in place."""
+    for name, num in (("cls_token", 1), ("pos_embed", 2)):
+        if name in tensors and tensors[name].ndim == num:
+            tensors[name] = tensors[name].reshape(1, -1, tensors[name].shape[-1])
 
 
 def _check_blocks(tensors: Mapping[str, Tensor], file: WeightFile) -> None:
     """Refuse what only begins like a vision transformer, such as blocks with a gated MLP."""
+    check_plain_mlp(tensors, file)
     for name, axes in ((KERNEL, (3, 4, 5)), ("blocks.0.norm1.weight", (1,)), ("blocks.0.mlp.fc1.weight", (2,))):
         if name not in tensors or tensors[name].ndim not in axes:
             raise SpecError(f"{file.path} is a transformer of another kind: it has no usual {name}")
@@ -148,6 +177,9 @@ def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
         for weight, bias in zip(weights, biases, strict=True):
             tensors[bias] = torch.zeros(len(tensors[weight]))
         changed["zeros for the qkv biases that it lacks"] = tuple(biases)
+    if "patch_embed.bias" not in tensors:
+        tensors["patch_embed.bias"] = torch.zeros(len(tensors["patch_embed.weight"]))
+        changed["zeros for the bias of the patches that it lacks"] = ("patch_embed.bias",)
     behind = ("fc_norm.weight", "fc_norm.bias")
     if all(name in tensors for name in behind):
         norms = [tensors.pop(name) for name in behind]
@@ -158,9 +190,9 @@ def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
     return changed
 
 
-def _heads_on_record(file: WeightFile, embed_dim: int) -> int | None:
+def _heads_on_record(file: WeightFile, config: Mapping[str, Any], embed_dim: int) -> int | None:
     """Return the attention heads that a `config.json` tells. Raises SpecError for a number that cannot be."""
-    heads = file.config.get("num_attention_heads")
+    heads = config.get("num_attention_heads")
     if type(heads) is not int:
         return None
     if not 1 <= heads <= embed_dim or embed_dim % heads:
@@ -185,14 +217,13 @@ def _split_positions(tensors: dict[str, Tensor], on_record: tuple[int, ...]) -> 
     pos_embed = tensors.get("pos_embed")
     if pos_embed is None or pos_embed.ndim != 3:
         return ()
-    tokens = [tensors[name].shape[1] for name in ("cls_token", "dist_token", "reg_token") if name in tensors]
-    rows, num_prefix = pos_embed.shape[1], sum(tokens)
-    expected = math.prod(on_record) if on_record else None
-    bare = rows == expected or (rows - num_prefix != expected and not side_of(rows - num_prefix) and side_of(rows))
-    if bare:
-        num_prefix = 0
+    counts = {name: tensors[name].shape[1] for name in PREFIX_TOKENS if name in tensors}
+    rows, expected = pos_embed.shape[1], math.prod(on_record) if on_record else None
+    num_prefix = _num_prefix(rows, counts, expected)
     if num_prefix and "cls_token" in tensors:
         tensors["cls_token"] = tensors["cls_token"] + pos_embed[:, :1]
+    if num_prefix == sum(counts.values()) and (num := counts.get("reg_token")):
+        tensors["reg_token"] = tensors["reg_token"] + pos_embed[:, num_prefix - num : num_prefix]
     tensors["pos_embed"] = pos_embed[:, num_prefix:]
     if rows - num_prefix == expected:
         return on_record
@@ -200,8 +231,18 @@ def _split_positions(tensors: dict[str, Tensor], on_record: tuple[int, ...]) -> 
     return (side, side) if side else ()
 
 
-def _notes(file: WeightFile) -> tuple[str, ...]:
-    eps = file.config.get("layer_norm_eps")
-    if isinstance(eps, (int, float)) and NORM_EPS < eps < 1:
-        return (f"its layer norms add {eps:g} to the variance, ours {NORM_EPS:g}",)
-    return ()
+def _num_prefix(rows: int, counts: Mapping[str, int], expected: int | None) -> int:
+    """Return how many of the rows of positions are those of tokens before the patches: of all, of the first, of none.
+
+    As many patches as `expected` decide, else a square grid of them, else all tokens have a position.
+    """
+    choices = dict.fromkeys([sum(counts.values()), min(counts.get("cls_token", 0), 1), 0])
+    by_record = [num for num in choices if rows - num == expected]
+    by_side = [num for num in choices if side_of(rows - num)]
+    return [*by_record, *by_side, *choices][0]
+
+
+def _norm_eps(config: Mapping[str, Any], usual: float | None) -> float | None:
+    """Return what layer norms add to the variance where that is more than in ours, None where it is not."""
+    eps = config.get("layer_norm_eps", usual)
+    return float(eps) if isinstance(eps, (int, float)) and NORM_EPS < eps < 1 else None

@@ -24,6 +24,10 @@ class Format:
     """What it calls the kernel of the patch embedding."""
     rewrites: tuple[tuple[str, str], ...] = ()
     """Patterns and replacements that lead to timm's names, applied in turn."""
+    activation: str = "gelu"
+    """Of its MLPs, where no file says another."""
+    norm_eps: float | None = None
+    """What its layer norms add to the variance, where no file says it and it is not what all others add."""
 
     @property
     def beginning(self) -> re.Pattern[str]:
@@ -34,24 +38,55 @@ class Format:
 
 
 TIMM = Format("timm or official MAE", r"blocks\.0\.attn\.qkv\.weight", KERNEL)
+_COMMON_TO_HUGGING_FACE = (
+    (r"^embeddings\.(cls_token|mask_token)$", r"\1"),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^(?:encoder\.layer|layers)\.(\d+)\.", r"blocks.\1."),
+    (r"^(blocks\.\d+)\.attention\.attention\.(q|k|v)(?:uery|ey|alue)\.", r"\1.attn.\2."),
+    (r"^(blocks\.\d+)\.attention\.(q|k|v)_proj\.", r"\1.attn.\2."),
+    (r"^(blocks\.\d+)\.attention\.(?:output\.dense|o_proj)\.", r"\1.attn.proj."),
+    (r"^layernorm\.", "norm."),
+)
 HUGGING_FACE = Format(
     "Hugging Face",
     r"(encoder\.layer|layers)\.0\.layernorm_before\.weight",
     "embeddings.patch_embeddings.projection.weight",
     (
-        (r"^embeddings\.(cls_token|mask_token)$", r"\1"),
-        (r"^embeddings\.position_embeddings$", "pos_embed"),
-        (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-        (r"^(?:encoder\.layer|layers)\.(\d+)\.", r"blocks.\1."),
-        (r"^(blocks\.\d+)\.attention\.attention\.(q|k|v)(?:uery|ey|alue)\.", r"\1.attn.\2."),
-        (r"^(blocks\.\d+)\.attention\.(q|k|v)_proj\.", r"\1.attn.\2."),
-        (r"^(blocks\.\d+)\.attention\.(?:output\.dense|o_proj)\.", r"\1.attn.proj."),
+        *_COMMON_TO_HUGGING_FACE,
         (r"^(blocks\.\d+)\.intermediate\.dense\.", r"\1.mlp.fc1."),
         (r"^(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
         (r"^(blocks\.\d+)\.layernorm_before\.", r"\1.norm1."),
         (r"^(blocks\.\d+)\.layernorm_after\.", r"\1.norm2."),
-        (r"^layernorm\.", "norm."),
     ),
+)
+DINOV2 = Format(
+    "Hugging Face DINOv2",
+    r"(encoder\.layer|layers)\.0\.layer_scale1\.lambda1",
+    HUGGING_FACE.kernel,
+    (
+        *_COMMON_TO_HUGGING_FACE,
+        (r"^embeddings\.register_tokens$", "reg_token"),
+        (r"^(blocks\.\d+)\.layer_scale([12])\.lambda1$", r"\1.ls\2.gamma"),
+    ),
+)
+CLIP = Format(
+    "Hugging Face CLIP",
+    r"encoder\.layers\.0\.layer_norm1\.weight",
+    "embeddings.patch_embedding.weight",
+    (
+        (r"^embeddings\.class_embedding$", "cls_token"),
+        (r"^embeddings\.position_embedding\.weight$", "pos_embed"),
+        (r"^embeddings\.patch_embedding\.", "patch_embed.proj."),
+        (r"^encoder\.layers\.(\d+)\.", r"blocks.\1."),
+        (r"^(blocks\.\d+)\.self_attn\.(q|k|v)_proj\.", r"\1.attn.\2."),
+        (r"^(blocks\.\d+)\.self_attn\.out_proj\.", r"\1.attn.proj."),
+        (r"^(blocks\.\d+)\.layer_norm([12])\.", r"\1.norm\2."),
+        (r"^pre_layrnorm\.", "norm_pre."),
+        (r"^post_layernorm\.", "norm."),
+    ),
+    activation="quick_gelu",
+    norm_eps=1e-5,
 )
 TORCHVISION = Format(
     "torchvision",
@@ -70,7 +105,7 @@ TORCHVISION = Format(
         (r"^encoder\.ln\.", "norm."),
     ),
 )
-FORMATS = (TIMM, HUGGING_FACE, TORCHVISION)
+FORMATS = (TIMM, HUGGING_FACE, DINOV2, CLIP, TORCHVISION)
 
 
 @dataclass(frozen=True)
@@ -104,8 +139,10 @@ def recognise(names: Iterable[str]) -> Recognised | None:
     has_decoder = any(name.removeprefix(prefix).startswith("decoder") for name in names)
     if form is TIMM:
         title = "official MAE" if has_decoder else form.title
-    else:
+    elif form in (HUGGING_FACE, TORCHVISION):
         title = f"{form.title} ViT{'MAE' if has_decoder else ''}"
+    else:
+        title = form.title
     return Recognised(form, prefix, title)
 
 

@@ -130,4 +130,4 @@ class HybridVisionTransformer(nets.VisionTransformer):
         tokens = self.patch_embed(x, visible).flatten(1, 2)  # (B, N, D)
         if ids_keep is not None:
             tokens, pos_embed = nets.take(tokens, ids_keep), nets.take(pos_embed, ids_keep)
-        return self._with_cls_token(tokens + pos_embed)
+        return self._with_prefix_tokens(tokens + pos_embed)

@@ -56,7 +56,7 @@ class RowTransformer(api.nets.VisionTransformer):
 
     def embed(self, x: Tensor, ids_keep: Tensor | None, present: Tensor | None = None) -> Tensor:
         tokens = self.patch_embed(api.nets.patchify(x, self.patch_size)) + self.pos_embed
-        return self._with_cls_token(tokens if ids_keep is None else api.nets.take(tokens, ids_keep))
+        return self._with_prefix_tokens(tokens if ids_keep is None else api.nets.take(tokens, ids_keep))
 
 
 class RowViT(ViT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,6 +39,17 @@ class ViT(api.Model):
             default=True,
             description="normalise tokens after the last block; without it they keep their sizes, of which forecasts "
             "are almost linear",
+        )
+
+        registers: int = Field(
+            default=0, ge=0, le=64, description="further tokens beside the class token, arXiv:2309.16588"
+        )
+        pre_norm: bool = Field(default=False, description="normalise tokens before the first block too, as CLIP does")
+        activation: Literal["gelu", "quick_gelu"] = Field(
+            default="gelu", description="of the MLPs; quick_gelu: OpenAI's CLIP"
+        )
+        norm_eps: float = Field(
+            default=1e-6, gt=0, lt=1, description="what layer norms add to the variance; CLIP: 1e-5"
         )
 
     decoder: ClassVar[tuple[int, int, int]] = (512, 8, 16)

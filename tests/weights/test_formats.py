@@ -35,9 +35,9 @@ def in_file(state, config=None, pixels=None):
 
 def encoder_for(weights, img_size=(32, 32), in_chans=3, heads=4, norm_eps=1e-6):
     """Return an encoder of the deduced shape with these weights; such narrow models have more heads than is usual."""
-    options = weights.model_options() | {"num_heads": heads}
+    options = weights.model_options() | {"num_heads": heads, "norm_eps": norm_eps}
     patch = options.pop("patch_size")
-    encoder = VisionTransformer(img_size, (patch, patch), in_chans, norm_eps=norm_eps, **options)
+    encoder = VisionTransformer(img_size, (patch, patch), in_chans, **options)
     load_encoder_weights(encoder, weights)
     return encoder.eval()
 
@@ -143,7 +143,7 @@ def test_a_norm_behind_the_pooling_becomes_the_one_before_it_and_is_told():
     [
         ({"reg_tokens": 2}, "reg_token left over"),
         ({"qk_norm": True}, "blocks.0.attn.q_norm.weight left over"),
-        ({"pre_norm": True}, "patch_embed.bias missing instead of 32"),
+        ({"pre_norm": True}, "norm_pre.weight left over"),
         ({"class_token": False, "global_pool": "avg"}, "cls_token missing instead of 1×1×32"),
     ],
 )
@@ -161,15 +161,20 @@ def test_the_rows_of_register_tokens_are_no_patches_positions():
 
 
 def test_a_model_with_another_activation_is_refused():
-    with pytest.raises(SpecError, match="file is a model with the activation relu; an encoder of mae has gelu only"):
+    with pytest.raises(
+        SpecError, match="file is a model with the activation relu; an encoder of mae has gelu or quick_gelu"
+    ):
         import_encoder(in_file(hf_vit().state_dict(), {"hidden_act": "relu"}))
 
 
-def test_another_epsilon_of_the_norms_is_told():
+def test_a_larger_epsilon_of_the_norms_is_taken_over_or_told():
     state = hf_vit().state_dict()
-    assert import_encoder(in_file(state, {"layer_norm_eps": 1e-12})).notes == ()
-    notes = import_encoder(in_file(state, {"layer_norm_eps": 1e-5})).notes
-    assert notes == ("its layer norms add 1e-05 to the variance, ours 1e-06",)
+    assert "norm_eps" not in import_encoder(in_file(state, {"layer_norm_eps": 1e-12})).model_options()
+    weights = import_encoder(in_file(state, {"layer_norm_eps": 1e-5}))
+    assert weights.model_options()["norm_eps"] == 1e-5
+    assert "its layer norms" not in load_encoder_weights(encoder_for(weights, norm_eps=1e-5), weights)
+    said = load_encoder_weights(encoder_for(weights), weights)
+    assert "its layer norms add 1e-05 to the variance, ours 1e-06" in said
 
 
 def test_normalisation_and_size_of_pictures_are_offered_where_they_are_on_record():
@@ -192,7 +197,9 @@ def test_blocks_of_another_kind_are_refused_by_name():
     state["blocks.0.mlp.w12.weight"] = state.pop("blocks.0.mlp.fc1.weight")  # a gated MLP
     with pytest.raises(SpecError) as caught:
         import_encoder(in_file(state))
-    assert str(caught.value) == "file is a transformer of another kind: it has no usual blocks.0.mlp.fc1.weight"
+    assert str(caught.value) == (
+        "file has gated MLPs (SwiGLU), as DINOv2's and DINOv3's largest have; an encoder of mae has plain ones"
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,8 +220,8 @@ def test_an_unknown_file_is_told_by_its_first_tensors(tmp_path):
         import_encoder(read_weights(tmp_path / "net"))
     assert str(caught.value) == (
         f"{tmp_path / 'net'} holds no vision transformer that can be recognised by its 4 tensors (bn1.weight, "
-        "conv1.weight, fc.weight, …); known are the ViTs of timm or official MAE, Hugging Face, torchvision, and runs "
-        "of mae"
+        "conv1.weight, fc.weight, …); known are the ViTs of timm or official MAE, Hugging Face, Hugging Face "
+        "DINOv2, Hugging Face CLIP, torchvision, and runs of mae"
     )
 
 

@@ -172,6 +172,7 @@ def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, B
         in_chans=encoder.in_chans,
         grid=encoder.grid,
         num_heads=heads_of(encoder),
+        activation=getattr(encoder, "activation", None),
         cells=cells_of(metadata),
         num_others=len(tensors) - len(own),
     )

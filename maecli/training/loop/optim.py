@@ -14,7 +14,7 @@ from maecli.models.encoder import Encoder
 from maecli.parallel.wrap import own_parts, placed_like
 from maecli.schema import TrainSpec
 
-NOT_DECAYED = ("cls_token", "mask_token", "pos_embed", "layer_scale", lora.A, lora.B)
+NOT_DECAYED = ("cls_token", "reg_token", "mask_token", "pos_embed", "layer_scale", lora.A, lora.B)
 """Tokens, and what scales a residual branch, by name: vectors that have more than one axis in some models. And
 adapters: what is added to a weight that stays as it is has no size of its own to keep small."""
 

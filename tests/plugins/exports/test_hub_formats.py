@@ -136,6 +136,10 @@ REFUSED = {
     ),
     "read pictures, and this run's encoder samples of the axes (4,)": lambda: classifier(encoder_of((16,), (4,))),
     "each by itself": lambda: classifier(encoder_of(per_channel=True)),
+    "get the activation gelu, and this run's encoder has quick_gelu": lambda: classifier(
+        encoder_of(activation="quick_gelu")
+    ),
+    "have no place for reg_token of this run's encoder": lambda: classifier(encoder_of(registers=2)),
     r"(task.head) has more layers": lambda: classifier(encoder_of(), kind="mlp"),
     "no counterpart of this run's Linear": lambda: nn.Linear(1, 1),
 }

@@ -1,0 +1,50 @@
+"""Vision transformers that compute something else than ours, told by name with what ours lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from maecli.errors import SpecError
+from maecli.weights.files import WeightFile
+
+ROTARY = "rotary positions, as DINOv3's have; an encoder of mae adds its positions to the tokens"
+GATED = "gated MLPs (SwiGLU), as DINOv2's and DINOv3's largest have; an encoder of mae has plain ones"
+OTHERS = (
+    (r"(.*\.)?((rope|rope_embed|rope_embeddings)\.|embeddings\.patch_embeddings\.weight$)", ROTARY),
+    (r".*\bblocks\.0\.gamma_1", ROTARY),
+    (r".*\b(blocks|layers?)\.0\.(\d+\.)?mlp\.(weights_in|gate_proj|w1|w12|fc1_g)\.", GATED),
+    (
+        r".*\bresblocks\.0\.attn\.in_proj_weight",
+        "the names of open_clip; take the same model in Hugging Face's or timm's form",
+    ),
+)
+"""Patterns of the names of tensors, and what a model with one has."""
+OF_ROTARY = ("dinov3", "eva02")
+"""What a `model_type` or `architecture` in a `config.json` has in it where positions are rotary; timm's say no more."""
+FC1, FC2 = "blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc2.weight"
+
+
+def check_kind(file: WeightFile) -> None:
+    """Raise SpecError for a transformer whose tensors or config name what ours cannot compute."""
+    if reason := _by_config(file.config) or _by_names(file.tensors):
+        raise SpecError(f"{file.path} has {reason}")
+
+
+def check_plain_mlp(tensors: Mapping[str, Tensor], file: WeightFile) -> None:
+    """Raise SpecError for MLPs whose first layer makes a gate beside the values, as timm packs them."""
+    shapes = [tensors[name].shape for name in (FC1, FC2) if name in tensors and tensors[name].ndim == 2]
+    if len(shapes) == 2 and shapes[0][0] == 2 * shapes[1][1]:
+        raise SpecError(f"{file.path} has {GATED}")
+
+
+def _by_config(config: Mapping[str, Any]) -> str:
+    kind = f"{config.get('model_type')} {config.get('architecture')}"
+    return ROTARY if any(name in kind for name in OF_ROTARY) else ""
+
+
+def _by_names(names: Iterable[str]) -> str:
+    return next((reason for name in names for pattern, reason in OTHERS if re.match(pattern, name)), "")
