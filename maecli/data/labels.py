@@ -17,7 +17,9 @@ from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split, TensorSplit
-from maecli.data.splits import place
+from maecli.data.splits import places
+from maecli.data.views.by_key import NONE, ByKey
+from maecli.data.views.keys import take
 from maecli.errors import BrokenSample, SpecError
 
 WHOLE = "100%"
@@ -59,10 +61,12 @@ def training_part(
     counts: tuple[int, ...] = ()
     if labelled:
         labels = labels_by_key(dataset, "train", split)
-        ids = [i for i, key in enumerate(split.keys) if key in labels]
-        keys = [split.keys[i] for i in ids]
-        chosen = [ids[i] for i in choose(keys, [labels[key] for key in keys], part, seed)]
-        counts = class_counts([labels[split.keys[i]] for i in chosen], card.num_classes)
+        codes = labels.codes_of(split.keys)
+        ids = np.flatnonzero(codes != NONE)
+        known = [labels.distinct[code] for code in codes[ids].tolist()]
+        part_of_known = choose(take(split.keys, ids), known, part, seed)
+        chosen = ids[part_of_known].tolist()
+        counts = class_counts([known[i] for i in part_of_known], card.num_classes)
     else:
         chosen = choose(split.keys, None, part, seed)
     description = f"{len(chosen):,} of {len(split):,} training samples, chosen by seed {seed}"
@@ -72,21 +76,30 @@ def training_part(
     return TrainingPart(split.view(chosen), card.model_copy(update=changes), description)
 
 
-def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> dict[str, np.ndarray]:
+def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> ByKey[np.ndarray]:
     """Return the labels of a split's samples, as the field `label` holds them, opening no picture if that can be.
 
     Samples without a label, or whose label cannot be read, are left out.
     """
     if isinstance(split, TensorSplit) and "label" in split.tensors:
-        return dict(zip(split.keys, split.tensors["label"].cpu().numpy(), strict=True))
+        distinct, codes = np.unique(split.tensors["label"].cpu().numpy(), axis=0, return_inverse=True)
+        return ByKey(split.keys, codes.reshape(-1), list(distinct))
     source = dataset.split(name, ("label",))
-    labels: dict[str, np.ndarray] = {}
-    same: dict[bytes, np.ndarray] = {}
-    for i, key in enumerate(source.keys):
+    codes = np.full(len(source), NONE, np.int32)
+    numbers: dict[bytes, int] = {}
+    different: list[np.ndarray] = []
+    for i in range(len(source)):
         with suppress(BrokenSample):  # told of when it is read for use
             label = np.asarray(source[i]["label"])
-            labels[key] = same.setdefault(label.tobytes(), label)  # most are alike: an array each would take 100 bytes
-    return labels
+            codes[i] = numbers.setdefault(label.tobytes(), len(numbers))
+            if len(numbers) > len(different):
+                different.append(label)
+    return ByKey(source.keys, codes, different)
+
+
+def labels_in_order(labels: ByKey[np.ndarray], keys: Sequence[str]) -> list[np.ndarray]:
+    """Return the labels of those of the samples that have one; equal ones are one array."""
+    return [labels.distinct[code] for code in labels.codes_of(keys).tolist() if code != NONE]
 
 
 def class_counts(labels: Sequence[np.ndarray], num_classes: int) -> tuple[int, ...]:
@@ -106,8 +119,12 @@ def choose(keys: Sequence[str], labels: Sequence[np.ndarray] | None, part: str, 
     its share rounded. The first sample of each class is always taken.
     """
     line_seed = derive_seed(seed, "labels")
-    order = sorted(range(len(keys)), key=lambda i: place(keys[i], line_seed))
-    present = [classes_of(label) for label in labels] if labels is not None else [[0]] * len(keys)
+    line_places = places(keys, line_seed)
+    order: list[int] = np.lexsort((line_places[:, 1], line_places[:, 0])).tolist()
+    classes: dict[bytes, list[int]] = {}  # of equal labels once: a list each would take 60 bytes
+    present = [[0]] * len(keys)
+    if labels is not None:
+        present = [classes.setdefault(label.tobytes(), classes_of(label)) for label in labels]
     counts: dict[int, int] = {}
     first: dict[int, int] = {}
     for i in order:

@@ -19,7 +19,7 @@ A sample is a dict of named arrays. C channels, S spatial axes, of which a pictu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import overload
@@ -29,7 +29,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from maecli.data.views.keys import take
+from maecli.data.views.keys import Keys, take
 
 Sample = dict[str, np.ndarray]
 OWN = ("own_mask", "own_size", "own_spacing")
@@ -95,7 +95,7 @@ class Split(ABC):
 
     def view(self, ids: Sequence[int]) -> Split:
         """Return the samples with the positions `ids`, in their order."""
-        return View(Places(self, ids), take(self.keys, ids))
+        return View(Places.within(self, ids), take(self.keys, ids))
 
 
 class TensorSplit(Split):
@@ -121,11 +121,11 @@ class TensorSplit(Split):
         return TensorSplit(tensors, [self.keys[i] for i in ids])
 
 
-def view_of(places: Sequence[tuple[Split, int]]) -> Split:
+def view_of(places: Places) -> Split:
     """Return samples of several splits as one, in memory where all of these are."""
-    sources = list({id(split): split for split, _ in places}.values())
+    sources = [places.splits[i] for i in np.unique(places.split_of).tolist()]
     if len(sources) == 1:
-        return sources[0].view([i for _, i in places])
+        return sources[0].view(places.ids.tolist())
     tensors = [split for split in sources if isinstance(split, TensorSplit)]
     if not sources or len(tensors) < len(sources):
         return View(places)
@@ -136,10 +136,22 @@ def view_of(places: Sequence[tuple[Split, int]]) -> Split:
 
 
 class Places(Sequence[tuple["Split", int]]):
-    """Positions in one split, 8 bytes each."""
+    """Positions in several splits, some bytes each: which of `splits` each is of, and where it stands there."""
 
-    def __init__(self, split: Split, ids: ArrayLike) -> None:
-        self.split, self.ids = split, np.asarray(ids, np.int64)
+    def __init__(self, splits: Sequence[Split], split_of: ArrayLike, ids: ArrayLike) -> None:
+        self.splits, self.split_of, self.ids = splits, np.asarray(split_of, np.int32), np.asarray(ids, np.int64)
+
+    @classmethod
+    def within(cls, split: Split, ids: ArrayLike) -> Places:
+        """Return positions in one split."""
+        return cls([split], np.zeros(np.shape(ids), np.int32), ids)
+
+    @classmethod
+    def of(cls, places: Iterable[tuple[Split, int]]) -> Places:
+        """Return positions, each with its split."""
+        splits: dict[Split, int] = {}
+        pairs = [(splits.setdefault(split, len(splits)), index) for split, index in places]
+        return cls(list(splits), [split for split, _ in pairs], [index for _, index in pairs])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -150,16 +162,16 @@ class Places(Sequence[tuple["Split", int]]):
     def __getitem__(self, index: slice) -> Places: ...
     def __getitem__(self, index: int | slice) -> tuple[Split, int] | Places:
         if isinstance(index, slice):
-            return Places(self.split, self.ids[index])
-        return self.split, int(self.ids[index])
+            return Places(self.splits, self.split_of[index], self.ids[index])
+        return self.splits[self.split_of[index]], int(self.ids[index])
 
 
 class View(Split):
     """Some samples of one split or several, each by its split and its position there."""
 
-    def __init__(self, places: Sequence[tuple[Split, int]], keys: Sequence[str] | None = None) -> None:
+    def __init__(self, places: Places, keys: Sequence[str] | None = None) -> None:
         self._places = places
-        self._keys = [split.keys[index] for split, index in places] if keys is None else keys
+        self._keys = Keys.of(split.keys[index] for split, index in places) if keys is None else keys
 
     @property
     def keys(self) -> Sequence[str]:
@@ -190,7 +202,5 @@ class View(Split):
         return split.label(position)
 
     def notes(self) -> Sequence[str]:
-        if isinstance(self._places, Places):
-            return list(dict.fromkeys(self._places.split.notes()))
-        splits = {id(split): split for split, _ in self._places}
-        return list(dict.fromkeys(note for split in splits.values() for note in split.notes()))
+        splits = [self._places.splits[i] for i in np.unique(self._places.split_of).tolist()]
+        return list(dict.fromkeys(note for split in splits for note in split.notes()))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from maecli.data.card import SPLIT_NAMES, DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.sample import View
+from maecli.data.sample import Places, View
 from maecli.eda import histograms
 from maecli.eda.annotations import (
     BoxScan,
@@ -179,7 +179,7 @@ def regrouped(samples: Mapping[str, SampleScan], keys: Mapping[str, Sequence[str
     scans: dict[str, SampleScan] = {}
     for name, names in keys.items():
         members = [seen[key] for key in dict.fromkeys(names) if key in seen]
-        split = View([(samples[home].split, index) for home, index, _ in members])
+        split = View(Places.of((samples[home].split, index) for home, index, _ in members))
         scans[name] = SampleScan(split, [look for _, _, look in members], ids=[*range(len(members))])
     moved = any(seen[key][0] != name for name, scan in scans.items() for key in scan.split.keys)
     return scans if moved else None

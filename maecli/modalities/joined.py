@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maecli.data.sample import Sample, Split, View
+from maecli.data.sample import Places, Sample, Split, View
 from maecli.errors import BrokenSample
 
 
@@ -20,8 +20,8 @@ class Joined(View):
         for before, split in parts:
             for index, key in enumerate(split.keys):
                 places.setdefault(before + key, (before, split, index))
-        super().__init__([(split, index) for _, split, index in places.values()])
-        self._keys, self._before = list(places), [before for before, *_ in places.values()]
+        super().__init__(Places.of((split, index) for _, split, index in places.values()), list(places))
+        self._before = [before for before, *_ in places.values()]
 
     def __getitem__(self, index: int) -> Sample:
         with self._named(index):

@@ -13,7 +13,7 @@ from toy_dataset import shapes
 from maecli.data import fingerprint
 from maecli.data.files import sample_files
 from maecli.data.fingerprint import KEPT_BYTES, Fingerprint, fingerprint_of
-from maecli.data.sample import Split, TensorSplit, View
+from maecli.data.sample import Places, Split, TensorSplit, View
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.picture_files import PictureFiles, Reading
 
@@ -253,7 +253,7 @@ def test_an_empty_split_has_a_fingerprint():
     for shape in ((0, 1, 2, 2), (3, 0)):
         empty = TensorSplit({"image": torch.zeros(shape)})
         assert fingerprint_of(empty, ()) == fingerprint_of(empty, ())
-    assert fingerprint_of(View([]), ("image", "label")).num_parts == 0
+    assert fingerprint_of(View(Places.of([])), ("image", "label")).num_parts == 0
 
 
 @pytest.mark.parametrize(

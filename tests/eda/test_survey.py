@@ -11,7 +11,7 @@ from toy_dataset import HEIGHT, WIDTH, Shapes, shapes
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.sample import TensorSplit, View
+from maecli.data.sample import Places, TensorSplit, View
 from maecli.eda import histograms
 from maecli.eda.annotations import scan_labels, scan_masks
 from maecli.eda.findings import Findings, Where
@@ -160,7 +160,7 @@ def test_keys_that_two_splits_share_tell_no_picture():
 
 def test_pictures_in_other_splits_are_read_from_their_own():
     split = TensorSplit({"image": torch.arange(2.0).reshape(2, 1, 1, 1)}, ["a", "b"])
-    moved = View([(split, 1), (split, 0)])
+    moved = View(Places.within(split, [1, 0]))
     assert [moved[i]["image"].item() for i in range(len(moved))] == [1, 0]
 
 

@@ -203,9 +203,9 @@ class KnownClasses(WrappedDataset):
         """Return the samples of a split whose one label the run knows, or cannot be read."""
         assert self.label is not None
         labels = labels_by_key(self.dataset, name, split)
-        classes = [int(labels[key]) if key in labels else None for key in split.keys]
-        ids = [i for i, q in enumerate(classes) if q is None or q < 0 or self.label.numbers[q] != UNKNOWN]
-        return split.view(ids) if len(ids) < len(classes) else split
+        known = [q < 0 or self.label.numbers[q] != UNKNOWN for q in map(int, labels.distinct)]
+        ids = np.flatnonzero(np.array([*known, True])[labels.codes_of(split.keys)])
+        return split.view(ids.tolist()) if len(ids) < len(split) else split
 
     def left_out(self, name: SplitName) -> dict[str, int]:
         """Return what of a split is not looked at because the run does not know its class, in words, and how much."""
@@ -216,7 +216,7 @@ class KnownClasses(WrappedDataset):
             for q, number in enumerate(self.label.numbers):
                 if number == UNKNOWN:
                     counts[_reason(what, self.label.theirs[q])] = sum(
-                        bool(label[q] == 1 if label.ndim else label == q) for label in labels.values()
+                        bool(label[q] == 1 if label.ndim else label == q) for label in labels
                     )
         if self.mask is not None and self.mask.unknown:
             pixels = self._pixels(name)
@@ -225,14 +225,14 @@ class KnownClasses(WrappedDataset):
                     counts[_reason("pixels ", self.mask.theirs[q])] = pixels[q]
         return counts
 
-    def _labels(self, name: SplitName) -> dict[str, np.ndarray]:
+    def _labels(self, name: SplitName) -> list[np.ndarray]:
         """Return the labels of a split's samples, and of those that the source has there and no split has."""
         split = self.dataset.split(name, self.fields)
-        labels = labels_by_key(self.dataset, name, split)
+        labels = [*labels_by_key(self.dataset, name, split).values()]
         if self.source is not self.dataset:
             others = {key for other in SPLIT_NAMES for key in self.dataset.split(other, self.fields).keys}
             added = labels_by_key(self.source, name, self.source.split(name, self.fields))
-            labels |= {key: label for key, label in added.items() if key not in others}
+            labels += [label for key, label in added.items() if key not in others]
         return labels
 
     def _pixels(self, name: SplitName) -> list[int]:

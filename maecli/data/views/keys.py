@@ -83,6 +83,6 @@ def are_equal(some: Sequence[str], others: Sequence[str]) -> bool:
     return len(some) == len(others) and all(map(operator.eq, some, others))
 
 
-def take(keys: Sequence[str], ids: Sequence[int]) -> Sequence[str]:
+def take(keys: Sequence[str], ids: Sequence[int] | NDArray[np.int64]) -> Sequence[str]:
     """Return the keys at some positions, as they are held."""
     return keys.take(ids) if isinstance(keys, Keys) else [keys[i] for i in ids]

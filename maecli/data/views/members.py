@@ -11,11 +11,14 @@ import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
 from maecli.data.labels import class_counts, labels_by_key
-from maecli.data.sample import Split, TensorSplit, view_of
-from maecli.data.views.keys import GrowingKeys, Keys, are_equal
+from maecli.data.sample import Places, Split, TensorSplit, view_of
+from maecli.data.views.by_key import NONE, Positions
+from maecli.data.views.keys import GrowingKeys, Keys, are_equal, take
 from maecli.data.views.wrapped import WrappedDataset
 from maecli.errors import DamagedFile, DataError
 from maecli.storage.tables import cell_text, csv_line
@@ -106,15 +109,17 @@ def keep_members(
     splits = {name: dataset.split(name, fields) for name in SPLIT_NAMES}
     if all(are_equal(splits[name].keys, members.get(name, ())) for name in SPLIT_NAMES):
         return dataset
-    there = {cell_text(key) for split in splits.values() for key in split.keys}
-    kept = {key for keys in members.values() for key in keys}
-    if not there & kept:
+    there = Keys.of(cell_text(key) for split in splits.values() for key in split.keys)
+    positions = Positions(there)
+    found = {name: positions.find(members.get(name, ())) for name in SPLIT_NAMES}
+    if all((ids == NONE).all() for ids in found.values()):
         return dataset
-    gone = {name: [key for key in keys if key not in there] for name, keys in members.items() if name in told}
-    if any(gone.values()):
+    gone = {name: take(members.get(name, ()), np.flatnonzero(found[name] == NONE)) for name in told}
+    if any(map(len, gone.values())):
         say(_gone(gone))
-    if added := there - kept:
-        say(_added(len(added)))
+    kept = Keys.of(key for keys in members.values() for key in keys)
+    if num := int(np.count_nonzero(Positions(kept).find(there) == NONE)):
+        say(_added(num))
     return KeptSplits(dataset, members)
 
 
@@ -124,7 +129,7 @@ class KeptSplits(WrappedDataset):
     def __init__(self, dataset: Dataset, members: Members) -> None:
         super().__init__(dataset)
         self.members = members
-        self._places: dict[tuple[str, ...], dict[str, tuple[Split, int]]] = {}
+        self._whereabouts: dict[tuple[str, ...], _Whereabouts] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
         card, splits = self.dataset.card(fields), {name: self.split(name, fields) for name in SPLIT_NAMES}
@@ -135,13 +140,23 @@ class KeptSplits(WrappedDataset):
         return card.model_copy(update=changes)
 
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
-        places = self._places_of(tuple(fields))
-        return view_of([places[key] for key in self.members.get(name, ()) if key in places])
+        asked = tuple(fields)
+        if asked not in self._whereabouts:
+            self._whereabouts[asked] = _Whereabouts([self.dataset.split(each, fields) for each in SPLIT_NAMES])
+        return view_of(self._whereabouts[asked].of(self.members.get(name, ())))
 
-    def _places_of(self, fields: tuple[str, ...]) -> dict[str, tuple[Split, int]]:
-        """Return where each sample is now, by its name in the table."""
-        if fields not in self._places:
-            splits = [self.dataset.split(name, fields) for name in SPLIT_NAMES]
-            places = {cell_text(key): (split, i) for split in splits for i, key in enumerate(split.keys)}
-            self._places[fields] = places
-        return self._places[fields]
+
+class _Whereabouts:
+    """Where each sample of some splits is now, by its name in the table."""
+
+    def __init__(self, splits: Sequence[Split]) -> None:
+        self.splits, sizes = splits, [len(split) for split in splits]
+        self._ends = np.cumsum(sizes)
+        self._positions = Positions(Keys.of(cell_text(key) for split in splits for key in split.keys))
+
+    def of(self, keys: Sequence[str]) -> Places:
+        """Return the places of those of the keys that are there."""
+        found = self._positions.find(keys)
+        found = found[found != NONE]
+        split_of = np.searchsorted(self._ends, found, "right")
+        return Places(self.splits, split_of, found - np.append(0, self._ends)[split_of])

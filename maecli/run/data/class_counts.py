@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.labels import class_counts, labels_by_key
+from maecli.data.labels import class_counts, labels_by_key, labels_in_order
 from maecli.data.sample import Split, TensorSplit
 from maecli.data.statistics import cell_counts
+from maecli.data.views.by_key import NONE, Positions
+from maecli.data.views.keys import Keys, take
 from maecli.eda.parallel import Scan
 from maecli.errors import DataError
 from maecli.text import number_of
@@ -30,7 +32,7 @@ def with_counts(
     """Return the card of training samples with the counts of the classes of `field`, where it lacks them."""
     if field == "label" and not card.class_counts:
         labels = labels_by_key(dataset, "train", split)
-        present = [labels[key] for key in split.keys if key in labels]
+        present = labels_in_order(labels, split.keys)
         return card.model_copy(update={"class_counts": class_counts(present, card.num_classes)})
     if field == "mask" and not card.mask_counts:
         num = len(split)
@@ -52,9 +54,9 @@ def cells_by_position(
     source, positions = split, np.asarray(ids, np.int64)
     if not isinstance(split, TensorSplit):
         source = dataset.split("train", ("mask",))
-        places = {key: i for i, key in enumerate(source.keys)}
-        positions = np.array([i for i in positions.tolist() if split.keys[i] in places], np.int64)
-        wanted = [places[split.keys[i]] for i in positions.tolist()]
+        masked = Positions(Keys.of(source.keys)).find(take(split.keys, positions))
+        positions = positions[masked != NONE]
+        wanted = masked[masked != NONE].tolist()
     else:
         wanted = positions.tolist()
     scan, num = Scan(), len(card.mask_classes)

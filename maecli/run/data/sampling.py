@@ -38,9 +38,9 @@ def sampling_chances(
     present = np.zeros((len(split), card.num_classes if "label" in fields else len(card.mask_classes)), bool)
     if "label" in fields:
         labels = labels_by_key(dataset, "train", split)
-        for i, key in enumerate(split.keys):
-            if key in labels:
-                present[i] = labels[key] == (1 if card.multi_label else np.arange(card.num_classes))
+        codes = labels.codes_of(split.keys)
+        for code, label in enumerate(labels.distinct):
+            present[codes == code] = label == (1 if card.multi_label else np.arange(card.num_classes))
     elif "mask" in fields:
         say(f"looking which classes {number_of(len(split), 'mask')} show, to draw rare ones more often")
         for i, cells in cells_by_position(dataset, split, card, range(len(split))).items():
