@@ -20,11 +20,13 @@ from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
 from maecli.data.files.finding import find_files, links_out
 from maecli.data.files.kept import keep, kept, stamp_of
 from maecli.data.idx import read_idx
+from maecli.data.views.by_key import ByKey, Positions
 from maecli.data.views.keys import Keys
 from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.depth import measured_bits
 from maecli.modalities.pictures.finding import FoundPictures, find_pictures, is_picture, search_pictures
+from maecli.modalities.pictures.headers import Headers
 from maecli.modalities.pictures.masks.class_files import (
     CLASS_FILES,
     CLASSES_FILE,
@@ -66,10 +68,12 @@ __all__ = [
     "SPLIT_WORDS",
     "VOID",
     "VOID_COLOUR",
+    "ByKey",
     "ChannelStats",
     "ClassList",
     "FileReading",
     "FoundPictures",
+    "Headers",
     "Keys",
     "LabelRow",
     "LabelRows",
@@ -83,6 +87,7 @@ __all__ = [
     "PictureInfo",
     "PictureWithin",
     "Pixels",
+    "Positions",
     "Reading",
     "Similar",
     "background_of",

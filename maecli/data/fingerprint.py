@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from maecli.data.files.sample_files import UNREADABLE, content_hash, files_of, in_threads, state_of
+from maecli.data.files.sample_files import UNREADABLE, SampleFiles, content_hash, files_of, in_threads, states_of
 from maecli.data.sample import Sample, Split, TensorSplit
+from maecli.data.views.keys import are_sorted
 from maecli.errors import BrokenSample
 
 ALL_FILES, ALL_BYTES = 4096, 64 << 20
@@ -79,28 +80,28 @@ def fingerprint_of(split: Split, fields: Sequence[str], everything: bool = False
     """Return the fingerprint of a split, asked for with `fields`; with `everything` no content is left unread."""
     keys, files = split.keys, files_of(split)
     times, hashes = None, dict[str, str]()
-    kind: Kind = "files" if files else "samples"
-    if files:
+    kind: Kind = "files" if files.paths else "samples"
+    if files.paths:
         facts, times, hashes = _file_facts(files, everything)
     elif isinstance(split, TensorSplit):
         kind, facts = "tensors", _tensor_facts(split, everything)
     else:
         facts, hashes = _sample_facts(split, keys, everything)
-    if labels := _labels(split, keys, decoded=bool(files) and "label" in fields):
+    if labels := _labels(split, keys, decoded=bool(files.paths) and "label" in fields):
         facts["labels"] = labels
     return Fingerprint(
         kind=kind,
         num_samples=len(keys),
-        num_parts=len(files) or len(keys),
+        num_parts=len(files.paths) or len(keys),
         names=digest_of(keys),
-        sorted_names=digest_of(sorted(keys)),
+        sorted_names=digest_of(keys if are_sorted(keys) else sorted(keys)),
         facts=facts,
         times=times,
         hashes=hashes,
     )
 
 
-def digest_of(values: Sequence[object]) -> str:
+def digest_of(values: Sequence[object] | NDArray[np.int64]) -> str:
     """Return one hash of texts or numbers in their order."""
     return _digest(values, len(values))
 
@@ -129,11 +130,11 @@ def _kept(names: Sequence[str], sizes: Sequence[int] | NDArray[np.int64], whole:
     return kept
 
 
-def _file_facts(files: Mapping[str, str], everything: bool) -> tuple[dict[str, str], str, dict[str, str]]:
+def _file_facts(files: SampleFiles, everything: bool) -> tuple[dict[str, str], str, dict[str, str]]:
     """Return digests of the sizes of all files, and of the contents where all are read; of times; and hashes."""
-    paths, names = list(files), list(files.values())
-    sizes, times = zip(*in_threads(state_of, paths), strict=True)
-    whole = everything or (len(paths) <= ALL_FILES and sum(sizes) <= ALL_BYTES)
+    paths, names = files
+    sizes, times = states_of(paths).T
+    whole = everything or (len(paths) <= ALL_FILES and int(sizes.sum()) <= ALL_BYTES)
     kept = _kept(names, sizes, whole)
     read = range(len(paths)) if whole else kept
     contents = dict(zip(read, in_threads(content_hash, [paths[i] for i in read]), strict=True))

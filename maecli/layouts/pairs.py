@@ -129,9 +129,9 @@ def twins(places: Iterable[Place], taken: frozenset[str], judge: Judge, otherwis
     found: list[tuple[str, str]] = []
     num = 0
     for place in places:
-        lossy = {stem_of(name): name for name in place.folder.files if name.lower().endswith(LOSSY)}
-        if not lossy or len(lossy) == len(place.folder.files):
+        if sum(name.lower().endswith(LOSSY) for name in place.folder.files) in (0, len(place.folder.files)):
             continue
+        lossy = {stem_of(name): name for name in place.folder.files if name.lower().endswith(LOSSY)}
         others = [name for name in place.folder.files if name.lower().endswith(LOSSLESS)]
         others = [name for name in others if full(place.folder, name) not in taken]
         num += len(others)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from maecli.data.card import SplitName
+from maecli.data.views.by_key import NONE, ByKey
+from maecli.data.views.keys import Keys, are_sorted
 from maecli.errors import DataError
 from maecli.layouts.doubt import Judge, unknown
 from maecli.layouts.kinds import NEARLY_ALL
@@ -18,6 +25,8 @@ from maecli.layouts.words import LOSSLESS, LOSSY, alike
 NO_MASK = (
     "is a {kind}, in which neighbouring classes bleed into each other; a mask is a PNG, or another file without loss"
 )
+T = TypeVar("T")
+
 FEW_CLASSES = 3
 """So many classes may have a picture each."""
 
@@ -42,31 +51,25 @@ def read_layout(
     names leave a doubt; `split_folders` are splits though their names do not say so; `classes_are_told`: whether a
     table says classes, so that no folder needs to.
     """
-    named, others = _sort_out(paths, is_sample)
+    all_paths, others = Keys.of(paths), Counter[str]()
     judge = Judge(
         *(where, choice, lenient), is_grey=is_grey, split_folders=split_folders, classes_are_told=classes_are_told
     )
-    found = Walk(judge).go(plant(named))
+    found = Walk(judge).go(plant(_sort_out(all_paths, is_sample, others)))
     pairs, taken = _pairs(found, judge, frozenset(certain))
-    places = {
-        path: place
-        for place in found.images
-        for name in place.folder.files
-        if (path := full(place.folder, name)) not in taken and is_sample(path)
-    }
-    samples = sorted(places)
-    splits = {path: split for path in samples if (split := places[path].split)}
-    labels, foreign, joined = _labels(samples, places, splits, judge)
+    samples, place_of = _samples(all_paths, found, taken, is_sample)
+    splits: ByKey[SplitName] = _by_sample(samples, place_of, [place.split for place in found.images])
+    labels, foreign, joined = _labels(samples, place_of, found.images, judge)
     chosen = choice in ("classes", "last-folder", "classes-splits")
     if not chosen and (why := _why_no_classes(labels, foreign, splits, bool(pairs.masks))):
-        labels, foreign, joined = {}, {}, [why]
+        (labels, foreign), joined = _no_labels(samples), [why]
     joined += found.class_notes if (labels and not chosen) or choice == "classes" else []
     masks_in = [f"{place.folder.path}/" for place in found.masks]
     return Layout(
         samples=samples,
         splits=splits,
         labels=labels,
-        masks={path: pairs.masks[path] for path in samples if path in pairs.masks},
+        masks={path: pairs.masks[path] for path in samples if path in pairs.masks} if pairs.masks else {},
         unpaired=pairs.reasons,
         foreign=foreign,
         others=others,
@@ -81,16 +84,39 @@ def read_layout(
     )
 
 
-def _sort_out(paths: Iterable[str], is_sample: Callable[[str], bool]) -> tuple[list[str], Mapping[str, int]]:
-    """Return the files that are named as samples or as masks, and the endings of the others."""
-    named, others = [], Counter[str]()
+def _sort_out(paths: Iterable[str], is_sample: Callable[[str], bool], others: Counter[str]) -> Iterator[str]:
+    """Yield the files that are named as samples or as masks, and count the endings of the others."""
     for path in paths:
         if is_sample(path) or path.lower().endswith(LOSSLESS):
-            named.append(path)
+            yield path
         else:
             name = path.rpartition("/")[2]
             others["." + name.rpartition(".")[2].lower() if "." in name else ""] += 1
-    return named, others
+
+
+def _samples(
+    paths: Keys, found: Found, taken: Collection[str], is_sample: Callable[[str], bool]
+) -> tuple[Keys, NDArray[np.int32]]:
+    """Return the samples, sorted, and which of the places of pictures each is in."""
+    numbers = {place.folder.path: i for i, place in enumerate(found.images)}
+    ids, places = array("q"), array("i")
+    for i, path in enumerate(paths):
+        number = numbers.get(path.rpartition("/")[0])
+        if number is not None and path not in taken and is_sample(path):
+            ids.append(i)
+            places.append(number)
+    samples, place_of = paths if len(ids) == len(paths) else paths.take(ids), np.array(places, np.int32)
+    if are_sorted(samples):
+        return samples, place_of
+    order = sorted(range(len(samples)), key=samples.__getitem__)
+    return samples.take(order), place_of[order]
+
+
+def _by_sample(samples: Keys, place_of: NDArray[np.int32], by_place: Sequence[T | None]) -> ByKey[T]:
+    """Return what the places of samples say of them; empty or None says nothing."""
+    numbers: dict[T, int] = {}
+    codes = [numbers.setdefault(said, len(numbers)) if said else NONE for said in by_place]
+    return ByKey(samples, np.array([*codes, NONE], np.int32)[place_of], tuple(numbers))
 
 
 def _pairs(found: Found, judge: Judge, certain: frozenset[str]) -> tuple[Pairs, frozenset[str]]:
@@ -149,21 +175,31 @@ def _add_marked(masks: Sequence[Marked], pairs: Pairs) -> None:
 
 
 def _labels(
-    samples: Sequence[str], places: Mapping[str, Place], splits: Mapping[str, SplitName], judge: Judge
-) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    samples: Keys, place_of: NDArray[np.int32], places: Sequence[Place], judge: Judge
+) -> tuple[ByKey[str], ByKey[str], list[str]]:
     """Return the class of each sample, those of folders that are no class, and what was made of like names."""
-    labels = {path: label for path in samples if (label := places[path].label)}
+    used = np.unique(place_of).tolist()
     by_split: dict[SplitName | None, set[str]] = {}
-    for path, label in labels.items():
-        by_split.setdefault(splits.get(path), set()).add(label)
+    for place in (places[i] for i in used):
+        if place.label:
+            by_split.setdefault(place.split, set()).add(place.label)
     names, said = _joined(by_split, judge)
-    labels = {path: names.get(label, label) for path, label in labels.items()}
-    foreign: dict[str, str] = {}
-    if "train" in splits.values():
-        classes = {label for path, label in labels.items() if splits.get(path, "train") == "train"}
-        foreign = {path: label for path, label in labels.items() if label not in classes}
-        labels = {path: label for path, label in labels.items() if label in classes}
-    return (labels, foreign, said) if len(set(labels.values())) > 1 else ({}, {}, [])
+    by_place = [names.get(place.label, place.label) if place.label else None for place in places]
+    foreign: list[str | None] = [None] * len(places)
+    if any(places[i].split == "train" for i in used):
+        classes = {by_place[i] for i in used if places[i].split in ("train", None)}
+        foreign = [None if label in classes else label for label in by_place]
+        by_place = [label if label in classes else None for label in by_place]
+    labels = _by_sample(samples, place_of, by_place)
+    if len(labels.used) > 1:
+        return labels, _by_sample(samples, place_of, foreign), said
+    return *_no_labels(samples), []
+
+
+def _no_labels(samples: Keys) -> tuple[ByKey[str], ByKey[str]]:
+    """Return that no sample has a class, nor lies in a folder that is none."""
+    none = ByKey[str](samples, np.full(len(samples), NONE), ())
+    return none, none
 
 
 def _extra(pairs: Pairs, found: Found) -> dict[str, int]:
@@ -175,17 +211,16 @@ def _extra(pairs: Pairs, found: Found) -> dict[str, int]:
     return extra
 
 
-def _why_no_classes(
-    labels: Mapping[str, str], foreign: Mapping[str, str], splits: Mapping[str, SplitName], with_masks: bool
-) -> str:
+def _why_no_classes(labels: ByKey[str], foreign: ByKey[str], splits: ByKey[SplitName], with_masks: bool) -> str:
     """Return why the folders are hardly classes: a folder for each picture, patients, cities; nothing if they may be.
 
     `with_masks`: whether pictures have masks.
     """
-    num = len(set(labels.values()))
+    num = len(labels.used)
     if labels and (num == len(labels) if with_masks else num > FEW_CLASSES and NEARLY_ALL * len(labels) <= num):
         return "folders of a single picture are no classes"
-    if with_masks and foreign and all(splits.get(path, "train") == "train" for path in labels):
+    of_others = [i for i, split in enumerate(splits.distinct) if split != "train"]
+    if with_masks and foreign and not np.isin(splits.codes[labels.codes != NONE], of_others).any():
         return "folders that train alone has are no classes"
     return ""
 

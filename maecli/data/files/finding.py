@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from maecli.data.files.not_data import OURS, WHOLE, why_marked, why_no_data, written_by_mae
+from maecli.data.views.keys import Keys
 from maecli.storage.ledger import HERE
 
 
@@ -18,7 +19,7 @@ class Found:
     """What lies under a folder."""
 
     root: Path
-    files: list[str]
+    files: Keys
     """All that may be data, as sorted relative POSIX paths."""
     set_aside: dict[str, list[str]] = field(default_factory=dict)
     """Why something is no data → its paths; those of folders end in a slash, and nothing below them is named."""
@@ -47,7 +48,7 @@ class Found:
 
 def find_files(root: Path) -> list[str]:
     """Return every file under `root` that may be data as a sorted list of relative POSIX paths."""
-    return search(root).files
+    return list(search(root).files)
 
 
 def links_out(root: Path, paths: Iterable[str]) -> str:
@@ -115,7 +116,8 @@ def search(root: Path) -> Found:
                 (links if entry.is_symlink() else folders).append(path)
             else:
                 files.append(path)
-    return Found(root, sorted(files), set_aside)
+    files.sort()
+    return Found(root, Keys.of(files), set_aside)
 
 
 def _where(paths: list[str], why: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +62,15 @@ class Keys(Sequence[str]):
         places = np.asarray(ids, np.int64)
         return Keys(self._texts, self._starts[places], self._ends[places])
 
+    def behind(self, num_bytes: NDArray[np.int64]) -> Keys:
+        """Return the keys without so many bytes at their beginnings, which end where a letter does."""
+        return Keys(self._texts, self._starts + num_bytes, self._ends)
+
+
+def num_bytes(key: str) -> int:
+    """Return how many bytes a key takes."""
+    return len(key) if key.isascii() else len(key.encode("utf-8", "surrogateescape"))
+
 
 class GrowingKeys:
     """Keys that come one by one."""
@@ -86,3 +96,19 @@ def are_equal(some: Sequence[str], others: Sequence[str]) -> bool:
 def take(keys: Sequence[str], ids: Sequence[int] | NDArray[np.int64]) -> Sequence[str]:
     """Return the keys at some positions, as they are held."""
     return keys.take(ids) if isinstance(keys, Keys) else [keys[i] for i in ids]
+
+
+def are_sorted(keys: Sequence[str]) -> bool:
+    """Whether no key stands before a lesser one."""
+    return all(map(operator.le, keys, itertools.islice(keys, 1, None)))
+
+
+def first_of_each(keys: Sequence[str]) -> NDArray[np.int64]:
+    """Return the positions of the keys that no earlier one is equal to."""
+    hashes, first = np.fromiter(map(hash, keys), np.int64, len(keys)), np.ones(len(keys), bool)
+    _, number, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    seen: set[str] = set()
+    for i in np.flatnonzero(counts[number] > 1).tolist():
+        first[i] = keys[i] not in seen
+        seen.add(keys[i])
+    return np.flatnonzero(first)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from maecli.data.files.finding import Found, search
 from maecli.data.files.unread import ARCHIVES, KEPT, OTHERS, UNFINISHED, Unread, find_unread, what_is_there
+from maecli.data.views.keys import Keys
 from maecli.errors import BrokenSample
 from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES, is_picture_content
 
@@ -68,19 +69,27 @@ class FoundPictures:
         return self.found.root
 
     @property
-    def files(self) -> list[str]:
+    def files(self) -> Keys:
         """All that may be data, as sorted relative POSIX paths."""
         return self.found.files
 
     @cached_property
-    def pictures(self) -> list[str]:
+    def pictures(self) -> Keys:
         """Files that are named as pictures, and those that begin as one where the name says nothing, sorted."""
-        named = {path for path in self.found.files if is_picture(path)}
-        unknown = [path for path in self.found.files if path not in named and says_nothing(path)]
+        ids = [i for i, path in enumerate(self.files) if self.is_one(path)]
+        return self.files if len(ids) == len(self.files) else self.files.take(ids)
+
+    def is_one(self, path: str) -> bool:
+        """Whether a file is a picture by its name, or by how it begins."""
+        return is_picture(path) or path in self._by_content
+
+    @cached_property
+    def _by_content(self) -> frozenset[str]:
+        """Files that begin as a picture, and whose names say nothing."""
+        unknown = [path for path in self.files if says_nothing(path)]
         with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
-            begun = pool.map(is_picture_content, [self.found.root / path for path in unknown])
-            named.update(path for path, is_one in zip(unknown, begun, strict=True) if is_one)
-        return [path for path in self.found.files if path in named]
+            begun = pool.map(is_picture_content, [self.root / path for path in unknown])
+            return frozenset(path for path, is_one in zip(unknown, begun, strict=True) if is_one)
 
     def left_out(self) -> dict[str, int]:
         """Return how many files are like pictures and not read, by place or kind, and why."""
@@ -103,18 +112,26 @@ def search_pictures(root: Path) -> FoundPictures:
 
 def find_pictures(root: Path) -> list[str]:
     """Return the pictures under `root` as a sorted list of relative POSIX paths: see `FoundPictures.pictures`."""
-    return search_pictures(root).pictures
+    return list(search_pictures(root).pictures)
 
 
 def is_picture(path: str) -> bool:
     """Whether the name ends as a picture's does, in capitals or not."""
-    return PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES
+    return _suffix(path.lower()) in PICTURE_SUFFIXES
 
 
 def says_nothing(path: str) -> bool:
     """Whether a name says neither that the file is a picture nor that it is something else."""
     name = path.lower()
-    return not is_picture(path) and PurePosixPath(name).suffix not in OTHERS and not name.endswith(_NAMED)
+    suffix = _suffix(name)
+    return suffix not in PICTURE_SUFFIXES and suffix not in OTHERS and not name.endswith(_NAMED)
+
+
+def _suffix(path: str) -> str:
+    """Return how the name of a file ends, as a Path has it, which takes long for each of very many."""
+    name = path.rpartition("/")[2]
+    at = name.rfind(".")
+    return name[at:] if 0 < at < len(name) - 1 else ""
 
 
 def check_is_read(path: Path) -> None:

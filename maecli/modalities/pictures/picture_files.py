@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,17 @@ import numpy as np
 
 from maecli.data.file_reading import NpyLayout, PageMeaning
 from maecli.data.sample import Sample, Split
+from maecli.data.views.keys import Keys
 from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.codecs.header import PictureInfo
+from maecli.modalities.pictures.headers import GrowingHeaders, Headers
 from maecli.modalities.pictures.read import MAX_PIXELS, Place, Reading, misfit, probe_picture, read_image, read_sample
 
 NUM_THREADS = 8
 AT_ONCE = 32
 """Files that a thread is handed: to hand over one costs as much as to read its header."""
+HELD = AT_ONCE << 10
+"""Files whose headers may wait to be taken over."""
 
 
 def probe_pictures(
@@ -29,7 +34,7 @@ def probe_pictures(
     max_pixels: int = MAX_PIXELS,
     npy_layout: NpyLayout = "auto",
     tiff_pages: PageMeaning = "auto",
-) -> dict[str, PictureInfo]:
+) -> Headers:
     """Return what the headers of pictures below `root` say, in the order of their keys; broken ones go to `faults`."""
 
     def probe(key: str) -> PictureInfo | Fault:
@@ -39,27 +44,32 @@ def probe_pictures(
             return Fault(key, error.fault.reason)
 
     def probe_some(start: int) -> list[PictureInfo | Fault]:
-        return [probe(key) for key in keys[start : start + AT_ONCE]]
+        return [probe(key) for key in all_keys[start : min(start + AT_ONCE, len(all_keys))]]
 
+    growing, sound, all_keys = GrowingHeaders(), array("q"), Keys.of(keys)
     with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
-        parts = pool.map(probe_some, range(0, len(keys), AT_ONCE))
-        headers = dict(zip(keys, itertools.chain.from_iterable(parts), strict=True))
-    faults.update(header for header in headers.values() if isinstance(header, Fault))
-    alike: dict[PictureInfo, PictureInfo] = {}  # of very many pictures most are, and an object each takes 250 bytes
-    return {
-        key: header if header.shape else alike.setdefault(header, header)
-        for key, header in headers.items()
-        if isinstance(header, PictureInfo)
-    }
+        for begin in range(0, len(all_keys), HELD):
+            starts = range(begin, min(begin + HELD, len(all_keys)), AT_ONCE)
+            for position, header in enumerate(itertools.chain.from_iterable(pool.map(probe_some, starts)), begin):
+                if isinstance(header, Fault):
+                    faults.add(header)
+                else:
+                    growing.append(header)
+                    sound.append(position)
+    there = all_keys if len(sound) == len(all_keys) else all_keys.take(sound)
+    return growing.headers(there)
 
 
-def convertible(
-    headers: Mapping[str, PictureInfo], channels: int, dtype: str, faults: set[Fault]
-) -> dict[str, PictureInfo]:
+def convertible(headers: Headers, channels: int, dtype: str, faults: set[Fault]) -> Headers:
     """Return the headers of those pictures that can be brought to `channels` and `dtype`; others go to `faults`."""
-    misfits = {key: misfit(header, channels, dtype) for key, header in headers.items()}
-    faults.update(Fault(key, reason) for key, reason in misfits.items() if reason)
-    return {key: header for key, header in headers.items() if not misfits[key]}
+    reasons = [misfit(info, channels, dtype) for info in headers.infos]
+    fits = np.array([not reason for reason in reasons], bool)[headers.kinds]
+    misfits = np.flatnonzero(~fits)
+    faults.update(
+        Fault(key, reasons[kind])
+        for key, kind in zip(headers.of.take(misfits), headers.kinds[misfits].tolist(), strict=True)
+    )
+    return headers.those(fits)
 
 
 class PictureFiles(Split):

@@ -140,7 +140,7 @@ class ADE20K(api.Dataset):
         return {key: mask for files in self._files.values() for key, mask in files.masks.items()}
 
     @cached_property
-    def _infos(self) -> dict[str, pictures.PictureInfo]:
+    def _infos(self) -> pictures.Headers:
         """Return the headers of the sound pictures."""
         keys = [key for files in self._files.values() for key in files.pictures]
         infos = pictures.probe_pictures(self._folder, keys, self._faults)

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from maecli import api
 from maecli.api import pictures
 
-Infos = Mapping[str, pictures.PictureInfo]
 Value = TypeVar("Value", bound=int | str)
 
 
-def agree(root: Path, infos: Infos, channels: int | None, dtype: str | None = None) -> tuple[int, str]:
+def agree(root: Path, headers: pictures.Headers, channels: int | None, dtype: str | None = None) -> tuple[int, str]:
     """Return the channels and the dtype of a set: those that most of its pictures can be brought to.
 
     Grey and colour can be converted to each other, as can 8 and 16 bits; a band that is flagged as alpha counts where
     others have it as a plain band. Raises DataError where as many pictures speak for one as for another.
     """
-    channels = _channels(root, infos) if channels is None else channels
+    channels = _channels(root, headers) if channels is None else channels
     if dtype is not None:
         return channels, dtype
-    dtypes = Counter(info.dtype for info in infos.values())
+    dtypes: Counter[str] = Counter()
+    for info, num in headers.counts():
+        dtypes[info.dtype] += num
     counts = {dtype: num for dtype, num in dtypes.items() if dtype not in ("uint8", "uint16")}
     if integers := dtypes["uint8"] + dtypes["uint16"]:
         counts["uint8" if dtypes["uint8"] else "uint16"] = integers
     best, rival = _most(counts or {"uint8": 0})
     if rival is not None:
-        one, other = (min(key for key, info in infos.items() if info.dtype == dtype) for dtype in (best, rival))
+        one, other = (headers.first(partial(_has, "dtype", dtype)) for dtype in (best, rival))
         raise api.DataError(
             f"of the pictures in {root} as many have {best} as {rival} pixels ({counts[best]:,} each; {one} and "
             f"{other}, for two), and neither can become the other; keep one kind in the folder"
@@ -37,8 +39,10 @@ def agree(root: Path, infos: Infos, channels: int | None, dtype: str | None = No
     return channels, best
 
 
-def _channels(root: Path, infos: Infos) -> int:
-    kinds = Counter((info.channels, info.alpha, info.array) for info in infos.values())
+def _channels(root: Path, headers: pictures.Headers) -> int:
+    kinds: Counter[tuple[int, bool, bool]] = Counter()
+    for info, count in headers.counts():
+        kinds[info.channels, info.alpha, info.array] += count
     numbers = {num for num, _, _ in kinds}
     colour = any(num == 3 and not array for num, _, array in kinds)
     counts = {
@@ -48,11 +52,15 @@ def _channels(root: Path, infos: Infos) -> int:
     best, rival = _most(counts or {1: 0})
     if rival is None:
         return best
-    one, other = (min(key for key, info in infos.items() if info.channels == num) for num in (best, rival))
+    one, other = (headers.first(partial(_has, "channels", num)) for num in (best, rival))
     raise api.DataError(
         f"of the pictures in {root} as many can have {best} channels as {rival} ({counts[best]:,} each; {one} and "
         f"{other}, for two); say which with --set dataset.channels={best} or --set dataset.channels={rival}"
     )
+
+
+def _has(field: str, value: int | str, info: pictures.PictureInfo) -> bool:
+    return bool(getattr(info, field) == value)
 
 
 def _fits(kind: tuple[int, bool, bool], channels: int) -> bool:
@@ -67,7 +75,7 @@ def _most(counts: Mapping[Value, int]) -> tuple[Value, Value | None]:
 
 
 def converted(
-    infos: Collection[pictures.PictureInfo],
+    headers: pictures.Headers,
     channels: int,
     dtype: str,
     files: pictures.FileReading,
@@ -79,38 +87,35 @@ def converted(
     `npy_layout` is what was given; `missing` says whether cells may be.
     """
     with_alpha = 2 if channels == 1 else 4
-    kept = [pictures.keeps_alpha(info, channels) for info in infos]
-    colours = [channels - keeps for keeps in kept]
     depth = "of 16 bits" if files.bits == 16 else f"of {files.bits} bits in 16-bit files"
-    first = [info.shape != () and info.size == info.shape[1:] for info in infos]
-    counts = {
-        "grey, given three equal channels": sum(
-            info.channels == 1 and num == 3 for info, num in zip(infos, colours, strict=True)
-        ),
-        "in colour, made grey": sum(info.channels == 3 and num == 1 for info, num in zip(infos, colours, strict=True)),
-        f"transparent or flagged as alpha, laid on white (dataset.channels={with_alpha} keeps it as a band)": sum(
-            info.alpha and not keeps for info, keeps in zip(infos, kept, strict=True)
-        ),
-        "flagged as alpha, taken as a band": sum(kept),
-        f"{depth}, scaled to 8 by {files.most:,}": sum(info.dtype == "uint16" and dtype == "uint8" for info in infos),
-        f"{depth}, whose range is 0 to {files.most:,}": sum(
-            info.dtype == "uint16" and dtype == "uint16" and files.bits < 16 for info in infos
-        ),
-        "naming a nodata value, whose cells are missing (dataset.nodata=none keeps them)": sum(
-            info.nodata is not None and files.nodata != "none" for info in infos
-        ),
-        "of 8 bits, scaled to 16": sum(info.dtype == "uint8" and dtype == "uint16" for info in infos),
-        "of float values, of which NaN are missing cells": sum(info.dtype == "float32" and missing for info in infos),
-        "arrays, read as channels, height, width": sum(first) if npy_layout == "auto" else 0,
-        "arrays, read as height, width, channels": sum(
-            info.shape != () and not which and npy_layout == "auto" for info, which in zip(infos, first, strict=True)
-        ),
-        "in colour of more than 8 bits, read at the upper 8": sum(info.upper_bits for info in infos),
-        "the first of several pictures in its file": sum(info.frames for info in infos),
-        "one of several pages of a TIFF (dataset.tiff_pages=channels takes them for channels)": sum(
-            info.pages for info in infos
-        ),
-        "in a TIFF behind a thumbnail, which is passed over": sum(info.thumbnail for info in infos),
-        "with white as 0 (MINISWHITE), turned around": sum(info.inverted for info in infos),
-    }
+    counts: Counter[str] = Counter()
+    for info, num in headers.counts():
+        kept = pictures.keeps_alpha(info, channels)
+        colours = channels - kept
+        is_array = info.shape != () and npy_layout == "auto"
+        first = info.size == info.shape[1:]
+        changes = {
+            "grey, given three equal channels": info.channels == 1 and colours == 3,
+            "in colour, made grey": info.channels == 3 and colours == 1,
+            f"transparent or flagged as alpha, laid on white (dataset.channels={with_alpha} keeps it as a band)": (
+                info.alpha and not kept
+            ),
+            "flagged as alpha, taken as a band": kept,
+            f"{depth}, scaled to 8 by {files.most:,}": info.dtype == "uint16" and dtype == "uint8",
+            f"{depth}, whose range is 0 to {files.most:,}": info.dtype == dtype == "uint16" and files.bits < 16,
+            "naming a nodata value, whose cells are missing (dataset.nodata=none keeps them)": (
+                info.nodata is not None and files.nodata != "none"
+            ),
+            "of 8 bits, scaled to 16": info.dtype == "uint8" and dtype == "uint16",
+            "of float values, of which NaN are missing cells": info.dtype == "float32" and missing,
+            "arrays, read as channels, height, width": is_array and first,
+            "arrays, read as height, width, channels": is_array and not first,
+            "in colour of more than 8 bits, read at the upper 8": info.upper_bits,
+            "the first of several pictures in its file": info.frames,
+            "one of several pages of a TIFF (dataset.tiff_pages=channels takes them for channels)": info.pages,
+            "in a TIFF behind a thumbnail, which is passed over": info.thumbnail,
+            "with white as 0 (MINISWHITE), turned around": info.inverted,
+        }
+        for what, holds in changes.items():
+            counts[what] += num * bool(holds)
     return {what: num for what, num in counts.items() if num}

@@ -34,25 +34,30 @@ class Undecided(ValueError):
 
 
 def settled(
-    root: Path, infos: Mapping[str, pictures.PictureInfo], layout: pictures.NpyLayout, channels: int | None
-) -> tuple[dict[str, pictures.PictureInfo], pictures.NpyLayout]:
+    root: Path, headers: pictures.Headers, layout: pictures.NpyLayout, channels: int | None
+) -> tuple[pictures.Headers, pictures.NpyLayout]:
     """Return the headers of a set as its arrays are read together, and what that is for most of them.
 
     Raises DataError naming an array that can be read in two ways.
     """
-    shapes = Counter(info.shape for info in infos.values() if info.shape)
+    shapes: Counter[Shape] = Counter()
+    for info, num in headers.counts():
+        if info.shape:
+            shapes[info.shape] += num
     if layout != "auto" or not shapes:
-        return dict(infos), layout
+        return headers, layout
     try:
         layouts = layouts_of(shapes, channels)
     except Undecided as error:
-        key = min(key for key, info in infos.items() if info.shape == error.shape)
+        shape = error.shape
         raise api.DataError(
-            f"the array {key} in {root} {error}, and the other arrays do not tell; say which with "
-            "--set dataset.npy_layout=hwc or chw, or with dataset.channels"
+            f"the array {headers.first(lambda info: info.shape == shape)} in {root} {error}, and the other arrays do "
+            "not tell; say which with --set dataset.npy_layout=hwc or chw, or with dataset.channels"
         ) from error
-    votes = Counter(layouts[info.shape] for info in infos.values() if info.shape)
-    return {key: _read_as(info, layouts) for key, info in infos.items()}, votes.most_common(1)[0][0]
+    votes: Counter[pictures.NpyLayout] = Counter()
+    for shape, num in shapes.items():
+        votes[layouts[shape]] += num
+    return headers.read_as([_read_as(info, layouts) for info in headers.infos]), votes.most_common(1)[0][0]
 
 
 def _read_as(info: pictures.PictureInfo, layouts: Mapping[Shape, Layout]) -> pictures.PictureInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from maecli import api
@@ -19,10 +19,10 @@ from maecli.api.pictures import CLASSES_FILE, ClassList
 
 from . import told
 from .agreement import converted
-from .index import Index, is_glanced_at, read_index
+from .index import NO_LABEL, Index, is_glanced_at, read_index
 from .mask_set import MaskSet, is_nothing_judged
 from .masks import MaskedFiles, nothing_judged
-from .splits import split_keys, split_origin
+from .splits import split_ids, split_origin
 
 
 class Folder(api.Dataset):
@@ -152,16 +152,16 @@ class Folder(api.Dataset):
 
     def card(self, fields: Sequence[str] = ("image",)) -> api.DataCard:
         index, stats = self._index, self._stats
-        parts = {name: self._keys(name, fields) for name in api.SPLIT_NAMES}
-        sizes = {index.infos[key].size for keys in parts.values() for key in keys}
-        in_train = Counter(index.labels.get(key) for key in parts["train"])
+        parts = {name: self._ids(name, fields) for name in api.SPLIT_NAMES}
+        used = index.headers.sizes[np.concatenate(list(parts.values()))]
+        in_train = index.numbers[parts["train"]]
         shown = self._shown if "mask" in fields else None
         return api.DataCard(
             name=self.name,
             title=f"folder {self._folder}",
             fields=("image", *(["label"] if index.classes else []), *(["mask"] if self._masks.can_segment else [])),
             channels=index.channels,
-            size=next(iter(sizes)) if len(sizes) == 1 else None,
+            size=(int(used[0, 0]), int(used[0, 1])) if len(used) and (used == used[0]).all() else None,
             dtype=index.dtype,
             value_range=stats.value_range,
             mean=stats.mean,
@@ -169,12 +169,12 @@ class Folder(api.Dataset):
             missing=self._missing,
             files=self._files if shown is None else self._files.model_copy(update=self._masks.reading.of_files()),
             classes=index.classes,
-            class_counts=tuple(in_train[name] for name in index.classes),
+            class_counts=tuple(np.bincount(in_train[in_train != NO_LABEL], minlength=len(index.classes)).tolist()),
             mask_classes=shown.names if shown is not None else (),
             mask_palette=tuple(shown.palette) if shown is not None else (),
             background=shown.background if shown is not None else None,
             void=shown.void if shown is not None else pictures.VOID,
-            split_sizes={name: len(keys) for name, keys in parts.items()},
+            split_sizes={name: len(ids) for name, ids in parts.items()},
             split_origin=split_origin(index, *self._shares, self._in_masks),
             source=f"your own files in {self._folder}",
             licence="yours to know",
@@ -190,17 +190,20 @@ class Folder(api.Dataset):
         return Path(os.path.abspath(self.root)).name or str(self.root)  # noqa: PTH100  # also of . and ..
 
     def split(self, name: api.SplitName, fields: Sequence[str] = ("image",)) -> api.Split:
-        return self._split(self._keys(name, fields), fields)
+        return self._split(self._ids(name, fields), fields)
 
     def _split(
-        self, keys: Sequence[str], fields: Sequence[str], faults: set[api.Fault] | None = None
+        self, ids: NDArray[np.int64], fields: Sequence[str], faults: set[api.Fault] | None = None
     ) -> pictures.PictureFiles:
-        """Return these samples; faults that show when they are read are the data set's, unless others take them."""
+        """Return the pictures at these positions.
+
+        Faults that show when they are read are the data set's, unless others take them.
+        """
         index, options = self._index, self.options
         faults = self._faults if faults is None else faults
-        sizes = np.array([index.infos[key].size for key in keys], np.int64)
+        keys, sizes = index.keys.take(ids), index.headers.sizes[ids]
         reading = self._how if "image" in fields else pictures.Reading(max_pixels=options.max_pixels)
-        labels = np.array([index.numbers[key] for key in keys], np.int64) if "label" in fields else None
+        labels = index.numbers[ids].astype(np.int64) if "label" in fields else None
         images = "image" in fields
         if "mask" not in fields:
             return pictures.PictureFiles(self.root, keys, sizes, reading, faults, labels=labels, images=images)
@@ -213,17 +216,17 @@ class Folder(api.Dataset):
             mask_reading=how,
         )
 
-    def _keys(self, name: api.SplitName, fields: Sequence[str]) -> list[str]:
+    def _ids(self, name: api.SplitName, fields: Sequence[str]) -> NDArray[np.int64]:
         """Return the pictures of a split that have all of `fields`. Raises DataError if no picture at all has."""
-        index, keys = self._index, self._parts[name]
+        index, ids = self._index, self._parts[name]
         if "label" in fields:
             if not index.classes:
                 raise api.DataError(told.why_no_labels(self.root, index))
-            keys = [key for key in keys if key in index.labels]
+            ids = ids[index.labelled[ids]]
         if "mask" in fields:
             _ = self._shown
-            keys = [key for key in keys if key in index.masks]
-        return keys
+            ids = ids[index.masked[ids]]
+        return ids
 
     def faults(self) -> Collection[api.Fault]:
         _ = self._index  # reads the headers, if that was not done
@@ -235,7 +238,7 @@ class Folder(api.Dataset):
         if not self._index.masks:
             return
         try:
-            split = self._split(list(self._index.masks), ("mask",))
+            split = self._split(np.flatnonzero(self._index.masked), ("mask",))
         except api.DataError as error:
             yield api.Fault(CLASSES_FILE, str(error))
             return
@@ -259,7 +262,7 @@ class Folder(api.Dataset):
     def _shown(self) -> ClassList:
         """Return what masks show, once some could be read and hold more than class 0. Raises DataError."""
         self._faults.update(self._index.unpaired)
-        self._masks.check(self._split(self._masks.peeked, ("mask",)))
+        self._masks.check(self._split(pictures.Positions(self._index.keys).find(self._masks.peeked), ("mask",)))
         return self._masks.classes
 
     @cached_property
@@ -285,8 +288,8 @@ class Folder(api.Dataset):
         return index
 
     @cached_property
-    def _parts(self) -> dict[api.SplitName, list[str]]:
-        return split_keys(self.root, self._index, *self._shares, self._in_masks)
+    def _parts(self) -> dict[api.SplitName, NDArray[np.int64]]:
+        return split_ids(self.root, self._index, *self._shares, self._in_masks)
 
     @property
     def _shares(self) -> tuple[float, float]:
@@ -301,7 +304,8 @@ class Folder(api.Dataset):
             return {}
         if not self._masks.can_segment:
             return {}
-        dealt = [key for key in index.masks if index.splits.get(key, "train") == "train"]
+        of_train = np.array([*(name == "train" for name in index.splits.distinct), True])
+        dealt = np.flatnonzero(index.masked & of_train[index.splits.codes])
         try:
             split = self._split(dealt, ("mask",), set())
         except api.DataError:  # told of where masks are asked for
@@ -329,9 +333,9 @@ class Folder(api.Dataset):
         if options.bits != "auto":
             return files.model_copy(update={"bits": options.bits})
         how = pictures.Reading(max_pixels=options.max_pixels, files=files)
-        measured = index.dtype in ("uint8", "uint16")
+        measured = any(info.dtype == "uint16" for info, _ in index.headers.counts())
         return files.model_copy(
-            update={"bits": pictures.measured_bits(self.root, index.infos, how)} if measured else {}
+            update={"bits": pictures.measured_bits(self.root, index.headers, how)} if measured else {}
         )
 
     @cached_property
@@ -345,7 +349,7 @@ class Folder(api.Dataset):
     def _named_missing(self) -> bool:
         """Whether options or headers say what missing cells hold."""
         nodata = self.options.nodata
-        named = any(info.nodata is not None for info in self._index.infos.values())
+        named = any(info.nodata is not None for info, _ in self._index.headers.counts())
         return named if nodata == "header" else nodata != "none"
 
     @property
@@ -365,15 +369,15 @@ class Folder(api.Dataset):
     @cached_property
     def _stats(self) -> pictures.ChannelStats:
         value_range = {"uint8": (0.0, 255.0), "uint16": (0.0, float(self._files.most))}.get(self._index.dtype)
-        keys = self._parts["train"]
-        sizes = np.array([self._index.infos[key].size for key in keys], np.int64)
+        ids, index = self._parts["train"], self._index
+        keys, sizes = index.keys.take(ids), index.headers.sizes[ids]
         train = pictures.PictureFiles(self.root, keys, sizes, self._how_measured, self._faults)
         return pictures.sampled_channel_stats(train, self.root, value_range)
 
     def _converted(self) -> dict[str, int]:
         index = self._index
         made = (index.channels, index.dtype, self._files, self.options.npy_layout, self._missing)
-        return converted(index.infos.values(), *made)
+        return converted(index.headers, *made)
 
 
 @api.hookimpl

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from maecli import api
-from maecli.api import layouts
+from maecli.api import layouts, pictures
 
 SOLUTION, NAMES = "LOC_val_solution.csv", "LOC_synset_mapping.txt"
 COLUMNS = ("ImageId", "PredictionString")
@@ -37,23 +39,25 @@ def read_tables(root: Path, layout: layouts.Layout, known: Sequence[str] = ()) -
 
     `known` are the classes of a run, by whose names those of the data are called.
     """
-    wnids = {label for label in layout.labels.values() if WNID.fullmatch(label)}
-    if not wnids or len(wnids) < len({*layout.labels.values()}):
+    labels = pictures.ByKey.gathered(layout.samples, layout.labels)
+    wnids = {label for label in labels.used if WNID.fullmatch(label)}
+    if not wnids or len(wnids) < len(labels.used):
         return OfImageNet()
-    labels, said, left_out = dict(layout.labels), [], {}
-    bare = [key for key in layout.samples if key not in labels]
+    said, left_out = [], {}
+    bare = labels.of.take(np.flatnonzero(labels.codes < 0))
     solution = _beside(root, layout.wrappings, SOLUTION) if bare else None
     if solution is not None:
         of_stem = _solution(solution)
         found = {key: of_stem[stem] for key in bare if (stem := PurePosixPath(key).stem) in of_stem}
-        labels |= {key: wnid for key, wnid in found.items() if wnid in wnids}
-        said += [f"{sum(key in labels for key in found):,} labels by {SOLUTION}"]
-        left_out = {f"of a class in {SOLUTION} that no folder has": sum(key not in labels for key in found)}
+        known_of = {key: wnid for key, wnid in found.items() if wnid in wnids}
+        labels = labels.updated(known_of)
+        said += [f"{len(known_of):,} labels by {SOLUTION}"]
+        left_out = {f"of a class in {SOLUTION} that no folder has": len(found) - len(known_of)}
     names = {name[:9]: name for name in known if WNID.match(name)}
     if not known and (table := _beside(root, layout.wrappings, NAMES)):
         names = _names(table)
         said += [f"names of classes by {NAMES}"]
-    return OfImageNet({key: names.get(wnid, wnid) for key, wnid in labels.items()}, said, left_out)
+    return OfImageNet(labels.renamed(names), said, left_out)
 
 
 def _beside(root: Path, places: Sequence[str], name: str) -> Path | None:

@@ -8,6 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from posixpath import commonpath
 
+import numpy as np
+from numpy.typing import NDArray
+
 from maecli import api
 from maecli.api import layouts, pictures
 from maecli.api.pictures import CLASS_FILES
@@ -18,20 +21,23 @@ from .colours import grey_below
 from .imagenet import read_tables
 from .names import check_groups
 
+NO_LABEL, NO_STRATUM = -1, -2
+
 
 @dataclass(frozen=True)
 class Index:
-    """What headers, folders and `labels.csv` say of the pictures."""
+    """What headers, folders and `labels.csv` say of the N sound pictures, sorted by key: a few bytes of each."""
 
-    infos: dict[str, pictures.PictureInfo]
-    """The sound pictures, sorted by key."""
+    headers: pictures.Headers
     channels: int
     dtype: str
     npy_layout: pictures.NpyLayout
     """How most arrays of three axes are read."""
-    labels: dict[str, str]
-    splits: dict[str, api.SplitName]
-    groups: dict[str, str]
+    labels: pictures.ByKey[str]
+    splits: pictures.ByKey[api.SplitName]
+    fixed_splits: frozenset[api.SplitName]
+    """Those that are given, if only for pictures that cannot be read."""
+    groups: pictures.ByKey[str]
     masks: dict[str, str]
     """Picture → its mask."""
     layout: layouts.Layout
@@ -44,9 +50,13 @@ class Index:
     said_of_imagenet: Sequence[str] = ()
     """What was read of ImageNet's own tables, in words."""
 
+    @property
+    def keys(self) -> pictures.Keys:
+        return self.headers.of
+
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        return tuple(sorted(set(self.labels.values())))
+        return tuple(sorted(self.labels.used))
 
     @cached_property
     def unpaired(self) -> Sequence[api.Fault]:
@@ -54,10 +64,23 @@ class Index:
         return [api.Fault(path, reason) for path, reason in self.layout.unpaired.items()]
 
     @cached_property
-    def numbers(self) -> dict[str, int]:
-        """Each labelled picture's position in `classes`."""
+    def numbers(self) -> NDArray[np.int32]:
+        """Each picture's position (N,) in `classes`, or `NO_LABEL`."""
         position = {label: i for i, label in enumerate(self.classes)}
-        return {key: position[label] for key, label in self.labels.items()}
+        places = [position.get(label, NO_LABEL) for label in self.labels.distinct]
+        return np.array([*places, NO_LABEL], np.int32)[self.labels.codes]
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which pictures (N,) have a label."""
+        return self.numbers != NO_LABEL
+
+    @cached_property
+    def masked(self) -> NDArray[np.bool_]:
+        """Which pictures (N,) have a mask."""
+        if not self.masks:
+            return np.zeros(len(self.keys), bool)
+        return np.fromiter((key in self.masks for key in self.keys), bool, len(self.keys))
 
     @cached_property
     def has_table_labels(self) -> bool:
@@ -66,15 +89,10 @@ class Index:
             return False
         return bool(self.labels) and self.labels.items() - self.layout.labels.items() != set()
 
-    def stratum(self, key: str) -> int | None:
-        """Return a number for pictures that have the same label, and a mask or not; None for those without either."""
-        if key not in self.labels and key not in self.masks:
-            return None
-        return 2 * self.numbers.get(key, -1) + (key in self.masks)
-
     @cached_property
-    def fixed_splits(self) -> frozenset[api.SplitName]:
-        return frozenset(self.splits.values())
+    def strata(self) -> NDArray[np.int32]:
+        """A number (N,) for pictures of the same label, and with a mask or not; `NO_STRATUM` for those without both."""
+        return np.where(self.labelled | self.masked, 2 * self.numbers + self.masked, NO_STRATUM)
 
 
 def read_index(
@@ -97,28 +115,34 @@ def read_index(
     found = _find(root)
     table, rows = _read_table(root, found.pictures, similar)
     layout = _read_layout(found, reading, table, rows, split_folders or {})
-    infos = _headers(root, layout, max_pixels, files, faults, glance)
-    infos, npy_layout = settled(root, infos, files.npy_layout, channels)
-    channels, dtype = agree(root, infos, channels, dtype)
-    infos = pictures.convertible(infos, channels, dtype, faults)
-    if not infos:
+    headers = _headers(root, layout, max_pixels, files, faults, glance)
+    headers, npy_layout = settled(root, headers, files.npy_layout, channels)
+    channels, dtype = agree(root, headers, channels, dtype)
+    headers = pictures.convertible(headers, channels, dtype, faults)
+    if not headers:
         first = min(faults)
         raise api.DataError(
             f"none of the {len(layout.samples)} pictures in {root} can be used; {first.path}, for one: {first.reason}"
         )
-    of_imagenet = read_tables(root, layout, known)
-    labels, splits, groups = dict(of_imagenet.labels or layout.labels), dict(layout.splits), dict[str, str]()
+    keys, of_imagenet = headers.of, read_tables(root, layout, known)
+    labels: Mapping[str, str] = of_imagenet.labels or layout.labels
+    splits, groups = layout.splits, dict[str, str]()
     if table is not None:
         faults.update(rows.faults)
         if any(row.label for row in rows.values()):
             labels = {key: row.label for key, row in rows.items() if row.label}
-        splits |= {key: row.split for key, row in rows.items() if row.split is not None}
+        splits = dict(splits) | {key: row.split for key, row in rows.items() if row.split is not None}
         groups = {key: row.group for key, row in rows.items() if row.group}
         check_groups(table, splits, rows)
-    labels = {key: label for key, label in labels.items() if key in infos}
-    masks = {key: mask for key, mask in layout.masks.items() if key in infos}
     return Index(
-        *(infos, channels, dtype, npy_layout, labels, splits, groups, masks, layout, table),
+        *(headers, channels, dtype, npy_layout),
+        labels=pictures.ByKey.gathered(keys, labels),
+        splits=pictures.ByKey.gathered(keys, splits),
+        fixed_splits=frozenset(splits.values()),
+        groups=pictures.ByKey.gathered(keys, groups),
+        masks={key: mask for key, mask in layout.masks.items() if key in headers},
+        layout=layout,
+        table=table,
         left_out={**found.left_out(), **of_imagenet.left_out},
         said=rows.reading,
         said_of_imagenet=of_imagenet.said,
@@ -132,24 +156,27 @@ def _headers(
     files: pictures.FileReading,
     faults: set[api.Fault],
     glance: int | None,
-) -> dict[str, pictures.PictureInfo]:
+) -> pictures.Headers:
     """Return the headers of the sound pictures.
 
     Of more than a `glance`, those of so many that lie at even distances are dealt out among all, unless there are
     masks, which are as large as their own pictures.
     """
 
-    def probe(keys: Sequence[str]) -> dict[str, pictures.PictureInfo]:
+    def probe(keys: Sequence[str]) -> pictures.Headers:
         npy_layout, tiff_pages = files.npy_layout, files.tiff_pages
         return pictures.probe_pictures(
             root, keys, faults, max_pixels=max_pixels, npy_layout=npy_layout, tiff_pages=tiff_pages
         )
 
-    keys, num = layout.samples, len(layout.samples)
+    keys, num = pictures.Keys.of(layout.samples), len(layout.samples)
     if glance is None or not is_glanced_at(layout, glance):
         return probe(keys)
-    sound = list(probe([keys[i * num // glance] for i in range(glance)]).values())
-    return {key: sound[i * len(sound) // num] for i, key in enumerate(keys)} if sound else {}
+    some = probe(keys.take(np.arange(glance) * num // glance))
+    if not some:
+        return some
+    dealt = np.arange(num) * len(some) // num
+    return pictures.Headers(keys, some.sizes[dealt], some.kinds[dealt], some.infos)
 
 
 def is_glanced_at(layout: layouts.Layout, glance: int | None) -> bool:
@@ -194,11 +221,9 @@ def _read_layout(
 ) -> layouts.Layout:
     """Return what the files are; a table that names labels and splits leaves no doubt of these."""
     has_labels = any(row.label for row in rows.values())
-    lists = (*pictures.LABELS_FILES, *CLASS_FILES)
-    files = [path for path in found.files if path.rpartition("/")[2].lower() not in lists]
-    where, is_picture = str(found.root), frozenset(found.pictures).__contains__
+    lists, where = (*pictures.LABELS_FILES, *CLASS_FILES), str(found.root)
     layout = layouts.read_layout(
-        *(files, is_picture, reading),
+        *((path for path in found.files if path.rpartition("/")[2].lower() not in lists), found.is_one, reading),
         where=where,
         certain=rows.keys(),
         lenient=has_labels and any(row.split for row in rows.values()),
@@ -211,7 +236,7 @@ def _read_layout(
             f"dataset.split_folders names {missing[0]}, but {where} has no folder of this name where folders of splits "
             "stand; write the name of the folder alone, as in {prueba: test}"
         )
-    samples = frozenset(layout.samples)
+    samples = frozenset(layout.samples) if rows else frozenset()
     for key, row in rows.items():
         if key not in samples:
             raise api.DataError(

@@ -5,49 +5,72 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from maecli import api
 
-from .index import Index
+from .index import NO_STRATUM, Index
 
 ClassesShown = Mapping[str, frozenset[int]]
 """Picture → the classes that its mask shows; empty where that was not looked at."""
 
 
-def split_keys(
+TRAIN, UNKNOWN = api.SPLIT_NAMES.index("train"), -1
+"""Numbers of splits."""
+
+
+def split_ids(
     root: Path, index: Index, val_share: float, test_share: float, shown: ClassesShown
-) -> dict[api.SplitName, list[str]]:
-    """Return the keys of each split: given ones first, the missing ones cut from train."""
-    split_of = _spread(index, {key: split for key, split in index.splits.items() if key in index.infos})
-    train = [key for key, split in split_of.items() if split == "train"]
-    if not train:
+) -> dict[api.SplitName, NDArray[np.int64]]:
+    """Return the positions in `index.keys` of each split: given ones first, the missing ones cut from train."""
+    numbers = [api.SPLIT_NAMES.index(name) for name in index.splits.distinct]
+    split_of = _spread(index, np.array([*numbers, UNKNOWN], np.int8)[index.splits.codes])
+    train = np.flatnonzero(split_of == TRAIN)
+    if not len(train):
+        there = sorted(api.SPLIT_NAMES[number] for number in np.unique(split_of).tolist())
         raise api.DataError(
-            f"{root} has pictures for {' and '.join(sorted(set(split_of.values())))}, but none for train; "
+            f"{root} has pictures for {' and '.join(there)}, but none for train; "
             "add a folder train/, or point --root at the folder that holds all the pictures; if these folders are "
             "classes, give --set dataset.layout=classes"
         )
-    serves = index.labels.keys() | index.masks.keys()
-    cuttable = [key for key in train if key in serves] if serves else train
+    serves = index.labelled | index.masked
+    cuttable = train[serves[train]] if serves.any() else train
+    keys = index.keys.take(cuttable)
+    strata = [None if number == NO_STRATUM else number for number in index.strata[cuttable].tolist()]
     cut = api.cut(
-        cuttable,
+        keys,
         val_share=0.0 if "val" in index.fixed_splits else val_share,
         test_share=0.0 if "test" in index.fixed_splits else test_share,
-        labels=[_strata(index, key, shown) for key in cuttable] if shown else [index.stratum(key) for key in cuttable],
-        groups=[index.groups.get(key) for key in cuttable],
+        labels=[_shown_by(*each, shown) for each in zip(keys, strata, strict=True)] if shown else strata,
+        groups=_groups(index, cuttable),
     )
-    places = {cuttable[i]: split for split, ids in cut.items() for i in ids}
-    split_of = _spread(index, {key: split for key, split in split_of.items() if split != "train"} | places)
-    return {name: [key for key in index.infos if split_of[key] == name] for name in api.SPLIT_NAMES}
+    split_of[train] = UNKNOWN
+    for name, ids in cut.items():
+        split_of[cuttable[np.array(ids, np.int64)]] = api.SPLIT_NAMES.index(name)
+    split_of = _spread(index, split_of)
+    return {name: np.flatnonzero(split_of == number) for number, name in enumerate(api.SPLIT_NAMES)}
 
 
-def _strata(index: Index, key: str, shown: ClassesShown) -> frozenset[Hashable]:
+def _shown_by(key: str, stratum: int | None, shown: ClassesShown) -> frozenset[Hashable]:
     """Return all that a picture is stratified by: its label, whether it has a mask, and the classes in this."""
-    return frozenset([("stratum", index.stratum(key)), *(("mask", number) for number in shown.get(key, ()))])
+    return frozenset([("stratum", stratum), *(("mask", number) for number in shown.get(key, ()))])
 
 
-def _spread(index: Index, split_of: Mapping[str, api.SplitName]) -> dict[str, api.SplitName]:
-    """Return every picture's split: its own, else that of its group, else train."""
-    split_of_group = {index.groups[key]: split for key, split in split_of.items() if key in index.groups}
-    return {key: split_of.get(key) or split_of_group.get(index.groups.get(key, ""), "train") for key in index.infos}
+def _groups(index: Index, ids: NDArray[np.int64]) -> list[str | None] | None:
+    """Return the group of each of some pictures; None where there is none at all."""
+    if not index.groups:
+        return None
+    return [None if code < 0 else index.groups.distinct[code] for code in index.groups.codes[ids].tolist()]
+
+
+def _spread(index: Index, split_of: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return every picture's split (N,): its own unless that is `UNKNOWN`, else that of its group, else train."""
+    groups = index.groups.codes
+    of_group = np.full(len(index.groups.distinct) + 1, TRAIN, np.int8)  # the last one is that of pictures without
+    known = (split_of != UNKNOWN) & (groups >= 0)
+    of_group[groups[known]] = split_of[known]
+    return np.where(split_of != UNKNOWN, split_of, of_group[groups])
 
 
 def split_origin(index: Index, val_share: float, test_share: float, shown: ClassesShown) -> str:

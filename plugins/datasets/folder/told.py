@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from maecli.api import layouts, pictures
 
@@ -18,7 +20,7 @@ NUM_NAMED = 3
 def reading(index: Index, masks: MaskReading | None = None) -> str:
     """Return in one line what was read; of `masks` what is not plain about them."""
     table = index.said if index.has_table_labels else ""
-    line = index.layout.reading(len(index.infos), len(index.classes), table=table, names=index.classes)
+    line = index.layout.reading(len(index.keys), len(index.classes), table=table, names=index.classes)
     if index.table is not None and not table:
         line += f"; splits or groups by {index.said}"
     line = "; ".join([line, *index.said_of_imagenet])
@@ -35,22 +37,22 @@ def left_out(index: Index, fields: Sequence[str]) -> dict[str, int]:
         counts |= layout.unused_masks()
     if "label" in fields:
         foreign = {} if index.has_table_labels else layout.foreign
-        foreign = {key: name for key, name in foreign.items() if key in index.infos}
+        foreign = {key: name for key, name in foreign.items() if key in index.headers}
         counts |= layouts.foreign_in_words(foreign, layout.splits)
-        counts |= _without(index, "a label", {*index.labels, *foreign})
+        lacking = index.keys.take(np.flatnonzero(~index.labelled))
+        counts |= _without(index, "a label", (key for key in lacking if key not in foreign))
     if "mask" in fields:
-        counts |= _without(index, "a mask", index.masks)
+        counts |= _without(index, "a mask", index.keys.take(np.flatnonzero(~index.masked)))
     return {what: num for what, num in counts.items() if num}
 
 
-def _without(index: Index, what: str, having: Collection[str]) -> dict[str, int]:
+def _without(index: Index, what: str, lacking: Iterable[str]) -> dict[str, int]:
     """Return how many pictures lack something, told by their first folders where these are few."""
     around = index.layout.wrappings[-1]
-    lacking = [key for key in index.infos if key not in having]
     inner = ((key, key.removeprefix(around)) for key in lacking)
     places = Counter(key[: len(key) - len(path)] + path.split("/")[0] if "/" in path else "" for key, path in inner)
     if len(places) > NUM_NAMED:
-        return {f"without {what}": len(lacking)}
+        return {f"without {what}": places.total()}
     return {f"without {what}{f', in {place}/' if place else ''}": num for place, num in places.items()}
 
 
@@ -65,10 +67,10 @@ def notes(index: Index, files: pictures.FileReading, num_measured: int, fields: 
     if others := index.layout.others:
         kinds = (f"{num} {suffix or 'without suffix'}" for suffix, num in sorted(others.items()))
         yield f"ignored, not pictures: {', '.join(kinds)}"
-    bare = [key for key in index.infos if key not in index.labels] if index.classes else []
-    if bare and "label" not in fields:
-        yield f"{len(bare)} {'picture has' if len(bare) == 1 else 'pictures have'} no label"
-    if index.masks and (bare := [key for key in index.infos if key not in index.masks]):
+    num = int(np.count_nonzero(~index.labelled)) if index.classes else 0
+    if num and "label" not in fields:
+        yield f"{num} {'picture has' if num == 1 else 'pictures have'} no label"
+    if index.masks and (bare := index.keys.take(np.flatnonzero(~index.masked))):
         more = f" and {len(bare) - NUM_NAMED} more" if len(bare) > NUM_NAMED else ""
         have = "pictures have" if len(bare) > 1 else "picture has"
         yield f"{len(bare)} {have} no mask: {', '.join(bare[:NUM_NAMED])}{more}"
@@ -80,7 +82,7 @@ def why_no_labels(root: Path, index: Index) -> str:
         f"no picture in {root} has a label; put the pictures of each class into a folder of their own, or write a "
         f"{pictures.LABELS_FILE} with the columns file and label"
     )
-    tables = find_tables(root, index.layout.wrappings, index.infos) if index.table is None else []
+    tables = find_tables(root, index.layout.wrappings, index.keys) if index.table is None else []
     if not tables:
         return reason
     (name, column), *others = tables

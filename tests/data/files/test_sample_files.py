@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from maecli.data.files import sample_files
-from maecli.data.files.sample_files import NO_FILE, UNREADABLE, content_hash, files_of, in_threads, state_of
+from maecli.data.files.sample_files import NO_FILE, UNREADABLE, content_hash, files_of, in_threads, states_of
 from maecli.data.sample import Sample, Split
 from maecli.modalities.pictures.read import read_picture
 from maecli.modalities.pictures.source import PictureSource
@@ -35,10 +35,14 @@ class Named(Split):
         return np.array(index)
 
 
+def by_path(split: Split) -> dict[str, str]:
+    return dict(zip(*files_of(split), strict=True))
+
+
 @pytest.mark.parametrize("root", [Path("/data/set"), Path("somewhere else"), Path()])
 def test_files_are_named_as_samples_are_wherever_the_data_lie(root):
     split = Named({f"images/{i}.jpg": [root / f"images/{i}.jpg", root / f"masks/{i}.png"] for i in range(2)})
-    names = files_of(split)
+    names = by_path(split)
     assert list(names.values()) == ["images/0.jpg", "masks/0.png", "images/1.jpg", "masks/1.png"]
     assert names[(root / "masks/1.png").as_posix()] == "masks/1.png"
 
@@ -56,21 +60,27 @@ def test_a_persons_pictures_are_files():
 
 def test_files_that_keys_do_not_name_are_named_below_their_common_folder():
     split = Named({str(i): [Path(f"/x/y/pictures/{i}.dat"), Path("/x/y/objects.json")] for i in range(2)})
-    assert list(files_of(split).values()) == ["pictures/0.dat", "objects.json", "pictures/1.dat"]
+    assert list(by_path(split).values()) == ["pictures/0.dat", "objects.json", "pictures/1.dat"]
 
 
 def test_masks_that_lie_elsewhere_are_named_below_their_own_folder():
     split = Named({f"{i}.jpg": [Path(f"/x/images/{i}.jpg"), Path(f"/y/masks/{i}.png")] for i in range(2)})
-    assert list(files_of(split).values()) == ["0.jpg", "0.png", "1.jpg", "1.png"]
+    assert list(by_path(split).values()) == ["0.jpg", "0.png", "1.jpg", "1.png"]
 
 
 def test_files_that_have_no_folder_in_common_have_their_own_names():
-    assert files_of(Named({"a": [Path("/x/1.png"), Path("2.png")]})) == {"/x/1.png": "1.png", "2.png": "2.png"}
+    assert by_path(Named({"a": [Path("/x/1.png"), Path("2.png")]})) == {"/x/1.png": "1.png", "2.png": "2.png"}
 
 
 def test_a_file_of_many_samples_counts_once():
     shared = Path("/x/objects.json")
-    assert files_of(Named({f"{i}": [shared] for i in range(5)})) == {"/x/objects.json": "objects.json"}
+    assert by_path(Named({f"{i}": [shared] for i in range(5)})) == {"/x/objects.json": "objects.json"}
+
+
+def test_files_are_counted_once_however_far_apart_they_are_used(monkeypatch):
+    monkeypatch.setattr(sample_files, "NUM_RECENT", 1)
+    files = {f"{i}.png": [Path(f"/x/{i}.png"), Path(f"/x/ä{i % 2}.json")] for i in range(4)}
+    assert list(by_path(Named(files)).values()) == ["0.png", "ä0.json", "1.png", "ä1.json", "2.png", "3.png"]
 
 
 def test_links_are_followed_and_what_is_no_file_is_none(tmp_path):
@@ -81,7 +91,7 @@ def test_links_are_followed_and_what_is_no_file_is_none(tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
     paths = [str(tmp_path / name) for name in ("a", "link", "dangling", "folder", "pipe", "none", "nul\0")]
-    assert in_threads(state_of, paths) == [(4, 7_000_000_001)] * 2 + [(NO_FILE, 0)] * 5
+    assert states_of(paths).tolist() == [[4, 7_000_000_001]] * 2 + [[NO_FILE, 0]] * 5
     assert (
         in_threads(content_hash, paths) == [hashlib.blake2b(b"1234", digest_size=8).hexdigest()] * 2 + [UNREADABLE] * 5
     )

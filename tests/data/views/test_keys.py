@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 
-from maecli.data.views.keys import AT_ONCE, Keys
+import numpy as np
+
+from maecli.data.views.keys import AT_ONCE, Keys, are_sorted, first_of_each, num_bytes
 
 TEXTS = ["a/b.png", "", "ä\udcff", "c" * 300]
 
@@ -30,3 +32,10 @@ def test_parts_of_keys_are_keys():
     assert list(keys[10:14:2]) == ["10", "12"]
     assert list(keys) == [str(i) for i in range(3 * AT_ONCE)]
     assert list(keys.take([])) == []
+
+
+def test_keys_are_compared_by_themselves():
+    assert are_sorted(Keys.of(["a", "a", "ä"]))
+    assert not are_sorted(Keys.of(["b", "a"]))
+    assert first_of_each(Keys.of(["b", "a", "b", "ä", "a"])).tolist() == [0, 1, 3]
+    assert list(Keys.of(["ä/b", "c"]).behind(np.array([num_bytes("ä/"), 0]))) == ["b", "c"]
