@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from maecli.errors import SpecError
-from maecli.memory import peak_bytes
+from maecli.memory import peak_bytes, resident_bytes
 from maecli.text import number_of
 
 
@@ -129,15 +129,19 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def forget_peak(device: torch.device) -> None:
-    """Let `memory_used` begin anew, where the system can; what an earlier run of this process freed goes back to it."""
+def forget_peak(device: torch.device) -> int:
+    """Let `memory_used` begin anew, where the system can; return in bytes what the process holds now, 0 of a GPU's.
+
+    What was freed goes back to the system before, so that an earlier run of this process leaves little behind.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        return
+        return 0
     gc.collect()
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
     peak_bytes(anew=True)
+    return resident_bytes()
 
 
 def memory_used(device: torch.device) -> int:

@@ -24,9 +24,9 @@ EXPLANATION = (
     "Each metric stands beside what trivial predictors get on the same samples. Of several seeds it is the mean ± the "
     "sample standard deviation, of one seed the value with its 95% interval over the samples. The cost is the time of "
     "training, validation included, with that of the pretraining that the run started from before it, then how many "
-    "parameters learnt and the most memory that training took, where a run recorded that. Patch means "
-    "given: the model predicts normalised patches, which are brought back by each hidden patch's true mean and "
-    "variance."
+    "parameters learnt and the most memory that training took beyond what the process held before, where that was "
+    "recorded. Patch means given: the model predicts normalised patches, which are brought back by each hidden patch's "
+    "true mean and variance."
 )
 
 

@@ -64,8 +64,8 @@ class Summary(BaseModel):
     trained_parameters: int = 0
     """How many numbers of the module learn; 0 where that was not recorded."""
     peak_memory: int = 0
-    """The most memory in bytes that training took, or its last part where it was resumed: on a GPU what was allocated
-    there, else what the process held; 0 where that was not recorded."""
+    """The most memory in bytes that training took, or its last part where it was resumed: on a GPU all that was
+    allocated there, else what the process held beyond what it held before; 0 where that was not recorded."""
     parent: str = ""
     """The run that it goes on from; empty for one that began anew."""
     ending: str = ""

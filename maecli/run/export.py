@@ -12,6 +12,7 @@ from torch import Tensor
 from maecli.errors import MaeError
 from maecli.exporting.model import ExportedModel, ExportSample
 from maecli.exporting.raw import RawInput
+from maecli.models.lora import merged
 from maecli.registry import Registry
 from maecli.run.begin.place import output_name
 from maecli.run.restore import Restored, restore
@@ -31,7 +32,8 @@ def exported_model(
     """
     restored = restore(path, registry, say, checkpoint, {"device": "cpu", "precision": "float32"})
     samples, samples_are = _samples(restored, num_samples, say) if num_samples else ([], "")
-    module = restored.module.float().eval().requires_grad_(False)
+    module = restored.module if restored.spec.adapt is None else merged(restored.module)
+    module = module.float().eval().requires_grad_(False)
     return ExportedModel(
         output_name(path),
         module,
@@ -52,6 +54,7 @@ def _record(restored: Restored) -> Mapping[str, Any]:
         for name, tensor in restored.task.calibration.items()
     }
     told = {name: metadata[name] for name in RECORDED if name in metadata}
+    told["spec"] = {**told["spec"], "adapt": None}  # adapters are in the weights
     return {"format_version": FORMAT_VERSION, **told, "calibration": calibration}
 
 

@@ -196,7 +196,7 @@ def _train(
     extends = parent.facts if parent is not None else run.environment(progress.say).get("extends")
     run.write_json(ENVIRONMENT, environment | ({"extends": extends} if extends else {}))
     progress.say(introduce(built, trainer, start, planned))
-    forget_peak(built.device)
+    held = forget_peak(built.device)
     if ask_frozen_encoder(trainer):
         progress.say("the features of the frozen encoder were computed once, since nothing is augmented")
 
@@ -205,7 +205,7 @@ def _train(
             replay(trainer.trackers, history(parent.run, registry, progress.say), trainer.begin)
         helpers.call(built, trainer)
         trainer.fit()
-    peak = memory_used(built.device)
+    memory = memory_used(built.device) - held
     if ending := trainer.ending():
         progress.say(ending)
     evaluation = None
@@ -230,7 +230,7 @@ def _train(
             parent=str(shareable(str(spec.extend))) if spec.extend is not None else "",
             train_samples=len(built.loader("train").split),
             trained_parameters=sum(each.numel() for each in built.module.parameters() if each.requires_grad),
-            peak_memory=peak,
+            peak_memory=memory,
             ending=trainer.ending(),
             finished_at=max(time.time(), 0.0),  # a clock may be set to before 1970
         )

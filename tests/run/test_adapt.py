@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from maecli.models.lora import is_lora, merged
@@ -108,6 +109,18 @@ def test_what_uses_a_run_finds_the_weights_that_it_leaves_out(adapted, pictures,
     inspected = mae("inspect", run)
     assert inspected.exit_code == 0, inspected.stderr
     assert "lora_a" in inspected.stdout
+
+
+def test_an_export_has_the_adapters_in_its_weights(adapted, tmp_path, mae):
+    run, _ = adapted
+    outcome = mae("export", run, "--format", "safetensors", "--out", tmp_path / "whole.safetensors")
+    assert outcome.exit_code == 0, outcome.stderr
+    module = merged(restore(run, registry(), lambda _: None).module)
+    written = load_file(tmp_path / "whole.safetensors")
+    assert written.keys() == module.state_dict().keys()
+    assert all(torch.equal(written[name], each) for name, each in module.state_dict().items())
+    with safe_open(tmp_path / "whole.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["mae"])["spec"]["adapt"] is None
 
 
 def test_a_run_that_starts_from_one_with_adapters_gets_weights_with_them(adapted):
