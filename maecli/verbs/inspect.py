@@ -15,6 +15,8 @@ from maecli.registry import registry
 from maecli.run.plugins_used import changes, missing
 from maecli.run.weights.initial import weights_file
 from maecli.run.weights.recorded import ENCODER, model_of, parse_record, part_of
+from maecli.text import number_of
+from maecli.training.base import BASE
 from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
 from maecli.weights.choose import choose, encoder_names, with_all_encoders
 from maecli.weights.files import WeightFile, read_weights
@@ -77,6 +79,10 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
         Checkpoint(file.path.parent).tensors(file.path.name)  # raises where they are not what was saved
         notes += notes_on(Checkpoint(file.path.parent)) if file.path.name == MODEL else []
         form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file)
+        if BASE in metadata:
+            left_out = number_of(len(part_of(metadata, file.path, list, BASE, "tensors")), "tensor")
+            source = part_of(metadata, file.path, str, BASE, "source")
+            notes.append(f"leaves out {left_out} of the encoder, which are in {source}")
         notes += [f"made with {line}" for line in missing(metadata, registry())]
         notes += changes(metadata, registry(), "this checkpoint")
     else:

@@ -109,6 +109,7 @@ def test_what_uses_a_run_finds_the_weights_that_it_leaves_out(adapted, pictures,
     inspected = mae("inspect", run)
     assert inspected.exit_code == 0, inspected.stderr
     assert "lora_a" in inspected.stdout
+    assert "leaves out 20 tensors of the encoder, which are in " in inspected.stdout
 
 
 def test_an_export_has_the_adapters_in_its_weights(adapted, tmp_path, mae):
