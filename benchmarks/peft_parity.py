@@ -56,8 +56,8 @@ def difference(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
 def matrices(mine: LoraLinear, yours: nn.Module) -> list[tuple[Tensor, Tensor]]:
     """Return A of both, and B of both."""
     return [
-        (mine.lora_a, yours.lora_A["default"].weight),  # type: ignore[index,union-attr]
-        (mine.lora_b, yours.lora_B["default"].weight),  # type: ignore[index,union-attr]
+        (mine.lora_a, yours.lora_A["default"].weight),
+        (mine.lora_b, yours.lora_B["default"].weight),
     ]
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from maecli.errors import SpecError
-from maecli.memory import peak_bytes, resident_bytes
+from maecli.memory import peak_bytes
 from maecli.text import number_of
 
 
@@ -141,7 +141,7 @@ def forget_peak(device: torch.device) -> int:
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
     peak_bytes(anew=True)
-    return resident_bytes()
+    return memory_used(device)
 
 
 def memory_used(device: torch.device) -> int:
