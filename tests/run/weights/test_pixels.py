@@ -8,7 +8,9 @@ from weight_files import timm_folder
 
 from maecli.modalities.preprocess import Preprocess
 from maecli.registry import registry
+from maecli.run.begin.place import run_directory
 from maecli.run.begin.request import request
+from maecli.run.directory import RunDirectory
 from maecli.run.weights.pixels import fitted_to, normalised_as
 from maecli.spec.ask import Ask
 from maecli.weights.pixels import PixelScale
@@ -68,3 +70,15 @@ def test_it_is_said_how_pixels_are_normalised():
         "pixels are normalised by mean 0.1 and deviation 0.3, and its own were by mean 0.5 and deviation 0.25"
     )
     assert normalised_as(None, other) == ""
+
+
+def test_the_same_command_means_the_same_run_though_grey_pictures_have_their_average(weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAE_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "grey").mkdir()
+    spec = asked(weights, f"dataset.root={tmp_path / 'grey'}")
+    begun = RunDirectory(tmp_path / "runs/finetune-grey-classify")
+    begun.path.mkdir(parents=True)
+    begun.write_spec(fitted_to(spec, card(channels=1), registry()).model_dump(mode="json"))
+    assert run_directory(spec, registry()).path == begun.path
+    other = asked(weights, f"dataset.root={tmp_path / 'grey'}", "data.mean=[0.1]")
+    assert run_directory(other, registry()).path.name == "finetune-grey-classify-2"
