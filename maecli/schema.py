@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-FORMAT_VERSION = 1
-"""Of spec files and checkpoints; raised when an older reader could misread them."""
+FORMAT_VERSION = 2
+"""Of checkpoints, the highest there is; raised when an older reader could misread them."""
 
 Fit = Literal["resize", "crop"]
 """resize: all of a sample, or its largest centred part in the model's proportions, becomes the model's size; crop: a

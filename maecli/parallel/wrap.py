@@ -3,10 +3,12 @@
 Gradients are summed, not averaged: each process weighs its loss by its share of the samples.
 """
 
+import atexit
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -46,12 +48,14 @@ def summed_at_the_end(running: Any, is_last: bool) -> Iterator[None]:
 
 
 def shard(module: nn.Module, world: World) -> None:
-    """Leave each process a part of each parameter: whole ones are there for as long as a block works with them."""
+    """Leave each process a part of each parameter: whole ones are there for as long as a block works with them.
+
+    One process alone is a group of one, which has all parts.
+    """
     from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
-    assert world.group is not None
-    mesh = DeviceMesh.from_group(world.group, next(module.parameters()).device.type)
+    mesh = DeviceMesh.from_group(world.group or _group_of_one(), next(module.parameters()).device.type)
     for part in (*(part for part in module.modules() if isinstance(part, Block)), module):
         fully_shard(part, mesh=mesh)
     for part in module.modules():
@@ -60,26 +64,39 @@ def shard(module: nn.Module, world: World) -> None:
             part.set_force_sum_reduction_for_comms(True)  # gloo knows no other one with a factor
 
 
-def whole(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return tensors that lie in parts as wholes, in every process; all take part in this."""
-    return {name: tensor.full_tensor() if _in_parts(tensor) else tensor for name, tensor in tensors.items()}
+def _group_of_one() -> dist.ProcessGroup:
+    if not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        store = dist.HashStore()  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=0, world_size=1)
+        atexit.register(lambda: dist.destroy_process_group() if dist.is_initialized() else None)
+    group = dist.group.WORLD
+    assert group is not None
+    return group
+
+
+def copy_whole(source: nn.Module, target: nn.Module) -> None:
+    """Give a module the values of one that lies in parts, one tensor after the other; all processes take part."""
+    values = source.state_dict()
+    for name, value in target.state_dict().items():
+        value.copy_(values[name].full_tensor() if in_parts(values[name]) else values[name])
 
 
 def own_parts(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return of tensors that lie in parts those of this process, which share their memory."""
-    return {name: tensor.to_local() if _in_parts(tensor) else tensor for name, tensor in tensors.items()}
+    return {name: tensor.to_local() if in_parts(tensor) else tensor for name, tensor in tensors.items()}
 
 
 def placed_like(tensor: Tensor, parameter: Any) -> Tensor:
     """Return a whole tensor on the device of a parameter, or this process's part of it where it is one of a part."""
     tensor = tensor.to(parameter.device)
-    if not _in_parts(parameter):
+    if not in_parts(parameter):
         return tensor
     from torch.distributed.tensor import distribute_tensor
 
     return distribute_tensor(tensor, parameter.device_mesh, parameter.placements)
 
 
-def _in_parts(tensor: Any) -> bool:
+def in_parts(tensor: Any) -> bool:
     """Whether it is a DTensor, whose module takes a while to be imported."""
     return type(tensor) is not Tensor and type(tensor) is not nn.Parameter and hasattr(tensor, "full_tensor")

@@ -3,8 +3,9 @@
 step-000800/model.safetensors    the weights to use; metadata: spec, data card, format version
 step-000800/state.safetensors    what resuming needs besides: optimizer, raw weights, counters
 step-000800/calibration.safetensors    how far outputs are to be believed, where the task can tell; made at the end
+step-000800/model/, state/       the tensors of the first two that lay in parts in several processes, see `shards`
 
-Each carries a checksum of its tensors, and one of what is recorded beside them.
+Each carries a checksum of its tensors, and one of what is recorded beside them, with those of its shards.
 """
 
 from __future__ import annotations
@@ -29,12 +30,17 @@ from torch import Tensor
 from maecli.errors import MaeError
 from maecli.schema import FORMAT_VERSION
 from maecli.storage.files import new_file
+from maecli.training.shards import read_shards
 
 MODEL, STATE, CALIBRATION = "model.safetensors", "state.safetensors", "calibration.safetensors"
 RECORD, CHECKSUM = "mae", "mae_checksum"
 """Entries of a file's metadata: what is recorded, as JSON, and its checksum."""
 OF_TENSORS = "tensors_checksum"
 """The entry of the record that holds the checksum of the tensors."""
+OF_SHARDS = "shards"
+"""The entry of the record that holds the checksum of each shard, by its name, where tensors lie in shards."""
+_WHOLE_FORMAT = 1
+"""Of files without shards, which older versions of mae read too."""
 OF_WEIGHTS = "weights_checksum"
 """The entry of a calibration's record that says of which weights it is."""
 UNCHECKED = "{} was written by an older mae and carries no checksum, so damage to it would not show"
@@ -65,7 +71,7 @@ class Checkpoint:
         Raises DamagedCheckpoint when it is not what was written, MaeError when mae did not write it.
         """
         record, _ = self._read_record(file)
-        return {key: value for key, value in record.items() if key != OF_TENSORS}
+        return {key: value for key, value in record.items() if key not in (OF_TENSORS, OF_SHARDS)}
 
     def _read_record(self, file: str) -> tuple[dict[str, Any], bool]:
         """Return what is recorded, and whether a checksum vouches for it."""
@@ -95,13 +101,19 @@ class Checkpoint:
         return self._read_record(MODEL)[1]
 
     def tensors(self, file: str = MODEL) -> dict[str, Tensor]:
-        """Return the tensors of a file, on the CPU, once they agree with their checksum. Raises as `metadata` does."""
+        """Return the tensors of a file and of its shards, as wholes on the CPU, once they agree with their checksums.
+
+        Raises as `metadata` does.
+        """
         path = self.path / file
         record, _ = self._read_record(file)
         with _reading(path):
             tensors = load_file(path)
         if OF_TENSORS in record and checksum_of_tensors(tensors) != record[OF_TENSORS]:
             raise DamagedCheckpoint(f"{path} is damaged: its tensors differ from their checksum")
+        if OF_SHARDS in record:
+            with _reading(shards := shards_of(path)):
+                tensors |= read_shards(shards, record[OF_SHARDS])
         return tensors
 
     def checksums(self) -> dict[str, str]:
@@ -133,6 +145,11 @@ class Checkpoint:
         """Read both files. Raises DamagedCheckpoint for one that is not what was saved."""
         for file in (MODEL, STATE):
             self.tensors(file)
+
+
+def shards_of(file: Path) -> Path:
+    """Return the folder of the shards of a file."""
+    return file.with_suffix("")
 
 
 def notes_on(checkpoint: Checkpoint) -> list[str]:
@@ -199,10 +216,14 @@ def _crc(tensor: Tensor) -> int:
     return zlib.crc32(numbers)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """Write a file; return the checksum of what it records, which covers that of the tensors."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], shards: Mapping[str, str] | None = None
+) -> str:
+    """Write a file; return the checksum of what it records, which covers those of the tensors and of `shards`."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps({"format_version": FORMAT_VERSION, **metadata, OF_TENSORS: checksum_of_tensors(whole)})
+    record = {"format_version": FORMAT_VERSION if shards else _WHOLE_FORMAT, **metadata}
+    record |= {OF_TENSORS: checksum_of_tensors(whole)} | ({OF_SHARDS: shards} if shards else {})
+    text = json.dumps(record)
     checksum = checksum_of_record(text)
     try:
         save_file(whole, path, {RECORD: text, CHECKSUM: checksum})

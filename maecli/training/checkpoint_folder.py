@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,15 @@ from maecli.errors import MaeError
 from maecli.storage.documents import read_text
 from maecli.storage.files import disk_errors, new_folder, sync, temporary_name, write_text
 from maecli.storage.ledger import Ledger
-from maecli.training.checkpoint import CALIBRATION, MODEL, STATE, Checkpoint, DamagedCheckpoint, write_tensors
+from maecli.training.checkpoint import (
+    CALIBRATION,
+    MODEL,
+    STATE,
+    Checkpoint,
+    DamagedCheckpoint,
+    shards_of,
+    write_tensors,
+)
 
 _STEP = re.compile(r"step-\d{6,}")
 _POINTER_BYTES = 4096
@@ -114,25 +122,40 @@ class CheckpointFolder:
 
         Until the pointer is replaced the one before stays the last: being killed here loses nothing.
         """
-        target = self.path / f"step-{step:06d}"
-        place = f"{self.path.name}/"
-        for name in (temporary_name(target).name, target.name):
-            self.ledger.claim(place, f"{place}{name}/", f"{place}{name}/{MODEL}", f"{place}{name}/{STATE}")
-        self.ledger.sync()
-        before = self._last_or_none()
-        with new_folder(target) as folder:
+        with self.staged(step) as folder:
             checksums = {
                 MODEL: write_tensors(folder / MODEL, model, metadata),
                 STATE: write_tensors(folder / STATE, state, counters),
             }
-        saved = Checkpoint(target, checksums)
-        if before is not None and before.path != target:
+        return self.finish(step, checksums, best, keep)
+
+    @contextlib.contextmanager
+    def staged(self, step: int, shards: Collection[str] = ()) -> Iterator[Path]:
+        """Give a folder to write a checkpoint to, which takes its place at the end; `shards`: names of such files."""
+        target = self._folder_of(step)
+        place = f"{self.path.name}/"
+        for name in (temporary_name(target).name, target.name):
+            folder = f"{place}{name}/"
+            self.ledger.claim(place, folder, folder + MODEL, folder + STATE)
+            for below in (f"{folder}{shards_of(Path(file))}/" for file in (MODEL, STATE) if shards):
+                self.ledger.claim(below, *(below + shard for shard in shards))
+        self.ledger.sync()
+        with new_folder(target) as temporary:
+            yield temporary
+
+    def finish(self, step: int, checksums: Mapping[str, str], best: bool, keep: int = 0) -> Checkpoint:
+        """Point to a checkpoint that is written, and remove those that nothing points to, but for the newest `keep`."""
+        before, saved = self._last_or_none(), Checkpoint(self._folder_of(step), checksums)
+        if before is not None and before.path != saved.path:
             self.point("previous", before)
         self.point("last", saved)
         if best:
             self.point("best", saved)
         self._remove_unused(keep)
         return saved
+
+    def _folder_of(self, step: int) -> Path:
+        return self.path / f"step-{step:06d}"
 
     def calibrate(self, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
         """Keep what a task learnt of the outputs of a checkpoint's weights; nothing where it learnt nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -76,7 +77,8 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
     notes: list[str] = []
     encoders: tuple[str, ...] = ()
     if "spec" in metadata:
-        Checkpoint(file.path.parent).tensors(file.path.name)  # raises where they are not what was saved
+        saved = Checkpoint(file.path.parent).tensors(file.path.name)  # raises where they are not what was saved
+        file = dataclasses.replace(file, tensors=saved, parts={})
         notes += notes_on(Checkpoint(file.path.parent)) if file.path.name == MODEL else []
         form, architecture = f"mae, format {metadata.get('format_version')}", _recorded(metadata, file)
         if BASE in metadata:

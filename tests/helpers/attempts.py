@@ -132,10 +132,17 @@ def note_state(path, step=0):
     from maecli.training.loop.trainer import Trainer
     fit = Trainer.fit
     def noting(self):
-        model, state, counters = self.snapshot()
-        tensors = [t.detach().numpy().tobytes() for _, t in sorted([*model.items(), *state.items()])]
-        with open(f"{path}-{self.world.rank}", "w") as file:
-            json.dump([self.step, hashlib.sha256(b"".join(tensors)).hexdigest()], file)
+        spread = self.learner.spread
+        def spreading():
+            spread()
+            model, state, counters = self.snapshot()
+            noted = hashlib.sha256()
+            for name, tensor in sorted([*model.items(), *state.items()]):
+                whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+                noted.update(name.encode() + whole.detach().numpy().tobytes())
+            with open(f"{path}-{self.world.rank}", "w") as file:
+                json.dump([self.step, noted.hexdigest()], file)
+        self.learner.spread = spreading
         fit(self)
     Trainer.fit = noting
     if step:

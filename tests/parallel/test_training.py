@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from attempts import Attempt, processes
-from safetensors.torch import load_file
 from write_data import noise, write_picture
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")]
+from maecli.training.checkpoint import STATE
+from maecli.training.checkpoint_folder import CheckpointFolder
 
-TOTAL = 9
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def arguments(pictures: Path, out: Path, *sets: str) -> list[str]:
     settings = [
         *("dataset.test_share=0", "model.embed_dim=16", "model.depth=2", "model.num_heads=2", "model.drop_path=0.3"),
         *("task.mixup=0.8", "task.cutmix=1.0", "task.patch_drop=0.25", "train.ema_decay=0.9", "train.clip_grad=1.0"),
-        *("train.warmup_epochs=1", "augment.flip=true", "augment.crop=random-resized", "train.last_batch=keep"),
+        *("train.warmup_epochs=1", "augment.flip=true", "augment.crop=pad", "train.last_batch=keep"),
         *("log_every_steps=1", "trackers=[jsonl]", *sets),
     ]
     return [
@@ -58,13 +58,16 @@ def run(server: subprocess.Popen[str], num: int, out: Path, args: list[str], tra
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
-    folder = out / "checkpoints" / (out / "checkpoints" / "last").read_text().split()[0]
-    return load_file(folder / "model.safetensors") | load_file(folder / "state.safetensors")
+    last = CheckpointFolder(out / "checkpoints").current("last")
+    return last.tensors() | last.tensors(STATE)
 
 
 def digest(out: Path) -> str:
     """Return one of all that a checkpoint holds, as `note_state` notes what a process begins with."""
-    return hashlib.sha256(b"".join(tensor.numpy().tobytes() for _, tensor in sorted(weights(out).items()))).hexdigest()
+    noted = hashlib.sha256()
+    for name, tensor in sorted(weights(out).items()):
+        noted.update(name.encode() + tensor.numpy().tobytes())
+    return noted.hexdigest()
 
 
 def records(out: Path) -> list[dict[str, float]]:
@@ -82,34 +85,33 @@ def assert_close(one: Path, other: Path) -> None:
         assert mine == pytest.approx(theirs, rel=1e-3, abs=1e-5)
 
 
-def test_two_one_and_three_processes_go_on_with_one_run(server, pictures, tmp_path):
+LAYOUTS = (
+    (2, "ddp", "streamed", 2),
+    (2, "fsdp", "resident", 3),
+    (3, "fsdp", "resident", 5),
+    (1, "fsdp", "resident", 6),
+    (1, "auto", "streamed", 7),
+    (3, "auto", "streamed", 0),
+)
+"""Numbers of processes that go on with a run one after the other, how, and until which step; the last to the end."""
+
+
+def test_any_number_of_processes_goes_on_with_a_run_in_any_layout(server, pictures, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    sets = ("data.loading=streamed",)
-    run(server, 1, whole, arguments(pictures, whole, *sets))
-    args = arguments(pictures, parts, *sets)
-    run(server, 2, parts, args, {1: ["stop_at", 4]}, 130)
-    run(server, 1, parts, [*args, "--resume"], {0: ["note_state", str(tmp_path / "one"), 6]}, 130)
-    saved = digest(parts)
-    noted = {rank: ["note_state", str(tmp_path / "three")] for rank in range(3)}
-    run(server, 3, parts, [*args, "--resume"], noted)
+    run(server, 1, whole, arguments(pictures, whole, "data.loading=streamed"))
+    step, saved = 0, ""
+    for num, parallel, loading, until in LAYOUTS:
+        args = arguments(pictures, parts, f"parallel={parallel}", f"data.loading={loading}")
+        traps = {rank: ["note_state", str(tmp_path / f"{step}"), until] for rank in range(num)}
+        run(server, num, parts, [*args, "--resume"] if step else args, traps, 130 if until else 0)
+        if step:
+            restored = [json.loads((tmp_path / f"{step}-{rank}").read_text()) for rank in range(num)]
+            assert restored == [[step, saved]] * num
+        step, saved = until, digest(parts)
+        if parallel == "fsdp":
+            assert len(list((parts / f"checkpoints/step-{step:06d}/state").iterdir())) == num
     assert_close(parts, whole)
-    step, _ = json.loads((tmp_path / "one-0").read_text())
-    assert step == 4
-    restored = [json.loads((tmp_path / f"three-{rank}").read_text()) for rank in range(3)]
-    assert restored == [[6, saved]] * 3
     mine, theirs = (json.loads((out / "evaluation" / "val.json").read_text()) for out in (parts, whole))
     assert mine["num_samples"] == theirs["num_samples"] == 13
     for one, other in zip(mine["metrics"], theirs["metrics"], strict=True):
         assert one["value"] == pytest.approx(other["value"], rel=1e-3, abs=1e-5)
-
-
-def test_a_run_goes_on_from_copies_to_parts_of_the_weights_and_to_one_process(server, pictures, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    sets = ("augment.crop=none", "data.loading=resident")
-    run(server, 1, whole, arguments(pictures, whole, *sets))
-    args = arguments(pictures, parts, *sets)
-    run(server, 2, parts, args, {0: ["stop_at", 3]}, 130)
-    run(server, 2, parts, [*args, "--resume", "--set", "parallel=fsdp"], {1: ["stop_at", 7]}, 130)
-    run(server, 1, parts, [*args, "--resume"], {0: ["note_state", str(tmp_path / "one")]})
-    assert json.loads((tmp_path / "one-0").read_text())[0] == 7
-    assert_close(parts, whole)

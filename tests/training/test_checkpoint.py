@@ -175,7 +175,7 @@ def test_a_file_of_another_program_is_told(tmp_path):
 
 def test_a_newer_format_asks_for_an_update(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors", {"mae": json.dumps({"format_version": 99})})
-    with pytest.raises(MaeError, match="has format 99, this mae reads up to 1; update it"):
+    with pytest.raises(MaeError, match="has format 99, this mae reads up to 2; update it"):
         Checkpoint(tmp_path).metadata()
 
 

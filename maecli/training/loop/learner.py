@@ -13,7 +13,7 @@ from maecli.data.batch import Batch
 from maecli.hardware import autocast
 from maecli.models.blocks import drawing_from
 from maecli.parallel.world import ALONE, World
-from maecli.parallel.wrap import replicated, shard, summed_at_the_end, whole
+from maecli.parallel.wrap import copy_whole, replicated, shard, summed_at_the_end
 from maecli.schema import RunSpec
 from maecli.training.loop.optim import (
     WeightAverage,
@@ -51,7 +51,7 @@ class Learner:
         module = self.average.module if self.average else self.module
         if self._unsharded is None:
             return module
-        self._unsharded.load_state_dict(whole(module.state_dict()))
+        copy_whole(module, self._unsharded)
         return self._unsharded
 
     @property
@@ -86,12 +86,12 @@ class Learner:
         return loss
 
     def snapshot(self) -> tuple[Tensors, Tensors]:
-        """Return the weights to use, and the tensors that a restart needs besides."""
+        """Return the weights to use, and the tensors that a restart needs besides, in parts where they lie so."""
         average = self.average.module if self.average is not None else self.module
         state = {MOMENTS + name: value for name, value in optimizer_tensors(self.optimizer).items()}
         if self.average is not None:
             state |= {RAW + name: value for name, value in self.module.state_dict().items()}
-        return whole(average.state_dict()), whole(state)
+        return dict(average.state_dict()), state
 
     def restore(self, model: Tensors, state: Tensors) -> None:
         """Take over what `snapshot` returned. Raises RuntimeError or KeyError where it is of another module."""
@@ -103,12 +103,12 @@ class Learner:
 
     def spread(self) -> None:
         """Let the module run in all processes: a copy in each, or with `parallel: fsdp` a part in each."""
-        if self.world.size == 1:
-            return
         if self.spec.parallel == "fsdp":
             self._divide(self.world)
-        else:
+        elif self.world.size > 1:
             self.running = replicated(self.module, self.world)
+        else:
+            return
         if self.spec.compile:
             self.running = torch.compile(self.running)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from maecli.data.batch import Batch
 from maecli.data.randomness import derive_seed
@@ -18,6 +18,7 @@ from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, O
 from maecli.loading.loader import Loader
 from maecli.memory import out_of_memory
 from maecli.parallel.world import LostProcess, World
+from maecli.parallel.wrap import own_parts
 from maecli.progress import Progress
 from maecli.results import Metric
 from maecli.schema import RunSpec
@@ -32,6 +33,7 @@ from maecli.training.loop.schedule import Schedule
 from maecli.training.loop.shares import micro_batches
 from maecli.training.loop.stopping import ALARM, Stop, Stopped, set_alarm
 from maecli.training.loop.telling import Telling
+from maecli.training.saving import save_together
 from maecli.training.task import Task
 from maecli.training.tracker import Tracker
 
@@ -297,22 +299,22 @@ class Trainer:
         with self.telling.clock.paused(), self.telling.pace.saving():
             weights, state, counters = self.snapshot(best)
             with self.world.together():
-                if self.checkpoints is not None:
-                    self._write(self.checkpoints, weights, state, counters)
+                self._check_weights(weights, state)
+                self._sync_metrics()
+            metadata = {"step": self.step, "total_steps": self.schedule.total_steps, **self.metadata}
+            keep = self.spec.checkpoint.keep
+            save_together(self.checkpoints, self.world, self.step, weights, state, metadata, counters, best, keep)
         self._saved_step, self._has_saved = self.step, True
         self.telling.clock.saved()
         if not self.stop.asked:
             set_alarm(self._last_moment)
 
-    def _write(self, folder: CheckpointFolder, model: Tensors, state: Tensors, counters: Mapping[str, Any]) -> None:
-        raw = [state.get(RAW + name, value) for name, value in model.items()]
+    def _check_weights(self, weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+        """Raise NotFiniteError where what this process has of the weights under training are no numbers."""
+        raw = own_parts({name: state.get(RAW + name, value) for name, value in weights.items()}).values()
         if not all(bool(torch.isfinite(value).all()) for value in raw if value.is_floating_point()):
             self.bad_step.fill_(self.step)
             self.check_finite()
-        metadata = {"step": self.step, "total_steps": self.schedule.total_steps, **self.metadata}
-        self._sync_metrics()
-        keep = self.spec.checkpoint.keep
-        folder.save(self.step, model, state, metadata, counters, counters["is_best"], keep)
 
     def _sync_metrics(self) -> None:
         """Bring the files of trackers to the disk: a checkpoint is the last only after the metrics up to it."""
