@@ -30,6 +30,7 @@ from maecli.training.finite import (
 )
 from maecli.training.task import Task
 
+IN_ONE = "measured in the first process alone: this evaluator counts nothing that several can add up"
 NUM_DRAWN = 36
 """How many evenly spaced samples a task gets to draw."""
 
@@ -150,7 +151,7 @@ def evaluate(
             "finding": evaluator.finding(),
             "tables": tuple(evaluator.tables()),
             "drawings": tuple(drawings),
-            "notes": tuple(task.describe()),
+            "notes": (*task.describe(), *([IN_ONE] if world.size > 1 and not evaluator.state() else [])),
             "counted": counted_of(evaluator, loader.split.keys),
         }
     )

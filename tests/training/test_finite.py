@@ -11,8 +11,9 @@ from maecli.data.sample import TensorSplit
 from maecli.errors import DataError, Fault
 from maecli.loading.resident import ResidentLoader
 from maecli.modalities.preprocess import Preprocess
+from maecli.parallel.world import World
 from maecli.training import finite
-from maecli.training.evaluation import evaluate
+from maecli.training.evaluation import IN_ONE, evaluate
 from maecli.training.features import blocks, extract
 from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, not_finite, try_samples, without
 
@@ -165,6 +166,21 @@ def test_a_split_without_such_samples_is_measured_once():
     module.register_forward_hook(lambda *_: calls.append(1))
     assert evaluate(Stranger(), module, loader([8.0, 5.0], []), "test", 1, torch.float32).num_samples == 2
     assert len(calls) == 2
+
+
+class Two(World):
+    """The first of two processes, which see as much."""
+
+    size = 2
+
+    def gathered(self, value, only_first=False):
+        return [value, value]
+
+
+def test_an_evaluator_that_counts_nothing_sees_all_in_the_first_process_which_is_told():
+    found = evaluate(Stranger(), Root(), loader([8.0, 5.0, 0.0, 8.0], []), "test", 2, torch.float32, Two())
+    assert (found.num_samples, found.metrics[0].value) == (4, 3 / 4)
+    assert found.notes[-1] == IN_ONE
 
 
 class Inverse(Stranger):
