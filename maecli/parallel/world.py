@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from maecli.errors import MaeError
+from maecli.errors import MaeError, OutOfMemory
 from maecli.hardware import processes_here
 from maecli.loading.parcels import carried
 
@@ -26,6 +26,7 @@ HANG_S = 60.0
 PATIENT_S = 86_400.0
 """How long processes wait where one of them lists, plans, compiles, measures or saves."""
 ROLL_CALL_S = 2.0
+_NO_MEMORY = "mae/no-memory"
 _LOST = ("connection", "timed out", "timeout", "peer", "socket", "broken pipe", "aborted")
 """Words of what torch.distributed raises where another process is gone."""
 
@@ -40,6 +41,11 @@ class World:
     rank, size = 0, 1
     group: dist.ProcessGroup | None = None
     """Of the processes in a step, which wait `HANG_S` for each other."""
+
+    @property
+    def may_leave_a_step(self) -> bool:
+        """Whether the others notice when this process does not finish a step that they are in."""
+        return True
 
     @property
     def main(self) -> bool:
@@ -78,8 +84,18 @@ class World:
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
-        """Raise LostProcess where something in the block goes between processes, and one of them is gone."""
+        """Raise LostProcess where something in the block goes between processes, and one of them is gone.
+
+        Raises OutOfMemory where one has no memory for the step that the others are in.
+        """
         yield
+
+    def say_no_memory(self) -> None:
+        """Tell the others, which wait for this process in a step, that it has no memory for it."""
+
+    def lacks(self, own: T | None) -> list[T]:
+        """Return what the processes without memory found, after which all can take steps again; all ask at once."""
+        return [] if own is None else [own]
 
     def be_patient(self) -> None:
         """Wait for others in a step however long they take: each compiles it by itself."""
@@ -100,7 +116,11 @@ class Processes(World):
         self.lost = False
         """Whether another process is gone."""
         self._raised_by_all: BaseException | None = None
-        self.group = _checked(dist.new_group(timeout=timedelta(seconds=hang_s)))
+        self.group = self._new_group()
+
+    @property
+    def may_leave_a_step(self) -> bool:
+        return self.group is not dist.group.WORLD  # else they wait, see `be_patient`
 
     def sum_(self, tensor: Tensor) -> None:
         with self.guarded():
@@ -179,8 +199,30 @@ class Processes(World):
             words = str(error).lower()
             if not any(word in words for word in _LOST):
                 raise
+            if self._no_memory_elsewhere():
+                raise OutOfMemory(f"memory is used up in another of the {self.size} processes") from error
             self.lost = True
             raise LostProcess(self._whom(timed_out="timed out" in words or "timeout" in words)) from error
+
+    def say_no_memory(self) -> None:
+        dist.distributed_c10d._get_default_store().set(_NO_MEMORY, "")
+
+    def lacks(self, own: T | None) -> list[T]:
+        values = self.gathered(own)
+        if self.main:
+            dist.distributed_c10d._get_default_store().delete_key(_NO_MEMORY)
+        self.group = self._new_group()  # that of a step which some left may be of no use
+        return [value for value in values if value is not None]
+
+    def _new_group(self) -> dist.ProcessGroup:
+        group = dist.new_group(timeout=timedelta(seconds=self.hang_s))
+        assert not isinstance(group, int), "every process is in every group"
+        return group
+
+    def _no_memory_elsewhere(self) -> bool:
+        with contextlib.suppress(Exception):  # it may be the process with the store that is gone
+            return dist.distributed_c10d._get_default_store().check([_NO_MEMORY])
+        return False
 
     def _whom(self, timed_out: bool) -> str:
         """Return which process is gone, as far as the others that notice it can tell by a roll call."""
@@ -223,11 +265,6 @@ class Processes(World):
             except MaeError as error:
                 if error is not self._raised_by_all:
                     raise
-
-
-def _checked(group: dist.ProcessGroup | int) -> dist.ProcessGroup:
-    assert not isinstance(group, int), "every process is in every group"
-    return group
 
 
 class _Raised:

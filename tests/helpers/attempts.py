@@ -111,6 +111,22 @@ def hang_at(step, seconds):
     world.HANG_S = seconds
     in_step(step, lambda batch: time.sleep(1000))
 
+def no_memory_for(num, step, seconds):
+    from maecli.parallel import world
+    from maecli.training.loop.trainer import Trainer
+    world.HANG_S = seconds
+    train_step = Trainer.train_step
+    def short(self, batch):
+        if self.step + 1 == step:
+            loss = self.task.loss
+            def narrow(module, micro):
+                if len(micro) > num:
+                    raise MemoryError
+                return loss(module, micro)
+            self.task.loss = narrow
+        train_step(self, batch)
+    Trainer.train_step = short
+
 def fail_to_read():
     from maecli.errors import BrokenSample
     from maecli.loading import resident, streamed

@@ -15,6 +15,9 @@ from write_data import noise, write_picture
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")]
 
 HANG_S = 8.0
+SAVED = "the same: gradients are summed over the parts of a batch; step 1 is saved, and --resume goes on from there"
+NARROWER = f"mae: memory is used up by 12 samples at once; --micro-batch-size 2 fits, as was tried, and means {SAVED}"
+HALF = f"mae: memory is used up by 12 samples at once; try --micro-batch-size 6, which means {SAVED}"
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +62,27 @@ def ended(server: subprocess.Popen[str], out: Path, args: list[str], traps=None)
         ([], {1: ["see_others"]}, 3, "mae: process 1 of 2 finds other samples than process 0"),
         ([], {0: ["disk_is_full"]}, 1, "the disk is full; what was saved before is untouched"),
         ([], {1: ["lose_numbers", 3]}, 5, "mae: the loss was not finite at step 3"),
+        (["train.batch_size=24"], {0: ["no_memory_for", 8, 2, 60], 1: ["no_memory_for", 4, 2, 60]}, 1, NARROWER),
+        (
+            ["train.batch_size=24", "parallel=fsdp"],
+            {0: ["no_memory_for", 24, 2, HANG_S], 1: ["no_memory_for", 4, 2, HANG_S]},
+            1,
+            HALF,
+        ),
         ([], {1: ["stop_at", 3]}, 130, "mae: saved at step 3; --resume goes on from there"),
     ],
-    ids=["batch", "spec", "data", "data of one", "other data", "disk", "not finite", "signal to one"],
+    ids=[
+        "batch",
+        "spec",
+        "data",
+        "data of one",
+        "other data",
+        "disk",
+        "not finite",
+        "memory",
+        "memory of one",
+        "signal to one",
+    ],
 )
 def test_processes_refuse_together(server, pictures, tmp_path, sets, traps, code, sentence):
     codes, said = ended(server, tmp_path / "run", arguments(pictures, tmp_path / "run", *sets), traps)

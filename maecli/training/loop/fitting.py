@@ -6,6 +6,7 @@ import contextlib
 import gc
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,7 @@ from maecli.data.batch import Batch
 from maecli.hardware import autocast
 from maecli.memory import free_bytes, out_of_memory, peak_bytes, resident_bytes
 from maecli.models.blocks import drawing_from
+from maecli.text import number_of
 
 if TYPE_CHECKING:
     from maecli.training.loop.trainer import Trainer
@@ -22,6 +24,30 @@ MARGIN = 0.9
 """Share of the free memory that may be taken: what is free changes."""
 Attempt = Callable[[int], None]
 """Does what takes the most memory in a step, with so many samples at once."""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """That there is no memory for a step, and what there is memory for."""
+
+    told: str
+    size: int
+    """How many samples at once were too many."""
+    fitting: int | None = None
+    """How many fit, as was tried: 0 where not even the least do, None where nothing could be tried."""
+    least: int = 1
+    """How many a process takes at once at least."""
+
+    def __str__(self) -> str:
+        if self.fitting == 0:
+            fewest = "one sample fits" if self.least == 1 else f"{self.least} samples fit"
+            return f"{self.told}; not even {fewest}, so a smaller --img-size or model is needed"
+        says = f"memory is used up by {number_of(self.size, 'sample')} at once; "
+        means = "the same: gradients are summed over the parts of a batch"
+        if self.fitting is None:
+            half = max(1, self.size // 2)
+            return f"{says}try --micro-batch-size {half}, which means {means}"
+        return f"{says}--micro-batch-size {self.fitting} fits, as was tried, and means {means}"
 
 
 def largest_micro_batch(trainer: Trainer) -> int | None:
@@ -37,9 +63,10 @@ def largest_micro_batch(trainer: Trainer) -> int | None:
         return largest_that_fits(halves(len(batch)), lambda size: rehearse(trainer, batch, size), trainer.device)
 
 
-def smaller_that_fits(trainer: Trainer, batch: Batch, size: int) -> int | None:
+def smaller_that_fits(trainer: Trainer, batch: Batch, size: int, least: int = 1) -> int | None:
     """Return the largest part of a micro-batch that fits, where it does not itself; None where none does."""
-    return largest_that_fits(halves(size)[1:], lambda size: rehearse(trainer, batch, size), trainer.device)
+    sizes = [half for half in halves(size)[1:] if half >= least]
+    return largest_that_fits(sizes, lambda size: rehearse(trainer, batch, size), trainer.device)
 
 
 def rehearse(trainer: Trainer, batch: Batch, size: int) -> None:

@@ -44,6 +44,11 @@ class Learner:
         """Whether a step changes weights at this moment, so that they are not those of any step."""
         self._unsharded: nn.Module | None = None
         """Where each process has a part of the module: a module for the whole weights."""
+        norms = (each for each in module.modules() if isinstance(each, nn.modules.batchnorm._NormBase))
+        self._statistics = [buffer for norm in norms for buffer in norm.buffers()]
+        """What a forward pass changes, as of batch normalisation."""
+        self._statistics_before = [buffer.clone() for buffer in self._statistics]
+        """What they were before the step."""
 
     @property
     def final_module(self) -> nn.Module:
@@ -54,11 +59,6 @@ class Learner:
         copy_whole(module, self._unsharded)
         return self._unsharded
 
-    @property
-    def keeps_statistics(self) -> bool:
-        """Whether a forward pass changes the module, as batch normalisation does."""
-        return any(isinstance(each, nn.modules.batchnorm._NormBase) for each in self.module.modules())
-
     def learn(
         self, loss_of: Callable[[Any, Batch], Tensor], micros: Sequence[Batch], num: int, rate: float, step: int
     ) -> Tensor:
@@ -67,6 +67,7 @@ class Learner:
         Gradients are summed over micro-batches, and over processes, of which each has some of the samples.
         """
         set_rate(self.optimizer, rate)
+        _copy(self._statistics, self._statistics_before)
         loss = torch.zeros((), device=self.device)
         for i, micro in enumerate(micros, start=1):
             with summed_at_the_end(self.running, i == len(micros)):
@@ -84,6 +85,13 @@ class Learner:
             self.average.update(self.module, step + 1)
         self.is_updating = False
         return loss
+
+    def take_back(self) -> None:
+        """Undo what a step that failed before it changed weights has done; the module runs in this process alone."""
+        self.optimizer.zero_grad(set_to_none=True)
+        _copy(self._statistics_before, self._statistics)
+        if self.world.size > 1:
+            self.running = self.module
 
     def snapshot(self) -> tuple[Tensors, Tensors]:
         """Return the weights to use, and the tensors that a restart needs besides, in parts where they lie so."""
@@ -121,6 +129,11 @@ class Learner:
         self.optimizer = make_optimizer(self.module, self.spec.train)
         load_optimizer_tensors(self.optimizer, moments)
         self.running = self.module
+
+
+def _copy(values: list[Tensor], into: list[Tensor]) -> None:
+    if values:
+        torch._foreach_copy_(into, values)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Tensors:

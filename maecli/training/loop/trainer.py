@@ -27,7 +27,7 @@ from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.evaluation import measure
-from maecli.training.loop.fitting import smaller_that_fits
+from maecli.training.loop.fitting import Lack, smaller_that_fits
 from maecli.training.loop.learner import RAW, Learner, Tensors
 from maecli.training.loop.schedule import Schedule
 from maecli.training.loop.shares import micro_batches
@@ -154,8 +154,7 @@ class Trainer:
             while not self.is_done:
                 with telling.clock.waiting(), self._reading(in_step=begun):
                     batch = next(batches)
-                with world.guarded():
-                    self._step_within_memory(batch)
+                self._step_within_memory(batch)
                 telling.clock.add(schedule.num_samples(self.step))
                 self.step += 1
                 begun = True
@@ -189,26 +188,37 @@ class Trainer:
         self.bad_step.masked_fill_(first_bad, self.step + 1)
 
     def _step_within_memory(self, batch: Batch) -> None:
-        """Do one step. Raises OutOfMemory naming the micro-batch that fits, after saving what is finished."""
+        """Do one step. Raises OutOfMemory naming the micro-batch that fits, after saving what is finished.
+
+        Of several processes all raise it; those that wait in the step for one without memory notice after `HANG_S`.
+        """
+        world = self.world
         try:
-            return self.train_step(batch)
+            with world.guarded():
+                return self.train_step(batch)
         except Exception as error:
             told = out_of_memory(error)
-            alone = self.world.size == 1  # others would wait for the trials of one
-            if told is None or self.learner.is_updating or not alone:
+            if told is None or self.learner.is_updating or not world.may_leave_a_step:
                 raise
+            is_own = told is not error
         # Only here is nothing held any more by the frames that the error came through.
-        size = self.micro_batch_size or len(batch)
-        fitting = smaller_that_fits(self, batch, size)
-        says = f"{told}; not even one sample fits, so a smaller --img-size or model is needed"
-        if fitting is not None:
-            says = (
-                f"memory is used up by {number_of(size, 'sample')} at once; --micro-batch-size {fitting} fits, as was "
-                "tried, and means the same: gradients are summed over the parts of a batch"
-            )
-        if not self.learner.keeps_statistics and self._save_what_is_new():  # else they hold a part of this step
+        if is_own:
+            world.say_no_memory()
+        self.learner.take_back()
+        lacks = world.lacks(self._lack(told, batch) if is_own else None)
+        says = str(min(lacks, key=lambda lack: lack.fitting or 0))
+        if self._save_what_is_new():
             says += f"; step {self.step} is saved, and --resume goes on from there"
-        raise OutOfMemory(says)
+        with world.together():
+            raise OutOfMemory(says)
+
+    def _lack(self, told: MaeError, batch: Batch) -> Lack:
+        """Return what this process finds that it has memory for, by itself, where the others wait for it."""
+        size, several = self.micro_batch_size or len(batch), self.world.size > 1
+        least = 2 if several else 1  # as `micro_batches` has it
+        if several and self.spec.parallel == "fsdp":
+            return Lack(str(told), size, None, least)
+        return Lack(str(told), size, smaller_that_fits(self, batch, size, least) or 0, least)
 
     def _rate(self, step: int) -> float:
         return self.schedule.rate(step, self.begin)

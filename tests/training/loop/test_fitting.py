@@ -8,9 +8,11 @@ import pytest
 import torch
 from toy_training import Brightness, last_of, make, records
 
+from maecli.data.batch import Batch
 from maecli.errors import OutOfMemory
 from maecli.training.loop import fitting
 from maecli.training.loop.fitting import halves, largest_micro_batch, largest_that_fits, rehearse
+from maecli.training.loop.learner import Learner
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 FULL = "CUDA out of memory. Tried to allocate 20.00 MiB"
@@ -117,6 +119,23 @@ def test_where_weights_were_being_changed_nothing_is_saved(tmp_path, monkeypatch
     with pytest.raises(torch.OutOfMemoryError):
         trainer.fit()
     assert last_of(tmp_path).step == 3, "that of the best validation, and no later one"
+
+
+def test_a_step_that_does_not_fit_leaves_running_statistics_as_they_were():
+    trainer, module = make(), torch.nn.BatchNorm1d(4)
+    learner = Learner(module, trainer.spec, CPU, torch.float32)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    batches = trainer.train_loader.train_batches(trainer.spec.augment, 4, 0, 1, False)
+
+    def loss_of(running: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        running(torch.arange(8.0).reshape(2, 4))
+        raise torch.OutOfMemoryError(FULL)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        learner.learn(loss_of, [next(batches)], 4, 0.1, 0)
+    assert module.num_batches_tracked == 1
+    learner.take_back()
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 def test_an_attempt_changes_nothing_that_is_learnt():
