@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from maecli.models.kernels import amx
 from maecli.models.kernels.amx import Linear
+from maecli.models.rotary import turn
 
 SHORT = 512
 """Up to this many tokens the (N, N) matrix of a head is small enough to be written out."""
@@ -42,5 +43,9 @@ class Attention(nn.Module):
         self.qkv = Linear(embed_dim, 3 * embed_dim)
         self.proj = Linear(embed_dim, embed_dim)
 
-    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
-        return self.proj(attend(self.qkv(x), self.num_heads, present))
+    def forward(self, x: Tensor, present: Tensor | None = None, angles: Tensor | None = None) -> Tensor:
+        """Return tokens (B, N, D); queries and keys are turned by `angles`, where there are some, see `rotary`."""
+        qkv = self.qkv(x)
+        if angles is not None:
+            qkv = turn(qkv, angles, self.num_heads)
+        return self.proj(attend(qkv, self.num_heads, present))

@@ -136,8 +136,8 @@ class Block(nn.Module):
         self.ls2 = LayerScale(embed_dim, layer_scale) if layer_scale else nn.Identity()
         self.drop_path1, self.drop_path2 = DropPath(drop_path), DropPath(drop_path)
 
-    def forward(self, x: Tensor, present: Tensor | None = None) -> Tensor:
-        x = x + self.drop_path1(self.ls1(self.attn(self.norm1(x), present)))
+    def forward(self, x: Tensor, present: Tensor | None = None, angles: Tensor | None = None) -> Tensor:
+        x = x + self.drop_path1(self.ls1(self.attn(self.norm1(x), present, angles)))
         return x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
 
 

@@ -20,13 +20,15 @@ from maecli.models.masking import take
 from maecli.models.missing import with_prefix, zero_absent, zero_missing
 from maecli.models.patches import grid_of, patchify
 from maecli.models.positions import interpolate_pos_embed, sincos_pos_embed
+from maecli.models.rotary import rotary_angles
 
 
 class VisionTransformer(Encoder):
     """ViT encoder with a class token and fixed sine-cosine or learned positions.
 
     Patches are taken before they are embedded, so hidden ones cost nothing. Registers are further prefix tokens without
-    a position (arXiv:2309.16588); `pre_norm` normalises all tokens before the first block, as CLIP does.
+    a position (arXiv:2309.16588); `pre_norm` normalises all tokens before the first block, as CLIP does; `rotary` is
+    the base of rotary positions, which stand in the place of those that are added.
     Source: ViT, arXiv:2010.11929, section 3.1; MAE, arXiv:2111.06377, section 3, "MAE encoder".
     """
 
@@ -49,6 +51,7 @@ class VisionTransformer(Encoder):
         registers: int = 0,
         pre_norm: bool = False,
         activation: Activation = "gelu",
+        rotary: float | None = None,
     ) -> None:
         super().__init__()
         grid = grid_of(img_size, patch_size)
@@ -57,12 +60,17 @@ class VisionTransformer(Encoder):
         self.img_size, self.patch_size = tuple(img_size), tuple(patch_size)
         self.in_chans, self.embed_dim, self.depth = in_chans, embed_dim, depth
         self.num_prefix_tokens, self.activation = 1 + registers, activation
+        self.rotary, self.head_dim = rotary, embed_dim // num_heads
         self.decoder_defaults = decoder
 
         self.patch_embed: nn.Module = Linear(math.prod(patch_size) * in_chans, embed_dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dim))
         self.reg_token = nn.Parameter(torch.zeros(1, registers, embed_dim)) if registers else None
-        self.pos_embed = nn.Parameter(sincos_pos_embed(grid, embed_dim).unsqueeze(0), requires_grad=learned_pos_embed)
+        positions = sincos_pos_embed(grid, embed_dim)
+        if rotary is not None:
+            rotary_angles(grid, self.head_dim, rotary)  # raises where they do not fit
+            positions = torch.zeros_like(positions)
+        self.pos_embed = nn.Parameter(positions.unsqueeze(0), requires_grad=learned_pos_embed)
         self.norm_pre: nn.Module = nn.LayerNorm(embed_dim, eps=norm_eps) if pre_norm else nn.Identity()
         rates = torch.linspace(0, drop_path, depth, device="cpu").tolist()  # deeper blocks are dropped more often
         self.blocks = nn.ModuleList(
@@ -98,12 +106,20 @@ class VisionTransformer(Encoder):
             present = present.gather(1, ids_keep)
         return tokens, with_prefix(present, self.num_prefix_tokens)
 
+    def _angles(self, x: Tensor, ids_keep: Tensor | None) -> Tensor | None:
+        """Return what turns queries and keys of the patches that are seen, (B or 1, N or K, d); None without that."""
+        if self.rotary is None:
+            return None
+        angles = rotary_angles(grid_of(x.shape[2:], self.patch_size), self.head_dim, self.rotary, x.device)
+        return angles if ids_keep is None else take(angles, ids_keep)
+
     def forward(self, x: Tensor, ids_keep: Tensor | None = None, valid: Tensor | None = None) -> Tensor:
         if self.per_channel and x.shape[1] > 1:
             return mean_over_channels(self, x, ids_keep, valid)
         tokens, present = self._first_tokens(x, ids_keep, valid)
+        angles = self._angles(x, ids_keep)
         for block in self.blocks:
-            tokens = block(tokens, present)
+            tokens = block(tokens, present, angles)
         return zero_absent(self.norm(tokens), present)
 
     def features(self, x: Tensor, depths: Sequence[int], valid: Tensor | None = None) -> list[Tensor]:
@@ -113,9 +129,10 @@ class VisionTransformer(Encoder):
             return [each.reshape(*x.shape[:2], *each.shape[1:]).mean(1) for each in maps_apart]
         grid = grid_of(x.shape[2:], self.patch_size)
         tokens, present = self._first_tokens(x, None, valid)
+        angles = self._angles(x, None)
         maps = {}
         for number, block in enumerate(self.blocks, start=1):
-            tokens = block(tokens, present)
+            tokens = block(tokens, present, angles)
             if number in depths:
                 out = zero_absent(self.norm(tokens) if number == self.depth else tokens, present)
                 maps[number] = out[:, self.num_prefix_tokens :].transpose(1, 2).reshape(len(x), self.embed_dim, *grid)

@@ -48,6 +48,8 @@ class EncoderWeights:
     """Tensors that belong to no encoder: of a decoder or a head."""
     activation: str | None = None
     """Of its MLPs, which no tensor shows; None where it is not known."""
+    rotary: float | None = None
+    """The base of rotary positions; None where positions are added to the tokens."""
     norm_eps: float | None = None
     """What its layer norms add to the variance, where that is known to be more than ours add."""
     pixels: PixelScale | None = None
@@ -84,6 +86,8 @@ class EncoderWeights:
             rare["pre_norm"] = True
         if self.activation not in (None, "gelu"):
             rare["activation"] = self.activation
+        if self.rotary is not None:
+            rare["rotary"] = self.rotary
         if self.norm_eps is not None:
             rare["norm_eps"] = self.norm_eps
         return rare | {

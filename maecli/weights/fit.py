@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -52,7 +53,7 @@ def load_encoder_weights(
     the attention heads, which no tensor shows, differ.
     """
     _check_heads(encoder, weights)
-    _check_activation(encoder, weights)
+    _check_unseen(encoder, weights)
     own = {name: tensor for name, tensor in encoder.state_dict().items() if not is_lora(name)}
     adapted = _adapt(encoder, own, weights, cells)
     given = adapted.tensors
@@ -83,13 +84,17 @@ def _check_heads(encoder: Encoder, weights: EncoderWeights) -> None:
         )
 
 
-def _check_activation(encoder: Encoder, weights: EncoderWeights) -> None:
-    activation = getattr(encoder, "activation", None)
-    if activation and weights.activation and activation != weights.activation:
-        raise SpecError(
-            f"model.activation ({activation}) must be {weights.activation}, as in {weights.source}: with another its "
-            "weights would fit and mean something else"
-        )
+def _check_unseen(encoder: Encoder, weights: EncoderWeights) -> None:
+    """Raise SpecError where an encoder computes otherwise than the weights were trained for, which no tensor shows."""
+    unseen: dict[str, tuple[Any, Any]] = {"rotary": (getattr(encoder, "rotary", None), weights.rotary)}
+    if weights.activation is not None and hasattr(encoder, "activation"):
+        unseen["activation"] = (encoder.activation, weights.activation)
+    for name, (here, there) in unseen.items():
+        if here != there:
+            raise SpecError(
+                f"model.{name} ({here}) must be {there}, as in {weights.source}: with another its weights would fit "
+                "and mean something else"
+            )
 
 
 def _norms(encoder: Encoder, weights: EncoderWeights) -> list[str]:

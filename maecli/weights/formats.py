@@ -44,6 +44,8 @@ AXES = (
     (re.compile(re.escape(KERNEL)), (3, 4, 5)),
 )
 """Names, and how many axes what bears them has in every vision transformer that is known here."""
+USUAL_GRID = (14, 14)
+"""Of 224 pixels in patches of 16, where rotary positions tell none and no file does."""
 MAX_PATCH = 1024
 """Pixels of a patch along an axis: resampling it takes a matrix of their square."""
 
@@ -71,14 +73,21 @@ def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
         _add_axes(tensors)
     _check_blocks(tensors, file)
     num_heads = _heads_on_record(file, config, len(tensors[KERNEL]))
+    changed = _complete_biases(tensors)
     join_qkv(tensors)
     kernel = tensors.pop(KERNEL)
     tensors["patch_embed.weight"] = linear_of_kernel(kernel)
     if "patch_embed.proj.bias" in tensors:
         tensors["patch_embed.bias"] = tensors.pop("patch_embed.proj.bias")
     patch_size = tuple(kernel.shape[2:])
-    grid = _split_positions(tensors, _grid_on_record(config, patch_size))
     embed_dim, in_chans = kernel.shape[:2]
+    rotary = _rotary(config, form.rotary)
+    grid = _grid_on_record(config, patch_size)
+    if rotary is None:
+        grid = _split_positions(tensors, grid)
+    else:
+        grid = grid or USUAL_GRID
+        tensors["pos_embed"] = torch.zeros(1, math.prod(grid), embed_dim)
     return EncoderWeights(
         source=file.source,
         format=recognised.title,
@@ -87,9 +96,10 @@ def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
         in_chans=in_chans,
         grid=grid,
         num_heads=num_heads,
-        changed=_complete(tensors),
+        changed=changed | _complete(tensors),
         num_others=len(file.tensors) - len(ours),
         activation=activation,
+        rotary=rotary,
         norm_eps=_norm_eps(config, CLIP.norm_eps if "norm_pre.weight" in tensors else form.norm_eps),
         pixels=scale_on_record(file, in_chans),
         img_size=size_on_record(file, patch_size)
@@ -168,6 +178,17 @@ def _floating(tensor: Tensor, name: str, file: WeightFile) -> Tensor:
     return tensor
 
 
+def _complete_biases(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
+    """Make biases of keys that are not there where queries and values have some, in place; say which."""
+    made = {}
+    for name in [name for name in tensors if name.endswith(".attn.q.bias")]:
+        key = name.replace(".attn.q.", ".attn.k.")
+        if key not in tensors:
+            tensors[key] = torch.zeros_like(tensors[name])
+            made[name.replace(".attn.q.", ".attn.qkv.")] = key
+    return {"zeros for the key biases that it lacks": tuple(made)} if made else {}
+
+
 def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
     """Make what ours has and theirs expresses in another way, in place; return what was made of which tensors."""
     changed = {}
@@ -240,6 +261,12 @@ def _num_prefix(rows: int, counts: Mapping[str, int], expected: int | None) -> i
     by_record = [num for num in choices if rows - num == expected]
     by_side = [num for num in choices if side_of(rows - num)]
     return [*by_record, *by_side, *choices][0]
+
+
+def _rotary(config: Mapping[str, Any], usual: float | None) -> float | None:
+    """Return the base of rotary positions, None for a kind without them."""
+    base = config.get("rope_theta", usual)
+    return usual if usual is None or type(base) not in (int, float) or not 1 < base < math.inf else float(base)
 
 
 def _norm_eps(config: Mapping[str, Any], usual: float | None) -> float | None:

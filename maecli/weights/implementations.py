@@ -28,6 +28,8 @@ class Format:
     """Of its MLPs, where no file says another."""
     norm_eps: float | None = None
     """What its layer norms add to the variance, where no file says it and it is not what all others add."""
+    rotary: float | None = None
+    """The base of its rotary positions, where no file says another; None where positions are added to the tokens."""
 
     @property
     def beginning(self) -> re.Pattern[str]:
@@ -70,6 +72,20 @@ DINOV2 = Format(
         (r"^(blocks\.\d+)\.layer_scale([12])\.lambda1$", r"\1.ls\2.gamma"),
     ),
 )
+DINOV3 = Format(
+    "Hugging Face DINOv3",
+    r"layer\.0\.layer_scale1\.lambda1",
+    "embeddings.patch_embeddings.weight",
+    (
+        (r"^embeddings\.patch_embeddings\.", "patch_embed.proj."),
+        (r"^layer\.", "layers."),
+        (r"^(layers\.\d+\.mlp)\.up_proj\.", r"\1.fc1."),
+        (r"^(layers\.\d+\.mlp)\.down_proj\.", r"\1.fc2."),
+        *DINOV2.rewrites,
+    ),
+    norm_eps=1e-5,
+    rotary=100.0,
+)
 CLIP = Format(
     "Hugging Face CLIP",
     r"encoder\.layers\.0\.layer_norm1\.weight",
@@ -105,7 +121,7 @@ TORCHVISION = Format(
         (r"^encoder\.ln\.", "norm."),
     ),
 )
-FORMATS = (TIMM, HUGGING_FACE, DINOV2, CLIP, TORCHVISION)
+FORMATS = (TIMM, HUGGING_FACE, DINOV2, DINOV3, CLIP, TORCHVISION)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from torch import Tensor
 from maecli.errors import SpecError
 from maecli.weights.files import WeightFile
 
-ROTARY = "rotary positions, as DINOv3's have; an encoder of mae adds its positions to the tokens"
+EVA = "blocks of EVA, as DINOv3 and EVA-02 have in timm; of DINOv3 take the same model in Hugging Face's form"
 GATED = "gated MLPs (SwiGLU), as DINOv2's and DINOv3's largest have; an encoder of mae has plain ones"
 OTHERS = (
-    (r"(.*\.)?((rope|rope_embed|rope_embeddings)\.|embeddings\.patch_embeddings\.weight$)", ROTARY),
-    (r".*\bblocks\.0\.gamma_1", ROTARY),
+    (r".*\bblocks\.0\.gamma_1", EVA),
+    (r"(.*\.)?rope_embed\.", "the names of DINOv3's own code; take the same model in Hugging Face's form"),
     (r".*\b(blocks|layers?)\.0\.(\d+\.)?mlp\.(weights_in|gate_proj|w1|w12|fc1_g)\.", GATED),
     (
         r".*\bresblocks\.0\.attn\.in_proj_weight",
@@ -23,8 +23,8 @@ OTHERS = (
     ),
 )
 """Patterns of the names of tensors, and what a model with one has."""
-OF_ROTARY = ("dinov3", "eva02")
-"""What a `model_type` or `architecture` in a `config.json` has in it where positions are rotary; timm's say no more."""
+OF_EVA = ("dinov3", "eva02")
+"""What an `architecture` of timm's has in it where its blocks are those of EVA."""
 FC1, FC2 = "blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc2.weight"
 
 
@@ -42,8 +42,7 @@ def check_plain_mlp(tensors: Mapping[str, Tensor], file: WeightFile) -> None:
 
 
 def _by_config(config: Mapping[str, Any]) -> str:
-    kind = f"{config.get('model_type')} {config.get('architecture')}"
-    return ROTARY if any(name in kind for name in OF_ROTARY) else ""
+    return EVA if any(name in str(config.get("architecture")) for name in OF_EVA) else ""
 
 
 def _by_names(names: Iterable[str]) -> str:

@@ -109,6 +109,8 @@ def _vision_transformer(encoder: nn.Module, target: str) -> VisionTransformer:
         raise SpecError(f"{target} read pictures, and this run's encoder samples of the axes {encoder.grid}")
     if encoder.per_channel:
         raise SpecError(f"{target} read all channels together, and this run's encoder each by itself")
+    if encoder.rotary is not None:
+        raise SpecError(f"{target} get positions that are added to tokens, and this run's encoder has rotary ones")
     if encoder.activation != "gelu":
         raise SpecError(f"{target} get the activation gelu, and this run's encoder has {encoder.activation}")
     unknown = [name for name in encoder.state_dict() if not _KNOWN.fullmatch(name)]

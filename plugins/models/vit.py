@@ -48,6 +48,9 @@ class ViT(api.Model):
         activation: Literal["gelu", "quick_gelu"] = Field(
             default="gelu", description="of the MLPs; quick_gelu: OpenAI's CLIP"
         )
+        rotary: float | None = Field(
+            default=None, gt=1, description="base of rotary positions, instead of added ones; DINOv3: 100"
+        )
         norm_eps: float = Field(
             default=1e-6, gt=0, lt=1, description="what layer norms add to the variance; CLIP: 1e-5"
         )

@@ -221,7 +221,7 @@ def test_an_unknown_file_is_told_by_its_first_tensors(tmp_path):
     assert str(caught.value) == (
         f"{tmp_path / 'net'} holds no vision transformer that can be recognised by its 4 tensors (bn1.weight, "
         "conv1.weight, fc.weight, …); known are the ViTs of timm or official MAE, Hugging Face, Hugging Face "
-        "DINOv2, Hugging Face CLIP, torchvision, and runs of mae"
+        "DINOv2, Hugging Face DINOv3, Hugging Face CLIP, torchvision, and runs of mae"
     )
 
 

@@ -173,6 +173,7 @@ def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, B
         grid=encoder.grid,
         num_heads=heads_of(encoder),
         activation=getattr(encoder, "activation", None),
+        rotary=getattr(encoder, "rotary", None),
         cells=cells_of(metadata),
         num_others=len(tensors) - len(own),
     )

@@ -139,6 +139,7 @@ REFUSED = {
     "get the activation gelu, and this run's encoder has quick_gelu": lambda: classifier(
         encoder_of(activation="quick_gelu")
     ),
+    "this run's encoder has rotary ones": lambda: classifier(encoder_of(rotary=100.0)),
     "have no place for reg_token of this run's encoder": lambda: classifier(encoder_of(registers=2)),
     r"(task.head) has more layers": lambda: classifier(encoder_of(), kind="mlp"),
     "no counterpart of this run's Linear": lambda: nn.Linear(1, 1),
