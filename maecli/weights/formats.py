@@ -75,6 +75,7 @@ def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
     num_heads = _heads_on_record(file, config, len(tensors[KERNEL]))
     changed = _complete_biases(tensors)
     join_qkv(tensors)
+    _leave_unit_scales_out(tensors)
     kernel = tensors.pop(KERNEL)
     tensors["patch_embed.weight"] = linear_of_kernel(kernel)
     if "patch_embed.proj.bias" in tensors:
@@ -187,6 +188,14 @@ def _complete_biases(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:
             tensors[key] = torch.zeros_like(tensors[name])
             made[name.replace(".attn.q.", ".attn.qkv.")] = key
     return {"zeros for the key biases that it lacks": tuple(made)} if made else {}
+
+
+def _leave_unit_scales_out(tensors: dict[str, Tensor]) -> None:
+    """Take layer scales out, in place, that are all 1 and so do nothing, as of a model that must have some."""
+    scales = [name for name in tensors if name.endswith(".gamma")]
+    if all((tensors[name] == 1).all() for name in scales):
+        for name in scales:
+            del tensors[name]
 
 
 def _complete(tensors: dict[str, Tensor]) -> dict[str, tuple[str, ...]]:

@@ -111,12 +111,14 @@ def test_encoders_come_back_as_they_were(tmp_path):
     for name, outward in {
         "mae": to_hugging_face(autoencoder(encoder)),
         "vit": to_hugging_face(classifier(encoder, "cls")),
+        "dinov2": to_hugging_face(classifier(encoder)),
         "timm": to_timm(autoencoder(encoder)),
         "timm-classifier": to_timm(classifier(encoder)),
     }.items():
         (tmp_path / name).mkdir()
         folder = written(outward, tmp_path / name, pretrained_cfg={"input_size": [2, 8, 8], "num_classes": 0})
         back = import_encoder(read_weights(folder))
+        assert set(back.tensors) == set(encoder.state_dict()), name
         assert all(torch.equal(back.tensors[key], tensor) for key, tensor in encoder.state_dict().items()), name
     features = timm.create_model(f"local-dir:{tmp_path / 'timm'}", pretrained=True).eval().forward_features(x)
     torch.testing.assert_close(features, encoder(x), atol=TOLERANCE, rtol=0)
@@ -196,9 +198,8 @@ def test_a_run_leaves_with_a_card_and_is_begun_from(mae, finetuned, toy_finetune
     assert "from_pretrained" in card.text or "create_model" in card.text
     config = json.loads((out / "config.json").read_text())
     assert list(config["id2label"].values() if form == "hf" else config["label_names"]) == ["cat", "dog"]
-    if form == "timm":
-        dry = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--init", out, "--dry-run")
-        assert dry.exit_code == 0, dry.stderr
+    dry = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--init", out, "--dry-run")
+    assert dry.exit_code == 0, dry.stderr
 
 
 def test_pretraining_leaves_as_an_autoencoder(mae, pretrained, tmp_path):
