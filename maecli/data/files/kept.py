@@ -8,7 +8,6 @@ at one stroke, and its checksums are compared when it is read.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import zipfile
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from maecli.errors import MaeError
-from maecli.storage.files import write_bytes
+from maecli.storage.files import new_file
 
 FOLDER = ".mae-index"
 STAMP = "stamp"
@@ -54,16 +53,33 @@ def _read(place: Path) -> dict[str, np.ndarray]:
 
 def keep(path: Path, made_by: str, arrays: Arrays, stamp: tuple[int, int]) -> Path | None:
     """Keep what `made_by` found out of a file as it was at its `stamp`; return where, None where there is no place."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **{STAMP: np.array(_as_text(stamp, made_by))}, **arrays)  # type: ignore[arg-type]
-    for place in _places(path):
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(place, buffer.getvalue())
-        except (OSError, MaeError):
-            continue
-        return place
-    return None
+    stamped = {STAMP: np.array(_as_text(stamp, made_by)), **arrays}
+    return next((place for place in _places(path) if _write(place, stamped)), None)
+
+
+def remembered(folder: Path, made_by: str) -> dict[str, np.ndarray] | None:
+    """Return what `made_by` found out about the files of a folder; it must say itself which of these it still knows."""
+    try:
+        found = _read(_in_cache(folder))
+    except Exception:  # as above
+        return None
+    return found if str(found.pop(STAMP, "")) == made_by else None
+
+
+def remember(folder: Path, made_by: str, arrays: Arrays) -> None:
+    """Remember what was found out about the files of a folder in the cache of the user, if anything can be there."""
+    _write(_in_cache(folder), {STAMP: np.array(made_by), **arrays})
+
+
+def _write(place: Path, arrays: Arrays) -> bool:
+    """Write arrays, and return whether that could be done."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(place) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+    except (OSError, MaeError):
+        return False
+    return True
 
 
 def _stamp(path: Path, made_by: str) -> str:
@@ -76,7 +92,11 @@ def _as_text(stamp: tuple[int, int], made_by: str) -> str:
 
 def _places(path: Path) -> tuple[Path, Path]:
     """Return where something is kept of a file, the better place first."""
+    return path.parent / FOLDER / f"{path.name}.npz", _in_cache(path)
+
+
+def _in_cache(path: Path) -> Path:
     absolute = os.path.abspath(path)  # noqa: PTH100  # links stay as they are: they may lie where one can write
     digest = hashlib.blake2b(os.fsencode(absolute), digest_size=12).hexdigest()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return path.parent / FOLDER / f"{path.name}.npz", cache / "mae" / "index" / f"{digest}.npz"
+    return cache / "mae" / "index" / f"{digest}.npz"

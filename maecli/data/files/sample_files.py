@@ -56,7 +56,8 @@ def files_of(split: Split) -> SampleFiles:
         recent.update(paths)
     all_paths, offsets = growing.keys(), np.array(before, np.int64)
     first = first_of_each(all_paths)
-    all_paths, offsets = all_paths.take(first), offsets[first]
+    if len(first) < len(all_paths):
+        all_paths, offsets = all_paths.take(first), offsets[first]
     unnamed = np.flatnonzero(offsets == UNNAMED)
     offsets[unnamed] = _behind_common(all_paths.take(unnamed))
     return SampleFiles(all_paths, all_paths.behind(offsets))
@@ -76,9 +77,9 @@ def in_threads(function: Callable[[str], T], paths: Sequence[str]) -> list[T]:
     return [answer for turn in _turns(lambda turn: [*map(function, turn)], paths) for answer in turn]
 
 
-def states_of(paths: Sequence[str]) -> NDArray[np.int64]:
-    """Return what `state_of` says of each of N files (N, 2)."""
-    turns = _turns(lambda turn: np.array([*map(state_of, turn)], np.int64), paths)
+def states_of(paths: Sequence[str], before: str = "") -> NDArray[np.int64]:
+    """Return what `state_of` says of each of N files (N, 2), with something `before` their paths."""
+    turns = _turns(lambda turn: np.array([state_of(before + path) for path in turn], np.int64), paths)
     return np.concatenate([np.empty((0, 2), np.int64), *turns])
 
 

@@ -21,7 +21,7 @@ class Keys(Sequence[str]):
     A list of them takes some 60 bytes more for each. Parts share the texts.
     """
 
-    def __init__(self, texts: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+    def __init__(self, texts: bytes | bytearray, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         self._texts, self._starts, self._ends = texts, starts, ends
 
     @classmethod
@@ -62,6 +62,21 @@ class Keys(Sequence[str]):
         places = np.asarray(ids, np.int64)
         return Keys(self._texts, self._starts[places], self._ends[places])
 
+    def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Return the texts behind each other, and the bytes (N,) of each."""
+        ends, starts = self._ends, self._starts
+        if len(self) and not (starts[0] == 0 and ends[-1] == len(self._texts) and (starts[1:] == ends[:-1]).all()):
+            return Keys.of(iter(self)).arrays()
+        return np.frombuffer(self._texts if len(self) else b"", np.uint8), (ends - starts).astype(np.int32)
+
+    @classmethod
+    def of_arrays(cls, texts: NDArray[np.uint8], lengths: NDArray[np.int32]) -> Keys:
+        """Return what `arrays` gave. Raises ValueError where it is something else."""
+        ends = np.cumsum(lengths, dtype=np.int64)
+        if texts.dtype != np.uint8 or lengths.ndim != 1 or (lengths < 0).any() or ends[-1:].sum() != texts.size:
+            raise ValueError("no texts and their lengths")
+        return cls(texts.tobytes(), ends - lengths, ends)
+
     def behind(self, num_bytes: NDArray[np.int64]) -> Keys:
         """Return the keys without so many bytes at their beginnings, which end where a letter does."""
         return Keys(self._texts, self._starts + num_bytes, self._ends)
@@ -85,7 +100,7 @@ class GrowingKeys:
     def keys(self) -> Keys:
         """Return those that came by now."""
         ends = np.array(self._ends, np.int64)
-        return Keys(bytes(self._texts), ends[:-1], ends[1:])
+        return Keys(self._texts, ends[:-1], ends[1:])
 
 
 def are_equal(some: Sequence[str], others: Sequence[str]) -> bool:
@@ -106,9 +121,9 @@ def are_sorted(keys: Sequence[str]) -> bool:
 def first_of_each(keys: Sequence[str]) -> NDArray[np.int64]:
     """Return the positions of the keys that no earlier one is equal to."""
     hashes, first = np.fromiter(map(hash, keys), np.int64, len(keys)), np.ones(len(keys), bool)
-    _, number, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    seen: set[str] = set()
-    for i in np.flatnonzero(counts[number] > 1).tolist():
+    ordered = np.sort(hashes)
+    repeated, seen = np.unique(ordered[1:][ordered[1:] == ordered[:-1]]), set[str]()
+    for i in np.flatnonzero(np.isin(hashes, repeated)).tolist() if len(repeated) else ():
         first[i] = keys[i] not in seen
         seen.add(keys[i])
     return np.flatnonzero(first)

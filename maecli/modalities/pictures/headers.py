@@ -5,10 +5,12 @@ Shapes: N pictures.
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,30 @@ class Headers(Mapping[str, PictureInfo]):
         sizes = np.where(arrays[self.kinds, None], own[self.kinds], self.sizes)
         return Headers(self.of, sizes, self.kinds, infos)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all of it as arrays without objects."""
+        names, lengths = self.of.arrays()
+        about = json.dumps([asdict(info) for info in self.infos]).encode()
+        return {
+            "names": names,
+            "lengths": lengths,
+            "sizes": self.sizes,
+            "kinds": self.kinds,
+            "infos": np.frombuffer(about, np.uint8),
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Headers:
+        """Return what `arrays` gave. Raises ValueError, KeyError or TypeError where it is something else."""
+        of = Keys.of_arrays(arrays["names"], arrays["lengths"])
+        infos = [PictureInfo(**_plain(values)) for values in json.loads(arrays["infos"].tobytes())]
+        sizes, kinds = arrays["sizes"], arrays["kinds"]
+        if sizes.shape != (len(of), 2) or kinds.shape != (len(of),) or {sizes.dtype, kinds.dtype} != {np.dtype("i4")}:
+            raise ValueError("not the headers of these pictures")
+        if len(of) and (sizes.min() < 1 or kinds.min() < 0 or kinds.max() >= len(infos)):
+            raise ValueError("numbers of headers that cannot be")
+        return cls(of, sizes, kinds, infos)
+
     def __len__(self) -> int:
         return len(self.of)
 
@@ -82,6 +108,11 @@ class Headers(Mapping[str, PictureInfo]):
     @cached_property
     def _positions(self) -> Positions:
         return Positions(self.of)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a header from JSON, which has lists for tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 class _Items(ItemsView[str, PictureInfo]):

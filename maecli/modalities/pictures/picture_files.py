@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maecli.data.file_reading import NpyLayout, PageMeaning
 from maecli.data.sample import Sample, Split
@@ -17,6 +19,7 @@ from maecli.data.views.keys import Keys
 from maecli.errors import BrokenSample, Fault
 from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.headers import GrowingHeaders, Headers
+from maecli.modalities.pictures.known_headers import with_known
 from maecli.modalities.pictures.read import MAX_PIXELS, Place, Reading, misfit, probe_picture, read_image, read_sample
 
 NUM_THREADS = 8
@@ -24,6 +27,10 @@ AT_ONCE = 32
 """Files that a thread is handed: to hand over one costs as much as to read its header."""
 HELD = AT_ONCE << 10
 """Files whose headers may wait to be taken over."""
+MANY = 50_000
+"""Pictures of which the headers are remembered: to read so many takes seconds."""
+VERSION = 1
+"""Of what is remembered; older ones are read anew."""
 
 
 def probe_pictures(
@@ -35,29 +42,48 @@ def probe_pictures(
     npy_layout: NpyLayout = "auto",
     tiff_pages: PageMeaning = "auto",
 ) -> Headers:
-    """Return what the headers of pictures below `root` say, in the order of their keys; broken ones go to `faults`."""
+    """Return what the headers of pictures below `root` say, in the order of their keys; broken ones go to `faults`.
+
+    Those of very many are remembered, and read again where a file has another size or time of change.
+    """
+    all_keys, reader = (
+        Keys.of(keys),
+        partial(probe_picture, max_pixels=max_pixels, npy_layout=npy_layout, tiff_pages=tiff_pages),
+    )
+
+    def probe(of: Keys) -> tuple[Headers, NDArray[np.int64]]:
+        return _probed(root, of, reader, faults)
+
+    if len(all_keys) < MANY:
+        return probe(all_keys)[0]
+    return with_known(root, all_keys, f"headers {VERSION} {max_pixels} {npy_layout} {tiff_pages}", probe)
+
+
+def _probed(
+    root: Path, keys: Keys, reader: Callable[[Path], PictureInfo], faults: set[Fault]
+) -> tuple[Headers, NDArray[np.int64]]:
+    """Return the headers of the sound ones among some pictures, and which these are."""
 
     def probe(key: str) -> PictureInfo | Fault:
         try:
-            return probe_picture(root / key, max_pixels=max_pixels, npy_layout=npy_layout, tiff_pages=tiff_pages)
+            return reader(root / key)
         except BrokenSample as error:
             return Fault(key, error.fault.reason)
 
     def probe_some(start: int) -> list[PictureInfo | Fault]:
-        return [probe(key) for key in all_keys[start : min(start + AT_ONCE, len(all_keys))]]
+        return [probe(key) for key in keys[start : min(start + AT_ONCE, len(keys))]]
 
-    growing, sound, all_keys = GrowingHeaders(), array("q"), Keys.of(keys)
+    growing, sound = GrowingHeaders(), array("q")
     with ThreadPoolExecutor(NUM_THREADS) as pool:  # opening files waits for the disk
-        for begin in range(0, len(all_keys), HELD):
-            starts = range(begin, min(begin + HELD, len(all_keys)), AT_ONCE)
+        for begin in range(0, len(keys), HELD):
+            starts = range(begin, min(begin + HELD, len(keys)), AT_ONCE)
             for position, header in enumerate(itertools.chain.from_iterable(pool.map(probe_some, starts)), begin):
                 if isinstance(header, Fault):
                     faults.add(header)
                 else:
                     growing.append(header)
                     sound.append(position)
-    there = all_keys if len(sound) == len(all_keys) else all_keys.take(sound)
-    return growing.headers(there)
+    return growing.headers(keys if len(sound) == len(keys) else keys.take(sound)), np.array(sound, np.int64)
 
 
 def convertible(headers: Headers, channels: int, dtype: str, faults: set[Fault]) -> Headers:

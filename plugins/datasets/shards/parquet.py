@@ -16,10 +16,12 @@ from maecli.api import pictures
 
 from .dataset import Sharded, ShardOptions, StoredPictures
 from .joined import MakeIndex
-from .parquet_rows import DAMAGED, first_line, index_parquet, open_parquet, picture_column
+from .parquet_rows import DAMAGED, first_line, index_parquet, joined, open_parquet, parts_of, picture_column
 
 MAX_KEPT = 256 << 20
 """Bytes of pictures of row groups that a process keeps, because the next sample may be of the same."""
+MAX_GROUP = 1 << 30
+"""Bytes of a row group that is kept, if alone; a larger one is read up to the wanted row, a part at a time."""
 
 
 class Parquet(Sharded):
@@ -31,7 +33,7 @@ class Parquet(Sharded):
     Index: what each header and label says is found out once, and kept in `.mae-index/` beside the files, as of `tar`.
     Reading: a row group is read as a whole for a picture of it, and up to 256 MiB of them are kept by each process. So
         any order is exact, and shuffled reading of a set beyond that is slow: `mae pack` makes shards of it, in which
-        each picture is read by itself.
+        each picture is read by itself. Of row groups beyond 1 GiB a part is unpacked at a time.
     Classes: the names that the schema has for numbers (ClassLabel), else what the column of labels says, sorted; -1 is
         no label.
     Splits: by the word train, val (validation, dev) or test in the path of a file; what no file is named for is cut
@@ -90,38 +92,54 @@ class RowPictures(StoredPictures):
         self._forget()
 
     def read(self, index: int) -> bytes:
+        place, row = (int(self.shard_of[index]), int(self.starts[index])), int(self.lengths[index])
         with self._lock:
-            group = self._group(index, int(self.shard_of[index]), int(self.starts[index]))
-        row = int(self.lengths[index])
-        data: bytes | None = group[row].as_py() if row < len(group) else None
+            if place in self._kept:
+                self._kept.move_to_end(place)
+                group = self._kept[place]
+                data: bytes | None = group[row].as_py() if row < len(group) else None
+            else:
+                data = self._read_row(index, *place, row)
         if data is None:
             raise api.BrokenSample(self.keys[index], "its file holds no such picture")
         return data
 
-    def _group(self, index: int, shard: int, number: int) -> Any:
-        kept = self._kept
-        if (shard, number) not in kept:
-            kept[shard, number] = self._read_group(index, shard, number)
-            while len(kept) > 1 and sum(group.nbytes for group in kept.values()) > MAX_KEPT:
-                kept.popitem(last=False)
-        kept.move_to_end((shard, number))
-        return kept[shard, number]
+    def _read_row(self, index: int, shard: int, number: int, row: int) -> bytes | None:
+        """Return the bytes of a picture, and keep its row group where that is small enough.
 
-    def _read_group(self, index: int, shard: int, number: int) -> Any:
-        """Return the bytes of the pictures of a row group as one array of pyarrow."""
+        Of a larger one no more than a part is in memory, however often a picture is repeated in it.
+        """
         path, key = self.shards[shard].path, self.keys[index]
         if pictures.stamp_of(path) != self.shards[shard].stamp:
             raise api.BrokenSample(key, "its file was changed since this command began")
+        found: bytes | None = None
+        parts: list[Any] = []
+        begin = size = 0
         try:
             with open_parquet(path) as file:
-                column = self.column or picture_column(file.schema_arrow)
-                values = file.read_row_group(number, columns=[column], use_threads=False).column(column)
-                chunks = values.combine_chunks()
-                return chunks.field("bytes") if hasattr(chunks, "field") else chunks
+                for part in parts_of(file, number, self.column or picture_column(file.schema_arrow)):
+                    if begin <= row < begin + len(part):
+                        found = part[row - begin].as_py()
+                    begin, size = begin + len(part), size + part.nbytes
+                    if size <= MAX_GROUP:
+                        parts.append(part)
+                    elif found is not None:
+                        return found
+                    else:
+                        parts.clear()
         except OSError:
             raise
         except DAMAGED as error:
             raise api.BrokenSample(key, f"its file is damaged: {first_line(error)}") from error
+        if size <= MAX_GROUP:
+            self._keep((shard, number), joined(parts))
+        return found
+
+    def _keep(self, place: tuple[int, int], group: Any) -> None:
+        kept = self._kept
+        kept[place] = group
+        while len(kept) > 1 and sum(each.nbytes for each in kept.values()) > MAX_KEPT:
+            kept.popitem(last=False)
 
 
 @api.hookimpl

@@ -19,6 +19,8 @@ IMAGE_NAMES, LABEL_NAMES = ("image", "img", "picture", "jpg", "png"), ("label", 
 """Of columns, where the schema does not say what they are."""
 
 
+MAX_BATCH, MOST_ROWS = 256 << 20, 1024
+"""Bytes of pictures that are unpacked at a time, and rows."""
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError, MemoryError)
 """What pyarrow raises on damaged files; its own errors are of these kinds."""
 
@@ -65,10 +67,8 @@ def _add_rows(file: Any, column: str | None, label_column: str | None, max_pixel
     number = 0
     for group in range(file.num_row_groups):
         wanted = [image, *([label] if label is not None else [])]
-        table = file.read_row_group(group, columns=wanted, use_threads=False)
-        values = picture_bytes(table.column(image))
-        labels = table.column(label).to_pylist() if label is not None else [None] * table.num_rows
-        for row, (data, said) in enumerate(zip(values, labels, strict=True)):
+        rows = (row for batch in batches_of(file, group, wanted) for row in _rows(batch, image, label))
+        for row, (data, said) in enumerate(rows):
             name = f"{number:08d}"
             number += 1
             if data is None:
@@ -113,12 +113,42 @@ def _label_column(schema: Any, features: Mapping[str, Any]) -> str | None:
     return next(iter([*of_type, *named]), None)
 
 
-def picture_bytes(column: Any) -> Iterator[bytes | None]:
-    """Yield the bytes of each picture of a column, a struct of bytes and path or plain bytes."""
-    for chunk in column.chunks:
-        values = chunk.field("bytes") if hasattr(chunk, "field") else chunk
-        for i in range(len(values)):
-            yield values[i].as_py() if chunk[i].is_valid else None
+def batches_of(file: Any, group: int, columns: list[str]) -> Iterator[Any]:
+    """Yield the rows of a row group some at a time.
+
+    A value that many rows repeat is stored once, and becomes as many as there are rows; but none can be larger than all
+    that is stored. So a few rows of large ones, or many of small ones, are as much as `MAX_BATCH`.
+    """
+    about = file.metadata.row_group(group)
+    stored = sum(about.column(i).total_uncompressed_size for i in range(about.num_columns))
+    rows = max(1, min(MOST_ROWS, MAX_BATCH // max(1, stored)))
+    return iter(file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False))
+
+
+def parts_of(file: Any, group: int, column: str) -> Iterator[Any]:
+    """Yield the bytes of the pictures of a row group as arrays, some rows at a time."""
+    for batch in batches_of(file, group, [column]):
+        yield _bytes(batch.column(column))
+
+
+def _bytes(values: Any) -> Any:
+    """Return the bytes of pictures, a struct of bytes and path or plain bytes; none where the struct is none."""
+    return values.flatten()[values.type.get_field_index("bytes")] if hasattr(values, "field") else values
+
+
+def joined(parts: list[Any]) -> Any:
+    """Return arrays as one."""
+    import pyarrow as pa
+
+    return pa.concat_arrays(parts) if parts else pa.array([], pa.binary())
+
+
+def _rows(batch: Any, image: str, label: str | None) -> Iterator[tuple[bytes | None, object]]:
+    """Yield the bytes of each picture of a batch, and what its label says."""
+    values = _bytes(batch.column(image))
+    labels = batch.column(label) if label is not None else None
+    for i in range(len(values)):
+        yield values[i].as_py(), labels[i].as_py() if labels is not None else None
 
 
 def _label(value: object, names: tuple[str, ...] | list[str]) -> str | None:

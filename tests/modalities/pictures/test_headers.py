@@ -63,3 +63,60 @@ def test_headers_of_files_are_read_a_part_at_a_time(tmp_path, monkeypatch):
     sound = [key for key in keys if key != "5.png"]
     assert probe_pictures(tmp_path, keys, faults) == {key: probe_picture(tmp_path / key) for key in sound}
     assert [fault.path for fault in faults] == ["5.png"]
+
+
+@pytest.fixture
+def reads(tmp_path, monkeypatch):
+    """Let the headers of four pictures be remembered, and return the names of the files that are read."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(picture_files, "MANY", 4)
+    read: list[str] = []
+
+    def probe(path, **how):
+        read.append(path.name)
+        return probe_picture(path, **how)
+
+    monkeypatch.setattr(picture_files, "probe_picture", probe)
+    return read
+
+
+def test_headers_of_very_many_files_are_read_once_and_anew_for_what_was_changed(tmp_path, reads):
+    root, keys = tmp_path / "data", [f"{i}.png" for i in range(5)]
+    for i, key in enumerate(keys):
+        write_picture(root / key, noise(i, 4 + i, 5, 3))
+    (root / "3.png").write_bytes(b"none")
+    sound = [key for key in keys if key != "3.png"]
+    for again in (sorted(keys), ["3.png"]):
+        reads.clear()
+        faults = set[Fault]()
+        assert list(probe_pictures(root, keys, faults)) == sound
+        assert (sorted(reads), [fault.path for fault in faults]) == (again, ["3.png"])
+    (root / "0.png").unlink()
+    write_picture(root / "1.png", noise(1, 30, 5, 3))
+    write_picture(root / "7.png", noise(7, 8, 8, 3))
+    now = ["1.png", "2.png", "3.png", "4.png", "7.png"]
+    reads.clear()
+    headers = probe_pictures(root, now, set())
+    assert sorted(reads) == ["1.png", "3.png", "7.png"]
+    assert headers == {key: probe_picture(root / key) for key in now if key != "3.png"}
+    reads.clear()
+    probe_pictures(root, now, set(), max_pixels=10_000)
+    assert sorted(reads) == now
+
+
+def test_what_is_remembered_is_not_believed_where_it_is_damaged(tmp_path, reads):
+    root, keys = tmp_path / "data", [f"{i}.png" for i in range(4)]
+    for i, key in enumerate(keys):
+        write_picture(root / key, noise(i, 4 + i, 5, 3))
+    probe_pictures(root, keys, set())
+    (file,) = (tmp_path / "cache/mae/index").iterdir()
+    whole = file.read_bytes()
+    with np.load(file) as arrays:
+        lies = {"lengths": arrays["lengths"] + 1, "kinds": arrays["kinds"] + 9, "sizes": arrays["sizes"][:2]}
+        about = {**arrays}
+    for name, array in lies.items():
+        np.savez(file, **{**about, name: array})
+        reads.clear()
+        assert len(probe_pictures(root, keys, set())) == len(reads) == 4
+    file.write_bytes(whole[:-30])
+    assert len(probe_pictures(root, keys, set())) == 4

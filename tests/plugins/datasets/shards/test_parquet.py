@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from maecli_plugins.datasets.shards import parquet as parquet_module
+from maecli_plugins.datasets.shards import parquet_rows
 from maecli_plugins.datasets.shards.parquet import Parquet
 from write_shards import CLASSES, picture, write_parquet
 
@@ -94,3 +95,44 @@ def test_threads_share_what_is_kept(tmp_path, monkeypatch):
     with ThreadPoolExecutor(8) as pool:
         order = [7 * i % 40 for i in range(400)]
         assert list(pool.map(lambda i: split[i]["image"].tobytes(), order)) == [before[i] for i in order]
+
+
+def test_a_picture_that_every_row_repeats_is_unpacked_in_parts(tmp_path, monkeypatch):
+    picture_bytes = picture(0)
+    rows = pa.array([{"bytes": picture_bytes, "path": "x.png"}] * 500)
+    pq.write_table(pa.table({"image": rows}), tmp_path / "a.parquet", row_group_size=500)
+    assert (tmp_path / "a.parquet").stat().st_size < 20 * len(picture_bytes)
+    monkeypatch.setattr(parquet_rows, "MAX_BATCH", 20 * len(picture_bytes))
+    monkeypatch.setattr(parquet_module, "MAX_GROUP", 40 * len(picture_bytes))
+    most = 0
+    real = parquet_rows._bytes
+
+    def watched(values):
+        nonlocal most
+        most = max(most, values.nbytes)
+        return real(values)
+
+    monkeypatch.setattr(parquet_rows, "_bytes", watched)
+    split = parquet(tmp_path, val_share=0, test_share=0).split("train")
+    assert len(split) == 500
+    assert split.read(499) == split.read(0) == picture_bytes
+    assert not split._kept
+    assert 0 < most < 40 * len(picture_bytes)
+
+
+def test_an_index_of_another_file_is_made_anew_and_one_that_lies_is_told(tmp_path):
+    write_parquet(tmp_path, num=8)
+    expected = list(parquet(tmp_path).split("train").keys)
+    index = tmp_path / ".mae-index" / "a.parquet.npz"
+    whole = index.read_bytes()
+    write_parquet(tmp_path / "other", num=20)
+    assert len(parquet(tmp_path / "other").joined.keys) == 20
+    for foreign in ((tmp_path / "other" / ".mae-index" / "a.parquet.npz").read_bytes(), whole[:-9], b"none"):
+        index.write_bytes(foreign)
+        assert list(parquet(tmp_path, shards="a.parquet").split("train").keys) == expected
+        assert len(index.read_bytes()) == len(whole)
+    with np.load(index) as arrays:
+        changed = {**arrays, "starts": arrays["starts"] + 70, "lengths": arrays["lengths"] + 70}
+    np.savez(index, **changed)
+    with pytest.raises(api.DataError, match="none of the 6 train pictures tried"):
+        parquet(tmp_path, shards="a.parquet").card()
