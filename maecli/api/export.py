@@ -1,6 +1,7 @@
 """Formats that runs are written in for other tools, and what tasks make of samples in them."""
 
 from maecli.exporting.compare import Agreement, compared
+from maecli.exporting.file_module import FileModule
 from maecli.exporting.format import ExportFormat, Run
 from maecli.exporting.graph import Graph
 from maecli.exporting.model import RECORD, ExportedModel, ExportSample
@@ -14,6 +15,7 @@ __all__ = [
     "ExportFormat",
     "ExportSample",
     "ExportedModel",
+    "FileModule",
     "Graph",
     "Outputs",
     "Outward",

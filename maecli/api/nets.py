@@ -2,7 +2,7 @@
 
 from maecli.models.blocks import init_weights
 from maecli.models.channels import join_channels, mean_over_channels, split_channels
-from maecli.models.heads import Classifier, ClassifierHead, HeadNorm
+from maecli.models.heads import Classifier, ClassifierHead, HeadNorm, pool_tokens
 from maecli.models.levels import WindowNorm, last_value, level_and_scale
 from maecli.models.mae import Decoder, MaskedAutoencoder, denormalize_patches, normalize_patches, patch_moments
 from maecli.models.masking import Mask, Masking, find_lattice, make_masking, mask_draws, num_kept, random_masking, take
@@ -36,6 +36,7 @@ __all__ = [
     "num_kept",
     "patch_moments",
     "patchify",
+    "pool_tokens",
     "present_patches",
     "random_masking",
     "split_channels",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
+from maecli.cli.ask.complete import names
 from maecli.cli.ask.devices import DevicesOption
 from maecli.cli.ask.options import (
     DATA,
@@ -30,7 +31,8 @@ from maecli.terminal import answer
 @tells_errors
 def evaluate(
     run: Annotated[
-        Path | None, typer.Argument(help="Run directory; default: the newest finished run of --task.")
+        Path | None,
+        typer.Argument(help="Run directory, or a file of mae export; default: the newest finished run of --task."),
     ] = None,
     task: TaskOption = None,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
@@ -50,6 +52,13 @@ def evaluate(
             panel=DATA,
         ),
     ] = False,
+    dataset: Annotated[
+        str | None,
+        option("--dataset", help="Of an exported file: another data set.", panel=DATA, autocompletion=names("dataset")),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Of an exported file: where the metrics go; default: FILE.SPLIT.json.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples per forward pass.")] = None,
     device: DeviceOption = None,
     devices: DevicesOption = None,
@@ -76,6 +85,8 @@ def evaluate(
         device=device or "auto",
         precision=precision or "auto",
         batch_size=batch_size,
+        dataset=dataset,
+        out=out,
         root=root,
     )
     if as_json:
@@ -92,5 +103,5 @@ def evaluate(
     show_evaluation(result.evaluation, with_tables=True)
     if result.payoff:
         show_payoff(result.payoff)
-    answer("", f"report: {result.run.path / 'report.html'}")
+    answer("", f"report: {result.report}")
     show_next(result.next_commands)

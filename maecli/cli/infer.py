@@ -34,7 +34,10 @@ MOST_NAMED = 5
 def infer(
     paths: Annotated[list[str], sources_argument()],
     task: TaskOption = None,
-    run: Annotated[Path | None, typer.Option(help="Run directory; default: the newest finished run of --task.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Run directory, or a file of mae export; default: the newest finished run of --task."),
+    ] = None,
     checkpoint: CheckpointOption = "last",
     base: BaseOption = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; default: runs/infer-RUN.")] = None,

@@ -25,7 +25,9 @@ class ExportFormat(ABC):
     suffix: ClassVar[str] = ""
     """How the name of its file ends, such as `.onnx`; empty for a folder of files."""
     holds_graph: ClassVar[bool] = False
-    """Whether a file holds `ExportedModel.graph`, from raw samples to answers, so that mae can run it again."""
+    """Whether a file holds `ExportedModel.graph`, from raw samples to answers."""
+    can_be_run: ClassVar[bool] = False
+    """Whether `load` runs such a file, whoever made it, so that `mae eval` and `mae infer --run` take it."""
     modules: ClassVar[Sequence[str]] = ()
     """The modules that it needs beside those of mae."""
     install: ClassVar[str] = ""
@@ -70,5 +72,5 @@ class ExportFormat(ABC):
 
     @classmethod
     def load(cls, path: Path, threads: int | None = None) -> Run:
-        """Return what a file computes, for `mae eval` and `mae infer`. Raises MaeError for one that holds no graph."""
-        raise MaeError(f"{path} holds weights and no graph, so it cannot be run; export the run with --format onnx")
+        """Return what a file computes, for `mae eval` and `mae infer`. Raises MaeError for one that cannot be run."""
+        raise MaeError(f"{path} cannot be run by mae; export its run with --format onnx")

@@ -5,6 +5,7 @@ Shapes: B batch, N tokens, D embed_dim, H heads, d = D / H.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ def attend(qkv: Tensor, num_heads: int, present: Tensor | None = None) -> Tensor
     sequences use two products and a softmax; everything else uses the fused kernel.
     """
     B, N, _ = qkv.shape
-    if present is None and N <= SHORT and amx.suits(qkv):
+    if present is None and N <= SHORT and amx.suits(qkv) and not torch.compiler.is_exporting():
         return amx.attend(qkv, num_heads)
     q, k, v = qkv.reshape(B, N, 3, num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, N, d) each
     keys = None if present is None else present[:, None, None]  # (B, 1, 1, N)

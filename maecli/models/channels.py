@@ -36,8 +36,8 @@ def mean_over_channels(encoder: Encoder, x: Tensor, ids_keep: Tensor | None, val
     apart = None if valid is None else split_channels(valid)
     ids_keep = None if ids_keep is None else ids_keep.repeat_interleave(C, 0)
     tokens: Tensor = encoder(split_channels(x), ids_keep, apart)
-    tokens = tokens.reshape(len(x), C, *tokens.shape[1:])
+    tokens = tokens.reshape(x.shape[0], C, *tokens.shape[1:])
     present = with_prefix(encoder.present(apart, ids_keep), encoder.num_prefix_tokens)
     if present is None:
         return tokens.mean(1)
-    return tokens.sum(1) / present.reshape(len(x), C, -1).sum(1).clamp(min=1).unsqueeze(-1)  # absent tokens are 0
+    return tokens.sum(1) / present.reshape(x.shape[0], C, -1).sum(1).clamp(min=1).unsqueeze(-1)  # absent tokens are 0

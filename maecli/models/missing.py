@@ -36,4 +36,4 @@ def with_prefix(present: Tensor | None, num_prefix_tokens: int) -> Tensor | None
     """Return which tokens are present (B, T + N): the T prefix tokens always are, patches where `present` (B, N)."""
     if present is None:
         return None
-    return torch.cat([present.new_ones(len(present), num_prefix_tokens), present], dim=1)
+    return torch.cat([present.new_ones(present.shape[0], num_prefix_tokens), present], dim=1)

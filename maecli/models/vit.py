@@ -95,7 +95,8 @@ class VisionTransformer(Encoder):
 
     def _with_prefix_tokens(self, tokens: Tensor) -> Tensor:
         prefix = self.cls_token if self.reg_token is None else torch.cat([self.cls_token, self.reg_token], dim=1)
-        prefix = prefix.expand(len(tokens), -1, -1).to(tokens.dtype)
+        # len() would be the number of the example for torch.export
+        prefix = prefix.expand(tokens.shape[0], -1, -1).to(tokens.dtype)
         return self.norm_pre(torch.cat([prefix, tokens], dim=1))
 
     def _first_tokens(self, x: Tensor, ids_keep: Tensor | None, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -135,7 +136,9 @@ class VisionTransformer(Encoder):
             tokens = block(tokens, present, angles)
             if number in depths:
                 out = zero_absent(self.norm(tokens) if number == self.depth else tokens, present)
-                maps[number] = out[:, self.num_prefix_tokens :].transpose(1, 2).reshape(len(x), self.embed_dim, *grid)
+                maps[number] = (
+                    out[:, self.num_prefix_tokens :].transpose(1, 2).reshape(x.shape[0], self.embed_dim, *grid)
+                )
         return [maps[number] for number in depths]
 
     def layer_of(self, name: str) -> int:

@@ -24,7 +24,7 @@ from maecli.run.data.begun import check_form
 from maecli.run.data.leaks import Leak, leak_of
 from maecli.run.data.other_data import other_data
 from maecli.run.data.what_was_read import what_was_read
-from maecli.run.directory import SPLITS, RunDirectory
+from maecli.run.directory import REPORT, SPLITS, RunDirectory
 from maecli.run.open import Built, check_split
 from maecli.run.report import next_commands, write_run_report
 from maecli.run.restore import Restored, restore
@@ -44,6 +44,10 @@ class EvalResult:
     """What usually follows, with what it does."""
     payoff: Payoff | None = None
     """How it compares with its companions there."""
+
+    @property
+    def report(self) -> Path:
+        return self.run.path / REPORT
 
 
 def evaluate(

@@ -29,8 +29,9 @@ from maecli.models.lora import merged_tensors
 from maecli.outputs.faults import Faults
 from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
-from maecli.run.data.begun import begun_with
+from maecli.run.data.begun import Begun, begun_with
 from maecli.run.directory import Say
+from maecli.run.exported_file import ExportedFile, exported_file, file_module
 from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.weights.initial import whole
@@ -38,6 +39,7 @@ from maecli.run.weights.recorded import encoder_tensors, with_own_paths
 from maecli.schema import RunSpec
 from maecli.spec.validate import validate
 from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint, check_finite, notes_on
+from maecli.training.task import Task
 
 MAX_LENGTH = 65_536
 """Pixels, cells or steps along an axis of what a model takes."""
@@ -76,13 +78,15 @@ def restore(
     settings: Mapping[str, Any] | None = None,
     ignore_unknown_classes: bool = False,
 ) -> Restored:
-    """Return what a run, by its directory, or a checkpoint worked with; `checkpoint` is last or best.
+    """Return what a run, by its directory, a checkpoint or an exported file worked with; `checkpoint` is last or best.
 
     `settings` are dotted keys that lie over the recorded spec, such as `device` or `dataset.root`; None is as recorded.
     `init` among them says where the weights beside adapters are now.
     `say` is told of what a person should know of the checkpoint, and of files of its data that are left out.
     Classes of the data that the run does not know are refused when these are opened, unless they are ignored.
     """
+    if (file := exported_file(path, registry)) is not None:
+        return rebuild_file(file, registry, say, settings, ignore_unknown_classes)
     return read_checkpoint(path, checkpoint, lambda one: rebuild(one, registry, say, settings, ignore_unknown_classes))
 
 
@@ -98,13 +102,40 @@ def rebuild(
     task, module = build_module(spec, card, preprocess, registry)
     checkpoint = _whole(checkpoint, spec, registry, say, settings)
     load_exactly(module, checkpoint.tensors(), str(checkpoint.path))
+    elsewhere = (settings or {}).get("dataset.root") is not None
+    begun = begun_with(checkpoint, spec, registry, elsewhere=elsewhere)
+    return _restored(checkpoint, (spec, card, preprocess, task, module), registry, say, begun, ignore_unknown_classes)
+
+
+def rebuild_file(
+    file: ExportedFile,
+    registry: Registry,
+    say: Say,
+    settings: Mapping[str, Any] | None = None,
+    ignore_unknown_classes: bool = False,
+) -> Restored:
+    """Return what `restore` does, of an exported file, which computes on the CPU in float32."""
+    settings = {**(settings or {}), "device": "cpu", "precision": "float32"}
+    spec, card, preprocess = read_record(file, registry, say, settings)
+    task, module = build_module(spec, card, preprocess, registry)
+    parts = spec, card, preprocess, task, file_module(file, task, module)
+    return _restored(file, parts, registry, say, None, ignore_unknown_classes)
+
+
+def _restored(
+    checkpoint: Checkpoint,
+    parts: tuple[RunSpec, DataCard, Preprocess, Task[Any], nn.Module],
+    registry: Registry,
+    say: Say,
+    begun: Begun | None,
+    ignore_unknown_classes: bool,
+) -> Restored:
+    """Return what a checkpoint gave, on its device, with its data, which are opened where they are needed."""
+    spec, card, preprocess, task, module = parts
     task.calibration = checkpoint.calibration()
     keep_freed_memory()
     device, dtype = open_device(spec)
-    faults, begun = (
-        Faults(say, spec.data.strict),
-        begun_with(checkpoint, spec, registry, elsewhere=(settings or {}).get("dataset.root") is not None),
-    )
+    faults = Faults(say, spec.data.strict)
     data = Data(spec, registry, task.fields, faults, task.name, card, begun, ignore_unknown_classes)
     return Restored(spec, data, card, preprocess, task, module.to(device), device, dtype, checkpoint)
 
@@ -189,6 +220,8 @@ def with_settings(spec: RunSpec, registry: Registry, settings: Mapping[str, Any]
     if settings.get("dataset.root") is not None:  # what was dealt out were the run's own data
         tree["data"] |= {"folds": None, "fold": None}
         tree["fold_pretrain"] = False
+    if settings.get("dataset.name") not in (None, spec.dataset.name):  # its options are none of the other's
+        tree["dataset"] = {}
     for key, value in settings.items():
         section, _, name = key.rpartition(".")
         if value is not None:

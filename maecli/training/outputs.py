@@ -19,7 +19,7 @@ class Outputs(nn.Module, ABC):
     module_output: str = ""
     """The output that is what the task's module returns, so that a file stands in for it in evaluation and inference.
 
-    Empty where none is: the task then asks an `AnswersOfFile` for others by name, or files are not measured.
+    Empty where none is: the task then asks a `FileModule` for others by name, or files are not measured.
     """
     can_be_measured: bool = True
     """Whether `mae eval` and `mae infer` can do the task by these outputs alone."""

@@ -12,6 +12,8 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.compare.companions import measure_companions
 from maecli.run.evaluate import EvalResult, evaluate
+from maecli.run.evaluate_file import FileResult, evaluate_file
+from maecli.run.exported_file import exported_file
 from maecli.run.listing import newest_run
 from maecli.run.probe import probe
 
@@ -38,9 +40,13 @@ def evaluate_or_probe(
     labels: str | None = None,
     pool: str | None = None,
     ignore_unknown_classes: bool = False,
+    dataset: str | None = None,
+    out: Path | None = None,
     **settings: Unpack[Settings],
-) -> EvalResult:
+) -> EvalResult | FileResult:
     """Measure a run by its own task, or by a probe of this `kind`, and add the result to its report.
+
+    Of a file that mae exported the result is written beside it, or to `out`; its data may be another `dataset`.
 
     Without a run it is the newest finished one of `task`.
     By its own task its companions are measured with it, so that it stands beside them there too.
@@ -50,6 +56,23 @@ def evaluate_or_probe(
     if run is not None and task is not None:
         raise SpecError(f"{run} names the run, whose task is its own; leave --task out")
     run = run or newest_run(task, registry, progress.say, "RUN")
+    if exported_file(run, registry) is not None:
+        if kind is not None or labels or pool:
+            raise SpecError(f"--probe looks into the encoder of a run, and {run} is a file; give its run")
+        return evaluate_file(
+            run,
+            registry,
+            progress,
+            split=settings.get("split", "test"),
+            batch_size=settings.get("batch_size"),
+            root=settings.get("root"),
+            dataset=dataset,
+            out=out,
+            ignore_unknown_classes=ignore_unknown_classes,
+        )
+    if dataset is not None or out is not None:
+        name = "--out" if dataset is None else "--dataset"
+        raise SpecError(f"{name} is for files of mae export, and {run} is none; its run keeps its data and its report")
     if kind is not None and ignore_unknown_classes:
         raise SpecError(
             "--ignore-unknown-classes is for the classes that a run learnt; --probe learns those of the data"

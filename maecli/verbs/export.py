@@ -90,7 +90,7 @@ def export(
         check_agreements(graph, "the graph")
         agreements, num_bytes = _write(plugin(), model, out)
     _write_card(out, plugin(), model, find_checkpoint(run, checkpoint), registry, progress.say)
-    measured = plugin.holds_graph and model.graph.outputs.can_be_measured
+    measured = plugin.can_be_run and model.graph.outputs.can_be_measured
     return ExportResult(out, run, plugin.name, model.samples_are, graph, agreements, num_bytes, measured)
 
 

@@ -123,10 +123,10 @@ class HybridVisionTransformer(nets.VisionTransformer):
         pos_embed = nets.interpolate_pos_embed(self.pos_embed, self.grid, (h, w))
         visible = None if present is None else present.to(x.dtype)
         if ids_keep is not None:
-            kept = x.new_zeros(len(x), h * w).scatter_(1, ids_keep, 1.0)
+            kept = x.new_zeros(x.shape[0], h * w).scatter_(1, ids_keep, 1.0)
             visible = kept if visible is None else kept * visible
         if visible is not None:
-            visible = visible.reshape(len(x), 1, h, w)
+            visible = visible.reshape(x.shape[0], 1, h, w)
         tokens = self.patch_embed(x, visible).flatten(1, 2)  # (B, N, D)
         if ids_keep is not None:
             tokens, pos_embed = nets.take(tokens, ids_keep), nets.take(pos_embed, ids_keep)

@@ -54,7 +54,7 @@ class RowEncoder(api.Encoder):
     def features(self, x: Tensor, depths: Sequence[int], valid: Tensor | None = None) -> list[Tensor]:
         """Return maps (B, D, 1, …) after the given layers."""
         states = self._states(x, valid)
-        return [states[depth - 1].reshape(len(x), -1, *[1] * len(self.img_size)) for depth in depths]
+        return [states[depth - 1].reshape(x.shape[0], -1, *[1] * len(self.img_size)) for depth in depths]
 
     def present(self, valid: Tensor | None, ids_keep: Tensor | None = None) -> None:
         """The one token always stands for something."""

@@ -101,7 +101,7 @@ class RecurrentEncoder(WindowEncoder):
 
     def states(self, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
         x = x.flatten(1, -2).transpose(1, 2)  # (B, L, values of a step)
-        x = x.reshape(len(x), -1, self.steps_at_once * x.shape[2])  # (B, L / steps at once, P)
+        x = x.reshape(x.shape[0], -1, self.steps_at_once * x.shape[2])  # (B, L / steps at once, P)
         last = []
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()

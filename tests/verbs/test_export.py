@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from maecli.exporting.compare import Agreement
 from maecli.registry import registry
 from maecli.run.restore import restore
+from maecli.schema import FORMAT_VERSION
 
 
 def test_safetensors_holds_the_weights_with_classes_and_the_record_beside_them(tmp_path, mae, finetuned):
@@ -25,7 +26,7 @@ def test_safetensors_holds_the_weights_with_classes_and_the_record_beside_them(t
         beside = opened.metadata()
     record = json.loads(beside["mae"])
     assert json.loads(beside["classes"]) == ["cat", "dog"]
-    assert (record["task"], record["format_version"], "samples" in record) == ("classify", 1, False)
+    assert (record["task"], record["format_version"], "samples" in record) == ("classify", FORMAT_VERSION, False)
 
 
 def test_what_is_in_the_way_stays_unless_told_otherwise(tmp_path, mae, finetuned):

@@ -24,7 +24,8 @@ def resize_in_graph(samples: Tensor, size: Sequence[int]) -> Tensor:
     tall = torch.sym_min(H, rounded(W * h, w))
     wide = torch.sym_min(W, rounded(H * w, h))
     top, left = (H - tall) // 2, (W - wide) // 2
-    x = samples[:, :, top : top + tall, left : left + wide].to(torch.float32)
+    # a slice of all of the example's height would be left out of the graph
+    x = samples.narrow(2, top, tall).narrow(3, left, wide).to(torch.float32)
     for step in ((tall, w), (h, w)):
         x = F.interpolate(x, step, mode="bilinear", antialias=True)  # type: ignore[arg-type]
         x = x if samples.is_floating_point() else x.round().clamp(0, 255)

@@ -77,9 +77,9 @@ class Forecaster(nn.Module):
         num = len(self.columns)
         tokens, past, level, scale = torch.split(features, [*self.widths], dim=1)
         made = self.head(tokens.reshape(-1, self.num_inputs)).float()
-        made = made.reshape(len(features), num, self.horizon, self.num_quantiles)
+        made = made.reshape(features.shape[0], num, self.horizon, self.num_quantiles)
         if self.shortcut is not None:
-            made = made + self.shortcut(past.reshape(len(past), num, -1)).float().reshape(made.shape)
+            made = made + self.shortcut(past.reshape(past.shape[0], num, -1)).float().reshape(made.shape)
         return made * scale[..., None, None] + level[..., None, None]
 
     def features_of(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -92,7 +92,7 @@ class Forecaster(nn.Module):
             valid = None if valid is None else api.nets.split_channels(valid[:, columns])
         tokens = self.encoder(x, valid=valid)[:, self.encoder.num_prefix_tokens :]
         given_back = (level[:, columns, 0], scale[:, columns, 0])
-        return torch.cat([tokens.float().reshape(len(level), -1), *past, *given_back], dim=1)
+        return torch.cat([tokens.float().reshape(level.shape[0], -1), *past, *given_back], dim=1)
 
 
 def forecast_of(module: Forecaster, batch: api.Batch) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor
 from maecli import api
 
 from .evaluator import ForecastErrors
+from .exported import ForecastOutputs
 from .losses import pinball_loss, squared_error
 from .module import Forecaster, forecast_of
 
@@ -162,6 +163,13 @@ class Forecast(api.Task[Forecaster]):
     def _values(self, made: Tensor) -> NDArray[np.float32]:
         """Return standardised forecasts (B, Q, H) in the data's units, on the CPU."""
         return self.in_units(made).cpu().numpy()
+
+    def export(self, module: Forecaster) -> ForecastOutputs:
+        ends = torch.tensor([[0.0, 1.0]], dtype=torch.float64).repeat(1, len(self.columns), 1)
+        offset, top = self.in_units(ends)[0].unbind(-1)
+        quantiles = self.options.quantiles
+        point = quantiles.index(MEDIAN) if quantiles else 0
+        return ForecastOutputs(module, (top - offset).tolist(), offset.tolist(), point, quantiles, self.card.targets)
 
     def _row(self, values: NDArray[np.float32]) -> dict[str, str | int | float]:
         """Return the first and the last step of a forecast (Q, H), by column."""

@@ -20,6 +20,7 @@ from maecli import api
 
 from ..decoder import DecoderOptions
 from .evaluator import MaskedErrors
+from .exported import FeatureOutputs
 
 NUM_PICTURES = 8
 TITLES = ("original", "masked", "prediction", "with visible patches")
@@ -159,6 +160,9 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         batch = self.prepared(batch)
         loss: Tensor = module(batch["image"], self.masking(batch), batch.tensors.get("valid"))
         return loss
+
+    def export(self, module: api.nets.MaskedAutoencoder) -> FeatureOutputs:
+        return FeatureOutputs(module.encoder)
 
     def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
         self.mean_picture = self.preprocess.mean_pixels(batches)

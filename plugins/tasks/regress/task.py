@@ -17,6 +17,7 @@ from maecli import api
 from ..pooled.boosted_trees import ALL, BoostedTrees
 from ..pooled.head import HeadOptions, features_of, outputs_of
 from .errors import NumberErrors
+from .exported import RegressOutputs
 
 FIELD = "target"
 
@@ -88,6 +89,9 @@ class Regress(api.Task[api.nets.Classifier]):
     def _written(self, module: api.nets.Classifier, batch: api.Batch) -> list[float]:
         """Return predicted numbers to six digits: float32 is not exact enough for more."""
         return [float(f"{number:.6g}") for number in self.numbers(module, batch).tolist()]
+
+    def export(self, module: api.nets.Classifier) -> RegressOutputs:
+        return RegressOutputs(module, self.mean, self.deviation, self.name_of_target)
 
     def draw(self, module: api.nets.Classifier, batch: api.Batch) -> list[api.Drawing]:
         drawn = self.preprocess.draw(self.preprocess.to_pixels(batch["image"]), batch.tensors.get("valid"))

@@ -19,6 +19,7 @@ from maecli import api
 
 from .cases import Cases
 from .evaluator import Overlap
+from .exported import SegmentOutputs
 from .heads import SegmentationKind, Segmenter, segmentation_head, why_not
 from .layers import CONVOLUTIONS
 from .losses import cross_entropy, dice_loss
@@ -148,19 +149,34 @@ class Segment(api.Task[Segmenter]):
         out_size: Sequence[int] | None = None,
     ) -> Tensor:
         """Return the predicted classes of samples (B, C, *S), at `out_size` or (B, *S): uint8, of over 255 int32."""
-        mirror = self.preprocess.modality.mirror_axis if self.options.flip else None
+        if isinstance(module, api.export.FileModule):
+            return module.answers(image, valid)["mask"]
         return predict_classes(
             module,
             image,
             self.preprocess.img_size,
             self._inference,
             self.options.stride,
-            mirror,
+            self._mirror,
             valid,
             out_size,
             resize=not self._cuts,
             weights=self._weights,
         )
+
+    def export(self, module: Segmenter) -> SegmentOutputs:
+        any_size = self.preprocess.modality.any_size
+        if any_size and self._inference == "slide":
+            raise api.SpecError(
+                f"{self.preprocess.modality.unit} are read in windows here (task.inference slide, or data.fit crop), "
+                "and an exported file reads each at once; --format safetensors writes the weights"
+            )
+        return SegmentOutputs(module, self.preprocess.img_size, any_size, self._mirror)
+
+    @property
+    def _mirror(self) -> int | None:
+        """The axis along which the mirror image is read too, counted from the end."""
+        return self.preprocess.modality.mirror_axis if self.options.flip else None
 
     @property
     def _cuts(self) -> bool:

@@ -1,0 +1,76 @@
+"""`mae eval FILE`: how good is an exported file, by the metrics of its run?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from maecli.data.card import SplitName
+from maecli.errors import Fault
+from maecli.progress import Progress
+from maecli.registry import Registry
+from maecli.reports.payoff import Payoff
+from maecli.results import Evaluation
+from maecli.run.data.begun import check_form
+from maecli.run.data.what_was_read import what_was_read
+from maecli.run.evaluate import measure
+from maecli.run.open import check_split
+from maecli.run.restore import restore
+from maecli.storage.files import write_json
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """One evaluation of a file, in the form of a run's; see `EvalResult`."""
+
+    run: Path
+    """The file."""
+    report: Path
+    """What was written: the evaluation as JSON."""
+    evaluation: Evaluation
+    faults: Collection[Fault]
+    next_commands: Sequence[tuple[str, str]] = ()
+    payoff: Payoff | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.run
+
+
+def evaluate_file(
+    path: Path,
+    registry: Registry,
+    progress: Progress,
+    *,
+    split: SplitName = "test",
+    batch_size: int | None = None,
+    root: Path | None = None,
+    dataset: str | None = None,
+    out: Path | None = None,
+    ignore_unknown_classes: bool = False,
+) -> FileResult:
+    """Measure an exported file on one split, and write what came out beside it, as FILE.SPLIT.json, or to `out`.
+
+    The data are those of its run, or another data set that `root` holds. Samples come to the file as its run's own
+    evaluation sees them, in their raw form. Raises as `evaluate` does.
+    """
+    check_split(split)
+    settings = {"dataset.name": dataset, "dataset.root": root}
+    restored = restore(path, registry, progress.say, settings=settings, ignore_unknown_classes=ignore_unknown_classes)
+    data = restored.data
+    data.samples(split)
+    card, unknown = data.dataset.card(restored.task.fields), data.left_out(split)
+    check_form(card, restored.card)
+    told = [*data.sentences(), *(f"Left out: {num:,} {what}." for what, num in unknown.items())]
+    for line in (*what_was_read(card, len(data.faults)), *told):
+        progress.say(line)
+    with progress.working(f"measuring {path.name} on {split}"):
+        evaluation = measure(restored, restored.module, split, path.name, batch_size)
+    evaluation = evaluation.model_copy(
+        update={"notes": (*evaluation.notes, *told), "left_out": card.left_out | unknown}
+    )
+    written = (out or path.with_name(f"{path.name}.{split}.json")).expanduser()
+    skipped = {fault.path: fault.reason for fault in data.faults}
+    write_json(written, {"file": str(path), **evaluation.as_json(), "skipped": skipped})
+    return FileResult(path, written, evaluation, data.faults)

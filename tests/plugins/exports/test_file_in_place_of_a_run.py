@@ -1,0 +1,65 @@
+"""An ONNX file through `mae eval` and `mae infer`: the same verbs, metrics and outputs as its run."""
+
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+from write_data import write_pictures
+from written import csv_rows
+
+
+def test_its_metrics_are_those_of_the_run_and_lie_beside_it(onnx_file, mae, finetuned, tmp_path):
+    out = tmp_path / "metrics.json"
+    outcome = mae("eval", onnx_file, "--json", "--out", out)
+    assert outcome.exit_code == 0, outcome.stderr
+    ours = {metric["name"]: metric["value"] for metric in mae("eval", finetuned, "--json").json["metrics"]}
+    theirs = {metric["name"]: metric["value"] for metric in outcome.json["metrics"]}
+    assert ours.keys() == theirs.keys()
+    assert theirs == pytest.approx(ours, abs=1e-5)
+    assert theirs["top1"] == ours["top1"]
+    assert json.loads(out.read_text())["metrics"] == outcome.json["metrics"]
+    assert mae("eval", onnx_file).exit_code == 0
+    assert onnx_file.with_name("model.onnx.test.json").exists()
+
+
+def test_its_predictions_are_those_of_the_run(onnx_file, mae, finetuned, tmp_path):
+    write_pictures(tmp_path / "in", 4)
+    rows = []
+    for name, run in (("ours", finetuned), ("theirs", onnx_file)):
+        outcome = mae("infer", tmp_path / "in", "--run", run, "--out", tmp_path / name, "--workers", 0)
+        assert outcome.exit_code == 0, outcome.stderr
+        rows.append(csv_rows(tmp_path / name / "predictions.csv"))
+    for mine, other in zip(*rows, strict=True):
+        assert (mine["path"], mine["class"]) == (other["path"], other["class"])
+        assert float(mine["p_cat"]) == pytest.approx(float(other["p_cat"]), abs=2e-6)
+
+
+def test_what_is_no_file_of_mae_is_refused_in_a_sentence(mae, tmp_path):
+    other, broken = tmp_path / "other.onnx", tmp_path / "broken.onnx"
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    named = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([node], "identity", [value], [named])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), other)
+    broken.write_bytes(b"none at all")
+    for verb in (("eval", other), ("infer", tmp_path, "--run", other)):
+        outcome = mae(*verb)
+        assert outcome.exit_code == 2
+        assert "was not written by mae export: it says nothing of a run" in outcome.stderr
+    outcome = mae("eval", broken)
+    assert outcome.exit_code == 2
+    assert "is no ONNX file that ONNX Runtime reads" in outcome.stderr
+
+
+def test_options_that_a_file_and_a_run_do_not_share_are_refused(onnx_file, mae, finetuned):
+    assert "--probe looks into the encoder of a run" in mae("eval", onnx_file, "--probe", "knn").stderr
+    assert "--dataset is for files of mae export" in mae("eval", finetuned, "--dataset", "digits").stderr
+
+
+def test_programs_of_torch_are_not_loaded(mae, tmp_path):
+    (tmp_path / "model.pt2").write_bytes(b"anything")
+    outcome = mae("eval", tmp_path / "model.pt2")
+    assert outcome.exit_code == 2
+    assert "mae runs ONNX files" in outcome.stderr

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+import torch
+
+from maecli.exporting.compare import difference
+from maecli.registry import registry
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 16, 16), (3, 3, 40, 90), (2, 3, 90, 40), (1, 3, 5, 200), (2, 3, 16, 17)], ids=str
+)
+def test_pictures_of_any_size_and_number_are_answered_as_by_the_graph(model, onnx_file, shape):
+    samples = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.no_grad():
+        ours = model.graph(samples)
+    theirs = registry().export("onnx").load(onnx_file)(samples)
+    assert [*theirs] == ["probabilities", "logits"]
+    assert all(difference(value, theirs[name]) < 1e-5 for name, value in ours.items())
+    assert torch.allclose(theirs["probabilities"].sum(1), torch.ones(shape[0]))
+
+
+def test_its_answers_are_those_of_the_run(model):
+    assert max(one.difference for one in model.compare_graph()) < 1e-5
+
+
+def test_the_file_says_what_goes_in_and_what_comes_out(onnx_file):
+    beside = registry().export("onnx").metadata(onnx_file)
+    assert beside == {prop.key: prop.value for prop in onnx.load(onnx_file).metadata_props}
+    assert json.loads(beside["classes"]) == ["cat", "dog"]
+    assert beside["input"] == "pictures (batch, 3 channels, height, width) of any size; uint8, 0 to 255"
+    assert json.loads(beside["img_size"]) == [16, 16]
+    graph = json.loads(beside["mae"])["graph"]
+    assert (graph["module_output"], [*graph["outputs"]]) == ("logits", ["probabilities", "logits"])
