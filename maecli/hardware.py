@@ -71,7 +71,7 @@ MATRIX_INSTRUCTIONS = (
 )
 """Those that say how fast a CPU multiplies matrices, by their names in `torch.cpu.get_capabilities`."""
 VNNI = ("avx_vnni", "avx512_vnni", "amx_int8")
-"""Any of these multiplies products of 8 bits without an intermediate sum of 16 bits, which may overflow."""
+"""Of x86, any of these sums products of 8 bits in 32; without them a sum of 16 comes first, which may overflow."""
 
 
 @functools.cache
@@ -84,6 +84,12 @@ def matrix_instructions() -> tuple[str, ...]:
     with contextlib.suppress(OSError):
         flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     return tuple(name for name in MATRIX_INSTRUCTIONS if {name, name.replace("avx512_f", "avx512f")} & flags)
+
+
+def multiplies_int8() -> bool:
+    """Return whether the CPU sums products of 8 bits in 32: with less, they are slower or overflow."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return not x86 or not set(VNNI).isdisjoint(matrix_instructions())
 
 
 def multiplies_bf16(device: torch.device) -> bool:

@@ -6,6 +6,7 @@ from maecli.exporting.format import ExportFormat, Run
 from maecli.exporting.graph import Graph
 from maecli.exporting.model import RECORD, ExportedModel, ExportSample
 from maecli.exporting.raw import RawInput
+from maecli.hardware import multiplies_int8
 from maecli.training.outputs import Outputs
 from maecli.weights.outward import Outward, to_hugging_face, to_timm
 
@@ -22,6 +23,7 @@ __all__ = [
     "RawInput",
     "Run",
     "compared",
+    "multiplies_int8",
     "to_hugging_face",
     "to_timm",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,23 +32,39 @@ def export(
     samples: Annotated[
         int, typer.Option(min=1, help="Samples of validation on which its answers are compared with the run's.")
     ] = 32,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="float32, or int8 where the format has it (onnx); default: float32, with --edge int8."),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(min=0, help="Points of the metric that a lower --precision may lose on validation.")
+    ] = 1.0,
+    edge: Annotated[
+        Path | None,
+        typer.Option(help="Write a folder for a small machine: ONNX file, labels, and a program without mae or torch."),
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write a run as a file for other tools, preprocessing included, and check that it answers as the run does."""
+    from maecli.errors import SpecError
     from maecli.registry import registry
     from maecli.verbs.export import export as run_export
+    from maecli.verbs.export import export_edge
 
-    result = run_export(
-        run,
-        registry(),
-        stderr_progress(quiet),
-        format_name=format_name,
-        out=out,
-        checkpoint=checkpoint,
-        overwrite=overwrite,
-        num_samples=samples,
-    )
+    shared: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "overwrite": overwrite,
+        "num_samples": samples,
+        "max_drop": max_drop,
+        **({"precision": precision} if precision else {}),
+    }
+    if edge is not None and (format_name or out):
+        raise SpecError("--edge DIR says what is written and where; leave --format and --out away")
+    if edge is not None:
+        result = export_edge(run, registry(), stderr_progress(quiet), edge, **shared)
+    else:
+        result = run_export(run, registry(), stderr_progress(quiet), format_name=format_name, out=out, **shared)
     if as_json:
         print_json(result.as_json())
         return
@@ -58,4 +74,8 @@ def export(
         answer(f"  {one}")
     for one in result.graph:
         answer(f"  the graph against the run's own evaluation, {one}")
+    for line in result.lowered.sentences if result.lowered else ():
+        answer(line)
+    if edge is not None:
+        answer(f"run it where only numpy, pillow and onnxruntime are: python {edge}/predict.py FOLDER")
     show_next(result.next_commands)

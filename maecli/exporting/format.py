@@ -10,10 +10,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from maecli.errors import MaeError
+from maecli.errors import MaeError, SpecError
 from maecli.exporting.compare import Agreement
 from maecli.exporting.model import ExportedModel
 
+FLOAT32 = "float32"
 Run = Callable[[Tensor], Mapping[str, Tensor]]
 """What an exported file makes of raw samples (B, C, *S): its outputs, by name."""
 
@@ -36,6 +37,16 @@ class ExportFormat(ABC):
     """The library that reads it, as the Hugging Face hub names it."""
     tolerance: ClassVar[float]
     """How far its answers may be from ours, see `Agreement`; stated wherever it is compared."""
+
+    precisions: ClassVar[Sequence[str]] = (FLOAT32,)
+    """Of float32, bf16 and int8 those that it holds and whatever reads it computes in."""
+
+    @classmethod
+    def check_precision(cls, precision: str) -> None:
+        """Raise SpecError for a precision that a file cannot have."""
+        if precision not in cls.precisions:
+            held = " and ".join(cls.precisions)
+            raise SpecError(f"--precision {precision} is not for --format {cls.name}, which is written in {held}")
 
     @classmethod
     def check_modules(cls) -> None:
@@ -61,6 +72,13 @@ class ExportFormat(ABC):
     def usage(self, model: ExportedModel) -> str:
         """Return Python code that uses what was written, for the model card; empty where there is none to show."""
         return ""
+
+    def lower(self, exact: Path, path: Path, precision: str) -> None:
+        """Write what a checked file in float32 computes again, in another of `precisions`.
+
+        What that costs is measured on validation data afterwards. Raises SpecError for what cannot be lowered.
+        """
+        raise NotImplementedError
 
     @classmethod
     def metadata(cls, path: Path) -> Mapping[str, str]:

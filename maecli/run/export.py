@@ -21,6 +21,8 @@ from maecli.text import number_of
 
 RECORDED = ("verb", "task", "spec", "card", "preprocess", "plugins")
 """What a file records of a checkpoint; not by name what was learnt from."""
+EXACT = {"device": "cpu", "precision": "float32"}
+"""With which settings a run is restored to be exported."""
 
 
 def exported_model(
@@ -30,12 +32,16 @@ def exported_model(
 
     `num_samples` may be 0, for whoever compares nothing: the data are not opened then.
     """
-    restored = restore(path, registry, say, checkpoint, {"device": "cpu", "precision": "float32"})
+    return model_of(restore(path, registry, say, checkpoint, EXACT), output_name(path), say, num_samples)
+
+
+def model_of(restored: Restored, name: str, say: Callable[[str], None], num_samples: int) -> ExportedModel:
+    """Return what `exported_model` does, of a run that was restored with `EXACT`."""
     samples, samples_are = _samples(restored, num_samples, say) if num_samples else ([], "")
     module = restored.module if restored.spec.adapt is None else merged(restored.module)
     module = module.float().eval().requires_grad_(False)
     return ExportedModel(
-        output_name(path),
+        name,
         module,
         restored.task,
         restored.spec,

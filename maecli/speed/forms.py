@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from maecli.data.card import DataCard
 from maecli.errors import MaeError, SpecError
-from maecli.exporting.format import ExportFormat
+from maecli.exporting.format import FLOAT32, ExportFormat
 from maecli.exporting.model import RECORD, ExportedModel
 from maecli.exporting.raw import RawInput
 from maecli.modalities.preprocess import Preprocess
@@ -46,12 +47,12 @@ class Forms:
     left_out: Mapping[str, str]
     """What cannot be made, and why."""
 
-    def samples(self, num: int) -> np.ndarray:
-        """Return made-up raw samples (num, C, *S), of the size that the model sees."""
-        preprocess = self.raw.preprocess
-        shape = (num, preprocess.in_chans, *preprocess.img_size)
-        made: np.ndarray = self.raw.from_model(torch.randn(shape, generator=torch.Generator().manual_seed(0))).numpy()
-        return made
+
+def made_up(raw: RawInput, num: int) -> np.ndarray:
+    """Return random raw samples (num, C, *S), of the size that the model sees."""
+    shape = (num, raw.preprocess.in_chans, *raw.preprocess.img_size)
+    made: np.ndarray = raw.from_model(torch.randn(shape, generator=torch.Generator().manual_seed(0))).numpy()
+    return made
 
 
 def forms_of(
@@ -104,13 +105,20 @@ def forms_of_run(
 
 
 def _exported(plugin: type[ExportFormat], model: ExportedModel, folder: Path) -> list[Form]:
-    """Write a model in a format, and return what there is of it: nothing of a format that holds no graph."""
-    if not plugin.holds_graph:
+    """Write a model in a format, and return what there is of it: nothing of a format that mae cannot run."""
+    if not plugin.can_be_run:
         return []
     plugin.check_modules()
-    path = folder / f"model{plugin.suffix}"
-    plugin().write(model, path)
-    return [form_of_file(plugin.name, plugin, path)]
+    exporter, path = plugin(), folder / f"model{plugin.suffix}"
+    exporter.write(model, path)
+    forms = [form_of_file(plugin.name, plugin, path)]
+    for precision in plugin.precisions:
+        if precision != FLOAT32:
+            lowered = folder / f"{precision}{plugin.suffix}"
+            with suppress(SpecError):  # of a network that has nothing to lower
+                exporter.lower(path, lowered, precision)
+                forms.append(form_of_file(f"{plugin.name} {precision}", plugin, lowered))
+    return forms
 
 
 def form_of_file(name: str, plugin: type[ExportFormat], path: Path) -> Form:

@@ -52,7 +52,7 @@ class Process:
         self.name = name
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, load, samples, threads), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, name, load, samples, threads), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -90,9 +90,10 @@ class Process:
 
 
 class Steps:
-    """What happens in the process."""
+    """A racer that runs in this process."""
 
-    def __init__(self, load: Load, samples: np.ndarray, threads: int) -> None:
+    def __init__(self, name: str, load: Load, samples: np.ndarray, threads: int) -> None:
+        self.name = name
         self._load, self.samples, self.threads = load, torch.from_numpy(samples), threads
         self.before = resident_bytes()
         peak_bytes(anew=True)
@@ -119,17 +120,17 @@ class Steps:
         return Memory(self.before, resident_bytes(), peak_bytes())
 
 
-def _serve(connection: Connection, load: Load, samples: np.ndarray, threads: int) -> None:
+def _serve(connection: Connection, name: str, load: Load, samples: np.ndarray, threads: int) -> None:
     """Do what the other process asks for, until it closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other one ends it
     os.dup2(2, 1)  # what libraries print is no answer of the verb
     torch.set_num_threads(threads)
-    steps = Steps(load, samples, threads)
+    steps = Steps(name, load, samples, threads)
     try:
         while True:
-            name, *arguments = connection.recv()
+            method, *arguments = connection.recv()
             try:
-                connection.send((True, getattr(steps, name)(*arguments)))
+                connection.send((True, getattr(steps, method)(*arguments)))
             except Exception as error:  # of whatever library
                 said = str(error) if isinstance(error, MaeError) else f"{type(error).__name__}: {error}"
                 connection.send((False, shortened(" ".join(said.split()), 300)))

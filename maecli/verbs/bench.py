@@ -15,7 +15,7 @@ from maecli.errors import MaeError
 from maecli.hardware import choose_device, cpu_name, describe_device, matrix_instructions, num_cores
 from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.speed.forms import Form, Forms, forms_of
+from maecli.speed.forms import Form, Forms, forms_of, made_up
 from maecli.speed.process import Process
 from maecli.speed.result import BenchResult, Machine, Row
 from maecli.speed.turns import Racer, in_turn, num_turns
@@ -57,7 +57,9 @@ def bench(
         forms: dict[Racer, tuple[Process, Form]] = {}
         for one in found:
             for form in one.forms:
-                process = Process(_title(one, form.name, found), form.load, one.samples(batch_size), machine.threads)
+                process = Process(
+                    _title(one, form.name, found), form.load, made_up(one.raw, batch_size), machine.threads
+                )
                 forms[stack.enter_context(process)] = process, form
         turn = progress.count("rounds of turns", 2 * num_turns(seconds))
         with progress:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from maecli.errors import SpecError
 from maecli.exporting.compare import Agreement, check_agreements
-from maecli.exporting.format import ExportFormat
+from maecli.exporting.edge import MODEL, check_edge, write_beside
+from maecli.exporting.format import FLOAT32, ExportFormat
 from maecli.exporting.model import ExportedModel
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.begin.place import output_name
 from maecli.run.card.facts import Use
 from maecli.run.card.write import CARD, renewed_card
-from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import Say, runs_dir
-from maecli.run.export import exported_model
+from maecli.run.export import EXACT, model_of
+from maecli.run.restore import Restored, restore
 from maecli.run.suited import shell
+from maecli.speed.lowered import Lowered, lower
 from maecli.storage.files import new_file, new_folder, write_text
 from maecli.training.checkpoint import Checkpoint
-
-DEFAULT_FORMAT = "onnx"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class ExportResult:
     num_bytes: int
     can_be_measured: bool = False
     """Whether `mae eval` and `mae infer` can run it."""
+    lowered: Lowered | None = None
+    """What a precision below float32 costs, and gains."""
 
     @property
     def next_commands(self) -> Sequence[tuple[str, str]]:
@@ -60,6 +63,7 @@ class ExportResult:
             "compared_on": self.samples_are,
             "differences": [asdict(one) for one in self.agreements],
             "graph_differences": [asdict(one) for one in self.graph],
+            "lowered": self.lowered.as_json() if self.lowered is not None else None,
         }
 
 
@@ -73,37 +77,89 @@ def export(
     checkpoint: str = "last",
     overwrite: bool = False,
     num_samples: int = 32,
+    precision: str = FLOAT32,
+    max_drop: float = 1.0,
 ) -> ExportResult:
     """Write a run in a format, load that by the library that reads it, and compare its answers with the run's.
 
     The format is that of the name, else the one that `out` ends as. Raises SpecError for what the format cannot hold
     and where something is in the way, MaeError where answers differ by more than the format's tolerance: then nothing
-    is left behind.
+    is left behind. In a lower `precision` the file is made of the checked one in float32, and refused where it loses
+    more than `max_drop` points on the run's validation data.
     """
     plugin = registry.export(format_name or _format_of(out, registry))
+    plugin.check_precision(precision)
     plugin.check_modules()
     out = (out or runs_dir() / f"export-{output_name(run)}{plugin.suffix or f'-{plugin.name}'}").expanduser()
     _check_free(out, plugin, overwrite)
-    model = exported_model(run, registry, progress.say, checkpoint, num_samples)
-    with progress.working(f"writing {out.name}"):
+    restored, model = _restored(run, registry, progress, checkpoint, num_samples)
+    result = _export(plugin, restored, model, run, out, progress, precision, max_drop)
+    _write_card(out, plugin(), model, restored.checkpoint, registry, progress.say)
+    return result
+
+
+def export_edge(
+    run: Path,
+    registry: Registry,
+    progress: Progress,
+    folder: Path,
+    *,
+    checkpoint: str = "last",
+    overwrite: bool = False,
+    num_samples: int = 32,
+    precision: str = "int8",
+    max_drop: float = 1.0,
+) -> ExportResult:
+    """Write a folder for a small machine: see `maecli.exporting.edge`; raises as `export` does."""
+    plugin = registry.export(_default_format(registry))
+    plugin.check_precision(precision)
+    plugin.check_modules()
+    folder = folder.expanduser()
+    if folder.exists() and not (folder.is_dir() and (overwrite or not any(folder.iterdir()))):
+        raise SpecError(f"{folder} exists already; replace what it holds by --overwrite, or give another --edge")
+    restored, model = _restored(run, registry, progress, checkpoint, num_samples)
+    check_edge(model)
+    with new_folder(folder) as temporary:
+        result = _export(plugin, restored, model, run, temporary / MODEL, progress, precision, max_drop)
+        write_beside(model, temporary)
+        _write_card(temporary, plugin(), model, restored.checkpoint, registry, progress.say)
+    return replace(result, out=folder, can_be_measured=False)
+
+
+def _restored(
+    run: Path, registry: Registry, progress: Progress, checkpoint: str, num_samples: int
+) -> tuple[Restored, ExportedModel]:
+    restored = restore(run, registry, progress.say, checkpoint, EXACT)
+    return restored, model_of(restored, output_name(run), progress.say, num_samples)
+
+
+def _export(
+    plugin: type[ExportFormat],
+    restored: Restored,
+    model: ExportedModel,
+    run: Path,
+    out: Path,
+    progress: Progress,
+    precision: str,
+    max_drop: float,
+) -> ExportResult:
+    """Write a model under a temporary name, which becomes `out` once its answers agree."""
+    new: Callable[[Path], AbstractContextManager[Path]] = new_file if plugin.suffix else new_folder
+    out.parent.mkdir(parents=True, exist_ok=True)
+    exporter, lowered = plugin(), None
+    with progress.working(f"writing {out.name}"), new(out) as temporary, TemporaryDirectory() as folder:
         graph = model.compare_graph() if plugin.holds_graph else []
         check_agreements(graph, "the graph")
-        agreements, num_bytes = _write(plugin(), model, out)
-    _write_card(out, plugin(), model, find_checkpoint(run, checkpoint), registry, progress.say)
-    measured = plugin.can_be_run and model.graph.outputs.can_be_measured
-    return ExportResult(out, run, plugin.name, model.samples_are, graph, agreements, num_bytes, measured)
-
-
-def _write(exporter: ExportFormat, model: ExportedModel, out: Path) -> tuple[Sequence[Agreement], int]:
-    """Write a model under a temporary name, which becomes `out` once answers agree; return how far, and its size."""
-    new: Callable[[Path], AbstractContextManager[Path]] = new_file if exporter.suffix else new_folder
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with new(out) as temporary:
-        exporter.write(model, temporary)
-        agreements = exporter.check(model, temporary)
+        exact = temporary if precision == FLOAT32 else Path(folder) / f"{FLOAT32}{plugin.suffix}"
+        exporter.write(model, exact)
+        agreements = exporter.check(model, exact)
         check_agreements(agreements, out.name)
+        if exact != temporary:
+            lowered = lower(exporter, restored, model, exact, temporary, precision, max_drop)
         files = temporary.rglob("*") if temporary.is_dir() else [temporary]
-        return agreements, sum(file.stat().st_size for file in files if file.is_file())
+        num_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    measured = plugin.can_be_run and model.graph.outputs.can_be_measured
+    return ExportResult(out, run, plugin.name, model.samples_are, graph, agreements, num_bytes, measured, lowered)
 
 
 def _write_card(
@@ -121,10 +177,18 @@ def _first_line(exporter: ExportFormat) -> str:
     return (exporter.__doc__ or "").strip().split("\n", 1)[0]
 
 
+def _default_format(registry: Registry) -> str:
+    """Return the name of the first format whose files mae can run again. Raises SpecError where none is installed."""
+    for name in registry.names("export"):
+        if registry.export(name).can_be_run:
+            return name
+    raise SpecError("no installed format holds preprocessing and network in one file; name one by --format")
+
+
 def _format_of(out: Path | None, registry: Registry) -> str:
     """Return the name of the format that a file ends as."""
     if out is None:
-        return DEFAULT_FORMAT
+        return _default_format(registry)
     for name in registry.names("export"):
         if (suffix := registry.export(name).suffix) and out.name.endswith(suffix):
             return name

@@ -1,0 +1,119 @@
+"""A file in a lower precision beside the float32 file that it was made of: what it costs, and what it gains."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maecli.errors import MaeError, SpecError
+from maecli.exporting.file_module import FileModule
+from maecli.exporting.format import FLOAT32, ExportFormat
+from maecli.exporting.model import ExportedModel
+from maecli.hardware import cpu_name
+from maecli.results import Evaluation, Metric
+from maecli.run.evaluate import measure
+from maecli.run.restore import Restored
+from maecli.speed.forms import load_file, made_up
+from maecli.speed.process import Steps
+from maecli.speed.turns import Racer, in_turn
+
+SECONDS = 2.0
+"""Time for each of the two files."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What a lower precision costs on validation data, and how much faster it is here."""
+
+    precision: str
+    metric: str
+    """What people call it."""
+    exact: float
+    """In float32."""
+    value: float
+    loss: float
+    """In points; see `points_lost`."""
+    samples: str
+    """On how many it was measured, in words."""
+    speedup: float
+    """How many times as fast as float32, at batch 1; below 1 it is slower."""
+    speedup_middle_half: tuple[float, float]
+    cpu: str
+
+    @property
+    def sentences(self) -> list[str]:
+        low, high = self.speedup_middle_half
+        cost = (
+            f"{self.metric} on {self.samples} of validation: {self.value:.4g}, in float32 {self.exact:.4g}: "
+            f"{self.loss:.2f} points lost"
+        )
+        gain = f"{self.speedup:.2f} times as fast as float32 at batch 1 on {self.cpu} ({low:.2f} to {high:.2f})"
+        return [cost, gain if self.speedup >= 1 else f"{gain}: slower, so float32 serves this machine better"]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def lower(
+    exporter: ExportFormat,
+    restored: Restored,
+    model: ExportedModel,
+    exact: Path,
+    path: Path,
+    precision: str,
+    max_drop: float,
+) -> Lowered:
+    """Write a checked float32 file in a lower precision, and measure both on the run's validation data.
+
+    Raises SpecError where a file of this task cannot be measured, DataError where there is nothing to measure it on,
+    MaeError where it loses more than `max_drop` points.
+    """
+    if not (type(exporter).can_be_run and model.graph.outputs.can_be_measured):
+        raise SpecError(
+            f"--precision {precision} is not written unmeasured, and {model.task.name} cannot be measured by a file; "
+            f"give --precision {FLOAT32}"
+        )
+    restored.data.samples("val")
+    exporter.lower(exact, path, precision)
+    before, after = (_measured(exporter, restored, model, file) for file in (exact, path))
+    loss = points_lost(before.metrics[0], after.metrics[0])
+    label = before.metrics[0].label
+    if not loss <= max_drop:  # NaN is not
+        raise MaeError(
+            f"{precision} loses {loss:.2f} points of {label} on {before.samples} of validation, more than --max-drop "
+            f"{max_drop:g}, so nothing was written; float32 keeps them"
+        )
+    speedup, low, high = _speedup(type(exporter), model, exact, path)
+    values = before.metrics[0].value, after.metrics[0].value
+    return Lowered(precision, label, *values, loss, before.samples, speedup, (low, high), cpu_name())
+
+
+def points_lost(exact: Metric, lowered: Metric) -> float:
+    """Return how much worse a metric is: of shares in percentage points, of others in per cent of the exact one."""
+    worse = exact.value - lowered.value if exact.better == "higher" else lowered.value - exact.value
+    return 100 * worse / (1 if exact.unit == "share" else max(abs(exact.value), 1e-12))
+
+
+def _measured(exporter: ExportFormat, restored: Restored, model: ExportedModel, file: Path) -> Evaluation:
+    """Return what a file gets on validation, in place of the run's module."""
+    module = FileModule(exporter.load(file), model.raw, model.graph.outputs.module_output, model.module.encoder)
+    return measure(restored, module, "val", "")
+
+
+def _speedup(plugin: type[ExportFormat], model: ExportedModel, exact: Path, path: Path) -> tuple[float, float, float]:
+    """Return how many times as fast the second file is at batch 1, in turn, and the middle half of that."""
+    samples = made_up(model.raw, 1)
+    racers: list[Racer] = [
+        Steps(file.name, partial(load_file, plugin.name, file), samples, torch.get_num_threads())
+        for file in (exact, path)
+    ]
+
+    def fails(racer: Racer, error: MaeError) -> None:
+        raise error
+
+    first, second = in_turn(racers, 1, SECONDS, fails).values()
+    return second.speedup(first)
