@@ -35,7 +35,7 @@ def test_a_run_directory_holds_everything_that_came_out(pretrained):
     names = {entry.name for entry in pretrained.iterdir()}
     assert names == {
         *("spec.yaml", "environment.json", "summary.json", "metrics.jsonl", "report.html", "splits.csv"),
-        *("checkpoints", "evaluation", "pictures", ".mae"),
+        *("checkpoints", "evaluation", "pictures", "README.md", ".mae"),
     }
     assert {entry.name for entry in (pretrained / "checkpoints").iterdir()} == {
         *("last", "previous", "best", "step-000004", "step-000008"),
