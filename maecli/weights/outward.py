@@ -25,6 +25,8 @@ from maecli.models.vit import VisionTransformer
 from maecli.weights.adapt import describe_size, kernel_of_linear
 from maecli.weights.implementations import NORM_EPS, TO_DINOV2, TO_VIT, TO_VIT_MAE_DECODER, renamed
 
+VIT = "vit."
+"""What stands before the names of a `ViTModel` in another; without the dot its type."""
 _QKV = re.compile(r"(.*\.attn\.)qkv(\.\w+)")
 
 
@@ -168,8 +170,8 @@ def _for_timm(encoder: VisionTransformer, head: LinearHead | None) -> Outward:
 
 def _vit_classifier(encoder: VisionTransformer, head: LinearHead) -> Outward:
     _check_norm(encoder, target := "ViTForImageClassification")
-    tensors = _rewritten(_without_scale(_separate(_timm_tensors(encoder))), TO_VIT, "vit.")
-    config = {**_hugging_face_config(encoder), "architectures": [target], "model_type": "vit"}
+    tensors = _rewritten(_without_scale(_separate(_timm_tensors(encoder))), TO_VIT, VIT)
+    config = {**_hugging_face_config(encoder), "architectures": [target], "model_type": VIT.removesuffix(".")}
     return Outward(config, {**tensors, "classifier.weight": head.weight, "classifier.bias": head.bias})
 
 
@@ -209,7 +211,7 @@ def _masked_autoencoder(module: MaskedAutoencoder) -> Outward:
         raise SpecError(f"{target} has one layer_norm_eps, and this run's decoder another than its encoder")
     theirs = {name: tensor.detach().float() for name, tensor in decoder.state_dict().items()}
     theirs["pos_embed"] = _with_row(theirs["pos_embed"])
-    encoder_part = _rewritten(_without_scale(_separate(_timm_tensors(encoder))), TO_VIT, "vit.")
+    encoder_part = _rewritten(_without_scale(_separate(_timm_tensors(encoder))), TO_VIT, VIT)
     decoder_part = _rewritten(_separate(theirs), TO_VIT_MAE_DECODER, "decoder.")
     config = {
         **_hugging_face_config(encoder),
