@@ -4,8 +4,9 @@
     uv run python benchmarks/scale.py --forms tar --sizes 10000,1000000
 
 Pictures of 8 × 8 pixels (70 bytes of PNG, 256 different ones) in ten classes are made by code, once. Each measurement
-is a process of its own, whose CPU time (user and system, of children too) and greatest memory the system tells. Memory
-per sample is what a form's largest size takes more than its smallest one, per sample more.
+is a process of its own, whose CPU time (user and system, of children too) and greatest memory the system tells.
+Training is timed until its first step, too, whose line stands in `metrics.jsonl`. Memory per sample is what a form's
+largest size takes more than its smallest one, per sample more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -121,17 +123,35 @@ def make(work: Path, form: str, num: int) -> Path:
 
 
 def measured(work: Path, arguments: list[str]) -> dict[str, float]:
-    """Return wall and CPU seconds, and greatest MB of memory of a process, of `mae` with these arguments."""
+    """Return wall and CPU seconds, and greatest MB of memory of a process, of `mae` with these arguments.
+
+    With `step` and `step cpu`: those until the first line of its metrics, where it writes some.
+    """
     log = work / "last.log"
+    metrics = Path(arguments[-1]) / "metrics.jsonl"
+    until: dict[str, float] = {}
     begun = time.perf_counter()
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-m", "maecli", *arguments], stdout=file, stderr=file, cwd=work)
-        _, status, usage = os.wait4(process.pid, 0)
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            if not until and metrics.is_file() and metrics.stat().st_size:
+                until = {"step": time.perf_counter() - begun, "step cpu": cpu_seconds(process.pid)}
+            time.sleep(0.02)
+    _, status, usage = ended
     seconds = time.perf_counter() - begun
     if status:
         sys.exit(f"mae {' '.join(arguments)} failed:\n{log.read_text()[-2000:]}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return {"wall": seconds, "cpu": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / unit}
+    return {"wall": seconds, "cpu": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / unit, **until}
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the CPU seconds of a process that is running, not a number where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return math.nan
 
 
 def verbs(form: str, root: Path, out: Path) -> dict[str, list[str]]:
@@ -161,6 +181,8 @@ def measure_form(work: Path, form: str, sizes: Sequence[int], only: Sequence[str
                 f"| {form} | {num:,} | {verb} | {usage['wall']:.1f} | {usage['cpu']:.1f} | {usage['mb']:,.0f} |",
                 flush=True,
             )
+            if "step" in usage:
+                print(f"  first step after {usage['step']:.1f} s, {usage['step cpu']:.1f} s of CPU", flush=True)
     least, most = min(sizes), max(sizes)
     for verb, by_num in rows.items() if least < most else ():
         few, many = by_num[least], by_num[most]
