@@ -33,7 +33,7 @@ def ours(tree: Path, pattern: str) -> list[Path]:
 SOURCES = ours(TREES["maecli"], "*.py")
 SHARE_OF_TORCH = 0.25
 """Of the processor time of `import torch`, which slow and busy machines stretch alike: 0.14 to 0.16 measured."""
-ORDINARY_WORDS = {"folder", "hf", "safetensors", "series", "table", "tensorboard", "timm", "volumes"}
+ORDINARY_WORDS = {"folder", "hf", "onnx", "safetensors", "series", "table", "tensorboard", "timm", "torch", "volumes"}
 """Some are names of libraries too."""
 PLUGINS = ours(TREES["maecli_plugins"], "*.py")
 
