@@ -57,7 +57,7 @@ def runs(
         return
     entries = list_runs(folders[0]) if len(folders) == 1 else list_several(folders)
     if any(folder.resolve() == runs_dir().resolve() for folder in folders):
-        from maecli.run.runs_page import renew_runs_page
+        from maecli.run.pages.runs import renew_runs_page
 
         renew_runs_page(tell)
     entries = sort_runs(filter_runs(entries, filters or []), sort, reverse)
@@ -92,7 +92,7 @@ def show_runs(entries: Sequence[RunEntry]) -> None:
 def _show_next(entries: Sequence[RunEntry]) -> None:
     """Say on a terminal, where nothing goes on with the list, what can be done with it."""
     from maecli.run.directory import runs_dir
-    from maecli.run.runs_page import INDEX
+    from maecli.run.pages.runs import INDEX
 
     if not PlainConsole().is_terminal:
         return

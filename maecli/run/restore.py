@@ -31,7 +31,7 @@ from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.data.begun import Begun, begun_with
 from maecli.run.directory import Say
-from maecli.run.exported_file import ExportedFile, exported_file, file_module
+from maecli.run.exported.file import ExportedFile, exported_file, file_module
 from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.weights.initial import whole

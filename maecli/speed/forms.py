@@ -20,7 +20,7 @@ from maecli.exporting.model import RECORD, ExportedModel
 from maecli.exporting.raw import RawInput
 from maecli.modalities.preprocess import Preprocess
 from maecli.registry import Registry, registry
-from maecli.run.export import exported_model
+from maecli.run.exported.model import exported_model
 from maecli.run.open import make_modality
 from maecli.speed.process import Load, Step
 

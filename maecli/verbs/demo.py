@@ -24,8 +24,8 @@ from maecli.run.evaluate import evaluate
 from maecli.run.open import make_dataset
 from maecli.run.pages.lead import lead
 from maecli.run.pages.measured import Measured
+from maecli.run.pages.runs import renew_runs_page
 from maecli.run.pages.sections import training_section
-from maecli.run.runs_page import renew_runs_page
 from maecli.run.train import train
 from maecli.spec.ask import Ask
 from maecli.storage.files import disk_errors, write_text

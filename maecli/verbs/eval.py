@@ -12,8 +12,8 @@ from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.compare.companions import measure_companions
 from maecli.run.evaluate import EvalResult, evaluate
-from maecli.run.evaluate_file import FileResult, evaluate_file
-from maecli.run.exported_file import exported_file
+from maecli.run.exported.evaluate import FileResult, evaluate_file
+from maecli.run.exported.file import exported_file
 from maecli.run.listing import newest_run
 from maecli.run.probe import probe
 

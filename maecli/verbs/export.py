@@ -20,7 +20,7 @@ from maecli.run.begin.place import output_name
 from maecli.run.card.facts import Use
 from maecli.run.card.write import CARD, renewed_card
 from maecli.run.directory import Say, runs_dir
-from maecli.run.export import EXACT, model_of
+from maecli.run.exported.model import EXACT, model_of
 from maecli.run.restore import Restored, restore
 from maecli.run.suited import shell
 from maecli.speed.lowered import Lowered, lower

@@ -13,7 +13,7 @@ from maecli.registry import Registry
 from maecli.run.begin.place import data_name
 from maecli.run.directory import runs_dir
 from maecli.run.open import with_paths
-from maecli.run.runs_page import renew_runs_page
+from maecli.run.pages.runs import renew_runs_page
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
 from maecli.spec.recipes import parse_sets

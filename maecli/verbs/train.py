@@ -23,7 +23,7 @@ from maecli.run.begin.launch import Launch, Place, find_place
 from maecli.run.begin.request import request
 from maecli.run.compare.arms import arms_of, companions_seconds, title_of
 from maecli.run.compare.companions import compare
-from maecli.run.runs_page import renew_runs_page
+from maecli.run.pages.runs import renew_runs_page
 from maecli.run.stopped import stopped_by_hand
 from maecli.run.suited import shell
 from maecli.run.train import TrainResult

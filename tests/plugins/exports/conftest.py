@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from maecli.registry import registry
-from maecli.run.export import exported_model
+from maecli.run.exported.model import exported_model
 
 
 @pytest.fixture(scope="package")

@@ -16,7 +16,7 @@ from maecli.modalities.pictures.modality import Pictures
 from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.results import Metric
-from maecli.run.export import EXACT
+from maecli.run.exported.model import EXACT
 from maecli.run.restore import restore
 from maecli.speed import lowered, turns
 from maecli.verbs.export import export_edge

@@ -11,7 +11,7 @@ from write_data import write_pictures
 
 from maecli import api
 from maecli.data.files.not_data import written_by_mae
-from maecli.run.runs_page import renew_runs_page
+from maecli.run.pages.runs import renew_runs_page
 from maecli.storage.ledger import Ledger
 
 pytestmark = pytest.mark.charts
@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_written_to_is_no_reason_to_fail(root, mae, monk
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("maecli.run.runs_page.write_bytes", full)
+    monkeypatch.setattr("maecli.run.pages.runs.write_bytes", full)
     listed = mae("runs")
     assert listed.exit_code == 0
     assert "index.html was not renewed: " in listed.stderr
