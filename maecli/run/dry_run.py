@@ -9,6 +9,7 @@ from maecli.hardware import describe_device
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.run.begin.extend import parent_of
+from maecli.run.begin.micro_batch import largest_micro_batch
 from maecli.run.begin.place import run_directory
 from maecli.run.begin.timing import SECONDS, Timing, time_run
 from maecli.run.data.what_was_read import reading_json, what_was_read
@@ -16,7 +17,6 @@ from maecli.run.open import Built, Data, open_run
 from maecli.run.together import make_trainer
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import AUTO, RunSpec
-from maecli.training.loop.fitting import largest_micro_batch
 from maecli.training.loop.optim import peak_rate
 from maecli.training.loop.trainer import Trainer
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from maecli.errors import OutOfMemory
 from maecli.progress import Progress
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built
 from maecli.schema import AUTO, RunSpec
 from maecli.text import number_of
-from maecli.training.loop.fitting import largest_micro_batch
+from maecli.training.loop.fitting import halves, largest_that_fits, rehearse
 from maecli.training.loop.trainer import Trainer
 
 
@@ -35,3 +37,19 @@ def _found(built: Built, progress: Progress) -> int:
     batch = number_of(trainer.schedule.batching.batch_size, "sample")
     progress.say(f"micro-batches of {size:,}: the most that fits into memory, of batches of {batch} and their halves")
     return size
+
+
+def largest_micro_batch(trainer: Trainer) -> int | None:
+    """Return the largest micro-batch of a run that fits: the batch, its half, and so on; None where none does."""
+    spec, first = trainer.spec, trainer.step
+    batches = trainer.train_loader.train_batches(
+        spec.augment, spec.train.batch_size, first, first + 1, trainer.schedule.batching.keep
+    )
+    trainer.module.train()
+    with contextlib.closing(batches):
+        batch = next(batches)
+
+        def attempt(size: int) -> None:
+            rehearse(trainer.learner, trainer.task.loss, batch, size)
+
+        return largest_that_fits(halves(len(batch)), attempt, trainer.device)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,9 +14,7 @@ from maecli.hardware import autocast
 from maecli.memory import free_bytes, out_of_memory, peak_bytes, resident_bytes
 from maecli.models.blocks import drawing_from
 from maecli.text import number_of
-
-if TYPE_CHECKING:
-    from maecli.training.loop.trainer import Trainer
+from maecli.training.loop.learner import Learner, Loss
 
 MARGIN = 0.9
 """Share of the free memory that may be taken: what is free changes."""
@@ -50,36 +46,23 @@ class Lack:
         return f"{says}--micro-batch-size {self.fitting} fits, as was tried, and means {means}"
 
 
-def largest_micro_batch(trainer: Trainer) -> int | None:
-    """Return the largest micro-batch of a run that fits: the batch, its half, and so on; None where none does."""
-    spec = trainer.spec
-    first = trainer.step
-    batches = trainer.train_loader.train_batches(
-        spec.augment, spec.train.batch_size, first, first + 1, trainer.schedule.batching.keep
-    )
-    trainer.module.train()
-    with contextlib.closing(batches):
-        batch = next(batches)
-        return largest_that_fits(halves(len(batch)), lambda size: rehearse(trainer, batch, size), trainer.device)
-
-
-def smaller_that_fits(trainer: Trainer, batch: Batch, size: int, least: int = 1) -> int | None:
+def smaller_that_fits(learner: Learner, loss_of: Loss, batch: Batch, size: int, least: int = 1) -> int | None:
     """Return the largest part of a micro-batch that fits, where it does not itself; None where none does."""
     sizes = [half for half in halves(size)[1:] if half >= least]
-    return largest_that_fits(sizes, lambda size: rehearse(trainer, batch, size), trainer.device)
+    return largest_that_fits(sizes, lambda size: rehearse(learner, loss_of, batch, size), learner.device)
 
 
-def rehearse(trainer: Trainer, batch: Batch, size: int) -> None:
+def rehearse(learner: Learner, loss_of: Loss, batch: Batch, size: int) -> None:
     """Do what takes the most memory in a step, with micro-batches of a size; nothing that is learnt changes."""
-    module, optimizer = trainer.module, trainer.learner.optimizer
+    module, optimizer = learner.module, learner.optimizer
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     moments = [] if optimizer.state else [torch.ones_like(each) for each in parameters for _ in range(2)]
     buffers = [buffer.clone() for buffer in module.buffers()]
     optimizer.zero_grad(set_to_none=True)
     try:
         for micro in itertools.islice(batch.micro_batches(size), 2):  # the second beside the gradients of the first
-            with autocast(trainer.device, trainer.dtype), drawing_from(module, micro.draws):
-                loss = trainer.task.loss(trainer.learner.running, micro)
+            with autocast(learner.device, learner.dtype), drawing_from(module, micro.draws):
+                loss = loss_of(learner.running, micro)
             loss.backward()  # type: ignore[no-untyped-call]
     finally:
         optimizer.zero_grad(set_to_none=True)

@@ -24,6 +24,8 @@ from maecli.training.loop.optim import (
 )
 
 Tensors = dict[str, Tensor]
+Loss = Callable[[Any, Batch], Tensor]
+"""Makes the loss () of a micro-batch, given what runs the module."""
 RAW = "raw."
 """Prefix of the weights under training in the state, where the model file holds their average."""
 MOMENTS = "optim."
@@ -59,9 +61,7 @@ class Learner:
         copy_whole(module, self._unsharded)
         return self._unsharded
 
-    def learn(
-        self, loss_of: Callable[[Any, Batch], Tensor], micros: Sequence[Batch], num: int, rate: float, step: int
-    ) -> Tensor:
+    def learn(self, loss_of: Loss, micros: Sequence[Batch], num: int, rate: float, step: int) -> Tensor:
         """Do optimizer step `step`, counted from 0, on a batch of `num` samples; return its loss ().
 
         Gradients are summed over micro-batches, and over processes, of which each has some of the samples.

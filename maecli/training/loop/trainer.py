@@ -218,7 +218,8 @@ class Trainer:
         least = 2 if several else 1  # as `micro_batches` has it
         if several and self.spec.parallel == "fsdp":
             return Lack(str(told), size, None, least)
-        return Lack(str(told), size, smaller_that_fits(self, batch, size, least) or 0, least)
+        fitting = smaller_that_fits(self.learner, self.task.loss, batch, size, least)
+        return Lack(str(told), size, fitting or 0, least)
 
     def _rate(self, step: int) -> float:
         return self.schedule.rate(step, self.begin)

@@ -10,8 +10,9 @@ from toy_training import Brightness, last_of, make, records
 
 from maecli.data.batch import Batch
 from maecli.errors import OutOfMemory
+from maecli.run.begin.micro_batch import largest_micro_batch
 from maecli.training.loop import fitting
-from maecli.training.loop.fitting import halves, largest_micro_batch, largest_that_fits, rehearse
+from maecli.training.loop.fitting import halves, largest_that_fits, rehearse
 from maecli.training.loop.learner import Learner
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -146,7 +147,7 @@ def test_an_attempt_changes_nothing_that_is_learnt():
     trainer.learner.optimizer = torch.optim.AdamW(trainer.module.parameters())
     before = {name: value.clone() for name, value in trainer.module.state_dict().items()}
     batches = trainer.train_loader.train_batches(trainer.spec.augment, 4, 0, 1, False)
-    rehearse(trainer, next(batches), 2)
+    rehearse(trainer.learner, trainer.task.loss, next(batches), 2)
     assert all(torch.equal(value, before[name]) for name, value in trainer.module.state_dict().items())
     assert all(parameter.grad is None for parameter in trainer.module.parameters())
     assert not trainer.learner.optimizer.state
