@@ -77,8 +77,8 @@ def train(
 
 
 @app.command(
-    epilog="Example: mae pretrain --root pictures. With few pictures, go on from public weights: mae pretrain --init "
-    "hf:facebook/vit-mae-base --root pictures --recipe continue"
+    epilog="With few pictures, go on from public weights. Example: mae pretrain --init hf:facebook/vit-mae-base --root "
+    "pictures --recipe continue"
 )
 @asks("pretrain", like=train)
 def pretrain(ask: Ask, **options: Any) -> None:
@@ -87,8 +87,8 @@ def pretrain(ask: Ask, **options: Any) -> None:
 
 
 @app.command(
-    epilog="Example: mae finetune --root labels --task classify --init runs/pretrain-all. Without a run of yours, "
-    "start from public weights: --init hf:facebook/vit-mae-base"
+    epilog="Without a run of yours, start from public weights: --init hf:facebook/vit-mae-base. Example: mae finetune "
+    "--root labels --task classify --init runs/pretrain-all"
 )
 @asks("finetune", like=train)
 def finetune(ask: Ask, **options: Any) -> None:

@@ -26,7 +26,7 @@ COMMANDS = dict(commands(ROOT))
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_help_ends_with_an_example_that_is_understood(path, mae, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    *_, example = mae(*path, "--help").stdout.rpartition("\n Example: ")
+    *_, example = mae(*path, "--help").stdout.rpartition(" Example: ")
     name, *words = shlex.split(example)  # it may take two lines
     assert (name, tuple(words[: len(path)])) == ("mae", path)
     if path and not isinstance(COMMANDS[path], TyperGroup):

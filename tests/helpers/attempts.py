@@ -21,6 +21,7 @@ SERVER = """
 import hashlib, importlib, json, os, signal, sys, time
 import torch, torch._dynamo
 torch.set_num_threads(1)
+os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))  # else threads of a child make its pool together
 import torch.distributed.fsdp, torch.distributed.tensor
 import maecli.verbs.demo, maecli.parallel.lead
 import matplotlib.pyplot

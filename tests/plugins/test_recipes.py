@@ -39,7 +39,10 @@ def test_a_recipe_resolves_for_each_of_its_sections(name, section):
     verb, _, task = section.partition("-")
     if verb == "finetune" and "task" not in settings:  # of data for several, the person says which
         task = task or "classify"
-    spec = resolve(Ask(verb, recipe=name, flags={"task.name": task} if task else {}), registry())
+    flags = {"task.name": task} if task else {}
+    if verb in SPECS and "dataset" not in settings:  # nor which data
+        flags["dataset.name"] = "digits"
+    spec = resolve(Ask(verb, recipe=name, flags=flags), registry())
     assert spec.verb == verb
     chosen = flatten(spec.model_dump(mode="json"))
     for key, value in flatten(settings).items():

@@ -137,7 +137,7 @@ def test_an_entry_point_of_another_form_is_listed_with_its_problem(name):
     assert listing.status == "broken"
     assert listing.line == (
         f"mae-birds 1.2: entry point {name!r} is neither 'recipes' nor one of dataset, modality, task, model, tracker, "
-        "a dot and a name"
+        "export, a dot and a name"
     )
 
 
