@@ -26,7 +26,9 @@ def export(
             autocompletion=names("export"),
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File or folder to write; default: runs/export-RUN.onnx and the like.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File or folder to write; default: runs/export-RUN.onnx and the like.")
+    ] = None,
     checkpoint: CheckpointOption = "last",
     overwrite: OverwriteOption = False,
     samples: Annotated[

@@ -19,6 +19,14 @@ from maecli.run.restore import restore
 from maecli.run.weights.initial import initial_weights, offered_spec
 from maecli.training.checkpoint import MODEL
 
+SMALL_DECODER = (
+    "--set",
+    "task.decoder_depth=1",
+    "--set",
+    "task.decoder_embed_dim=16",
+    "--set",
+    "task.decoder_num_heads=2",
+)
 QUICK = ("--device", "cpu", "--precision", "float32", "--workers", 0, "--batch-size", 8, "--set", "trackers=[jsonl]")
 STILL = (
     *("--epochs", 1, "--base-lr", 1e-12, "--set", "train.min_lr=0", "--set", "train.weight_decay=0"),
@@ -79,7 +87,7 @@ def test_a_hugging_face_folder_gives_its_heads_too(pictures, tmp_path, mae):
 @pytest.mark.slow
 def test_an_official_checkpoint_can_be_pretrained_on(pictures, tmp_path, mae):
     torch.save({"model": official_mae(), "args": argparse.Namespace(lr=1e-3)}, tmp_path / "mae.pth")
-    sizes = ("--img-size", 32, "--patch-size", 4, "--dry-run", "--json")
+    sizes = ("--img-size", 32, "--patch-size", 4, "--dry-run", "--json", *SMALL_DECODER)
     said = init_of(
         mae("pretrain", "--dataset", "folder", "--root", pictures, *QUICK, "--init", tmp_path / "mae.pth", *sizes)
     )
