@@ -4,11 +4,11 @@
     uv run python benchmarks/wheels.py --keep DIR  leaves the environment and the runs there
 
 Builds our wheel and those of `plugins/packages`, and installs them, with the versions of all else that this environment
-has, into a new one. There a package is made by `mae plugins new`, built, installed and tested by its own tests. Beside
-it come one package whose module fails and two that claim one name. Listing, pretraining, fine-tuning, evaluating and
-predicting have to work with the good ones, the bad ones have to be named in one line each, and nothing of them may be
-left when they are uninstalled. With twenty more packages `mae --help` has to answer in 0.7 s. Stops at the first step
-that goes another way, with exit code 1.
+has, into a new one. There the packages' own tests have to pass, and a package is made by `mae plugins new`, built,
+installed and tested by its own tests. Beside it come one package whose module fails and two that claim one name.
+Listing, pretraining, fine-tuning, evaluating and predicting have to work with the good ones, the bad ones have to be
+named in one line each, and nothing of them may be left when they are uninstalled. With twenty more packages
+`mae --help` has to answer in 0.7 s. Stops at the first step that goes another way, with exit code 1.
 """
 
 from __future__ import annotations
@@ -137,6 +137,12 @@ class Stranger:
     def mae(self, *command: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         return self.call(self.python, "-m", "maecli", *command, code=code)
 
+    def pytest(self, *folders: Path) -> str:
+        """Run tests, which have to pass; return what pytest says of them."""
+        ours = ("-c", os.devnull, "-p", "no:cacheprovider")  # no settings of this project
+        passed = self.call(self.python, "-m", "pytest", "-q", *ours, *folders)
+        return str(passed.stdout.strip().splitlines()[-1])
+
     def listed(self) -> dict[str, dict[str, Any]]:
         """Return what `mae plugins list` says of the things of other packages, by package."""
         told = json.loads(self.mae("plugins", "list", "--json").stdout)["plugins"]
@@ -178,14 +184,13 @@ def good_and_new(stranger: Stranger) -> None:
     stranger.uv("venv", "--python", sys.executable, stranger.environment)
     stranger.install(*wheels, "pytest")
     step("environment", str(stranger.environment))
+    step("the packages' own tests", stranger.pytest(*(path.parent / "tests" for path in packages())))
 
     stranger.mae("plugins", "new", "mae-fresh", "--dataset", "fresh", "--task", "glow")
     stranger.install(stranger.build(stranger.folder / "mae-fresh"))
     where = stranger.call(stranger.python, "-c", "import maecli, mae_fresh; print(maecli.__file__, mae_fresh.__file__)")
     expect(where.stdout.count(str(stranger.environment)) == 2, f"not the wheels are imported: {where.stdout}")
-    tests = stranger.folder / "mae-fresh/tests"
-    passed = stranger.call(stranger.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests)
-    step("the new package's own tests", passed.stdout.strip().splitlines()[-1])
+    step("the new package's own tests", stranger.pytest(stranger.folder / "mae-fresh/tests"))
     for name in ("dataset.fresh", "task.glow"):
         stranger.mae("plugins", "check", name)
     statuses = {name: each["status"] for name, each in stranger.listed().items()}
@@ -204,7 +209,9 @@ def run_everything(stranger: Stranger) -> None:
     stranger.mae("finetune", "--dataset", "fresh", "--device", "cpu", "--set", "train.max_steps=2")
     stranger.mae("pretrain", "--dataset", "webdataset", "--root", root, *QUICK)
     stranger.mae(*finetune, "--task", "denoise")
-    stranger.mae("eval", "runs/finetune-webdataset-denoise")
+    told = stranger.mae("eval", "runs/finetune-webdataset-denoise", "--json")
+    metrics = [metric["name"] for metric in json.loads(told.stdout)["metrics"]]
+    expect(metrics == ["psnr", "mse"], f"mae eval measured {metrics}")
     new = sorted((stranger.folder / "data").glob("new-*.png"))
     stranger.mae("infer", *new, "--run", "runs/finetune-webdataset-denoise", "--out", "denoised")
     made = list((stranger.folder / "denoised").rglob("*.denoised.png"))
