@@ -200,3 +200,7 @@ def pytest_collection_finish() -> None:
     """Leave what imports made out of every later collection of garbage: half a million things that stay."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # libraries count what is left when the process ends
