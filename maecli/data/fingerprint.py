@@ -8,6 +8,7 @@ whatever the number of threads.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from maecli.data.files.sample_files import UNREADABLE, SampleFiles, content_hash, files_of, in_threads, states_of
 from maecli.data.sample import Sample, Split, TensorSplit
-from maecli.data.views.keys import are_sorted
+from maecli.data.views.keys import Keys, are_sorted
 from maecli.errors import BrokenSample
 
 ALL_FILES, ALL_BYTES = 4096, 64 << 20
@@ -116,13 +117,9 @@ def _digest(values: Iterable[object], num: int) -> str:
 
 def _kept(names: Sequence[str], sizes: Sequence[int] | NDArray[np.int64], whole: bool) -> list[int]:
     """Return the positions of parts to keep a hash of, chosen by their names: a sample unless the `whole` is read."""
-    hashes = bytearray()
-    for name in names:
-        hashes += hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    order = np.argsort(np.frombuffer(hashes, ">u8"), kind="stable")
     kept: list[int] = []
     read = letters = 0
-    for i in order[: None if whole else NUM_SAMPLED].tolist():
+    for i in _in_line(names) if whole else _first_in_line(names):
         read, letters = read + max(0, int(sizes[i])), letters + len(ascii(names[i])) + 2 * SHORT
         if kept and (letters > KEPT_BYTES or (read > SAMPLED_BYTES and not whole)):
             break
@@ -130,18 +127,34 @@ def _kept(names: Sequence[str], sizes: Sequence[int] | NDArray[np.int64], whole:
     return kept
 
 
+def _in_line(names: Sequence[str]) -> Iterable[int]:
+    """Return all positions in an order that follows from the names, and looks random."""
+    hashes = bytearray().join(map(_place, names))
+    return map(int, np.argsort(np.frombuffer(hashes, ">u8"), kind="stable"))
+
+
+def _first_in_line(names: Sequence[str]) -> list[int]:
+    """Return the first `NUM_SAMPLED` positions of that order, of which no more are held."""
+    places = ((_place(name), i) for i, name in enumerate(names))
+    return [i for _, i in heapq.nsmallest(NUM_SAMPLED, places)]
+
+
+def _place(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
 def _file_facts(files: SampleFiles, everything: bool) -> tuple[dict[str, str], str, dict[str, str]]:
     """Return digests of the sizes of all files, and of the contents where all are read; of times; and hashes."""
-    paths, names = files
-    sizes, times = states_of(paths).T
+    paths, names, before = files
+    sizes, times = states_of(paths, before).T
     whole = everything or (len(paths) <= ALL_FILES and int(sizes.sum()) <= ALL_BYTES)
     kept = _kept(names, sizes, whole)
-    read = range(len(paths)) if whole else kept
-    contents = dict(zip(read, in_threads(content_hash, [paths[i] for i in read]), strict=True))
+    contents = Keys.of(in_threads(content_hash, paths if whole else paths.take(kept), before))
     facts = {"sizes": digest_of(sizes)}
     if whole:
-        facts["contents"] = digest_of([*contents.values()])
-    hashes = {names[i]: contents[i][:SHORT] for i in reversed(kept)}  # of two files of one name the first
+        facts["contents"] = digest_of(contents)
+    known = zip(kept, contents.take(kept) if whole else contents, strict=True)
+    hashes = {names[i]: content[:SHORT] for i, content in reversed([*known])}  # of two files of one name the first
     return facts, digest_of(times), hashes
 
 

@@ -23,7 +23,7 @@ from maecli.registry import Registry
 from maecli.results import Counted, Drawing, Evaluation
 from maecli.schema import SPECS
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
-from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_text
+from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_parts, write_text
 from maecli.storage.ledger import HERE, Ledger, is_bare
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
@@ -214,6 +214,11 @@ class RunDirectory:
         """Write a text file of the run, by its path in the directory."""
         self.ledger.claim(name)
         write_text(self.path / name, text)
+
+    def write_parts(self, name: str, parts: Iterable[str]) -> None:
+        """Write a text file of the run, of which a part is held at a time."""
+        self.ledger.claim(name)
+        write_parts(self.path / name, parts)
 
     def write_json(self, name: str, value: Any) -> None:
         self.ledger.claim(name)

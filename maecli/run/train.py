@@ -153,12 +153,12 @@ def _keep_members(origin: Origin, begun: Begun | None, built: Built, run: RunDir
     """Write which samples a run begins with, where it is new or extends another; return them, as far as known."""
     if begun is not None:
         if origin.parent is not None:
-            run.write(SPLITS, members_csv(begun.members))
+            run.write_parts(SPLITS, members_csv(begun.members))
         return begun
     members = members_of(built.data.dataset, built.task.fields) if origin.last is None else {}
     if not members:
         return None
-    run.write(SPLITS, members_csv(members))
+    run.write_parts(SPLITS, members_csv(members))
     spec, registry = built.spec, built.data.registry
     leak = leak_of(spec, built.data.dataset, members["test"], registry) if spec.data.fold is None else None
     if leak:  # of folds it is told once, before the first

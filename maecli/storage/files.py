@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a text file at one stroke, in UTF-8; what UTF-8 cannot hold of a file's name is written as an escape."""
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_parts(path: Path, parts: Iterable[str]) -> None:
+    """Replace a text file, of which a part is held at a time, as `write_text` does."""
+    with new_file(path) as temporary, temporary.open("wb") as file:
+        for part in parts:
+            file.write(part.encode("utf-8", errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

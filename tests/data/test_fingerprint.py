@@ -67,6 +67,12 @@ def test_the_number_of_threads_changes_nothing(tmp_path, few_are_read, monkeypat
         assert fingerprint_of(split, (), everything) == before
 
 
+def test_the_first_in_line_are_those_of_the_whole_line(monkeypatch):
+    monkeypatch.setattr(fingerprint, "NUM_SAMPLED", 5)
+    names = [f"{i % 30}\udce9.png" for i in range(40)]
+    assert fingerprint._first_in_line(names) == [*fingerprint._in_line(names)][:5]
+
+
 def test_which_files_are_read_depends_on_their_names_alone(tmp_path, few_are_read):
     keys = write_files(tmp_path / "a", 20)
     before = fingerprint_of(pictures(tmp_path / "a", keys), ())

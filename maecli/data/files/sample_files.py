@@ -32,21 +32,50 @@ T = TypeVar("T")
 
 
 class SampleFiles(NamedTuple):
-    """Files, each once: by path, and the names that stay when the data move."""
+    """Files, each once: the names that stay when the data move, and their paths without what stands `before` all."""
 
     paths: Keys
     names: Keys
+    before: str = ""
 
 
 def files_of(split: Split) -> SampleFiles:
     """Return the files of all samples, in order."""
+    keys = Keys.of(split.keys)
+    base = _base_of_all(split, keys)
+    return SampleFiles(keys, keys, base) if base is not None else _gathered(split, keys)
+
+
+def _base_of_all(split: Split, keys: Keys) -> str | None:
+    """Return what stands before the key of each sample in the path of its only file; None where some are not so."""
+    base: str | None = None
+    for index, key in enumerate(keys):
+        paths = _paths(split, index)
+        if base is None:
+            base = _base(paths[0], key) if paths else None
+        if base is None or len(paths) != 1 or paths[0] == base or paths[0] != base + key:
+            return None
+    return base
+
+
+def _paths(split: Split, index: int) -> list[str]:
+    return [os.fspath(path).replace(os.sep, "/") for path in split.files(index)]
+
+
+def _base(path: str, key: str) -> str | None:
+    """Return what stands before a key in the path of its file, None where that is not named by it."""
+    return path[: -len(key)] if f"/{path}".endswith(f"/{key}") else None
+
+
+def _gathered(split: Split, keys: Keys) -> SampleFiles:
+    """Return the files of samples that have several each, or share them, or are not named by them."""
     growing, before = GrowingKeys(), array("q")
     recent: set[str] = set()
-    for index, key in enumerate(split.keys):  # most often the path of a picture within the data
-        paths = [os.fspath(path).replace(os.sep, "/") for path in split.files(index)]
+    for index, key in enumerate(keys):  # most often the path of a picture within the data
+        paths = _paths(split, index)
         if recent.issuperset(paths):  # as of samples that share a file
             continue
-        base = next((path[: -len(key)] for path in paths if f"/{path}".endswith(f"/{key}")), None)
+        base = next((base for path in paths if (base := _base(path, key)) is not None), None)
         for path in paths:
             is_named = base is not None and path.startswith(base) and path != base
             growing.append(path)
@@ -72,22 +101,28 @@ def _behind_common(paths: Keys) -> list[int]:
     return [num_bytes(path) - num_bytes(path[len(common) :].lstrip("/")) for path in paths]
 
 
-def in_threads(function: Callable[[str], T], paths: Sequence[str]) -> list[T]:
-    """Return a function's answer for each file."""
-    return [answer for turn in _turns(lambda turn: [*map(function, turn)], paths) for answer in turn]
+def in_threads(function: Callable[[str], T], paths: Sequence[str], before: str = "") -> Iterator[T]:
+    """Yield a function's answer for each file, with something `before` its path."""
+    for _, answers in _turns(lambda turn: [function(before + path) for path in turn], paths):
+        yield from answers
 
 
 def states_of(paths: Sequence[str], before: str = "") -> NDArray[np.int64]:
     """Return what `state_of` says of each of N files (N, 2), with something `before` their paths."""
-    turns = _turns(lambda turn: np.array([state_of(before + path) for path in turn], np.int64), paths)
-    return np.concatenate([np.empty((0, 2), np.int64), *turns])
+    states = np.empty((len(paths), 2), np.int64)
+    for begin, some in _turns(lambda turn: np.array([state_of(before + path) for path in turn], np.int64), paths):
+        states[begin : begin + len(some)] = some
+    return states
 
 
-def _turns(work: Callable[[Sequence[str]], T], paths: Sequence[str]) -> Iterator[T]:
-    """Yield what comes of a part of the files at a time: disks, above all distant ones, answer several at once."""
-    step = 1 + len(paths) // NUM_TURNS
+def _turns(work: Callable[[Sequence[str]], T], paths: Sequence[str]) -> Iterator[tuple[int, T]]:
+    """Yield what comes of a part of the files at a time, with the position of its first one.
+
+    Disks, above all distant ones, answer several at once.
+    """
+    begins = range(0, len(paths), 1 + len(paths) // NUM_TURNS)
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        yield from pool.map(work, [paths[i : i + step] for i in range(0, len(paths), step)])
+        yield from zip(begins, pool.map(work, [paths[i : i + begins.step] for i in begins]), strict=True)
 
 
 def state_of(path: str) -> tuple[int, int]:

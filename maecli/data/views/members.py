@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from maecli.storage.tables import cell_text, csv_line
 COLUMNS = ("file", "split")
 NUM_NAMED = 3
 LINES_AT_ONCE = 1 << 14
-"""That are joined to one text, so that very many are not held one by one."""
+"""That are joined to one text."""
 
 Members = Mapping[SplitName, Sequence[str]]
 """Split → its samples' keys, in order."""
@@ -48,11 +48,11 @@ def members_of(dataset: Dataset, fields: Sequence[str]) -> Members | None:
     return None if all(key.isdecimal() for keys in members.values() for key in keys) else members
 
 
-def members_csv(members: Members) -> str:
-    """Return the table of a run's samples, in the order of the splits and of their samples."""
+def members_csv(members: Members) -> Iterator[str]:
+    """Yield the table of a run's samples in parts, in the order of the splits and of their samples."""
     rows = ((key, name) for name in SPLIT_NAMES for key in members.get(name, ()))
     lines = map(csv_line, itertools.chain([COLUMNS], rows))
-    return "".join(iter(lambda: "".join(itertools.islice(lines, LINES_AT_ONCE)), ""))
+    return iter(lambda: "".join(itertools.islice(lines, LINES_AT_ONCE)), "")
 
 
 def read_members(path: Path) -> Members | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maecli.data.dataset import Dataset
 from maecli.data.folds import Folds
+from maecli.data.views.keys import Keys
 from maecli.data.views.members import read_members
 from maecli.errors import MaeError
 from maecli.registry import Registry
@@ -54,7 +55,8 @@ def leak_of(spec: RunSpec, dataset: Dataset, tested: Sequence[str], registry: Re
         here, there = (root.resolve(strict=True) for root in (dataset.root, source.root))
         before = read_members(run.path / SPLITS)
         learnt = before["train"] if before is not None else _learnt(source, first, registry)
-        trained_on = {f"{there}/{key}" for key in learnt}
+        asked = {f"{here}/{cell_text(key)}" for key in tested}
+        trained_on = {path for key in learnt if (path := f"{there}/{key}") in asked}
     except (MaeError, OSError, ValueError):  # what cannot be compared is no leak
         return None
     num = sum(f"{here}/{cell_text(key)}" in trained_on for key in tested)
@@ -65,7 +67,7 @@ def _learnt(dataset: Dataset, spec: RunSpec, registry: Registry) -> Sequence[str
     """Return what a run learns from whose members nothing can change, so that they were not recorded."""
     if spec.data.folds is not None:
         dataset = Folds(dataset, spec.data.folds).view(spec.data.fold)
-    return list(map(cell_text, dataset.split("train", registry.task(spec.task.name).fields).keys))
+    return Keys.of(map(cell_text, dataset.split("train", registry.task(spec.task.name).fields).keys))
 
 
 def spec_of(run: RunDirectory, registry: Registry) -> RunSpec:

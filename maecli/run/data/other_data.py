@@ -64,11 +64,11 @@ def _difference(name: SplitName, recorded: Any, split: Split, fields: Sequence[s
     names = recorded if isinstance(recorded, str) else before.names if before is not None else None
     if names is None:
         return None
-    if names != digest_of(list(split.keys)):
+    if names != digest_of(split.keys):
         sound = split.view([i for i, key in enumerate(split.keys) if key not in broken])
-        split = sound if names == digest_of(list(sound.keys)) else split
+        split = sound if names == digest_of(sound.keys) else split
     if before is None:
-        same = names == digest_of(list(split.keys))
+        same = names == digest_of(split.keys)
         return None if same else f"its {name} split has other samples now ({len(split):,} of them)"
     return difference_of(name, before, fingerprint_of(split, fields))
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from maecli.data.card import DataCard, SplitName
 from maecli.data.classes.class_names import describe_change
 from maecli.data.files.sample_files import UNREADABLE
 from maecli.data.fingerprint import WHOLE, Fingerprint, fingerprint_of
+from maecli.data.views.by_key import NONE, Positions
+from maecli.data.views.keys import Keys
 from maecli.errors import SpecError
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built
@@ -61,8 +65,7 @@ def _fingerprint(built: Built, name: SplitName, everything: bool) -> Fingerprint
     """Look at the samples that a loader has, as they come from the data: it may have left out some, and decoded all."""
     split, keys = built.data.split(name), built.loader(name).split.keys
     if len(keys) < len(split):
-        kept = set(keys)
-        split = split.view([i for i, key in enumerate(split.keys) if key in kept])
+        split = split.view(np.flatnonzero(Positions(Keys.of(keys)).find(split.keys) != NONE).tolist())
     return fingerprint_of(split, built.task.fields, everything)
 
 

@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 
 from maecli.data.files import sample_files
-from maecli.data.files.sample_files import NO_FILE, UNREADABLE, content_hash, files_of, in_threads, states_of
+from maecli.data.files.sample_files import (
+    NO_FILE,
+    UNREADABLE,
+    SampleFiles,
+    content_hash,
+    files_of,
+    in_threads,
+    states_of,
+)
 from maecli.data.sample import Sample, Split
+from maecli.data.views.keys import Keys
+from maecli.modalities.pictures.picture_files import PictureFiles, Reading
 from maecli.modalities.pictures.read import read_picture
 from maecli.modalities.pictures.source import PictureSource
 
@@ -36,7 +46,8 @@ class Named(Split):
 
 
 def by_path(split: Split) -> dict[str, str]:
-    return dict(zip(*files_of(split), strict=True))
+    files = files_of(split)
+    return dict(zip([files.before + path for path in files.paths], files.names, strict=True))
 
 
 @pytest.mark.parametrize("root", [Path("/data/set"), Path("somewhere else"), Path()])
@@ -45,6 +56,13 @@ def test_files_are_named_as_samples_are_wherever_the_data_lie(root):
     names = by_path(split)
     assert list(names.values()) == ["images/0.jpg", "masks/0.png", "images/1.jpg", "masks/1.png"]
     assert names[(root / "masks/1.png").as_posix()] == "masks/1.png"
+
+
+def test_names_of_files_that_are_keys_are_not_held_again():
+    keys = Keys.of(f"images/{i}.jpg" for i in range(3))
+    split = PictureFiles(Path("/x"), keys, np.zeros((3, 2)), Reading(), set())
+    assert files_of(split) == SampleFiles(keys, keys, "/x/")
+    assert files_of(split).names is keys
 
 
 def test_a_view_has_the_files_and_labels_of_its_samples():
@@ -92,9 +110,8 @@ def test_links_are_followed_and_what_is_no_file_is_none(tmp_path):
     os.mkfifo(tmp_path / "pipe")  # reading it would wait for ever
     paths = [str(tmp_path / name) for name in ("a", "link", "dangling", "folder", "pipe", "none", "nul\0")]
     assert states_of(paths).tolist() == [[4, 7_000_000_001]] * 2 + [[NO_FILE, 0]] * 5
-    assert (
-        in_threads(content_hash, paths) == [hashlib.blake2b(b"1234", digest_size=8).hexdigest()] * 2 + [UNREADABLE] * 5
-    )
+    hashes = [hashlib.blake2b(b"1234", digest_size=8).hexdigest()] * 2 + [UNREADABLE] * 5
+    assert list(in_threads(content_hash, paths)) == hashes
 
 
 def test_hashes_stand_in_the_order_of_the_files(tmp_path, monkeypatch):
@@ -103,4 +120,4 @@ def test_hashes_stand_in_the_order_of_the_files(tmp_path, monkeypatch):
     for i, path in enumerate(paths):
         path.write_bytes(bytes([i]) * (3_000_000 if i == 0 else 10))
     expected = [hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() for path in paths]
-    assert in_threads(content_hash, [str(path) for path in paths]) == expected
+    assert list(in_threads(content_hash, [path.name for path in paths], f"{tmp_path}/")) == expected
