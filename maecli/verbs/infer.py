@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from maecli import __version__
 from maecli.data.batch import Batch
-from maecli.data.classes.known_labels import KnownLabels
 from maecli.data.files.sources import Sources
-from maecli.data.randomness import Draws
 from maecli.errors import Fault, SpecError
 from maecli.hardware import autocast
 from maecli.loading.streamed import StreamedLoader
@@ -35,24 +30,20 @@ from maecli.outputs.prediction_writer import PredictionWriter
 from maecli.outputs.rows import Row, RowWriter
 from maecli.outputs.sentences import SAMPLES, Unit
 from maecli.outputs.summary import Summary
-from maecli.parallel.lead import call, world
-from maecli.parallel.rounds import shared
-from maecli.parallel.world import World
 from maecli.progress import Progress
-from maecli.registry import Registry, registry
+from maecli.registry import Registry
 from maecli.results import Drawing
 from maecli.run.begin.place import output_name
 from maecli.run.data.trained_on import trained_on
 from maecli.run.directory import runs_dir
+from maecli.run.inference.answers import Asked
+from maecli.run.inference.first_pictures import FirstPictures
 from maecli.run.inference.held_out import HeldOut, hold_out
-from maecli.run.inference.own_files import open_sources
 from maecli.run.inference.page import Predictions, predictions_page
 from maecli.run.inference.truth import Truth
 from maecli.run.listing import newest_run
-from maecli.run.restore import Restored, load_files, restore
+from maecli.run.restore import Restored
 from maecli.storage.files import write_bytes, write_json, write_text
-from maecli.training.evaluation import NUM_DRAWN
-from maecli.training.finite import NOT_FINITE, NotFiniteOutput, OutputWatch, try_samples, without
 from maecli.training.task import UNSURE_SHARE, Prediction, Task
 
 NO_CALIBRATION = (
@@ -131,174 +122,151 @@ def infer(
     """
     run = run or newest_run(task, registry, progress.say, "--run RUN")
     settings = {"device": device, "precision": precision, "init": base}
-    restored = restore(run, registry, progress.say, checkpoint, settings)
-    spec, job = restored.spec, restored.task
-    if task is not None and task != spec.task.name:
-        raise SpecError(f"{run} was trained for task {spec.task.name!r}, not {task!r}")
-    if mark and not job.fills:
-        raise SpecError(f"--mark is for tasks that fill files in, and {spec.task.name} does not; leave it out")
-    job.all_classes, job.unsure_share = all_classes, unsure_share
-    for sentence in reliability(job):
-        progress.say(sentence)
-    faults = Faults()
-    unreadable: list[Fault] = []
-    own = open_sources(sources, restored.preprocess.for_files(restored.card), restored.card)
-    loader = load_files(
-        own.split, restored, unreadable.append, batch_size=batch_size, workers=workers, own_size=job.own_size
-    )
-    keys, not_read = loader.split.keys, own.not_read
-    for line in own.lines():
-        progress.say(line)
+    asked = Asked(sources, run, checkpoint, settings, batch_size, workers, all_classes, unsure_share)
+    restored = asked.restore(registry, progress.say)
+    if task is not None and task != restored.spec.task.name:
+        raise SpecError(f"{run} was trained for task {restored.spec.task.name!r}, not {task!r}")
+    if mark and not restored.task.fills:
+        raise SpecError(f"--mark is for tasks that fill files in, and {restored.spec.task.name} does not; leave it out")
+    inference = Inference(asked, restored, registry, progress)
     out = (out or runs_dir() / f"infer-{output_name(run)}").expanduser()
-
-    preprocess, card = restored.preprocess, restored.card
-    truth = Truth(own, job, preprocess.modality, card)
-    for line in truth.problems():
-        progress.say(line)
-    first, numbers = FirstPictures(job, truth.labels), Numbers()
-    choice = Choice(job.answer, preprocess.modality.pictorial)
-    learned = trained_on(restored, registry, own.root, keys)
-    summary = Summary(job.answer, learned)
-    module = restored.module.eval()
-    held_out = hold_out(restored, loader.split, learned, batch_size, workers)
-    for line in held_out.lines():
-        progress.say(line)
-    settled = progress.count(preprocess.modality.unit, len(keys))
-
-    def encode(values: NDArray[Any], source: Path | None) -> tuple[str, bytes]:
-        return preprocess.modality.encode(values, card, source)
-
-    def note(row: Row) -> None:
-        summary.add(row)
-        numbers.add(row)
-
     inputs = [sources.single] if sources.single else sources.folders
     with new_outputs(out, overwrite, needed=[*(("the input", path) for path in inputs), ("--run", run)]) as stage:
-        files = OutputFiles(stage / FILES, out / FILES, preprocess.modality.stem)
-        back = FilesBack(files, partial(preprocess.modality.hand_back, card=card), encode, faults.add, mark)
+        inference.predict(stage, out, mark)
+        inference.describe(stage, out)
+    return inference.result(out)
+
+
+class Inference:
+    """One model on one person's files: what it makes of them, and what is known of that so far.
+
+    It says what is to be known beforehand as it is made: how far answers are to be believed, what is not read, and how
+    well a part of what is there was told.
+    """
+
+    def __init__(self, asked: Asked, restored: Restored, registry: Registry, progress: Progress) -> None:
+        self.asked, self.restored, self.progress = asked, restored, progress
+        self.task, self.modality, self.card = restored.task, restored.preprocess.modality, restored.card
+        self.faults, self.numbers = Faults(), Numbers()
+        self.drawings: list[Drawing] = []
+        self.back: FilesBack | None = None
+        self._unreadable: list[Fault] = []
+        self._say(reliability(self.task))
+        self.own, self.loader = asked.open(restored, self._unreadable.append)
+        self._say(self.own.lines())
+        self.truth = Truth(self.own, self.task, self.modality, self.card)
+        self._say(self.truth.problems())
+        self.choice = Choice(self.task.answer, self.modality.pictorial)
+        learned = trained_on(restored, registry, self.own.root, self.loader.split.keys)
+        self.summary = Summary(self.task.answer, learned)
+        self.held_out = hold_out(restored, self.loader.split, learned, asked.batch_size, asked.workers)
+        self._say(self.held_out.lines())
+
+    def _say(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.progress.say(line)
+
+    def predict(self, stage: Path, out: Path, mark: bool) -> None:
+        """Write rows and files of all samples into a folder, whose name will be `out`; draw the first samples."""
+        restored, loader, keys = self.restored, self.loader, self.loader.split.keys
+        files = OutputFiles(stage / FILES, out / FILES, self.modality.stem)
+        hand_back = partial(self.modality.hand_back, card=self.card)
+        self.back = FilesBack(files, hand_back, self._encode, self.faults.add, mark)
+        first = FirstPictures(self.task, self.truth.labels)
+        settled = self.progress.count(self.modality.unit, len(keys))
         with (
-            progress,
+            self.progress,
             torch.no_grad(),
             autocast(restored.device, restored.dtype),
-            RowWriter(stage / JSONL, stage / CSV, note) as rows,
-            PredictionWriter(rows, files, keys, faults.add, encode, back) as writer,
+            RowWriter(stage / JSONL, stage / CSV, self._note) as rows,
+            PredictionWriter(rows, files, keys, self.faults.add, self._encode, self.back) as writer,
         ):
-            processes = call(
-                help_infer, run, checkpoint, settings, sources, batch_size, workers, all_classes, unsure_share
-            )
-            for one in shared(answers(job, module, loader, batch_size, processes), loader, processes):
-                left_out = [*unreadable, *one.gone]
-                unreadable.clear()
-                faults.update(left_out)
-                writer.add(_completed(one.made, loader, truth, choice), [fault.path for fault in left_out])
+            for one in self.asked.answers(restored, loader):
+                left_out = [*self._new_faults(), *one.gone]
+                self.faults.update(left_out)
+                writer.add(_completed(one.made, loader, self.truth, self.choice), [fault.path for fault in left_out])
                 if one.batch is not None:
                     first.add(one.batch)
                 settled(sum(len(batch) for batch, _ in one.made) + len(left_out))
-            faults.update(unreadable)
-            if unreadable:
-                settled(len(unreadable))
-            pictures = first.draw(module)
-        for line in (*truth.unusable(), *back.notes):
-            progress.say(line)
-        faults.update(not_read.faults)
-        write_text(stage / SKIPPED, faults_csv([*faults, *not_read.apart]))
-        for picture in pictures:
-            write_bytes(stage / f"{picture.name}.png", picture.png)
-        record = {
-            "run": str(run),
-            "task": spec.task.name,
-            "source": str(sources.single or own.root),
-            "sources": [str(path) for path in sources.paths[:MOST_NAMED]],
-            "predicted": rows.num,
-            "skipped": len(faults),
-            **summary.record(),
-            **held_out.record(),
-            **({"masks": truth.masks.record()} if truth.masks is not None else {}),
-            **not_read.record(),
-            "pictures": [{"file": f"{picture.name}.png", "caption": picture.caption} for picture in pictures],
-        }
+            if last := self._new_faults():
+                self.faults.update(last)
+                settled(len(last))
+            self.drawings = first.draw(restored.module)
+        self._say([*self.truth.unusable(), *self.back.notes])
+        self.faults.update(self.own.not_read.faults)
+
+    def _new_faults(self) -> list[Fault]:
+        """Return the samples that could not be read since the last call."""
+        new = [*self._unreadable]
+        self._unreadable.clear()
+        return new
+
+    def _encode(self, values: NDArray[Any], source: Path | None) -> tuple[str, bytes]:
+        return self.modality.encode(values, self.card, source)
+
+    def _note(self, row: Row) -> None:
+        self.summary.add(row)
+        self.numbers.add(row)
+
+    def describe(self, stage: Path, out: Path) -> None:
+        """Write drawings, the list of what was left out, the record and the page."""
+        write_text(stage / SKIPPED, faults_csv([*self.faults, *self.own.not_read.apart]))
+        for drawing in self.drawings:
+            write_bytes(stage / f"{drawing.name}.png", drawing.png)
+        record = self._record()
         write_json(stage / RECORD, record)
-        page = Predictions(
-            title=f"Predictions of {output_name(run)}",
+        write_text(stage / REPORT, predictions_page(self._page(out, record)))
+
+    def _record(self) -> dict[str, Any]:
+        masks = self.truth.masks
+        return {
+            "run": str(self.asked.run),
+            "task": self.restored.spec.task.name,
+            "source": str(self.asked.sources.single or self.own.root),
+            "sources": [str(path) for path in self.asked.sources.paths[:MOST_NAMED]],
+            "predicted": self.summary.num,
+            "skipped": len(self.faults),
+            **self.summary.record(),
+            **self.held_out.record(),
+            **({"masks": masks.record()} if masks is not None else {}),
+            **self.own.not_read.record(),
+            "pictures": [{"file": f"{drawing.name}.png", "caption": drawing.caption} for drawing in self.drawings],
+        }
+
+    def _page(self, out: Path, record: Mapping[str, Any]) -> Predictions:
+        return Predictions(
+            title=f"Predictions of {output_name(self.asked.run)}",
             out=out,
-            split=loader.split,
-            card=card.model_copy(update={"value_range": preprocess.modality.file_range(card)}),
-            modality=preprocess.modality,
-            summary=summary,
-            masks=truth.masks,
-            known=truth.known,
-            choice=choice,
-            numbers=numbers,
-            drawings=pictures,
-            faults=faults,
-            held_out=held_out,
-            notes=back.notes,
-            about=_about(record, restored),
+            split=self.loader.split,
+            card=self.card.model_copy(update={"value_range": self.modality.file_range(self.card)}),
+            modality=self.modality,
+            summary=self.summary,
+            masks=self.truth.masks,
+            known=self.truth.known,
+            choice=self.choice,
+            numbers=self.numbers,
+            drawings=self.drawings,
+            faults=self.faults,
+            held_out=self.held_out,
+            notes=self.back.notes if self.back is not None else (),
+            about=_about(record, self.restored),
         )
-        write_text(stage / REPORT, predictions_page(page))
-    drawn = tuple(out / f"{picture.name}.png" for picture in pictures)
-    words = Unit(preprocess.modality.one, preprocess.modality.unit), preprocess.modality.part
-    handed_back = tuple(out / FILES / name for name in back.written)
-    return InferResult(out, run, rows.num, faults, not_read, drawn, *words, summary, truth.masks, handed_back, held_out)
 
-
-def help_infer(
-    run: Path,
-    checkpoint: str,
-    settings: Mapping[str, Any],
-    sources: Sources,
-    batch_size: int,
-    workers: int | None,
-    all_classes: bool,
-    unsure_share: float,
-) -> None:
-    """Do the part of a process beside the first one."""
-    with world().together():
-        restored = restore(run, registry(), lambda _: None, checkpoint, settings)
-        job = restored.task
-        job.all_classes, job.unsure_share = all_classes, unsure_share
-        own = open_sources(sources, restored.preprocess.for_files(restored.card), restored.card)
-        loader = load_files(
-            own.split, restored, lambda _: None, batch_size=batch_size, workers=workers, own_size=job.own_size
+    def result(self, out: Path) -> InferResult:
+        return InferResult(
+            out,
+            self.asked.run,
+            self.summary.num,
+            self.faults,
+            self.own.not_read,
+            tuple(out / f"{drawing.name}.png" for drawing in self.drawings),
+            Unit(self.modality.one, self.modality.unit),
+            self.modality.part,
+            self.summary,
+            self.truth.masks,
+            tuple(out / FILES / name for name in self.back.written) if self.back is not None else (),
+            self.held_out,
         )
-    with torch.no_grad(), autocast(restored.device, restored.dtype):
-        for _ in shared(answers(job, restored.module.eval(), loader, batch_size, world()), loader, world()):
-            pass
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What was made of one batch."""
-
-    made: Sequence[tuple[Batch, list[Prediction]]]
-    """Of processes beside the first one the batches have no tensors, and all files are encoded."""
-    gone: Sequence[Fault]
-    """Of samples whose output is not finite."""
-    batch: Batch | None
-    """The samples of the first process."""
-
-
-def answers(
-    task: Task[Any], module: nn.Module, loader: StreamedLoader, batch_size: int, world: World
-) -> Iterator[Answers]:
-    """Yield what the task makes of this process's share of the batches."""
-    with OutputWatch(module) as watch:
-        for batch in loader.eval_batches(batch_size, part=(world.rank, world.size)):
-            made, gone = try_samples(watch, batch, partial(predict, task, module))
-            if not world.main:
-                made = [(_without_tensors(part), list(map(_encoded, each))) for part, each in made]
-            yield Answers(made, list(gone.values()), without(batch, gone) if world.main else None)
-
-
-def _without_tensors(batch: Batch) -> Batch:
-    return replace(
-        batch, tensors={}, draws=Draws(batch.draws.seed, batch.draws.epoch, batch.draws.ids.cpu()), faults=()
-    )
-
-
-def _encoded(one: Prediction) -> Prediction:
-    """Return a prediction whose files are bytes, which can be sent."""
-    return replace(one, files={name: made() if callable(made) else made for name, made in one.files.items()})
 
 
 def _about(record: Mapping[str, Any], restored: Restored) -> list[tuple[str, str]]:
@@ -312,16 +280,6 @@ def reliability(task: Task[Any]) -> Sequence[str]:
     if task.calibration or task.answer is None or not task.answer.unsure:
         return task.reliability()
     return [NO_CALIBRATION] if task.unsure_share else []
-
-
-def predict(task: Task[Any], module: nn.Module, batch: Batch) -> list[Prediction]:
-    """Return the task's predictions. Raises NotFiniteOutput where a row has a number that is not finite."""
-    made = task.predict(module, batch)
-    for prediction in made:
-        for name, value in prediction.row.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise NotFiniteOutput(f"{NOT_FINITE}: {name} is {value}")
-    return made
 
 
 def _completed(
@@ -342,37 +300,3 @@ def _completed(
             values = {name: in_place(array, shape) for name, array in one.values.items()}
             filled = None if one.filled is None else in_place(one.filled, shape)
             yield key, replace(one, values=values, filled=filled), next(iter(loader.split.files(index)), None)
-
-
-class FirstPictures:
-    """The first samples of an inference, kept to be drawn together, with their labels where these are known.
-
-    Nothing is kept of pictures at their own size: they do not stack, and such tasks draw each by itself.
-    """
-
-    def __init__(self, task: Task[Any], labels: KnownLabels | None) -> None:
-        self.task, self.labels = task, labels
-        self.tensors: list[dict[str, Tensor]] = []
-        self.keys: list[str] = []
-        self.draws: list[Draws] = []
-
-    def add(self, batch: Batch) -> None:
-        """Take from a batch what is still wanted."""
-        wanted = 0 if self.task.own_size else NUM_DRAWN - len(self.keys)
-        if wanted > 0 and len(batch):
-            part = next(batch.micro_batches(wanted))
-            self.tensors.append({name: tensor.clone() for name, tensor in part.tensors.items()})  # of a larger batch
-            self.keys += part.keys
-            self.draws.append(part.draws)
-
-    def draw(self, module: nn.Module) -> list[Drawing]:
-        """Return the task's drawings of the samples."""
-        if not self.keys:
-            return []
-        tensors = {name: torch.cat([each[name] for each in self.tensors]) for name in self.tensors[0]}
-        if self.labels is not None:
-            labels = np.stack([self.labels[key] for key in self.keys])
-            tensors["label"] = torch.from_numpy(labels).to(tensors["image"].device)
-        ids = torch.cat([draws.ids for draws in self.draws])
-        draws = Draws(self.draws[0].seed, self.draws[0].epoch, ids)
-        return self.task.draw(module, Batch(tensors, draws, self.keys))

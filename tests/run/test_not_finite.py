@@ -18,8 +18,8 @@ from written import csv_rows
 import maecli
 from maecli import api
 from maecli.errors import DataError, Fault
+from maecli.run.inference.answers import predict
 from maecli.training.finite import NOT_FINITE, TOO_LARGE, OutputWatch, try_samples
-from maecli.verbs.infer import predict
 
 pytestmark = pytest.mark.charts
 

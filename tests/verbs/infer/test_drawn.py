@@ -16,7 +16,7 @@ from written import rows_of
 
 from maecli.data.batch import Batch
 from maecli.data.randomness import Draws
-from maecli.verbs import infer as inference
+from maecli.run.inference.first_pictures import FirstPictures
 
 
 def red(file):
@@ -79,7 +79,7 @@ def some_pictures(first, num):
 
 def test_the_first_36_samples_are_drawn_with_their_own_random_numbers():
     task = Recorder(own_size=False)
-    first = inference.FirstPictures(task, None)
+    first = FirstPictures(task, None)
     for start in (0, 20, 40):
         first.add(some_pictures(start, 20))
     first.draw(torch.nn.Identity())
@@ -92,7 +92,7 @@ def test_the_first_36_samples_are_drawn_with_their_own_random_numbers():
 
 def test_nothing_is_kept_of_pictures_at_their_own_size():
     task = Recorder(own_size=True)
-    first = inference.FirstPictures(task, None)
+    first = FirstPictures(task, None)
     first.add(some_pictures(0, 1))
     assert first.draw(torch.nn.Identity()) == []
     assert task.drawn == []

@@ -12,9 +12,9 @@ from write_data import (
 from written import contents, rows_of
 
 from maecli.loading.streamed import StreamedLoader
+from maecli.run.inference import answers
 from maecli.storage.ledger import Ledger
 from maecli.training.task import Prediction
-from maecli.verbs import infer as inference
 
 
 def test_predictions_are_replaced_only_if_asked_for(finetuned, tmp_path, mae):
@@ -79,7 +79,7 @@ def test_an_encoder_that_fails_ends_inference_and_loses_nothing(pretrained, tmp_
     def predict(task, module, batch):
         return [Prediction({}, {".png": broken}) for _ in batch.keys]
 
-    monkeypatch.setattr(inference, "predict", predict)
+    monkeypatch.setattr(answers, "predict", predict)
     with pytest.raises(ValueError, match="no ink left"):
         mae(*arguments)
     assert contents(out) == before
