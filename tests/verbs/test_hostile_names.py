@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import yaml
 from conftest import TOY_MODEL, TOY_RUN
 from write_data import noise, write_picture
 from write_volumes import RAS_3MM, scan
@@ -95,3 +96,27 @@ def test_volumes(tmp_path, mae):
     check(mae, run, "finetune", "--task", "segment", *TOY_MODEL, *TOY_RUN, *SHORT, *data, "--out", run)
     check(mae, out, "infer", tmp_path / "in/images", "--run", run, "--out", out, "--workers", 0)
     check(mae, tmp_path / "eda", "eda", *data[:4], "--out", tmp_path / "eda")
+
+
+def test_a_sweep(tmp_path, mae):
+    for number, label in enumerate(NAMES):
+        for i in range(4):
+            write_picture(tmp_path / "in" / label / f"={i}!A0<b>\n\x1b[2J[bold].png", noise(4 * number + i, 8, 8, 3))
+    model = {"name": "vit", "img_size": 8, "patch_size": 4, "embed_dim": 8, "depth": 1, "num_heads": 1}
+    train = {"max_steps": 1, "batch_size": 8, "warmup_epochs": 0}
+    settings = {
+        "dataset": {"name": "folder", "root": str(tmp_path / "in")},
+        "task": {"name": "classify"},
+        "model": model,
+        "train": train,
+        "trackers": ["jsonl"],
+        "data": {"workers": 0},
+        "device": "cpu",
+        "precision": "float32",
+    }
+    grid = {f"={NAMES[0]}\x1b[2J": {"".join(NAMES[1:]): {"train.weight_decay": 0.1}}}
+    file, out = tmp_path / "=sweep<b>\n[red]\x1b[31m.yaml", tmp_path / "=out<b>\n[red]\x1b[31m"
+    sweep = {"pretrain": False, "finetune": settings, "grid": grid}
+    file.write_text(yaml.safe_dump({"sweep": sweep}), encoding="utf-8")
+    check(mae, out, "sweep", "--config", file, "--out", out)
+    check(mae, out, "runs", out)
