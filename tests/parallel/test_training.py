@@ -34,7 +34,7 @@ def arguments(pictures: Path, out: Path, *sets: str) -> list[str]:
     settings = [
         *("dataset.test_share=0", "model.embed_dim=16", "model.depth=2", "model.num_heads=2", "model.drop_path=0.3"),
         *("task.mixup=0.8", "task.cutmix=1.0", "task.patch_drop=0.25", "train.ema_decay=0.9", "train.clip_grad=1.0"),
-        *("train.warmup_epochs=1", "augment.flip=true", "augment.crop=pad", "train.last_batch=keep"),
+        *("train.warmup_epochs=1", "augment.flip=true", "augment.crop=random-resized", "train.last_batch=keep"),
         *("log_every_steps=1", "trackers=[jsonl]", *sets),
     ]
     return [
