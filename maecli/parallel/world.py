@@ -6,7 +6,6 @@ One process is the plain case: its `World` does nothing. Of several, the first, 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from torch import Tensor
 from maecli.errors import MaeError, OutOfMemory
 from maecli.hardware import processes_here
 from maecli.loading.parcels import carried
+from maecli.parallel.meeting import meet
 
 T = TypeVar("T")
 
@@ -291,7 +291,6 @@ def start(rank: int, size: int, local_rank: int) -> Processes:
         backend = "cpu:gloo,cuda:nccl"
     patience = timedelta(seconds=PATIENT_S)
     store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=patience))  # type: ignore[attr-defined]
-    # that of torchrun stays while it starts its processes anew, and holds the addresses of those that died
-    store = dist.PrefixStore(f"mae/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)  # type: ignore[attr-defined]
+    store = dist.PrefixStore(f"mae/{meet(store, rank, size)}", store)  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
     return Processes(rank, size, HANG_S)
