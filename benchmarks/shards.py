@@ -20,7 +20,7 @@ import torch
 import torch.multiprocessing
 from torch import Tensor, nn
 
-from maecli.memory import peak_bytes, resident_bytes
+from maecli.memory import forget_peak_bytes, peak_bytes, resident_bytes
 from maecli.parallel.world import World, start
 from maecli.parallel.wrap import shard
 from maecli.storage.ledger import Ledger
@@ -46,7 +46,7 @@ def work(rank: int, root: Path, times: int) -> None:
     for step in range(1, 2 * times + 1):
         way = "gathered" if step % 2 else "shards"
         before = resident_bytes()
-        peak_bytes(anew=True)
+        forget_peak_bytes()
         begin, cpu = time.perf_counter(), time.process_time()
         if way == "gathered":
             model_, state_ = (gathered(each) for each in (model, state))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from maecli.errors import SpecError
-from maecli.memory import peak_bytes
+from maecli.memory import forget_peak_bytes, peak_bytes
 from maecli.text import number_of
 
 
@@ -135,10 +135,11 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def forget_peak(device: torch.device) -> int:
-    """Let `memory_used` begin anew, where the system can; return in bytes what the process holds now, 0 of a GPU's.
+def forget_peak(device: torch.device) -> int | None:
+    """Let `memory_used` begin anew; return in bytes what is held now, 0 on a GPU; None where peaks are not forgotten.
 
-    What was freed goes back to the system before, so that an earlier run of this process leaves little behind.
+    What was freed goes back to the system before, so that earlier runs of this process leave in it what they still hold
+    (libraries, samples that are kept), which is counted as held now.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -146,18 +147,12 @@ def forget_peak(device: torch.device) -> int:
     gc.collect()
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
-    peak_bytes(anew=True)
-    return memory_used(device)
+    return memory_used(device) if forget_peak_bytes() else None
 
 
 def memory_used(device: torch.device) -> int:
-    """Return the peak memory in bytes: on the GPU what was allocated, else what the process held."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows, where nothing but this line needs it
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """Return the peak memory in bytes: on the GPU what was allocated, else what the process held; 0 where not known."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_bytes()
 
 
 @functools.cache

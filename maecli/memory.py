@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,12 +96,30 @@ def resident_bytes() -> int:
     return _kib(PROCESS / "status", "VmRSS") or 0
 
 
-def peak_bytes(anew: bool = False) -> int:
-    """Return the most that this process held in memory, since it was last asked for `anew`; 0 where not known."""
-    if anew:
-        with contextlib.suppress(OSError):
-            (PROCESS / "clear_refs").write_text("5")
-    return _kib(PROCESS / "status", "VmHWM") or 0
+def peak_bytes() -> int:
+    """Return the most that this process held in memory, since `forget_peak_bytes` or its start; 0 where not known.
+
+    Of Linux it is VmHWM: getrusage's ru_maxrss begins with what the process held that started this one.
+    """
+    return _kib(PROCESS / "status", "VmHWM") or _peak_of_usage()
+
+
+def forget_peak_bytes() -> bool:
+    """Let `peak_bytes` begin anew with what the process holds now; return whether the system can do that."""
+    try:
+        (PROCESS / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _peak_of_usage() -> int:
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _kib(file: Path, name: str) -> int | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from maecli import memory
 from maecli.hardware import forget_peak, keep_freed_memory, memory_used, num_cores
 
 
@@ -28,3 +29,10 @@ def test_the_peak_of_a_run_is_not_that_of_the_one_before():
     del held
     before = forget_peak(device)
     assert before <= memory_used(device) < high - 2**25
+
+
+def test_a_peak_that_the_system_keeps_is_of_no_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "PROCESS", tmp_path / "without")
+    device = torch.device("cpu")
+    assert forget_peak(device) is None
+    assert memory_used(device) > 2**20

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from maecli import memory
-from maecli.memory import free_bytes, peak_bytes, resident_bytes
+from maecli.memory import forget_peak_bytes, free_bytes, peak_bytes, resident_bytes
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 
@@ -60,13 +62,28 @@ def test_groups_without_a_limit_leave_it_to_the_machine(groups):
     assert free_bytes() > 2**20
 
 
+def used_pages(num_bytes: int) -> mmap.mmap:
+    """Return memory that goes back to the system when it is closed, whatever is done with memory that is freed."""
+    held = mmap.mmap(-1, num_bytes)
+    for place in range(0, num_bytes, 4096):
+        held[place] = 1
+    return held
+
+
 @needs_proc
 def test_the_peak_of_a_process_is_measured_anew():
-    held = mmap.mmap(-1, 64 * 2**20)  # which goes back to the system, whatever is done with memory that is freed
-    for place in range(0, len(held), 4096):
-        held[place] = 1
+    held = used_pages(64 * 2**20)
     assert peak_bytes() >= resident_bytes() > 64 * 2**20
     high = peak_bytes()
     held.close()
-    peak_bytes(anew=True)
+    forget_peak_bytes()
     assert peak_bytes() < high
+
+
+@needs_proc
+def test_the_peak_of_a_process_is_not_that_of_the_one_that_started_it():
+    held = used_pages(256 * 2**20)
+    code = "from maecli.memory import peak_bytes; print(peak_bytes())"
+    peak = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    held.close()
+    assert 2**20 < peak < 2**27

@@ -65,7 +65,8 @@ class Summary(BaseModel):
     """How many numbers of the module learn; 0 where that was not recorded."""
     peak_memory: int = 0
     """The most memory in bytes that training took, or its last part where it was resumed: on a GPU all that was
-    allocated there, else what the process held beyond what it held before; 0 where that was not recorded."""
+    allocated there, else what the process held beyond what it held before, whatever ran in it earlier; 0 where that was
+    not measured, as where a system keeps the peak of the whole process."""
     parent: str = ""
     """The run that it goes on from; empty for one that began anew."""
     ending: str = ""

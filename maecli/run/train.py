@@ -205,7 +205,7 @@ def _train(
             replay(trainer.trackers, history(parent.run, registry, progress.say), trainer.begin)
         helpers.call(built, trainer)
         trainer.fit()
-    memory = memory_used(built.device) - held
+    memory = memory_used(built.device) - held if held is not None else 0
     if ending := trainer.ending():
         progress.say(ending)
     evaluation = None

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from maecli.errors import MaeError
-from maecli.memory import peak_bytes, resident_bytes
+from maecli.memory import forget_peak_bytes, peak_bytes, resident_bytes
 from maecli.text import shortened
 
 Step = Callable[[Tensor], object]
@@ -96,7 +96,7 @@ class Steps:
         self.name = name
         self._load, self.samples, self.threads = load, torch.from_numpy(samples), threads
         self.before = resident_bytes()
-        peak_bytes(anew=True)
+        forget_peak_bytes()
         self.step: Step | None = None
 
     def feed(self, batch_size: int) -> None:

@@ -38,7 +38,7 @@ class Row:
     trained_parameters: int = 0
     """How many learn; 0 where that was not recorded."""
     peak_memory: int = 0
-    """The most memory in bytes that training took in any of the runs; 0 where that was not recorded."""
+    """The most memory in bytes that training took in any of the runs; 0 where that was not measured."""
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,9 @@ def _table(outcome: Outcome, rows: Sequence[Row], title: str) -> Table:
         columns["parameters that learn"] = [
             f"{row.trained_parameters:,}" if row.trained_parameters else "" for row in rows
         ]
-        columns["peak memory"] = [bytes_in_words(row.peak_memory) if row.peak_memory else "" for row in rows]
+        columns["peak memory"] = [
+            bytes_in_words(row.peak_memory) if row.peak_memory else "not measured" for row in rows
+        ]
     return Table(title=title, columns=tuple(columns), rows=tuple(zip(*columns.values(), strict=True)))
 
 

@@ -11,7 +11,7 @@ import torch
 
 from maecli.data.batch import Batch
 from maecli.hardware import autocast
-from maecli.memory import free_bytes, out_of_memory, peak_bytes, resident_bytes
+from maecli.memory import forget_peak_bytes, free_bytes, out_of_memory, peak_bytes, resident_bytes
 from maecli.models.blocks import drawing_from
 from maecli.text import number_of
 from maecli.training.loop.learner import Learner, Loss
@@ -95,7 +95,7 @@ def largest_that_fits(sizes: Sequence[int], attempt: Attempt, device: torch.devi
     for size in reversed(sizes):
         if len(peaks) > 1 and _expected(peaks[-2], peaks[-1], size) > limit:
             break
-        peak_bytes(anew=True)
+        forget_peak_bytes()
         if not fits(size, attempt):
             peaks = peaks[:-1] or peaks
             break

@@ -60,7 +60,7 @@ def test_a_cpu_is_tried_from_one_sample_up_as_far_as_peaks_let_expect(monkeypatc
 
     monkeypatch.setattr(fitting, "free_bytes", lambda: room)
     monkeypatch.setattr(fitting, "resident_bytes", lambda: 500)
-    monkeypatch.setattr(fitting, "peak_bytes", lambda anew=False: peak[0])
+    monkeypatch.setattr(fitting, "peak_bytes", lambda: peak[0])
     assert largest_that_fits(halves(64), attempt, CPU) == found
 
 
