@@ -55,7 +55,7 @@ DryRunOption = Annotated[
 @asks(
     "sweep",
     *("dataset", "root", "workers", "strict", "labels", "task", "model", "patch_size", "img_size", "mask_ratio"),
-    *("mask", "freeze", "freeze_blocks", "adapt", "head", "device", "precision", "out", "recipe", "config"),
+    *("mask", "init", "freeze", "freeze_blocks", "adapt", "head", "device", "precision", "out", "recipe", "config"),
     *("sets", "resume"),
 )
 def sweep(
@@ -73,7 +73,8 @@ def sweep(
     """Pretrain, fine-tune and measure at every point of a grid, for several seeds; what is finished is not repeated.
 
     A key of --grid and --set begins with the verb that it is for, as pretrain.task.mask_ratio or
-    finetune.train.epochs; dataset.*, model.* and data.* may go to both.
+    finetune.train.epochs; dataset.*, model.* and data.* may go to both. With --init every fine-tuning starts from that
+    encoder, and nothing is pretrained.
     """
     from maecli.registry import registry
     from maecli.verbs import sweep as verbs

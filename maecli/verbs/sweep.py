@@ -37,11 +37,14 @@ def plan_sweep(
     """Return the runs of the sweep that a recipe or file and the command line amount to, and where it goes.
 
     To go on with a sweep nothing has to be repeated but its directory: what is given lies over the sweep that is
-    there; an axis of the grid takes the place of the one of the same key. Raises SpecError when nothing says what
-    varies.
+    there; an axis of the grid takes the place of the one of the same key. An encoder that is given takes the place of
+    pretraining. Raises SpecError when nothing says what varies.
     """
     flags = dict(ask.flags)
     out = Path(flags.pop("out")).expanduser() if "out" in flags else None
+    if "init" in flags:
+        flags["finetune.init"] = flags.pop("init")
+        without = {*without, "pretrain"}
     tree = find_tree(registry, ask.recipe, ask.config)
     if not tree and ask.resume and out is not None:
         tree = stored_tree(out)

@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 import yaml
 from written import csv_rows
 
 from maecli.data.files.finding import find_files
+from maecli.hardware import keep_freed_memory
 from maecli.run.begin.timing import SECONDS
 
 pytestmark = pytest.mark.usefixtures("without_charts")
@@ -249,6 +251,20 @@ def test_what_cannot_be_swept_is_one_sentence(mae, args, said):
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith(said)
     assert outcome.stderr.count("\n") == 1
+
+
+def test_an_encoder_that_is_given_takes_the_place_of_pretraining(tmp_path, mae, write_sweep, pretrained):
+    """And the memory of a run is its own, whatever the process held before."""
+    keep_freed_memory()
+    held = torch.ones(2**26)
+    del held
+    outcome = mae("sweep", "--config", write_sweep(splits=["val"]), "--init", pretrained)
+    assert outcome.exit_code == 0, outcome.stderr
+    out = tmp_path / "runs/sweep-tiny"
+    assert runs_in(out) == {"finetune-seed0"}
+    summary = json.loads((out / "finetune-seed0/summary.json").read_text())
+    assert summary["init"].startswith(f"encoder from {pretrained}")
+    assert 0 < summary["peak_memory"] < 2**27
 
 
 def test_training_verbs_refuse_a_sweep(mae, write_sweep):
