@@ -22,12 +22,12 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            help="onnx, torch (.pt2), safetensors, hf, timm, or that of a plugin; default: as --out ends, else onnx.",
+            help="Export plugin, see mae plugins; default: as --out ends, else one whose files mae can run.",
             autocompletion=names("export"),
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="File or folder to write; default: runs/export-RUN.onnx and the like.")
+        Path | None, typer.Option(help="File or folder to write; default: runs/export-RUN and what files end as.")
     ] = None,
     checkpoint: CheckpointOption = "last",
     overwrite: OverwriteOption = False,
@@ -36,7 +36,7 @@ def export(
     ] = 32,
     precision: Annotated[
         str | None,
-        typer.Option(help="float32, or int8 where the format has it (onnx); default: float32, with --edge int8."),
+        typer.Option(help="float32, or int8 where the format has it; default: float32, with --edge int8."),
     ] = None,
     max_drop: Annotated[
         float, typer.Option(min=0, help="Points of the metric that a lower --precision may lose on validation.")

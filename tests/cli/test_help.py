@@ -10,6 +10,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from maecli.cli import app
+from maecli.registry import registry
 
 
 def commands(command, *path: str) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -45,3 +46,9 @@ def test_no_name_of_an_option_is_cut_at_80_columns(path, mae, monkeypatch):
     ]
     assert not cut
     assert "…" not in shown
+
+
+def test_formats_are_named_by_the_registry_and_not_by_help():
+    """A package may add one, and `--help` imports no plugin."""
+    told = next(param.help for param in COMMANDS["export",].params if "--format" in param.opts)
+    assert not set(told.replace(",", " ").split()) & set(registry().names("export"))
