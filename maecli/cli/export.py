@@ -9,7 +9,7 @@ import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.ask.complete import names
-from maecli.cli.ask.options import CheckpointOption, JsonOption, OverwriteOption, QuietOption
+from maecli.cli.ask.options import BaseOption, CheckpointOption, JsonOption, OverwriteOption, QuietOption
 from maecli.cli.show.answers import show_next
 from maecli.terminal import answer
 
@@ -30,6 +30,7 @@ def export(
         Path | None, typer.Option(help="File or folder to write; default: runs/export-RUN and what files end as.")
     ] = None,
     checkpoint: CheckpointOption = "last",
+    base: BaseOption = None,
     overwrite: OverwriteOption = False,
     samples: Annotated[
         int, typer.Option(min=1, help="Samples of validation on which its answers are compared with the run's.")
@@ -56,6 +57,7 @@ def export(
 
     shared: dict[str, Any] = {
         "checkpoint": checkpoint,
+        "base": base,
         "overwrite": overwrite,
         "num_samples": samples,
         "max_drop": max_drop,

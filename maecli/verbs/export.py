@@ -75,6 +75,7 @@ def export(
     format_name: str | None = None,
     out: Path | None = None,
     checkpoint: str = "last",
+    base: Path | None = None,
     overwrite: bool = False,
     num_samples: int = 32,
     precision: str = FLOAT32,
@@ -84,15 +85,16 @@ def export(
 
     The format is that of the name, else the one that `out` ends as. Raises SpecError for what the format cannot hold
     and where something is in the way, MaeError where answers differ by more than the format's tolerance: then nothing
-    is left behind. In a lower `precision` the file is made of the checked one in float32, and refused where it loses
-    more than `max_drop` points on the run's validation data.
+    is left behind. `base` is where the weights are now that a run of adapters began with. In a lower `precision` the
+    file is made of the checked one in float32, and refused where it loses more than `max_drop` points on the run's
+    validation data.
     """
     plugin = registry.export(format_name or _format_of(out, registry))
     plugin.check_precision(precision)
     plugin.check_modules()
     out = (out or runs_dir() / f"export-{output_name(run)}{plugin.suffix or f'-{plugin.name}'}").expanduser()
     _check_free(out, plugin, overwrite)
-    restored, model = _restored(run, registry, progress, checkpoint, num_samples)
+    restored, model = _restored(run, registry, progress, checkpoint, base, num_samples)
     result = _export(plugin, restored, model, run, out, progress, precision, max_drop)
     _write_card(out, plugin(), model, restored.checkpoint, registry, progress.say)
     return result
@@ -105,6 +107,7 @@ def export_edge(
     folder: Path,
     *,
     checkpoint: str = "last",
+    base: Path | None = None,
     overwrite: bool = False,
     num_samples: int = 32,
     precision: str = "int8",
@@ -117,7 +120,7 @@ def export_edge(
     folder = folder.expanduser()
     if folder.exists() and not (folder.is_dir() and (overwrite or not any(folder.iterdir()))):
         raise SpecError(f"{folder} exists already; replace what it holds by --overwrite, or give another --edge")
-    restored, model = _restored(run, registry, progress, checkpoint, num_samples)
+    restored, model = _restored(run, registry, progress, checkpoint, base, num_samples)
     check_edge(model)
     with new_folder(folder) as temporary:
         result = _export(plugin, restored, model, run, temporary / MODEL, progress, precision, max_drop)
@@ -127,9 +130,9 @@ def export_edge(
 
 
 def _restored(
-    run: Path, registry: Registry, progress: Progress, checkpoint: str, num_samples: int
+    run: Path, registry: Registry, progress: Progress, checkpoint: str, base: Path | None, num_samples: int
 ) -> tuple[Restored, ExportedModel]:
-    restored = restore(run, registry, progress.say, checkpoint, EXACT)
+    restored = restore(run, registry, progress.say, checkpoint, EXACT | {"init": base})
     return restored, model_of(restored, output_name(run), progress.say, num_samples)
 
 

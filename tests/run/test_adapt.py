@@ -165,9 +165,9 @@ def test_stopped_and_resumed_where_its_base_has_moved_equals_never_stopped(
         assert mine.keys() == theirs.keys()
         assert [name for name in mine if not torch.equal(mine[name], theirs[name])] == []
     moved.rename(base)
-    measured = ("eval", run, "--split", "val")
-    codes = [mae(*measured, *place).exit_code for place in ((), ("--base", whole), ("--base", base))]
-    assert codes == [1, 2, 0]
+    for verb in (("eval", run, "--split", "val"), ("export", run, "--format", "safetensors", "--samples", 1)):
+        codes = [mae(*verb, *place).exit_code for place in ((), ("--base", whole), ("--base", base))]
+        assert codes == [1, 2, 0]
 
 
 def test_a_run_that_has_all_its_weights_needs_no_base(finetuned, pretrained, mae):
