@@ -48,6 +48,12 @@ def test_pictures_are_cut_and_resized_as_evaluation_does(shape, size):
     assert apart.mean() < 0.05  # of 255
 
 
+def test_halves_of_a_level_are_rounded_up_by_whichever_library_makes_them():
+    """Half to even would be 0, 2 and 254, and what is a little less than a half in another library's sum, too."""
+    pairs = torch.tensor([[0, 1], [2, 3], [254, 255]], dtype=torch.uint8)
+    assert resize_in_graph(pairs[:, None, None].expand(-1, 1, 2, 2), (1, 1)).flatten().tolist() == [1, 3, 255]
+
+
 @pytest.mark.parametrize("gaps", [False, True])
 def test_what_a_model_sees_becomes_raw_and_is_seen_again(gaps):
     facts = card(modality="series", channels=2, size=(6,), dtype="float32", value_range=(-10.0, 30.0), missing=gaps)

@@ -12,12 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Length = int | torch.SymInt
+HALF_UP = 0.507
+"""Added before what follows the point is cut off: halves are rounded up, as torch does with pictures of 8 bits.
+
+They are frequent where sizes have a small ratio, as 256 and 224 pixels, and libraries differ by 0.005 of a level.
+"""
 
 
 def resize_in_graph(samples: Tensor, size: Sequence[int]) -> Tensor:
     """Return pictures (B, C, H, W) of any size as float32 (B, C, *size), antialiased; integers stay whole numbers.
 
-    Those of 8 bits are rounded after each axis, the width first, as torch does: one level is the most that it changes.
+    Those of 8 bits are rounded after each axis, the width first, as torch does: a level is the most that each changes.
     """
     H, W = samples.shape[2:]
     h, w = size
@@ -28,7 +33,7 @@ def resize_in_graph(samples: Tensor, size: Sequence[int]) -> Tensor:
     x = samples.narrow(2, top, tall).narrow(3, left, wide).to(torch.float32)
     for step in ((tall, w), (h, w)):
         x = F.interpolate(x, step, mode="bilinear", antialias=True)  # type: ignore[arg-type]
-        x = x if samples.is_floating_point() else x.round().clamp(0, 255)
+        x = x if samples.is_floating_point() else (x + HALF_UP).floor()
     return x
 
 
