@@ -21,7 +21,7 @@ from maecli.scaffold.package import bounds
 
 QUICK = ("--device", "cpu", "--set", "train.max_steps=2", "--batch-size", "8", "--set", "trackers=[jsonl]")
 
-NOTHING = "say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME"
+NOTHING = "say what the package adds: --dataset NAME, --task NAME, --model NAME, --tracker NAME or --export NAME"
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def refusal(*args, **known) -> str:
 def test_a_new_package_passes_its_own_tests_and_runs_at_once_whatever_its_names(tmp_path):
     """Names that mean something to YAML and Python; those of `benchmarks/wheels.py` are ordinary ones."""
     project, site = tmp_path / "mae-odd", tmp_path / "site"
-    write_package(plan("mae-odd", "on", "any", model="wing", tracker="csv"), project)
+    write_package(plan("mae-odd", "on", "any", model="wing", tracker="csv", export="npz"), project)
     install(project, site)
     told = run_pytest(site, project / "tests")
     assert re.search(r"^\d+ passed", told, re.MULTILINE)
@@ -55,10 +55,12 @@ def test_a_new_package_passes_its_own_tests_and_runs_at_once_whatever_its_names(
         ["finetune", "--dataset", "on", *QUICK],
         ["pretrain", "--dataset", "on", *QUICK[:-1], "trackers=[csv]", "--model", "wing"],
         ["plugins", "check", "recipe.on"],
+        ["export", "runs/finetune-on-any", "--format", "npz", "--samples", "1"],
     ]
     run_mae(site, runs, commands)
     assert json.loads((runs / "runs/finetune-on-any/summary.json").read_text())["steps"] == 2
     assert (runs / "data/on.npz").is_file()
+    assert (runs / "runs/export-finetune-on-any.npz").is_file()
     rows = (runs / "runs/pretrain-on/csv.csv").read_text().splitlines()
     assert rows[0] == "step,metric,value"
     assert any(row.startswith("2,train/loss,") for row in rows)
@@ -110,7 +112,7 @@ def test_only_what_is_asked_for_is_written(tmp_path):
     }
     files = write_package(plan(dataset=None), tmp_path / "task")
     assert not [file for file in files if "dataset" in file.name or file.name == "birds.yaml"]
-    for kind in ("model", "tracker"):
+    for kind, word in (("model", "model"), ("tracker", "tracker"), ("export", "export format")):
         files = write_package(plan(dataset=None, task=None, **{kind: "fly"}), tmp_path / kind)
         assert {file.name for file in files if file.suffix == ".py"} == {
             "__init__.py",
@@ -119,7 +121,7 @@ def test_only_what_is_asked_for_is_written(tmp_path):
         }
         about = tomllib.loads(files[0].read_text())["project"]
         assert about["entry-points"]["mae"] == {f"{kind}.fly": f"mae_birds.{kind}"}
-        assert about["description"] == f"The {kind} fly, for mae."
+        assert about["description"] == f"The {word} fly, for mae."
 
 
 def test_a_package_counts_on_the_minor_version_that_warns_of_what_goes_too():
@@ -129,22 +131,23 @@ def test_a_package_counts_on_the_minor_version_that_warns_of_what_goes_too():
 
 
 def test_names_become_classes_and_modules():
-    made = plan("mae-tiny-birds", "tiny-birds", "3d-song", model="2x-wing", tracker="my-log")
+    made = plan("mae-tiny-birds", "tiny-birds", "3d-song", model="2x-wing", tracker="my-log", export="x-2")
     assert (made.module, made.dataset_class, made.task_class) == ("mae_tiny_birds", "TinyBirdsData", "The3dSongTask")
-    assert (made.model_class, made.tracker_class) == ("The2xWingModel", "MyLogTracker")
-    assert (
-        made.about("`") == "The data set `tiny-birds`, the task `3d-song`, the model `2x-wing` and the tracker `my-log`"
+    assert (made.model_class, made.tracker_class, made.export_class) == ("The2xWingModel", "MyLogTracker", "X2Format")
+    assert made.about("`") == (
+        "The data set `tiny-birds`, the task `3d-song`, the model `2x-wing`, the tracker `my-log` and the export "
+        "format `x-2`"
     )
 
 
 @pytest.mark.parametrize(("dataset", "task"), [("none", "gauge"), ("123", "any"), ("on", "f"), ("null", "errors")])
 def test_a_name_that_means_something_in_python_or_yaml_stays_a_name(tmp_path, dataset, task):
-    odd = plan("mae-odd", dataset, task, model=dataset, tracker=task)
+    odd = plan("mae-odd", dataset, task, model=dataset, tracker=task, export=task)
     files = {file.name: file.read_text() for file in write_package(odd, tmp_path / "odd")}
     recipe = yaml.safe_load(files[f"{dataset}.yaml"])
     assert recipe["pretrain"]["dataset"] == recipe["finetune"]["dataset"] == {"name": dataset}
     assert recipe["finetune"]["task"] == {"name": task}
-    for name in ("dataset.py", "task.py", "model.py", "tracker.py"):
+    for name in ("dataset.py", "task.py", "model.py", "tracker.py", "export.py"):
         tree = ast.parse(files[name])
         made = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
         taken = [alias.asname or alias.name for node in tree.body if hasattr(node, "names") for alias in node.names]
@@ -178,10 +181,7 @@ def test_a_package_may_be_written_anew_though_it_is_installed(tmp_path, monkeypa
 
 
 def test_something_must_be_added():
-    assert (
-        refusal("mae-birds", None, None)
-        == "say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME"
-    )
+    assert refusal("mae-birds", None, None) == NOTHING
 
 
 @pytest.mark.parametrize("name", ["Birds", "my birds", "a.b", "", "birds_"])
@@ -207,6 +207,9 @@ def test_names_that_are_taken_are_refused():
     )
     assert refusal("mae-birds", None, None, tracker="jsonl", registry=Registry()) == (
         "tracker 'jsonl' is built in; choose another name"
+    )
+    assert refusal("mae-birds", None, None, export="onnx", registry=Registry()) == (
+        "export 'onnx' is built in; choose another name"
     )
     assert plan("mae-aves", "owls", None, registry=taken).dataset == "owls", "its own name it may write again"
     assert refusal("mae-birds", "demo", None, registry=Registry()) == "recipe 'demo' is built in; choose another name"
@@ -240,10 +243,12 @@ def test_the_command_writes_a_package_and_says_how_to_go_on(tmp_path, mae, monke
     told = mae("plugins", "new", "mae-owls", "--task", "hoot", "--out", tmp_path / "elsewhere", "--json").json
     assert told["out"] == str(tmp_path / "elsewhere")
     assert "src/mae_owls/task.py" in told["files"]
-    outcome = mae("plugins", "new", "mae-owls", "--model", "wing", "--tracker", "log", "--out", tmp_path / "more")
+    more = ("--model", "wing", "--tracker", "log", "--export", "npz")
+    outcome = mae("plugins", "new", "mae-owls", *more, "--out", tmp_path / "more")
     assert outcome.stdout.splitlines()[5:] == [
         "  mae pretrain --dataset YOUR-DATASET --model wing",
         "  mae pretrain --dataset YOUR-DATASET --set 'trackers=[log]'",
+        "  mae export RUN --format npz",
     ]
 
 
@@ -251,10 +256,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path, mae, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = mae("plugins", "new", "mae-birds")
     assert outcome.exit_code == 2
-    assert (
-        outcome.stderr
-        == "mae: say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME\n"
-    )
+    assert outcome.stderr == f"mae: {NOTHING}\n"
     assert list(tmp_path.iterdir()) == []
 
 

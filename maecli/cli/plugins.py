@@ -179,6 +179,7 @@ def new(
     task: Annotated[str | None, typer.Option("--task", help="Name of the task that it adds.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Name of the model that it adds.")] = None,
     tracker: Annotated[str | None, typer.Option("--tracker", help="Name of the tracker that it adds.")] = None,
+    export: Annotated[str | None, typer.Option("--export", help="Name of the export format that it adds.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Empty or new folder; default: ./PACKAGE.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -186,7 +187,7 @@ def new(
     from maecli.registry import Registry
     from maecli.scaffold import plan_package, write_package
 
-    adds = {"dataset": dataset, "task": task, "model": model, "tracker": tracker}
+    adds = {"dataset": dataset, "task": task, "model": model, "tracker": tracker, "export": export}
     plan = plan_package(package, adds, Registry())
     folder = (out or Path(package)).expanduser()
     files = write_package(plan, folder)

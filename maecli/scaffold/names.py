@@ -15,7 +15,7 @@ from maecli.registry.switches import canonical
 
 WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 FORM = "lower-case words of letters and digits, joined by hyphens"
-WORD_OF = {"dataset": "data set", "task": "task", "model": "model", "tracker": "tracker"}
+WORD_OF = {"dataset": "data set", "task": "task", "model": "model", "tracker": "tracker", "export": "export format"}
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class Plan:
     task: str | None = None
     model: str | None = None
     tracker: str | None = None
+    export: str | None = None
 
     @property
     def adds(self) -> dict[str, str]:
         """Kind → name of what the package adds."""
-        names = {"dataset": self.dataset, "task": self.task, "model": self.model, "tracker": self.tracker}
+        names = {kind: getattr(self, kind) for kind in WORD_OF}
         return {kind: name for kind, name in names.items() if name is not None}
 
     @property
@@ -56,6 +57,10 @@ class Plan:
     def tracker_class(self) -> str:
         return f"{class_name(self.tracker or '')}Tracker"
 
+    @property
+    def export_class(self) -> str:
+        return f"{class_name(self.export or '')}Format"
+
     def about(self, mark: str = "") -> str:
         """Return what the package adds in words, each name between two of `mark`."""
         things = [f"the {WORD_OF[kind]} {mark}{name}{mark}" for kind, name in self.adds.items()]
@@ -75,6 +80,8 @@ class Plan:
             steps.append(f"mae pretrain --dataset {dataset} --model {self.model}")
         if self.tracker is not None:
             steps.append(f"mae pretrain --dataset {dataset} --set 'trackers=[{self.tracker}]'")
+        if self.export is not None:
+            steps.append(f"mae export RUN --format {self.export}")
         return steps
 
 
@@ -98,7 +105,8 @@ def plan_package(package: str, adds: Mapping[str, str | None], registry: Registr
         hidden = f"would hide the module {plan.module}; take another, such as mae-{package}"
         raise SpecError(f"package name {package!r} {hidden}")
     if not plan.adds:
-        raise SpecError("say what the package adds: --dataset NAME, --task NAME, --model NAME or --tracker NAME")
+        *kinds, last = (f"--{kind} NAME" for kind in WORD_OF)
+        raise SpecError(f"say what the package adds: {', '.join(kinds)} or {last}")
     recipe = {"recipe": plan.dataset} if plan.dataset is not None else {}
     for kind, name in (plan.adds | recipe).items():
         if not WORDS.fullmatch(name):

@@ -27,6 +27,7 @@ OF_KIND = {
     "task": {"src/{module}/task.py": "task.py", "tests/test_task.py": "test_task.py"},
     "model": {"src/{module}/model.py": "model.py", "tests/test_model.py": "test_model.py"},
     "tracker": {"src/{module}/tracker.py": "tracker.py", "tests/test_tracker.py": "test_tracker.py"},
+    "export": {"src/{module}/export.py": "export.py", "tests/test_export.py": "test_export.py"},
 }
 """Path in the package → template, plus `.jinja`: of every package, and beside it of each kind that it adds."""
 

@@ -13,7 +13,7 @@ In the tests of a package, three lines per plugin give one pytest test per promi
 
 A task is tried on pictures that the kit makes (16 × 16 with `label` and `mask`, see `Synthetic`) and on a transformer
 of 16 numbers per token; override `dataset(self, tmp_path)` to try it on other data. `ModelConformance` takes `model`,
-`ModalityConformance` takes `modality`, `TrackerConformance` takes `tracker`.
+`ModalityConformance` takes `modality`, `TrackerConformance` takes `tracker`, `ExportConformance` takes `export`.
 
 From Python, and as `mae plugins check NAME` does it, every promise at once:
 
@@ -28,12 +28,13 @@ From Python, and as `mae plugins check NAME` does it, every promise at once:
 
 Each returns a list of `Finding(check, problem, note, advice)`: `problem` is None where the promise is kept, else a
 sentence that says what is wrong, where, and what to do; `note` says why something was not looked at; `advice` says what
-would be better, such as an import that takes less time. Nothing is raised; the five classes make a warning of advice.
+would be better, such as an import that takes less time. Nothing is raised; the six classes make a warning of advice.
 """
 
 from maecli.testing.by_name import check
 from maecli.testing.conformance import (
     DatasetConformance,
+    ExportConformance,
     ModalityConformance,
     ModelConformance,
     TaskConformance,
@@ -50,6 +51,7 @@ from maecli.testing.trackers import check_tracker
 
 __all__ = [
     "DatasetConformance",
+    "ExportConformance",
     "Finding",
     "ModalityConformance",
     "ModelConformance",

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from maecli.data.dataset import Dataset
+from maecli.exporting.format import ExportFormat
 from maecli.modalities.modality import Modality
 from maecli.models.plugin import Model
-from maecli.testing import datasets, modalities, models, tasks, trackers
+from maecli.testing import datasets, exports, modalities, models, tasks, trackers
 from maecli.testing.finding import Finding, Stages, names
 from maecli.testing.synthetic import Synthetic
 from maecli.training.task import Task
@@ -118,3 +119,13 @@ class TrackerConformance(_Conformance):
 
     def _find_all(self, tmp_path: Path) -> list[Finding]:
         return trackers.check_tracker(self.tracker)
+
+
+class ExportConformance(_Conformance):
+    """Tests of an export format."""
+
+    export: ClassVar[type[ExportFormat]]
+    _stages = exports.STAGES
+
+    def _find_all(self, tmp_path: Path) -> list[Finding]:
+        return exports.check_export(self.export)
