@@ -7,7 +7,6 @@ what describes them, and the README, which says their licence, are fetched.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from maecli.errors import MaeError, SpecError
+from maecli.storage.files import file_sha256
 from maecli.text import one_line, some
 from maecli.weights.files import CONFIG, FOLDER_FILES, PIXELS_CONFIG, SUFFIXES
 from maecli.weights.hub_names import HubName
@@ -83,9 +83,7 @@ def licence_in_cache(name: HubName) -> str:
 
 def sha256_of(folder: Path) -> str:
     """Return the checksum of the weights in a folder: of the file, or of the index of several."""
-    path = next(folder / name for name in FOLDER_FILES if (folder / name).is_file())
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(next(folder / name for name in FOLDER_FILES if (folder / name).is_file()))
 
 
 def _cached(name: HubName) -> Path | None:
@@ -136,13 +134,10 @@ def _compare(folder: Path, info: ModelInfo, files: list[str]) -> None:
         if file.rfilename not in files or file.lfs is None:
             continue
         path = folder / file.rfilename
-        with path.open("rb") as opened:
-            if hashlib.file_digest(opened, "sha256").hexdigest() != file.lfs.sha256:
-                path.resolve().unlink()  # of the cache, which would give it again
-                path.unlink(missing_ok=True)
-                raise MaeError(
-                    f"{file.rfilename} did not arrive whole: it has another checksum than on the hub; try again"
-                )
+        if file_sha256(path) != file.lfs.sha256:
+            path.resolve().unlink()  # of the cache, which would give it again
+            path.unlink(missing_ok=True)
+            raise MaeError(f"{file.rfilename} did not arrive whole: it has another checksum than on the hub; try again")
 
 
 def _said(name: HubName, error: Exception) -> MaeError:
