@@ -112,7 +112,7 @@ def import_encoder(file: WeightFile, choice: str = "") -> EncoderWeights:
 def _unknown(file: WeightFile) -> str:
     names = list(file.tensors)
     some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-    titles = ", ".join(each.title for each in FORMATS)
+    titles = ", ".join(dict.fromkeys(each.title for each in FORMATS))
     return (
         f"{file.path} holds no vision transformer that can be recognised by its {len(names)} tensors ({some}); known "
         f"are the ViTs of {titles}, and runs of mae"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 KERNEL = "patch_embed.proj.weight"
 """The kernel of the patch embedding, as timm names it."""
@@ -23,7 +23,7 @@ class Format:
     kernel: str
     """What it calls the kernel of the patch embedding."""
     rewrites: tuple[tuple[str, str], ...] = ()
-    """Patterns and replacements that lead to timm's names, applied in turn."""
+    """Patterns and replacements that lead to timm's names, the patch embedding's apart, applied in turn."""
     activation: str = "gelu"
     """Of its MLPs, where no file says another."""
     norm_eps: float | None = None
@@ -36,14 +36,14 @@ class Format:
         return re.compile(rf"((?:.*\.)?){self.block}")
 
     def canonical(self, name: str) -> str:
-        return renamed(name, self.rewrites)
+        patches = (rf"^{re.escape(self.kernel.removesuffix('weight'))}", KERNEL.removesuffix("weight"))
+        return renamed(name, (patches, *self.rewrites))
 
 
 TIMM = Format("timm or official MAE", r"blocks\.0\.attn\.qkv\.weight", KERNEL)
 _COMMON_TO_HUGGING_FACE = (
     (r"^embeddings\.(cls_token|mask_token)$", r"\1"),
     (r"^embeddings\.position_embeddings$", "pos_embed"),
-    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
     (r"^(?:encoder\.layer|layers)\.(\d+)\.", r"blocks.\1."),
     (r"^(blocks\.\d+)\.attention\.attention\.(q|k|v)(?:uery|ey|alue)\.", r"\1.attn.\2."),
     (r"^(blocks\.\d+)\.attention\.(q|k|v)_proj\.", r"\1.attn.\2."),
@@ -77,7 +77,6 @@ DINOV3 = Format(
     r"layer\.0\.layer_scale1\.lambda1",
     "embeddings.patch_embeddings.weight",
     (
-        (r"^embeddings\.patch_embeddings\.", "patch_embed.proj."),
         (r"^layer\.", "layers."),
         (r"^(layers\.\d+\.mlp)\.up_proj\.", r"\1.fc1."),
         (r"^(layers\.\d+\.mlp)\.down_proj\.", r"\1.fc2."),
@@ -86,6 +85,10 @@ DINOV3 = Format(
     norm_eps=1e-5,
     rotary=100.0,
 )
+DINOV3_IN_MEMORY = replace(
+    DINOV3, block=r"model\.layer\.0\.layer_scale1\.lambda1", rewrites=((r"^model\.layer\.", "layer."), *DINOV3.rewrites)
+)
+"""As the `state_dict` of transformers 5 has them, which writes and reads those of 4 in its folders."""
 CLIP = Format(
     "Hugging Face CLIP",
     r"encoder\.layers\.0\.layer_norm1\.weight",
@@ -93,7 +96,6 @@ CLIP = Format(
     (
         (r"^embeddings\.class_embedding$", "cls_token"),
         (r"^embeddings\.position_embedding\.weight$", "pos_embed"),
-        (r"^embeddings\.patch_embedding\.", "patch_embed.proj."),
         (r"^encoder\.layers\.(\d+)\.", r"blocks.\1."),
         (r"^(blocks\.\d+)\.self_attn\.(q|k|v)_proj\.", r"\1.attn.\2."),
         (r"^(blocks\.\d+)\.self_attn\.out_proj\.", r"\1.attn.proj."),
@@ -111,7 +113,6 @@ TORCHVISION = Format(
     (
         (r"^class_token$", "cls_token"),
         (r"^encoder\.pos_embedding$", "pos_embed"),
-        (r"^conv_proj\.", "patch_embed.proj."),
         (r"^encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
         (r"^(blocks\.\d+)\.self_attention\.in_proj_", r"\1.attn.qkv."),
         (r"^(blocks\.\d+)\.self_attention\.out_proj\.", r"\1.attn.proj."),
@@ -121,7 +122,7 @@ TORCHVISION = Format(
         (r"^encoder\.ln\.", "norm."),
     ),
 )
-FORMATS = (TIMM, HUGGING_FACE, DINOV2, DINOV3, CLIP, TORCHVISION)
+FORMATS = (TIMM, HUGGING_FACE, DINOV2, DINOV3, DINOV3_IN_MEMORY, CLIP, TORCHVISION)
 
 
 @dataclass(frozen=True)

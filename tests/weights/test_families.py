@@ -92,6 +92,18 @@ def test_a_folder_of_hugging_face_gives_the_features_of_its_model(make, title, t
     assert expected.std() > 0.1
 
 
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_dinov3_is_known_by_the_names_of_its_files_and_of_its_modules(prefix, tmp_path):
+    peer = dinov3()
+    peer.save_pretrained(tmp_path)
+    state = {f"{prefix}{name}": tensor for name, tensor in peer.state_dict().items()}
+    written, in_memory = import_encoder(read_weights(tmp_path)), imported(state, rope_theta=50.0, image_size=SIZE)
+    assert f"{prefix}model.layer.0.norm1.weight" in state, "else transformers has one set of names again"
+    assert (in_memory.format, in_memory.rotary) == (written.format, written.rotary)
+    assert in_memory.tensors.keys() == written.tensors.keys()
+    assert all(in_memory.tensors[name].equal(tensor) for name, tensor in written.tensors.items())
+
+
 @pytest.mark.parametrize("settings", [{"reg_tokens": 2, "init_values": 0.5}, {"reg_tokens": 2, "no_embed_class": True}])
 @torch.no_grad()
 def test_registers_of_timm_give_the_same_tokens(settings):
