@@ -21,6 +21,9 @@ from maecli.terminal import complain
 
 _ENDED = "mae/ended"
 _ENDED_S = 3.0
+"""How long a process that lost another waits for the word that all end."""
+_HEARD_S = 10.0
+"""How long the first waits until the others have heard it."""
 _world: World = ALONE
 
 
@@ -63,7 +66,7 @@ def _lead(command: Callable[[], int | str | None]) -> int | str | None:
     store.set(_ENDED, str(code))
     dist.destroy_process_group()  # which ends their waiting
     with contextlib.suppress(Exception):  # it may be this process that keeps the store
-        store.wait([f"{_ENDED}/{rank}" for rank in range(1, _world.size)], timedelta(seconds=_ENDED_S))
+        store.wait([f"{_ENDED}/{rank}" for rank in range(1, _world.size)], timedelta(seconds=_HEARD_S))
     return code
 
 
@@ -77,8 +80,9 @@ def _obey(group: Processes) -> int | None:
         failed = error
     try:
         store.wait([_ENDED], timedelta(seconds=_ENDED_S if group.lost else HANG_S))
-        store.set(f"{_ENDED}/{group.rank}", "")
-        return int(store.get(_ENDED))
+        code = int(store.get(_ENDED))
+        store.set(f"{_ENDED}/{group.rank}", "")  # after which the first may end, and with it the store
+        return code
     except Exception:
         if not group.lost:
             complain(f"process {group.rank}: {failed}")
