@@ -1,26 +1,25 @@
 """A toy run that keeps its metrics and checkpoints as real ones do, and goes on from what it finds.
 
-    python interrupted_toy.py FOLDER
-
-kills one such run for each of its calls to the disk, in a process of its own, and lets it go on. Prints how many there
-were, and what was lost or became different.
+It is killed at each of its calls to the disk, in a process of its own, and goes on; see `interrupted`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from broken_disk import Disk, kills
 from maecli_plugins.trackers.jsonl import JsonLines
-from safetensors.torch import load_file
 from toy_training import Brightness, make
 
 from maecli.storage.ledger import Ledger
+from maecli.training.checkpoint import MODEL, STATE
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.loop.trainer import Trainer
 
@@ -30,10 +29,18 @@ TIMING = ("train/samples_per_s", "train/data_wait")
 def go_on(folder: Path) -> Trainer:
     """Bring the run in a folder to its end, from where it is."""
     folder.mkdir(exist_ok=True)
+    trainer = make(folder, Brightness(noise=0.1), train={"epochs": 1}, save_epochs=0.34)
+    with taken_up(trainer, folder):
+        trainer.fit()
+    return trainer
+
+
+@contextlib.contextmanager
+def taken_up(trainer: Trainer, folder: Path) -> Iterator[None]:
+    """Let a trainer begin where the run in a folder is, and keep its metrics there."""
     ledger = Ledger(folder, "run")
     if not ledger.began:
         ledger.begin()
-    trainer = make(folder, Brightness(noise=0.1), train={"epochs": 1}, save_epochs=0.34)
     assert trainer.checkpoints is not None
     last, problems = trainer.checkpoints.newest_good()
     assert problems == []
@@ -41,11 +48,8 @@ def go_on(folder: Path) -> Trainer:
         trainer.load(last)
     tracker = JsonLines(folder, {}, trainer.step)
     trainer.trackers = (tracker,)
-    try:
-        trainer.fit()
-    finally:
-        tracker.close()
-    return trainer
+    with contextlib.closing(tracker):
+        yield
 
 
 def metrics(folder: Path, until: int = sys.maxsize) -> list[dict[str, Any]]:
@@ -75,8 +79,8 @@ def differences(folder: Path, whole: Path) -> list[str]:
         if ours is None or theirs is None or ours.path.name != theirs.path.name:
             found.append(pointer)
             continue
-        for file in ("model.safetensors", "state.safetensors"):
-            tensors, others = (load_file(each.path / file) for each in (ours, theirs))
+        for file in (MODEL, STATE):
+            tensors, others = (each.tensors(file) for each in (ours, theirs))
             found += [f"{pointer} {name}" for name in others if not torch.equal(tensors[name], others[name])]
     if metrics(folder) != metrics(whole):
         found.append("metrics")
@@ -101,9 +105,8 @@ def _die(folder: Path, at: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    root = Path(sys.argv[1])
+def killed_at_each_call(root: Path) -> dict[str, Any]:
+    """Return how many calls to the disk a run takes, and what was lost or became different when killed before each."""
     whole, calls = undisturbed(root)
     wrong, steps = [], [0]
     for at in range(1, calls + 1):
@@ -115,8 +118,4 @@ def main() -> None:
         go_on(folder)
         wrong += [f"call {at}: ended with {ended}"] * (ended != -9)
         wrong += [f"call {at}: {each}" for each in (*lost, *differences(folder, whole))]
-    print(json.dumps({"calls": calls, "wrong": wrong, "steps": steps}))
-
-
-if __name__ == "__main__":
-    main()
+    return {"kills": calls, "wrong": wrong, "steps": steps}

@@ -98,7 +98,12 @@ def spec(**settings: Any) -> PretrainSpec:
 
 
 def make(
-    folder: Path | None = None, task: Brightness | None = None, num_val: int = 5, num: int = NUM_TRAIN, **settings: Any
+    folder: Path | None = None,
+    task: Brightness | None = None,
+    num_val: int = 5,
+    num: int = NUM_TRAIN,
+    module: nn.Module | None = None,
+    **settings: Any,
 ) -> Trainer:
     torch.manual_seed(0)
     checkpoints = None
@@ -106,9 +111,15 @@ def make(
         (folder / "checkpoints").mkdir(exist_ok=True)
         checkpoints = CheckpointFolder(folder / "checkpoints")
     trackers = (Notes(folder or Path(), {}, 0),)
-    module = nn.Linear(4, 1)
     return Trainer(
-        *(task or Brightness(), module, spec(**settings), loader(num), loader(num_val), torch.float32),
+        *(
+            task or Brightness(),
+            module or nn.Linear(4, 1),
+            spec(**settings),
+            loader(num),
+            loader(num_val),
+            torch.float32,
+        ),
         checkpoints=checkpoints,
         trackers=trackers,
     )

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import interrupted_toy
 import pytest
@@ -18,20 +19,33 @@ from interrupted_toy import differences, go_on, undisturbed, what_is_lost
 from maecli.errors import MaeError
 
 HELPERS = Path(interrupted_toy.__file__).parent
+unless_it_forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
 CODES = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
-def test_killed_at_each_call_to_the_disk_a_run_loses_nothing_and_ends_as_if_never_killed(tmp_path):
-    script = [sys.executable, "-W", "error", HELPERS / "interrupted_toy.py", tmp_path]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return what came of runs that were killed at calls to the disk: of one process, and of two."""
+    script = [sys.executable, "-W", "error", HELPERS / "interrupted.py", tmp_path_factory.mktemp("killed"), "8"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "FATAL"}
     ended = subprocess.run(script, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout)
+    return json.loads(ended.stdout)
+
+
+@unless_it_forks
+def test_killed_at_each_call_to_the_disk_a_run_loses_nothing_and_ends_as_if_never_killed(killed):
+    found = killed["one"]
     assert found["wrong"] == []
-    assert found["calls"] > 40
+    assert found["kills"] > 40
     assert found["steps"] == sorted(found["steps"]), "a later kill leaves no earlier checkpoint"
     assert set(found["steps"]) == {0, 1, 2, 3}
+
+
+@unless_it_forks
+def test_killed_while_shards_are_written_a_run_of_two_processes_loses_nothing(killed):
+    assert killed["two"]["wrong"] == []
+    assert killed["two"]["kills"] > 4
 
 
 def refused(folder: Path, at: int, code: int) -> str:
