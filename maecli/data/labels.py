@@ -2,7 +2,7 @@
 
 Parts of one seed are nested: the 1% lies within the 10%, and 4 per class within 16 per class.
 
-Shapes: Q classes.
+Shapes: N samples, Q classes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maecli.data.card import DataCard, SplitName
 from maecli.data.dataset import Dataset
@@ -64,9 +65,8 @@ def training_part(
         codes = labels.codes_of(split.keys)
         ids = np.flatnonzero(codes != NONE)
         known = [labels.distinct[code] for code in codes[ids].tolist()]
-        part_of_known = choose(take(split.keys, ids), known, part, seed)
-        chosen = ids[part_of_known].tolist()
-        counts = class_counts([known[i] for i in part_of_known], card.num_classes)
+        chosen = ids[choose(take(split.keys, ids), known, part, seed)].tolist()
+        counts = class_counts(labels.distinct, codes[chosen], card.num_classes)
     else:
         chosen = choose(split.keys, None, part, seed)
     description = f"{len(chosen):,} of {len(split):,} training samples, chosen by seed {seed}"
@@ -97,19 +97,13 @@ def labels_by_key(dataset: Dataset, name: SplitName, split: Split) -> ByKey[np.n
     return ByKey(source.keys, codes, different)
 
 
-def labels_in_order(labels: ByKey[np.ndarray], keys: Sequence[str]) -> list[np.ndarray]:
-    """Return the labels of those of the samples that have one; equal ones are one array."""
-    return [labels.distinct[code] for code in labels.codes_of(keys).tolist() if code != NONE]
-
-
-def class_counts(labels: Sequence[np.ndarray], num_classes: int) -> tuple[int, ...]:
-    """Return how many samples each class is present in (Q,), given labels () or (Q,)."""
-    if not labels:
-        return (0,) * num_classes
-    table = np.stack(labels)
-    if table.ndim == 1:
-        return tuple(np.bincount(table, minlength=num_classes).tolist())
-    return tuple((table == 1).sum(0).tolist())
+def class_counts(labels: Sequence[np.ndarray], codes: NDArray[np.int32], num_classes: int) -> tuple[int, ...]:
+    """Return how many samples each class is present in (Q,), by the number (N,) of each one's label () or (Q,)."""
+    counts = [0] * num_classes
+    for label, num in zip(labels, np.bincount(codes[codes != NONE], minlength=len(labels)).tolist(), strict=True):
+        for q in classes_of(label):
+            counts[q] += num
+    return tuple(counts)
 
 
 def choose(keys: Sequence[str], labels: Sequence[np.ndarray] | None, part: str, seed: int) -> list[int]:

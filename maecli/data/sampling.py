@@ -5,10 +5,14 @@ Shapes: N samples, Q classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from maecli.data.views.by_key import NONE
 
 Sampling = Literal["natural", "balanced", "sqrt"]
 POWERS = {"balanced": 0.0, "sqrt": 0.5}
@@ -18,16 +22,22 @@ Source: arXiv:1910.09217, equation 1.
 """
 
 
-def chances(present: NDArray[np.bool_], sampling: Sampling) -> NDArray[np.float64]:
-    """Return the chance (N,) of each sample, whose classes are `present` (N, Q), to be the next one drawn.
+def chances(codes: NDArray[np.int32], classes: Sequence[Sequence[int]], sampling: Sampling) -> NDArray[np.float64]:
+    """Return the chance (N,) of each sample to be the next one drawn.
 
-    Of several classes the rarest decides, as it does for the repeat factors of LVIS, arXiv:1908.03195. A sample without
-    any is as likely as one whose class all samples have.
+    Of each sample `codes` (N,) has the position of its `classes`, `NONE` where it has none. Of several classes the
+    rarest decides, as it does for the repeat factors of LVIS, arXiv:1908.03195. A sample without any is as likely as
+    one whose class all samples have.
     """
-    counts = present.sum(0).astype(np.float64)  # (Q,)
     power = POWERS[sampling] - 1
-    weights = np.where(present, np.maximum(counts, 1) ** power, 0.0).max(1, initial=float(len(present)) ** power)
-    return np.asarray(weights / weights.sum(), np.float64)
+    owner = np.repeat(np.arange(len(classes)), [*map(len, classes)])  # of each class in `shown`
+    shown = np.fromiter(chain.from_iterable(classes), np.int64, len(owner))
+    times = np.bincount(codes[codes != NONE], minlength=len(classes))
+    counts = np.bincount(shown, times[owner])  # (Q,)
+    weights = np.full(len(classes) + 1, float(len(codes)) ** power)  # the last one is that of `NONE`
+    np.maximum.at(weights, owner, np.maximum(counts[shown], 1) ** power)
+    each = weights[codes]
+    return np.asarray(each / each.sum(), np.float64)
 
 
 def drawn(generator: np.random.Generator, chances: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -136,7 +136,7 @@ class KeptSplits(WrappedDataset):
         changes: dict[str, object] = {"split_sizes": {name: len(split) for name, split in splits.items()}}
         if card.class_counts:
             labels = labels_by_key(self, "train", splits["train"])
-            changes["class_counts"] = class_counts([*labels.values()], card.num_classes)
+            changes["class_counts"] = class_counts(labels.distinct, labels.codes, card.num_classes)
         return card.model_copy(update=changes)
 
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:

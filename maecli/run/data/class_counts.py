@@ -5,14 +5,14 @@ Shapes: N samples, Q classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from maecli.data.card import DataCard
 from maecli.data.dataset import Dataset
-from maecli.data.labels import class_counts, labels_by_key, labels_in_order
+from maecli.data.labels import class_counts, labels_by_key
 from maecli.data.sample import Split, TensorSplit
 from maecli.data.statistics import cell_counts
 from maecli.data.views.by_key import NONE, Positions
@@ -32,13 +32,13 @@ def with_counts(
     """Return the card of training samples with the counts of the classes of `field`, where it lacks them."""
     if field == "label" and not card.class_counts:
         labels = labels_by_key(dataset, "train", split)
-        present = labels_in_order(labels, split.keys)
-        return card.model_copy(update={"class_counts": class_counts(present, card.num_classes)})
+        counts = class_counts(labels.distinct, labels.codes_of(split.keys), card.num_classes)
+        return card.model_copy(update={"class_counts": counts})
     if field == "mask" and not card.mask_counts:
         num = len(split)
         ids = np.arange(num) if num <= MOST_MASKS else np.arange(MOST_MASKS) * num // MOST_MASKS
         say(f"counting the cells of each class in {number_of(len(ids), 'mask')} of {num:,}")
-        cells = cells_by_position(dataset, split, card, ids)
+        cells = dict(cells_by_position(dataset, split, card, ids))
         counts = sum(cells.values(), np.zeros(len(card.mask_classes), np.int64)) * (num / max(1, len(cells)))
         return card.model_copy(update={"mask_counts": tuple(np.rint(counts).astype(int).tolist())})
     return card
@@ -46,8 +46,8 @@ def with_counts(
 
 def cells_by_position(
     dataset: Dataset, split: Split, card: DataCard, ids: Sequence[int] | NDArray[np.int64]
-) -> dict[int, NDArray[np.int64]]:
-    """Return the cells (Q,) of each class in the masks at some positions of the training split, opening no picture.
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield the cells (Q,) of each class in the masks at some positions of the training split, opening no picture.
 
     Masks that cannot be read are left out; they are told of when they are read for use.
     """
@@ -66,7 +66,7 @@ def cells_by_position(
             return cell_counts(source.tensors["mask"][wanted[index]].cpu().numpy(), num)
         return cell_counts(np.asarray(source[wanted[index]]["mask"]), num)
 
-    found = list(scan.read(count, len(wanted), lambda: None))
-    if wanted and not found:
+    for cells in scan.read(count, len(wanted), lambda: None):
+        yield int(positions[scan.ids[-1]]), cells
+    if wanted and not scan.ids:
         raise DataError(f"none of the masks of {card.name} can be read ({scan.faults[0]})")
-    return {int(positions[i]): cells for i, cells in zip(scan.ids, found, strict=True)}
