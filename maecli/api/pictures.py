@@ -9,13 +9,12 @@ from maecli.data.classes.label_files import (
     LABELS_FILE,
     LABELS_FILES,
     SPLIT_WORDS,
-    LabelRow,
-    LabelRows,
     Similar,
     find_labels,
     read_labels,
     split_in_path,
 )
+from maecli.data.classes.label_rows import LabelRow, LabelRows
 from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
 from maecli.data.files.finding import find_files, links_out
 from maecli.data.files.kept import keep, kept, stamp_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from maecli.layouts.doubt import Judge
@@ -61,7 +61,7 @@ def stem_of(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-def marked_files(places: Iterable[Place], certain: frozenset[str]) -> list[Marked]:
+def marked_files(places: Iterable[Place], certain: Collection[str]) -> list[Marked]:
     """Return the files that are named as masks of others beside them; `certain` ones are samples in any case."""
     found: list[Marked] = []
     for place in places:
@@ -121,7 +121,7 @@ def beside(marked: Sequence[Marked], num: int, judge: Judge, otherwise: Reading)
     ]
 
 
-def twins(places: Iterable[Place], taken: frozenset[str], judge: Judge, otherwise: Reading) -> list[tuple[str, str]]:
+def twins(places: Iterable[Place], taken: Collection[str], judge: Judge, otherwise: Reading) -> list[tuple[str, str]]:
     """Return pictures with files of the same name beside them that may hold masks: `1.jpg` with `1.png`.
 
     Raises `DataError` where nearly all have one, since these may as well be copies in another format.

@@ -56,7 +56,7 @@ def read_layout(
         *(where, choice, lenient), is_grey=is_grey, split_folders=split_folders, classes_are_told=classes_are_told
     )
     found = Walk(judge).go(plant(_sort_out(all_paths, is_sample, others)))
-    pairs, taken = _pairs(found, judge, frozenset(certain))
+    pairs, taken = _pairs(found, judge, certain)
     samples, place_of = _samples(all_paths, found, taken, is_sample)
     splits: ByKey[SplitName] = _by_sample(samples, place_of, [place.split for place in found.images])
     labels, foreign, joined = _labels(samples, place_of, found.images, judge)
@@ -119,7 +119,7 @@ def _by_sample(samples: Keys, place_of: NDArray[np.int32], by_place: Sequence[T 
     return ByKey(samples, np.array([*codes, NONE], np.int32)[place_of], tuple(numbers))
 
 
-def _pairs(found: Found, judge: Judge, certain: frozenset[str]) -> tuple[Pairs, frozenset[str]]:
+def _pairs(found: Found, judge: Judge, certain: Collection[str]) -> tuple[Pairs, frozenset[str]]:
     """Return which picture has which mask, and all files that are no pictures because they are masks."""
     pairs = Pairs()
     if judge.choice == "flat":

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+import numpy as np
+
 from maecli.data.card import SplitName
 from maecli.data.classes.alike import alike, tidy
 from maecli.data.classes.label_columns import Columns, choose_columns, plain
+from maecli.data.classes.label_rows import GrowingRows, LabelRow, LabelRows
 from maecli.data.classes.named_keys import Ambiguous, NamedKeys
 from maecli.data.csv_files import csv_rows
+from maecli.data.views.by_key import NONE, ByKey
+from maecli.data.views.keys import Keys
 from maecli.errors import BrokenSample, DataError, Fault
 from maecli.text import number_of
 
@@ -37,28 +42,9 @@ Similar = Literal["refuse", "join", "keep"]
 MOST_VANISHED = 0.5
 """Share of the rows that may name no picture: of more, the table is not of this folder."""
 NUM_PEEKED = 100
+ROWS_AT_ONCE = 1 << 12
+"""That are held at a time."""
 _SEVERAL = re.compile(r"[;|]")
-
-
-@dataclass(frozen=True)
-class LabelRow:
-    """One line of a table of labels."""
-
-    line: int
-    label: str
-    split: SplitName | None
-    group: str
-
-
-class LabelRows(dict[str, LabelRow]):
-    """The rows of a table of labels, file → row, and what is to be said of it."""
-
-    def __init__(self, rows: Mapping[str, LabelRow], reading: str, faults: Sequence[Fault]) -> None:
-        super().__init__(rows)
-        self.reading = reading
-        """In a few words: labels.csv (columns image, class)."""
-        self.faults = tuple(faults)
-        """The rows that name no picture, by the names that they give."""
 
 
 @dataclass
@@ -102,7 +88,7 @@ def find_labels(root: Path) -> Path | None:
 
 def read_labels(
     path: Path,
-    keys: Set[str],
+    keys: Collection[str],
     *,
     similar: Similar = "refuse",
     several: bool = False,
@@ -125,25 +111,27 @@ def read_labels(
         return None
     lines = _table(path)
     number, header = next(lines, (1, []))
-    if any(cell in keys for cell in header):
+    names = NamedKeys(path.parent, keys)
+    if any(place != NONE for place in names.exact(header)):
         raise DataError(f"{path}, line {number}: names a picture and no columns; write file,label in a line above it")
     peeked = list(islice(lines, NUM_PEEKED))
-    names = NamedKeys(path.parent, keys)
     files = [] if "file" in map(plain, header) else _num_files(header, peeked, names)
     columns = choose_columns(path, number, header, files, _num_splits(header, peeked))
     counts = _Counts()
-    rows = _rows(path, header, (*peeked, *lines), counts)
-    if not any(_find(path, line, columns.cell(cells, "file"), names) for line, cells in rows):
-        names, counts.loose = NamedKeys(path.parent, keys, loose=True), True
-    read, faults = _read(path, columns, rows, names, counts)
-    if faults and (not read or len(faults) > most_vanished * len(rows)):
-        raise _of_another_folder(path, faults, len(rows), keys)
-    counts.loose = counts.loose and bool(read)
-    read = _joined(path, read, similar, counts)
+    if not _names_any(path, header, columns, names):
+        names, counts.loose = NamedKeys(path.parent, names.keys, loose=True), True
+    growing, faults, num = _read(path, columns, _rows(path, header, counts), names, counts)
+    if faults and (not len(growing) or len(faults) > most_vanished * num):
+        raise _of_another_folder(path, faults, num, names.keys)
+    counts.loose = counts.loose and bool(len(growing))
+    rows = growing.rows(faults=[fault for _, fault in faults])
+    if similar != "keep":
+        rows.labels = _joined(path, rows.labels, similar, counts)
     if not several:
-        _check_single(path, read)
+        _check_single(path, rows)
     said = [f"columns {', '.join(columns.names.values())}", *counts.words()]
-    return LabelRows(read, f"{path.name} ({'; '.join(said)})", [fault for _, fault in faults])
+    rows.reading = f"{path.name} ({'; '.join(said)})"
+    return rows
 
 
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -159,7 +147,7 @@ def _num_files(header: Sequence[str], rows: Sequence[tuple[int, list[str]]], nam
 
     def is_file(cell: str) -> bool:
         try:
-            return names.find(cell) is not None
+            return names.place(cell) != NONE
         except Ambiguous:
             return True
 
@@ -172,12 +160,10 @@ def _num_splits(header: Sequence[str], rows: Sequence[tuple[int, list[str]]]) ->
     return [len(cells) if all(cell in SPLIT_WORDS for cell in cells) else -1 for cells in columns]
 
 
-def _rows(
-    path: Path, header: Sequence[str], lines: Iterable[tuple[int, list[str]]], counts: _Counts
-) -> list[tuple[int, list[str]]]:
-    """Return the rows of a table without repetitions of its header. Raises `DataError` for rows of other lengths."""
-    names, rows = [plain(name) for name in header], []
-    for line, cells in lines:
+def _rows(path: Path, header: Sequence[str], counts: _Counts) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a table without repetitions of its header. Raises `DataError` for rows of other lengths."""
+    names = [plain(name) for name in header]
+    for line, cells in islice(_table(path), 1, None):
         if len(cells) > len(header) and not any(cells[len(header) :]):
             cells = cells[: len(header)]
         if len(cells) != len(header):
@@ -193,13 +179,18 @@ def _rows(
                 f"{path}, line {line}: a second header, whose columns stand in another order; join the parts"
             )
         else:
-            rows.append((line, cells))
-    return rows
+            yield line, cells
 
 
-def _find(path: Path, line: int, name: str, names: NamedKeys) -> str | None:
+def _names_any(path: Path, header: Sequence[str], columns: Columns, names: NamedKeys) -> bool:
+    """Whether any row names a picture."""
+    rows = _rows(path, header, _Counts())
+    return any(_find(path, line, columns.cell(cells, "file"), names) != NONE for line, cells in rows)
+
+
+def _find(path: Path, line: int, name: str, names: NamedKeys) -> int:
     try:
-        return names.find(name)
+        return names.place(name)
     except Ambiguous as error:
         raise DataError(
             f"{path}, line {line}: {name!r} may be {error}; write paths relative to {path.parent}, with their suffix"
@@ -207,35 +198,44 @@ def _find(path: Path, line: int, name: str, names: NamedKeys) -> str | None:
 
 
 def _read(
-    path: Path, columns: Columns, rows: Sequence[tuple[int, list[str]]], names: NamedKeys, counts: _Counts
-) -> tuple[dict[str, LabelRow], list[tuple[int, Fault]]]:
-    """Return the rows of pictures that are there, and the faults of the others with their lines."""
-    read: dict[str, LabelRow] = {}
+    path: Path, columns: Columns, rows: Iterator[tuple[int, list[str]]], names: NamedKeys, counts: _Counts
+) -> tuple[GrowingRows, list[tuple[int, Fault]], int]:
+    """Return the rows of pictures that are there, the faults of the others with their lines, and how many both are."""
+    read, num = GrowingRows(names.keys), 0
     faults: list[tuple[int, Fault]] = []
-    for line, cells in rows:
-        where, name = f"{path}, line {line}:", columns.cell(cells, "file")
-        split = columns.cell(cells, "split").lower()
-        if split and split not in SPLIT_WORDS:
-            raise DataError(f"{where} unknown split {columns.cell(cells, 'split')!r}; use train, val or test")
-        if not name:
-            raise DataError(f"{where} no name of a file in the column {columns.names['file']}")
-        row = LabelRow(line, tidy(columns.cell(cells, "label")), SPLIT_WORDS.get(split), columns.cell(cells, "group"))
-        counts.lines.setdefault(row.label, line)
-        key = _find(path, line, name, names)
-        if key is None:
-            # which is false, and no error, for a name that no disk takes
-            is_there = os.path.exists(path.parent / name)  # noqa: PTH110
-            there = "there, but no picture" if is_there else "not there"
-            faults.append((line, Fault(name, f"stands in {path.name}, line {line}, but is {there}")))
-        elif key not in read:
-            read[key] = row
-        elif (other := read[key]) and (other.label, other.split, other.group) == (row.label, row.split, row.group):
-            counts.repeated += 1
-        else:
-            raise DataError(
-                f"{where} {name!r} stands in line {other.line} already{_unlike(other, row)}; keep one of them"
-            )
-    return read, faults
+    while part := list(islice(rows, ROWS_AT_ONCE)):
+        num += len(part)
+        exact = names.exact([columns.cell(cells, "file") for _, cells in part])
+        for (line, cells), place in zip(part, exact, strict=True):
+            row, name = _row(path, columns, line, cells), columns.cell(cells, "file")
+            counts.lines.setdefault(row.label, line)
+            place = place if place != NONE else _find(path, line, name, names)
+            if place == NONE:
+                # which is false, and no error, for a name that no disk takes
+                is_there = os.path.exists(path.parent / name)  # noqa: PTH110
+                there = "there, but no picture" if is_there else "not there"
+                faults.append((line, Fault(name, f"stands in {path.name}, line {line}, but is {there}")))
+            elif (other := read.row(place)) is None:
+                read.put(place, row)
+            elif (other.label, other.split, other.group) == (row.label, row.split, row.group):
+                counts.repeated += 1
+            else:
+                raise DataError(
+                    f"{path}, line {line}: {name!r} stands in line {other.line} already{_unlike(other, row)}; keep one "
+                    "of them"
+                )
+    return read, faults, num
+
+
+def _row(path: Path, columns: Columns, line: int, cells: Sequence[str]) -> LabelRow:
+    """Return what a line says of its file. Raises `DataError` where it names none, or no split."""
+    split = columns.cell(cells, "split").lower()
+    if split and split not in SPLIT_WORDS:
+        raise DataError(f"{path}, line {line}: unknown split {columns.cell(cells, 'split')!r}; use train, val or test")
+    if not columns.cell(cells, "file"):
+        raise DataError(f"{path}, line {line}: no name of a file in the column {columns.names['file']}")
+    label, group = tidy(columns.cell(cells, "label")), columns.cell(cells, "group")
+    return LabelRow(line, label, SPLIT_WORDS.get(split), group)
 
 
 def _unlike(other: LabelRow, row: LabelRow) -> str:
@@ -244,10 +244,10 @@ def _unlike(other: LabelRow, row: LabelRow) -> str:
     return ", with another split or group"
 
 
-def _of_another_folder(path: Path, faults: Sequence[tuple[int, Fault]], num: int, keys: Set[str]) -> DataError:
+def _of_another_folder(path: Path, faults: Sequence[tuple[int, Fault]], num: int, keys: Keys) -> DataError:
     (line, first), root = faults[0], path.parent
-    stems = {PurePosixPath(key).stem: key for key in keys}
-    likely = stems.get(PurePosixPath(first.path.replace("\\", "/")).stem)
+    stem = PurePosixPath(first.path.replace("\\", "/")).stem
+    likely = next((key for key in keys if PurePosixPath(key).stem == stem), None)
     hint = f", such as {likely}" if likely is not None else ""
     of_all = f", nor are {len(faults) - 1:,} more of its {num:,} rows" if len(faults) > 1 else ""
     return DataError(
@@ -255,11 +255,10 @@ def _of_another_folder(path: Path, faults: Sequence[tuple[int, Fault]], num: int
     )
 
 
-def _joined(path: Path, rows: dict[str, LabelRow], similar: Similar, counts: _Counts) -> dict[str, LabelRow]:
-    """Return the rows with one label for those that look alike, if they are to be joined. Raises `DataError`."""
-    if similar == "keep":
-        return rows
-    nums = Counter(row.label for row in rows.values() if row.label)
+def _joined(path: Path, labels: ByKey[str], similar: Similar, counts: _Counts) -> ByKey[str]:
+    """Return one label for those that look alike, if they are to be joined. Raises `DataError`."""
+    times = np.bincount(labels.codes[labels.codes != NONE], minlength=len(labels.distinct)).tolist()
+    nums = dict(zip(labels.distinct, times, strict=True))
     spelling: dict[str, str] = {}
     for group in alike(nums):
         if similar == "refuse":
@@ -273,18 +272,17 @@ def _joined(path: Path, rows: dict[str, LabelRow], similar: Similar, counts: _Co
         most = max(group, key=lambda label: (nums[label], -counts.lines[label]))
         spelling |= {label: most for label in group if label != most}
     counts.joined = sum(nums[label] for label in spelling)
-    return {
-        key: LabelRow(row.line, spelling.get(row.label, row.label), row.split, row.group) for key, row in rows.items()
-    }
+    return labels.renamed(spelling) if spelling else labels
 
 
-def _check_single(path: Path, rows: Mapping[str, LabelRow]) -> None:
+def _check_single(path: Path, rows: LabelRows) -> None:
     """Raise `DataError` for a label that joins others by ; or |: it would be a class of its own."""
-    parts = {row.label: [part.strip() for part in _SEVERAL.split(row.label)] for row in rows.values()}
-    used = Counter(part for label in parts.values() for part in label if part)
-    for row in rows.values():
-        if len(parts[row.label]) > 1 and any(used[part] > 1 for part in parts[row.label]):
-            raise DataError(
-                f"{path}, line {row.line}: {row.label!r} names several labels, and a picture has one here; keep one of "
-                "them, or give what they are together a name of its own"
-            )
+    parts = [[part.strip() for part in _SEVERAL.split(label)] for label in rows.labels.distinct]
+    used = Counter(part for label in parts for part in label if part)
+    several = [code for code, label in enumerate(parts) if len(label) > 1 and any(used[part] > 1 for part in label)]
+    if several:
+        line = int(rows.lines[np.isin(rows.labels.codes, several)].min())
+        raise DataError(
+            f"{path}, line {line}: {rows[rows.in_line(line)].label!r} names several labels, and a picture has one "
+            "here; keep one of them, or give what they are together a name of its own"
+        )

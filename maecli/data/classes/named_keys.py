@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+
+from maecli.data.views.by_key import NONE, Positions
+from maecli.data.views.keys import Keys
 
 
 class Ambiguous(ValueError):
@@ -24,55 +27,58 @@ class NamedKeys:
     are, too.
     """
 
-    def __init__(self, root: Path, keys: Set[str], loose: bool = False) -> None:
-        self.keys, self.loose = keys, loose
+    def __init__(self, root: Path, keys: Collection[str], loose: bool = False) -> None:
+        self.keys, self.loose = Keys.of(keys), loose
         above = root.resolve()
         self.prefixes = [f"{above.as_posix()}/", f"{root.as_posix()}/", f"{above.name}/"]
 
-    def find(self, name: str) -> str | None:
-        """Return the key that is meant, None for none. Raises `Ambiguous` for a name of several."""
-        if not name or name in self.keys:
-            return name or None
+    def exact(self, names: Sequence[str]) -> list[int]:
+        """Return the positions of the keys that names are as they stand, `NONE` of others."""
+        return self._as_they_stand.find(names).tolist()
+
+    def place(self, name: str) -> int:
+        """Return the position of the key that is meant, `NONE` for none. Raises `Ambiguous` for a name of several."""
+        if not name or (place := self._as_they_stand.of(name)) != NONE:
+            return place if name else NONE
         path = name.replace("\\", "/").removeprefix("./")
-        for each in (path, *(path.removeprefix(prefix) for prefix in self.prefixes)):
-            for keys, form in self._forms:
-                if found := keys.get(form(each)):
-                    return _single(found)
-        return self._below_folders(path) if self.loose else None
+        for each in dict.fromkeys((path, *(path.removeprefix(prefix) for prefix in self.prefixes))):
+            for positions, form in self._forms:
+                if found := positions.all_of(form(each)):
+                    return self._single(found)
+        return self._below_folders(path) if self.loose else NONE
 
-    def _below_folders(self, path: str) -> str | None:
+    def _below_folders(self, path: str) -> int:
         lower = _folded(path)
-        whole = [key for key in self._by_name.get(lower.rpartition("/")[2], ()) if _folded(key).endswith(f"/{lower}")]
-        bare = [key for key in self._by_stem.get(lower.rpartition("/")[2], ()) if _stem(key).endswith(f"/{lower}")]
+        name, keys = lower.rpartition("/")[2], self.keys
+        whole = [i for i in self._by_name.all_of(name) if _folded(keys[i]).endswith(f"/{lower}")]
+        bare = [i for i in self._by_stem.all_of(name) if _stem(keys[i]).endswith(f"/{lower}")]
         found = whole or bare
-        return _single(found) if found else None
+        return self._single(found) if found else NONE
+
+    def _single(self, places: Sequence[int]) -> int:
+        if len(places) > 1:
+            raise Ambiguous(self.keys[i] for i in places)
+        return places[0]
 
     @cached_property
-    def _forms(self) -> list[tuple[dict[str, list[str]], Callable[[str], str]]]:
-        exact = {key: [key] for key in self.keys}
-        stems = _by(_stem, self.keys)
-        return [(exact, str), (_by(_nfc, self.keys), _nfc), (_by(_folded, self.keys), _folded), (stems, _folded)]
+    def _as_they_stand(self) -> Positions:
+        return Positions(self.keys)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        return _by(lambda key: _folded(key).rpartition("/")[2], self.keys)
+    def _forms(self) -> list[tuple[Positions, Callable[[str], str]]]:
+        whole = [(self._by(form), form) for form in (_nfc, _folded)]
+        return [(self._as_they_stand, str), *whole, (self._by(_stem), _folded)]
 
     @cached_property
-    def _by_stem(self) -> dict[str, list[str]]:
-        return _by(lambda key: _stem(key).rpartition("/")[2], self.keys)
+    def _by_name(self) -> Positions:
+        return self._by(lambda key: _folded(key).rpartition("/")[2])
 
+    @cached_property
+    def _by_stem(self) -> Positions:
+        return self._by(lambda key: _stem(key).rpartition("/")[2])
 
-def _single(keys: list[str]) -> str:
-    if len(keys) > 1:
-        raise Ambiguous(keys)
-    return keys[0]
-
-
-def _by(form: Callable[[str], str], keys: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for key in keys:
-        found.setdefault(form(key), []).append(key)
-    return found
+    def _by(self, form: Callable[[str], str]) -> Positions:
+        return Positions(Keys.of(map(form, self.keys)))
 
 
 def _nfc(name: str) -> str:

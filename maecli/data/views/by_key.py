@@ -44,14 +44,12 @@ class Positions:
 
     def of(self, key: str) -> int:
         """Return the position of a key, `NONE` where it is not there."""
-        digest = hash(key)
-        at = int(np.searchsorted(self._hashes, digest, "right")) - 1
-        while at >= 0 and self._hashes[at] == digest:
-            position = int(self._order[at])
-            if self._keys[position] == key:
-                return position
-            at -= 1
-        return NONE
+        return (self.all_of(key) or [NONE])[-1]
+
+    def all_of(self, key: str) -> list[int]:
+        """Return the positions of all keys that are equal to one, in rising order."""
+        first, end = (int(np.searchsorted(self._hashes, hash(key), side)) for side in ("left", "right"))
+        return [position for position in self._order[first:end].tolist() if self._keys[position] == key]
 
 
 def _hashes(keys: Sequence[str]) -> NDArray[np.int64]:
@@ -89,11 +87,11 @@ class ByKey(Mapping[str, V]):
 
     def updated(self, more: Mapping[str, V]) -> ByKey[V]:
         """Return this with other values for some of the keys."""
+        known = ByKey.gathered(self.of, more)
         numbers = {value: i for i, value in enumerate(self.distinct)}
-        codes = self.codes.copy()
-        for position, value in zip(self._positions.find(more), more.values(), strict=True):
-            codes[position] = numbers.setdefault(value, len(numbers))
-        return ByKey(self.of, codes, tuple(numbers))
+        places = [numbers.setdefault(value, len(numbers)) for value in known.distinct]
+        codes = np.array([*places, NONE], np.int32)[known.codes]
+        return ByKey(self.of, np.where(codes != NONE, codes, self.codes), tuple(numbers))
 
     def renamed(self, names: Mapping[V, V]) -> ByKey[V]:
         """Return this with other names for some values."""

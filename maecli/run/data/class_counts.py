@@ -32,8 +32,8 @@ def with_counts(
     """Return the card of training samples with the counts of the classes of `field`, where it lacks them."""
     if field == "label" and not card.class_counts:
         labels = labels_by_key(dataset, "train", split)
-        counts = class_counts(labels.distinct, labels.codes_of(split.keys), card.num_classes)
-        return card.model_copy(update={"class_counts": counts})
+        present = class_counts(labels.distinct, labels.codes_of(split.keys), card.num_classes)
+        return card.model_copy(update={"class_counts": present})
     if field == "mask" and not card.mask_counts:
         num = len(split)
         ids = np.arange(num) if num <= MOST_MASKS else np.arange(MOST_MASKS) * num // MOST_MASKS

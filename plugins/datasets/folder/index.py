@@ -87,7 +87,10 @@ class Index:
         """Whether classes come from a table, so that folders name none."""
         if self.table is None:
             return False
-        return bool(self.labels) and self.labels.items() - self.layout.labels.items() != set()
+        labels, of_folders = self.labels, pictures.ByKey.gathered(self.keys, self.layout.labels)
+        numbers = {name: i for i, name in enumerate(labels.distinct)}
+        theirs = np.array([*(numbers.get(name, NO_LABEL) for name in of_folders.distinct), NO_LABEL], np.int32)
+        return bool(((labels.codes != NO_LABEL) & (labels.codes != theirs[of_folders.codes])).any())
 
     @cached_property
     def strata(self) -> NDArray[np.int32]:
@@ -114,7 +117,8 @@ def read_index(
     """
     found = _find(root)
     table, rows = _read_table(root, found.pictures, similar)
-    layout = _read_layout(found, reading, table, rows, split_folders or {})
+    layout = _read_layout(found, reading, rows, split_folders or {})
+    rows = _of_samples(table, rows, layout.samples)
     headers = _headers(root, layout, max_pixels, files, faults, glance)
     headers, npy_layout = settled(root, headers, files.npy_layout, channels)
     channels, dtype = agree(root, headers, channels, dtype)
@@ -126,20 +130,18 @@ def read_index(
         )
     keys, of_imagenet = headers.of, read_tables(root, layout, known)
     labels: Mapping[str, str] = of_imagenet.labels or layout.labels
-    splits, groups = layout.splits, dict[str, str]()
+    splits = pictures.ByKey.gathered(layout.samples, layout.splits)
     if table is not None:
         faults.update(rows.faults)
-        if any(row.label for row in rows.values()):
-            labels = {key: row.label for key, row in rows.items() if row.label}
-        splits = dict(splits) | {key: row.split for key, row in rows.items() if row.split is not None}
-        groups = {key: row.group for key, row in rows.items() if row.group}
+        labels = rows.labels or labels
+        splits = splits.updated(rows.splits)
         check_groups(table, splits, rows)
     return Index(
         *(headers, channels, dtype, npy_layout),
         labels=pictures.ByKey.gathered(keys, labels),
         splits=pictures.ByKey.gathered(keys, splits),
-        fixed_splits=frozenset(splits.values()),
-        groups=pictures.ByKey.gathered(keys, groups),
+        fixed_splits=frozenset(splits.used),
+        groups=pictures.ByKey.gathered(keys, rows.groups),
         masks={key: mask for key, mask in layout.masks.items() if key in headers},
         layout=layout,
         table=table,
@@ -198,7 +200,7 @@ def _find(root: Path) -> pictures.FoundPictures:
     return found
 
 
-def _read_table(root: Path, keys: Sequence[str], similar: pictures.Similar) -> tuple[Path | None, pictures.LabelRows]:
+def _read_table(root: Path, keys: pictures.Keys, similar: pictures.Similar) -> tuple[Path | None, pictures.LabelRows]:
     """Return the table of labels in the folder, or in one that holds all pictures, and its rows by picture."""
     base = commonpath([keys[0], keys[-1]]) if len(keys) > 1 else ""
     steps = base.split("/") if base else []
@@ -206,27 +208,27 @@ def _read_table(root: Path, keys: Sequence[str], similar: pictures.Similar) -> t
         table, start = pictures.find_labels(root / place), f"{place}/" if place else ""
         if table is None:
             continue
-        rows = pictures.read_labels(table, frozenset(key.removeprefix(start) for key in keys), similar=similar)
+        below = keys.behind(np.full(len(keys), len(start.encode("utf-8", "surrogateescape")))) if start else keys
+        rows = pictures.read_labels(table, below, similar=similar)
         if rows is not None:
-            return table, pictures.LabelRows({start + key: row for key, row in rows.items()}, rows.reading, rows.faults)
-    return None, pictures.LabelRows({}, "", ())
+            return table, rows.renamed(keys)
+    return None, pictures.LabelRows.gathered({})
 
 
 def _read_layout(
     found: pictures.FoundPictures,
     reading: layouts.Reading,
-    table: Path | None,
-    rows: Mapping[str, pictures.LabelRow],
+    rows: pictures.LabelRows,
     split_folders: Mapping[str, api.SplitName],
 ) -> layouts.Layout:
     """Return what the files are; a table that names labels and splits leaves no doubt of these."""
-    has_labels = any(row.label for row in rows.values())
+    has_labels = bool(rows.labels)
     lists, where = (*pictures.LABELS_FILES, *CLASS_FILES), str(found.root)
     layout = layouts.read_layout(
         *((path for path in found.files if path.rpartition("/")[2].lower() not in lists), found.is_one, reading),
         where=where,
         certain=rows.keys(),
-        lenient=has_labels and any(row.split for row in rows.values()),
+        lenient=has_labels and bool(rows.splits),
         is_grey=grey_below(found.root),
         split_folders=split_folders,
         classes_are_told=has_labels,
@@ -236,11 +238,16 @@ def _read_layout(
             f"dataset.split_folders names {missing[0]}, but {where} has no folder of this name where folders of splits "
             "stand; write the name of the folder alone, as in {prueba: test}"
         )
-    samples = frozenset(layout.samples) if rows else frozenset()
-    for key, row in rows.items():
-        if key not in samples:
-            raise api.DataError(
-                f"{table}, line {row.line}: {key!r} is read as a mask, a drawing or a copy; leave it out of the table, "
-                "or choose another reading of the folders with --set dataset.layout=flat"
-            )
     return layout
+
+
+def _of_samples(table: Path | None, rows: pictures.LabelRows, samples: Sequence[str]) -> pictures.LabelRows:
+    """Return the rows by the keys of samples. Raises DataError for one of a picture that is none."""
+    by_sample = rows.at(pictures.Keys.of(samples))
+    if len(by_sample) < len(rows):
+        line = int(np.setdiff1d(rows.lines, by_sample.lines).min())
+        raise api.DataError(
+            f"{table}, line {line}: {rows.in_line(line)!r} is read as a mask, a drawing or a copy; leave it out of the "
+            "table, or choose another reading of the folders with --set dataset.layout=flat"
+        )
+    return by_sample

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from maecli.api import DataError, SplitName
-from maecli.api.pictures import LabelRow
+from maecli.api.pictures import ByKey, LabelRows
+
+NONE = -1
 
 
-def check_groups(path: Path, splits: Mapping[str, SplitName], rows: Mapping[str, LabelRow]) -> None:
-    """Raise `DataError` for a group whose pictures were given to two splits."""
-    first: dict[str, str] = {}
-    for key, row in rows.items():
-        if not row.group or key not in splits:
-            continue
-        other = first.setdefault(row.group, key)
-        if splits[other] != splits[key]:
-            raise DataError(
-                f"{path}, line {row.line}: group {row.group!r} is in {splits[key]} here and in {splits[other]} "
-                f"in line {rows[other].line}; a group must stay in one split"
-            )
+def check_groups(path: Path, splits: ByKey[SplitName], rows: LabelRows) -> None:
+    """Raise `DataError` for a group whose pictures were given to two splits, which are known of the same keys."""
+    ids = np.flatnonzero((rows.groups.codes != NONE) & (splits.codes != NONE))
+    ids = ids[np.argsort(rows.lines[ids])]
+    _, first, groups = np.unique(rows.groups.codes[ids], return_index=True, return_inverse=True)
+    others = ids[first[groups]]  # the first picture of each one's group
+    wrong = np.flatnonzero(splits.codes[ids] != splits.codes[others])
+    if len(wrong):
+        here, there = int(ids[wrong[0]]), int(others[wrong[0]])
+        raise DataError(
+            f"{path}, line {rows.lines[here]}: group {rows.groups.distinct[rows.groups.codes[here]]!r} is in "
+            f"{splits.distinct[splits.codes[here]]} here and in {splits.distinct[splits.codes[there]]} in line "
+            f"{rows.lines[there]}; a group must stay in one split"
+        )

@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from maecli.data.classes.label_files import LabelRow, read_labels, split_in_path
+from maecli.data.classes import label_files
+from maecli.data.classes.label_files import read_labels, split_in_path
+from maecli.data.classes.label_rows import LabelRow
 from maecli.data.tabular import dialect
 from maecli.errors import DataError
 
@@ -37,6 +39,17 @@ def test_a_name_that_is_known_as_it_stands_is_taken_so(tmp_path):
 def rows_of(tmp_path, text: str, keys, **options):
     (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
     return read_labels(tmp_path / "labels.csv", frozenset(keys), **options)
+
+
+def test_rows_are_read_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(label_files, "ROWS_AT_ONCE", 2)
+    rows = rows_of(tmp_path, "file,label\n1.png,cat\n.\\2.png,dog\n1.png,cat\n3.png,\n", ["1.png", "2.png", "3.png"])
+    assert {key: (row.line, row.label) for key, row in rows.items()} == {
+        "1.png": (2, "cat"),
+        "2.png": (3, "dog"),
+        "3.png": (5, ""),
+    }
+    assert rows.reading == "labels.csv (columns file, label; 1 row there twice)"
 
 
 def labels_of(tmp_path, text: str, keys, **options) -> dict[str, str]:

@@ -18,6 +18,7 @@ def test_positions_are_those_of_the_keys_and_the_last_of_equal_ones_counts():
     positions = Positions(Keys.of(["a", "b", "a", "c"]))
     assert positions.find(["c", "x", "a", "b"]).tolist() == [3, -1, 2, 1]
     assert [positions.of(key) for key in ("a", "x")] == [2, -1]
+    assert [positions.all_of(key) for key in ("a", "x")] == [[0, 2], []]
     assert Positions(Keys.of([])).find(["a"]).tolist() == [-1]
 
 
