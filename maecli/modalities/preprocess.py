@@ -99,13 +99,10 @@ class Preprocess:
         padded = how == "crop" and (
             card.size is None or any(have < want for have, want in zip(card.size, img_size, strict=True))
         )
-        ranges: ValueRange = card.value_range
-        if modality.per_cell and len(ends_of(ranges)[0]) > 1:
-            ranges = (*zip(*ends_of(ranges), strict=True), *[(0.0, 1.0)] * (num - len(ranges)))
         return cls(
             tuple(img_size),
             in_chans,
-            ranges,
+            _as_wide(card.value_range, modality, img_size),
             tuple(values["mean"]),
             tuple(values["std"]),
             modality,
@@ -122,7 +119,8 @@ class Preprocess:
     def for_files(self, card: DataCard) -> Self:
         """Return the preprocessing of a person's own files, which may use their range otherwise than the data set."""
         missing = self.missing or self.modality.gaps
-        return replace(self, value_range=self.modality.file_range(card), missing=missing)
+        ranges = _as_wide(self.modality.file_range(card), self.modality, self.img_size)
+        return replace(self, value_range=ranges, missing=missing)
 
     def record(self) -> dict[str, Any]:
         """Return what a checkpoint keeps, in plain values."""
@@ -257,3 +255,12 @@ class Preprocess:
             inside.append(slice(first - start, end - start))
         whole[tuple(target)] = values[tuple(inside)]
         return whole
+
+
+def _as_wide(ranges: ValueRange, modality: Modality, img_size: Sequence[int]) -> ValueRange:
+    """Return one range for each cell of a model, where cells have their own: 0 to 1 of those beyond the data's."""
+    ends = ends_of(ranges)
+    num = len(ends[0])
+    if not modality.per_cell or num == 1:
+        return ranges
+    return (*zip(*ends, strict=True), *[(0.0, 1.0)] * (img_size[-1] - num))

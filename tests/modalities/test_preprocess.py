@@ -10,6 +10,7 @@ from maecli.data.randomness import Draws
 from maecli.errors import SpecError
 from maecli.modalities.preprocess import Preprocess
 from maecli.modalities.series.modality import Series
+from maecli.modalities.tables.modality import Tables
 
 
 def card(channels=1, **changes):
@@ -121,6 +122,16 @@ def test_samples_for_files_are_in_units_and_channels_of_the_data_without_the_noi
     found = preprocess.to_samples(pixels, card(size=(4,), value_range=(-130.0, 90.0)))
     assert found.dtype == np.float32
     assert found.tolist() == values.numpy().tolist()
+
+
+def test_rows_of_files_reach_a_model_with_more_cells_than_they_have():
+    ranges = ((0.0, 10.0), (-1.0, 1.0), (5.0, 9.0))
+    table = card(size=(3,), cells=("a", "b", "c"), mean=(0.5,) * 3, std=(0.25,) * 3, value_range=ranges)
+    preprocess = Preprocess.of(table, (4,), modality=Tables())
+    values = torch.tensor([[[5.0, 0.5, 6.0, 0.0]]])
+    for each in (preprocess, preprocess.for_files(table)):
+        assert each.pixels(values).tolist() == [[[0.5, 0.75, 0.25, 0.0]]]
+        assert each.to_values(each.pixels(values)).tolist() == values.tolist()
 
 
 @pytest.mark.parametrize(

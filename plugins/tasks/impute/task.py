@@ -218,7 +218,8 @@ class Impute(api.Task[Imputer]):
     def predict(self, module: Imputer, batch: api.Batch) -> list[api.Prediction]:
         there = self.there(batch)
         images = self.filled(module, batch, torch.zeros_like(there)).cpu().numpy()
-        missing = (~there).sum(1).tolist()
+        (num_cells,) = self.card.size or there.shape[1:]  # a model may have more
+        missing = (~there[:, :num_cells]).sum(1).tolist()
         return [api.Prediction({"missing": num}, filled=image) for num, image in zip(missing, images, strict=True)]
 
     def draw(self, module: Imputer, batch: api.Batch) -> list[api.Drawing]:

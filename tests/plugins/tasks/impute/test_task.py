@@ -28,13 +28,14 @@ def houses(tmp_path):
     return Table(Table.Options(root=write_table(tmp_path)))
 
 
-def made(dataset, **options):
+def made(dataset, img_size=None, **options):
     """Return a task, a module on a small transformer, and a batch of the training rows of a data set."""
     card = dataset.card()
-    preprocess = api.Preprocess.of(card, card.size, modality=TABLES)
+    img_size = img_size or card.size
+    preprocess = api.Preprocess.of(card, img_size, modality=TABLES)
     task = Impute(Impute.Options(**options), card, preprocess)
     torch.manual_seed(0)
-    encoder = api.nets.VisionTransformer(card.size, (1,), card.channels, 8, 1, 2, decoder=(8, 1, 2))
+    encoder = api.nets.VisionTransformer(img_size, (1,), card.channels, 8, 1, 2, decoder=(8, 1, 2))
     loader = make_loader(dataset.split("train"), preprocess, torch.device("cpu"), 0, DataSpec())
     return task, task.build(encoder).eval(), next(loader.eval_batches(64))
 
@@ -231,6 +232,15 @@ def test_predicted_numbers_lie_between_the_least_and_the_greatest_of_training(ho
     places, _ = task.rows(Known(far), batch, task.there(batch))
     assert places[:, 0].unique().tolist() == [1]
     assert places[:, 3].unique().tolist() == [0]  # the number of a category is none
+
+
+@torch.no_grad()
+def test_cells_that_only_the_model_has_are_not_missing(houses):
+    rows = []
+    for img_size in (None, (8,)):
+        task, module, batch = made(houses, img_size)
+        rows.append([prediction.row for prediction in task.predict(module, batch)])
+    assert rows[0] == rows[1]
 
 
 @torch.no_grad()
