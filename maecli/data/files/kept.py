@@ -1,8 +1,8 @@
 """What was found out about a large file, kept beside it, so that it is found out once.
 
 It lies in a hidden folder beside the file, or, where nothing can be written there, in the cache of the user. What was
-kept of a file whose size or time of change is another now is not used, nor is what is not whole: it is put in its place
-at one stroke, and its checksums are compared when it is read.
+kept of a file whose size or time of change is another now is not used, nor is what is not whole or what others changed:
+it is put in its place at one stroke, and a checksum of it is compared when it is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from maecli.errors import MaeError
 from maecli.storage.files import new_file
 
 FOLDER = ".mae-index"
-STAMP = "stamp"
+STAMP, CHECKSUM = "stamp", "checksum"
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -48,7 +48,18 @@ def _read(place: Path) -> dict[str, np.ndarray]:
     with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         if any(member.compress_type != zipfile.ZIP_STORED for member in arrays.zip.infolist()):
             raise zipfile.BadZipFile(f"{place} is compressed, as mae writes none")
-        return {name: arrays[name] for name in arrays.files}
+        found = {name: arrays[name] for name in arrays.files}
+    if str(found.pop(CHECKSUM, "")) != _checksum(found):
+        raise ValueError(f"{place} was changed")
+    return found
+
+
+def _checksum(arrays: Arrays) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def keep(path: Path, made_by: str, arrays: Arrays, stamp: tuple[int, int]) -> Path | None:
@@ -76,7 +87,7 @@ def _write(place: Path, arrays: Arrays) -> bool:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with new_file(place) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays, **{CHECKSUM: np.array(_checksum(arrays))})  # type: ignore[arg-type]
     except (OSError, MaeError):
         return False
     return True

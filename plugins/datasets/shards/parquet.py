@@ -22,6 +22,10 @@ MAX_KEPT = 256 << 20
 """Bytes of pictures of row groups that a process keeps, because the next sample may be of the same."""
 MAX_GROUP = 1 << 30
 """Bytes of a row group that is kept, if alone; a larger one is read up to the wanted row, a part at a time."""
+NO_SUCH_ROW = (
+    "its file does not hold the row that its index names; delete the index in .mae-index/ beside the file (or in "
+    "~/.cache/mae), and it is made anew"
+)
 
 
 class Parquet(Sharded):
@@ -101,7 +105,7 @@ class RowPictures(StoredPictures):
             else:
                 data = self._read_row(index, *place, row)
         if data is None:
-            raise api.BrokenSample(self.keys[index], "its file holds no such picture")
+            raise api.BrokenSample(self.keys[index], NO_SUCH_ROW)
         return data
 
     def _read_row(self, index: int, shard: int, number: int, row: int) -> bytes | None:
@@ -117,6 +121,8 @@ class RowPictures(StoredPictures):
         begin = size = 0
         try:
             with open_parquet(path) as file:
+                if number >= file.num_row_groups:
+                    return None
                 for part in parts_of(file, number, self.column or picture_column(file.schema_arrow)):
                     if begin <= row < begin + len(part):
                         found = part[row - begin].as_py()

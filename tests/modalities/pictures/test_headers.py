@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from write_data import noise, write_picture
 
+from maecli.data.files.kept import CHECKSUM, _write
 from maecli.data.views.keys import Keys
 from maecli.errors import Fault
 from maecli.modalities.pictures import picture_files
@@ -113,9 +114,9 @@ def test_what_is_remembered_is_not_believed_where_it_is_damaged(tmp_path, reads)
     whole = file.read_bytes()
     with np.load(file) as arrays:
         lies = {"lengths": arrays["lengths"] + 1, "kinds": arrays["kinds"] + 9, "sizes": arrays["sizes"][:2]}
-        about = {**arrays}
+        about = {name: arrays[name] for name in arrays.files if name != CHECKSUM}
     for name, array in lies.items():
-        np.savez(file, **{**about, name: array})
+        assert _write(file, {**about, name: array})
         reads.clear()
         assert len(probe_pictures(root, keys, set())) == len(reads) == 4
     file.write_bytes(whole[:-30])

@@ -16,6 +16,7 @@ from maecli_plugins.datasets.shards.parquet import Parquet
 from write_shards import CLASSES, picture, write_parquet
 
 from maecli import api
+from maecli.data.files.kept import CHECKSUM, FOLDER, _write
 
 
 def parquet(root: Path, **options: object) -> Parquet:
@@ -120,19 +121,31 @@ def test_a_picture_that_every_row_repeats_is_unpacked_in_parts(tmp_path, monkeyp
     assert 0 < most < 40 * len(picture_bytes)
 
 
-def test_an_index_of_another_file_is_made_anew_and_one_that_lies_is_told(tmp_path):
+def test_an_index_of_another_file_or_that_others_changed_is_made_anew(tmp_path):
     write_parquet(tmp_path, num=8)
     expected = list(parquet(tmp_path).split("train").keys)
-    index = tmp_path / ".mae-index" / "a.parquet.npz"
+    index = tmp_path / FOLDER / "a.parquet.npz"
     whole = index.read_bytes()
     write_parquet(tmp_path / "other", num=20)
     assert len(parquet(tmp_path / "other").joined.keys) == 20
-    for foreign in ((tmp_path / "other" / ".mae-index" / "a.parquet.npz").read_bytes(), whole[:-9], b"none"):
+    for foreign in ((tmp_path / "other" / FOLDER / "a.parquet.npz").read_bytes(), whole[:-9], b"none"):
         index.write_bytes(foreign)
         assert list(parquet(tmp_path, shards="a.parquet").split("train").keys) == expected
         assert len(index.read_bytes()) == len(whole)
     with np.load(index) as arrays:
         changed = {**arrays, "starts": arrays["starts"] + 70, "lengths": arrays["lengths"] + 70}
     np.savez(index, **changed)
-    with pytest.raises(api.DataError, match="none of the 6 train pictures tried"):
-        parquet(tmp_path, shards="a.parquet").card()
+    assert parquet(tmp_path, shards="a.parquet").split("train")[0]["image"].shape == (3, 8, 8)
+    assert index.read_bytes() == whole
+
+
+@pytest.mark.parametrize("column", ["starts", "lengths"])
+def test_an_index_that_lies_as_if_it_was_ours_is_told_with_the_way_out(tmp_path, column):
+    write_parquet(tmp_path, num=8)
+    assert len(parquet(tmp_path).joined.keys) == 8
+    index = tmp_path / FOLDER / "a.parquet.npz"
+    with np.load(index) as file:
+        arrays = {name: file[name] for name in file.files if name != CHECKSUM}
+    assert _write(index, arrays | {column: arrays[column] + 70})
+    with pytest.raises(api.DataError, match=r"none of the 6 train pictures tried.* delete the index in \.mae-index/"):
+        parquet(tmp_path).card()
