@@ -20,7 +20,7 @@ READING = "reading the contents of all data\n"
 
 def refusal(run: Path, complaint: str) -> tuple[int, str]:
     sentence = f"mae: {run} cannot be resumed: {complaint}; bring back the data, or begin anew with another --out\n"
-    return 2, sentence
+    return 3, sentence
 
 
 def replace(path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_run_is_not_resumed_on_other_pictures(pretrained, tmp_path, mae):
     run = shutil.copytree(pretrained, tmp_path / "run")
     write_pictures(tmp_path / "other", 40)
     outcome = mae("pretrain", "--resume", "--out", run, "--root", tmp_path / "other")
-    assert outcome.exit_code == 2
+    assert outcome.exit_code == 3
     assert f"mae: {run} cannot be resumed: its train split has other samples now" in outcome.stderr
     assert same(tensors(run), tensors(pretrained))
 

@@ -12,10 +12,13 @@ from maecli.data.classes.class_names import describe_change
 from maecli.data.files.sample_files import UNREADABLE
 from maecli.data.fingerprint import WHOLE, Fingerprint, fingerprint_of
 from maecli.data.views.by_key import NONE, Positions
-from maecli.data.views.keys import Keys
-from maecli.errors import SpecError
+from maecli.data.views.keys import Keys, take
+from maecli.data.views.members import read_members
+from maecli.errors import DataError
+from maecli.run.directory import SPLITS as MEMBERS
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built
+from maecli.storage.tables import cell_text
 from maecli.training.checkpoint import Checkpoint
 
 SPLITS: tuple[SplitName, ...] = ("train", "val")
@@ -37,7 +40,7 @@ def same_data(
 
     `done` is what is to be done with that run. With `everything` no content is left unread. What could not be compared
     is said.
-    Raises SpecError when the data are others: the run would go on as none that was begun.
+    Raises DataError when the data are others: the run would go on as none that was begun.
     """
     if everything:
         say("reading the contents of all data")
@@ -48,17 +51,30 @@ def same_data(
         recorded = {name: samples.get(name) if isinstance(samples, dict) else None for name in now}
         known = {name: read for name, value in recorded.items() if (read := Fingerprint.read(value)) is not None}
         complaints = [_other_classes(metadata.get("card"), built.card, built.task.fields)]
-        for name, value in recorded.items():
+        for name in SPLITS:
+            value = recorded[name]
             if name in known:
-                complaints.append(difference_of(name, known[name], now[name]))
+                gone = _gone(built, run, name) if known[name].names != now[name].names else None
+                complaints.append(gone or difference_of(name, known[name], now[name]))
             elif isinstance(value, str) and value != now[name].names:  # all that older runs kept
                 complaints.append(_other_samples(name, None, now[name]))
         for complaint in filter(None, complaints):
-            raise SpecError(f"{run} cannot be {done}: {complaint}; {WAY_OUT}")
+            raise DataError(f"{run} cannot be {done}: {complaint}; {WAY_OUT}")
         for sentence in _remarks(recorded, known, now, everything):
             say(sentence)
         now |= {name: _joined(before, now[name]) for name, before in known.items()}
     return {name: fingerprint.model_dump(mode="json") for name, fingerprint in now.items()}
+
+
+def _gone(built: Built, run: RunDirectory, name: SplitName) -> str | None:
+    """Return in words which samples that a run began with are not there; None where all are, or it is not known."""
+    members = (read_members(run.path / MEMBERS) or {}).get(name, ())
+    there = Keys.of(map(cell_text, built.data.dataset.split(name, built.task.fields).keys))
+    if len(there) >= len(members):
+        return None
+    gone = take(members, np.flatnonzero(Positions(there).find(members) == NONE))
+    are = "is" if len(gone) == 1 else "are"
+    return f"its {name} split has other samples now ({len(there):,} of them) {SINCE}: {_listed(gone)} {are} gone"
 
 
 def _fingerprint(built: Built, name: SplitName, everything: bool) -> Fingerprint:

@@ -30,7 +30,7 @@ def test_data_in_memory_count_by_their_bytes(tmp_path, mae, toy_finetune, resume
     write_mnist(folder, suffix="")
     flip(folder / "train-labels-idx1-ubyte", 8 + int(keys[7].removeprefix("train-")))
     code, said = resume(run, verb="finetune")
-    assert code == 2
+    assert code == 3
     assert " cannot be resumed: " in said
 
 
