@@ -64,7 +64,7 @@ def _lead(command: Callable[[], int | str | None]) -> int | str | None:
         return None
     store = dist.distributed_c10d._get_default_store()
     store.set(_ENDED, str(code))
-    dist.destroy_process_group()  # which ends their waiting
+    _world.leave()
     with contextlib.suppress(Exception):  # it may be this process that keeps the store
         store.wait([f"{_ENDED}/{rank}" for rank in range(1, _world.size)], timedelta(seconds=_HEARD_S))
     return code

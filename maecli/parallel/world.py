@@ -6,6 +6,7 @@ One process is the plain case: its `World` does nothing. Of several, the first, 
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -116,11 +117,13 @@ class Processes(World):
         self.lost = False
         """Whether another process is gone."""
         self._raised_by_all: BaseException | None = None
-        self.group = self._new_group()
+        # none of torch's own: its modules that are imported later hold that for ever, and the connections with it
+        self._patient: dist.ProcessGroup | None = self._new_group(PATIENT_S)
+        self.group = self._new_group(hang_s)
 
     @property
     def may_leave_a_step(self) -> bool:
-        return self.group is not dist.group.WORLD  # else they wait, see `be_patient`
+        return self.group is not self._patient  # else they wait, see `be_patient`
 
     def sum_(self, tensor: Tensor) -> None:
         with self.guarded():
@@ -143,7 +146,7 @@ class Processes(World):
             except Exception as error:
                 made = [_Raised(_portable(error))]
         with self.guarded():
-            dist.broadcast_object_list(made, src=0)
+            dist.broadcast_object_list(made, src=0, group=self._patient)
         if isinstance(made[0], _Raised):
             self._raised_by_all = made[0].error
             raise made[0].error
@@ -153,15 +156,15 @@ class Processes(World):
         values: list[Any] = [None] * self.size
         with self.guarded():
             if only_first:
-                dist.gather_object(value, values if self.main else None, dst=0)
+                dist.gather_object(value, values if self.main else None, dst=0, group=self._patient)
                 return values if self.main else []
-            dist.all_gather_object(values, value)
+            dist.all_gather_object(values, value, group=self._patient)
         return values
 
     def same(self, tensors: Iterable[Tensor]) -> None:
         with self.guarded():
             for tensor in tensors:
-                dist.broadcast(tensor, src=0)
+                dist.broadcast(tensor, src=0, group=self._patient)
 
     def handed_out(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         forms = self.first(lambda: [(name, tensor.shape, tensor.dtype) for name, tensor in tensors.items()])
@@ -169,7 +172,8 @@ class Processes(World):
             tensors = {name: torch.empty(shape, dtype=dtype) for name, shape, dtype in forms}
         with self.guarded():
             for name, _, _ in forms:
-                dist.broadcast(tensors[name].detach().cpu().contiguous() if self.main else tensors[name], src=0)
+                value = tensors[name].detach().cpu().contiguous() if self.main else tensors[name]
+                dist.broadcast(value, src=0, group=self._patient)
         return dict(tensors)
 
     @contextlib.contextmanager
@@ -181,7 +185,7 @@ class Processes(World):
             raise
         except BaseException as raised:
             error = raised
-        if not any(self._any([error is not None], self.group if in_step else None)):
+        if not any(self._any([error is not None], self.group if in_step else self._patient)):
             return
         errors = self.gathered(None if error is None else _portable(error))
         raiser = next(rank for rank, each in enumerate(errors) if each is not None)
@@ -211,11 +215,11 @@ class Processes(World):
         values = self.gathered(own)
         if self.main:
             dist.distributed_c10d._get_default_store().delete_key(_NO_MEMORY)
-        self.group = self._new_group()  # that of a step which some left may be of no use
+        self.group = self._new_group(self.hang_s)  # that of a step which some left may be of no use
         return [value for value in values if value is not None]
 
-    def _new_group(self) -> dist.ProcessGroup:
-        group = dist.new_group(timeout=timedelta(seconds=self.hang_s))
+    def _new_group(self, timeout_s: float) -> dist.ProcessGroup:
+        group = dist.new_group(timeout=timedelta(seconds=timeout_s))
         assert not isinstance(group, int), "every process is in every group"
         return group
 
@@ -244,11 +248,19 @@ class Processes(World):
         return f"{who} made no progress for {self.hang_s:g} s, so the run hangs; {way_out}"
 
     def be_patient(self) -> None:
-        self.group = dist.group.WORLD
+        self.group = self._patient
 
     def call(self, function: Callable[..., None], *arguments: Any) -> None:
         with self.guarded():
-            dist.broadcast_object_list([(function, arguments)], src=0)
+            dist.broadcast_object_list([(function, arguments)], src=0, group=self._patient)
+
+    def leave(self) -> None:
+        """Close the connections to the others, which ends their waiting for this process."""
+        was_patient = self.group is self._patient
+        self.group = self._patient = None
+        dist.destroy_process_group()
+        if was_patient:
+            gc.collect()  # what was compiled holds it
 
     def obey(self) -> None:
         """Call what the first process lets all others call.
@@ -258,7 +270,7 @@ class Processes(World):
         while True:
             order: list[Any] = [None]
             with self.guarded():
-                dist.broadcast_object_list(order, src=0)
+                dist.broadcast_object_list(order, src=0, group=self._patient)
             function, arguments = order[0]
             try:
                 function(*arguments)

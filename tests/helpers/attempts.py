@@ -112,6 +112,15 @@ def hang_at(step, seconds):
     world.HANG_S = seconds
     in_step(step, lambda batch: time.sleep(1000))
 
+def keep_group():
+    from maecli.parallel import lead
+    start, kept = lead.start, []
+    def starting(*place):
+        started = start(*place)
+        kept.append(torch.distributed.group.WORLD)  # as modules of torch do that are imported afterwards
+        return started
+    lead.start = starting
+
 def no_memory_for(num, step, seconds):
     from maecli.parallel import world
     from maecli.training.loop.trainer import Trainer

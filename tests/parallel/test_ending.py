@@ -56,7 +56,7 @@ def ended(server: subprocess.Popen[str], out: Path, args: list[str], traps=None)
     ("sets", "traps", "code", "sentence"),
     [
         (["train.batch_size=3"], {}, 2, "mae: 2 processes share each batch in pairs of samples"),
-        (["task.mask_ratio=3"], {}, 2, "task.mask_ratio"),
+        (["task.mask_ratio=3"], {0: ["keep_group"]}, 2, "task.mask_ratio"),
         (["dataset.root=/nowhere"], {}, 3, "/nowhere"),
         (["data.strict=true"], {1: ["fail_to_read"]}, 3, "mae: 01.png: truncated; mend or remove it"),
         ([], {1: ["see_others"]}, 3, "mae: process 1 of 2 finds other samples than process 0"),
