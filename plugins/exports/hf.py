@@ -15,7 +15,7 @@ from torch import Tensor
 
 from maecli import api
 
-from .pictures import Pixels, check_answers, classified, inputs, temperature
+from .pictures import Pixels, check_answers, classified, inputs, opened, temperature
 
 TARGET = "models of transformers"
 BILINEAR = 2
@@ -27,9 +27,9 @@ CLASSIFIER = """\
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-processor = transformers.AutoImageProcessor.from_pretrained("FOLDER")  # or OWNER/NAME on the hub
+processor = AutoImageProcessor.from_pretrained("FOLDER")  # or OWNER/NAME on the hub
 model = AutoModelForImageClassification.from_pretrained("FOLDER").eval()
-inputs = processor(Image.open("picture.png"), return_tensors="pt")
+inputs = processor({picture}, return_tensors="pt")
 probabilities = model(**inputs).logits.{made}[0]
 for number, probability in enumerate(probabilities.tolist()):
     print(model.config.id2label[number], round(probability, 4))
@@ -38,8 +38,8 @@ PRETRAINED = """\
 from PIL import Image
 from transformers import AutoImageProcessor, ViTMAEForPreTraining, ViTModel
 
-processor = transformers.AutoImageProcessor.from_pretrained("FOLDER")  # or OWNER/NAME on the hub
-inputs = processor(Image.open("picture.png"), return_tensors="pt")
+processor = AutoImageProcessor.from_pretrained("FOLDER")  # or OWNER/NAME on the hub
+inputs = processor({picture}, return_tensors="pt")
 encoder = ViTModel.from_pretrained("FOLDER", add_pooling_layer=False).eval()  # leaves the decoder aside
 tokens = encoder(**inputs).last_hidden_state  # the class token, then the patches
 autoencoder = ViTMAEForPreTraining.from_pretrained("FOLDER")
@@ -63,9 +63,9 @@ class HuggingFace(api.export.ExportFormat):
 
     def usage(self, model: api.export.ExportedModel) -> str:
         if isinstance(model.module, api.nets.MaskedAutoencoder):
-            return PRETRAINED
+            return PRETRAINED.format(picture=opened(model))
         made = "sigmoid()" if model.card.multi_label else "softmax(-1)"
-        return CLASSIFIER.format(made=made)
+        return CLASSIFIER.format(picture=opened(model), made=made)
 
     def write(self, model: api.export.ExportedModel, path: Path) -> None:
         from safetensors.torch import save_file

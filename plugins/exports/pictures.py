@@ -10,6 +10,8 @@ from torch import Tensor
 
 from maecli import api
 
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""How Pillow names pictures of so many channels."""
 BYTE = 1 / 255
 """What other libraries multiply pixels by."""
 
@@ -47,6 +49,12 @@ def check_answers(model: api.export.ExportedModel, target: str) -> None:
     """Raise SpecError for a head whose numbers are no classes."""
     if isinstance(model.module, api.nets.Classifier) and "label" not in model.task.fields:
         raise api.SpecError(f"{target} name classes, and task {model.task.name} answers with other numbers")
+
+
+def opened(model: api.export.ExportedModel) -> str:
+    """Return Python code that opens a picture as the run's own are."""
+    mode = MODES.get(model.card.channels)
+    return 'Image.open("picture.png")' + (f'.convert("{mode}")' if mode else "")
 
 
 def outputs(model: api.export.ExportedModel) -> api.export.Outputs | None:

@@ -11,7 +11,7 @@ import torch
 
 from maecli import api
 
-from .pictures import Pixels, check_answers, classified, inputs, temperature
+from .pictures import Pixels, check_answers, classified, inputs, opened, temperature
 
 TARGET = "models of timm"
 
@@ -21,7 +21,7 @@ from PIL import Image
 
 model = timm.create_model("local-dir:FOLDER", pretrained=True).eval()  # or hf-hub:OWNER/NAME
 transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
-picture = Image.open("picture.png")
+picture = {picture}
 """
 
 
@@ -40,10 +40,11 @@ class Timm(api.export.ExportFormat):
     tolerance = 1e-4
 
     def usage(self, model: api.export.ExportedModel) -> str:
+        code = CODE.format(picture=opened(model))
         if isinstance(model.module, api.nets.MaskedAutoencoder):
-            return f"{CODE}features = model(transform(picture)[None])  # the mean of the patch tokens\n"
+            return f"{code}features = model(transform(picture)[None])  # the mean of the patch tokens\n"
         made = "sigmoid()" if model.card.multi_label else "softmax(-1)"
-        return f"{CODE}probabilities = model(transform(picture)[None]).{made}[0]\n"
+        return f"{code}probabilities = model(transform(picture)[None]).{made}[0]\n"
 
     def write(self, model: api.export.ExportedModel, path: Path) -> None:
         from safetensors.torch import save_file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -186,7 +187,9 @@ def test_pixels_are_normalised_as_ours_are():
 
 
 @pytest.mark.parametrize("form", ["hf", "timm"])
-def test_a_run_leaves_with_a_card_and_is_begun_from(mae, finetuned, toy_finetune, pictures, tmp_path, form):
+def test_a_run_leaves_with_a_card_and_is_begun_from(
+    mae, finetuned, toy_finetune, pictures, tmp_path, monkeypatch, capsys, form
+):
     out = tmp_path / "out"
     outcome = mae("export", finetuned, "--format", form, "--out", out, "--samples", 4, "--json")
     assert outcome.exit_code == 0, outcome.stderr
@@ -195,7 +198,12 @@ def test_a_run_leaves_with_a_card_and_is_begun_from(mae, finetuned, toy_finetune
     assert set(found) == ({"probabilities", "pixels"} if form == "hf" else {"probabilities"})
     card = ModelCard.load(out / "README.md")
     assert card.data.library_name == {"hf": "transformers"}.get(form, form)
-    assert "from_pretrained" in card.text or "create_model" in card.text
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(next(pictures.rglob("*.png")), "picture.png")
+    _, _, code = card.text.partition("```python\n")
+    made = {}
+    exec(code.partition("```")[0].replace("FOLDER", str(out)), made)  # what the card tells people to run
+    assert made["probabilities"].sum().item() == pytest.approx(1)
     config = json.loads((out / "config.json").read_text())
     assert list(config["id2label"].values() if form == "hf" else config["label_names"]) == ["cat", "dog"]
     dry = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--init", out, "--dry-run")
