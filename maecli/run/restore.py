@@ -115,11 +115,22 @@ def rebuild_file(
     ignore_unknown_classes: bool = False,
 ) -> Restored:
     """Return what `restore` does, of an exported file, which computes on the CPU in float32."""
-    settings = {**(settings or {}), "device": "cpu", "precision": "float32"}
+    settings = {**(settings or {}), **_as_files_are(file, settings or {})}
     spec, card, preprocess = read_record(file, registry, say, settings)
     task, module = build_module(spec, card, preprocess, registry)
     parts = spec, card, preprocess, task, file_module(file, task, module)
     return _restored(file, parts, registry, say, None, ignore_unknown_classes)
+
+
+def _as_files_are(file: ExportedFile, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return with which settings a file is computed. Raises SpecError where others are asked for."""
+    if settings.get("init") is not None:
+        raise SpecError(f"--base is for a run of adapters, and {file.path} has all of its weights; leave it out")
+    own = {"device": "cpu", "precision": "float32"}
+    for name, only in own.items():
+        if settings.get(name) not in (None, "auto", only):
+            raise SpecError(f"{file.path} is computed on the CPU in float32; leave --{name} {settings[name]} out")
+    return own
 
 
 def _restored(

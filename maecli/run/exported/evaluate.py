@@ -44,6 +44,9 @@ def evaluate_file(
     progress: Progress,
     *,
     split: SplitName = "test",
+    base: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
     batch_size: int | None = None,
     root: Path | None = None,
     dataset: str | None = None,
@@ -56,7 +59,7 @@ def evaluate_file(
     evaluation sees them, in their raw form. Raises as `evaluate` does.
     """
     check_split(split)
-    settings = {"dataset.name": dataset, "dataset.root": root}
+    settings = {"device": device, "precision": precision, "init": base, "dataset.name": dataset, "dataset.root": root}
     restored = restore(path, registry, progress.say, settings=settings, ignore_unknown_classes=ignore_unknown_classes)
     data = restored.data
     data.samples(split)

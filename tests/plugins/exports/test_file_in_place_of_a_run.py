@@ -7,7 +7,7 @@ import shutil
 
 import onnx
 import pytest
-from write_data import write_pictures
+from write_data import write_class_folders, write_pictures
 from written import csv_rows
 
 
@@ -58,6 +58,32 @@ def test_what_is_no_file_of_mae_is_refused_in_a_sentence(mae, tmp_path):
 def test_options_that_a_file_and_a_run_do_not_share_are_refused(onnx_file, mae, finetuned):
     assert "--probe looks into the encoder of a run" in mae("eval", onnx_file, "--probe", "knn").stderr
     assert "--dataset is for files of mae export" in mae("eval", finetuned, "--dataset", "digits").stderr
+
+
+def test_it_is_measured_on_other_data_of_the_same_classes_as_its_run_is(onnx_file, mae, finetuned, tmp_path):
+    other, run = tmp_path / "other", shutil.copytree(finetuned, tmp_path / "run")
+    write_class_folders(other, num=10)
+    (other / "cat/broken.png").write_bytes(b"no picture")
+    by_run = mae("eval", run, "--root", other, "--json").json
+    for data in (("--root", other), ("--dataset", "folder", "--root", other)):
+        by_file = mae("eval", onnx_file, *data, "--out", tmp_path / "metrics.json", "--json").json
+        assert by_file["num_samples"] == by_run["num_samples"] == 2
+        assert [*by_file["skipped"]] == ["cat/broken.png"]
+        ours, theirs = ({each["name"]: each["value"] for each in found["metrics"]} for found in (by_run, by_file))
+        assert theirs == pytest.approx(ours, abs=1e-5)
+    outcome = mae("eval", onnx_file, "--dataset", "digits", "--out", tmp_path / "digits.json")
+    assert outcome.exit_code == 3
+    assert "the run knows none of the classes of these data: they have '0', '1'" in outcome.stderr
+    assert not (tmp_path / "digits.json").exists()
+
+
+def test_settings_that_a_file_cannot_follow_are_refused(onnx_file, mae, finetuned, tmp_path):
+    for option, value in (("--device", "cuda"), ("--precision", "bf16"), ("--base", finetuned)):
+        for verb in (("eval", onnx_file), ("infer", tmp_path, "--run", onnx_file)):
+            outcome = mae(*verb, option, value)
+            assert outcome.exit_code == 2
+            assert "leave" in outcome.stderr.splitlines()[-1]
+            assert str(onnx_file) in outcome.stderr.splitlines()[-1]
 
 
 def test_programs_of_torch_are_not_loaded(mae, tmp_path):
