@@ -9,14 +9,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
+from maecli.weights.decoder_weights import DecoderWeights
 from maecli.weights.pixels import PixelScale
-
-if TYPE_CHECKING:
-    from maecli.weights.decoder_weights import DecoderWeights
 
 WIDE_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 """Published widths whose heads are wider than 64: SoViT-400m (arXiv:2305.13035), ViT-H (arXiv:2010.11929, table 1),

@@ -23,21 +23,15 @@ from torch import Tensor
 from maecli.errors import MaeError, SpecError
 from maecli.storage.documents import read_json
 from maecli.text import some
+from maecli.weights.file_names import CONFIG, FOLDER_FILES, KNOWN_AS, PIXELS_CONFIG, SUFFIXES
+from maecli.weights.hub import fetch
 from maecli.weights.hub_names import hub_name
 from maecli.weights.implementations import encoders_in
 from maecli.weights.pickles import AGAIN, MAX_PICKLE_BYTES, Array, load_pickle, unreadable
 from maecli.weights.shards import INDEX, check_whole, read_index
 
-CONFIG, PIXELS_CONFIG = "config.json", "preprocessor_config.json"
-WHOLE_FILES = ("model.safetensors", "pytorch_model.bin")
-FOLDER_FILES = tuple(name for whole in WHOLE_FILES for name in (whole, whole + INDEX))
-"""What a folder of Hugging Face's calls its weights; `config.json` beside them describes the model, and
-`preprocessor_config.json` what is done to its pictures."""
-KNOWN_AS = " or ".join(WHOLE_FILES)
 CONTAINERS = ("model", "state_dict", "model_state_dict", "module")
 """Entries of a training checkpoint that hold the model's tensors, by frequency."""
-SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
-"""Of files of weights that have other names."""
 MAX_TEXT, MAX_DEPTH = 10_000, 4
 """Characters of a text, and levels of containers in containers, that are told of what lies beside tensors."""
 MAX_LEVELS, MAX_LIST = 6, 16
@@ -80,8 +74,6 @@ def split_choice(path: Path) -> tuple[Path, str]:
     Of a name of the hub it is the folder that its weights were fetched into.
     """
     if (name := hub_name(path)) is not None:
-        from maecli.weights.hub import fetch
-
         return fetch(name).folder, name.choice
     path = path.expanduser()
     text = str(path)

@@ -21,13 +21,13 @@ from maecli.errors import SpecError
 from maecli.models.blocks import ACTIVATIONS
 from maecli.weights.adapt import describe_size, linear_of_kernel, side_of
 from maecli.weights.choose import choose
-from maecli.weights.decoder_weights import import_decoder
 from maecli.weights.encoder_weights import BLOCK, EncoderWeights
 from maecli.weights.files import WeightFile
 from maecli.weights.implementations import CLIP, FORMATS, KERNEL, NORM_EPS, recognise
 from maecli.weights.other_kinds import check_kind, check_plain_mlp
 from maecli.weights.pixels import scale_on_record, size_on_record
 from maecli.weights.qkv import join_qkv
+from maecli.weights.their_decoder import import_decoder
 
 HEAD = re.compile(
     r"((cls_|distillation_)?classifier|decoder\w*|fc|head\w*|pooler|pre_logits|attn_pool|mask_token|visual_projection|"

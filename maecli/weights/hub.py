@@ -19,7 +19,7 @@ import yaml
 from maecli.errors import MaeError, SpecError
 from maecli.storage.files import file_sha256
 from maecli.text import one_line, some
-from maecli.weights.files import CONFIG, FOLDER_FILES, PIXELS_CONFIG, SUFFIXES
+from maecli.weights.file_names import CONFIG, FOLDER_FILES, PIXELS_CONFIG, SUFFIXES
 from maecli.weights.hub_names import HubName
 from maecli.weights.shards import INDEX
 
