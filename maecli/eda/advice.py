@@ -40,15 +40,20 @@ MANY_OUTSIDE = 0.05
 NAMED = 8
 
 
-def advise(findings: Findings, img_size: Sequence[int], how: HowFitted = "in proportion") -> list[str]:
-    """Return sentences, the most urgent first; `img_size` is what the model would work at, and `how` it is reached."""
+def advise(
+    findings: Findings, img_size: Sequence[int], how: HowFitted = "in proportion", *, is_part: bool = False
+) -> list[str]:
+    """Return sentences, the most urgent first; `img_size` is what the model would work at, and `how` it is reached.
+
+    `is_part`: whether a part of the samples was looked at, by which nothing is known to be rare or few.
+    """
     sentences = [
         *_on_copies(findings),
         *_on_study(findings),
         *_on_faults(findings),
         *_on_masks(findings),
-        *_on_classes(findings),
-        *_on_splits(findings),
+        *_on_classes(findings, is_part),
+        *_on_splits(findings, is_part),
         *_on_sizes(findings, img_size, how),
         *_on_values(findings),
         *_on_boxes(findings, img_size),
@@ -174,36 +179,38 @@ def _on_masks(findings: Findings) -> Iterator[str]:
         yield f"{void:.1%} of {split}'s mask {parts} are void: neither loss nor metrics count them."
 
 
-def _on_classes(findings: Findings) -> Iterator[str]:
+def _on_classes(findings: Findings, is_part: bool) -> Iterator[str]:
     card, mask_card = findings.card, findings.mask_card
     labels = {name: counts.present for name, counts in findings.labels.items() if sum(counts.present)}
-    yield from _on_lacking(card.classes, labels)
+    yield from _on_lacking(card.classes, labels, is_part)
     if "train" in labels:
         counts = [*zip(labels["train"], card.classes, strict=True)]
-        yield from _on_frequencies("samples", counts, card.multi_label)
+        yield from _on_frequencies("samples", counts, card.multi_label, is_part)
         yield from _on_imbalance(findings, counts, findings.labels["train"].num)
     if mask_card is not None:
         classes = mask_card.mask_classes
         images = {name: masks.images for name, masks in findings.masks.items() if sum(masks.images)}
-        yield from _on_lacking(classes, images)
+        yield from _on_lacking(classes, images, is_part)
         if "train" in images and not (findings.labels and set(card.classes) <= set(classes)):
             numbered = enumerate(zip(images["train"], classes, strict=True))
             objects = [count for number, count in numbered if number != mask_card.background]
-            yield from _on_frequencies("masks", objects, several=True)
+            yield from _on_frequencies("masks", objects, True, is_part)
             yield from _on_imbalance(findings, objects, findings.masks["train"].num, "data.sampling")
     if card.multi_label and findings.labels:
         yield f"{findings.words.many.capitalize()} have several labels: read mean average precision, not accuracy."
 
 
-def _on_lacking(classes: Sequence[str], per_split: Mapping[str, Sequence[int]]) -> Iterator[str]:
+def _on_lacking(classes: Sequence[str], per_split: Mapping[str, Sequence[int]], is_part: bool) -> Iterator[str]:
     for split, present in per_split.items():
         lacking = [name for name, num in zip(classes, present, strict=True) if num == 0]
-        if lacking:
+        if lacking and is_part:
+            yield f"What was looked at of {split} shows no {some(lacking, NAMED)}: rare there, or not there at all."
+        elif lacking:
             follows = "a model cannot learn them" if split == "train" else "means over classes leave them out there"
             yield f"The {split} split shows no {some(lacking, NAMED)}: {follows}."
 
 
-def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool) -> Iterator[str]:
+def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool, is_part: bool) -> Iterator[str]:
     """Speak of how many samples or masks of the training split show each class."""
     used = [(num, name) for num, name in counts if num]
     if len(used) < 2:
@@ -217,7 +224,7 @@ def _on_frequencies(what: str, counts: Sequence[tuple[int, str]], several: bool)
             "besides the headline."
         )
     few = [name for num, name in used if num <= FEW_SAMPLES]
-    if few:
+    if few and not is_part:
         have = _plural(len(few), "has", "have")
         yield f"{some(few, NAMED)} {have} at most {FEW_SAMPLES} {what} in train: little to learn from."
 
@@ -236,15 +243,17 @@ def _on_imbalance(
     )
 
 
-def _on_splits(findings: Findings) -> Iterator[str]:
+def _on_splits(findings: Findings, is_part: bool) -> Iterator[str]:
     sizes, many = {name: own.num for name, own in findings.pictures.items()}, findings.words.many
     if findings.is_annotated:
         for name, way in (("val", "nothing is left to choose by"), ("test", "nothing is left to measure on")):
             if not sizes.get(name):
                 yield f"There is no {name} split: {way}."
-            yield from _on_few(findings, name)
-    elif num := sum(sizes.values()):
+            yield from () if is_part else _on_few(findings, name)
+    elif num := sum((findings.card.split_sizes if is_part else sizes).values()):
         yield f"There are no labels: {findings.words.count(num)} to pretrain on."
+    if is_part:
+        return
     train = sizes.get("train", 0)
     if 0 < train < LITTLE_TO_PRETRAIN_ON:
         yield (

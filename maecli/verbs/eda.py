@@ -127,7 +127,8 @@ def eda(
     findings = surveyed.findings
     for line in what_was_read(findings.card):
         progress.say(line)
-    advice = advise(findings, preprocess.img_size, how_fitted(preprocess))
+    is_part = isinstance(dataset, SampledSplits) and dataset.is_part
+    advice = advise(findings, preprocess.img_size, how_fitted(preprocess), is_part=is_part)
     findings = findings.model_copy(update={"advice": tuple(advice)})
     progress.say(f"looked at {findings.card.title} in {duration(findings.seconds)}; writing the page")
 

@@ -254,6 +254,17 @@ def test_few_labels_count_rather_than_many_pictures():
     assert any(sentence.startswith("val has 50 pictures with a label: ") for sentence in told)
 
 
+def test_by_a_part_of_the_samples_nothing_is_called_few():
+    labels = {name: Labels(num=50, present=(50, 0), not_judged=(0, 0)) for name in ("train", "val", "test")}
+    parts = {name: pictures(50) for name in labels}
+    whole = card(classes=("a", "b"), split_sizes=dict.fromkeys(labels, 100_000))
+    assert advise(findings(card=whole, pictures=parts, labels=labels), (64, 64), is_part=True) == [
+        f"What was looked at of {name} shows no b: rare there, or not there at all." for name in labels
+    ]
+    unlabelled = findings(card=whole, pictures=parts)
+    assert advise(unlabelled, (64, 64), is_part=True) == ["There are no labels: 300,000 pictures to pretrain on."]
+
+
 def test_equal_pictures_with_different_labels_are_called_so():
     found = survey(Shapes({"train": [1, 5, 5, 2, 2]}), Pictures(), lambda *_: lambda: None).findings
     (told,) = [each for each in advise(found, (24, 32)) if "labelled differently" in each]
