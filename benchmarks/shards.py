@@ -1,9 +1,12 @@
 """What a checkpoint costs where weights lie in parts: each process writes its own, or the first writes what all gather.
 
+And what it takes to begin with one that the first process has read: wholes for all, or to each its parts.
+
     uv run python benchmarks/shards.py
 
 Of 20 million parameters in matrices of 1,024 × 1,024, two moments for each, in two processes on the CPU that gloo
-connects. Both ways in turn; of the first process medians of the seconds, and the most memory beyond what it had.
+connects. Both ways in turn; of the first process, or to begin of the other, medians of the seconds, and the most memory
+beyond what it had.
 """
 
 from __future__ import annotations
@@ -22,12 +25,13 @@ from torch import Tensor, nn
 
 from maecli.memory import forget_peak_bytes, peak_bytes, resident_bytes
 from maecli.parallel.world import World, start
-from maecli.parallel.wrap import shard
+from maecli.parallel.wrap import handed_out_in_parts, placed_like, shard
 from maecli.storage.ledger import Ledger
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.saving import save_together
 
 PROCESSES, LAYERS = 2, 20
+KINDS = ("raw", "exp_avg", "exp_avg_sq")
 Named = dict[str, Tensor]
 
 
@@ -35,8 +39,7 @@ def work(rank: int, root: Path, times: int) -> None:
     """Save in both ways, as one of the processes; the first one prints."""
     torch.set_num_threads(1)
     world = start(rank, PROCESSES, rank)
-    module = nn.Sequential(*(nn.Linear(1024, 1024, bias=False) for _ in range(LAYERS)))
-    shard(module, world)
+    module = made(world)
     model = dict(module.state_dict())
     state = {
         f"optim.{kind}.{name}": value.clone() for kind in ("exp_avg", "exp_avg_sq") for name, value in model.items()
@@ -59,7 +62,30 @@ def work(rank: int, root: Path, times: int) -> None:
         peaks[way].append(peak_bytes() - before)
     for way in took if world.main else ():
         seconds, cpu = statistics.median(took[way]), statistics.median(cpus[way])
-        print(f"{way:9} {seconds:6.2f} s, {cpu:.2f} s of CPU, peak +{max(peaks[way]) / 1e6:4.0f} MB")
+        print(f"{way:9} {seconds:6.2f} s, {cpu:.2f} s of CPU, peak +{max(peaks[way]) / 1e6:4.0f} MB", flush=True)
+
+
+def begin(rank: int, way: str) -> None:
+    """Begin with tensors of the first process, as one of the processes; the second one prints."""
+    torch.set_num_threads(1)
+    world = start(rank, PROCESSES, rank)
+    module = made(world)
+    like = {f"{kind}.{name}": value for kind in KINDS for name, value in module.state_dict().items()}
+    wholes = {name: torch.ones(value.shape) for name, value in like.items()} if world.main else {}
+    before = resident_bytes()
+    forget_peak_bytes()
+    if way == "wholes":
+        handed = {name: placed_like(each, like[name]) for name, each in world.handed_out(wholes).items()}
+    else:
+        handed = handed_out_in_parts(wholes, like, world)
+    if rank == 1:
+        print(f"begin with {way:6} peak +{(peak_bytes() - before) / 1e6:.0f} MB for {len(handed)} tensors", flush=True)
+
+
+def made(world: World) -> nn.Module:
+    module = nn.Sequential(*(nn.Linear(1024, 1024, bias=False) for _ in range(LAYERS)))
+    shard(module, world)
+    return module
 
 
 def gathered(tensors: Named) -> Named:
@@ -82,6 +108,8 @@ def main() -> None:
         for step in sorted({path.relative_to(place).parts[1] for path in files}):
             own = [path.stat().st_size for path in files if path.relative_to(place).parts[1] == step]
             print(f"{step}: {len(own)} files, {sum(own) / 1e6:.1f} MB, the largest {max(own) / 1e6:.1f} MB")
+    for way in ("wholes", "parts"):
+        torch.multiprocessing.spawn(begin, (way,), nprocs=PROCESSES)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,23 @@ def placed_like(tensor: Tensor, parameter: Any) -> Tensor:
     return distribute_tensor(tensor, parameter.device_mesh, parameter.placements)
 
 
+def handed_out_in_parts(tensors: Mapping[str, Tensor], like: Mapping[str, Any], world: World) -> dict[str, Tensor]:
+    """Return the named tensors of the first process, of which each gets its part where its namesake in `like` is one.
+
+    Beside the first, processes have memory for one whole tensor at a time, not for all.
+    """
+    forms = world.first(lambda: [(name, tensor.shape, tensor.dtype, tensor.device) for name, tensor in tensors.items()])
+    handed = {}
+    for name, shape, dtype, device in forms:
+        tensor = tensors[name] if world.main else torch.empty(shape, dtype=dtype, device=device.type)
+        if name in like and in_parts(like[name]):
+            tensor = placed_like(tensor, like[name])
+        else:
+            world.same([tensor])
+        handed[name] = tensor
+    return handed
+
+
 def in_parts(tensor: Any) -> bool:
     """Whether it is a DTensor, whose module takes a while to be imported."""
     return type(tensor) is not Tensor and type(tensor) is not nn.Parameter and hasattr(tensor, "full_tensor")

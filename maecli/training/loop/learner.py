@@ -13,9 +13,10 @@ from maecli.data.batch import Batch
 from maecli.hardware import autocast
 from maecli.models.blocks import drawing_from
 from maecli.parallel.world import ALONE, World
-from maecli.parallel.wrap import copy_whole, replicated, shard, summed_at_the_end
+from maecli.parallel.wrap import copy_whole, handed_out_in_parts, replicated, shard, summed_at_the_end
 from maecli.schema import RunSpec
 from maecli.training.loop.optim import (
+    AS_PARAMETERS,
     WeightAverage,
     load_optimizer_tensors,
     make_optimizer,
@@ -109,6 +110,14 @@ class Learner:
         self.module.load_state_dict(model)
         load_optimizer_tensors(self.optimizer, _below(MOMENTS, state))
 
+    def begin_as_the_first(self) -> None:
+        """Take over what the first process has; parts of it (`parallel: fsdp`) come when the module is spread."""
+        if self.spec.parallel == "fsdp":
+            return
+        handed = [self.world.handed_out(tensors) for tensors in self.snapshot()]
+        if not self.world.main:
+            self.restore(*handed)
+
     def spread(self) -> None:
         """Let the module run in all processes: a copy in each, or with `parallel: fsdp` a part in each."""
         if self.spec.parallel == "fsdp":
@@ -121,13 +130,16 @@ class Learner:
             self.running = torch.compile(self.running)
 
     def _divide(self, world: World) -> None:
-        moments = optimizer_tensors(self.optimizer)
+        weights, state = self.snapshot()  # those of the first process count
         self._unsharded = copy.deepcopy(self.module).eval().requires_grad_(False)
         shard(self.module, world)
         if self.average is not None:
             shard(self.average.module, world)
         self.optimizer = make_optimizer(self.module, self.spec.train)
-        load_optimizer_tensors(self.optimizer, moments)
+        values = self.module.state_dict()
+        moments = {f"{MOMENTS}{kind}.{name}": value for kind in AS_PARAMETERS for name, value in values.items()}
+        like = values | {RAW + name: value for name, value in values.items()} | moments
+        self.restore(handed_out_in_parts(weights, like, world), handed_out_in_parts(state, like, world))
         self.running = self.module
 
 

@@ -17,6 +17,8 @@ from maecli.schema import TrainSpec
 NOT_DECAYED = ("cls_token", "reg_token", "mask_token", "pos_embed", "layer_scale", lora.A, lora.B)
 """Tokens, and what scales a residual branch, by name: vectors that have more than one axis in some models. And
 adapters: what is added to a weight that stays as it is has no size of its own to keep small."""
+AS_PARAMETERS = ("exp_avg", "exp_avg_sq")
+"""What AdamW keeps of each parameter in the parameter's own shape."""
 
 
 def parameter_groups(module: nn.Module, spec: TrainSpec) -> list[dict[str, object]]:
@@ -94,7 +96,7 @@ def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[st
         for name, parameter in zip(group["names"], group["params"], strict=True):
             if f"step.{name}" not in tensors:
                 continue  # it never had a gradient
-            moments = {key: placed_like(tensors[f"{key}.{name}"], parameter) for key in ("exp_avg", "exp_avg_sq")}
+            moments = {key: placed_like(tensors[f"{key}.{name}"], parameter) for key in AS_PARAMETERS}
             step = tensors[f"step.{name}"].to(parameter.device if group["fused"] else "cpu")
             optimizer.state[parameter] = {"step": step, **moments}
 

@@ -388,9 +388,13 @@ class Trainer:
     def _restore(self, model: Tensors, state: Tensors, counters: Mapping[str, Any]) -> None:
         """Take over what `snapshot` returned, of this version or an older one."""
         self.learner.restore(model, state)
+        self.loss_sum = state["loss_sum"].to(self.device)
+        self._count_from(counters)
+
+    def _count_from(self, counters: Mapping[str, Any]) -> None:
+        """Take over the numbers that `snapshot` returned."""
         self.step, self.loss_steps, self.best = counters["step"], counters["loss_steps"], counters["best"]
         self.begin, self.seconds_before = counters.get("begin", 0), counters["seconds"]
-        self.loss_sum = state["loss_sum"].to(self.device)
         self.validation_due = counters.get("validation_due", False)  # older runs never saved before it was done
         self.stale, self.monitored = counters.get("stale", 0), counters.get("monitored", "")
         self._saved_step = self.step
@@ -402,11 +406,11 @@ class Trainer:
             return
         if self.spec.compile:
             world.be_patient()
-        weights, state, counters = self.snapshot()
-        weights, state = world.handed_out(weights), world.handed_out(state)
-        counters = world.first(lambda: counters)
+        counters = world.first(lambda: self.snapshot()[2])
+        world.same([self.loss_sum])
         if not world.main:
-            self._restore(weights, state, counters)
+            self._count_from(counters)
+        self.learner.begin_as_the_first()
 
     @contextlib.contextmanager
     def _reading(self, in_step: bool = False, at_once: bool = True) -> Iterator[None]:
