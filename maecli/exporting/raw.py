@@ -31,10 +31,15 @@ class RawInput:
     dtype: torch.dtype
     size: tuple[int, ...] | None
     """None: samples of any size."""
+    is_part: bool = False
+    """Whether it is a part of a sample: who runs the file cuts samples, as evaluation and inference do."""
 
     @classmethod
     def of(cls, preprocess: Preprocess, card: DataCard, own_size: bool = False) -> Self:
-        """Return it for a model that sees samples at its own size, or at theirs. Raises SpecError where it cannot."""
+        """Return it for a model that sees samples at its own size, or at theirs, or parts of them.
+
+        Raises SpecError for samples that a file cannot bring to the model.
+        """
         files, modality = preprocess.for_files(card), preprocess.modality
         is_bytes = card.dtype == "uint8" and files.value_range == BYTES == card.value_range and not files.missing
         dtype = torch.uint8 if is_bytes else torch.float32
@@ -43,8 +48,11 @@ class RawInput:
                 raise SpecError(f"{modality.unit} with missing {modality.part}s cannot be resized in a file yet")
             return cls(files, card.channels, dtype, None)
         own, size = card.size or preprocess.img_size, preprocess.img_size
-        padded = preprocess.how == "crop" and files.missing and all(a <= b for a, b in zip(own, size, strict=True))
-        if own != size and not padded:
+        if preprocess.how == "crop":
+            padded = files.missing and all(a <= b for a, b in zip(own, size, strict=True))
+            is_part = card.size is None or not (padded or own == size)
+            return cls(files, card.channels, dtype, tuple(own if padded else size), is_part)
+        if own != size:
             raise SpecError(
                 f"{modality.unit} of {card.name} have the size {own}, and the model {size}; a file cannot cut or "
                 "resize them as the run does yet"
@@ -55,6 +63,7 @@ class RawInput:
         """Return what goes in, in words."""
         modality = self.preprocess.modality
         sizes = "of any size" if self.size is None else "of " + " × ".join(map(str, self.size))
+        sizes = f"in parts {sizes}" if self.is_part else sizes
         values = "uint8, 0 to 255" if self.dtype == torch.uint8 else "float32, in the units of files"
         gaps = ", NaN where nothing is known" if self.preprocess.missing else ""
         axes = ", ".join(modality.axis_names or (modality.part,) * modality.axes)

@@ -13,6 +13,7 @@ from maecli.modalities.pictures.modality import Pictures
 from maecli.modalities.preprocess import Preprocess
 from maecli.modalities.series.modality import Series
 from maecli.modalities.tables.modality import Tables
+from maecli.modalities.volumes.modality import Volumes
 from maecli.training.outputs import Outputs
 
 
@@ -91,7 +92,15 @@ def test_a_grey_channel_that_was_copied_goes_in_once():
     assert torch.equal(seen["x"], torch.full((1, 3, 8, 8), 1.5))
 
 
+@pytest.mark.parametrize("size", [None, (4, 10, 4)])
+def test_of_samples_that_are_cut_a_file_takes_parts_of_the_models_size(size):
+    facts = card(modality="volumes", size=size, dtype="float32")
+    raw = RawInput.of(Preprocess.of(facts, (4, 4, 4), modality=Volumes(), fit="crop"), facts)
+    assert (raw.size, raw.is_part) == ((4, 4, 4), True)
+    assert "in parts of 4 × 4 × 4; float32" in raw.describe()
+
+
 def test_samples_that_a_file_cannot_bring_to_the_model_are_refused():
     facts = card(modality="series", size=(10,), dtype="float32")
     with pytest.raises(SpecError, match=r"windows of toys have the size \(10,\), and the model \(6,\)"):
-        RawInput.of(Preprocess.of(facts, (6,), modality=Series()), facts)
+        RawInput.of(Preprocess.of(facts, (6,), modality=Series(), fit="resize"), facts)

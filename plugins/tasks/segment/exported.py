@@ -25,37 +25,39 @@ class SegmentOutputs(api.export.Outputs):
     def __init__(self, module: Segmenter, img_size: Sequence[int], any_size: bool, mirror: int | None) -> None:
         """Take whether samples are of any size, and along which axis a mirror image is read too.
 
-        Others have the model's size: the file then answers for a window alone.
+        Others are windows of the model's size, whose logits stand in for the module where samples are read in windows.
         """
         super().__init__()
         self.module, self.img_size, self.any_size, self.mirror = module, tuple(img_size), any_size, mirror
-        self.can_be_measured = any_size
         self.names = {
             "mask": "(batch, *size of the sample): the class of each cell, by its number",
             "probabilities": "(batch, classes, …) in [0, 1], at the size at which the network reads a sample",
+            **({} if any_size else {"logits": "(batch, classes, *size), of the sample alone, not of its mirror image"}),
         }
+        self.module_output = "" if any_size else "logits"
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         size = x.shape[2:]
         if self.any_size:
             x = F.interpolate(x, working_lengths(size, self.img_size), mode="bilinear", antialias=True)  # type: ignore[arg-type]
-        probabilities = self._read(x, valid)
+        logits = self._read(x, valid)
+        probabilities = logits.softmax(1)
         if self.mirror is not None:
-            flipped = self._read(x.flip(self.mirror), None if valid is None else valid.flip(self.mirror))
+            flipped = self._read(x.flip(self.mirror), None if valid is None else valid.flip(self.mirror)).softmax(1)
             probabilities = (probabilities + flipped.flip(self.mirror)) / 2
-        whole = probabilities
-        if self.any_size:
-            whole = F.interpolate(probabilities, size, mode="bilinear", antialias=True)
+        if not self.any_size:
+            return {"mask": probabilities.argmax(1), "probabilities": probabilities, "logits": logits}
+        whole = F.interpolate(probabilities, size, mode="bilinear", antialias=True)
         return {"mask": whole.argmax(1), "probabilities": probabilities}
 
     def _read(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """Return probabilities (B, Q, *S) of samples, padded to the model's size and what its patch divides."""
+        """Return logits (B, Q, *S) of samples, padded to the model's size and what its patch divides."""
         pads: list[Length] = []
         if self.any_size:
             patches = self.module.encoder.patch_size
             for length, own, patch in zip(x.shape[2:], self.img_size, patches, strict=True):
                 pads = [0, torch.sym_max(own, length + -length % patch) - length, *pads]
-        made = self.module(F.pad(x, pads) if pads else x, valid).softmax(1)  # type: ignore[arg-type]
+        made: Tensor = self.module(F.pad(x, pads) if pads else x, valid)  # type: ignore[arg-type]
         for axis, length in enumerate(x.shape[2:], start=2):
             made = made.narrow(axis, 0, length)
         return made

@@ -149,7 +149,7 @@ class Segment(api.Task[Segmenter]):
         out_size: Sequence[int] | None = None,
     ) -> Tensor:
         """Return the predicted classes of samples (B, C, *S), at `out_size` or (B, *S): uint8, of over 255 int32."""
-        if isinstance(module, api.export.FileModule):
+        if isinstance(module, api.export.FileModule) and self.preprocess.modality.any_size:
             return module.answers(image, valid)["mask"]
         return predict_classes(
             module,
@@ -165,13 +165,19 @@ class Segment(api.Task[Segmenter]):
         )
 
     def export(self, module: Segmenter) -> SegmentOutputs:
-        any_size = self.preprocess.modality.any_size
+        any_size, img_size = self.preprocess.modality.any_size, tuple(self.preprocess.img_size)
+        unit, weights = self.preprocess.modality.unit, "--format safetensors writes the weights"
         if any_size and self._inference == "slide":
             raise api.SpecError(
-                f"{self.preprocess.modality.unit} are read in windows here (task.inference slide, or data.fit crop), "
-                "and an exported file reads each at once; --format safetensors writes the weights"
+                f"{unit} are read in windows here (task.inference slide, or data.fit crop), and an exported file reads "
+                f"each at once; {weights}"
             )
-        return SegmentOutputs(module, self.preprocess.img_size, any_size, self._mirror)
+        if not any_size and self._inference == "whole" and self.card.size != img_size:
+            raise api.SpecError(
+                f"{unit} are read at once here, each at a size of its own (task.inference whole), and an exported file "
+                f"reads windows of the model's size; {weights}"
+            )
+        return SegmentOutputs(module, img_size, any_size, self._mirror)
 
     @property
     def _mirror(self) -> int | None:
