@@ -41,8 +41,8 @@ def main() -> int:
         python = folder / "empty/bin/python"
         run("uv", "pip", "install", "--quiet", "--python", python, *NEEDED)
         listing = "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions()))"
-        print(f"installed: {run(python, '-c', listing)}", end="")
-        print(run(python, folder / "edge/predict.py", given.pictures, "--out", folder / "edge.csv"), end="")
+        print(f"installed: {run(python, '-I', '-c', listing)}", end="")
+        print(run(python, "-I", folder / "edge/predict.py", given.pictures, "--out", folder / "edge.csv"), end="")
         run(mae, "infer", given.pictures, "--run", given.run, "--out", folder / "inferred", "--quiet")
         ours, theirs = rows(folder / "inferred/predictions.csv"), rows(folder / "edge.csv")
     columns = [name for name in next(iter(ours.values())) if name.startswith("p_")]
