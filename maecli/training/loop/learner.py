@@ -111,8 +111,11 @@ class Learner:
         load_optimizer_tensors(self.optimizer, _below(MOMENTS, state))
 
     def begin_as_the_first(self) -> None:
-        """Take over what the first process has; parts of it (`parallel: fsdp`) come when the module is spread."""
-        if self.spec.parallel == "fsdp":
+        """Take over what the first process has; parts of it (`parallel: fsdp`) come when the module is spread.
+
+        A frozen encoder may be asked before, so that one is handed out whole.
+        """
+        if self.spec.parallel == "fsdp" and not self.spec.train.freeze:
             return
         handed = [self.world.handed_out(tensors) for tensors in self.snapshot()]
         if not self.world.main:
