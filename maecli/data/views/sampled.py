@@ -11,6 +11,7 @@ from maecli.data.dataset import Dataset
 from maecli.data.randomness import derive_seed
 from maecli.data.sample import Split
 from maecli.data.splits import places
+from maecli.data.views.keys import take
 from maecli.data.views.wrapped import WrappedDataset
 from maecli.errors import Fault
 
@@ -31,13 +32,15 @@ class SampledSplits(WrappedDataset):
         self.num_samples = sum(dataset.card().split_sizes.values())
         share = min(1.0, num / max(1, self.num_samples))
         self.is_part = share < 1
-        self._ends = {name: self._end(name, share) for name in SPLIT_NAMES}
+        self._chosen = {name: self._choose(name, share) for name in SPLIT_NAMES}
+        self._ids: dict[tuple[SplitName, tuple[str, ...]], list[int]] = {}
 
-    def _end(self, name: SplitName, share: float) -> int:
-        """Return the place in line of the last sample of a split that is looked at."""
-        first = np.sort(places(self.dataset.split(name).keys, SEED)[:, 0])
-        num = min(len(first), max(LEAST, round(share * len(first))))
-        return int(first[num - 1]) if num else 0
+    def _choose(self, name: SplitName, share: float) -> frozenset[str]:
+        """Return the keys of a split that are looked at."""
+        keys = self.dataset.split(name).keys
+        line = places(keys, SEED)[:, 0]
+        num = min(len(keys), max(LEAST, round(share * len(keys))))
+        return frozenset(take(keys, np.argsort(line, kind="stable")[:num]))
 
     def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
         card = self.dataset.card(fields)
@@ -46,9 +49,10 @@ class SampledSplits(WrappedDataset):
         return card.model_copy(update={"notes": (*card.notes, note)})
 
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
-        split = self.dataset.split(name, fields)
-        first = places(split.keys, SEED)[:, 0]
-        return split.view(np.flatnonzero(first <= np.uint64(self._ends[name])).tolist())
+        split, asked = self.dataset.split(name, fields), (name, tuple(fields))
+        if asked not in self._ids:
+            self._ids[asked] = [i for i, key in enumerate(split.keys) if key in self._chosen[name]]
+        return split.view(self._ids[asked])
 
     def all_faults(self) -> Iterator[Fault]:
         """Yield what is known, since the rest shows only when all samples are read."""
