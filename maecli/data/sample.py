@@ -124,11 +124,11 @@ class TensorSplit(Split):
 def view_of(places: Places) -> Split:
     """Return samples of several splits as one, in memory where all of these are."""
     sources = [places.splits[i] for i in np.unique(places.split_of).tolist()]
-    if len(sources) == 1:
+    if len(sources) == 1 and type(sources[0]).view is not Split.view:
         return sources[0].view(places.ids.tolist())
     tensors = [split for split in sources if isinstance(split, TensorSplit)]
     if not sources or len(tensors) < len(sources):
-        return View(places)
+        return View(places, take(sources[0].keys, places.ids) if len(sources) == 1 else None)
     starts = dict(zip(map(id, tensors), accumulate(map(len, tensors), initial=0), strict=False))
     joined = {name: torch.cat([split.tensors[name] for split in tensors]) for name in tensors[0].tensors}
     whole = TensorSplit(joined, [key for split in tensors for key in split.keys])

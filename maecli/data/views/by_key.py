@@ -17,6 +17,8 @@ from maecli.data.views.keys import Keys
 
 NONE = -1
 """In place of a position, or of the number of a value."""
+SOUGHT_AT_ONCE = 1 << 16
+"""Keys that are looked for at a time, as what is held of each is more than its answer."""
 
 V = TypeVar("V")
 
@@ -32,6 +34,10 @@ class Positions:
     def find(self, keys: Iterable[str]) -> NDArray[np.int64]:
         """Return the positions (M,) of some keys, `NONE` of those that are not there."""
         wanted = Keys.of(keys)
+        parts = [self._find(wanted[i : i + SOUGHT_AT_ONCE]) for i in range(0, len(wanted), SOUGHT_AT_ONCE)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def _find(self, wanted: Keys) -> NDArray[np.int64]:
         hashes, found = _hashes(wanted), np.full(len(wanted), NONE, np.int64)
         last = np.searchsorted(self._hashes, hashes, "right") - 1
         there = np.flatnonzero((last >= 0) & (self._hashes[last] == hashes)) if len(self._hashes) else last[:0]

@@ -34,6 +34,15 @@ class Keys(Sequence[str]):
             growing.append(key)
         return growing.keys()
 
+    @classmethod
+    def joined(cls, parts: Iterable[Sequence[str]]) -> Keys:
+        """Return keys behind each other; parts of the same keys go on sharing their texts."""
+        some = [Keys.of(part) for part in parts if len(part)]
+        if len({id(part._texts) for part in some}) != 1:
+            return cls.of(itertools.chain.from_iterable(some))
+        starts = np.concatenate([part._starts for part in some])
+        return cls(some[0]._texts, starts, np.concatenate([part._ends for part in some]))
+
     def __len__(self) -> int:
         return len(self._starts)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from maecli.data.card import SPLIT_NAMES, DataCard, SplitName
 from maecli.data.dataset import Dataset
@@ -27,6 +28,9 @@ COLUMNS = ("file", "split")
 NUM_NAMED = 3
 LINES_AT_ONCE = 1 << 14
 """That are joined to one text."""
+
+_Whereabouts = dict[SplitName, tuple[NDArray[np.int8], NDArray[np.int64]]]
+"""Split → of its M samples that are there, which split each is in now (M,), and where it stands there (M,)."""
 
 Members = Mapping[SplitName, Sequence[str]]
 """Split → its samples' keys, in order."""
@@ -109,17 +113,16 @@ def keep_members(
     splits = {name: dataset.split(name, fields) for name in SPLIT_NAMES}
     if all(are_equal(splits[name].keys, members.get(name, ())) for name in SPLIT_NAMES):
         return dataset
-    there = Keys.of(cell_text(key) for split in splits.values() for key in split.keys)
-    positions = Positions(there)
+    positions, num = Positions(_as_in_tables(splits.values())), sum(map(len, splits.values()))
     found = {name: positions.find(members.get(name, ())) for name in SPLIT_NAMES}
-    if all((ids == NONE).all() for ids in found.values()):
+    num_kept = sum(int(np.count_nonzero(ids != NONE)) for ids in found.values())
+    if not num_kept:
         return dataset
     gone = {name: take(members.get(name, ()), np.flatnonzero(found[name] == NONE)) for name in told}
     if any(map(len, gone.values())):
         say(_gone(gone))
-    kept = Keys.of(key for keys in members.values() for key in keys)
-    if num := int(np.count_nonzero(Positions(kept).find(there) == NONE)):
-        say(_added(num))
+    if num > num_kept:
+        say(_added(num - num_kept))
     return KeptSplits(dataset, members)
 
 
@@ -132,31 +135,37 @@ class KeptSplits(WrappedDataset):
         self._whereabouts: dict[tuple[str, ...], _Whereabouts] = {}
 
     def card(self, fields: Sequence[str] = ("image",)) -> DataCard:
-        card, splits = self.dataset.card(fields), {name: self.split(name, fields) for name in SPLIT_NAMES}
-        changes: dict[str, object] = {"split_sizes": {name: len(split) for name, split in splits.items()}}
+        card = self.dataset.card(fields)
+        changes: dict[str, object] = {"split_sizes": {name: len(self.split(name, fields)) for name in SPLIT_NAMES}}
         if card.class_counts:
-            labels = labels_by_key(self, "train", splits["train"])
+            labels = labels_by_key(self, "train", self.split("train", fields))
             changes["class_counts"] = class_counts(labels.distinct, labels.codes, card.num_classes)
         return card.model_copy(update=changes)
 
     def split(self, name: SplitName, fields: Sequence[str] = ("image",)) -> Split:
         asked = tuple(fields)
         if asked not in self._whereabouts:
-            self._whereabouts[asked] = _Whereabouts([self.dataset.split(each, fields) for each in SPLIT_NAMES])
-        return view_of(self._whereabouts[asked].of(self.members.get(name, ())))
+            self._whereabouts[asked] = _whereabouts(
+                [self.dataset.split(each, fields) for each in SPLIT_NAMES], self.members
+            )
+        split_of, ids = self._whereabouts[asked][name]
+        used, numbers = np.unique(split_of, return_inverse=True)
+        return view_of(Places([self.dataset.split(SPLIT_NAMES[i], fields) for i in used.tolist()], numbers, ids))
 
 
-class _Whereabouts:
-    """Where each sample of some splits is now, by its name in the table."""
-
-    def __init__(self, splits: Sequence[Split]) -> None:
-        self.splits, sizes = splits, [len(split) for split in splits]
-        self._ends = np.cumsum(sizes)
-        self._positions = Positions(Keys.of(cell_text(key) for split in splits for key in split.keys))
-
-    def of(self, keys: Sequence[str]) -> Places:
-        """Return the places of those of the keys that are there."""
-        found = self._positions.find(keys)
+def _whereabouts(splits: Sequence[Split], members: Members) -> _Whereabouts:
+    """Return in which of some splits those of the members are that are there, and at which positions."""
+    ends, positions = np.cumsum([len(split) for split in splits]), Positions(_as_in_tables(splits))
+    places: _Whereabouts = {}
+    for name in SPLIT_NAMES:
+        found = positions.find(members.get(name, ()))
         found = found[found != NONE]
-        split_of = np.searchsorted(self._ends, found, "right")
-        return Places(self.splits, split_of, found - np.append(0, self._ends)[split_of])
+        split_of = np.searchsorted(ends, found, "right")
+        places[name] = split_of.astype(np.int8), found - np.append(0, ends)[split_of]
+    return places
+
+
+def _as_in_tables(splits: Iterable[Split]) -> Keys:
+    """Return the keys of splits, behind each other, as a table has them."""
+    keys = Keys.joined(split.keys for split in splits)
+    return keys if all(cell_text(key) == key for key in keys) else Keys.of(map(cell_text, keys))

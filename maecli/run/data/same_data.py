@@ -13,9 +13,8 @@ from maecli.data.files.sample_files import UNREADABLE
 from maecli.data.fingerprint import WHOLE, Fingerprint, fingerprint_of
 from maecli.data.views.by_key import NONE, Positions
 from maecli.data.views.keys import Keys, take
-from maecli.data.views.members import read_members
+from maecli.data.views.members import KeptSplits
 from maecli.errors import DataError
-from maecli.run.directory import SPLITS as MEMBERS
 from maecli.run.directory import RunDirectory
 from maecli.run.open import Built
 from maecli.storage.tables import cell_text
@@ -54,7 +53,7 @@ def same_data(
         for name in SPLITS:
             value = recorded[name]
             if name in known:
-                gone = _gone(built, run, name) if known[name].names != now[name].names else None
+                gone = _gone(built, name) if known[name].names != now[name].names else None
                 complaints.append(gone or difference_of(name, known[name], now[name]))
             elif isinstance(value, str) and value != now[name].names:  # all that older runs kept
                 complaints.append(_other_samples(name, None, now[name]))
@@ -66,13 +65,15 @@ def same_data(
     return {name: fingerprint.model_dump(mode="json") for name, fingerprint in now.items()}
 
 
-def _gone(built: Built, run: RunDirectory, name: SplitName) -> str | None:
+def _gone(built: Built, name: SplitName) -> str | None:
     """Return in words which samples that a run began with are not there; None where all are, or it is not known."""
-    members = (read_members(run.path / MEMBERS) or {}).get(name, ())
-    there = Keys.of(map(cell_text, built.data.dataset.split(name, built.task.fields).keys))
-    if len(there) >= len(members):
+    dataset = built.data.dataset
+    if not isinstance(dataset, KeptSplits):
         return None
-    gone = take(members, np.flatnonzero(Positions(there).find(members) == NONE))
+    there, members = dataset.split(name, built.task.fields).keys, dataset.members.get(name, ())
+    gone = take(members, np.flatnonzero(Positions(Keys.of(map(cell_text, there))).find(members) == NONE))
+    if not len(gone):
+        return None
     are = "is" if len(gone) == 1 else "are"
     return f"its {name} split has other samples now ({len(there):,} of them) {SINCE}: {_listed(gone)} {are} gone"
 

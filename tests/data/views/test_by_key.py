@@ -22,6 +22,12 @@ def test_positions_are_those_of_the_keys_and_the_last_of_equal_ones_counts():
     assert Positions(Keys.of([])).find(["a"]).tolist() == [-1]
 
 
+def test_many_keys_are_looked_for_in_parts(monkeypatch):
+    monkeypatch.setattr(by_key, "SOUGHT_AT_ONCE", 2)
+    assert Positions(KEYS).find(["d", "x", "a", "c", "b/ä"]).tolist() == [3, -1, 0, 2, 1]
+    assert Positions(KEYS).find([]).tolist() == []
+
+
 def test_texts_of_one_hash_are_told_apart(monkeypatch):
     monkeypatch.setattr(by_key, "hash", len, raising=False)
     positions = Positions(Keys.of(["aa", "b", "c"]))

@@ -39,3 +39,12 @@ def test_keys_are_compared_by_themselves():
     assert not are_sorted(Keys.of(["b", "a"]))
     assert first_of_each(Keys.of(["b", "a", "b", "ä", "a"])).tolist() == [0, 1, 3]
     assert list(Keys.of(["ä/b", "c"]).behind(np.array([num_bytes("ä/"), 0]))) == ["b", "c"]
+
+
+def test_parts_of_the_same_keys_are_joined_without_their_texts_being_copied():
+    keys = Keys.of(["a", "ä", "c", "d"])
+    joined = Keys.joined([keys.take([3, 0]), [], keys.take([1])])
+    assert list(joined) == ["d", "a", "ä"]
+    assert joined._texts is keys._texts
+    assert list(Keys.joined([keys.take([2]), Keys.of(["e"]), ["f"]])) == ["c", "e", "f"]
+    assert list(Keys.joined([])) == []
