@@ -121,7 +121,7 @@ def test_jobs_that_cannot_be_made_spoil_no_later_run(pool):
 def test_a_worker_that_is_killed_while_it_is_idle_is_replaced(pool):
     _, processes = run(pool)
     os.kill(min(processes), signal.SIGKILL)
-    time.sleep(0.1)
+    os.waitid(os.P_PID, min(processes), os.WEXITED | os.WNOWAIT)
     results, others = run(pool)
     assert results == list(range(6))
     assert not others & processes
