@@ -52,7 +52,10 @@ def test_ctrl_c_at_any_moment_is_one_line(tries, tmp_path):
 
 HELD = {
     "eda": (("eda", "--root", "PICTURES", "--out", "OUT"), "maecli.modalities.pictures.modality:Pictures.survey"),
-    "infer": (("infer", "PICTURES", "--run", "RUN", "--out", "OUT", "--workers", "0"), "maecli.verbs.infer:predict"),
+    "infer": (
+        ("infer", "PICTURES", "--run", "RUN", "--out", "OUT", "--workers", "0"),
+        "maecli.run.inference.answers:predict",
+    ),
     "embed": (("embed", "PICTURES", "--run", "RUN", "--out", "OUT/x.npy"), "maecli.verbs.embed:load_files"),
     "plan": (("plan", "--root", "PICTURES", "--device", "cpu"), "maecli.training.loop.trainer:Trainer.train_step"),
     "planning": (

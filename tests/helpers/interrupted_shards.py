@@ -95,12 +95,15 @@ def second_save(calls: list[str]) -> range:
 
 
 def killed_in_a_save(root: Path, every: int) -> dict[str, Any]:
-    """Return how many kills there were, one before each `every`-th call, and what was lost or became different."""
+    """Return how many kills there were, one before each `every`-th call, and what was lost or became different.
+
+    Of each process at least one is in the middle of its calls.
+    """
     whole, notes = root / "whole", [root / f"calls-{rank}" for rank in range(NUM)]
     codes = run(whole, [noting(file) for file in notes])
     wrong = [f"undisturbed: {codes}"] * any(codes)
     calls = [second_save(file.read_text().splitlines()) for file in notes]
-    kill_at = [(rank, at) for rank in range(NUM) for at in calls[rank][::every]]
+    kill_at = [(rank, at) for rank in range(NUM) for at in calls[rank][min(every, len(calls[rank])) // 2 :: every]]
     for victim, at in kill_at:
         folder = root / f"killed-{victim}-{at}"
         codes = run(folder, [kills(at) if rank == victim else Disk() for rank in range(NUM)])

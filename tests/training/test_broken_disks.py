@@ -26,7 +26,7 @@ CODES = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Return what came of runs that were killed at calls to the disk: of one process, and of two."""
-    script = [sys.executable, "-W", "error", HELPERS / "interrupted.py", tmp_path_factory.mktemp("killed"), "8"]
+    script = [sys.executable, "-W", "error", HELPERS / "interrupted.py", tmp_path_factory.mktemp("killed"), "16"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "FATAL"}
     ended = subprocess.run(script, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
