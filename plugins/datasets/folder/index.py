@@ -245,7 +245,8 @@ def _of_samples(table: Path | None, rows: pictures.LabelRows, samples: Sequence[
     """Return the rows by the keys of samples. Raises DataError for one of a picture that is none."""
     by_sample = rows.at(pictures.Keys.of(samples))
     if len(by_sample) < len(rows):
-        line = int(np.setdiff1d(rows.lines, by_sample.lines).min())
+        # 0 is no line: that of keys that stand in none
+        line = int(np.setdiff1d(rows.lines[rows.lines.nonzero()], by_sample.lines).min())
         raise api.DataError(
             f"{table}, line {line}: {rows.in_line(line)!r} is read as a mask, a drawing or a copy; leave it out of the "
             "table, or choose another reading of the folders with --set dataset.layout=flat"

@@ -154,11 +154,12 @@ def test_a_table_with_labels_and_splits_leaves_no_doubt(tmp_path):
 
 def test_a_table_that_labels_a_mask_is_refused_with_the_way_out(tmp_path):
     names = write_mask_folder(tmp_path, 3)
-    (tmp_path / "labels.csv").write_text(f"file,label\nmasks/{names[0]},cat\n")
+    rows = [*(f"images/{name},cat" for name in names[:2]), f"masks/{names[1]},cat"]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows]))
     with pytest.raises(api.DataError) as caught:
         folder(tmp_path).card()
     assert str(caught.value) == (
-        f"{tmp_path / 'labels.csv'}, line 2: 'masks/000.png' is read as a mask, a drawing or a copy; leave it out of "
+        f"{tmp_path / 'labels.csv'}, line 4: 'masks/001.png' is read as a mask, a drawing or a copy; leave it out of "
         "the table, or choose another reading of the folders with --set dataset.layout=flat"
     )
 
