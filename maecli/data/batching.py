@@ -35,7 +35,7 @@ class Batching:
         return max(0, self.num_samples - self.num_batches * self.batch_size)
 
     def bounds(self, number: int) -> tuple[int, int]:
-        """Return where, in the order of an epoch, one of its batches begins and ends."""
+        """Return where, in the order of an epoch, one of its batches begins and ends; none is larger than the last."""
         if not self.keep:
             return number * self.batch_size, (number + 1) * self.batch_size
         num = self.num_batches
@@ -50,3 +50,9 @@ def part_of(num_samples: int, number: int, num_parts: int) -> tuple[int, int]:
     pairs = num_samples // 2
     start, stop = (2 * (pairs * each // num_parts) for each in (number, number + 1))
     return start, num_samples if number == num_parts - 1 else stop
+
+
+def largest_part(num_samples: int, num_parts: int) -> int:
+    """Return how many samples the largest part of a batch has."""
+    parts = (part_of(num_samples, number, num_parts) for number in range(num_parts))
+    return max(stop - start for start, stop in parts)

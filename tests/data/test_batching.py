@@ -29,5 +29,5 @@ def test_kept_batches_hold_every_sample_once_and_differ_by_one_at_most(num):
     assert [first for first, _ in bounds] == [0, *(last for _, last in bounds[:-1])]
     assert bounds[-1][1] == num
     sizes = {last - first for first, last in bounds}
-    assert max(sizes) == batching.batch_size <= 7
+    assert max(sizes) == bounds[-1][1] - bounds[-1][0] == batching.batch_size <= 7
     assert max(sizes) - min(sizes) <= 1

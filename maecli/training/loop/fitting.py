@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import torch
 
 from maecli.data.batch import Batch
-from maecli.hardware import autocast
+from maecli.hardware import autocast, processes_here
 from maecli.memory import forget_peak_bytes, free_bytes, out_of_memory, peak_bytes, resident_bytes
 from maecli.models.blocks import drawing_from
 from maecli.text import number_of
 from maecli.training.loop.learner import Learner, Loss
 
 MARGIN = 0.9
-"""Share of the free memory that may be taken: what is free changes."""
+"""Share of the free memory that the processes of this machine may take together: what is free changes."""
 Attempt = Callable[[int], None]
 """Does what takes the most memory in a step, with so many samples at once."""
 
@@ -90,7 +90,7 @@ def largest_that_fits(sizes: Sequence[int], attempt: Attempt, device: torch.devi
     _give_back()
     if device.type != "cpu" or free_bytes() is None:
         return next((size for size in sizes if fits(size, attempt)), None)
-    limit = resident_bytes() + MARGIN * (free_bytes() or 0)
+    limit = resident_bytes() + MARGIN * (free_bytes() or 0) / processes_here()
     peaks: list[tuple[int, int]] = []
     for size in reversed(sizes):
         if len(peaks) > 1 and _expected(peaks[-2], peaks[-1], size) > limit:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from attempts import Attempt
+
+from maecli.errors import SpecError
+from maecli.progress import Progress
+from maecli.run.begin import micro_batch
+from maecli.schema import AUTO
 
 pytestmark = [
     pytest.mark.slow,
@@ -77,6 +83,13 @@ def test_with_little_memory_auto_takes_what_fits_and_keeps_it(server, command, t
     assert attempt.wait() == 0, attempt.said()
     assert "micro-batches of" not in attempt.said()
     assert yaml.safe_load(spec.read_text())["train"]["micro_batch_size"] == int(told[1])
+
+
+def test_parts_of_a_module_in_several_processes_are_no_matter_of_trying(monkeypatch):
+    monkeypatch.setattr(micro_batch, "world", lambda: SimpleNamespace(size=2))
+    built = SimpleNamespace(spec=SimpleNamespace(parallel="fsdp", train=SimpleNamespace(micro_batch_size=AUTO)))
+    with pytest.raises(SpecError, match="; give a number"):
+        micro_batch.settle_micro_batch(built, None, Progress())
 
 
 def test_what_is_no_size_is_refused(mae, command):

@@ -102,10 +102,33 @@ def test_a_step_of_which_not_one_sample_fits_says_so(tmp_path):
         make(tmp_path, Narrow(room=0)).fit()
 
 
-def test_the_largest_micro_batch_is_that_of_the_first_batch(monkeypatch):
+def test_the_largest_micro_batch_is_that_of_the_largest_batch(monkeypatch):
     monkeypatch.setattr(fitting, "free_bytes", lambda: None)
     assert largest_micro_batch(make(task=Narrow(room=3), train={"micro_batch_size": "auto"})) == 2
     assert largest_micro_batch(make(task=Narrow(room=0), train={"micro_batch_size": "auto"})) is None
+    trainer = make(task=Narrow(room=100), train={"micro_batch_size": "auto"})
+    asked: list[tuple[int, ...]] = []
+    batches = trainer.train_loader.train_batches
+
+    def noted(augment: Any, size: int, *steps: Any) -> Any:
+        asked.append(steps[:2])
+        return batches(augment, size, *steps)
+
+    monkeypatch.setattr(trainer.train_loader, "train_batches", noted)
+    assert largest_micro_batch(trainer) == 4
+    assert largest_micro_batch(trainer, num_processes=2) == 2
+    assert asked == 2 * [(2, 3)], "the last batch of the first epoch: none is larger"
+
+
+def test_processes_of_one_machine_share_its_memory(monkeypatch):
+    monkeypatch.setattr(fitting, "free_bytes", lambda: 1000)
+    monkeypatch.setattr(fitting, "resident_bytes", lambda: 0)
+    monkeypatch.setattr(fitting, "forget_peak_bytes", lambda: True)
+    tried: list[int] = []
+    monkeypatch.setattr(fitting, "peak_bytes", lambda: 100 * tried[-1])
+    assert fitting.largest_that_fits([8, 4, 2, 1], tried.append, CPU) == 8
+    monkeypatch.setattr(fitting, "processes_here", lambda: 2)
+    assert fitting.largest_that_fits([8, 4, 2, 1], tried.append, CPU) == 4
 
 
 def test_where_weights_were_being_changed_nothing_is_saved(tmp_path, monkeypatch):
