@@ -58,11 +58,15 @@ class ShardFolder:
             raise SpecError(
                 f"{path} holds shards that were packed otherwise ({', '.join(differing)} differ); use another --out"
             )
-        self.shards = {name: facts for name, facts in known["shards"].items() if self._is_whole(name, facts)}
+        self.shards = known["shards"]
 
-    def _is_whole(self, name: str, facts: Mapping[str, Any]) -> bool:
-        file = self.path / name
-        return file.is_file() and file.stat().st_size == facts["bytes"]
+    def is_whole(self, name: str) -> bool:
+        """Whether a shard is there with the bytes that were written."""
+        file, facts = self.path / name, self.shards.get(name)
+        if facts is None or not file.is_file() or file.stat().st_size != facts["bytes"]:
+            return False
+        with disk_errors(file):
+            return file_sha256(file) == facts["sha256"]
 
     def name_classes(self, names: Iterable[str]) -> None:
         """Write the names of the classes. Raises SpecError for a name of several lines."""

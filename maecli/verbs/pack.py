@@ -40,6 +40,8 @@ class PackResult:
     num_bytes: int
     num_there: int
     """Shards that were whole already."""
+    num_anew: int
+    """Shards that had been written, and were no longer so."""
     faults: Sequence[Fault] = ()
     """Of samples that were left out."""
     notes: Sequence[str] = field(default=())
@@ -90,7 +92,7 @@ def _pack(
             "max_side": max_side,
         },
     )
-    there, faults = len(folder.shards), list[Fault]()
+    there, anew, faults = 0, 0, list[Fault]()
     if labelled:
         folder.name_classes(card.classes)
     tick = progress.count("pictures packed", total)
@@ -100,9 +102,11 @@ def _pack(
         for number, start in enumerate(range(0, len(order), shard_size)):
             ids = order[start : start + shard_size]
             shard = f"{name}-{number:06d}.tar"
-            if shard in folder.shards:
+            if folder.is_whole(shard):
+                there += 1
                 tick(len(ids))
             else:
+                anew += shard in folder.shards
                 folder.write(shard, write(ids))
     folder.finish()
     facts = folder.shards.values()
@@ -112,6 +116,7 @@ def _pack(
         sum(each["samples"] for each in facts),
         sum(each["bytes"] for each in facts),
         there,
+        anew,
         [*dataset.faults(), *faults],
         _notes(card.fields, labelled),
     )
@@ -168,5 +173,6 @@ def in_words(result: PackResult) -> str:
     """Return what was packed, in a sentence without its end."""
     samples = number_of(result.num_samples, "picture")
     there = f"; {result.num_there:,} of them were there" if result.num_there else ""
+    anew = f"; {result.num_anew:,} written anew, as damaged or missing" if result.num_anew else ""
     size = result.num_bytes / 2**20
-    return f"{samples} in {number_of(result.num_shards, 'shard')} of {size:,.1f} MiB in all{there}"
+    return f"{samples} in {number_of(result.num_shards, 'shard')} of {size:,.1f} MiB in all{there}{anew}"

@@ -128,6 +128,18 @@ def test_a_shard_that_was_changed_is_not_read(tmp_path):
     assert len(trusting.split("train")) == 16
 
 
+def test_a_damaged_shard_is_written_anew_by_the_same_command(tmp_path):
+    write_class_folders(tmp_path / "pictures", num=10)
+    packed(tmp_path / "pictures", tmp_path / "shards", shard_size=8)
+    path = tmp_path / "shards" / "train-000000.tar"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:700] + bytes([whole[700] ^ 1]) + whole[701:])
+    result = packed(tmp_path / "pictures", tmp_path / "shards", shard_size=8)
+    assert path.read_bytes() == whole
+    assert result.num_there == result.num_shards - 1
+    assert in_words(result).endswith("; 1 written anew, as damaged or missing")
+
+
 def test_what_cannot_be_packed_is_told(tmp_path):
     write_class_folders(tmp_path / "pictures", num=4)
     (tmp_path / "full").mkdir()
