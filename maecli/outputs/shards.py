@@ -2,7 +2,7 @@
 
     train-000000.tar   members KEY.jpg and, where it has a label, KEY.cls: the number of its class
     classes.txt        the name of each class, the first one of class 0
-    shards.json        how it is made, and of each whole shard its checksum, samples and bytes
+    shards.json        how it is made, and of each whole shard its checksum, samples, bytes, and a digest of its source
 
 A shard is in `shards.json` once it is whole and on the disk, so a kill at any moment loses the shard that was being
 written, and the same command goes on with that. A shard's bytes follow from its samples alone.
@@ -60,10 +60,12 @@ class ShardFolder:
             )
         self.shards = known["shards"]
 
-    def is_whole(self, name: str) -> bool:
-        """Whether a shard is there with the bytes that were written."""
+    def is_whole(self, name: str, source: str) -> bool:
+        """Whether a shard is there with the bytes that were written, from a source of this digest."""
         file, facts = self.path / name, self.shards.get(name)
-        if facts is None or not file.is_file() or file.stat().st_size != facts["bytes"]:
+        if facts is None or facts.get("source") != source:
+            return False
+        if not file.is_file() or file.stat().st_size != facts["bytes"]:
             return False
         with disk_errors(file):
             return file_sha256(file) == facts["sha256"]
@@ -76,8 +78,8 @@ class ShardFolder:
         if lines:
             write_text(self.path / CLASSES, "".join(f"{line}\n" for line in lines))
 
-    def write(self, name: str, members: Iterable[Member]) -> None:
-        """Write a shard, and note its checksum once it is on the disk."""
+    def write(self, name: str, members: Iterable[Member], source: str) -> None:
+        """Write a shard, and note its checksum once it is on the disk, with a digest of what it is written from."""
         num = 0
         with new_file(self.path / name) as temporary:
             with temporary.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as shard:
@@ -87,7 +89,7 @@ class ShardFolder:
                         _add(shard, f"{member.key}.cls", str(member.label).encode())
                     num += 1
             facts = {"sha256": file_sha256(temporary), "samples": num, "bytes": temporary.stat().st_size}
-        self.shards[name] = facts
+        self.shards[name] = {**facts, "source": source}
         self._note(finished=False)
 
     def finish(self) -> None:

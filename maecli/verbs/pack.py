@@ -11,7 +11,8 @@ import numpy as np
 
 from maecli.data.card import SPLIT_NAMES
 from maecli.data.dataset import Dataset
-from maecli.data.fingerprint import digest_of
+from maecli.data.files.sample_files import files_of, states_of
+from maecli.data.fingerprint import digest_of, fingerprint_of
 from maecli.data.labels import labels_by_key
 from maecli.data.sample import Split
 from maecli.data.splits import places
@@ -102,12 +103,13 @@ def _pack(
         for number, start in enumerate(range(0, len(order), shard_size)):
             ids = order[start : start + shard_size]
             shard = f"{name}-{number:06d}.tar"
-            if folder.is_whole(shard):
+            source = _source(splits[name], ids, labels)  # as it is before it is read
+            if folder.is_whole(shard, source):
                 there += 1
                 tick(len(ids))
             else:
                 anew += shard in folder.shards
-                folder.write(shard, write(ids))
+                folder.write(shard, write(ids), source)
     folder.finish()
     facts = folder.shards.values()
     return PackResult(
@@ -126,6 +128,15 @@ def _shuffled(split: Split) -> np.ndarray:
     """Return the positions of a split's samples in the order in which they are packed: that of their places."""
     line = places(split.keys)
     return np.lexsort((line[:, 1], line[:, 0]))
+
+
+def _source(split: Split, ids: np.ndarray, labels: Mapping[str, np.ndarray]) -> str:
+    """Return a digest of what a shard is written from: sizes and times of files, or else contents, and labels."""
+    part = split.view(ids.tolist())
+    files = files_of(part)
+    states = states_of(files.paths, files.before).ravel().tolist()
+    facts = states if files.paths else sorted(fingerprint_of(part, ("image",)).facts.items())
+    return digest_of([*facts, *(labels.get(key) for key in part.keys)])
 
 
 def _members(
@@ -173,6 +184,7 @@ def in_words(result: PackResult) -> str:
     """Return what was packed, in a sentence without its end."""
     samples = number_of(result.num_samples, "picture")
     there = f"; {result.num_there:,} of them were there" if result.num_there else ""
-    anew = f"; {result.num_anew:,} written anew, as damaged or missing" if result.num_anew else ""
+    why = "as damaged, missing or of files that changed"
+    anew = f"; {result.num_anew:,} written anew, {why}" if result.num_anew else ""
     size = result.num_bytes / 2**20
     return f"{samples} in {number_of(result.num_shards, 'shard')} of {size:,.1f} MiB in all{there}{anew}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from write_data import noise, write_class_folders, write_mnist, write_picture
+from write_data import noise, write_class_folders, write_mnist, write_picture, write_pictures
 
 from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.outputs import shards
@@ -78,12 +78,12 @@ def test_what_a_kill_left_undone_is_done_by_the_same_command(tmp_path, monkeypat
     packed(tmp_path / "pictures", tmp_path / "whole", shard_size=5)
     real, written = shards.ShardFolder.write, []
 
-    def killed(self, name, members):
+    def killed(self, name, members, source):
         if len(written) == 3:
             (self.path / f".{name}.tmp").write_bytes(b"half")
             raise KeyboardInterrupt
         written.append(name)
-        real(self, name, members)
+        real(self, name, members, source)
 
     monkeypatch.setattr(shards.ShardFolder, "write", killed)
     with pytest.raises(MaeError, match="the same command goes on"):
@@ -93,6 +93,28 @@ def test_what_a_kill_left_undone_is_done_by_the_same_command(tmp_path, monkeypat
     assert packed(tmp_path / "pictures", tmp_path / "cut", shard_size=5).num_there == 3
     for path in (tmp_path / "whole").glob("*.*"):
         assert path.read_bytes() == (tmp_path / "cut" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("changed", ["pictures", "labels"])
+def test_shards_of_what_changed_since_are_written_anew(tmp_path, changed):
+    names = write_pictures(tmp_path / "pictures", 12)
+    table = tmp_path / "pictures" / "labels.csv"
+
+    def label(classes: str) -> None:
+        rows = (f"{name},{classes[i % 2]},{SPLITS[i // 4]}\n" for i, name in enumerate(names))
+        table.write_text("".join(["file,label,split\n", *rows]))
+
+    label("ab")
+    packed(tmp_path / "pictures", tmp_path / "shards", shard_size=4)
+    if changed == "labels":
+        label("ba")
+    else:
+        for i, name in enumerate(names):
+            write_picture(tmp_path / "pictures" / name, noise(100 + i, 8, 8, 3))
+    result = packed(tmp_path / "pictures", tmp_path / "shards", shard_size=4)
+    assert (result.num_there, result.num_anew) == (0, result.num_shards)
+    after, before = (samples(opened(*each)) for each in (("tar", tmp_path / "shards"), ("folder", table.parent)))
+    assert sorted(after.values()) == sorted(before.values())
 
 
 def test_larger_pictures_are_resized_and_smaller_ones_stay_as_they_are(tmp_path):
@@ -137,7 +159,7 @@ def test_a_damaged_shard_is_written_anew_by_the_same_command(tmp_path):
     result = packed(tmp_path / "pictures", tmp_path / "shards", shard_size=8)
     assert path.read_bytes() == whole
     assert result.num_there == result.num_shards - 1
-    assert in_words(result).endswith("; 1 written anew, as damaged or missing")
+    assert in_words(result).endswith("; 1 written anew, as damaged, missing or of files that changed")
 
 
 def test_what_cannot_be_packed_is_told(tmp_path):
