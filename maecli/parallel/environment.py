@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import sys
+from pathlib import Path
 
 EXIT_CODE = "MAE_EXIT_CODE_FILE"
 """Environment: where `mae --devices` finds with which exit code its processes ended, so that it starts none anew."""
@@ -14,9 +18,29 @@ def num_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
-def is_restarted() -> bool:
-    """Whether torchrun has started the processes anew, since one of them ended."""
-    return num_processes() > 1 and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def note_begun() -> None:
+    """Note for the processes that torchrun starts anew that this command began its run, or was let go on with it."""
+    if (note := _note()) is not None:
+        with contextlib.suppress(OSError):  # then they refuse to go on, which is the safe side
+            note.touch()
+
+
+def has_begun() -> bool:
+    """Whether this command began its run before torchrun, this very one, started its processes anew."""
+    return (note := _note()) is not None and note.exists()
+
+
+def _note() -> Path | None:
+    """Return the file that is there once this command has begun.
+
+    It lies in the folder that torchrun makes for itself on each machine, FOLDER/attempt_N/RANK/error.json, since
+    neither its run id nor its count of restarts tells one start of it from another.
+    """
+    error_file = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not error_file:
+        return None
+    command = hashlib.sha256("\0".join(sys.argv).encode("utf-8", "surrogateescape")).hexdigest()
+    return Path(error_file).absolute().parents[2] / f"mae-has-begun-{command[:16]}"
 
 
 def _from_slurm() -> None:

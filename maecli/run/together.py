@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from maecli.data.card import DataCard
 from maecli.errors import DataError
+from maecli.parallel.environment import note_begun
 from maecli.parallel.lead import call, world
 from maecli.progress import Progress
 from maecli.registry import registry
@@ -38,6 +39,7 @@ class Help:
 
 def help_train(help: Help) -> None:
     """Do the part of a process beside the first one in a training, from its first step to the measuring at its end."""
+    note_begun()  # the next first process may be one of this machine
     with world().together():
         built = open_run(help.spec, registry(), lambda _: None, help.begun, help.card)
         trainer = make_trainer(built, None, Progress())

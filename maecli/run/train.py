@@ -11,6 +11,7 @@ from maecli.data.views.members import members_csv, members_of
 from maecli.errors import DamagedFile, Fault
 from maecli.hardware import forget_peak, memory_used
 from maecli.outputs.faults import SKIPPED, faults_csv
+from maecli.parallel.environment import note_begun
 from maecli.parallel.lead import world
 from maecli.progress import Progress
 from maecli.registry import Registry
@@ -120,6 +121,7 @@ def train(
             run.write_spec(spec.model_dump(mode="json"))
         else:
             place.start(spec)
+        note_begun()
         claim_companions(run, companions)
         if finished is not None:
             return finished

@@ -15,6 +15,7 @@ from typing import Any
 from maecli.data.dataset import Dataset
 from maecli.data.folds import Folds
 from maecli.errors import DataError, MaeError, SpecError
+from maecli.parallel.environment import note_begun
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.results import Evaluation
@@ -73,6 +74,7 @@ def cross_validate(
             find_start(run, spec.model_dump(mode="json"), registry, progress.say)  # refuses another spec
         else:
             place.start(spec)
+        note_begun()
         _begin(run, out, folds.assignment())
     with locked(out):
         result = run_sweep(plan, registry, progress, out, launch.until)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import maecli.run.dry_run as dry
 import maecli.run.train as training
 from maecli.errors import MaeError, SpecError, TimeIsUp
-from maecli.parallel.environment import is_restarted
+from maecli.parallel.environment import has_begun
 from maecli.plan.batches import changed_batch
 from maecli.plan.make import RunPlan, leaves_open, make_plan, who_says
 from maecli.plan.words import sentence
@@ -52,7 +52,7 @@ def train(
     runs; `max_time_s`: after which time from now on to have stopped and saved, whatever is left to do.
     """
     begin = time.monotonic()
-    if is_restarted():  # another process of it died
+    if has_begun():  # and another process of it died
         ask, overwrite = replace(ask, resume_or_start=True), False
     spec = request(ask, registry)
     _check_comparison(ask, spec)

@@ -89,6 +89,8 @@ def launch_by_forks(step):
     elastic_launch = api.elastic_launch
     def worker(*words):
         if os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+            if step == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
             die_at(step)
         sys.argv = ["mae", *words]
         try:

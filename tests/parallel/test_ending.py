@@ -121,3 +121,8 @@ def test_devices_starts_processes_and_starts_them_anew_where_one_is_killed(serve
         one, other = (load_file(each / "checkpoints" / "step-000009" / name) for each in (out, whole))
         assert all(tensor.equal(other[key]) for key, tensor in one.items())
     assert (out / "metrics.jsonl").read_text().count("train/loss") == 9
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = Attempt(server, tmp_path / "again", command, ["launch_by_forks", 0])  # one dies before the first refuses
+    assert again.wait() == 2
+    assert f"{out} is not empty" in again.said()
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before

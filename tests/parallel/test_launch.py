@@ -7,7 +7,7 @@ import pytest
 from maecli.cli.ask.devices import without_devices
 from maecli.errors import SpecError
 from maecli.hardware import processes_here
-from maecli.parallel.environment import is_restarted, num_processes
+from maecli.parallel.environment import has_begun, note_begun, num_processes
 from maecli.parallel.launch import chosen
 
 
@@ -39,7 +39,15 @@ def test_what_was_typed_is_handed_on_but_for_devices():
 @pytest.fixture
 def launched(monkeypatch):
     """Return a function that sets what a launcher says."""
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+    for name in (
+        "RANK",
+        "WORLD_SIZE",
+        "LOCAL_RANK",
+        "LOCAL_WORLD_SIZE",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "TORCHELASTIC_ERROR_FILE",
+    ):
         monkeypatch.setenv(name, "")  # so that what is set is taken back
         monkeypatch.delenv(name)
 
@@ -56,9 +64,6 @@ def test_a_process_is_alone_unless_a_launcher_says_otherwise(launched):
     assert (num_processes(), processes_here()) == (1, 1)
     launched(RANK="0")
     assert (num_processes(), processes_here()) == (4, 2)
-    assert not is_restarted()
-    launched(TORCHELASTIC_RESTART_COUNT="1")
-    assert is_restarted()
 
 
 def test_tasks_of_srun_work_together_where_they_know_where_to_meet(launched):
@@ -66,3 +71,21 @@ def test_tasks_of_srun_work_together_where_they_know_where_to_meet(launched):
     assert num_processes() == 1
     launched(MASTER_ADDR="node1")
     assert num_processes() == 16
+
+
+def test_a_command_has_begun_only_under_the_torchrun_that_it_began_under(launched, monkeypatch, tmp_path):
+    def begun(where: str, *words: str) -> bool:
+        (tmp_path / where).mkdir(parents=True, exist_ok=True)
+        launched(TORCHELASTIC_ERROR_FILE=str(tmp_path / where / "error.json"), TORCHELASTIC_RUN_ID="one")
+        monkeypatch.setattr("sys.argv", ["mae", *words])
+        return has_begun()
+
+    assert not begun("first/attempt_0/0", "pretrain")
+    note_begun()
+    assert begun("first/attempt_0/1", "pretrain")
+    assert begun("first/attempt_1/0", "pretrain")
+    assert not begun("first/attempt_1/0", "finetune")
+    assert not begun("second/attempt_1/0", "pretrain")
+    launched(TORCHELASTIC_ERROR_FILE="")
+    note_begun()
+    assert not has_begun()
