@@ -11,7 +11,6 @@ written, and the same command goes on with that. A shard's bytes follow from its
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,10 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import DamagedFile, SpecError
+from maecli.storage.documents import read_json
 from maecli.storage.files import disk_errors, file_sha256, new_file, write_json, write_text
 from maecli.storage.ledger import is_bare
 
 SHARDS, CLASSES = "shards.json", "classes.txt"
+FACTS = {"sha256": str, "samples": int, "bytes": int}
+"""What the list says of each shard at least."""
+MAX_SHARDS = 50_000
+"""Whose list is not too large to be read."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +108,15 @@ class ShardFolder:
 def read_shards(folder: Path) -> dict[str, Any] | None:
     """Return what a folder's list of shards says, None where there is none. Raises DamagedFile for what is none."""
     path = folder / SHARDS
-    try:
-        about = json.loads(path.read_bytes())
-        shards = about["shards"]
-        if not all(isinstance(facts["sha256"], str) and isinstance(facts["bytes"], int) for facts in shards.values()):
-            raise ValueError("no checksum")
-        return {"made": dict(about["made"]), "finished": bool(about["finished"]), "shards": dict(shards)}
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    try:
+        about = read_json(path)
+        shards = about["shards"]
+        if not all(isinstance(facts[name], kind) for facts in shards.values() for name, kind in FACTS.items()):
+            raise ValueError("no checksum, or no count")
+        return {"made": dict(about["made"]), "finished": bool(about["finished"]), "shards": dict(shards)}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(path, "is no list of the shards of mae pack; remove it to begin anew") from error
 
 

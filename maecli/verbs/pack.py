@@ -19,7 +19,7 @@ from maecli.data.splits import places
 from maecli.errors import BrokenSample, DataError, Fault, Interrupted, SpecError
 from maecli.modalities.pictures.encode import file_of
 from maecli.modalities.pictures.modality import Pictures
-from maecli.outputs.shards import Member, ShardFolder
+from maecli.outputs.shards import MAX_SHARDS, Member, ShardFolder
 from maecli.progress import Count, Progress
 from maecli.registry import Registry
 from maecli.run.open import make_dataset
@@ -83,6 +83,8 @@ def _pack(
     splits = {name: dataset.split(name) for name in SPLIT_NAMES}
     if not (total := sum(map(len, splits.values()))):
         raise DataError(f"{card.title} holds no picture to pack")
+    if sum(-(-len(split) // shard_size) for split in splits.values()) > MAX_SHARDS:
+        raise SpecError(f"--shard-size {shard_size:,} makes more than {MAX_SHARDS:,} shards; use a larger one")
     orders = {name: _shuffled(split) for name, split in splits.items()}
     folder = ShardFolder(
         out,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,12 @@ def test_a_file_without_names_is_refused(tmp_path, text, reason):
 def test_text_in_another_encoding_is_refused(tmp_path):
     with pytest.raises(BrokenSample, match="not UTF-8 text"):
         list(csv_rows(write(tmp_path, "ä,b\n", "latin-1")))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(BrokenSample, match="it is no file"):
+        list(csv_rows(tmp_path / "labels.csv"))
 
 
 def test_numbers_have_an_end(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 from PIL import Image
 from write_data import noise, write_class_folders, write_mnist, write_picture, write_pictures
 
-from maecli.errors import DamagedFile, MaeError, SpecError
+from maecli.errors import DamagedFile, DataError, MaeError, SpecError
 from maecli.outputs import shards
 from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.spec.ask import Ask
+from maecli.verbs import pack as pack_module
 from maecli.verbs.pack import PackResult, in_words, pack
 
 SPLITS = ("train", "val", "test")
@@ -162,7 +164,7 @@ def test_a_damaged_shard_is_written_anew_by_the_same_command(tmp_path):
     assert in_words(result).endswith("; 1 written anew, as damaged, missing or of files that changed")
 
 
-def test_what_cannot_be_packed_is_told(tmp_path):
+def test_what_cannot_be_packed_is_told(tmp_path, monkeypatch):
     write_class_folders(tmp_path / "pictures", num=4)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
@@ -174,9 +176,33 @@ def test_what_cannot_be_packed_is_told(tmp_path):
     write_picture(tmp_path / "pictures" / "cat" / "more.png", noise(9, 8, 8, 3))
     with pytest.raises(SpecError, match="samples differ"):
         packed(tmp_path / "pictures", tmp_path / "shards")
-    (tmp_path / "shards" / shards.SHARDS).write_text("[]")
-    with pytest.raises(DamagedFile, match="no list of the shards"):
+    monkeypatch.setattr(pack_module, "MAX_SHARDS", 2)
+    with pytest.raises(SpecError, match="more than 2 shards; use a larger one"):
+        packed(tmp_path / "pictures", tmp_path / "more", shard_size=1)
+
+
+def test_a_list_of_shards_that_is_none_is_told_at_once(tmp_path):
+    write_class_folders(tmp_path / "pictures", num=4)
+    packed(tmp_path / "pictures", tmp_path / "shards")
+    path = tmp_path / "shards" / shards.SHARDS
+    about = json.loads(path.read_text())
+    for facts in about["shards"].values():
+        del facts["samples"]
+    for text in ("[]", json.dumps(about)):
+        path.write_text(text)
+        with pytest.raises(DamagedFile, match="no list of the shards"):
+            packed(tmp_path / "pictures", tmp_path / "shards")
+    os.truncate(path, 2**31)  # of which the disk holds nothing
+    with pytest.raises(DamagedFile, match="is larger than"):
         packed(tmp_path / "pictures", tmp_path / "shards")
+    with pytest.raises(DataError, match="no list of the shards"):
+        opened("tar", tmp_path / "shards").card()
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DamagedFile, match="it is no file"):
+        packed(tmp_path / "pictures", tmp_path / "shards")
+    with pytest.raises(DataError, match="no list of the shards"):
+        opened("tar", tmp_path / "shards").card()
 
 
 def test_other_data_sets_are_packed_as_png_and_what_is_no_picture_is_refused(tmp_path):

@@ -45,6 +45,8 @@ def kept(path: Path, made_by: str) -> dict[str, np.ndarray] | None:
 
 def _read(place: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a file, which are no larger than it."""
+    if not place.is_file():  # a pipe may never end
+        raise FileNotFoundError(place)
     with place.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         if any(member.compress_type != zipfile.ZIP_STORED for member in arrays.zip.infolist()):
             raise zipfile.BadZipFile(f"{place} is compressed, as mae writes none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,10 @@ def find_dialect(path: Path, legacy: bool = False) -> Dialect:
 
     Raises BrokenSample for what is no text, or too large; OSError.
     """
-    if path.stat().st_size > MAX_BYTES:
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):  # a pipe may never end
+        raise BrokenSample(str(path), "cannot be read (it is no file)")
+    if state.st_size > MAX_BYTES:
         raise BrokenSample(str(path), f"is larger than {MAX_BYTES:,} bytes")
     encoding, mark = _encoding(path, legacy)
     with Dialect(encoding, mark, ",").open(path) as file:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from maecli import api
 
 LIST = "shards.json"
+MAX_BYTES = 2**24
 
 
 def checksums(root: Path) -> dict[str, str]:
     """Return the SHA-256 of each shard by its name, none without a list. Raises DataError for what is no list."""
     path = root / LIST
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_BYTES:  # a pipe may never end
+            raise ValueError(f"no file of {MAX_BYTES:,} bytes at most")
         shards = json.loads(path.read_bytes())["shards"]
         return {name: str(facts["sha256"]) for name, facts in shards.items()}
     except (FileNotFoundError, NotADirectoryError):
