@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 
 PREFIX = "familiarity."
+ALIKE = 1e-4
+"""How far scores, in deviations, may be apart that count as equal: what rounds differently, as an exported file, says
+of a validation sample what its run says."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Familiarity:
         The p-value of a sample is the rank of its score among theirs. For one that is like them it is at most `share`
         with a probability of at most `share`, whatever the score: conformal p-values, arXiv:2104.08279, equation 3.
         """
-        rank = 1 + torch.searchsorted(self.scores, self.score(logits, statistics), right=True)
+        rank = 1 + torch.searchsorted(self.scores, self.score(logits, statistics) + ALIKE, right=True)
         return rank <= self.num_unsure(share)
 
     def num_unsure(self, share: float) -> int:

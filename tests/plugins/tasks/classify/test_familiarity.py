@@ -50,6 +50,16 @@ def test_below_nineteen_samples_there_is_no_threshold_at_five_percent():
     assert [fitted(num)[0].num_unsure(0.05) for num in (2, 18, 19, 38, 39)] == [0, 0, 1, 1, 2]
 
 
+def test_logits_that_are_rounded_otherwise_mark_the_same_samples():
+    torch.manual_seed(0)
+    logits, statistics = torch.randn(60, 3), torch.randn(60, 5, dtype=torch.float64)
+    familiarity = Familiarity.fit(torch.randn(200, 5, dtype=torch.float64), logits, statistics)
+    marked = familiarity.unsure(logits, statistics, 0.05)
+    assert int(marked.sum()) == 2
+    for difference in (-1e-6, 1e-6):
+        assert torch.equal(familiarity.unsure(logits + difference, statistics, 0.05), marked)
+
+
 def test_what_looks_like_nothing_in_training_is_unsure_however_certain_the_network():
     familiarity, draw = fitted(30)
     logits, statistics = draw(3)
