@@ -47,7 +47,11 @@ def lead_or_obey(command: Callable[[], int | str | None]) -> int | str | None:
     """Run a command in the first process, help it in the others, and return the exit code in all."""
     global _world
     place = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    _world = group = start(*place)
+    try:
+        _world = group = start(*place)
+    except MaeError as error:  # some never came
+        complain(f"mae: {error}")
+        return 1
     code = _lead(command) if group.main else _obey(group)
     file = os.environ.get(EXIT_CODE)
     if file is None or code is None:

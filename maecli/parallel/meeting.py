@@ -11,13 +11,16 @@ import time
 import uuid
 from typing import Any
 
+from maecli.errors import MaeError
+
 POLL_S = 0.05
 
 
 def meet(store: Any, rank: int, size: int) -> str:
     """Return the name of a meeting, the same in all of the processes that are there now, once all are there.
 
-    `store`: one of torch.distributed, whose timeout is how long they wait.
+    `store`: one of torch.distributed, whose timeout is how long they wait. Raises MaeError where some never come, in
+    the first process, and what the store raises in the others.
     """
     word = uuid.uuid4().hex
     if rank > 0:
@@ -26,7 +29,11 @@ def meet(store: Any, rank: int, size: int) -> str:
         store.set(f"mae/{name}/here/{rank}", "")
         return name
     missing, answered = set(range(1, size)), set()
+    until = time.monotonic() + store.timeout.total_seconds()
     while missing:
+        if time.monotonic() > until:
+            who = f"process {', '.join(map(str, sorted(missing)))} of {size}"
+            raise MaeError(f"{who} did not come within {store.timeout.total_seconds():g} s, so nothing began")
         for other in sorted(missing):
             knock = f"mae/knock/{other}"
             if store.check([knock]) and (theirs := store.get(knock).decode()) not in answered:

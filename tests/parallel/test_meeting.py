@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from torch.distributed import HashStore
 
+from maecli.errors import MaeError
 from maecli.parallel.meeting import meet
 
 
@@ -38,3 +39,12 @@ def test_who_knocked_and_died_is_not_taken_for_there(store):
         assert second.result() == store.get("mae/answer/of one that died").decode()
         assert not first.done()
         assert threads.submit(meet, store, 2, 3).result() == first.result() == second.result()
+
+
+def test_the_first_names_who_never_comes(store):
+    store.set_timeout(timedelta(seconds=0.5))
+    with ThreadPoolExecutor(2) as threads:
+        first, second = (threads.submit(meet, store, rank, 4) for rank in (0, 2))
+        with pytest.raises(MaeError, match="^process 1, 3 of 4 did not come within 0.5 s, so nothing began$"):
+            first.result()
+        assert second.result() == store.get(f"mae/answer/{store.get('mae/knock/2').decode()}").decode()
