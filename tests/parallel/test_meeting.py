@@ -45,6 +45,6 @@ def test_the_first_names_who_never_comes(store):
     store.set_timeout(timedelta(seconds=0.5))
     with ThreadPoolExecutor(2) as threads:
         first, second = (threads.submit(meet, store, rank, 4) for rank in (0, 2))
-        with pytest.raises(MaeError, match="^process 1, 3 of 4 did not come within 0.5 s, so nothing began$"):
+        with pytest.raises(MaeError, match=r"^process 1, 3 of 4 did not come within 0\.5 s, so nothing began$"):
             first.result()
         assert second.result() == store.get(f"mae/answer/{store.get('mae/knock/2').decode()}").decode()
