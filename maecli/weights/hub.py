@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cache
+from json import JSONDecodeError
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,15 @@ def fetch(name: HubName) -> Fetched:
         files = _files(name, info)
         folder = _download(name, files)
         _compare(folder, info, files)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        if isinstance(error, (ConnectionError, LocalEntryNotFoundError)) and (found := _cached(name)) is not None:
+    except MaeError:
+        raise
+    except Exception as error:  # those of the client's own library have no common base with others
+        unreached = isinstance(error, LocalEntryNotFoundError) or _is_unreached(error)
+        if unreached and (found := _cached(name)) is not None:
             return Fetched(name.at(found.name), found)  # offline
-        raise _said(name, error) from error
+        if unreached or isinstance(error, (HfHubHTTPError, OSError)):
+            raise _said(name, error) from error
+        raise
     return Fetched(name.at(folder.name), folder)
 
 
@@ -140,6 +146,22 @@ def _compare(folder: Path, info: ModelInfo, files: list[str]) -> None:
             raise MaeError(f"{file.rfilename} did not arrive whole: it has another checksum than on the hub; try again")
 
 
+_NO_WAY = frozenset({"RequestError", "ConnectionError", "Timeout"})
+"""What the libraries below the hub's client call an error on the way: httpx the first, requests the others."""
+
+
+def _is_unreached(error: Exception) -> bool:
+    """Return whether something other than the hub answered, as the page of a captive portal, or nothing did."""
+    if isinstance(error, (ConnectionError, JSONDecodeError)):
+        return True
+    kinds = type(error).__mro__
+    return any(kind.__module__.split(".")[0] in _CLIENTS and kind.__name__ in _NO_WAY for kind in kinds)
+
+
+_CLIENTS = frozenset({"httpx", "httpx2", "requests"})
+"""Which of them is there depends on the version of huggingface_hub."""
+
+
 def _said(name: HubName, error: Exception) -> MaeError:
     """Return an error of the hub, or of the way to it, as one sentence."""
     from huggingface_hub import errors
@@ -156,4 +178,8 @@ def _said(name: HubName, error: Exception) -> MaeError:
     if os.environ.get("HF_HUB_OFFLINE"):
         return MaeError(f"{name} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it")
     reason = " ".join(str(error).split())[:200]
+    if _is_unreached(error):
+        return MaeError(
+            f"{name} is not in the cache, and the hub cannot be reached ({reason}); try again with a network"
+        )
     return MaeError(f"{name} could not be fetched; what arrived is kept, and the same command goes on: {reason}")

@@ -27,6 +27,8 @@ class Hub:
     gated: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
     """Files that arrive with other bytes than the hub says."""
+    captive: bool = False
+    """Whether a portal answers everything with a page to log in."""
 
 
 @contextmanager
@@ -46,7 +48,9 @@ def hub(root: Path) -> Iterator[Hub]:
             path = urllib.parse.unquote(urllib.parse.urlparse(self.path).path)
             served.asked.append(path)
             parts = path.strip("/").split("/")
-            if parts[:2] == ["api", "models"]:
+            if served.captive:
+                self._send(b"<html>log in</html>", {"Content-Type": "text/html"})
+            elif parts[:2] == ["api", "models"]:
                 self._describe("/".join(parts[2:4]), parts[4:])
             elif len(parts) > 4 and parts[2] == "resolve":
                 self._send_file("/".join(parts[:2]), "/".join(parts[4:]))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -91,6 +92,23 @@ def test_a_commit_that_is_in_the_cache_needs_no_network(served):
     fetch.cache_clear()
     assert fetch(named(f"hf:me/tiny@{COMMIT}")).folder == folder
     assert not served.asked
+
+
+@pytest.mark.parametrize("way", ["closed", "captive"])
+def test_without_the_hub_the_cache_serves_and_an_empty_one_is_told_in_a_sentence(served, monkeypatch, way):
+    folder = fetch(named("hf:me/tiny")).folder
+    fetch.cache_clear()
+    served.captive = way == "captive"
+    if way == "closed":
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", nobody)
+    again = fetch(named("hf:me/tiny"))
+    assert (again.folder, str(again.name)) == (folder, f"hf:me/tiny@{COMMIT}")
+    with pytest.raises(
+        MaeError, match=r"^timm:vit_tiny.test is not in the cache, and the hub cannot be reached \(.+\);"
+    ):
+        fetch(named("timm:vit_tiny.test"))
 
 
 @pytest.mark.parametrize(
