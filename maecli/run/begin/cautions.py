@@ -23,8 +23,13 @@ def cautions(train: TrainSpec, num_samples: int, unit: str, steps_per_epoch: int
             "--batch-size take more"
         )
     warmup = round(train.warmup_epochs * steps_per_epoch)
-    if total_steps > 1 and 2 * warmup > total_steps:
-        share = "all of" if warmup >= total_steps else "more than half of"
+    if 1 < total_steps < warmup:
+        found.append(
+            f"the learning rate rises through all {total_steps:,} steps, since the warm-up is of {warmup:,}; lower "
+            "train.warmup_epochs"
+        )
+    elif total_steps > 1 and 2 * warmup > total_steps:
+        share = "all of" if warmup == total_steps else "more than half of"
         found.append(
             f"the learning rate rises through {share} the run, {warmup:,} of {number_of(total_steps, 'step')}; lower "
             "train.warmup_epochs"

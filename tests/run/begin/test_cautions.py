@@ -30,3 +30,8 @@ def test_few_steps_are_told(epochs, steps):
 def test_a_warm_up_that_leaves_nothing_is_told(warmup, share):
     [line] = told(batch_size=16, epochs=60, warmup_epochs=warmup)
     assert f"rises through {share} the run, {warmup * 15} of 900 steps" in line
+
+
+def test_a_warm_up_longer_than_the_run_is_told():
+    [line] = told(batch_size=16, epochs=60, warmup_epochs=80)
+    assert line.startswith("the learning rate rises through all 900 steps, since the warm-up is of 1,200;")
