@@ -51,13 +51,29 @@ def without_folders(value: Any, known: Sequence[str] = ()) -> Any:
     if isinstance(value, str):
         for path in sorted(known, key=len, reverse=True):
             value = value.replace(path, last_name(path))
-        whole = last_name(value) if re.match(r"(?:~|[A-Za-z]:)?[/\\]", value) and "\n" not in value else value
+        whole = last_name(value) if is_absolute(value) else value
         return _ABSOLUTE.sub(lambda match: last_name(match[0]), whole)
     if isinstance(value, Mapping):
         return {without_folders(key, known): without_folders(part, known) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [without_folders(part, known) for part in value]
     return value
+
+
+def last_names(value: Any) -> Any:
+    """Return plain values with the last name of each text that is an absolute path; other texts stay as they are."""
+    if isinstance(value, str):
+        return last_name(value) if is_absolute(value) else value
+    if isinstance(value, Mapping):
+        return {key: last_names(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [last_names(part) for part in value]
+    return value
+
+
+def is_absolute(text: str) -> bool:
+    """Return whether a whole text is an absolute path, of this system or another, or one in a home."""
+    return re.match(r"(?:~|[A-Za-z]:)?[/\\]", text) is not None and "\n" not in text
 
 
 def last_name(path: str) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from maecli import api
 
 from .eight_bits import write_in_8_bits
+from .tidy import forget_sources, name_axes
 from .tracing import quiet, traced
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class Onnx(api.export.ExportFormat):
             )
         assert program is not None
         proto = program.model_proto
+        modality = model.preprocess.modality
+        name_axes(proto.graph, ("batch", "channel", *(modality.axis_names or (modality.part,) * modality.axes)))
+        forget_sources(proto.graph)
         onnx.helper.set_model_props(proto, model.graph_metadata())
         onnx.save(proto, path)
 

@@ -17,6 +17,7 @@ from maecli.registry import Registry
 from maecli.run.begin.place import output_name
 from maecli.run.restore import Restored, restore
 from maecli.schema import FORMAT_VERSION
+from maecli.storage.shareable import is_absolute, last_names
 from maecli.text import number_of
 
 RECORDED = ("verb", "task", "spec", "card", "preprocess", "plugins")
@@ -60,8 +61,20 @@ def _record(restored: Restored) -> Mapping[str, Any]:
         for name, tensor in restored.task.calibration.items()
     }
     told = {name: metadata[name] for name in RECORDED if name in metadata}
-    told["spec"] = {**told["spec"], "adapt": None}  # adapters are in the weights
+    told["spec"] = _given_away({**told["spec"], "adapt": None})  # adapters are in the weights
     return {"format_version": FORMAT_VERSION, **told, "calibration": calibration}
+
+
+def _given_away(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec without where things lie on a person's machine; who measures a file says where the data are.
+
+    A root that is not given in full stays, which leads there from the folder where the run began.
+    """
+    dataset, root = spec["dataset"], spec["dataset"].get("root")
+    root = None if root is not None and is_absolute(root) else root
+    return dict(
+        last_names({**spec, "dataset": {**dataset, "root": root} if "root" in dataset else dataset, "paths": []})
+    )
 
 
 def _samples(restored: Restored, num: int, say: Callable[[str], None]) -> tuple[list[ExportSample], str]:

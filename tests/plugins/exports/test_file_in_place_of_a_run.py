@@ -11,9 +11,9 @@ from write_data import write_class_folders, write_pictures
 from written import csv_rows
 
 
-def test_its_metrics_are_those_of_the_run_and_lie_beside_it(onnx_file, mae, finetuned, tmp_path):
+def test_its_metrics_are_those_of_the_run_and_lie_beside_it(onnx_file, mae, finetuned, pictures, tmp_path):
     out = tmp_path / "metrics.json"
-    outcome = mae("eval", onnx_file, "--json", "--out", out)
+    outcome = mae("eval", onnx_file, "--root", pictures, "--json", "--out", out)
     assert outcome.exit_code == 0, outcome.stderr
     run = shutil.copytree(finetuned, tmp_path / "run")  # others look at the evaluations of the shared one
     ours = {metric["name"]: metric["value"] for metric in mae("eval", run, "--json").json["metrics"]}
@@ -22,8 +22,14 @@ def test_its_metrics_are_those_of_the_run_and_lie_beside_it(onnx_file, mae, fine
     assert theirs == pytest.approx(ours, abs=1e-5)
     assert theirs["top1"] == ours["top1"]
     assert json.loads(out.read_text())["metrics"] == outcome.json["metrics"]
-    assert mae("eval", onnx_file).exit_code == 0
+    assert mae("eval", onnx_file, "--root", pictures).exit_code == 0
     assert onnx_file.with_name("model.onnx.test.json").exists()
+
+
+def test_where_the_data_lie_is_asked_for(onnx_file, mae):
+    outcome = mae("eval", onnx_file)
+    assert outcome.exit_code == 2
+    assert "--root" in outcome.stderr.splitlines()[-1]
 
 
 def test_its_predictions_are_those_of_the_run(onnx_file, mae, finetuned, tmp_path):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import onnx
 import pytest
 import torch
 
+import maecli
 from maecli.exporting.compare import difference
 from maecli.registry import registry
 
@@ -21,6 +23,18 @@ def test_pictures_of_any_size_and_number_are_answered_as_by_the_graph(model, onn
     assert [*theirs] == ["probabilities", "logits"]
     assert all(difference(value, theirs[name]) < 1e-5 for name, value in ours.items())
     assert torch.allclose(theirs["probabilities"].sum(1), torch.ones(shape[0]))
+
+
+def test_no_path_of_a_person_and_no_symbol_of_the_exporter_is_in_the_file(onnx_file, finetuned, pictures):
+    content = onnx_file.read_bytes()
+    for place in (finetuned, pictures, Path(maecli.__file__).parents[1], Path.home()):
+        assert str(place).encode() not in content
+    proto = onnx.load(onnx_file)
+    record = json.loads(registry().export("onnx").metadata(onnx_file)["mae"])["spec"]
+    assert (record["dataset"]["root"], record["paths"]) == (None, [])
+    axes = [[dim.dim_param or dim.dim_value for dim in each.type.tensor_type.shape.dim] for each in proto.graph.input]
+    assert axes == [["batch", 3, "height", "width"]]
+    assert proto.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
 def test_its_answers_are_those_of_the_run(model):
