@@ -19,7 +19,7 @@ from typing import Any
 
 from maecli.errors import DamagedFile, SpecError
 from maecli.storage.documents import read_json
-from maecli.storage.files import disk_errors, file_sha256, new_file, write_json, write_text
+from maecli.storage.files import disk_errors, file_sha256, new_file, temporary_name, write_json, write_text
 from maecli.storage.ledger import is_bare
 
 SHARDS, CLASSES = "shards.json", "classes.txt"
@@ -51,6 +51,8 @@ class ShardFolder:
         self.shards: dict[str, dict[str, Any]] = {}
         known = read_shards(path)
         if known is None:
+            with disk_errors(path):
+                temporary_name(path / SHARDS).unlink(missing_ok=True)  # all that a kill at the very begin leaves
             if path.exists() and not is_bare(path):
                 raise SpecError(f"{path} is not empty and holds no shards of mae pack; use another --out")
             with disk_errors(path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import tarfile
 from pathlib import Path
 
 import pytest
+from attempts import Attempt
 from PIL import Image
 from write_data import noise, write_class_folders, write_mnist, write_picture, write_pictures
 
@@ -95,6 +97,21 @@ def test_what_a_kill_left_undone_is_done_by_the_same_command(tmp_path, monkeypat
     assert packed(tmp_path / "pictures", tmp_path / "cut", shard_size=5).num_there == 3
     for path in (tmp_path / "whole").glob("*.*"):
         assert path.read_bytes() == (tmp_path / "cut" / path.name).read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_the_same_command_ends_with_the_same_shards(server, tmp_path):
+    write_class_folders(tmp_path / "pictures", num=10)
+    packed(tmp_path / "pictures", tmp_path / "whole", shard_size=8)
+    command = ["pack", str(tmp_path / "pictures"), "--out", str(tmp_path / "cut"), "--shard-size", "8"]
+    for call in (2, 6, 5):  # before the first list, and the first shard, is named, and before that shard is in the list
+        assert Attempt(server, tmp_path / "log", command, ["die_at_call", call]).wait() == -signal.SIGKILL
+    packed(tmp_path / "pictures", tmp_path / "cut", shard_size=8)
+    whole, cut = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir() if path.is_file()}
+        for name in ("whole", "cut")
+    )
+    assert cut == whole
 
 
 @pytest.mark.parametrize("changed", ["pictures", "labels"])
