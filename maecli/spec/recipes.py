@@ -8,12 +8,14 @@ from typing import Any
 
 from maecli.errors import DamagedFile, SpecError
 from maecli.schema import SPECS
-from maecli.spec.layers import Settings, Tree, flatten, nest
+from maecli.spec.layers import PLANNED, Settings, Tree, flatten, nest
 from maecli.storage import documents
 from maecli.text import brief, shortened
 
 DEFAULTS = "defaults"
 """The recipe that every run starts from."""
+UNCHOSEN = (None, f"recipe {DEFAULTS}", PLANNED)
+"""Where a setting comes from that nobody chose; None is the plugin's default."""
 SWEEP = "sweep"
 """The section of a recipe that says which runs belong together; it serves no verb that trains."""
 

@@ -20,15 +20,12 @@ from maecli.run.directory import RunDirectory, runs_dir
 from maecli.run.open import make_dataset
 from maecli.run.weights.pixels import brought_along
 from maecli.schema import CHANGEABLE_ON_RESUME, RunSpec
-from maecli.spec.layers import PLANNED, difference
-from maecli.spec.recipes import DEFAULTS
+from maecli.spec.layers import difference
+from maecli.spec.recipes import UNCHOSEN
 from maecli.spec.validate import validate
 from maecli.storage.ledger import Ledger
 from maecli.storage.names import file_name
 from maecli.storage.shareable import shareable
-
-OPEN = (None, f"recipe {DEFAULTS}", PLANNED)
-"""Where a setting comes from that nobody chose; None is the plugin's default."""
 
 
 class Earlier(NamedTuple):
@@ -181,11 +178,11 @@ def _same_spec(earlier: Earlier, spec: RunSpec, registry: Registry) -> bool:
 
 def _left_open(earlier: Earlier, spec: RunSpec) -> set[str]:
     """Return the keys that nobody chooses in a spec, and that the data or the machine decide, as a plan measures it."""
-    left = {key for key in earlier.run.planned if spec.sources.get(key) in OPEN}
+    left = {key for key in earlier.run.planned if spec.sources.get(key) in UNCHOSEN}
     left |= {f"data.{key}" for key in brought_along(spec)}  # of the same weights, fitted to the channels of the data
     if "model.name" in left:
         options = {f"model.{name}" for one in (earlier.spec, spec) for name in one.model.options}
-        left |= {key for key in options if spec.sources.get(key) in OPEN}
+        left |= {key for key in options if spec.sources.get(key) in UNCHOSEN}
     return left
 
 

@@ -34,6 +34,7 @@ from maecli.run.weights.recorded import (
     with_own_paths,
 )
 from maecli.schema import PluginSection
+from maecli.spec.recipes import UNCHOSEN
 from maecli.training.checkpoint import MODEL, Checkpoint, check_finite, notes_on
 from maecli.weights.decoder_weights import DecoderWeights
 from maecli.weights.encoder_weights import EncoderWeights, heads_of
@@ -43,6 +44,12 @@ from maecli.weights.formats import import_encoder
 
 Behind = RecordedHead | DecoderWeights | None
 """What weights hold behind the encoder: the head of a fine-tuned run of ours, the decoder of a masked autoencoder."""
+
+GOES_ON = (
+    "weights that were learnt before are trained on at the rate of a training from nothing; a lower train.base_lr and "
+    "a shorter warm-up, or a recipe that goes on with weights (mae recipes), keep more of them"
+)
+"""Of a pretraining whose rate neither a person nor a recipe says."""
 
 
 def weights_file(path: Path, checkpoint: str = "last") -> tuple[Path, str]:
@@ -110,6 +117,8 @@ def _take_over(built: Built, path: Path, say: Say) -> tuple[str, str]:
     """Give a new module the weights that a path names; return in words what became of its encoder and of the rest."""
     if line := licence_line(path):
         say(line)
+    if built.spec.verb == "pretrain" and built.spec.sources.get("train.base_lr") in UNCHOSEN:
+        say(GOES_ON)
     spec, cells = built.spec, built.card.cells
     weights, recorded = initial_weights(path, built.data.registry, say)
     if isinstance(recorded, RecordedHead):

@@ -57,3 +57,11 @@ def test_a_run_of_ours_hands_its_decoder_on_with_its_options(pretrained, mae):
     assert "; decoder: all " in outcome.json["init"]
     assert ", 0 left over; decoder: all" in outcome.json["init"]
     assert outcome.json["sources"]["task.decoder_depth"] == "--init"
+
+
+def test_going_on_at_a_rate_that_nobody_chose_is_told(pretrained, mae):
+    told = ("pretrain", "--init", pretrained, "--dry-run", "--epochs", 1, "--batch-size", 8)
+    for rate, said in (((), 1), (("--base-lr", 1e-4), 0)):
+        outcome = mae(*told, *rate)
+        assert outcome.exit_code == 0, outcome.stderr
+        assert outcome.stderr.count("at the rate of a training from nothing") == said
