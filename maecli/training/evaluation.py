@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from maecli.data.batch import Batch
 from maecli.errors import DataError, Fault
 from maecli.hardware import autocast
 from maecli.loading.loader import WHOLE, Loader
+from maecli.parallel.rounds import rounds
 from maecli.parallel.world import ALONE, World
 from maecli.results import Evaluation
 from maecli.training.counted import counted_of
@@ -28,6 +29,7 @@ from maecli.training.finite import (
     try_samples,
     without,
 )
+from maecli.training.loop.stopping import Stopped
 from maecli.training.task import Task
 
 IN_ONE = "measured in the first process alone: this evaluator counts nothing that several can add up"
@@ -47,34 +49,35 @@ def measure(
     limit: int | None = None,
     evaluator: Evaluator[Any] | None = None,
     world: World = ALONE,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Evaluator[Any], int]:
     """Return an evaluator that has seen the whole split but for the samples `skip`, and how many it has seen.
 
     `limit`: of `limit` evenly spaced samples only. `evaluator` has seen other splits before, in one process. Of
     several, the evaluator of the first has then what all have counted; one that counts nothing sees all there.
+    Raises Stopped, in all processes, before a batch at which one has `stopped`.
     """
     was_training = module.training
     module.eval()
     seeing = task.evaluator(thorough) if evaluator is None else evaluator
 
-    def see(seeing: Evaluator[Any], part: tuple[int, int]) -> int:
-        seen = 0
+    def see(seeing: Evaluator[Any], part: tuple[int, int]) -> Generator[int, None, None]:
         with autocast(loader.device, dtype):
             for batch in _batches(loader, batch_size, skip, limit, part):
+                if stopped():
+                    raise Stopped
                 seeing.update(module, batch)
-                seen += len(batch)
-        return seen
+                yield len(batch)
 
     try:
-        with world.together():
-            seen = see(seeing, (world.rank, world.size))
+        seen = sum(filter(None, rounds(see(seeing, (world.rank, world.size)), world)))
         if world.size > 1:
             adds_up = _add_up(seeing, seen, loader, world)
             seen = sum(world.gathered(seen))
             with world.together():
                 if not adds_up and world.main:
                     seeing = task.evaluator(thorough)
-                    see(seeing, WHOLE)
+                    sum(see(seeing, WHOLE))
     finally:
         module.train(was_training)
     return seeing, seen
@@ -183,11 +186,17 @@ def find_faults(
 
     module.eval()
     faults: dict[int, Fault] = {}
-    with world.together(), autocast(loader.device, dtype), OutputWatch(module) as watch:
-        for batch in _batches(loader, batch_size, known, part=(world.rank, world.size)):
-            for i, fault in try_samples(watch, batch, by_itself)[1].items():
-                faults[int(batch.draws.ids[i])] = fault
-                loader.on_fault(fault)
+
+    def look() -> Generator[bool, None, None]:
+        with autocast(loader.device, dtype), OutputWatch(module) as watch:
+            for batch in _batches(loader, batch_size, known, part=(world.rank, world.size)):
+                for i, fault in try_samples(watch, batch, by_itself)[1].items():
+                    faults[int(batch.draws.ids[i])] = fault
+                    loader.on_fault(fault)
+                yield True
+
+    for _ in rounds(look(), world):
+        pass
     return {index: fault for part in world.gathered(faults) for index, fault in part.items()}
 
 

@@ -5,7 +5,7 @@ Shapes: N samples, P patches, D embed_dim, Q classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,7 +90,7 @@ def blocks(
 @torch.no_grad()
 def _own_blocks(
     encoder: Encoder, loader: Loader, batch_size: int, dtype: torch.dtype, tokens: Tokens, part: tuple[int, int]
-) -> Iterator[Features]:
+) -> Generator[Features, None, None]:
     was_training = encoder.training
     encoder.eval()
     previous: Iterator[Features] = iter(())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -82,7 +82,9 @@ class Asked:
             for _ in shared(self._own_answers(restored, loader, world()), loader, world()):
                 pass
 
-    def _own_answers(self, restored: Restored, loader: StreamedLoader, processes: World) -> Iterator[Answers]:
+    def _own_answers(
+        self, restored: Restored, loader: StreamedLoader, processes: World
+    ) -> Generator[Answers, None, None]:
         """Yield what this process makes of its share of the batches."""
         with OutputWatch(restored.module) as watch:
             for batch in loader.eval_batches(self.batch_size, part=(processes.rank, processes.size)):

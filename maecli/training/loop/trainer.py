@@ -285,11 +285,14 @@ class Trainer:
 
     def _measured(self, loader: Loader) -> dict[str, Metric]:
         """Return the metrics of a split, the same in all processes."""
-        alone = self.world.size == 1  # others would wait for the measures of one that stops at once
+        alone = self.world.size == 1  # several agree on it before each batch
         with self.telling.clock.paused(), self.telling.pace.validating(), self._reading(at_once=alone):
             module, size = self.learner.final_module, self.spec.train.batch_size
             self.world.same(module.buffers())
-            evaluator, _ = measure(self.task, module, loader, size, self.dtype, thorough=False, world=self.world)
+            stop, world = self.stop, self.world
+            evaluator, _ = measure(
+                self.task, module, loader, size, self.dtype, False, world=world, stopped=lambda: stop.asked
+            )
             return self.world.first(lambda: {metric.name: metric for metric in evaluator.metrics()})
 
     def _is_best(self, monitored: Metric) -> bool:
