@@ -70,7 +70,10 @@ class ExportFormat(ABC):
         """
 
     def usage(self, model: ExportedModel) -> str:
-        """Return Python code that uses what was written, for the model card; empty where there is none to show."""
+        """Return Python code that uses what was written, for the model card; empty where there is none to show.
+
+        `FILE` in it becomes the name of the file.
+        """
         return ""
 
     def lower(self, exact: Path, path: Path, precision: str) -> None:

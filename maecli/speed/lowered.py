@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,15 +15,19 @@ from maecli.exporting.file_module import FileModule
 from maecli.exporting.format import FLOAT32, ExportFormat
 from maecli.exporting.model import ExportedModel
 from maecli.hardware import cpu_name
+from maecli.reports.numbers import format_value
 from maecli.results import Evaluation, Metric
 from maecli.run.evaluate import measure
 from maecli.run.restore import Restored
 from maecli.speed.forms import load_file, made_up
 from maecli.speed.process import Steps
 from maecli.speed.turns import Racer, in_turn
+from maecli.text import number_of
 
 SECONDS = 2.0
 """Time for each of the two files."""
+MOST_BY_CHANCE = 5
+"""Samples that may be lost net, and a sign test finds nothing in it at 5%."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,17 @@ class Lowered:
     """How many times as fast as float32, at batch 1; below 1 it is slower."""
     speedup_middle_half: tuple[float, float]
     cpu: str
+    unit: str = ""
+    """Of the metric."""
+
+    @property
+    def comparison(self) -> str:
+        """Both values side by side, as a sentence."""
+        return (
+            f"In {self.precision} the {self.metric} on {self.samples} of validation is "
+            f"{format_value(self.value, self.unit)}, in {FLOAT32} {format_value(self.exact, self.unit)}: "
+            f"{self.loss:.2f} points lost."
+        )
 
     @property
     def sentences(self) -> list[str]:
@@ -83,19 +99,37 @@ def lower(
     loss = points_lost(before.metrics[0], after.metrics[0])
     label = before.metrics[0].label
     if not loss <= max_drop:  # NaN is not
+        accept = f"--max-drop {math.ceil(loss)} accepts that, " if math.isfinite(loss) else ""
         raise MaeError(
-            f"{precision} loses {loss:.2f} points of {label} on {before.samples} of validation, more than --max-drop "
-            f"{max_drop:g}, so nothing was written; float32 keeps them"
+            f"{precision} loses {loss:.2f} points of {label} on {before.samples} of validation"
+            f"{_in_samples(before, loss)}, more than --max-drop {max_drop:g}, so nothing was written; "
+            f"{accept}--precision {FLOAT32} keeps them"
         )
     speedup, low, high = _speedup(type(exporter), model, exact, path)
     values = before.metrics[0].value, after.metrics[0].value
-    return Lowered(precision, label, *values, loss, before.samples, speedup, (low, high), cpu_name())
+    return Lowered(
+        precision, label, *values, loss, before.samples, speedup, (low, high), cpu_name(), before.metrics[0].unit
+    )
 
 
 def points_lost(exact: Metric, lowered: Metric) -> float:
     """Return how much worse a metric is: of shares in percentage points, of others in per cent of the exact one."""
     worse = exact.value - lowered.value if exact.better == "higher" else lowered.value - exact.value
     return 100 * worse / (1 if exact.unit == "share" else max(abs(exact.value), 1e-12))
+
+
+def _in_samples(exact: Evaluation, loss: float) -> str:
+    """Say how few samples a loss of accuracy is, where it is no more than chance may give.
+
+    If k samples changed, all for the worse, a sign test has p = 2 / 2**k: above 0.05 up to five. Others that changed
+    both ways make it larger.
+    """
+    metric, num = exact.metrics[0], exact.num_samples
+    right, lost = metric.value * num, round(loss * num / 100)
+    counts = metric.unit == "share" and math.isclose(right, round(right), abs_tol=1e-3)
+    if not counts or not 0 < lost <= MOST_BY_CHANCE or not math.isclose(lost, loss * num / 100, abs_tol=1e-3):
+        return ""
+    return f", which is {lost} of {number_of(num, exact.one, exact.many)} and no more than chance may give"
 
 
 def _measured(exporter: ExportFormat, restored: Restored, model: ExportedModel, file: Path) -> Evaluation:

@@ -11,7 +11,7 @@ from typing import Any
 
 from maecli.errors import SpecError
 from maecli.exporting.compare import Agreement, check_agreements
-from maecli.exporting.edge import MODEL, check_edge, write_beside
+from maecli.exporting.edge import MODEL, PROGRAM, check_edge, write_beside
 from maecli.exporting.format import FLOAT32, ExportFormat
 from maecli.exporting.model import ExportedModel
 from maecli.progress import Progress
@@ -96,7 +96,8 @@ def export(
     _check_free(out, plugin, overwrite)
     restored, model = _restored(run, registry, progress, checkpoint, base, num_samples)
     result = _export(plugin, restored, model, run, out, progress, precision, max_drop)
-    _write_card(out, plugin(), model, restored.checkpoint, registry, progress.say)
+    use = _use(plugin(), model, result.lowered, out.name)
+    _write_card(out, use, restored.checkpoint, registry, progress.say)
     return result
 
 
@@ -125,7 +126,8 @@ def export_edge(
     with new_folder(folder) as temporary:
         result = _export(plugin, restored, model, run, temporary / MODEL, progress, precision, max_drop)
         write_beside(model, temporary)
-        _write_card(temporary, plugin(), model, restored.checkpoint, registry, progress.say)
+        use = replace(_use(plugin(), model, result.lowered, MODEL), code=f"python {PROGRAM} FOLDER", language="sh")
+        _write_card(temporary, use, restored.checkpoint, registry, progress.say)
     return replace(result, out=folder, can_be_measured=False)
 
 
@@ -165,11 +167,18 @@ def _export(
     return ExportResult(out, run, plugin.name, model.samples_are, graph, agreements, num_bytes, measured, lowered)
 
 
-def _write_card(
-    out: Path, exporter: ExportFormat, model: ExportedModel, checkpoint: Checkpoint, registry: Registry, say: Say
-) -> None:
+def _use(exporter: ExportFormat, model: ExportedModel, lowered: Lowered | None, name: str) -> Use:
+    """Return what the model card tells of a file, or folder, of that name."""
+    rows = {"Input": model.raw.describe()} if exporter.holds_graph else {}
+    if lowered is not None:
+        rows["Precision"] = lowered.precision
+    cost = f"{lowered.comparison} What stands below was measured of the run in float32." if lowered is not None else ""
+    code = exporter.usage(model).replace("FILE", name)
+    return Use(exporter.library, about=_first_line(exporter), code=code, rows=rows, cost=cost)
+
+
+def _write_card(out: Path, use: Use, checkpoint: Checkpoint, registry: Registry, say: Say) -> None:
     """Write the model card into a folder, or beside a file; what a person wrote into an earlier one stays."""
-    use = Use(exporter.library, about=_first_line(exporter), code=exporter.usage(model))
     path = out / CARD if out.is_dir() else out.with_name(f"{out.name}.{CARD}")
     text = renewed_card(path, checkpoint, registry, use, say)
     if text is not None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from maecli import api
 
 from .eight_bits import write_in_8_bits
+from .pictures import MODES, opened
 from .tidy import forget_sources, name_axes
 from .tracing import quiet, traced
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     import onnxruntime  # type: ignore[import-untyped]
 
 SAMPLES = "samples"
+CODE = """\
+import numpy
+import onnxruntime
+{image}
+session = onnxruntime.InferenceSession("FILE")
+samples = {samples}
+answers = dict(zip({names}, session.run({names}, {{"samples": samples}})))
+# or a folder of files, by mae: mae infer DIR --run FILE
+"""
 
 
 class Onnx(api.export.ExportFormat):
@@ -54,6 +64,16 @@ class Onnx(api.export.ExportFormat):
         forget_sources(proto.graph)
         onnx.helper.set_model_props(proto, model.graph_metadata())
         onnx.save(proto, path)
+
+    def usage(self, model: api.export.ExportedModel) -> str:
+        raw, names = model.raw, [*model.graph.outputs.names]
+        if raw.dtype == torch.uint8 and raw.channels in MODES and model.preprocess.modality.pictorial:
+            axes = "[None, None]" if raw.channels == 1 else ".transpose(2, 0, 1)[None]"
+            image, samples = "from PIL import Image\n", f"numpy.asarray({opened(model)}){axes}"
+        else:
+            shape = (1, raw.channels, *(raw.size or model.preprocess.img_size))
+            image, samples = "", f'numpy.zeros({shape}, "{str(raw.dtype).removeprefix("torch.")}")  # yours'
+        return CODE.format(image=image, samples=samples, names=names)
 
     def check(self, model: api.export.ExportedModel, path: Path) -> Sequence[api.export.Agreement]:
         return model.compare(self.load(path), self.tolerance)

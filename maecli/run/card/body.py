@@ -55,6 +55,7 @@ def _what_it_is(facts: CardFacts) -> Iterator[str]:
             "Starts from": facts.told(summary.init) if summary else "",
             "Trained": _training(facts),
             "Made with": _versions(facts.environment),
+            **facts.use.rows,
         }
     )
 
@@ -103,6 +104,8 @@ def _how_to_use(facts: CardFacts) -> Iterator[str]:
 
 
 def _how_good(facts: CardFacts) -> Iterator[str]:
+    if facts.use.cost:
+        yield plain(facts.use.cost)
     for one in facts.measured.evaluations:
         yield f"### {plain(facts.told(_title(one)))}"
         rows = (

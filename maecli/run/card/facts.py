@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ class Use:
     """A sentence about the format."""
     code: str = ""
     language: str = "python"
+    rows: Mapping[str, str] = field(default_factory=dict)
+    """What is otherwise than of the run itself, or more, such as what goes in."""
+    cost: str = ""
+    """A sentence on how good it is, where that differs from the run."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from maecli.exporting.edge import predict
 from maecli.modalities.pictures.modality import Pictures
 from maecli.progress import Progress
 from maecli.registry import registry
-from maecli.results import Metric
+from maecli.results import Evaluation, Metric
 from maecli.run.exported.model import EXACT
 from maecli.run.restore import restore
 from maecli.speed import lowered, turns
@@ -62,8 +62,16 @@ def test_products_within_blocks_have_8_bits_and_what_it_costs_is_told(restored, 
 
 
 def test_a_file_that_loses_more_than_it_may_is_refused(restored, model, onnx_file, tmp_path):
-    with pytest.raises(MaeError, match=r"int8 loses .* points of top-1 accuracy .* more than --max-drop -200"):
+    with pytest.raises(MaeError, match=r"int8 loses .* --max-drop -200, .* --precision float32 keeps them"):
         lower(restored, model, onnx_file, tmp_path / "int8.onnx", -200)
+
+
+def test_a_loss_of_a_few_samples_is_said_to_be_what_chance_may_give():
+    metric = Metric(name="top1", label="top-1", value=0.9, unit="share")
+    exact = Evaluation(split="val", num_samples=60, one="picture", many="pictures", metrics=(metric,))
+    assert lowered._in_samples(exact, 100 / 60) == ", which is 1 of 60 pictures and no more than chance may give"
+    assert lowered._in_samples(exact, 1000 / 60) == ""
+    assert lowered._in_samples(exact.model_copy(update={"num_samples": 59}), 2.0) == ""  # no count of samples
 
 
 @pytest.mark.parametrize(
@@ -112,6 +120,10 @@ def test_a_folder_for_a_small_machine_runs_without_mae_and_torch(
     done = subprocess.run([*program, "--threads", "1"], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert mae("infer", pictures, "--run", finetuned, "--out", tmp_path / "inferred").exit_code == 0
+    card = (tmp_path / "edge/README.md").read_text()
+    for told in ("python predict.py FOLDER", "| Precision | int8 |", "In int8 the top-1 accuracy", "uint8, 0 to 255"):
+        assert told in card
+    assert "less the mean" not in card
     edge, ours = rows(tmp_path / "p.csv"), rows(tmp_path / "inferred/predictions.csv")
     assert edge.keys() == ours.keys()
     for path, row in edge.items():

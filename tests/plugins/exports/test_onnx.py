@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import onnx
@@ -23,6 +24,14 @@ def test_pictures_of_any_size_and_number_are_answered_as_by_the_graph(model, onn
     assert [*theirs] == ["probabilities", "logits"]
     assert all(difference(value, theirs[name]) < 1e-5 for name, value in ours.items())
     assert torch.allclose(theirs["probabilities"].sum(1), torch.ones(shape[0]))
+
+
+def test_the_code_for_its_model_card_runs(model, onnx_file, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(next(pictures.rglob("*.png")), "picture.png")
+    made = {}
+    exec(registry().export("onnx")().usage(model).replace("FILE", str(onnx_file)), made)
+    assert made["answers"]["probabilities"].sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_no_path_of_a_person_and_no_symbol_of_the_exporter_is_in_the_file(onnx_file, finetuned, pictures):
