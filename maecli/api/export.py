@@ -1,5 +1,6 @@
 """Formats that runs are written in for other tools, and what tasks make of samples in them."""
 
+from maecli.errors import DamagedFile
 from maecli.exporting.compare import Agreement, compared
 from maecli.exporting.file_module import FileModule
 from maecli.exporting.format import ExportFormat, Run
@@ -13,6 +14,7 @@ from maecli.weights.outward import Outward, to_hugging_face, to_timm
 __all__ = [
     "RECORD",
     "Agreement",
+    "DamagedFile",
     "ExportFormat",
     "ExportSample",
     "ExportedModel",

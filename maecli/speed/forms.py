@@ -20,6 +20,7 @@ from maecli.exporting.model import RECORD, ExportedModel
 from maecli.exporting.raw import RawInput
 from maecli.modalities.preprocess import Preprocess
 from maecli.registry import Registry, registry
+from maecli.run.exported.file import exported_file
 from maecli.run.exported.model import exported_model
 from maecli.run.open import make_modality
 from maecli.speed.process import Load, Step
@@ -59,17 +60,13 @@ def forms_of(
     path: Path, registry: Registry, say: Callable[[str], None], folder: Path, checkpoint: str, device: str
 ) -> Forms:
     """Return the forms of a run or checkpoint, see `forms_of_run`, or the one that an exported file is."""
-    if path.is_file():
-        for name in registry.names("export"):
-            plugin = registry.export(name)
-            if plugin.holds_graph and path.name.endswith(plugin.suffix):
-                return _forms_of_file(path, plugin, registry)
+    if (file := exported_file(path, registry)) is not None:
+        return _forms_of_file(file.path, file.plugin, registry)
     return forms_of_run(path, registry, say, folder, checkpoint, device)
 
 
 def _forms_of_file(path: Path, plugin: type[ExportFormat], registry: Registry) -> Forms:
     """Return the one form of an exported file. Raises SpecError for a file of another tool."""
-    plugin.check_modules()
     try:
         record = json.loads(plugin.metadata(path)[RECORD])
         card = DataCard.model_validate(record["card"])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from maecli.errors import DamagedFile, SpecError
 from maecli.registry import registry
+from maecli.run.exported.file import refuse_exported_file
 from maecli.run.plugins_used import changes, missing
 from maecli.run.weights.initial import weights_file
 from maecli.run.weights.recorded import ENCODER, model_of, parse_record, part_of
@@ -71,6 +72,7 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
 
     Raises SpecError, or MaeError if it is damaged.
     """
+    refuse_exported_file(path, registry())
     where, choice = weights_file(path, checkpoint)
     file = read_weights(where)
     metadata = _metadata(file)

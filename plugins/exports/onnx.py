@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +99,7 @@ class Onnx(api.export.ExportFormat):
 
 
 def session(path: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """Return a file opened by ONNX Runtime, on the CPU. Raises SpecError for what it cannot read."""
+    """Return a file opened by ONNX Runtime, on the CPU. Raises DamagedFile, or SpecError for what it cannot run."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -107,7 +108,11 @@ def session(path: Path, threads: int | None = None) -> onnxruntime.InferenceSess
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base
-        reason = " ".join(str(error).split())
+        if type(error).__name__ == "InvalidProtobuf":
+            raise api.export.DamagedFile(
+                path, "cannot be read as ONNX; it may be cut short: export or copy it again"
+            ) from error
+        reason = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
         raise api.SpecError(f"{path} is no ONNX file that ONNX Runtime reads: {reason}") from error
 
 

@@ -198,7 +198,7 @@ def test_what_is_no_run_is_refused(tmp_path, mae):
     outcome = mae("eval", tmp_path / "none", "--json")
     assert outcome.exit_code == 2
     assert outcome.json == {
-        "error": f"{tmp_path / 'none'} does not exist; give a run directory or a checkpoint folder",
+        "error": f"{tmp_path / 'none'} does not exist; give a run directory, a checkpoint folder or an exported file",
         "exit_code": 2,
     }
 

@@ -13,6 +13,7 @@ from maecli.registry import Registry
 from maecli.run.begin.extend import longer
 from maecli.run.begin.place import run_to_resume
 from maecli.run.directory import SPEC, RunDirectory
+from maecli.run.exported.file import refuse_exported_file
 from maecli.run.plugins_used import missing_packages
 from maecli.run.weights.from_hub import pinned
 from maecli.run.weights.initial import offered_spec
@@ -42,6 +43,8 @@ def _request(ask: Ask, registry: Registry) -> RunSpec:
     if init and extend:
         raise SpecError("--extend trains a run longer and --init starts another one from its encoder; give one of them")
     base = longer(Path(extend), ask.verb) if extend else None
+    if init:
+        refuse_exported_file(Path(init), registry)
     offer = offered_spec(Path(init)) if init else None
     with missing_packages(_settings_of(ask), ask.config), missing_packages(offer or {}, init):
         if not ask.may_resume:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from maecli.errors import SpecError
+from maecli.errors import PluginError, SpecError
 from maecli.exporting.file_module import FileModule
 from maecli.exporting.format import ExportFormat
 from maecli.exporting.model import RECORD
@@ -52,14 +53,38 @@ class ExportedFile(Checkpoint):
 
 
 def exported_file(path: Path, registry: Registry) -> ExportedFile | None:
-    """Return the file that a path names, if it ends as a format does whose files hold a graph."""
-    if not path.expanduser().is_file():
+    """Return the file that a path names, if it ends as a format does whose files hold a graph.
+
+    Raises SpecError for a path where nothing is, MaeError where a module is missing that reads the file.
+    """
+    path = path.expanduser()
+    if not path.exists() and path.name != MODEL:  # a run's may be asked for by the name that its checkpoint has
+        raise SpecError(f"{path} does not exist; give a run directory, a checkpoint folder or an exported file")
+    plugin = _format_of(path, registry)
+    if plugin is None:
+        return None
+    plugin.check_modules()
+    return ExportedFile(path, plugin=plugin)
+
+
+def refuse_exported_file(path: Path, registry: Registry) -> None:
+    """Raise SpecError for an exported file where weights are asked for."""
+    if _format_of(path.expanduser(), registry) is not None:
+        raise SpecError(
+            f"{path} is an exported file, whose weights are within its graph; give its run, or what mae export wrote "
+            "of it in a format of weights"
+        )
+
+
+def _format_of(path: Path, registry: Registry) -> type[ExportFormat] | None:
+    """Return the format with a graph that a file is of, by the end of its name; None for other files and folders."""
+    if not path.is_file():
         return None
     for name in registry.names("export"):
-        plugin = registry.export(name)
-        if plugin.holds_graph and plugin.suffix and path.name.endswith(plugin.suffix):
-            plugin.check_modules()
-            return ExportedFile(path.expanduser(), plugin=plugin)
+        with suppress(PluginError):  # whoever named it would be told
+            plugin = registry.export(name)
+            if plugin.holds_graph and plugin.suffix and path.name.endswith(plugin.suffix):
+                return plugin
     return None
 
 

@@ -51,14 +51,22 @@ def test_what_is_no_file_of_mae_is_refused_in_a_sentence(mae, tmp_path):
     named = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
     graph = onnx.helper.make_graph([node], "identity", [value], [named])
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), other)
-    broken.write_bytes(b"none at all")
     for verb in (("eval", other), ("infer", tmp_path, "--run", other)):
         outcome = mae(*verb)
         assert outcome.exit_code == 2
         assert "was not written by mae export: it says nothing of a run" in outcome.stderr
-    outcome = mae("eval", broken)
-    assert outcome.exit_code == 2
-    assert "is no ONNX file that ONNX Runtime reads" in outcome.stderr
+    broken.write_bytes(other.read_bytes()[:30])
+    for verb in ("eval", "bench"):
+        outcome = mae(verb, broken)
+        assert outcome.exit_code == 1
+        assert "cannot be read as ONNX; it may be cut short: export or copy it again" in outcome.stderr
+        outcome = mae(verb, tmp_path / "none")
+        assert outcome.exit_code == 2
+        assert "none does not exist; give a run directory, a checkpoint folder or an exported file" in outcome.stderr
+    for words in (("inspect", other), ("pretrain", "--dataset", "digits", "--init", other)):
+        outcome = mae(*words)
+        assert outcome.exit_code == 2
+        assert "is an exported file, whose weights are within its graph; give its run" in outcome.stderr
 
 
 def test_options_that_a_file_and_a_run_do_not_share_are_refused(onnx_file, mae, finetuned):
