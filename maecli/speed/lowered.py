@@ -129,7 +129,7 @@ def _in_samples(exact: Evaluation, loss: float) -> str:
     counts = metric.unit == "share" and math.isclose(right, round(right), abs_tol=1e-3)
     if not counts or not 0 < lost <= MOST_BY_CHANCE or not math.isclose(lost, loss * num / 100, abs_tol=1e-3):
         return ""
-    return f", which is {lost} of {number_of(num, exact.one, exact.many)} and no more than chance may give"
+    return f" ({lost} of {number_of(num, exact.one, exact.many)}, no more than chance may give)"
 
 
 def _measured(exporter: ExportFormat, restored: Restored, model: ExportedModel, file: Path) -> Evaluation:

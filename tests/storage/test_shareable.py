@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from maecli.storage.shareable import shareable, without_folders
+from maecli.storage.shareable import last_names, shareable, without_folders
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,11 @@ def _home(monkeypatch):
 )
 def test_a_home_is_written_as_a_tilde(text, written):
     assert shareable(text) == written
+
+
+def test_absolute_paths_alone_give_way_to_their_last_names():
+    told = {"/m": ["/home/ann/pics", "~/pics", "../pics", "a /b", "C:\\x\\y", None]}
+    assert last_names(told) == {"/m": ["pics", "pics", "../pics", "a /b", "y", None]}
 
 
 def test_records_are_gone_through_to_their_ends():

@@ -38,7 +38,7 @@ class Use:
     rows: Mapping[str, str] = field(default_factory=dict)
     """What is otherwise than of the run itself, or more, such as what goes in."""
     cost: str = ""
-    """A sentence on how good it is, where that differs from the run."""
+    """Sentences on how good it is, where that differs from the run, whose figures the head leaves out then."""
 
 
 @dataclass(frozen=True)

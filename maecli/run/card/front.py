@@ -21,7 +21,8 @@ def front(facts: CardFacts) -> dict[str, Any]:
     init = facts.spec.get("init")
     name = hub_name(init) if init else None
     pipeline = hub_task(facts)
-    results = [_result(facts, one, metrics) for one in facts.own if (metrics := [*_finite(one)])]
+    of_the_run = () if facts.use.cost else facts.own
+    results = [_result(facts, one, metrics) for one in of_the_run if (metrics := [*_finite(one)])]
     entries = {
         "library_name": facts.use.library,
         "pipeline_tag": pipeline,

@@ -22,6 +22,8 @@ from maecli.text import number_of
 
 RECORDED = ("verb", "task", "spec", "card", "preprocess", "plugins")
 """What a file records of a checkpoint; not by name what was learnt from."""
+ROOT_LEFT_OUT = "root_left_out"
+"""The entry of a record that says whether the run's data were given by an absolute path."""
 EXACT = {"device": "cpu", "precision": "float32"}
 """With which settings a run is restored to be exported."""
 
@@ -61,6 +63,8 @@ def _record(restored: Restored) -> Mapping[str, Any]:
         for name, tensor in restored.task.calibration.items()
     }
     told = {name: metadata[name] for name in RECORDED if name in metadata}
+    root = told["spec"]["dataset"].get("root")
+    told[ROOT_LEFT_OUT] = root is not None and is_absolute(root)
     told["spec"] = _given_away({**told["spec"], "adapt": None})  # adapters are in the weights
     return {"format_version": FORMAT_VERSION, **told, "calibration": calibration}
 

@@ -69,7 +69,7 @@ def test_a_file_that_loses_more_than_it_may_is_refused(restored, model, onnx_fil
 def test_a_loss_of_a_few_samples_is_said_to_be_what_chance_may_give():
     metric = Metric(name="top1", label="top-1", value=0.9, unit="share")
     exact = Evaluation(split="val", num_samples=60, one="picture", many="pictures", metrics=(metric,))
-    assert lowered._in_samples(exact, 100 / 60) == ", which is 1 of 60 pictures and no more than chance may give"
+    assert lowered._in_samples(exact, 100 / 60) == " (1 of 60 pictures, no more than chance may give)"
     assert lowered._in_samples(exact, 1000 / 60) == ""
     assert lowered._in_samples(exact.model_copy(update={"num_samples": 59}), 2.0) == ""  # no count of samples
 
@@ -124,6 +124,7 @@ def test_a_folder_for_a_small_machine_runs_without_mae_and_torch(
     for told in ("python predict.py FOLDER", "| Precision | int8 |", "In int8 the top-1 accuracy", "uint8, 0 to 255"):
         assert told in card
     assert "less the mean" not in card
+    assert "model-index" not in card  # figures of float32
     edge, ours = rows(tmp_path / "p.csv"), rows(tmp_path / "inferred/predictions.csv")
     assert edge.keys() == ours.keys()
     for path, row in edge.items():
