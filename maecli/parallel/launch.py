@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from maecli.errors import MaeError, SpecError
+from maecli.errors import Interrupted, MaeError, SpecError
 from maecli.parallel.environment import EXIT_CODE
 
 MAX_RESTARTS = 3
@@ -57,8 +57,8 @@ def launch(devices: str, arguments: Sequence[str]) -> int:
                 f"process {rank} of {count} died {MAX_RESTARTS + 1} times, the last time {_how(failure.exitcode)}; "
                 "what was saved before is kept, and --resume goes on from there"
             ) from error
-        except SignalException as stop:
-            return _code(file, 128 + stop.sigval)
+        except SignalException:  # it may come while no process is there to note a code
+            return _code(file, Interrupted.exit_code)
         return _code(file, 0)
 
 

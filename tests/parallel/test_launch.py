@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
+from torch.distributed.elastic.multiprocessing.api import SignalException
 
 from maecli.cli.ask.devices import without_devices
 from maecli.errors import SpecError
 from maecli.hardware import processes_here
-from maecli.parallel.environment import has_begun, note_begun, num_processes
-from maecli.parallel.launch import chosen
+from maecli.parallel.environment import EXIT_CODE, has_begun, note_begun, num_processes
+from maecli.parallel.launch import chosen, launch
 
 
 def test_devices_are_a_number_or_names():
@@ -89,3 +94,20 @@ def test_a_command_has_begun_only_under_the_torchrun_that_it_began_under(launche
     launched(TORCHELASTIC_ERROR_FILE="")
     note_begun()
     assert not has_begun()
+
+
+@pytest.mark.parametrize("noted", [None, 3])
+def test_a_signal_while_processes_start_anew_is_an_interruption_unless_the_first_ended_before(monkeypatch, noted):
+    def elastic_launch(*_):
+        def stopped(*_):
+            if noted is not None:
+                Path(os.environ[EXIT_CODE]).write_text(str(noted))
+            raise SignalException("told to stop", signal.SIGTERM)
+
+        return stopped
+
+    monkeypatch.setenv(EXIT_CODE, "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", elastic_launch)
+    monkeypatch.setattr("logging.disable", lambda _: None)
+    assert launch("2", ["pretrain"]) == (noted or 130)
