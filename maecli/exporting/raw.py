@@ -14,6 +14,7 @@ from torch import Tensor
 from maecli.data.card import DataCard
 from maecli.errors import SpecError
 from maecli.modalities.preprocess import Preprocess
+from maecli.text import number_of
 
 BYTES = (0.0, 255.0)
 
@@ -67,7 +68,8 @@ class RawInput:
         values = "uint8, 0 to 255" if self.dtype == torch.uint8 else "float32, in the units of files"
         gaps = ", NaN where nothing is known" if self.preprocess.missing else ""
         axes = ", ".join(modality.axis_names or (modality.part,) * modality.axes)
-        return f"{modality.unit} (batch, {self.channels} channels, {axes}) {sizes}; {values}{gaps}"
+        channels = number_of(self.channels, "channel")
+        return f"{modality.unit} (batch, {channels}, {axes}) {sizes}; {values}{gaps}"
 
     def from_model(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return raw samples of what a model sees (B, in_chans, *S): the inverse of preprocessing, but for resizing."""

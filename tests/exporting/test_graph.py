@@ -98,6 +98,7 @@ def test_of_samples_that_are_cut_a_file_takes_parts_of_the_models_size(size):
     raw = RawInput.of(Preprocess.of(facts, (4, 4, 4), modality=Volumes(), fit="crop"), facts)
     assert (raw.size, raw.is_part) == ((4, 4, 4), True)
     assert "in parts of 4 × 4 × 4; float32" in raw.describe()
+    assert "(batch, 1 channel, " in raw.describe()
 
 
 def test_samples_that_a_file_cannot_bring_to_the_model_are_refused():
