@@ -58,7 +58,7 @@ def test_a_home_behind_a_link_is_the_same(monkeypatch, tmp_path):
         ("/home/anna/pics", "pics"),
         ("~/pics/", "pics"),
         (r"C:\data\pics", "pics"),
-        ("encoder from /work/runs/pre/step-1: 3 tensors", "encoder from step-1: 3 tensors"),
+        ("encoder from /data/runs/pre/step-1: 3 tensors", "encoder from step-1: 3 tensors"),
         ("in /my disk/own pics, of other data", "in own pics, of other data"),
         ("runs/pre and 3 km/h, and/or", "runs/pre and 3 km/h, and/or"),
         ("https://huggingface.co/docs/hub", "https://huggingface.co/docs/hub"),
