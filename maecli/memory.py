@@ -21,6 +21,8 @@ _LONGEST = 200  # letters of a library's reason
 
 CGROUPS = Path("/sys/fs/cgroup")
 PROCESS = Path("/proc/self")
+_LIMITS = {"Max address space": "VmSize", "Max data size": "VmData"}
+"""Of /proc/self/limits, with what /proc/self/status calls that which counts towards each."""
 
 
 class _Files(NamedTuple):
@@ -60,10 +62,11 @@ def _is_in_words(error: BaseException) -> bool:
     return bool(names & {"RuntimeError", "error"}) and bool(_WORDS.search(str(error)))
 
 
-def free_bytes() -> int | None:
-    """Return how much memory a process may still take before the system ends it: by the machine, and by its cgroups.
+def free_bytes(num_processes: int = 1) -> int | None:
+    """Return how much memory each of so many processes may still take before the system ends one.
 
-    None where that is not known, as on other systems than Linux. Caches of files count as free.
+    By the machine and by their cgroups. None where that is not known, as on other systems than Linux. Caches of files
+    count as free.
     """
     free = [_kib(Path("/proc/meminfo"), "MemAvailable")]
     with contextlib.suppress(OSError, ValueError):
@@ -73,7 +76,22 @@ def free_bytes() -> int | None:
                 free += _left_below(CGROUPS, below, _VERSION_2)
             elif "memory" in controllers.split(","):
                 free += _left_below(CGROUPS / "memory", below, _VERSION_1)
-    return min((number for number in free if number is not None), default=None)
+    return min((number // num_processes for number in free if number is not None), default=None)
+
+
+def allowed_bytes() -> int | None:
+    """Return how much memory this process may still take before the system refuses more (`ulimit -v`); None: no limit.
+
+    What was freed and is kept for later counts as taken.
+    """
+    left = []
+    with contextlib.suppress(OSError):
+        limits = (PROCESS / "limits").read_text()
+        for name, taken in _LIMITS.items():
+            limit, used = re.search(rf"^{name} +(\d+) ", limits, re.MULTILINE), _kib(PROCESS / "status", taken)
+            if limit and used is not None:  # else it is unlimited
+                left.append(max(0, int(limit[1]) - used))
+    return min(left, default=None)
 
 
 def _left_below(root: Path, below: str, files: _Files) -> list[int | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from maecli import memory
-from maecli.memory import forget_peak_bytes, free_bytes, peak_bytes, resident_bytes
+from maecli.memory import allowed_bytes, forget_peak_bytes, free_bytes, peak_bytes, resident_bytes
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 
@@ -35,6 +35,7 @@ def groups(tmp_path, monkeypatch):
 def test_the_narrowest_group_decides_and_caches_of_files_are_free(groups):
     groups("jobs/one", "1000", 600, cached=100)
     assert free_bytes() == 500
+    assert free_bytes(num_processes=2) == 250
     groups("jobs", "900", 800)
     assert free_bytes() == 100
     groups("jobs", "700", 800)
@@ -60,6 +61,18 @@ def test_groups_without_a_limit_leave_it_to_the_machine(groups):
     groups("jobs/one", "max", 600)
     assert without is not None
     assert free_bytes() > 2**20
+
+
+@pytest.mark.parametrize(
+    ("data", "space", "left"),
+    [("unlimited", "unlimited", None), ("unlimited", 3222, 150), (1094, 3222, 70), ("unlimited", 3000, 0)],
+)
+def test_the_limits_of_a_process_are_known(tmp_path, monkeypatch, data, space, left):
+    monkeypatch.setattr(memory, "PROCESS", tmp_path)
+    (tmp_path / "status").write_text("VmSize:\t  3 kB\nVmData:\t  1 kB\n")
+    rows = [("Limit", "Soft Limit"), ("Max data size", data), ("Max address space", space)]
+    (tmp_path / "limits").write_text("\n".join(f"{name:<26}{soft:<21}unlimited  bytes" for name, soft in rows))
+    assert allowed_bytes() == left
 
 
 def used_pages(num_bytes: int) -> mmap.mmap:

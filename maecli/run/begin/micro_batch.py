@@ -12,7 +12,7 @@ from maecli.run.directory import RunDirectory
 from maecli.run.open import Built
 from maecli.schema import AUTO, RunSpec
 from maecli.text import number_of
-from maecli.training.loop.fitting import halves, largest_that_fits, rehearse
+from maecli.training.loop.fitting import free_now, halves, largest_that_fits, rehearse
 from maecli.training.loop.trainer import Trainer
 
 
@@ -65,4 +65,4 @@ def largest_micro_batch(trainer: Trainer, num_processes: int = 1) -> int | None:
         def attempt(size: int) -> None:
             rehearse(trainer.learner, trainer.task.loss, batch, size)
 
-        return largest_that_fits(halves(len(batch)), attempt, trainer.device)
+        return largest_that_fits(halves(len(batch)), attempt, free_now(trainer.device))

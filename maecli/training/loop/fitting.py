@@ -11,13 +11,15 @@ import torch
 
 from maecli.data.batch import Batch
 from maecli.hardware import autocast, processes_here
-from maecli.memory import forget_peak_bytes, free_bytes, out_of_memory, peak_bytes, resident_bytes
+from maecli.memory import allowed_bytes, forget_peak_bytes, free_bytes, out_of_memory, peak_bytes, resident_bytes
 from maecli.models.blocks import drawing_from
 from maecli.text import number_of
 from maecli.training.loop.learner import Learner, Loss
 
 MARGIN = 0.9
-"""Share of the free memory that the processes of this machine may take together: what is free changes."""
+"""Share of the free memory that may be taken: what is free changes."""
+AGAIN = 3
+"""How often what fitted before a refusal must fit after it."""
 Attempt = Callable[[int], None]
 """Does what takes the most memory in a step, with so many samples at once."""
 
@@ -49,7 +51,8 @@ class Lack:
 def smaller_that_fits(learner: Learner, loss_of: Loss, batch: Batch, size: int, least: int = 1) -> int | None:
     """Return the largest part of a micro-batch that fits, where it does not itself; None where none does."""
     sizes = [half for half in halves(size)[1:] if half >= least]
-    return largest_that_fits(sizes, lambda size: rehearse(learner, loss_of, batch, size), learner.device)
+    free = free_now(learner.device, refused=True)
+    return largest_that_fits(sizes, lambda size: rehearse(learner, loss_of, batch, size), free)
 
 
 def rehearse(learner: Learner, loss_of: Loss, batch: Batch, size: int) -> None:
@@ -80,17 +83,27 @@ def halves(size: int) -> list[int]:
     return sizes
 
 
-def largest_that_fits(sizes: Sequence[int], attempt: Attempt, device: torch.device) -> int | None:
-    """Return the first of these falling sizes that fits, None where none does.
+def free_now(device: torch.device, refused: bool = False) -> int | None:
+    """Return how many bytes may be taken on a CPU; None where that is not known, as of a GPU.
 
-    A GPU refuses at once what does not fit. A CPU may have the process killed for it, so there the smallest are tried
-    first, and larger ones as long as the peaks of two let expect that the next has room. Where a limit refuses one, the
-    largest before it but one is taken: memory that is used again and again is found in pieces.
+    A process that was `refused` memory holds what it may use again in pieces, which its own limits do not show.
     """
     _give_back()
-    if device.type != "cpu" or free_bytes() is None:
+    free = [free_bytes(processes_here()), None if refused else allowed_bytes()] if device.type == "cpu" else []
+    return min((each for each in free if each is not None), default=None)
+
+
+def largest_that_fits(sizes: Sequence[int], attempt: Attempt, free: int | None) -> int | None:
+    """Return the first of these falling sizes that fits, None where none does.
+
+    A GPU, of which `free` is None, refuses at once what does not fit. A CPU may have the process killed for it, so with
+    so many bytes `free` the smallest are tried first, and larger ones as long as the peaks of two let expect that the
+    next has room. Where a limit refuses one, the largest before it but one is taken, or the first below that fits again
+    and again: a refusal leaves memory in pieces.
+    """
+    if free is None:
         return next((size for size in sizes if fits(size, attempt)), None)
-    limit = resident_bytes() + MARGIN * (free_bytes() or 0) / processes_here()
+    limit = resident_bytes() + MARGIN * free
     peaks: list[tuple[int, int]] = []
     for size in reversed(sizes):
         if len(peaks) > 1 and _expected(peaks[-2], peaks[-1], size) > limit:
@@ -98,6 +111,8 @@ def largest_that_fits(sizes: Sequence[int], attempt: Attempt, device: torch.devi
         forget_peak_bytes()
         if not fits(size, attempt):
             peaks = peaks[:-1] or peaks
+            while peaks and not all(fits(peaks[-1][0], attempt) for _ in range(AGAIN)):
+                peaks.pop()
             break
         peaks.append((size, peak_bytes()))
     return peaks[-1][0] if peaks else None

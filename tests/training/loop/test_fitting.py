@@ -12,10 +12,10 @@ from maecli.data.batch import Batch
 from maecli.errors import OutOfMemory
 from maecli.run.begin.micro_batch import largest_micro_batch
 from maecli.training.loop import fitting
-from maecli.training.loop.fitting import halves, largest_that_fits, rehearse
+from maecli.training.loop.fitting import free_now, halves, largest_that_fits, rehearse
 from maecli.training.loop.learner import Learner
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
+CPU = torch.device("cpu")
 FULL = "CUDA out of memory. Tried to allocate 20.00 MiB"
 
 
@@ -46,7 +46,7 @@ def test_a_gpu_is_tried_from_the_whole_batch_down(room, found):
         if size > room:
             raise torch.OutOfMemoryError(FULL)
 
-    assert largest_that_fits(halves(64), attempt, GPU) == found
+    assert largest_that_fits(halves(64), attempt, None) == found
     assert tried == [size for size in halves(64) if size >= (found or 1)]
 
 
@@ -58,19 +58,32 @@ def test_a_cpu_is_tried_from_one_sample_up_as_far_as_peaks_let_expect(monkeypatc
         peak[0] = 500 + 100 * size
         assert peak[0] <= 500 + room, "the system ends the process here"
 
-    monkeypatch.setattr(fitting, "free_bytes", lambda: room)
     monkeypatch.setattr(fitting, "resident_bytes", lambda: 500)
     monkeypatch.setattr(fitting, "peak_bytes", lambda: peak[0])
-    assert largest_that_fits(halves(64), attempt, CPU) == found
+    assert largest_that_fits(halves(64), attempt, room) == found
 
 
-def test_a_cpu_with_a_limit_refuses_like_a_gpu(monkeypatch):
+def test_a_cpu_with_a_limit_refuses_like_a_gpu():
     def attempt(size: int) -> None:
         if size > 8:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes")
 
-    monkeypatch.setattr(fitting, "free_bytes", lambda: 10**15)
-    assert largest_that_fits(halves(64), attempt, CPU) == 4, "and keeps a margin"
+    assert largest_that_fits(halves(64), attempt, 10**15) == 4, "and keeps a margin"
+
+
+@pytest.mark.parametrize(("after", "found"), [(4, 4), (3, 2), (0, None)])
+def test_what_a_refusal_leaves_in_pieces_is_tried_again(after, found):
+    room, tried = [8], []
+
+    def attempt(size: int) -> None:
+        tried.append(size)
+        if size > room[0]:
+            room[0] = after
+            raise MemoryError
+
+    assert largest_that_fits(halves(64), attempt, 10**15) == found
+    assert tried[:5] == [1, 2, 4, 8, 16]
+    assert found is None or tried[-fitting.AGAIN :] == [found] * fitting.AGAIN
 
 
 def test_other_errors_are_no_lack_of_room():
@@ -78,7 +91,7 @@ def test_other_errors_are_no_lack_of_room():
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        largest_that_fits([2, 1], attempt, GPU)
+        largest_that_fits([2, 1], attempt, None)
 
 
 def test_a_step_that_does_not_fit_names_what_does_and_saves_what_is_finished(tmp_path):
@@ -103,7 +116,7 @@ def test_a_step_of_which_not_one_sample_fits_says_so(tmp_path):
 
 
 def test_the_largest_micro_batch_is_that_of_the_largest_batch(monkeypatch):
-    monkeypatch.setattr(fitting, "free_bytes", lambda: None)
+    monkeypatch.setattr(fitting, "free_bytes", lambda *_: None)
     assert largest_micro_batch(make(task=Narrow(room=3), train={"micro_batch_size": "auto"})) == 2
     assert largest_micro_batch(make(task=Narrow(room=0), train={"micro_batch_size": "auto"})) is None
     trainer = make(task=Narrow(room=100), train={"micro_batch_size": "auto"})
@@ -121,14 +134,22 @@ def test_the_largest_micro_batch_is_that_of_the_largest_batch(monkeypatch):
 
 
 def test_processes_of_one_machine_share_its_memory(monkeypatch):
-    monkeypatch.setattr(fitting, "free_bytes", lambda: 1000)
+    monkeypatch.setattr(fitting, "free_bytes", lambda num_processes: 1000 // num_processes)
     monkeypatch.setattr(fitting, "resident_bytes", lambda: 0)
     monkeypatch.setattr(fitting, "forget_peak_bytes", lambda: True)
     tried: list[int] = []
     monkeypatch.setattr(fitting, "peak_bytes", lambda: 100 * tried[-1])
-    assert fitting.largest_that_fits([8, 4, 2, 1], tried.append, CPU) == 8
+    assert largest_that_fits([8, 4, 2, 1], tried.append, free_now(CPU)) == 8
     monkeypatch.setattr(fitting, "processes_here", lambda: 2)
-    assert fitting.largest_that_fits([8, 4, 2, 1], tried.append, CPU) == 4
+    assert largest_that_fits([8, 4, 2, 1], tried.append, free_now(CPU)) == 4
+
+
+def test_a_limit_of_the_process_counts_until_it_refused_something(monkeypatch):
+    monkeypatch.setattr(fitting, "free_bytes", lambda *_: 1000)
+    monkeypatch.setattr(fitting, "allowed_bytes", lambda: 100)
+    assert free_now(CPU) == 100
+    assert free_now(CPU, refused=True) == 1000
+    assert free_now(torch.device("cuda")) is None
 
 
 def test_where_weights_were_being_changed_nothing_is_saved(tmp_path, monkeypatch):
