@@ -29,7 +29,10 @@ from maecli.terminal import answer
 @app.command(epilog="Example: mae embed pictures --run runs/pretrain-pictures --out features.npy")
 @tells_errors
 def embed(
-    run: Annotated[Path, typer.Option(help="Run whose encoder is used: pretrained or fine-tuned.")],
+    run: Annotated[
+        Path,
+        typer.Option(help="Run whose encoder is used, or the exported file of a pretraining."),
+    ],
     paths: Annotated[list[str] | None, sources_argument("[PATH]")] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Embed a data set instead of files.", autocompletion=names("dataset"))

@@ -31,7 +31,7 @@ from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.data.begun import Begun, begun_with
 from maecli.run.directory import Say
-from maecli.run.exported.file import ExportedFile, exported_file, file_module
+from maecli.run.exported.file import ExportedFile, exported_file, file_encoder, file_module
 from maecli.run.open import Built, Data, build_encoder, build_module, make_modality, make_model, open_device
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.weights.initial import whole
@@ -167,6 +167,19 @@ def restore_encoder(
         return RestoredEncoder(one, spec, card, preprocess, encoder.to(device), device, dtype)
 
     return read_checkpoint(path, checkpoint, read)
+
+
+def restore_features(
+    path: Path, registry: Registry, say: Say, checkpoint: str = "last", settings: Mapping[str, Any] | None = None
+) -> RestoredEncoder:
+    """Return what `restore_encoder` does; an exported file stands in for the encoder, and gives one token a sample."""
+    file = exported_file(path, registry)
+    if file is None:
+        return restore_encoder(path, registry, say, checkpoint, settings)
+    settings = {**(settings or {}), **_as_files_are(file, settings or {})}
+    spec, card, preprocess = read_record(file, registry, say, settings)
+    encoder = file_encoder(file, *build_module(spec, card, preprocess, registry))
+    return RestoredEncoder(file, spec, card, preprocess, encoder, *open_device(spec))
 
 
 def _whole(

@@ -15,7 +15,7 @@ class Outputs(nn.Module, ABC):
     """
 
     names: Mapping[str, str]
-    """The outputs, in their order, and what each is, in words: shape, unit, range."""
+    """The outputs, in their order, and what each is, in words: shape, unit, range. `mae embed` takes `features`."""
     module_output: str = ""
     """The output that is what the task's module returns, so that a file stands in for it in evaluation and inference.
 

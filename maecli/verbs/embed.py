@@ -32,9 +32,10 @@ from maecli.registry import Registry, registry
 from maecli.run.begin.place import output_name
 from maecli.run.data.begun import begun_with
 from maecli.run.directory import RunDirectory, runs_dir
+from maecli.run.exported.file import ExportedFile
 from maecli.run.inference.own_files import OwnFiles, open_sources
 from maecli.run.open import Data, check_split
-from maecli.run.restore import RestoredEncoder, load_files, restore_encoder
+from maecli.run.restore import RestoredEncoder, load_files, restore_features
 from maecli.run.suited import shell
 from maecli.schema import PluginSection
 from maecli.storage.files import disk_errors
@@ -87,16 +88,18 @@ def embed(
 ) -> EmbedResult:
     """Write what the encoder of a run makes of files, of every file below folders, or of a split of a data set.
 
-    Features are float32, (N, D), or (N, P, D) of all patches. `root` says where the data set lies. Files that cannot
-    be read are left out. Raises SpecError where flags contradict each other or a file is in the way, DataError when
-    nothing can be read.
+    Features are float32, (N, D), or (N, P, D) of all patches; `run` may be the file that a pretraining was exported to,
+    which gives (N, D). `root` says where the data set lies. Files that cannot be read are left out. Raises SpecError
+    where flags contradict each other or a file is in the way, DataError when nothing can be read.
     """
     if (sources is None) == (dataset is None):
         raise SpecError("give either files or folders, or --dataset NAME: one of them is embedded")
     check_split(split)
     keep_freed_memory()
     settings = {"device": device, "precision": precision, "init": base}
-    restored = restore_encoder(run, registry, progress.say, checkpoint, settings)
+    restored = restore_features(run, registry, progress.say, checkpoint, settings)
+    if isinstance(restored.checkpoint, ExportedFile) and tokens in ("cls", "patches"):
+        raise SpecError(f"{run} gives the mean of the patch tokens alone; leave --tokens {tokens} out, or give its run")
     kind = check_tokens(tokens, restored.encoder, "--tokens")
     out = out or runs_dir() / f"embed-{output_name(run)}.{file_format or FORMATS[0]}"
     files = FeatureFiles(out.expanduser(), file_format, overwrite)
@@ -139,7 +142,7 @@ def help_embed(
 ) -> None:
     """Do the part of a process beside the first one."""
     with world().together():
-        restored = restore_encoder(run, registry(), lambda _: None, checkpoint, settings)
+        restored = restore_features(run, registry(), lambda _: None, checkpoint, settings)
         _, loader = _opened(named, restored, batch_size, workers, Faults(), registry())
     for _ in blocks(restored.encoder, loader, batch_size, restored.dtype, tokens, world()):
         pass
@@ -182,6 +185,8 @@ def _data(
         "data": spec.data.model_copy(update=loading),
     }
     own = name == spec.dataset.name and root is None
+    if own and isinstance(restored.checkpoint, ExportedFile):
+        restored.checkpoint.check_root()
     update["paths"] = spec.paths if own else ()
     begun = begun_with(restored.checkpoint, spec, registry) if own else None
     data = Data(spec.model_copy(update=update), registry, ("image",), faults, begun=begun)

@@ -28,7 +28,7 @@ import onnxruntime
 session = onnxruntime.InferenceSession("FILE")
 samples = {samples}
 answers = dict(zip({names}, session.run({names}, {{"samples": samples}})))
-# or a folder of files, by mae: mae infer DIR --run FILE
+# or a folder of files, by mae: mae {verb} DIR --run FILE
 """
 
 
@@ -74,7 +74,8 @@ class Onnx(api.export.ExportFormat):
         else:
             shape = (1, raw.channels, *(raw.size or model.preprocess.img_size))
             image, samples = "", f'numpy.zeros({shape}, "{str(raw.dtype).removeprefix("torch.")}")  # yours'
-        return CODE.format(image=image, samples=samples, names=names)
+        verb = "infer" if model.graph.outputs.can_be_measured else "embed"
+        return CODE.format(image=image, samples=samples, names=names, verb=verb)
 
     def check(self, model: api.export.ExportedModel, path: Path) -> Sequence[api.export.Agreement]:
         return model.compare(self.load(path), self.tolerance)

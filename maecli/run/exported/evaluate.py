@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maecli.data.card import SplitName
-from maecli.errors import Fault, SpecError
+from maecli.errors import Fault
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.reports.payoff import Payoff
@@ -15,7 +15,7 @@ from maecli.results import Evaluation
 from maecli.run.data.begun import check_form
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.evaluate import measure
-from maecli.run.exported.model import ROOT_LEFT_OUT
+from maecli.run.exported.file import ExportedFile
 from maecli.run.open import check_split
 from maecli.run.restore import restore
 from maecli.storage.files import write_json
@@ -62,8 +62,8 @@ def evaluate_file(
     check_split(split)
     settings = {"device": device, "precision": precision, "init": base, "dataset.name": dataset, "dataset.root": root}
     restored = restore(path, registry, progress.say, settings=settings, ignore_unknown_classes=ignore_unknown_classes)
-    if root is None and dataset is None and restored.checkpoint.metadata().get(ROOT_LEFT_OUT):
-        raise SpecError(f"{path} does not say where its run's data lie, for files name no folders; give --root")
+    if root is None and dataset is None and isinstance(restored.checkpoint, ExportedFile):
+        restored.checkpoint.check_root()
     data = restored.data
     data.samples(split)
     card, unknown = data.dataset.card(restored.task.fields), data.left_out(split)

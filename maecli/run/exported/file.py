@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 
 from maecli.errors import PluginError, SpecError
-from maecli.exporting.file_module import FileModule
+from maecli.exporting.file_module import FEATURES, FileEncoder, FileModule
 from maecli.exporting.format import ExportFormat
 from maecli.exporting.model import RECORD
 from maecli.exporting.raw import RawInput
 from maecli.registry import Registry
 from maecli.training.checkpoint import MODEL, Checkpoint
 from maecli.training.task import Task
+
+ROOT_LEFT_OUT = "root_left_out"
+"""The entry of a record that says whether the run's data were given by an absolute path."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,13 @@ class ExportedFile(Checkpoint):
             }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SpecError(f"{self.path} is damaged: its calibration cannot be read") from error
+
+    def check_root(self) -> None:
+        """Raise SpecError where the data of its run cannot be found by what it records."""
+        if self.metadata().get(ROOT_LEFT_OUT):
+            raise SpecError(
+                f"{self.path} does not say where its run's data lie, for files name no folders; give --root"
+            )
 
 
 def exported_file(path: Path, registry: Registry) -> ExportedFile | None:
@@ -94,5 +104,14 @@ def file_module(file: ExportedFile, task: Task[Any], module: Any) -> FileModule:
     if not graph.get("can_be_measured"):
         outputs = ", ".join(graph.get("outputs", {})) or "nothing"
         raise SpecError(f"{file.path} gives {outputs}, by which task {task.name} cannot be done; give its run instead")
+    run, raw = file.plugin.load(file.path), RawInput.of(task.preprocess, task.card, task.own_size)
+    return FileModule(run, raw, graph.get("module_output", ""), module.encoder)
+
+
+def file_encoder(file: ExportedFile, task: Task[Any], module: Any) -> FileEncoder:
+    """Return a file in place of the encoder of a task's module. Raises SpecError where it gives no features."""
+    outputs: Mapping[str, Any] = file.metadata().get("graph", {}).get("outputs", {})
+    if FEATURES not in outputs:
+        raise SpecError(f"{file.path} gives {', '.join(outputs) or 'nothing'}, and no features; give its run instead")
     raw = RawInput.of(task.preprocess, task.card, task.own_size)
-    return FileModule(file.plugin.load(file.path), raw, graph.get("module_output", ""), module.encoder)
+    return FileEncoder(file.plugin.load(file.path), raw, module.encoder)

@@ -15,6 +15,7 @@ from maecli.exporting.raw import RawInput
 from maecli.models.lora import merged
 from maecli.registry import Registry
 from maecli.run.begin.place import output_name
+from maecli.run.exported.file import ROOT_LEFT_OUT
 from maecli.run.restore import Restored, restore
 from maecli.schema import FORMAT_VERSION
 from maecli.storage.shareable import is_absolute, last_names
@@ -22,8 +23,6 @@ from maecli.text import number_of
 
 RECORDED = ("verb", "task", "spec", "card", "preprocess", "plugins")
 """What a file records of a checkpoint; not by name what was learnt from."""
-ROOT_LEFT_OUT = "root_left_out"
-"""The entry of a record that says whether the run's data were given by an absolute path."""
 EXACT = {"device": "cpu", "precision": "float32"}
 """With which settings a run is restored to be exported."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import onnx
 import pytest
 from write_data import write_class_folders, write_pictures
@@ -42,6 +43,29 @@ def test_its_predictions_are_those_of_the_run(onnx_file, mae, finetuned, tmp_pat
     for mine, other in zip(*rows, strict=True):
         assert (mine["path"], mine["class"]) == (other["path"], other["class"])
         assert float(mine["p_cat"]) == pytest.approx(float(other["p_cat"]), abs=2e-6)
+
+
+def test_features_of_a_pretraining_are_those_of_the_run(mae, onnx_file, pretrained, pictures, tmp_path):
+    file, out = tmp_path / "features.onnx", tmp_path / "out.npy"
+    assert mae("export", pretrained, "--format", "onnx", "--out", file).exit_code == 0
+    assert "mae embed DIR --run" in file.with_name("features.onnx.README.md").read_text()
+    made = []
+    for run in (pretrained, file):
+        for source in ((pictures / "cat",), ("--dataset", "folder", "--root", pictures)):
+            assert mae("embed", *source, "--run", run, "--out", out, "--overwrite").exit_code == 0
+            made.append((np.load(out), [row["path"] for row in csv_rows(tmp_path / "out.npy.csv")]))
+    for (ours, names), (theirs, same) in zip(made[:2], made[2:], strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-5)
+        assert same == names
+    for words, sentence in (
+        ((pictures, "--run", onnx_file), "gives probabilities, logits, and no features; give its run instead"),
+        ((pictures, "--run", file, "--tokens", "cls"), "mean of the patch tokens alone; leave --tokens cls out"),
+        ((pictures, "--run", file, "--precision", "bf16"), "computed on the CPU in float32; leave --precision bf16"),
+        (("--dataset", "folder", "--run", file), "does not say where its run's data lie"),
+    ):
+        outcome = mae("embed", *words)
+        assert outcome.exit_code == 2
+        assert sentence in outcome.stderr
 
 
 def test_what_is_no_file_of_mae_is_refused_in_a_sentence(mae, tmp_path):
