@@ -40,6 +40,10 @@ class Fetched:
     folder: Path
 
 
+_WHY_CACHED: dict[Path, str] = {}
+"""Why the cache served what lies in a folder, where it was not asked to."""
+
+
 @cache
 def fetch(name: HubName) -> Fetched:
     """Return the weights of a repository, fetched unless they are in the cache.
@@ -60,12 +64,24 @@ def fetch(name: HubName) -> Fetched:
         raise
     except Exception as error:  # those of the client's own library have no common base with others
         unreached = isinstance(error, LocalEntryNotFoundError) or _is_unreached(error)
-        if unreached and (found := _cached(name)) is not None:
-            return Fetched(name.at(found.name), found)  # offline
+        busy = (status := _status(error)) == TOO_MANY or status >= OUT_OF_ORDER
+        if (unreached or busy) and (found := _cached(name)) is not None:
+            if not os.environ.get("HF_HUB_OFFLINE"):
+                _WHY_CACHED[found] = f"the hub answered {status}" if busy else "the hub cannot be reached"
+            return Fetched(name.at(found.name), found)
         if unreached or isinstance(error, (HfHubHTTPError, OSError)):
             raise _said(name, error) from error
         raise
     return Fetched(name.at(folder.name), folder)
+
+
+TOO_MANY, OUT_OF_ORDER = 429, 500
+"""From this answer of the hub on it is out of order, and with the first it wants to be asked later."""
+
+
+def why_cached(folder: Path) -> str:
+    """Return why the cache served these weights though the hub was asked; empty where the hub did."""
+    return _WHY_CACHED.get(folder, "")
 
 
 def licence_of(folder: Path) -> str:
@@ -162,11 +178,17 @@ _CLIENTS = frozenset({"httpx", "httpx2", "requests"})
 """Which of them is there depends on the version of huggingface_hub."""
 
 
+def _status(error: Exception) -> int:
+    """Return the status of an answer of the hub that its client made an error; 0 of others."""
+    status: Any = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else 0
+
+
 def _said(name: HubName, error: Exception) -> MaeError:
     """Return an error of the hub, or of the way to it, as one sentence."""
     from huggingface_hub import errors
 
-    status: Any = getattr(getattr(error, "response", None), "status_code", None)
+    status = _status(error)
     if isinstance(error, errors.GatedRepoError):
         return SpecError(f"{name} is for those who agreed to its terms: do so on its page, and `hf auth login`")
     if isinstance(error, errors.RevisionNotFoundError):

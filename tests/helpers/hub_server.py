@@ -29,6 +29,8 @@ class Hub:
     """Files that arrive with other bytes than the hub says."""
     captive: bool = False
     """Whether a portal answers everything with a page to log in."""
+    status: int = 0
+    """What everything is answered with, where it is not 0."""
 
 
 @contextmanager
@@ -48,7 +50,9 @@ def hub(root: Path) -> Iterator[Hub]:
             path = urllib.parse.unquote(urllib.parse.urlparse(self.path).path)
             served.asked.append(path)
             parts = path.strip("/").split("/")
-            if served.captive:
+            if served.status:
+                self._refuse(served.status, "")
+            elif served.captive:
                 self._send(b"<html>log in</html>", {"Content-Type": "text/html"})
             elif parts[:2] == ["api", "models"]:
                 self._describe("/".join(parts[2:4]), parts[4:])

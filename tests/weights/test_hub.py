@@ -16,7 +16,7 @@ from maecli.errors import MaeError, SpecError
 from maecli.registry import registry
 from maecli.run.begin.request import request
 from maecli.run.directory import RunDirectory
-from maecli.run.weights.from_hub import check_unchanged
+from maecli.run.weights.from_hub import check_unchanged, hub_lines
 from maecli.run.weights.initial import offered_spec
 from maecli.spec.ask import Ask
 from maecli.weights.hub import fetch, licence_of, sha256_of
@@ -94,6 +94,32 @@ def test_a_commit_that_is_in_the_cache_needs_no_network(served):
     assert not served.asked
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_hub_that_is_out_of_order_leaves_it_to_the_cache_and_that_is_told(served, status):
+    folder = fetch(named("hf:me/tiny")).folder
+    assert all("cache" not in line for line in hub_lines(Path("hf:me/tiny")))
+    fetch.cache_clear()
+    served.status = status
+    again = fetch(named("hf:me/tiny"))
+    assert (again.folder, str(again.name)) == (folder, f"hf:me/tiny@{COMMIT}")
+    first, licence = hub_lines(Path(str(again.name)))
+    assert first == (
+        f"the hub answered {status}, so the weights are those of me/tiny that the cache holds, of commit {COMMIT[:12]}"
+    )
+    assert "their licence is cc-by-nc-4.0" in licence
+    with pytest.raises(MaeError, match=r"^timm:vit_tiny.test could not be fetched; .*" + str(status)):
+        fetch(named("timm:vit_tiny.test"))
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_what_is_gone_from_the_hub_is_not_taken_from_the_cache(served, status):
+    fetch(named("hf:me/tiny"))
+    fetch.cache_clear()
+    served.status = status
+    with pytest.raises(SpecError, match="hf:me/tiny is not on the hub, or is not for everybody"):
+        fetch(named("hf:me/tiny"))
+
+
 @pytest.mark.parametrize("way", ["closed", "captive"])
 def test_without_the_hub_the_cache_serves_and_an_empty_one_is_told_in_a_sentence(served, monkeypatch, way):
     folder = fetch(named("hf:me/tiny")).folder
@@ -105,6 +131,7 @@ def test_without_the_hub_the_cache_serves_and_an_empty_one_is_told_in_a_sentence
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", nobody)
     again = fetch(named("hf:me/tiny"))
     assert (again.folder, str(again.name)) == (folder, f"hf:me/tiny@{COMMIT}")
+    assert next(hub_lines(Path(str(again.name)))).startswith("the hub cannot be reached, so the weights are those of ")
     with pytest.raises(
         MaeError, match=r"^timm:vit_tiny.test is not in the cache, and the hub cannot be reached \(.+\);"
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from maecli.errors import MaeError
@@ -42,13 +43,16 @@ def check_unchanged(spec: RunSpec) -> None:
         )
 
 
-def licence_line(init: Path) -> str:
-    """Return what is to be said of the licence of weights of the hub; empty where `init` names none of these."""
+def hub_lines(init: Path) -> Iterator[str]:
+    """Yield what is to be said of weights of the hub: their licence, and where the cache had to do."""
     name = hub_name(init)
     if name is None:
-        return ""
-    from maecli.weights.hub import fetch, licence_of
+        return
+    from maecli.weights.hub import fetch, licence_of, why_cached
 
-    licence = licence_of(fetch(name).folder)
+    folder = fetch(name).folder
+    if why := why_cached(folder):
+        yield f"{why}, so the weights are those of {name.repo} that the cache holds, of commit {folder.name[:12]}"
+    licence = licence_of(folder)
     stated = f"their licence is {licence}" if licence else "they state no licence"
-    return f"the weights are {name.repo}'s on the hub; {stated}, which a model that is made of them may have to follow"
+    yield f"the weights are {name.repo}'s on the hub; {stated}, which a model that is made of them may have to follow"

@@ -18,7 +18,7 @@ from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.weights.base import base_of, on_base
-from maecli.run.weights.from_hub import check_unchanged, licence_line
+from maecli.run.weights.from_hub import check_unchanged, hub_lines
 from maecli.run.weights.initial_card import file_of
 from maecli.run.weights.initial_decoder import keep_decoder, recorded_decoder
 from maecli.run.weights.initial_head import RecordedHead, keep_head
@@ -115,7 +115,7 @@ def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
 
 def _take_over(built: Built, path: Path, say: Say) -> tuple[str, str]:
     """Give a new module the weights that a path names; return in words what became of its encoder and of the rest."""
-    if line := licence_line(path):
+    for line in hub_lines(path):
         say(line)
     if built.spec.verb == "pretrain" and built.spec.sources.get("train.base_lr") in UNCHOSEN:
         say(GOES_ON)
