@@ -18,17 +18,26 @@ from pathlib import Path
 from typing import Any
 
 SERVER = """
-import hashlib, importlib, json, os, signal, sys, time
+import gc, hashlib, importlib, json, os, signal, sys, time
+sys.modules["triton"] = None  # which nothing on a CPU needs, and which tells of whatever is left as a process ends
 import torch, torch._dynamo
 torch.set_num_threads(1)
 os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))  # else threads of a child make its pool together
 import torch.distributed.fsdp, torch.distributed.tensor
-import maecli.verbs.demo, maecli.parallel.lead
-import matplotlib.pyplot
+import maecli.cli.verbs, maecli.verbs.demo, maecli.verbs.embed, maecli.verbs.eval, maecli.verbs.train
+import maecli.layouts.read, maecli.parallel.lead, maecli.run.probe
+import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, matplotlib.pyplot
+from PIL import Image
 from maecli.registry import registry
+from maecli.reports import canvas, page, vector
 from maecli.training import checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
-registry().dataset("folder"), registry().task("classify"), registry().model("vit"), registry().tracker("jsonl")
+registry().dataset("folder"), registry().model("vit"), registry().tracker("jsonl"), registry().modality("pictures")
+[registry().task(name) for name in registry().names("task")]
+Image.init()
+page.template("page.html")
+pixel = canvas.encode_png(Image.new("L", (1, 1)))  # as `without_charts` has it: charts take most of a toy run
+canvas.to_png, vector.to_svg = lambda figure, notes: pixel, lambda figure, colours: ""
 
 def die_while_writing(file_name, count):
     save, seen = checkpoint.save_file, [0]
@@ -211,6 +220,8 @@ def shared_memory_of(size):
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", "/dev/shm"], check=True)
 
+gc.collect()
+gc.freeze()  # or each child looks through half a million things that stay, several times
 for line in sys.stdin:
     order = json.loads(line)
     if "wait" in order:
