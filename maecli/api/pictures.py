@@ -18,6 +18,7 @@ from maecli.data.classes.label_rows import LabelRow, LabelRows
 from maecli.data.file_reading import FileReading, NoData, NpyLayout, PageMeaning
 from maecli.data.files.finding import find_files, links_out
 from maecli.data.files.kept import keep, kept, stamp_of
+from maecli.data.files.sample_sums import SUMS_MEMBER, sample_sum
 from maecli.data.idx import read_idx
 from maecli.data.views.by_key import ByKey, Positions
 from maecli.data.views.keys import Keys
@@ -65,6 +66,7 @@ __all__ = [
     "MAX_PIXELS",
     "PICTURE_SUFFIXES",
     "SPLIT_WORDS",
+    "SUMS_MEMBER",
     "VOID",
     "VOID_COLOUR",
     "ByKey",
@@ -114,6 +116,7 @@ __all__ = [
     "read_labels",
     "read_mask",
     "read_picture",
+    "sample_sum",
     "sampled_channel_stats",
     "search_pictures",
     "settle_masks",

@@ -1,6 +1,7 @@
 """A folder of shards that is written bit by bit: tar files in the form of WebDataset, with their checksums.
 
-    train-000000.tar   members KEY.jpg and, where it has a label, KEY.cls: the number of its class
+    train-000000.tar   members KEY.jpg and, where it has a label, KEY.cls: the number of its class; the last member
+                       holds the checksum of each sample
     classes.txt        the name of each class, the first one of class 0
     shards.json        how it is made, and of each whole shard its checksum, samples, bytes, and a digest of its source
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maecli.data.files.sample_sums import SUMS_MEMBER, sample_sum
 from maecli.errors import DamagedFile, SpecError
 from maecli.storage.documents import read_json
 from maecli.storage.files import disk_errors, file_sha256, new_file, temporary_name, write_json, write_text
@@ -86,15 +88,18 @@ class ShardFolder:
 
     def write(self, name: str, members: Iterable[Member], source: str) -> None:
         """Write a shard, and note its checksum once it is on the disk, with a digest of what it is written from."""
-        num = 0
+        sums = list[str]()
         with new_file(self.path / name) as temporary:
             with temporary.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as shard:
                 for member in members:
-                    _add(shard, f"{member.key}{member.suffix}", member.data)
+                    files = {f"{member.key}{member.suffix}": member.data}
                     if member.label is not None:
-                        _add(shard, f"{member.key}.cls", str(member.label).encode())
-                    num += 1
-            facts = {"sha256": file_sha256(temporary), "samples": num, "bytes": temporary.stat().st_size}
+                        files[f"{member.key}.cls"] = str(member.label).encode()
+                    for file_name, data in files.items():
+                        _add(shard, file_name, data)
+                    sums.append(sample_sum((file_name, [data]) for file_name, data in files.items()))
+                _add(shard, SUMS_MEMBER, "".join(f"{line}\n" for line in sums).encode())
+            facts = {"sha256": file_sha256(temporary), "samples": len(sums), "bytes": temporary.stat().st_size}
         self.shards[name] = {**facts, "source": source}
         self._note(finished=False)
 

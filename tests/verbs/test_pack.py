@@ -60,6 +60,7 @@ def test_shards_hold_the_pictures_classes_and_splits_of_the_folder(tmp_path):
     with tarfile.open(tmp_path / "shards" / "train-000000.tar") as shard:
         names = shard.getnames()
         number = int(shard.extractfile(names[1]).read())
+    assert names.pop() == ".sums"
     assert names[0].endswith(".png")
     assert names[1] == names[0].replace(".png", ".cls")
     assert ("cat", "dog")[number] == names[0].split("/")[0]
@@ -144,7 +145,7 @@ def test_larger_pictures_are_resized_and_smaller_ones_stay_as_they_are(tmp_path)
     found = {}
     for path in (tmp_path / "shards").glob("*.tar"):
         with tarfile.open(path) as shard:
-            for name in shard.getnames():
+            for name in shard.getnames()[:-1]:
                 found[name] = shard.extractfile(name).read()
     assert sorted(found) == ["b_c.jpg", "large.png", "small.png"]
     assert found["small.png"] == (tmp_path / "pictures" / "small.png").read_bytes()
@@ -154,19 +155,65 @@ def test_larger_pictures_are_resized_and_smaller_ones_stay_as_they_are(tmp_path)
         assert (picture.format, picture.size) == ("JPEG", (16, 20))
 
 
-def test_a_shard_that_was_changed_is_not_read(tmp_path):
+def damaged_shard(tmp_path: Path, num: int = 16) -> Path:
+    """Return the first of the shards of two classes of 10 pictures each, `num` of which are in it."""
     write_class_folders(tmp_path / "pictures", num=10)
-    packed(tmp_path / "pictures", tmp_path / "shards", shard_size=8)
-    path = tmp_path / "shards" / "train-000000.tar"
+    packed(tmp_path / "pictures", tmp_path / "shards", shard_size=num)
+    return tmp_path / "shards" / "train-000000.tar"
+
+
+def flip(path: Path, place: int) -> None:
     data = bytearray(path.read_bytes())
-    data[700] ^= 1
+    data[place] ^= 1
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize("part", ["header of a picture", "picture", "header of a label", "label", "padding"])
+def test_a_flipped_bit_in_a_shard_costs_the_sample_that_it_is_in_alone(part, tmp_path):
+    path = damaged_shard(tmp_path)
+    with tarfile.open(path) as shard:
+        members = [shard.getmember(name) for name in shard.getnames()[6:8]]
+    before = samples(opened("tar", tmp_path / "shards"))
+    member = members["label" in part]
+    inside = {"padding": member.size + 1}.get(part, 0)
+    flip(path, member.offset + 5 if "header" in part else member.offset_data + inside)
     dataset = opened("tar", tmp_path / "shards")
-    assert len(dataset.split("train")) == 8
-    assert [fault.path for fault in dataset.faults()] == ["train-000000.tar"]
+    after = samples(dataset)
+    lost = before.keys() - after.keys()
+    assert len(lost) == len(dataset.faults()) == (part != "padding")
+    assert after == {key: sample for key, sample in before.items() if key not in lost}
+    assert {name.removesuffix(".png") for _, name in lost} <= {members[0].name.removesuffix(".png")}
+    assert not dataset.card().left_out
+
+
+def test_pictures_of_a_damaged_shard_are_counted_where_no_name_is_known(tmp_path):
+    path = damaged_shard(tmp_path)
+    whole = path.read_bytes()
+    with tarfile.open(path) as shard:
+        names = shard.getnames()
+        third, sums = (shard.getmember(names[i]) for i in (4, -1))
+    path.write_bytes(whole[: third.offset] + b"\1" * 5 * 1024 + whole[third.offset + 5 * 1024 :])
+    dataset = opened("tar", tmp_path / "shards")
+    assert len(dataset.split("train")) + len(dataset.faults()) + sum(dataset.card().left_out.values()) == 16
+    assert 11 < len(dataset.split("train")) < 15
+    path.write_bytes(whole[: sums.offset])
+    dataset = opened("tar", tmp_path / "shards")
+    with pytest.raises(DataError, match="no picture to train on"):
+        dataset.card()
+    (fault,) = dataset.joined.faults
+    assert "has lost the checksums of its pictures: pack it anew" in fault.reason
     plugin = registry().dataset("tar")
     trusting = plugin(plugin.Options(root=tmp_path / "shards", verify=False))
     assert len(trusting.split("train")) == 16
+
+
+def test_of_a_shard_that_is_left_out_whole_the_pictures_are_counted(tmp_path):
+    path = damaged_shard(tmp_path, num=8)
+    with tarfile.open(path) as shard:
+        flip(path, shard.getmember(".sums").offset)
+    dataset = opened("tar", tmp_path / "shards")
+    assert len(dataset.faults()) == 1
+    assert dataset.card().left_out == {"more of damaged shards": 7}
 
 
 def test_a_damaged_shard_is_written_anew_by_the_same_command(tmp_path):

@@ -7,6 +7,7 @@ import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from maecli import api
 
@@ -14,15 +15,22 @@ LIST = "shards.json"
 MAX_BYTES = 2**24
 
 
-def checksums(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of each shard by its name, none without a list. Raises DataError for what is no list."""
+class Packed(NamedTuple):
+    """What the list says of a shard."""
+
+    sha256: str
+    num_samples: int
+
+
+def checksums(root: Path) -> dict[str, Packed]:
+    """Return what is known of each shard by its name, none without a list. Raises DataError for what is no list."""
     path = root / LIST
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_BYTES:  # a pipe may never end
             raise ValueError(f"no file of {MAX_BYTES:,} bytes at most")
         shards = json.loads(path.read_bytes())["shards"]
-        return {name: str(facts["sha256"]) for name, facts in shards.items()}
+        return {name: Packed(str(facts["sha256"]), int(facts["samples"])) for name, facts in shards.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -31,6 +39,8 @@ def checksums(root: Path) -> dict[str, str]:
         ) from error
 
 
-def digest(sums: Mapping[str, str]) -> str:
+def digest(sums: Mapping[str, Packed]) -> str:
     """Return a few letters that differ for other checksums."""
-    return hashlib.blake2b(repr(sorted(sums.items())).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(
+        repr(sorted((name, *packed) for name, packed in sums.items())).encode(), digest_size=8
+    ).hexdigest()

@@ -24,7 +24,7 @@ from .classes import Labelled, labelled
 from .index import NO_LABEL
 from .joined import Joined, MakeIndex, read_indexes
 
-VERSION = 1
+VERSION = 2
 """Of indexes; older ones are made anew."""
 
 
@@ -294,7 +294,9 @@ class Sharded(api.Dataset):
         return int((self._labelled.numbers == NO_LABEL).sum()) if self._labelled.classes else 0
 
     def _left_out(self, fields: Sequence[str]) -> dict[str, int]:
-        return {"without a label": self._num_unlabelled} if "label" in fields and self._num_unlabelled else {}
+        lost = {"more of damaged shards": self.joined.num_lost}
+        unlabelled = {"without a label": self._num_unlabelled} if "label" in fields else {}
+        return {what: num for what, num in (lost | unlabelled).items() if num}
 
     def _notes(self, fields: Sequence[str]) -> tuple[str, ...]:
         notes = [f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"]

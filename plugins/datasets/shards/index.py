@@ -45,6 +45,8 @@ class ShardIndex:
     """What labels say."""
     faults: list[api.Fault]
     """Paths are those within the shard, empty of the shard itself."""
+    num_lost: int = 0
+    """Pictures that are known to have been there beyond those of the index, and beyond one for each fault."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as arrays without objects."""
@@ -53,6 +55,7 @@ class ShardIndex:
             "infos": [asdict(info) for info in self.infos],
             "texts": self.texts,
             "faults": [[fault.path, fault.reason] for fault in self.faults],
+            "lost": self.num_lost,
         }
         return {
             "names": _bytes(names),
@@ -79,6 +82,7 @@ class ShardIndex:
             infos=[_info(info) for info in about["infos"]],
             texts=about["texts"],
             faults=[api.Fault(path, reason) for path, reason in about["faults"]],
+            num_lost=about["lost"],
         )
         index._check()
         return index
@@ -98,6 +102,8 @@ class ShardIndex:
         _check_range(self.labels, NO_LABEL, len(self.texts))
         if not all(isinstance(text, str) for text in self.texts):
             raise ValueError("labels of an index are no texts")
+        if not isinstance(self.num_lost, int):
+            raise ValueError("the pictures that are lost are no number")
 
     @property
     def end(self) -> int:
@@ -134,7 +140,12 @@ class Gathering:
         if self._num_faults <= MAX_FAULTS:
             self._faults.append(api.Fault(name, reason))
 
-    def index(self) -> ShardIndex:
+    def num_missing(self, num_packed: int) -> int:
+        """Return how many pictures of those of a shard are neither in the index nor among its faults."""
+        return num_packed - len(self.names) - self._num_faults
+
+    def index(self, num_packed: int = 0) -> ShardIndex:
+        """Return the index, of a shard that is known to have held so many pictures."""
         places = np.array(self._places, np.int64).reshape(-1, 2)
         faults = list(self._faults)
         if (more := self._num_faults - len(faults)) > 0:
@@ -148,6 +159,7 @@ class Gathering:
             infos=list(self._infos),
             texts=list(self._texts),
             faults=faults,
+            num_lost=max(0, num_packed - len(self.names) - len(faults)),
         )
 
 

@@ -56,6 +56,8 @@ class Joined:
     infos: list[pictures.PictureInfo]
     texts: list[str]
     faults: list[api.Fault]
+    num_lost: int
+    """Pictures of damaged shards beyond one for each fault."""
 
 
 def read_indexes(root: Path, names: Sequence[str], make: MakeIndex, made_by: str, say: Say) -> Joined:
@@ -149,4 +151,5 @@ def _join(shards: list[Shard], indexes: Sequence[ShardIndex]) -> Joined:
         list(infos),
         list(texts),
         faults,
+        sum(index.num_lost for index in indexes),
     )

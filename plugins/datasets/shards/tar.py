@@ -37,7 +37,8 @@ class Tar(Sharded):
     Splits: by the word train, val or test (or as people call them) in the path of a shard, as in `train-000000.tar`;
         one without is train. A split that no shard is named for is cut from train with the fixed seed 0: one sample in
         ten for each, stratified by class. Pictures without a label, in a set that has some, stay in train.
-    Faults: what is cut short, leads out of its shard, comes twice or cannot be read is left out and told.
+    Faults: what is damaged, by its own checksum in shards of `mae pack`, is cut short, leads out of its shard, comes
+        twice or cannot be read is left out and told.
     Licence: yours to know.
     """
 
@@ -52,8 +53,8 @@ class Tar(Sharded):
         )
         verify: bool = Field(
             default=True,
-            description="whether a shard that shards.json of mae pack names is compared with its checksum there, once, "
-            "when its index is made",
+            description="whether a shard that shards.json of mae pack names is compared with its checksum there, and, "
+            "where that differs, its samples with theirs, once, when its index is made",
         )
         label_field: str = Field(default="label", description="field of .json members that holds the label")
 

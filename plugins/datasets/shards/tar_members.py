@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, NamedTuple
 
 from maecli import api
 from maecli.api import pictures
 
+from .checksums import Packed
 from .index import MAX_LABEL, Gathering, ShardIndex
 
 LabelMember = Literal["auto", "cls", "json", "txt", "none"]
@@ -20,11 +22,19 @@ LOOKED_AT: dict[str, tuple[str, ...]] = {"auto": ("cls", "json"), "none": ()}
 MAX_LABEL_BYTES = 1 << 20
 HEADER_BYTES = 1 << 15
 """Of a picture that are read for its header; all of it where that is not enough."""
+PIECE = 1 << 20
+"""Bytes that are read at a time."""
+MAX_SUMS = 1 << 26
+"""Bytes of the list of checksums."""
+MAX_DAMAGED = 20
+"""Damaged headers of a shard behind which the next one is looked for."""
 GZIP, OTHERS = b"\x1f\x8b", {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 """How compressed files begin."""
 DAMAGED = (tarfile.TarError, ValueError, LookupError, ArithmeticError, RecursionError, MemoryError)
 """What tarfile raises on headers that contradict themselves: of numbers that are none, in each other without end, or of
 more bytes than there are."""
+MAGIC = slice(257, 262)
+"""Of a header."""
 SUFFIXES = tuple(pictures.PICTURE_SUFFIXES)
 
 
@@ -45,28 +55,67 @@ class Sample:
         self.others: dict[str, Member] = {}
 
 
-def index_tar(path: Path, sums: Mapping[str, str], labels: LabelMember, field: str, max_pixels: int) -> ShardIndex:
-    """Return where the pictures of a shard lie; of one that has not its checksum in `sums`, by its name, none.
+def index_tar(path: Path, sums: Mapping[str, Packed], labels: LabelMember, field: str, max_pixels: int) -> ShardIndex:
+    """Return where the pictures of a shard lie; of one that differs from its checksum in `sums`, by its name, those
+    that have a checksum of their own.
 
     What cannot be used is among its faults. Raises no error of files.
     """
-    gathering = Gathering()
+    gathering, packed = Gathering(), sums.get(path.name)
+    num_packed = 0 if packed is None else packed.num_samples
     try:
-        if path.name in sums and pictures.file_sha256(path) != sums[path.name]:
-            gathering.fault(
-                "", "is not as mae pack wrote it: pack it anew, or read it as it is with dataset.verify=false"
-            )
-            return gathering.index()
+        damaged = packed is not None and pictures.file_sha256(path) != packed.sha256
         with path.open("rb") as file:
             if reason := _compressed(file.read(6)):
                 gathering.fault("", reason)
-                return gathering.index()
-            file.seek(0)
-            for sample in _samples(file, gathering):
-                _add(sample, file, labels, field, max_pixels, gathering)
+                return gathering.index(num_packed)
+            if damaged:
+                _index_damaged(file, labels, field, max_pixels, gathering, num_packed)
+            else:
+                for sample in _samples(_members(file, gathering), gathering):
+                    _add(sample, file, labels, field, max_pixels, gathering)
     except OSError as error:
         gathering.fault("", f"cannot be read: {(error.strerror or str(error)).lower()}")
-    return gathering.index()
+    return gathering.index(num_packed)
+
+
+def _index_damaged(
+    file: BinaryIO, labels: LabelMember, field: str, max_pixels: int, gathering: Gathering, num_packed: int
+) -> None:
+    """Note those samples of a shard that have the checksums which its last member holds."""
+    if not (sums := _sums(file)):
+        why = "is not as mae pack wrote it, and has lost the checksums of its pictures"
+        gathering.fault("", f"{why}: pack it anew, or read it as it is with dataset.verify=false")
+        return
+    elsewhere = Gathering()  # what becomes of headers is known by which samples are left
+    for sample in _samples(_members(file, elsewhere), elsewhere):
+        if _sum(file, sample) in sums:
+            _add(sample, file, labels, field, max_pixels, gathering)
+        else:
+            name = sample.key if sample.picture is None else sample.picture.name
+            gathering.fault(name, "is damaged: it is not what mae pack wrote")
+    if (lost := gathering.num_missing(num_packed)) > 0:
+        gathering.fault("", f"is damaged: {lost:,} of its {num_packed:,} pictures cannot be found")
+
+
+def _sums(file: BinaryIO) -> frozenset[str]:
+    """Return the checksums of the samples as they were packed, none where their list is gone."""
+    lists = [member for member in _members(file, Gathering()) if member.name == pictures.SUMS_MEMBER]
+    if not lists:
+        return frozenset()
+    data = _read(file, lists[-1].start, min(lists[-1].num_bytes, MAX_SUMS))
+    return frozenset(data.decode("ascii", "replace").split())
+
+
+def _sum(file: BinaryIO, sample: Sample) -> str:
+    members = filter(None, (sample.picture, *sample.others.values()))
+    return pictures.sample_sum((member.name, _pieces(file, member)) for member in members)
+
+
+def _pieces(file: BinaryIO, member: Member) -> Iterator[bytes]:
+    end = member.start + member.num_bytes
+    for start in range(member.start, end, PIECE):
+        yield _read(file, start, min(PIECE, end - start))
 
 
 def _compressed(start: bytes) -> str:
@@ -139,12 +188,14 @@ def _json_label(data: bytes, field: str) -> str | None:
     return str(label).strip() if isinstance(label, (str, int)) and not isinstance(label, bool) else None
 
 
-def _samples(file: BinaryIO, gathering: Gathering) -> Iterator[Sample]:
+def _samples(members: Iterable[Member], gathering: Gathering) -> Iterator[Sample]:
     """Yield the samples that a shard holds whole, each key once."""
     sample: Sample | None = None
     seen: set[str] = set()
     twice = ""
-    for member in _members(file, gathering):
+    for member in members:
+        if member.name == pictures.SUMS_MEMBER:
+            continue
         key, extension = _key_of(member.name)
         if sample is not None and key != sample.key:
             yield sample
@@ -175,9 +226,28 @@ def _key_of(name: str) -> tuple[str, str]:
 
 
 def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
-    """Yield the plain files that a shard holds whole, but hidden ones; nothing is unpacked."""
+    """Yield the plain files that a shard holds whole, but hidden ones; nothing is unpacked.
+
+    A damaged header costs the member that it is of.
+    """
     size = os.fstat(file.fileno()).st_size
-    end = 0
+    begin = 0
+    for _ in range(MAX_DAMAGED):
+        end = yield from _members_from(file, begin, size, gathering)
+        if end is None:
+            return
+        found = _next_header(file, end + tarfile.BLOCKSIZE, size)
+        if found is None:
+            break
+        begin = found
+        gathering.fault("", f"has a damaged header at byte {end:,}; what lies from there to byte {begin:,} is left out")
+    gathering.fault("", "is cut short; what lies whole before that is read" if end else "is no tar file")
+
+
+def _members_from(file: BinaryIO, begin: int, size: int, gathering: Gathering) -> Generator[Member, None, int | None]:
+    """Yield the members from a header on; return where there is none, None at the end of the shard."""
+    end = begin
+    file.seek(begin)
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while (info := archive.next()) is not None:
@@ -186,7 +256,8 @@ def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
                     raise tarfile.ReadError("a member of negative size")
                 end = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 name = info.name.removeprefix("./")
-                if not info.isreg() or PurePosixPath(name).name.startswith("."):
+                hidden = PurePosixPath(name).name.startswith(".")
+                if not info.isreg() or (hidden and name != pictures.SUMS_MEMBER):
                     continue
                 if info.issparse():
                     gathering.fault(name, "is stored as a sparse file, which is not read; pack it without --sparse")
@@ -194,9 +265,21 @@ def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
                     gathering.fault(name, "has a name that leads out of its shard, so it is left out")
                 elif end <= size:
                     yield Member(name, info.offset_data, info.size)
-            is_whole = _read(file, end, tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)
+            if _read(file, end, tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE):
+                return None
     except DAMAGED:
-        is_whole = False
-    if not is_whole:
-        what = "is cut short; what lies whole before that is read" if end else "is no tar file"
-        gathering.fault("", what)
+        pass
+    return end
+
+
+def _next_header(file: BinaryIO, begin: int, size: int) -> int | None:
+    """Return where the next header lies that has its own checksum, None where there is none."""
+    for start in range(begin, size, PIECE):
+        piece = _read(file, start, PIECE)
+        for at in range(0, len(piece), tarfile.BLOCKSIZE):
+            block = piece[at : at + tarfile.BLOCKSIZE]
+            if block[MAGIC] == b"ustar":
+                with contextlib.suppress(*DAMAGED):
+                    tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+                    return start + at
+    return None

@@ -198,6 +198,22 @@ def test_a_shard_that_is_cut_short_keeps_what_is_whole(tmp_path):
     assert 0 < len(dataset.joined.keys) < 10
 
 
+def test_a_damaged_header_costs_the_member_that_it_is_of(tmp_path):
+    write_tar(tmp_path / "x.tar", [(f"{i}.png", picture(i)) for i in range(6)])
+    data = bytearray((tmp_path / "x.tar").read_bytes())
+    with tarfile.open(tmp_path / "x.tar") as shard:
+        places = [shard.getmember(f"{i}.png").offset for i in range(6)]
+    for i in (0, 3):
+        data[places[i] + 2] ^= 1
+    (tmp_path / "x.tar").write_bytes(data)
+    dataset = tar(tmp_path)
+    assert list(dataset.joined.keys) == [f"x.tar/{i}.png" for i in (1, 2, 4, 5)]
+    assert sorted(fault.reason for fault in dataset.faults()) == [
+        f"has a damaged header at byte {places[i]:,}; what lies from there to byte {places[i + 1]:,} is left out"
+        for i in (0, 3)
+    ]
+
+
 def test_members_that_cannot_be_used_are_left_out_and_told(tmp_path):
     members = [
         ("/etc/a.png", picture(0)),
