@@ -47,6 +47,8 @@ def pack(
                 "shards": result.num_shards,
                 "samples": result.num_samples,
                 "bytes": result.num_bytes,
+                "there": result.num_there,
+                "anew": result.num_anew,
                 "faults": [{"path": fault.path, "reason": fault.reason} for fault in result.faults],
             }
         )

@@ -228,6 +228,13 @@ def test_a_damaged_shard_is_written_anew_by_the_same_command(tmp_path):
     assert in_words(result).endswith("; 1 written anew, as damaged, missing or of files that changed")
 
 
+def test_programs_are_told_which_shards_were_there_and_which_are_written_anew(mae, tmp_path):
+    path = damaged_shard(tmp_path)
+    flip(path, 700)
+    said = mae("pack", tmp_path / "pictures", "--out", tmp_path / "shards", "--shard-size", 16, "--json").json
+    assert (said["shards"], said["there"], said["anew"]) == (3, 2, 1)
+
+
 def test_what_cannot_be_packed_is_told(tmp_path, monkeypatch):
     write_class_folders(tmp_path / "pictures", num=4)
     (tmp_path / "full").mkdir()
