@@ -70,12 +70,19 @@ def _gone(built: Built, name: SplitName) -> str | None:
     dataset = built.data.dataset
     if not isinstance(dataset, KeptSplits):
         return None
-    there, members = dataset.split(name, built.task.fields).keys, dataset.members.get(name, ())
-    gone = take(members, np.flatnonzero(Positions(Keys.of(map(cell_text, there))).find(members) == NONE))
+    split, members = dataset.split(name, built.task.fields).keys, dataset.members.get(name, ())
+    there, ids = map(cell_text, split), list[int]()
+    key = next(there, None)
+    for i, member in enumerate(members):  # of which those that are there stand in their order
+        if member == key:
+            key = next(there, None)
+        else:
+            ids.append(i)
+    gone = take(members, ids)
     if not len(gone):
         return None
     are = "is" if len(gone) == 1 else "are"
-    return f"its {name} split has other samples now ({len(there):,} of them) {SINCE}: {_listed(gone)} {are} gone"
+    return f"its {name} split has other samples now ({len(split):,} of them) {SINCE}: {_listed(gone)} {are} gone"
 
 
 def _fingerprint(built: Built, name: SplitName, everything: bool) -> Fingerprint:
