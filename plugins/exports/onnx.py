@@ -13,7 +13,7 @@ from torch import Tensor
 from maecli import api
 
 from .eight_bits import write_in_8_bits
-from .pictures import MODES, opened
+from .pictures import sample_code
 from .tidy import forget_sources, name_axes
 from .tracing import quiet, traced
 
@@ -24,9 +24,9 @@ SAMPLES = "samples"
 CODE = """\
 import numpy
 import onnxruntime
-{image}
+{imports}
 session = onnxruntime.InferenceSession("FILE")
-samples = {samples}
+{samples}
 answers = dict(zip({names}, session.run({names}, {{"samples": samples}})))
 # or a folder of files, by mae: mae {verb} DIR --run FILE
 """
@@ -67,15 +67,9 @@ class Onnx(api.export.ExportFormat):
         onnx.save(proto, path)
 
     def usage(self, model: api.export.ExportedModel) -> str:
-        raw, names = model.raw, [*model.graph.outputs.names]
-        if raw.dtype == torch.uint8 and raw.channels in MODES and model.preprocess.modality.pictorial:
-            axes = "[None, None]" if raw.channels == 1 else ".transpose(2, 0, 1)[None]"
-            image, samples = "from PIL import Image\n", f"numpy.asarray({opened(model)}){axes}"
-        else:
-            shape = (1, raw.channels, *(raw.size or model.preprocess.img_size))
-            image, samples = "", f'numpy.zeros({shape}, "{str(raw.dtype).removeprefix("torch.")}")  # yours'
+        imports, samples = sample_code(model)
         verb = "infer" if model.graph.outputs.can_be_measured else "embed"
-        return CODE.format(image=image, samples=samples, names=names, verb=verb)
+        return CODE.format(imports=imports, samples=samples, names=[*model.graph.outputs.names], verb=verb)
 
     def check(self, model: api.export.ExportedModel, path: Path) -> Sequence[api.export.Agreement]:
         return model.compare(self.load(path), self.tolerance)

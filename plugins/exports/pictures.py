@@ -57,6 +57,16 @@ def opened(model: api.export.ExportedModel) -> str:
     return 'Image.open("picture.png")' + (f'.convert("{mode}")' if mode else "")
 
 
+def sample_code(model: api.export.ExportedModel) -> tuple[str, str]:
+    """Return Python code with numpy that makes `samples` for a file that holds the graph: its imports, and itself."""
+    raw = model.raw
+    if raw.dtype == torch.uint8 and raw.channels in MODES and model.preprocess.modality.pictorial:
+        axes = "[None, None]" if raw.channels == 1 else ".transpose(2, 0, 1)[None]"
+        return "from PIL import Image\n", f"samples = numpy.asarray({opened(model)}){axes}"
+    shape = (1, raw.channels, *(raw.size or model.preprocess.img_size))
+    return "", f'samples = numpy.zeros({shape}, "{str(raw.dtype).removeprefix("torch.")}")  # yours'
+
+
 def outputs(model: api.export.ExportedModel) -> api.export.Outputs | None:
     """Return what a classifier answers; None for what is not one."""
     return model.task.export(model.module) if isinstance(model.module, api.nets.Classifier) else None

@@ -7,6 +7,15 @@ from pathlib import Path
 
 from maecli import api
 
+CODE = """\
+from safetensors.torch import load_file
+
+tensors = load_file("FILE")
+for name, tensor in tensors.items():
+    print(name, tuple(tensor.shape))
+# the encoder to begin with, by mae: mae finetune --root LABELLED --task classify --init FILE
+"""
+
 
 class Safetensors(api.export.ExportFormat):
     """The weights of the whole module by their names in it, in one file; `safetensors` reads it in any language.
@@ -18,6 +27,9 @@ class Safetensors(api.export.ExportFormat):
     name = "safetensors"
     suffix = ".safetensors"
     tolerance = 0.0
+
+    def usage(self, model: api.export.ExportedModel) -> str:
+        return CODE
 
     def write(self, model: api.export.ExportedModel, path: Path) -> None:
         from safetensors.torch import save_file

@@ -11,7 +11,20 @@ from torch.export import ExportedProgram
 
 from maecli import api
 
+from .pictures import sample_code
 from .tracing import quiet, traced
+
+CODE = """\
+import numpy
+import torch
+{imports}
+module = torch.export.load("FILE").module()  # it unpickles: only files that you trust
+{samples}
+with torch.no_grad():
+    answers = module(torch.tensor(samples))
+for name in {names}:
+    print(name, answers[name])
+"""
 
 
 class Torch(api.export.ExportFormat):
@@ -31,6 +44,10 @@ class Torch(api.export.ExportFormat):
         program = without_asserts(traced(model))
         with quiet(), path.open("wb") as file:
             torch.export.save(program, file, extra_files=model.graph_metadata())
+
+    def usage(self, model: api.export.ExportedModel) -> str:
+        imports, samples = sample_code(model)
+        return CODE.format(imports=imports, samples=samples, names=[*model.graph.outputs.names])
 
     def check(self, model: api.export.ExportedModel, path: Path) -> Sequence[api.export.Agreement]:
         with quiet(), path.open("rb") as file:

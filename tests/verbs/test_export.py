@@ -12,7 +12,7 @@ from maecli.run.restore import restore
 from maecli.schema import FORMAT_VERSION
 
 
-def test_safetensors_holds_the_weights_with_classes_and_the_record_beside_them(tmp_path, mae, finetuned):
+def test_safetensors_holds_the_weights_with_classes_and_the_record_beside_them(tmp_path, mae, finetuned, monkeypatch):
     out = tmp_path / "model.weights.safetensors"
     outcome = mae("export", finetuned, "--out", out, "--samples", 2, "--json")
     assert outcome.exit_code == 0, outcome.stderr
@@ -22,6 +22,11 @@ def test_safetensors_holds_the_weights_with_classes_and_the_record_beside_them(t
     module = restore(finetuned, registry(), print).module
     tensors = load_file(out)
     assert all(torch.equal(tensors[name], tensor) for name, tensor in module.state_dict().items())
+    card = out.with_name(f"{out.name}.README.md").read_text()
+    code = card.split("## How to use it", 1)[1].split("```python\n", 1)[1].split("```", 1)[0]
+    monkeypatch.chdir(tmp_path)
+    exec(code, made := {})
+    assert made["tensors"].keys() == tensors.keys()
     with safe_open(out, framework="pt") as opened:
         beside = opened.metadata()
     record = json.loads(beside["mae"])

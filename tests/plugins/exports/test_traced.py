@@ -10,6 +10,7 @@ import torch
 from maecli_plugins.exports import onnx, tracing
 from maecli_plugins.exports import torch as pt2
 from maecli_plugins.tasks.segment.exported import SegmentOutputs
+from PIL import Image
 
 from maecli.data.card import DataCard
 from maecli.errors import SpecError
@@ -89,9 +90,11 @@ IN_ONNX_RUNTIME = ("upernet", "quantiles of a gru")
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_a_task_builds_is_traced_and_its_files_agree(name, tmp_path, monkeypatch):
+def test_what_a_task_builds_is_traced_and_its_files_agree_and_are_used_as_their_cards_say(name, tmp_path, monkeypatch):
     model = exported(*built(*CASES[name]))
     program = tracing.traced(model)
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (8, 8)).save("picture.png")
     formats = {onnx: onnx.Onnx(), pt2: pt2.Torch()} if name in IN_ONNX_RUNTIME else {pt2: pt2.Torch()}
     for module, exporter in formats.items():
         monkeypatch.setattr(module, "traced", lambda _: program)
@@ -100,6 +103,8 @@ def test_what_a_task_builds_is_traced_and_its_files_agree(name, tmp_path, monkey
         found = exporter.check(model, path)
         assert {one.output for one in found} == set(model.graph.outputs.names)
         assert max(one.difference for one in found) < 1e-5
+        exec(exporter.usage(model).replace("FILE", path.name), made := {})
+        assert {*made["answers"]} == set(model.graph.outputs.names)
 
 
 @torch.no_grad()
