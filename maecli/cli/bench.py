@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
-from maecli.cli.ask.options import CheckpointOption, DeviceOption, JsonOption, QuietOption
+from maecli.cli.ask.options import BaseOption, CheckpointOption, DeviceOption, JsonOption, QuietOption
 from maecli.cli.show.answers import text_table
 from maecli.terminal import PlainConsole, answer
 from maecli.text import bytes_in_words, number_of
@@ -27,6 +27,7 @@ def bench(
         float, typer.Option(min=0, help="Time for each form at batch 1, and again at --batch-size.")
     ] = 5,
     checkpoint: CheckpointOption = "last",
+    base: BaseOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -40,6 +41,7 @@ def bench(
         registry(),
         stderr_progress(quiet),
         checkpoint=checkpoint,
+        base=base,
         device=device or "cpu",
         threads=threads,
         batch_size=batch_size,

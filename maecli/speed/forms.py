@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,12 +59,21 @@ def made_up(raw: RawInput, num: int) -> np.ndarray:
 
 
 def forms_of(
-    path: Path, registry: Registry, say: Callable[[str], None], folder: Path, checkpoint: str, device: str
+    path: Path,
+    registry: Registry,
+    say: Callable[[str], None],
+    folder: Path,
+    checkpoint: str,
+    base: Path | None,
+    device: str,
 ) -> Forms:
     """Return the forms of a run or checkpoint, see `forms_of_run`, or the one that an exported file is."""
-    if (file := exported_file(path, registry)) is not None:
-        return _forms_of_file(file.path, file.plugin, registry)
-    return forms_of_run(path, registry, say, folder, checkpoint, device)
+    file = exported_file(path, registry)
+    if file is None:
+        return forms_of_run(path, registry, say, folder, checkpoint, base, device)
+    if base is not None:
+        raise SpecError(f"--base is for runs of adapters, and {path} has all of its weights; measure it by itself")
+    return _forms_of_file(file.path, file.plugin, registry)
 
 
 def _forms_of_file(path: Path, plugin: type[ExportFormat], registry: Registry) -> Forms:
@@ -80,17 +91,23 @@ def _forms_of_file(path: Path, plugin: type[ExportFormat], registry: Registry) -
 
 
 def forms_of_run(
-    path: Path, registry: Registry, say: Callable[[str], None], folder: Path, checkpoint: str, device: str
+    path: Path,
+    registry: Registry,
+    say: Callable[[str], None],
+    folder: Path,
+    checkpoint: str,
+    base: Path | None,
+    device: str,
 ) -> Forms:
     """Return the forms of a run or checkpoint; files are written to an empty folder.
 
     Raises SpecError where its task, or its kind of samples, has no graph.
     """
-    model = exported_model(path, registry, say, checkpoint, num_samples=0)
+    model = exported_model(path, registry, say, checkpoint, base, num_samples=0)
     num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in model.module.state_dict().values())
     forms = [
-        Form(name, partial(load_run, path.absolute(), checkpoint, device, compiled), num_bytes)
-        for name, compiled in ((PYTORCH, False), (COMPILED, True))
+        Form(name, partial(load_run, path.absolute(), checkpoint, base, device, cache), num_bytes)
+        for name, cache in ((PYTORCH, None), (COMPILED, folder / "compiled"))
     ]
     left_out: dict[str, str] = {}
     for name in registry.names("export"):
@@ -122,11 +139,16 @@ def form_of_file(name: str, plugin: type[ExportFormat], path: Path) -> Form:
     return Form(name, partial(load_file, plugin.name, path.absolute()), path.stat().st_size)
 
 
-def load_run(path: Path, checkpoint: str, device: str, compiled: bool, threads: int) -> Step:
-    """Return the graph of a run, preprocessing included, on a device."""
-    model = exported_model(path, registry(), lambda _: None, checkpoint, num_samples=0)
+def load_run(
+    path: Path, checkpoint: str, base: Path | None, device: str, compiled_in: Path | None, threads: int
+) -> Step:
+    """Return the graph of a run, preprocessing included, on a device; compiled where a folder for that is named."""
+    if compiled_in is not None:  # the cache that programs share may hold half a file of one that was killed
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(compiled_in)
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # no CUDA is no news on a CPU
+    model = exported_model(path, registry(), lambda _: None, checkpoint, base, num_samples=0)
     graph = model.graph.to(device)
-    run = torch.compile(graph) if compiled else graph
+    run = graph if compiled_in is None else torch.compile(graph)
 
     def step(samples: Tensor) -> object:
         with torch.inference_mode():

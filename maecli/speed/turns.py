@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from maecli.errors import MaeError
+from maecli.progress import Progress
 
 TURN_S = 0.25
 """How long a turn lasts; one step at least."""
@@ -85,12 +86,13 @@ def in_turn(
     batch_size: int,
     seconds: float,
     fails: Callable[[Racer, MaeError], None],
-    step: Callable[[], object] = lambda: None,
+    progress: Progress | None = None,
 ) -> dict[Racer, Timing]:
     """Return the timings of those that ran to the end, each of about `seconds`; `fails` is told of the others.
 
-    The order turns around with each round; `step` is called after each.
+    The order turns around with each round.
     """
+    progress = progress or Progress()
     turns: dict[Racer, list[Sequence[float]]] = {}
 
     def attempt(racer: Racer, work: Callable[[], object]) -> None:
@@ -105,11 +107,14 @@ def in_turn(
 
     for racer in racers:
         turns[racer] = []
-        attempt(racer, partial(racer.feed, batch_size))
-    for number in range(num_turns(seconds)):
-        for racer in list(turns) if number % 2 else list(reversed(turns)):
-            attempt(racer, partial(one_more, racer))
-        step()
+        with progress.working(f"preparing {racer.name} for batches of {batch_size}"):  # compiling takes a minute
+            attempt(racer, partial(racer.feed, batch_size))
+    done = progress.count(f"rounds of turns in batches of {batch_size}", num_turns(seconds))
+    with progress:
+        for number in range(num_turns(seconds)):
+            for racer in list(turns) if number % 2 else list(reversed(turns)):
+                attempt(racer, partial(one_more, racer))
+            done()
     return {racer: Timing(batch_size, made) for racer, made in turns.items()}
 
 

@@ -18,7 +18,7 @@ from maecli.registry import Registry
 from maecli.speed.forms import Form, Forms, forms_of, made_up
 from maecli.speed.process import Process
 from maecli.speed.result import BenchResult, Machine, Row
-from maecli.speed.turns import Racer, in_turn, num_turns
+from maecli.speed.turns import Racer, in_turn
 
 LIBRARIES = ("torch", "onnxruntime")
 
@@ -29,6 +29,7 @@ def bench(
     progress: Progress,
     *,
     checkpoint: str = "last",
+    base: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     batch_size: int = 16,
@@ -37,8 +38,9 @@ def bench(
     """Measure runs in all forms that can be made of them, and exported files, side by side.
 
     Each form lives in a process of its own, with `threads`, by default one per core; `seconds` go to each of them at
-    batch 1, and again at `batch_size`. What cannot be made or run is left out, with the reason. Raises MaeError where
-    nothing is left, SpecError for what is neither a run nor a file of ours.
+    batch 1, and again at `batch_size`. `base` is where the weights are now that runs of adapters began with. What
+    cannot be made or run is left out, with the reason. Raises MaeError where nothing is left, SpecError for what is
+    neither a run nor a file of ours.
     """
     where = choose_device(device)
     machine = _machine(where, threads or num_cores())
@@ -48,7 +50,7 @@ def bench(
             folder = Path(temporary) / str(number)
             folder.mkdir()
             with progress.working(f"making the forms of {path.name}"):
-                found.append(forms_of(path, registry, progress.say, folder, checkpoint, str(where)))
+                found.append(forms_of(path, registry, progress.say, folder, checkpoint, base, str(where)))
         left_out = {_title(one, name, found): reason for one in found for name, reason in one.left_out.items()}
 
         def fails(racer: Racer, error: MaeError) -> None:
@@ -61,10 +63,8 @@ def bench(
                     _title(one, form.name, found), form.load, made_up(one.raw, batch_size), machine.threads
                 )
                 forms[stack.enter_context(process)] = process, form
-        turn = progress.count("rounds of turns", 2 * num_turns(seconds))
-        with progress:
-            latencies = in_turn(list(forms), 1, seconds, fails, turn)
-            throughputs = in_turn(list(latencies), batch_size, seconds, fails, turn)
+        latencies = in_turn(list(forms), 1, seconds, fails, progress)
+        throughputs = in_turn(list(latencies), batch_size, seconds, fails, progress)
         rows = [
             Row(process.name, form.num_bytes, process.memory(), latencies[racer], throughputs[racer])
             for racer, (process, form) in forms.items()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from maecli.errors import MaeError
+from maecli.progress import Progress
 from maecli.speed.turns import MIN_TURNS, Timing, in_turn
 
 
@@ -40,6 +43,15 @@ def test_a_machine_that_slows_down_for_a_while_slows_both_and_the_ratio_stays():
     assert Timing(1, [[1.0], [1.0]]).unsteadiness == 0
     told = timings[quick].record(timings[slow])
     assert (told["median_ms"], told["p95_ms"], told["speedup"], told["steps"]) == (2000, 10000, 2, 6)
+
+
+def test_what_is_prepared_is_told_before_the_turns_are_counted(monkeypatch):
+    told = []
+    progress = Progress()
+    monkeypatch.setattr(progress, "working", lambda what: nullcontext(told.append(what)))
+    monkeypatch.setattr(progress, "count", lambda what, total: told.append((what, total)) or (lambda: None))
+    in_turn([Racer("a", [1.0] * 3, [])], 4, 0, pytest.fail, progress)
+    assert told == ["preparing a for batches of 4", ("rounds of turns in batches of 4", MIN_TURNS)]
 
 
 @pytest.mark.parametrize(("fails_at", "reason"), [("feed", "no compiler"), ("turn", "out of memory")])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from maecli.errors import MaeError
 from maecli.registry import registry
-from maecli.speed.forms import COMPILED, PYTORCH
+from maecli.speed.forms import COMPILED, PYTORCH, forms_of_run
 from maecli.speed.process import Steps
 from maecli.verbs import bench
 
@@ -52,6 +54,20 @@ def test_the_table_names_the_machine_and_what_was_left_out(mae, finetuned, monke
     assert "not measured: torch.compile: there is no compiler" in " ".join(outcome.stdout.split())
     assert "1 thread each" in outcome.stdout
     assert outcome.stdout.count("× as fast") >= 2
+
+
+def test_compiling_leaves_the_cache_that_programs_share_alone(finetuned, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "shared")
+    monkeypatch.setattr(registry().export("onnx"), "can_be_run", False)  # writing it takes seconds
+    _, compiled = forms_of_run(finetuned, registry(), print, tmp_path, "last", None, "cpu").forms
+    compiled.load(1)  # nothing is compiled before the first step
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled")
+
+
+def test_weights_beside_adapters_are_refused_where_there_are_none(mae, finetuned):
+    outcome = mae("bench", finetuned, "--base", finetuned)
+    assert outcome.exit_code == 2
+    assert f"--base is for a run of adapters, and {finetuned}" in outcome.stderr
 
 
 def test_what_is_neither_a_run_nor_a_file_of_ours_is_refused(mae, tmp_path):

@@ -28,13 +28,19 @@ EXACT = {"device": "cpu", "precision": "float32"}
 
 
 def exported_model(
-    path: Path, registry: Registry, say: Callable[[str], None], checkpoint: str = "last", num_samples: int = 32
+    path: Path,
+    registry: Registry,
+    say: Callable[[str], None],
+    checkpoint: str = "last",
+    base: Path | None = None,
+    num_samples: int = 32,
 ) -> ExportedModel:
     """Return a run's module in float32 on the CPU, with a few samples of validation, or made-up ones without data.
 
     `num_samples` may be 0, for whoever compares nothing: the data are not opened then.
     """
-    return model_of(restore(path, registry, say, checkpoint, EXACT), output_name(path), say, num_samples)
+    restored = restore(path, registry, say, checkpoint, EXACT | {"init": base})
+    return model_of(restored, output_name(path), say, num_samples)
 
 
 def model_of(restored: Restored, name: str, say: Callable[[str], None], num_samples: int) -> ExportedModel:
