@@ -10,7 +10,9 @@ from maecli.errors import Interrupted
 from maecli.measures import wilson_interval
 from maecli.registry import registry
 from maecli.run.directory import RunDirectory
+from maecli.run.exported.evaluate import dealt_again
 from maecli.run.listing import newest_finished_run
+from maecli.run.restore import restore
 from maecli.spec.ask import Ask
 from maecli.spec.resolve import resolve
 from maecli.sweep.folds import plan_folds
@@ -75,6 +77,27 @@ def test_every_sample_is_measured_once_by_a_run_that_did_not_learn_from_it(mae, 
     assert "Cross-validation" in (run / "report.html").read_text()
     assert (run / "folds/report.html").is_file()
     assert newest_finished_run("classify", tmp_path).path == run
+
+
+def test_an_exported_file_is_measured_on_the_fold_of_its_run_where_its_data_are_given(
+    mae, folds_of, pets, tmp_path, capsys
+):
+    """A file records what a checkpoint does of its run, which stands in for one here."""
+    assert mae(*folds_of, "--set", "data.fold=2").exit_code == 0
+    run = tmp_path / "all"
+
+    def keys(root):
+        restored = restore(run, registry(), print, settings={"dataset.root": root})
+        return sorted(dealt_again(restored, root, registry(), print).samples("test").keys)
+
+    assert keys(pets) == sorted(key for key, name in splits_of(run).items() if name == "test")
+    assert f"{pets} holds the data of the run, by the numbers of its splits; they are dealt as for fold 2 of 2" in (
+        capsys.readouterr().out
+    )
+    write_class_folders(tmp_path / "others", num=NUM + 1)
+    own = restore(run, registry(), print, settings={"dataset.root": tmp_path / "others"}).data
+    assert keys(tmp_path / "others") == sorted(own.samples("test").keys)
+    assert "dealt" not in capsys.readouterr().out
 
 
 def test_an_interrupted_cross_validation_goes_on_where_it_was(mae, folds_of, tmp_path, monkeypatch):
