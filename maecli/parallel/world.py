@@ -42,6 +42,8 @@ class World:
     rank, size = 0, 1
     group: dist.ProcessGroup | None = None
     """Of the processes in a step, which wait `HANG_S` for each other."""
+    goes_on = False
+    """Whether the command goes on from a checkpoint where it is started again, as training does."""
 
     @property
     def may_leave_a_step(self) -> bool:
@@ -230,9 +232,8 @@ class Processes(World):
 
     def _whom(self, timed_out: bool) -> str:
         """Return which process is gone, as far as the others that notice it can tell by a roll call."""
-        way_out = (
-            "--resume goes on from the last checkpoint, as mae --devices and torchrun --max-restarts do by themselves"
-        )
+        way_out = "--resume goes on from the last checkpoint" if self.goes_on else "start the same command again"
+        way_out += ", as mae --devices and torchrun --max-restarts do by themselves"
         if not timed_out:
             return f"another of the {self.size} processes ended; {way_out}"
         missing: list[int] = []

@@ -407,6 +407,7 @@ class Trainer:
         self.learner.world = world
         if world.size == 1:
             return
+        world.goes_on = True
         if self.spec.compile:
             world.be_patient()
         counters = world.first(lambda: self.snapshot()[2])
