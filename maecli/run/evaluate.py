@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,16 +129,18 @@ def measure(
     weights: str,
     batch_size: int | None = None,
     world: World = ALONE,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Return what a module makes of a split, beside baselines that learn from training samples.
 
-    Of several processes each measures a part, and the first one's evaluation is that of all.
+    Of several processes each measures a part, and the first one's evaluation is that of all. Raises Stopped, in all,
+    before a batch at which one has `stopped`.
     """
     task, size = built.task, batch_size or built.spec.train.batch_size
     with world.together():
         if task.baseline_samples:
             fit_baselines(task, built.loader("train"), size)
-    evaluation = measure_split(task, module, built.loader(split), split, size, built.dtype, world)
+    evaluation = measure_split(task, module, built.loader(split), split, size, built.dtype, world, stopped)
     share_faults(built.data.faults, world)
     return evaluation.model_copy(update={"weights": weights})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 
@@ -47,21 +48,24 @@ def help_train(help: Help) -> None:
     ask_frozen_encoder(trainer)
     trainer.fit()
     if len(built.loader("val").split):
-        measure_end(built, trainer, None)
+        with trainer.stoppable():
+            measure_end(built, trainer, None)
 
 
 def measure_end(built: Built, trainer: Trainer, checkpoints: CheckpointFolder | None) -> Evaluation:
     """Return what a trained module makes of the validation samples; in all processes, `checkpoints` in the first one.
 
-    It is calibrated before.
+    It is calibrated before. Raises Stopped, of several processes in all, where `trainer.stop` is asked for.
     """
-    processes, module = trainer.world, trainer.learner.final_module
+    processes, module, stop = trainer.world, trainer.learner.final_module, trainer.stop
+    alone = processes.size == 1  # where a signal is raised as it comes
     processes.same(module.buffers())
-    with processes.together():
+    with processes.together(), contextlib.nullcontext() if alone else stop.at_once():
         if checkpoints is not None:
             calibrate_run(built, module, checkpoints)
     built.task.calibration = processes.first(lambda: built.task.calibration)
-    return measure(built, module, "val", f"last (step {trainer.step})", world=processes)
+    weights = f"last (step {trainer.step})"
+    return measure(built, module, "val", weights, world=processes, stopped=lambda: stop.asked)
 
 
 def make_trainer(built: Built, run: RunDirectory | None, progress: Progress) -> Trainer:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Collection, Generator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -31,6 +32,8 @@ from maecli.training.finite import (
 )
 from maecli.training.loop.stopping import Stopped
 from maecli.training.task import Task
+
+T = TypeVar("T")
 
 IN_ONE = "measured in the first process alone: this evaluator counts nothing that several can add up"
 NUM_DRAWN = 36
@@ -64,13 +67,12 @@ def measure(
     def see(seeing: Evaluator[Any], part: tuple[int, int]) -> Generator[int, None, None]:
         with autocast(loader.device, dtype):
             for batch in _batches(loader, batch_size, skip, limit, part):
-                if stopped():
-                    raise Stopped
                 seeing.update(module, batch)
                 yield len(batch)
 
     try:
-        seen = sum(filter(None, rounds(see(seeing, (world.rank, world.size)), world)))
+        own = _unless(stopped, see(seeing, (world.rank, world.size)))
+        seen = sum(filter(None, rounds(own, world)))
         if world.size > 1:
             adds_up = _add_up(seeing, seen, loader, world)
             seen = sum(world.gathered(seen))
@@ -81,6 +83,15 @@ def measure(
     finally:
         module.train(was_training)
     return seeing, seen
+
+
+def _unless(stopped: Callable[[], bool], own: Generator[T, None, None]) -> Generator[T | None, None, None]:
+    """Yield what another yields, and then None, since others may have more. Raises Stopped where it is asked for."""
+    with contextlib.closing(own):
+        while True:
+            if stopped():
+                raise Stopped
+            yield next(own, None)
 
 
 def _add_up(evaluator: Evaluator[Any], seen: int, loader: Loader, world: World) -> bool:
@@ -112,14 +123,15 @@ def evaluate(
     batch_size: int,
     dtype: torch.dtype,
     world: World = ALONE,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Return every metric, table and picture of one split, and what was counted. `fit_baselines` comes first.
 
     Samples for which an output or a metric is not finite are left out like those that cannot be read: the loader's
     `on_fault` is told of each, and the others are measured again. Raises DataError where no other is left.
-    Of several processes each measures a part, and the first alone has tables and drawings.
+    Of several processes each measures a part, and the first alone has tables and drawings. Raises Stopped as `measure`.
     """
-    measured = partial(measure, task, module, loader, batch_size, dtype, world=world)
+    measured = partial(measure, task, module, loader, batch_size, dtype, world=world, stopped=stopped)
     faults: dict[int, Fault] = {}
     try:
         with OutputWatch(module) as watch, world.together():

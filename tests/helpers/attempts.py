@@ -92,6 +92,14 @@ def stop_at(step):
             os.kill(os.getpid(), signal.SIGTERM)
     Trainer.train_step = stopping
 
+def stop_in_measuring():
+    from maecli.run import together
+    measure = together.measure
+    def stopping(*arguments, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return measure(*arguments, **options)
+    together.measure = stopping
+
 def in_step(step, act):
     from maecli.training.loop.trainer import Trainer
     train_step = Trainer.train_step

@@ -70,6 +70,7 @@ def ended(server: subprocess.Popen[str], out: Path, args: list[str], traps=None)
             HALF,
         ),
         ([], {1: ["stop_at", 3]}, 130, "mae: saved at step 3; --resume goes on from there"),
+        ([], {1: ["stop_in_measuring"]}, 130, "mae: saved at step 6, the last; --resume goes on with what follows"),
     ],
     ids=[
         "batch",
@@ -82,6 +83,7 @@ def ended(server: subprocess.Popen[str], out: Path, args: list[str], traps=None)
         "memory",
         "memory of one",
         "signal to one",
+        "signal in the last measuring",
     ],
 )
 def test_processes_refuse_together(server, pictures, tmp_path, sets, traps, code, sentence):

@@ -73,6 +73,18 @@ class Stop:
                     thread.join(TOLD_S)
 
     @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note the first SIGINT or SIGTERM, or the end of the time, for who looks at them; `at_once` one is raised."""
+
+        def heard(number: int) -> None:
+            self.signal = number
+            if self._at_once:
+                raise Stopped
+
+        with listening(heard, self.until):
+            yield
+
+    @contextlib.contextmanager
     def of_scheduler(self) -> Iterator[None]:
         """Let SIGTERM, and the end of the time, raise Stopped in here."""
 

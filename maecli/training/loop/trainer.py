@@ -462,14 +462,16 @@ class Trainer:
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Let SIGTERM, and the end of the time, stop what follows training. Raises what `interrupted` returns then."""
+        """Let SIGTERM, and the end of the time, stop what follows training. Raises what `interrupted` returns then.
+
+        Of several processes all ask at once, and what they do has to look at `stop`.
+        """
+        alone = self.world.size == 1  # one that stops by itself would leave the others waiting
         try:
-            if self.stop.asked:  # it came too late for training
-                raise Stopped
-            if self.world.size > 1:  # one that stops by itself would leave the others waiting
-                yield
-                return
-            with self.stop.of_scheduler():
+            with self.world.together():
+                if self.stop.asked:  # it came too late for training
+                    raise Stopped
+            with self.stop.of_scheduler() if alone else self.stop.noted():
                 yield
         except (Stopped, KeyboardInterrupt):
             raise self.interrupted() from None
