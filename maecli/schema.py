@@ -279,7 +279,7 @@ class CheckpointSpec(Section):
     every_epochs: Annotated[float, Field(gt=0)] = Field(default=1.0, description="and at the end")
     every_minutes: Annotated[float, Field(gt=0)] = Field(default=10.0, description="within a long epoch")
     keep: Annotated[int, Field(ge=0, lt=2**31)] = Field(
-        default=0, description="how many checkpoints stay besides the last, the one before it and the best"
+        default=2, description="how many of the newest checkpoints stay, at least two; the best stays besides"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from maecli.training.checkpoint import MODEL, STATE, Checkpoint, checksum_of_tensors
-from maecli.training.checkpoint_folder import CheckpointFolder
+from maecli.training.checkpoint_folder import LEAST_KEPT, CheckpointFolder
 from maecli.training.loop.learner import RAW
 
 BASE = "base"
@@ -75,7 +75,7 @@ class FolderOnBase(CheckpointFolder):
         metadata: Mapping[str, Any],
         counters: Mapping[str, Any],
         best: bool,
-        keep: int = 0,
+        keep: int = LEAST_KEPT,
     ) -> Checkpoint:
         own, rest = self.base.without(model), self.base.without(state, RAW)
         return super().save(step, own, rest, {**metadata, BASE: self.base.record}, counters, best, keep)

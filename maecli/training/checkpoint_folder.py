@@ -31,6 +31,8 @@ from maecli.training.checkpoint import (
 
 _STEP = re.compile(r"step-\d{6,}")
 _POINTER_BYTES = 4096
+LEAST_KEPT = 2
+"""Checkpoints that stay: the last, and one to go on from where that is damaged."""
 
 
 class CheckpointFolder:
@@ -116,9 +118,9 @@ class CheckpointFolder:
         metadata: Mapping[str, Any],
         counters: Mapping[str, Any],
         best: bool,
-        keep: int = 0,
+        keep: int = LEAST_KEPT,
     ) -> Checkpoint:
-        """Write a checkpoint, then point to it, then remove those that nothing points to, but for the newest `keep`.
+        """Write a checkpoint, then point to it, then remove those that are neither the best nor of the newest `keep`.
 
         Until the pointer is replaced the one before stays the last: being killed here loses nothing.
         """
@@ -143,15 +145,15 @@ class CheckpointFolder:
         with new_folder(target) as temporary:
             yield temporary
 
-    def finish(self, step: int, checksums: Mapping[str, str], best: bool, keep: int = 0) -> Checkpoint:
-        """Point to a checkpoint that is written, and remove those that nothing points to, but for the newest `keep`."""
+    def finish(self, step: int, checksums: Mapping[str, str], best: bool, keep: int = LEAST_KEPT) -> Checkpoint:
+        """Point to a checkpoint that is written; remove those that are neither the best nor of the newest `keep`."""
         before, saved = self._last_or_none(), Checkpoint(self._folder_of(step), checksums)
         if before is not None and before.path != saved.path:
             self.point("previous", before)
         self.point("last", saved)
         if best:
             self.point("best", saved)
-        self._remove_unused(keep)
+        self._remove_unused(saved, keep)
         return saved
 
     def _folder_of(self, step: int) -> Path:
@@ -178,10 +180,10 @@ class CheckpointFolder:
         with disk_errors(self.path):
             sync(self.path)  # before what it named until now is removed
 
-    def _remove_unused(self, keep: int) -> None:
+    def _remove_unused(self, last: Checkpoint, keep: int) -> None:
         told = {checkpoint.path.name for checkpoint in self._told()}
-        others = [checkpoint.path.name for checkpoint in self.steps() if checkpoint.path.name not in told]
-        kept = told.union(others[:keep])
+        newest = [checkpoint.path.name for checkpoint in self.steps() if checkpoint.step <= last.step]
+        kept = told.union(newest[: max(keep, LEAST_KEPT)])
         for path in self.ledger.paths:
             place, _, name = path.rstrip("/").rpartition("/")
             if path.endswith("/") and place == self.path.name and name not in kept:

@@ -13,7 +13,7 @@ from maecli.errors import MaeError
 from maecli.parallel.world import World
 from maecli.parallel.wrap import in_parts
 from maecli.training.checkpoint import MODEL, STATE, shards_of, write_tensors
-from maecli.training.checkpoint_folder import CheckpointFolder
+from maecli.training.checkpoint_folder import LEAST_KEPT, CheckpointFolder
 from maecli.training.shards import shard_name, write_shards
 
 
@@ -26,7 +26,7 @@ def save_together(
     metadata: Mapping[str, Any],
     counters: Mapping[str, Any],
     best: bool,
-    keep: int = 0,
+    keep: int = LEAST_KEPT,
 ) -> None:
     """Do what `CheckpointFolder.save` does. All processes call it at once; the first alone has `checkpoints`.
 

@@ -25,7 +25,7 @@ def folder(tmp_path) -> CheckpointFolder:
     return CheckpointFolder(tmp_path / "checkpoints")
 
 
-def save(folder: CheckpointFolder, step: int, best: bool = False, value: float = 0.0, keep: int = 0) -> Checkpoint:
+def save(folder: CheckpointFolder, step: int, best: bool = False, value: float = 0.0, keep: int = 2) -> Checkpoint:
     model = {"weight": torch.full((2, 2), value + step)}
     return folder.save(step, model, {"moment": torch.ones(3)}, {"spec": {"seed": 1}}, {"step": step}, best, keep)
 
@@ -83,12 +83,12 @@ def test_the_last_two_and_the_best_are_kept(folder):
     assert names(folder) == {"last", "previous", "best", "step-000002", "step-000005", "step-000006"}
 
 
-def test_as_many_more_are_kept_as_are_asked_for(folder):
+def test_as_many_of_the_newest_are_kept_as_are_asked_for_and_the_best(folder):
     for step in range(1, 9):
-        save(folder, step, best=step == 2, keep=2)
+        save(folder, step, best=step == 2, keep=4)
     kept = {"step-000002", "step-000005", "step-000006", "step-000007", "step-000008"}
     assert names(folder) == {"last", "previous", "best", *kept}
-    save(folder, 9, keep=0)
+    save(folder, 9, keep=1)  # one stays to go on from where the last is damaged
     assert names(folder) == {"last", "previous", "best", "step-000002", "step-000008", "step-000009"}
 
 
