@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import typer.testing
 from attempts import serving
 from installed import look_again
 from PIL import Image
-from typer.testing import CliRunner
 from write_data import write_class_folders, write_mask_folder
 
 from maecli.cli import app
@@ -24,6 +26,7 @@ from maecli.reports import canvas, vector
 from maecli.testing import imports
 
 torch.set_num_threads(1)
+typer.testing._get_command = functools.cache(typer.main.get_command)  # each call of `mae` would read all signatures
 
 TOY_MODEL = (
     *("--model", "vit", "--img-size", "16", "--patch-size", "4"),
@@ -75,7 +78,7 @@ class Outcome:
     """What a call of `mae` did."""
 
     def __init__(self, args: tuple[str, ...]) -> None:
-        result = CliRunner().invoke(app, list(args))
+        result = typer.testing.CliRunner().invoke(app, list(args))
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         self.exit_code, self.stdout, self.stderr = result.exit_code, result.stdout, result.stderr
@@ -196,10 +199,25 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     look_again()
 
 
+frozen_modules = 0
+"""How many modules there were when garbage was last looked for among what they made."""
+
+
 def pytest_collection_finish() -> None:
+    leave_out_modules()
+
+
+def pytest_runtest_logfinish() -> None:
+    if len(sys.modules) > frozen_modules + 100:
+        leave_out_modules()
+
+
+def leave_out_modules() -> None:
     """Leave what imports made out of every later collection of garbage: half a million things that stay."""
+    global frozen_modules
     gc.collect()
     gc.freeze()
+    frozen_modules = len(sys.modules)
 
 
 def pytest_unconfigure() -> None:
