@@ -12,6 +12,7 @@ import pytest
 import torch
 from attempts import Attempt, processes
 from write_data import noise, write_picture
+from write_shards import write_parquet, write_shards
 
 from maecli.training.checkpoint import STATE
 from maecli.training.checkpoint_folder import CheckpointFolder
@@ -29,7 +30,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def arguments(pictures: Path, out: Path, *sets: str) -> list[str]:
+def arguments(pictures: Path, out: Path, *sets: str, form: str = "folder", epochs: int = 7) -> list[str]:
     """A run with DropPath, mixup, CutMix, a weight average, accumulated gradients and batches of 13, 14 and 14."""
     settings = [
         *("dataset.test_share=0", "model.embed_dim=16", "model.depth=2", "model.num_heads=2", "model.drop_path=0.3"),
@@ -38,9 +39,10 @@ def arguments(pictures: Path, out: Path, *sets: str) -> list[str]:
         *("log_every_steps=1", "trackers=[jsonl]", *sets),
     ]
     return [
-        *("finetune", "--task", "classify", "--dataset", "folder", "--root", str(pictures), "--out", str(out)),
+        *("finetune", "--task", "classify", "--dataset", form, "--root", str(pictures), "--out", str(out)),
         *("--model", "vit", "--img-size", "16", "--patch-size", "4", "--device", "cpu", "--precision", "float32"),
-        *("--epochs", "3", "--batch-size", "14", "--micro-batch-size", "4", "--base-lr", "0.02", "--workers", "1"),
+        *("--epochs", str(epochs), "--batch-size", "14", "--micro-batch-size", "4"),
+        *("--base-lr", "0.02", "--workers", "1"),
         *(part for setting in settings for part in ("--set", setting)),
     ]
 
@@ -86,14 +88,29 @@ def assert_close(one: Path, other: Path) -> None:
 
 
 LAYOUTS = (
-    (2, "ddp", "streamed", 2),
-    (2, "fsdp", "resident", 3),
-    (3, "fsdp", "resident", 5),
-    (1, "fsdp", "resident", 6),
-    (1, "auto", "streamed", 7),
+    (2, "ddp", "streamed", 4),
+    (2, "fsdp", "resident", 7),
+    (3, "fsdp", "resident", 10),
+    (1, "fsdp", "resident", 13),
+    (1, "auto", "streamed", 16),
     (3, "auto", "streamed", 0),
 )
-"""Numbers of processes that go on with a run one after the other, how, and until which step; the last to the end."""
+"""Numbers of processes that go on with a run one after the other, how, and until which step; the last to the end.
+
+An epoch has three steps, of which one is smaller: each does as many at least, and all but the first begin within one.
+"""
+
+
+@pytest.mark.parametrize("form", ["tar", "parquet"])
+def test_two_processes_stream_shards_as_one_does(server, form, tmp_path):
+    if form == "tar":
+        write_shards(tmp_path / form, num=15)
+    else:
+        write_parquet(tmp_path / form, num=30)
+    one, two = tmp_path / "one", tmp_path / "two"
+    for num, out in enumerate((one, two), 1):
+        run(server, num, out, arguments(tmp_path / form, out, "data.loading=streamed", form=form, epochs=1))
+    assert_close(two, one)
 
 
 def test_any_number_of_processes_goes_on_with_a_run_in_any_layout(server, pictures, tmp_path):
