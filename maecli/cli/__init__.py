@@ -70,9 +70,10 @@ def _run() -> int | str | None:
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    from maecli.parallel.environment import num_processes
+    from maecli.parallel.environment import end_with_launcher, num_processes
 
     if num_processes() > 1:
+        end_with_launcher()
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns of what it was told to look for
         from maecli.parallel.lead import lead_or_obey
 

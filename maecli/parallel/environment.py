@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import hashlib
 import os
+import signal
 import sys
+import time
 from pathlib import Path
 
 EXIT_CODE = "MAE_EXIT_CODE_FILE"
 """Environment: where `mae --devices` finds with which exit code its processes ended, so that it starts none anew."""
+ALIVE_S = 1.0
+"""How often a process looks whether its launcher is still there."""
 
 
 def num_processes() -> int:
     """Return how many processes work together, by what torchrun, or srun with `MASTER_ADDR`, says; else 1."""
     _from_slurm()
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+
+
+def end_with_launcher() -> None:
+    """Let SIGTERM, which saves, end this process once the torchrun that started it is gone, which else it outlives."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _thread.start_new_thread(_watch, (os.getppid(),))
+
+
+def _watch(launcher: int) -> None:
+    while os.getppid() == launcher:
+        time.sleep(ALIVE_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def note_begun() -> None:

@@ -67,7 +67,8 @@ def _lead(command: Callable[[], int | str | None]) -> int | str | None:
     if not isinstance(_world, Processes) or _world.lost:
         return None
     store = dist.distributed_c10d._get_default_store()
-    store.set(_ENDED, str(code))
+    with contextlib.suppress(Exception):  # the launcher, with the store, may be gone
+        store.set(_ENDED, str(code))
     _world.leave()
     with contextlib.suppress(Exception):  # it may be this process that keeps the store
         store.wait([f"{_ENDED}/{rank}" for rank in range(1, _world.size)], timedelta(seconds=_HEARD_S))

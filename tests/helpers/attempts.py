@@ -112,14 +112,19 @@ def in_step(step, act):
 def die_at(step):
     in_step(step, lambda batch: os.kill(os.getpid(), signal.SIGKILL))
 
-def launch_by_forks(step):
+def launch_by_forks(step, whom="itself"):
     from torch.distributed.launcher import api
     elastic_launch = api.elastic_launch
+    launcher = os.getpid()
     def worker(*words):
+        torch.multiprocessing._prctl_pr_set_pdeathsig(0)  # which no process has that is started as a program
         if os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
             if step == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            die_at(step)
+            if whom == "launcher":
+                in_step(step, lambda batch: (os.kill(launcher, signal.SIGKILL), time.sleep(2)))
+            else:
+                die_at(step)
         sys.argv = ["mae", *words]
         try:
             main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,16 @@ def test_devices_starts_processes_and_starts_them_anew_where_one_is_killed(serve
     assert again.wait() == 2
     assert f"{out} is not empty" in again.said()
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_processes_whose_launcher_is_killed_save_and_end(server, pictures, tmp_path):
+    command = arguments(pictures, tmp_path / "run")
+    log, saved = tmp_path / "log", "mae: saved at step 3; --resume goes on from there\n"
+    launcher = Attempt(server, log, [*command, "--devices", "2"], ["launch_by_forks", 3, "launcher"])
+    until = time.monotonic() + 40
+    while not launcher.said().endswith(saved) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert launcher.wait() == -signal.SIGKILL
+    assert launcher.said().endswith(saved)
+    again = Attempt(server, tmp_path / "again", [*command, "--resume-or-start"])
+    assert again.wait() == 0, again.said()
