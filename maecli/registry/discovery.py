@@ -6,11 +6,12 @@ So looking up, listing and finding clashes of names take no time and cannot fail
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from typing import Literal
 
@@ -60,8 +61,9 @@ class Listing:
 def discover(points: Iterable[EntryPoint], switches: Switches) -> list[Listing]:
     """Return everything that these entry points announce, by kind, name and package."""
     groups: dict[str, list[Listing]] = {}
+    package_of = functools.cache(_package)
     for point in points:
-        for listing in _announced(point):
+        for listing in _announced(point, *package_of(point.dist)):
             why = "" if listing.package == OWN_PACKAGE else switches.why_off(listing.key, listing.package)
             if why:
                 listing = listing.refused("disabled", f"{listing.kind} {listing.name!r} {why}")
@@ -78,10 +80,14 @@ def recipe_files(package: str) -> dict[str, Path]:
     return {file.stem: file for place in places for file in sorted(Path(place, *inner).glob("*.yaml"))}
 
 
-def _announced(point: EntryPoint) -> list[Listing]:
-    """Return what an entry point announces: one thing, or the recipes of a folder."""
+def _package(dist: Distribution | None) -> tuple[str, str]:
+    """Return the name of a package and its version, for which all of its metadata are read."""
+    return (dist.name, dist.version) if dist is not None else ("?", "?")
+
+
+def _announced(point: EntryPoint, package: str, version: str) -> list[Listing]:
+    """Return what an entry point of a package announces: one thing, or the recipes of a folder."""
     kind, _, name = point.name.partition(".")
-    package, version = (point.dist.name, point.dist.version) if point.dist is not None else ("?", "?")
     listing = Listing(kind, name, package, version, point.value, "ok" if package == OWN_PACKAGE else "unchecked")
     if not _MODULE.fullmatch(point.value):
         return [listing.refused("broken", f"entry point {point.name!r} names {point.value!r}, which is not a module")]
