@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from checkpoint_files import rewrite, without_checksums
-from conftest import TOY_MODEL
+from conftest import TOY_DECODER, TOY_MODEL
 from maecli_plugins.tasks.classify.task import Classify
 from safetensors.torch import load_file
 from write_data import write_class_folders, write_mixed_folder, write_pictures
@@ -289,7 +289,8 @@ def test_a_dry_run_writes_nothing(pictures, tmp_path, mae, toy_pretrain):
 def test_a_dry_run_opens_the_data_that_it_planned_by_once(pictures, tmp_path, mae, monkeypatch):
     made = []
     monkeypatch.setattr("maecli.run.open.make_dataset", lambda *args: made.append(args) or make_dataset(*args))
-    outcome = mae("pretrain", *TOY_MODEL, "--dataset", "folder", "--root", pictures, "--time", "5s", "--dry-run")
+    data = ("--dataset", "folder", "--root", pictures)
+    outcome = mae("pretrain", *TOY_MODEL, *TOY_DECODER, *data, "--time", "5s", "--dry-run")
     assert outcome.exit_code == 0, outcome.stderr
     assert len(made) == 1
 
