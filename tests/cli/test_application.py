@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -58,9 +57,10 @@ def test_help_loads_neither_torch_nor_plugins():
 
 @pytest.mark.slow
 def test_help_answers_at_once_and_names_every_verb():
-    begin = time.monotonic()
+    begin = os.times()  # of children: others may be using this machine
     done = process("-m", "maecli", "--help", COLUMNS="100")
-    assert time.monotonic() - begin < 2
+    end = os.times()
+    assert end.children_user + end.children_system - begin.children_user - begin.children_system < 2
     assert done.returncode == 0
     for verb in VERBS:
         assert f" {verb} " in done.stdout

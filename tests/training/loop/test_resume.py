@@ -174,7 +174,7 @@ def test_sigterm_waits_for_no_measuring_which_is_made_up_for(server, arguments, 
     begin = time.monotonic()
     os.kill(attempt.pid, signal.SIGTERM)
     assert attempt.wait() == 130, attempt.said()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     assert attempt.said().splitlines()[-1] == f"mae: {told}"
     attempt = Attempt(server, tmp_path / "log2", ["finetune", "--resume", "--out", str(run)])
     assert attempt.wait() == 0, attempt.said()
@@ -209,7 +209,7 @@ def test_a_killed_worker_ends_the_run_which_saves_and_resumes_as_if_nothing_had_
         begin = time.monotonic()
         os.kill(processes[0], signal.SIGKILL)  # of those that read for training; others may wait for a validation
         assert attempt.wait() == 1, attempt.said()
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 30
         assert_gone(processes)
         step = int((run / "checkpoints/last").read_text().split()[0].removeprefix("step-"))
         assert step >= steps
@@ -243,7 +243,7 @@ def test_workers_that_hang_do_not_keep_the_first_signal_from_saving_and_ending_t
     begin = time.monotonic()
     os.kill(attempt.pid, number)
     assert attempt.wait() == 130, attempt.said()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     assert f"mae: saved at step {seen}; --resume goes on from there\n" in attempt.said()
     assert_gone(processes)
     if number == signal.SIGTERM:  # how it goes on is seen once
