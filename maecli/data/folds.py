@@ -58,17 +58,20 @@ class Folds:
         return list(dict.fromkeys(key for fields in ways for key in self.dataset.split("test", fields).keys))
 
     @cached_property
-    def _strata(self) -> dict[str, set[Hashable]]:
+    def _strata(self) -> dict[str, frozenset[Hashable]]:
         """What each sample that may be tested on is dealt by, in the order of the splits."""
-        strata: dict[str, set[Hashable]] = {}
+        strata: dict[str, frozenset[Hashable]] = {}
+        known: dict[frozenset[Hashable], frozenset[Hashable]] = {}  # each once: one of its own would take 300 bytes
         apart = {*self.test}
         for name in self._pooled:
             for field in self.fields:
                 for key, numbers in self._classes(field, name).items():
                     if key not in apart:
-                        strata.setdefault(key, set()).update({field}, (_Stratum(field, each) for each in numbers))
+                        shown = frozenset({field, *(_Stratum(field, each) for each in numbers)})
+                        shown |= strata.get(key, frozenset())
+                        strata[key] = known.setdefault(shown, shown)
             if not self.fields:
-                strata |= {key: set() for key in self.dataset.split(name).keys}
+                strata |= {key: frozenset() for key in self.dataset.split(name).keys}
         return strata
 
     def _classes(self, field: str, name: SplitName) -> dict[str, list[int]]:

@@ -15,7 +15,7 @@ Classes = Iterable[Hashable]
 """What a sample shows; none is a class of its own."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Unit:
     """Samples that stay together: one group, or one sample without a group."""
 
