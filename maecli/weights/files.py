@@ -32,6 +32,9 @@ from maecli.weights.shards import INDEX, check_whole, read_index
 
 CONTAINERS = ("model", "state_dict", "model_state_dict", "module")
 """Entries of a training checkpoint that hold the model's tensors, by frequency."""
+MAX_HEADER_BYTES, MAX_TENSORS = 1 << 24, 20_000
+"""Of a safetensors file; the largest models have under 3,000 tensors."""
+ABSURD = "no model has so many"
 MAX_TEXT, MAX_DEPTH = 10_000, 4
 """Characters of a text, and levels of containers in containers, that are told of what lies beside tensors."""
 MAX_LEVELS, MAX_LIST = 6, 16
@@ -200,8 +203,15 @@ def read_metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file, nothing for another one. Raises MaeError when it is damaged."""
     if path.name.endswith(INDEX) or not _is_safe(_first_bytes(path)):
         return {}
+    with path.open("rb") as file:
+        num_bytes = int.from_bytes(file.read(8), "little")
+    if MAX_HEADER_BYTES < num_bytes < path.stat().st_size:
+        raise MaeError(f"{path} lists its tensors in {num_bytes:,} bytes, more than {MAX_HEADER_BYTES:,}; {ABSURD}")
     with _safe_errors(path), safe_open(path, framework="pt") as opened:
-        return opened.metadata() or {}
+        metadata, num_tensors = opened.metadata() or {}, len(opened.keys())
+    if num_tensors > MAX_TENSORS:
+        raise MaeError(f"{path} lists {num_tensors:,} tensors, more than {MAX_TENSORS:,}; {ABSURD}")
+    return metadata
 
 
 def _is_safe(start: bytes) -> bool:

@@ -141,7 +141,8 @@ def encoders_in(names: Iterable[str]) -> list[tuple[Format, str]]:
     known = set(names)
     found = []
     for form in FORMATS:
-        prefixes = dict.fromkeys(match[1] for name in names if (match := form.beginning.fullmatch(name)))
+        beginning = form.beginning
+        prefixes = dict.fromkeys(match[1] for name in names if (match := beginning.fullmatch(name)))
         found += [(form, prefix) for prefix in prefixes if prefix + form.kernel in known]
     return found
 

@@ -242,3 +242,15 @@ def test_a_plain_pickle_is_no_file_of_weights(tmp_path):
     (tmp_path / "x.pth").write_bytes(io_buffer.getvalue())
     with pytest.raises(MaeError, match="holds no named tensors"):
         read_weights(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    ("num", "padding", "said"),
+    [(20_001, 0, "lists 20,001 tensors, more than 20,000"), (1, 1 << 24, "bytes, more than 16,777,216")],
+)
+def test_a_header_of_safetensors_that_no_model_has_is_refused(num, padding, said, tmp_path):
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps({str(i): entry for i in range(num)}).encode() + b" " * padding
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    assert said in reason_of(path)
