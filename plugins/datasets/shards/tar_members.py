@@ -26,8 +26,8 @@ PIECE = 1 << 20
 """Bytes that are read at a time."""
 MAX_SUMS = 1 << 26
 """Bytes of the list of checksums."""
-MAX_DAMAGED = 20
-"""Damaged headers of a shard behind which the next one is looked for."""
+MAX_DAMAGED, MAX_BEHIND = 20, 1 << 28
+"""Damaged headers of a shard behind which the next one is looked for, and bytes in which it is."""
 GZIP, OTHERS = b"\x1f\x8b", {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 """How compressed files begin."""
 DAMAGED = (tarfile.TarError, ValueError, LookupError, ArithmeticError, RecursionError, MemoryError)
@@ -35,7 +35,21 @@ DAMAGED = (tarfile.TarError, ValueError, LookupError, ArithmeticError, Recursion
 more bytes than there are."""
 MAGIC = slice(257, 262)
 """Of a header."""
+MAX_LONG, LONG = 1 << 18, (b"x", b"g", b"X", b"L", b"K")
+"""Bytes of a header that says more of the next one, as a long name, which tarfile reads whole; and their types."""
 SUFFIXES = tuple(pictures.PICTURE_SUFFIXES)
+
+
+class Header(tarfile.TarInfo):
+    """One that takes little memory, whatever it says."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+        """Return what a block says. Raises one of `DAMAGED`."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in LONG and header.size > MAX_LONG:
+            raise tarfile.ReadError("a header that is too long")
+        return header
 
 
 class Member(NamedTuple):
@@ -249,7 +263,7 @@ def _members_from(file: BinaryIO, begin: int, size: int, gathering: Gathering) -
     end = begin
     file.seek(begin)
     try:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
+        with tarfile.open(fileobj=file, mode="r:", tarinfo=Header) as archive:
             while (info := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # which would hold a kilobyte for each
                 if info.size < 0:  # the next header would be one that was read already
@@ -273,13 +287,13 @@ def _members_from(file: BinaryIO, begin: int, size: int, gathering: Gathering) -
 
 
 def _next_header(file: BinaryIO, begin: int, size: int) -> int | None:
-    """Return where the next header lies that has its own checksum, None where there is none."""
-    for start in range(begin, size, PIECE):
+    """Return where the next header lies that has its own checksum, None where there is none nearby."""
+    for start in range(begin, min(size, begin + MAX_BEHIND), PIECE):
         piece = _read(file, start, PIECE)
-        for at in range(0, len(piece), tarfile.BLOCKSIZE):
+        for at in range(0, len(piece) if b"ustar" in piece else 0, tarfile.BLOCKSIZE):
             block = piece[at : at + tarfile.BLOCKSIZE]
             if block[MAGIC] == b"ustar":
                 with contextlib.suppress(*DAMAGED):
-                    tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+                    Header.frombuf(block, "utf-8", "surrogateescape")
                     return start + at
     return None

@@ -6,6 +6,7 @@ import gzip
 import os
 import pickle
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import torch
 from maecli_plugins.datasets.shards import joined as joined_module
 from maecli_plugins.datasets.shards.tar import Tar
+from maecli_plugins.datasets.shards.tar_members import index_tar
 from write_data import write_class_folders
 from write_shards import labelled_members, picture, write_shards, write_tar
 
@@ -341,6 +343,23 @@ def test_headers_that_contradict_themselves_end_a_shard(tmp_path, behind):
     dataset = tar(tmp_path)
     assert len(dataset.joined.keys) == 8
     assert reasons(dataset) == {"toys-000000.tar": "is cut short; what lies whole before that is read"}
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_as_long_as_its_shard_is_not_read_whole(kind, tmp_path):
+    first, last = (write_tar(tmp_path / f"{i}.tar", [(f"{i}.png", picture(i))]).read_bytes() for i in (0, 1))
+    begin, length = 512 + 512 * -(-len(picture(0)) // 512), 1 << 26
+    with (tmp_path / "x.tar").open("wb") as shard:
+        shard.write(first[:begin] + header(kind, length))
+        shard.seek(length, os.SEEK_CUR)
+        shard.write(last)
+    index_tar(tmp_path / "0.tar", {}, "auto", "label", 100)  # what is imported for it is not counted
+    tracemalloc.start()
+    index = index_tar(tmp_path / "x.tar", {}, "auto", "label", 100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert list(index.names) == ["0.png", "1.png"]
+    assert peak < length / 8
 
 
 def test_an_index_of_somebody_else_is_not_believed(tmp_path):
