@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
@@ -261,6 +261,9 @@ class TrainSpec(Section):
 
 class AdaptSpec(Section):
     """What learns in an encoder that stays as it is: low-rank adapters (LoRA, arXiv:2106.09685)."""
+
+    TIMES_RATE: ClassVar[float] = 4.0
+    """How many times the rate that suits all weights is planned for adapters."""
 
     name: Literal["lora"] = "lora"
     rank: Positive = Field(default=8, description="r: of the matrices B A that are added to weights")

@@ -202,7 +202,8 @@ class Planner:
         encoder = built.module.get_submodule("encoder")
         assert isinstance(encoder, Encoder)
         timing = None if self._says_steps else time_run(trainer, TIMING_S)
-        settings["train.base_lr"] = rules.base_rate(trial.train.batch_size, encoder.embed_dim)
+        times = 1.0 if trial.adapt is None else trial.adapt.TIMES_RATE
+        settings["train.base_lr"] = rules.base_rate(trial.train.batch_size, encoder.embed_dim, times)
         return self._scheduled(built, settings, timing, time_s or self.time_s)
 
     def rescheduled(self, choice: Choice, time_s: float) -> Choice:
@@ -288,7 +289,8 @@ class Planner:
     def _of_verb(self, schedule: rules.Schedule) -> rules.Settings:
         if self.open_spec.verb == "pretrain":
             return {}
-        layer_decay = 1.0 if self.open_spec.init is None else rules.LAYER_DECAY
+        whole = self.open_spec.init is None or self.open_spec.adapt is not None  # adapters start anew in every layer
+        layer_decay = 1.0 if whole else rules.LAYER_DECAY
         return {"train.ema_decay": rules.average_decay(schedule.steps), "train.layer_decay": layer_decay}
 
     def _schedule(self, timing: Timing, time_s: float, validations: int, batch: int, per_epoch: int) -> rules.Schedule:

@@ -57,9 +57,12 @@ def batch_size(num_train: int, device: str, on_cpu: int = 32) -> int:
     return min(largest, 2 ** int(math.log2(min(wanted, num_train))))
 
 
-def base_rate(batch: int, width: int) -> float:
-    """Return train.base_lr, the rate per 256 samples, for batches of this size and an encoder of this width."""
-    rate = RATE * OF_WIDTH / width * math.sqrt(batch / OF_BATCH)
+def base_rate(batch: int, width: int, times: float = 1.0) -> float:
+    """Return train.base_lr, the rate per 256 samples, for batches of this size and an encoder of this width.
+
+    It is so many `times` what suits all weights.
+    """
+    rate = times * RATE * OF_WIDTH / width * math.sqrt(batch / OF_BATCH)
     return _rounded(rate * OF_BATCH / batch)
 
 

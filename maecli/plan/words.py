@@ -9,6 +9,7 @@ from maecli.hardware import num_cores
 from maecli.plan import rules
 from maecli.plan.make import FOR_STEPS, Choice, RunPlan
 from maecli.progress import duration
+from maecli.spec.layers import PLANNED
 from maecli.text import number_of
 
 MORE = 6
@@ -47,6 +48,8 @@ def of_choice(choice: Choice) -> str:
     if patch := spec.model.options.get("patch_size"):
         parts.append(f"patch {patch if isinstance(patch, int) else by(patch)}")
     parts += [f"batches of {spec.train.batch_size}", f"{number_of(choice.steps, 'step')} ({epochs(choice)})"]
+    if spec.adapt is not None and spec.sources.get("train.base_lr") == PLANNED:
+        parts.append(f"adapters at {spec.adapt.TIMES_RATE:g} times the rate of all weights")
     return ", ".join(parts)
 
 

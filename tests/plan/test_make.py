@@ -49,6 +49,16 @@ def test_what_a_person_sets_stands_and_the_rest_suits_it(planned, pictures):
     assert spec["train"]["warmup_epochs"] < 1
 
 
+def test_adapters_are_given_a_higher_rate_in_all_layers_alike_which_is_told(planned, pictures, pretrained):
+    told = ("finetune", "--task", "classify", "--dataset", "folder", "--root", pictures, "--init", pretrained)
+    all_weights, _, _ = planned(*told, "--epochs", 1, *SHORT[2:])
+    spec, sources, outcome = planned(*told, "--epochs", 1, *SHORT[2:], "--adapt", "lora")
+    assert spec["train"]["base_lr"] / all_weights["train"]["base_lr"] == pytest.approx(4, rel=0.05)
+    assert (all_weights["train"]["layer_decay"], spec["train"]["layer_decay"]) == (0.75, 1)
+    assert sources["train.base_lr"] == sources["train.layer_decay"] == "plan"
+    assert ", adapters at 4 times the rate of all weights" in outcome.stderr
+
+
 def test_a_frozen_encoder_sees_unchanged_samples(planned, pictures, pretrained):
     told = ("--dataset", "folder", "--root", pictures, "--init", pretrained, "--epochs", 1)
     spec, _, _ = planned("finetune", "--task", "classify", *told, "--freeze")

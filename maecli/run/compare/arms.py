@@ -16,7 +16,7 @@ from maecli.spec.layers import PLANNED
 SCRATCH, TOTAL_TIME = "scratch", "scratch-total-time"
 ARMS = {"none": (), SCRATCH: (SCRATCH,), TOTAL_TIME: (SCRATCH, TOTAL_TIME)}
 """Value of --compare → the companions that it asks for."""
-LAYER_DECAY = "train.layer_decay"
+LAYER_DECAY, RATE = "train.layer_decay", "train.base_lr"
 BEFORE = "compare-"
 """What the name of a companion's directory, in that of its run, begins with."""
 
@@ -105,13 +105,15 @@ def companion_spec(arm: str, spec: RunSpec, run: RunDirectory) -> RunSpec:
     """Return what a companion trains: the same as its run, from random weights.
 
     A `train.layer_decay` that was planned for pretrained weights, whose lower layers it slows, is the 1 that a plan
-    gives to random ones; what a person set stays. Random blocks are not kept as they are: all of them learn,
-    without adapters.
+    gives to random ones, and a rate that was planned for adapters is that of all weights; what a person set stays.
+    Random blocks are not kept as they are: all of them learn, without adapters.
     With the time of both it has as many more epochs as that is more than the time of the run, which must be finished.
     """
     train = spec.train.model_copy(update={"freeze_blocks": 0})
     if LAYER_DECAY in run.planned:
         train = train.model_copy(update={"layer_decay": 1.0})
+    if spec.adapt is not None and RATE in run.planned:
+        train = train.model_copy(update={"base_lr": train.base_lr / spec.adapt.TIMES_RATE})
     if arm == TOTAL_TIME:
         own = run.finished().seconds
         train = lengthened(train, (_known_seconds_before(spec) + own) / max(own, 1e-9))

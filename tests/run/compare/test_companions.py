@@ -180,6 +180,14 @@ def test_a_decay_that_was_planned_for_pretrained_weights_is_not_that_of_random_o
         assert other.sources == {"train.layer_decay": "plan", "train.epochs": "plan"}
 
 
+def test_a_rate_that_was_planned_for_adapters_is_not_that_of_all_weights(copied, monkeypatch):
+    run, tree = RunDirectory(copied), spec_of(copied)
+    spec = validate({**tree, "adapt": {"name": "lora"}}, "finetune", registry())
+    for planned, times in ((("train.epochs",), 1), (("train.base_lr",), 4)):
+        monkeypatch.setattr(RunDirectory, "planned", planned)
+        assert spec.train.base_lr / companion_spec("scratch", spec, run).train.base_lr == times
+
+
 def test_comparing_is_what_follows_where_it_was_not_done(compared, finetuned, tmp_path):
     assert not any("--compare" in command for command, _ in next_commands(RunDirectory(compared), registry()))
     assert not any("--compare" in command for command, _ in next_commands(RunDirectory(finetuned), registry()))
