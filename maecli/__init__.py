@@ -4,9 +4,11 @@ For code of your own, `maecli.load_encoder("runs/pretrain-mnist")` gives an enco
 the missing values of rows, in scikit-learn's conventions.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as typing has it, whose import leaves time for a Ctrl-C that `main` is not yet there to hear
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from maecli.imputer.imputer import MAEImputer
     from maecli.run.weights.pretrained import load_encoder
 
@@ -15,7 +17,7 @@ __version__ = "0.1.0"
 __all__ = ["MAEImputer", "__version__", "load_encoder"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "load_encoder":
         from maecli.run.weights.pretrained import load_encoder  # imports torch; keeps `mae --help` fast
 
