@@ -19,7 +19,9 @@ from maecli.registry import Registry
 from maecli.run.begin.place import output_name
 from maecli.run.card.facts import Use
 from maecli.run.card.write import CARD, renewed_card
+from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import Say, runs_dir
+from maecli.run.exported.file import refuse_exported_file
 from maecli.run.exported.model import EXACT, model_of
 from maecli.run.restore import Restored, restore
 from maecli.run.suited import shell
@@ -134,6 +136,8 @@ def export_edge(
 def _restored(
     run: Path, registry: Registry, progress: Progress, checkpoint: str, base: Path | None, num_samples: int
 ) -> tuple[Restored, ExportedModel]:
+    refuse_exported_file(run, registry, "run")
+    find_checkpoint(run, checkpoint)  # which says that a run is wanted where nothing is
     restored = restore(run, registry, progress.say, checkpoint, EXACT | {"init": base})
     return restored, model_of(restored, output_name(run), progress.say, num_samples)
 

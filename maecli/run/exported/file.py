@@ -77,13 +77,16 @@ def exported_file(path: Path, registry: Registry) -> ExportedFile | None:
     return ExportedFile(path, plugin=plugin)
 
 
-def refuse_exported_file(path: Path, registry: Registry) -> None:
-    """Raise SpecError for an exported file where weights are asked for."""
-    if _format_of(path.expanduser(), registry) is not None:
-        raise SpecError(
-            f"{path} is an exported file, whose weights are within its graph; give its run, or what mae export wrote "
-            "of it in a format of weights"
-        )
+def refuse_exported_file(path: Path, registry: Registry, wanted: str = "weights") -> None:
+    """Raise SpecError for an exported file where `weights` are wanted, or a `run`."""
+    if _format_of(path.expanduser(), registry) is None:
+        return
+    if wanted == "run":
+        raise SpecError(f"{path} is an exported file; give its run")
+    raise SpecError(
+        f"{path} is an exported file, whose weights are within its graph; give its run, or what mae export wrote of it "
+        "in a format of weights"
+    )
 
 
 def _format_of(path: Path, registry: Registry) -> type[ExportFormat] | None:

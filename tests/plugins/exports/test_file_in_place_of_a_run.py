@@ -93,6 +93,18 @@ def test_what_is_no_file_of_mae_is_refused_in_a_sentence(mae, tmp_path):
         assert "is an exported file, whose weights are within its graph; give its run" in outcome.stderr
 
 
+@pytest.mark.parametrize("words", [("--format", "torch"), ("--format", "safetensors"), ("--edge", "edge"), ()])
+def test_it_is_not_exported_again(onnx_file, mae, tmp_path, words):
+    for path, sentence in (
+        (onnx_file, f"{onnx_file} is an exported file; give its run"),
+        (tmp_path / "none", f"{tmp_path / 'none'} does not exist; give a run directory or a checkpoint folder"),
+    ):
+        outcome = mae("export", path, *words)
+        assert outcome.exit_code == 2
+        assert outcome.stderr == f"mae: {sentence}\n"
+        assert not [*tmp_path.iterdir()]
+
+
 def test_options_that_a_file_and_a_run_do_not_share_are_refused(onnx_file, mae, finetuned):
     assert "--probe looks into the encoder of a run" in mae("eval", onnx_file, "--probe", "knn").stderr
     assert "--dataset is for files of mae export" in mae("eval", finetuned, "--dataset", "digits").stderr
