@@ -21,11 +21,21 @@ HERE = Path(__file__).resolve().parent
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
 
 
-def read_picture(path: Path, channels: int) -> np.ndarray:
-    """Return a picture (1, C, H, W) of 8 bits, upright; what is transparent lies on white."""
+def read_picture(path: Path, channels: int, bits: int = 16) -> np.ndarray:
+    """Return a picture (1, C, H, W) of 8 bits, upright; what is transparent lies on white.
+
+    Pictures of 16 bits are scaled by the `bits` in use; raises ValueError for those that cannot be made 8 bits so.
+    """
     with Image.open(path) as opened:
+        deep = opened.format in ("PNG", "TIFF") and ";16" in str(opened.tile)
         image = ImageOps.exif_transpose(opened)
-        if image.has_transparency_data:
+        if deep or image.mode[0] in "IF":
+            most = 2**bits - 1
+            if not (deep and image.mode[0] == "I") or image.has_transparency_data or np.asarray(image).max() > most:
+                raise ValueError(f"its pixels ({image.mode}) are no grey of {bits} bits; save it with 8 bits")
+            values = np.asarray(image).astype(np.uint32)  # what Pillow makes 8 bits of these is cut off at 255
+            image = Image.fromarray(((values * 255 + most // 2) // most).astype(np.uint8))
+        elif image.has_transparency_data:
             white = Image.new("RGBA", image.size, (255, 255, 255, 255))
             image = Image.alpha_composite(white, image.convert("RGBA"))
         pixels = np.asarray(image.convert("RGB" if channels == 3 else "L"))
@@ -58,7 +68,8 @@ def main() -> int:
     given = parser.parse_args()
     model = open_model(given.threads)
     labels = (HERE / "labels.txt").read_text(encoding="utf-8").splitlines()
-    several = bool(json.loads(model.get_modelmeta().custom_metadata_map["mae"])["card"].get("multi_label"))
+    card = json.loads(model.get_modelmeta().custom_metadata_map["mae"])["card"]
+    several, bits = bool(card.get("multi_label")), int(card.get("files", {}).get("bits", 16))
     channels = model.get_inputs()[0].shape[1]
     paths = sorted(path for path in given.folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
@@ -69,7 +80,7 @@ def main() -> int:
         rows = csv.writer(file)
         for path in paths:
             try:
-                samples = read_picture(path, channels)
+                samples = read_picture(path, channels, bits)
                 [probabilities] = model.run(["probabilities"], {"samples": samples})
             except Exception as error:  # of a damaged file, or of a size that the model does not take
                 print(f"left out: {path}: {' '.join(str(error).split())}", file=sys.stderr)

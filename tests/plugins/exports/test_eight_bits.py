@@ -140,6 +140,22 @@ def test_the_program_reads_pictures_as_mae_does(mode, tmp_path, restored):
     assert np.array_equal(predict.read_picture(tmp_path / "a.png", 3)[0], ours)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_the_program_scales_grey_of_16_bits_as_mae_does(suffix, tmp_path, restored):
+    Image.fromarray(np.random.default_rng(0).integers(0, 65536, (9, 7), dtype=np.uint16)).save(tmp_path / f"a{suffix}")
+    ours = Pictures().read(tmp_path / f"a{suffix}", restored.card)
+    assert np.array_equal(predict.read_picture(tmp_path / f"a{suffix}", 3)[0], ours)
+    with pytest.raises(ValueError, match="are no grey of 12 bits; save it with 8 bits"):
+        predict.read_picture(tmp_path / f"a{suffix}", 3, bits=12)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_the_program_cuts_off_no_values(dtype, tmp_path):
+    Image.fromarray(np.full((9, 7), 300, dtype)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"its pixels \([IF]\) are no grey of 16 bits"):
+        predict.read_picture(tmp_path / "a.tif", 1)
+
+
 def _turned():
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: to be turned clockwise
