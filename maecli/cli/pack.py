@@ -60,3 +60,4 @@ def pack(
         answer("      learn from the pictures, without labels")
     if result.faults:
         tell(f"{number_of(len(result.faults), 'file')} left out, such as {result.faults[0]}")
+        raise typer.Exit(3)

@@ -95,7 +95,7 @@ def _pack(
             "max_side": max_side,
         },
     )
-    there, anew, faults = 0, 0, list[Fault]()
+    there, anew, faults = 0, 0, {fault.path: fault for fault in dataset.faults()}
     if labelled:
         folder.name_classes(card.classes)
     tick = progress.count("pictures packed", total)
@@ -121,7 +121,7 @@ def _pack(
         sum(each["bytes"] for each in facts),
         there,
         anew,
-        [*dataset.faults(), *faults],
+        [*faults.values()],
         _notes(card.fields, labelled),
     )
 
@@ -146,17 +146,20 @@ def _members(
     ids: np.ndarray,
     labels: Mapping[str, np.ndarray],
     max_side: int | None,
-    faults: list[Fault],
+    faults: dict[str, Fault],
     tick: Count,
 ) -> Iterator[Member]:
-    """Yield the samples of a shard; those that cannot be read are added to `faults`."""
+    """Yield the samples of a shard without those of `faults`, to which others that cannot be read are added."""
     taken: set[str] = set()
     for index in ids.tolist():
         key = split.keys[index]
+        if key in faults:
+            tick()
+            continue
         try:
             suffix, data = file_of(split, index, max_side)
         except BrokenSample as broken:
-            faults.append(broken.fault)
+            faults[broken.fault.path] = broken.fault
         else:
             name = _member_name(key, suffix, taken)
             taken.add(name)

@@ -67,6 +67,21 @@ def test_shards_hold_the_pictures_classes_and_splits_of_the_folder(tmp_path):
     assert {name.split("/")[0] for name in names} == {"cat", "dog"}  # in an order that mixes classes
 
 
+def test_pictures_that_are_known_to_be_damaged_are_not_packed(mae, tmp_path):
+    write_class_folders(tmp_path / "pictures", num=10)
+    header, truncated = tmp_path / "pictures/cat/000.png", tmp_path / "pictures/dog/001.png"
+    header.write_bytes(b"no picture")
+    truncated.write_bytes(truncated.read_bytes()[:-30])
+    for _ in range(2):  # the second time nothing is left to do
+        outcome = mae("pack", tmp_path / "pictures", "--out", tmp_path / "shards", "--json")
+        assert outcome.exit_code == 3
+        assert outcome.json["samples"] == 18
+        assert [fault["path"] for fault in outcome.json["faults"]] == ["cat/000.png", "dog/001.png"]
+    dataset = opened("tar", tmp_path / "shards")
+    assert len(samples(dataset)) == 18
+    assert not dataset.faults()
+
+
 def test_packing_twice_gives_the_same_bytes_and_does_nothing_twice(tmp_path, monkeypatch):
     write_class_folders(tmp_path / "pictures", num=8)
     packed(tmp_path / "pictures", tmp_path / "one")
