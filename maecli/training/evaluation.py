@@ -128,7 +128,8 @@ def evaluate(
     """Return every metric, table and picture of one split, and what was counted. `fit_baselines` comes first.
 
     Samples for which an output or a metric is not finite are left out like those that cannot be read: the loader's
-    `on_fault` is told of each, and the others are measured again. Raises DataError where no other is left.
+    `on_fault` is told of each, and the others are measured again. Raises DataError where no other is left, or where
+    none can be read.
     Of several processes each measures a part, and the first alone has tables and drawings. Raises Stopped as `measure`.
     """
     measured = partial(measure, task, module, loader, batch_size, dtype, world=world, stopped=stopped)
@@ -136,6 +137,8 @@ def evaluate(
     try:
         with OutputWatch(module) as watch, world.together():
             evaluator, seen = watch.run(measured)
+            if not seen:
+                raise nothing_read(loader, split)
     except NotFiniteOutput:
         faults = find_faults(task, module, loader, batch_size, dtype, world=world)
         evaluator, seen = measured(skip=faults)
@@ -170,6 +173,11 @@ def evaluate(
             "counted": counted_of(evaluator, loader.split.keys),
         }
     )
+
+
+def nothing_read(loader: Loader, split: str) -> DataError:
+    """Return what is raised where nothing of a split can be read, so that nothing is measured."""
+    return DataError(f"none of the {len(loader.split):,} {split} samples can be read, so there is nothing to measure")
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from maecli.storage.files import disk_errors, sync
 from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
-from maecli.training.evaluation import measure
+from maecli.training.evaluation import measure, nothing_read
 from maecli.training.loop.fitting import Lack, smaller_that_fits
 from maecli.training.loop.learner import RAW, Learner, Tensors
 from maecli.training.loop.schedule import Schedule
@@ -290,9 +290,11 @@ class Trainer:
             module, size = self.learner.final_module, self.spec.train.batch_size
             self.world.same(module.buffers())
             stop, world = self.stop, self.world
-            evaluator, _ = measure(
+            evaluator, seen = measure(
                 self.task, module, loader, size, self.dtype, False, world=world, stopped=lambda: stop.asked
             )
+            if not seen:
+                raise nothing_read(loader, "val")
             return self.world.first(lambda: {metric.name: metric for metric in evaluator.metrics()})
 
     def _is_best(self, monitored: Metric) -> bool:

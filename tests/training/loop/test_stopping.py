@@ -13,7 +13,7 @@ import torch
 from toy_training import Brightness, fit_and_stop, last_of, make, records, weights
 
 from maecli.data.batch import Batch
-from maecli.errors import Interrupted, LoadingError, MaeError, TimeIsUp
+from maecli.errors import DataError, Interrupted, LoadingError, MaeError, TimeIsUp
 from maecli.loading.resident import ResidentLoader
 from maecli.training.loop.stopping import told_aside
 from maecli.training.loop.trainer import Trainer
@@ -297,6 +297,40 @@ def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_
     assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
     for name in ("train/loss", "val/error"):
         assert records(first, name) + records(second, name) == records(whole, name)
+    assert second.best == whole.best
+
+
+class Lost(ResidentLoader):
+    """A loader that finds nothing any more."""
+
+    def _fetch(self, plan: Any, spec: Any) -> Any:
+        yield from ()
+
+
+def test_a_validation_of_which_nothing_can_be_read_ends_the_run_and_is_made_up_for(tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = make(tmp_path / "whole", Brightness(noise=0.1))
+    whole.fit()
+    first = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100)
+    val = first.val_loader
+    assert val is not None
+
+    def step(batch: Batch, step: Any = first.train_step) -> None:
+        step(batch)
+        if first.step == 4:
+            first.val_loader = Lost(val.split, val.preprocess, val.device, val.seed)
+
+    first.train_step = step  # type: ignore[method-assign]
+    with pytest.raises(DataError, match=r"^none of the 5 val samples can be read, so there is nothing to measure"):
+        first.fit()
+    assert [step for step, _ in records(first, "val/error")] == [3]
+    second = make(tmp_path / "parts", Brightness(noise=0.1))
+    second.load(last_of(tmp_path / "parts"))
+    assert (second.step, second.validation_due) == (6, True)
+    second.fit()
+    assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
+    assert records(first, "val/error") + records(second, "val/error") == records(whole, "val/error")
     assert second.best == whole.best
 
 
