@@ -150,7 +150,7 @@ class Trainer:
         ):
             telling.show(self.step)
             if self.validation_due:
-                self.save(self.validate())
+                self.save(self._validate_and_log())
             while not self.is_done:
                 with telling.clock.waiting(), self._reading(in_step=begun):
                     batch = next(batches)
@@ -164,9 +164,7 @@ class Trainer:
                 if schedule.is_due(self.step, spec.log_every_steps):
                     self.log()
                 telling.show(self.step)
-                improved = schedule.is_due(self.step, schedule.validates_every) and self.validate()
-                if self.out_of_patience and self.loss_steps:
-                    self.log()
+                improved = schedule.is_due(self.step, schedule.validates_every) and self._validate_and_log()
                 stop, must_save = self._agreed()
                 if improved or schedule.is_due(self.step, schedule.saves_every) or must_save:
                     self.save(improved)
@@ -268,6 +266,13 @@ class Trainer:
             for tracker in self.trackers:
                 with disk_errors(tracker.run_dir):
                     tracker.log(self.step, metrics)
+
+    def _validate_and_log(self) -> bool:
+        """Validate, and report what was not yet where no step follows; return whether it is the best so far."""
+        improved = self.validate()
+        if self.out_of_patience and self.loss_steps:
+            self.log()
+        return improved
 
     def validate(self) -> bool:
         """Measure the validation split; return whether the monitored metric is the best so far."""

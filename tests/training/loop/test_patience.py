@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 import torch
 from toy_training import Brightness, fit_and_stop, last_of, make, records, weights
 
-from maecli.errors import SpecError
+from maecli.data.batch import Batch
+from maecli.errors import Interrupted, SpecError
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.loop.pace import Durations
 from maecli.training.loop.trainer import Trainer
@@ -21,7 +23,7 @@ BETTER_THEN_WORSE = [3.0, 2.0, 2.5, 2.0, 9.0, 1.0]
 def impatient(folder: Path, measured: Sequence[float] = BETTER_THEN_WORSE, **settings: Any) -> Trainer:
     task = Brightness(noise=0.1)
     task.measured = list(measured)
-    return make(folder, task, train={"epochs": 6, "patience": 2}, log_every_steps=2, **settings)
+    return make(folder, task, train={"epochs": 6, "patience": 2}, **{"log_every_steps": 2} | settings)
 
 
 def test_patience_ends_a_run_whose_metric_gets_no_better(tmp_path):
@@ -60,6 +62,31 @@ def test_patience_goes_on_where_it_was_after_a_restart(tmp_path, stop):
     second.fit()
     assert (second.step, second.ending()) == (whole.step, whole.ending())
     assert all(torch.equal(one, other) for one, other in zip(weights(whole), weights(second), strict=True))
+
+
+def test_stopped_in_its_last_validation_it_reports_the_loss_that_one_that_never_stopped_does(tmp_path):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = impatient(tmp_path / "whole", log_every_steps=5)
+    whole.fit()
+    first = impatient(tmp_path / "parts", save_epochs=100, log_every_steps=5)
+    step = first.train_step
+
+    def stopping(batch: Batch) -> None:
+        step(batch)
+        first.stop.signal = signal.SIGTERM if first.step == 11 else None
+
+    first.train_step = stopping  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        first.fit()
+    assert isinstance(first.task, Brightness)
+    second = impatient(tmp_path / "parts", first.task.measured, log_every_steps=5)
+    second.load(last_of(tmp_path / "parts"))
+    assert (second.step, second.validation_due) == (12, True)
+    second.fit()
+    for name in ("train/loss", "val/error"):
+        assert records(first, name) + records(second, name) == records(whole, name)
+    assert records(whole, "train/loss")[-1][0] == 12
 
 
 def test_a_run_that_is_out_of_patience_stays_so(tmp_path):
