@@ -12,6 +12,7 @@ import errno
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 _OF_THE_MACHINE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.ESTALE}
@@ -45,6 +46,16 @@ class MaeError(Exception):
     """A run could not be done; the message says why and how to go on. Exit code 1."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it go to another process as it is, whatever its class takes to be made."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[MaeError], args: tuple[Any, ...], state: dict[str, Any]) -> MaeError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class DamagedFile(MaeError):

@@ -292,7 +292,7 @@ def _portable(error: BaseException) -> BaseException:
     try:
         carried(error)
     except Exception:
-        return MaeError(f"{type(error).__name__}: {error}")
+        return MaeError(str(error) if isinstance(error, MaeError) else f"{type(error).__name__}: {error}")
     return error
 
 

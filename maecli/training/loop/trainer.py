@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from maecli.data.batch import Batch
 from maecli.data.randomness import derive_seed
-from maecli.errors import Interrupted, LoadingError, MaeError, NotFiniteError, OutOfMemory, SpecError, TimeIsUp
+from maecli.errors import (
+    DataError,
+    Interrupted,
+    LoadingError,
+    MaeError,
+    NotFiniteError,
+    OutOfMemory,
+    SpecError,
+    TimeIsUp,
+)
 from maecli.loading.loader import Loader
 from maecli.memory import out_of_memory
 from maecli.parallel.world import LostProcess, World
@@ -439,8 +448,14 @@ class Trainer:
         except LostProcess:
             raise
         except Exception as error:
-            if self._save_what_is_new() and isinstance(error, LoadingError):
-                raise LoadingError(f"{error}; step {self.step} is saved, and --resume goes on from there") from error
+            if self._save_what_is_new():
+                saved = f"step {self.step} is saved, and --resume goes on from there"
+                if isinstance(error, LoadingError):
+                    raise LoadingError(f"{error}; {saved}") from error
+                if isinstance(error, DataError):
+                    root = self.spec.dataset.options.get("root")
+                    where = f" (the data set is that in {root})" if root else ""
+                    raise DataError(f"{error}{where}; {saved}", error.faults) from error
             raise
 
     def _save_what_is_new(self) -> bool:

@@ -13,8 +13,11 @@ import torch
 from toy_training import Brightness, fit_and_stop, last_of, make, records, weights
 
 from maecli.data.batch import Batch
-from maecli.errors import DataError, Interrupted, LoadingError, MaeError, TimeIsUp
+from maecli.errors import DataError, Fault, Interrupted, LoadingError, MaeError, TimeIsUp
+from maecli.loading.parcels import carried
 from maecli.loading.resident import ResidentLoader
+from maecli.loading.workers import WorkerEnded
+from maecli.schema import PluginSection
 from maecli.training.loop.stopping import told_aside
 from maecli.training.loop.trainer import Trainer
 
@@ -262,12 +265,30 @@ def worker_ends() -> None:
     raise LoadingError("a data worker was killed by SIGKILL; use fewer")
 
 
+def worker_is_killed() -> None:
+    raise carried(WorkerEnded("was killed by SIGKILL", "use fewer"))  # as it comes from another process
+
+
+def folder_is_gone() -> None:
+    raise carried(DataError("nothing can be read", [Fault("a.png", "is gone")]))
+
+
 def data_never_come() -> None:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(60)
 
 
-@pytest.mark.parametrize("act", [worker_ends, data_never_come])
+KILLED = "a data worker was killed by SIGKILL; use fewer; step {} is saved, and --resume goes on from there"
+GONE = "nothing can be read (the data set is that in /pets); step {} is saved, and --resume goes on from there"
+TOLD = {
+    worker_ends: KILLED,
+    worker_is_killed: KILLED,
+    folder_is_gone: GONE,
+    data_never_come: "saved at step {}; --resume goes on from there",
+}
+
+
+@pytest.mark.parametrize("act", TOLD)
 @pytest.mark.parametrize(("split", "before_batch", "step"), [("train", 4, 4), ("train", 6, 6), ("val", 0, 3)])
 def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_been(
     tmp_path, act, split, before_batch, step
@@ -276,7 +297,8 @@ def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_
     (tmp_path / "parts").mkdir()
     whole = make(tmp_path / "whole", Brightness(noise=0.1))
     whole.fit()
-    first = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100)
+    toy = PluginSection.model_validate({"name": "toy", "root": "/pets"})
+    first = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100, dataset=toy)
     if split == "train":
         first.train_loader = interruptible(first.train_loader, before_batch, act)
     else:
@@ -285,10 +307,8 @@ def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_
     with pytest.raises(MaeError) as caught:
         first.fit()
     assert time.monotonic() - begin < 30
-    told = "a data worker was killed by SIGKILL; use fewer; step {} is saved, and --resume goes on from there"
-    if act is data_never_come:
-        told = "saved at step {}; --resume goes on from there"
-    assert str(caught.value) == told.format(step)
+    assert str(caught.value) == TOLD[act].format(step)
+    assert caught.value.exit_code == {folder_is_gone: 3, data_never_come: 130}.get(act, 1)
 
     second = make(tmp_path / "parts", Brightness(noise=0.1))
     second.load(last_of(tmp_path / "parts"))
@@ -322,7 +342,9 @@ def test_a_validation_of_which_nothing_can_be_read_ends_the_run_and_is_made_up_f
             first.val_loader = Lost(val.split, val.preprocess, val.device, val.seed)
 
     first.train_step = step  # type: ignore[method-assign]
-    with pytest.raises(DataError, match=r"^none of the 5 val samples can be read, so there is nothing to measure"):
+    with pytest.raises(
+        DataError, match=r"^none of the 5 val samples can be read, so there is nothing to measure; step 6 is saved,"
+    ):
         first.fit()
     assert [step for step, _ in records(first, "val/error")] == [3]
     second = make(tmp_path / "parts", Brightness(noise=0.1))
