@@ -12,9 +12,9 @@ from torch import Tensor
 
 from maecli.data.batch import Batch
 from maecli.data.sample import TensorSplit
-from maecli.errors import BrokenSample
+from maecli.errors import BrokenSample, Fault
 from maecli.loading.loader import Job, Loader, chance
-from maecli.loading.reading import candidates, read_sample
+from maecli.loading.reading import Reads, candidates
 from maecli.modalities.boxes import whole
 from maecli.modalities.fit import as_tensor, fit_alike, fit_batch
 from maecli.schema import AugmentSpec
@@ -34,6 +34,11 @@ class ResidentLoader(Loader):
 
     _decoded: dict[int, Tensors] = field(default_factory=dict, init=False, repr=False)
     """Samples of files that parts are cut out of, by their positions."""
+    _broken: set[int] = field(default_factory=set, init=False, repr=False)
+
+    @cached_property
+    def _read(self) -> Reads:
+        return Reads(self.split)
 
     @cached_property
     def own(self) -> Tensors:
@@ -57,7 +62,7 @@ class ResidentLoader(Loader):
         rows = np.full(num, -1)
         for index in range(num):
             try:
-                samples.append(preprocess.fit(read_sample(self.split, index)))
+                samples.append(preprocess.fit(self._read(index)))
             except BrokenSample as error:
                 self.on_fault(error.fault)
             else:
@@ -119,16 +124,22 @@ class ResidentLoader(Loader):
 
     def _sample(self, index: int) -> tuple[int, Tensors] | None:
         """Return a sample of a file, or the next one that can be read, and its position; it is decoded once."""
+        faults: dict[int, Fault] = {}
         for number in candidates(index, len(self.split), True):
+            if number in self._broken:
+                continue
             if number not in self._decoded:
                 try:
-                    sample = read_sample(self.split, number)
+                    sample = self._read(number)
                 except BrokenSample as error:
-                    self.on_fault(error.fault)
+                    faults[number] = error.fault
                     continue
                 self._decoded[number] = {name: as_tensor(array) for name, array in sample.items()}
-            return number, self._decoded[number]
-        return None
+            break
+        self._broken.update(faults)
+        for fault in faults.values():  # not before it is known that the data are there
+            self.on_fault(fault)
+        return (number, self._decoded[number]) if number in self._decoded else None
 
 
 def sent(ids: np.ndarray, device: torch.device) -> Tensor:

@@ -19,7 +19,7 @@ from maecli.loading.cache import SampleCache
 from maecli.loading.loader import FIXED, Job, Loader, chance
 from maecli.loading.parcels import Parcel
 from maecli.loading.prefetch import prefetched
-from maecli.loading.reading import candidates, read_sample
+from maecli.loading.reading import Reads, candidates
 from maecli.loading.workers import WorkerEnded, WorkerPool
 from maecli.modalities.preprocess import Preprocess
 from maecli.schema import AugmentSpec
@@ -120,6 +120,7 @@ class _Reader:
 
     def __init__(self, split: Split, preprocess: Preprocess, seed: int, own_size: bool, cache: SampleCache) -> None:
         self.split, self.preprocess, self.seed, self.own_size, self.cache = split, preprocess, seed, own_size, cache
+        self._read = Reads(split)
 
     def __call__(self, reading: Reading) -> Parcel[Origin]:
         """Return the stacked fields of a batch."""
@@ -127,13 +128,15 @@ class _Reader:
         num = len(self.split)
         found: list[Sample] = []
         numbers: list[int] = []
-        faults: list[Fault] = []
+        faults: dict[int, Fault] = {}
         for visit in visits.tolist():
             for number in candidates(visit % num, num, spec is not None):
+                if number in faults:
+                    continue
                 try:
                     found.append(self._sample(number, spec is not None))
                 except BrokenSample as error:
-                    faults.append(error.fault)
+                    faults[number] = error.fault
                 else:
                     numbers.append(visit - visit % num + number)
                     break
@@ -146,7 +149,7 @@ class _Reader:
             samples = [self.preprocess.fit(sample, spec, each) for sample, each in zip(found, chances, strict=True)]
         names = samples[0] if samples else ()
         tensors = {name: torch.stack([sample[name] for sample in samples]) for name in names}
-        return Parcel(tensors, (epoch, numbers, faults))
+        return Parcel(tensors, (epoch, numbers, [*faults.values()]))
 
     def _changed(self, sample: Sample, spec: AugmentSpec, epoch: int, index: int) -> Sample:
         return self.preprocess.prepare(sample, spec, derive_seed(self.seed, "chain", epoch, index))
@@ -155,7 +158,7 @@ class _Reader:
         """Return a sample; of training the first ones that fit stay in memory: decoding costs the most."""
         sample = self.cache.get(index)
         if sample is None:
-            sample = read_sample(self.split, index)
+            sample = self._read(index)
             if training:
                 sample = {name: array for name, array in sample.items() if name not in OWN}
                 self.cache.put(index, sample)

@@ -282,6 +282,42 @@ def test_without_a_listener_a_broken_sample_stops_the_run():
         list(resident(Files(broken={5})).eval_batches(4))
 
 
+class Many(Files):
+    """More samples than fail by chance."""
+
+    def __init__(self, broken=()):
+        super().__init__(broken)
+        self.images, self.tries = images(300), 0
+
+    def __getitem__(self, index):
+        self.tries += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(("make", "training"), [(streamed, True), (streamed, False), (resident, True)])
+def test_data_that_are_gone_are_told_after_few_tries_and_not_sample_by_sample(make, training):
+    split, reports = Many(), []
+    loader = make(split, on_fault=reports.append)
+    batches = loader.train_batches(CUTS, 4, 0, 75) if training else loader.eval_batches(4)
+    next(batches)
+    split.broken, read = range(300), split.tries
+    told = r"^the data cannot be read any more: 32 samples one after the other cannot, nor can those that were read be"
+    with pytest.raises(DataError, match=told):
+        list(batches)
+    assert split.tries - read < 110
+    assert len(reports) < 32
+
+
+@pytest.mark.parametrize("make", [streamed, resident])
+def test_many_broken_samples_in_one_place_are_replaced_as_few_are(make):
+    split, reports = Many(broken=range(20, 200)), []
+    batches = list(make(split, on_fault=reports.append).train_batches(CUTS, 50, 0, 6))
+    planned = [ids.tolist() for _, ids in train_schedule(0, Batching(300, 50), 0, 6)]
+    assert labels(batches) == [[200 if 20 <= i < 200 else i for i in ids] for ids in planned]
+    assert {fault.path for fault in reports} == {f"{i:02d}.png" for i in range(20, 200)}
+    assert split.tries < 6 * (180 + 50) + 100  # each once in a batch, and a few to see that others can be read
+
+
 def test_training_on_nothing_but_broken_samples_is_refused():
     with pytest.raises(DataError, match="none of the 11 training samples can be read"):
         list(streamed(Files(broken=range(NUM)), on_fault=[].append).train_batches(CHANGES, 4, 0, 1))
