@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import signal
 import tarfile
 import tracemalloc
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from maecli_plugins.datasets.shards import joined as joined_module
+from maecli_plugins.datasets.shards import tar as tar_module
 from maecli_plugins.datasets.shards.tar import Tar
 from maecli_plugins.datasets.shards.tar_members import index_tar
 from write_data import write_class_folders
@@ -168,6 +170,22 @@ def test_many_shards_are_indexed_in_processes(tmp_path, monkeypatch):
     (tmp_path / FOLDER).rename(tmp_path / ".away")
     monkeypatch.setattr(joined_module, "IN_PROCESSES", 0)
     assert pixels(tar(tmp_path).split("train")) == alone
+
+
+def killed(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and signals")
+def test_a_process_of_the_index_that_is_killed_is_told_in_a_sentence(tmp_path, monkeypatch, mae):
+    write_shards(tmp_path, num=6, num_shards=3)
+    monkeypatch.setattr(joined_module, "IN_PROCESSES", 0)
+    monkeypatch.setattr(tar_module, "index_tar", killed)
+    outcome = mae("eda", "--dataset", "tar", "--root", tmp_path, "--out", tmp_path / "out")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.splitlines()[-1] == (
+        "mae: a process that helps was killed, as the system does when memory runs out; free some, and retry"
+    )
 
 
 def test_a_split_goes_to_other_processes(tmp_path):
