@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from maecli import api
+
+WRITER = "tensorboard.summary.writer.event_file_writer"
+
+
+class ToldOnce:
+    """A hook for threads that fail; of TensorBoard's own it says nothing: the next call there raises what it raised."""
+
+    def __init__(self, others: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self.others = others
+
+    def __call__(self, args: threading.ExceptHookArgs) -> None:
+        if type(args.thread).__module__ != WRITER:
+            self.others(args)
 
 
 class TensorBoard(api.Tracker):
@@ -19,6 +33,8 @@ class TensorBoard(api.Tracker):
         super().__init__(run_dir, spec, start_step)
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
+        if not isinstance(threading.excepthook, ToldOnce):
+            threading.excepthook = ToldOnce(threading.excepthook)
         # purge_step hides what an attempt that was cut off wrote after the step that it continues from.
         self._writer = SummaryWriter(str(run_dir / "tensorboard"), purge_step=start_step + 1)
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import shutil
+import threading
 from pathlib import Path
 
-from maecli_plugins.trackers.tensorboard import TensorBoard
+import pytest
+from maecli_plugins.trackers.tensorboard import WRITER, TensorBoard
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
@@ -11,6 +14,11 @@ def record(folder: Path, start_step: int, **values: float) -> None:
     for step, value in values.items():
         tracker.log(int(step[1:]), {"train/loss": value})
     tracker.close()
+
+
+def log_on(tracker: TensorBoard) -> None:
+    for step in range(1000):
+        tracker.log(step, {"train/loss": 1.0})
 
 
 def shown(folder: Path) -> list[tuple[int, float]]:
@@ -28,3 +36,20 @@ def test_what_a_cut_off_attempt_wrote_after_its_checkpoint_is_hidden(tmp_path):
     record(tmp_path, 0, s1=0.5, s2=0.25, s3=8.0, s4=16.0)
     record(tmp_path, 2, s3=0.125)
     assert shown(tmp_path) == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+def test_a_folder_that_is_taken_away_is_told_by_an_error_and_by_no_thread(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    tracker = TensorBoard(tmp_path, {}, 0)
+    thread = tracker._writer.file_writer.event_writer._async_writer._worker
+    assert type(thread).__module__ == WRITER
+    shutil.rmtree(tmp_path / "tensorboard")
+    with pytest.raises(FileNotFoundError):
+        log_on(tracker)
+    thread.join()
+    assert told == []
+    other = threading.Thread(target=lambda: 1 // 0)
+    other.start()
+    other.join()
+    assert [args.exc_type for args in told] == [ZeroDivisionError]
