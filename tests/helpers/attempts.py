@@ -142,6 +142,10 @@ def launch_by_forks(step, whom="itself"):
 def lose_numbers(step):
     in_step(step, lambda batch: batch.tensors["image"].fill_(float("nan")))
 
+def lose_val(step):
+    from maecli.loading.loader import Loader
+    in_step(step, lambda batch: setattr(Loader, "eval_batches", lambda *_, **__: iter(())))
+
 def hang_at(step, seconds):
     from maecli.parallel import world
     world.HANG_S = seconds
