@@ -64,9 +64,18 @@ def measure(
     module.eval()
     seeing = task.evaluator(thorough) if evaluator is None else evaluator
 
+    on_fault, held = loader.on_fault, list[Fault]()
+    loader.on_fault = held.append  # until something was read: all may be gone, and then one is told for all
+
+    def tell() -> None:
+        loader.on_fault = on_fault
+        while held:
+            on_fault(held.pop(0))
+
     def see(seeing: Evaluator[Any], part: tuple[int, int]) -> Generator[int, None, None]:
         with autocast(loader.device, dtype):
             for batch in _batches(loader, batch_size, skip, limit, part):
+                tell()
                 seeing.update(module, batch)
                 yield len(batch)
 
@@ -80,8 +89,13 @@ def measure(
                 if not adds_up and world.main:
                     seeing = task.evaluator(thorough)
                     sum(see(seeing, WHOLE))
+        if seen:
+            tell()
     finally:
+        loader.on_fault = on_fault
         module.train(was_training)
+    for fault in held[:1]:
+        on_fault(fault)
     return seeing, seen
 
 
