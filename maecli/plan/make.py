@@ -27,6 +27,7 @@ from maecli.schema import RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import PLANNED, Layer
 from maecli.spec.recipes import DEFAULTS
+from maecli.spec.resolve import LENGTH
 from maecli.training.loop.pace import Durations
 
 BELOW = f"recipe {DEFAULTS}"
@@ -101,13 +102,18 @@ class RunPlan:
 
 
 def leaves_open(spec: RunSpec) -> bool:
-    """Whether nobody but defaults, or a person by a flag, says how long a run trains: then the rest is planned."""
+    """Whether nobody but defaults, or a person by a flag, says how a run is trained: then the rest is planned."""
     return not who_says(spec)
 
 
-def who_says(spec: RunSpec) -> str:
-    """Return what says how long a run trains, beside defaults and flags: a recipe, a file; empty where nothing does."""
-    return next((source for key in SCHEDULE if (source := spec.sources.get(key, BELOW)) not in OPEN), "")
+def can_plan(spec: RunSpec, time_s: float | None) -> bool:
+    """Whether something is left to plan: of a run with a time its length at least, whatever else a recipe says."""
+    return not who_says(spec, SCHEDULE if time_s is None else LENGTH)
+
+
+def who_says(spec: RunSpec, keys: Sequence[str] = SCHEDULE) -> str:
+    """Return what says these of a run, beside defaults and flags: a recipe, a file; empty where nothing does."""
+    return next((source for key in keys if (source := spec.sources.get(key, BELOW)) not in OPEN), "")
 
 
 def make_plan(
@@ -155,6 +161,7 @@ class Planner:
         self.modality = make_modality(self.data.card, registry)
         self.facts = survey(self.data, self.modality)
         self.opening_s = time.monotonic() - begin
+        self._plans_length_alone = not leaves_open(spec)
 
     def best(self) -> Choice:
         """Return the choice that suits the time: of the models to choose from the largest that pays in it."""
@@ -195,7 +202,7 @@ class Planner:
         `largest`, twice the side that suits the device, is the longest that it is given instead.
         """
         size, settings = self._of_model(model, largest)
-        settings |= self._of_data(size)
+        settings = self._planned(settings | self._of_data(size))
         trial = self._spec(settings)
         built = open_run(trial, self.registry, lambda _: None, opened=self.data)
         trainer = make_trainer(built, None, Progress())
@@ -219,7 +226,7 @@ class Planner:
         else:
             validations = self._validations(timing, time_s)
             schedule = self._schedule(timing, time_s, validations, batch, per_epoch)
-        settings = settings | schedule.settings(validations) | self._of_verb(schedule)
+        settings = self._planned(settings | schedule.settings(validations) | self._of_verb(schedule))
         spec = self._spec(settings)
         trainer = make_trainer(dataclasses.replace(built, spec=spec), None, Progress())
         return Choice(
@@ -234,6 +241,10 @@ class Planner:
 
     def _spec(self, settings: rules.Settings) -> RunSpec:
         return self.resolve(dataclasses.replace(self.asked, plan=Layer(PLANNED, settings)))
+
+    def _planned(self, settings: rules.Settings) -> rules.Settings:
+        """Return what is planned of settings: how long a run trains alone, where a recipe says how."""
+        return {key: value for key, value in settings.items() if key in LENGTH or not self._plans_length_alone}
 
     def _is_set(self, key: str) -> bool:
         """Whether a person, a recipe or what `--init` names says it."""

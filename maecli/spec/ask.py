@@ -29,6 +29,8 @@ class Ask:
     """Resume the run of this spec where it is there, whatever else is; so one command serves a scheduler each time."""
     compare: str | None = None
     """With which companions a fine-tuning is trained, one of `COMPARISONS`; None: those that it has."""
+    for_time: bool = False
+    """Whether a time says how long the run trains, and not a recipe."""
     plan: Layer | None = None
     """Over the defaults and below all else."""
     extra: Sequence[Layer] = ()

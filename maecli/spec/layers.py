@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,10 @@ class Layer:
     def of(cls, source: str, tree: Mapping[str, Any]) -> Layer:
         """Return the layer of nested settings."""
         return cls(source, flatten(tree))
+
+    def without(self, keys: Collection[str]) -> Layer:
+        """Return the layer less some of its settings."""
+        return Layer(self.source, {key: value for key, value in self.settings.items() if key not in keys})
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Settings:

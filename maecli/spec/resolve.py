@@ -24,6 +24,11 @@ OF_LABELS = frozenset({"data.labels", "data.sampling"})
 """What was made of the labels of a data set."""
 OF_ONE_RUN = OF_LABELS | {"data.folds", "data.fold"}
 """What says nothing of the next run: what was made of labels, and what was left out."""
+LENGTH = (
+    *("train.epochs", "train.max_steps", "train.warmup_epochs"),
+    *("eval_every_epochs", "checkpoint.every_epochs"),
+)
+"""What says how long a run trains, and what is meant in parts of that."""
 Offer = Mapping[str, Any]
 """What `--init` says of the run to come: the spec of a run, or of a foreign file the options of its model, which has no
 name, and how its pixels were normalised."""
@@ -51,7 +56,8 @@ def stack(
     if ask.plan is not None:
         defaults.append(ask.plan)
     init = [Layer.of(INIT_LAYER, {key: offer[key] for key in ("dataset", "model") if key in offer})] if offer else []
-    recipe = [_recipe(ask.recipe, ask.verb, registry, task=task)] if ask.recipe is not None else []
+    without = LENGTH if ask.for_time else ()
+    recipe = [_recipe(ask.recipe, ask.verb, registry, task=task).without(without)] if ask.recipe is not None else []
     config = ask.config
     file = [Layer.of(str(config), read_config(config, ask.verb, task))] if config is not None else []
 
@@ -65,7 +71,7 @@ def stack(
         own = registry.dataset(dataset).recipe
         if own is not None and own != ask.recipe:
             task = _name("task", [*init, *recipe, *file, *command_line])  # its recipe may choose that, if nobody does
-            defaults.append(_recipe(own, ask.verb, registry, required=False, task=task))
+            defaults.append(_recipe(own, ask.verb, registry, required=False, task=task).without(without))
             layers = [*defaults, *init, *recipe, *file, *command_line]
     task, model = _name("task", layers), _name("model", layers)
 

@@ -14,7 +14,7 @@ import maecli.run.train as training
 from maecli.errors import MaeError, SpecError, TimeIsUp
 from maecli.parallel.environment import has_begun
 from maecli.plan.batches import changed_batch
-from maecli.plan.make import RunPlan, leaves_open, make_plan, who_says
+from maecli.plan.make import RunPlan, can_plan, make_plan, who_says
 from maecli.plan.words import sentence
 from maecli.progress import Progress
 from maecli.registry import Registry
@@ -31,7 +31,7 @@ from maecli.run.weights.initial import offered_spec
 from maecli.schema import PLUGIN_SECTIONS, RunSpec
 from maecli.spec.ask import Ask
 from maecli.spec.layers import flatten
-from maecli.spec.resolve import stack
+from maecli.spec.resolve import LENGTH, stack
 from maecli.sweep.folds import cross_validate
 
 
@@ -52,6 +52,7 @@ def train(
     runs; `max_time_s`: after which time from now on to have stopped and saved, whatever is left to do.
     """
     begin = time.monotonic()
+    ask = replace(ask, for_time=time_s is not None)
     if has_begun():  # and another process of it died
         ask, overwrite = replace(ask, resume_or_start=True), False
     spec = request(ask, registry)
@@ -103,6 +104,7 @@ def dry_run(
     ask: Ask, registry: Registry, progress: Progress, *, verbose: bool = False, time_s: float | None = None
 ) -> tuple[dict[str, Any], list[Setting]]:
     """Build what is asked for and time a few steps; write nothing. Return what the run would be, and its settings."""
+    ask = replace(ask, for_time=time_s is not None)
     spec = request(ask, registry)
     _check_comparison(ask, spec)
     spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
@@ -180,12 +182,12 @@ def _planned(
 ) -> tuple[RunSpec, RunPlan | None]:
     """Return the spec of a run, in which what nobody set is planned, and the plan, None without one."""
     plan = None
-    if leaves_open(spec):
+    if can_plan(spec, time_s):
         with progress.working("planning"):
             plan = make_plan(ask, spec, lambda planned: request(planned, registry), registry, time_s, progress.say)
         spec = request(plan.ask(ask), registry)
     elif time_s is not None:
-        source = who_says(spec)
+        source = who_says(spec, LENGTH)
         raise SpecError(f"--time plans how long a run trains, and {source} says it already; leave one of them out")
     elif note := changed_batch(ask, spec, lambda usual: request(usual, registry)):
         progress.say(note)
