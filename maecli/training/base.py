@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
-from maecli.training.checkpoint import MODEL, STATE, Checkpoint, checksum_of_tensors
+from maecli.training.checkpoint import MODEL, STATE, Checkpoint, Snapshot, checksum_of_tensors
 from maecli.training.checkpoint_folder import LEAST_KEPT, CheckpointFolder
 from maecli.training.loop.learner import RAW
 
@@ -67,15 +67,11 @@ class FolderOnBase(CheckpointFolder):
         checkpoint = super().pointed(pointer)
         return CheckpointOnBase.of(checkpoint, self.base) if checkpoint is not None else None
 
-    def save(
-        self,
-        step: int,
-        model: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        metadata: Mapping[str, Any],
-        counters: Mapping[str, Any],
-        best: bool,
-        keep: int = LEAST_KEPT,
-    ) -> Checkpoint:
-        own, rest = self.base.without(model), self.base.without(state, RAW)
-        return super().save(step, own, rest, {**metadata, BASE: self.base.record}, counters, best, keep)
+    def save(self, snapshot: Snapshot, best: bool = False, keep: int = LEAST_KEPT) -> Checkpoint:
+        own = replace(
+            snapshot,
+            model=self.base.without(snapshot.model),
+            state=self.base.without(snapshot.state, RAW),
+            metadata={**snapshot.metadata, BASE: self.base.record},
+        )
+        return super().save(own, best, keep)

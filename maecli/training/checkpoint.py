@@ -51,6 +51,21 @@ class DamagedCheckpoint(MaeError):
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint of one step holds."""
+
+    step: int
+    model: Mapping[str, Tensor]
+    """The weights to use."""
+    state: Mapping[str, Tensor]
+    """What a restart needs beside."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Recorded with the weights."""
+    counters: Mapping[str, Any] = field(default_factory=dict)
+    """Recorded with the state."""
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A finished checkpoint folder."""
 

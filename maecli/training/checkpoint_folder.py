@@ -11,7 +11,6 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from maecli.training.checkpoint import (
     STATE,
     Checkpoint,
     DamagedCheckpoint,
+    Snapshot,
     shards_of,
     write_tensors,
 )
@@ -110,26 +110,17 @@ class CheckpointFolder:
                 return checkpoint, problems
         return None, problems
 
-    def save(
-        self,
-        step: int,
-        model: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        metadata: Mapping[str, Any],
-        counters: Mapping[str, Any],
-        best: bool,
-        keep: int = LEAST_KEPT,
-    ) -> Checkpoint:
+    def save(self, snapshot: Snapshot, best: bool = False, keep: int = LEAST_KEPT) -> Checkpoint:
         """Write a checkpoint, then point to it, then remove those that are neither the best nor of the newest `keep`.
 
         Until the pointer is replaced the one before stays the last: being killed here loses nothing.
         """
-        with self.staged(step) as folder:
+        with self.staged(snapshot.step) as folder:
             checksums = {
-                MODEL: write_tensors(folder / MODEL, model, metadata),
-                STATE: write_tensors(folder / STATE, state, counters),
+                MODEL: write_tensors(folder / MODEL, snapshot.model, snapshot.metadata),
+                STATE: write_tensors(folder / STATE, snapshot.state, snapshot.counters),
             }
-        return self.finish(step, checksums, best, keep)
+        return self.finish(snapshot.step, checksums, best, keep)
 
     @contextlib.contextmanager
     def staged(self, step: int, shards: Collection[str] = ()) -> Iterator[Path]:

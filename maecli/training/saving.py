@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
 
 from maecli.errors import MaeError
 from maecli.parallel.world import World
 from maecli.parallel.wrap import in_parts
-from maecli.training.checkpoint import MODEL, STATE, shards_of, write_tensors
+from maecli.training.checkpoint import MODEL, STATE, Snapshot, shards_of, write_tensors
 from maecli.training.checkpoint_folder import LEAST_KEPT, CheckpointFolder
 from maecli.training.shards import shard_name, write_shards
 
 
 def save_together(
-    checkpoints: CheckpointFolder | None,
-    world: World,
-    step: int,
-    model: Mapping[str, Tensor],
-    state: Mapping[str, Tensor],
-    metadata: Mapping[str, Any],
-    counters: Mapping[str, Any],
-    best: bool,
-    keep: int = LEAST_KEPT,
+    checkpoints: CheckpointFolder | None, world: World, snapshot: Snapshot, best: bool = False, keep: int = LEAST_KEPT
 ) -> None:
     """Do what `CheckpointFolder.save` does. All processes call it at once; the first alone has `checkpoints`.
 
     Raises in all processes what one of them raises, and MaeError where one does not see the folder to write parts to.
     """
-    if not any(in_parts(tensor) for tensor in (*model.values(), *state.values())):
+    if not any(in_parts(tensor) for tensor in (*snapshot.model.values(), *snapshot.state.values())):
         with world.together():
             if checkpoints is not None:
-                checkpoints.save(step, model, state, metadata, counters, best, keep)
+                checkpoints.save(snapshot, best, keep)
         return
-    files = {MODEL: model, STATE: state}
+    files = {MODEL: snapshot.model, STATE: snapshot.state}
     with contextlib.ExitStack() as stack:
 
         def staged() -> Path | None:
             if checkpoints is None:
                 return None
             names = [shard_name(rank) for rank in range(world.size)]
-            return stack.enter_context(checkpoints.staged(step, names))
+            return stack.enter_context(checkpoints.staged(snapshot.step, names))
 
         folder = world.first(staged)
         if folder is None:
@@ -60,8 +48,8 @@ def save_together(
         with world.together():
             if checkpoints is not None:
                 checksums = {}
-                for file, recorded in ((MODEL, metadata), (STATE, counters)):
+                for file, recorded in ((MODEL, snapshot.metadata), (STATE, snapshot.counters)):
                     whole = {name: each for name, each in files[file].items() if name not in parts[file]}
                     checksums[file] = write_tensors(folder / file, whole, recorded, shards[file])
                 stack.close()  # which gives the folder its name
-                checkpoints.finish(step, checksums, best, keep)
+                checkpoints.finish(snapshot.step, checksums, best, keep)

@@ -200,9 +200,9 @@ def note_state(path, step=0):
         spread = self.learner.spread
         def spreading():
             spread()
-            model, state, counters = self.snapshot()
+            snapshot = self.snapshot()
             noted = hashlib.sha256()
-            for name, tensor in sorted([*model.items(), *state.items()]):
+            for name, tensor in sorted([*snapshot.model.items(), *snapshot.state.items()]):
                 whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
                 noted.update(name.encode() + whole.detach().numpy().tobytes())
             with open(f"{path}-{self.world.rank}", "w") as file:

@@ -12,6 +12,7 @@ from maecli.results import Counted, Drawing, Evaluation, Metric
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import RunDirectory, data_in_words, runs_dir
 from maecli.storage.files import temporary_name
+from maecli.training.checkpoint import Snapshot
 
 SPEC = {"verb": "pretrain", "seed": 0, "dataset": {"name": "d"}, "task": {"name": "t"}, "model": {"name": "m"}}
 OTHER = SPEC | {"verb": "finetune"}
@@ -52,7 +53,7 @@ def test_a_directory_with_a_run_is_refused(tmp_path):
 def test_overwriting_removes_what_the_run_wrote_and_nothing_else(tmp_path):
     run = started(tmp_path / "run")
     run.write("metrics.jsonl", "")
-    run.checkpoints.save(1, {"w": torch.zeros(1)}, {}, {}, {}, best=True)
+    run.checkpoints.save(Snapshot(1, {"w": torch.zeros(1)}, {}), best=True)
     for name in ("notes.txt", "checkpoints/mine.txt", "pictures/cat.png"):
         (run.path / name).parent.mkdir(exist_ok=True)
         (run.path / name).write_text("mine")

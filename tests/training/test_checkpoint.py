@@ -14,7 +14,7 @@ from maecli.run.checkpoint import find_checkpoint
 from maecli.run.restore import load_exactly, restore
 from maecli.storage.ledger import Ledger
 from maecli.training import checkpoint as module
-from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint
+from maecli.training.checkpoint import Checkpoint, DamagedCheckpoint, Snapshot
 from maecli.training.checkpoint_folder import CheckpointFolder
 
 
@@ -27,7 +27,8 @@ def folder(tmp_path) -> CheckpointFolder:
 
 def save(folder: CheckpointFolder, step: int, best: bool = False, value: float = 0.0, keep: int = 2) -> Checkpoint:
     model = {"weight": torch.full((2, 2), value + step)}
-    return folder.save(step, model, {"moment": torch.ones(3)}, {"spec": {"seed": 1}}, {"step": step}, best, keep)
+    snapshot = Snapshot(step, model, {"moment": torch.ones(3)}, {"spec": {"seed": 1}}, {"step": step})
+    return folder.save(snapshot, best, keep)
 
 
 def names(folder: CheckpointFolder) -> set[str]:
@@ -71,7 +72,7 @@ def test_a_damaged_calibration_is_refused(folder):
 
 def test_a_slice_of_a_larger_tensor_is_saved_as_itself(folder):
     whole = torch.arange(12.0).reshape(3, 4)
-    folder.save(1, {"a": whole[:, ::2], "b": whole.T}, {}, {}, {}, False)
+    folder.save(Snapshot(1, {"a": whole[:, ::2], "b": whole.T}, {}))
     tensors = Checkpoint(folder.path / "step-000001").tensors()
     assert torch.equal(tensors["a"], whole[:, ::2])
     assert torch.equal(tensors["b"], whole.T)

@@ -17,7 +17,7 @@ from maecli.parallel.world import ALONE
 from maecli.parallel.wrap import shard
 from maecli.storage.ledger import Ledger
 from maecli.training import saving
-from maecli.training.checkpoint import MODEL, STATE, Checkpoint, DamagedCheckpoint
+from maecli.training.checkpoint import MODEL, STATE, Checkpoint, DamagedCheckpoint, Snapshot
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.saving import save_together
 from maecli.training.shards import checksum_of_file, read_shards, shard_name
@@ -40,7 +40,8 @@ def folder(tmp_path: Path) -> CheckpointFolder:
 
 def save(folder: CheckpointFolder, module: nn.Module, step: int = 1) -> Checkpoint:
     state = {f"optim.{name}": value + 1 for name, value in module.named_parameters()} | {"loss_sum": torch.tensor(2.0)}
-    save_together(folder, ALONE, step, module.state_dict(), state, {"spec": {"seed": 1}}, {"step": step}, False)
+    snapshot = Snapshot(step, module.state_dict(), state, {"spec": {"seed": 1}}, {"step": step})
+    save_together(folder, ALONE, snapshot)
     last = folder.pointed("last")
     assert last is not None
     return last

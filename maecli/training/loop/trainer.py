@@ -33,7 +33,7 @@ from maecli.results import Metric
 from maecli.schema import RunSpec
 from maecli.storage.files import disk_errors, sync
 from maecli.text import number_of
-from maecli.training.checkpoint import STATE, Checkpoint
+from maecli.training.checkpoint import STATE, Checkpoint, Snapshot
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.evaluation import measure, nothing_read
 from maecli.training.loop.fitting import Lack, smaller_that_fits
@@ -327,13 +327,11 @@ class Trainer:
             return
         self.check_finite()
         with self.telling.clock.paused(), self.telling.pace.saving():
-            weights, state, counters = self.snapshot(best)
+            snapshot = self.snapshot(best)
             with self.world.together():
-                self._check_weights(weights, state)
+                self._check_weights(snapshot.model, snapshot.state)
                 self._sync_metrics()
-            metadata = {"step": self.step, "total_steps": self.schedule.total_steps, **self.metadata}
-            keep = self.spec.checkpoint.keep
-            save_together(self.checkpoints, self.world, self.step, weights, state, metadata, counters, best, keep)
+            save_together(self.checkpoints, self.world, snapshot, best, self.spec.checkpoint.keep)
         self._saved_step, self._has_saved = self.step, True
         self.telling.clock.saved()
         if not self.stop.asked:
@@ -354,9 +352,10 @@ class Trainer:
                     if file.is_file():  # and no pattern
                         sync(file)
 
-    def snapshot(self, best: bool = False) -> tuple[Tensors, Tensors, dict[str, Any]]:
-        """Return the weights to use, and the tensors and numbers that a restart needs besides."""
+    def snapshot(self, best: bool = False) -> Snapshot:
+        """Return what a checkpoint of this step holds."""
         weights, state = self.learner.snapshot()
+        metadata = {"step": self.step, "total_steps": self.schedule.total_steps, **self.metadata}
         counters = {
             "step": self.step,
             "begin": self.begin,
@@ -369,7 +368,7 @@ class Trainer:
             "seed": self.spec.seed,
             "seconds": self.seconds_before + time.monotonic() - self._began,
         }
-        return weights, state | {"loss_sum": self.loss_sum}, counters
+        return Snapshot(self.step, weights, state | {"loss_sum": self.loss_sum}, metadata, counters)
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint of this very run."""
@@ -426,7 +425,7 @@ class Trainer:
         world.goes_on = True
         if self.spec.compile:
             world.be_patient()
-        counters = world.first(lambda: self.snapshot()[2])
+        counters = world.first(lambda: self.snapshot().counters)
         world.same([self.loss_sum])
         if not world.main:
             self._count_from(counters)

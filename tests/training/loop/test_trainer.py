@@ -179,7 +179,7 @@ def test_without_validation_samples_nothing_is_measured():
 def test_a_long_epoch_is_saved_within(tmp_path):
     trainer = make(tmp_path, checkpoint={"every_epochs": 100, "every_minutes": 1e-9})
     saved = []
-    trainer.checkpoints.save = lambda step, *_: saved.append(step)  # type: ignore[union-attr, method-assign]
+    trainer.checkpoints.save = lambda snapshot, *_: saved.append(snapshot.step)  # type: ignore[union-attr, method-assign]
     trainer.fit()
     assert saved == list(range(1, 10))
 
