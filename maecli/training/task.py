@@ -166,13 +166,21 @@ class Task(ABC, Generic[M]):
 
     @abstractmethod
     def loss(self, module: M, batch: Batch) -> Tensor:
-        """Return the training loss () of one micro-batch.
+        """Return the training loss () of one micro-batch, a mean: of its samples, or as `loss_weight` says.
 
         It calls `module(...)` once, and takes nothing else of it: what runs may be a wrapper that has no attributes of
         the module, compiled or of several processes. What the loss needs to know of the encoder `build` keeps.
         Nothing in it waits for the device: numbers are not read back, and constants are made once.
         Per-sample randomness comes from `batch.draws`; torch's own generator is seeded for every step.
         """
+
+    def loss_weight(self, batch: Batch) -> Tensor | None:
+        """Return of how much the loss of a batch is a mean, () float32: how many cells it judges, for example.
+
+        A batch in parts, of one process or several, has the loss and the gradients of the whole: its parts are summed
+        by this. None, of all batches of a data set alike: a mean of samples. Nothing in it waits for the device.
+        """
+        return None
 
     def frozen_features(self, module: M, batch: Batch) -> Tensor | None:
         """Return all (B, ...) that the loss and the evaluator need of `image`, made by a frozen encoder.

@@ -138,6 +138,14 @@ class Unseeded(Classify):
         return super().loss(module, batch) * np.random.uniform(1, 2)
 
 
+class OwnCount(Classify):
+    """Classes."""
+
+    def loss(self, module, batch):
+        images = batch["image"].flatten(1)
+        return super().loss(module, batch) * images.abs().sum() / (1 + images.abs().amax(1).sum())
+
+
 class Touching(Classify):
     """Classes."""
 
@@ -434,6 +442,7 @@ WRONG = [
         "draw() fails on pictures alone, as inference has: KeyError: 'label' (test_tasks.py, line",
     ),
     (DrawsLabels, "drawing", "); draw what the batch has, or return []"),
+    (OwnCount, "parted", "so micro-batches and several processes would learn something else; divide by what"),
     (Loud, "drawing", "side_by_side(): a picture of 'given' has the shape (3, 4, 4) and goes from 255 to 255; give (C"),
 ]
 

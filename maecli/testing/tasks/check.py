@@ -16,7 +16,7 @@ from maecli.testing.imports import imports
 from maecli.testing.options import check_class, check_options, spec
 from maecli.testing.tasks.calibrating import calibration
 from maecli.testing.tasks.drawing import drawing
-from maecli.testing.tasks.learning import class_rows, frozen, repeatable, training, wrapped
+from maecli.testing.tasks.learning import class_rows, frozen, parted, repeatable, training, wrapped
 from maecli.testing.tasks.measuring import adding, comparing, evaluation
 from maecli.testing.tasks.predicting import alone, prediction, saving
 from maecli.testing.tasks.subject import TaskSubject
@@ -73,6 +73,7 @@ STAGES: Stages = (
     (build,),
     (class_rows, training, evaluation, prediction),
     (repeatable, wrapped, adding, comparing, alone, saving, drawing, calibration),
+    (parted,),
     (frozen,),
 )
 

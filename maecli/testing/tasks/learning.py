@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -50,6 +52,22 @@ def repeatable(subject: TaskSubject) -> None:
         losses[0] == losses[1],
         f"the loss of one batch is {losses[0]:.6g} and then {losses[1]:.6g}; take random numbers from batch.draws or "
         "from torch's generator, which is seeded for every step, so that a resumed run goes on as it would have",
+    )
+
+
+@torch.no_grad()
+def parted(subject: TaskSubject) -> None:
+    """The losses of the parts of a batch, summed as `loss_weight` says, are that of the batch."""
+    task, batch, module = subject.task, subject.train_batch(), subject.build().eval()
+    parts = [part for part in (batch.narrow(0, 2), batch.narrow(2, len(batch))) if len(part)]
+    losses = [float(task.loss(module, part)) for part in parts]
+    weights = [float(len(part) if (weight := task.loss_weight(part)) is None else weight) for part in parts]
+    whole, together = float(task.loss(module, batch)), float(np.average(losses, weights=weights))
+    expect(
+        math.isclose(whole, together, rel_tol=1e-4, abs_tol=1e-6),
+        f"the loss of a batch is {whole:.6g}, and that of its first two samples and the others together "
+        f"{together:.6g}, so micro-batches and several processes would learn something else; divide by what "
+        "loss_weight() returns",
     )
 
 

@@ -27,6 +27,8 @@ from maecli.training.loop.optim import (
 Tensors = dict[str, Tensor]
 Loss = Callable[[Any, Batch], Tensor]
 """Makes the loss () of a micro-batch, given what runs the module."""
+Weight = Callable[[Batch], Tensor | None]
+"""Says what the loss of a micro-batch weighs beside others; see `Task.loss_weight`."""
 RAW = "raw."
 """Prefix of the weights under training in the state, where the model file holds their average."""
 MOMENTS = "optim."
@@ -62,18 +64,22 @@ class Learner:
         copy_whole(module, self._unsharded)
         return self._unsharded
 
-    def learn(self, loss_of: Loss, micros: Sequence[Batch], num: int, rate: float, step: int) -> Tensor:
+    def learn(
+        self, loss_of: Loss, weight_of: Weight, micros: Sequence[Batch], num: int, rate: float, step: int
+    ) -> Tensor:
         """Do optimizer step `step`, counted from 0, on a batch of `num` samples; return its loss ().
 
-        Gradients are summed over micro-batches, and over processes, of which each has some of the samples.
+        Gradients are summed over micro-batches, and over processes, of which each has some of the samples: as a mean
+        of what the loss is a mean of, so that they are those of the whole batch.
         """
         set_rate(self.optimizer, rate)
         _copy(self._statistics, self._statistics_before)
         loss = torch.zeros((), device=self.device)
-        for i, micro in enumerate(micros, start=1):
+        shares = self._shares(weight_of, micros, num)
+        for i, (micro, share) in enumerate(zip(micros, shares, strict=True), start=1):
             with summed_at_the_end(self.running, i == len(micros)):
                 with autocast(self.device, self.dtype), drawing_from(self.module, micro.draws):
-                    part = loss_of(self.running, micro) * (len(micro) / num)
+                    part = loss_of(self.running, micro) * share
                 part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
         self.world.sum_(loss)
@@ -86,6 +92,18 @@ class Learner:
             self.average.update(self.module, step + 1)
         self.is_updating = False
         return loss
+
+    def _shares(self, weight_of: Weight, micros: Sequence[Batch], num: int) -> Sequence[Tensor | float]:
+        """Return what share of the loss of a batch of `num` samples that of each of these parts of it is."""
+        if len(micros) == 1 and self.world.size == 1:
+            return [1.0]
+        weights = [weight for micro in micros if (weight := weight_of(micro)) is not None]
+        if not weights:
+            return [len(micro) / num for micro in micros]
+        stacked = torch.stack(weights).float()
+        total = stacked.sum()
+        self.world.sum_(total)
+        return list(stacked / total.clamp(min=torch.finfo().tiny))
 
     def take_back(self) -> None:
         """Undo what a step that failed before it changed weights has done; the module runs in this process alone."""

@@ -187,7 +187,7 @@ class Trainer:
         torch.manual_seed(derive_seed(self.spec.seed, "step", self.step, *([rank] if rank else [])))
         batch.progress = self.step / self.schedule.total_steps
         micros = micro_batches(batch, num, self.micro_batch_size, self.world)
-        loss = self.learner.learn(self.task.loss, micros, num, self._rate(self.step), self.step)
+        loss = self.learner.learn(self.task.loss, self.task.loss_weight, micros, num, self._rate(self.step), self.step)
         self.loss_sum += loss
         self.loss_steps += 1
         # Noted on the device and read when something is logged or saved: reading every step would stall a GPU.

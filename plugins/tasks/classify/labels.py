@@ -64,6 +64,10 @@ class Labels(ABC):
     def loss(self, logits: Tensor, target: Tensor, smoothing: float) -> Tensor:
         """Return the mean loss () of logits and targets (B, Q)."""
 
+    def loss_weight(self, target: Tensor) -> Tensor | None:
+        """Return of how many cells of targets (B, Q) that is the mean; None: of samples."""
+        return None
+
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor: ...
 

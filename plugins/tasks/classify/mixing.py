@@ -17,6 +17,8 @@ from torch import Tensor
 
 from maecli import api
 
+from ..pairs import partners
+
 QUANTILES = 4096
 
 
@@ -44,12 +46,6 @@ def mix(
         if kept is not None and valid is not None and other_valid is not None:
             kept = torch.where(pasted, torch.where(box, other_valid, valid), kept)
     return mixed, share.flatten(), kept
-
-
-def partners(batch: Tensor) -> Tensor:
-    """Return which sample each (B,) is blended with: that at 2i with that at 2i + 1, an odd last with itself."""
-    num = len(batch)
-    return (torch.arange(num, device=batch.device) ^ 1).clamp(max=num - 1)
 
 
 def box_masks(area: Tensor, centre: Tensor, size: Sequence[int]) -> Tensor:

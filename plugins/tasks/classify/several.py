@@ -77,6 +77,9 @@ class SeveralLabels(Labels):
         )
         return total / judged.sum().clamp(min=1)
 
+    def loss_weight(self, target: Tensor) -> Tensor:
+        return (~target.isnan()).sum()
+
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
 

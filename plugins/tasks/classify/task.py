@@ -16,12 +16,13 @@ from torch import Tensor
 
 from maecli import api
 
+from ..pairs import partners
 from ..pooled.boosted_trees import ALL, BoostedTrees
 from ..pooled.head import HeadOptions, features_of, outputs_of
 from .calibration import Calibration
 from .exported import ClassifyOutputs
 from .labels import Labels
-from .mixing import mix, partners
+from .mixing import mix
 from .one import OneLabel
 from .several import SeveralLabels
 
@@ -123,12 +124,20 @@ class Classify(api.Task[api.nets.Classifier]):
         if "features" in batch:
             return self.labels.loss(outputs_of(module, batch), target, self.options.label_smoothing)
         image, valid = batch["image"], batch.tensors.get("valid")
-        alphas = (self.options.mixup, self.options.cutmix)
-        if batch.progress < self.options.mix_until and any(alphas) and len(image) > 1:
-            image, share, valid = mix(image, batch.draws, *alphas, valid)
+        if self._mixes(batch):
+            image, share, valid = mix(image, batch.draws, self.options.mixup, self.options.cutmix, valid)
             target = torch.lerp(target[partners(target)], target, share.unsqueeze(1))  # NaN where either is
         logits = module(image, self._ids_keep(batch, valid), valid)
         return self.labels.loss(logits, target, self.options.label_smoothing)
+
+    def loss_weight(self, batch: api.Batch) -> Tensor | None:
+        target = self.labels.target(batch["label"])
+        return self.labels.loss_weight(target + target[partners(target)] if self._mixes(batch) else target)
+
+    def _mixes(self, batch: api.Batch) -> bool:
+        """Whether samples are blended with their partners."""
+        wanted = batch.progress < self.options.mix_until and (self.options.mixup > 0 or self.options.cutmix > 0)
+        return wanted and "features" not in batch and len(batch) > 1
 
     def _ids_keep(self, batch: api.Batch, valid: Tensor | None) -> Tensor | None:
         drop = self.options.patch_drop if batch.progress < self.options.patch_drop_until else 0.0

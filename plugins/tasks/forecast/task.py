@@ -132,6 +132,9 @@ class Forecast(api.Task[Forecaster]):
             return pinball_loss(made, truth, self.options.quantiles)
         return squared_error(made, truth)
 
+    def loss_weight(self, batch: api.Batch) -> Tensor:
+        return (~batch["target"].isnan()).sum()
+
     def forecasts(self, module: Forecaster, batch: api.Batch) -> Tensor:
         """Return standardised forecasts (B, Q, H, R), quantiles in rising order."""
         made = forecast_of(module, batch)

@@ -18,6 +18,7 @@ from torch import Tensor
 from maecli import api
 
 from ..decoder import DecoderOptions
+from ..pairs import partners
 from .baselines import CHAINED, FORESTS, NEIGHBOURS, in_words
 from .cells import Cells
 from .evaluator import HeldOutCells, HiddenCells
@@ -139,22 +140,28 @@ class Impute(api.Task[Imputer]):
         """Draw which of the cells that are there are hidden (B, F) bool: by chance, or as another row lacks them.
 
         Source: copy masking, CACTI, arXiv:2506.02306, which cuts the copied masks to the median number of
-        a batch, so that all rows keep equally many cells; here each keeps its own, one at least.
+        a batch, so that all rows keep equally many cells; here each keeps its own, one at least, and the other row is
+        the one that a row is paired with.
         """
         hidden = self.hidden(batch, self.options.mask_ratio)
         if not self.options.copy_share:
             return hidden
-        there, draws = self.there(batch), batch.draws.uniform("copy", 2)
-        other = (draws[:, 1] * len(batch)).long()
-        copied = there & ~there[other]
+        there, draws = self.there(batch), batch.draws.uniform("copy", 1)
+        copied = there & ~there[partners(there)]
         takes = (draws[:, 0] < self.options.copy_share) & copied.any(1) & (there & ~copied).any(1)
         return torch.where(takes.unsqueeze(1), copied, hidden)
 
     def loss(self, module: Imputer, batch: api.Batch) -> Tensor:
         valid, hidden = self.valid(batch), self.hidden_in_training(batch)
         pred = module(batch["image"], valid & ~hidden.unsqueeze(1))
-        weight = torch.where(hidden, 1.0, self.options.visible_weight) * self.there(batch)
-        return self.cells.loss(pred, api.nets.zero_missing(batch["image"], valid), weight)
+        return self.cells.loss(pred, api.nets.zero_missing(batch["image"], valid), self._weight(batch, hidden))
+
+    def loss_weight(self, batch: api.Batch) -> Tensor:
+        return self._weight(batch, self.hidden_in_training(batch)).sum()
+
+    def _weight(self, batch: api.Batch, hidden: Tensor) -> Tensor:
+        """Return what each cell weighs in the loss, (B, F)."""
+        return torch.where(hidden, 1.0, self.options.visible_weight) * self.there(batch)
 
     def fit_baselines(self, batches: Iterable[api.Batch]) -> None:
         rows, whole = [], []

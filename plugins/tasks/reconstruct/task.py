@@ -161,6 +161,12 @@ class Reconstruct(api.Task[api.nets.MaskedAutoencoder]):
         loss: Tensor = module(batch["image"], self.masking(batch), batch.tensors.get("valid"))
         return loss
 
+    def loss_weight(self, batch: api.Batch) -> Tensor | None:
+        if "valid" not in batch:
+            return None
+        batch = self.prepared(batch)
+        return self.judged(batch, self.masking(batch)).sum()
+
     def export(self, module: api.nets.MaskedAutoencoder) -> FeatureOutputs:
         return FeatureOutputs(module.encoder)
 

@@ -72,6 +72,9 @@ class Regress(api.Task[api.nets.Classifier]):
         losses = measure(made.where(known, 0.0), truth, reduction="none")
         return losses.sum() / known.sum().clamp(min=1)
 
+    def loss_weight(self, batch: api.Batch) -> Tensor:
+        return (~batch[FIELD].flatten(1)[:, 0].isnan()).sum()
+
     def numbers(self, module: api.nets.Classifier, batch: api.Batch) -> Tensor:
         """Return predicted numbers (B,) float32, in their unit."""
         return outputs_of(module, batch)[:, 0] * self.deviation + self.mean

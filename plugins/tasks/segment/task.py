@@ -22,7 +22,7 @@ from .evaluator import Overlap
 from .exported import SegmentOutputs
 from .heads import SegmentationKind, Segmenter, segmentation_head, why_not
 from .layers import CONVOLUTIONS
-from .losses import cross_entropy, dice_loss
+from .losses import cross_entropy, dice_loss, judged
 from .tiling import Inference, predict_classes
 from .windows import WindowWeights
 
@@ -138,8 +138,11 @@ class Segment(api.Task[Segmenter]):
         logits, mask = module(batch["image"], batch.tensors.get("valid")), batch["mask"].long()
         loss = cross_entropy(logits, mask, self.weights, self.card.void)
         if self.options.dice:
-            loss = loss + self.options.dice * dice_loss(logits, mask, self.card.void)
+            loss = loss + self.options.dice * dice_loss(logits, mask, self.weights, self.card.void)
         return loss
+
+    def loss_weight(self, batch: api.Batch) -> Tensor:
+        return judged(batch["mask"].long(), len(self.card.mask_classes), self.weights, self.card.void).sum()
 
     def classes_of(
         self,

@@ -177,7 +177,7 @@ def test_a_step_that_does_not_fit_leaves_running_statistics_as_they_were():
         raise torch.OutOfMemoryError(FULL)
 
     with pytest.raises(torch.OutOfMemoryError):
-        learner.learn(loss_of, [next(batches)], 4, 0.1, 0)
+        learner.learn(loss_of, lambda _: None, [next(batches)], 4, 0.1, 0)
     assert module.num_batches_tracked == 1
     learner.take_back()
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from maecli_plugins.tasks.classify.mixing import box_masks, mix, partners
+from maecli_plugins.tasks.classify.mixing import box_masks, mix
+from maecli_plugins.tasks.pairs import partners
 from scipy import stats
 
 from maecli import api

@@ -12,6 +12,7 @@ from classifying import CLASSES, SIZE, Says, batch, encoder, metrics
 from maecli_plugins.tasks.classify import several
 from maecli_plugins.tasks.classify.precision import random_precision
 from maecli_plugins.tasks.classify.task import Classify
+from parts import assert_parts_teach_the_whole
 from torch import nn
 
 from maecli import api
@@ -281,3 +282,13 @@ def test_weights_are_those_of_positives():
     losses = nn.functional.binary_cross_entropy_with_logits(logits, torch.tensor(labels).float(), reduction="none")
     losses[:, 2] *= 3
     assert float(weighted) == pytest.approx(float(losses[torch.tensor(labels) >= 0].mean()))
+
+
+@pytest.mark.parametrize("options", [{}, {"mixup": 0.8, "cutmix": 1.0, "class_weights": (1.0, 2.0, 3.0)}])
+def test_micro_batches_teach_the_same_where_some_labels_are_not_judged(options):
+    torch.manual_seed(0)
+    job, labels = task(**options), torch.randint(-1, 2, (6, 3))
+    labels[:2] = torch.tensor([-1, -1, 1])
+    image = torch.randn(6, 1, *SIZE)
+    sample = api.Batch({"image": image, "label": labels}, api.Draws(0, 0, torch.arange(6)))
+    assert_parts_teach_the_whole(job, job.build(api.nets.VisionTransformer(SIZE, (4, 4), 1, 8, 1, 2)), sample)

@@ -8,6 +8,7 @@ from maecli_plugins.models.windows import GRU, NLinear
 from maecli_plugins.tasks.forecast.baselines import trivial_forecasts
 from maecli_plugins.tasks.forecast.losses import pinball, squared_error
 from maecli_plugins.tasks.forecast.task import Forecast
+from parts import assert_parts_teach_the_whole
 from pydantic import ValidationError
 from torch import nn
 
@@ -289,3 +290,11 @@ def test_training_batches_carry_what_follows():
     batch = next(loader.train_batches(AugmentSpec(), 4, 0, 1))
     for place, index in enumerate(batch.draws.ids.tolist()):
         np.testing.assert_array_equal(batch["target"][place].numpy(), split[index]["target"])
+
+
+@pytest.mark.parametrize("quantiles", [(), (0.1, 0.5, 0.9)])
+def test_micro_batches_teach_the_same_where_some_of_the_truth_is_missing(quantiles):
+    task, module, batch = made(quantiles=quantiles)
+    batch = batch.narrow(0, 6)
+    batch["target"][1:3, :, 1:] = torch.nan
+    assert_parts_teach_the_whole(task, module, batch)

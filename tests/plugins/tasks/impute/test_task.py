@@ -11,6 +11,7 @@ from maecli_plugins.models.rows import RowMLP
 from maecli_plugins.tasks.impute.cells import Cells
 from maecli_plugins.tasks.impute.evaluator import HIDDEN, MISSING, SEEN
 from maecli_plugins.tasks.impute.task import Impute
+from parts import assert_parts_teach_the_whole
 from torch import nn
 from write_data import write_table
 
@@ -366,3 +367,9 @@ def test_a_metric_is_of_something_unless_runs_are_chosen_by_it(with_hidden):
     assert set(measured(task, module, batch)[1]) == {"rmse", "mae", "wasserstein"}
     batch.tensors["withheld"][:] = torch.nan
     assert set(measured(task, module, batch)[1]) == {"rmse"}
+
+
+def test_micro_batches_teach_the_same_where_cells_are_missing(houses):
+    task, module, batch = made(houses, copy_share=0.5, visible_weight=0.3)
+    assert not task.there(batch).all()
+    assert_parts_teach_the_whole(task, module, batch.narrow(0, 10))

@@ -6,6 +6,7 @@ import cards
 import pytest
 import torch
 from maecli_plugins.tasks.reconstruct.task import Reconstruct
+from parts import assert_parts_teach_the_whole
 
 from maecli import api
 
@@ -110,3 +111,10 @@ def test_patches_of_a_single_value_cannot_be_normalised():
     job = Reconstruct(Reconstruct.Options(norm_pix_loss=True), card, api.Preprocess.of(card, (1, 12)))
     with pytest.raises(api.SpecError, match=r"patches of one value have none; give --set task.norm_pix_loss=false"):
         job.build(api.nets.VisionTransformer((1, 12), (1, 1), 1, 12, 1, 2, decoder=(8, 1, 2)))
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_micro_batches_teach_the_same_where_some_is_missing(norm):
+    job, module = job_of("picture", norm_pix_loss=norm)
+    for batch in batches(job, "picture"):
+        assert_parts_teach_the_whole(job, module, batch)

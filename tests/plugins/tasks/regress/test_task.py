@@ -9,6 +9,7 @@ import torch
 from maecli_plugins.tasks.regress import intervals
 from maecli_plugins.tasks.regress.errors import TREES, NumberErrors
 from maecli_plugins.tasks.regress.task import Regress
+from parts import assert_parts_teach_the_whole
 
 from maecli import api
 
@@ -138,3 +139,8 @@ def test_rows_of_inference_are_in_units_of_the_target():
     assert [row["prediction"] for row in rows] == pytest.approx([50, 50], abs=0.1)
     tables = measured([50.0] * 7, list(range(7)))[0].tables()
     assert [row[2] for row in tables[0].rows] == [2, 2, 1, 1, 1]
+
+
+def test_micro_batches_teach_the_same_where_some_numbers_are_missing():
+    task, module = made()
+    assert_parts_teach_the_whole(task, module, batch([40.0, torch.nan, 55.0, 61.0, torch.nan, torch.nan, 20.0]))

@@ -10,6 +10,7 @@ import torch
 from maecli_plugins.tasks.segment.losses import cross_entropy, dice_loss
 from maecli_plugins.tasks.segment.shown import DRAWN_SIDE
 from maecli_plugins.tasks.segment.task import Segment
+from parts import assert_parts_teach_the_whole
 from PIL import Image
 from torch import nn
 
@@ -557,3 +558,11 @@ def test_of_more_than_100_classes_those_of_the_largest_areas_are_named():
     assert row["classes"] == "kind 4;kind 9"
     assert [row[f"class_{place}"] for place in range(1, 6)] == ["kind 9", "kind 4", "kind 0", "kind 1", "kind 2"]
     assert [row[f"area_{place}"] for place in range(1, 6)] == [0.625, 0.25, 0.125, 0, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"dice": 1.0}, {"dice": 0.5, "class_weights": (1.0, 2.0, 3.0, 0.0)}])
+def test_micro_batches_teach_the_same_where_some_cells_are_void(options):
+    sample, job = random_batch(6), task(**options)
+    sample["mask"][:2, :7] = api.pictures.VOID
+    sample["mask"][3] = api.pictures.VOID
+    assert_parts_teach_the_whole(job, job.build(encoder()), sample)
