@@ -18,7 +18,7 @@ from maecli.loading.parcels import carried
 from maecli.loading.resident import ResidentLoader
 from maecli.loading.workers import WorkerEnded
 from maecli.schema import PluginSection
-from maecli.training.loop.stopping import told_aside
+from maecli.training.loop.stopping import set_alarm, told_aside
 from maecli.training.loop.trainer import Trainer
 
 
@@ -178,8 +178,14 @@ def test_the_time_of_a_save_is_kept_in_reserve(tmp_path, monkeypatch):
 
 def test_a_time_that_is_up_while_data_never_come_ends_the_wait(tmp_path):
     trainer = make(tmp_path, save_epochs=100)
-    trainer.train_loader = interruptible(trainer.train_loader, 4, lambda: time.sleep(60))
-    trainer.stop.until = time.monotonic() + 0.5
+    trainer.stop.until = time.monotonic() + 600
+
+    def wait() -> None:
+        trainer.stop.until = time.monotonic() + 0.1
+        set_alarm(trainer.stop.until)
+        time.sleep(60)
+
+    trainer.train_loader = interruptible(trainer.train_loader, 4, wait)
     with pytest.raises(TimeIsUp, match="saved at step 4 of 9"):
         trainer.fit()
     assert time.monotonic() < trainer.stop.until + 30
