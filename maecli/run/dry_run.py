@@ -61,7 +61,7 @@ def dry_run(
     `time_s` is the time that a person gave for its plan, `opened` the data that the plan opened.
     """
     built = open_run(spec, registry, progress.say, opened=opened)
-    for line in what_was_read(built.card, len(built.data.faults)):
+    for line in what_was_read(built.card, len(built.data.faults), built.data.num_broken_samples()):
         progress.say(line)
     run = rehearse(built, progress)
     trainer, timing = run.trainer, run.timing

@@ -78,7 +78,7 @@ def evaluate(
     card, unknown = data.dataset.card(restored.task.fields), data.left_out(split)
     check_form(card, restored.card)
     told = [*data.sentences(), *(f"Left out: {num:,} {what}." for what, num in unknown.items())]
-    for line in (*what_was_read(card, len(data.faults)), *told):
+    for line in (*what_was_read(card, len(data.faults), data.num_broken_samples()), *told):
         progress.say(line)
     splits = {name: data.split(name) for name in SPLIT_NAMES}
     other = other_data(run, restored.checkpoint, data, splits, card.reading, split, progress.say)

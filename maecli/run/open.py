@@ -286,6 +286,15 @@ class Data:
         """Return what of a split is not looked at because a run does not know its class, and how much."""
         return self.dataset.left_out(name) if isinstance(self.dataset, KnownClasses) else {}
 
+    def num_broken(self, split: Split) -> int:
+        """Return how many samples of a split are among the files that are left out."""
+        broken = {fault.path for fault in self.faults}
+        return sum(key in broken for key in split.keys) if broken else 0
+
+    def num_broken_samples(self) -> int:
+        """Return how many of the files left out count among what was read: it showed only when they were decoded."""
+        return sum(self.num_broken(self.dataset.split(name)) for name in SPLIT_NAMES) if self.faults else 0
+
     def loader(self, name: SplitName, preprocess: Preprocess, device: torch.device, own_size: bool = False) -> Loader:
         """Return a new loader of a split."""
         spec, chain = self.spec, name == "train" and bool(self.spec.augment.chain)

@@ -230,7 +230,7 @@ def _train(
             precision=environment["precision"],
             init=start,
             parent=str(shareable(str(spec.extend))) if spec.extend is not None else "",
-            train_samples=len(built.loader("train").split),
+            train_samples=len(split := built.loader("train").split) - built.data.num_broken(split),
             trained_parameters=sum(each.numel() for each in built.module.parameters() if each.requires_grad),
             peak_memory=memory,
             ending=trainer.ending(),

@@ -49,7 +49,7 @@ def estimate_seconds(plan: Plan, registry: Registry, progress: Progress) -> dict
             opened = data if data is not None and data.serves(job.spec) else None
             built = open_run(job.spec, registry, progress.say, opened=opened)
             if opened is None:
-                for line in what_was_read(built.card, len(built.data.faults)):
+                for line in what_was_read(built.card, len(built.data.faults), built.data.num_broken_samples()):
                     progress.say(line)
             timed[kind], data = round(rehearse(built, progress, SECONDS / num).total_s), built.data
         seconds[job.name] = timed[kind]

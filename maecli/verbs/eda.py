@@ -125,7 +125,8 @@ def eda(
             progress.say("checking every file against its rules")
             raise _with_all_faults(error, dataset) from error
     findings = surveyed.findings
-    for line in what_was_read(findings.card):
+    num_broken = sum(each.num_broken for each in findings.pictures.values())
+    for line in what_was_read(findings.card, num_among=num_broken):
         progress.say(line)
     is_part = isinstance(dataset, SampledSplits) and dataset.is_part
     advice = advise(findings, preprocess.img_size, how_fitted(preprocess), is_part=is_part)

@@ -246,6 +246,12 @@ def test_a_mixed_folder_is_pretrained_without_its_broken_files(tmp_path, mae, to
         assert f"left out: {key}: {reason}\n" in outcome.stderr
         assert key in (run / "skipped.csv").read_text()
     assert "broken/empty.jpg" in (run / "report.html").read_text()
+    counts = r"read: (\d+) pictures.*; (\d+) of these cannot be decoded; (\d+) files left out in all\n"
+    read, undecodable, left_out = map(int, re.search(counts, outcome.stderr).groups())
+    assert left_out - undecodable == len(known)
+    learnt = json.loads((run / "summary.json").read_text())["train_samples"]
+    measured = json.loads((run / "evaluation/val.json").read_text())["num_samples"]
+    assert learnt + measured == read - len(set(skipped) - set(known))
 
 
 def test_strict_refuses_a_folder_with_a_broken_header(tmp_path, mae, toy_pretrain):

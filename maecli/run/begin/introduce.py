@@ -24,9 +24,10 @@ def introduce(built: Built, trainer: Trainer, start: str, planned: str = "") -> 
     if spec.train.freeze or spec.train.freeze_blocks or spec.adapt is not None:
         model += f", of which {sum(p.numel() for p in parameters if p.requires_grad):,} learn"
     size = "×".join(str(length) for length in built.preprocess.img_size)
+    reading = what_was_read(built.card, len(built.data.faults), built.data.num_broken_samples())
     lines = [
         f"data    {one_line(built.card.title)}: {num_train:,} train, {num_val:,} val",
-        *(f"        {line}" for line in what_was_read(built.card, len(built.data.faults))),
+        *(f"        {line}" for line in reading),
         f"model   {model}, {size} × {built.preprocess.in_chans} channels, {start}",
     ]
     if spec.data.labels is not None:

@@ -72,7 +72,7 @@ def evaluate_file(
     card, unknown = data.dataset.card(restored.task.fields), data.left_out(split)
     check_form(card, restored.card)
     told = [*data.sentences(), *(f"Left out: {num:,} {what}." for what, num in unknown.items())]
-    for line in (*what_was_read(card, len(data.faults)), *told):
+    for line in (*what_was_read(card, len(data.faults), data.num_broken_samples()), *told):
         progress.say(line)
     with progress.working(f"measuring {path.name} on {split}"):
         evaluation = measure(restored, restored.module, split, path.name, batch_size)

@@ -17,6 +17,9 @@ def test_what_was_read_converted_and_left_out_is_told_once_per_kind_with_its_cou
             "left_out": {"without a label": 4},
         }
     )
+    assert what_was_read(told, 5, num_among=2)[0] == (
+        "read: 1,300 pictures in 2 classes; 2 of these cannot be decoded; 5 files left out in all"
+    )
     assert what_was_read(told, num_broken=2) == [
         "read: 1,300 pictures in 2 classes; 2 files left out",
         "converted: 1,200 grey, given three equal channels",
