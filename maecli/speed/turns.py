@@ -18,6 +18,8 @@ TURN_S = 0.25
 MIN_TURNS = 3
 UNSTEADY = 0.2
 """Half of the turns' medians lie this far apart, as a share of their middle, where a machine is not at rest."""
+RESTLESS = 0.5
+"""The same where it is so busy that short steps fit between other work, and long ones do not: ratios tell nothing."""
 
 
 class Racer(Protocol):

@@ -62,7 +62,12 @@ class Learner:
         if self._unsharded is None:
             return module
         copy_whole(module, self._unsharded)
-        return self._unsharded
+        return self._unsharded.to(self.device)
+
+    def put_away(self) -> None:
+        """Take a whole module off the device, of which each process has a part there, until it is asked for again."""
+        if self._unsharded is not None:
+            self._unsharded.to("cpu")
 
     def learn(
         self, loss_of: Loss, weight_of: Weight, micros: Sequence[Batch], num: int, rate: float, step: int
@@ -153,6 +158,7 @@ class Learner:
     def _divide(self, world: World) -> None:
         weights, state = self.snapshot()  # those of the first process count
         self._unsharded = copy.deepcopy(self.module).eval().requires_grad_(False)
+        self.put_away()
         shard(self.module, world)
         if self.average is not None:
             shard(self.average.module, world)

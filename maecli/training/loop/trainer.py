@@ -309,6 +309,7 @@ class Trainer:
             )
             if not seen:
                 raise nothing_read(loader, "val")
+            self.learner.put_away()
             return self.world.first(lambda: {metric.name: metric for metric in evaluator.metrics()})
 
     def _is_best(self, monitored: Metric) -> bool:

@@ -30,3 +30,16 @@ def test_weights_of_the_first_process_are_there_before_a_frozen_encoder_is_asked
     learner.world = Second()
     learner.begin_as_the_first()
     assert all(bool((value == 7).all()) for value in learner.module.state_dict().values()) is handed
+
+
+def test_a_whole_module_leaves_the_device_where_each_process_has_a_part(monkeypatch):
+    learner = Learner(nn.Linear(4, 1), spec(parallel="fsdp", train={"ema_decay": None}), CPU, torch.float32)
+    learner.put_away()  # of a module that is in no parts
+    went = []
+    whole = nn.Linear(4, 1)
+    monkeypatch.setattr(whole, "to", lambda device: went.append(str(device)) or whole)
+    learner._unsharded, learner.device = whole, torch.device("cuda:1")
+    assert learner.final_module is whole
+    learner.put_away()
+    assert went == ["cuda:1", "cpu"]
+    assert torch.equal(whole.weight, learner.module.weight)
