@@ -14,7 +14,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from maecli.errors import MaeError
+from maecli.errors import Interrupted, MaeError
 from maecli.parallel.environment import EXIT_CODE
 from maecli.parallel.world import ALONE, HANG_S, Processes, World, start
 from maecli.terminal import complain
@@ -83,12 +83,16 @@ def _obey(group: Processes) -> int | None:
         group.obey()
     except MaeError as error:  # the first process has it too, and tells of it
         failed = error
+    if 0 in group.missing:
+        if group.speaks:
+            complain(f"mae: {failed}")
+        return None
     try:
         store.wait([_ENDED], timedelta(seconds=_ENDED_S if group.lost else HANG_S))
         code = int(store.get(_ENDED))
         store.set(f"{_ENDED}/{group.rank}", "")  # after which the first may end, and with it the store
         return code
     except Exception:
-        if not group.lost:
+        if not group.lost and not isinstance(failed, Interrupted):
             complain(f"process {group.rank}: {failed}")
         return None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -26,7 +28,8 @@ HANG_S = 60.0
 """How long a step may wait for another process."""
 PATIENT_S = 86_400.0
 """How long processes wait where one of them lists, plans, compiles, measures or saves."""
-ROLL_CALL_S = 2.0
+ROLL_CALL_S, STORE_S = 2.0, 10.0
+"""How long the processes may take to answer when one is waited for, and the store to tell of it."""
 _NO_MEMORY = "mae/no-memory"
 _LOST = ("connection", "timed out", "timeout", "peer", "socket", "broken pipe", "aborted")
 """Words of what torch.distributed raises where another process is gone."""
@@ -118,6 +121,8 @@ class Processes(World):
         self.hang_s = hang_s
         self.lost = False
         """Whether another process is gone."""
+        self.missing: list[int] = []
+        """Those that did not answer a roll call, once a step waited too long."""
         self._raised_by_all: BaseException | None = None
         # none of torch's own: its modules that are imported later hold that for ever, and the connections with it
         self._patient: dist.ProcessGroup | None = self._new_group(PATIENT_S)
@@ -226,9 +231,7 @@ class Processes(World):
         return group
 
     def _no_memory_elsewhere(self) -> bool:
-        with contextlib.suppress(Exception):  # it may be the process with the store that is gone
-            return dist.distributed_c10d._get_default_store().check([_NO_MEMORY])
-        return False
+        return self._asked(lambda store: store.check([_NO_MEMORY]), otherwise=False)
 
     def _whom(self, timed_out: bool) -> str:
         """Return which process is gone, as far as the others that notice it can tell by a roll call."""
@@ -236,17 +239,36 @@ class Processes(World):
         way_out += ", as mae --devices and torchrun --max-restarts do by themselves"
         if not timed_out:
             return f"another of the {self.size} processes ended; {way_out}"
-        missing: list[int] = []
-        with contextlib.suppress(Exception):
-            store = dist.distributed_c10d._get_default_store()
+
+        def missing(store: Any) -> list[int]:
             store.set(f"mae/here/{self.rank}", "")
-            for rank in range(self.size):
-                try:
-                    store.wait([f"mae/here/{rank}"], timedelta(seconds=ROLL_CALL_S))
-                except dist.DistError:
-                    missing.append(rank)
-        who = "process " + ", ".join(map(str, missing)) if missing else f"one of the {self.size} processes"
+            time.sleep(ROLL_CALL_S)
+            return [rank for rank in range(self.size) if not store.check([f"mae/here/{rank}"])]
+
+        self.missing = self._asked(missing, otherwise=self.missing)
+        who = f"process {', '.join(map(str, self.missing))}" if self.missing else f"one of the {self.size} processes"
         return f"{who} made no progress for {self.hang_s:g} s, so the run hangs; {way_out}"
+
+    def _asked(self, ask: Callable[[Any], T], otherwise: T) -> T:
+        """Return what the store answers, if it does: it hangs with the first process, or with that one's launcher."""
+        answers: list[T] = []
+
+        def asking() -> None:
+            with contextlib.suppress(Exception):
+                answers.append(ask(dist.distributed_c10d._get_default_store()))
+
+        if 0 not in self.missing:
+            thread = threading.Thread(target=asking, daemon=True)
+            thread.start()
+            thread.join(STORE_S)
+            if thread.is_alive():
+                self.missing.append(0)
+        return answers[0] if answers else otherwise
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process is to tell of those that did not answer, in the place of the first."""
+        return self.rank > 0 and set(range(self.rank)) <= set(self.missing)
 
     def be_patient(self) -> None:
         self.group = self._patient

@@ -148,8 +148,8 @@ def lose_val(step):
 
 def hang_at(step, seconds):
     from maecli.parallel import world
-    world.HANG_S = seconds
-    in_step(step, lambda batch: time.sleep(1000))
+    world.HANG_S, world.STORE_S = seconds, seconds / 2
+    in_step(step, lambda batch: os.kill(os.getpid(), signal.SIGSTOP))  # its threads too
 
 def keep_group():
     from maecli.parallel import lead

@@ -103,14 +103,15 @@ def test_a_process_that_dies_ends_the_others_at_once(server, pictures, tmp_path)
     assert said.splitlines()[-1].startswith("mae: another of the 2 processes ended; --resume goes on from the last")
 
 
-def test_a_process_that_hangs_is_named(server, pictures, tmp_path):
-    traps = {0: ["hang_at", 0, HANG_S], 1: ["hang_at", 4, HANG_S]}
-    log = tmp_path / "log"
-    first, second = processes(server, 2, log, arguments(pictures, tmp_path / "run"), traps)
-    assert first.wait() == 1
-    os.kill(second.pid, signal.SIGKILL)
-    second.wait()
-    assert f"mae: process 1 made no progress for {HANG_S:g} s, so the run hangs" in first.said().splitlines()[-1]
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_hangs_is_named(server, pictures, tmp_path, rank):
+    traps = {rank: ["hang_at", 4, HANG_S], 1 - rank: ["hang_at", 0, HANG_S]}
+    attempts = processes(server, 2, tmp_path / "log", arguments(pictures, tmp_path / "run"), traps)
+    hanging, other = attempts[rank], attempts[1 - rank]
+    assert other.wait() == 1
+    os.kill(hanging.pid, signal.SIGKILL)
+    hanging.wait()
+    assert f"mae: process {rank} made no progress for {HANG_S:g} s, so the run hangs" in other.said().splitlines()[-1]
 
 
 def test_devices_starts_processes_and_starts_them_anew_where_one_is_killed(server, pictures, tmp_path):

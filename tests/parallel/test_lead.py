@@ -30,4 +30,4 @@ def test_the_exit_code_is_read_before_the_first_process_may_end(monkeypatch):
     def obey():
         raise LostProcess("the first has ended")
 
-    assert lead._obey(SimpleNamespace(obey=obey, lost=True, rank=1)) == 3
+    assert lead._obey(SimpleNamespace(obey=obey, lost=True, missing=[], rank=1)) == 3
