@@ -20,6 +20,8 @@ __all__ = ["app", "main"]
 
 NOBODY_READS = 141
 """Exit code, as of programs that SIGPIPE ends."""
+SHARED = frozenset({"pretrain", "finetune", "eval", "infer", "embed", "demo", "sweep"})
+"""Verbs whose work several processes share: they train or read a model's batches."""
 NOWHERE_TO_WRITE = 1
 """Exit code where the answer cannot be written, as on a full disk."""
 
@@ -73,6 +75,8 @@ def _run() -> int | str | None:
     from maecli.parallel.environment import end_with_launcher, num_processes
 
     if num_processes() > 1:
+        if SHARED.isdisjoint(sys.argv[1:2]):  # nobody has to come for what the first does alone
+            return _command() if os.environ["RANK"] == "0" else 0
         end_with_launcher()
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns of what it was told to look for
         from maecli.parallel.lead import lead_or_obey

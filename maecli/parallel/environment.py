@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import hashlib
 import os
+import re
 import signal
 import sys
 import time
@@ -61,11 +62,18 @@ def _note() -> Path | None:
 
 
 def _from_slurm() -> None:
-    """Set what torchrun would, where srun starts a process for each task and `MASTER_ADDR` says where they meet."""
-    if "RANK" in os.environ or "MASTER_ADDR" not in os.environ or "SLURM_PROCID" not in os.environ:
+    """Set what torchrun would, where srun starts a process for each task and `MASTER_ADDR` says where they meet.
+
+    A script of sbatch is one process, though it has the number of tasks of its job and is itself the first of them:
+    what begins with SLURM_STEP is of srun alone.
+    """
+    theirs = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+    if "RANK" in os.environ or not {"MASTER_ADDR", *theirs} <= os.environ.keys():
         return
-    names = {"RANK": "PROCID", "WORLD_SIZE": "NTASKS", "LOCAL_RANK": "LOCALID", "LOCAL_WORLD_SIZE": "NTASKS_PER_NODE"}
-    for name, theirs in names.items():
-        if (value := os.environ.get(f"SLURM_{theirs}")) is not None:
-            os.environ[name] = value
+    for name, slurm in zip(("RANK", "WORLD_SIZE", "LOCAL_RANK"), theirs, strict=True):
+        os.environ[name] = os.environ[slurm]
+    on_nodes = re.findall(r"(\d+)(?:\(x(\d+)\))?", os.environ.get("SLURM_STEP_TASKS_PER_NODE", ""))  # 2(x3),1
+    numbers = [num for num, times in on_nodes for _ in range(int(times or 1))]
+    with contextlib.suppress(LookupError):
+        os.environ["LOCAL_WORLD_SIZE"] = numbers[int(os.environ.get("SLURM_NODEID", "0"))]
     os.environ.setdefault("MASTER_PORT", "29500")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from torch import Tensor
 from maecli.errors import MaeError, OutOfMemory
 from maecli.hardware import processes_here
 from maecli.loading.parcels import carried
-from maecli.parallel.meeting import meet
+from maecli.parallel.meeting import meet, telling_whom
 
 T = TypeVar("T")
 
@@ -325,7 +326,8 @@ def start(rank: int, size: int, local_rank: int) -> Processes:
         torch.cuda.set_device(local_rank)
         backend = "cpu:gloo,cuda:nccl"
     patience = timedelta(seconds=PATIENT_S)
-    store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=patience))  # type: ignore[attr-defined]
+    with telling_whom(rank, size, f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"):
+        store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=patience))  # type: ignore[attr-defined]
     store = dist.PrefixStore(f"mae/{meet(store, rank, size)}", store)  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
     return Processes(rank, size, HANG_S)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
+from maecli import cli
 from maecli.cli.ask.devices import without_devices
 from maecli.errors import SpecError
 from maecli.hardware import processes_here
@@ -72,10 +75,32 @@ def test_a_process_is_alone_unless_a_launcher_says_otherwise(launched):
 
 
 def test_tasks_of_srun_work_together_where_they_know_where_to_meet(launched):
-    launched(SLURM_PROCID="3", SLURM_NTASKS="16", SLURM_LOCALID="3", SLURM_NTASKS_PER_NODE="8")
+    of_job = {"SLURM_NTASKS": "16", "SLURM_NTASKS_PER_NODE": "8", "SLURM_TASKS_PER_NODE": "8(x2)"}
+    launched(SLURM_PROCID="11", SLURM_LOCALID="1", SLURM_NODEID="3", **of_job)
+    launched(SLURM_STEP_NUM_TASKS="12", SLURM_STEP_TASKS_PER_NODE="4,3(x2),2")
     assert num_processes() == 1
     launched(MASTER_ADDR="node1")
-    assert num_processes() == 16
+    assert (num_processes(), processes_here()) == (12, 2)
+
+
+def test_a_script_of_sbatch_is_one_process(launched):
+    launched(SLURM_PROCID="0", SLURM_LOCALID="0", SLURM_NODEID="0", SLURM_NTASKS="16", MASTER_ADDR="node1")
+    assert num_processes() == 1
+
+
+def test_only_verbs_that_share_work_wait_for_other_processes(launched, monkeypatch, capsys):
+    launched(RANK="1", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="1")
+    monkeypatch.setattr("sys.argv", ["mae", "inspect", "nowhere"])
+    assert cli._run() == 0  # of the second, and without the first
+    assert capsys.readouterr() == ("", "")
+    launched(RANK="0")
+    assert cli._run() == 2
+    options = {name: {option for each in command.params for option in each.opts} for name, command in verbs().items()}
+    assert {name for name in options if "--devices" in options[name]} | {"demo", "sweep"} == cli.SHARED
+
+
+def verbs() -> dict[str, Any]:
+    return typer.main.get_command(cli.app).commands
 
 
 def test_a_command_has_begun_only_under_the_torchrun_that_it_began_under(launched, monkeypatch, tmp_path):

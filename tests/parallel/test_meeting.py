@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ import pytest
 from torch.distributed import HashStore
 
 from maecli.errors import MaeError
-from maecli.parallel.meeting import meet
+from maecli.parallel.meeting import meet, telling_whom
 
 
 @pytest.fixture
@@ -41,10 +42,20 @@ def test_who_knocked_and_died_is_not_taken_for_there(store):
         assert threads.submit(meet, store, 2, 3).result() == first.result() == second.result()
 
 
-def test_the_first_names_who_never_comes(store):
+def test_the_first_names_who_never_comes(store, monkeypatch, capsys):
+    monkeypatch.setattr("maecli.parallel.meeting.LATE_S", 0.4)
     store.set_timeout(timedelta(seconds=0.5))
     with ThreadPoolExecutor(2) as threads:
         first, second = (threads.submit(meet, store, rank, 4) for rank in (0, 2))
         with pytest.raises(MaeError, match=r"^process 1, 3 of 4 did not come within 0\.5 s, so nothing began$"):
             first.result()
         assert second.result() == store.get(f"mae/answer/{store.get('mae/knock/2').decode()}").decode()
+    assert capsys.readouterr().err == "mae: waiting for process 1, 3 of 4\n"
+
+
+@pytest.mark.parametrize(("rank", "said"), [(0, "all of process 1 to 3"), (1, "process 0"), (2, None)])
+def test_who_waits_for_long_before_the_store_is_there_says_for_whom(rank, said, monkeypatch, capsys):
+    monkeypatch.setattr("maecli.parallel.meeting.LATE_S", 0.05)
+    with telling_whom(rank, 4, "node1:29500"):
+        time.sleep(0.5)
+    assert capsys.readouterr().err == (f"mae: process {rank} of 4 waits at node1:29500 for {said}\n" if said else "")
