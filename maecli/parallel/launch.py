@@ -63,11 +63,16 @@ def launch(devices: str, arguments: Sequence[str]) -> int:
 
 
 def chosen(devices: str) -> tuple[int, str | None]:
-    """Return how many processes `--devices` asks for, and the numbers of the GPUs where it names some."""
+    """Return how many processes `--devices` asks for, and CUDA_VISIBLE_DEVICES for them where it names some."""
     if re.fullmatch(r"cuda:\d+(,cuda:\d+)*", devices):
         numbers = [name.removeprefix("cuda:") for name in devices.split(",")]
         if len(set(numbers)) < len(numbers):
             raise SpecError(f"--devices {devices} names a device twice")
+        if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+            there = [name for name in visible.split(",") if name]
+            if max(map(int, numbers)) >= len(there):
+                raise SpecError(f"--devices {devices} names more than the GPUs of CUDA_VISIBLE_DEVICES={visible}")
+            numbers = [there[int(number)] for number in numbers]
         return len(numbers), ",".join(numbers)
     if devices == "all":
         import torch

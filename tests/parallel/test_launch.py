@@ -19,9 +19,20 @@ from maecli.parallel.environment import EXIT_CODE, has_begun, note_begun, num_pr
 from maecli.parallel.launch import chosen, launch
 
 
-def test_devices_are_a_number_or_names():
+def test_devices_are_a_number_or_names(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert chosen("3") == (3, None)
     assert chosen("cuda:0,cuda:2") == (2, "0,2")
+
+
+def test_devices_are_those_of_the_gpus_that_are_visible(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-7c,5")
+    assert chosen("cuda:2,cuda:1") == (2, "5,GPU-7c")
+    with pytest.raises(SpecError, match=r"names more than the GPUs of CUDA_VISIBLE_DEVICES=4,GPU-7c,5"):
+        chosen("cuda:0,cuda:3")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(SpecError, match="names more than the GPUs of CUDA_VISIBLE_DEVICES="):
+        chosen("cuda:0")
 
 
 @pytest.mark.parametrize(
