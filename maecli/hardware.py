@@ -34,6 +34,11 @@ def choose_device(name: str) -> torch.device:
     there = {"cpu": 1, "mps": int(torch.backends.mps.is_available()), "cuda": torch.cuda.device_count()}
     if (device.index or 0) >= there.get(device.type, 0):
         raise SpecError(f"device {name!r} is not on this machine; --device auto takes what is")
+    if device.index is not None and device.type == "cuda" and processes_here() > 1 and not _has_own_gpu:
+        raise SpecError(
+            f"device {name!r} is one, and {processes_here()} processes want a GPU each; leave --device out, or name "
+            "them all by --devices cuda:0,cuda:1"
+        )
     if device.type == "cuda":
         _check_gpu_for_each()
     return device
@@ -44,8 +49,25 @@ def processes_here() -> int:
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) if "RANK" in os.environ else 1
 
 
+_has_own_gpu = False
+
+
+def gpu_of(local_rank: int) -> int | None:
+    """Return which GPU of those that it sees a process here takes: where it sees only one, that, see `note_own_gpu`."""
+    num = torch.cuda.device_count()
+    if max(local_rank + 1, processes_here()) <= num:
+        return local_rank
+    return 0 if num == 1 else None
+
+
+def note_own_gpu() -> None:
+    """Note that no other process takes the one GPU that this one sees, as where srun gives one to each."""
+    global _has_own_gpu
+    _has_own_gpu = True
+
+
 def _check_gpu_for_each() -> None:
-    if (num := torch.cuda.device_count()) < processes_here():
+    if (num := torch.cuda.device_count()) < processes_here() and not _has_own_gpu:
         raise SpecError(
             f"{processes_here()} processes want a GPU each, and this machine has {num}; use fewer processes, or "
             "--device cpu"

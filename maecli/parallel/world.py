@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from maecli.errors import MaeError, OutOfMemory
-from maecli.hardware import processes_here
+from maecli.hardware import gpu_of, note_own_gpu
 from maecli.loading.parcels import carried
 from maecli.parallel.meeting import meet, telling_whom
 
@@ -322,12 +322,17 @@ def _portable(error: BaseException) -> BaseException:
 def start(rank: int, size: int, local_rank: int) -> Processes:
     """Join the other processes, each with a GPU of its own where there are so many."""
     backend = "gloo"
-    if torch.cuda.device_count() >= processes_here():
-        torch.cuda.set_device(local_rank)
+    if (gpu := gpu_of(local_rank)) is not None:
+        torch.cuda.set_device(gpu)
         backend = "cpu:gloo,cuda:nccl"
     patience = timedelta(seconds=PATIENT_S)
     with telling_whom(rank, size, f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"):
         store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=patience))  # type: ignore[attr-defined]
     store = dist.PrefixStore(f"mae/{meet(store, rank, size)}", store)  # type: ignore[attr-defined]
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
-    return Processes(rank, size, HANG_S)
+    group = Processes(rank, size, HANG_S)
+    sees_one = torch.cuda.device_count() == 1
+    takes = group.gathered(str(torch.cuda.get_device_properties(0).uuid) if sees_one else rank)
+    if sees_one and len({*takes}) == size:
+        note_own_gpu()
+    return group

@@ -55,7 +55,10 @@ def shard(module: nn.Module, world: World) -> None:
     from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
-    mesh = DeviceMesh.from_group(world.group or _group_of_one(), next(module.parameters()).device.type)
+    device = next(module.parameters()).device
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # that of a mesh is the current one, whatever its module is on
+    mesh = DeviceMesh.from_group(world.group or _group_of_one(), device.type)
     for part in (*(part for part in module.modules() if isinstance(part, Block)), module):
         fully_shard(part, mesh=mesh)
     for part in module.modules():

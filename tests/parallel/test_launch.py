@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
-from maecli import cli
+from maecli import cli, hardware
 from maecli.cli.ask.devices import without_devices
 from maecli.errors import SpecError
-from maecli.hardware import processes_here
+from maecli.hardware import choose_device, gpu_of, processes_here
 from maecli.parallel.environment import EXIT_CODE, has_begun, note_begun, num_processes
 from maecli.parallel.launch import chosen, launch
 
@@ -33,6 +34,30 @@ def test_devices_are_those_of_the_gpus_that_are_visible(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(SpecError, match="names more than the GPUs of CUDA_VISIBLE_DEVICES="):
         chosen("cuda:0")
+
+
+@pytest.mark.parametrize(("num", "local_rank", "gpu"), [(4, 3, 3), (1, 3, 0), (0, 3, None), (2, 3, None), (1, 0, 0)])
+def test_a_process_takes_the_gpu_of_its_number_or_the_one_that_it_sees(monkeypatch, launched, num, local_rank, gpu):
+    launched(RANK="3", LOCAL_WORLD_SIZE="4")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: num)
+    assert gpu_of(local_rank) == gpu
+
+
+def test_a_gpu_of_its_own_is_one_for_each(monkeypatch, launched):
+    launched(RANK="3", LOCAL_WORLD_SIZE="4")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SpecError, match=r"^4 processes want a GPU each, and this machine has 1;"):
+        choose_device("cuda")
+    monkeypatch.setattr(hardware, "_has_own_gpu", True)
+    assert [choose_device(name) for name in ("cuda", "cuda:0")] == [torch.device("cuda"), torch.device("cuda:0")]
+
+
+def test_one_named_gpu_is_none_for_several_processes(monkeypatch, launched):
+    launched(RANK="0", LOCAL_WORLD_SIZE="2")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda") == torch.device("cuda")
+    with pytest.raises(SpecError, match=r"^device 'cuda:0' is one, and 2 processes want a GPU each;"):
+        choose_device("cuda:0")
 
 
 @pytest.mark.parametrize(
