@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 HANG_S = 60.0
 """How long a step may wait for another process."""
+NCCL_TIMES = 10
+"""How many times as long NCCL waits as gloo, which is the one to notice."""
 PATIENT_S = 86_400.0
 """How long processes wait where one of them lists, plans, compiles, measures or saves."""
 ROLL_CALL_S, STORE_S = 2.0, 10.0
@@ -229,6 +231,9 @@ class Processes(World):
     def _new_group(self, timeout_s: float) -> dist.ProcessGroup:
         group = dist.new_group(timeout=timedelta(seconds=timeout_s))
         assert not isinstance(group, int), "every process is in every group"
+        if "nccl" in dist.get_backend_config(group):  # what times out there ends the process, before gloo can tell why
+            backend = group._get_backend(torch.device("cuda"))
+            backend._set_default_timeout(timedelta(seconds=NCCL_TIMES * timeout_s))
         return group
 
     def _no_memory_elsewhere(self) -> bool:

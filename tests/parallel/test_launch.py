@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 import typer
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
@@ -18,6 +19,7 @@ from maecli.errors import SpecError
 from maecli.hardware import choose_device, gpu_of, processes_here
 from maecli.parallel.environment import EXIT_CODE, has_begun, note_begun, num_processes
 from maecli.parallel.launch import chosen, launch
+from maecli.parallel.world import Processes
 
 
 def test_devices_are_a_number_or_names(monkeypatch):
@@ -58,6 +60,24 @@ def test_one_named_gpu_is_none_for_several_processes(monkeypatch, launched):
     assert choose_device("cuda") == torch.device("cuda")
     with pytest.raises(SpecError, match=r"^device 'cuda:0' is one, and 2 processes want a GPU each;"):
         choose_device("cuda:0")
+
+
+def test_nccl_waits_longer_than_gloo_which_is_to_notice(monkeypatch):
+    waits: list[float] = []
+
+    class Backend:
+        def _set_default_timeout(self, timeout):
+            waits.append(timeout.total_seconds())
+
+    class Group:
+        def _get_backend(self, device):
+            assert device == torch.device("cuda")
+            return Backend()
+
+    monkeypatch.setattr(dist, "new_group", lambda timeout: waits.append(timeout.total_seconds()) or Group())
+    monkeypatch.setattr(dist, "get_backend_config", lambda group: "cpu:gloo,cuda:nccl")
+    Processes(0, 2, hang_s=60)
+    assert waits[2:] == [60, 600]
 
 
 @pytest.mark.parametrize(
