@@ -178,10 +178,10 @@ def no_memory_for(num, step, seconds):
 
 def fail_to_read():
     from maecli.errors import BrokenSample
-    from maecli.loading import resident, streamed
+    from maecli.loading import reading
     def broken(split, index):
         raise BrokenSample("01.png", "truncated")
-    resident.read_sample = streamed.read_sample = broken
+    reading.read_sample = broken
 
 def see_others():
     from maecli.run import together
