@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from maecli.exporting.format import ExportFormat
 from maecli.exporting.model import RECORD
 from maecli.exporting.raw import RawInput
 from maecli.registry import Registry
+from maecli.text import shortened
 from maecli.training.checkpoint import MODEL, Checkpoint
 from maecli.training.task import Task
 
@@ -108,7 +109,9 @@ def file_module(file: ExportedFile, task: Task[Any], module: Any) -> FileModule:
         outputs = ", ".join(graph.get("outputs", {})) or "nothing"
         raise SpecError(f"{file.path} gives {outputs}, by which task {task.name} cannot be done; give its run instead")
     run, raw = file.plugin.load(file.path), RawInput.of(task.preprocess, task.card, task.own_size)
-    return FileModule(run, raw, graph.get("module_output", ""), module.encoder)
+    made = FileModule(run, raw, graph.get("module_output", ""), module.encoder)
+    _check_answer(file, task, made, lambda x: module.eval()(x).shape[1])
+    return made
 
 
 def file_encoder(file: ExportedFile, task: Task[Any], module: Any) -> FileEncoder:
@@ -117,4 +120,22 @@ def file_encoder(file: ExportedFile, task: Task[Any], module: Any) -> FileEncode
     if FEATURES not in outputs:
         raise SpecError(f"{file.path} gives {', '.join(outputs) or 'nothing'}, and no features; give its run instead")
     raw = RawInput.of(task.preprocess, task.card, task.own_size)
-    return FileEncoder(file.plugin.load(file.path), raw, module.encoder)
+    made = FileEncoder(file.plugin.load(file.path), raw, module.encoder)
+    _check_answer(file, task, lambda x: made(x)[:, 0], lambda _: made.embed_dim)
+    return made
+
+
+@torch.no_grad()
+def _check_answer(
+    file: ExportedFile, task: Task[Any], answer: Callable[[Tensor], Tensor], width: Callable[[Tensor], int]
+) -> None:
+    """Raise SpecError where a file does not take what it records of its input, or answers at another width."""
+    x = torch.zeros(1, task.preprocess.in_chans, *task.preprocess.img_size)
+    other = f"{file.path} is not the network that it records to be"
+    try:
+        made = answer(x)
+    except Exception as error:  # those of what runs a file have no common base
+        reason = f"it gives no {error}" if isinstance(error, KeyError) else shortened(" ".join(str(error).split()), 200)
+        raise SpecError(f"{other}: {reason}; export its run again") from error
+    if made.shape[:2] != (1, width(x)):
+        raise SpecError(f"{other}: it answers {tuple(made.shape)} where {width(x)} are wanted; export its run again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -103,6 +104,30 @@ def test_it_is_not_exported_again(onnx_file, mae, tmp_path, words):
         assert outcome.exit_code == 2
         assert outcome.stderr == f"mae: {sentence}\n"
         assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "reason"),
+    [
+        ("FLOAT", 2, "float"),
+        ("UINT8", 5, r"it answers \(1, 5\) where 2 are wanted"),
+        ("UINT8", None, "it gives no 'logits'; export"),
+    ],
+)
+def test_a_record_on_another_network_is_refused_in_a_sentence(onnx_file, mae, tmp_path, kind, width, reason):
+    other, (batch, three) = tmp_path / "other.onnx", ("B", 3)
+    samples = onnx.helper.make_tensor_value_info("samples", getattr(onnx.TensorProto, kind), [batch, three, "H", "W"])
+    zeros = onnx.helper.make_tensor("zeros", onnx.TensorProto.FLOAT, [1, width or 2], [0.0] * (width or 2))
+    node = onnx.helper.make_node("Constant", [], ["logits" if width else "answers"], value=zeros)
+    named = onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.FLOAT, [1, width or 2])
+    graph = onnx.helper.make_graph([node], "constant", [samples], [named])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    onnx.helper.set_model_props(model, {each.key: each.value for each in onnx.load(onnx_file).metadata_props})
+    onnx.save(model, other)
+    for verb in (("eval", other), ("infer", tmp_path, "--run", other)):
+        outcome = mae(*verb)
+        assert outcome.exit_code == 2
+        assert re.search(f"is not the network that it records to be: .*{reason}", outcome.stderr)
 
 
 def test_options_that_a_file_and_a_run_do_not_share_are_refused(onnx_file, mae, finetuned):
