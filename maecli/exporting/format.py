@@ -49,11 +49,11 @@ class ExportFormat(ABC):
             raise SpecError(f"--precision {precision} is not for --format {cls.name}, which is written in {held}")
 
     @classmethod
-    def check_modules(cls) -> None:
-        """Raise MaeError naming what to install where a module is missing."""
+    def check_modules(cls, what: str = "") -> None:
+        """Raise MaeError naming what to install where a module is missing that `what` needs, or else `--format`."""
         missing = [name for name in cls.modules if importlib.util.find_spec(name) is None]
         if missing:
-            raise MaeError(f"--format {cls.name} needs {' and '.join(missing)}: {cls.install}")
+            raise MaeError(f"{what or f'--format {cls.name}'} needs {' and '.join(missing)}: {cls.install}")
 
     @abstractmethod
     def write(self, model: ExportedModel, path: Path) -> None:

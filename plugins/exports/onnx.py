@@ -103,7 +103,7 @@ def session(path: Path, threads: int | None = None) -> onnxruntime.InferenceSess
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base
-        if type(error).__name__ == "InvalidProtobuf":
+        if type(error).__name__ == "InvalidProtobuf" or "No graph was found" in str(error):  # of an empty file
             raise api.export.DamagedFile(
                 path, "cannot be read as ONNX; it may be cut short: export or copy it again"
             ) from error

@@ -74,7 +74,7 @@ def exported_file(path: Path, registry: Registry) -> ExportedFile | None:
     plugin = _format_of(path, registry)
     if plugin is None:
         return None
-    plugin.check_modules()
+    plugin.check_modules(f"reading {path}")
     return ExportedFile(path, plugin=plugin)
 
 

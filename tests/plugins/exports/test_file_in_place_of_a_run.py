@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -80,8 +81,8 @@ def test_what_is_no_file_of_mae_is_refused_in_a_sentence(mae, tmp_path):
         outcome = mae(*verb)
         assert outcome.exit_code == 2
         assert "was not written by mae export: it says nothing of a run" in outcome.stderr
-    broken.write_bytes(other.read_bytes()[:30])
-    for verb in ("eval", "bench"):
+    for verb, rest in (("eval", 30), ("bench", 30), ("eval", 0)):
+        broken.write_bytes(other.read_bytes()[:rest])
         outcome = mae(verb, broken)
         assert outcome.exit_code == 1
         assert "cannot be read as ONNX; it may be cut short: export or copy it again" in outcome.stderr
@@ -111,7 +112,7 @@ def test_it_is_not_exported_again(onnx_file, mae, tmp_path, words):
     [
         ("FLOAT", 2, "float"),
         ("UINT8", 5, r"it answers \(1, 5\) where 2 are wanted"),
-        ("UINT8", None, "it gives no 'logits'; export"),
+        ("UINT8", None, "it gives no 'logits'"),
     ],
 )
 def test_a_record_on_another_network_is_refused_in_a_sentence(onnx_file, mae, tmp_path, kind, width, reason):
@@ -128,6 +129,14 @@ def test_a_record_on_another_network_is_refused_in_a_sentence(onnx_file, mae, tm
         outcome = mae(*verb)
         assert outcome.exit_code == 2
         assert re.search(f"is not the network that it records to be: .*{reason}", outcome.stderr)
+
+
+def test_what_reading_it_needs_is_named(onnx_file, mae, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else found(name))
+    outcome = mae("eval", onnx_file)
+    assert outcome.exit_code == 1
+    assert outcome.stderr == f"mae: reading {onnx_file} needs onnxruntime: pip install 'maecli[export]'\n"
 
 
 def test_options_that_a_file_and_a_run_do_not_share_are_refused(onnx_file, mae, finetuned):
