@@ -54,7 +54,7 @@ def test_what_only_the_first_epoch_decodes_is_not_counted_in_every_step(tmp_path
         time.sleep(DECODING_S)
         return read_sample(split, index)
 
-    monkeypatch.setattr("maecli.loading.streamed.read_sample", slowly)
+    monkeypatch.setattr("maecli.loading.reading.read_sample", slowly)
     write_pictures(tmp_path / "pictures", 100)
     flags = {"dataset.root": str(tmp_path / "pictures"), "train.batch_size": 4, "device": "cpu"}
     sets = (*SMALL, f"data.cache={cache}", "data.workers=1")
