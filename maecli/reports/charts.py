@@ -376,8 +376,10 @@ def sizes(
         areas = [14 + 500 * num / most for _, num in counted]
         colour = SERIES[number % len(SERIES)]
         axes.scatter(widths, heights, areas, color=colour, alpha=0.45, lw=0, label=plain(name), zorder=3)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.margins(0.12)
+    longest = [max(size[axis] for counted in common.values() for size, _ in counted) for axis in (0, 1)]
+    top, right = (1.12 * length for length in longest)
+    shape = figure.get_figwidth() / figure.get_figheight()
+    axes.set(xlim=(0, max(right, shape * top)), ylim=(0, max(top, right / shape)), aspect="equal")
     finish_axes(axes, f"{axis_names[1]} in {unit}", f"{axis_names[0]} in {unit}", grid="both")
     draw_legend(figure, columns=3, handle_length=1.2)
     said = some([f"{len(counted):,} sizes of {name}" for name, counted in common.items()])

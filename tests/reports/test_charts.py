@@ -84,6 +84,13 @@ def test_sizes_are_drawn_for_each_split(drawn: set[str]) -> None:
     assert {"train", "val", "width in pixels", "height in pixels"} <= drawn
 
 
+@pytest.mark.parametrize("size", [(12, 500), (500, 12), (3, 4)])
+def test_sizes_begin_at_zero(drawn: set[str], size: tuple[int, int]) -> None:
+    charts.sizes({"train": [(size, 1), ((10, 10), 1)]})
+    assert not [text for text in drawn if text[0] in "−-"]
+    assert "0" in drawn
+
+
 def test_a_chart_without_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one class and one panel"):
         charts.class_panels([], {"train": []})
