@@ -10,6 +10,7 @@ from typing import TypeVar
 from maecli.errors import SpecError, nearest
 from maecli.run.directory import SPEC, RunDirectory
 from maecli.training.checkpoint import MODEL, Checkpoint, DamagedCheckpoint
+from maecli.weights.file_names import CONFIG, SUFFIXES
 
 POINTERS = ("last", "best")
 T = TypeVar("T")
@@ -25,6 +26,10 @@ def find_checkpoint(path: Path, checkpoint: str = "last") -> Checkpoint:
     path = path.expanduser()
     if path.name == MODEL:
         path = path.parent
+    if (path / CONFIG).is_file() or (path.is_file() and path.suffix in SUFFIXES):
+        raise SpecError(
+            f"{path} holds weights without a run of mae; mae pretrain and mae finetune start from them by --init"
+        )
     if (path / MODEL).is_file():
         return Checkpoint(path)
     if not path.exists():

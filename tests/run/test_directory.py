@@ -225,6 +225,12 @@ def test_what_is_no_checkpoint_is_told(tmp_path):
         SpecError, match=r"is neither a run directory nor a checkpoint: it has no spec\.yaml and no model"
     ):
         find_checkpoint(tmp_path)
+    for name in ("hf/model.safetensors", "hf/config.json", "weights.safetensors"):  # as mae export writes them
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("hf", "hf/model.safetensors", "weights.safetensors"):
+        with pytest.raises(SpecError, match=r"holds weights without a run of mae; .* start from them by --init"):
+            find_checkpoint(tmp_path / name)
     with pytest.raises(MaeError, match="run has no last checkpoint yet"):
         find_checkpoint(run.path)
     with pytest.raises(SpecError, match="checkpoint 'bst' is none of last, best; did you mean 'best'"):
