@@ -8,6 +8,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from attempts import Attempt, processes
@@ -111,6 +112,37 @@ def test_two_processes_stream_shards_as_one_does(server, form, tmp_path):
     for num, out in enumerate((one, two), 1):
         run(server, num, out, arguments(tmp_path / form, out, "data.loading=streamed", form=form, epochs=1))
     assert_close(two, one)
+
+
+def test_two_processes_learn_masks_with_void_as_one_does(server, tmp_path):
+    for i in range(20):
+        mask = (noise(i, 16, 16) > 127).astype(np.uint8)
+        mask[: 15 if i % 2 else 2] = 255
+        write_picture(tmp_path / f"set/images/{i:02d}.png", noise(i, 16, 16, 3))
+        write_picture(tmp_path / f"set/masks/{i:02d}.png", mask)
+    (tmp_path / "set/classes.txt").write_text("dark\nbright\n")
+    settings = ("model.embed_dim=16", "model.depth=1", "model.num_heads=2", "task.dice=1.0", "train.last_batch=keep")
+    for num, micro in ((1, 8), (2, 2)):
+        out = tmp_path / str(num)
+        args = ("finetune", "--task", "segment", "--dataset", "folder", "--root", tmp_path / "set", "--out", out)
+        size = (
+            "--model",
+            "vit",
+            "--img-size",
+            16,
+            "--patch-size",
+            4,
+            "--epochs",
+            2,
+            "--batch-size",
+            8,
+            "--base-lr",
+            0.02,
+        )
+        how = ("--micro-batch-size", micro, "--device", "cpu", "--precision", "float32", "--workers", 0)
+        sets = (part for each in (*settings, "log_every_steps=1", "trackers=[jsonl]") for part in ("--set", each))
+        run(server, num, out, [str(each) for each in (*args, *size, *how, *sets)])
+    assert_close(tmp_path / "1", tmp_path / "2")
 
 
 def test_any_number_of_processes_goes_on_with_a_run_in_any_layout(server, pictures, tmp_path):
