@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 FORMAT_VERSION = 2
 """Of checkpoints, the highest there is; raised when an older reader could misread them."""
@@ -259,6 +259,11 @@ class TrainSpec(Section):
         return self
 
 
+def _listed(names: object) -> object:
+    """Return names that stand in one text, between commas, as several."""
+    return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+
+
 class AdaptSpec(Section):
     """What learns in an encoder that stays as it is: low-rank adapters (LoRA, arXiv:2106.09685)."""
 
@@ -268,7 +273,7 @@ class AdaptSpec(Section):
     name: Literal["lora"] = "lora"
     rank: Positive = Field(default=8, description="r: of the matrices B A that are added to weights")
     alpha: Annotated[float, Field(gt=0)] = Field(default=16.0, description="B A counts alpha / rank times")
-    layers: tuple[str, ...] = Field(
+    layers: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=("qkv", "proj", "fc1", "fc2"),
         min_length=1,
         description="linear layers of the blocks that have adapters",

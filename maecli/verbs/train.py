@@ -57,6 +57,7 @@ def train(
         ask, overwrite = replace(ask, resume_or_start=True), False
     spec = request(ask, registry)
     _check_comparison(ask, spec)
+    _check_nothing_random_is_kept(spec)
     launch = Launch(
         ask.may_resume, overwrite, verify_data, time_s, begin + max_time_s if max_time_s is not None else math.inf
     )
@@ -107,6 +108,7 @@ def dry_run(
     ask = replace(ask, for_time=time_s is not None)
     spec = request(ask, registry)
     _check_comparison(ask, spec)
+    _check_nothing_random_is_kept(spec)
     spec, plan = _planned(spec, ask, registry, progress, verbose, time_s)
     arms = _companions(ask, spec, plan)
     if plan is not None:
@@ -130,6 +132,16 @@ def _check_comparison(ask: Ask, spec: RunSpec) -> None:
     """Raise SpecError for a comparison that is asked for and cannot be made."""
     if arms_of(ask.compare, spec) and _has_folds(spec):
         raise SpecError("--compare trains a run once more, and --folds trains one for each fold; give one of them")
+
+
+def _check_nothing_random_is_kept(spec: RunSpec) -> None:
+    """Raise SpecError where a part of the encoder would stay as it is, from which nothing has learnt."""
+    kept = "adapt" if spec.adapt is not None else "train.freeze_blocks" if spec.train.freeze_blocks else ""
+    if kept and spec.init is None and spec.extend is None:
+        raise SpecError(
+            f"{kept} keeps weights of the encoder as they are, which are random without --init; give it, or leave "
+            f"{kept} out"
+        )
 
 
 def _companions(ask: Ask, spec: RunSpec, plan: RunPlan | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from maecli.text import brief
 
 TIMM = "timm"
 """The owner of timm's models, whose names `timm:` leaves out."""
-_NAME = re.compile(r"(hf|timm):([^@#]+)(?:@([^@#]+))?(?:#(.+))?")
+_NAME = re.compile(r"(hf|timm):([^@#]*)(?:@([^@#]+))?(?:#(.+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

@@ -73,6 +73,7 @@ def test_what_builds_on_a_run_sees_the_weights_with_their_adapters(adapted, pict
         (("--freeze",), "train.freeze lets the head alone learn, and adapt lets adapters in the encoder learn; leave "),
         (("--set", "parallel=fsdp"), "parallel fsdp cuts up what learns, and with adapt that is small; leave it out: "),
         (("--set", "adapt.layers=[query]"), "model vit: adapt.layers names query; the linear layers of its blocks: fc"),
+        (("--set", "adapt.layers=fc1, foo"), "model vit: adapt.layers names foo; the linear layers of its blocks: fc1"),
         (("--set", "adapt.rang=2"), "unknown key 'adapt.rang'; did you mean 'rank'?; known: alpha, dropout, layers, "),
         (("--adapt", "dora"), "adapt.name is 'dora': input should be 'lora'"),
     ],
@@ -81,6 +82,15 @@ def test_what_does_not_go_together_is_refused(arguments, tmp_path, mae, settings
     outcome = mae(*arguments, "--out", tmp_path / "run", *settings)
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith(f"mae: {message}")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("words", "key"), [(("--adapt", "lora"), "adapt"), (("--freeze-blocks", 1), "train.freeze")])
+def test_random_weights_are_not_kept(toy_finetune, pictures, tmp_path, mae, words, key):
+    outcome = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--out", tmp_path / "run", *words)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"mae: {key}")
+    assert "keeps weights of the encoder as they are, which are random without --init; give it, or" in outcome.stderr
     assert not (tmp_path / "run").exists()
 
 

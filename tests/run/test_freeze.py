@@ -151,7 +151,7 @@ def test_the_first_blocks_keep_their_bits_while_the_rest_learns(toy_finetune, pi
     assert all(torch.equal(before[name], after[name]) for name in kept)
     learnt = {name.removeprefix("optim.exp_avg.") for name in state if name.startswith("optim.exp_avg.")}
     assert {name.rpartition(".")[0] for name in learnt} == {"encoder.norm", "head.0"}
-    outcome = mae(*toy_finetune, *data, "--freeze-blocks", 3, "--overwrite")
+    outcome = mae(*toy_finetune, *data, "--init", pretrained, "--freeze-blocks", 3, "--overwrite")
     assert (outcome.exit_code, outcome.stderr) == (
         2,
         "mae: model vit: train.freeze_blocks (3) must be at most 2, the number of its blocks\n",

@@ -71,7 +71,7 @@ def test_paths_are_no_names(text):
     assert hub_name(Path(text)) is None
 
 
-@pytest.mark.parametrize("text", ["hf:x", "hf:a/b/c", "timm:a/b", "hf:../x", "hf:a b/c"])
+@pytest.mark.parametrize("text", ["hf:", "timm:", "hf:x", "hf:a/b/c", "timm:a/b", "hf:../x", "hf:a b/c"])
 def test_names_that_cannot_be_are_refused(text):
     with pytest.raises(SpecError, match=r"is no name of the hub; write (hf:OWNER/NAME|timm:NAME)"):
         hub_name(text)
