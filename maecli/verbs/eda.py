@@ -22,6 +22,8 @@ from maecli.eda.survey import IMAGE, Survey, survey
 from maecli.errors import DataError, SpecError
 from maecli.modalities.preprocess import Preprocess
 from maecli.outputs.folder import check_out, new_outputs
+from maecli.plan import rules
+from maecli.plan.make import BELOW, can_plan
 from maecli.progress import Progress, duration
 from maecli.registry import Registry
 from maecli.reports.eda import describe, eda_sections
@@ -29,7 +31,7 @@ from maecli.reports.page import drawing_files, render_report
 from maecli.run.begin.place import data_mark, eda_directory, run_directory
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.environment import describe_environment
-from maecli.run.open import check_task, make_dataset, preprocess_for
+from maecli.run.open import check_task, make_dataset, open_device, preprocess_for
 from maecli.run.suited import shell, suited_tasks, target_follows
 from maecli.schema import AugmentSpec, RunSpec
 from maecli.spec.ask import Ask
@@ -48,6 +50,8 @@ MAX_CLASSES = 40
 NUM_COPIES = 12
 SEEN_BY = {"pretrain": "pretraining", "finetune": "fine-tuning"}
 NAMED = 3
+SIZES = ("img_size", "patch_size")
+"""Options of a model that decide the size at which it sees pictures."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,8 @@ def eda(
             progress.say("checking every file against its rules")
             raise _with_all_faults(error, dataset) from error
     findings = surveyed.findings
+    specs = {verb: _with_planned_size(one, findings, preprocess, registry) for verb, one in specs.items()}
+    preprocess, *_ = [preprocess_for(one, card, registry) for one in specs.values()]
     num_broken = sum(each.num_broken for each in findings.pictures.values())
     for line in what_was_read(findings.card, num_among=num_broken):
         progress.say(line)
@@ -151,6 +157,21 @@ def eda(
         write_json(folder / NUMBERS, shareable(findings.model_dump(mode="json")))
         write_text(folder / REPORT, page)
     return EdaResult(out, out / REPORT, findings, commands)
+
+
+def _with_planned_size(spec: RunSpec, findings: Findings, preprocess: Preprocess, registry: Registry) -> RunSpec:
+    """Return a spec with the size of pictures that training plans, where nobody says one, nor how long it trains."""
+    said = {key for key in SIZES if spec.sources.get(f"model.{key}", BELOW) != BELOW}
+    train = findings.pictures.get("train")
+    if said or not preprocess.modality.pictorial or train is None or train.sizes is None or not can_plan(spec, None):
+        return spec
+    usual = findings.card.size or tuple(map(int, train.sizes.median))
+    device = open_device(spec)[0].type
+    size = rules.picture_size(usual, device, registry.task(spec.task.name).own_size)
+    planned = {"img_size": [*size], "patch_size": rules.patch_size(size, device)}
+    known = registry.model(spec.model.name).Options.model_fields
+    own = {name: value for name, value in planned.items() if name in known}
+    return spec.model_copy(update={"model": spec.model.model_copy(update=own)})
 
 
 def _with_all_faults(error: DataError, dataset: Dataset) -> DataError:

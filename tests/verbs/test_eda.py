@@ -102,6 +102,15 @@ def test_masks_go_with_their_pictures_through_augmentation(toy, undrawn):
             assert after.image[:, inside].mean() > 0.85, "the bright square is where its mask is"
 
 
+@pytest.mark.parametrize(("flags", "size"), [({}, "8 × 8"), ({"model.img_size": 16}, "16 × 16")])
+def test_pictures_are_shown_at_the_size_that_training_plans(pictures, tmp_path, undrawn, flags, size):
+    own = {"dataset.name": "folder", "dataset.root": str(pictures), "out": str(tmp_path / "out"), "device": "cpu"}
+    result = eda(resolve_eda(Ask("eda", flags=own | flags), registry()), registry(), Progress())
+    (gallery,) = undrawn
+    assert all(f"resized to {size}" in each.how for each in gallery.augmented)
+    assert any("try a smaller --img-size" in sentence for sentence in result.findings.advice) == bool(flags)
+
+
 def test_a_chain_is_shown_as_training_applies_it(toy, undrawn):
     still = {"augment.translate": 0, "augment.rotate": 0, "augment.zoom": [1, 1]}
     chain = "[{name: InvertImg, p: 1}, {name: HorizontalFlip, p: 1.0}]"
