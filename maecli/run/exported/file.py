@@ -110,7 +110,8 @@ def file_module(file: ExportedFile, task: Task[Any], module: Any) -> FileModule:
         raise SpecError(f"{file.path} gives {outputs}, by which task {task.name} cannot be done; give its run instead")
     run, raw = file.plugin.load(file.path), RawInput.of(task.preprocess, task.card, task.own_size)
     made = FileModule(run, raw, graph.get("module_output", ""), module.encoder)
-    _check_answer(file, task, made, lambda x: module.eval()(x).shape[1])
+    name = made.module_output or next(iter(graph["outputs"]))
+    _check_answer(file, task, lambda x: made.answers(x)[name])
     return made
 
 
@@ -121,15 +122,15 @@ def file_encoder(file: ExportedFile, task: Task[Any], module: Any) -> FileEncode
         raise SpecError(f"{file.path} gives {', '.join(outputs) or 'nothing'}, and no features; give its run instead")
     raw = RawInput.of(task.preprocess, task.card, task.own_size)
     made = FileEncoder(file.plugin.load(file.path), raw, module.encoder)
-    _check_answer(file, task, lambda x: made(x)[:, 0], lambda _: made.embed_dim)
+    _check_answer(file, task, lambda x: made(x)[:, 0], made.embed_dim)
     return made
 
 
 @torch.no_grad()
 def _check_answer(
-    file: ExportedFile, task: Task[Any], answer: Callable[[Tensor], Tensor], width: Callable[[Tensor], int]
+    file: ExportedFile, task: Task[Any], answer: Callable[[Tensor], Tensor], width: int | None = None
 ) -> None:
-    """Raise SpecError where a file does not take what it records of its input, or answers at another width."""
+    """Raise SpecError where a file does not take or give what it records, or answers at another width."""
     x = torch.zeros(1, task.preprocess.in_chans, *task.preprocess.img_size)
     other = f"{file.path} is not the network that it records to be"
     try:
@@ -137,5 +138,5 @@ def _check_answer(
     except Exception as error:  # those of what runs a file have no common base
         reason = f"it gives no {error}" if isinstance(error, KeyError) else shortened(" ".join(str(error).split()), 200)
         raise SpecError(f"{other}: {reason}; export its run again") from error
-    if made.shape[:2] != (1, width(x)):
-        raise SpecError(f"{other}: it answers {tuple(made.shape)} where {width(x)} are wanted; export its run again")
+    if width is not None and made.shape != (1, width):
+        raise SpecError(f"{other}: it answers {tuple(made.shape)} where {width} are wanted; export its run again")
