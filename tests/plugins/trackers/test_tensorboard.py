@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import threading
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def test_a_folder_that_is_taken_away_is_told_by_an_error_and_by_no_thread(tmp_pa
     tracker = TensorBoard(tmp_path, {}, 0)
     thread = tracker._writer.file_writer.event_writer._async_writer._worker
     assert type(thread).__module__ == WRITER
-    shutil.rmtree(tmp_path / "tensorboard")
+    (tmp_path / "tensorboard").rename(tmp_path / "elsewhere")  # at once, while the thread may be writing
     with pytest.raises(FileNotFoundError):
         log_on(tracker)
     thread.join()
