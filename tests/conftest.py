@@ -74,6 +74,12 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setattr(socket.socket, "connect", connect_here)
 
 
+@pytest.fixture(autouse=True)
+def _know_a_pace_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time fewer steps for plans and dry runs, of which nothing here has to be exact."""
+    monkeypatch.setattr("maecli.run.begin.timing.ENOUGH", (6, 0.05))
+
+
 class Outcome:
     """What a call of `mae` did."""
 
