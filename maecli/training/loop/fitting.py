@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from maecli.data.batch import Batch
+from maecli.errors import MaeError
 from maecli.hardware import autocast, processes_here
 from maecli.memory import allowed_bytes, forget_peak_bytes, free_bytes, out_of_memory, peak_bytes, resident_bytes
 from maecli.models.blocks import drawing_from
@@ -46,6 +47,28 @@ class Lack:
             half = max(1, self.size // 2)
             return f"{says}try --micro-batch-size {half}, which means {means}"
         return f"{says}--micro-batch-size {self.fitting} fits, as was tried, and means {means}"
+
+
+def lacking(learner: Learner, step: Callable[[], None], find: Callable[[MaeError], Lack]) -> Lack | None:
+    """Do a step. Return None, or what it lacked memory for: `find` tells of what memory was used up for.
+
+    Of several processes all return the lack of the one in which the fewest samples fit; the step is taken back.
+    """
+    world = learner.world
+    try:
+        with world.guarded():
+            step()
+        return None
+    except Exception as error:
+        told = out_of_memory(error)
+        if told is None or learner.is_updating or not world.may_leave_a_step:
+            raise
+        is_own = told is not error
+    # Only here is nothing held any more by the frames that the error came through.
+    if is_own:
+        world.say_no_memory()
+    learner.take_back()
+    return min(world.lacks(find(told) if is_own else None), key=lambda lack: lack.fitting or 0)
 
 
 def smaller_that_fits(learner: Learner, loss_of: Loss, batch: Batch, size: int, least: int = 1) -> int | None:

@@ -25,7 +25,6 @@ from maecli.errors import (
     TimeIsUp,
 )
 from maecli.loading.loader import Loader
-from maecli.memory import out_of_memory
 from maecli.parallel.world import LostProcess, World
 from maecli.parallel.wrap import own_parts
 from maecli.progress import Progress
@@ -36,7 +35,7 @@ from maecli.text import number_of
 from maecli.training.checkpoint import STATE, Checkpoint, Snapshot
 from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.evaluation import measure, nothing_read
-from maecli.training.loop.fitting import Lack, smaller_that_fits
+from maecli.training.loop.fitting import Lack, lacking, smaller_that_fits
 from maecli.training.loop.learner import RAW, Learner, Tensors
 from maecli.training.loop.schedule import Schedule
 from maecli.training.loop.shares import micro_batches
@@ -199,24 +198,13 @@ class Trainer:
 
         Of several processes all raise it; those that wait in the step for one without memory notice after `HANG_S`.
         """
-        world = self.world
-        try:
-            with world.guarded():
-                return self.train_step(batch)
-        except Exception as error:
-            told = out_of_memory(error)
-            if told is None or self.learner.is_updating or not world.may_leave_a_step:
-                raise
-            is_own = told is not error
-        # Only here is nothing held any more by the frames that the error came through.
-        if is_own:
-            world.say_no_memory()
-        self.learner.take_back()
-        lacks = world.lacks(self._lack(told, batch) if is_own else None)
-        says = str(min(lacks, key=lambda lack: lack.fitting or 0))
+        lack = lacking(self.learner, lambda: self.train_step(batch), lambda told: self._lack(told, batch))
+        if lack is None:
+            return
+        says = str(lack)
         if self._save_what_is_new():
             says += f"; step {self.step} is saved, and --resume goes on from there"
-        with world.together():
+        with self.world.together():
             raise OutOfMemory(says)
 
     def _lack(self, told: MaeError, batch: Batch) -> Lack:
