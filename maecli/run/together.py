@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from dataclasses import dataclass
 
@@ -48,8 +47,7 @@ def help_train(help: Help) -> None:
     ask_frozen_encoder(trainer)
     trainer.fit()
     if len(built.loader("val").split):
-        with trainer.stoppable():
-            measure_end(built, trainer, None)
+        trainer.stoppable(lambda: measure_end(built, trainer, None))
 
 
 def measure_end(built: Built, trainer: Trainer, checkpoints: CheckpointFolder | None) -> Evaluation:
@@ -58,11 +56,18 @@ def measure_end(built: Built, trainer: Trainer, checkpoints: CheckpointFolder | 
     It is calibrated before. Raises Stopped, of several processes in all, where `trainer.stop` is asked for.
     """
     processes, module, stop = trainer.world, trainer.learner.final_module, trainer.stop
-    alone = processes.size == 1  # where a signal is raised as it comes
+    alone = processes.size == 1
     processes.same(module.buffers())
-    with processes.together(), contextlib.nullcontext() if alone else stop.at_once():
+
+    def calibrate() -> None:
         if checkpoints is not None:
             calibrate_run(built, module, checkpoints)
+
+    with processes.together():
+        if alone:  # a signal is raised as it comes
+            calibrate()
+        else:
+            stop.at_once(calibrate)
     built.task.calibration = processes.first(lambda: built.task.calibration)
     weights = f"last (step {trainer.step})"
     return measure(built, module, "val", weights, world=processes, stopped=lambda: stop.asked)

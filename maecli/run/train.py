@@ -212,8 +212,8 @@ def _train(
         progress.say(ending)
     evaluation = None
     if len(built.loader("val").split):
-        with progress.working("measuring on val"), trainer.stoppable():
-            evaluation = measure_end(built, trainer, run.checkpoints)
+        with progress.working("measuring on val"):
+            evaluation = trainer.stoppable(lambda: measure_end(built, trainer, run.checkpoints))
         run.write_evaluation(evaluation)
     faults = built.data.faults
     if faults:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from types import FrameType
+from typing import TypeVar
 
 from maecli.terminal import see_to_interruption
 
@@ -18,6 +19,7 @@ if sys.platform == "win32":
 else:
     ALARM = int(signal.SIGALRM)
 
+T = TypeVar("T")
 
 TOLD_S = 1.0
 """How long the end of training waits for what a signal had to say."""
@@ -41,14 +43,16 @@ class Stop:
     def asked(self) -> bool:
         return self.signal is not None
 
-    @contextlib.contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Let a signal raise Stopped in here, one that has come before too: what is done may be waited for for ever."""
+    def at_once(self, do: Callable[[], T]) -> T:
+        """Return what `do` returns, which may be waited for for ever: a signal, one that came before too, ends it.
+
+        It raises Stopped within this very call, which a context manager could not promise of its block.
+        """
         self._at_once = True
         try:
             if self.asked:
                 raise Stopped
-            yield
+            return do()
         finally:
             self._at_once = False
 

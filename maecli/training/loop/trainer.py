@@ -6,8 +6,8 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,8 @@ from maecli.training.loop.telling import Telling
 from maecli.training.saving import save_together
 from maecli.training.task import Task
 from maecli.training.tracker import Tracker
+
+T = TypeVar("T")
 
 
 class Trainer:
@@ -160,8 +162,8 @@ class Trainer:
             if self.validation_due:
                 self.save(self._validate_and_log())
             while not self.is_done:
-                with telling.clock.waiting(), self._reading(in_step=begun):
-                    batch = next(batches)
+                with telling.clock.waiting():
+                    batch = self._read(lambda: next(batches), in_step=begun)
                 self._step_within_memory(batch)
                 telling.clock.add(schedule.num_samples(self.step))
                 self.step += 1
@@ -288,7 +290,8 @@ class Trainer:
     def _measured(self, loader: Loader) -> dict[str, Metric]:
         """Return the metrics of a split, the same in all processes."""
         alone = self.world.size == 1  # several agree on it before each batch
-        with self.telling.clock.paused(), self.telling.pace.validating(), self._reading(at_once=alone):
+
+        def measured() -> dict[str, Metric]:
             module, size = self.learner.final_module, self.spec.train.batch_size
             self.world.same(module.buffers())
             stop, world = self.stop, self.world
@@ -299,6 +302,9 @@ class Trainer:
                 raise nothing_read(loader, "val")
             self.learner.put_away()
             return self.world.first(lambda: {metric.name: metric for metric in evaluator.metrics()})
+
+        with self.telling.clock.paused(), self.telling.pace.validating():
+            return self._read(measured, at_once=alone)
 
     def _is_best(self, monitored: Metric) -> bool:
         """Note what the metric that is watched came to; return whether it is the best so far."""
@@ -420,15 +426,14 @@ class Trainer:
             self._count_from(counters)
         self.learner.begin_as_the_first()
 
-    @contextlib.contextmanager
-    def _reading(self, in_step: bool = False, at_once: bool = True) -> Iterator[None]:
-        """Read data between two steps. If that fails, or a signal stops it, what is finished is saved first.
+    def _read(self, read: Callable[[], T], in_step: bool = False, at_once: bool = True) -> T:
+        """Return what is read between two steps. If that fails, or a signal stops it, what is finished is saved first.
 
         A signal ends it `at_once`: data may be waited for for ever. What one process raises, all do.
         """
         try:
-            with self.world.together(in_step), self.stop.at_once() if at_once else contextlib.nullcontext():
-                yield
+            with self.world.together(in_step):
+                return self.stop.at_once(read) if at_once else read()
         except Stopped:
             self.stop.signal = self.stop.signal or signal.SIGTERM
             self._save_what_is_new()
@@ -470,11 +475,10 @@ class Trainer:
             return Interrupted(f"saved at step {self.step}, the last; --resume goes on with what follows training")
         return Interrupted(f"saved at step {self.step}; --resume goes on from there")
 
-    @contextlib.contextmanager
-    def stoppable(self) -> Iterator[None]:
-        """Let SIGTERM, and the end of the time, stop what follows training. Raises what `interrupted` returns then.
+    def stoppable(self, do: Callable[[], T]) -> T:
+        """Return what `do`, which follows training, returns; SIGTERM and the end of the time stop it.
 
-        Of several processes all ask at once, and what they do has to look at `stop`.
+        Raises what `interrupted` returns then. Of several processes all ask at once, and `do` has to look at `stop`.
         """
         alone = self.world.size == 1  # one that stops by itself would leave the others waiting
         try:
@@ -482,6 +486,6 @@ class Trainer:
                 if self.stop.asked:  # it came too late for training
                     raise Stopped
             with self.stop.of_scheduler() if alone else self.stop.noted():
-                yield
+                return do()
         except (Stopped, KeyboardInterrupt):
             raise self.interrupted() from None

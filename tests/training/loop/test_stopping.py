@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 import time
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,7 +21,10 @@ from maecli.errors import DataError, Fault, Interrupted, LoadingError, MaeError,
 from maecli.loading.parcels import carried
 from maecli.loading.resident import ResidentLoader
 from maecli.loading.workers import WorkerEnded
+from maecli.parallel import world as world_module
 from maecli.schema import PluginSection
+from maecli.training.loop import clock, stopping
+from maecli.training.loop import trainer as trainer_module
 from maecli.training.loop.stopping import set_alarm, told_aside
 from maecli.training.loop.trainer import Trainer
 
@@ -221,13 +228,78 @@ def test_what_follows_training_is_stopped_at_once_and_is_still_to_be_done(tmp_pa
     trainer.fit()
     if number == signal.SIGALRM:
         trainer.stop.until = time.monotonic() + 0.1
-    with pytest.raises(Interrupted) as caught, trainer.stoppable():
-        wait_for_a_signal(number if number == signal.SIGTERM else None)
+    with pytest.raises(Interrupted) as caught:
+        trainer.stoppable(lambda: wait_for_a_signal(number if number == signal.SIGTERM else None))
     told = {
         signal.SIGTERM: "saved at step 9, the last; --resume goes on with what follows training",
         signal.SIGALRM: "the time of --max-time is up: saved at step 9 of 9; resume to go on",
     }
     assert str(caught.value) == told[number]
+
+
+class SignalAt:
+    """Sends SIGTERM at the instant of that number of those at which Python may hear one."""
+
+    OF = tuple(module.__file__ for module in (contextlib, clock, stopping, trainer_module, world_module))
+
+    def __init__(self, instant: int, act: Callable[[], object], counts: Callable[[], bool] = lambda: True) -> None:
+        self.instant, self.act, self.counts = instant, act, counts
+        self.sent = False
+
+    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename not in self.OF:
+            return None
+        if not self.sent and self.counts():
+            self.instant -= 1
+            if self.instant < 0:
+                self.sent = True
+                os.kill(os.getpid(), signal.SIGTERM)
+        return self._trace
+
+    def __call__(self) -> None:
+        found = sys.gettrace()
+        sys.settrace(self._trace)
+        try:
+            self.act()
+        finally:
+            sys.settrace(found)
+
+
+def test_a_signal_at_any_instant_of_waiting_for_data_is_saved(tmp_path):
+    for instant in range(1000):
+        (folder := tmp_path / f"{instant}").mkdir()
+        trainer = make(folder, save_epochs=100, num=4, num_val=2, train={"epochs": 1})
+        signal_at = SignalAt(instant, trainer.fit, lambda stop=trainer.stop: stop._at_once)
+        interrupted = None
+        try:
+            signal_at()
+        except Interrupted as stop:
+            interrupted = stop
+        if not signal_at.sent:
+            break
+        if trainer.step:
+            assert str(interrupted) == f"saved at step {trainer.step}; --resume goes on from there"
+            assert last_of(folder).step == trainer.step
+        else:
+            assert str(interrupted) == "stopped before the first step; there is nothing to save"
+    assert trainer.is_done
+    assert 30 < instant < 999
+
+
+def test_a_signal_at_any_instant_of_what_follows_training_stops_it_or_comes_after(tmp_path):
+    trainer, found = make(tmp_path), signal.getsignal(signal.SIGTERM)
+    trainer.fit()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # before and after
+    for instant in range(2000):
+        trainer.stop.signal, ended = None, []
+        signal_at = SignalAt(instant, lambda ended=ended: trainer.stoppable(lambda: ended.append(True)))
+        with contextlib.suppress(Interrupted):
+            signal_at()
+        if not signal_at.sent:
+            break
+    signal.signal(signal.SIGTERM, found)
+    assert ended
+    assert 30 < instant < 1999
 
 
 def test_a_trainer_runs_in_a_thread_without_signals():
