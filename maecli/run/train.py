@@ -39,7 +39,6 @@ from maecli.run.together import Help, make_trainer, measure_end
 from maecli.run.trackers import open_trackers
 from maecli.run.weights.initial import start_encoder
 from maecli.schema import RunSpec
-from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
 from maecli.training.base import FolderOnBase
 from maecli.training.frozen import ask_frozen_encoder
@@ -91,7 +90,7 @@ def train(
     """
     place = find_place(spec, registry, launch)  # before a lock is put there
     run, going_on, say = place.run, place.going_on, progress.say
-    with locked(run.path) as unkept:
+    with launch.hold(run.path, say) as unkept:
         begin = time.monotonic()
         if unkept:
             say(unkept)

@@ -13,7 +13,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from maecli.errors import MaeError
@@ -39,15 +39,18 @@ class Locked(MaeError):
 
 
 @contextlib.contextmanager
-def locked(folder: Path, name: str = LOCK, wait_s: float = 0.0) -> Iterator[str]:
+def locked(
+    folder: Path, name: str = LOCK, wait_s: float = 0.0, waiting: Callable[[str], None] = lambda _: None
+) -> Iterator[str]:
     """Hold the lock of a folder, which is made where it is missing, and goes again if nothing was put into it.
 
     Gives what a person should know: on file systems without locks there is none, and nobody else is kept out. Raises
-    Locked, naming the process and host of the holder, when it is not to be had within `wait_s`.
+    Locked, naming the process and host of the holder, when it is not to be had within `wait_s`; `waiting` is told whom
+    it waits for.
     """
     made: list[Path] = []
     try:
-        handle, file, note = _acquire(folder, name, wait_s, made)
+        handle, file, note = _acquire(folder, name, wait_s, made, waiting)
         try:
             yield note
         finally:
@@ -67,9 +70,12 @@ def _make(folder: Path, made: list[Path]) -> None:
             made.insert(0, each)
 
 
-def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[int, Path, str]:
+def _acquire(
+    folder: Path, name: str, wait_s: float, made: list[Path], waiting: Callable[[str], None]
+) -> tuple[int, Path, str]:
     """Return the open lock file, its path, and what a person should know."""
     until = time.monotonic() + wait_s
+    told = False
     while True:
         with disk_errors(folder):
             try:
@@ -91,6 +97,9 @@ def _acquire(folder: Path, name: str, wait_s: float, made: list[Path]) -> tuple[
         _close_unless_held(handle, file)
         if time.monotonic() >= until:
             raise Locked(f"{folder} is being written by {holder}; wait for it to end, or use another --out")
+        if not told:
+            waiting(f"{folder} is being written by {holder}: waiting up to {wait_s:g} s for it to end")
+            told = True
         time.sleep(0.05)
 
 

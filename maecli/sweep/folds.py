@@ -31,7 +31,6 @@ from maecli.run.train import TrainResult, train
 from maecli.schema import RunSpec
 from maecli.storage.files import write_text
 from maecli.storage.ledger import Ledger
-from maecli.storage.lock import locked
 from maecli.storage.tables import cell_text, csv_line
 from maecli.sweep.definition import make_sweep
 from maecli.sweep.outcome import read_evaluation
@@ -69,14 +68,14 @@ def cross_validate(
     for note in notes:
         progress.say(note)
     out = run.path / FOLDS
-    with locked(run.path):
+    with launch.hold(run.path, progress.say):
         if place.going_on:
             find_start(run, spec.model_dump(mode="json"), registry, progress.say)  # refuses another spec
         else:
             place.start(spec)
         note_begun()
         _begin(run, out, folds.assignment())
-    with locked(out):
+    with launch.hold(out, progress.say):
         result = run_sweep(plan, registry, progress, out, launch.until)
     if result.failed:
         failed = "; ".join(f"{name}: {why}" for name, why in result.failed.items())

@@ -58,9 +58,8 @@ def train(
     spec = request(ask, registry)
     _check_comparison(ask, spec)
     _check_nothing_random_is_kept(spec)
-    launch = Launch(
-        ask.may_resume, overwrite, verify_data, time_s, begin + max_time_s if max_time_s is not None else math.inf
-    )
+    until = begin + max_time_s if max_time_s is not None else math.inf
+    launch = Launch(ask.may_resume, overwrite, verify_data, time_s, until, patient=ask.resume_or_start)
     place = find_place(spec, registry, launch)  # before time is spent on a plan
     was_finished = place.run.is_finished
     try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -36,6 +37,20 @@ def test_the_second_is_refused_and_told_who_has_it(tmp_path):
         f"{tmp_path} is being written by process {os.getpid()} on {socket.gethostname()}; wait for it to end, or use "
         "another --out"
     )
+
+
+def test_who_waits_is_told_once_for_whom(tmp_path):
+    first, told = contextlib.ExitStack(), []
+    first.enter_context(locked(tmp_path))
+
+    def waiting(line):
+        told.append(line)
+        first.close()
+
+    with locked(tmp_path, wait_s=60, waiting=waiting):
+        pass
+    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    assert told == [f"{tmp_path} is being written by {holder}: waiting up to 60 s for it to end"]
 
 
 def test_it_is_free_again_afterwards_and_leaves_nothing(tmp_path):

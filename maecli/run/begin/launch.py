@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from maecli.run.begin.start import paths_needed
 from maecli.run.directory import RunDirectory
 from maecli.schema import RunSpec
 from maecli.spec.layers import PLANNED
+from maecli.storage.lock import locked
+
+ENDING_S = 120.0
+"""How long processes whose launcher was killed may take to notice, to save and to end, and a file server to see it."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,12 @@ class Launch:
     """What a person gave for the plan of the spec, in seconds; of a cross-validation for all its runs."""
     until: float = math.inf
     """When it is to have stopped and saved, by `time.monotonic()`."""
+    patient: bool = False
+    """Wait for who writes there to end: the processes of an attempt that a scheduler has just killed."""
+
+    def hold(self, folder: Path, say: Callable[[str], None]) -> contextlib.AbstractContextManager[str]:
+        """Return the lock of a folder that is written to, see `locked`."""
+        return locked(folder, wait_s=ENDING_S, waiting=say) if self.patient else locked(folder)
 
 
 ANEW = Launch()

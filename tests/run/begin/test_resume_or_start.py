@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+
 import pytest
 from conftest import TOY_DECODER, TOY_MODEL
 
+from maecli.storage.lock import locked
 from maecli.training.loop.trainer import Trainer
 
 
@@ -33,6 +38,29 @@ def test_it_begins_goes_on_and_says_that_it_is_finished(command, tmp_path, mae, 
     thrice = mae(*command, *out, "--set", "checkpoint.every_epochs=0.1", "--json")
     assert (thrice.exit_code, thrice.json["finished"]) == (0, True)
     assert f"{tmp_path / 'run'} is finished, so nothing is left to do" in thrice.stderr
+
+
+def test_it_waits_for_the_attempt_before_to_end(command, tmp_path, mae, monkeypatch):
+    run, holding = tmp_path / "run", contextlib.ExitStack()
+
+    def until_told(folder, *, waiting, **how):
+        def told(line):
+            waiting(line)
+            holding.close()
+
+        return locked(folder, waiting=told, **how)
+
+    with monkeypatch.context() as patched:
+        stopped_after_a_step(patched)
+        assert mae(*command, "--out", run, "--set", "checkpoint.every_epochs=0.1").exit_code == 130
+    monkeypatch.setattr("maecli.run.begin.launch.locked", until_told)
+    with holding:
+        holding.enter_context(locked(run))
+        again = mae(*command, "--out", run, "--set", "checkpoint.every_epochs=0.1")
+    assert again.exit_code == 0, again.stderr
+    writer = f"process {os.getpid()} on {socket.gethostname()}"
+    assert f"{run} is being written by {writer}: waiting up to 120 s for it to end" in " ".join(again.stderr.split())
+    assert f"resuming {run} at step 1" in again.stderr
 
 
 def test_it_begins_in_a_directory_that_is_there_and_empty_and_in_no_other(command, tmp_path, mae):
