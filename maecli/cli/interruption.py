@@ -26,10 +26,12 @@ def note_interruptions() -> list[int]:
 
     Where it is not raised soon, as in a long computation of a library, the process ends nevertheless. It is not raised
     amid an import, as compiled modules that call Python as they begin abort the process by it: where the command line
-    itself imports, and so nothing has begun, the process ends at once, and else the import is waited for.
+    itself imports, and so nothing has begun, the process ends at once, and else the import is waited for. It is raised
+    once: the next one would come amid the putting away, which ends soon anyhow.
     """
     noted: list[int] = []
     waiting: list[int] = []
+    raised: list[int] = []
     signals: int | None = None
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -39,7 +41,8 @@ def note_interruptions() -> list[int]:
             _cut_off("nothing was written")
         elif importer and signals is not None:
             waiting.append(number)
-        else:
+        elif not raised or signals is None:
+            raised.append(number)
             signal.default_int_handler(number, frame)
 
     def watch(signals: int) -> None:

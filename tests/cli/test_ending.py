@@ -90,6 +90,25 @@ def test_ctrl_c_ends_a_verb_soon_and_says_what_is_written(verb, how, told, serve
     assert not list((tmp_path / "out").glob("*")), "it has not even begun"
 
 
+TWICE = """
+import signal
+from maecli.cli.interruption import note_interruptions
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+note_interruptions()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    signal.raise_signal(signal.SIGINT)
+    print("all is put away")
+"""
+
+
+def test_a_second_ctrl_c_breaks_off_no_putting_away():
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("all is put away\n", "")
+
+
 def test_ctrl_c_while_options_are_parsed_is_one_line(mae, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
