@@ -84,7 +84,7 @@ def test_ctrl_c_ends_a_verb_soon_and_says_what_is_written(verb, how, told, serve
     pressed = time.monotonic()
     os.kill(attempt.pid, signal.SIGINT)
     assert attempt.wait() == 130, attempt.said()
-    assert time.monotonic() - pressed < 10  # of what sleeps, that no time of grace is over is seen by what is told
+    assert time.monotonic() - pressed < 30  # of what sleeps, that no time of grace is over is seen by what is told
     assert attempt.said().splitlines()[-1] == f"mae: interrupted; {told}"
     assert attempt.said().count("interrupted") == 1
     assert not list((tmp_path / "out").glob("*")), "it has not even begun"

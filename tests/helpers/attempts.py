@@ -82,6 +82,9 @@ def hold(target, how):
         hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes, in which no signal is looked at
     setattr(owner, last, held)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
+    if how == "asleep":  # what sleeps is interrupted at once: however slow a machine is, it has the time to say so
+        from maecli.cli import interruption
+        interruption.GRACE_S = 60
 
 def stop_at(step):
     from maecli.training.loop.trainer import Trainer
@@ -109,6 +112,14 @@ def in_step(step, act):
         train_step(self, batch)
     Trainer.train_step = acting
 
+def until_told():
+    before = signal.getsignal(signal.SIGTERM)
+    while signal.getsignal(signal.SIGTERM) is before:  # the first signal gives back the handlers that it found
+        time.sleep(0.01)
+
+def wait_in(step):
+    in_step(step, lambda batch: (os.write(2, b"held\\n"), until_told()))
+
 def die_at(step):
     in_step(step, lambda batch: os.kill(os.getpid(), signal.SIGKILL))
 
@@ -122,7 +133,7 @@ def launch_by_forks(step, whom="itself"):
             if step == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             if whom == "launcher":
-                in_step(step, lambda batch: (os.kill(launcher, signal.SIGKILL), time.sleep(2)))
+                in_step(step, lambda batch: (os.kill(launcher, signal.SIGKILL), until_told()))
             else:
                 die_at(step)
         sys.argv = ["mae", *words]

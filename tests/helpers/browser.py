@@ -23,5 +23,5 @@ def opened(page: str, folder: Path, *arguments: str) -> tuple[str, str]:
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
         *("--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}", *arguments, "--dump-dom", file.as_uri()),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
     return done.stdout, done.stderr

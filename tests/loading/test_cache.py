@@ -202,7 +202,7 @@ def test_a_worker_that_is_killed_while_it_keeps_a_sample_stops_nobody_and_leaves
             lost = {index for index, parcel in enumerate(parcels) if parcel.rest}
             if later:  # the other process is ended too, perhaps while it keeps a sample
                 assert len(lost - {1}) <= 1
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 120
 
 
 class Slow(Reading):

@@ -193,13 +193,14 @@ def test_in_a_forked_child_the_pool_leaves_the_parents_workers_alone(pool):
     assert run(pool)[1] == processes
 
 
-def test_two_pools_do_not_keep_each_others_workers_alive(pool):
+def test_two_pools_do_not_keep_each_others_workers_alive(pool, monkeypatch):
+    monkeypatch.setattr(workers, "END_S", 120.0)
     run(pool)
     with WorkerPool(work, 1) as other:  # its process is forked while the sockets of the first are open
         run(other)
         begin = time.monotonic()
         pool.close()
-        assert time.monotonic() - begin < workers.END_S
+        assert time.monotonic() - begin < 60
         assert run(other)[0] == list(range(6))
 
 
@@ -221,7 +222,7 @@ def test_idle_workers_do_not_outlive_the_main_process(end):
     assert main.returncode in (3, -9)
     processes = main.stdout.split()
     assert len(set(processes)) == 4
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{process}/cmdline").exists() for process in processes):
         assert time.monotonic() < deadline
         time.sleep(0.05)

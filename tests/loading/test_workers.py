@@ -143,7 +143,7 @@ def test_a_killed_worker_ends_the_run_with_one_sentence(number):
     assert 5 in error.jobs
     assert str(error) == f"a data worker {KILLED[number]}"
     assert error.exit_code == 1
-    assert seconds < 10
+    assert seconds < 60
 
 
 def test_a_worker_that_leaves_by_itself_ends_the_run():
@@ -151,7 +151,7 @@ def test_a_worker_that_leaves_by_itself_ends_the_run():
     assert str(error) == (
         "a data worker ended by itself with exit code 0; --set data.workers=0 reads in the main process"
     )
-    assert seconds < 10
+    assert seconds < 60
 
 
 def test_a_worker_killed_in_the_middle_of_a_message_ends_the_run():
@@ -252,7 +252,7 @@ def test_an_interruption_ends_workers_that_hang():
             list(parcels)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 def test_a_worker_that_is_stopped_is_killed_at_the_end():
@@ -302,7 +302,7 @@ def test_workers_that_hang_do_not_outlive_the_main_process(end):
     assert main.returncode in (3, -9)
     processes = main.stdout.split()
     assert len(processes) == 3
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(map(_is_there, processes)):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -138,7 +138,7 @@ def test_processes_whose_launcher_is_killed_save_and_end(server, pictures, tmp_p
     command = arguments(pictures, tmp_path / "run")
     log, saved = tmp_path / "log", "mae: saved at step 3; --resume goes on from there\n"
     launcher = Attempt(server, log, [*command, "--devices", "2"], ["launch_by_forks", 3, "launcher"])
-    until = time.monotonic() + 40
+    until = time.monotonic() + 200
     while not launcher.said().endswith(saved) and time.monotonic() < until:
         time.sleep(0.1)
     assert launcher.wait() == -signal.SIGKILL

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from torch.distributed import HashStore
@@ -43,19 +46,31 @@ def test_who_knocked_and_died_is_not_taken_for_there(store):
 
 
 def test_the_first_names_who_never_comes(store, monkeypatch, capsys):
-    monkeypatch.setattr("maecli.parallel.meeting.LATE_S", 0.4)
-    store.set_timeout(timedelta(seconds=0.5))
+    here, now = threading.Event(), [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += here.is_set()
+        time.sleep(0.001)
+
+    monkeypatch.setattr("maecli.parallel.meeting.time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr("maecli.parallel.meeting.LATE_S", 10)
     with ThreadPoolExecutor(2) as threads:
         first, second = (threads.submit(meet, store, rank, 4) for rank in (0, 2))
-        with pytest.raises(MaeError, match=r"^process 1, 3 of 4 did not come within 0\.5 s, so nothing began$"):
+        second.add_done_callback(lambda _: here.set())
+        with pytest.raises(MaeError, match=r"^process 1, 3 of 4 did not come within 20 s, so nothing began$"):
             first.result()
         assert second.result() == store.get(f"mae/answer/{store.get('mae/knock/2').decode()}").decode()
     assert capsys.readouterr().err == "mae: waiting for process 1, 3 of 4\n"
 
 
 @pytest.mark.parametrize(("rank", "said"), [(0, "all of process 1 to 3"), (1, "process 0"), (2, None)])
-def test_who_waits_for_long_before_the_store_is_there_says_for_whom(rank, said, monkeypatch, capsys):
+def test_who_waits_for_long_before_the_store_is_there_says_for_whom(rank, said, monkeypatch):
+    told: queue.SimpleQueue[str] = queue.SimpleQueue()
     monkeypatch.setattr("maecli.parallel.meeting.LATE_S", 0.05)
+    monkeypatch.setattr("maecli.parallel.meeting.complain", told.put)
     with telling_whom(rank, 4, "node1:29500"):
-        time.sleep(0.5)
-    assert capsys.readouterr().err == (f"mae: process {rank} of 4 waits at node1:29500 for {said}\n" if said else "")
+        if said:
+            assert told.get(timeout=60) == f"mae: process {rank} of 4 waits at node1:29500 for {said}"
+        else:
+            time.sleep(0.3)
+    assert told.empty()

@@ -29,7 +29,7 @@ def attempt(server: subprocess.Popen[str], log: Path, *args: object) -> Attempt:
 def training(server: subprocess.Popen[str], log: Path, out: Path, *args: object):
     """Train until the block ends; a checkpoint is there and another comes every few milliseconds."""
     begun = attempt(server, log, *args, "--out", out, *LONG)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not (out / "checkpoints/last").exists():
         assert time.monotonic() < deadline, begun.said()
         time.sleep(0.01)

@@ -33,7 +33,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the b
 from maecli.modalities.pictures.modality import Pictures
 survey = Pictures.survey
 Pictures.survey = lambda *args: (time.sleep(0.2), survey(*args))[1]
-from maecli.cli import main
+from maecli.cli import interruption, main
+interruption.GRACE_S = 60  # to put away what is begun, however slow a machine is
 sys.argv = ["mae", *sys.argv[1:]]
 main()
 """
@@ -373,7 +374,7 @@ def test_interrupting_leaves_nothing_behind(tmp_path):
     assert process.stderr is not None
     assert process.stderr.readline().startswith("pictures of train: ")
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=200)
     assert process.returncode == 130, stderr
     assert stderr.splitlines()[-1] == "mae: interrupted; nothing was written"
     assert not out.parent.exists() or not list(out.parent.iterdir())

@@ -138,17 +138,28 @@ def time_that_is_up(trainer: Trainer) -> TimeIsUp | None:
     return None
 
 
-def test_a_time_that_is_up_stops_at_a_step_and_again_until_the_run_is_finished(tmp_path):
+@pytest.mark.parametrize("alarm", [True, False], ids=["in a step, by its alarm", "between steps"])
+def test_a_time_that_is_up_stops_at_a_step_and_again_until_the_run_is_finished(tmp_path, monkeypatch, alarm):
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     whole = make(tmp_path / "whole", Brightness(noise=0.1), save_epochs=100)
     whole.fit()
     found: list[Any] = []
+    now = [0.0]
+
+    def of_a_minute(batch: Batch) -> None:
+        now[0] += 60
+        if alarm and now[0] > trainer.stop.until:
+            signal.raise_signal(signal.SIGALRM)
+        step(batch)
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     for starts in range(1, 10):
-        trainer = slowly(make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100), 0.1)
+        trainer = make(tmp_path / "parts", Brightness(noise=0.1), save_epochs=100)
         if starts > 1:
             trainer.load(last_of(tmp_path / "parts"))
-        trainer.stop.until = time.monotonic() + 0.3
+        step, trainer.train_step = trainer.train_step, of_a_minute  # type: ignore[method-assign]
+        trainer.stop.until = now[0] + 150
         stop = time_that_is_up(trainer)
         found += records(trainer, "train/loss")
         assert len(found) == trainer.step == last_of(tmp_path / "parts").step
