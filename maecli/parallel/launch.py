@@ -26,7 +26,7 @@ def launch(devices: str, arguments: Sequence[str]) -> int:
 
     Raises SpecError for devices that are not there, MaeError where the processes die again and again.
     """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -37,7 +37,7 @@ def launch(devices: str, arguments: Sequence[str]) -> int:
     if names is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = names
     logging.disable(logging.ERROR)  # it would tell of restarts by tracebacks, and of signals
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="mae-devices-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "exit-code"
         os.environ[EXIT_CODE] = str(file)
         config = LaunchConfig(
@@ -48,6 +48,7 @@ def launch(devices: str, arguments: Sequence[str]) -> int:
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             max_restarts=MAX_RESTARTS,
+            logs_specs=DefaultLogsSpecs(folder),  # what it makes of its own it never takes away
         )
         try:
             elastic_launch(config, sys.executable)("-m", "maecli", *arguments)

@@ -192,3 +192,17 @@ def test_a_signal_while_processes_start_anew_is_an_interruption_unless_the_first
     monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", elastic_launch)
     monkeypatch.setattr("logging.disable", lambda _: None)
     assert launch("2", ["pretrain"]) == (noted or 130)
+
+
+def test_what_the_launcher_notes_is_gone_when_it_ends(monkeypatch, tmp_path):
+    def elastic_launch(config, _):
+        config.logs_specs.reify({0: {}})
+        return lambda *_: None
+
+    monkeypatch.setenv(EXIT_CODE, "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", elastic_launch)
+    monkeypatch.setattr("logging.disable", lambda _: None)
+    assert launch("2", ["pretrain"]) == 0
+    assert list(tmp_path.iterdir()) == []
