@@ -23,6 +23,7 @@ from write_data import write_class_folders, write_mask_folder
 
 from maecli.cli import app
 from maecli.reports import canvas, vector
+from maecli.run import environment
 from maecli.testing import imports
 
 torch.set_num_threads(1)
@@ -72,6 +73,12 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ask_git_once() -> None:
+    """Know the revision of this folder from the first run on: each would start git three times for it."""
+    environment.git_revision = functools.cache(environment.git_revision)
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 SERVER = """
-import gc, hashlib, importlib, json, os, signal, sys, time
+import functools, gc, hashlib, importlib, json, os, signal, sys, time
 sys.modules["triton"] = None  # which nothing on a CPU needs, and which tells of whatever is left as a process ends
 import torch, torch._dynamo
 torch.set_num_threads(1)
@@ -30,6 +30,7 @@ import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, matplot
 from PIL import Image
 from maecli.registry import registry
 from maecli.reports import canvas, page, vector
+from maecli.run import environment
 from maecli.training import checkpoint
 from maecli.training.checkpoint_folder import CheckpointFolder
 registry().dataset("folder"), registry().model("vit"), registry().tracker("jsonl"), registry().modality("pictures")
@@ -38,6 +39,8 @@ Image.init()
 page.template("page.html")
 pixel = canvas.encode_png(Image.new("L", (1, 1)))  # as `without_charts` has it: charts take most of a toy run
 canvas.to_png, vector.to_svg = lambda figure, notes: pixel, lambda figure, colours: ""
+environment.git_revision = functools.cache(environment.git_revision)
+environment.git_revision()  # which each child knows then, for which it would start git three times
 
 def die_while_writing(file_name, count):
     save, seen = checkpoint.save_file, [0]
