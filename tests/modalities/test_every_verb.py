@@ -125,6 +125,7 @@ def test_a_finetuned_encoder_tells_the_classes_apart(classifier):
     assert accuracy > 0.8 > max(trivial)
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_head_learns_on_a_frozen_encoder(pretrained, kind, root, tmp_path):
     how = ("--init", pretrained, "--freeze", "--epochs", kind.epochs, "--set", "data.loading=streamed")
     done("finetune", "--task", "classify", *kind.asked(root), *how, "--out", tmp_path / "frozen")
@@ -141,6 +142,7 @@ def test_evaluation_measures_all_test_samples(pretrained, classifier, kind):
         assert (run / "report.html").exists()
 
 
+@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize("probe", ["knn", "linear"])
 def test_probes_of_the_pretrained_encoder(pretrained, kind, probe):
     done("eval", pretrained, "--probe", probe)
@@ -224,6 +226,7 @@ def test_whatever_bits_a_missing_cell_has_the_output_is_the_same(classifier, kin
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize("name", ["waves", "houses"])
 def test_numbers_under_invalid_cells_change_no_bit_of_a_run(root, tmp_path, name):
     kind = next(kind for kind in KINDS if kind.name == name)
@@ -293,6 +296,7 @@ def test_a_dry_run_says_what_a_run_would_take_and_writes_nothing(kind, root, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_a_stopped_run_goes_on_to_the_same_bits(kind, root, tmp_path, monkeypatch):
     """It reads the samples with a worker, and changes them by chance where the kind knows how."""
     how = (*SHORT, "--set", "data.loading=streamed", "--workers", "1")

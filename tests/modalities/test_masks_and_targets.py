@@ -66,6 +66,7 @@ def segmenter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return out / "run"
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_two_of_300_classes_are_told_apart_and_void_is_not_judged(segmenter):
     outcome = call("eval", segmenter, "--json")
     assert outcome.exit_code == 0, outcome.stderr

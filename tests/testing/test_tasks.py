@@ -453,6 +453,7 @@ def test_each_check_has_a_task_that_fails_it():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("wrong", "check", "sentence"), WRONG)
+@pytest.mark.usefixtures("without_charts")
 def test_a_wrong_task_fails_that_check_alone_with_a_sentence(wrong, check, sentence):
     problems = {finding.check: finding.problem for finding in check_task(wrong) if finding.problem}
     assert list(problems) == [check]

@@ -83,6 +83,7 @@ def test_the_demo_goes_the_whole_way_and_does_not_replace_itself(registry, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_the_verb_shows_metrics_and_what_to_do_next(registry, tmp_path, mae, monkeypatch):
     monkeypatch.setattr("maecli.registry.registry", lambda: registry)
     outcome = mae("demo", "--out", tmp_path / "there", "--device", "cpu")

@@ -258,6 +258,7 @@ def test_pictures_that_are_made_for_a_task_are_shown_when_it_is_asked_for(mae, t
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_a_mixed_folder_gets_a_page_and_exits_with_3(mae, tmp_path):
     mixed = write_mixed_folder(tmp_path / "mixed", num=60)
     outcome = mae("eda", "--dataset", "folder", "--root", tmp_path / "mixed", "--img-size", "16")
@@ -317,6 +318,7 @@ def test_every_fault_of_the_lists_is_told(mae, tmp_path, how):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_voc_gets_a_page_that_tells_its_two_kinds_of_lists_apart(mae, tmp_path):
     write_voc(tmp_path / "data")
     outcome = mae("eda", "--dataset", "voc", "--img-size", "16", "-q", "--json")

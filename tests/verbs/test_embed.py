@@ -183,6 +183,7 @@ def test_unlabelled_samples_of_a_data_set_are_embedded_too(pretrained, tmp_path,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_another_data_set_is_brought_to_the_encoders_channels(pretrained, toy_pretrain, tmp_path, mae):
     write_mnist(tmp_path / "mnist", 60, 10)
     digits = ("--dataset", "mnist", "--root", tmp_path / "mnist")
@@ -205,6 +206,7 @@ def _colour(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_the_decoder_need_not_be_there(pretrained, tmp_path, mae):
     run = shutil.copytree(pretrained, tmp_path / "run")
     file = run / "checkpoints/step-000008/model.safetensors"

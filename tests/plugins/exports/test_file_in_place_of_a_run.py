@@ -20,6 +20,7 @@ from maecli.run.exported.file import file_module
 from maecli.run.restore import restore
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_its_metrics_are_those_of_the_run_and_lie_beside_it(onnx_file, mae, finetuned, pictures, tmp_path):
     out = tmp_path / "metrics.json"
     outcome = mae("eval", onnx_file, "--root", pictures, "--json", "--out", out)
@@ -157,6 +158,7 @@ def test_options_that_a_file_and_a_run_do_not_share_are_refused(onnx_file, mae, 
     assert "--dataset is for files of mae export" in mae("eval", finetuned, "--dataset", "digits").stderr
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_it_is_measured_on_other_data_of_the_same_classes_as_its_run_is(onnx_file, mae, finetuned, tmp_path):
     other, run = tmp_path / "other", shutil.copytree(finetuned, tmp_path / "run")
     write_class_folders(other, num=10)

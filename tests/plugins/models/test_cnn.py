@@ -317,6 +317,7 @@ def tensors(run, file):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_a_run_is_evaluated_and_names_the_classes_of_pictures(trained, pictures, tmp_path, mae):
     outcome = mae("eval", trained, "--device", "cpu", "--json")
     assert outcome.exit_code == 0, outcome.stderr
@@ -328,6 +329,7 @@ def test_a_run_is_evaluated_and_names_the_classes_of_pictures(trained, pictures,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_a_resumed_run_ends_with_the_same_weights_and_running_statistics(trained, pictures, tmp_path, mae, monkeypatch):
     out, train_step = tmp_path / "run", Trainer.train_step
 
@@ -356,6 +358,7 @@ def test_a_resumed_run_ends_with_the_same_weights_and_running_statistics(trained
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_charts")
 def test_fine_tuning_starts_from_a_run_of_the_same_network(trained, pictures, tmp_path, mae):
     out = tmp_path / "run"
     outcome = mae(
