@@ -26,6 +26,13 @@ for command in json.loads(sys.argv[1]):
 """
 
 
+LIGHT = """
+from maecli.testing import imports
+
+imports.import_costs = lambda modules, base: {name: imports.ImportCost(0.0, ()) for name in modules}
+"""
+
+
 def install(project: Path, site: Path) -> None:
     """Put a project in the layout of `src/` where Python finds it, with the metadata that installing would write."""
     about = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -41,8 +48,13 @@ def run_mae(site: Path, folder: Path, commands: Sequence[Sequence[str]]) -> str:
 
 
 def run_pytest(site: Path, *folders: Path) -> str:
-    """Run tests in a process that sees `site`; return what pytest prints."""
-    return _run(["-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, folders)], site, folders[0])
+    """Run tests in a process that sees `site`, and takes every module for a light one; return what pytest prints.
+
+    What imports cost is measured, with a process for each, by `mae plugins check` and in `benchmarks/wheels.py`.
+    """
+    (site / "light_modules.py").write_text(LIGHT)
+    options = ("-p", "no:cacheprovider", "-p", "light_modules")
+    return _run(["-m", "pytest", "-q", *options, *map(str, folders)], site, folders[0])
 
 
 def _run(arguments: Sequence[str], site: Path, folder: Path) -> str:

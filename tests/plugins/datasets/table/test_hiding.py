@@ -94,6 +94,7 @@ def table(path, **options):
     return Table(Table.Options(root=path, **options))
 
 
+@pytest.mark.usefixtures("told_costs")
 class TestTableOfWhichCellsAreHidden(DatasetConformance):
     def dataset(self, tmp_path):
         return table(write_table(tmp_path), hide="mar", hide_share=0.3)

@@ -21,6 +21,7 @@ def table(path, **options) -> Table:
     return Table(Table.Options(root=path, **options))
 
 
+@pytest.mark.usefixtures("told_costs")
 class TestTable(DatasetConformance):
     def dataset(self, tmp_path):
         return table(write_table(tmp_path), most_categories=5)

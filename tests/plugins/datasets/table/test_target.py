@@ -31,11 +31,13 @@ def column_of(path, place) -> dict[str, str]:
     return {f"houses.csv#{i}": line.split(",")[place].strip('"') for i, line in enumerate(lines, 1)}
 
 
+@pytest.mark.usefixtures("told_costs")
 class TestClasses(DatasetConformance):
     def dataset(self, tmp_path):
         return table(write_table(tmp_path), "street")
 
 
+@pytest.mark.usefixtures("told_costs")
 class TestNumbers(DatasetConformance):
     def dataset(self, tmp_path):
         return table(write_table(tmp_path), "size")
