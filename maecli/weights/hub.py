@@ -22,7 +22,7 @@ from maecli.storage.files import file_sha256
 from maecli.text import one_line, some
 from maecli.weights.file_names import CONFIG, FOLDER_FILES, PIXELS_CONFIG, SUFFIXES
 from maecli.weights.hub_names import HubName
-from maecli.weights.shards import INDEX
+from maecli.weights.shards import INDEX, read_index
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -109,14 +109,21 @@ def sha256_of(folder: Path) -> str:
 
 
 def _cached(name: HubName) -> Path | None:
-    """Return the folder of a repository in the cache, if its weights are there."""
-    from huggingface_hub import snapshot_download
+    """Return the folder of a repository in the cache, if its weights are there, with all that an index names."""
+    weights = next((path for file in FOLDER_FILES if (path := _in_cache(name, file)) is not None), None)
+    if weights is not None and weights.name.endswith(INDEX):
+        try:
+            read_index(weights)
+        except MaeError:  # what lacks is fetched, and what is damaged told by whoever reads it
+            return None
+    return weights.parent if weights is not None else None
 
-    try:
-        folder = Path(snapshot_download(name.repo, revision=name.revision or None, local_files_only=True))
-    except Exception:
-        return None
-    return folder if any((folder / file).is_file() for file in FOLDER_FILES) else None
+
+def _in_cache(name: HubName, file: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(name.repo, file, revision=name.revision or None)
+    return Path(path) if isinstance(path, str) else None
 
 
 def _info(name: HubName) -> ModelInfo:
@@ -197,11 +204,11 @@ def _said(name: HubName, error: Exception) -> MaeError:
         return SpecError(
             f"{name} is not on the hub, or is not for everybody; check the name, or `hf auth login` to read it"
         )
+    begun = any(_in_cache(name, file) is not None for file in (CONFIG, *FOLDER_FILES))
+    lacks = f"{name} is in the cache only in part" if begun else f"{name} is not in the cache"
     if os.environ.get("HF_HUB_OFFLINE"):
-        return MaeError(f"{name} is not in the cache, and HF_HUB_OFFLINE forbids to fetch it")
+        return MaeError(f"{lacks}, and HF_HUB_OFFLINE forbids to fetch it")
     reason = " ".join(str(error).split())[:200]
     if _is_unreached(error):
-        return MaeError(
-            f"{name} is not in the cache, and the hub cannot be reached ({reason}); try again with a network"
-        )
+        return MaeError(f"{lacks}, and the hub cannot be reached ({reason}); try again with a network")
     return MaeError(f"{name} could not be fetched; what arrived is kept, and the same command goes on: {reason}")

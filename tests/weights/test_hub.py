@@ -87,11 +87,29 @@ def test_weights_what_describes_them_and_the_licence_are_fetched_and_nothing_els
 
 
 def test_a_commit_that_is_in_the_cache_needs_no_network(served):
+    (served.root / "me/tiny/tf_model.h5").write_text("not fetched, and not missed")
     folder = fetch(named("hf:me/tiny")).folder
     served.asked.clear()
     fetch.cache_clear()
     assert fetch(named(f"hf:me/tiny@{COMMIT}")).folder == folder
     assert not served.asked
+
+
+def test_a_commit_in_the_cache_that_lacks_a_shard_is_told_without_the_hub_and_continued_with_it(served):
+    hf_vit_mae().save_pretrained(served.root / "me/large", max_shard_size="50KB")
+    folder = fetch(named("hf:me/large")).folder
+    shard = max(folder.glob("model-*.safetensors"))
+    for name in ("hf:me/large", f"hf:me/large@{COMMIT}"):
+        fetch.cache_clear()
+        shard.unlink()
+        served.captive = True
+        with pytest.raises(
+            MaeError, match=r"^hf:me/large\S* is in the cache only in part, and the hub cannot be reach"
+        ):
+            fetch(named(name))
+        served.captive = False
+        assert fetch(named(name)).folder == folder
+        assert shard.is_file()
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
