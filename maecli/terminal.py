@@ -57,6 +57,10 @@ def answer(*lines: str) -> None:
         print(one_line(line))
 
 
+quiet = False
+"""Whether `--quiet` was given: what libraries show of their own accord is left out."""
+
+
 interruption_told = False
 """Whether a person was told that Ctrl-C ends the process: it need not be said again."""
 

@@ -127,8 +127,8 @@ def tells_errors(verb: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def run(*arguments: Any, **options: Any) -> None:
-        as_json = options.get("as_json", False)
-        with user_errors(as_json), silence(options.get("quiet", False) and not as_json):
+        as_json, terminal.quiet = options.get("as_json", False), options.get("quiet", False)
+        with user_errors(as_json), silence(terminal.quiet and not as_json):
             verb(*arguments, **options)
 
     return run

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 from json import JSONDecodeError
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from maecli import terminal
 from maecli.errors import MaeError, SpecError
 from maecli.storage.files import file_sha256
 from maecli.text import one_line, some
@@ -58,7 +60,7 @@ def fetch(name: HubName) -> Fetched:
     try:
         info = _info(name)
         files = _files(name, info)
-        folder = _download(name, files)
+        folder = _download(name, info, files)
         _compare(folder, info, files)
     except MaeError:
         raise
@@ -151,9 +153,16 @@ _FOREIGN = frozenset({".h5", ".msgpack", ".onnx", ".npz", ".gguf"})
 """Endings of weights in formats of others."""
 
 
-def _download(name: HubName, files: list[str]) -> Path:
+def _download(name: HubName, info: ModelInfo, files: list[str]) -> Path:
+    """Fetch what the cache lacks: with bars on a terminal, else after one line, and quietly with `--quiet`."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    if terminal.quiet or not sys.stderr.isatty():
+        disable_progress_bars()
+        if not terminal.quiet and _cached(name) is None:
+            size = sum(file.size or 0 for file in info.siblings or () if file.rfilename in files)
+            terminal.complain(f"fetching {name} from the hub, {size / 1e6:,.1f} MB")
     return Path(snapshot_download(name.repo, revision=name.revision or None, allow_patterns=files))
 
 

@@ -12,6 +12,7 @@ from hub_server import COMMIT, hub
 from reference_models import hf_vit_mae
 from weight_files import timm_folder, timm_state
 
+from maecli import terminal
 from maecli.errors import MaeError, SpecError
 from maecli.registry import registry
 from maecli.run.begin.request import request
@@ -110,6 +111,17 @@ def test_a_commit_in_the_cache_that_lacks_a_shard_is_told_without_the_hub_and_co
         served.captive = False
         assert fetch(named(name)).folder == folder
         assert shard.is_file()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_no_bar_is_shown_without_a_terminal_and_nothing_at_all_with_quiet(served, monkeypatch, capsys, quiet):
+    monkeypatch.setattr(terminal, "quiet", quiet)
+    fetch(named("hf:me/tiny"))
+    fetch(named(f"hf:me/tiny@{COMMIT}"))
+    fetch.cache_clear()
+    fetch(named("hf:me/tiny"))  # which the cache holds by now
+    said = capsys.readouterr().err.splitlines()
+    assert said == [] if quiet else (len(said) == 1 and said[0].startswith("fetching hf:me/tiny from the hub, 0."))
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
