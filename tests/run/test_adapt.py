@@ -11,6 +11,7 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from maecli.errors import MaeError
 from maecli.models.lora import is_lora, merged
 from maecli.registry import registry
 from maecli.run.checkpoint import find_checkpoint
@@ -160,6 +161,8 @@ def test_stopped_and_resumed_where_its_base_has_moved_equals_never_stopped(
         assert mae(*arguments, "--init", base, "--out", run).exit_code == 130
     base.rename(moved)
     resume = ("finetune", "--resume", "--out", run)
+    with pytest.raises(MaeError, match=r"are not there; put them back there, or write the whole of it with mae export"):
+        initial_weights(run, registry(), lambda _: None)
     gone, wrong, right = mae(*resume), mae(*resume, "--init", whole), mae(*resume, "--init", moved)
     way = "say where they are: --base PATH to use the run, --init PATH to resume it\n"
     path = f"{run}/checkpoints/step-000003"

@@ -19,6 +19,11 @@ from maecli.weights.files import split_choice
 from maecli.weights.hub_names import hub_name
 
 WAY = "say where they are: --base PATH to use the run, --init PATH to resume it"
+WAY_ON = (
+    "put them back there, or write the whole of it with mae export and --base PATH, in a format of weights, and start "
+    "from that"
+)
+"""For who starts another run from it."""
 
 
 def base_of(encoder: Encoder, weights: EncoderWeights) -> Base:
@@ -33,9 +38,13 @@ def base_of(encoder: Encoder, weights: EncoderWeights) -> Base:
 
 
 def on_base(
-    checkpoint: Checkpoint, read: Callable[[Path], EncoderWeights], init: Path | None, file: str = MODEL
+    checkpoint: Checkpoint,
+    read: Callable[[Path], EncoderWeights],
+    init: Path | None,
+    file: str = MODEL,
+    way: str = WAY,
 ) -> Checkpoint:
-    """Return a checkpoint with the weights that it leaves out, if it does.
+    """Return a checkpoint with the weights that it leaves out, if it does; `way` says what to do where they are gone.
 
     They are looked for in `init`, where that is another than the one which the run recorded, as when a person says
     where they are now; else where they were when it began. Raises SpecError in the first case and MaeError in the
@@ -51,13 +60,13 @@ def on_base(
     place = init if told and init is not None else _place(source, init)
     kind = SpecError if told else MaeError
     if place is None:
-        raise kind(f"{checkpoint.path} holds adapters alone, and the weights of {source} are not there; {WAY}")
+        raise kind(f"{checkpoint.path} holds adapters alone, and the weights of {source} are not there; {way}")
     weights = read(place)
     tensors = {name: weights.tensors[own] for name in names if (own := name.removeprefix(ENCODER)) in weights.tensors}
     if len(tensors) < len(names) or checksum_of_tensors(tensors) != checksum:
         raise kind(
             f"{checkpoint.path} holds adapters of other weights than those of {place}: their checksum is not that of "
-            f"{source}; {WAY}"
+            f"{source}; {way}"
         )
     return CheckpointOnBase.of(checkpoint, Base(_source(weights), tensors))
 

@@ -17,7 +17,7 @@ from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import SPEC, Say
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
-from maecli.run.weights.base import base_of, on_base
+from maecli.run.weights.base import WAY, WAY_ON, base_of, on_base
 from maecli.run.weights.from_hub import check_unchanged, hub_lines
 from maecli.run.weights.initial_card import file_of
 from maecli.run.weights.initial_decoder import keep_decoder, recorded_decoder
@@ -147,9 +147,11 @@ def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWe
     return weights, weights.decoder
 
 
-def whole(checkpoint: Checkpoint, init: Path | None, registry: Registry, say: Say, file: str = MODEL) -> Checkpoint:
+def whole(
+    checkpoint: Checkpoint, init: Path | None, registry: Registry, say: Say, file: str = MODEL, way: str = WAY
+) -> Checkpoint:
     """Return a checkpoint with the weights that it leaves out, if it does, of what `--init` names; see `on_base`."""
-    return on_base(checkpoint, lambda path: initial_weights(path, registry, say)[0], init, file)
+    return on_base(checkpoint, lambda path: initial_weights(path, registry, say)[0], init, file, way)
 
 
 def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, Behind]:
@@ -160,7 +162,8 @@ def _of_run(file: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, B
     checkpoint = Checkpoint(file.parent)
     metadata = checkpoint.metadata(file.name)
     init = part_of(metadata, file, dict, "spec").get("init")
-    tensors = whole(checkpoint, Path(init) if init else None, registry, say, file.name).tensors(file.name)
+    place = Path(init) if init else None
+    tensors = whole(checkpoint, place, registry, say, file.name, WAY_ON).tensors(file.name)
     with missing_packages(metadata, file):
         model, in_chans, img_size = model_of(metadata, file)
         with torch.random.fork_rng(devices=[]):  # the random numbers of the process go on as if it had not been built
