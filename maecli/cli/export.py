@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from maecli.cli.application import app, print_json, stderr_progress, tells_errors
 from maecli.cli.ask.complete import names
@@ -13,8 +14,23 @@ from maecli.cli.ask.options import BaseOption, CheckpointOption, JsonOption, Ove
 from maecli.cli.show.answers import show_next
 from maecli.terminal import answer
 
+SEE = "see mae plugins"
 
-@app.command(epilog="Example: mae export runs/finetune-labelled-classify --format onnx")
+
+class Export(TyperCommand):
+    """`mae export`; its help names the formats that are installed, which only showing it looks up."""
+
+    def format_help(self, *arguments: Any) -> None:
+        """Write the help."""
+        from maecli.registry import registry
+
+        for param in self.params:
+            if param.name == "format_name" and isinstance(param, TyperOption) and param.help:
+                param.help = param.help.replace(SEE, ", ".join(registry().names("export")))
+        super().format_help(*arguments)
+
+
+@app.command(cls=Export, epilog="Example: mae export runs/finetune-labelled-classify --format onnx")
 @tells_errors
 def export(
     run: Annotated[Path, typer.Argument(help="Run directory or checkpoint.")],
@@ -22,7 +38,7 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            help="Export plugin, see mae plugins; default: as --out ends, else one whose files mae can run.",
+            help=f"Export plugin ({SEE}); default: as --out ends, else one whose files mae can run.",
             autocompletion=names("export"),
         ),
     ] = None,
