@@ -15,6 +15,7 @@ from maecli.registry import Registry
 from maecli.run.checkpoint import read_checkpoint
 from maecli.run.data.paths import INIT, place_of
 from maecli.run.directory import SPEC, Say
+from maecli.run.exported.file import refuse_exported_file
 from maecli.run.open import Built, make_model
 from maecli.run.plugins_used import missing_packages, tell_changes
 from maecli.run.weights.base import WAY, WAY_ON, base_of, on_base
@@ -136,6 +137,7 @@ def _take_over(built: Built, path: Path, say: Say) -> tuple[str, str]:
 def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWeights, Behind]:
     """Return the encoder that `--init` names, under our names, and what stood behind it."""
     run, choice = split_choice(path)
+    refuse_exported_file(run, registry)
     if (run / SPEC).is_file():  # perhaps one that is being trained
         _check_one_encoder(run, choice)
         return read_checkpoint(run, "last", lambda checkpoint: _of_run(checkpoint.path / MODEL, registry, say))

@@ -12,6 +12,7 @@ from reference_models import difference, hf_vit, inputs, official_mae, timm_toke
 from safetensors.torch import load_file, save_file
 from write_data import write_mnist
 
+from maecli.errors import SpecError
 from maecli.progress import Progress
 from maecli.registry import registry
 from maecli.run.checkpoint import find_checkpoint
@@ -49,6 +50,12 @@ def finetune(mae, data, *arguments):
 def init_of(outcome):
     assert outcome.exit_code == 0, outcome.stderr
     return outcome.json["init"]
+
+
+def test_an_exported_file_is_no_weights_wherever_these_are_wanted(tmp_path):
+    (tmp_path / "int8.onnx").write_bytes(b"\x08\x0a a graph")  # as of --base
+    with pytest.raises(SpecError, match=r"int8.onnx is an exported file, whose weights are within its graph; give its"):
+        initial_weights(tmp_path / "int8.onnx", registry(), print)
 
 
 @pytest.mark.slow
