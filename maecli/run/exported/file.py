@@ -110,8 +110,11 @@ def file_module(file: ExportedFile, task: Task[Any], module: Any) -> FileModule:
         raise SpecError(f"{file.path} gives {outputs}, by which task {task.name} cannot be done; give its run instead")
     run, raw = file.plugin.load(file.path), RawInput.of(task.preprocess, task.card, task.own_size)
     made = FileModule(run, raw, graph.get("module_output", ""), module.encoder)
-    name = made.module_output or next(iter(graph["outputs"]))
-    _check_answer(file, task, lambda x: made.answers(x)[name])
+    wanted = dict.fromkeys([*filter(None, [made.module_output]), *graph["outputs"]])
+    with torch.no_grad():
+        ours = task.export(module.eval())(_nothing_seen(task))
+    wanted |= {name: tuple(tensor.shape) for name, tensor in ours.items() if name in wanted}
+    _check_answers(file, task, made.answers, wanted)
     return made
 
 
@@ -122,21 +125,30 @@ def file_encoder(file: ExportedFile, task: Task[Any], module: Any) -> FileEncode
         raise SpecError(f"{file.path} gives {', '.join(outputs) or 'nothing'}, and no features; give its run instead")
     raw = RawInput.of(task.preprocess, task.card, task.own_size)
     made = FileEncoder(file.plugin.load(file.path), raw, module.encoder)
-    _check_answer(file, task, lambda x: made(x)[:, 0], made.embed_dim)
+    _check_answers(file, task, lambda x: {FEATURES: made(x)[:, 0]}, {FEATURES: (1, made.embed_dim)})
     return made
 
 
+def _nothing_seen(task: Task[Any]) -> Tensor:
+    """Return a sample (1, C, *S) of zeros, of the size that the model sees."""
+    return torch.zeros(1, task.preprocess.in_chans, *task.preprocess.img_size)
+
+
 @torch.no_grad()
-def _check_answer(
-    file: ExportedFile, task: Task[Any], answer: Callable[[Tensor], Tensor], width: int | None = None
+def _check_answers(
+    file: ExportedFile,
+    task: Task[Any],
+    answers: Callable[[Tensor], Mapping[str, Tensor]],
+    wanted: Mapping[str, tuple[int, ...] | None],
 ) -> None:
-    """Raise SpecError where a file does not take or give what it records, or answers at another width."""
-    x = torch.zeros(1, task.preprocess.in_chans, *task.preprocess.img_size)
+    """Raise SpecError where a file does not take or give what it records, or in other shapes, where they are known."""
     other = f"{file.path} is not the network that it records to be"
     try:
-        made = answer(x)
+        made = answers(_nothing_seen(task))
+        shapes = {name: tuple(made[name].shape) for name in wanted}
     except Exception as error:  # those of what runs a file have no common base
         reason = f"it gives no {error}" if isinstance(error, KeyError) else shortened(" ".join(str(error).split()), 200)
         raise SpecError(f"{other}: {reason}; export its run again") from error
-    if width is not None and made.shape != (1, width):
-        raise SpecError(f"{other}: it answers {tuple(made.shape)} where {width} are wanted; export its run again")
+    for name, shape in shapes.items():
+        if wanted[name] not in (None, shape):
+            raise SpecError(f"{other}: its {name} are {shape} where {wanted[name]} are wanted; export its run again")

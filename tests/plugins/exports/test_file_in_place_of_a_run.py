@@ -15,6 +15,7 @@ import torch
 from write_data import write_class_folders, write_pictures
 from written import csv_rows
 
+from maecli.errors import SpecError
 from maecli.registry import registry
 from maecli.run.exported.file import file_module
 from maecli.run.restore import restore
@@ -119,6 +120,7 @@ def test_it_is_not_exported_again(onnx_file, mae, tmp_path, words):
     [
         ("FLOAT", 2, "float"),
         ("UINT8", None, "it gives no 'logits'"),
+        ("UINT8", 2, "it gives no 'probabilities'"),
     ],
 )
 def test_a_record_on_another_network_is_refused_in_a_sentence(onnx_file, mae, tmp_path, kind, width, reason):
@@ -135,6 +137,24 @@ def test_a_record_on_another_network_is_refused_in_a_sentence(onnx_file, mae, tm
         outcome = mae(*verb)
         assert outcome.exit_code == 2
         assert re.search(f"is not the network that it records to be: .*{reason}", outcome.stderr)
+
+
+def test_a_file_of_another_number_of_classes_than_it_records_is_refused_in_a_sentence(finetuned):
+    restored = restore(finetuned, registry(), print)
+    graph = {"can_be_measured": True, "module_output": "logits", "outputs": dict.fromkeys(("probabilities", "logits"))}
+
+    def checked(num: int) -> None:
+        plugin = SimpleNamespace(load=lambda path: lambda raw: dict.fromkeys(graph["outputs"], torch.zeros(1, num)))
+        file = SimpleNamespace(path="model.onnx", metadata=lambda: {"graph": graph}, plugin=plugin)
+        file_module(file, restored.task, restored.module)
+
+    num = len(restored.card.classes)
+    checked(num)
+    wanted = (
+        rf"^model.onnx is not the network .*: its logits are \(1, {num + 1}\) where \(1, {num}\) are wanted; export"
+    )
+    with pytest.raises(SpecError, match=wanted):
+        checked(num + 1)
 
 
 def test_a_file_without_an_output_of_the_module_is_tried_by_another(finetuned):
