@@ -27,7 +27,9 @@ def open_trackers(
         trackers = []
         for name in spec.trackers:
             plugin = registry.tracker(name)
-            for problem in plugin.problems(run.path):
+            with disk_errors(run.path):
+                problems = plugin.problems(run.path)
+            for problem in problems:
                 say(problem)
             run.ledger.claim(*(name for name in plugin.files if not set("*?[/") & set(name)))
             before = run.files(plugin.files)

@@ -185,7 +185,7 @@ def _begin(run: RunDirectory, out: Path, assignment: Mapping[str, int]) -> None:
 def _read_table(path: Path) -> dict[str, str]:
     try:
         return _rows(path.read_text(encoding="utf-8"))
-    except OSError:
+    except FileNotFoundError:
         return {}
 
 

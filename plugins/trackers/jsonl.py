@@ -58,11 +58,12 @@ class JsonLines(api.Tracker):
 def read_records(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
     """Return the records of a file, and the numbers of the lines that hold none.
 
-    A last line without an end is no damage: the process was killed while it wrote, or writes just now.
+    A last line without an end is no damage: the process was killed while it wrote, or writes just now. Raises OSError
+    where a file that is there cannot be read: what it holds must not be taken for nothing.
     """
     try:
         data = path.read_bytes()
-    except OSError:
+    except FileNotFoundError:
         return [], []
     records, bad = [], []
     lines = data.split(b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import shutil
@@ -242,6 +243,23 @@ def test_good_lines_of_metrics_stay_and_bad_ones_are_told(run, finetuned, mae, l
     assert outcome.exit_code == 0, outcome.stderr
     assert told in outcome.stderr
     assert file.read_bytes() == (finetuned / "metrics.jsonl").read_bytes()
+
+
+def test_metrics_that_cannot_be_read_now_are_not_written_anew(run, finetuned, mae, monkeypatch):
+    (run / "summary.json").unlink()  # as if it had been stopped after its last step
+    read_bytes = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path.name == "metrics.jsonl":
+            raise OSError(errno.EIO, "Input/output error")
+        return read_bytes(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        outcome = mae("finetune", "--resume", "--out", run)
+    assert outcome.exit_code == 1
+    assert outcome.stderr.splitlines()[-1].startswith(f"mae: cannot write {run}: Input/output error")
+    assert (run / "metrics.jsonl").read_bytes() == (finetuned / "metrics.jsonl").read_bytes()
 
 
 def test_a_line_that_is_being_written_is_no_damage(run, finetuned, mae):

@@ -19,7 +19,7 @@ Metrics = Mapping[str, Sequence[tuple[float, float]]]
 def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -> dict[str, list[tuple[int, float]]]:
     """Return the run's metrics as far as its trackers can read them back, metric → (step, value).
 
-    `say` is told of trackers that cannot be had.
+    `say` is told of trackers that cannot be had, or read.
     """
     spec = run.spec(say)
     metrics: dict[str, list[tuple[int, float]]] = {}
@@ -27,12 +27,13 @@ def history(run: RunDirectory, registry: Registry, say: Callable[[str], None]) -
         try:
             with missing_packages(spec, run):
                 tracker = registry.tracker(name)
-        except MaeError as error:
+            problems, kept = tracker.problems(run.path), tracker.history(run.path)
+        except (MaeError, OSError) as error:
             say(f"what tracker {name!r} kept is left out: {error}")
         else:
-            for problem in tracker.problems(run.path):
+            for problem in problems:
                 say(problem)
-            metrics = tracker.history(run.path) | metrics
+            metrics = kept | metrics
     return metrics
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 from maecli_plugins.trackers.jsonl import JsonLines
@@ -61,3 +63,18 @@ def test_the_history_is_read_back_by_metric(tmp_path):
 
 def test_without_a_file_there_is_no_history(tmp_path):
     assert JsonLines.history(tmp_path) == {}
+
+
+def test_a_file_that_cannot_be_read_now_is_not_replaced(tmp_path, monkeypatch):
+    record(tmp_path, 0, 1, 2)
+    kept = (tmp_path / "metrics.jsonl").read_bytes()
+
+    def failing(_: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        for read in (lambda: JsonLines(tmp_path, {}, 2), lambda: JsonLines.problems(tmp_path)):
+            with pytest.raises(OSError, match="Input/output error"):
+                read()
+    assert (tmp_path / "metrics.jsonl").read_bytes() == kept
