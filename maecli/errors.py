@@ -67,15 +67,11 @@ class DamagedFile(MaeError):
 
 
 class MachineError(MaeError):
-    """The machine refuses a file, or a thread, or kills a process: no permission, a disk that fails. Exit code 1."""
+    """The machine refuses a file or a thread: no permission, a disk that fails. Exit code 1."""
 
     @classmethod
     def of(cls, error: BaseException) -> MachineError | None:
         """Return the sentence for an error of the operating system; None for those that may be a bug of ours."""
-        from concurrent.futures import BrokenExecutor  # slow to import
-
-        if isinstance(error, BrokenExecutor):
-            return cls("a process that helps was killed, as the system does when memory runs out; free some, and retry")
         if isinstance(error, RuntimeError) and "start new thread" in str(error):
             return cls("no more threads are allowed; raise the limit with ulimit -u, or use fewer --workers")
         if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:

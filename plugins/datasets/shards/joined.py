@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,15 +110,10 @@ def _made(shards: Sequence[Shard], make: MakeIndex, say: Say) -> Iterator[tuple[
             tell(shard)
         return
     say(f"looking where the pictures lie in {len(shards):,} shards of {total / 2**30:.2f} GiB; this is done once")
-    with ProcessPoolExecutor(min(len(shards), _num_cores())) as pool:
-        try:
-            asked: dict[Future[ShardIndex], Shard] = {pool.submit(make, shard.path): shard for shard in shards}
-            for future in as_completed(asked):
-                yield asked[future], future.result()
-                tell(asked.pop(future))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    indexes = api.in_processes(make, (shard.path for shard in shards), min(len(shards), _num_cores()))
+    for shard, index in zip(shards, indexes, strict=True):
+        yield shard, index
+        tell(shard)
 
 
 def _num_cores() -> int:

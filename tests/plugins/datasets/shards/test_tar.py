@@ -184,7 +184,7 @@ def test_a_process_of_the_index_that_is_killed_is_told_in_a_sentence(tmp_path, m
     outcome = mae("eda", "--dataset", "tar", "--root", tmp_path, "--out", tmp_path / "out")
     assert outcome.exit_code == 1
     assert outcome.stderr.splitlines()[-1] == (
-        "mae: a process that helps was killed, as the system does when memory runs out; free some, and retry"
+        "mae: a process that helps was killed by SIGKILL, as the system does when memory runs out; free some, and retry"
     )
 
 
