@@ -21,8 +21,6 @@ from maecli.schema import TrainSpec
 from maecli.spec.layers import difference, flatten
 from maecli.spec.validate import validate
 
-pytestmark = pytest.mark.charts
-
 FINETUNE = ("finetune", "--task", "classify", *TOY_MODEL, *TOY_RUN, "--dataset", "folder")
 BOTH = ("compare-scratch", "compare-scratch-total-time")
 
