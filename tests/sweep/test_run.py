@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from attempts import Attempt
 from written import csv_rows
 
 from maecli.data.files.finding import find_files
@@ -173,20 +170,14 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path, mae, write_swee
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_it_keeps_what_is_done(tmp_path, mae, write_sweep):
-    long = {"train": {"max_steps": 400, "batch_size": 64, "warmup_epochs": 0}, "checkpoint": {"every_epochs": 1}}
+def test_killed_and_resumed_it_keeps_what_is_done(tmp_path, mae, write_sweep, server):
+    long = {"train": {"max_steps": 20, "batch_size": 128, "warmup_epochs": 0}, "checkpoint": {"every_epochs": 1}}
     file = write_sweep(finetune={"task": {"name": "classify"}, "device": "cpu", "trackers": ["jsonl"]} | long)
     out = tmp_path / "runs/sweep-tiny"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "maecli", "sweep", "--config", str(file), "--quiet"], env=os.environ
-    )
-    deadline = time.monotonic() + 250
-    while not (out / "finetune-seed0/checkpoints/last").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    command = ["sweep", "--config", str(file), "--out", str(out), "--quiet"]
+    killed = Attempt(server, tmp_path / "log", command, ["die_at", 15])  # the pretraining has two steps
+    assert killed.wait() == -signal.SIGKILL, killed.said()
+    assert (out / "finetune-seed0/checkpoints/last").exists()
     ends, reads = finished_at(out), read_when(out)
     assert ends.keys() == reads.keys() == {"pretrain-seed0"}
 
