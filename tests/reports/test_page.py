@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 import re
@@ -66,8 +67,13 @@ def metric(value: float = 0.9722, **changes: object) -> Metric:
     return Metric.model_validate({**fields, "baselines": {"majority": 0.1135, "chance": 0.1}, **changes})
 
 
+@functools.cache
+def loss_curve() -> bytes:
+    return curves({"loss": [(0, 1), (1, 2)]}, "step", "loss")
+
+
 def picture(caption: str = "Loss by step.", name: str = "loss_curve") -> Drawing:
-    return Drawing(name=name, caption=caption, png=curves({"loss": [(0, 1), (1, 2)]}, "step", "loss"))
+    return Drawing(name=name, caption=caption, png=loss_curve())
 
 
 def grids(text: str) -> list[Drawing]:
@@ -87,6 +93,7 @@ def report(*sections: Section, **options: Any) -> str:
     return render_report("Digits", "Reads 97.22% of unseen digits.", sections, **options)
 
 
+@functools.cache
 def everything(text: str = "plain") -> str:
     """Return a page that has each kind of content, all of it saying `text`."""
     table = Table(
