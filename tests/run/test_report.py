@@ -111,6 +111,7 @@ def test_files_left_out_are_listed(run):
     "damage",
     [b"a,b\n1,2\n", b"", b"\xff\xfe", b'path,reason\n"open', b"path,reason\nx\n", b"\0\0", b"path,reason\na,b,c\n"],
 )
+@pytest.mark.usefixtures("without_charts")
 def test_a_damaged_list_of_files_is_named_on_the_page(run, damage):
     (run.path / "skipped.csv").write_bytes(damage)
     [fault] = run_faults(run)
