@@ -31,6 +31,7 @@ from maecli.training.checkpoint import (
 
 _STEP = re.compile(r"step-\d{6,}")
 _POINTER_BYTES = 4096
+POINTERS = "best", "previous", "last"
 LEAST_KEPT = 2
 """Checkpoints that stay: the last, and one to go on from where that is damaged."""
 
@@ -41,6 +42,8 @@ class CheckpointFolder:
     def __init__(self, path: Path, ledger: Ledger | None = None) -> None:
         self.path = path
         self.ledger = ledger or Ledger(path.parent, "run")
+        self._not_best: set[str] = set()
+        """Names of the checkpoints that were saved by this, and not as the best."""
 
     def pointed(self, pointer: str) -> Checkpoint | None:
         """Return the checkpoint that `last`, `previous` or `best` names, or None if there is none yet.
@@ -86,7 +89,7 @@ class CheckpointFolder:
         return [told.get(path, Checkpoint(path)) for path in ordered]
 
     def _told(self) -> Iterator[Checkpoint]:
-        for pointer in ("best", "previous", "last"):
+        for pointer in POINTERS:
             with contextlib.suppress(DamagedCheckpoint):
                 if (checkpoint := self.pointed(pointer)) is not None:
                     yield checkpoint
@@ -137,13 +140,17 @@ class CheckpointFolder:
             yield temporary
 
     def finish(self, step: int, checksums: Mapping[str, str], best: bool, keep: int = LEAST_KEPT) -> Checkpoint:
-        """Point to a checkpoint that is written; remove those that are neither the best nor of the newest `keep`."""
+        """Point to a checkpoint that is written; remove those that are neither the best nor of the newest `keep`.
+
+        Where a pointer is damaged, any checkpoint that was not saved by this may be what it named, so these stay.
+        """
         before, saved = self._last_or_none(), Checkpoint(self._folder_of(step), checksums)
         if before is not None and before.path != saved.path:
             self.point("previous", before)
         self.point("last", saved)
         if best:
             self.point("best", saved)
+        (self._not_best.discard if best else self._not_best.add)(saved.path.name)
         self._remove_unused(saved, keep)
         return saved
 
@@ -172,10 +179,21 @@ class CheckpointFolder:
             sync(self.path)  # before what it named until now is removed
 
     def _remove_unused(self, last: Checkpoint, keep: int) -> None:
-        told = {checkpoint.path.name for checkpoint in self._told()}
+        named = self._named()
         newest = [checkpoint.path.name for checkpoint in self.steps() if checkpoint.step <= last.step]
-        kept = told.union(newest[: max(keep, LEAST_KEPT)])
+        kept = {*(named or ()), *newest[: max(keep, LEAST_KEPT)]}
         for path in self.ledger.paths:
             place, _, name = path.rstrip("/").rpartition("/")
-            if path.endswith("/") and place == self.path.name and name not in kept:
+            unused = name not in kept and (named is not None or name in self._not_best)
+            if path.endswith("/") and place == self.path.name and unused:
                 self.ledger.remove(path)
+
+    def _named(self) -> set[str] | None:
+        """Return the names of the checkpoints that pointers name; None where that cannot be told of one of them."""
+        try:
+            found = [checkpoint for pointer in POINTERS if (checkpoint := self.pointed(pointer)) is not None]
+            if any(each.expected and each.expected != each.checksums() for each in found):
+                return None
+        except DamagedCheckpoint:
+            return None
+        return {checkpoint.path.name for checkpoint in found}

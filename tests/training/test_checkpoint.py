@@ -93,6 +93,20 @@ def test_as_many_of_the_newest_are_kept_as_are_asked_for_and_the_best(folder):
     assert names(folder) == {"last", "previous", "best", "step-000002", "step-000008", "step-000009"}
 
 
+@pytest.mark.parametrize("damage", [b"rtep-000001", b"step-000009", b"step-000003"], ids=["a name", "none", "another"])
+def test_what_a_damaged_pointer_may_name_is_kept(folder, damage):
+    for step in (1, 2, 3):
+        save(folder, step, best=step == 1)
+    pointer = folder.path / "best"
+    pointer.write_bytes(pointer.read_bytes().replace(b"step-000001", damage))
+    again = CheckpointFolder(folder.path)
+    for step in (4, 5, 6, 7):
+        save(again, step)
+    assert names(folder) - {"last", "previous", "best"} == {f"step-00000{step}" for step in (1, 2, 3, 6, 7)}
+    save(again, 8, best=True)
+    assert names(folder) - {"last", "previous", "best"} == {"step-000007", "step-000008"}
+
+
 def test_what_mae_did_not_write_is_kept(folder):
     save(folder, 1)
     (folder.path / "step-000077").mkdir()
