@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ NAME_MAX = 255
 """How many bytes the name of a file may have."""
 CUT = 200
 """How many of them are kept of a longer name."""
+_NO_FOLDER = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS, errno.EISDIR)
+"""What file systems answer that bring files to the disk and know no such thing of folders, as of SMB and FUSE."""
 
 
 @contextlib.contextmanager
@@ -39,10 +42,13 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Ask the system to bring a file or folder to the disk."""
+    """Ask the system to bring a file or folder to the disk, a folder as far as its file system can."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER or not stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise
     finally:
         os.close(handle)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import stat
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,28 @@ def test_what_the_disk_refuses_is_one_sentence(code, words):
         raise OSError(code, os.strerror(code))
     assert str(caught.value) == f"cannot write x: {words}; what was saved before is untouched"
     assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EBADF])
+def test_a_file_system_that_brings_only_files_to_the_disk_will_do(tmp_path, monkeypatch, code):
+    fsync = os.fsync
+
+    def files_only(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(handle)
+
+    monkeypatch.setattr(files.os, "fsync", files_only)
+    with files.new_folder(tmp_path / "new") as folder:
+        files.write_text(folder / "a", "a")
+    assert (tmp_path / "new/a").read_text() == "a"
+
+    def nothing(_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files.os, "fsync", nothing)
+    with pytest.raises(MaeError, match=re.escape(os.strerror(code))):
+        files.write_text(tmp_path / "b", "b")
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
