@@ -27,6 +27,7 @@ except ImportError:  # Windows
 
 LOCK = "lock"
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
 _held: set[Path] = set()
 """Locks of this process, in which the kernel would grant them again."""
 _unkept: set[Path] = set()
@@ -45,8 +46,8 @@ def locked(
     """Hold the lock of a folder, which is made where it is missing, and goes again if nothing was put into it.
 
     Gives what a person should know: on file systems without locks there is none, and nobody else is kept out. Raises
-    Locked, naming the process and host of the holder, when it is not to be had within `wait_s`; `waiting` is told whom
-    it waits for.
+    Locked, naming the process and host of the holder, when it is not to be had within `wait_s`, MaeError where the
+    disk refuses it; `waiting` is told whom it waits for.
     """
     made: list[Path] = []
     try:
@@ -84,7 +85,9 @@ def _acquire(
                 handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             except FileNotFoundError:  # whoever had made the folder took it away just now
                 continue
-        if _try(handle, file):
+        with disk_errors(folder):
+            taken = _try(handle, file)
+        if taken:
             if _is_still(handle, file):
                 _check_ours(handle, file)
                 note = _without_locks(folder, handle) if file in _unkept else ""
@@ -123,7 +126,7 @@ def _check_ours(handle: int, file: Path) -> None:
 
 
 def _try(handle: int, file: Path) -> bool:
-    """Take the lock if it is free."""
+    """Take the lock if it is free. Raises OSError, and closes the handle, where that cannot be told."""
     with _guard:
         if file in _held:
             return False
@@ -131,8 +134,11 @@ def _try(handle: int, file: Path) -> bool:
             try:
                 fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                if error.errno not in _UNSUPPORTED:
+                if error.errno in _TAKEN:
                     return False
+                if error.errno not in _UNSUPPORTED:
+                    os.close(handle)
+                    raise
                 _unkept.add(file)
         _held.add(file)
         return True

@@ -78,6 +78,19 @@ def test_a_file_system_without_locks_is_told_with_who_left_a_mark_there(tmp_path
     assert not (tmp_path / ".mae/lock").exists()
 
 
+def test_a_disk_that_fails_is_no_second_writer(tmp_path, monkeypatch):
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "lockf", fails)
+        with pytest.raises(MaeError, match=f"^cannot write {tmp_path}: Input/output error") as caught, locked(tmp_path):
+            pass
+    assert not isinstance(caught.value, Locked)
+    with locked(tmp_path):
+        pass
+
+
 def test_a_file_of_someone_that_is_called_so_is_left_alone(tmp_path):
     (tmp_path / ".mae").mkdir()
     (tmp_path / ".mae/lock").write_text("mine")
