@@ -23,7 +23,15 @@ from maecli.registry import Registry
 from maecli.results import Counted, Drawing, Evaluation
 from maecli.schema import SPECS
 from maecli.storage.documents import dump_yaml, read_json_object, read_yaml
-from maecli.storage.files import disk_errors, replace_files, temporary_name, write_json, write_parts, write_text
+from maecli.storage.files import (
+    check_links,
+    disk_errors,
+    replace_files,
+    temporary_name,
+    write_json,
+    write_parts,
+    write_text,
+)
 from maecli.storage.ledger import HERE, Ledger, is_bare
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
@@ -108,11 +116,12 @@ class RunDirectory:
         return str(self.ledger.about.get("id", ""))
 
     def check_free(self, overwrite: bool, needed: Mapping[str, Path] | None = None) -> None:
-        """Raise SpecError when no new run may start here: the directory is not empty.
+        """Raise SpecError when no new run may start here: the directory is not empty; MaeError for a link to nothing.
 
         With `overwrite` what an earlier run wrote here may be removed, and nothing else: what was not written by mae
         stays, beside the new run. `needed` are paths of the new run, by flag, which must not be what is removed.
         """
+        check_links(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise SpecError(f"{self.path} is a file; choose another --out")
         if self.is_free:

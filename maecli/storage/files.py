@@ -41,6 +41,15 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise MaeError(f"cannot write {path}: {reason}; what was saved before is untouched") from error
 
 
+def check_links(path: Path) -> None:
+    """Raise MaeError where a path, or a part of it, is a link to nothing: no folder can be made there."""
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            raise MaeError(
+                f"{part} is a link to {part.readlink()}, which is not there; make that, or use another --out"
+            )
+
+
 def sync(path: Path) -> None:
     """Ask the system to bring a file or folder to the disk, a folder as far as its file system can."""
     handle = os.open(path, os.O_RDONLY)

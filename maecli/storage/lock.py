@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from maecli.errors import MaeError
-from maecli.storage.files import disk_errors
+from maecli.storage.files import check_links, disk_errors
 from maecli.storage.ledger import HOME
 
 try:
@@ -28,6 +28,8 @@ except ImportError:  # Windows
 LOCK = "lock"
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
+_TRIES = 100
+"""How often a folder that is gone is made again: each time another process may just have taken it away."""
 _held: set[Path] = set()
 """Locks of this process, in which the kernel would grant them again."""
 _unkept: set[Path] = set()
@@ -63,7 +65,11 @@ def locked(
 
 
 def _make(folder: Path, made: list[Path]) -> None:
-    """Make a folder; those that had to be made are put before `made`, the innermost first."""
+    """Make a folder; those that had to be made are put before `made`, the innermost first.
+
+    Raises MaeError where a link is in the way.
+    """
+    check_links(folder)
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         with contextlib.suppress(FileExistsError):
@@ -77,6 +83,7 @@ def _acquire(
     """Return the open lock file, its path, and what a person should know."""
     until = time.monotonic() + wait_s
     told = False
+    tries = 0
     while True:
         with disk_errors(folder):
             try:
@@ -84,6 +91,9 @@ def _acquire(
                 file = (folder / HOME / name).resolve()
                 handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             except FileNotFoundError:  # whoever had made the folder took it away just now
+                tries += 1
+                if tries == _TRIES:
+                    raise
                 continue
         with disk_errors(folder):
             taken = _try(handle, file)

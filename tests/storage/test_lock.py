@@ -91,6 +91,27 @@ def test_a_disk_that_fails_is_no_second_writer(tmp_path, monkeypatch):
         pass
 
 
+def test_a_link_to_nothing_is_told_at_once(tmp_path):
+    link = tmp_path / "scratch"
+    link.symlink_to(tmp_path / "gone")
+    for folder in (link, link / "run"):
+        with (
+            pytest.raises(MaeError, match=f"^{link} is a link to {tmp_path / 'gone'}, which is not there"),
+            locked(folder),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == [link]
+
+
+def test_a_folder_that_is_gone_however_often_it_is_made_is_told(tmp_path, monkeypatch):
+    def gone(*_: object, **__: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(Path, "mkdir", gone)  # as of /proc
+    with pytest.raises(MaeError, match=f"^cannot write {tmp_path / 'run'}: No such file"), locked(tmp_path / "run"):
+        pass
+
+
 def test_a_file_of_someone_that_is_called_so_is_left_alone(tmp_path):
     (tmp_path / ".mae").mkdir()
     (tmp_path / ".mae/lock").write_text("mine")
