@@ -16,7 +16,7 @@ import numpy as np
 
 from maecli.errors import Fault, SpecError, nearest
 from maecli.outputs.faults import faults_csv
-from maecli.storage.files import new_file, write_text
+from maecli.storage.files import new_file, sync, write_text
 from maecli.storage.ledger import Ledger
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
@@ -74,7 +74,8 @@ class FeatureFiles:
     def write(self, features: np.ndarray, keys: Sequence[str], labels: Labels | None, about: Mapping[str, Any]) -> None:
         """Write features float32 (N, D) or (N, P, D), which may be mapped from a disk; no copy of them is made.
 
-        `about` goes into the metadata of safetensors.
+        Killed at any instant it leaves the features and names that were there, the new ones, or features without names:
+        those of one set never stand beside those of another. `about` goes into the metadata of safetensors.
         """
         if not self.ledger.began:
             self.ledger.begin(whole=False)
@@ -88,6 +89,11 @@ class FeatureFiles:
             _write_rows(names, keys, labels)
             with temporary.open("wb") as file:
                 self._write_features(file, features, labels, about)
+            for new in (names, temporary):
+                sync(new)  # before anything goes that was there
+            self.ledger.own(self.out.name, self.names.name)  # whichever of the two sets they will be
+            self.names.unlink(missing_ok=True)
+            sync(self.out.parent)
         self.ledger.note(self.out.name, self.names.name)
 
     def _write_features(

@@ -100,7 +100,8 @@ class Ledger:
         return path in self.paths and not self._is_another(path, self._noted())
 
     def _noted(self) -> dict[str, Any]:
-        return {line["path"]: line["as"] for line in self._own() if "path" in line and "as" in line}
+        states = {line["path"]: line.get("as") for line in self._own() if "path" in line}  # as it was said last
+        return {path: state for path, state in states.items() if state is not None}
 
     def _is_another(self, path: str, noted: Mapping[str, Any]) -> bool:
         return path in noted and noted[path] != _state(self.folder / path)
@@ -112,7 +113,7 @@ class Ledger:
                 sync(self.file)
 
     def own(self, *paths: str) -> None:
-        """Note files that this writer wrote before there was a ledger."""
+        """Note files that this writer wrote, as they are or are about to be, whatever was noted of them."""
         with disk_errors(self.file):
             self._append({"path": path} for path in paths)
 
