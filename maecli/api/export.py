@@ -8,6 +8,7 @@ from maecli.exporting.graph import Graph
 from maecli.exporting.model import RECORD, ExportedModel, ExportSample
 from maecli.exporting.raw import RawInput
 from maecli.hardware import multiplies_int8
+from maecli.storage.files import let_others_read
 from maecli.training.outputs import Outputs
 from maecli.weights.outward import Outward, to_hugging_face, to_timm
 
@@ -25,6 +26,7 @@ __all__ = [
     "RawInput",
     "Run",
     "compared",
+    "let_others_read",
     "multiplies_int8",
     "to_hugging_face",
     "to_timm",

@@ -62,6 +62,11 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def let_others_read(path: Path) -> None:
+    """Let those read, and write, a file who may do so in its folder: safetensors makes files for their owner alone."""
+    path.chmod(path.parent.stat().st_mode & 0o666)
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits. Raises OSError."""
     with path.open("rb") as file:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from maecli.errors import MaeError
 from maecli.schema import FORMAT_VERSION
-from maecli.storage.files import new_file
+from maecli.storage.files import let_others_read, new_file
 from maecli.training.shards import read_shards
 
 MODEL, STATE, CALIBRATION = "model.safetensors", "state.safetensors", "calibration.safetensors"
@@ -242,7 +242,7 @@ def write_tensors(
     checksum = checksum_of_record(text)
     try:
         save_file(whole, path, {RECORD: text, CHECKSUM: checksum})
-        path.chmod(path.parent.stat().st_mode & 0o666)  # it writes files that nobody else may read
+        let_others_read(path)
     except SafetensorError as error:  # it wraps what the system said
         full = "No space left" in str(error)
         raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error

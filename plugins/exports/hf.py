@@ -76,6 +76,7 @@ class HuggingFace(api.export.ExportFormat):
         _write_json(path / "config.json", written.config | _task_config(model))
         _write_json(path / "preprocessor_config.json", _processor(model, pixels))
         save_file(written.tensors, path / "model.safetensors", {"format": "pt"})
+        api.export.let_others_read(path / "model.safetensors")
 
     def check(self, model: api.export.ExportedModel, path: Path) -> Sequence[api.export.Agreement]:
         with _quiet(), torch.no_grad():

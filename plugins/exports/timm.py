@@ -57,6 +57,7 @@ class Timm(api.export.ExportFormat):
             config["label_names"] = list(model.card.classes)
         (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_file(written.tensors, path / "model.safetensors", {"format": "pt"})
+        api.export.let_others_read(path / "model.safetensors")
 
     def check(self, model: api.export.ExportedModel, path: Path) -> Sequence[api.export.Agreement]:
         import timm

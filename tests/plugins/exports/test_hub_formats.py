@@ -194,6 +194,7 @@ def test_a_run_leaves_with_a_card_and_is_begun_from(
     outcome = mae("export", finetuned, "--format", form, "--out", out, "--samples", 4, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     found = {one["output"]: one["difference"] for one in outcome.json["differences"]}
+    assert len({file.stat().st_mode for file in out.iterdir()}) == 1, "whoever may read one file may read all"
     assert found["probabilities"] < TOLERANCE
     assert set(found) == ({"probabilities", "pixels"} if form == "hf" else {"probabilities"})
     card = ModelCard.load(out / "README.md")
