@@ -144,10 +144,12 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder to fill; it takes the name `path` when the block ends without an error.
 
-    A folder of that name is replaced at one stroke where the system can; what it held besides stays in the new one.
+    A folder of that name is replaced at one stroke where the system can; what it held besides stays in the new one. A
+    link to a folder, which may be on another disk, stays one.
     """
+    named, path = path, path.resolve() if path.is_symlink() else path
     temporary = temporary_name(path)
-    with disk_errors(path):
+    with disk_errors(named):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:

@@ -26,7 +26,7 @@ from maecli.run.exported.model import EXACT, model_of
 from maecli.run.restore import Restored, restore
 from maecli.run.suited import shell
 from maecli.speed.lowered import Lowered, lower
-from maecli.storage.files import new_file, new_folder, write_text
+from maecli.storage.files import check_links, new_file, new_folder, write_text
 from maecli.training.checkpoint import Checkpoint
 
 
@@ -121,6 +121,7 @@ def export_edge(
     plugin.check_precision(precision)
     plugin.check_modules()
     folder = folder.expanduser()
+    check_links(folder.parent)
     if folder.exists() and not (folder.is_dir() and (overwrite or not any(folder.iterdir()))):
         raise SpecError(f"{folder} exists already; replace what it holds by --overwrite, or give another --edge")
     restored, model = _restored(run, registry, progress, checkpoint, base, num_samples)
@@ -213,7 +214,8 @@ def _format_of(out: Path | None, registry: Registry) -> str:
 
 
 def _check_free(out: Path, plugin: type[ExportFormat], overwrite: bool) -> None:
-    """Raise SpecError where something is in the way of what is to be written."""
+    """Raise SpecError where something is in the way of what is to be written, MaeError for a link to nothing."""
+    check_links(out.parent)
     if not out.exists():
         return
     if bool(plugin.suffix) == out.is_dir():

@@ -205,6 +205,22 @@ def test_what_a_replaced_folder_held_besides_stays(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_a_folder_stays_one(tmp_path, there):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk/real")
+    if there:
+        fill(tmp_path / "disk/real", "old")
+    fill(tmp_path / "link", "new")
+    assert (tmp_path / "link").readlink() == tmp_path / "disk/real"
+    assert (tmp_path / "disk/real/b").read_text() == "new"
+    assert {*tmp_path.iterdir(), *(tmp_path / "disk").iterdir()} == {
+        tmp_path / "disk",
+        tmp_path / "link",
+        tmp_path / "disk/real",
+    }
+
+
 def test_files_that_belong_together_are_replaced_together_or_not_at_all(tmp_path, monkeypatch):
     files.replace_files(tmp_path, {"a": b"1", "b": b"1"})
     sync = files.sync
