@@ -11,7 +11,10 @@ from typing import Literal
 
 from maecli.data.files.not_data import OURS, WHOLE, why_marked, why_no_data, written_by_mae
 from maecli.data.views.keys import Keys
+from maecli.errors import DataError
 from maecli.storage.ledger import HERE
+
+GONE = "a folder that went away as it was listed"
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class Found:
     def left_out(self, is_sample: Callable[[str], bool]) -> dict[str, int]:
         """Return how many files of what is no data look like samples, by where they lie and why they are none.
 
-        Hidden folders are not searched.
+        Hidden folders are not searched; one that went away counts as one.
         """
         counts: dict[str, int] = {}
         for why, paths in self.set_aside.items():
-            places = {path: num for path in paths if (num := sum(map(is_sample, self._below(path))))}
+            counted = ((path, 1 if why == GONE else sum(map(is_sample, self._below(path)))) for path in paths)
+            places = {path: num for path, num in counted if num}
             if places:
                 counts[_where(list(places), why)] = sum(places.values())
         return counts
@@ -80,7 +84,7 @@ def search(root: Path) -> Found:
     Runs and predictions below a folder of pictures are not among its data, nor is what `mae embed` put beside them;
     but whoever names what mae made as a whole, or a hidden folder, means it. Links to folders are followed after all
     real folders, and no folder is entered twice, so loops end. Links that lead nowhere are returned: opening them tells
-    why.
+    why. A folder that goes away meanwhile is set aside. Raises DataError where that is `root`.
     """
     files: list[str] = []
     set_aside: dict[str, list[str]] = {}
@@ -91,14 +95,20 @@ def search(root: Path) -> Found:
         if not folders:
             folders.append(links.pop(0))
         folder = folders.pop()
-        status = (root / folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        try:
+            status = (root / folder).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(root / folder) as scanned:
+                entries = sorted(scanned, key=lambda entry: entry.name)
+            names = {entry.name for entry in entries}
+            written = written_by_mae(root / folder, names)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if not folder:
+                raise DataError(f"{root} is gone, or no folder any more") from error
+            set_aside.setdefault(GONE, []).append(f"{folder}/")
             continue
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(root / folder) as scanned:
-            entries = sorted(scanned, key=lambda entry: entry.name)
-        names = {entry.name for entry in entries}
-        written = written_by_mae(root / folder, names)
         why = OURS if WHOLE in written else why_marked(names)
         if folder and why:
             set_aside.setdefault(why, []).append(f"{folder}/")

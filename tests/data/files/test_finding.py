@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from write_data import write_class_folders
 from write_volumes import write_volumes
 
+from maecli.data.files import finding
 from maecli.data.files.finding import find_files, links_out
+from maecli.errors import DataError
 from maecli.modalities.pictures.finding import find_pictures
 from maecli.registry import registry
 
@@ -32,6 +35,26 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (root / "self.png").symlink_to(root / "self.png")
     os.mkfifo(root / "pipe.png")
     assert find_files(root) == ["far/2.png", "gone.png", "self.png", "z/1.png"]
+
+
+@pytest.mark.parametrize("during", ["dog", "cat"])
+def test_a_folder_that_goes_away_meanwhile_is_left_out_and_told(tmp_path, monkeypatch, during):
+    write_class_folders(tmp_path, num=2)
+    scandir, gone = os.scandir, tmp_path / "cat"
+
+    def scanning(folder):
+        if folder == tmp_path / during:
+            shutil.rmtree(gone)
+        return scandir(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finding.os, "scandir", scanning)
+        found = finding.search(tmp_path)
+    assert list(found.files) == ["dog/000.png", "dog/001.png"]
+    told = {"in cat/, a folder that went away as it was listed": 1}
+    assert found.left_out(lambda path: path.endswith(".png")) == told
+    with pytest.raises(DataError, match=f"^{gone} is gone"):
+        finding.search(gone)
 
 
 def test_links_that_lead_out_of_a_folder_are_told(tmp_path):
