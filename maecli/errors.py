@@ -80,6 +80,10 @@ class MachineError(MaeError):
         return cls(f"{where}{(error.strerror or str(error)).lower()}")
 
 
+class CannotPrint(MaeError):
+    """The answer cannot be written to stdout, as on a full disk. Exit code 1."""
+
+
 class SpecError(MaeError):
     """A flag, key or value of the run's spec is wrong. Exit code 2."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
 from rich.text import Text
 
+from maecli.errors import CannotPrint
 from maecli.text import one_line, printable, shortened
 
 if TYPE_CHECKING:
@@ -49,6 +50,42 @@ class PlainConsole(Console):
         self.quiet = True
         if not self.stderr:
             raise BrokenPipeError
+
+
+class Stream:
+    """A standard stream that does with an error of its own as `fails` says; a pipe that nobody reads raises as ever."""
+
+    def __init__(self, stream: TextIO, fails: Callable[[OSError], None]) -> None:
+        self._stream, self._fails = stream, fails
+
+    def write(self, text: str) -> int:
+        """Write text and return its length."""
+        self._do(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._do(self._stream.flush)
+
+    def _do(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._fails(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def see_to_streams() -> None:
+    """Let words that cannot be written, as the terminal is gone, end nothing, and answers that cannot, in a sentence."""
+
+    def cannot_print(error: OSError) -> None:
+        raise CannotPrint(f"cannot print the answer: {(error.strerror or str(error)).lower()}") from error
+
+    sys.stdout = cast(TextIO, Stream(sys.stdout, cannot_print))
+    sys.stderr = cast(TextIO, Stream(sys.stderr, lambda _: None))
 
 
 def answer(*lines: str) -> None:

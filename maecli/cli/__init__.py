@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -49,15 +48,16 @@ def main() -> None:
         code = interrupted()
     except BrokenPipeError:
         code = NOBODY_READS
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        from maecli.errors import CannotPrint
+
+        if isinstance(error, CannotPrint):
+            print(f"mae: {error}", file=sys.stderr)
+            code = NOWHERE_TO_WRITE
+        elif interruptions:
+            code = interrupted()  # libraries that are being imported make other errors of it
+        else:
             raise
-        print(f"mae: cannot print the answer: {error.strerror}", file=sys.stderr)
-        code = NOWHERE_TO_WRITE
-    except Exception:
-        if not interruptions:
-            raise
-        code = interrupted()  # libraries that are being imported make other errors of it
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while Python ends, nothing catches Ctrl-C
     if code in (NOBODY_READS, NOWHERE_TO_WRITE):  # what is left of the answer would be written as Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,7 +87,9 @@ def _run() -> int | str | None:
 
 def _command() -> int | str | None:
     from maecli.cli.verbs import app
+    from maecli.terminal import see_to_streams
 
+    see_to_streams()
     try:
         app()
     except SystemExit as end:

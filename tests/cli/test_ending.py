@@ -12,11 +12,12 @@ import time
 
 import pytest
 from attempts import Attempt
+from toy_training import last_of, make
 
 from maecli.memory import out_of_memory
 from maecli.progress import Progress
 from maecli.run import train as training
-from maecli.terminal import PlainConsole
+from maecli.terminal import PlainConsole, see_to_streams
 
 MAE = (sys.executable, "-m", "maecli")
 
@@ -160,14 +161,27 @@ def test_what_the_machine_refuses_is_one_line(mae, monkeypatch, number, told, tm
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
-def test_an_answer_that_cannot_be_written_is_one_line():
+def test_an_answer_that_cannot_be_written_is_one_line_and_words_that_cannot_end_nothing():
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = subprocess.run([*MAE, "recipes"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.lower() in (
-        "mae: cannot print the answer: no space left on device\n",
-        "mae: no space left on device\n",  # where the answer is longer than what Python holds back
-    )
+        wordless = subprocess.run([*MAE, "plugins", "check", "none"], stderr=full, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, "mae: cannot print the answer: no space left on device\n")
+    assert wordless.returncode == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_words_that_cannot_be_written_end_no_training(number, tmp_path, monkeypatch):
+    class Refusing(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sys, "stderr", Refusing())
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    see_to_streams()
+    trainer = make(tmp_path, save_epochs=100)
+    trainer.telling.progress = Progress(PlainConsole(stderr=True))
+    trainer.fit()
+    assert last_of(tmp_path).step == trainer.step == 9
 
 
 @pytest.mark.slow
