@@ -79,7 +79,7 @@ class Stream:
 
 
 def see_to_streams() -> None:
-    """Let words that cannot be written, as the terminal is gone, end nothing, and answers that cannot, in a sentence."""
+    """Let words that cannot be written, as a terminal is gone, end nothing, and answers that cannot, in a sentence."""
 
     def cannot_print(error: OSError) -> None:
         raise CannotPrint(f"cannot print the answer: {(error.strerror or str(error)).lower()}") from error

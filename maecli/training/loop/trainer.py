@@ -158,7 +158,7 @@ class Trainer:
             telling.progress,
             contextlib.closing(batches),
         ):
-            telling.show(self.step)
+            self._tell(telling.show, self.step)
             if self.validation_due:
                 self.save(self._validate_and_log())
             while not self.is_done:
@@ -173,7 +173,7 @@ class Trainer:
                     self.stop.signal = ALARM
                 if schedule.is_due(self.step, spec.log_every_steps):
                     self.log()
-                telling.show(self.step)
+                self._tell(telling.show, self.step)
                 improved = schedule.is_due(self.step, schedule.validates_every) and self._validate_and_log()
                 stop, must_save = self._agreed()
                 if improved or schedule.is_due(self.step, schedule.saves_every) or must_save:
@@ -266,6 +266,11 @@ class Trainer:
                 with disk_errors(tracker.run_dir):
                     tracker.log(self.step, metrics)
 
+    def _tell(self, tell: Callable[..., None], *what: Any) -> None:
+        """Tell how far training has come; a signal ends that: where nobody empties a pipe, it takes for ever."""
+        with contextlib.suppress(Stopped):
+            self.stop.at_once(lambda: tell(*what))
+
     def _validate_and_log(self) -> bool:
         """Validate, and report what was not yet where no step follows; return whether it is the best so far."""
         improved = self.validate()
@@ -279,12 +284,12 @@ class Trainer:
             return False
         self.check_finite()
         self.validation_due = True
-        self.telling.show_doing(self.step, "validating")
+        self._tell(self.telling.show_doing, self.step, "validating")
         torch.manual_seed(derive_seed(self.spec.seed, "validation", self.step))  # it may be made up for after a restart
         metrics = self._measured(self.val_loader)
         self.validation_due = False
         self._track({f"val/{name}": metric.value for name, metric in metrics.items()})
-        self.telling.say_validation(self.step, metrics)
+        self._tell(self.telling.say_validation, self.step, metrics)
         return self._is_best(metrics[self.task.monitor])
 
     def _measured(self, loader: Loader) -> dict[str, Metric]:

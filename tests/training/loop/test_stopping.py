@@ -22,6 +22,7 @@ from maecli.loading.parcels import carried
 from maecli.loading.resident import ResidentLoader
 from maecli.loading.workers import WorkerEnded
 from maecli.parallel import world as world_module
+from maecli.progress import Progress
 from maecli.schema import PluginSection
 from maecli.training.loop import clock, stopping
 from maecli.training.loop import trainer as trainer_module
@@ -288,11 +289,16 @@ def test_a_signal_at_any_instant_of_waiting_for_data_is_saved(tmp_path):
             interrupted = stop
         if not signal_at.sent:
             break
-        if trainer.step:
-            assert str(interrupted) == f"saved at step {trainer.step}; --resume goes on from there"
-            assert last_of(folder).step == trainer.step
-        else:
+        assert trainer.stop.asked
+        if not trainer.step:
             assert str(interrupted) == "stopped before the first step; there is nothing to save"
+            continue
+        assert last_of(folder).step == trainer.step
+        if interrupted is None:  # it came when all was done
+            assert trainer.is_done
+            assert not trainer.validation_due
+        else:
+            assert str(interrupted) == f"saved at step {trainer.step}; --resume goes on from there"
     assert trainer.is_done
     assert 30 < instant < 999
 
@@ -311,6 +317,24 @@ def test_a_signal_at_any_instant_of_what_follows_training_stops_it_or_comes_afte
     signal.signal(signal.SIGTERM, found)
     assert ended
     assert 30 < instant < 1999
+
+
+class Stuck(Progress):
+    """Says of the second epoch what nobody reads, so that it waits until there is room for it."""
+
+    def say(self, text: str) -> None:
+        if text.startswith("epoch 2"):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+
+def test_words_that_nobody_reads_keep_no_signal_from_saving(tmp_path):
+    trainer, begin = make(tmp_path, save_epochs=100), time.monotonic()
+    trainer.telling.progress = Stuck()
+    with pytest.raises(Interrupted, match="saved at step 6"):
+        trainer.fit()
+    assert last_of(tmp_path).step == 6
+    assert time.monotonic() - begin < 50
 
 
 def test_a_trainer_runs_in_a_thread_without_signals():
