@@ -43,7 +43,8 @@ END_S = 1.0
 """How long workers whose sockets are closed may take to end before they are killed."""
 GONE_S = 5.0
 """How long a process that closed its socket is waited for, to say how it ended."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""Those by which a person, a scheduler, or a terminal that is closed, ends the processes of a command."""
 
 _living: set[_Worker] = set()
 
@@ -302,7 +303,7 @@ class _Failure(NamedTuple):
 def _serve(end: socket.socket, work: ByValue, number: int) -> None:
     """Do jobs in a worker until the socket ends. Two threads receive and send, so that no job waits for the other side.
 
-    The SIGINT or SIGTERM that a terminal or scheduler sends to every process is left to the main one: it saves.
+    The signal that a terminal or scheduler sends to every process is left to the main one: it saves.
     """
     for ignored in SIGNALS:
         signal.signal(ignored, signal.SIG_IGN)

@@ -58,9 +58,11 @@ def launch(devices: str, arguments: Sequence[str]) -> int:
                 f"process {rank} of {count} died {MAX_RESTARTS + 1} times, the last time {_how(failure.exitcode)}; "
                 "what was saved before is kept, and --resume goes on from there"
             ) from error
-        except SignalException:  # it may come while no process is there to note a code
-            return _code(file, Interrupted.exit_code)
-        return _code(file, 0)
+        except SignalException as stop:
+            if (code := _code(file)) is None:  # it came while no process was there to save, and to note a code
+                raise Interrupted("interrupted; what was saved before is kept") from stop
+            return code
+        return _code(file) or 0
 
 
 def chosen(devices: str) -> tuple[int, str | None]:
@@ -90,9 +92,9 @@ def _how(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"with exit code {code}"
 
 
-def _code(file: Path, otherwise: int) -> int:
-    """Return the exit code that the first process noted."""
+def _code(file: Path) -> int | None:
+    """Return the exit code that the first process noted, None where it has not."""
     try:
         return int(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        return otherwise
+        return None

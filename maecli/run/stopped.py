@@ -1,4 +1,4 @@
-"""What Ctrl-C leaves of a run, and how that goes on."""
+"""What Ctrl-C, or a scheduler, leaves of a run, and how that goes on."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ import contextlib
 from collections.abc import Iterator
 
 from maecli.errors import DamagedFile, Interrupted
+from maecli.parallel.lead import world
 from maecli.run.directory import RunDirectory
+from maecli.training.loop.stopping import OF_SCHEDULERS, listening
 
 
 @contextlib.contextmanager
 def stopped_by_hand(run: RunDirectory) -> Iterator[None]:
-    """Say, where Ctrl-C ends the block, what is there of a run and how it goes on. Raises Interrupted then."""
+    """Say, where a signal ends the block, what is there of a run and how it goes on. Raises Interrupted then.
+
+    One of several processes, which may wait for the others where no signal is heard, ends by any but Ctrl-C as ever.
+    """
+    alone = world().size == 1
     try:
-        yield
+        with listening(_interrupt, numbers=OF_SCHEDULERS) if alone else contextlib.nullcontext():
+            yield
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {_what_is_there(run)}") from None
+
+
+def _interrupt(number: int) -> None:
+    raise KeyboardInterrupt
 
 
 def _what_is_there(run: RunDirectory) -> str:

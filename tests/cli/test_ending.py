@@ -91,6 +91,21 @@ def test_ctrl_c_ends_a_verb_soon_and_says_what_is_written(verb, how, told, serve
     assert not list((tmp_path / "out").glob("*")), "it has not even begun"
 
 
+@pytest.mark.slow
+def test_a_scheduler_ends_training_before_its_first_step_by_one_line(server, pictures, tmp_path):
+    words, target = HELD["planning"]
+    args = [str({"PICTURES": pictures, "OUT": tmp_path / "out/new"}.get(word, word)) for word in words]
+    attempt = Attempt(server, tmp_path / "log", args, ["hold", target, "asleep"])
+    deadline = time.monotonic() + 120
+    while "held\n" not in attempt.said():
+        assert time.monotonic() < deadline, attempt.said()
+        time.sleep(0.01)
+    os.kill(attempt.pid, signal.SIGTERM)
+    assert attempt.wait() == 130, attempt.said()
+    assert attempt.said().splitlines()[-1] == "mae: interrupted; nothing was written"
+    assert not list((tmp_path / "out").glob("*"))
+
+
 TWICE = """
 import signal
 from maecli.cli.interruption import note_interruptions

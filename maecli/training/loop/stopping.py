@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import TypeVar
 
+from maecli.loading.workers import SIGNALS
 from maecli.terminal import see_to_interruption
 
 if sys.platform == "win32":
@@ -21,6 +23,8 @@ else:
 
 T = TypeVar("T")
 
+OF_SCHEDULERS = tuple(number for number in SIGNALS if number != signal.SIGINT)
+"""The signals that end a run but for Ctrl-C, which Python raises by itself."""
 TOLD_S = 1.0
 """How long the end of training waits for what a signal had to say."""
 
@@ -58,7 +62,7 @@ class Stop:
 
     @contextlib.contextmanager
     def listen(self, say: Callable[[str], None], until: float) -> Iterator[None]:
-        """Note the first SIGINT or SIGTERM, or the instant `until`, for a run that saves then; say so at once."""
+        """Note the first signal that ends a run, or the instant `until`, for a run that saves then; say so at once."""
 
         def heard(number: int) -> None:
             self.signal = number
@@ -78,7 +82,7 @@ class Stop:
 
     @contextlib.contextmanager
     def noted(self) -> Iterator[None]:
-        """Note the first SIGINT or SIGTERM, or the end of the time, for who looks at them; `at_once` one is raised."""
+        """Note the first signal that ends a run, or the end of the time, for who looks; `at_once` one is raised."""
 
         def heard(number: int) -> None:
             self.signal = number
@@ -90,31 +94,34 @@ class Stop:
 
     @contextlib.contextmanager
     def of_scheduler(self) -> Iterator[None]:
-        """Let SIGTERM, and the end of the time, raise Stopped in here."""
+        """Let a signal other than Ctrl-C, and the end of the time, raise Stopped in here."""
 
         def stop(number: int) -> None:
             self.signal = number
             raise Stopped
 
-        with listening(stop, self.until, [signal.SIGTERM]):
+        with listening(stop, self.until, OF_SCHEDULERS):
             yield
 
 
 @contextlib.contextmanager
 def listening(
-    heard: Callable[[int], None], until: float, numbers: Collection[int] = (signal.SIGINT, signal.SIGTERM)
+    heard: Callable[[int], None], until: float = math.inf, numbers: Collection[int] = SIGNALS
 ) -> Iterator[None]:
     """Call `heard` with the first signal of these, or ALARM at an instant of `time.monotonic()`; the next acts as ever.
 
-    Does nothing outside of the main thread, which alone hears signals. The alarm of the process is another's where
-    `until` is never.
+    Does nothing outside of the main thread, which alone hears signals, nor in processes that are forked in here. The
+    alarm of the process is another's where `until` is never. SIGHUP stays ignored where it is, as by nohup.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     timed = until < math.inf and ALARM > 0
     timer = signal.getitimer(signal.ITIMER_REAL) if timed else (0.0, 0.0)
-    before = {number: signal.getsignal(number) for number in (*numbers, *([ALARM] if timed else []))}
+    found = {number: signal.getsignal(number) for number in (*numbers, *([ALARM] if timed else []))}
+    hang_up = getattr(signal, "SIGHUP", None)
+    before = {number: how for number, how in found.items() if number != hang_up or how != signal.SIG_IGN}
+    here = os.getpid()
 
     def restore() -> None:
         if timed:
@@ -123,6 +130,10 @@ def listening(
             signal.signal(number, handler)
 
     def note(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != here:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         see_to_interruption()
         restore()
         heard(number)

@@ -481,7 +481,7 @@ class Trainer:
         return Interrupted(f"saved at step {self.step}; --resume goes on from there")
 
     def stoppable(self, do: Callable[[], T]) -> T:
-        """Return what `do`, which follows training, returns; SIGTERM and the end of the time stop it.
+        """Return what `do`, which follows training, returns; a signal and the end of the time stop it.
 
         Raises what `interrupted` returns then. Of several processes all ask at once, and `do` has to look at `stop`.
         """

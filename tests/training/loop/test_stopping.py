@@ -319,6 +319,39 @@ def test_a_signal_at_any_instant_of_what_follows_training_stops_it_or_comes_afte
     assert 30 < instant < 1999
 
 
+def test_a_terminal_that_is_closed_saves_unless_that_is_to_be_ignored(tmp_path):
+    found = signal.getsignal(signal.SIGHUP)
+    try:
+        for how, steps in ((signal.SIG_DFL, 4), (signal.SIG_IGN, 9)):  # nohup has it ignored
+            signal.signal(signal.SIGHUP, how)
+            trainer = make(tmp_path, save_epochs=100)
+            trainer.train_loader = interruptible(trainer.train_loader, 4, lambda: os.kill(os.getpid(), signal.SIGHUP))
+            with contextlib.suppress(Interrupted):
+                trainer.fit()
+            assert last_of(tmp_path).step == steps
+            assert signal.getsignal(signal.SIGHUP) == how
+    finally:
+        signal.signal(signal.SIGHUP, found)
+
+
+def test_a_process_that_is_forked_ends_by_a_signal_as_ever(tmp_path):
+    def act() -> None:
+        begun, begins = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(begins, b".")  # Python forgets what comes before
+            time.sleep(60)
+            os._exit(0)
+        os.read(begun, 1)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+
+    trainer = make(tmp_path)
+    trainer.train_loader = interruptible(trainer.train_loader, 4, act)
+    trainer.fit()
+    assert trainer.is_done
+
+
 class Stuck(Progress):
     """Says of the second epoch what nobody reads, so that it waits until there is room for it."""
 
