@@ -21,6 +21,11 @@ NARROWER = f"mae: memory is used up by 12 samples at once; --micro-batch-size 2 
 HALF = f"mae: memory is used up by 12 samples at once; try --micro-batch-size 6, which means {SAVED}"
 
 
+@pytest.fixture(autouse=True)
+def _to_the_very_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attempt, "ends_as_a_whole", True)
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pictures")
