@@ -17,6 +17,8 @@ EXIT_CODE = "MAE_EXIT_CODE_FILE"
 ALIVE_S = 1.0
 """How often a process looks whether its launcher is still there."""
 
+_STARTED = time.monotonic()
+
 
 def num_processes() -> int:
     """Return how many processes work together, by what torchrun, or srun with `MASTER_ADDR`, says; else 1."""
@@ -39,13 +41,22 @@ def _watch(launcher: int) -> None:
 def note_begun() -> None:
     """Note for the processes that torchrun starts anew that this command began its run, or was let go on with it."""
     if (note := _note()) is not None:
-        with contextlib.suppress(OSError):  # then they refuse to go on, which is the safe side
-            note.touch()
+        # where it cannot be written they refuse to go on, which is the safe side
+        with contextlib.suppress(OSError), note.open("x", encoding="utf-8") as file:
+            file.write(str(_STARTED))
 
 
 def has_begun() -> bool:
     """Whether this command began its run before torchrun, this very one, started its processes anew."""
     return (note := _note()) is not None and note.exists()
+
+
+def first_started() -> float | None:
+    """Return when torchrun first started this command, where it began its run then, by `time.monotonic()`."""
+    with contextlib.suppress(OSError, ValueError):
+        if (note := _note()) is not None:
+            return float(note.read_text(encoding="utf-8"))
+    return None
 
 
 def _note() -> Path | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import maecli.run.dry_run as dry
 import maecli.run.train as training
 from maecli.errors import MaeError, SpecError, TimeIsUp
-from maecli.parallel.environment import has_begun
+from maecli.parallel.environment import first_started, has_begun
 from maecli.plan.batches import changed_batch
 from maecli.plan.make import RunPlan, can_plan, make_plan, who_says
 from maecli.plan.words import sentence
@@ -51,7 +51,7 @@ def train(
     `verbose`: say where each setting came from; `time_s`: what the run is planned for, of a cross-validation all its
     runs; `max_time_s`: after which time from now on to have stopped and saved, whatever is left to do.
     """
-    begin = time.monotonic()
+    begin = first_started() or time.monotonic()
     ask = replace(ask, for_time=time_s is not None)
     if has_begun():  # and another process of it died
         ask, overwrite = replace(ask, resume_or_start=True), False

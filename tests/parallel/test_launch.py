@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from maecli import cli, hardware
 from maecli.cli.ask.devices import without_devices
 from maecli.errors import Interrupted, SpecError
 from maecli.hardware import choose_device, gpu_of, processes_here
-from maecli.parallel.environment import EXIT_CODE, has_begun, note_begun, num_processes
+from maecli.parallel.environment import EXIT_CODE, first_started, has_begun, note_begun, num_processes
 from maecli.parallel.launch import chosen, launch
 from maecli.parallel.world import Processes
 
@@ -167,9 +168,16 @@ def test_a_command_has_begun_only_under_the_torchrun_that_it_began_under(launche
         return has_begun()
 
     assert not begun("first/attempt_0/0", "pretrain")
+    assert first_started() is None
+    note_begun()
+    began = first_started()
+    assert began is not None
+    assert 0 < began < time.monotonic()
+    monkeypatch.setattr("maecli.parallel.environment._STARTED", time.monotonic())
     note_begun()
     assert begun("first/attempt_0/1", "pretrain")
     assert begun("first/attempt_1/0", "pretrain")
+    assert first_started() == began, "the time of --max-time goes on"
     assert not begun("first/attempt_1/0", "finetune")
     assert not begun("second/attempt_1/0", "pretrain")
     launched(TORCHELASTIC_ERROR_FILE="")
