@@ -96,6 +96,13 @@ def test_other_devices_are_refused(devices, reason):
         chosen(devices)
 
 
+def test_they_are_refused_in_json_too(mae, monkeypatch):
+    typed = ("pretrain", "--devices", "9x", "--json")
+    monkeypatch.setattr("sys.argv", ["mae", *typed])
+    outcome = mae(*typed)
+    assert (outcome.exit_code, outcome.json["exit_code"]) == (2, 2)
+
+
 def test_what_was_typed_is_handed_on_but_for_devices():
     typed = ["pretrain", "--devices", "2", "--root", "a b", "--devices=3", "--device", "cpu"]
     assert without_devices(typed) == ["pretrain", "--root", "a b", "--device", "cpu"]

@@ -17,7 +17,7 @@ def _launch(devices: str | None) -> None:
         return
     from maecli.parallel.launch import launch
 
-    with user_errors():
+    with user_errors(as_json="--json" in sys.argv):
         raise typer.Exit(launch(devices, without_devices(sys.argv[1:])))
 
 
