@@ -22,12 +22,13 @@ from maecli.run.begin.introduce import introduce
 from maecli.run.begin.launch import ANEW, Launch, find_place
 from maecli.run.begin.micro_batch import settle_micro_batch
 from maecli.run.begin.origin import Origin, find_origin
+from maecli.run.card.write import CARD
 from maecli.run.compare.arms import claim_companions
 from maecli.run.data.begun import Begun, begun_in
 from maecli.run.data.leaks import leak_of
 from maecli.run.data.same_data import same_data, test_samples
 from maecli.run.data.shares import useless_shares
-from maecli.run.directory import ENVIRONMENT, SPLITS, RunDirectory, Say, Summary
+from maecli.run.directory import ENVIRONMENT, REPORT, SPLITS, RunDirectory, Say, Summary
 from maecli.run.environment import describe_environment
 from maecli.run.open import Built, Data, open_run, with_paths
 from maecli.run.pages.curves import history
@@ -123,6 +124,8 @@ def train(
         note_begun()
         claim_companions(run, companions)
         if finished is not None:
+            if not all((run.path / name).exists() for name in (REPORT, CARD)):  # it was killed before they were written
+                write_run_report(run, registry, say)
             return finished
         if _keep_members(origin, begun, built, run, say) is not None:
             samples["test"] = test_samples(built, origin.checkpoint)

@@ -104,6 +104,10 @@ def test_a_finished_run_that_is_resumed_is_said_to_be_finished_and_stays_as_it_i
     assert f"mae pretrain --extend {run} --epochs 4" in outcome.stdout
     assert same(tensors(run), tensors(pretrained))
     assert before == {path: path.read_bytes() for path in before}
+    for page in ("report.html", "README.md"):
+        (run / page).unlink()
+        assert mae("pretrain", "--resume", "--out", run).exit_code == 0
+        assert (run / page).is_file(), "a kill before it was written is made up for"
     (run / "evaluation/val.json").unlink()
     outcome = mae("pretrain", "--resume", "--out", run)
     assert f"resuming {run} at step 8 of 8" in outcome.stderr, "what is missing is made up for"
