@@ -13,7 +13,9 @@ import pytest
 from attempts import Attempt
 from PIL import Image
 from write_data import noise, write_class_folders, write_mnist, write_picture, write_pictures
+from write_shards import labelled_members, write_tar
 
+from maecli.data.card import SPLIT_NAMES
 from maecli.errors import DamagedFile, DataError, MaeError, SpecError
 from maecli.outputs import shards
 from maecli.progress import Progress
@@ -229,6 +231,38 @@ def test_of_a_shard_that_is_left_out_whole_the_pictures_are_counted(tmp_path):
     dataset = opened("tar", tmp_path / "shards")
     assert len(dataset.faults()) == 1
     assert dataset.card().left_out == {"more of damaged shards": 7}
+
+
+def test_a_shard_is_compared_with_the_list_in_its_own_folder(tmp_path):
+    path = damaged_shard(tmp_path)
+    (tmp_path / "shards" / "more").mkdir()
+    write_tar(tmp_path / "shards" / "more" / path.name, labelled_members(6))  # of the same name, and of somebody else
+    dataset = opened("tar", tmp_path / "shards")
+    assert sum(len(dataset.split(name)) for name in SPLIT_NAMES) == 26
+    assert not dataset.faults()
+    with tarfile.open(path) as shard:
+        flip(path, shard.getmember(shard.getnames()[6]).offset_data + 60)
+    (tmp_path / "root").mkdir()
+    path.parent.rename(tmp_path / "root" / "packed")
+    (fault,) = opened("tar", tmp_path / "root").faults()
+    assert fault.reason == "is damaged: it is not what mae pack wrote"
+
+
+def test_an_index_stays_when_its_list_is_given_another_shard(tmp_path, monkeypatch):
+    path = damaged_shard(tmp_path, num=8)
+    opened("tar", path.parent).card()
+    known = json.loads((path.parent / "shards.json").read_text())
+    made = []
+    monkeypatch.setattr("maecli_plugins.datasets.shards.joined._made", lambda shards, *_: made.extend(shards) or [])
+    known["shards"]["train-000009.tar"] = known["shards"][path.name]
+    (path.parent / "shards.json").write_text(json.dumps(known))
+    opened("tar", path.parent).card()
+    assert made == []
+    known["shards"][path.name]["sha256"] = "0"
+    (path.parent / "shards.json").write_text(json.dumps(known))
+    with pytest.raises(KeyError):
+        opened("tar", path.parent).card()
+    assert [shard.name for shard in made] == [path.name]
 
 
 def test_a_damaged_shard_is_written_anew_by_the_same_command(tmp_path):

@@ -1,11 +1,10 @@
-"""The checksums of shards that `mae pack` wrote: see `shards.json` beside them."""
+"""The checksums of shards that `mae pack` wrote: see the `shards.json` in the folder of each."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +21,15 @@ class Packed(NamedTuple):
     num_samples: int
 
 
-def checksums(root: Path) -> dict[str, Packed]:
-    """Return what is known of each shard by its name, none without a list. Raises DataError for what is no list."""
-    path = root / LIST
+def checksums(shards: Sequence[Path]) -> dict[Path, Packed]:
+    """Return what the list in a shard's own folder says of it, where it does. Raises DataError for what is no list."""
+    lists = {folder: _list(folder) for folder in {shard.parent for shard in shards}}
+    return {shard: lists[shard.parent][shard.name] for shard in shards if shard.name in lists[shard.parent]}
+
+
+def _list(folder: Path) -> dict[str, Packed]:
+    """Return what a folder's list says of each shard by its name, nothing where there is none."""
+    path = folder / LIST
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_BYTES:  # a pipe may never end
@@ -37,10 +42,3 @@ def checksums(root: Path) -> dict[str, Packed]:
         raise api.DataError(
             f"{path} is no list of the shards of mae pack; remove it, or pack the pictures anew"
         ) from error
-
-
-def digest(sums: Mapping[str, Packed]) -> str:
-    """Return a few letters that differ for other checksums."""
-    return hashlib.blake2b(
-        repr(sorted((name, *packed) for name, packed in sums.items())).encode(), digest_size=8
-    ).hexdigest()

@@ -22,7 +22,7 @@ from maecli.api import pictures
 from .agreement import agree, converted
 from .classes import Labelled, labelled
 from .index import NO_LABEL
-from .joined import Joined, MakeIndex, read_indexes
+from .joined import Joined, MadeBy, MakeIndex, read_indexes
 
 VERSION = 2
 """Of indexes; older ones are made anew."""
@@ -99,8 +99,8 @@ class Sharded(api.Dataset):
         )
 
     @abstractmethod
-    def indexing(self) -> tuple[MakeIndex, str]:
-        """Return what makes the index of a shard, in any process, and in words all that it depends on."""
+    def indexing(self, shards: Sequence[Path]) -> tuple[MakeIndex, MadeBy]:
+        """Return what makes the index of one of some shards, in any process, and what says all that it depends on."""
 
     @abstractmethod
     def pictures_at(self, ids: NDArray[np.int64], reading: pictures.Reading) -> StoredPictures:
@@ -160,8 +160,9 @@ class Sharded(api.Dataset):
     @cached_property
     def joined(self) -> Joined:
         """All pictures that the shards hold. Raises DataError where there are none."""
-        make, made_by = self.indexing()
-        joined = read_indexes(self.root, self.shard_names(), make, f"mae {VERSION} {made_by}", self.say)
+        names = self.shard_names()
+        make, made_by = self.indexing([self.root / name for name in names])
+        joined = read_indexes(self.root, names, make, lambda shard: f"mae {VERSION} {made_by(shard)}", self.say)
         self._faults.update(joined.faults)
         if not len(joined.keys):
             why = f"; {min(self._faults)}" if self._faults else ""

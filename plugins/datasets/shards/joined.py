@@ -24,6 +24,8 @@ IN_PROCESSES = 64 << 20
 """Bytes of the shards that are worth the start of other processes."""
 
 MakeIndex = Callable[[Path], ShardIndex]
+MadeBy = Callable[[Path], str]
+"""Says in words all that the index of a shard depends on besides the shard."""
 Say = Callable[[str], None]
 
 
@@ -59,18 +61,17 @@ class Joined:
     """Pictures of damaged shards beyond one for each fault."""
 
 
-def read_indexes(root: Path, names: Sequence[str], make: MakeIndex, made_by: str, say: Say) -> Joined:
+def read_indexes(root: Path, names: Sequence[str], make: MakeIndex, made_by: MadeBy, say: Say) -> Joined:
     """Return the pictures of some shards below `root`, by the indexes that are kept of them, or are made by `make`.
 
-    `make` goes to other processes; `made_by` says in words all that its result depends on besides the shard.
-    Raises DataError for a shard that cannot be looked at.
+    `make` goes to other processes. Raises DataError for a shard that cannot be looked at.
     """
     shards = [_shard(root, name) for name in names]
-    indexes = {shard.name: index for shard in shards if (index := _kept(shard, made_by)) is not None}
+    indexes = {shard.name: index for shard in shards if (index := _kept(shard, made_by(shard.path))) is not None}
     missing = [shard for shard in shards if shard.name not in indexes]
     for shard, index in _made(missing, make, say):
         indexes[shard.name] = index
-        if pictures.keep(shard.path, made_by, index.arrays(), shard.stamp) is None:
+        if pictures.keep(shard.path, made_by(shard.path), index.arrays(), shard.stamp) is None:
             say(f"the index of {shard.name} cannot be kept, neither beside it nor in your cache: it is made every time")
     return _join(shards, [indexes[shard.name] for shard in shards])
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from maecli import api
 from maecli.api import pictures
 
 from .dataset import Sharded, ShardOptions, StoredPictures
-from .joined import MakeIndex
+from .joined import MadeBy, MakeIndex
 from .parquet_rows import DAMAGED, first_line, index_parquet, joined, open_parquet, parts_of, picture_column
 
 MAX_KEPT = 256 << 20
@@ -59,10 +61,10 @@ class Parquet(Sharded):
 
     options: Options
 
-    def indexing(self) -> tuple[MakeIndex, str]:
+    def indexing(self, shards: Sequence[Path]) -> tuple[MakeIndex, MadeBy]:
         column, label, max_pixels = self.options.column, self.options.label_column, self.options.max_pixels
         make = partial(index_parquet, column=column, label_column=label, max_pixels=max_pixels)
-        return make, f"parquet {column!r} {label!r} {max_pixels}"
+        return make, lambda _: f"parquet {column!r} {label!r} {max_pixels}"
 
     def pictures_at(self, ids: NDArray[np.int64], reading: pictures.Reading) -> StoredPictures:
         split = RowPictures(self.root, self.joined, ids, reading, self._faults)

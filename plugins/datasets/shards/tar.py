@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +14,9 @@ from pydantic import Field
 from maecli import api
 from maecli.api import pictures
 
-from .checksums import checksums, digest
+from .checksums import checksums
 from .dataset import Sharded, ShardOptions, StoredPictures
-from .joined import MakeIndex
+from .joined import MadeBy, MakeIndex
 from .tar_members import LabelMember, index_tar
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -69,14 +71,14 @@ class Tar(Sharded):
             )
         return f"{super().why_none()}, or make them: mae pack PICTURES --out SHARDS"
 
-    def indexing(self) -> tuple[MakeIndex, str]:
+    def indexing(self, shards: Sequence[Path]) -> tuple[MakeIndex, MadeBy]:
         options = self.options
-        sums = checksums(self.root) if options.verify else {}
+        sums = checksums(shards) if options.verify else {}
         make = partial(
             index_tar, sums=sums, labels=options.labels, field=options.label_field, max_pixels=options.max_pixels
         )
-        verified = f" {digest(sums)}" if sums else ""
-        return make, f"tar {options.labels} {options.label_field!r} {options.max_pixels}{verified}"
+        made_by = f"tar {options.labels} {options.label_field!r} {options.max_pixels}"
+        return make, lambda shard: " ".join([made_by, *map(str, sums.get(shard, ()))])
 
     def pictures_at(self, ids: NDArray[np.int64], reading: pictures.Reading) -> StoredPictures:
         return TarPictures(self.root, self.joined, ids, reading, self._faults)

@@ -69,13 +69,13 @@ class Sample:
         self.others: dict[str, Member] = {}
 
 
-def index_tar(path: Path, sums: Mapping[str, Packed], labels: LabelMember, field: str, max_pixels: int) -> ShardIndex:
-    """Return where the pictures of a shard lie; of one that differs from its checksum in `sums`, by its name, those
-    that have a checksum of their own.
+def index_tar(path: Path, sums: Mapping[Path, Packed], labels: LabelMember, field: str, max_pixels: int) -> ShardIndex:
+    """Return where the pictures of a shard lie; of one that differs from its checksum in `sums`, those that have a
+    checksum of their own.
 
     What cannot be used is among its faults. Raises no error of files.
     """
-    gathering, packed = Gathering(), sums.get(path.name)
+    gathering, packed = Gathering(), sums.get(path)
     num_packed = 0 if packed is None else packed.num_samples
     try:
         damaged = packed is not None and pictures.file_sha256(path) != packed.sha256
