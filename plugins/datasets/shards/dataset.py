@@ -197,10 +197,8 @@ class Sharded(api.Dataset):
 
     @cached_property
     def _labelled(self) -> Labelled:
-        found = labelled(self.root, self.joined.texts, self.joined.labels)
-        for text in found.unnamed:
-            why = f"has {len(found.classes):,} lines, and labels name the class {text}"
-            self._faults.add(api.Fault(pictures.CLASSES_FILE, why))
+        found = labelled(self.root, self.joined)
+        self._faults.update(found.unnamed)
         return found
 
     @cached_property
@@ -303,6 +301,10 @@ class Sharded(api.Dataset):
         notes = [f"mean and std were measured on {self._stats.num} train pictures chosen by the fixed seed"]
         if (num := self._num_unlabelled) and "label" not in fields:
             notes.append(f"{num:,} picture{' has' if num == 1 else 's have'} no label")
+        if len(lists := self._labelled.lists) > 1:
+            notes.append(
+                f"classes are joined by name, of {len(lists):,} lists: {', '.join(lists[:3])}{' …' * (len(lists) > 3)}"
+            )
         return tuple(notes)
 
 

@@ -34,8 +34,9 @@ class Tar(Sharded):
         read-only; shards that `mae pack` wrote are compared with their checksums then. It is made anew for a shard
         whose size or time of change is another, and never used in part. So a sample is read by itself, and shuffling,
         resuming and workers are exactly those of a folder.
-    Classes: what labels say; where these are numbers, the lines of `classes.txt` in the root name them, the first one
-        class 0.
+    Classes: what labels say; where these are numbers, the lines of `classes.txt` name them, the first one class 0: of
+        that in the shard's folder, else of the nearest above it up to the root. Several lists are joined by name, and
+        numbers that have a list in one folder and none in another are refused.
     Splits: by the word train, val or test (or as people call them) in the path of a shard, as in `train-000000.tar`;
         one without is train. A split that no shard is named for is cut from train with the fixed seed 0: one sample in
         ten for each, stratified by class. Pictures without a label, in a set that has some, stay in train.

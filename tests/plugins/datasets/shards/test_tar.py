@@ -91,6 +91,36 @@ def test_classes_are_named_by_a_list_or_by_what_labels_say(tmp_path):
     assert "labels name the class 1" in reasons(dataset)["classes.txt"]
 
 
+def test_classes_of_several_folders_are_joined_by_name(tmp_path):
+    for folder, names in (("p", "cat\ndog\n"), ("q/deep", "ant\ncat\n")):
+        write_shards(tmp_path / folder, num=10, num_shards=1)
+        (tmp_path / folder.split("/")[0] / "classes.txt").write_text(names)
+    dataset = tar(tmp_path, val_share=0, test_share=0)
+    card = dataset.card(("image", "label"))
+    assert card.classes == ("cat", "dog", "ant")
+    assert card.class_counts == (10, 5, 5)
+    split = dataset.split("train", ("image", "label"))
+    assert [int(split[i]["label"]) for i in (0, 1, 10, 11)] == [0, 1, 2, 0]
+    assert "classes are joined by name, of 2 lists: p/classes.txt, q/classes.txt" in card.notes
+    (tmp_path / "q" / "classes.txt").write_text("ant\n")
+    dataset = tar(tmp_path)
+    assert dataset.card(("image", "label")).classes == ("cat", "dog", "ant")
+    assert "labels name the class 1" in reasons(dataset)["q/classes.txt"]
+
+
+def test_numbers_with_a_list_in_one_folder_and_none_in_another_are_refused(tmp_path):
+    for folder in ("p", "q"):
+        write_shards(tmp_path / folder, num=10, num_shards=1)
+    assert tar(tmp_path).card().classes == ("0", "1")
+    (tmp_path / "p" / "classes.txt").write_text("cat\ndog\n")
+    with pytest.raises(
+        api.DataError, match=r"p/classes\.txt in .* names the classes of some shards, and labels of others"
+    ):
+        tar(tmp_path).card()
+    write_tar(tmp_path / "q" / "toys-000000.tar", [("a.png", picture(0)), ("a.cls", b"dog"), ("b.png", picture(1))])
+    assert tar(tmp_path).card().classes == ("cat", "dog")
+
+
 def test_labels_may_be_names_in_json_or_text(tmp_path):
     members = [
         ("a.png", picture(0)),
