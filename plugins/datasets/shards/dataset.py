@@ -24,7 +24,7 @@ from .classes import Labelled, labelled
 from .index import NO_LABEL
 from .joined import Joined, MadeBy, MakeIndex, read_indexes
 
-VERSION = 2
+VERSION = 3
 """Of indexes; older ones are made anew."""
 
 

@@ -41,7 +41,8 @@ class Tar(Sharded):
         one without is train. A split that no shard is named for is cut from train with the fixed seed 0: one sample in
         ten for each, stratified by class. Pictures without a label, in a set that has some, stay in train.
     Faults: what is damaged, by its own checksum in shards of `mae pack`, is cut short, leads out of its shard, comes
-        twice or cannot be read is left out and told.
+        twice, is a symbolic link, lies behind the end of a tar that another was joined to, or cannot be read is left
+        out and told. A hard link to a member of its shard is read as that.
     Licence: yours to know.
     """
 

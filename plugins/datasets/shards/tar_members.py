@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -242,12 +243,13 @@ def _key_of(name: str) -> tuple[str, str]:
 def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
     """Yield the plain files that a shard holds whole, but hidden ones; nothing is unpacked.
 
-    A damaged header costs the member that it is of.
+    A damaged header costs the member that it is of. A hard link to a plain file of the shard is that file.
     """
     size = os.fstat(file.fileno()).st_size
+    targets = _Targets(file, size)
     begin = 0
     for _ in range(MAX_DAMAGED):
-        end = yield from _members_from(file, begin, size, gathering)
+        end = yield from _members_from(file, begin, size, gathering, targets)
         if end is None:
             return
         found = _next_header(file, end + tarfile.BLOCKSIZE, size)
@@ -258,7 +260,9 @@ def _members(file: BinaryIO, gathering: Gathering) -> Iterator[Member]:
     gathering.fault("", "is cut short; what lies whole before that is read" if end else "is no tar file")
 
 
-def _members_from(file: BinaryIO, begin: int, size: int, gathering: Gathering) -> Generator[Member, None, int | None]:
+def _members_from(
+    file: BinaryIO, begin: int, size: int, gathering: Gathering, targets: _Targets
+) -> Generator[Member, None, int | None]:
     """Yield the members from a header on; return where there is none, None at the end of the shard."""
     end = begin
     file.seek(begin)
@@ -271,19 +275,52 @@ def _members_from(file: BinaryIO, begin: int, size: int, gathering: Gathering) -
                 end = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 name = info.name.removeprefix("./")
                 hidden = PurePosixPath(name).name.startswith(".")
-                if not info.isreg() or (hidden and name != pictures.SUMS_MEMBER):
+                if not (info.isreg() or info.issym() or info.islnk()) or (hidden and name != pictures.SUMS_MEMBER):
                     continue
                 if info.issparse():
                     gathering.fault(name, "is stored as a sparse file, which is not read; pack it without --sparse")
                 elif name.startswith("/") or ".." in name.split("/") or "\0" in name:
                     gathering.fault(name, "has a name that leads out of its shard, so it is left out")
+                elif info.issym():
+                    gathering.fault(name, "is a symbolic link, which is not followed; pack it with tar --dereference")
+                elif info.islnk():
+                    if (target := targets.of(info.linkname)) is None:
+                        gathering.fault(name, "is a hard link to what its shard does not hold")
+                    else:
+                        yield target._replace(name=name)
                 elif end <= size:
                     yield Member(name, info.offset_data, info.size)
             if _read(file, end, tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE):
+                if (behind := _next_header(file, end, size)) is not None:
+                    why = "ends there and goes on as another tar, as cat joins them, which is not read; keep them apart"
+                    gathering.fault("", f"{why} (byte {behind:,})")
                 return None
     except DAMAGED:
         pass
     return end
+
+
+class _Targets:
+    """The plain files that hard links of a shard may mean, looked for when the first one asks."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._size = file, size
+
+    def of(self, link: str) -> Member | None:
+        """Return the file that a link names, None where the shard does not hold it whole."""
+        return self._members.get(link.removeprefix("./"))
+
+    @cached_property
+    def _members(self) -> dict[str, Member]:
+        found: dict[str, Member] = {}
+        self._file.seek(0)
+        with contextlib.suppress(*DAMAGED), tarfile.open(fileobj=self._file, mode="r:", tarinfo=Header) as archive:
+            while (info := archive.next()) is not None and info.size >= 0:
+                archive.members.clear()  # type: ignore[attr-defined]  # as below
+                if info.isreg() and not info.issparse() and info.offset_data + info.size <= self._size:
+                    member = Member(info.name.removeprefix("./"), info.offset_data, info.size)
+                    found.setdefault(member.name, member)
+        return found
 
 
 def _next_header(file: BinaryIO, begin: int, size: int) -> int | None:

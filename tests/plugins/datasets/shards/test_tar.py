@@ -290,7 +290,7 @@ def test_members_that_cannot_be_used_are_left_out_and_told(tmp_path):
     assert len(found) == 6
 
 
-def test_links_and_folders_in_a_shard_are_passed_over(tmp_path):
+def test_links_out_of_a_shard_and_folders_in_it_are_no_pictures(tmp_path):
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         for name, kind in (("a.png", tarfile.SYMTYPE), ("b.png", tarfile.LNKTYPE), ("c", tarfile.DIRTYPE)):
             member = tarfile.TarInfo(name)
@@ -298,6 +298,39 @@ def test_links_and_folders_in_a_shard_are_passed_over(tmp_path):
             archive.addfile(member)
     with pytest.raises(api.DataError, match="none of 1 shard"):
         tar(tmp_path).card()
+
+
+def test_a_hard_link_is_the_file_that_it_names_and_other_links_are_told(tmp_path):
+    with tarfile.open(write_tar(tmp_path / "x.tar", labelled_members(4)), "a") as archive:
+        for name, kind, target in (
+            ("a.png", tarfile.LNKTYPE, "./000001.png"),
+            ("a.cls", tarfile.LNKTYPE, "000001.cls"),
+            ("b.png", tarfile.LNKTYPE, "missing.png"),
+            ("c.png", tarfile.SYMTYPE, "000001.png"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    dataset = tar(tmp_path, val_share=0, test_share=0)
+    split = dataset.split("train", ("image", "label"))
+    assert list(split.keys)[4:] == ["x.tar/a.png"]
+    assert np.array_equal(split[4]["image"], split[1]["image"])
+    assert split[4]["label"] == split[1]["label"] == 1
+    assert reasons(dataset) == {
+        "x.tar/b.png": "is a hard link to what its shard does not hold",
+        "x.tar/c.png": "is a symbolic link, which is not followed; pack it with tar --dereference",
+    }
+
+
+def test_a_tar_behind_the_end_of_another_is_told(tmp_path):
+    first, second = (write_tar(tmp_path / f"{i}.x", labelled_members(4, start=4 * i)) for i in (0, 1))
+    (tmp_path / "x.tar").write_bytes(first.read_bytes() + second.read_bytes())
+    dataset = tar(tmp_path)
+    assert len(dataset.joined.keys) == 4
+    assert (
+        f"goes on as another tar, as cat joins them, which is not read; keep them apart (byte {first.stat().st_size:,})"
+        in (reasons(dataset)["x.tar"])
+    )
 
 
 def test_pictures_without_a_label_serve_pretraining_alone(tmp_path):
