@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import numpy as np
@@ -78,13 +79,34 @@ class Sharded(api.Dataset):
         if not self.root.is_dir():
             raise api.DataError(f"{self.root} is not a folder; point --root at the one that holds your {self.noun}s")
         try:
-            found = {path for pattern in self._patterns for path in self.root.glob(pattern) if path.is_file()}
+            found = {name for pattern in self._patterns for name in self._matching(pattern)}
         except (ValueError, NotImplementedError) as error:
             raise api.SpecError(f"dataset.shards: {error}; give patterns of paths below the root") from error
-        names = sorted(path.relative_to(self.root).as_posix() for path in found if not path.name.startswith("."))
+        names = sorted(name for name in found if (self.root / name).is_file())
         if not names:
             raise api.DataError(self.why_none())
+        self._faults.update(api.Fault(name, "is a link that leads nowhere") for name in found if self._is_lost(name))
         return names
+
+    def _matching(self, pattern: str) -> Iterable[str]:
+        """Return what fits a pattern: nothing hidden that it does not name; `**` enters linked folders too."""
+        parts = PurePosixPath(pattern).parts
+        if "**" in parts and not pattern.startswith("/"):
+            return (name for name in self._files if _fits(name.split("/"), parts))
+        found = (path.relative_to(self.root) for path in self.root.glob(pattern))
+        return (path.as_posix() for path in found if _is_hidden(parts) or not _is_hidden(path.parts))
+
+    def _is_lost(self, name: str) -> bool:
+        return (self.root / name).is_symlink() and not (self.root / name).exists()
+
+    @cached_property
+    def _files(self) -> Sequence[str]:
+        """All files below the root that may be data."""
+        return pictures.find_files(self.root)
+
+    def passed_over(self, names: Sequence[str]) -> Iterable[api.Fault]:
+        """Return what lies beside the shards of these names and holds pictures that are not read."""
+        return ()
 
     @property
     def _patterns(self) -> Sequence[str]:
@@ -161,6 +183,10 @@ class Sharded(api.Dataset):
     def joined(self) -> Joined:
         """All pictures that the shards hold. Raises DataError where there are none."""
         names = self.shard_names()
+        if self._alone is None:
+            self._faults.update(self.passed_over(names) if self.options.shards is None else ())
+            if elsewhere := pictures.links_out(self.root, names):
+                self.say(elsewhere)
         make, made_by = self.indexing([self.root / name for name in names])
         joined = read_indexes(self.root, names, make, lambda shard: f"mae {VERSION} {made_by(shard)}", self.say)
         self._faults.update(joined.faults)
@@ -306,6 +332,19 @@ class Sharded(api.Dataset):
                 f"classes are joined by name, of {len(lists):,} lists: {', '.join(lists[:3])}{' …' * (len(lists) > 3)}"
             )
         return tuple(notes)
+
+
+def _is_hidden(parts: Sequence[str]) -> bool:
+    return any(part.startswith(".") for part in parts)
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path is of a pattern, in which `**` is any number of folders."""
+    if not pattern or not parts:
+        return not pattern and not parts
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or _fits(parts[1:], pattern)
+    return fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 class StoredPictures(pictures.PictureFiles):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +26,8 @@ class Tar(Sharded):
     """Pictures in shards: tar files in the form of WebDataset, each read where it lies, in any order.
 
     Source: your own shards, as `mae pack`, webdataset and img2dataset write them; nothing is unpacked or changed.
-    Format: `.tar` files in the root, not compressed. Consecutive members of one name up to its first dot are a sample:
+    Format: `.tar` files in the root and in folders below it, linked ones too, but hidden ones; not compressed: those
+        that are, are told. Consecutive members of one name up to its first dot are a sample:
         a picture (`000123.jpg`, or any other format that a folder may hold) and what says its label: `000123.cls` with
         its class, or a field of `000123.json`. Other members are passed over. `root` may be one tar file.
     Index: where each picture lies, what its header says, and its label are found out once, in as many processes as
@@ -65,13 +66,17 @@ class Tar(Sharded):
     options: Options
 
     def why_none(self) -> str:
-        packed = sorted(path.name for path in self.root.iterdir() if path.name.lower().endswith(COMPRESSED))
-        if packed:
-            return (
-                f"{packed[0]} in {self.root} is compressed, so that samples within it cannot be found; unpack it to a "
-                "plain .tar (gunzip, unxz …), or pack the pictures with mae pack"
-            )
+        for fault in self.passed_over([]):
+            return f"{fault.path} in {self.root} {fault.reason}, or pack the pictures with mae pack"
         return f"{super().why_none()}, or make them: mae pack PICTURES --out SHARDS"
+
+    def passed_over(self, names: Sequence[str]) -> Iterable[api.Fault]:
+        why = "is compressed, so that samples within it cannot be found; unpack it to a plain .tar (gunzip, unxz …)"
+        read = set(names)
+        for path in self._files:
+            ending = next((ending for ending in COMPRESSED if path.lower().endswith(ending)), "")
+            if ending and f"{path[: -len(ending)]}.tar" not in read:  # unpacked beside it
+                yield api.Fault(path, why)
 
     def indexing(self, shards: Sequence[Path]) -> tuple[MakeIndex, MadeBy]:
         options = self.options

@@ -390,6 +390,36 @@ def test_shards_are_chosen_by_patterns_or_by_naming_one(tmp_path):
     assert len(alone.joined.keys) == 3
 
 
+def test_linked_shards_are_read_and_told_and_hidden_ones_are_not_read(tmp_path):
+    for name in ("root/a.tar", "root/.trash/old.tar", "away/b.tar", "away/c.tar"):
+        write_tar(tmp_path / name, labelled_members(4))
+    root = tmp_path / "root"
+    (root / "more").symlink_to(tmp_path / "away")
+    (root / "c.tar").symlink_to(tmp_path / "away" / "c.tar")
+    (root / "d.tar").symlink_to(tmp_path / "nowhere")
+    said: list[str] = []
+    dataset = tar(root).told_by(said.append)
+    assert len(dataset.joined.keys) == 16
+    assert dataset.shard_names() == ["a.tar", "c.tar", "more/b.tar", "more/c.tar"]
+    (line,) = said
+    assert line.startswith("3 files, such as c.tar, lie out of the folder by a link")
+    assert reasons(dataset) == {"d.tar": "is a link that leads nowhere"}
+    assert tar(root, shards="**/b.tar").shard_names() == ["more/b.tar"]
+    assert tar(root, shards="*/*.tar").shard_names() == ["more/b.tar", "more/c.tar"]
+    assert tar(root, shards=".trash/*.tar").shard_names() == [".trash/old.tar"]
+
+
+def test_a_compressed_shard_beside_others_is_told_unless_it_lies_there_unpacked(tmp_path):
+    write_shards(tmp_path)
+    for name in ("toys-000000.tar.gz", "deep/more.tar.gz", "old.tgz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(gzip.compress(b"a", mtime=0))
+    found = reasons(tar(tmp_path))
+    assert found.keys() == {"deep/more.tar.gz", "old.tgz"}
+    assert "unpack it to a plain .tar" in found["old.tgz"]
+    assert not tar(tmp_path, shards="toys-*.tar").faults()
+
+
 def test_a_run_reads_pictures_as_the_one_before_it(tmp_path):
     write_tar(tmp_path / "x.tar", [(f"{i}.png", picture(i)) for i in range(10)])
     card = tar(tmp_path).card().model_copy(update={"channels": 1})
