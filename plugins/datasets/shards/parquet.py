@@ -40,8 +40,8 @@ class Parquet(Sharded):
     Reading: a row group is read as a whole for a picture of it, and up to 256 MiB of them are kept by each process. So
         any order is exact, and shuffled reading of a set beyond that is slow: `mae pack` makes shards of it, in which
         each picture is read by itself. Of row groups beyond 1 GiB a part is unpacked at a time.
-    Classes: the names that the schema has for numbers (ClassLabel), else what the column of labels says, sorted; -1 is
-        no label.
+    Classes: the names that the schema has for numbers (ClassLabel), else what the column of labels says, sorted, of
+        numbers whole ones; -1 and what is missing are no label.
     Splits: by the word train, val (validation, dev) or test in the path of a file; what no file is named for is cut
         from train with the fixed seed 0: one sample in ten for each, stratified by class.
     Licence: yours to know.

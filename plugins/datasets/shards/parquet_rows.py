@@ -6,6 +6,7 @@ Needs pyarrow, which is loaded when a file is opened. It reads in one thread, si
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def _add_rows(file: Any, column: str | None, label_column: str | None, max_pixel
         label = None
     names = features.get(label or "", {}).get("names") or ()
     number = 0
+    num_strange, strange = 0, ""
     for group in range(file.num_row_groups):
         wanted = [image, *([label] if label is not None else [])]
         rows = (row for batch in batches_of(file, group, wanted) for row in _rows(batch, image, label))
@@ -80,7 +82,12 @@ def _add_rows(file: Any, column: str | None, label_column: str | None, max_pixel
             except api.BrokenSample as broken:
                 gathering.fault(name, broken.fault.reason)
             else:
-                gathering.add(name, group, row, info, _label(said, names))
+                if not (is_class := _is_class(said)):
+                    num_strange += 1
+                    strange = strange or f"{str(said)[:40]!r} in row {name}"
+                gathering.add(name, group, row, info, _label(said, names) if is_class else None)
+    if strange:
+        gathering.fault("", f"has labels that name no class, such as {strange}; {num_strange:,} pictures have none")
 
 
 def _features(schema: Any) -> dict[str, Any]:
@@ -151,9 +158,20 @@ def _rows(batch: Any, image: str, label: str | None) -> Iterator[tuple[bytes | N
         yield values[i].as_py(), labels[i].as_py() if labels is not None else None
 
 
+def _is_class(value: object) -> bool:
+    """Whether a label may name a class or none: fractions and lists do not."""
+    return value is None or isinstance(value, (int, str)) or (isinstance(value, float) and _is_whole(value))
+
+
+def _is_whole(value: float) -> bool:
+    return math.isnan(value) or value.is_integer()  # pandas makes floats of whole numbers where some are missing
+
+
 def _label(value: object, names: tuple[str, ...] | list[str]) -> str | None:
-    """Return what a label says, by the names that the schema has for numbers; None for -1, which is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or value == -1:
+    """Return what a label says, by the names that the schema has for numbers; None for -1 and NaN, which are none."""
+    if isinstance(value, float):
+        value = None if math.isnan(value) else int(value)
+    if value is None or value == -1:
         return None
     if isinstance(value, int) and names:
         return str(names[value]) if 0 <= value < len(names) else None

@@ -64,6 +64,25 @@ def test_what_holds_no_picture_or_label_is_left_out_and_told(tmp_path):
     assert [fault.path for fault in dataset.faults()] == [f"b.parquet/0000000{i}" for i in range(3)]
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes", "without"),
+    [
+        ([0.0, 1.0, None, float("nan"), -1.0, 1.0], ("0", "1"), 3),
+        ([True, False, None, True, False, True], ("False", "True"), 1),
+        ([2.0, 0.5, 2.0, float("inf"), 1.0, 2.0], ("1", "2"), 2),
+    ],
+    ids=["floats", "booleans", "fractions"],
+)
+def test_labels_are_whole_numbers_of_any_type_and_fractions_are_told(labels, classes, without, tmp_path):
+    pq.write_table(pa.table({"image": [picture(i) for i in range(6)], "label": labels}), tmp_path / "a.parquet")
+    dataset = parquet(tmp_path, val_share=0, test_share=0)
+    card = dataset.card(("image", "label"))
+    assert card.classes == classes
+    assert card.left_out == {"without a label": without}
+    told = ["has labels that name no class, such as '0.5' in row 00000001; 2 pictures have none"]
+    assert [fault.reason for fault in dataset.faults()] == told * (0.5 in labels)
+
+
 def test_columns_are_told_by_type_or_by_options(tmp_path):
     table = pa.table({"photo": pa.array([picture(i) for i in range(6)]), "kind": ["a", "b"] * 3})
     pq.write_table(table, tmp_path / "a.parquet")
