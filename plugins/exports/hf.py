@@ -15,7 +15,7 @@ from torch import Tensor
 
 from maecli import api
 
-from .pictures import Pixels, check_answers, classified, inputs, opened, temperature
+from .pictures import check_answers, check_pictures, classified, inputs, opened, temperature
 
 TARGET = "models of transformers"
 BILINEAR = 2
@@ -71,10 +71,10 @@ class HuggingFace(api.export.ExportFormat):
         from safetensors.torch import save_file
 
         check_answers(model, TARGET)
-        pixels = Pixels.of(model, TARGET)
+        check_pictures(model, TARGET)
         written = api.export.to_hugging_face(model.module, temperature(model))
         _write_json(path / "config.json", written.config | _task_config(model))
-        _write_json(path / "preprocessor_config.json", _processor(model, pixels))
+        _write_json(path / "preprocessor_config.json", _processor(model))
         save_file(written.tensors, path / "model.safetensors", {"format": "pt"})
         api.export.let_others_read(path / "model.safetensors")
 
@@ -95,7 +95,7 @@ def _task_config(model: api.export.ExportedModel) -> dict[str, Any]:
     return {"id2label": labels, "label2id": {name: number for number, name in names.items()}, "problem_type": kind}
 
 
-def _processor(model: api.export.ExportedModel, pixels: Pixels) -> dict[str, Any]:
+def _processor(model: api.export.ExportedModel) -> dict[str, Any]:
     """Return how a picture becomes numbers: its centred part in the model's proportions is resized.
 
     For models that are not square transformers has no such way, and the whole picture is squeezed.
@@ -115,8 +115,8 @@ def _processor(model: api.export.ExportedModel, pixels: Pixels) -> dict[str, Any
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": list(pixels.mean),
-        "image_std": list(pixels.std),
+        "image_mean": list(model.preprocess.mean),
+        "image_std": list(model.preprocess.std),
         "do_convert_rgb": model.card.channels == 3,
     }
 

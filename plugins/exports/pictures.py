@@ -1,9 +1,8 @@
-"""What models of other libraries are told of pictures: how these become numbers, and how far answers are compared."""
+"""What models of other libraries are told of pictures: which they take, how these are opened, and what is compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -12,37 +11,22 @@ from maecli import api
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """How Pillow names pictures of so many channels."""
-BYTE = 1 / 255
-"""What other libraries multiply pixels by."""
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """What is taken from pixels in [0, 1], that is values / 255, and what they are divided by then, by channel."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def of(cls, model: api.export.ExportedModel, target: str) -> Pixels:
-        """Return those of a run. Raises SpecError for pictures that are not only resized and normalised."""
-        preprocess = model.preprocess
-        if preprocess.missing:
-            raise api.SpecError(f"{target} have no word for missing pixels, which this run's pictures have")
-        if preprocess.how != "resize":
-            raise api.SpecError(f"{target} resize pictures, and this run cuts a part out of them (data.fit)")
-        lows, highs = _ends(preprocess.for_files(model.card).value_range, preprocess.in_chans)
-        numbers = list(zip(preprocess.mean, preprocess.std, lows, highs, strict=True))
-        return cls(
-            tuple((low + mean * (high - low)) * BYTE for mean, _, low, high in numbers),
-            tuple(std * (high - low) * BYTE for _, std, low, high in numbers),
+def check_pictures(model: api.export.ExportedModel, target: str) -> None:
+    """Raise SpecError for pictures that are not of 8 bits, or not only resized and normalised."""
+    preprocess, card = model.preprocess, model.card
+    value_range = preprocess.for_files(card).value_range
+    if preprocess.modality.pictorial and (card.dtype != "uint8" or value_range != (0.0, 255.0)):
+        ends = "to".join(f" {value:g} " for value in torch.tensor(value_range).aminmax())
+        raise api.SpecError(
+            f"{target} read pictures of 8 bits, and this run's hold values from{ends}({card.dtype}); --format onnx "
+            "takes those"
         )
-
-
-def _ends(value_range: Sequence[object], channels: int) -> tuple[list[float], list[float]]:
-    """Return the lowest and the highest value of each channel."""
-    pairs = torch.tensor(value_range, dtype=torch.float64).reshape(-1, 2).expand(channels, 2)
-    return pairs[:, 0].tolist(), pairs[:, 1].tolist()
+    if preprocess.missing:
+        raise api.SpecError(f"{target} have no word for missing pixels, which this run's pictures have")
+    if preprocess.how != "resize":
+        raise api.SpecError(f"{target} resize pictures, and this run cuts a part out of them (data.fit)")
 
 
 def check_answers(model: api.export.ExportedModel, target: str) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from maecli import api
 
-from .pictures import Pixels, check_answers, classified, inputs, opened, temperature
+from .pictures import check_answers, check_pictures, classified, inputs, opened, temperature
 
 TARGET = "models of timm"
 
@@ -50,9 +50,9 @@ class Timm(api.export.ExportFormat):
         from safetensors.torch import save_file
 
         check_answers(model, TARGET)
-        pixels = Pixels.of(model, TARGET)
+        check_pictures(model, TARGET)
         written = api.export.to_timm(model.module, temperature(model))
-        config = written.config | {"pretrained_cfg": _pretrained_cfg(model, pixels, written.config)}
+        config = written.config | {"pretrained_cfg": _pretrained_cfg(model, written.config)}
         if written.config["num_classes"]:
             config["label_names"] = list(model.card.classes)
         (path / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -71,7 +71,7 @@ class Timm(api.export.ExportFormat):
             return api.export.compared(*classified(model, x, theirs(x)), self.tolerance)
 
 
-def _pretrained_cfg(model: api.export.ExportedModel, pixels: Pixels, config: dict[str, Any]) -> dict[str, Any]:
+def _pretrained_cfg(model: api.export.ExportedModel, config: dict[str, Any]) -> dict[str, Any]:
     """Return what timm keeps of weights: input, normalisation, and which layers are the first and the last."""
     height, width = model.preprocess.img_size
     return {
@@ -81,8 +81,8 @@ def _pretrained_cfg(model: api.export.ExportedModel, pixels: Pixels, config: dic
         "interpolation": "bilinear",
         "crop_pct": 1.0,
         "crop_mode": "center",
-        "mean": list(pixels.mean),
-        "std": list(pixels.std),
+        "mean": list(model.preprocess.mean),
+        "std": list(model.preprocess.std),
         "first_conv": "patch_embed.proj",
         "classifier": "head",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,11 +13,12 @@ import timm
 import torch
 import transformers
 from huggingface_hub import ModelCard
-from maecli_plugins.exports.pictures import Pixels
+from maecli_plugins.exports.pictures import check_pictures
 from maecli_plugins.models.hybrid import HybridVisionTransformer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from maecli.data.card import DataCard
 from maecli.errors import SpecError
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.heads import Classifier, ClassifierHead
@@ -172,18 +173,24 @@ def test_what_transformers_alone_cannot_hold_is_refused_by_name(module, reason):
     assert to_timm(module()).tensors
 
 
-def test_pixels_are_normalised_as_ours_are():
-    preprocess = Preprocess((8, 8), 2, ((0.0, 16.0), (10.0, 110.0)), (0.5, 0.2), (0.25, 0.1))
-    card = SimpleNamespace()
-    model = SimpleNamespace(preprocess=replace(preprocess), card=card)
-    model.preprocess = SimpleNamespace(
-        missing=False, how="resize", in_chans=2, mean=(0.5, 0.2), std=(0.25, 0.1), for_files=lambda _: preprocess
-    )
-    pixels = Pixels.of(model, "theirs")
-    value = 60.0
-    ours = [(value / 16 - 0.5) / 0.25, ((value - 10) / 100 - 0.2) / 0.1]
-    theirs = [(value / 255 - mean) / std for mean, std in zip(pixels.mean, pixels.std, strict=True)]
-    assert theirs == pytest.approx(ours)
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (
+            {"dtype": "uint16", "files": {"bits": 12}},
+            r"of 8 bits, and this run's hold values from 0 to 4095 \(uint16\)",
+        ),
+        ({"dtype": "float32", "value_range": (0.0, 255.0)}, r"from 0 to 255 \(float32\); --format onnx takes those"),
+        ({"dtype": "float32", "value_range": (-2.0, 1.0)}, "values from -2 to 1 "),
+        ({"dtype": "uint8", "value_range": (0.0, 16.0)}, None),  # whose files have 0 to 255
+    ],
+)
+def test_pictures_of_other_depths_are_refused_by_name(facts, reason):
+    data = {"name": "toys", "title": "toys", "split_sizes": {}, "split_origin": "", "channels": 1, "size": (8, 8)}
+    card = DataCard(**data, fields=("image",), mean=(0.5,), std=(0.25,), **facts)
+    model = SimpleNamespace(card=card, preprocess=Preprocess.of(card, (8, 8)))
+    with pytest.raises(SpecError, match=reason) if reason else nullcontext():
+        check_pictures(model, "theirs")
 
 
 @pytest.mark.parametrize("form", ["hf", "timm"])
