@@ -24,22 +24,24 @@ PIXEL_TOLERANCE = 0.05
 """In deviations: a level of 255 in which two ways of resizing may differ."""
 
 CLASSIFIER = """\
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 processor = AutoImageProcessor.from_pretrained("FOLDER")  # or OWNER/NAME on the hub
 model = AutoModelForImageClassification.from_pretrained("FOLDER").eval()
-inputs = processor({picture}, return_tensors="pt")
+{picture}
+inputs = processor(picture, return_tensors="pt")
 probabilities = model(**inputs).logits.{made}[0]
 for number, probability in enumerate(probabilities.tolist()):
     print(model.config.id2label[number], round(probability, 4))
 """
 PRETRAINED = """\
-from PIL import Image
+from PIL import Image, ImageOps
 from transformers import AutoImageProcessor, ViTMAEForPreTraining, ViTModel
 
 processor = AutoImageProcessor.from_pretrained("FOLDER")  # or OWNER/NAME on the hub
-inputs = processor({picture}, return_tensors="pt")
+{picture}
+inputs = processor(picture, return_tensors="pt")
 encoder = ViTModel.from_pretrained("FOLDER", add_pooling_layer=False).eval()  # leaves the decoder aside
 tokens = encoder(**inputs).last_hidden_state  # the class token, then the patches
 autoencoder = ViTMAEForPreTraining.from_pretrained("FOLDER")
@@ -62,10 +64,11 @@ class HuggingFace(api.export.ExportFormat):
     tolerance = 1e-4
 
     def usage(self, model: api.export.ExportedModel) -> str:
+        picture = opened(model.card.channels, model.preprocess.in_chans)
         if isinstance(model.module, api.nets.MaskedAutoencoder):
-            return PRETRAINED.format(picture=opened(model))
+            return PRETRAINED.format(picture=picture)
         made = "sigmoid()" if model.card.multi_label else "softmax(-1)"
-        return CLASSIFIER.format(picture=opened(model), made=made)
+        return CLASSIFIER.format(picture=picture, made=made)
 
     def write(self, model: api.export.ExportedModel, path: Path) -> None:
         from safetensors.torch import save_file

@@ -12,6 +12,15 @@ from maecli import api
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """How Pillow names pictures of so many channels."""
 
+OPENED = """\
+picture = ImageOps.exif_transpose(Image.open("picture.png"))  # upright; of 8 bits
+if picture.has_transparency_data:
+    white = Image.new("RGBA", picture.size, "white")
+    picture = Image.alpha_composite(white, picture.convert("RGBA"))  # what is transparent lies on white
+picture = picture"""
+"""As `mae infer` opens pictures of one channel or three; to be followed by what converts them."""
+IMPORTS = "from PIL import Image, ImageOps\n"
+
 
 def check_pictures(model: api.export.ExportedModel, target: str) -> None:
     """Raise SpecError for pictures that are not of 8 bits, or not only resized and normalised."""
@@ -35,20 +44,26 @@ def check_answers(model: api.export.ExportedModel, target: str) -> None:
         raise api.SpecError(f"{target} name classes, and task {model.task.name} answers with other numbers")
 
 
-def opened(model: api.export.ExportedModel) -> str:
-    """Return Python code that opens a picture as the run's own are."""
-    mode = MODES.get(model.card.channels)
-    return 'Image.open("picture.png")' + (f'.convert("{mode}")' if mode else "")
+def opened(channels: int, into: int) -> str:
+    """Return Python code that opens a picture as a run of so many channels does, and copies a grey one `into` three."""
+    if channels not in MODES:
+        return 'picture = Image.open("picture.png")  # yours'
+    code = OPENED if channels != 4 else OPENED.partition("\n")[0] + "\npicture = picture"
+    return code + "".join(f'.convert("{MODES[num]}")' for num in dict.fromkeys((channels, into)) if num in MODES)
 
 
 def sample_code(model: api.export.ExportedModel) -> tuple[str, str]:
     """Return Python code with numpy that makes `samples` for a file that holds the graph: its imports, and itself."""
-    raw = model.raw
-    if raw.dtype == torch.uint8 and raw.channels in MODES and model.preprocess.modality.pictorial:
+    raw, dtype = model.raw, str(model.raw.dtype).removeprefix("torch.")
+    if raw.size is None and raw.channels in MODES and model.preprocess.modality.pictorial:
         axes = "[None, None]" if raw.channels == 1 else ".transpose(2, 0, 1)[None]"
-        return "from PIL import Image\n", f"samples = numpy.asarray({opened(model)}){axes}"
+        if model.card.dtype == "uint8":
+            return IMPORTS, f'{opened(raw.channels, raw.channels)}\nsamples = numpy.asarray(picture, "{dtype}"){axes}'
+        if raw.channels == 1:
+            picture = 'ImageOps.exif_transpose(Image.open("picture.png"))  # grey, with as many bits as the data had'
+            return IMPORTS, f'picture = {picture}\nsamples = numpy.asarray(picture, "{dtype}"){axes}'
     shape = (1, raw.channels, *(raw.size or model.preprocess.img_size))
-    return "", f'samples = numpy.zeros({shape}, "{str(raw.dtype).removeprefix("torch.")}")  # yours'
+    return "", f'samples = numpy.zeros({shape}, "{dtype}")  # yours'
 
 
 def outputs(model: api.export.ExportedModel) -> api.export.Outputs | None:

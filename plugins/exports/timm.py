@@ -17,11 +17,11 @@ TARGET = "models of timm"
 
 CODE = """\
 import timm
-from PIL import Image
+from PIL import Image, ImageOps
 
 model = timm.create_model("local-dir:FOLDER", pretrained=True).eval()  # or hf-hub:OWNER/NAME
 transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
-picture = {picture}
+{picture}
 """
 
 
@@ -40,7 +40,7 @@ class Timm(api.export.ExportFormat):
     tolerance = 1e-4
 
     def usage(self, model: api.export.ExportedModel) -> str:
-        code = CODE.format(picture=opened(model))
+        code = CODE.format(picture=opened(model.card.channels, model.preprocess.in_chans))
         if isinstance(model.module, api.nets.MaskedAutoencoder):
             return f"{code}features = model(transform(picture)[None])  # the mean of the patch tokens\n"
         made = "sigmoid()" if model.card.multi_label else "softmax(-1)"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -195,7 +195,7 @@ def test_pictures_of_other_depths_are_refused_by_name(facts, reason):
 
 @pytest.mark.parametrize("form", ["hf", "timm"])
 def test_a_run_leaves_with_a_card_and_is_begun_from(
-    mae, finetuned, toy_finetune, pictures, tmp_path, monkeypatch, capsys, form
+    mae, finetuned, toy_finetune, pictures, see_through, tmp_path, monkeypatch, capsys, form
 ):
     out = tmp_path / "out"
     outcome = mae("export", finetuned, "--format", form, "--out", out, "--samples", 4, "--json")
@@ -206,11 +206,12 @@ def test_a_run_leaves_with_a_card_and_is_begun_from(
     assert set(found) == ({"probabilities", "pixels"} if form == "hf" else {"probabilities"})
     card = ModelCard.load(out / "README.md")
     assert card.data.library_name == {"hf": "transformers"}.get(form, form)
-    monkeypatch.chdir(tmp_path)
-    shutil.copyfile(next(pictures.rglob("*.png")), "picture.png")
+    picture, pixels = see_through
+    monkeypatch.chdir(picture.parent)
     _, _, code = card.text.partition("```python\n")
     made = {}
     exec(code.partition("```")[0].replace("FOLDER", str(out)), made)  # what the card tells people to run
+    assert np.array_equal(np.asarray(made["picture"]).transpose(2, 0, 1), pixels)
     assert made["probabilities"].sum().item() == pytest.approx(1)
     config = json.loads((out / "config.json").read_text())
     assert list(config["id2label"].values() if form == "hf" else config["label_names"]) == ["cat", "dog"]

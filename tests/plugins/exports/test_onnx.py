@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -26,11 +26,11 @@ def test_pictures_of_any_size_and_number_are_answered_as_by_the_graph(model, onn
     assert torch.allclose(theirs["probabilities"].sum(1), torch.ones(shape[0]))
 
 
-def test_the_code_for_its_model_card_runs(model, onnx_file, pictures, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shutil.copyfile(next(pictures.rglob("*.png")), "picture.png")
-    made = {}
-    exec(registry().export("onnx")().usage(model).replace("FILE", str(onnx_file)), made)
+def test_the_code_for_its_model_card_reads_pictures_as_mae_infer_does(model, onnx_file, see_through, monkeypatch):
+    picture, pixels = see_through
+    monkeypatch.chdir(picture.parent)
+    exec(registry().export("onnx")().usage(model).replace("FILE", str(onnx_file)), made := {})
+    assert np.array_equal(made["samples"][0], pixels)
     assert made["answers"]["probabilities"].sum() == pytest.approx(1, abs=1e-5)
 
 
