@@ -11,14 +11,15 @@ from typing import Any
 
 from maecli.errors import SpecError
 from maecli.exporting.compare import Agreement, check_agreements
-from maecli.exporting.edge import MODEL, PROGRAM, check_edge, write_beside
+from maecli.exporting.edge import LABELS, MODEL, PROGRAM, check_edge, write_beside
 from maecli.exporting.format import FLOAT32, ExportFormat
 from maecli.exporting.model import ExportedModel
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.begin.place import output_name
+from maecli.run.begin.start import paths_needed
 from maecli.run.card.facts import Use
-from maecli.run.card.write import CARD, renewed_card
+from maecli.run.card.write import CARD, is_card, renewed_card
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import Say, runs_dir
 from maecli.run.exported.file import refuse_exported_file
@@ -97,9 +98,12 @@ def export(
     out = (out or runs_dir() / f"export-{output_name(run)}{plugin.suffix or f'-{plugin.name}'}").expanduser()
     _check_free(out, plugin, overwrite)
     restored, model = _restored(run, registry, progress, checkpoint, base, num_samples)
+    if not plugin.suffix:
+        _check_yours(out, [CARD], restored, registry)
     result = _export(plugin, restored, model, run, out, progress, precision, max_drop)
     use = _use(plugin(), model, result.lowered, out.name)
-    _write_card(out, use, restored.checkpoint, registry, progress.say)
+    path = out / CARD if out.is_dir() else out.with_name(f"{out.name}.{CARD}")
+    _write_card(path, path, use, restored.checkpoint, registry, progress.say)
     return result
 
 
@@ -126,11 +130,12 @@ def export_edge(
         raise SpecError(f"{folder} exists already; replace what it holds by --overwrite, or give another --edge")
     restored, model = _restored(run, registry, progress, checkpoint, base, num_samples)
     check_edge(model)
+    _check_yours(folder, [CARD, MODEL, LABELS, PROGRAM], restored, registry)
     with new_folder(folder) as temporary:
         result = _export(plugin, restored, model, run, temporary / MODEL, progress, precision, max_drop)
         write_beside(model, temporary)
         use = replace(_use(plugin(), model, result.lowered, MODEL), code=f"python {PROGRAM} FOLDER", language="sh")
-        _write_card(temporary, use, restored.checkpoint, registry, progress.say)
+        _write_card(temporary / CARD, folder / CARD, use, restored.checkpoint, registry, progress.say)
     return replace(result, out=folder, can_be_measured=False)
 
 
@@ -162,6 +167,8 @@ def _export(
         check_agreements(graph, "the graph")
         exact = temporary if precision == FLOAT32 else Path(folder) / f"{FLOAT32}{plugin.suffix}"
         exporter.write(model, exact)
+        if not plugin.suffix:
+            _check_free_of(out, [file.name for file in temporary.iterdir()])
         agreements = exporter.check(model, exact)
         check_agreements(agreements, out.name)
         if exact != temporary:
@@ -182,10 +189,9 @@ def _use(exporter: ExportFormat, model: ExportedModel, lowered: Lowered | None, 
     return Use(exporter.library, about=_first_line(exporter), code=code, rows=rows, cost=cost)
 
 
-def _write_card(out: Path, use: Use, checkpoint: Checkpoint, registry: Registry, say: Say) -> None:
-    """Write the model card into a folder, or beside a file; what a person wrote into an earlier one stays."""
-    path = out / CARD if out.is_dir() else out.with_name(f"{out.name}.{CARD}")
-    text = renewed_card(path, checkpoint, registry, use, say)
+def _write_card(path: Path, earlier: Path, use: Use, checkpoint: Checkpoint, registry: Registry, say: Say) -> None:
+    """Write the model card; what a person wrote into an earlier one stays."""
+    text = renewed_card(earlier, checkpoint, registry, use, say)
     if text is not None:
         write_text(path, text)
 
@@ -223,3 +229,24 @@ def _check_free(out: Path, plugin: type[ExportFormat], overwrite: bool) -> None:
         raise SpecError(f"{out} is {what}, and --format {plugin.name} writes the other; give another --out")
     if not overwrite and (out.is_file() or any(out.iterdir())):
         raise SpecError(f"{out} exists already; replace it by --overwrite, or give another --out")
+
+
+def _check_yours(folder: Path, names: Sequence[str], restored: Restored, registry: Registry) -> None:
+    """Raise SpecError where a folder to write is that of the run's data, holds it, or has files of a person's own."""
+    root, own = paths_needed(restored.spec, registry)["--root"].resolve(), folder.resolve()
+    there = own.is_relative_to(root) and folder.exists() and any(folder.iterdir()) and not is_card(folder / CARD)
+    if root.is_relative_to(own) or there:
+        raise SpecError(
+            f"{folder} is where the run's data lie ({root}), so nothing is written there; give another folder"
+        )
+    _check_free_of(folder, names)
+
+
+def _check_free_of(folder: Path, names: Sequence[str]) -> None:
+    """Raise SpecError for files of these names that mae did not write: those without a model card of its own."""
+    theirs = [] if is_card(folder / CARD) else sorted(name for name in names if (folder / name).exists())
+    if theirs:
+        raise SpecError(
+            f"{folder} holds {', '.join(theirs)}, and no model card that mae wrote there, so these stay; move them "
+            "away, or give another folder"
+        )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -10,6 +11,7 @@ from maecli.exporting.compare import Agreement
 from maecli.registry import registry
 from maecli.run.restore import restore
 from maecli.schema import FORMAT_VERSION
+from maecli.verbs import export
 
 
 def test_safetensors_holds_the_weights_with_classes_and_the_record_beside_them(tmp_path, mae, finetuned, monkeypatch):
@@ -67,3 +69,22 @@ def test_a_module_that_is_missing_is_named_with_what_installs_it(mae, finetuned,
     outcome = mae("export", finetuned, "--format", "safetensors")
     assert outcome.exit_code == 1
     assert "--format safetensors needs nowhere_to_be_found: pip install 'maecli[export]'" in outcome.stderr
+
+
+@pytest.mark.parametrize("names", [("README.md", "notes.txt"), ("config.json", "notes.txt")])
+def test_files_of_a_persons_own_are_not_replaced(tmp_path, mae, finetuned, names):
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    outcome = mae("export", finetuned, "--format", "timm", "--out", tmp_path, "--overwrite", "--samples", 1)
+    assert outcome.exit_code == 2
+    assert f"{tmp_path} holds {names[0]}, and no model card that mae wrote there, so these stay" in outcome.stderr
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "mine")
+
+
+@pytest.mark.parametrize("where", [(), ("cat",), ("..",)])
+def test_nothing_is_written_where_the_data_of_the_run_lie(mae, finetuned, pictures, monkeypatch, where):
+    monkeypatch.setattr(export, "_export", None)  # which would write there
+    for words in (("--edge", pictures.joinpath(*where)), ("--format", "timm", "--out", pictures.joinpath(*where))):
+        outcome = mae("export", finetuned, *words, "--overwrite", "--samples", 1)
+        assert outcome.exit_code == 2
+        assert f"is where the run's data lie ({pictures.resolve()}), so nothing is written there" in outcome.stderr

@@ -75,6 +75,14 @@ def renewed_card(path: Path, checkpoint: Checkpoint, registry: Registry, use: Us
         return None
 
 
+def is_card(path: Path) -> bool:
+    """Whether a file is a model card that mae wrote."""
+    try:
+        return BELOW in read_text(path, MAX_BYTES)
+    except (FileNotFoundError, DamagedFile):
+        return False
+
+
 def model_card(checkpoint: Checkpoint, registry: Registry, use: Use, earlier: str = "") -> str:
     """Return the card of a checkpoint; what a person wrote into an `earlier` one stays.
 
