@@ -47,7 +47,9 @@ class CheckpointOnBase(Checkpoint):
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, base: Base) -> CheckpointOnBase:
-        return cls(checkpoint.path, checkpoint.expected, checkpoint.note, base=base)
+        whole = cls(checkpoint.path, checkpoint.expected, checkpoint.note, base=base)
+        whole._beside.update(checkpoint._beside)
+        return whole
 
     def tensors(self, file: str = MODEL) -> dict[str, Tensor]:
         own = super().tensors(file)

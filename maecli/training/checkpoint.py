@@ -74,6 +74,8 @@ class Checkpoint:
     """File → checksum of its record, as the pointer that named the checkpoint tells."""
     note: str = field(default="", compare=False)
     """What a person should know of how it was found."""
+    _beside: dict[str, dict[str, str]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """File → what it holds beside its tensors, as it was last read: a run that trains may remove the files."""
 
     @property
     def step(self) -> int:
@@ -83,16 +85,24 @@ class Checkpoint:
     def metadata(self, file: str = MODEL) -> dict[str, Any]:
         """Return what is recorded beside the tensors: `spec`, `card`, `task`, …
 
-        Raises DamagedCheckpoint when it is not what was written, MaeError when mae did not write it.
+        Read once: what follows may ask again when the file is gone. Raises DamagedCheckpoint when it is not what was
+        written, MaeError when mae did not write it.
         """
-        record, _ = self._read_record(file)
+        record, _ = self._record(file)
         return {key: value for key, value in record.items() if key not in (OF_TENSORS, OF_SHARDS)}
 
     def _read_record(self, file: str) -> tuple[dict[str, Any], bool]:
-        """Return what is recorded, and whether a checksum vouches for it."""
+        """Return what is recorded now, and whether a checksum vouches for it."""
         path = self.path / file
         with _reading(path), safe_open(path, framework="pt") as opened:
-            beside = opened.metadata() or {}
+            self._beside[file] = opened.metadata() or {}
+        return self._record(file)
+
+    def _record(self, file: str) -> tuple[dict[str, Any], bool]:
+        """Return what `_read_record` does, of what was read before."""
+        if file not in self._beside:
+            return self._read_record(file)
+        path, beside = self.path / file, self._beside[file]
         if RECORD not in beside:
             raise MaeError(f"{path} was not written by mae: it carries no spec")
         text, checksum = beside[RECORD], beside.get(CHECKSUM)
@@ -153,6 +163,7 @@ class Checkpoint:
 
     def write_calibration(self, tensors: Mapping[str, Tensor]) -> None:
         """Keep it beside the weights, of which it notes the checksum: it means nothing beside others."""
+        self._beside.pop(CALIBRATION, None)
         with new_file(self.path / CALIBRATION) as temporary:
             write_tensors(temporary, tensors, {OF_WEIGHTS: self._checksum(MODEL)})
 

@@ -11,15 +11,17 @@ from typing import Any
 
 from torch import Tensor
 
-from maecli.errors import DamagedFile, SpecError
+from maecli.errors import DamagedFile, MaeError, SpecError
 from maecli.registry import registry
+from maecli.run.checkpoint import read_checkpoint
+from maecli.run.directory import SPEC
 from maecli.run.exported.file import refuse_exported_file
 from maecli.run.plugins_used import changes, missing
 from maecli.run.weights.initial import weights_file
 from maecli.run.weights.recorded import ENCODER, model_of, parse_record, part_of
 from maecli.text import number_of
 from maecli.training.base import BASE
-from maecli.training.checkpoint import MODEL, Checkpoint, notes_on
+from maecli.training.checkpoint import MODEL, Checkpoint, DamagedCheckpoint, notes_on
 from maecli.weights.choose import choose, encoder_names, with_all_encoders
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder
@@ -73,7 +75,21 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
     Raises SpecError, or MaeError if it is damaged.
     """
     refuse_exported_file(path, registry())
-    where, choice = weights_file(path, checkpoint)
+    if not (path / SPEC).is_file():
+        return _inspected(*weights_file(path, checkpoint))
+
+    def look(one: Checkpoint) -> Inspection:
+        try:
+            return _inspected(one.path / MODEL, "")
+        except (MaeError, OSError) as error:
+            if one.path.exists():
+                raise
+            raise DamagedCheckpoint(str(error)) from error  # it was removed, by a run that is being trained
+
+    return read_checkpoint(path, checkpoint, look)
+
+
+def _inspected(where: Path, choice: str) -> Inspection:
     file = read_weights(where)
     metadata = _metadata(file)
     notes: list[str] = []

@@ -45,6 +45,17 @@ def test_what_was_saved_is_read_back(folder):
     assert torch.equal(saved.tensors("state.safetensors")["moment"], torch.ones(3))
 
 
+def test_what_was_read_is_known_when_a_run_that_trains_has_removed_the_files(folder):
+    saved = save(folder, 1)
+    recorded = saved.metadata()
+    for step in (2, 3):
+        save(folder, step)
+    assert not saved.path.exists()
+    assert saved.metadata() == recorded
+    with pytest.raises(DamagedCheckpoint, match="is not there"):
+        saved.tensors()
+
+
 def test_a_calibration_is_kept_beside_the_weights_that_it_is_of(folder):
     saved = save(folder, 1)
     assert saved.calibration() == {}

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import shutil
 
 import torch
 from reference_models import hf_vit_mae, official_mae, timm_vit
@@ -8,6 +10,8 @@ from safetensors.torch import save_file
 
 from maecli.run.checkpoint import find_checkpoint
 from maecli.training.checkpoint import MODEL
+from maecli.training.checkpoint_folder import CheckpointFolder
+from maecli.verbs import inspect
 from maecli.verbs.inspect import Group, group_tensors
 
 
@@ -35,6 +39,21 @@ def test_names_are_joined_over_blocks_and_kept_apart_by_shape_and_dtype():
         Group("encoder.layers.encoder_layer_*.mlp.*.bias", 2, (4,), "float32"),
         Group("blocks.*.norm1.weight", 1, (4,), "float16"),
     )
+
+
+def test_a_checkpoint_that_a_run_removes_as_it_trains_makes_room_for_the_next(pretrained, tmp_path, mae, monkeypatch):
+    shutil.copytree(pretrained, run := tmp_path / "run")
+    folder, last = CheckpointFolder(run / "checkpoints"), find_checkpoint(run)
+
+    def removed(file, read=inspect.read_weights):
+        if last.path.exists():
+            later = dataclasses.replace(last, path=last.path.with_name("step-000009"))
+            last.path.rename(later.path)
+            folder.point("last", later)
+        return read(file)
+
+    monkeypatch.setattr(inspect, "read_weights", removed)
+    assert inspected(mae, run)["path"] == str(run / "checkpoints/step-000009" / MODEL)
 
 
 def test_a_run_tells_its_spec_and_card(pretrained, finetuned, mae):
