@@ -162,7 +162,7 @@ def lose_val(step):
 
 def hang_at(step, seconds):
     from maecli.parallel import world
-    world.HANG_S, world.STORE_S = seconds, seconds / 2
+    world.HANG_S, world.STORE_S, world.ROLL_CALL_S = seconds, seconds / 2, seconds / 16
     in_step(step, lambda batch: os.kill(os.getpid(), signal.SIGSTOP))  # its threads too
 
 def keep_group():

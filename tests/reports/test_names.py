@@ -38,7 +38,7 @@ NAMES = [
 @pytest.mark.slow
 def test_a_metric_of_every_kind_draws_any_name():
     """Warnings are errors here, such as that of a letter which the font lacks."""
-    begin = time.monotonic()
+    begin = time.process_time()
     numbers = np.arange(len(NAMES))
     confusion_matrix(np.eye(len(NAMES), dtype=int), NAMES)
     charts.class_panels(NAMES, {name: numbers.tolist() for name in NAMES[:3]})
@@ -62,7 +62,7 @@ def test_a_metric_of_every_kind_draws_any_name():
     mask = np.arange(64, dtype=np.uint8).reshape(8, 8) % len(NAMES)
     overlay(picture, mask, style)
     overlay_rows([picture], [mask], [mask], style)
-    assert time.monotonic() - begin < 120
+    assert time.process_time() - begin < 120
 
 
 def test_a_legend_has_dollar_signs_and_names_that_begin_with_a_stroke():

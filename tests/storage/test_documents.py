@@ -106,7 +106,7 @@ def test_the_largest_documents_take_little_time_and_memory():
     for text in ("- a: b\n" * (MAX_YAML_BYTES // 7), "[" + "1," * (MAX_YAML_BYTES // 2 - 1) + "]", alias):
         begin = time.process_time()
         parse_yaml(text)
-        assert time.process_time() - begin < 5
+        assert time.process_time() - begin < 15
     tracemalloc.start()
     parse_yaml(alias)
     peak = tracemalloc.get_traced_memory()[1]
