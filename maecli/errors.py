@@ -74,6 +74,8 @@ class MachineError(MaeError):
         """Return the sentence for an error of the operating system; None for those that may be a bug of ours."""
         if isinstance(error, RuntimeError) and "start new thread" in str(error):
             return cls("no more threads are allowed; raise the limit with ulimit -u, or use fewer --workers")
+        if isinstance(error, RuntimeError) and "determine home directory" in str(error):
+            return cls("it is not known whose home, or where, ~ stands for in a path; write the path out")
         if not isinstance(error, OSError) or error.errno not in _OF_THE_MACHINE:
             return None
         where = f"{error.filename}: " if error.filename is not None else ""

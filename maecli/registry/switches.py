@@ -20,7 +20,10 @@ FILE = "plugins.json"
 
 
 def config_file() -> Path:
-    """Return the file that disabled plugins are kept in: in `MAE_CONFIG`, else in ~/.config/mae (XDG_CONFIG_HOME)."""
+    """Return the file that disabled plugins are kept in: in `MAE_CONFIG`, else in ~/.config/mae (XDG_CONFIG_HOME).
+
+    Raises RuntimeError where nobody's home is known.
+    """
     folder = os.environ.get("MAE_CONFIG")
     if folder:
         return Path(folder).expanduser() / FILE
@@ -61,7 +64,10 @@ class Switches:
 
 def read_disabled() -> list[str]:
     """Return what `mae plugins disable` was told. Raises SpecError when its file was damaged."""
-    file = config_file()
+    try:
+        file = config_file()
+    except RuntimeError:  # whoever has no home has switched nothing
+        return []
     try:
         tree = read_json(file)
     except FileNotFoundError:
@@ -75,8 +81,11 @@ def read_disabled() -> list[str]:
 
 
 def write_disabled(names: Iterable[str]) -> Path:
-    """Keep the names of what is disabled; return the file."""
-    file = config_file()
+    """Keep the names of what is disabled; return the file. Raises SpecError where there is no place for it."""
+    try:
+        file = config_file()
+    except RuntimeError as error:
+        raise SpecError("no home is known to keep this in; name a folder for it in MAE_CONFIG") from error
     with disk_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, {"disabled": sorted(set(names))})

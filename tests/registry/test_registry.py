@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import sys
 from pathlib import Path
 
@@ -379,6 +380,17 @@ def test_settings_lie_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert config_file() == tmp_path / "home/.config/mae/plugins.json"
+
+
+def test_who_has_no_home_has_switched_nothing(monkeypatch):
+    for name in ("MAE_CONFIG", "XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(posixpath, "expanduser", lambda path: path)  # as where the system knows no such user
+    with pytest.raises(RuntimeError, match="home"):
+        Path.home()
+    assert Switches.read().disabled == frozenset()
+    with pytest.raises(SpecError, match=r"^no home is known to keep this in; name a folder for it in MAE_CONFIG$"):
+        write_disabled(["mae-birds"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"off": []}', '{"disabled": "mae-birds"}'])

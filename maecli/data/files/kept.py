@@ -73,7 +73,7 @@ def keep(path: Path, made_by: str, arrays: Arrays, stamp: tuple[int, int]) -> Pa
 def remembered(folder: Path, made_by: str) -> dict[str, np.ndarray] | None:
     """Return what `made_by` found out about the files of a folder; it must say itself which of these it still knows."""
     try:
-        found = _read(_in_cache(folder))
+        found = next(map(_read, _in_cache(folder)), {})
     except Exception:  # as above
         return None
     return found if str(found.pop(STAMP, "")) == made_by else None
@@ -81,7 +81,8 @@ def remembered(folder: Path, made_by: str) -> dict[str, np.ndarray] | None:
 
 def remember(folder: Path, made_by: str, arrays: Arrays) -> None:
     """Remember what was found out about the files of a folder in the cache of the user, if anything can be there."""
-    _write(_in_cache(folder), {STAMP: np.array(made_by), **arrays})
+    for place in _in_cache(folder):
+        _write(place, {STAMP: np.array(made_by), **arrays})
 
 
 def _write(place: Path, arrays: Arrays) -> bool:
@@ -103,13 +104,17 @@ def _as_text(stamp: tuple[int, int], made_by: str) -> str:
     return f"{made_by} {stamp[0]} {stamp[1]}"
 
 
-def _places(path: Path) -> tuple[Path, Path]:
+def _places(path: Path) -> list[Path]:
     """Return where something is kept of a file, the better place first."""
-    return path.parent / FOLDER / f"{path.name}.npz", _in_cache(path)
+    return [path.parent / FOLDER / f"{path.name}.npz", *_in_cache(path)]
 
 
-def _in_cache(path: Path) -> Path:
+def _in_cache(path: Path) -> list[Path]:
+    """Return the place in the cache of the user; none for users without a home."""
     absolute = os.path.abspath(path)  # noqa: PTH100  # links stay as they are: they may lie where one can write
     digest = hashlib.blake2b(os.fsencode(absolute), digest_size=12).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return cache / "mae" / "index" / f"{digest}.npz"
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    except RuntimeError:
+        return []
+    return [cache / "mae" / "index" / f"{digest}.npz"]
