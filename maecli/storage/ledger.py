@@ -8,6 +8,7 @@ Nothing else in `maecli` deletes what it finds on a disk; it only takes back tem
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -132,6 +133,8 @@ class Ledger:
         such as one checkpoint of a run whose checkpoints were moved to another disk. What is gone is noted last, so
         that a removal which was interrupted can be repeated.
         """
+        with disk_errors(self.folder), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self.file.stat()  # a ledger that cannot be read just now is not an empty one, which would go
         gone = {path for path in self.paths if path.startswith(below) and path != HERE}
         noted = self._noted()
         with disk_errors(self.folder):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from maecli.errors import MaeError
 from maecli.storage.ledger import InTheWay, Ledger, is_bare, written_paths
 
 
@@ -34,6 +36,25 @@ def test_only_what_was_claimed_is_removed(tmp_path):
     (tmp_path / "out/sub/mine.txt").write_text("mine")
     ledger.remove()
     assert files_in(tmp_path / "out") == {"sub/mine.txt"}
+
+
+def test_a_ledger_that_cannot_be_read_now_is_not_taken_for_an_empty_one(tmp_path, monkeypatch):
+    ledger = begun(tmp_path)
+    write(ledger, "a")
+    stat = Path.stat
+
+    def failing(path, **options):
+        if path == ledger.file:
+            raise OSError(errno.EIO, "Input/output error")
+        return stat(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", failing)
+        with pytest.raises(MaeError, match=f"^cannot write {tmp_path}: Input/output error"):
+            ledger.remove()
+    assert files_in(tmp_path) == {"a", ".mae/ledger"}
+    ledger.remove()
+    assert files_in(tmp_path) == set()
 
 
 def test_folders_that_are_empty_then_go_and_foreign_ones_stay(tmp_path):
