@@ -16,7 +16,7 @@ import numpy as np
 
 from maecli.errors import Fault, SpecError, nearest
 from maecli.outputs.faults import faults_csv
-from maecli.storage.files import new_file, sync, write_text
+from maecli.storage.files import check_links, new_file, sync, write_text
 from maecli.storage.ledger import Ledger
 from maecli.storage.lock import locked
 from maecli.storage.shareable import shareable
@@ -51,8 +51,9 @@ class FeatureFiles:
     def __init__(self, out: Path, file_format: str | None, overwrite: bool) -> None:
         """Take a file name and a format, by default the one that the name ends in.
 
-        Raises SpecError when the two contradict each other, or something is in the way.
+        Raises SpecError when the two contradict each other, or something is in the way; MaeError for a link to nothing.
         """
+        check_links(out.parent)
         self.out, self.format = out, _format(out, file_format)
         self.names = out if self.format == "csv" else out.with_name(f"{out.name}.csv")
         self.skipped = out.with_name(f"{out.name}.skipped.csv")

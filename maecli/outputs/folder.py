@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from maecli.errors import MaeError, SpecError
-from maecli.storage.files import disk_errors, exchange, temporary_name
+from maecli.storage.files import check_links, disk_errors, exchange, temporary_name
 from maecli.storage.ledger import HERE, HOME, Ledger, is_bare
 from maecli.storage.lock import LOCK, locked
 
@@ -49,7 +49,8 @@ def new_outputs(
 
 
 def check_out(out: Path, overwrite: bool, writer: str, needed: Collection[tuple[str, Path]] = ()) -> None:
-    """Raise SpecError unless outputs of `writer` may be put into `out`."""
+    """Raise SpecError unless outputs of `writer` may be put into `out`, MaeError where a link above leads nowhere."""
+    check_links(out.parent)
     if out.exists() and not out.is_dir():
         raise SpecError(f"{out} is a file; choose another --out")
     if not out.exists() or is_bare(out):

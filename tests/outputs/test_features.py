@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maecli.errors import MaeError
 from maecli.outputs.features import FeatureFiles, Labels
+from maecli.outputs.folder import check_out
 
 
 def test_names_that_look_like_formulas_are_marked_and_numbers_are_not(tmp_path):
@@ -17,6 +19,13 @@ def test_names_that_look_like_formulas_are_marked_and_numbers_are_not(tmp_path):
     assert (tmp_path / "x.csv").read_text() == (
         "path,label,f0,f1\n'=1+1.png,'@cat,-0.5,1.25\n-2.5,,0.100000001,-1.00000001e-07\n"
     )
+
+
+def test_a_link_to_nothing_is_told_before_anything_is_computed(tmp_path):
+    (tmp_path / "scratch").symlink_to(tmp_path / "gone")
+    for check in (lambda out: FeatureFiles(out, "npy", overwrite=False), lambda out: check_out(out, False, "infer")):
+        with pytest.raises(MaeError, match=f"^{tmp_path / 'scratch'} is a link to {tmp_path / 'gone'}, which is not"):
+            check(tmp_path / "scratch/out")
 
 
 class Killed(BaseException):
