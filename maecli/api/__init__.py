@@ -19,7 +19,6 @@ from maecli.data.sample import Sample, Split, TensorSplit
 from maecli.data.splits import SPLIT_SEED, cut, place
 from maecli.errors import BrokenSample, DataError, Fault, SpecError
 from maecli.hookspecs import API_VERSION, hookimpl
-from maecli.loading.side_by_side import in_processes
 from maecli.modalities.modality import Modality
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.encoder import Encoder
@@ -70,7 +69,6 @@ __all__ = [
     "draw",
     "export",
     "hookimpl",
-    "in_processes",
     "layouts",
     "measure",
     "modalities",

@@ -22,6 +22,7 @@ from maecli.data.files.sample_sums import SUMS_MEMBER, sample_sum
 from maecli.data.idx import read_idx
 from maecli.data.views.by_key import ByKey, Positions
 from maecli.data.views.keys import Keys
+from maecli.loading.side_by_side import in_processes
 from maecli.modalities.pictures.codecs.formats import PICTURE_SUFFIXES
 from maecli.modalities.pictures.codecs.header import PictureInfo
 from maecli.modalities.pictures.depth import measured_bits
@@ -99,6 +100,7 @@ __all__ = [
     "find_files",
     "find_labels",
     "find_pictures",
+    "in_processes",
     "is_picture",
     "keep",
     "keeps_alpha",

@@ -111,7 +111,7 @@ def _made(shards: Sequence[Shard], make: MakeIndex, say: Say) -> Iterator[tuple[
             tell(shard)
         return
     say(f"looking where the pictures lie in {len(shards):,} shards of {total / 2**30:.2f} GiB; this is done once")
-    indexes = api.in_processes(make, (shard.path for shard in shards), min(len(shards), _num_cores()))
+    indexes = api.pictures.in_processes(make, (shard.path for shard in shards), min(len(shards), _num_cores()))
     for shard, index in zip(shards, indexes, strict=True):
         yield shard, index
         tell(shard)
