@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,22 @@ class TensorBoard(api.Tracker):
         self._writer = SummaryWriter(str(run_dir / "tensorboard"), purge_step=start_step + 1)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        for name, value in metrics.items():
-            self._writer.add_scalar(name, value, step)
+        with self._unless_taken_away():
+            for name, value in metrics.items():
+                self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        self._writer.close()
+        with self._unless_taken_away():
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _unless_taken_away(self) -> Iterator[None]:
+        """Leave it to the next checkpoint to tell that the run directory is gone."""
+        try:
+            yield
+        except FileNotFoundError:
+            if self.run_dir.exists():
+                raise
 
 
 @api.hookimpl

@@ -52,3 +52,18 @@ def test_a_folder_that_is_taken_away_is_told_by_an_error_and_by_no_thread(tmp_pa
     other.start()
     other.join()
     assert [args.exc_type for args in told] == [ZeroDivisionError]
+
+
+def test_a_run_directory_that_is_taken_away_is_left_to_the_next_checkpoint_to_tell(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    tracker = TensorBoard(run, {}, 0)
+    thread = tracker._writer.file_writer.event_writer._async_writer._worker
+    run.rename(tmp_path / "elsewhere")
+    while thread.is_alive():  # until it meets that
+        log_on(tracker)
+    with pytest.raises(FileNotFoundError):
+        tracker._writer.add_scalar("train/loss", 1.0, 1)
+    log_on(tracker)
+    tracker.close()
+    assert not run.exists()
