@@ -51,6 +51,19 @@ class Forms:
     """What cannot be made, and why."""
 
 
+@dataclass(frozen=True)
+class Making:
+    """How forms are made of a run."""
+
+    folder: Path
+    """Empty, for the files."""
+    checkpoint: str
+    """last or best."""
+    base: Path | None
+    """Where the weights are that a run of adapters began with, if not where they were."""
+    device: str
+
+
 def made_up(raw: RawInput, num: int) -> np.ndarray:
     """Return random raw samples (num, C, *S), of the size that the model sees."""
     shape = (num, raw.preprocess.in_chans, *raw.preprocess.img_size)
@@ -58,20 +71,12 @@ def made_up(raw: RawInput, num: int) -> np.ndarray:
     return made
 
 
-def forms_of(
-    path: Path,
-    registry: Registry,
-    say: Callable[[str], None],
-    folder: Path,
-    checkpoint: str,
-    base: Path | None,
-    device: str,
-) -> Forms:
+def forms_of(path: Path, registry: Registry, say: Callable[[str], None], how: Making) -> Forms:
     """Return the forms of a run or checkpoint, see `forms_of_run`, or the one that an exported file is."""
     file = exported_file(path, registry)
     if file is None:
-        return forms_of_run(path, registry, say, folder, checkpoint, base, device)
-    if base is not None:
+        return forms_of_run(path, registry, say, how)
+    if how.base is not None:
         raise SpecError(f"--base is for runs of adapters, and {path} has all of its weights; measure it by itself")
     return _forms_of_file(file.path, file.plugin, registry)
 
@@ -90,29 +95,21 @@ def _forms_of_file(path: Path, plugin: type[ExportFormat], registry: Registry) -
     return Forms(path.name, [form_of_file(plugin.name, plugin, path)], raw, {})
 
 
-def forms_of_run(
-    path: Path,
-    registry: Registry,
-    say: Callable[[str], None],
-    folder: Path,
-    checkpoint: str,
-    base: Path | None,
-    device: str,
-) -> Forms:
-    """Return the forms of a run or checkpoint; files are written to an empty folder.
+def forms_of_run(path: Path, registry: Registry, say: Callable[[str], None], how: Making) -> Forms:
+    """Return the forms of a run or checkpoint.
 
     Raises SpecError where its task, or its kind of samples, has no graph.
     """
-    model = exported_model(path, registry, say, checkpoint, base, num_samples=0)
+    model = exported_model(path, registry, say, how.checkpoint, how.base, num_samples=0)
     num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in model.module.state_dict().values())
     forms = [
-        Form(name, partial(load_run, path.absolute(), checkpoint, base, device, cache), num_bytes)
-        for name, cache in ((PYTORCH, None), (COMPILED, folder / "compiled"))
+        Form(name, partial(load_run, path.absolute(), how.checkpoint, how.base, how.device, cache), num_bytes)
+        for name, cache in ((PYTORCH, None), (COMPILED, how.folder / "compiled"))
     ]
     left_out: dict[str, str] = {}
     for name in registry.names("export"):
         try:
-            forms += _exported(registry.export(name), model, folder)
+            forms += _exported(registry.export(name), model, how.folder)
         except MaeError as error:
             left_out[name] = str(error)
     return Forms(model.name, forms, model.raw, left_out)

@@ -15,7 +15,7 @@ from maecli.errors import MaeError
 from maecli.hardware import choose_device, cpu_name, describe_device, matrix_instructions, num_cores
 from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.speed.forms import Form, Forms, forms_of, made_up
+from maecli.speed.forms import Form, Forms, Making, forms_of, made_up
 from maecli.speed.process import Process
 from maecli.speed.result import BenchResult, Machine, Row
 from maecli.speed.turns import Racer, in_turn
@@ -50,7 +50,8 @@ def bench(
             folder = Path(temporary) / str(number)
             folder.mkdir()
             with progress.working(f"making the forms of {path.name}"):
-                found.append(forms_of(path, registry, progress.say, folder, checkpoint, base, str(where)))
+                how = Making(folder, checkpoint, base, str(where))
+                found.append(forms_of(path, registry, progress.say, how))
         left_out = {_title(one, name, found): reason for one in found for name, reason in one.left_out.items()}
 
         def fails(racer: Racer, error: MaeError) -> None:

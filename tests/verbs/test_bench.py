@@ -6,7 +6,7 @@ import pytest
 
 from maecli.errors import MaeError
 from maecli.registry import registry
-from maecli.speed.forms import COMPILED, PYTORCH, forms_of_run
+from maecli.speed.forms import COMPILED, PYTORCH, Making, forms_of_run
 from maecli.speed.process import Steps
 from maecli.verbs import bench
 
@@ -59,7 +59,7 @@ def test_the_table_names_the_machine_and_what_was_left_out(mae, finetuned, monke
 def test_compiling_leaves_the_cache_that_programs_share_alone(finetuned, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "shared")
     monkeypatch.setattr(registry().export("onnx"), "can_be_run", False)  # writing it takes seconds
-    _, compiled = forms_of_run(finetuned, registry(), print, tmp_path, "last", None, "cpu").forms
+    _, compiled = forms_of_run(finetuned, registry(), print, Making(tmp_path, "last", None, "cpu")).forms
     compiled.load(1)  # nothing is compiled before the first step
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled")
 
