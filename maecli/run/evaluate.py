@@ -34,20 +34,19 @@ from maecli.training.evaluation import fit_baselines
 
 @dataclass(frozen=True)
 class EvalResult:
-    """One evaluation, kept in the run directory."""
+    """One evaluation, kept in the run directory, or beside an exported file."""
 
-    run: RunDirectory
+    run: Path
+    """The run directory, or the file."""
     checkpoint: Path
+    report: Path
+    """The page of the run, or what was written of the file: the evaluation as JSON."""
     evaluation: Evaluation
     faults: Collection[Fault]
     next_commands: Sequence[tuple[str, str]] = ()
     """What usually follows, with what it does."""
     payoff: Payoff | None = None
     """How it compares with its companions there."""
-
-    @property
-    def report(self) -> Path:
-        return self.run.path / REPORT
 
 
 def evaluate(
@@ -98,7 +97,7 @@ def evaluate(
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
     faults, following = restored.data.faults, next_commands(run, registry)
-    return EvalResult(run, restored.checkpoint.path, evaluation, faults, following)
+    return EvalResult(run.path, restored.checkpoint.path, run.path / REPORT, evaluation, faults, following)
 
 
 def help_evaluate(

@@ -26,7 +26,7 @@ from maecli.registry import Registry, registry
 from maecli.results import Evaluation, Metric, Table
 from maecli.run.data.begun import begun_with, check_form
 from maecli.run.data.other_data import other_data
-from maecli.run.directory import Say
+from maecli.run.directory import REPORT, Say
 from maecli.run.evaluate import EvalResult, measured_run
 from maecli.run.open import Data, check_split
 from maecli.run.report import next_commands, write_run_report
@@ -140,7 +140,8 @@ def probe(
     )
     run.write_evaluation(evaluation)
     write_run_report(run, registry, progress.say)
-    return EvalResult(run, restored.checkpoint.path, evaluation, data.faults, next_commands(run, registry))
+    following = next_commands(run, registry)
+    return EvalResult(run.path, restored.checkpoint.path, run.path / REPORT, evaluation, data.faults, following)
 
 
 def help_probe(

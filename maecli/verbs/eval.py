@@ -11,8 +11,9 @@ from maecli.errors import Interrupted, SpecError
 from maecli.progress import Progress
 from maecli.registry import Registry
 from maecli.run.compare.companions import measure_companions
+from maecli.run.directory import RunDirectory
 from maecli.run.evaluate import EvalResult, evaluate
-from maecli.run.exported.evaluate import FileResult, evaluate_file
+from maecli.run.exported.evaluate import evaluate_file
 from maecli.run.exported.file import exported_file
 from maecli.run.listing import newest_run
 from maecli.run.probe import probe
@@ -43,7 +44,7 @@ def evaluate_or_probe(
     dataset: str | None = None,
     out: Path | None = None,
     **settings: Unpack[Settings],
-) -> EvalResult | FileResult:
+) -> EvalResult:
     """Measure a run by its own task, or by a probe of this `kind`, and add the result to its report.
 
     Of a file that mae exported the result is written beside it, or to `out`; its data may be another `dataset`.
@@ -87,7 +88,7 @@ def evaluate_or_probe(
     result = evaluate(run, registry, progress, ignore_unknown_classes=ignore_unknown_classes, **settings)
     both = {**settings, "ignore_unknown_classes": ignore_unknown_classes}
     try:
-        payoff = measure_companions(result.run, result.evaluation.name, registry, progress, **both)
+        payoff = measure_companions(RunDirectory(result.run), result.evaluation.name, registry, progress, **both)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {run} was measured, and what it is compared with was not") from None
     return replace(result, payoff=payoff)

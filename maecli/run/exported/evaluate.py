@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from maecli.data.card import SplitName
-from maecli.errors import DataError, Fault
+from maecli.errors import DataError
 from maecli.progress import Progress
 from maecli.registry import Registry
-from maecli.reports.payoff import Payoff
-from maecli.results import Evaluation
 from maecli.run.data.begun import check_form
 from maecli.run.data.what_was_read import what_was_read
 from maecli.run.directory import Say
-from maecli.run.evaluate import measure
+from maecli.run.evaluate import EvalResult, measure
 from maecli.run.exported.file import ExportedFile
 from maecli.run.open import Data, check_split
 from maecli.run.restore import Restored, restore
 from maecli.storage.files import write_json
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """One evaluation of a file, in the form of a run's; see `EvalResult`."""
-
-    run: Path
-    """The file."""
-    report: Path
-    """What was written: the evaluation as JSON."""
-    evaluation: Evaluation
-    faults: Collection[Fault]
-    next_commands: Sequence[tuple[str, str]] = ()
-    payoff: Payoff | None = None
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.run
 
 
 def evaluate_file(
@@ -54,7 +32,7 @@ def evaluate_file(
     dataset: str | None = None,
     out: Path | None = None,
     ignore_unknown_classes: bool = False,
-) -> FileResult:
+) -> EvalResult:
     """Measure an exported file on one split, and write what came out beside it, as FILE.SPLIT.json, or to `out`.
 
     The data are those of its run, dealt into folds as it dealt them, or another data set that `root` holds. Samples
@@ -82,7 +60,7 @@ def evaluate_file(
     written = (out or path.with_name(f"{path.name}.{split}.json")).expanduser()
     skipped = {fault.path: fault.reason for fault in data.faults}
     write_json(written, {"file": str(path), **evaluation.as_json(), "skipped": skipped})
-    return FileResult(path, written, evaluation, data.faults)
+    return EvalResult(path, path, written, evaluation, data.faults)
 
 
 def dealt_again(restored: Restored, root: Path, registry: Registry, say: Say) -> Data:
