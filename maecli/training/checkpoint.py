@@ -31,6 +31,7 @@ from maecli.errors import MaeError
 from maecli.schema import FORMAT_VERSION
 from maecli.storage.files import let_others_read, new_file
 from maecli.training.shards import read_shards
+from maecli.weights.bounds import MAX_TENSORS, check_list
 
 MODEL, STATE, CALIBRATION = "model.safetensors", "state.safetensors", "calibration.safetensors"
 RECORD, CHECKSUM = "mae", "mae_checksum"
@@ -43,6 +44,8 @@ _WHOLE_FORMAT = 1
 """Of files without shards, which older versions of mae read too."""
 OF_WEIGHTS = "weights_checksum"
 """The entry of a calibration's record that says of which weights it is."""
+MAX_IN_STATE = 10 * MAX_TENSORS
+"""Tensors of a file of state, which has several for each of the weights."""
 UNCHECKED = "{} was written by an older mae and carries no checksum, so damage to it would not show"
 
 
@@ -94,8 +97,10 @@ class Checkpoint:
     def _read_record(self, file: str) -> tuple[dict[str, Any], bool]:
         """Return what is recorded now, and whether a checksum vouches for it."""
         path = self.path / file
-        with _reading(path), safe_open(path, framework="pt") as opened:
-            self._beside[file] = opened.metadata() or {}
+        with _reading(path):
+            check_list(path, MAX_TENSORS if file == MODEL else MAX_IN_STATE)
+            with safe_open(path, framework="pt") as opened:
+                self._beside[file] = opened.metadata() or {}
         return self._record(file)
 
     def _record(self, file: str) -> tuple[dict[str, Any], bool]:

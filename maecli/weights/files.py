@@ -23,6 +23,7 @@ from torch import Tensor
 from maecli.errors import MaeError, SpecError
 from maecli.storage.documents import read_json
 from maecli.text import some
+from maecli.weights.bounds import ABSURD, MAX_TENSORS
 from maecli.weights.file_names import CONFIG, FOLDER_FILES, KNOWN_AS, PIXELS_CONFIG, SUFFIXES
 from maecli.weights.hub import fetch
 from maecli.weights.hub_names import hub_name
@@ -32,9 +33,8 @@ from maecli.weights.shards import INDEX, check_whole, read_index
 
 CONTAINERS = ("model", "state_dict", "model_state_dict", "module")
 """Entries of a training checkpoint that hold the model's tensors, by frequency."""
-MAX_HEADER_BYTES, MAX_TENSORS = 1 << 24, 20_000
-"""Of a safetensors file; the largest models have under 3,000 tensors."""
-ABSURD = "no model has so many"
+MAX_HEADER_BYTES = 1 << 24
+"""Of a safetensors file."""
 MAX_TEXT, MAX_DEPTH = 10_000, 4
 """Characters of a text, and levels of containers in containers, that are told of what lies beside tensors."""
 MAX_LEVELS, MAX_LIST = 6, 16

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import pytest
 import torch
@@ -191,6 +192,17 @@ def test_a_file_cut_short_is_told(folder, size):
     for read in (Checkpoint(file.parent).metadata, Checkpoint(file.parent).tensors):
         with pytest.raises(MaeError, match=r"model\.safetensors cannot be read as a checkpoint: "):
             read()
+
+
+@pytest.mark.parametrize(("file", "most"), [("model.safetensors", 20_000), ("state.safetensors", 200_000)])
+def test_a_file_that_lists_more_tensors_than_models_have_is_told_before_they_are_read(folder, monkeypatch, file, most):
+    checkpoint = save(folder, 1)
+    header = b"{" + b'"t":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},' * (most + 1)
+    (checkpoint.path / file).write_bytes(struct.pack("<Q", len(header)) + header)
+    monkeypatch.setattr(module, "safe_open", None)
+    told = rf"{file} cannot be read as a checkpoint: it lists {most + 1:,} tensors, more than {most:,}; no model has so"
+    with pytest.raises(DamagedCheckpoint, match=told):
+        checkpoint.tensors(file)
 
 
 def test_a_file_of_another_program_is_told(tmp_path):
