@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from maecli.run.evaluate import measure
 from maecli.run.restore import Restored
 from maecli.speed.forms import load_file, made_up
 from maecli.speed.process import Steps
-from maecli.speed.turns import Racer, in_turn
+from maecli.speed.turns import Racer, Timing, in_turn, unrest
 from maecli.text import number_of
 
 SECONDS = 2.0
@@ -50,6 +51,8 @@ class Lowered:
     cpu: str
     unit: str = ""
     """Of the metric."""
+    note: str = ""
+    """A sentence where the machine was not at rest while the two took turns."""
 
     @property
     def comparison(self) -> str:
@@ -68,7 +71,8 @@ class Lowered:
             f"{self.loss:.2f} points lost"
         )
         gain = f"{self.speedup:.2f} times as fast as float32 at batch 1 on {self.cpu} ({low:.2f} to {high:.2f})"
-        return [cost, gain if self.speedup >= 1 else f"{gain}: slower, so float32 serves this machine better"]
+        gain = gain if self.speedup >= 1 else f"{gain}: slower, so float32 serves this machine better"
+        return [cost, gain, *([self.note] if self.note else [])]
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,11 +109,11 @@ def lower(
             f"{_in_samples(before, loss)}, more than --max-drop {max_drop:g}, so nothing was written; "
             f"{accept}--precision {FLOAT32} keeps them"
         )
-    speedup, low, high = _speedup(type(exporter), model, exact, path)
+    first, second = _in_turn(type(exporter), model, exact, path)
+    speedup, low, high = second.speedup(first)
     values = before.metrics[0].value, after.metrics[0].value
-    return Lowered(
-        precision, label, *values, loss, before.samples, speedup, (low, high), cpu_name(), before.metrics[0].unit
-    )
+    unit, note = before.metrics[0].unit, unrest((first, second))
+    return Lowered(precision, label, *values, loss, before.samples, speedup, (low, high), cpu_name(), unit, note)
 
 
 def points_lost(exact: Metric, lowered: Metric) -> float:
@@ -138,8 +142,8 @@ def _measured(exporter: ExportFormat, restored: Restored, model: ExportedModel, 
     return measure(restored, module, "val", "")
 
 
-def _speedup(plugin: type[ExportFormat], model: ExportedModel, exact: Path, path: Path) -> tuple[float, float, float]:
-    """Return how many times as fast the second file is at batch 1, in turn, and the middle half of that."""
+def _in_turn(plugin: type[ExportFormat], model: ExportedModel, exact: Path, path: Path) -> Sequence[Timing]:
+    """Return the timings of both files at batch 1, which take turns."""
     samples = made_up(model.raw, 1)
     racers: list[Racer] = [
         Steps(file.name, partial(load_file, plugin.name, file), samples, torch.get_num_threads())
@@ -149,5 +153,4 @@ def _speedup(plugin: type[ExportFormat], model: ExportedModel, exact: Path, path
     def fails(racer: Racer, error: MaeError) -> None:
         raise error
 
-    first, second = in_turn(racers, 1, SECONDS, fails).values()
-    return second.speedup(first)
+    return [*in_turn(racers, 1, SECONDS, fails).values()]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from maecli.speed.process import Memory
-from maecli.speed.turns import RESTLESS, UNSTEADY, Timing
+from maecli.speed.turns import Timing, unrest
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,9 @@ class BenchResult:
     @property
     def note(self) -> str:
         """A sentence where the machine was not at rest; else nothing."""
-        worst = max(timing.unsteadiness for row in self.rows for timing in (row.latency, row.throughput))
-        if worst <= UNSTEADY:
-            return ""
-        rely = "rely on the ratios, which are of turns side by side, rather than on the times"
-        if worst > RESTLESS:
-            rely = "neither times nor ratios can be relied on, so measure again when nothing else runs"
         load = self.machine.load
         wanted = "" if load is None else f" ({load:.1f} processes wanted its {self.machine.cores} cores before this)"
-        return (
-            f"this machine was not at rest{wanted}: the middle half of the turns lies up to {worst:.0%} apart; {rely}"
-        )
+        return unrest((timing for row in self.rows for timing in (row.latency, row.throughput)), wanted)
 
     def as_json(self) -> dict[str, Any]:
         return {

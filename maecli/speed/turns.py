@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -118,6 +118,17 @@ def in_turn(
                 attempt(racer, partial(one_more, racer))
             done()
     return {racer: Timing(batch_size, made) for racer, made in turns.items()}
+
+
+def unrest(timings: Iterable[Timing], load: str = "") -> str:
+    """Return a sentence where the machine was not at rest, with what is known of its `load`; else nothing."""
+    worst = max(timing.unsteadiness for timing in timings)
+    if worst <= UNSTEADY:
+        return ""
+    rely = "rely on the ratios, which are of turns side by side, rather than on the times"
+    if worst > RESTLESS:
+        rely = "neither times nor ratios can be relied on, so measure again when nothing else runs"
+    return f"this machine was not at rest{load}: the middle half of the turns lies up to {worst:.0%} apart; {rely}"
 
 
 def num_turns(seconds: float) -> int:

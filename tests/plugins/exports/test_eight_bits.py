@@ -61,6 +61,16 @@ def test_products_within_blocks_have_8_bits_and_what_it_costs_is_told(restored, 
     assert "times as fast as float32" in told.sentences[1]
 
 
+def test_a_speed_that_was_measured_on_a_busy_machine_is_told_as_such(restored, model, onnx_file, tmp_path, monkeypatch):
+    steady, busy = (turns.Timing(1, [[one] for one in each]) for each in ([1.0, 1.0, 1.0], [1.0, 1.5, 3.0]))
+    monkeypatch.setattr(lowered, "_in_turn", lambda *_: (steady, busy))
+    told = lower(restored, model, onnx_file, tmp_path / "int8.onnx", 100)
+    assert told.sentences[2:] == [told.note]
+    assert "not at rest: the middle half of the turns lies up to 67% apart; neither times nor ratios can" in told.note
+    monkeypatch.setattr(lowered, "_in_turn", lambda *_: (steady, steady))
+    assert len(lower(restored, model, onnx_file, tmp_path / "int8.onnx", 100).sentences) == 2
+
+
 def test_a_file_that_loses_more_than_it_may_is_refused(restored, model, onnx_file, tmp_path):
     with pytest.raises(MaeError, match=r"int8 loses .* --max-drop -200, .* --precision float32 keeps them"):
         lower(restored, model, onnx_file, tmp_path / "int8.onnx", -200)
