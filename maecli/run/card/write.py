@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from maecli.run.card.front import front
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import RunDirectory, Say
 from maecli.storage.documents import dump_yaml, parse_yaml, read_text
-from maecli.storage.shareable import shareable
+from maecli.storage.shareable import shareable, without_folders
+from maecli.training.base import BASE
 from maecli.training.checkpoint import Checkpoint
 
 CARD = "README.md"
@@ -90,11 +93,24 @@ def model_card(checkpoint: Checkpoint, registry: Registry, use: Use, earlier: st
     """
     run = RunDirectory(checkpoint.path.parent.parent)
     name = run.path.resolve().name if run.is_run else checkpoint.path.name
-    facts = CardFacts(run, checkpoint, registry, use, name)
+    facts = CardFacts(run, checkpoint, registry, _with_base(checkpoint) if use is OF_RUNS else use, name)
     head, below = _of_a_person(earlier)
     entries = front(facts) | head
     licence = "" if "license" in head else LICENCE
     return shareable(f"---\n{dump_yaml(entries)}{licence}---\n\n{body(facts)}\n\n{BELOW}\n\n{below}")
+
+
+def _with_base(checkpoint: Checkpoint) -> Use:
+    """Return how a run is used: with the weights besides that its checkpoint leaves out, if it does."""
+    metadata = checkpoint.metadata()
+    if BASE not in metadata:
+        return OF_RUNS
+    init, checksum = without_folders(str(metadata["spec"]["init"])), metadata[BASE]["checksum"]
+    needs = (
+        f"the weights of {init} besides (checksum {checksum}), by --base: its checkpoints hold adapters alone; mae "
+        "export merges both into files that need nothing else"
+    )
+    return replace(OF_RUNS, code=f"{OF_RUNS.code} --base {shlex.quote(init)}", rows={"Needs": needs})
 
 
 def _of_a_person(card: str) -> tuple[dict[str, Any], str]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import ModelCard
@@ -11,7 +13,7 @@ from maecli.registry import registry
 from maecli.run.card.body import body
 from maecli.run.card.facts import CardFacts
 from maecli.run.card.front import front
-from maecli.run.card.write import BELOW, OF_RUNS, write_run_card
+from maecli.run.card.write import BELOW, OF_RUNS, model_card, write_run_card
 from maecli.run.checkpoint import find_checkpoint
 from maecli.run.directory import RunDirectory
 from maecli.storage.documents import dump_yaml
@@ -74,6 +76,20 @@ def test_what_a_person_filled_in_stays(run):
     assert (card.data.license, card.data.library_name) == ("mit", "maecli")
     assert path.read_text().endswith(f"{BELOW}\n\nOurs.\n")
     assert "to fill in" not in path.read_text()
+
+
+def test_a_run_of_adapters_says_which_weights_it_needs_besides(run):
+    checkpoint = find_checkpoint(run.path)
+    metadata = checkpoint.metadata()
+    spec = metadata["spec"] | {"init": "/home/a person/runs/pretrained"}
+    adapted = SimpleNamespace(
+        path=checkpoint.path, metadata=lambda: metadata | {"spec": spec, "base": {"checksum": "0123abcd"}}
+    )
+    card = model_card(adapted, registry(), OF_RUNS)
+    assert "| Needs | the weights of pretrained besides (checksum 0123abcd), by --base: " in card
+    assert "mae infer YOUR-FOLDER --run . --base pretrained\n" in card
+    assert "| Needs |" not in model_card(adapted, registry(), replace(OF_RUNS)), "of what is exported, which is whole"
+    assert "--base" not in model_card(checkpoint, registry(), OF_RUNS)
 
 
 def test_a_readme_of_a_person_stays(run):
