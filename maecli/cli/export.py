@@ -24,10 +24,11 @@ class Export(TyperCommand):
         """Write the help."""
         from maecli.registry import registry
 
-        for param in self.params:
-            if param.name == "format_name" and isinstance(param, TyperOption) and param.help:
-                param.help = param.help.replace(SEE, ", ".join(registry().names("export")))
+        option = next(param for param in self.params if isinstance(param, TyperOption) and param.name == "format_name")
+        told = option.help or ""
+        option.help = told.replace(SEE, ", ".join(registry().names("export")))
         super().format_help(*arguments)
+        option.help = told
 
 
 @app.command(cls=Export, epilog="Example: mae export runs/finetune-labelled-classify --format onnx")
