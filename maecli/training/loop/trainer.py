@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from maecli.data.batch import Batch
 from maecli.data.randomness import derive_seed
 from maecli.errors import (
-    DataError,
     Interrupted,
-    LoadingError,
     MaeError,
     NotFiniteError,
     OutOfMemory,
@@ -37,6 +35,7 @@ from maecli.training.checkpoint_folder import CheckpointFolder
 from maecli.training.evaluation import measure, nothing_read
 from maecli.training.loop.fitting import Lack, lacking, smaller_that_fits
 from maecli.training.loop.learner import RAW, Learner, Tensors
+from maecli.training.loop.saved import with_what_is_saved
 from maecli.training.loop.schedule import Schedule
 from maecli.training.loop.shares import micro_batches
 from maecli.training.loop.stopping import ALARM, Stop, Stopped, set_alarm
@@ -446,14 +445,8 @@ class Trainer:
         except LostProcess:
             raise
         except Exception as error:
-            if self._save_what_is_new():
-                saved = f"step {self.step} is saved, and --resume goes on from there"
-                if isinstance(error, LoadingError):
-                    raise LoadingError(f"{error}; {saved}") from error
-                if isinstance(error, DataError):
-                    root = self.spec.dataset.options.get("root")
-                    where = f" (the data set is that in {root})" if root else ""
-                    raise DataError(f"{error}{where}; {saved}", error.faults) from error
+            if self._save_what_is_new() and (told := with_what_is_saved(error, self.spec, self.step)) is not None:
+                raise told from error
             raise
 
     def _save_what_is_new(self) -> bool:
@@ -494,3 +487,8 @@ class Trainer:
                 return do()
         except (Stopped, KeyboardInterrupt):
             raise self.interrupted() from None
+        except MaeError as error:
+            saved = self.checkpoints is not None and self._saved_step == self.step
+            if saved and (told := with_what_is_saved(error, self.spec, self.step)) is not None:
+                raise told from error
+            raise

@@ -466,6 +466,21 @@ def test_when_data_fail_what_is_finished_is_saved_and_resumed_as_if_nothing_had_
     assert second.best == whole.best
 
 
+@pytest.mark.parametrize("act", [worker_ends, folder_is_gone])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_when_data_fail_after_the_last_step_it_is_told_that_resuming_goes_on(tmp_path, act, resumed):
+    toy = PluginSection.model_validate({"name": "toy", "root": "/pets"})
+    trainer = make(tmp_path, dataset=toy)
+    trainer.fit()
+    if resumed:
+        trainer = make(tmp_path, dataset=toy)
+        trainer.load(last_of(tmp_path))
+    with pytest.raises(MaeError) as caught:
+        trainer.stoppable(act)
+    assert str(caught.value) == TOLD[act].format(9)
+    assert caught.value.exit_code == {folder_is_gone: 3}.get(act, 1)
+
+
 class Lost(ResidentLoader):
     """A loader that finds nothing any more."""
 
