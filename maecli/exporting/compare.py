@@ -17,17 +17,19 @@ class Agreement:
     output: str
     difference: float
     """Of numbers the largest difference, over the largest number of ours or 1; of classes the share that differs."""
-    tolerance: float
+    tolerance: float | None
+    """None: it is told, and may be any."""
 
     @property
     def holds(self) -> bool:
-        return self.difference <= self.tolerance  # NaN does not
+        return self.tolerance is None or self.difference <= self.tolerance  # NaN does not
 
     def __str__(self) -> str:
-        return f"{self.output}: largest difference {self.difference:.2g} (tolerance {self.tolerance:g})"
+        most = "" if self.tolerance is None else f" (tolerance {self.tolerance:g})"
+        return f"{self.output}: largest difference {self.difference:.2g}{most}"
 
 
-def compared(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], tolerance: float) -> list[Agreement]:
+def compared(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], tolerance: float | None) -> list[Agreement]:
     """Return how far each of our outputs is from theirs of the same name. Raises MaeError where one is missing."""
     missing = [name for name in ours if name not in theirs]
     if missing:

@@ -7,6 +7,7 @@ import importlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ BILINEAR = 2
 """As Pillow numbers it."""
 PIXEL_TOLERANCE = 0.05
 """In deviations: a level of 255 in which two ways of resizing may differ."""
+
+BY_PROCESSOR = "of pictures in other proportions than the model's, by its processor"
 
 CLASSIFIER = """\
 from PIL import Image, ImageOps
@@ -83,9 +86,8 @@ class HuggingFace(api.export.ExportFormat):
 
     def check(self, model: api.export.ExportedModel, path: Path) -> Sequence[api.export.Agreement]:
         with _quiet(), torch.no_grad():
-            answers = _reconstructions if isinstance(model.module, api.nets.MaskedAutoencoder) else _classes
-            ours, theirs = answers(model, path)
-            return [*api.export.compared(ours, theirs, self.tolerance), *_pixels(model, path)]
+            x = inputs(model)
+            return [*api.export.compared(*_answers(model, path, x, x), self.tolerance), *_processed(model, path)]
 
 
 def _task_config(model: api.export.ExportedModel) -> dict[str, Any]:
@@ -124,24 +126,23 @@ def _processor(model: api.export.ExportedModel) -> dict[str, Any]:
     }
 
 
-def _classes(model: api.export.ExportedModel, path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-    from transformers import AutoModelForImageClassification
+def _answers(
+    model: api.export.ExportedModel, path: Path, x: Tensor, seen: Tensor
+) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    """Return our answers to x, and theirs to what they have `seen`.
 
-    x = inputs(model)
-    return classified(model, x, _loaded(AutoModelForImageClassification, path)(x).logits)
+    Of a pretraining these are the predicted patches under the same masks, and the encoder's tokens.
+    """
+    from transformers import AutoModelForImageClassification, ViTMAEForPreTraining, ViTModel
 
-
-def _reconstructions(model: api.export.ExportedModel, path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-    """Return the predicted patches under the same masks, and the encoder's tokens."""
-    from transformers import ViTMAEForPreTraining, ViTModel
-
-    x, module = inputs(model), model.module
-    assert isinstance(module, api.nets.MaskedAutoencoder)
+    module = model.module
+    if not isinstance(module, api.nets.MaskedAutoencoder):
+        return classified(model, x, _loaded(AutoModelForImageClassification, path)(seen).logits)
     num_patches = math.prod(module.encoder.grid)
     noise = torch.rand(len(x), num_patches, generator=torch.Generator().manual_seed(0))
     num_kept = int(num_patches * (1 - model.task.options.mask_ratio))  # theirs
-    patches = _loaded(ViTMAEForPreTraining, path)(x, noise=noise).logits
-    tokens = _loaded(ViTModel, path, beside="decoder.", add_pooling_layer=False)(x).last_hidden_state
+    patches = _loaded(ViTMAEForPreTraining, path)(seen, noise=noise).logits
+    tokens = _loaded(ViTModel, path, beside="decoder.", add_pooling_layer=False)(seen).last_hidden_state
     kept = noise.argsort(dim=1)[:, :num_kept]
     ours = {"predicted patches": module.reconstruct(x, kept), "tokens": module.encoder(x)}
     return ours, {"predicted patches": patches, "tokens": tokens}
@@ -159,23 +160,27 @@ def _loaded(kind: Any, path: Path, beside: str = "", **settings: Any) -> Any:
     return model.eval()
 
 
-def _pixels(model: api.export.ExportedModel, path: Path) -> list[api.export.Agreement]:
-    """Return how far the processor's numbers are from ours, for pictures in the proportions of the model."""
+def _processed(model: api.export.ExportedModel, path: Path) -> list[api.export.Agreement]:
+    """Return how far what the processor makes of pictures of 8 bits is from ours.
+
+    Of those in the proportions of the model these are its numbers. Others it resizes and cuts otherwise: of
+    these it is told how far the answers are from ours.
+    """
     transformers: Any = importlib.import_module("transformers")  # its processors are not typed
 
     height, width = model.preprocess.img_size
-    alike = [
-        each
-        for each in model.samples
-        if each.raw.dtype == torch.uint8 and each.raw.shape[1] * width == each.raw.shape[2] * height
-    ]
-    if not alike or model.card.channels != model.preprocess.in_chans:
-        return []
     processor = transformers.AutoImageProcessor.from_pretrained(path, local_files_only=True)
-    pictures = [each.raw.numpy() for each in alike]
-    theirs = processor(pictures, return_tensors="pt", input_data_format="channels_first")["pixel_values"]
-    ours = torch.stack([each.x for each in alike])
-    return api.export.compared({"pixels": ours}, {"pixels": theirs}, PIXEL_TOLERANCE)
+    pairs: dict[bool, list[tuple[Tensor, Tensor]]] = {True: [], False: []}
+    for each in model.samples:
+        if each.raw.dtype != torch.uint8:
+            continue
+        picture = each.raw.expand(model.preprocess.in_chans, -1, -1).numpy()  # grey ones are copied
+        seen = processor(picture, return_tensors="pt", input_data_format="channels_first")["pixel_values"][0]
+        pairs[picture.shape[1] * width == picture.shape[2] * height].append((each.x, seen))
+    alike, others = (tuple(map(torch.stack, zip(*pairs[key], strict=True))) for key in (True, False))
+    found = api.export.compared({"pixels": alike[0]}, {"pixels": alike[1]}, PIXEL_TOLERANCE) if alike else []
+    told = api.export.compared(*_answers(model, path, *others), None) if others else []
+    return [*found, *(replace(one, output=f"{one.output} {BY_PROCESSOR}") for one in told)]
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,10 +21,12 @@ from torch import Tensor, nn
 
 from maecli.data.card import DataCard
 from maecli.errors import SpecError
+from maecli.exporting.model import ExportSample
 from maecli.modalities.preprocess import Preprocess
 from maecli.models.heads import Classifier, ClassifierHead
 from maecli.models.mae import Decoder, MaskedAutoencoder
 from maecli.models.vit import VisionTransformer
+from maecli.registry import registry
 from maecli.weights.files import read_weights
 from maecli.weights.formats import import_encoder
 from maecli.weights.outward import Outward, to_hugging_face, to_timm
@@ -217,6 +220,24 @@ def test_a_run_leaves_with_a_card_and_is_begun_from(
     assert list(config["id2label"].values() if form == "hf" else config["label_names"]) == ["cat", "dog"]
     dry = mae(*toy_finetune, "--dataset", "folder", "--root", pictures, "--init", out, "--dry-run")
     assert dry.exit_code == 0, dry.stderr
+
+
+def test_what_the_processor_makes_of_pictures_in_other_proportions_is_told(model, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    raw = torch.randint(0, 256, (3, 16, 16), generator=generator, dtype=torch.uint8)
+    x = model.preprocess.normalize(model.preprocess.pixels(raw[None]))[0]
+    wide = torch.cat([raw, raw.flip(2)], 2)
+    odd = replace(model, samples=[ExportSample(raw, x, None), ExportSample(wide, x, None)])
+    exporter = registry().export("hf")()
+    exporter.write(odd, tmp_path)
+    even, pixels, told = exporter.check(odd, tmp_path)
+    assert (even.output, pixels.output) == ("probabilities", "pixels")
+    assert even.holds
+    assert pixels.holds
+    assert str(told).startswith("probabilities of pictures in other proportions than the model's, by its processor: ")
+    assert told.holds
+    assert told.difference > 0
+    assert "tolerance" not in str(told)
 
 
 def test_pretraining_leaves_as_an_autoencoder(mae, pretrained, tmp_path):
