@@ -151,6 +151,11 @@ def test_an_encoder_with_registers_is_pretrained_and_gives_maps_of_its_patches_a
             "blocks of EVA, as DINOv3 and EVA-02 have in timm;",
         ),
         (["blocks.0.gamma_1"], {}, "blocks of EVA, as DINOv3"),
+        (["encoder.layer.0.lambda_1"], {"model_type": "beit"}, "blocks of BEiT, which know places by biases within"),
+        (["blocks.0.gamma_1", "blocks.0.attn.relative_position_bias_table"], {}, "blocks of BEiT"),
+        (["encoder.relative_position_bias.relative_position_bias_table"], {}, "blocks of BEiT"),
+        (["cls_token", "dist_token"], {}, "the distillation token of DeiT, which all its patches attend to;"),
+        (["deit.embeddings.distillation_token"], {"model_type": "deit"}, "the distillation token of DeiT"),
         (["rope_embed.periods"], {}, "the names of DINOv3's own code; take the same model in Hugging Face's form"),
         (["layer.0.mlp.gate_proj.weight"], {}, r"gated MLPs \(SwiGLU\)"),
         (
