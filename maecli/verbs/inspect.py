@@ -25,6 +25,7 @@ from maecli.training.checkpoint import MODEL, Checkpoint, DamagedCheckpoint, not
 from maecli.weights.choose import choose, encoder_names, with_all_encoders
 from maecli.weights.files import WeightFile, read_weights
 from maecli.weights.formats import import_encoder
+from maecli.weights.hub import told_by_name
 from maecli.weights.implementations import recognise
 
 _NUMBER = re.compile(r"((?:^|\.|layer_))\d+(?=\.)")
@@ -76,7 +77,9 @@ def inspect_weights(path: Path, checkpoint: str = "last") -> Inspection:
     """
     refuse_exported_file(path, registry())
     if not (path / SPEC).is_file():
-        return _inspected(*weights_file(path, checkpoint))
+        file, choice = weights_file(path, checkpoint)
+        with told_by_name(path):
+            return _inspected(file, choice)
 
     def look(one: Checkpoint) -> Inspection:
         try:

@@ -7,9 +7,11 @@ what describes them, and the README, which says their licence, are fetched.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from json import JSONDecodeError
@@ -23,7 +25,7 @@ from maecli.errors import MaeError, SpecError
 from maecli.storage.files import file_sha256
 from maecli.text import one_line, some
 from maecli.weights.file_names import CONFIG, FOLDER_FILES, PIXELS_CONFIG, SUFFIXES
-from maecli.weights.hub_names import HubName
+from maecli.weights.hub_names import HubName, hub_name
 from maecli.weights.shards import INDEX, read_index
 
 if TYPE_CHECKING:
@@ -75,6 +77,21 @@ def fetch(name: HubName) -> Fetched:
             raise _said(name, error) from error
         raise
     return Fetched(name.at(folder.name), folder)
+
+
+@contextlib.contextmanager
+def told_by_name(path: Path) -> Iterator[None]:
+    """Let errors about the fetched files of a name of the hub begin with that name, and say how to fetch them again."""
+    try:
+        yield
+    except MaeError as error:
+        name = hub_name(path)
+        folder = _cached(name) if name is not None else None
+        if folder is None or str(folder) not in str(error):
+            raise
+        way = f"; remove {folder.parents[1]} to have it fetched again" if "again" in str(error) else ""
+        error.args = (f"{name}: {error}{way}",)
+        raise
 
 
 TOO_MANY, OUT_OF_ORDER = 429, 500

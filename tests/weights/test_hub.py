@@ -20,6 +20,7 @@ from maecli.run.directory import RunDirectory
 from maecli.run.weights.from_hub import check_unchanged, hub_lines
 from maecli.run.weights.initial import offered_spec
 from maecli.spec.ask import Ask
+from maecli.verbs.inspect import inspect_weights
 from maecli.weights.hub import fetch, licence_of, sha256_of
 from maecli.weights.hub_names import HubName, hub_name
 
@@ -189,6 +190,18 @@ def test_a_file_that_did_not_arrive_whole_is_not_kept(served):
         fetch(named("hf:me/tiny"))
     served.damaged.clear()
     assert fetch(named("hf:me/tiny")).folder.is_dir()
+
+
+def test_a_damaged_file_of_the_cache_is_told_by_the_name_of_the_hub(served):
+    folder = fetch(named("hf:me/tiny")).folder
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    for look in (offered_spec, inspect_weights):
+        with pytest.raises(MaeError) as error:
+            look(Path("hf:me/tiny"))
+        assert str(error.value).startswith(f"hf:me/tiny: {weights} ")
+        assert str(error.value).endswith(f"; remove {folder.parents[1]} to have it fetched again")
+        assert str(error.value).count("hf:me/tiny") == 1
 
 
 def test_a_run_records_the_commit_and_the_checksum_and_begins_again_without_network(

@@ -42,6 +42,7 @@ from maecli.weights.encoder_weights import EncoderWeights, heads_of
 from maecli.weights.files import read_metadata, read_weights, split_choice
 from maecli.weights.fit import load_encoder_weights
 from maecli.weights.formats import import_encoder
+from maecli.weights.hub import told_by_name
 
 Behind = RecordedHead | DecoderWeights | None
 """What weights hold behind the encoder: the head of a fine-tuned run of ours, the decoder of a masked autoencoder."""
@@ -58,11 +59,12 @@ def weights_file(path: Path, checkpoint: str = "last") -> tuple[Path, str]:
 
     The file is that of a run's checkpoint, of a folder, or the path itself.
     """
-    path, choice = split_choice(path)
-    file = file_of(path, checkpoint)
-    if is_ours(file):
-        _check_one_encoder(path, choice)
-    return file, choice
+    with told_by_name(path):
+        path, choice = split_choice(path)
+        file = file_of(path, checkpoint)
+        if is_ours(file):
+            _check_one_encoder(path, choice)
+        return file, choice
 
 
 def _check_one_encoder(path: Path, choice: str) -> None:
@@ -89,7 +91,8 @@ def offered_spec(path: Path) -> dict[str, Any]:
         for section in ("dataset", "model"):
             part_of(metadata, file, str, "spec", section, "name")
         return with_own_paths(spec, Checkpoint(file.parent))
-    return import_encoder(read_weights(file), choice).offer()
+    with told_by_name(path):
+        return import_encoder(read_weights(file), choice).offer()
 
 
 def start_encoder(built: Built, say: Say, resuming: bool = False) -> str:
@@ -144,8 +147,9 @@ def initial_weights(path: Path, registry: Registry, say: Say) -> tuple[EncoderWe
     file, choice = weights_file(path)
     if is_ours(file):
         return _of_run(file, registry, say)
-    weights = import_encoder(read_weights(file), choice)
-    check_finite(weights.tensors, weights.source)
+    with told_by_name(path):
+        weights = import_encoder(read_weights(file), choice)
+        check_finite(weights.tensors, weights.source)
     return weights, weights.decoder
 
 
