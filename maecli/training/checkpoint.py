@@ -100,14 +100,18 @@ class Checkpoint:
         with _reading(path):
             check_list(path, MAX_TENSORS if file == MODEL else MAX_IN_STATE)
             with safe_open(path, framework="pt") as opened:
-                self._beside[file] = opened.metadata() or {}
-        return self._record(file)
+                beside = opened.metadata() or {}
+        record = self._checked(file, beside)
+        self._beside[file] = beside
+        return record
 
     def _record(self, file: str) -> tuple[dict[str, Any], bool]:
         """Return what `_read_record` does, of what was read before."""
-        if file not in self._beside:
-            return self._read_record(file)
-        path, beside = self.path / file, self._beside[file]
+        return self._checked(file, self._beside[file]) if file in self._beside else self._read_record(file)
+
+    def _checked(self, file: str, beside: Mapping[str, str]) -> tuple[dict[str, Any], bool]:
+        """Return what a file records, and whether a checksum vouches for it."""
+        path = self.path / file
         if RECORD not in beside:
             raise MaeError(f"{path} was not written by mae: it carries no spec")
         text, checksum = beside[RECORD], beside.get(CHECKSUM)

@@ -45,6 +45,7 @@ def test_checkpoints(run, file):
     sound = path.read_bytes()
 
     def read(_: Path) -> None:
+        checkpoint = run.checkpoints.steps()[0]  # which has read nothing yet
         record, tensors = checkpoint.metadata(file), checkpoint.tensors(file)
         assert path.read_bytes() == sound or (record, len(tensors)) == whole
 
