@@ -107,6 +107,16 @@ def test_damaged_and_changed_files_are_told(tmp_path):
         split[0]
 
 
+def test_a_footer_at_which_pyarrow_would_end_the_process_is_told(tmp_path):
+    pq.write_table(pa.table({"image": [picture(i) for i in range(4)]}), tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    optional, required = (b"\x15\x0c\x25" + repetition + b"\x18\x05image" for repetition in (b"\x02", b"\x00"))
+    assert content.count(optional) == 1, "type, repetition and name, as the compact protocol has them"
+    (tmp_path / "a.parquet").write_bytes(content.replace(optional, required))
+    with pytest.raises(api.DataError, match="is no Parquet file, or damaged"):
+        parquet(tmp_path).card()
+
+
 def test_threads_share_what_is_kept(tmp_path, monkeypatch):
     write_parquet(tmp_path, num=40)
     split = parquet(tmp_path, val_share=0, test_share=0).split("train")
